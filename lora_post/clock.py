@@ -1,0 +1,29 @@
+"""The wall clock, and times as text."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now_us() -> int:
+    """Microseconds since 1970 UTC by this machine's clock."""
+    return time.time_ns() // 1000
+
+
+def utc_text(time_us: int) -> str:
+    """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
+
+
+def parse_utc(text: str) -> int:
+    """The instant of an RFC 3339 text with a zone, in µs since 1970 UTC.
+
+    Raises ValueError when there is no zone, or the text is no time.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone in {text!r}")
+    return (moment - _EPOCH) // timedelta(microseconds=1)

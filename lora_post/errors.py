@@ -1,0 +1,170 @@
+"""The exceptions of lora-post; the tree is the documentation.
+
+LoraPostError
+├── ConfigError      the configuration: names file, key, value found, value wanted
+├── FrameError       bytes that are no frame of the protocol they claim
+├── UnlockError      a well-formed frame that is not accepted
+│   ├── UnknownDevice    no configured device has this address
+│   ├── NoKey            the device's keys are needed and not configured
+│   ├── NotEncrypted     a device with keys sent a clear frame
+│   ├── BadMIC           no key of a device with this address fits
+│   ├── BadAppKey        application key missing, or not on the device's list
+│   ├── StaleFCnt        authentic, but its frame counter was accepted before
+│   ├── Repeat           a frame without MIC that was accepted a moment ago
+│   └── NotUplink        join, downlink, acknowledgement, proprietary: not sensor data
+├── DecodeError      the payload does not say what its decoder expects
+│   ├── WrongLength · WrongFormat · BadChecksum · Implausible
+│   ├── NoReading        the device talks about something else; nothing is amiss
+│   └── DecoderCrash     the decoder itself failed
+├── SinkError        a destination did not take readings
+│   ├── Unavailable      nothing was sent; try again later
+│   ├── OutcomeUnknown   perhaps sent; ask before sending again
+│   └── Rejected         will not change by trying again
+│       └── BatchRefused     it is about a value, not about the sensor
+└── StoreError       disk full, file damaged, schema too new
+
+`check` is the word for the same thing in counters, logs and JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lora_post.model import Reading
+
+
+class LoraPostError(Exception):
+    """Base of everything that lora-post raises on purpose."""
+
+
+class ConfigError(LoraPostError):
+    """One or more mistakes in the configuration, one line each."""
+
+
+class FrameError(LoraPostError):
+    """Bytes that are no frame of the protocol they claim."""
+
+    check: ClassVar[str] = "frame"
+
+
+class UnlockError(LoraPostError):
+    """A frame that is well formed and still not accepted."""
+
+    check: ClassVar[str]
+
+
+class UnknownDevice(UnlockError):
+    """No configured device has this address."""
+
+    check = "unknown-device"
+
+
+class NoKey(UnlockError):
+    """The frame is encrypted and its device has no keys in the configuration."""
+
+    check = "no-key"
+
+
+class NotEncrypted(UnlockError):
+    """A device that has keys sent a frame without MIC: anyone could have."""
+
+    check = "not-encrypted"
+
+
+class BadMIC(UnlockError):
+    """The message integrity code fits no key of any device with this address."""
+
+    check = "mic"
+
+
+class BadAppKey(UnlockError):
+    """The application key of a LowCostLoRaGw frame is missing or not allowed."""
+
+    check = "app-key"
+
+
+class StaleFCnt(UnlockError):
+    """An authentic frame whose counter is not above the last accepted one: a replay or a repeat."""
+
+    check = "replay"
+
+
+class Repeat(UnlockError):
+    """A frame without MIC that equals one accepted a moment ago."""
+
+    check = "repeat"
+
+
+class NotUplink(UnlockError):
+    """A join, downlink, acknowledgement or proprietary frame."""
+
+    check = "not-uplink"
+
+
+class DecodeError(LoraPostError):
+    """The payload does not say what its decoder expects.
+
+    kept: the readings decoded before the mistake; they are used, the message becomes a warning.
+    """
+
+    def __init__(self, message: str, kept: Iterable[Reading] = ()) -> None:
+        super().__init__(message)
+        self.kept = tuple(kept)
+
+
+class WrongLength(DecodeError):
+    """Too short or too long for the device type."""
+
+
+class WrongFormat(DecodeError):
+    """Wrong FPort, version, type byte or syntax."""
+
+
+class BadChecksum(DecodeError):
+    """The payload's own checksum does not fit."""
+
+
+class Implausible(DecodeError):
+    """A value that the sensor cannot measure."""
+
+
+class NoReading(DecodeError):
+    """A payload that is not meant to carry readings: a log text, a start-up message."""
+
+
+class DecoderCrash(DecodeError):
+    """The decoder raised something else, or returned no readings list."""
+
+
+class SinkError(LoraPostError):
+    """A destination did not take readings.
+
+    retry_after_s: how long it asked to be left alone, in seconds; None when it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(SinkError):
+    """Nothing was sent: no network, no name, refused, told to wait."""
+
+
+class OutcomeUnknown(SinkError):
+    """Sent, and no answer that tells whether it was stored."""
+
+
+class Rejected(SinkError):
+    """Refused for a reason that trying again does not change: this sensor's readings wait for a person."""
+
+
+class BatchRefused(Rejected):
+    """Something in this batch is refused; a part of the batch may have been stored before it."""
+
+
+class StoreError(LoraPostError):
+    """The spool file: disk full, damaged, written by a newer version."""

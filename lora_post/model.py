@@ -1,0 +1,221 @@
+"""The data types that the stages hand on; each stage makes a new one from the last.
+
+They are msgspec Structs, the frozen and slotted kind: equal by value, immutable, and built in
+a seventh of the time of a frozen dataclass, which matters on the path from frame to readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from lora_post.crypto import SessionKeys
+from lora_post.errors import DecodeError
+
+Scalar: TypeAlias = bool | int | float | str
+Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
+
+
+class Link(StrEnum):
+    """Which header a frame starts with."""
+
+    LORAWAN = "lorawan"
+    LOWCOST = "lowcost"
+
+
+class RxInfo(Struct, frozen=True, gc=False):
+    """How a gateway heard a frame; None where the input does not say."""
+
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    sf: int | None = None
+    bw_khz: float | None = None
+    cr: str | None = None
+    freq_mhz: float | None = None
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """What one radio sent, as one gateway heard it.
+
+    time_us: reception, µs since 1970 UTC.
+    phy_payload: all bytes that were on air, LowCostLoRaGw's 4-byte header included.
+    link: which header it is, when the input knows; None: the bytes must tell.
+    """
+
+    gateway: str
+    time_us: int
+    phy_payload: bytes
+    rx: RxInfo
+    link: Link | None = None
+
+
+class NoiseReason(StrEnum):
+    """Why a parser skipped bytes."""
+
+    LINE_TOO_LONG = "line-too-long"
+    BAD_HEADER = "bad-header"
+    NO_PAYLOAD = "no-payload"
+    STRAY_PAYLOAD = "stray-payload"
+    DAMAGED = "damaged"
+    TRUNCATED = "truncated"
+    RECEIVE_ERROR = "receive-error"
+
+
+class Noise(Struct, frozen=True, gc=False):
+    """Bytes that a parser gave up on.
+
+    size: how many bytes were skipped; detail: one line for a person, printable.
+    """
+
+    reason: NoiseReason
+    size: int
+    detail: str
+
+
+class Device(Struct, frozen=True):
+    """One thing in the field.
+
+    id: the Waziup device id. address: DevAddr, or the 4-byte header's source address.
+    keys: None for a LowCostLoRaGw device that sends in clear.
+    app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
+    """
+
+    id: str
+    name: str
+    link: Link
+    address: int
+    decoder: str
+    keys: SessionKeys | None = None
+    app_keys: frozenset[bytes] = frozenset()
+    visibility: str = "private"
+
+    def __repr__(self) -> str:
+        return f"Device({self.id!r})"  # app_keys are secrets
+
+    @property
+    def address_text(self) -> str:
+        """DevAddr as 8 hex digits, source address in decimal."""
+        return address_text(self.link, self.address)
+
+
+def address_text(link: Link, address: int) -> str:
+    """An address as people write it: DevAddr as 8 hex digits, source address in decimal."""
+    return f"{address:08x}" if link is Link.LORAWAN else str(address)
+
+
+class Session(Struct, frozen=True):
+    """A device and the lowest FCnt that is not yet accepted (0: nothing accepted yet)."""
+
+    device: Device
+    next_fcnt: int = 0
+
+
+FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
+
+
+class Uplink(Struct, frozen=True):
+    """A frame whose device is known and whose payload is clear.
+
+    fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
+    fport: None where the frame has none. authentic: a MIC was verified.
+    payload: the clear application bytes; MAC commands when fport is 0.
+    """
+
+    frame: Frame
+    device: Device
+    fcnt: int
+    fport: int | None
+    payload: bytes
+    authentic: bool
+
+
+class Reading(Struct, frozen=True):
+    """One named value.
+
+    name: lower_case_with_underscores, `_<channel>` appended where the payload numbers its sensors.
+    unit: a symbol of `units.py`, "" for none. quantity: a Waziup quantity, where the name does not tell.
+    age_s: seconds between measurement and reception.
+    """
+
+    name: str
+    value: Value
+    unit: str = ""
+    channel: int | None = None
+    quantity: str = ""
+    age_s: float = 0.0
+
+
+class Report(Struct, frozen=True):
+    """All readings of one uplink.
+
+    problem: why the decoder failed; then `readings` holds what came before the mistake.
+    """
+
+    uplink: Uplink
+    readings: tuple[Reading, ...]
+    warnings: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading]"]
+
+
+class Example(Struct, frozen=True):
+    """A payload (hex, blanks allowed) and what its decoder makes of it.
+
+    fails: the DecodeError it raises; `gives` is then what was decoded before.
+    """
+
+    payload: str
+    fport: int = 1
+    gives: Sequence[Reading] = ()
+    fails: type[DecodeError] | None = None
+
+
+class Decoder(Struct, frozen=True):
+    """What a file in `decoders/` offers: one device type.
+
+    decode(payload, fport) -> readings; raises DecodeError. fport is 0 where the radio has none.
+    source: the maker's document that the layout was taken from.
+    """
+
+    name: str
+    decode: DecodeFunction
+    vendor: str
+    model: str
+    source: str
+    examples: Sequence[Example]
+    origin: str = ""
+
+
+class Refusal(Struct, frozen=True):
+    """A frame that was turned away: which check failed, and what a person can do about it."""
+
+    frame: Frame
+    check: str
+    detail: str
+
+
+class Lane(Struct, frozen=True):
+    """One sensor of one device at one sink; back-off and rejection belong to it."""
+
+    id: int
+    device: str
+    name: str
+    unit: str
+    quantity: str
+    channel: int | None
+
+
+class Batch(Struct, frozen=True):
+    """The oldest readings of one lane, in time order, on their way to a sink.
+
+    times_us: µs since 1970 UTC, all different. values: JSON, one for each time.
+    """
+
+    lane: Lane
+    times_us: tuple[int, ...]
+    values: tuple[bytes, ...]
