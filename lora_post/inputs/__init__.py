@@ -1,0 +1,32 @@
+"""Input formats: one sans-IO parser a file, found by name in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import Final, Protocol
+
+from lora_post.inputs.lowcost_gw import LowcostParser
+from lora_post.model import Frame, Noise
+
+
+class Parser(Protocol):
+    """Bytes in, frames out; owns no clock and does no IO.
+
+    The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
+    """
+
+    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+        """Take bytes that arrived at now_us and return what they complete.
+
+        b"" tells only that time has passed: a frame that stopped half-way is then given up.
+        """
+        ...
+
+    def finish(self, now_us: int) -> list[Frame | Noise]:
+        """End of input: return what the remaining bytes still give."""
+        ...
+
+
+FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {"lowcost": LowcostParser}
+"""Name of a format -> its parser, made from the gateway's id and the zone of times that tell none."""

@@ -1,0 +1,110 @@
+"""What the text lines of LowCostLoRaGw's radio programs say about a packet: ^p, ^r and ^t.
+
+Sources: CongducPham/LowCostLoRaGw: gw_full_latest/SX12XX_lora_gateway.cpp, SX1272_lora_gateway.cpp,
+scripts/rak2245-rak831/lora_pkt_fwd_formatter.py, test-folder/test-fakePacket.py.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from datetime import UTC, datetime, tzinfo
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+_P: Final = rb"\^p" + rb",".join([rb"(-?\d{1,5})"] * 7) + rb"\r?\n"
+_R: Final = rb"\^r([\d,]{1,40})\r?\n"
+_T: Final = rb"\^t(\d{4}-\d\d-\d\dT[\d:.]{8,18})(Z|[+-]\d\d:?\d\d)?(?:\*(\d{1,10}))?\r?\n"
+# These lines follow each other, so that one match usually takes them all; it need not.
+match_header: Final = re.compile(rb"(?:---.{0,1000}+\n)?" + _P + b"(?:" + _R + b")?(?:" + _T + b")?").match
+match_radio: Final = re.compile(_R).match
+match_time: Final = re.compile(_T).match
+_match_radio_fields: Final = re.compile(rb"(\d{1,4}),(\d{1,2}),(\d{1,2})(?:,(\d{1,8}))?").fullmatch
+
+Radio: TypeAlias = "tuple[int | None, float | None, str | None, float | None]"
+NO_RADIO: Final[Radio] = (None, None, None, None)
+
+# Numbers as a believable ^p line has them; looking one up is faster than int() and checks its range.
+NUMBERS: Final = {b"%d" % number: number for number in range(-256, 256)}
+BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
+
+_SPREADING_FACTORS: Final = range(5, 13)
+_CODING_RATES: Final = range(5, 9)
+# The programs cut off the fraction: whole kHz as printed, kHz as they are.
+_BANDWIDTHS: Final = (
+    {7: 7.8, 10: 10.4, 15: 15.6, 20: 20.8, 31: 31.25, 41: 41.7, 62: 62.5}
+    | {bw: float(bw) for bw in (125, 250, 500)}
+    | {203: 203.125, 406: 406.25, 812: 812.5, 1625: 1625.0}
+)
+_EPOCH: Final = datetime(1970, 1, 1)
+_EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_QUARTER_HOUR_US: Final = 900_000_000
+_TMST_RANGE: Final = 1 << 32
+_TMST_TOLERANCE_US: Final = 1_000
+# Zone offsets from -12:00 to +14:00, by what they leave of (local time - tmst) modulo 2^32.
+_ZONES: Final = sorted((n * _QUARTER_HOUR_US % _TMST_RANGE, n * _QUARTER_HOUR_US) for n in range(-48, 57))
+_RESIDUES: Final = [residue for residue, _ in _ZONES]
+
+
+class HeaderLines(Struct, gc=False):
+    """The lines of a packet whose payload is awaited, as they were printed; None where one is missing."""
+
+    dst: bytes
+    ptype: bytes
+    src: bytes
+    seq: bytes
+    size: bytes
+    snr: bytes
+    rssi: bytes
+    radio: bytes | None
+    time: bytes | None
+    zone: bytes | None
+    tmst: bytes | None
+
+
+def read_radio(text: bytes | None) -> Radio:
+    """Spreading factor, bandwidth in kHz, coding rate and frequency in MHz from the fields of ^r.
+
+    The frequency was cut off to whole kHz: 868.1 MHz is printed as 868100 or as 868099. No channel
+    plan has a channel 1 kHz below a multiple of 100 kHz, so a number that ends in 99 is one too low.
+    """
+    match = _match_radio_fields(text or b"")
+    if not match:
+        return NO_RADIO
+    bw, cr, sf, khz = (int(field) if field else 0 for field in match.groups())
+    if khz % 100 == 99:
+        khz += 1
+    return (
+        sf if sf in _SPREADING_FACTORS else None,
+        _BANDWIDTHS.get(bw),
+        f"4/{cr}" if cr in _CODING_RATES else None,
+        khz / 1000 if khz else None,
+    )
+
+
+def reception_us(header: HeaderLines, zone: tzinfo, now_us: int) -> int:
+    """Time of reception in µs since 1970 UTC; now_us when the text is no time.
+
+    The program prints local time without its zone, and after `*` the same clock reading in µs UTC
+    modulo 2^32: what the two differ by is the zone's offset, and all offsets differ by 34 s or more.
+    When none fits, the number is the counter of a concentrator, whose times are UTC. The
+    oldest programs print no `*` and sometimes a zone; `zone` is for those that print neither.
+    """
+    text = (header.time or b"").decode()
+    try:
+        if header.zone is not None:
+            return _since(datetime.fromisoformat(text + header.zone.decode()), _EPOCH_UTC)
+        if header.tmst is None:
+            return _since(datetime.fromisoformat(text).replace(tzinfo=zone), _EPOCH_UTC)
+        local_us = _since(datetime.fromisoformat(text), _EPOCH)
+    except (ValueError, OverflowError):
+        return now_us
+    residue = (local_us - int(header.tmst) + _TMST_TOLERANCE_US) % _TMST_RANGE
+    nearest, offset_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
+    return local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us
+
+
+def _since(time: datetime, epoch: datetime) -> int:
+    passed = time - epoch
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
