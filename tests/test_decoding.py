@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_post import Decoder, Reading, WrongFormat
+from lora_post.decoding import MAX_READINGS, LoadedDecoders, decode, load_decoders, shipped_folder
+from lora_post.errors import DecodeError
+from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
+
+SHIPPED = load_decoders(shipped_folder()).decoders
+
+
+def uplink(payload: bytes = b"\x01", fport: int | None = 1, decoder: str = "under-test") -> Uplink:
+    frame = Frame("gw", 1_700_000_000_000_000, b"\x40" + payload, RxInfo())
+    device = Device("pond-7", "Pond 7", Link.LORAWAN, 0x26011BDA, decoder)
+    return Uplink(frame, device, 7, fport, payload, authentic=True)
+
+
+def run(function: Callable[[bytes, int], Any], fport: int | None = 1, payload: bytes = b"\x01") -> Report:
+    decoder = Decoder("under-test", function, "vendor", "model", "source", [])
+    return decode(uplink(payload, fport), {"under-test": decoder})
+
+
+def returning(result: object) -> Report:
+    return run(lambda payload, fport: result)
+
+
+def raising(error: BaseException) -> Report:
+    def function(payload: bytes, fport: int) -> list[Reading]:
+        raise error
+
+    return run(function)
+
+
+GOOD = Reading("temperature", 21.5, "°C")
+
+
+# decode
+
+
+def test_good_readings_make_a_report_without_remarks() -> None:
+    report = decode(uplink(bytes.fromhex("03670110056700ff"), decoder="cayenne-lpp"), SHIPPED)
+    assert report.readings == (Reading("temperature_3", 27.2, "°C", 3), Reading("temperature_5", 25.5, "°C", 5))
+    assert (report.warnings, report.problem) == ((), None)
+
+
+def test_partly_readable_payload_keeps_what_came_before_and_warns() -> None:
+    report = decode(uplink(bytes.fromhex("0367011005"), decoder="cayenne-lpp"), SHIPPED)
+    assert report.readings == (Reading("temperature_3", 27.2, "°C", 3),)
+    assert report.warnings == ("WrongLength: offset 4: one stray byte 05 at the end",)
+    assert report.problem is None
+
+
+def test_unreadable_payload_is_a_problem() -> None:
+    report = decode(uplink(b"\\!", None, decoder="text"), SHIPPED)
+    assert report.readings == ()
+    assert report.problem == "WrongFormat: no value after \\!"
+
+
+def test_payload_that_is_meant_to_carry_no_reading_is_no_problem() -> None:
+    report = decode(uplink(b"\\$hello", None, decoder="text"), SHIPPED)
+    assert (report.readings, report.warnings, report.problem) == ((), ("log text: 'hello'",), None)
+
+
+def test_unknown_decoder_is_a_problem() -> None:
+    report = decode(uplink(), {})
+    assert report.readings == ()
+    assert report.problem == "no decoder is called 'under-test'"
+
+
+def forbidden(payload: bytes, fport: int) -> list[Reading]:
+    raise AssertionError("no decoder may run")
+
+
+def test_fport_0_runs_no_decoder_and_says_why() -> None:
+    report = run(forbidden, fport=0)
+    assert (report.readings, report.warnings, report.problem) == ((), ("MAC commands only",), None)
+
+
+@pytest.mark.parametrize("fport", [None, 1, 223])
+def test_empty_payload_runs_no_decoder(fport: int | None) -> None:
+    report = run(forbidden, fport, payload=b"")
+    assert (report.readings, report.warnings, report.problem) == ((), (), None)
+
+
+@pytest.mark.parametrize(("fport", "handed_on"), [(None, 0), (1, 1), (85, 85)])
+def test_decoder_gets_payload_and_fport(fport: int | None, handed_on: int) -> None:
+    got: list[tuple[bytes, int]] = []
+
+    def function(payload: bytes, fport: int) -> list[Reading]:
+        got.append((payload, fport))
+        return []
+
+    run(function, fport, payload=b"abc")
+    assert got == [(b"abc", handed_on)]
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Forgetful(DecodeError):
+    def __init__(self) -> None:
+        Exception.__init__(self, "no kept readings")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError("division by zero"),
+        IndexError(),
+        RecursionError("too deep"),
+        MemoryError(),
+        SystemExit(3),
+        StopIteration(),
+        Unspeakable(),
+        ValueError("x" * 10_000),
+        ValueError("\x1b[2J\n\ud800"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_exception_is_a_crash_inside_the_report(error: BaseException) -> None:
+    report = raising(error)
+    assert report.readings == ()
+    assert report.problem is not None and report.problem.startswith(f"DecoderCrash: {type(error).__name__}")
+    assert report.problem.isprintable()
+    assert len(report.problem) < 300
+
+
+def test_decode_error_without_kept_readings_is_contained() -> None:
+    assert raising(Forgetful()).problem == "Forgetful: no kept readings"
+
+
+def test_keyboard_interrupt_is_not_the_decoder_s_to_keep() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        raising(KeyboardInterrupt())
+
+
+def test_crash_is_logged_once_per_cause_with_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    def first(payload: bytes, fport: int) -> list[Reading]:
+        return [Reading("x", payload[99])]
+
+    def second(payload: bytes, fport: int) -> list[Reading]:
+        return [Reading("x", payload[98])]
+
+    with caplog.at_level(logging.ERROR, logger="lora_post.decoding"):
+        for function in (first, first, second, first, second):
+            run(function)
+    assert len(caplog.records) == 2
+    assert all(record.exc_info for record in caplog.records)
+    assert "payload[99]" in caplog.text and "payload[98]" in caplog.text
+
+
+@pytest.mark.parametrize("result", [None, 5, "text", (GOOD,), {"temperature": 21.5}, iter([GOOD])])
+def test_result_that_is_no_list_is_a_crash(result: object) -> None:
+    report = returning(result)
+    assert report.readings == ()
+    assert report.problem is not None
+    assert f" {type(result).__name__}, want a list" in report.problem
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def circle() -> Any:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+RUBBISH: list[tuple[Any, str]] = [
+    (None, "a NoneType, want a Reading"),
+    ({"name": "t", "value": 1}, "a dict, want a Reading"),
+    (Reading("", 1), "it has no name"),
+    (Reading(5, 1), "its name is an int"),  # type: ignore[arg-type]
+    (Reading("\ud800", 1), "its name is no valid text"),
+    (Reading("t", 1, None), "its unit is a NoneType"),  # type: ignore[arg-type]
+    (Reading("t", 1, ["°C"]), "its unit is a list"),  # type: ignore[arg-type]
+    (Reading("t", 1, quantity=b""), "its quantity is a bytes"),  # type: ignore[arg-type]
+    (Reading("t", 1, channel="1"), "the channel of 't' is no integer"),  # type: ignore[arg-type]
+    (Reading("t", 1, channel=2**70), "the channel of 't' is no integer"),
+    (Reading("t", 1, age_s=-1.0), "the age of 't' is not in 0 … 316224000 s"),
+    (Reading("t", 1, age_s=float("nan")), "the age of 't' is not in 0 … 316224000 s"),
+    (Reading("t", 1, age_s=float("inf")), "the age of 't' is not in 0 … 316224000 s"),
+    (Reading("t", 1, age_s="1"), "the age of 't' is not in 0 … 316224000 s"),  # type: ignore[arg-type]
+    (Reading("t", float("nan")), "the value of 't' is nan, no finite number"),
+    (Reading("t", float("-inf")), "the value of 't' is -inf, no finite number"),
+    (Reading("t", 2**63), "the value of 't' is an integer beyond 64 bits"),
+    (Reading("t", -(2**63) - 1), "the value of 't' is an integer beyond 64 bits"),
+    (Reading("t", 10**5000), "the value of 't' is an integer beyond 64 bits"),
+    (Reading("t", None), "the value of 't' is a NoneType"),  # type: ignore[arg-type]
+    (Reading("t", b"\x01"), "the value of 't' is a bytes"),  # type: ignore[arg-type]
+    (Reading("t", 1j), "the value of 't' is a complex"),  # type: ignore[arg-type]
+    (Reading("t", (1, 2)), "the value of 't' is a tuple"),  # type: ignore[arg-type]
+    (Reading("t", "\ud800"), "the value of 't' is no valid text"),
+    (Reading("t", {"x": [1, float("inf")]}), "the value of 't' is inf, no finite number"),
+    (Reading("t", {1: 2}), "the value of 't' is an object with a key that is no valid text"),  # type: ignore[dict-item]
+    (Reading("t", nested(9)), "the value of 't' is nested deeper than 8 levels"),
+    (Reading("t", circle()), "the value of 't' is nested deeper than 8 levels"),
+]
+
+
+@pytest.mark.parametrize(("bad", "fault"), RUBBISH, ids=[fault for _, fault in RUBBISH])
+def test_bad_reading_is_dropped_with_a_warning_and_its_neighbours_kept(bad: Any, fault: str) -> None:
+    report = returning([GOOD, bad, GOOD])
+    assert report.readings == (GOOD, GOOD)
+    assert report.warnings == (f"reading 2 dropped: {fault}",)
+    assert report.problem is None
+
+
+def test_list_without_a_usable_reading_is_a_problem() -> None:
+    report = returning([None, Reading("t", float("nan"))])
+    assert report.readings == ()
+    assert report.problem == "DecoderCrash: returned no usable reading"
+    assert len(report.warnings) == 2
+
+
+def test_bad_kept_readings_are_dropped_too() -> None:
+    report = raising(WrongFormat("half", [GOOD, Reading("t", float("nan"))]))
+    assert report.readings == (GOOD,)
+    assert report.warnings == (
+        "reading 2 dropped: the value of 't' is nan, no finite number",
+        "WrongFormat: half",
+    )
+
+
+def test_more_readings_than_a_payload_can_hold_are_cut() -> None:
+    report = returning([GOOD] * 1000)
+    assert len(report.readings) == MAX_READINGS
+    assert report.warnings == ("1000 readings, only the first 256 are used",)
+
+
+SOUND = [
+    Reading("t", 2**63 - 1),
+    Reading("t", -(2**63)),
+    Reading("t", True),
+    Reading("t", ""),
+    Reading("température", "été", "furlong", 3, "Temperature", 60),
+    Reading("t", nested(8)),
+    Reading("t", {"x": 1.5, "y": [1, "a", {"z": False}]}),
+    Reading("t", 0.0, age_s=3600.0),
+]
+
+
+@pytest.mark.parametrize("reading", SOUND, ids=repr)
+def test_sound_reading_passes_unchanged(reading: Reading) -> None:
+    report = returning([reading])
+    assert report.readings == (reading,)
+    assert (report.warnings, report.problem) == ((), None)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()))
+    | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@given(
+    st.lists(
+        st.builds(Reading, ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING)
+        | st.builds(Reading, st.just("t"), ANYTHING)
+        | ANYTHING,
+        max_size=4,
+    )
+    | ANYTHING
+)
+def test_whatever_a_decoder_returns_the_report_can_be_written_as_json(result: Any) -> None:
+    report = returning(result)
+    for reading in report.readings:
+        fields = [reading.name, reading.value, reading.unit, reading.channel, reading.quantity, reading.age_s]
+        json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
+    assert all(warning.isprintable() for warning in report.warnings)
+
+
+# load_decoders
+
+GOOD_FILE = """
+from lora_post import Decoder, Reading
+def decode(payload, fport):
+    return [Reading("x", {value})]
+DECODER = Decoder(name="{name}", vendor="v", model="m", source="s", decode=decode, examples=[])
+"""
+
+
+def write(folder: Path, file: str, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / file
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def value_of(loaded: LoadedDecoders, name: str) -> object:
+    return loaded.decoders[name].decode(b"", 0)[0].value
+
+
+def test_every_file_gives_its_decoder_and_says_where_it_is_from(tmp_path: Path) -> None:
+    path = write(tmp_path, "kijani.py", GOOD_FILE.format(name="kijani-sm3", value=1))
+    write(tmp_path, "_helper.py", "raise RuntimeError('not a decoder file')")
+    write(tmp_path, "notes.txt", "not Python")
+    loaded = load_decoders(tmp_path)
+    assert list(loaded.decoders) == ["kijani-sm3"]
+    assert loaded.decoders["kijani-sm3"].origin == str(path)
+    assert loaded.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("def decode(:", "SyntaxError"),
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
+        ("", "no DECODER"),
+        ("DECODER = 5", "DECODER is an int, want a Decoder"),
+        (GOOD_FILE.format(name="", value=1), "DECODER needs a name and a function to decode"),
+        ("\0", "source code string cannot contain null bytes"),
+    ],
+)
+def test_file_that_fails_is_reported_and_the_others_load(tmp_path: Path, text: str, why: str) -> None:
+    path = write(tmp_path, "broken.py", text)
+    write(tmp_path, "good.py", GOOD_FILE.format(name="good", value=1))
+    loaded = load_decoders(tmp_path)
+    assert list(loaded.decoders) == ["good"]
+    (problem,) = loaded.problems
+    assert problem.startswith(f"{path}: ")
+    assert why in problem
+
+
+def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> None:
+    first = write(tmp_path, "a.py", GOOD_FILE.format(name="same", value=1))
+    second = write(tmp_path, "b.py", GOOD_FILE.format(name="same", value=2))
+    loaded = load_decoders(tmp_path)
+    assert value_of(loaded, "same") == 1
+    assert loaded.problems == (f"{second}: the name 'same' is taken by {first}",)
+
+
+def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> None:
+    write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
+    write(tmp_path / "shipped", "other.py", GOOD_FILE.format(name="other", value=1))
+    mine = write(tmp_path / "mine", "same.py", GOOD_FILE.format(name="same", value=2))
+    loaded = load_decoders(tmp_path / "shipped", tmp_path / "mine")
+    assert value_of(loaded, "same") == 2
+    assert value_of(loaded, "other") == 1
+    assert loaded.decoders["same"].origin == str(mine)
+    assert loaded.problems == ()
+
+
+def test_broken_file_of_a_later_folder_leaves_the_shipped_one(tmp_path: Path) -> None:
+    write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
+    write(tmp_path / "mine", "same.py", "1 / 0")
+    loaded = load_decoders(tmp_path / "shipped", tmp_path / "mine")
+    assert value_of(loaded, "same") == 1
+    assert len(loaded.problems) == 1
+
+
+def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    loaded = load_decoders(tmp_path / "nowhere")
+    assert loaded.decoders == {}
+    assert loaded.problems == (f"{tmp_path / 'nowhere'}: No such file or directory",)
+
+
+def test_decoder_file_may_define_a_dataclass(tmp_path: Path) -> None:
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
+    write(tmp_path, "data.py", text + GOOD_FILE.format(name="data", value=1))
+    assert load_decoders(tmp_path).problems == ()
+
+
+def test_shipped_folder_has_the_formats_of_every_gateway() -> None:
+    assert {"cayenne-lpp", "text"} <= set(SHIPPED)
