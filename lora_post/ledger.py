@@ -1,0 +1,158 @@
+"""What has been accepted: frame counters, frames without MIC, and the readings themselves.
+
+A ledger is told of everything that arrives together and keeps all of it or nothing. `SpoolLedger`
+keeps it in the store, counters and readings in one transaction; `MemoryLedger` forgets it, for dry runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from lora_post.model import Device, Link, Report, Session, Uplink
+from lora_post.spool import SpoolWriter
+from lora_post.store import Store, load_sessions, save_sessions, session_key
+
+# LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times.
+REPEAT_WINDOW_US = 20_000_000
+KEEP_HEARD = 20_000
+PRUNE_HEARD_EVERY = 1_000
+NOT_LOADED = -1
+
+
+class Ledger(Protocol):
+    """Where accepted uplinks are kept."""
+
+    def group(self) -> AbstractContextManager[None]:
+        """All that is kept inside is kept together; raises StoreError when nothing was."""
+        ...
+
+    def find(self, link: Link, address: int) -> Sequence[Session]:
+        """The sessions of all devices with this address."""
+        ...
+
+    def is_repeat(self, uplink: Uplink) -> bool:
+        """Whether a frame without MIC was accepted before; if not, it counts as accepted from now on."""
+        ...
+
+    def keep(self, report: Report, session: Session) -> None:
+        """Accept an uplink's readings and the counter that it advances."""
+        ...
+
+
+class SessionBook:
+    """The sessions of all configured devices, by address."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._sessions: dict[tuple[Link, int], list[Session]] = {}
+        for device in devices:
+            self._sessions.setdefault((device.link, device.address), []).append(Session(device))
+        self.advanced: dict[str, Session] = {}
+
+    def find(self, link: Link, address: int) -> Sequence[Session]:
+        return self._sessions.get((link, address), ())
+
+    def load(self, counters: Mapping[str, int]) -> None:
+        """Take over stored counters."""
+        for sessions in self._sessions.values():
+            sessions[:] = [Session(s.device, counters.get(session_key(s.device), 0)) for s in sessions]
+
+    def advance(self, session: Session) -> None:
+        """Replace a device's session by its advanced one."""
+        self.advanced[session.device.id] = session
+        sessions = self._sessions[session.device.link, session.device.address]
+        for index, old in enumerate(sessions):
+            if old.device is session.device:
+                sessions[index] = session
+
+
+class SpoolLedger:
+    """The durable ledger."""
+
+    def __init__(self, store: Store, devices: Iterable[Device], writer: SpoolWriter) -> None:
+        self._store = store
+        self._writer = writer
+        self._book = SessionBook(devices)
+        self._version = NOT_LOADED
+        self._reports: list[Report] = []
+        self.find = self._book.find
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        try:
+            with self._store.transaction() as db:
+                self._take_over(db)
+                yield
+                self._writer.put(db, self._reports)
+                save_sessions(db, {session_key(s.device): s.next_fcnt for s in self._book.advanced.values()})
+                self._writer.make_room(db)
+        except BaseException:
+            # Nothing was kept: the counters in the file are the true ones.
+            self._version = NOT_LOADED
+            self._writer.forget_lanes()
+            raise
+        finally:
+            self._book.advanced.clear()
+            self._reports.clear()
+
+    def _take_over(self, db: sqlite3.Connection) -> None:
+        """Counters that another process advanced are seen inside the transaction, never after it."""
+        version = self._store.data_version()
+        if version != self._version:
+            self._book.load(load_sessions(db))
+            self._version = version
+
+    def is_repeat(self, uplink: Uplink) -> bool:
+        db = self._store.db
+        print_, time_us = _print(uplink), uplink.frame.time_us
+        window = (print_, time_us - REPEAT_WINDOW_US, time_us + REPEAT_WINDOW_US)
+        if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():
+            return True
+        cursor = db.execute("INSERT INTO heard (print, time_us) VALUES (?, ?)", (print_, time_us))
+        row = cursor.lastrowid or 0
+        if row % PRUNE_HEARD_EVERY == 0:
+            db.execute("DELETE FROM heard WHERE id <= ?", (row - KEEP_HEARD,))
+        return False
+
+    def keep(self, report: Report, session: Session) -> None:
+        self._reports.append(report)
+        if report.uplink.authentic:
+            self._book.advance(session)
+
+
+class MemoryLedger:
+    """The ledger of a dry run: the same verdicts, nothing kept."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._book = SessionBook(devices)
+        self._heard: dict[int, int] = {}
+        self.find = self._book.find
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        yield
+        self._book.advanced.clear()
+
+    def is_repeat(self, uplink: Uplink) -> bool:
+        print_, time_us = _print(uplink), uplink.frame.time_us
+        last = self._heard.get(print_)
+        if last is not None and abs(time_us - last) <= REPEAT_WINDOW_US:
+            return True
+        self._heard[print_] = time_us
+        while len(self._heard) > KEEP_HEARD:
+            del self._heard[next(iter(self._heard))]
+        return False
+
+    def keep(self, report: Report, session: Session) -> None:
+        if report.uplink.authentic:
+            self._book.advance(session)
+
+
+def _print(uplink: Uplink) -> int:
+    """63 bits that tell one frame without MIC from another."""
+    device = uplink.device
+    text = b"%d %d %s" % (device.address, uplink.fcnt, uplink.payload)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

@@ -1,0 +1,75 @@
+"""One read's worth of events, from the parser to the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import TypeAlias
+
+from lora_post.decoding import decode
+from lora_post.errors import FrameError, Repeat, UnlockError
+from lora_post.ledger import Ledger
+from lora_post.metrics import Metrics
+from lora_post.model import Decoder, Frame, Noise, Refusal, Report
+from lora_post.unlock import unlock
+
+log = logging.getLogger(__name__)
+
+Outcome: TypeAlias = "Report | Refusal | Noise"
+
+
+class Pipeline:
+    """Unlocks, decodes and keeps frames; tells `listener` of each outcome once it is kept.
+
+    Shared by all transports; events that arrive together are kept together.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        decoders: Mapping[str, Decoder],
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+    ) -> None:
+        self._ledger = ledger
+        self._decoders = decoders
+        self._metrics = metrics
+        self._listener = listener
+        self._lock = Lock()
+
+    def handle(self, events: Sequence[Frame | Noise]) -> None:
+        """Take events from a parser to the ledger, or count why not.
+
+        Raises StoreError when nothing could be kept; the same events may then be handed in again.
+        """
+        if not events:
+            return
+        with self._lock:
+            with self._ledger.group():
+                outcomes = [event if isinstance(event, Noise) else self._handle_frame(event) for event in events]
+            self._tell(outcomes)
+
+    def _handle_frame(self, frame: Frame) -> Report | Refusal:
+        try:
+            uplink, session = unlock(frame, self._ledger.find)
+            if not uplink.authentic and self._ledger.is_repeat(uplink):
+                raise Repeat(f"sequence number {uplink.fcnt} with this payload was accepted a moment ago")
+        except (FrameError, UnlockError) as error:
+            return Refusal(frame, error.check, str(error))
+        report = decode(uplink, self._decoders)
+        self._ledger.keep(report, session)
+        return report
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Report):
+                self._metrics.count("uplinks")
+                self._metrics.count("readings", amount=len(outcome.readings))
+                if outcome.problem is not None:
+                    self._metrics.count("undecoded", outcome.uplink.device.decoder)
+            elif isinstance(outcome, Refusal):
+                self._metrics.count("refused", outcome.check)
+            else:
+                self._metrics.count("noise", outcome.reason)
+            self._listener(outcome)

@@ -1,0 +1,361 @@
+"""The queue in the store: `put`, `claim`, `settle`, and what is set aside.
+
+A reading is one row, keyed by its lane and its time. Two readings of one sensor at the same
+microsecond are told apart by moving the later one 1 ms on: the server has no other key by
+which a reading could be found again.
+
+When the spool is full, the sensor with the most queued readings gives up its oldest ones.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from lora_post.errors import StoreError
+from lora_post.model import Batch, Lane, Reading, Report
+from lora_post.store import Store, add_tally, forget, known, remember
+
+COLLISION_STEP_US = 1000
+KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
+EVICTED = "evicted"
+RUNNING = "running"
+
+_encode = msgspec.json.Encoder().encode
+_INSERT = "INSERT INTO reading VALUES (?, ?, ?)"
+
+
+class SpoolWriter:
+    """Puts readings into the queue of each sink, inside the caller's transaction."""
+
+    def __init__(self, store: Store, sinks: Sequence[str], max_bytes: int) -> None:
+        self._store = store
+        self._sinks = tuple(sinks)
+        self._max_bytes = max_bytes
+        self._lanes: dict[tuple[str, str, str], int] = {}
+
+    def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
+        """Queue every reading of the reports; returns how many rows were added."""
+        rows: list[tuple[int, int, bytes]] = []
+        for report in reports:
+            uplink = report.uplink
+            if report.problem is not None:
+                self._put_undecoded(db, report)
+            for reading in report.readings:
+                time_us = uplink.frame.time_us - int(reading.age_s * 1e6)
+                value = _encode(reading.value)
+                for sink in self._sinks:
+                    rows.append((self._lane(db, sink, uplink.device.id, reading), time_us, value))
+        _insert(db, rows)
+        return len(rows)
+
+    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int:
+        key = (sink, device, reading.name)
+        lane = self._lanes.get(key)
+        if lane is None:
+            # The unit of a sensor is the one it was first seen with, as on the server.
+            db.execute(
+                "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel) VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, reading.unit, reading.quantity, reading.channel),
+            )
+            query = "SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?"
+            lane = self._lanes[key] = int(db.execute(query, key).fetchone()[0])
+        return lane
+
+    def _put_undecoded(self, db: sqlite3.Connection, report: Report) -> None:
+        uplink = report.uplink
+        row = db.execute(
+            "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                uplink.device.id,
+                uplink.device.decoder,
+                uplink.frame.time_us,
+                uplink.fcnt,
+                uplink.fport,
+                uplink.payload,
+                report.problem,
+            ),
+        ).fetchone()
+        db.execute("DELETE FROM undecoded WHERE id <= ?", (row[0] - KEEP_UNDECODED,))
+
+    def forget_lanes(self) -> None:
+        """After a rollback: lanes made in that transaction are not there."""
+        self._lanes.clear()
+
+    def make_room(self, db: sqlite3.Connection) -> int:
+        """Keep the file within its bound; returns how many readings were given up for it."""
+        evicted = 0
+        while self._store.used_bytes() > self._max_bytes:
+            longest = db.execute(
+                "SELECT lane, count(*) FROM reading GROUP BY lane ORDER BY count(*) DESC LIMIT 1"
+            ).fetchone()
+            if longest is None:
+                break
+            lane, length = longest
+            gone = db.execute(
+                "DELETE FROM reading WHERE lane = ?1 AND time_us <="
+                " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
+                (lane, length // 20),
+            ).rowcount
+            evicted += gone
+        if evicted:
+            add_tally(db, EVICTED, evicted)
+        return evicted
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
+    db.execute("SAVEPOINT rows")
+    try:
+        db.executemany(_INSERT, rows)
+    except sqlite3.IntegrityError:
+        db.execute("ROLLBACK TO rows")
+        for row in rows:
+            _insert_apart(db, *row)
+    db.execute("RELEASE rows")
+
+
+def _insert_apart(db: sqlite3.Connection, lane: int, time_us: int, value: bytes) -> None:
+    while True:
+        try:
+            db.execute(_INSERT, (lane, time_us, value))
+            return
+        except sqlite3.IntegrityError:
+            time_us += COLLISION_STEP_US
+
+
+class Counts(Struct, frozen=True):
+    """What the spool holds: readings to send, of parked sensors, refused one by one; undecoded payloads."""
+
+    queued: int
+    parked: int
+    refused: int
+    undecoded: int
+
+    @property
+    def undelivered(self) -> int:
+        """Readings that have not reached their sink."""
+        return self.queued + self.parked + self.refused
+
+
+class SpoolReader:
+    """Takes readings out of the queue of one sink."""
+
+    def __init__(self, store: Store, sink: str) -> None:
+        self._store = store
+        self._sink = sink
+
+    def ready_lanes(self) -> list[Lane]:
+        """Lanes that have readings and are not parked."""
+        rows = self._store.db.execute(
+            "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND parked IS NULL"
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
+            (self._sink,),
+        )
+        return [Lane(*row) for row in rows]
+
+    def lanes_of(self, device: str) -> list[Lane]:
+        """All lanes of a device, for provisioning it in one request."""
+        rows = self._store.db.execute(
+            "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? ORDER BY id",
+            (self._sink, device),
+        )
+        return [Lane(*row) for row in rows]
+
+    def claim(self, lane: Lane, limit: int) -> Batch | None:
+        """The oldest readings of a lane; they stay in the queue until they are settled."""
+        rows = self._store.db.execute(
+            "SELECT time_us, value FROM reading WHERE lane = ? ORDER BY time_us LIMIT ?", (lane.id, limit)
+        ).fetchall()
+        if not rows:
+            return None
+        times, values = zip(*rows, strict=True)
+        return Batch(lane, times, values)
+
+    def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
+        """Delivered: these readings of a batch leave the queue."""
+        with self._store.transaction() as db:
+            db.executemany(
+                "DELETE FROM reading WHERE lane = ? AND time_us = ?", [(batch.lane.id, time) for time in times_us]
+            )
+
+    def park(self, lane: Lane, reason: str, now_us: int) -> None:
+        """Send nothing of this lane until `release`."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE lane SET parked = ?, parked_us = ? WHERE id = ?", (reason, now_us, lane.id))
+
+    def refuse(self, batch: Batch, reason: str) -> None:
+        """Set the readings of a batch aside, so that those behind them go on."""
+        with self._store.transaction() as db:
+            for time, value in zip(batch.times_us, batch.values, strict=True):
+                db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", (batch.lane.id, time, value, reason))
+                db.execute("DELETE FROM reading WHERE lane = ? AND time_us = ?", (batch.lane.id, time))
+
+    def mark_running(self) -> bool:
+        """Remember that readings may be under way; returns whether the last process left it so."""
+        with self._store.transaction() as db:
+            was_running = RUNNING in known(db, self._sink)
+            remember(db, self._sink, RUNNING, "yes")
+        return was_running
+
+    def mark_stopped(self) -> None:
+        """Nothing is under way any more."""
+        with self._store.transaction() as db:
+            forget(db, self._sink, RUNNING)
+
+    def counts(self) -> Counts:
+        """What this sink still has to get."""
+        db = self._store.db
+        (queued,) = db.execute(
+            "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NULL", (self._sink,)
+        ).fetchone()
+        (parked,) = db.execute(
+            "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NOT NULL",
+            (self._sink,),
+        ).fetchone()
+        (refused,) = db.execute(
+            "SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (self._sink,)
+        ).fetchone()
+        (undecoded,) = db.execute("SELECT count(*) FROM undecoded").fetchone()
+        return Counts(queued, parked, refused, undecoded)
+
+
+class SensorState(Struct, frozen=True):
+    """One sensor in the spool: how many readings are to be sent or held back, how many the server refused.
+
+    oldest_us: of the oldest of them, None when there is none.
+    """
+
+    device: str
+    name: str
+    is_parked: bool
+    waiting: int
+    refused: int
+    oldest_us: int | None
+
+
+def sensor_states(store: Store) -> list[SensorState]:
+    """Every sensor that something was ever queued for, by device and name."""
+    rows = store.db.execute(
+        "SELECT device, name, parked IS NOT NULL, (SELECT count(*) FROM reading WHERE lane = lane.id),"
+        " (SELECT count(*) FROM refused WHERE lane = lane.id),"
+        " (SELECT min(time_us) FROM (SELECT min(time_us) AS time_us FROM reading WHERE lane = lane.id"
+        " UNION ALL SELECT min(time_us) FROM refused WHERE lane = lane.id))"
+        " FROM lane ORDER BY device, name"
+    )
+    return [
+        SensorState(device, name, bool(is_parked), waiting, refused, oldest)
+        for device, name, is_parked, waiting, refused, oldest in rows
+    ]
+
+
+class Parked(Struct, frozen=True):
+    """A sensor that is held back, or readings of it that were refused one by one."""
+
+    device: str
+    name: str
+    reason: str
+    readings: int
+    since_us: int
+
+
+def parked(store: Store) -> list[Parked]:
+    """Everything that needs a person: parked lanes and refused readings, by device and sensor."""
+    rows = store.db.execute(
+        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us"
+        " FROM lane WHERE parked IS NOT NULL"
+        " UNION ALL SELECT device, name, reason, count(*), min(time_us)"
+        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2"
+    )
+    return [Parked(*row) for row in rows]
+
+
+def release(store: Store, device: str | None, name: str | None) -> int:
+    """Let parked lanes and refused readings go out again; returns how many readings that are.
+
+    device, name: only these; None means all.
+    """
+    with store.transaction() as db:
+        lanes = _matching_lanes(db, device, name)
+        released = 0
+        for lane in lanes:
+            rows = db.execute("SELECT lane, time_us, value FROM refused WHERE lane = ?", (lane,)).fetchall()
+            _insert(db, rows)
+            db.execute("DELETE FROM refused WHERE lane = ?", (lane,))
+            released += len(rows)
+            (held,) = db.execute(
+                "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE lane = ? AND parked IS NOT NULL",
+                (lane,),
+            ).fetchone()
+            released += held
+            db.execute("UPDATE lane SET parked = NULL, parked_us = NULL WHERE id = ?", (lane,))
+    return released
+
+
+def drop(store: Store, device: str | None, name: str | None) -> int:
+    """Delete what is parked or refused; returns the number of readings. A parked sensor stays parked."""
+    dropped = 0
+    with store.transaction() as db:
+        for lane in _matching_lanes(db, device, name):
+            (is_parked,) = db.execute("SELECT parked IS NOT NULL FROM lane WHERE id = ?", (lane,)).fetchone()
+            dropped += db.execute("DELETE FROM refused WHERE lane = ?", (lane,)).rowcount
+            if is_parked:
+                dropped += db.execute("DELETE FROM reading WHERE lane = ?", (lane,)).rowcount
+    return dropped
+
+
+def _matching_lanes(db: sqlite3.Connection, device: str | None, name: str | None) -> list[int]:
+    rows = db.execute(
+        "SELECT id FROM lane WHERE (?1 IS NULL OR device = ?1) AND (?2 IS NULL OR name = ?2)", (device, name)
+    ).fetchall()
+    if not rows and device is not None:
+        raise StoreError(f"the spool knows no sensor {device}{'/' + name if name else ''}")
+    return [row[0] for row in rows]
+
+
+class Undecoded(Struct, frozen=True):
+    """A payload that its decoder could not read. decoder: the one that it was tried with."""
+
+    id: int
+    device: str
+    decoder: str
+    time_us: int
+    fcnt: int
+    fport: int | None
+    payload: bytes
+    problem: str
+
+
+def undecoded(store: Store, device: str | None = None) -> list[Undecoded]:
+    """The payloads that wait for a better decoder, oldest first. device: only of this one."""
+    rows = store.db.execute(
+        "SELECT id, device, decoder, time_us, fcnt, fport, payload, problem FROM undecoded"
+        " WHERE ?1 IS NULL OR device = ?1 ORDER BY id",
+        (device,),
+    )
+    return [Undecoded(*row) for row in rows]
+
+
+def decode_again(
+    store: Store, writer: SpoolWriter, decode: Callable[[Undecoded], Report], device: str | None = None
+) -> list[Report]:
+    """Try the undecoded payloads once more, all in one transaction; returns their reports.
+
+    Readings of those that can be read now are queued with their original time; the others stay,
+    with the new reason. device: only payloads of this one.
+    """
+    reports = []
+    with store.transaction() as db:
+        for row in undecoded(store, device):
+            report = decode(row)
+            if report.problem is None:
+                writer.put(db, [report])
+                db.execute("DELETE FROM undecoded WHERE id = ?", (row.id,))
+            else:
+                db.execute("UPDATE undecoded SET problem = ? WHERE id = ?", (report.problem, row.id))
+            reports.append(report)
+        writer.make_room(db)
+    return reports

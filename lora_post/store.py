@@ -1,0 +1,190 @@
+"""The one SQLite file: open, create, `transaction()`, sessions, and what is known of the server.
+
+WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own Store.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lora_post.errors import StoreError
+from lora_post.model import Device
+
+SCHEMA_VERSION = 1
+
+# Tables without rowid are one B-tree each, clustered in the order in which they are read.
+SCHEMA = """
+CREATE TABLE session (
+    device    TEXT PRIMARY KEY,      -- see session_key()
+    next_fcnt INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE heard (                 -- frames without MIC that were accepted, newest last
+    id      INTEGER PRIMARY KEY,
+    print   INTEGER NOT NULL,
+    time_us INTEGER NOT NULL
+);
+CREATE INDEX heard_print ON heard (print, time_us);
+CREATE TABLE lane (                  -- one sensor at one sink
+    id       INTEGER PRIMARY KEY,
+    sink     TEXT NOT NULL,
+    device   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    unit     TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    channel  INTEGER,
+    parked   TEXT,                   -- why nothing of this lane is sent
+    parked_us INTEGER,
+    UNIQUE (sink, device, name)
+);
+CREATE TABLE reading (               -- the queue, value is JSON
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    time_us INTEGER NOT NULL,
+    value   BLOB NOT NULL,
+    PRIMARY KEY (lane, time_us)
+) WITHOUT ROWID;
+CREATE TABLE refused (               -- single readings that the sink will not take
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    time_us INTEGER NOT NULL,
+    value   BLOB NOT NULL,
+    reason  TEXT NOT NULL,
+    PRIMARY KEY (lane, time_us)
+) WITHOUT ROWID;
+CREATE TABLE undecoded (             -- payloads that wait for a better decoder
+    id      INTEGER PRIMARY KEY,
+    device  TEXT NOT NULL,
+    decoder TEXT NOT NULL,
+    time_us INTEGER NOT NULL,
+    fcnt    INTEGER NOT NULL,
+    fport   INTEGER,
+    payload BLOB NOT NULL,
+    problem TEXT NOT NULL
+);
+CREATE TABLE known (                 -- what a server is known to have, so that nobody asks twice
+    server TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    PRIMARY KEY (server, what)
+) WITHOUT ROWID;
+CREATE TABLE tally (                 -- totals that outlive the process
+    name   TEXT PRIMARY KEY,
+    amount INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class Store:
+    """A connection to the spool file. Not shared between threads at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, create it with mode 0600 when missing.
+
+        Raises StoreError when it cannot be opened, is damaged, or has a newer schema.
+        """
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self.db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            self._create()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"spool {path}: {error}") from error
+
+    def _create(self) -> None:
+        with self.transaction() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == SCHEMA_VERSION:
+                return
+            if version != 0:
+                raise StoreError(
+                    f"spool {self.path}: schema version {version}, this lora-post knows {SCHEMA_VERSION}; "
+                    "use the lora-post that wrote it, or another [spool] path"
+                )
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that what is read stays true.
+
+        Raises StoreError when the file cannot be written.
+        """
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                # A full disk may have rolled back already.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise StoreError(f"spool {self.path}: {error}") from error
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def used_bytes(self) -> int:
+        """Bytes of the file that hold data."""
+        (pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self.db.execute("PRAGMA page_size").fetchone()
+        return int((pages - free) * size)
+
+    def close(self) -> None:
+        self.db.close()
+
+
+def session_key(device: Device) -> str:
+    """What a frame counter belongs to: an address under given keys, whatever the device is called."""
+    fingerprint = device.keys.fingerprint.hex() if device.keys else ""
+    return f"{device.link}:{device.address_text}:{fingerprint}"
+
+
+def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
+    """All stored counters: session_key -> next FCnt."""
+    return dict(db.execute("SELECT device, next_fcnt FROM session"))
+
+
+def save_sessions(db: sqlite3.Connection, sessions: dict[str, int]) -> None:
+    """Store counters, in the transaction of the readings that they belong to."""
+    db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", sessions.items())
+
+
+def add_tally(db: sqlite3.Connection, name: str, amount: int) -> None:
+    """Add to a total that outlives the process."""
+    db.execute(
+        "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET amount = amount + excluded.amount",
+        (name, amount),
+    )
+
+
+def tallies(db: sqlite3.Connection) -> dict[str, int]:
+    """All totals."""
+    return dict(db.execute("SELECT name, amount FROM tally"))
+
+
+def known(db: sqlite3.Connection, server: str) -> dict[str, str]:
+    """Everything remembered about a server."""
+    return dict(db.execute("SELECT what, value FROM known WHERE server = ?", (server,)))
+
+
+def remember(db: sqlite3.Connection, server: str, what: str, value: str) -> None:
+    """Remember one thing about a server."""
+    db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (server, what, value))
+
+
+def forget(db: sqlite3.Connection, server: str, what: str) -> None:
+    """Forget it again."""
+    db.execute("DELETE FROM known WHERE server = ? AND what = ?", (server, what))

@@ -1,0 +1,129 @@
+"""Where bytes come from: stdin, a file, a serial port.
+
+`read` gives what has arrived, b"" when nothing came in time, None at the end. A serial port has no
+end: when it is unplugged it is waited for and opened again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import select
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import serial
+
+from lora_post.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 16
+REOPEN_EVERY_S = 1.0
+DEFAULT_BAUD = 38400  # LowCostLoRaGw's Arduino gateway
+SCHEMES = "stdin:, file:PATH or serial:///dev/ttyUSB0?baud=38400"
+
+
+class Transport(Protocol):
+    """A source of bytes. name: how logs call it."""
+
+    name: str
+
+    def read(self, timeout_s: float) -> bytes | None:
+        """Up to 64 KiB; b"" when nothing came within timeout_s; None at the end of input."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FileTransport:
+    """A pipe or a regular file."""
+
+    def __init__(self, name: str, fd: int) -> None:
+        self.name = name
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def read(self, timeout_s: float) -> bytes | None:
+        if not self._poll.poll(timeout_s * 1000):
+            return b""
+        return os.read(self._fd, CHUNK) or None
+
+    def close(self) -> None:
+        if self._fd != 0:
+            os.close(self._fd)
+
+
+class SerialTransport:
+    """A serial port that may be unplugged and come back."""
+
+    def __init__(self, path: str, baud: int, wait: Callable[[float], object] = time.sleep) -> None:
+        """wait: how to pass the time until the next attempt to open the port."""
+        self.name = path
+        self._baud = baud
+        self._wait = wait
+        self._port: serial.Serial | None = None
+        self._trouble = ""
+
+    def read(self, timeout_s: float) -> bytes | None:
+        try:
+            port = self._port or self._open()
+            port.timeout = timeout_s
+            first = port.read(1)
+            return first + port.read(min(port.in_waiting, CHUNK)) if first else b""
+        # pyserial lets termios.error (no OSError) through when a port vanishes.
+        except (OSError, serial.SerialException, TypeError) as error:
+            self._lost(error)
+            self._wait(min(timeout_s, REOPEN_EVERY_S))
+            return b""
+
+    def _open(self) -> serial.Serial:
+        self._port = serial.Serial(self.name, self._baud, exclusive=True)
+        if self._trouble:
+            log.warning("serial port %s is back", self.name)
+            self._trouble = ""
+        else:
+            log.info("serial port %s open baud=%d", self.name, self._baud)
+        return self._port
+
+    def _lost(self, error: Exception) -> None:
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+        if not self._trouble:
+            log.warning("waiting for serial port %s: %s", self.name, error)
+        self._trouble = str(error)
+
+    def close(self) -> None:
+        if self._port is not None:
+            self._port.close()
+
+
+def open_transport(url: str) -> Transport:
+    """Open an input. Raises ConfigError when the URL is none of ours, or a file cannot be read."""
+    parts = urlsplit(url)
+    if parts.scheme == "stdin":
+        return FileTransport("stdin", sys.stdin.fileno())
+    if parts.scheme == "file":
+        return open_file(Path(unquote(url.removeprefix("file:").removeprefix("//"))))
+    if parts.scheme == "serial":
+        options = dict(parse_qsl(parts.query))
+        baud = options.pop("baud", str(DEFAULT_BAUD))
+        if options or not re.fullmatch(r"[1-9][0-9]{1,6}", baud) or not parts.path:
+            raise ConfigError(f"[[input]] url {url!r} is not understood; write serial:///dev/ttyUSB0?baud=38400")
+        return SerialTransport(unquote(parts.path), int(baud))
+    raise ConfigError(f"[[input]] url {url!r} is not understood; known are {SCHEMES}")
+
+
+def open_file(path: Path) -> Transport:
+    """Open a capture. Raises ConfigError when it cannot be read."""
+    try:
+        return FileTransport(str(path), os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise ConfigError(f"input {path}: {error.strerror}") from error

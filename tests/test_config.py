@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_post.config import load_config, parse_config
+from lora_post.errors import ConfigError
+from lora_post.model import Link
+
+KEY = "00112233445566778899aabbccddeeff"
+PATH = Path("site.toml")
+GATEWAY = '[gateway]\nid = "gw1"\n'
+LORAWAN = f'[[device]]\ndev_addr = "26011bda"\nnwk_skey = "{KEY}"\napp_skey = "{KEY}"\ndecoder = "cayenne-lpp"\n'
+LOWCOST = '[[device]]\naddress = 6\ndecoder = "text"\n'
+
+
+def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> None:
+    example = Path(__file__).parent.parent / "lora-post.example.toml"
+    (tmp_path / "waziup.password").write_text("secret\n")
+    (tmp_path / "waziup.password").chmod(0o600)
+    config = parse_config(example.read_text("utf-8"), tmp_path / "lora-post.toml", {"FIELD_9_KEY": KEY})
+    assert config.gateway_name == "Farm gateway"
+    assert config.waziup is not None
+    assert config.waziup.provision
+    assert config.waziup.password is not None
+    assert config.waziup.password.reveal() == "secret"
+    assert [device.id for device in config.devices] == ["pond-7", "b827ebfffe6e80a1-6", "b827ebfffe6e80a1-9"]
+    assert config.devices[0].link is Link.LORAWAN
+    assert config.devices[0].address == 0x26011BDA
+    assert config.devices[1].app_keys == {bytes.fromhex("05060708")}
+    assert config.warnings == ()
+
+
+def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -> None:
+    example = (Path(__file__).parent.parent / "lora-post.example.toml").read_text("utf-8")
+    example = (
+        example.replace('password_file = "waziup.password"', 'password = "x"')
+        .replace("_env", "")
+        .replace("FIELD_9_KEY", KEY)
+    )
+    written_out = re.sub(r"(?m)^# (\w+ = |\[\w+\]$)", r"\1", example)
+    assert written_out.count("\n[decoders]\n") == 1
+    plain = parse_config(example, PATH, {})
+    full = parse_config(written_out, PATH, {})
+    assert msgspec.structs.replace(full, decoder_folder=None) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "[gateway] is missing"),
+        ("[gateway", "not TOML"),
+        ('[gateway]\nid = "a b"\n', "[gateway] id is 'a b'"),
+        ("[gateway]\nid = 5\n", "[gateway] id: Expected `str`, got `int`"),
+        ("[gateway]\n", "[gateway]: Object missing required field `id`"),
+        (GATEWAY + "nam = 'x'\n", "[gateway]: unknown key 'nam'; did you mean 'name'?"),
+        (GATEWAY + "visibility = 'secret'\n", "[gateway] visibility: Invalid enum value 'secret'"),
+        (GATEWAY + "[gatway]\n", "unknown table [gatway]; did you mean 'gateway'?"),
+        (GATEWAY + "[spool]\nmax_mb = 0\n", "[spool] max_mb is 0; it must be at least 1"),
+        (GATEWAY + "[waziup]\n", '[waziup] provision = "auto" creates devices and needs username and password'),
+        (GATEWAY + "[waziup]\nusername = 'me'\n", "[waziup] has a username and no password"),
+        (GATEWAY + "[waziup]\npassword = 'x'\n", "[waziup] has a password and no username"),
+        (GATEWAY + "[waziup]\nurl = 'api.waziup.io'\nprovision = 'never'\n", "[waziup] url is 'api.waziup.io'"),
+        (GATEWAY + "[input]\nurl = 'stdin:'\n", "[input] must be written [[input]]"),
+        (GATEWAY + "[[device]]\naddress = 6\n", "[[device]] number 1: Object missing required field `decoder`"),
+        (GATEWAY + "[[device]]\ndecoder = 'text'\n", "[[device]] number 1: give either dev_addr"),
+        (GATEWAY + LOWCOST + "dev_addr = '26011bda'\n", "[[device]] number 1: give either dev_addr"),
+        (GATEWAY + LOWCOST.replace("6", "256"), "[[device]] number 1 address is 256"),
+        (GATEWAY + LORAWAN.replace("26011bda", "26011b"), "dev_addr has 6 characters; it must be 8 hex digits"),
+        (GATEWAY + LORAWAN.replace("26011bda", "26011bdx"), "dev_addr is '26011bdx'; it must be 8 hex digits"),
+        (GATEWAY + LORAWAN.replace(KEY, KEY[:-1]), "nwk_skey has 31 characters; it must be 32 hex digits"),
+        (GATEWAY + LORAWAN.replace(f'app_skey = "{KEY}"\n', ""), "app_skey is missing; a device with keys needs both"),
+        (
+            GATEWAY + "[[device]]\ndev_addr = '26011bda'\ndecoder = 'x'\n",
+            "a LoRaWAN device needs nwk_skey and app_skey",
+        ),
+        (GATEWAY + LORAWAN + "app_keys = ['05060708']\n", "app_keys: only devices with `address`"),
+        (GATEWAY + LOWCOST + "app_keys = ['0506']\n", "app_keys has 4 characters; it must be 8 hex digits"),
+        (GATEWAY + LORAWAN + LORAWAN, "id 'gw1-26011bda' is the one of [[device]] number 1"),
+        (GATEWAY + LORAWAN + LORAWAN + "id = 'other'\n", "nothing could tell the two devices apart"),
+        (GATEWAY + LOWCOST + LOWCOST + "id = 'other'\n", "nothing could tell the two devices apart"),
+        (GATEWAY + LORAWAN + "nwk_skey_file = 'x'\n", "give only one of nwk_skey, nwk_skey_file and nwk_skey_env"),
+        (GATEWAY + LOWCOST + "nwk_skey_env = 'NO_SUCH'\n", "the environment variable NO_SUCH is not set"),
+        (GATEWAY + LOWCOST + "nwk_skey_file = 'no-such'\n", "No such file or directory"),
+        (GATEWAY + LOWCOST + "id = 'pond 7'\n", "[[device]] number 1 id is 'pond 7'"),
+    ],
+)
+def test_mistake_is_named_with_its_place_and_the_fix(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, PATH, {})
+    assert complaint in str(caught.value)
+    assert all(line.startswith("site.toml: ") for line in str(caught.value).splitlines())
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config("[gateway]\nid = 5\n[spool]\nmax_mb = 'x'\n[[device]]\naddress = 0\ndecoder = 'text'\n", PATH, {})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_no_message_shows_a_secret() -> None:
+    text = GATEWAY + LORAWAN.replace(KEY, "5ec2e7" + "zz" * 13) + "[waziup]\npassword = '5ec2e7'\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, PATH, {})
+    assert "5ec2e7" not in str(caught.value)
+    good = parse_config(GATEWAY + LORAWAN + "[waziup]\nusername='me'\npassword = '5ec2e7'\n", PATH, {})
+    assert "5ec2e7" not in repr(good)
+    assert KEY not in repr(good)
+
+
+def test_two_devices_may_share_a_dev_addr_under_different_keys() -> None:
+    other = LORAWAN.replace(KEY, KEY[::-1]) + "id = 'other'\n"
+    config = parse_config(GATEWAY + LORAWAN + other, PATH, {})
+    assert [device.address for device in config.devices] == [0x26011BDA] * 2
+
+
+def test_password_comes_from_the_environment() -> None:
+    config = parse_config(GATEWAY + "[waziup]\nusername = 'me'\n", PATH, {"LORA_POST_WAZIUP_PASSWORD": "x"})
+    assert config.waziup is not None
+    assert config.waziup.password is not None
+
+
+def test_file_with_secrets_that_everybody_may_read_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(GATEWAY + LORAWAN)
+    path.chmod(0o644)
+    assert "everybody may read it" in load_config(path).warnings[0]
+    path.chmod(0o640)
+    assert load_config(path).warnings == ()
+    path.write_text(GATEWAY + LOWCOST)
+    path.chmod(0o644)
+    assert load_config(path).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ('[gateway]\nid = "0000000000000001"\n', "looks like a number"),
+        ('[gateway]\nid = "12e5"\n', "looks like a number"),
+        (
+            GATEWAY + "[waziup]\nurl = 'http://example.org/api/v2'\nprovision = 'never'\n",
+            "the password travels in clear",
+        ),
+    ],
+)
+def test_what_works_but_is_unwise_is_a_warning(text: str, warning: str) -> None:
+    assert warning in parse_config(text, PATH, {}).warnings[0]
+
+
+def test_relative_paths_start_from_the_configuration_s_folder(tmp_path: Path) -> None:
+    text = GATEWAY + "[spool]\npath = 'spool.db'\n[decoders]\nfolder = 'mine'\n"
+    config = parse_config(text, tmp_path / "site.toml", {})
+    assert config.spool_path == tmp_path / "spool.db"
+    assert config.decoder_folder == tmp_path / "mine"
+
+
+SCALARS = st.one_of(st.integers(-5, 300), st.booleans(), st.text(alphabet="ab1", max_size=9).map(repr))
+KEYS = st.sampled_from(["id", "name", "url", "address", "dev_addr", "decoder", "max_mb", "format", "visibility", "zz"])
+HEADS = st.sampled_from(["[gateway]", "[waziup]", "[spool]", "[decoders]", "[[input]]", "[[device]]", "[zz]"])
+
+
+@given(st.lists(st.tuples(HEADS, st.dictionaries(KEYS, SCALARS, max_size=4)), max_size=6))
+def test_any_toml_gives_a_config_or_a_config_error(tables: list[tuple[str, dict[str, object]]]) -> None:
+    lines = [
+        f"{head}\n" + "".join(f"{k} = {str(v).lower() if isinstance(v, bool) else v}\n" for k, v in body.items())
+        for head, body in tables
+    ]
+    try:
+        parse_config("\n".join(lines), PATH, {})
+    except ConfigError as error:
+        assert str(error)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from lora_post.errors import StoreError
+from lora_post.store import (
+    Store,
+    add_tally,
+    forget,
+    known,
+    load_sessions,
+    remember,
+    save_sessions,
+    session_key,
+    tallies,
+)
+from tests.build import KEYS, device, lowcost_device
+
+
+def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "spool.db"
+    store = Store(path)
+    with store.transaction() as db:
+        save_sessions(db, {"a": 7})
+        add_tally(db, "evicted", 2)
+        add_tally(db, "evicted", 3)
+    store.close()
+    assert path.stat().st_mode & 0o077 == 0
+    again = Store(path)
+    assert load_sessions(again.db) == {"a": 7}
+    assert tallies(again.db) == {"evicted": 5}
+    again.close()
+
+
+def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
+    store = Store(tmp_path / "spool.db")
+    assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
+    store.close()
+
+
+def test_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "spool.db")
+    with pytest.raises(ZeroDivisionError), store.transaction() as db:
+        save_sessions(db, {"a": 7})
+        raise ZeroDivisionError
+    assert load_sessions(store.db) == {}
+    store.close()
+
+
+def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="schema version 99, this lora-post knows 1"):
+        Store(path)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    path.write_bytes(b"not a database at all " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Store(path)
+
+
+def test_facts_about_a_server_are_kept_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "spool.db")
+    with store.transaction() as db:
+        remember(db, "one", "device a", "ours")
+        remember(db, "two", "device a", "ours")
+        forget(db, "two", "device a")
+    assert known(store.db, "one") == {"device a": "ours"}
+    assert known(store.db, "two") == {}
+    store.close()
+
+
+def test_counter_belongs_to_address_and_keys_not_to_the_device_s_name() -> None:
+    assert session_key(device("a")) == session_key(device("b"))
+    assert session_key(device(address=1)) != session_key(device(address=2))
+    assert session_key(lowcost_device(keys=KEYS)) != session_key(lowcost_device())
