@@ -1,0 +1,67 @@
+"""The command line: every command is loaded only when it is used, so that --version is quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import ClassVar
+
+import click
+
+from lora_post import __version__
+from lora_post.errors import ConfigError, LoraPostError
+
+EXIT_CONFIG = 2
+EXIT_FAILED = 1
+
+
+class LazyGroup(click.Group):
+    """Finds a command `x` as `command` in the module lora_post.cli.x."""
+
+    modules: ClassVar[dict[str, str]] = {
+        "run": "Read radio frames and send their values to Waziup.",
+        "replay": "Send captured frames through the same pipeline.",
+        "decode": "Explain one frame or payload.",
+        "demo": "See it work: a capture into a local sandbox.",
+        "sandbox": "Run a local server that behaves like Waziup Cloud.",
+        "check": "Test the configuration, the server and the credentials.",
+        "decoders": "List the device types that can be decoded.",
+        "spool": "Show, retry or drop what waits to be sent.",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.modules:
+            return None
+        command: click.Command = importlib.import_module(f"lora_post.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.modules.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lora-post")
+def cli() -> None:
+    """Post-processing for LoRa gateways: radio frames in, sensor values on Waziup Cloud.
+
+    \b
+    See it work:        lora-post demo
+    Look at a frame:    lora-post decode 40035cab0100000002c53faad42929afbcd834bc63
+    Try your set-up:    lora-post check -c lora-post.toml
+    Run it:             lora_gateway | lora-post run -c lora-post.toml
+    """
+
+
+def main() -> None:
+    """Entry point: mistakes of the user end in one clear line and an exit code, not in a traceback."""
+    try:
+        cli()
+    except ConfigError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(EXIT_CONFIG) from None
+    except LoraPostError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(EXIT_FAILED) from None

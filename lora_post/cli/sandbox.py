@@ -1,0 +1,119 @@
+"""lora-post sandbox: a Waziup-compatible server on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+from lora_post.sandbox.access import GUEST
+from lora_post.sandbox.endpoint import Settings
+from lora_post.sandbox.errors import ErrorAnswer
+from lora_post.sandbox.rules import check_text
+from lora_post.sandbox.server import API_PATH, serve
+
+DEFAULT_USERS = ("demo:demo", "admin:admin")
+
+
+@click.command(name="sandbox", short_help="Run a local server that answers like Waziup Cloud.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8008,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep everything in this file, so that the next start finds it. Without it, all is gone at the end.",
+)
+@click.option(
+    "--user",
+    "users",
+    metavar="NAME:PASSWORD",
+    multiple=True,
+    default=DEFAULT_USERS,
+    show_default=True,
+    help="Somebody who can log in; may be given several times. The user called admin may do everything.",
+)
+@click.option(
+    "--token-lifetime",
+    type=click.IntRange(1),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a login lasts.",
+)
+@click.option(
+    "--legacy-health",
+    is_flag=True,
+    help="Take heartbeats at /gateways/ID/health and not at /heartbeat, like servers before October 2019.",
+)
+def command(
+    host: str, port: int, file: Path | None, users: Sequence[str], token_lifetime: int, legacy_health: bool
+) -> None:
+    """Run a local server that answers like Waziup Cloud.
+
+    Use it to try a configuration without touching the cloud: gateways, devices and values arrive here
+    as they would there, with the same answers to the same mistakes. Nothing leaves this machine.
+
+    \b
+    1. Start it, and leave it running:
+         lora-post sandbox
+    2. In the configuration of lora-post, point the upload at it:
+         [waziup]
+         url = "http://127.0.0.1:8008/api/v2"
+       and name one of the users below, with the password.
+    3. Open http://127.0.0.1:8008/ in a browser and watch the values arrive.
+
+    There are two users, demo and admin, unless --user names others; their passwords are demo and
+    admin. Ctrl-C ends the sandbox.
+    """
+    known = _users(users)
+    if not _is_loopback(host):
+        click.echo(
+            f"Warning: {host} can be reached from other machines. The sandbox has no encryption, and its\n"
+            "passwords are on the command line. The page stays closed to other machines.",
+            err=True,
+        )
+
+    def announce(base: str) -> None:
+        click.echo("The sandbox is running; Ctrl-C ends it.")
+        click.echo(f"  API    {base}{API_PATH}")
+        click.echo(f"  page   {base}/")
+        click.echo(f"  users  {', '.join(f'{name} (password {known[name]})' for name in known)}")
+        click.echo(f"  kept   {'in memory, gone at the end' if file is None else f'in {file}'}")
+
+    settings = Settings(users=known, token_lifetime_s=token_lifetime, legacy_health=legacy_health)
+    try:
+        serve(settings, file=file, host=host, port=port, announce=announce)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+def _users(texts: Sequence[str]) -> Mapping[str, str]:
+    """Passwords by name; raises BadParameter."""
+    users: dict[str, str] = {}
+    for text in texts:
+        name, colon, password = text.partition(":")
+        if not colon or not name or not password:
+            raise click.BadParameter("want NAME:PASSWORD", param_hint="--user")
+        if name == GUEST:
+            raise click.BadParameter(f"{GUEST} is everybody who does not log in", param_hint="--user")
+        try:
+            check_text(name)
+        except ErrorAnswer:
+            raise click.BadParameter("a name may not contain < > \" ' = ; ( )", param_hint="--user") from None
+        users[name] = password
+    return users
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,141 @@
+"""The page for whoever runs the sandbox: what arrived, private devices included.
+
+It is answered to this machine only. The page is static; its script polls one JSON document and
+puts everything into the page as text.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+from importlib import resources
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from msgspec import Struct, json
+
+from lora_post.sandbox.endpoint import Reply
+from lora_post.sandbox.entities import Entity
+from lora_post.sandbox.errors import ErrorAnswer
+from lora_post.sandbox.media import JSON, MediaType
+from lora_post.sandbox.rules import Json
+from lora_post.sandbox.state import State
+from lora_post.sandbox.views import device_json
+from lora_post.units import ontology
+
+MAX_DEVICES = 200
+"""Devices on the page, the latest changed first; a browser polls this every two seconds."""
+
+_UTF8 = (("charset", "utf-8"),)
+_FILES = {
+    "/": ("page.html", MediaType("text", "html", _UTF8)),
+    "/sandbox/page.css": ("page.css", MediaType("text", "css", _UTF8)),
+    "/sandbox/page.js": ("page.js", MediaType("text", "javascript", _UTF8)),
+}
+_OVERVIEW = "/sandbox/overview.json"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+class Visit(Struct, frozen=True):
+    """What the page needs to know of a request. known: the If-None-Match header."""
+
+    method: str
+    path: str
+    client: str
+    host: str
+    known: str | None
+
+
+class Page:
+    """The page of one running sandbox."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._run = secrets.token_hex(4)
+
+    def answer(self, visit: Visit) -> Reply | None:
+        """The reply, or None when the path is not the page's; raises ErrorAnswer."""
+        if visit.path not in _FILES and visit.path != _OVERVIEW:
+            return None
+        if visit.method not in ("GET", "HEAD"):
+            raise ErrorAnswer(405)
+        if not (_is_loopback(visit.client) and _is_loopback(_host_name(visit.host))):
+            raise ErrorAnswer(403, "The sandbox shows its page only to a browser on the same machine.")
+        if visit.path == _OVERVIEW:
+            return self._overview(visit.known)
+        name, media = _FILES[visit.path]
+        return Reply(200, _file(name), media, _HEADERS)
+
+    def _overview(self, known: str | None) -> Reply:
+        tag = f'"{self._run}-{self._state.changes()}"'
+        headers = _HEADERS | {"ETag": tag}
+        if known == tag:
+            return Reply(304, headers=headers)
+        return Reply(200, json.encode(overview(self._state)), JSON, headers)
+
+
+def overview(state: State) -> dict[str, Json]:
+    """Everything that the page shows."""
+    entities = state.recent_devices(MAX_DEVICES)
+    counts = state.received(entity.id for entity in entities)
+    return {
+        "gateways": state.gateways(),
+        "devices": [_device(entity, counts) for entity in entities],
+        "device_count": state.device_count(),
+        "received": state.received_in_all(),
+    }
+
+
+def _device(entity: Entity, counts: dict[tuple[str, str], int]) -> dict[str, Json]:
+    device = device_json(entity)
+    sensors = [
+        sensor
+        | {
+            "kind_label": _labels().get(sensor.get("sensor_kind")),
+            "quantity_label": _labels().get(sensor.get("quantity_kind")),
+            "unit_label": _unit_labels().get(sensor.get("unit")),
+            "received": counts.get((entity.id, sensor["id"]), 0),
+        }
+        for sensor in device["sensors"]
+    ]
+    return device | {"sensors": sensors}
+
+
+@cache
+def _labels() -> dict[str | None, str]:
+    """Labels of sensor kinds and quantity kinds."""
+    lists = ontology()
+    return {term.id: term.label for term in (*lists.sensor_kinds, *lists.quantity_kinds)}
+
+
+@cache
+def _unit_labels() -> dict[str | None, str]:
+    return {term.id: term.label for term in ontology().units}
+
+
+@cache
+def _file(name: str) -> bytes:
+    return resources.files("lora_post.sandbox").joinpath("static", name).read_bytes()
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header; another site's page that found its way here still names that site."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
