@@ -1,0 +1,241 @@
+"""The loop that empties the spool into one sink: claim, send, settle; back-off per lane and per sink.
+
+A reading is delivered once. Before anything is sent again whose outcome is not known (no answer, a
+5xx, a process that was killed), the sink is asked what it has. So nothing needs to be written
+before a request goes out: after a stop that was not clean, everything that was queued is in doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
+
+from lora_post.clock import now_us
+from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, StoreError, Unavailable
+from lora_post.metrics import Metrics
+from lora_post.model import Batch, Lane
+from lora_post.spool import SpoolReader
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 100  # the server stores one by one, so more only risks a time-out
+IDLE_S = 5.0  # how soon readings are seen that another process has queued
+MAX_SINK_PAUSE_S = 60.0
+MAX_LANE_PAUSE_S = 600.0
+MAX_RETRY_AFTER_S = 3600.0
+REFUSALS_BEFORE_PARKING = 3
+# A server goes on with a batch after the client has left; it gets this long before it is asked.
+ASK_AFTER_S = 2.0
+ASK_AFTER_PER_READING_S = 0.05
+
+
+class Sink(Protocol):
+    """Where readings go. All methods raise SinkError."""
+
+    def prepare(self) -> None:
+        """Whatever is due besides readings."""
+        ...
+
+    def send(self, batch: Batch) -> None:
+        """Deliver a batch."""
+        ...
+
+    def stored(self, batch: Batch) -> Sequence[int]:
+        """The times of a batch that have arrived already."""
+        ...
+
+
+@dataclass(slots=True)
+class Doubt:
+    """Some of a lane's oldest readings may have arrived.
+
+    ask_at: monotonic time. batch: which ones; None after a restart, then all that fit a batch.
+    seen: how many the last look found, None before the first one.
+    final: the server is done with the batch, so one look is enough.
+    """
+
+    ask_at: float
+    batch: Batch | None
+    seen: int | None = None
+    final: bool = False
+
+
+@dataclass(slots=True)
+class LaneState:
+    """What the uploader has learned about a lane."""
+
+    not_before: float = 0.0
+    failures: int = 0
+    refusals: int = 0
+    limit: int = MAX_BATCH
+    doubt: Doubt | None = None
+
+    def ready_at(self) -> float:
+        return max(self.not_before, self.doubt.ask_at if self.doubt else 0.0)
+
+
+class Uploader:
+    """Delivers one sink's readings; `step` does one piece of work."""
+
+    def __init__(self, spool: SpoolReader, sink: Sink, metrics: Metrics) -> None:
+        self._spool = spool
+        self._sink = sink
+        self._metrics = metrics
+        self._lanes: dict[int, LaneState] = {}
+        self._last_lane = 0
+        self._failures = 0
+        self._pause_until = 0.0
+        self.last_error = ""
+        if spool.mark_running():
+            for lane in spool.ready_lanes():
+                self._lanes[lane.id] = LaneState(doubt=Doubt(time.monotonic() + ASK_AFTER_S, None))
+
+    def run(self, stop: Event, wake: Event) -> None:
+        """Work until `stop`; `wake` tells that there is something new."""
+        while not stop.is_set():
+            wake.clear()
+            try:
+                wait_s = self.step()
+            except Exception:
+                log.exception("uploader: a defect; going on in %.0f s", MAX_SINK_PAUSE_S)
+                wait_s = MAX_SINK_PAUSE_S
+            if wait_s > 0:
+                wake.wait(wait_s)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Without doubts, the next start need not ask the server about anything."""
+        if not any(state.doubt for state in self._lanes.values()):
+            self._spool.mark_stopped()
+
+    def is_done(self) -> bool:
+        """Nothing is left that could go out: the queue is empty but for what is parked."""
+        return not self._spool.ready_lanes()
+
+    def step(self) -> float:
+        """Do one piece of work; returns how many seconds there is nothing to do (0: go on)."""
+        now = time.monotonic()
+        if now < self._pause_until:
+            return self._pause_until - now
+        try:
+            self._sink.prepare()
+            return self._serve_next(now)
+        except SinkError as error:
+            self._pause(error)
+        except StoreError as error:
+            log.error("%s", error)
+            self._pause_until = now + MAX_SINK_PAUSE_S
+        return 0.0
+
+    def _serve_next(self, now: float) -> float:
+        lanes = self._spool.ready_lanes()
+        waits = [IDLE_S]
+        # Round robin: the lane after the last one served comes first.
+        for lane in sorted(lanes, key=lambda lane: (lane.id <= self._last_lane, lane.id)):
+            state = self._lanes.setdefault(lane.id, LaneState())
+            if state.ready_at() <= now:
+                self._last_lane = lane.id
+                self._serve(lane, state)
+                return 0.0
+            waits.append(state.ready_at() - now)
+        return min(waits)
+
+    def _serve(self, lane: Lane, state: LaneState) -> None:
+        try:
+            if state.doubt:
+                self._resolve(lane, state, state.doubt)
+            else:
+                self._send(lane, state)
+        except Unavailable:
+            raise
+        except Rejected as error:
+            self._spool.park(lane, str(error), now_us())
+            del self._lanes[lane.id]
+            self._metrics.count("parked")
+            log.error("parked device=%s sensor=%s: %s", lane.device, lane.name, error)
+        except SinkError as error:
+            state.failures += 1
+            state.not_before = time.monotonic() + _backoff(state.failures, MAX_LANE_PAUSE_S)
+            self._pause(error)
+
+    def _send(self, lane: Lane, state: LaneState) -> None:
+        batch = self._spool.claim(lane, state.limit)
+        if batch is None:
+            return
+        try:
+            self._sink.send(batch)
+        except OutcomeUnknown:
+            wait_s = ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
+            state.doubt = Doubt(time.monotonic() + wait_s, batch)
+            raise
+        except BatchRefused as error:
+            self._narrow_down(batch, state, error)
+            return
+        self._succeeded(state)
+        state.limit = min(MAX_BATCH, state.limit * 2)
+        state.refusals = 0
+        self._settle(batch, batch.times_us, state)
+
+    def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused) -> None:
+        """Find the reading that is refused; set it aside alone, and park the lane if it is not alone."""
+        if len(batch.times_us) > 1:
+            state.limit = len(batch.times_us) // 2
+            state.doubt = Doubt(0.0, batch, final=True)
+            return
+        state.refusals += 1
+        if state.refusals >= REFUSALS_BEFORE_PARKING:
+            raise error
+        self._spool.refuse(batch, str(error))
+        self._metrics.count("rejected")
+        log.error("refused reading device=%s sensor=%s: %s", batch.lane.device, batch.lane.name, error)
+
+    def _resolve(self, lane: Lane, state: LaneState, doubt: Doubt) -> None:
+        batch = doubt.batch or self._spool.claim(lane, MAX_BATCH)
+        if batch is None:
+            state.doubt = None
+            return
+        stored = self._sink.stored(batch)
+        self._succeeded(state)
+        if doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
+            state.doubt = None
+            self._settle(batch, stored, state)
+        else:
+            doubt.seen = len(stored)
+            doubt.ask_at = time.monotonic() + ASK_AFTER_S
+
+    def _settle(self, batch: Batch, times_us: Sequence[int], state: LaneState) -> None:
+        try:
+            self._spool.settle(batch, times_us)
+        except StoreError:
+            state.doubt = Doubt(0.0, batch, final=True)
+            raise
+        self._metrics.count("delivered", amount=len(times_us))
+
+    def _succeeded(self, state: LaneState) -> None:
+        if self._failures:
+            log.info("sending again")
+        self._failures = 0
+        self.last_error = ""
+        state.failures = 0
+
+    def _pause(self, error: SinkError) -> None:
+        """Trouble that passes: wait, longer each time, and say so once per cause."""
+        self._failures += 1
+        wait_s = _backoff(self._failures, MAX_SINK_PAUSE_S)
+        if error.retry_after_s is not None:
+            wait_s = max(wait_s, min(error.retry_after_s, MAX_RETRY_AFTER_S))
+        self._pause_until = time.monotonic() + wait_s
+        self._metrics.count("retries", type(error).__name__)
+        if str(error) != self.last_error:
+            log.warning("waiting to send: %s", error)
+        self.last_error = str(error)
+
+
+def _backoff(failures: int, most_s: float) -> float:
+    """1 s, 2 s, 4 s … with jitter, so that many gateways do not come back at once."""
+    return min(most_s, 2.0 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret

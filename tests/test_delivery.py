@@ -1,0 +1,431 @@
+"""Spool, uploader and Waziup sink together, against a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from lora_post.cli.delivery import WAZIUP, ServerMemory
+from lora_post.metrics import Metrics
+from lora_post.model import Reading, Report, Value
+from lora_post.sandbox.endpoint import Settings
+from lora_post.secret import Secret
+from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
+from lora_post.spool import SpoolReader, SpoolWriter, parked, release
+from lora_post.store import Store
+from lora_post.uploader import Uploader
+from lora_post.waziup_client import WaziupClient
+from tests.build import NOON_US, device, report
+from tests.waziup import CuttingProxy, Fault, Waziup, waziup
+
+USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
+DEMO = Account("demo", Secret("demo"))
+
+
+@pytest.fixture
+def server() -> Iterator[Waziup]:
+    with waziup(USERS) as running:
+        yield running
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off and the wait before asking are as short as they can be; what is asked stays."""
+    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.01)
+    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.uploader._backoff", lambda failures, most_s: 0.01)
+
+
+class Site:
+    """One lora-post: its spool file and whatever process has it open."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.path = folder / "spool.db"
+        self.url = url
+        self.store = Store(self.path)
+        self.metrics = Metrics()
+        self.clients: list[WaziupClient] = []
+
+    def put(self, *reports: Report) -> None:
+        writer = SpoolWriter(self.store, [WAZIUP], 1 << 30)
+        with self.store.transaction() as db:
+            writer.put(db, reports)
+
+    def put_values(self, name: str, *values: Value, device_id: str = "pond-7", unit: str = "") -> None:
+        pond = device(device_id)
+        for index, value in enumerate(values):
+            self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
+
+    def uploader(self, account: Account | None = DEMO, *, provision: bool = True) -> Uploader:
+        client = WaziupClient(self.url)
+        self.clients.append(client)
+        spool = SpoolReader(self.store, WAZIUP)
+        sink = WaziupSink(
+            client,
+            Gateway("gw1", "Farm (north)", "private"),
+            account,
+            provision=provision,
+            devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
+            lanes_of=spool.lanes_of,
+            memory=ServerMemory(self.store, self.url),
+        )
+        return Uploader(spool, sink, self.metrics)
+
+    def close(self) -> None:
+        self.store.close()
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
+    here = Site(tmp_path, server.url)
+    yield here
+    here.close()
+
+
+def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
+    """Step until nothing is left that could go out (or `until`)."""
+    done = until or uploader.is_done
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, uploader.last_error
+        Event().wait(uploader.step())
+
+
+def test_gateway_device_sensors_and_values_appear(site: Site, server: Waziup) -> None:
+    site.put(
+        report(Reading("temperature_3", 27.2, "°C", 3), Reading("relative_humidity_4", 60.5, "%", 4)),
+        report(Reading("temperature_3", 27.5, "°C", 3), time_us=NOON_US + 60_000_000),
+    )
+    work(site.uploader())
+    assert server.get("/gateways/gw1")["name"] == "Farm （north）"  # type: ignore[index]
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["gateway_id"], found["visibility"], found["name"]) == (  # type: ignore[index]
+        "demo",
+        "gw1",
+        "private",
+        "Pond 7 （west）",
+    )
+    kinds = {s["id"]: (s["sensor_kind"], s["quantity_kind"], s["unit"]) for s in found["sensors"]}  # type: ignore[index]
+    assert kinds["temperature_3"] == ("Thermometer", "Temperature", "DegreeCelsius")
+    assert kinds["relative_humidity_4"] == ("HumiditySensor", "RelativeHumidity", "Percent")
+    rows = server.rows("pond-7", "temperature_3")
+    assert [(row["value"], row["timestamp"]) for row in rows] == [
+        (27.2, "2026-03-01T12:00:00Z"),
+        (27.5, "2026-03-01T12:01:00Z"),
+    ]
+
+
+def test_steady_state_is_one_request_for_a_value(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    server.days.seen.clear()
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(uploader)
+    assert server.days.seen == ["POST /devices/pond-7/sensors/t/value"]
+
+
+def test_first_value_of_a_new_device_costs_what_it_must(site: Site, server: Waziup) -> None:
+    site.put(report(Reading("t", 1), Reading("h", 2)))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "POST /gateways",
+        "PUT /gateways/gw1/heartbeat",
+        "GET /devices/pond-7",
+        "POST /devices",
+        "GET /devices/pond-7",
+        "POST /devices/pond-7/sensors/t/value",
+        "POST /devices/pond-7/sensors/h/value",
+    ]
+
+
+def test_what_is_known_is_not_asked_again_after_a_restart(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    work(uploader)
+    stop = Event()
+    stop.set()
+    uploader.run(stop, Event())
+    server.days.seen.clear()
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "PUT /gateways/gw1/heartbeat",
+        "POST /devices/pond-7/sensors/t/value",
+    ]
+
+
+def test_backlog_goes_out_in_batches_in_order(site: Site, server: Waziup) -> None:
+    site.put_values("t", *range(250))
+    site.put_values("h", *range(30))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(250))
+    assert server.values("pond-7", "h") == list(range(30))
+    assert len(server.days.pushes()) == 4
+
+
+def test_sensor_that_appears_later_is_added_without_touching_the_others(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    site.put_values("h", 5)
+    work(uploader)
+    found = server.get("/devices/pond-7")
+    assert {s["id"]: s["value"]["value"] for s in found["sensors"]} == {"t": 1, "h": 5}  # type: ignore[index]
+
+
+def test_device_deleted_on_the_server_is_made_again(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    assert server.call("DELETE", "/devices/pond-7").status_code == 204
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(uploader)
+    assert server.values("pond-7", "t") == [2]
+
+
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
+    site: Site, server: Waziup, visibility: str
+) -> None:
+    body = {"id": "pond-7", "visibility": visibility, "sensors": [{"id": "t"}]}
+    assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
+    site.put_values("t", 1, 2)
+    site.put_values("t", 3, device_id="pond-8")
+    work(site.uploader())
+    assert server.values("pond-7", "t") == []
+    assert server.values("pond-8", "t") == [3]
+    (held,) = parked(site.store)
+    assert (held.device, held.name, held.readings) == ("pond-7", "t", 2)
+    assert "another account" in held.reason or "belongs to alice" in held.reason
+
+
+def test_parked_readings_go_out_once_they_are_released(site: Site, server: Waziup) -> None:
+    server.call("POST", "/devices", user="alice", json={"id": "pond-7"})
+    site.put_values("t", 1, 2)
+    uploader = site.uploader()
+    work(uploader)
+    server.call("DELETE", "/devices/pond-7")
+    assert release(site.store, None, None) == 2
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2]
+
+
+def test_simple_protocol_sends_to_public_devices_without_account(site: Site, server: Waziup) -> None:
+    body = {"id": "pond-7", "visibility": "public", "sensors": [{"id": "t"}]}
+    assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
+    server.days.seen.clear()
+    site.put_values("t", 21.5)
+    site.put_values("unknown", 1)
+    site.put_values("t", 1, device_id="nowhere")
+    work(site.uploader(None, provision=False))
+    assert server.values("pond-7", "t") == [21.5]
+    assert server.days.seen[:3] == [
+        "POST /devices/pond-7/sensors/t/value",
+        "POST /devices/pond-7/sensors/unknown/value",
+        "POST /devices/nowhere/sensors/t/value",
+    ]
+    assert {(held.device, held.name) for held in parked(site.store)} == {("pond-7", "unknown"), ("nowhere", "t")}
+    assert all('provision = "auto"' in held.reason for held in parked(site.store))
+    assert server.call("GET", "/devices/nowhere").status_code == 404
+
+
+def test_private_device_is_parked_in_the_simple_protocol(site: Site, server: Waziup) -> None:
+    body = {"id": "pond-7", "visibility": "private", "sensors": [{"id": "t"}]}
+    server.call("POST", "/devices", user="alice", json=body)
+    site.put_values("t", 21.5)
+    work(site.uploader(None, provision=False))
+    assert "is private and not ours" in parked(site.store)[0].reason
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+def test_passing_trouble_is_retried_and_nothing_doubled(site: Site, server: Waziup, status: int) -> None:
+    server.days.faults.append(Fault(r"POST .*/values$", status, times=3))
+    site.put_values("t", 1, 2, 3)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_values_stored_before_a_500_are_not_sent_again(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/values$", 500, times=2, work_first=True))
+    site.put_values("t", *range(150))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(150))
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_values_whose_confirmation_was_lost_are_not_sent_again(tmp_path: Path, server: Waziup) -> None:
+    proxy = CuttingProxy(server.url)
+    site = Site(tmp_path, proxy.url)
+    try:
+        site.put_values("t", 1)
+        uploader = site.uploader()
+        work(uploader)
+        for index in range(2, 6):
+            proxy.answers_to_take = 1
+            site.put(report(Reading("t", index), time_us=NOON_US + index * 60_000_000))
+            work(uploader)
+        assert server.values("pond-7", "t") == [1, 2, 3, 4, 5]
+    finally:
+        site.close()
+        proxy.close()
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, 2, 3)
+    killed = site.uploader()
+    # Killed between the answer and the commit: the readings are stored and still queued.
+    killed._spool.settle = lambda batch, times: None  # type: ignore[method-assign]
+    work(killed, lambda: bool(server.days.pushes()))
+    assert len(site.uploader()._spool.ready_lanes()) == 1
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+def test_retry_after_is_honoured(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 429, headers=[(b"retry-after", b"1234")]))
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    while not server.days.pushes():
+        uploader.step()
+    assert 1200 < uploader.step() <= 1234
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_one_refused_value_steps_aside_and_the_others_arrive_once(site: Site, server: Waziup) -> None:
+    site.put_values("t", *range(40))
+    uploader = site.uploader()
+    too_long = report(Reading("t", "x" * 1_100_000), time_us=NOON_US + 16_500_000)
+    site.put(too_long)
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(40))
+    (held,) = parked(site.store)
+    assert (held.readings, held.reason.partition(": ")[2][:10]) == (1, "status 413")
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_sensor_whose_every_value_is_refused_is_parked_after_a_few(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/t/values?$", 400, times=1000, body=b"Error from Orion: no"))
+    site.put_values("t", *range(300))
+    site.put_values("h", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "h") == [1]
+    assert sum(held.readings for held in parked(site.store)) == 300
+    assert len(server.days.pushes()) < 15
+
+
+def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
+    with waziup(Settings(token_lifetime_s=2)) as server:
+        site = Site(tmp_path, server.url)
+        uploader = site.uploader()
+        for index in range(8):
+            site.put(report(Reading("t", index), time_us=NOON_US + index * 60_000_000))
+            work(uploader)
+            Event().wait(0.4)
+        site.close()
+        assert server.values("pond-7", "t") == list(range(8))
+        assert server.days.seen.count("POST /auth/token") >= 2
+        assert server.get("/devices/pond-7")["owner"] == "demo"  # type: ignore[index]
+
+
+def test_wrong_password_waits_and_says_so_without_the_password(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put_values("t", 1)
+    uploader = site.uploader(Account("demo", Secret("open-sesame")))
+    uploader.step()
+    assert uploader.step() > 200
+    assert "refuses user 'demo' or the password" in uploader.last_error
+    assert "sesame" not in caplog.text + uploader.last_error
+    assert server.days.seen == ["POST /auth/token"]
+
+
+def test_server_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:
+    site = Site(tmp_path, "http://127.0.0.1:9/api/v2")
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    assert uploader.step() == 0.0
+    assert 0 < uploader.step() <= 1.0
+    assert "refused" in uploader.last_error
+    assert not uploader.is_done()
+    site.close()
+
+
+def test_wrong_address_is_told_apart_from_an_unknown_device(site: Site, server: Waziup) -> None:
+    site.url = server.url.replace("v2", "v1")
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    uploader.step()
+    assert "no Waziup API at this address" in uploader.last_error
+
+
+def test_heartbeat_of_an_older_server_is_found(tmp_path: Path) -> None:
+    with waziup(Settings(legacy_health=True)) as server:
+        site = Site(tmp_path, server.url)
+        site.put_values("t", 1)
+        first = site.uploader()
+        work(first)
+        first._spool.mark_stopped()
+        assert "PUT /gateways/gw1/health" in server.days.seen
+        server.days.seen.clear()
+        site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+        work(site.uploader())
+        assert "PUT /gateways/gw1/heartbeat" not in server.days.seen
+        site.close()
+
+
+def test_gateway_of_somebody_else_does_not_hold_up_values(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.call("POST", "/gateways", user="alice", json={"id": "gw1"})
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+    assert "gateway gw1 belongs to another account" in caplog.text
+
+
+def test_names_that_would_overwrite_a_device_field_are_mapped(site: Site, server: Waziup) -> None:
+    for name in ("owner", "visibility", "name", "T (°C)", "a/b"):
+        site.put_values(name, 1)
+    site.put_values("text", "<b>(ok)</b>")
+    site.put_values("accelerometer_1", {"x": 1.0, "y": 0.0, "z": -2.0}, unit="g")
+    work(site.uploader())
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    ids = {sensor["id"] for sensor in found["sensors"]}  # type: ignore[index]
+    assert {"owner~", "visibility~", "name~", "T~20~28~c2~b0C~29", "a~2fb", "text"} <= ids
+    assert server.values("pond-7", "text") == ["＜b＞（ok）＜/b＞"]
+    assert server.values("pond-7", "accelerometer_1") == [{"x": 9.80665, "y": 0.0, "z": -19.6133}]
+
+
+def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup) -> None:
+    """The server stops believing the token just for the creation: it answers 204 and the owner is guest."""
+
+    class Distrusted(WaziupClient):
+        def post_device(self, device):  # type: ignore[no-untyped-def]
+            token, self._token = self._token, None
+            try:
+                return super().post_device(device)
+            finally:
+                self._token = token
+
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    client = Distrusted(server.url)
+    site.clients.append(client)
+    uploader._sink._client = client  # type: ignore[attr-defined]
+    work(uploader)
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    assert server.values("pond-7", "t") == [1]

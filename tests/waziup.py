@@ -1,0 +1,148 @@
+"""A real sandbox with bad days: answers replaced before or after the work is done, connections cut."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import requests
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lora_post.sandbox.endpoint import Settings
+from lora_post.sandbox.server import running_sandbox
+
+
+@dataclass
+class Fault:
+    """Answer the next `times` requests that match with `status`, after doing the work or instead of it."""
+
+    request: str
+    status: int
+    times: int = 1
+    work_first: bool = False
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b"trouble"
+
+
+@dataclass
+class BadDays:
+    """What goes wrong from now on, and every request seen."""
+
+    faults: list[Fault] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def pushes(self) -> list[str]:
+        return [line for line in self.seen if re.search(r"^POST .*/values?$", line)]
+
+
+class FaultMiddleware:
+    def __init__(self, app: ASGIApp, days: BadDays) -> None:
+        self.app = app
+        self.days = days
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        line = f"{scope['method']} {scope['path'].removeprefix('/api/v2')}"
+        self.days.seen.append(line)
+        for fault in self.days.faults:
+            if fault.times and re.search(fault.request, line):
+                fault.times -= 1
+                if fault.work_first:
+                    await self.app(scope, receive, _swallow)
+                await send({"type": "http.response.start", "status": fault.status, "headers": fault.headers})
+                await send({"type": "http.response.body", "body": fault.body})
+                return
+        await self.app(scope, receive, send)
+
+
+async def _swallow(message: Message) -> None:
+    pass
+
+
+@dataclass
+class Waziup:
+    """A running sandbox, seen through its own API by its administrator."""
+
+    url: str
+    days: BadDays
+
+    def token(self, username: str, password: str) -> str:
+        answer = requests.post(f"{self.url}/auth/token", json={"username": username, "password": password}, timeout=10)
+        assert answer.status_code == 200
+        return answer.text
+
+    def call(self, method: str, path: str, *, user: str = "admin", **options: object) -> requests.Response:
+        headers = {} if user == "guest" else {"Authorization": f"Bearer {self.token(user, user)}"}
+        return requests.request(method, self.url + path, headers=headers, timeout=10, **options)  # type: ignore[arg-type]
+
+    def get(self, path: str) -> object:
+        answer = self.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def values(self, device: str, sensor: str) -> list[object]:
+        return [row["value"] for row in self.rows(device, sensor)]
+
+    def rows(self, device: str, sensor: str) -> list[dict[str, object]]:
+        return self.get(f"/devices/{device}/sensors/{sensor}/values?limit=0")  # type: ignore[return-value]
+
+
+@contextmanager
+def waziup(settings: Settings | None = None) -> Iterator[Waziup]:
+    days = BadDays()
+    with running_sandbox(settings, middleware=[Middleware(FaultMiddleware, days=days)]) as url:
+        yield Waziup(url, days)
+
+
+class CuttingProxy:
+    """Passes TCP connections on; can take answers away after the server has sent them."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._target = (parts.hostname or "", parts.port or 0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
+        self.answers_to_take = 0
+        self._clients: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._clients.append(client)
+            thread = threading.Thread(target=self._serve, args=(client,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._target) as server:
+            ends = {client: server, server: client}
+            while True:
+                ready, _, _ = select.select(list(ends), [], [])
+                data = ready[0].recv(1 << 16)
+                if not data:
+                    return
+                if ready[0] is server and self.answers_to_take:
+                    self.answers_to_take -= 1
+                    return
+                ends[ready[0]].sendall(data)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for client in self._clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
