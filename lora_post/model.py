@@ -6,7 +6,7 @@ a seventh of the time of a frozen dataclass, which matters on the path from fram
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -151,7 +151,8 @@ class Reading(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All readings of one uplink.
 
-    problem: why the decoder failed; then `readings` holds what came before the mistake.
+    problem: why there is no reading although there should be one; what was decoded before a mistake is used,
+    and the mistake is a warning.
     """
 
     uplink: Uplink
@@ -160,19 +161,33 @@ class Report(Struct, frozen=True):
     problem: str | None = None
 
 
-DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading]"]
+class Decoded(Struct, frozen=True):
+    """What a decoder may return in place of a list of readings, when it has more to say.
+
+    data: what a codec made of the payload before it became readings, for people who look at one payload.
+    """
+
+    readings: list[Reading]
+    warnings: tuple[str, ...] = ()
+    data: object = None
+
+
+Options: TypeAlias = Mapping[str, object]
+DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]
 
 
 class Example(Struct, frozen=True):
     """A payload (hex, blanks allowed) and what its decoder makes of it.
 
     fails: the DecodeError it raises; `gives` is then what was decoded before.
+    options: the device's options that the example is about.
     """
 
     payload: str
     fport: int = 1
     gives: Sequence[Reading] = ()
     fails: type[DecodeError] | None = None
+    options: Options = {}
 
 
 class Decoder(Struct, frozen=True):
@@ -180,6 +195,8 @@ class Decoder(Struct, frozen=True):
 
     decode(payload, fport) -> readings; raises DecodeError. fport is 0 where the radio has none.
     source: the maker's document that the layout was taken from.
+    configure: for device types with options: options -> the decode function for such a device; raises
+    ConfigError for options that it does not know.
     """
 
     name: str
@@ -188,6 +205,7 @@ class Decoder(Struct, frozen=True):
     model: str
     source: str
     examples: Sequence[Example]
+    configure: Callable[[Options], DecodeFunction] | None = None
     origin: str = ""
 
 

@@ -62,14 +62,17 @@ class Pipeline:
         return report
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        uplinks = readings = 0
         for outcome in outcomes:
-            if isinstance(outcome, Report):
-                self._metrics.count("uplinks")
-                self._metrics.count("readings", amount=len(outcome.readings))
+            if type(outcome) is Report:
+                uplinks += 1
+                readings += len(outcome.readings)
                 if outcome.problem is not None:
                     self._metrics.count("undecoded", outcome.uplink.device.decoder)
-            elif isinstance(outcome, Refusal):
+            elif type(outcome) is Refusal:
                 self._metrics.count("refused", outcome.check)
-            else:
+            elif type(outcome) is Noise:
                 self._metrics.count("noise", outcome.reason)
             self._listener(outcome)
+        self._metrics.count("uplinks", amount=uplinks)
+        self._metrics.count("readings", amount=readings)

@@ -15,6 +15,7 @@ from lora_post.errors import StoreError
 from lora_post.model import Device
 
 SCHEMA_VERSION = 1
+CACHE_KB = 512  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 # Tables without rowid are one B-tree each, clustered in the order in which they are read.
 SCHEMA = """
@@ -91,6 +92,7 @@ class Store:
             self.db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=FULL")
+            self.db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             self._create()
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"spool {path}: {error}") from error

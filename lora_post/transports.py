@@ -111,7 +111,7 @@ def open_transport(url: str) -> Transport:
     if parts.scheme == "stdin":
         return FileTransport("stdin", sys.stdin.fileno())
     if parts.scheme == "file":
-        return open_file(Path(unquote(url.removeprefix("file:").removeprefix("//"))))
+        return open_file(file_path(url))
     if parts.scheme == "serial":
         options = dict(parse_qsl(parts.query))
         baud = options.pop("baud", str(DEFAULT_BAUD))
@@ -119,6 +119,11 @@ def open_transport(url: str) -> Transport:
             raise ConfigError(f"[[input]] url {url!r} is not understood; write serial:///dev/ttyUSB0?baud=38400")
         return SerialTransport(unquote(parts.path), int(baud))
     raise ConfigError(f"[[input]] url {url!r} is not understood; known are {SCHEMES}")
+
+
+def file_path(url: str) -> Path:
+    """The path that a file: URL names."""
+    return Path(unquote(url.removeprefix("file:").removeprefix("//")))
 
 
 def open_file(path: Path) -> Transport:

@@ -126,7 +126,7 @@ def test_file_is_read_to_its_end(tmp_path: Path) -> None:
     ["", "stdn:", "/dev/ttyUSB0", "serial:", "serial:///dev/ttyUSB0?baud=fast", "serial:///dev/x?speed=1", "http://x"],
 )
 def test_url_that_is_none_of_ours_is_refused_with_what_is_known(url: str) -> None:
-    with pytest.raises(ConfigError, match="is not understood; (known are stdin:|write serial:///)"):
+    with pytest.raises(ConfigError, match=r"is not understood; (known are stdin:|write serial:///)"):
         open_transport(url)
 
 

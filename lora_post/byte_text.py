@@ -1,0 +1,102 @@
+"""Bytes as people write them, and strange text as a terminal may show it."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.errors import FrameError
+
+MAX_TEXT: Final = 4096
+"""The longest frame has 255 bytes, which is 1275 characters as `0x40 0x03 …`; beyond this nobody meant a frame."""
+
+_SEPARATORS: Final = re.compile(r"[\s:,]+")
+_HEX: Final = re.compile(r"[0-9A-Fa-f]*")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_NOT_IN_HEX: Final = re.compile(r"[^0-9A-Fa-f\s:,]")
+_NOT_IN_BASE64: Final = re.compile(r"[^A-Za-z0-9+/_=-]")
+
+
+class Spelling(StrEnum):
+    """How bytes were written."""
+
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+class Spelled(Struct, frozen=True):
+    """Bytes, and how they were written."""
+
+    data: bytes
+    spelling: Spelling
+
+
+def parse_bytes(text: str) -> Spelled:
+    """Read hex (blanks, colons, commas and 0x allowed) or base64 (standard or URL-safe, padded or not).
+
+    What is valid as both is hex. An odd number of hex digits is a typing mistake, unless `=` at the
+    end says that it is base64. Raises FrameError with one printable line that names what is wrong.
+    """
+    text = text.strip()
+    if not text:
+        raise FrameError("nothing there; want hex or base64")
+    if len(text) > MAX_TEXT:
+        raise FrameError(f"{len(text)} characters; want hex or base64 of at most 255 bytes")
+    parts = [re.sub(r"\A0[xX]", "", part) for part in _SEPARATORS.split(text) if part]
+    digits = "".join(parts)
+    if _HEX.fullmatch(digits):
+        odd = next((part for part in parts if len(part) % 2), None)
+        if odd is not None or not digits:
+            where = f" in {odd[:40]!r}" if odd and len(parts) > 1 else ""
+            raise FrameError(f"{len(odd or '')} hex digits{where}, want two for each byte (base64: add its =)")
+        return Spelled(bytes.fromhex(digits), Spelling.HEX)
+    if len(parts) > 1:
+        raise FrameError(f"no hex: {_first(_NOT_IN_HEX, text.replace('0x', '00').replace('0X', '00'))}")
+    if not _BASE64.fullmatch(text):
+        raise FrameError(f"neither hex nor base64: {_first(_NOT_IN_BASE64, text)}")
+    return Spelled(_from_base64(text), Spelling.BASE64)
+
+
+def _from_base64(text: str) -> bytes:
+    bare = text.rstrip("=")
+    if len(bare) % 4 == 1 or (bare != text and len(text) % 4):
+        raise FrameError(f"no hex, and {len(text)} characters are no base64: something is missing at the end")
+    return binascii.a2b_base64(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
+
+
+def _first(strange: re.Pattern[str], text: str) -> str:
+    found = strange.search(text)
+    return f"{found[0]!a} at character {found.start() + 1}" if found else "'=' before the end"
+
+
+def printable(text: str) -> str:
+    """A text with everything that a terminal might obey written as an escape: `\\x1b`, `\\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_text(payload: bytes) -> str:
+    """A payload as text: UTF-8 where all of it is, else ASCII; a dot for everything that is not printable."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        text = "".join(chr(byte) if byte < 0x80 else "\0" for byte in payload)
+    return "".join(c if c.isprintable() else "." for c in text)
+
+
+def escaped_json(encoded: bytes) -> str:
+    """JSON in which everything that a terminal might obey is written as `\\uXXXX`; means the same."""
+    text = encoded.decode()
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _json_escape(c) for c in text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

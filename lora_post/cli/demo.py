@@ -1,0 +1,143 @@
+"""`lora-post demo`"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from datetime import UTC
+from importlib import resources
+from pathlib import Path
+from threading import Event
+
+import click
+import msgspec
+import requests
+
+from lora_post.cli.delivery import Delivery
+from lora_post.cli.options import read_decoders
+from lora_post.cli.output import print_table, say
+from lora_post.cli.session import stop_on_signals
+from lora_post.clock import now_us
+from lora_post.config import Config, WaziupConfig, parse_config
+from lora_post.errors import Unavailable
+from lora_post.inputs import FORMATS
+from lora_post.metrics import Metrics
+from lora_post.model import Noise, Refusal
+from lora_post.pipeline import Outcome
+from lora_post.sandbox.endpoint import Settings
+from lora_post.sandbox.server import running_sandbox
+from lora_post.secret import Secret
+
+USER = "demo"
+KEEP_PORT = 8008
+DRAIN_S = 30.0
+
+
+class SensorView(msgspec.Struct, frozen=True):
+    """A sensor as the sandbox shows it."""
+
+    id: str
+    unit: str | None = None
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """A device as the sandbox shows it."""
+
+    id: str
+    name: str
+    sensors: list[SensorView]
+
+
+class ValueView(msgspec.Struct, frozen=True):
+    """A row of a sensor's history as the sandbox shows it."""
+
+    value: object
+    timestamp: str
+
+
+@click.command(name="demo")
+@click.option("--keep", is_flag=True, help=f"Leave the sandbox up at port {KEEP_PORT}, to be looked at with a browser.")
+def command(keep: bool) -> None:
+    """See it work: a bundled capture goes through the real pipeline into a local sandbox.
+
+    The capture holds two LoRaWAN devices with Cayenne LPP, one with its maker's own format and one
+    that sends text, a forged frame, a replayed frame, a stranger and line noise. Nothing leaves
+    this machine, and nothing is left on it.
+    """
+    logging.basicConfig(level=logging.ERROR)
+    stop = stop_on_signals()
+    data = resources.files("lora_post").joinpath("demo")
+    with (
+        tempfile.TemporaryDirectory(prefix="lora-post-demo-") as folder,
+        running_sandbox(Settings(users={USER: USER}), port=KEEP_PORT if keep else 0) as url,
+    ):
+        config = _config(data.joinpath("demo.toml").read_text("utf-8"), Path(folder), url)
+        capture = data.joinpath("demo.lowcost").read_bytes()
+        say(f"{len(capture)} bytes of a radio program's output → lora-post → a Waziup sandbox at {url}")
+        say("")
+        outcomes = _deliver(config, capture, stop)
+        _show_arrived(url)
+        say("")
+        _show_refused(outcomes)
+        say("")
+        if keep:
+            say(
+                f"Look at it: {url.removesuffix('/api/v2')}/   (user {USER}, password {USER}; Ctrl-C ends it)",
+                bold=True,
+            )
+            stop.wait()
+        else:
+            say("Look at it with a browser:  lora-post demo --keep")
+        say("Go on with your own:        copy lora-post.example.toml to lora-post.toml, then lora-post check")
+
+
+def _config(text: str, folder: Path, url: str) -> Config:
+    config = parse_config(text, folder / "demo.toml", {})
+    return msgspec.structs.replace(
+        config, waziup=WaziupConfig(url, USER, Secret(USER), True), spool_path=folder / "spool.db"
+    )
+
+
+def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
+    """The capture through parser, pipeline, spool and uploader, as `lora-post run` does it."""
+    outcomes: list[Outcome] = []
+    parser = FORMATS["lowcost"](config.gateway_id, UTC)
+    with Delivery(config, read_decoders(config), Metrics(), outcomes.append) as delivery:
+        delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
+        delivery.drain(DRAIN_S, stop)
+    if delivery.counts().undelivered:
+        raise Unavailable(f"the sandbox did not take everything: {delivery.uploader.last_error}")
+    return outcomes
+
+
+def _show_arrived(url: str) -> None:
+    """What the server has, asked through its own API."""
+    token = requests.post(f"{url}/auth/token", json={"username": USER, "password": USER}, timeout=10).text
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def get(path: str) -> bytes:
+        answer = requests.get(f"{url}{path}", headers=headers, timeout=10)
+        answer.raise_for_status()
+        return answer.content
+
+    table: list[list[str]] = []
+    for device in msgspec.json.decode(get("/devices"), type=list[DeviceView]):
+        for sensor in device.sensors:
+            path = f"/devices/{device.id}/sensors/{sensor.id}/values?limit=0"
+            rows = msgspec.json.decode(get(path), type=list[ValueView])
+            heard = rows[-1].timestamp[:19].replace("T", " ")
+            table.append([device.name, sensor.id, "  ".join(str(row.value) for row in rows), sensor.unit or "", heard])
+    headings = ("device", "sensor", "values, oldest first", "unit", "last heard (UTC)")
+    print_table(headings, table, title=f"Arrived on Waziup: {len(table)} sensors")
+
+
+def _show_refused(outcomes: list[Outcome]) -> None:
+    table: list[list[str]] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Refusal):
+            table.append([outcome.check, outcome.detail])
+        elif isinstance(outcome, Noise):
+            table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
+    accepted = len(outcomes) - len(table)
+    title = f"Turned away: {len(table)} of {accepted + len(table)} things heard"
+    print_table(("check", "why"), table, title=title)

@@ -1,0 +1,55 @@
+"""One log line for each uplink, and at most one a minute for each kind of trouble."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from lora_post.model import Refusal, Report
+from lora_post.pipeline import Outcome
+
+log = logging.getLogger("lora_post")
+
+QUIET_S = 60.0
+MAX_CAUSES = 1000
+
+
+class OutcomeLog:
+    """A pipeline listener that writes the log; totals are in the metrics."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._said: dict[tuple[str, str], float] = {}
+
+    def __call__(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Report):
+            self._uplink(outcome)
+        elif isinstance(outcome, Refusal):
+            # A stranger's address is part of the detail, so each is reported.
+            if self._is_news(outcome.check, outcome.detail):
+                log.warning("refused check=%s: %s", outcome.check, outcome.detail)
+        elif self._is_news("noise", outcome.reason):
+            log.warning("skipped %d bytes reason=%s: %s", outcome.size, outcome.reason, outcome.detail)
+
+    def _uplink(self, report: Report) -> None:
+        uplink = report.uplink
+        device = uplink.device.id
+        for warning in (*report.warnings, *([report.problem] if report.problem else [])):
+            if self._is_news(device, warning):
+                log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder, warning)
+        if log.isEnabledFor(logging.INFO):
+            values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
+            log.info("uplink device=%s fcnt=%d rssi=%s %s", device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
+
+    def _is_news(self, cause: str, detail: str) -> bool:
+        now = self._monotonic()
+        said = self._said.get((cause, detail))
+        if said is not None and now - said < QUIET_S:
+            return False
+        if len(self._said) >= MAX_CAUSES:
+            self._said = {key: at for key, at in self._said.items() if now - at < QUIET_S}
+            if len(self._said) >= MAX_CAUSES:
+                return False
+        self._said[cause, detail] = now
+        return True

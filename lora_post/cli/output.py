@@ -1,0 +1,66 @@
+"""What commands print: tables and colours on a terminal, plain aligned lines elsewhere.
+
+Every text passes `printable`, since names, payloads and reasons may come from radio or a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lora_post.byte_text import escaped_json, printable
+
+# A column of plain text is not made wider than this for the sake of one long cell.
+MAX_PAD = 40
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Rows under headers on a terminal; elsewhere one line a row, columns two blanks apart, without headers."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        console.print(_rich_table(headers, cells, printable(title)))
+        return
+    if title:
+        click.echo(printable(title))
+    for line in aligned(cells):
+        click.echo(line)
+
+
+def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(title, style="bold") if title else None)
+    table.title_justify = "left"
+    table.show_header = any(headers)
+    for header in headers:
+        table.add_column(Text(header, style="dim"), overflow="fold")
+    for row in cells:
+        table.add_row(*[Text(cell) for cell in row])
+    return table
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines in which columns begin below one another."""
+    widths = [
+        max((len(cell) for cell in column if len(cell) <= MAX_PAD), default=0) for column in zip(*rows, strict=True)
+    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def say(text: str, **style: bool | str) -> None:
+    """One line on stdout; style as in click.style, on a terminal only."""
+    click.echo(click.style(printable(text), **style))  # type: ignore[arg-type]
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    click.echo(f"Error: {printable(text)}", err=True)
+
+
+def print_json(found: object) -> None:
+    """One JSON object, one line."""
+    click.echo(escaped_json(msgspec.json.encode(found)))

@@ -1,0 +1,77 @@
+"""`lora-post run`"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from threading import Event, Thread
+
+import click
+
+from lora_post.cli.options import config_option, log_options, read_config, read_decoders, set_up_log
+from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, parser_for, stop_on_signals
+from lora_post.ingest import pump
+from lora_post.inputs import Parser
+from lora_post.pipeline import Pipeline
+from lora_post.transports import Transport, open_transport
+
+log = logging.getLogger("lora_post")
+
+
+@click.command(name="run")
+@config_option
+@click.option("--dry-run", "dry", is_flag=True, help="No spool, no server: print one JSON object per uplink.")
+@click.option(
+    "--drain-timeout",
+    type=click.FloatRange(0),
+    default=DRAIN_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="At the end of input, how long to go on sending what is queued.",
+)
+@log_options
+def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: bool, quiet: bool) -> None:
+    """Read radio frames and send their values to Waziup.
+
+    The frames come from the [[input]]s of the configuration, from stdin when it names none:
+
+    \b
+        lora_gateway | lora-post run -c lora-post.toml
+
+    It ends when all inputs have ended and the queue is empty: exit code 0, or 75 when readings stay
+    queued (they go out at the next start). Ctrl-C and SIGTERM stop it at any time, nothing is lost.
+    """
+    set_up_log(verbose=verbose, quiet=quiet)
+    config = read_config(config_path)
+    decoders = read_decoders(config)
+    inputs = [(open_transport(item.url), parser_for(config, item.format)) for item in config.inputs]
+    stop = stop_on_signals()
+
+    def feed(pipeline: Pipeline) -> None:
+        pump_all(inputs, pipeline, stop)
+
+    if dry:
+        dry_run(config, decoders, feed)
+    else:
+        raise SystemExit(deliver(config, decoders, feed, stop, drain_timeout))
+
+
+def pump_all(inputs: list[tuple[Transport, Parser]], pipeline: Pipeline, stop: Event) -> None:
+    """One thread for each input, until all have ended or `stop` is set."""
+    threads = [
+        Thread(target=_pump_safely, args=(transport, parser, pipeline, stop), name=transport.name)
+        for transport, parser in inputs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _pump_safely(transport: Transport, parser: Parser, pipeline: Pipeline, stop: Event) -> None:
+    try:
+        pump(transport, parser, pipeline, stop)
+    except Exception:
+        log.exception("input %s: a defect; this input has stopped", transport.name)
+    finally:
+        transport.close()

@@ -1,0 +1,107 @@
+"""One run of the pipeline, whatever feeds it: for real, or dry."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+from types import FrameType
+from typing import TypeAlias
+
+import msgspec
+
+from lora_post.byte_text import escaped_json
+from lora_post.cli.outcome_log import OutcomeLog
+from lora_post.config import Config
+from lora_post.errors import ConfigError
+from lora_post.inputs import FORMATS, Parser
+from lora_post.ledger import MemoryLedger
+from lora_post.metrics import Metrics
+from lora_post.model import Decoder, Noise
+from lora_post.pipeline import Outcome, Pipeline
+from lora_post.spool import Counts
+from lora_post.uplink_json import outcome_json
+
+log = logging.getLogger("lora_post")
+
+EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+DRAIN_TIMEOUT_S = 60.0
+
+Feed: TypeAlias = Callable[[Pipeline], None]
+
+
+def parser_for(config: Config, input_format: str) -> Parser:
+    """A parser for an input. Raises ConfigError when its format is unknown."""
+    if input_format not in FORMATS:
+        raise ConfigError(f"[[input]] format {input_format!r} is unknown; known are {', '.join(FORMATS)}")
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None  # noqa: S101 - astimezone() always sets one
+    return FORMATS[input_format](config.gateway_id, zone)
+
+
+def stop_on_signals() -> Event:
+    """An event that Ctrl-C and SIGTERM set; a second one ends the process at once."""
+    stop = Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise SystemExit(128 + number)
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    return stop
+
+
+def dry_run(config: Config, decoders: dict[str, Decoder], feed: Feed) -> None:
+    """Print what would be accepted and refused, one JSON object per uplink."""
+    metrics = Metrics()
+    noise_log = OutcomeLog()
+
+    def listen(outcome: Outcome) -> None:
+        if isinstance(outcome, Noise):
+            noise_log(outcome)
+        else:
+            print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
+
+    feed(Pipeline(MemoryLedger(config.devices), decoders, metrics, listen))
+    log.info("%s", summary(metrics))
+
+
+def deliver(config: Config, decoders: dict[str, Decoder], feed: Feed, stop: Event, drain_timeout_s: float) -> int:
+    """Take everything that is fed to the server; returns the exit code."""
+    # Not for dry runs: the HTTP library alone is a third of the memory.
+    from lora_post.cli.delivery import Delivery
+
+    metrics = Metrics()
+    with Delivery(config, decoders, metrics, OutcomeLog()) as delivery:
+        log.info("started gateway=%s devices=%d spool=%s", config.gateway_id, len(config.devices), config.spool_path)
+        feed(delivery.pipeline)
+        delivery.drain(drain_timeout_s, stop)
+    counts = delivery.counts()
+    log.info("%s", summary(metrics))
+    if not counts.undelivered:
+        return 0
+    log.warning("%s", left_behind(counts, delivery.uploader.last_error))
+    return 0 if stop.is_set() else EXIT_QUEUED
+
+
+def left_behind(counts: Counts, last_error: str) -> str:
+    """What a run leaves in the spool, and why, in one line."""
+    text = f"{counts.undelivered} readings stay in the spool"
+    if counts.parked or counts.refused:
+        text += f", {counts.parked + counts.refused} of them parked: see lora-post spool"
+    return text + (f"; last error: {last_error}" if last_error else "")
+
+
+def summary(metrics: Metrics) -> str:
+    """The totals of a run in one line."""
+    parts = [f"uplinks={metrics.total('uplinks')}", f"readings={metrics.total('readings')}"]
+    for name in ("refused", "noise", "undecoded", "delivered", "parked", "rejected"):
+        labels = metrics.labels(name)
+        if labels:
+            detail = " ".join(f"{label}:{n}" for label, n in labels.items() if label)
+            parts.append(f"{name}={sum(labels.values())}" + (f" ({detail})" if detail else ""))
+    return " ".join(parts)
