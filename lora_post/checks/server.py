@@ -1,0 +1,182 @@
+"""Checks of the server and of the account there. Asks only: nothing is created or changed.
+
+Source: Waziup/wazicloud-api: src/Waziup/{Auth,Users,Gateways}.hs.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warning
+from lora_post.clock import now_us, utc_text
+from lora_post.config import WaziupConfig
+from lora_post.errors import SinkError
+from lora_post.secret import Secret
+from lora_post.waziup_client import Answer, RemoteGateway, RemoteUser, WaziupClient, read_claims
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_CLOCK_ERROR_S = 60
+GUEST = "guest"
+AFTER_SERVER = ("credentials", "clock", "gateway")
+
+T = TypeVar("T")
+
+
+def check_server(waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Finding]:
+    """Name, connection, encryption, API, clock, account, gateway: in the order in which they depend on each other.
+
+    gateway_id: None when the configuration does not tell.
+    """
+    way = _check_way(waziup.url)
+    yield way
+    if way.verdict is Verdict.FAIL:
+        yield from skip_server("the server cannot be reached", AFTER_SERVER)
+        return
+    with closing(WaziupClient(waziup.url)) as client:
+        try:
+            answer = client.get_me()
+        except SinkError as error:
+            yield _no_answer(waziup.url, error)
+            yield from skip_server("the server cannot be reached", AFTER_SERVER)
+            return
+        yield from _check_api(waziup.url, answer)
+        yield check_clock(answer.date, now_us())
+        if _read(answer, RemoteUser) is None:
+            yield from skip_server("this is no Waziup API", ("credentials", "gateway"))
+            return
+        try:
+            yield from _check_account(client, waziup, gateway_id)
+        except SinkError as error:
+            yield fail("server", str(error), "try again; the server answered a moment ago")
+
+
+def skip_server(why: str, subjects: tuple[str, ...] = ("server", *AFTER_SERVER)) -> Iterator[Finding]:
+    """The checks that cannot be made without the server."""
+    for subject in subjects:
+        yield skipped(subject, why)
+
+
+def _check_way(url: str) -> Finding:
+    """DNS and TCP; a proxy, where the environment names one, does both for us."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        return fail("server", f"{url!r}: {error}", "correct [waziup] url")
+    proxies = requests.utils.get_environ_proxies(url, no_proxy=None)
+    if proxies.get(parts.scheme) or proxies.get("all"):
+        return ok("server", "reached through the proxy that the environment names")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return fail("server", f"no address for {host}: {error}", "is there a network, and is [waziup] url right?")
+    address = found[0][4][0]
+    try:
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        text = f"no connection to {host} ({address}) port {port}: {error.strerror or error}"
+        return fail("server", text, "is it up, is [waziup] url right, does a firewall allow it?")
+    return ok("server", f"{host} ({address}) takes connections on port {port}")
+
+
+def _no_answer(url: str, error: SinkError) -> Finding:
+    if isinstance(error.__cause__, requests.exceptions.SSLError):
+        fix = f"is the clock right ({utc_text(now_us())[:19]}Z), and is this the right server?"
+        return fail("server", f"TLS: {error}", fix)
+    return fail("server", str(error), f"is {url} the address of the API?")
+
+
+def _check_api(url: str, answer: Answer) -> Iterator[Finding]:
+    if urlsplit(url).scheme == "https":
+        yield ok("server", "TLS: the certificate is good")
+    if _read(answer, RemoteUser) is None:
+        text = f"no Waziup API at {url}: status {answer.status}: {answer.text}"
+        yield fail("server", text, "correct [waziup] url; it usually ends in /api/v2")
+    else:
+        yield ok("server", f"Waziup API at {url}")
+
+
+def check_clock(date: str, our_us: int) -> Finding:
+    """The Date header of an answer that has just come, against our own clock."""
+    try:
+        server_us = int(parsedate_to_datetime(date).timestamp() * 1e6)
+    except (ValueError, TypeError, OverflowError):
+        return warning("clock", "the server does not tell the time", "compare yourself: run date -u")
+    apart_s = (our_us - server_us) / 1e6
+    if abs(apart_s) <= MAX_CLOCK_ERROR_S:
+        return ok("clock", f"within {MAX_CLOCK_ERROR_S} s of the server's")
+    text = f"{abs(apart_s):.0f} s {'ahead of' if apart_s > 0 else 'behind'} the server's, and readings get our time"
+    return warning("clock", text, "set it: sudo timedatectl set-ntp true")
+
+
+def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Finding]:
+    if waziup.password is None:
+        yield ok("credentials", "none: the simple protocol, for public devices that exist")
+        yield skipped("gateway", "without an account nothing is declared")
+        return
+    findings, username = _check_login(client, waziup.username, waziup.password)
+    yield from findings
+    if gateway_id is None:
+        yield skipped("gateway", "[gateway] has a mistake")
+    elif username:
+        yield _check_gateway(client.get_gateway(gateway_id), gateway_id, username, provision=waziup.provision)
+    else:
+        yield skipped("gateway", "the login failed")
+
+
+def _check_login(client: WaziupClient, username: str, password: Secret) -> tuple[list[Finding], str]:
+    """Log in, and ask whom the server takes us for: a token that it does not believe makes a guest."""
+    answer = client.fetch_token(username, password)
+    if answer.status in (400, 401):
+        text = f"Waziup refuses user {username!r} or the password: {answer.text}"
+        return [fail("credentials", text, "correct [waziup] username and password")], ""
+    token = answer.body.decode("ascii", "replace").strip().strip('"')
+    claims = read_claims(token)
+    if answer.status != 200 or claims is None:
+        text = f"the login gives no token: status {answer.status}"
+        return [fail("credentials", text, "is [waziup] url right? If it is, try again later")], ""
+    client.use_token(Secret(token))
+    me = _read(client.get_me(), RemoteUser)
+    if me is None or me.username == GUEST:
+        text = "the server gives a token and then does not believe it"
+        return [fail("credentials", text, "tell the server's administrator: its clocks or keys disagree")], ""
+    lifetime = f", for {claims.exp - claims.iat:.0f} s at a time" if claims.iat else ""
+    findings = [ok("credentials", f"logged in as {me.username}{lifetime}")]
+    if me.username != username:
+        findings.append(warning("credentials", f"{username!r} is called {me.username!r} there, and owns things so"))
+    return findings, me.username
+
+
+def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision: bool) -> Finding:
+    """Whose the gateway id is: ids are shared by all users of the platform."""
+    choose = "choose another [gateway] id"
+    if answer.status == 403:
+        return fail("gateway", f"{gateway_id} is a private gateway of another account", choose)
+    if answer.status == 404 and answer.body:
+        if provision:
+            return ok("gateway", f"{gateway_id} is free; the first `lora-post run` declares it")
+        return warning("gateway", f'{gateway_id} is not there, and provision is "never"', "declare it on the dashboard")
+    gateway = _read(answer, RemoteGateway)
+    if gateway is None:
+        return fail("gateway", f"{gateway_id}: status {answer.status}: {answer.text}", "try again later")
+    if gateway.owner != username:
+        return fail("gateway", f"{gateway_id} belongs to {gateway.owner or 'nobody'}, not to {username}", choose)
+    return ok("gateway", f"{gateway_id} belongs to {username}")
+
+
+def _read(answer: Answer, kind: type[T]) -> T | None:
+    """The body of a good answer, None when it is not what was asked for."""
+    if answer.status != 200:
+        return None
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.MsgspecError:
+        return None

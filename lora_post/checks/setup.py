@@ -1,0 +1,136 @@
+"""Checks of the configuration: its text, its secrets, keys, decoders and inputs."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import fcntl
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from lora_post.checks.finding import Finding, fail, ok, skipped, warning
+from lora_post.config import Config, InputConfig
+from lora_post.decoding import LoadedDecoders
+from lora_post.errors import ConfigError
+from lora_post.model import Device
+from lora_post.transports import SerialTransport, file_path, open_transport
+
+# NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
+# Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.
+PUBLISHED_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
+
+
+def check_configuration(path: Path, config: Config | None, mistakes: Collection[str]) -> Iterator[Finding]:
+    """The file itself, and what it says of secrets."""
+    for mistake in mistakes:
+        text, _, fix = mistake.removeprefix(f"{path}: ").partition("; ")
+        yield fail("configuration", f"{path}: {text}", fix)
+    if config is None:
+        return
+    if not mistakes:
+        yield ok("configuration", f"{path}: gateway {config.gateway_id}, {_count(len(config.devices), 'device')}")
+    for text in config.warnings:
+        text, _, fix = text.rpartition("; ")
+        yield warning("secrets" if "secret" in text else "configuration", text, fix)
+    if not any("secret" in text for text in config.warnings):
+        yield ok("secrets", "no file with secrets is open to everybody")
+
+
+def check_keys(config: Config) -> Iterator[Finding]:
+    """The devices' keys."""
+    if not config.devices:
+        yield warning("keys", "there is no [[device]], so every frame will be refused", "add one for each device")
+    for device in config.devices:
+        keys = device.keys
+        if keys is not None and PUBLISHED_KEY in (keys.nwk_skey, keys.app_skey):
+            yield warning(
+                "keys",
+                f"{device.id} uses the key that is published with LowCostLoRaGw: anybody can read and forge its frames",
+                "give the device keys of its own",
+            )
+    keyed = sum(device.keys is not None for device in config.devices)
+    if keyed:
+        yield ok("keys", f"{_count(keyed, 'device')} with keys of the right length")
+    clear = len(config.devices) - keyed
+    if clear:
+        yield ok("keys", f"{_count(clear, 'device')} without keys: what is sent in clear can be forged")
+
+
+def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:
+    """Decoder files load, and every device's decoder is there."""
+    for problem in loaded.problems:
+        yield warning("decoders", problem, "correct the file, or take it out of the folder")
+    for device in devices:
+        if device.decoder not in loaded.decoders:
+            close = difflib.get_close_matches(device.decoder, loaded.decoders, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "see `lora-post decoders`"
+            yield fail("decoders", f"{device.id}: there is no decoder {device.decoder!r}", hint)
+    yield ok("decoders", f"{len(loaded.decoders)} loaded")
+
+
+def check_inputs(config: Config, formats: Collection[str]) -> Iterator[Finding]:
+    """Formats are known; files can be read; serial ports are there and can be opened."""
+    for item in config.inputs:
+        if item.format not in formats:
+            known = f"known are {', '.join(formats)}"
+            yield fail("inputs", f"[[input]] {item.url}: format {item.format!r} is unknown", known)
+        yield _check_input(item)
+
+
+def _check_input(item: InputConfig) -> Finding:
+    if item.url.partition(":")[0] == "stdin":
+        return ok("inputs", "stdin")
+    if item.url.startswith("file:") and file_path(item.url).is_fifo():
+        return _check_fifo(file_path(item.url))
+    try:
+        transport = open_transport(item.url)
+    except ConfigError as error:
+        text, _, fix = str(error).partition("; ")
+        return fail("inputs", text, fix or "correct the url, or the mode of the file")
+    transport.close()
+    if isinstance(transport, SerialTransport):
+        return _check_port(transport.name)
+    return ok("inputs", f"{transport.name} can be read")
+
+
+def _check_fifo(path: Path) -> Finding:
+    """Opening a FIFO would wait for its writer, and then take it away from who is to read it."""
+    if os.access(path, os.R_OK):
+        return ok("inputs", f"{path} is a FIFO and can be read")
+    return fail("inputs", f"{path}: this user may not read it", "correct the mode of the FIFO")
+
+
+def _check_port(path: str) -> Finding:
+    """Open a serial port and close it again, settings untouched: another program may be using it."""
+    try:
+        port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as error:
+        return fail("inputs", f"serial port {path}: {error.strerror}", _port_fix(error.errno))
+    try:
+        if not os.isatty(port):
+            return fail("inputs", f"{path} is no serial port", "name the port, as serial:///dev/ttyUSB0?baud=38400")
+        fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return warning("inputs", f"serial port {path} is in use", "fine if that is `lora-post run`; else stop it")
+    finally:
+        os.close(port)
+    return ok("inputs", f"serial port {path} can be opened")
+
+
+def _port_fix(number: int | None) -> str:
+    if number in (errno.EACCES, errno.EPERM):
+        return "run: sudo usermod -aG dialout $USER, then log in again"
+    if number == errno.ENOENT:
+        return "plug it in, or name the port that is there: ls /dev/serial/by-id"
+    return "plug it out and in again; is another program using it?"
+
+
+def skip_setup(why: str) -> Iterator[Finding]:
+    """The checks that need a configuration."""
+    for subject in ("secrets", "keys", "inputs", "spool", "server", "credentials", "clock", "gateway"):
+        yield skipped(subject, why)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,105 @@
+"""Checks of the spool; a spool that is not there yet is not made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from lora_post.checks.finding import Finding, fail, ok, warning
+from lora_post.config import Config
+from lora_post.errors import StoreError
+from lora_post.spool import EVICTED, SpoolReader, parked
+from lora_post.store import Store, tallies
+
+SUBJECT = "spool"
+NEARLY_FULL = 0.9
+# Beside the bound of its data, SQLite's write-ahead log and the system need room.
+SPARE_BYTES = 32 << 20
+
+
+def check_spool(config: Config, sink: str) -> Iterator[Finding]:
+    """Path, access, schema, size, disk space, and what waits for a person."""
+    path = config.spool_path
+    used = 0
+    if not _is_there(path):
+        yield _check_place(path)
+    elif not path.is_file():
+        yield fail(SUBJECT, f"{path} is no file", "name a file in [spool] path")
+        return
+    elif not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        yield fail(SUBJECT, f"{path} or its folder cannot be written by this user", f"run: {_chown(path.parent)}")
+        return
+    else:
+        try:
+            with closing(Store(path)) as store:
+                used = store.used_bytes()
+                yield from _check_contents(store, used, config.spool_max_bytes, sink)
+        except StoreError as error:
+            text, _, fix = str(error).partition("; ")
+            yield fail(SUBJECT, text, fix or "move the file away; a new one is made at the next start")
+    yield from _check_disk(path, config.spool_max_bytes - used)
+
+
+def _check_place(path: Path) -> Finding:
+    there = next(folder for folder in path.absolute().parents if _is_there(folder))
+    if not there.is_dir():
+        return fail(SUBJECT, f"{path} cannot be made: {there} is no folder", "choose another [spool] path")
+    if os.access(there, os.W_OK | os.X_OK):
+        return ok(SUBJECT, f"{path} is not there yet, and will be made by the first `lora-post run`")
+    parent = path.absolute().parent
+    text = f"{path} cannot be made: this user may not write in {there}"
+    return fail(SUBJECT, text, f"run: sudo mkdir -p {parent}; {_chown(parent)}")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that is closed to this user
+        return False
+
+
+def _chown(folder: Path) -> str:
+    return f"sudo chown -R $USER {folder}"
+
+
+def _check_contents(store: Store, used: int, bound: int, sink: str) -> Iterator[Finding]:
+    text = f"{store.path}: {megabytes(used)} of {megabytes(bound)} used"
+    if used > bound * NEARLY_FULL:
+        fix = "get the link to the server up, or raise [spool] max_mb"
+        yield warning(SUBJECT, f"{text}: nearly full, then the longest queues lose their oldest readings", fix)
+    else:
+        yield ok(SUBJECT, text)
+    evicted = tallies(store.db).get(EVICTED, 0)
+    if evicted:
+        yield warning(SUBJECT, f"{evicted} readings were given up so far because it was full", "raise [spool] max_mb")
+    waiting = parked(store)
+    if waiting:
+        readings = sum(item.readings for item in waiting)
+        yield warning(SUBJECT, f"{readings} readings wait for you, as: {waiting[0].reason}", "see `lora-post spool`")
+    counts = SpoolReader(store, sink).counts()
+    if counts.undecoded:
+        fix = "correct the decoder, then: lora-post spool retry"
+        yield warning(SUBJECT, f"{counts.undecoded} payloads could not be decoded", fix)
+    if counts.queued:
+        yield ok(SUBJECT, f"{counts.queued} readings are queued")
+
+
+def _check_disk(path: Path, growth: int) -> Iterator[Finding]:
+    there = next(folder for folder in path.absolute().parents if _is_there(folder) and folder.is_dir())
+    free = shutil.disk_usage(there).free
+    text = f"{megabytes(free)} free on the disk of {there}"
+    if free < SPARE_BYTES:
+        yield fail("disk", text, "make room: nothing can be kept on a full disk")
+    elif free < growth + SPARE_BYTES:
+        fix = "make room, or lower [spool] max_mb"
+        yield warning("disk", f"{text}, and the spool may grow by {megabytes(growth)}", fix)
+    else:
+        yield ok("disk", text)
+
+
+def megabytes(size: int) -> str:
+    """A size for people, in the unit of [spool] max_mb."""
+    return f"{size / (1 << 20):.1f} MB"

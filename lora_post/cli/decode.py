@@ -1,0 +1,284 @@
+"""`lora-post decode`"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post import lowcost
+from lora_post.byte_text import MAX_TEXT, Spelling, parse_bytes
+from lora_post.cli.explained import show_frame, show_payload
+from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
+from lora_post.cli.output import complain, print_json
+from lora_post.clock import now_us
+from lora_post.crypto import KEY_SIZE, SessionKeys
+from lora_post.decoding import decode, load_decoder
+from lora_post.errors import ConfigError, DecoderCrash, FrameError
+from lora_post.explain import Mic, explain
+from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
+from lora_post.uplink_json import outcome_json, reading_json
+
+EXIT_NOT_EXPLAINED = 1
+DEFAULT_FPORT = 1
+STDIN = "-"
+EMPTY_PAYLOAD = "-"
+UNNAMED = ""  # the id of a device that is in no configuration
+
+
+@click.command(name="decode")
+@click.argument("given", metavar="HEX|BASE64|-", nargs=-1, required=True)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each frame or payload.")
+@click.option(
+    "--nwk-skey",
+    envvar="LORA_POST_NWK_SKEY",
+    show_envvar=True,
+    metavar="HEX",
+    help="NwkSKey, which the MIC is checked with. From the variable, it stays out of the shell's history.",
+)
+@click.option(
+    "--app-skey",
+    envvar="LORA_POST_APP_SKEY",
+    show_envvar=True,
+    metavar="HEX",
+    help="AppSKey, which the payload is decrypted with.",
+)
+@click.option(
+    "--decoder",
+    "decoder_name",
+    metavar="NAME|FILE",
+    help="What reads the payload: one of `lora-post decoders`, or a Python file. Default: what the device names.",
+)
+@click.option("--payload", "is_payload", is_flag=True, help="A clear application payload is given, not a frame.")
+@click.option(
+    "--fport",
+    type=click.IntRange(0, 255),
+    help=f"With --payload: the FPort it came on.  [default: {DEFAULT_FPORT}]",
+)
+def command(
+    given: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
+    nwk_skey: str | None,
+    app_skey: str | None,
+    decoder_name: str | None,
+    is_payload: bool,
+    fport: int | None,
+) -> None:
+    """Explain one frame or payload.
+
+    Shows every field, whether the MIC is right, which device the frame belongs to, its clear payload and
+    its readings. Keys and devices come from the configuration, where there is one, or are given here:
+
+    \b
+        lora-post decode 40035cab0100000002c53faad42929afbcd834bc63 \\
+            --nwk-skey 000102030405060708090a0b0c0d0e0f \\
+            --app-skey f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff --decoder cayenne-lpp
+        lora-post decode --payload 03670110056700ff --decoder cayenne-lpp --fport 2
+
+    Hex may have blanks, colons and 0x; base64 may be URL-safe and without padding; what could be both is
+    taken for hex. `-` reads one frame a line from stdin; with --payload one `FPORT PAYLOAD` a line, where
+    `-` is the empty payload. Nothing is stored, and every frame is judged as the first of its device.
+
+    Exit code 0 when everything was explained; 1 when something is no frame at all or has a BAD MIC under
+    the keys at hand; 2 when an option or the configuration is wrong.
+    """
+    set_up_log(verbose=False, quiet=True)
+    if fport is not None and (not is_payload or given == (STDIN,)):
+        raise click.UsageError("--fport goes with one --payload; frames and lines from stdin say theirs")
+    config = optional_config(config_path)
+    loaded = load_all_decoders(config)
+    for problem in loaded.problems:
+        log.warning("decoder skipped: %s", problem)
+    decoder = _find_decoder(decoder_name, loaded.decoders) if decoder_name is not None else None
+    desk = Desk(
+        gateway=config.gateway_id if config else "",
+        devices=config.devices if config else (),
+        decoders=loaded.decoders | {decoder.name: decoder} if decoder else loaded.decoders,
+        decoder=decoder.name if decoder else None,
+        keys=_keys(nwk_skey, app_skey),
+        alone=config is None,
+    )
+    explain_item: Callable[[Desk, Item, bool], bool] = _explain_payload if is_payload else _explain_frame
+    good = [
+        explain_item(desk, item, as_json)
+        for item in _items(given, is_payload=is_payload, fport=DEFAULT_FPORT if fport is None else fport)
+    ]
+    raise SystemExit(0 if all(good) else EXIT_NOT_EXPLAINED)
+
+
+class Desk(Struct, frozen=True):
+    """What is at hand for explaining.
+
+    keys, decoder: given by hand; they go before what the configuration says of a device.
+    alone: there is no configuration, so no device can be unknown to it.
+    """
+
+    gateway: str
+    devices: Sequence[Device]
+    decoders: Mapping[str, Decoder]
+    decoder: str | None
+    keys: SessionKeys | None
+    alone: bool
+
+    def sessions(self, phy_payload: bytes, link: Link, address: int) -> list[Session]:
+        """Whose frame this may be, every device heard for the first time."""
+        known = [device for device in self.devices if (device.link, device.address) == (link, address)]
+        clear = link is Link.LOWCOST and not phy_payload[1] & lowcost.ENCRYPTED
+        if self.keys is not None and not clear:
+            same_keys = [device for device in known if device.keys == self.keys]
+            known = same_keys or ([replace(known[0], keys=self.keys)] if len(known) == 1 else [])
+        if not known and clear and (self.alone or self.decoder is not None):
+            known = [_stand_in(link, address, None)]
+        elif not known and self.keys is not None and not clear:
+            known = [_stand_in(link, address, self.keys)]
+        if self.decoder is not None:
+            known = [replace(device, decoder=self.decoder) for device in known]
+        return [Session(device) for device in known]
+
+    def report(self, uplink: Uplink) -> Report:
+        """The readings of an uplink, or why there are none."""
+        if uplink.device.decoder or uplink.fport == 0 or not uplink.payload:
+            return decode(uplink, self.decoders)
+        return Report(uplink, (), (), "no decoder is named; add --decoder, see `lora-post decoders`")
+
+
+def _stand_in(link: Link, address: int, keys: SessionKeys | None) -> Device:
+    return Device(UNNAMED, f"device {address_text(link, address)}", link, address, "", keys)
+
+
+class Item(Struct, frozen=True):
+    """One thing to explain. place: where it stands, as "line 3: ". error: why there is nothing to explain."""
+
+    place: str
+    text: str
+    fport: int
+    error: str = ""
+
+
+def _items(given: tuple[str, ...], *, is_payload: bool, fport: int) -> Iterator[Item]:
+    if given != (STDIN,):
+        yield Item("", " ".join(given), fport)
+        return
+    for number, line in enumerate(_lines(sys.stdin.buffer), start=1):
+        if not line.strip():
+            continue
+        place = f"line {number}: "
+        if not is_payload:
+            yield Item(place, line, fport)
+            continue
+        words = line.split(None, 1)
+        if len(words) == 2 and re.fullmatch(r"[0-9]{1,3}", words[0], re.ASCII) and int(words[0]) < 256:
+            yield Item(place, "" if words[1].strip() == EMPTY_PAYLOAD else words[1], int(words[0]))
+        else:
+            yield Item(place, "", fport, "want an FPort (0 to 255), a blank, and the payload as hex or -")
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """Lines of any bytes; what is far too long for a frame is cut, which `parse_bytes` will say."""
+    limit = 2 * MAX_TEXT
+    while line := stream.readline(limit):
+        whole = line.endswith(b"\n")
+        yield line.decode("utf-8", "replace")
+        while not whole and (rest := stream.readline(limit)):
+            whole = rest.endswith(b"\n")
+
+
+def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
+    """Print what a frame is; False when it is none, or its MIC is BAD."""
+    frame = Frame(desk.gateway, now_us(), b"", RxInfo())
+    try:
+        spelled = parse_bytes(item.text)
+        frame = replace(frame, phy_payload=spelled.data)
+        found = explain(frame, lambda link, address: desk.sessions(spelled.data, link, address))
+    except FrameError as error:
+        read_as = " (read as base64)" if frame.phy_payload and spelled.spelling is Spelling.BASE64 else ""
+        if as_json:
+            print_json(_frame_json(Refusal(frame, error.check, f"{item.place}{error}{read_as}")))
+        else:
+            complain(f"{item.place}{error}{read_as}; for a clear payload add --payload")
+        return False
+    outcome = desk.report(found.outcome) if isinstance(found.outcome, Uplink) else found.outcome
+    if as_json:
+        print_json(_frame_json(outcome))
+    else:
+        show_frame(found, outcome, item.place, hint_keys=desk.keys is None)
+    return found.mic is not Mic.BAD
+
+
+def _frame_json(outcome: Report | Refusal) -> dict[str, object]:
+    """The JSON object of an uplink, with null for what only a configuration could tell."""
+    unknown = {"gateway": "", "device": UNNAMED, "decoder": ""}
+    return {key: None if unknown.get(key) == value else value for key, value in outcome_json(outcome).items()}
+
+
+def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
+    """Print what a clear payload says; False when it cannot be read at all."""
+    try:
+        if item.error:
+            raise FrameError(item.error)
+        payload = parse_bytes(item.text).data if item.text else b""
+    except FrameError as error:
+        if as_json:
+            print_json({"data": None, "readings": [], "warnings": [], "errors": [f"{item.place}{error}"]})
+        else:
+            complain(f"{item.place}{error}")
+        return False
+    device = replace(_stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
+    uplink = Uplink(Frame(desk.gateway, now_us(), b"", RxInfo()), device, 0, item.fport, payload, False)
+    report = desk.report(uplink)
+    if as_json:
+        print_json(_payload_json(report))
+    else:
+        show_payload(report, item.place)
+    return True
+
+
+def _payload_json(report: Report) -> dict[str, object]:
+    """The answer to one payload; `data` is for decoders that give an object of their own."""
+    time_us = report.uplink.frame.time_us
+    return {
+        "data": None,
+        "readings": [reading_json(reading, time_us) for reading in report.readings],
+        "warnings": list(report.warnings),
+        "errors": [report.problem] if report.problem else [],
+    }
+
+
+def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
+    """A decoder by name or by file. Raises ConfigError."""
+    if name in decoders:
+        return decoders[name]
+    if "/" in name or name.endswith(".py"):
+        try:
+            return load_decoder(Path(name))
+        except DecoderCrash as crash:
+            raise ConfigError(f"--decoder: {crash}") from crash
+    close = difflib.get_close_matches(name, decoders, 1)
+    known = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(decoders))}"
+    raise ConfigError(f"--decoder: there is no decoder {name!r}; {known}")
+
+
+def _keys(nwk_skey: str | None, app_skey: str | None) -> SessionKeys | None:
+    """The keys given by hand. Raises ConfigError, which does not show them."""
+    if not nwk_skey and not app_skey:
+        return None
+    if not nwk_skey or not app_skey:
+        missing = "--app-skey" if nwk_skey else "--nwk-skey"
+        raise ConfigError(f"{missing} is missing; a frame is opened with both keys")
+    return SessionKeys(_key("--nwk-skey", nwk_skey), _key("--app-skey", app_skey))
+
+
+def _key(option: str, text: str) -> bytes:
+    digits = re.sub(r"[\s:]", "", text).removeprefix("0x")
+    if not re.fullmatch(r"[0-9A-Fa-f]{32}", digits):
+        raise ConfigError(f"{option} has {len(digits)} characters; it must be {2 * KEY_SIZE} hex digits")
+    return bytes.fromhex(digits)

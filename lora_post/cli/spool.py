@@ -1,0 +1,225 @@
+"""`lora-post spool`"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from lora_post.checks.storage import megabytes
+from lora_post.cli.delivery import WAZIUP, spool_path
+from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log
+from lora_post.cli.output import print_table, say
+from lora_post.clock import utc_text
+from lora_post.config import Config
+from lora_post.decoding import decode
+from lora_post.errors import StoreError
+from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
+from lora_post.spool import (
+    EVICTED,
+    Parked,
+    SensorState,
+    SpoolReader,
+    SpoolWriter,
+    Undecoded,
+    decode_again,
+    drop,
+    parked,
+    release,
+    sensor_states,
+    undecoded,
+)
+from lora_post.store import Store, tallies
+from lora_post.waziup_names import to_id
+
+HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
+
+
+@click.group(name="spool", invoke_without_command=True)
+@config_option
+@click.pass_context
+def command(context: click.Context, config_path: Path | None) -> None:
+    """Show, retry or drop what waits to be sent.
+
+    Without a further word it shows what is in the spool, what is held back and why, and the command that
+    sends it again. A sensor is parked when the server refuses all of it, for example because the device
+    id belongs to another account; a single reading is refused when only it is at fault.
+
+    \b
+        lora-post spool -c lora-post.toml
+        lora-post spool retry pond-7/temperature_3
+        lora-post spool drop pond-7
+
+    All of it may be used while `lora-post run` is running.
+    """
+    set_up_log(verbose=False, quiet=True)
+    context.obj = config_path
+    if context.invoked_subcommand is None:
+        with _open(config_path) as (config, store):
+            _show(config, store, _option(config_path))
+
+
+@command.command(name="retry")
+@click.argument("target", metavar="[DEVICE[/SENSOR]]", required=False)
+@config_option
+@click.pass_obj
+def retry(group_path: Path | None, target: str | None, config_path: Path | None) -> None:
+    """Send parked and refused readings again, and decode again what could not be decoded.
+
+    Correct the cause first. Payloads are read with the decoders and the configuration of today, and their
+    readings keep the time of reception; those that still fail stay.
+
+    \b
+        lora-post spool retry                           everything
+        lora-post spool retry pond-7                    one device
+        lora-post spool retry pond-7/temperature_3      one sensor, no payloads
+    """
+    with _open(config_path or group_path) as (config, store):
+        wanted = _target(store, target)
+        reports = [] if wanted.name else _decode_again(config, store, wanted.device)
+        known = wanted.device is None or any(state.device == wanted.device for state in sensor_states(store))
+        released = release(store, wanted.device, wanted.name) if known else 0
+    good = [report for report in reports if report.problem is None]
+    say(f"{_count(released, 'reading')} released; they go out while `lora-post run` is running")
+    if reports:
+        say(f"{_count(len(good), 'payload')} decoded, with {_count(sum(len(r.readings) for r in good), 'reading')}")
+    failed = Counter((r.uplink.device.id, r.problem) for r in reports if r.problem is not None)
+    for (device, problem), count in failed.most_common():
+        say(f"{_count(count, 'payload')} of {device} still cannot be decoded: {problem}")
+
+
+@command.command(name="drop")
+@click.argument("target", metavar="DEVICE[/SENSOR]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Everything that is parked or refused.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@click.pass_obj
+def drop_command(
+    group_path: Path | None, target: str | None, everything: bool, yes: bool, config_path: Path | None
+) -> None:
+    """Delete parked and refused readings for good.
+
+    What is queued stays and goes out; a parked sensor stays parked. Asks first, unless --yes is given.
+
+    \b
+        lora-post spool drop pond-7/temperature_3
+        lora-post spool drop --all --yes
+    """
+    if (target is None) is not everything:
+        raise click.UsageError("name a DEVICE or DEVICE/SENSOR, or give --all")
+    with _open(config_path or group_path) as (_, store):
+        wanted = _target(store, target)
+        held = [item for item in parked(store) if wanted.covers(item)]
+        count = _count(sum(item.readings for item in held), "reading")
+        if not held:
+            say("nothing is parked or refused there")
+            return
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError(f"{count} would be deleted, and there is no terminal to ask on; add --yes")
+        if not yes:
+            click.confirm(f"Delete {count} for good?", abort=True)
+        say(f"{_count(drop(store, wanted.device, wanted.name), 'reading')} deleted")
+
+
+class Target(Struct, frozen=True):
+    """Which sensors are meant; None: all."""
+
+    device: str | None
+    name: str | None
+
+    def covers(self, item: Parked) -> bool:
+        return self.device in (None, item.device) and self.name in (None, item.name)
+
+
+@contextmanager
+def _open(config_path: Path | None) -> Iterator[tuple[Config, Store]]:
+    config = read_config(config_path)
+    with closing(Store(spool_path(config))) as store:
+        yield config, store
+
+
+def _target(store: Store, text: str | None) -> Target:
+    """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises StoreError when the spool has none such."""
+    if text is None:
+        return Target(None, None)
+    device, slash, sensor = text.partition("/")
+    names = [state.name for state in sensor_states(store) if state.device == device]
+    if not names and not undecoded(store, device):
+        raise StoreError(f"the spool has nothing of a device {device!r}; see `lora-post spool`")
+    if not slash:
+        return Target(device, None)
+    for name in names:
+        if sensor in (to_id(name), name):
+            return Target(device, name)
+    raise StoreError(f"the spool has no sensor {sensor!r} of {device}; it has {', '.join(map(to_id, names)) or 'none'}")
+
+
+def _decode_again(config: Config, store: Store, device: str | None) -> list[Report]:
+    loaded = load_all_decoders(config)
+    for problem in loaded.problems:
+        log.warning("decoder skipped: %s", problem)
+    devices = {each.id: each for each in config.devices}
+
+    def read(row: Undecoded) -> Report:
+        # A device that has left the configuration is read as it was then.
+        of = devices.get(row.device) or Device(row.device, row.device, Link.LORAWAN, 0, row.decoder)
+        frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
+        return decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True), loaded.decoders)
+
+    return decode_again(store, SpoolWriter(store, [WAZIUP], config.spool_max_bytes), read, device)
+
+
+def _show(config: Config, store: Store, option: str) -> None:
+    counts = SpoolReader(store, WAZIUP).counts()
+    states = sensor_states(store)
+    oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
+    say(f"spool      {store.path}")
+    say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
+    say(f"queued     {_count(counts.queued, 'reading')}")
+    say(f"parked     {_count(counts.parked, 'reading')}")
+    say(f"refused    {_count(counts.refused, 'reading')}")
+    say(f"undecoded  {_count(counts.undecoded, 'payload')}")
+    say(f"evicted    {_count(tallies(store.db).get(EVICTED, 0), 'reading')} so far, because it was full")
+    say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
+    rows = [_row(state) for state in states if state.waiting or state.refused or state.is_parked]
+    if rows:
+        say("")
+        print_table(HEADERS, rows)
+    for item in parked(store):
+        where = f"{item.device}/{to_id(item.name)}"
+        say("")
+        say(f"{where}: {_count(item.readings, 'reading')} held back since {utc_text(item.since_us)}")
+        say(f"  {item.reason}")
+        say(f"  when that is put right: lora-post spool retry {where}{option}")
+    _show_undecoded(undecoded(store), option)
+
+
+def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
+    for device, count in Counter(row.device for row in rows).items():
+        newest = next(row for row in reversed(rows) if row.device == device)
+        say("")
+        say(f"{device}: {_count(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
+        say(f"  {newest.decoder}: {newest.problem}")
+        say(f"  when the decoder is put right: lora-post spool retry {device}{option}")
+
+
+def _row(state: SensorState) -> tuple[str, ...]:
+    oldest = utc_text(state.oldest_us) if state.oldest_us is not None else ""
+    held = "parked" if state.is_parked else "queued" if state.waiting else ""
+    waiting, refused = f"{state.waiting} waiting", f"{state.refused} refused"
+    return state.device, to_id(state.name), waiting, refused, held, oldest
+
+
+def _option(config_path: Path | None) -> str:
+    """The -c that was given, so that the commands shown can be copied."""
+    return f" -c {shlex.quote(str(config_path))}" if config_path else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
