@@ -1,0 +1,60 @@
+"""What the installed command costs: start-up, memory over many frames, CPU at one frame a second.
+
+    python -m tests.bench.bench_process [--frames N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.command import COMMAND, DEVICES, Admin, counting_packet, free_port, sandbox_process, started, write_site
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--frames", type=int, default=30_000)
+    frames = options.parse_args().frames
+    _start_up()
+    with tempfile.TemporaryDirectory() as folder, sandbox_process(free_port()) as url:
+        _feed(write_site(Path(folder), url), url, frames)
+
+
+def _start_up() -> None:
+    floor = min(_seconds(sys.executable, "-c", "pass") for _ in range(5))
+    version = min(_seconds(COMMAND, "--version") for _ in range(5))
+    sys.stdout.write(f"lora-post --version {version * 1e3:.0f} ms, bare interpreter {floor * 1e3:.0f} ms\n")
+
+
+def _seconds(*command: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def _feed(site: Path, url: str, frames: int) -> None:
+    """Frames as fast as the pipe takes them, to the server and back, memory read on the way."""
+    with started("run", "-q", "-c", str(site)) as process:
+        assert process.stdin is not None
+        for first in range(0, frames, frames // 5):
+            process.stdin.write(b"".join(counting_packet(n) for n in range(first, first + frames // 5)))
+            sys.stdout.write(f"resident after {first + frames // 5:>8} frames: {_resident_mb(process.pid):.1f} MB\n")
+        began = time.perf_counter()
+        process.stdin.close()
+        code = process.wait(600)
+        sys.stdout.write(f"drained in {time.perf_counter() - began:.1f} s more, exit code {code}\n")
+    arrived = sum(len(Admin(url).rows(f"counter-{index}", "analog_in_1")) for index in range(DEVICES))
+    sys.stdout.write(f"{arrived} of {frames} frames arrived\n")
+
+
+def _resident_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1000
+
+
+if __name__ == "__main__":
+    main()
