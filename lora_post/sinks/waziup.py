@@ -278,7 +278,7 @@ class WaziupSink:
         return there
 
     def _take_from_guest(self, device_id: str, info: DeviceInfo) -> None:
-        """The server may not have believed our token just then: such a device is `guest`'s, and anybody may claim it."""
+        """The server may not have believed our token just then: then the device is `guest`'s, whom anybody can be."""
         for field, value in (("visibility", info.visibility), ("owner", self._owner)):
             answer = self._client.put_device_as_guest(device_id, field, value)
             if answer.status == 403:
