@@ -5,7 +5,7 @@ Any FPort, any length, big-endian:
     CC TT VV …  CC TT VV …
 
     C  u8   channel, 0 … 255: which of the device's sensors; a reading's name ends in it
-    T  u8   type: what the value is, its size and unit; tables NUMBERS and OBJECTS below
+    T  u8   type: what the value is, its size and unit; the tables of `lora_post.lpp`
     V       the value
 
 There is no length and no checksum: behind an unknown type or a value cut short nothing can be
@@ -24,170 +24,95 @@ The value of a polyline (240) is a track of positions:
     O  s24    longitude of the first point, likewise
     D  2×s4   steps to the next point: longitude in the high four bits, latitude in the low four
 
-Not seen: packed payloads without channel bytes and payloads with history, which later documents
-tie to other FPorts.
+A device may have these options; an FPort alone never changes how a payload is read:
+
+    signed         true: types 115, 116, 117, 130 and 131 are signed, as some libraries send them
+    packed_ports   FPorts of packed payloads, TT VV … TT VV …: the channel is the place, 0 the first
+    history_ports  FPorts 100 … 199 of stored values, TT AA AA VV … TT AA AA VV …: the channel is
+                   FPort - 100, A (u16) how old the value is, in seconds
+
+The last two come from one document on LPP 2.0; no device that sends them was seen.
 """
 
 import struct
 from collections.abc import Callable
-from struct import Struct
+from functools import partial
 
-from lora_post import DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.model import Value
+from lora_post import ConfigError, DecodeError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
+from lora_post.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, explain, read_item
 
-# type: (name, unit, layout, scale); the number is divided by the scale
-NUMBERS = {
-    0: ("digital_in", "", "B", 1),
-    1: ("digital_out", "", "B", 1),
-    2: ("analog_in", "", "h", 100),
-    3: ("analog_out", "", "h", 100),
-    100: ("generic", "", "I", 1),
-    101: ("luminosity", "lx", "H", 1),
-    102: ("presence", "", "B", 1),
-    103: ("temperature", "°C", "h", 10),
-    104: ("relative_humidity", "%", "B", 2),
-    115: ("barometric_pressure", "hPa", "H", 10),
-    116: ("voltage", "V", "H", 100),
-    117: ("current", "A", "H", 1000),
-    118: ("frequency", "Hz", "I", 1),
-    120: ("percentage", "%", "B", 1),
-    121: ("altitude", "m", "h", 1),
-    125: ("concentration", "ppm", "H", 1),
-    128: ("power", "W", "H", 1),
-    130: ("distance", "m", "I", 1000),
-    131: ("energy", "kWh", "I", 1000),
-    132: ("direction", "°", "H", 1),
-    133: ("unix_time", "s", "I", 1),
-    142: ("switch", "", "B", 1),
-}
-POLYLINE_FACTORS = dict(
-    zip(range(227, 240), (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000), strict=True)
-)
-
-# The two header bytes are part of every layout. A signed 24-bit number is `bH`: its high byte, the rest.
-THREE_SHORTS = Struct(">xxhhh")
-THREE_BYTES = Struct(">xxBBB")
-LOAD = Struct(">xxbH")
-GPS = Struct(">xxbHbHbH")
-POLYLINE = Struct(">xxBBbHbH")
+PORTS = {"packed_ports": range(1, 224), "history_ports": range(100, 200)}
+KNOWN_OPTIONS = ", ".join(["signed", *PORTS])
+HISTORY_HEADER_SIZE = 3  # a type and an age
 
 
-def read_accelerometer(payload: bytes, offset: int) -> tuple[Value, int]:
-    x, y, z = THREE_SHORTS.unpack_from(payload, offset)
-    return {"x": x / 1000, "y": y / 1000, "z": z / 1000}, THREE_SHORTS.size
-
-
-def read_gyrometer(payload: bytes, offset: int) -> tuple[Value, int]:
-    x, y, z = THREE_SHORTS.unpack_from(payload, offset)
-    return {"x": x / 100, "y": y / 100, "z": z / 100}, THREE_SHORTS.size
-
-
-def read_load(payload: bytes, offset: int) -> tuple[Value, int]:
-    high, low = LOAD.unpack_from(payload, offset)
-    return (high << 16 | low) / 1000, LOAD.size
-
-
-def read_colour(payload: bytes, offset: int) -> tuple[Value, int]:
-    red, green, blue = THREE_BYTES.unpack_from(payload, offset)
-    return {"r": red, "g": green, "b": blue}, THREE_BYTES.size
-
-
-def read_gps(payload: bytes, offset: int) -> tuple[Value, int]:
-    a, b, c, d, e, f = GPS.unpack_from(payload, offset)
-    position = {
-        "latitude": (a << 16 | b) / 10000,
-        "longitude": (c << 16 | d) / 10000,
-        "altitude": (e << 16 | f) / 100,
-    }
-    return position, GPS.size
-
-
-def read_polyline(payload: bytes, offset: int) -> tuple[Value, int]:
-    size, code, a, b, c, d = POLYLINE.unpack_from(payload, offset)
-    factor = POLYLINE_FACTORS.get(code, code if code < 200 else 0)
-    if factor == 0:
-        raise WrongFormat(f"factor {code} is not defined")
-    if size < POLYLINE.size - 2:
-        raise WrongFormat(f"size {size}, want {POLYLINE.size - 2} or more")
-    steps = payload[offset + POLYLINE.size : offset + 2 + size]
-    if len(steps) < size - (POLYLINE.size - 2):
-        raise WrongLength(f"value cut short, {len(payload) - offset - 2} of {size} bytes")
-    latitude, longitude = a << 16 | b, c << 16 | d
-    track: list[Value] = [{"latitude": latitude * factor / 10000, "longitude": longitude * factor / 10000}]
-    for step in steps:
-        latitude += ((step & 15) ^ 8) - 8
-        longitude += (step >> 4 ^ 8) - 8
-        track.append({"latitude": latitude * factor / 10000, "longitude": longitude * factor / 10000})
-    return track, 2 + size
-
-
-Read = Callable[[bytes, int], tuple[Value, int]]
-Item = tuple[str, int, str, int, Callable[[bytes, int], tuple[int, ...]], int, Read | None]
-
-# type: (name, unit, layout of its first bytes, function)
-OBJECTS: dict[int, tuple[str, str, Struct, Read]] = {
-    113: ("accelerometer", "g", THREE_SHORTS, read_accelerometer),
-    122: ("load", "kg", LOAD, read_load),
-    134: ("gyrometer", "°/s", THREE_SHORTS, read_gyrometer),
-    135: ("colour", "", THREE_BYTES, read_colour),
-    136: ("gps", "", GPS, read_gps),
-    240: ("polyline", "", POLYLINE, read_polyline),
-}
-
-
-class Items(dict[int, Item]):
-    """What each pair of channel and type means, made when it is first seen: at most 256 × 28."""
-
-    def __missing__(self, header: int) -> Item:
-        channel, kind = divmod(header, 256)
-        item: Item
-        if kind in OBJECTS:
-            name, unit, layout, read = OBJECTS[kind]
-            item = (f"{name}_{channel}", channel, unit, layout.size, layout.unpack_from, 1, read)
+def configure(options: Options) -> Callable[[bytes, int], list[Reading]]:
+    mistakes = [
+        f"option {name!r} is not known; known are {KNOWN_OPTIONS}"
+        for name in options
+        if name != "signed" and name not in PORTS
+    ]
+    signed = options.get("signed", False)
+    if not isinstance(signed, bool):
+        mistakes.append(f"option 'signed' is {signed!r}, want true or false")
+    ports: dict[str, frozenset[int]] = {}
+    for name, allowed in PORTS.items():
+        value = options.get(name, ())
+        if isinstance(value, list | tuple) and all(type(port) is int and port in allowed for port in value):
+            ports[name] = frozenset(value)
         else:
-            name, unit, code, scale = NUMBERS[kind]
-            layout = Struct(f">xx{code}")
-            item = (f"{name}_{channel}", channel, unit, layout.size, layout.unpack_from, scale, None)
-        self[header] = item
-        return item
+            mistakes.append(f"option {name!r} is {value!r}, want a list of FPorts {allowed[0]} … {allowed[-1]}")
+    if mistakes:
+        raise ConfigError("; ".join(mistakes))
+    packed, history = ports["packed_ports"], ports["history_ports"]
+    if packed & history:
+        raise ConfigError(f"FPort {min(packed & history)} is in 'packed_ports' and in 'history_ports', want one")
+    return partial(decode_configured, SIGNED_ITEMS if signed else ITEMS, packed, history)
 
 
-ITEMS = Items()
+def decode_configured(
+    items: Items, packed: frozenset[int], history: frozenset[int], payload: bytes, fport: int
+) -> list[Reading]:
+    if fport in packed:
+        return read_packed(payload, items)
+    if fport in history:
+        return read_history(payload, fport - 100, items)
+    return decode(payload, fport, items)
 
 
-def decode(payload: bytes, fport: int) -> list[Reading]:
+def read_packed(payload: bytes, items: Items) -> list[Reading]:
     readings: list[Reading] = []
-    keep = readings.append
-    offset, end = 0, len(payload)
-    try:
-        value: Value
-        while offset < end:
-            name, channel, unit, size, unpack, scale, read = ITEMS[payload[offset] << 8 | payload[offset + 1]]
-            if read is not None:
-                value, size = read(payload, offset)
-            else:
-                (value,) = unpack(payload, offset)
-                if scale != 1:
-                    value /= scale
-            keep(Reading(name, value, unit, channel))
-            offset += size
-    except (IndexError, KeyError, struct.error, DecodeError) as error:
-        raise explain(payload, offset, error, readings) from None
+    padded = b"\0" + payload  # the layouts begin with a channel
+    offset = 0  # of the type
+    while offset < len(payload):
+        channel, kind = len(readings), payload[offset]
+        try:
+            reading, size = read_item(items[channel << 8 | kind], padded, offset)
+        except (KeyError, struct.error, DecodeError) as error:
+            left = len(payload) - offset - 1
+            raise explain(f"offset {offset}: type {kind}", kind, left, error, readings) from None
+        readings.append(reading)
+        offset += size - 1
     return readings
 
 
-def explain(payload: bytes, offset: int, error: Exception, kept: list[Reading]) -> DecodeError:
-    """The item that could not be read: where it is, what it claims to be, what is wrong with it."""
-    if isinstance(error, IndexError):
-        return WrongLength(f"offset {offset}: one stray byte {payload[offset]:02x} at the end", kept)
-    channel, kind = payload[offset], payload[offset + 1]
-    where = f"offset {offset}: channel {channel}, type {kind}"
-    if isinstance(error, DecodeError):
-        return type(error)(f"{where}: {error}", kept)
-    if isinstance(error, KeyError):
-        return WrongFormat(f"{where}: unknown type", kept)
-    size = ITEMS[channel << 8 | kind][3] - 2
-    return WrongLength(f"{where}: value cut short, {len(payload) - offset - 2} of {size} bytes", kept)
+def read_history(payload: bytes, channel: int, items: Items) -> list[Reading]:
+    readings: list[Reading] = []
+    offset = 0
+    while offset < len(payload):
+        kind, age = payload[offset], payload[offset + 1 : offset + HISTORY_HEADER_SIZE]
+        where = f"offset {offset}: type {kind}"
+        if len(age) < HISTORY_HEADER_SIZE - 1:
+            raise WrongLength(f"{where}: age cut short, {len(age)} of 2 bytes", readings)
+        try:
+            age_s = float(int.from_bytes(age, "big"))
+            reading, size = read_item(items[channel << 8 | kind], payload, offset + 1, age_s)
+        except (KeyError, struct.error, DecodeError) as error:
+            left = len(payload) - offset - HISTORY_HEADER_SIZE
+            raise explain(where, kind, left, error, readings) from None
+        readings.append(reading)
+        offset += size - HEADER_SIZE + HISTORY_HEADER_SIZE
+    return readings
 
 
 DECODER = Decoder(
@@ -196,6 +121,7 @@ DECODER = Decoder(
     model="Low Power Payload",
     source="ElectronicCats/CayenneLPP: src/CayenneLPP.h and src/CayenneLPPPolyline.cpp; names of The Things Network",
     decode=decode,
+    configure=configure,
     examples=[
         Example(  # published with the format
             "03 67 0110  05 67 00FF",
@@ -234,10 +160,35 @@ DECODER = Decoder(
                 )
             ],
         ),
+        Example(  # the same bytes from two libraries
+            "01 74 D8F0",
+            gives=[Reading("voltage_1", 555.36, "V", 1)],
+        ),
+        Example("01 74 D8F0", gives=[Reading("voltage_1", -100.0, "V", 1)], options={"signed": True}),
+        Example(  # packed
+            "67 0110  67 00FF",
+            fport=2,
+            gives=[Reading("temperature_0", 27.2, "°C", 0), Reading("temperature_1", 25.5, "°C", 1)],
+            options={"packed_ports": [2]},
+        ),
+        Example(  # 200 W a minute ago, 250 W now
+            "80 003C 00C8  80 0000 00FA",
+            fport=101,
+            gives=[Reading("power_1", 200, "W", 1, age_s=60.0), Reading("power_1", 250, "W", 1)],
+            options={"history_ports": [101, 102]},
+        ),
         Example("", gives=[]),
         Example("03 67 0110  05", gives=[Reading("temperature_3", 27.2, "°C", 3)], fails=WrongLength),
         Example("03 67 01", fails=WrongLength),
         Example("03 67 0110  01 FF 00", gives=[Reading("temperature_3", 27.2, "°C", 3)], fails=WrongFormat),
         Example("01 F0 08 F0 07CA1D 0218A5", fails=WrongFormat),
+        Example(
+            "67 0110  80",
+            fport=2,
+            gives=[Reading("temperature_0", 27.2, "°C", 0)],
+            fails=WrongLength,
+            options={"packed_ports": [2]},
+        ),
+        Example("80 00", fport=101, fails=WrongLength, options={"history_ports": [101]}),
     ],
 )

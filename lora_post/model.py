@@ -17,6 +17,7 @@ from lora_post.errors import DecodeError
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
+Options: TypeAlias = Mapping[str, object]
 
 
 class Link(StrEnum):
@@ -62,6 +63,10 @@ class NoiseReason(StrEnum):
     DAMAGED = "damaged"
     TRUNCATED = "truncated"
     RECEIVE_ERROR = "receive-error"
+    BAD_LINE = "bad-line"
+    BAD_RECORD = "bad-record"
+    CRC = "crc"
+    DOWNLINK = "downlink"
 
 
 class Noise(Struct, frozen=True, gc=False):
@@ -75,12 +80,31 @@ class Noise(Struct, frozen=True, gc=False):
     detail: str
 
 
+class SensorRule(Struct, frozen=True):
+    """What the configuration changes about one reading of a device; None: as the decoder gives it.
+
+    name: as the decoder calls it. The value becomes value * scale + offset, or is read from the
+    piecewise line through `curve`: points (raw, real), raw rising.
+    """
+
+    name: str
+    rename: str | None = None
+    drop: bool = False
+    scale: int | float = 1
+    offset: int | float = 0
+    curve: tuple[tuple[float, float], ...] = ()
+    unit: str | None = None
+    quantity: str | None = None
+
+
 class Device(Struct, frozen=True):
     """One thing in the field.
 
     id: the Waziup device id. address: DevAddr, or the 4-byte header's source address.
+    decoder: what reads payloads on FPorts that `decoder_by_fport` does not name; "" for nothing.
     keys: None for a LowCostLoRaGw device that sends in clear.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
+    options: for the decoder, see `Decoder.configure`. sensors: what becomes of its readings.
     """
 
     id: str
@@ -91,9 +115,16 @@ class Device(Struct, frozen=True):
     keys: SessionKeys | None = None
     app_keys: frozenset[bytes] = frozenset()
     visibility: str = "private"
+    decoder_by_fport: Mapping[int, str] = {}
+    options: Options = {}
+    sensors: tuple[SensorRule, ...] = ()
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets
+
+    def decoder_for(self, fport: int | None) -> str:
+        """The name of the decoder of payloads on this FPort, "" when none is configured."""
+        return self.decoder_by_fport.get(fport or 0, self.decoder)
 
     @property
     def address_text(self) -> str:
@@ -161,6 +192,9 @@ class Report(Struct, frozen=True):
     problem: str | None = None
 
 
+Decode: TypeAlias = Callable[[Uplink], Report]
+
+
 class Decoded(Struct, frozen=True):
     """What a decoder may return in place of a list of readings, when it has more to say.
 
@@ -172,7 +206,6 @@ class Decoded(Struct, frozen=True):
     data: object = None
 
 
-Options: TypeAlias = Mapping[str, object]
 DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]
 
 

@@ -176,6 +176,7 @@ _KINDS: dict[str, SensorKind] = {
     "relative_humidity": SensorKind("HumiditySensor", "RelativeHumidity", "Percent"),
     "air_humidity": SensorKind("AirHumiditySensor", "AirHumidity", "Percent"),
     "soil_moisture": SensorKind("SoilHumiditySensor", "SoilHumidity", "Percent"),
+    "soil_moisture_raw": SensorKind("SoilHumiditySensor", "SoilHumidity", None),
     "soil_moisture_tension": SensorKind("SoilHumiditySensor", "SoilMoistureTension", "KiloPascal"),
     "leaf_wetness": SensorKind("LeafWetnessSensor", "LeafWetness", None),
     "pressure": SensorKind("PressureSensor", "Pressure", None),
@@ -185,6 +186,7 @@ _KINDS: dict[str, SensorKind] = {
     "solar_radiation": SensorKind("SolarRadiationSensor", "SolarRadiation", "WattPerSquareMetre"),
     "presence": SensorKind("HumanPresenceDetector", "Presence", "Dimensionless"),
     "motion": SensorKind("MotionSensor", "Motion", "Dimensionless"),
+    "activity": SensorKind("MotionSensor", "Motion", "Dimensionless"),
     "door": SensorKind("DoorStateSensor", "DoorStatus", "Dimensionless"),
     "count": SensorKind("Counter", "Count", "Dimensionless"),
     "people_count": SensorKind("PeopleCountSensor", "CountPeople", "Dimensionless"),
@@ -207,6 +209,7 @@ _KINDS: dict[str, SensorKind] = {
     "power": SensorKind("ElectricalSensor", "ActivePower", None),
     "energy": SensorKind("EnergyMeter", "Energy", None),
     "resistance": SensorKind("ElectricalSensor", "ElectricalResistance", "Ohm"),
+    "relay": SensorKind("OtherSensor", "WorkingState", "Dimensionless"),
     "percentage": SensorKind("OtherSensor", "Other", "Percent"),
     "fill_level": SensorKind("FuelLevel", "FillLevel", "Percent"),
     "water_level": SensorKind("WaterLevel", "WaterLevel", None),
@@ -225,6 +228,7 @@ _KINDS: dict[str, SensorKind] = {
     "o3": SensorKind("O3Sensor", "ChemicalAgentAtmosphericConcentrationO3", None),
     "so2": SensorKind("SO2Sensor", "ChemicalAgentAtmosphericConcentrationSO2", None),
     "voc": SensorKind("VOCSensor", "ChemicalAgentAtmosphericConcentrationVOC", None),
+    "tvoc": SensorKind("VOCSensor", "ChemicalAgentAtmosphericConcentrationVOC", None),
     "dust": SensorKind("DustSensor", "ChemicalAgentAtmosphericConcentrationDust", "MicrogramPerCubicMetre"),
     "pm1": SensorKind("DustSensor", "ChemicalAgentAtmosphericConcentrationDust", "MicrogramPerCubicMetre"),
     "pm2_5": SensorKind("DustSensor", "ChemicalAgentAtmosphericConcentrationDust", "MicrogramPerCubicMetre"),
@@ -232,6 +236,7 @@ _KINDS: dict[str, SensorKind] = {
     "noise": SensorKind("SoundSensor", "Sound", None),
     "ph": SensorKind("PHSensor", "PH", "Dimensionless"),
     "conductivity": SensorKind("ConductivitySensor", "Conductivity", None),
+    "dielectric_permittivity": SensorKind("OtherSensor", "Other", "Dimensionless"),
     "dissolved_oxygen": SensorKind("OxygenSensor", "ChemicalAgentWaterConcentrationO2", "MilligramPerLitre"),
     "salinity": SensorKind("SaltMeter", "Salinity", None),
     "unix_time": SensorKind("Clock", "Timestamp", "SecondTime"),
@@ -269,7 +274,7 @@ _SHORT_NAMES: dict[str, str] = {
 _ENDINGS = (
     *("soil_temperature", "water_temperature", "air_temperature", "temperature", "soil_moisture", "humidity"),
     *("pressure", "battery_voltage", "battery_level", "voltage", "distance", "illuminance", "conductivity"),
-    "water_level",
+    *("water_level", "count"),
 )
 
 _GRAM = WaziupUnit("Gram")

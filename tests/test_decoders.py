@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from math import isfinite
 from pathlib import Path
 
@@ -11,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post import DecodeError
+from lora_post import ConfigError, DecodeError
 from lora_post.decoding import load_decoders, shipped_folder
-from lora_post.model import Decoder, Example, Reading, Value
+from lora_post.model import Decoded, DecodeFunction, Decoder, Example, Reading, Value
 from lora_post.units import UNITS
 
 LOADED = load_decoders(shipped_folder())
@@ -21,6 +23,19 @@ DECODERS = list(LOADED.decoders.values())
 EXAMPLES = [(decoder, example) for decoder in DECODERS for example in decoder.examples]
 IDS = [f"{decoder.name}-{example.payload or 'empty'}" for decoder, example in EXAMPLES]
 GOOD = [(decoder, example) for decoder, example in EXAMPLES if not example.fails]
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def function_for(decoder: Decoder, example: Example) -> DecodeFunction:
+    """What decodes for a device with the example's options."""
+    if not example.options:
+        return decoder.decode
+    assert decoder.configure is not None
+    return decoder.configure(example.options)
+
+
+def readings_in(result: list[Reading] | Decoded) -> list[Reading]:
+    return result.readings if isinstance(result, Decoded) else result
 
 
 def test_every_shipped_file_loads() -> None:
@@ -31,13 +46,14 @@ def test_every_shipped_file_loads() -> None:
 @pytest.mark.parametrize(("decoder", "example"), EXAMPLES, ids=IDS)
 def test_example_gives_what_it_says(decoder: Decoder, example: Example) -> None:
     payload = bytes.fromhex(example.payload)
+    decode = function_for(decoder, example)
     if example.fails:
         with pytest.raises(example.fails) as caught:
-            decoder.decode(payload, example.fport)
+            decode(payload, example.fport)
         assert type(caught.value) is example.fails
         assert list(caught.value.kept) == list(example.gives)
     else:
-        assert decoder.decode(payload, example.fport) == list(example.gives)
+        assert readings_in(decode(payload, example.fport)) == list(example.gives)
 
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.name)
@@ -52,13 +68,23 @@ def test_decoder_is_named_after_its_file_and_says_where_its_layout_is_from(decod
     assert decoder.vendor and decoder.model and decoder.source
 
 
+@pytest.mark.parametrize("decoder", [d for d in DECODERS if d.configure], ids=lambda decoder: decoder.name)
+def test_decoder_with_options_shows_them_and_names_an_unknown_one(decoder: Decoder) -> None:
+    assert decoder.configure is not None
+    assert any(example.options for example in decoder.examples)
+    with pytest.raises(ConfigError, match="'no-such-option'"):
+        decoder.configure({"no-such-option": 1})
+
+
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.name)
-def test_decoder_imports_only_the_standard_library_and_lora_post(decoder: Decoder) -> None:
+def test_decoder_imports_only_the_standard_library_lora_post_and_what_it_depends_on(decoder: Decoder) -> None:
+    required = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
+    libraries = {re.split(r"[^A-Za-z0-9_-]", requirement)[0] for requirement in required}
     tree = ast.parse(Path(decoder.origin).read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     roots = {name.split(".")[0] for name in names}
-    assert roots - {"lora_post"} <= sys.stdlib_module_names
+    assert roots <= sys.stdlib_module_names | {"lora_post"} | libraries
 
 
 @given(
@@ -77,8 +103,9 @@ def test_damaged_payload_gives_sound_readings_or_a_decode_error(
             payload[position % len(payload)] ^= mask
     if cut < len(payload):
         del payload[cut:]
+    decode = function_for(decoder, example)
     try:
-        readings = decoder.decode(bytes(payload), fport if cut % 2 else example.fport)
+        readings = readings_in(decode(bytes(payload), fport if cut % 2 else example.fport))
     except DecodeError as error:
         readings = list(error.kept)
         assert str(error).isprintable()

@@ -1,0 +1,73 @@
+"""Milesight EM500-UDL: ultrasonic distance to a surface.
+
+A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`),
+little-endian:
+
+    C T   V
+    01 75  u8   battery, %
+    03 82  u16  distance, mm
+    83 E9  5    distance alarm: u16 distance, u16 its change; u8 0 = back within the thresholds,
+                1 = beyond them, 2 = changed too fast
+    20 CE  6    stored values of another time: u32 Unix time, u16 distance in mm
+
+Of an alarm only the last byte is used: the maker's table and decoder disagree on the scale of its
+distances. Stored values are reported and the rest is kept. Not seen: a distance in place of which a
+fault is sent.
+"""
+
+from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
+from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
+
+FARTHEST = 10_000  # mm; the longest variant ends here
+ALARM_SIZE = 5
+LAST_ALARM = 2
+
+
+def read_alarm(value: bytes) -> list[Reading]:
+    alarm = value[-1]
+    if alarm > LAST_ALARM:
+        raise WrongFormat(f"alarm {alarm}, want 0, 1 or 2")
+    return [Reading("distance_alarm", alarm != 0)]
+
+
+ITEMS = {
+    BATTERY: BATTERY_LEVEL,
+    (0x03, 0x82): number("distance", "mm", "H", most=FARTHEST),
+    (0x83, 0xE9): Item(ALARM_SIZE, read_alarm),
+    HISTORY: stored(6),
+}
+
+
+def decode(payload: bytes, fport: int) -> list[Reading]:
+    return read_items(payload, ITEMS)
+
+
+DECODER = Decoder(
+    name="milesight-em500-udl",
+    vendor="Milesight",
+    model="EM500-UDL",
+    source="Milesight-IoT/SensorDecoders: em-series/em500-udl/README.md and em500-udl-decoder.js",
+    decode=decode,
+    examples=[
+        Example(  # published by the maker, in em-series/em500-udl/README.md
+            "01 75 64  03 82 1E00",
+            fport=85,
+            gives=[Reading("battery_level", 100, "%"), Reading("distance", 30, "mm")],
+        ),
+        Example(  # published in TheThingsNetwork/lorawan-devices: vendor/milesight-iot/em500-udl-codec.yaml
+            "01 75 5C  03 82 1E00",
+            fport=85,
+            gives=[Reading("battery_level", 92, "%"), Reading("distance", 30, "mm")],
+        ),
+        Example(  # built, as all below
+            "03 82 4408  83 E9 4408 E803 02",
+            fport=85,
+            gives=[Reading("distance", 2116, "mm"), Reading("distance_alarm", True)],
+        ),
+        Example("FF 0B FF  FF 01 01  FF 0A 0102", fport=85, fails=NoReading),  # after a join
+        Example("03 82 FFFF  01 75 64", fport=85, gives=[Reading("battery_level", 100, "%")], fails=Implausible),
+        Example("83 E9 4408 E803 09", fport=85, fails=WrongFormat),
+        Example("20 CE 9E744663 1E00  03 82 1E00", fport=85, gives=[Reading("distance", 30, "mm")], fails=WrongFormat),
+        Example("01 75 64  03 82 1E", fport=85, gives=[Reading("battery_level", 100, "%")], fails=WrongLength),
+    ],
+)
