@@ -6,7 +6,6 @@ variable (`password_env`, for the password also LORA_POST_WAZIUP_PASSWORD).
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -15,19 +14,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 
+from lora_post.config_decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config_sensors import read_sensors
 from lora_post.config_tables import (
     LISTS,
     PUBLIC_URL,
     TABLES,
+    DecoderRuleTable,
     DecodersTable,
     DeviceTable,
     GatewayTable,
     InputTable,
     SpoolTable,
     WaziupTable,
+    convert_table,
+    suggest,
 )
 from lora_post.crypto import SessionKeys
 from lora_post.errors import ConfigError
@@ -148,7 +151,7 @@ class _Reader:
     def read(self, document: dict[str, object]) -> Config:
         for key in document:
             if key not in TABLES and key not in LISTS:
-                self.mistakes.append(f"unknown table [{key}]{_suggest(key, [*TABLES, *LISTS])}")
+                self.mistakes.append(f"unknown table [{key}]{suggest(key, [*TABLES, *LISTS])}")
         if "gateway" not in document:
             self.mistakes.append('[gateway] is missing; it needs at least id = "…"')
         gateway = self._table(document, "gateway", GatewayTable) or GatewayTable("gateway")
@@ -195,18 +198,7 @@ class _Reader:
         return [(place, table) for place, table in tables if table is not None]
 
     def _convert(self, item: object, place: str, kind: type[T]) -> T | None:
-        if isinstance(item, dict):
-            fields = [field.name for field in msgspec.structs.fields(kind)]
-            unknown = [key for key in item if key not in fields]
-            self.mistakes += [f"{place}: unknown key {key!r}{_suggest(key, fields)}" for key in unknown]
-            item = {key: value for key, value in item.items() if key in fields}
-        try:
-            return msgspec.convert(item, kind)
-        except msgspec.ValidationError as error:
-            text, _, where = str(error).partition(" - at `$")
-            key = where.strip("`.")
-            self.mistakes.append(f"{place}{' ' + key if key else ''}: {text}")
-            return None
+        return convert_table(item, place, kind, self.mistakes)
 
     def _waziup(self, document: dict[str, object]) -> WaziupConfig | None:
         table = self._table(document, "waziup", WaziupTable)
@@ -230,8 +222,9 @@ class _Reader:
     def _devices(self, document: dict[str, object], gateway: GatewayTable) -> tuple[Device, ...]:
         devices: list[Device] = []
         places: dict[str, str] = {}
+        rules = read_decoder_rules(self._list(document, "decoder_rule", DecoderRuleTable), self.mistakes)
         for place, table in self._list(document, "device", DeviceTable):
-            device = self._device(place, table, gateway)
+            device = self._device(place, table, gateway, rules)
             if device is None:
                 continue
             if device.id in places:
@@ -246,10 +239,13 @@ class _Reader:
             devices.append(device)
         return tuple(devices)
 
-    def _device(self, place: str, table: DeviceTable, gateway: GatewayTable) -> Device | None:
+    def _device(self, place: str, table: DeviceTable, gateway: GatewayTable, rules: Mapping[str, str]) -> Device | None:
+        decoder = read_decoder(place, table, rules, self.mistakes)
+        decoder_by_fport = read_decoder_by_fport(place, table, self.mistakes)
+        sensors = read_sensors(table.sensor, place, self.mistakes)
         address = self._address(place, table)
         keys = self._keys(place, table)
-        app_keys = [self._hex(place, "app_keys", text, 4) for text in table.app_keys]
+        app_keys = [self._hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
         if address is None:
             return None
         link, number = address
@@ -264,10 +260,13 @@ class _Reader:
             name=table.name or device_id,
             link=link,
             address=number,
-            decoder=table.decoder,
+            decoder=decoder,
             keys=keys,
             app_keys=frozenset(key for key in app_keys if key),
             visibility=table.visibility or gateway.visibility,
+            decoder_by_fport=decoder_by_fport,
+            options=table.options,
+            sensors=sensors,
         )
 
     def _address(self, place: str, table: DeviceTable) -> tuple[Link, int] | None:
@@ -354,8 +353,3 @@ def _same_address(one: Device, other: Device) -> bool:
 
 def _is_local(url: str) -> bool:
     return bool(re.match(r"http://(127\.|localhost[:/]|\[::1\])", url))
-
-
-def _suggest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

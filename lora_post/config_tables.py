@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import difflib
+from typing import Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 PUBLIC_URL = "https://api.waziup.io/api/v2"
@@ -53,7 +55,11 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[[device]]"""
 
-    decoder: str
+    decoder: str = ""
+    decoder_by_fport: dict[str, str] = {}
+    options: dict[str, object] = {}
+    sensor: list[object] = []
+    dev_eui: str = ""
     dev_addr: str = ""
     address: int | None = None
     nwk_skey: str = ""
@@ -68,10 +74,54 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     visibility: Visibility | None = None
 
 
+class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[[device.sensor]]"""
+
+    name: str
+    rename: str | None = None
+    drop: bool = False
+    scale: int | float = 1
+    offset: int | float = 0
+    calibrate: list[tuple[int | float, int | float]] = []
+    unit: str | None = None
+    quantity: str | None = None
+
+
+class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[[decoder_rule]]"""
+
+    dev_eui_prefix: str
+    decoder: str
+
+
 TABLES: dict[str, type[Struct]] = {
     "gateway": GatewayTable,
     "waziup": WaziupTable,
     "spool": SpoolTable,
     "decoders": DecodersTable,
 }
-LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable}
+LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}
+
+T = TypeVar("T", bound=Struct)
+
+
+def convert_table(item: object, place: str, kind: type[T], mistakes: list[str]) -> T | None:
+    """One table as its Struct; what is wrong with it is added to `mistakes`, None when nothing can be made of it."""
+    if isinstance(item, dict):
+        fields = [field.name for field in msgspec.structs.fields(kind)]
+        unknown = [key for key in item if key not in fields]
+        mistakes += [f"{place}: unknown key {key!r}{suggest(key, fields)}" for key in unknown]
+        item = {key: value for key, value in item.items() if key in fields}
+    try:
+        return msgspec.convert(item, kind)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        key = where.strip("`.")
+        mistakes.append(f"{place}{' ' + key if key else ''}: {text}")
+        return None
+
+
+def suggest(key: str, known: list[str]) -> str:
+    """The end of a message about a word that is unknown."""
+    close = difflib.get_close_matches(key, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

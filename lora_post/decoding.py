@@ -9,20 +9,23 @@ import importlib.util
 import logging
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from importlib.machinery import SourceFileLoader
 from math import isfinite
 from pathlib import Path
+from types import CodeType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.errors import DecodeError, DecoderCrash, NoReading
-from lora_post.model import Decoder, Reading, Report, Uplink
+from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
+from lora_post.model import Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
 from lora_post.units import UNITS
 
 log = logging.getLogger(__name__)
 
 MAX_READINGS = 256  # a payload has at most 255 bytes; more is a decoder's mistake
+MAX_WARNINGS = 16
 MAX_DEPTH = 8
 MAX_AGE_S = 10 * 366 * 86400.0  # longer than any device has stored readings; dates stay within the calendar
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
@@ -45,59 +48,146 @@ def shipped_folder() -> Path:
 
 
 def load_decoders(*folders: Path) -> LoadedDecoders:
-    """Load the `DECODER` of every .py file in the folders; names that start with `_` are left out.
+    """Load the decoder files of some folders; see `load_folder` and `combined`."""
+    return combined(*map(load_folder, folders))
 
-    A decoder of a later folder replaces one of the same name, so that a user's file goes before a
-    shipped one. A file that fails, or has a name that its folder has already, is skipped and reported.
+
+def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
+    """All of them; a later decoder replaces an earlier one of the same name.
+
+    So a user's file goes before a shipped one.
     """
     decoders: dict[str, Decoder] = {}
+    for loaded in all_loaded:
+        for name in sorted(loaded.decoders.keys() & decoders.keys()):
+            log.info("decoder=%s: %s replaces %s", name, loaded.decoders[name].origin, decoders[name].origin)
+        decoders |= loaded.decoders
+    return LoadedDecoders(decoders, tuple(problem for loaded in all_loaded for problem in loaded.problems))
+
+
+def decoder_files(folder: Path) -> list[Path]:
+    """The files of a folder that are to be decoders, sorted; names that start with `_` are left out.
+
+    Raises OSError.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix == ".py" and not path.name.startswith("_"))
+
+
+def load_shipped(names: Collection[str]) -> LoadedDecoders:
+    """Only these of the decoders that come with lora-post: `cayenne-lpp` is in cayenne_lpp.py."""
+    return load_folder(shipped_folder(), wanted=lambda path: path.stem.replace("_", "-") in names)
+
+
+def load_folder(
+    folder: Path, load: Callable[[Path], Decoder] | None = None, wanted: Callable[[Path], bool] = lambda path: True
+) -> LoadedDecoders:
+    """Load every wanted decoder file of a folder with `load`, which is `load_decoder` if not given.
+
+    A file that fails, or has a name that its folder has already, is skipped and reported.
+    """
+    found: dict[str, Decoder] = {}
     problems: list[str] = []
-    for folder in folders:
-        here: dict[str, Decoder] = {}
+    try:
+        paths = decoder_files(folder)
+    except OSError as error:
+        return LoadedDecoders({}, (f"{folder}: {error.strerror}",))
+    for path in filter(wanted, paths):
         try:
-            paths = sorted(path for path in folder.iterdir() if path.suffix == ".py" and not path.name.startswith("_"))
-        except OSError as error:
-            problems.append(f"{folder}: {error.strerror}")
+            decoder = (load or load_decoder)(path)
+        except DecoderCrash as crash:
+            problems.append(str(crash))
             continue
-        for path in paths:
-            try:
-                decoder = load_decoder(path)
-            except DecoderCrash as crash:
-                problems.append(str(crash))
-                continue
-            if decoder.name in here:
-                problems.append(f"{path}: the name {decoder.name!r} is taken by {here[decoder.name].origin}")
-                continue
-            here[decoder.name] = decoder
-        for name in sorted(here.keys() & decoders.keys()):
-            log.info("decoder=%s: %s replaces %s", name, here[name].origin, decoders[name].origin)
-        decoders |= here
-    return LoadedDecoders(decoders, tuple(problems))
+        if decoder.name in found:
+            problems.append(f"{path}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
+            continue
+        found[decoder.name] = decoder
+    return LoadedDecoders(found, tuple(problems))
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles each time: a cached compilation is told by second and size, and people edit faster than that."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def load_decoder(path: Path) -> Decoder:
     """The `DECODER` of one file. Raises DecoderCrash with path and cause."""
     name = str(path)  # in sys.modules, where no importable module is called so
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if path.suffix != ".py" or spec is None or spec.loader is None:
         raise DecoderCrash(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the decoder boundary: a file of somebody else's
-        sys.modules.pop(name, None)
-        raise DecoderCrash(f"{path}: {_message(error)}") from error
-    decoder = getattr(module, "DECODER", None)
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before  # the decoder that was loaded from it may go on
+        raise DecoderCrash(f"{path}: {message_of(error)}") from error
+    return checked(getattr(module, "DECODER", None), str(path))
+
+
+def checked(decoder: object, origin: str) -> Decoder:
+    """The `DECODER` of somebody's module, if it is one. Raises DecoderCrash with its origin."""
     if type(decoder) is not Decoder:
-        raise DecoderCrash(f"{path}: DECODER is {_kind(decoder)}, want a Decoder" if decoder else f"{path}: no DECODER")
+        fault = f"DECODER is {_kind(decoder)}, want a Decoder" if decoder else "no DECODER"
+        raise DecoderCrash(f"{origin}: {fault}")
     if type(decoder.name) is not str or not decoder.name or not callable(decoder.decode):
-        raise DecoderCrash(f"{path}: DECODER needs a name and a function to decode")
-    return replace(decoder, origin=str(path))
+        raise DecoderCrash(f"{origin}: DECODER needs a name and a function to decode")
+    texts = (decoder.vendor, decoder.model, decoder.source)
+    if any(type(text) is not str for text in texts) or not isinstance(decoder.examples, (list, tuple)):
+        raise DecoderCrash(f"{origin}: DECODER needs texts for vendor, model and source, and a list of examples")
+    if decoder.configure is not None and not callable(decoder.configure):
+        raise DecoderCrash(f"{origin}: DECODER's configure is {_kind(decoder.configure)}, want a function or None")
+    return replace(decoder, origin=origin)
 
 
-def decode(uplink: Uplink, decoders: Mapping[str, Decoder]) -> Report:
-    """Run the device's decoder; never raises.
+def configured(decoder: Decoder, options: Options) -> DecodeFunction:
+    """The function that decodes for a device with these options.
+
+    Raises ConfigError when the decoder has no options, refuses these, or fails over them.
+    """
+    if not options:
+        return decoder.decode
+    if decoder.configure is None:
+        raise ConfigError(f"decoder {decoder.name!r} has no options; remove {', '.join(options)}")
+    try:
+        function = decoder.configure(options)
+    except ConfigError as error:
+        raise ConfigError(f"decoder {decoder.name!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # the decoder boundary
+        _log_crash(decoder, error)
+        raise ConfigError(f"decoder {decoder.name!r} crashed over these options: {message_of(error)}") from error
+    if not callable(function):
+        raise ConfigError(f"decoder {decoder.name!r} made {_kind(function)} of these options, want a function")
+    return function
+
+
+def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
+    """Run a decode function for a person who wants to see what it does; nothing is dropped or counted.
+
+    Raises DecodeError, as DecoderCrash for whatever else the function raises or returns.
+    """
+    try:
+        found = function(payload, fport)
+    except DecodeError:
+        raise
+    except (Exception, SystemExit) as error:  # the decoder boundary
+        raise DecoderCrash(message_of(error)) from error
+    if type(found) is Decoded and type(found.readings) is list:
+        return found
+    if type(found) is not list:
+        raise DecoderCrash(f"returned {_kind(found)}, want a list")
+    return Decoded(found)
+
+
+def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
+    """Run the decoder of an uplink; never raises. None: there is none, which is a problem.
 
     A DecodeError's kept readings are used and its message becomes a warning, or the problem when
     nothing was kept. Readings that no sink could send are dropped one by one, each with a warning.
@@ -107,19 +197,20 @@ def decode(uplink: Uplink, decoders: Mapping[str, Decoder]) -> Report:
         return Report(uplink, (), ("MAC commands only",))
     if not uplink.payload:
         return Report(uplink, ())
-    decoder = decoders.get(uplink.device.decoder)
     if decoder is None:
-        return Report(uplink, (), (), f"no decoder is called {uplink.device.decoder!r}")
+        return Report(uplink, (), (), _no_decoder(uplink))
     try:
         readings = decoder.decode(uplink.payload, uplink.fport or 0)
     except NoReading as error:
         return Report(uplink, (), (str(error),))
     except DecodeError as error:
         kept = getattr(error, "kept", None)  # a decoder's own class may have forgotten it
-        return _examine(uplink, kept if isinstance(kept, tuple) else (), _message(error))
+        return _examine(uplink, kept if isinstance(kept, tuple) else (), message_of(error))
     except (Exception, SystemExit) as error:  # a decoder that wants to leave must not take the gateway along
         _log_crash(decoder, error)
-        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {_message(error)}")
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {message_of(error)}")
+    if type(readings) is Decoded:
+        return _examine_decoded(uplink, readings)
     if type(readings) is not list:
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {_kind(readings)}, want a list")
     if len(readings) > MAX_READINGS:
@@ -128,6 +219,16 @@ def decode(uplink: Uplink, decoders: Mapping[str, Decoder]) -> Report:
         if not _is_plain(reading):
             return _examine(uplink, readings)
     return Report(uplink, tuple(readings))
+
+
+def _no_decoder(uplink: Uplink) -> str:
+    device, fport = uplink.device, uplink.fport
+    name = device.decoder_for(fport)
+    if name:
+        return f"no decoder is called {name!r}"
+    known = ", ".join(map(str, sorted(device.decoder_by_fport)))
+    where = "without FPort" if fport is None else f"on FPort {fport}"
+    return f"no decoder for payloads {where}: decoder_by_fport has {known or 'none'}, and there is no decoder"
 
 
 def _is_plain(reading: object) -> bool:
@@ -163,7 +264,7 @@ def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> R
     kept: list[Reading] = []
     warnings: list[str] = []
     for number, reading in enumerate(readings[:MAX_READINGS], start=1):
-        fault = _fault(reading)
+        fault = fault_of(reading)
         if isinstance(reading, Reading) and not fault:
             kept.append(reading)
         else:
@@ -177,7 +278,17 @@ def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> R
     return Report(uplink, tuple(kept), tuple(warnings), message if message and not kept else None)
 
 
-def _fault(reading: object) -> str:
+def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
+    """The report of a decoder that has more to say than readings; what it says comes first."""
+    if type(decoded.readings) is not list or not isinstance(decoded.warnings, (tuple, list)):
+        text = f"returned {_kind(decoded.readings)} of readings and {_kind(decoded.warnings)} of warnings, want lists"
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
+    report = _examine(uplink, decoded.readings)
+    said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
+    return replace(report, warnings=(*said, *report.warnings))
+
+
+def fault_of(reading: object) -> str:
     """What is wrong with something that a decoder returned; "" when nothing is."""
     if type(reading) is not Reading:
         return f"{_kind(reading)}, want a Reading"
@@ -233,11 +344,15 @@ def _kind(thing: object) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Class and text of an exception on one printable line, also when its own text cannot be made."""
     text = " ".join("".join(traceback.format_exception_only(error)).split())
-    text = text.removeprefix(f"{type(error).__module__}.")[:MAX_TEXT]
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return _one_line(text.removeprefix(f"{type(error).__module__}."))
+
+
+def _one_line(text: str) -> str:
+    """Somebody's text, printable and not too long."""
+    return "".join(character if character.isprintable() else "?" for character in text[:MAX_TEXT])
 
 
 class _OncePerCause(logging.Filter):
@@ -265,4 +380,4 @@ log.addFilter(_OncePerCause())
 def _log_crash(decoder: Decoder, error: BaseException) -> None:
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     cause = (decoder.name, type(error).__qualname__, frame.f_code.co_filename, line)
-    log.error("decoder=%s crashed: %s", decoder.name, _message(error), exc_info=error, extra={"cause": cause})
+    log.error("decoder=%s crashed: %s", decoder.name, message_of(error), exc_info=error, extra={"cause": cause})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TypeAlias
 
-from lora_post.decoding import decode
 from lora_post.errors import FrameError, Repeat, UnlockError
 from lora_post.ledger import Ledger
 from lora_post.metrics import Metrics
-from lora_post.model import Decoder, Frame, Noise, Refusal, Report
+from lora_post.model import Decode, Frame, Noise, Refusal, Report
 from lora_post.unlock import unlock
 
 log = logging.getLogger(__name__)
@@ -28,12 +27,12 @@ class Pipeline:
     def __init__(
         self,
         ledger: Ledger,
-        decoders: Mapping[str, Decoder],
+        decode: Decode,
         metrics: Metrics,
         listener: Callable[[Outcome], None],
     ) -> None:
         self._ledger = ledger
-        self._decoders = decoders
+        self._decode = decode
         self._metrics = metrics
         self._listener = listener
         self._lock = Lock()
@@ -57,7 +56,7 @@ class Pipeline:
                 raise Repeat(f"sequence number {uplink.fcnt} with this payload was accepted a moment ago")
         except (FrameError, UnlockError) as error:
             return Refusal(frame, error.check, str(error))
-        report = decode(uplink, self._decoders)
+        report = self._decode(uplink)
         self._ledger.keep(report, session)
         return report
 
@@ -68,7 +67,8 @@ class Pipeline:
                 uplinks += 1
                 readings += len(outcome.readings)
                 if outcome.problem is not None:
-                    self._metrics.count("undecoded", outcome.uplink.device.decoder)
+                    uplink = outcome.uplink
+                    self._metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
             elif type(outcome) is Refusal:
                 self._metrics.count("refused", outcome.check)
             elif type(outcome) is Noise:

@@ -72,7 +72,7 @@ class SpoolWriter:
             " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 uplink.device.id,
-                uplink.device.decoder,
+                uplink.device.decoder_for(uplink.fport),
                 uplink.frame.time_us,
                 uplink.fcnt,
                 uplink.fport,
@@ -193,6 +193,10 @@ class SpoolReader:
             for time, value in zip(batch.times_us, batch.values, strict=True):
                 db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", (batch.lane.id, time, value, reason))
                 db.execute("DELETE FROM reading WHERE lane = ? AND time_us = ?", (batch.lane.id, time))
+
+    def reserve(self) -> bool:
+        """Become the only one who empties this queue; False while another process does."""
+        return self._store.reserve(self._sink)
 
     def mark_running(self) -> bool:
         """Remember that readings may be under way; returns whether the last process left it so."""

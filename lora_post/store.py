@@ -5,17 +5,18 @@ WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens it
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lora_post.errors import StoreError
 from lora_post.model import Device
 
 SCHEMA_VERSION = 1
-CACHE_KB = 512  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
+CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 # Tables without rowid are one B-tree each, clustered in the order in which they are read.
 SCHEMA = """
@@ -86,9 +87,10 @@ class Store:
         Raises StoreError when it cannot be opened, is damaged, or has a newer schema.
         """
         self.path = path
+        self._reserved: dict[str, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _create_private(path)
             self.db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=FULL")
@@ -122,15 +124,39 @@ class Store:
             try:
                 yield self.db
             except BaseException:
-                # A full disk may have rolled back already.
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
+                self._roll_back()
                 raise
             self.db.execute("COMMIT")
         except sqlite3.Error as error:
+            self._roll_back()
+            raise StoreError(f"spool {self.path}: {error}") from error
+
+    def _roll_back(self) -> None:
+        # A full disk may have rolled back already; one that fails altogether is told of by the first error.
+        with suppress(sqlite3.Error):
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
+
+    def reserve(self, task: str) -> bool:
+        """Claim a task that only one process may do at a time, until `close`; False while another one has it.
+
+        Raises StoreError when the lock file beside the spool cannot be made.
+        """
+        if task in self._reserved:
+            return True
+        try:
+            fd = os.open(f"{self.path}-{task}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(fd)
+                if isinstance(error, BlockingIOError):
+                    return False
+                raise
+        except OSError as error:
             raise StoreError(f"spool {self.path}: {error}") from error
+        self._reserved[task] = fd
+        return True
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -146,6 +172,21 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+        while self._reserved:
+            os.close(self._reserved.popitem()[1])
+
+
+def _create_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; one that is there is not even opened.
+
+    To close it again would take away the locks that other connections of this process hold on it, and
+    another process would then remove the WAL from under them.
+    Source: "How To Corrupt An SQLite Database File", section 2.2.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
 
 
 def session_key(device: Device) -> str:

@@ -67,7 +67,7 @@ def _report_json(report: Report) -> UplinkJson:
         "fcnt": uplink.fcnt,
         "fport": uplink.fport,
         "payload": uplink.payload.hex(),
-        "decoder": uplink.device.decoder,
+        "decoder": uplink.device.decoder_for(uplink.fport) or None,
         "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
         "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
     }

@@ -12,6 +12,7 @@ import pytest
 import lora_post
 from lora_post.clock import parse_utc
 from lora_post.config import load_config
+from lora_post.decoder_choice import Decoding
 from lora_post.decoding import load_decoders, shipped_folder
 from lora_post.inputs import FORMATS
 from lora_post.ledger import SpoolLedger
@@ -37,7 +38,7 @@ def test_capture_gives_what_is_expected(capture: Path, tmp_path: Path, request: 
     store = Store(tmp_path / "spool.db")
     outcomes: list[Outcome] = []
     ledger = SpoolLedger(store, config.devices, SpoolWriter(store, ["waziup"], 1 << 30))
-    pipeline = Pipeline(ledger, DECODERS, Metrics(), outcomes.append)
+    pipeline = Pipeline(ledger, Decoding(config.devices, DECODERS).decode, Metrics(), outcomes.append)
     parser = FORMATS[capture.suffix[1:]](config.gateway_id, UTC)
     pipeline.handle([*parser.feed(capture.read_bytes(), HEARD_US), *parser.finish(HEARD_US)])
 

@@ -10,13 +10,23 @@ from hypothesis import strategies as st
 
 from lora_post.config import load_config, parse_config
 from lora_post.errors import ConfigError
-from lora_post.model import Link
+from lora_post.model import Device, Link, SensorRule
 
 KEY = "00112233445566778899aabbccddeeff"
 PATH = Path("site.toml")
 GATEWAY = '[gateway]\nid = "gw1"\n'
 LORAWAN = f'[[device]]\ndev_addr = "26011bda"\nnwk_skey = "{KEY}"\napp_skey = "{KEY}"\ndecoder = "cayenne-lpp"\n'
+BY_EUI = LORAWAN.replace('decoder = "cayenne-lpp"', 'dev_eui = "24-E1-24-13-6B-00-00-01"')
 LOWCOST = '[[device]]\naddress = 6\ndecoder = "text"\n'
+
+
+def rule(prefix: str, decoder: str) -> str:
+    return f"[[decoder_rule]]\ndev_eui_prefix = '{prefix}'\ndecoder = '{decoder}'\n"
+
+
+def sole_device(text: str) -> Device:
+    (device,) = parse_config(GATEWAY + text, PATH, {}).devices
+    return device
 
 
 def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> None:
@@ -29,10 +39,24 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
     assert config.waziup.provision
     assert config.waziup.password is not None
     assert config.waziup.password.reveal() == "secret"
-    assert [device.id for device in config.devices] == ["pond-7", "b827ebfffe6e80a1-6", "b827ebfffe6e80a1-9"]
+    assert [device.id for device in config.devices] == [
+        "pond-7",
+        "b827ebfffe6e80a1-26011bdb",
+        "b827ebfffe6e80a1-6",
+        "b827ebfffe6e80a1-9",
+    ]
     assert config.devices[0].link is Link.LORAWAN
     assert config.devices[0].address == 0x26011BDA
-    assert config.devices[1].app_keys == {bytes.fromhex("05060708")}
+    (sensor,) = config.devices[0].sensors
+    assert sensor == SensorRule(
+        "temperature_3",
+        rename="water_temperature_3",
+        curve=((0.4, 0.0), (25.1, 25.0)),
+        unit="°C",
+        quantity="WaterTemperature",
+    )
+    assert config.devices[1].decoder == "milesight-em300-th"
+    assert config.devices[2].app_keys == {bytes.fromhex("05060708")}
     assert config.warnings == ()
 
 
@@ -67,7 +91,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + "[waziup]\npassword = 'x'\n", "[waziup] has a password and no username"),
         (GATEWAY + "[waziup]\nurl = 'api.waziup.io'\nprovision = 'never'\n", "[waziup] url is 'api.waziup.io'"),
         (GATEWAY + "[input]\nurl = 'stdin:'\n", "[input] must be written [[input]]"),
-        (GATEWAY + "[[device]]\naddress = 6\n", "[[device]] number 1: Object missing required field `decoder`"),
+        (GATEWAY + "[[device]]\naddress = 6\n", '[[device]] number 1: decoder is missing; add decoder = "…"'),
         (GATEWAY + "[[device]]\ndecoder = 'text'\n", "[[device]] number 1: give either dev_addr"),
         (GATEWAY + LOWCOST + "dev_addr = '26011bda'\n", "[[device]] number 1: give either dev_addr"),
         (GATEWAY + LOWCOST.replace("6", "256"), "[[device]] number 1 address is 256"),
@@ -81,6 +105,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         ),
         (GATEWAY + LORAWAN + "app_keys = ['05060708']\n", "app_keys: only devices with `address`"),
         (GATEWAY + LOWCOST + "app_keys = ['0506']\n", "app_keys has 4 characters; it must be 8 hex digits"),
+        (GATEWAY + LOWCOST + "app_keys = ['0506070x']\n", "app_keys has 8 characters; it must be 8 hex digits"),
         (GATEWAY + LORAWAN + LORAWAN, "id 'gw1-26011bda' is the one of [[device]] number 1"),
         (GATEWAY + LORAWAN + LORAWAN + "id = 'other'\n", "nothing could tell the two devices apart"),
         (GATEWAY + LOWCOST + LOWCOST + "id = 'other'\n", "nothing could tell the two devices apart"),
@@ -88,6 +113,19 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + LOWCOST + "nwk_skey_env = 'NO_SUCH'\n", "the environment variable NO_SUCH is not set"),
         (GATEWAY + LOWCOST + "nwk_skey_file = 'no-such'\n", "No such file or directory"),
         (GATEWAY + LOWCOST + "id = 'pond 7'\n", "[[device]] number 1 id is 'pond 7'"),
+        (GATEWAY + LOWCOST + "options = 5\n", "[[device]] number 1 options: Expected `object`, got `int`"),
+        (GATEWAY + LOWCOST + "decoder_by_fport = { 2 = 'x' }\n", "devices with `address` send no FPort; use decoder"),
+        (GATEWAY + LORAWAN + "decoder_by_fport = { 0 = 'x' }\n", "has '0'; an FPort is a number from 1 to 255"),
+        (GATEWAY + LORAWAN + "decoder_by_fport = { 256 = 'x' }\n", "has '256'; an FPort is a number from 1 to 255"),
+        (GATEWAY + LORAWAN + "decoder_by_fport = { two = 'x' }\n", "has 'two'; an FPort is a number from 1 to 255"),
+        (GATEWAY + LORAWAN + "decoder_by_fport = { 2 = '' }\n", "decoder_by_fport 2 is empty; name a decoder"),
+        (GATEWAY + LORAWAN + "dev_eui = '24e1'\n", "dev_eui is '24e1'; it must be 16 hex digits"),
+        (GATEWAY + BY_EUI, "decoder is missing; no [[decoder_rule]] begins like dev_eui 24e124136b000001; add decoder"),
+        (GATEWAY + rule("24e1xx", "x"), "dev_eui_prefix is '24e1xx'; it must be 1 to 16 hex digits"),
+        (GATEWAY + rule("", "x"), "dev_eui_prefix is ''; it must be 1 to 16 hex digits"),
+        (GATEWAY + rule("24", "x") + rule("24", "y"), "number 2 dev_eui_prefix '24' is listed before"),
+        (GATEWAY + rule("24", ""), "[[decoder_rule]] number 1 decoder is empty"),
+        (GATEWAY + "[[decoder_rule]]\ndev_eui_prefix = '24'\n", "number 1: Object missing required field `decoder`"),
     ],
 )
 def test_mistake_is_named_with_its_place_and_the_fix(text: str, complaint: str) -> None:
@@ -159,9 +197,35 @@ def test_relative_paths_start_from_the_configuration_s_folder(tmp_path: Path) ->
     assert config.decoder_folder == tmp_path / "mine"
 
 
+def test_decoder_of_the_longest_rule_serves_a_device_without_one_of_its_own() -> None:
+    rules = rule("24:E1:24", "short") + rule("24e124136b", "long") + rule("24e125", "other")
+    assert sole_device(rules + BY_EUI).decoder == "long"
+    assert sole_device(rule("24e124136b000001", "exact") + rules + BY_EUI).decoder == "exact"
+    assert sole_device(rules + BY_EUI + "decoder = 'own'\n").decoder == "own"
+
+
+def test_rule_serves_the_fports_that_a_device_does_not_name() -> None:
+    device = sole_device(rule("24e124", "rest") + BY_EUI + "decoder_by_fport = { 2 = 'two' }\n")
+    assert [device.decoder_for(fport) for fport in (1, 2, None)] == ["rest", "two", "rest"]
+
+
+def test_device_with_decoders_by_fport_needs_no_other() -> None:
+    device = sole_device(BY_EUI + "decoder_by_fport = { 2 = 'two', 10 = 'ten' }\n")
+    assert (device.decoder, device.decoder_by_fport) == ("", {2: "two", 10: "ten"})
+
+
+def test_options_are_taken_as_they_are_written() -> None:
+    text = LORAWAN + "options = { signed = [101, 'x'], deep = { a = 1.5 }, on = true }\n"
+    assert sole_device(text).options == {"signed": [101, "x"], "deep": {"a": 1.5}, "on": True}
+
+
 SCALARS = st.one_of(st.integers(-5, 300), st.booleans(), st.text(alphabet="ab1", max_size=9).map(repr))
-KEYS = st.sampled_from(["id", "name", "url", "address", "dev_addr", "decoder", "max_mb", "format", "visibility", "zz"])
-HEADS = st.sampled_from(["[gateway]", "[waziup]", "[spool]", "[decoders]", "[[input]]", "[[device]]", "[zz]"])
+KEYS = st.sampled_from(
+    ["id", "name", "url", "address", "dev_addr", "decoder", "max_mb", "format", "visibility", "zz", "dev_eui"]
+)
+HEADS = st.sampled_from(
+    ["[gateway]", "[waziup]", "[spool]", "[decoders]", "[[input]]", "[[device]]", "[[decoder_rule]]", "[zz]"]
+)
 
 
 @given(st.lists(st.tuples(HEADS, st.dictionaries(KEYS, SCALARS, max_size=4)), max_size=6))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
-from lora_post.decoding import MAX_READINGS, LoadedDecoders, decode, load_decoders, shipped_folder
+from lora_post.decoding import MAX_READINGS, MAX_WARNINGS, LoadedDecoders, decode, load_decoders, shipped_folder
 from lora_post.errors import DecodeError
-from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
+from lora_post.model import Decoded, Device, Frame, Link, Report, RxInfo, Uplink
 
 SHIPPED = load_decoders(shipped_folder()).decoders
 
@@ -26,7 +26,7 @@ def uplink(payload: bytes = b"\x01", fport: int | None = 1, decoder: str = "unde
 
 def run(function: Callable[[bytes, int], Any], fport: int | None = 1, payload: bytes = b"\x01") -> Report:
     decoder = Decoder("under-test", function, "vendor", "model", "source", [])
-    return decode(uplink(payload, fport), {"under-test": decoder})
+    return decode(uplink(payload, fport), decoder)
 
 
 def returning(result: object) -> Report:
@@ -47,31 +47,31 @@ GOOD = Reading("temperature", 21.5, "°C")
 
 
 def test_good_readings_make_a_report_without_remarks() -> None:
-    report = decode(uplink(bytes.fromhex("03670110056700ff"), decoder="cayenne-lpp"), SHIPPED)
+    report = decode(uplink(bytes.fromhex("03670110056700ff"), decoder="cayenne-lpp"), SHIPPED["cayenne-lpp"])
     assert report.readings == (Reading("temperature_3", 27.2, "°C", 3), Reading("temperature_5", 25.5, "°C", 5))
     assert (report.warnings, report.problem) == ((), None)
 
 
 def test_partly_readable_payload_keeps_what_came_before_and_warns() -> None:
-    report = decode(uplink(bytes.fromhex("0367011005"), decoder="cayenne-lpp"), SHIPPED)
+    report = decode(uplink(bytes.fromhex("0367011005"), decoder="cayenne-lpp"), SHIPPED["cayenne-lpp"])
     assert report.readings == (Reading("temperature_3", 27.2, "°C", 3),)
     assert report.warnings == ("WrongLength: offset 4: one stray byte 05 at the end",)
     assert report.problem is None
 
 
 def test_unreadable_payload_is_a_problem() -> None:
-    report = decode(uplink(b"\\!", None, decoder="text"), SHIPPED)
+    report = decode(uplink(b"\\!", None, decoder="text"), SHIPPED["text"])
     assert report.readings == ()
     assert report.problem == "WrongFormat: no value after \\!"
 
 
 def test_payload_that_is_meant_to_carry_no_reading_is_no_problem() -> None:
-    report = decode(uplink(b"\\$hello", None, decoder="text"), SHIPPED)
+    report = decode(uplink(b"\\$hello", None, decoder="text"), SHIPPED["text"])
     assert (report.readings, report.warnings, report.problem) == ((), ("log text: 'hello'",), None)
 
 
 def test_unknown_decoder_is_a_problem() -> None:
-    report = decode(uplink(), {})
+    report = decode(uplink(), None)
     assert report.readings == ()
     assert report.problem == "no decoder is called 'under-test'"
 
@@ -166,6 +166,29 @@ def test_result_that_is_no_list_is_a_crash(result: object) -> None:
     assert report.readings == ()
     assert report.problem is not None
     assert f" {type(result).__name__}, want a list" in report.problem
+
+
+def test_readings_and_warnings_of_a_decoder_with_more_to_say_are_used() -> None:
+    report = returning(Decoded([GOOD, Reading("t", float("nan"))], ("low\nbattery", "x" * 999), data={"a": 1}))
+    assert report.readings == (GOOD,)
+    assert report.warnings == (
+        "low?battery",
+        "x" * 200,
+        "reading 2 dropped: the value of 't' is nan, no finite number",
+    )
+    assert report.problem is None
+    assert returning(Decoded([], ("nothing new",))).problem is None
+
+
+def test_warnings_without_end_are_cut() -> None:
+    assert len(returning(Decoded([GOOD], ("x",) * 1000)).warnings) == MAX_WARNINGS
+
+
+@pytest.mark.parametrize("result", [Decoded(None), Decoded((GOOD,)), Decoded([GOOD], "text")])  # type: ignore[arg-type]
+def test_decoded_of_other_things_than_lists_is_a_crash(result: Decoded) -> None:
+    report = returning(result)
+    assert report.readings == ()
+    assert report.problem is not None and report.problem.endswith("want lists")
 
 
 def nested(levels: int) -> Any:
@@ -281,6 +304,7 @@ ANYTHING = st.recursive(
         | ANYTHING,
         max_size=4,
     )
+    | st.builds(Decoded, ANYTHING, ANYTHING, ANYTHING)
     | ANYTHING
 )
 def test_whatever_a_decoder_returns_the_report_can_be_written_as_json(result: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import (
+    COMMAND,
     DEVICES,
     Admin,
     counting_packet,
@@ -69,11 +70,11 @@ def test_capture_a_byte_at_a_time_with_the_server_down_at_the_start(tmp_path: Pa
         for byte in capture:
             process.stdin.write(bytes((byte,)))
         process.stdin.close()
-        process.stdin = None
+        assert process.stderr is not None
+        while b"waiting to send" not in (line := process.stderr.readline()):
+            assert line, "ended without trying to send"
         with sandbox_process(port) as url:
-            _, log = process.communicate(timeout=60)
-            assert process.returncode == 0, log.decode()
-            assert b"waiting to send" in log
+            assert process.wait(60) == 0, process.stderr.read()
             assert_everything_arrived_once(Admin(url), 9)
 
 
@@ -153,6 +154,30 @@ def test_dry_run_prints_one_json_object_per_uplink_and_touches_nothing(tmp_path:
     assert not (tmp_path / "spool.db").exists()
 
 
+def test_dry_run_ends_quietly_when_nobody_reads_it_any_more(tmp_path: Path) -> None:
+    site = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
+    with started("run", "-q", "-c", str(site), "--dry-run") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(counting_packet(0))
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(counting_packet(1))
+        process.stdin.close()
+        assert process.wait(30) == 1
+        assert process.stderr.read() == b""
+
+
+def test_input_that_breaks_off_is_no_success(tmp_path: Path) -> None:
+    site = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
+    with (tmp_path / "out").open("wb") as unreadable:
+        command = [COMMAND, "run", "-c", str(site), "--dry-run"]
+        done = subprocess.run(command, stdin=unreadable, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"this input has stopped" in done.stderr
+
+
 def test_files_are_replayed_in_the_order_they_are_named(tmp_path: Path) -> None:
     with sandbox_process(free_port()) as url:
         site = write_site(tmp_path, url)
@@ -202,7 +227,7 @@ def test_demo_shows_what_arrived_and_what_was_turned_away() -> None:
 
 
 def test_demo_can_be_left_up_to_be_looked_at() -> None:
-    with started("demo", "--keep") as process:
+    with started("demo", "--keep", "--port", "0") as process:
         assert process.stdout is not None
         lines: list[bytes] = []
         reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, b"")))  # type: ignore[union-attr]

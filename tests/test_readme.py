@@ -28,6 +28,13 @@ def test_site_of_the_readme_is_a_valid_configuration(tmp_path: Path) -> None:
     assert config.warnings == ()
 
 
+def test_sensor_table_of_the_readme_fits_its_site(tmp_path: Path) -> None:
+    (tmp_path / "waziup.password").write_text("secret")
+    site = block("site").replace('name = "Pond 7"\n', 'name = "Pond 7"\n\n' + block("sensor"))
+    (rule,) = parse_config(site, tmp_path / "site.toml", {}).devices[0].sensors
+    assert (rule.name, rule.rename) == ("temperature_3", "water_temperature")
+
+
 def test_decoder_of_the_readme_passes_its_own_examples(tmp_path: Path) -> None:
     path = tmp_path / "example_soil_probe.py"
     path.write_text(block("decoder"), "utf-8")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,22 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
     assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
     store.close()
+
+
+def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: Path) -> None:
+    """`lora-post spool` beside a running `lora-post run`, which has several connections."""
+    path = tmp_path / "spool.db"
+    stores = [Store(path), Store(path), Store(path)]
+    with stores[0].transaction() as db:
+        save_sessions(db, {"a": 1})
+    visit = "import sys; from pathlib import Path; from lora_post.store import *; s = Store(Path(sys.argv[1])); "
+    look = [sys.executable, "-c", visit + "print(load_sessions(s.db)); s.close()", str(path)]
+    assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 1}\n"
+    with stores[0].transaction() as db:
+        save_sessions(db, {"a": 2})
+    assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 2}\n"
+    for store in stores:
+        store.close()
 
 
 def test_failed_transaction_leaves_nothing(tmp_path: Path) -> None:

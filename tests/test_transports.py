@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
+from lora_post.decoder_choice import Decoding
 from lora_post.errors import ConfigError
 from lora_post.ingest import pump
 from lora_post.inputs.lowcost_gw import LowcostParser
@@ -84,6 +85,25 @@ def test_unplugged_port_is_waited_for_and_opened_again(port: Port, caplog: pytes
     transport.close()
 
 
+@pytest.mark.parametrize(
+    "error", [termios.error(5, "Input/output error"), ValueError("custom baud"), OSError(5, "gone")]
+)
+def test_port_that_fails_in_any_way_is_opened_again(
+    port: Port, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`termios.error` is no OSError."""
+    transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: None)
+    port.plug_in()
+    with monkeypatch.context() as trouble:
+        trouble.setattr("termios.tcsetattr", lambda *arguments: (_ for _ in ()).throw(error))
+        assert transport.read(0.0) == b""
+    assert transport.read(0.0) == b""
+    os.write(port.master, b"abc")
+    assert read_until(transport, lambda data: len(data) == 3) == b"abc"
+    transport.close()
+    port.unplug()
+
+
 def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -> None:
     outcomes: list[Outcome] = []
     heard = Event()
@@ -92,7 +112,7 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
         outcomes.append(outcome)
         heard.set()
 
-    pipeline = Pipeline(MemoryLedger([lowcost_device()]), {}, Metrics(), listen)
+    pipeline = Pipeline(MemoryLedger([lowcost_device()]), Decoding([], {}).decode, Metrics(), listen)
     stop = Event()
     transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
     thread = Thread(target=pump, args=(transport, LowcostParser("gw1", UTC), pipeline, stop), daemon=True)
@@ -133,3 +153,15 @@ def test_url_that_is_none_of_ours_is_refused_with_what_is_known(url: str) -> Non
 def test_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"input no-such\.bin: No such file"):
         open_transport("file:no-such.bin")
+
+
+def test_folder_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        open_transport(f"file:{tmp_path}")
+
+
+def test_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may by now be that of the spool."""
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ConfigError, match="stdin is closed"):
+        open_transport("stdin:")

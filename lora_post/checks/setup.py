@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import fcntl
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config, InputConfig
+from lora_post.decoder_choice import mistakes_of
 from lora_post.decoding import LoadedDecoders
 from lora_post.errors import ConfigError
 from lora_post.model import Device
@@ -58,14 +58,11 @@ def check_keys(config: Config) -> Iterator[Finding]:
 
 
 def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:
-    """Decoder files load, and every device's decoder is there."""
+    """Decoder files load, and every device's decoders are there and take its options."""
     for problem in loaded.problems:
         yield warning("decoders", problem, "correct the file, or take it out of the folder")
-    for device in devices:
-        if device.decoder not in loaded.decoders:
-            close = difflib.get_close_matches(device.decoder, loaded.decoders, 1)
-            hint = f"did you mean {close[0]!r}?" if close else "see `lora-post decoders`"
-            yield fail("decoders", f"{device.id}: there is no decoder {device.decoder!r}", hint)
+    for mistake in mistakes_of(tuple(devices), loaded.decoders):
+        yield fail("decoders", f"{mistake.device}: {mistake.text}", mistake.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
 
 

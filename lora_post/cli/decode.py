@@ -20,7 +20,8 @@ from lora_post.cli.options import config_option, load_all_decoders, log, optiona
 from lora_post.cli.output import complain, print_json
 from lora_post.clock import now_us
 from lora_post.crypto import KEY_SIZE, SessionKeys
-from lora_post.decoding import decode, load_decoder
+from lora_post.decoder_choice import Decoding, decoder_names
+from lora_post.decoding import load_decoder
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain import Mic, explain
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
@@ -141,14 +142,21 @@ class Desk(Struct, frozen=True):
         elif not known and self.keys is not None and not clear:
             known = [_stand_in(link, address, self.keys)]
         if self.decoder is not None:
-            known = [replace(device, decoder=self.decoder) for device in known]
+            known = [_read_by(device, self.decoder) for device in known]
         return [Session(device) for device in known]
 
     def report(self, uplink: Uplink) -> Report:
         """The readings of an uplink, or why there are none."""
-        if uplink.device.decoder or uplink.fport == 0 or not uplink.payload:
-            return decode(uplink, self.decoders)
+        if decoder_names(uplink.device) or uplink.fport == 0 or not uplink.payload:
+            return Decoding((), self.decoders).decode(uplink)
         return Report(uplink, (), (), "no decoder is named; add --decoder, see `lora-post decoders`")
+
+
+def _read_by(device: Device, decoder: str) -> Device:
+    """The device with another decoder; what the configuration says of its own one goes with that."""
+    if decoder in decoder_names(device):
+        return replace(device, decoder=decoder, decoder_by_fport={})
+    return replace(device, decoder=decoder, decoder_by_fport={}, options={}, sensors=())
 
 
 def _stand_in(link: Link, address: int, keys: SessionKeys | None) -> Device:

@@ -2,43 +2,199 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
-from lora_post.cli.output import print_table
-from lora_post.decoding import shipped_folder
-from lora_post.model import Decoder
+from lora_post.cli.output import print_table, say
+from lora_post.decoder_skeleton import skeleton
+from lora_post.decoder_tests import Difference, Failure, check_decoder
+from lora_post.decoding import load_decoder, shipped_folder
+from lora_post.errors import ConfigError, DecoderCrash
+from lora_post.model import Decoder, Reading
 
 HEADERS = ("Name", "Vendor", "Model", "From", "Examples", "Source")
+DIFFERENCE_HEADERS = ("Reading", "Expected", "Got")
+EXIT_FAILED = 1
 
 
-@click.command(name="decoders")
+@click.group(name="decoders", invoke_without_command=True)
 @config_option
-def command(config_path: Path | None) -> None:
-    """List the device types that can be decoded.
+@click.pass_context
+def command(context: click.Context, config_path: Path | None) -> None:
+    """List the device types that can be decoded, add one, test one.
 
-    The name is what a [[device]] gives as its decoder. Those of the configured folder are listed too,
-    and go before shipped ones of the same name:
+    Without a further word it lists them. The name is what a [[device]] gives as its decoder. Those of
+    installed packages and of the configured folder are listed too, and go before shipped ones of the
+    same name:
 
     \b
         lora-post decoders
         lora-post decoders -c lora-post.toml
 
-    To add a device type, put a Python file into the folder that [decoders] names; any shipped file is a
-    model for it. A file that cannot be loaded is reported on stderr.
+    To add a device type, start with `lora-post decoders new`. A file that cannot be loaded is reported
+    on stderr.
     """
     set_up_log(verbose=False, quiet=True)
+    context.obj = config_path
+    if context.invoked_subcommand is not None:
+        return
     loaded = load_all_decoders(optional_config(config_path))
     print_table(HEADERS, [_row(decoder) for _, decoder in sorted(loaded.decoders.items())])
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
 
 
+@command.command(name="new")
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to put it; default: the folder that [decoders] names.",
+)
+@config_option
+@click.pass_obj
+def new(group_path: Path | None, name: str, folder: Path | None, config_path: Path | None) -> None:
+    """Write a decoder file to start from.
+
+    NAME is what a [[device]] will give as its decoder: small letters, digits and dashes. The file is
+    complete and its examples pass; put your device's layout and payloads in their place. Nothing is
+    overwritten.
+
+    \b
+        lora-post decoders new kijani-sm3
+        lora-post decoders new kijani-sm3 --folder .
+    """
+    file, text = skeleton(name)
+    config = optional_config(config_path or group_path)
+    if folder is None:
+        folder = config.decoder_folder if config else None
+    if folder is None:
+        raise ConfigError(
+            'there is no folder for it; add [decoders] folder = "…" to the configuration, or --folder DIR'
+        )
+    path = folder / file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already; choose another name, or delete it first") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    shown = shlex.quote(str(path if "/" in str(path) else f"./{path}"))
+    say(f"written   {path}")
+    say(f"test      lora-post decoders test {shown}")
+    say(f"try       lora-post decode --payload 017D08FC0C1C --fport 2 --decoder {shown}")
+    if config is not None and config.decoder_folder is not None and config.decoder_folder.resolve() == folder.resolve():
+        say(f'use       decoder = "{name}" in a [[device]]')
+
+
+@command.command(name="test")
+@click.argument("which", metavar="[NAME|FILE]", required=False)
+@config_option
+@click.pass_obj
+def test(group_path: Path | None, which: str | None, config_path: Path | None) -> None:
+    """Run the examples of one decoder, or of all.
+
+    Each example's payload is decoded, with its options, and what comes out is held against what the
+    example says. Exit code 0 when all agree; 1 when one differs, when a decoder shows no example, or when
+    a file cannot be loaded.
+
+    \b
+        lora-post decoders test
+        lora-post decoders test cayenne-lpp
+        lora-post decoders test decoders/kijani_sm3.py
+    """
+    decoders, problems = _find(which, config_path or group_path)
+    good = not problems
+    for problem in problems:
+        say(f"{'FAIL':<6}{problem}", fg="red")
+    for decoder in decoders:
+        good &= _test(decoder)
+    raise SystemExit(0 if good else EXIT_FAILED)
+
+
+def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[str, ...]]:
+    """The decoders to test, and what could not be loaded. Raises ConfigError for a name that is not there."""
+    if which is not None and ("/" in which or Path(which).is_file()):
+        try:
+            return [load_decoder(Path(which))], ()
+        except DecoderCrash as crash:
+            return [], (str(crash),)
+    loaded = load_all_decoders(optional_config(config_path))
+    if which is None:
+        return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems
+    if which not in loaded.decoders:
+        raise ConfigError(f"there is no decoder {which!r}; there are {', '.join(sorted(loaded.decoders))}")
+    return [loaded.decoders[which]], ()
+
+
+def _test(decoder: Decoder) -> bool:
+    """Print how the examples of one decoder went; whether all came true."""
+    count = len(decoder.examples)
+    if not count:
+        say(f"FAIL  {decoder.name}: it shows no example, so nothing says that it works ({decoder.origin})", fg="red")
+        return False
+    failures = check_decoder(decoder)
+    if not failures:
+        say(f"ok    {decoder.name}: {_count(count, 'example')}")
+        return True
+    say(f"FAIL  {decoder.name}: {len(failures)} of {_count(count, 'example')} ({decoder.origin})", fg="red")
+    for failure in failures:
+        _show(failure)
+    return False
+
+
+def _show(failure: Failure) -> None:
+    example = failure.example
+    options = f", options {example.options}" if example.options else ""
+    say(f"  example {failure.number}: payload {example.payload or '(empty)'}, FPort {example.fport}{options}")
+    for complaint in failure.complaints:
+        say(f"    {complaint}")
+    if failure.differences:
+        print_table(DIFFERENCE_HEADERS, [row for each in failure.differences for row in _difference_rows(each)])
+
+
+def _difference_rows(difference: Difference) -> Iterator[tuple[str, ...]]:
+    """The value, and whatever else is not the same."""
+    expected, got = difference.expected, difference.got
+    if expected is None or got is None:
+        yield f"    {difference.name}", _expected(_value(expected)), _got(_value(got))
+        return
+    if _value(expected) != _value(got):
+        yield f"    {difference.name}", _expected(_value(expected)), _got(_value(got))
+    for field in ("channel", "quantity", "age_s"):
+        one, other = getattr(expected, field), getattr(got, field)
+        if one != other:
+            yield f"    {difference.name} {field}", _expected(repr(one)), _got(repr(other))
+
+
+def _expected(text: str) -> str:
+    return f"expected {text}"
+
+
+def _got(text: str) -> str:
+    return f"got {text}"
+
+
+def _value(reading: Reading | None) -> str:
+    """The value as Python writes it, which tells 5 from 5.0, with its unit."""
+    if reading is None:
+        return "nothing"
+    text = json.dumps(reading.value, ensure_ascii=False) if isinstance(reading.value, str) else repr(reading.value)
+    return f"{text} {reading.unit}".rstrip()
+
+
 def _row(decoder: Decoder) -> tuple[str, ...]:
     shipped = Path(decoder.origin).parent == shipped_folder()
-    count = len(decoder.examples)
-    examples = f"{count} example" if count == 1 else f"{count} examples"
     origin = "shipped" if shipped else decoder.origin
-    return decoder.name, decoder.vendor, decoder.model, origin, examples, decoder.source
+    return decoder.name, decoder.vendor, decoder.model, origin, _count(len(decoder.examples), "example"), decoder.source
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -11,7 +11,7 @@ from lora_post.config import Config, WaziupConfig
 from lora_post.errors import ConfigError
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
-from lora_post.model import Decoder
+from lora_post.model import Decode
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
@@ -58,9 +58,7 @@ def account_of(waziup: WaziupConfig) -> Account | None:
 class Delivery:
     """Everything between the parsers and the server. Use as a context manager."""
 
-    def __init__(
-        self, config: Config, decoders: dict[str, Decoder], metrics: Metrics, listener: Callable[[Outcome], None]
-    ) -> None:
+    def __init__(self, config: Config, decode: Decode, metrics: Metrics, listener: Callable[[Outcome], None]) -> None:
         waziup = waziup_of(config)
         self._listener = listener
         self._stop = Event()
@@ -70,7 +68,7 @@ class Delivery:
         self._client = WaziupClient(waziup.url)
         writer = SpoolWriter(self._writer_store, [WAZIUP], config.spool_max_bytes)
         ledger = SpoolLedger(self._writer_store, config.devices, writer)
-        self.pipeline = Pipeline(ledger, decoders, metrics, self._hear)
+        self.pipeline = Pipeline(ledger, decode, metrics, self._hear)
         spool = SpoolReader(self._reader_store, WAZIUP)
         # The threads of the pipeline and of the uploader have a connection each; this one is for whoever asks.
         self._view = SpoolReader(Store(config.spool_path), WAZIUP)
@@ -81,7 +79,7 @@ class Delivery:
             provision=waziup.provision,
             devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
             lanes_of=spool.lanes_of,
-            memory=ServerMemory(self._reader_store, f"{waziup.url} {waziup.username}"),
+            memory=ServerMemory(self._reader_store, f"{waziup.url.rstrip('/')} {waziup.username}"),
         )
         self.uploader = Uploader(spool, sink, metrics)
         self._thread = Thread(target=self.uploader.run, args=(self._stop, self._wake), name="uploader", daemon=True)
@@ -100,6 +98,8 @@ class Delivery:
         self._wake.set()
         self._thread.join(JOIN_S)
         self._client.close()
+        if not self._thread.is_alive():
+            self._reader_store.close()
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""

@@ -14,7 +14,7 @@ import msgspec
 import requests
 
 from lora_post.cli.delivery import Delivery
-from lora_post.cli.options import read_decoders
+from lora_post.cli.options import read_decoding
 from lora_post.cli.output import print_table, say
 from lora_post.cli.session import stop_on_signals
 from lora_post.clock import now_us
@@ -29,7 +29,6 @@ from lora_post.sandbox.server import running_sandbox
 from lora_post.secret import Secret
 
 USER = "demo"
-KEEP_PORT = 8008
 DRAIN_S = 30.0
 
 
@@ -56,8 +55,11 @@ class ValueView(msgspec.Struct, frozen=True):
 
 
 @click.command(name="demo")
-@click.option("--keep", is_flag=True, help=f"Leave the sandbox up at port {KEEP_PORT}, to be looked at with a browser.")
-def command(keep: bool) -> None:
+@click.option("--keep", is_flag=True, help="Leave the sandbox up, to be looked at with a browser.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8008, show_default=True, help="With --keep: the sandbox's port."
+)
+def command(keep: bool, port: int) -> None:
     """See it work: a bundled capture goes through the real pipeline into a local sandbox.
 
     The capture holds two LoRaWAN devices with Cayenne LPP, one with its maker's own format and one
@@ -69,7 +71,7 @@ def command(keep: bool) -> None:
     data = resources.files("lora_post").joinpath("demo")
     with (
         tempfile.TemporaryDirectory(prefix="lora-post-demo-") as folder,
-        running_sandbox(Settings(users={USER: USER}), port=KEEP_PORT if keep else 0) as url,
+        running_sandbox(Settings(users={USER: USER}), port=port if keep else 0) as url,
     ):
         config = _config(data.joinpath("demo.toml").read_text("utf-8"), Path(folder), url)
         capture = data.joinpath("demo.lowcost").read_bytes()
@@ -102,7 +104,7 @@ def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
     """The capture through parser, pipeline, spool and uploader, as `lora-post run` does it."""
     outcomes: list[Outcome] = []
     parser = FORMATS["lowcost"](config.gateway_id, UTC)
-    with Delivery(config, read_decoders(config), Metrics(), outcomes.append) as delivery:
+    with Delivery(config, read_decoding(config), Metrics(), outcomes.append) as delivery:
         delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
         delivery.drain(DRAIN_S, stop)
     if delivery.counts().undelivered:

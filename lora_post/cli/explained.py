@@ -72,8 +72,9 @@ def _show_bytes(payload: bytes) -> None:
 
 def _show_report(report: Report) -> None:
     uplink = report.uplink
-    if uplink.device.decoder:
-        say(f"decoder   {uplink.device.decoder}")
+    decoder = uplink.device.decoder_for(uplink.fport)
+    if decoder:
+        say(f"decoder   {decoder}")
     for warning in report.warnings:
         say(f"warning   {warning}", fg="yellow")
     if report.problem:

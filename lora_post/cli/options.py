@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from lora_post.byte_text import printable
 from lora_post.config import Config, find_config, load_config
-from lora_post.decoding import LoadedDecoders, load_decoders, shipped_folder
+from lora_post.decoder_choice import Decoding, decoder_names, mistakes_of
+from lora_post.decoder_reload import DecoderFolder, LiveDecoding
+from lora_post.decoding import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.errors import ConfigError
-from lora_post.model import Decoder
+from lora_post.model import Decode
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +37,20 @@ def log_options(command: F) -> F:
     return click.option("-q", "--quiet", is_flag=True, help="Log only what needs attention.")(command)
 
 
+class _LineFormatter(logging.Formatter):
+    """Names from radio and reasons from a server are part of what is logged: nothing in it that a terminal obeys."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatMessage(record))
+
+
 def set_up_log(*, verbose: bool, quiet: bool) -> None:
     """Log to stderr; stdout is for data."""
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each answer with odd headers
 
 
 def read_config(path: Path | None) -> Config:
@@ -68,25 +80,33 @@ def optional_config(path: Path | None) -> Config | None:
 
 
 def load_all_decoders(config: Config | None) -> LoadedDecoders:
-    """The decoders that come with lora-post, and those of the configured folder."""
-    folders = [shipped_folder()]
-    if config and config.decoder_folder:
-        folders.append(config.decoder_folder)
-    return load_decoders(*folders)
+    """The decoders that come with lora-post, those of installed packages, and those of the configured folder."""
+    from lora_post.decoder_plugins import load_plugins
+
+    own = (load_folder(config.decoder_folder),) if config and config.decoder_folder else ()
+    return combined(load_folder(shipped_folder()), load_plugins(), *own)
 
 
-def read_decoders(config: Config | None) -> dict[str, Decoder]:
-    """The decoders that come with lora-post, and those of the configured folder.
+def read_decoding(config: Config) -> Decode:
+    """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
 
-    Raises ConfigError when a device names a decoder that is not there.
+    Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.
     """
-    loaded = load_all_decoders(config)
+    folder = DecoderFolder(config.decoder_folder) if config.decoder_folder else None
+    own = folder.load() if folder else LoadedDecoders({}, ())
+    names = {name for device in config.devices for name in decoder_names(device)}
+    others = load_shipped(names)
+    if names - own.decoders.keys() - others.decoders.keys():
+        # Looking through all installed packages costs 2 MB: only for a decoder that is nowhere else.
+        from lora_post.decoder_plugins import load_plugins
+
+        others = combined(load_folder(shipped_folder()), load_plugins())
+    loaded = combined(others, own)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
-    for device in config.devices if config else ():
-        if device.decoder not in loaded.decoders:
-            raise ConfigError(
-                f"{config.path if config else ''}: device {device.id}: there is no decoder {device.decoder!r}; "
-                f"there are {', '.join(sorted(loaded.decoders))}"
-            )
-    return loaded.decoders
+    mistakes = list(mistakes_of(config.devices, loaded.decoders))
+    if mistakes:
+        lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
+        raise ConfigError("\n".join(lines))
+    decoding = Decoding(config.devices, loaded.decoders)
+    return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

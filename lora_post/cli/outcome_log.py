@@ -37,7 +37,7 @@ class OutcomeLog:
         device = uplink.device.id
         for warning in (*report.warnings, *([report.problem] if report.problem else [])):
             if self._is_news(device, warning):
-                log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder, warning)
+                log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder_for(uplink.fport), warning)
         if log.isEnabledFor(logging.INFO):
             values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
             log.info("uplink device=%s fcnt=%d rssi=%s %s", device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from lora_post.cli.options import config_option, log_options, read_config, read_decoders, set_up_log
+from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, parser_for, stop_on_signals
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS
@@ -57,7 +57,7 @@ def command(
     on_terminal = sys.stderr.isatty()
     set_up_log(verbose=verbose, quiet=quiet or (on_terminal and not verbose))
     config = read_config(config_path)
-    decoders = read_decoders(config)
+    decode = read_decoding(config)
     stop = stop_on_signals()
     inputs = [(open_file(path), parser_for(config, input_format)) for path in files]
     progress = Progress(console=Console(stderr=True), transient=True, disable=not on_terminal or quiet)
@@ -71,6 +71,6 @@ def command(
 
     with progress:
         if dry:
-            dry_run(config, decoders, feed)
+            dry_run(config, decode, feed)
         else:
-            raise SystemExit(deliver(config, decoders, feed, stop, drain_timeout))
+            raise SystemExit(deliver(config, decode, feed, stop, drain_timeout))

@@ -8,7 +8,8 @@ from threading import Event, Thread
 
 import click
 
-from lora_post.cli.options import config_option, log_options, read_config, read_decoders, set_up_log
+from lora_post.cli import EXIT_FAILED
+from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, parser_for, stop_on_signals
 from lora_post.ingest import pump
 from lora_post.inputs import Parser
@@ -43,35 +44,53 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     """
     set_up_log(verbose=verbose, quiet=quiet)
     config = read_config(config_path)
-    decoders = read_decoders(config)
+    decode = read_decoding(config)
     inputs = [(open_transport(item.url), parser_for(config, item.format)) for item in config.inputs]
     stop = stop_on_signals()
 
+    broken: list[Exception] = []
+
     def feed(pipeline: Pipeline) -> None:
-        pump_all(inputs, pipeline, stop)
+        broken.extend(pump_all(inputs, pipeline, stop))
 
+    code = 0
     if dry:
-        dry_run(config, decoders, feed)
+        dry_run(config, decode, feed)
     else:
-        raise SystemExit(deliver(config, decoders, feed, stop, drain_timeout))
+        code = deliver(config, decode, feed, stop, drain_timeout)
+    raise SystemExit(EXIT_FAILED if broken else code)
 
 
-def pump_all(inputs: list[tuple[Transport, Parser]], pipeline: Pipeline, stop: Event) -> None:
-    """One thread for each input, until all have ended or `stop` is set."""
+def pump_all(inputs: list[tuple[Transport, Parser]], pipeline: Pipeline, stop: Event) -> list[Exception]:
+    """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
+
+    Raises BrokenPipeError when nobody reads our output any more.
+    """
+    broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(transport, parser, pipeline, stop), name=transport.name)
+        Thread(target=_pump_safely, args=(transport, parser, pipeline, stop, broken), name=transport.name)
         for transport, parser in inputs
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    for error in broken:
+        if isinstance(error, BrokenPipeError):
+            raise error
+    return broken
 
 
-def _pump_safely(transport: Transport, parser: Parser, pipeline: Pipeline, stop: Event) -> None:
+def _pump_safely(
+    transport: Transport, parser: Parser, pipeline: Pipeline, stop: Event, broken: list[Exception]
+) -> None:
     try:
         pump(transport, parser, pipeline, stop)
-    except Exception:
+    except BrokenPipeError as error:
+        broken.append(error)
+        stop.set()
+    except Exception as error:
+        broken.append(error)
         log.exception("input %s: a defect; this input has stopped", transport.name)
     finally:
         transport.close()

@@ -6,7 +6,8 @@ import logging
 import signal
 from collections.abc import Callable
 from datetime import datetime
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
 from types import FrameType
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS, Parser
 from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
-from lora_post.model import Decoder, Noise
+from lora_post.model import Decode, Noise
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.spool import Counts
 from lora_post.uplink_json import outcome_json
@@ -44,18 +45,28 @@ def parser_for(config: Config, input_format: str) -> Parser:
 def stop_on_signals() -> Event:
     """An event that Ctrl-C and SIGTERM set; a second one ends the process at once."""
     stop = Event()
+    numbers: SimpleQueue[int] = SimpleQueue()
+    seen: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if seen:
             raise SystemExit(128 + number)
+        seen.append(number)
+        # Not stop.set(): that waits for a lock, which the code that is interrupted here may be holding.
+        numbers.put(number)
+
+    def set_stop() -> None:
+        numbers.get()
         stop.set()
+
+    Thread(target=set_stop, name="signals", daemon=True).start()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
     return stop
 
 
-def dry_run(config: Config, decoders: dict[str, Decoder], feed: Feed) -> None:
+def dry_run(config: Config, decode: Decode, feed: Feed) -> None:
     """Print what would be accepted and refused, one JSON object per uplink."""
     metrics = Metrics()
     noise_log = OutcomeLog()
@@ -66,17 +77,17 @@ def dry_run(config: Config, decoders: dict[str, Decoder], feed: Feed) -> None:
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    feed(Pipeline(MemoryLedger(config.devices), decoders, metrics, listen))
+    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen))
     log.info("%s", summary(metrics))
 
 
-def deliver(config: Config, decoders: dict[str, Decoder], feed: Feed, stop: Event, drain_timeout_s: float) -> int:
+def deliver(config: Config, decode: Decode, feed: Feed, stop: Event, drain_timeout_s: float) -> int:
     """Take everything that is fed to the server; returns the exit code."""
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
     metrics = Metrics()
-    with Delivery(config, decoders, metrics, OutcomeLog()) as delivery:
+    with Delivery(config, decode, metrics, OutcomeLog()) as delivery:
         log.info("started gateway=%s devices=%d spool=%s", config.gateway_id, len(config.devices), config.spool_path)
         feed(delivery.pipeline)
         delivery.drain(drain_timeout_s, stop)

@@ -18,7 +18,7 @@ from lora_post.cli.options import config_option, load_all_decoders, log, read_co
 from lora_post.cli.output import print_table, say
 from lora_post.clock import utc_text
 from lora_post.config import Config
-from lora_post.decoding import decode
+from lora_post.decoder_choice import Decoding
 from lora_post.errors import StoreError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.spool import (
@@ -165,12 +165,13 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
+    decoding = Decoding(config.devices, loaded.decoders)
 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.
         of = devices.get(row.device) or Device(row.device, row.device, Link.LORAWAN, 0, row.decoder)
         frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
-        return decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True), loaded.decoders)
+        return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
 
     return decode_again(store, SpoolWriter(store, [WAZIUP], config.spool_max_bytes), read, device)
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
+from lora_post.decoder_choice import Decoding
 from lora_post.decoding import load_decoders, shipped_folder
 from lora_post.inputs.lowcost_gw import LowcostParser
 from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
@@ -72,8 +73,12 @@ def bare_crypto(frames: int) -> Callable[[], None]:
     return work
 
 
+def decoding() -> Decoding:
+    return Decoding([POND], load_decoders(shipped_folder()).decoders)
+
+
 def through(ledger: Ledger, chunks: list[bytes]) -> Callable[[], None]:
-    pipeline = Pipeline(ledger, load_decoders(shipped_folder()).decoders, Metrics(), lambda outcome: None)
+    pipeline = Pipeline(ledger, decoding().decode, Metrics(), lambda outcome: None)
     parser = LowcostParser("gw1", UTC)
 
     def work() -> None:
@@ -117,7 +122,7 @@ def main() -> None:
 def _show_memory(frames: int) -> None:
     """Resident memory while frames go by without end; the chunks are made as they are needed."""
     ledger = MemoryLedger([POND])
-    pipeline = Pipeline(ledger, load_decoders(shipped_folder()).decoders, Metrics(), lambda outcome: None)
+    pipeline = Pipeline(ledger, decoding().decode, Metrics(), lambda outcome: None)
     parser = LowcostParser("gw1", UTC)
     for first in range(0, 20 * frames, frames):
         for chunk in capture(first, frames):

@@ -1,0 +1,102 @@
+"""[[device.sensor]] tables → the rules of `shaping`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from sys import float_info
+
+from lora_post.config_tables import SensorTable, convert_table, suggest
+from lora_post.model import SensorRule
+from lora_post.units import UNITS, ontology
+from lora_post.waziup_names import MAX_ID, to_id
+
+
+def read_sensors(items: Sequence[object], device: str, mistakes: list[str]) -> tuple[SensorRule, ...]:
+    """The rules of one device; `device` is its place, what is wrong is added to `mistakes`."""
+    rules: list[SensorRule] = []
+    places: dict[str, str] = {}
+    for number, item in enumerate(items, start=1):
+        place = f"{device}, [[device.sensor]] number {number}"
+        table = convert_table(item, place, SensorTable, mistakes)
+        if table is None:
+            continue
+        mistakes += [f"{place}{fault}" for fault in _faults(table)]
+        if table.name in places:
+            mistakes.append(f"{place}: name {table.name!r} is the one of {places[table.name]}; put both into one")
+            continue
+        places[table.name] = place
+        rules.append(_rule(table))
+    mistakes += _collisions(rules, places)
+    return tuple(rules)
+
+
+def _rule(table: SensorTable) -> SensorRule:
+    curve = tuple(sorted((float(raw), float(real)) for raw, real in table.calibrate if _usable(raw, real)))
+    return SensorRule(
+        table.name, table.rename, table.drop, table.scale, table.offset, curve, table.unit, table.quantity
+    )
+
+
+def _faults(table: SensorTable) -> Iterator[str]:
+    """What is wrong with one table, as the part of the message behind its place."""
+    if not table.name:
+        yield " name is empty; it is the sensor's name as `lora-post decode` shows it"
+    changes = _changes(table)
+    if table.drop and changes:
+        yield f": drop = true leaves nothing for {', '.join(changes)}; remove one or the other"
+    if not table.drop and not changes:
+        yield ": it changes nothing; add rename, drop, scale, offset, calibrate, unit or quantity, or remove it"
+    if table.rename is not None and (not table.rename or to_id(table.rename) != table.rename):
+        yield f" rename is {table.rename!r}; Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'"
+    for key, number in (("scale", table.scale), ("offset", table.offset)):
+        if not _usable(number):
+            yield f" {key} is {number}; it must be a finite number"
+    if table.scale == 0:
+        yield " scale is 0, so every value would be the offset; to leave the sensor out, set drop = true"
+    if table.calibrate:
+        yield from _curve_faults(table)
+    if table.unit and table.unit not in UNITS:
+        yield f" unit is {table.unit!r}{suggest(table.unit, list(UNITS))}"
+    if table.quantity is not None:
+        quantities = [term.id for term in ontology().quantity_kinds]
+        if table.quantity not in quantities:
+            yield f" quantity is {table.quantity!r}, which Waziup does not have{suggest(table.quantity, quantities)}"
+
+
+def _curve_faults(table: SensorTable) -> Iterator[str]:
+    if len(table.calibrate) < 2:
+        yield " calibrate has 1 point; give at least two, as [[raw, real], [raw, real]]"
+    if not all(_usable(raw, real) for raw, real in table.calibrate):
+        yield " calibrate has a number that is not finite; all must be"
+    if len({raw for raw, _ in table.calibrate}) < len(table.calibrate):
+        yield " calibrate has the same raw value twice; each may have one real value"
+    if (table.scale, table.offset) != (1, 0):
+        yield ": calibrate and scale or offset are both given; calibrate says it all, remove the others"
+
+
+def _usable(*numbers: int | float) -> bool:
+    """Whether all are numbers to calculate with; whole numbers may be of any size in TOML."""
+    return all(abs(number) <= float_info.max for number in numbers)  # neither infinite nor NaN
+
+
+def _changes(table: SensorTable) -> list[str]:
+    changed = {
+        "rename": table.rename is not None,
+        "scale": table.scale != 1,
+        "offset": table.offset != 0,
+        "calibrate": bool(table.calibrate),
+        "unit": table.unit is not None,
+        "quantity": table.quantity is not None,
+    }
+    return [key for key, is_changed in changed.items() if is_changed]
+
+
+def _collisions(rules: Sequence[SensorRule], places: dict[str, str]) -> Iterator[str]:
+    """Two sensors of a device that would end under one name."""
+    taken: dict[str, str] = {}
+    kept = [rule for rule in rules if not rule.drop]
+    for rule in sorted(kept, key=lambda rule: rule.rename is not None):  # names that stay come first
+        name = rule.rename or rule.name
+        if name in taken:
+            yield f"{places[rule.name]} rename: {name!r} is the name of {taken[name]}; names must differ"
+        taken[name] = places[rule.name]

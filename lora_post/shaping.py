@@ -1,0 +1,89 @@
+"""What the configuration changes about readings: rename, drop, scale, calibrate, unit, quantity.
+
+Numbers inside objects and lists are scaled and calibrated like numbers that stand alone; texts and
+booleans stay as they are. Twelve digits of a result are kept, more than any sensor has: 2299 * 0.01
+is 22.99, not 22.990000000000002. A unit is a new label, nothing is converted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import TypeAlias
+
+from lora_post.model import Reading, Report, SensorRule, Value
+
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
+
+Change: TypeAlias = Callable[["int | float"], "int | float"]
+
+
+def shape(report: Report, rules: Mapping[str, SensorRule]) -> Report:
+    """Apply a device's rules, by the name that its decoder gives a reading.
+
+    A number that becomes larger than a number can be costs its reading, with a warning.
+    """
+    readings: list[Reading] = []
+    warnings: list[str] = []
+    for reading in report.readings:
+        rule = rules.get(reading.name)
+        if rule is None:
+            readings.append(reading)
+        elif not rule.drop:
+            try:
+                readings.append(_shaped(reading, rule))
+            except OverflowError:
+                warnings.append(f"reading {reading.name!r} dropped: no number can hold its value once it is scaled")
+    return Report(report.uplink, tuple(readings), (*report.warnings, *warnings), report.problem)
+
+
+def _shaped(reading: Reading, rule: SensorRule) -> Reading:
+    change = _change(rule)
+    return Reading(
+        name=reading.name if rule.rename is None else rule.rename,
+        value=reading.value if change is None else _changed(reading.value, change),
+        unit=reading.unit if rule.unit is None else rule.unit,
+        channel=reading.channel,
+        quantity=reading.quantity if rule.quantity is None else rule.quantity,
+        age_s=reading.age_s,
+    )
+
+
+def _change(rule: SensorRule) -> Change | None:
+    if rule.curve:
+        return lambda raw: _tidy(on_curve(rule.curve, raw))
+    if (rule.scale, rule.offset) != (1, 0):
+        return lambda raw: _tidy(raw * rule.scale + rule.offset)
+    return None
+
+
+def on_curve(curve: Sequence[tuple[float, float]], raw: float) -> float:
+    """The value at `raw` of the piecewise line through the points (raw, real), raw rising, two or more.
+
+    Beyond the first and last point the outermost lines go on.
+    """
+    after = bisect_right(curve, raw, key=lambda point: point[0])
+    index = min(max(after, 1), len(curve) - 1)
+    (raw_0, real_0), (raw_1, real_1) = curve[index - 1], curve[index]
+    return real_0 + (raw - raw_0) * (real_1 - real_0) / (raw_1 - raw_0)
+
+
+def _tidy(number: int | float) -> int | float:
+    """Whole numbers within 64 bits as they are, others with 12 digits. Raises OverflowError."""
+    if isinstance(number, int) and MIN_INT <= number <= MAX_INT:
+        return number
+    if not isfinite(number):
+        raise OverflowError
+    return float(f"{float(number):.12g}")
+
+
+def _changed(value: Value, change: Change) -> Value:
+    """Depth is bounded: decoding lets no deeper value pass."""
+    if isinstance(value, dict):
+        return {key: _changed(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_changed(item, change) for item in value]
+    if isinstance(value, bool | str):
+        return value
+    return change(value)

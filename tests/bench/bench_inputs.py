@@ -1,0 +1,116 @@
+"""Microseconds a frame of every input's parser, beside the least that its bytes ask for.
+
+    python -m tests.bench.bench_inputs [--frames N]
+
+One core, one run. The least is json.loads of each line, binascii.unhexlify of each line's digits, or
+struct.unpack of each header, over the same bytes and without looking at the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import json
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC
+
+from lora_post.inputs import FORMATS
+from lora_post.inputs.loratap_pcap import pcap_record, write_pcap_header
+from lora_post.model import Frame, RxInfo
+from tests.command import packet
+
+PHY_PAYLOAD = bytes.fromhex("40035cab0100000002c53faad42929afbcd834bc63")
+HEX = PHY_PAYLOAD.hex().upper().encode()
+BASE64 = base64.b64encode(PHY_PAYLOAD)
+START_US = 1_790_000_000_000_000
+CHUNK = 1 << 16
+RUNS = 5
+
+RXPK = (
+    b'{"rxpk":[{"tmst":3512348611,"time":"2024-05-14T08:15:30.123456Z","chan":2,"rfch":1,"freq":868.5,"stat":1,'
+    b'"modu":"LORA","datr":"SF7BW125","codr":"4/5","rssi":-57,"lsnr":8.2,"size":21,"data":"' + BASE64 + b'"}]}\n'
+)
+REYAX = b"+RCV=7,21," + PHY_PAYLOAD + b",-57,8\r\n"
+PCAP = pcap_record(Frame("b827ebfffe112233", START_US, PHY_PAYLOAD, RxInfo(-57, 8.25, 7, 125.0, "4/5", 868.5)))
+
+
+def json_loads(stream: bytes) -> None:
+    for line in stream.splitlines():
+        json.loads(line)
+
+
+def unhexlify(stream: bytes) -> None:
+    for line in stream.splitlines():
+        digits = line[-len(HEX) :]
+        if len(digits) == len(HEX):
+            binascii.unhexlify(digits)
+
+
+def a2b_base64(stream: bytes) -> None:
+    for line in stream.splitlines():
+        binascii.a2b_base64(line)
+
+
+def unpack(layout: str, stride: int) -> Callable[[bytes], None]:
+    header = struct.Struct(layout)
+
+    def work(stream: bytes) -> None:
+        for at in range(0, len(stream) - header.size, stride):
+            header.unpack_from(stream, at)
+
+    return work
+
+
+LOWCOST = packet(PHY_PAYLOAD, START_US)
+# Format, what there is once, what there is of each frame, the least work, and what that is.
+INPUTS: list[tuple[str, bytes, bytes, Callable[[bytes], None], str]] = [
+    ("lowcost", b"", LOWCOST, unpack("<21s", len(LOWCOST)), "struct"),
+    ("rxpk", b"", RXPK, json_loads, "json.loads"),
+    ("lines", b"", HEX + b"\n", unhexlify, "unhexlify"),
+    ("lines", b"", BASE64 + b"\n", a2b_base64, "a2b_base64"),
+    ("rn2483", b"", b"radio_rx  " + HEX + b"\r\n8\r\n-57\r\nok\r\n", unhexlify, "unhexlify"),
+    ("rak", b"", b"+EVT:RXP2P:-57:8:" + HEX + b"\r\n", unhexlify, "unhexlify"),
+    ("reyax", b"", REYAX, unpack("<5s2x3x21s", len(REYAX)), "struct"),
+    ("pcap", write_pcap_header(), PCAP, unpack("<IIII", len(PCAP)), "struct"),
+]
+
+
+def microseconds(work: Callable[[], object], frames: int) -> float:
+    """The best of some runs: the others were disturbed."""
+
+    def once() -> float:
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+
+    return min(once() for _ in range(RUNS)) / frames * 1e6
+
+
+def parse(name: str, chunks: list[bytes]) -> Iterator[int]:
+    parser = FORMATS[name]("gw1", UTC)
+    for chunk in chunks:
+        yield len(parser.feed(chunk, START_US))
+    yield len(parser.finish(START_US))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--frames", type=int, default=20_000)
+    frames = options.parse_args().frames
+    sys.stdout.write(f"{'µs a frame':12}{'bytes':>6}{'lora-post':>11}{'least':>8}{'ratio':>7}\n")
+    for name, head, one, least, what in INPUTS:
+        stream = head + one * frames
+        chunks = [stream[at : at + CHUNK] for at in range(0, len(stream), CHUNK)]
+        if sum(parse(name, chunks)) != frames:
+            raise SystemExit(f"{name}: not {frames} frames")
+        ours = microseconds(lambda name=name, chunks=chunks: sum(parse(name, chunks)), frames)  # type: ignore[misc]
+        bare = microseconds(lambda least=least, stream=stream: least(stream), frames)  # type: ignore[misc]
+        sys.stdout.write(f"{name:12}{len(one):6}{ours:11.2f}{bare:8.2f}{ours / bare:7.1f}  {what}\n")
+
+
+if __name__ == "__main__":
+    main()
