@@ -16,6 +16,7 @@ MAX_TEXT: Final = 4096
 
 _SEPARATORS: Final = re.compile(r"[\s:,]+")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*")
+_HYPHENATED: Final = re.compile(r"[0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)+-?")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _NOT_IN_HEX: Final = re.compile(r"[^0-9A-Fa-f\s:,]")
 _NOT_IN_BASE64: Final = re.compile(r"[^A-Za-z0-9+/_=-]")
@@ -36,7 +37,7 @@ class Spelled(Struct, frozen=True):
 
 
 def parse_bytes(text: str) -> Spelled:
-    """Read hex (blanks, colons, commas and 0x allowed) or base64 (standard or URL-safe, padded or not).
+    """Read hex (blanks, colons, commas, hyphens and 0x allowed) or base64 (standard or URL-safe, padded or not).
 
     What is valid as both is hex. An odd number of hex digits is a typing mistake, unless `=` at the
     end says that it is base64. Raises FrameError with one printable line that names what is wrong.
@@ -46,6 +47,8 @@ def parse_bytes(text: str) -> Spelled:
         raise FrameError("nothing there; want hex or base64")
     if len(text) > MAX_TEXT:
         raise FrameError(f"{len(text)} characters; want hex or base64 of at most 255 bytes")
+    if _HYPHENATED.fullmatch(text):
+        text = text.replace("-", " ")
     parts = [re.sub(r"\A0[xX]", "", part) for part in _SEPARATORS.split(text) if part]
     digits = "".join(parts)
     if _HEX.fullmatch(digits):
@@ -56,15 +59,19 @@ def parse_bytes(text: str) -> Spelled:
         return Spelled(bytes.fromhex(digits), Spelling.HEX)
     if len(parts) > 1:
         raise FrameError(f"no hex: {_first(_NOT_IN_HEX, text.replace('0x', '00').replace('0X', '00'))}")
+    try:
+        return Spelled(parse_base64(text), Spelling.BASE64)
+    except FrameError as error:
+        raise FrameError(f"neither hex nor {str(error).removeprefix('no ')}") from None
+
+
+def parse_base64(text: str) -> bytes:
+    """Read base64, standard or URL-safe, padded or not; raises FrameError with one printable line."""
     if not _BASE64.fullmatch(text):
-        raise FrameError(f"neither hex nor base64: {_first(_NOT_IN_BASE64, text)}")
-    return Spelled(_from_base64(text), Spelling.BASE64)
-
-
-def _from_base64(text: str) -> bytes:
+        raise FrameError(f"no base64: {_first(_NOT_IN_BASE64, text)}")
     bare = text.rstrip("=")
     if len(bare) % 4 == 1 or (bare != text and len(text) % 4):
-        raise FrameError(f"no hex, and {len(text)} characters are no base64: something is missing at the end")
+        raise FrameError(f"no base64: {len(text)} characters, something is missing at the end")
     return binascii.a2b_base64(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
 
 

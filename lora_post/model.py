@@ -183,13 +183,14 @@ class Report(Struct, frozen=True):
     """All readings of one uplink.
 
     problem: why there is no reading although there should be one; what was decoded before a mistake is used,
-    and the mistake is a warning.
+    and the mistake is a warning. data: as in `Decoded`.
     """
 
     uplink: Uplink
     readings: tuple[Reading, ...]
     warnings: tuple[str, ...] = ()
     problem: str | None = None
+    data: object = None
 
 
 Decode: TypeAlias = Callable[[Uplink], Report]

@@ -24,6 +24,9 @@ DATA = bytes.fromhex("40035cab01ff")
         "0x40 0x03 0x5c 0XAB 0x01 0xff",
         "0x40, 0x03, 0x5c, 0xab, 0x01, 0xff",
         "4003\t5cab 01ff",
+        "40-03-5C-AB-01-FF",
+        "40035cab-01ff",
+        "40035cab-01ff-",
     ],
 )
 def test_hex_may_be_written_in_many_ways(text: str) -> None:
@@ -59,6 +62,7 @@ def test_what_could_be_both_is_hex() -> None:
         ("40035", "5 hex digits, want two for each byte"),
         ("40 3 5c", "1 hex digits in '3', want two for each byte"),
         ("0x", "0 hex digits"),
+        ("40-03-5", "1 hex digits in '5', want two for each byte"),
         ("40 0g 5c", "no hex: 'g' at character 5"),
         ("hello!", "neither hex nor base64: '!' at character 6"),
         ("\x1b[31m", r"neither hex nor base64: '\x1b' at character 1"),

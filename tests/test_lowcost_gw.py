@@ -299,6 +299,9 @@ def test_detail_is_one_short_printable_line() -> None:
         ("2024-05-14T25:15:30", NOW_US),
         ("2024-05-14T09:15:30+99:99", NOW_US),
         ("0000-00-00T00:00:00*1", NOW_US),
+        # at the ends of the calendar a time cannot be written in another zone
+        ("0001-01-01T00:00:00+14:00", NOW_US),
+        ("9999-12-31T23:59:59-12:00", NOW_US),
         ("yesterday", NOW_US),
     ],
 )

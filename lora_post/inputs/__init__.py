@@ -6,7 +6,12 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Final, Protocol
 
+from lora_post.inputs.at_modem import rak_parser, rn2483_parser
+from lora_post.inputs.at_reyax import ReyaxParser
+from lora_post.inputs.hex_lines import hex_lines_parser
+from lora_post.inputs.loratap_pcap import PcapParser
 from lora_post.inputs.lowcost_gw import LowcostParser
+from lora_post.inputs.rxpk_json import rxpk_parser
 from lora_post.model import Frame, Noise
 
 
@@ -28,5 +33,13 @@ class Parser(Protocol):
         ...
 
 
-FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {"lowcost": LowcostParser}
+FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {
+    "lowcost": LowcostParser,
+    "rxpk": rxpk_parser,
+    "lines": hex_lines_parser,
+    "rn2483": rn2483_parser,
+    "rak": rak_parser,
+    "reyax": ReyaxParser,
+    "pcap": PcapParser,
+}
 """Name of a format -> its parser, made from the gateway's id and the zone of times that tell none."""

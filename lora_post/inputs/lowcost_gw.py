@@ -19,6 +19,7 @@ import re
 from datetime import tzinfo
 from typing import Final
 
+from lora_post.inputs.line_reader import show
 from lora_post.inputs.lowcost_text import (
     BYTES,
     NO_RADIO,
@@ -44,7 +45,6 @@ _is_hex: Final = re.compile(rb"(?:[0-9A-F]{2} )*").fullmatch
 _PREFIX: Final = b"\xff\xfe"
 _LF: Final = 0x0A
 _CR: Final = 0x0D
-_SHOWN: Final = 64
 _LOWCOST: Final = Link.LOWCOST
 
 _DESTINATIONS: Final = frozenset((b"0", b"1"))
@@ -126,7 +126,7 @@ class LowcostParser:
                 self._take_line(held[at:line_end], events)
                 at = line_end
             elif end - at >= MAX_LINE:
-                events.append(Noise(NoiseReason.LINE_TOO_LONG, MAX_LINE, _show(held[at : at + MAX_LINE])))
+                events.append(Noise(NoiseReason.LINE_TOO_LONG, MAX_LINE, show(held[at : at + MAX_LINE])))
                 self._skipping = True
                 at += MAX_LINE
             else:
@@ -137,13 +137,13 @@ class LowcostParser:
     def _take_line(self, line: bytes, events: list[Frame | Noise]) -> None:
         if line.startswith(b"^p"):
             self._drop_header(events)
-            events.append(Noise(NoiseReason.BAD_HEADER, len(line), _show(line)))
+            events.append(Noise(NoiseReason.BAD_HEADER, len(line), show(line)))
         elif line.startswith(b"---"):
             self._drop_header(events)
         elif line.startswith(_PREFIX):
-            events.append(Noise(NoiseReason.STRAY_PAYLOAD, len(line), _show(line)))
+            events.append(Noise(NoiseReason.STRAY_PAYLOAD, len(line), show(line)))
         elif line.startswith(b"^$Receive error"):
-            events.append(Noise(NoiseReason.RECEIVE_ERROR, len(line), _show(line[2:])))
+            events.append(Noise(NoiseReason.RECEIVE_ERROR, len(line), show(line[2:])))
         elif self._header is not None:
             if radio := match_radio(line):
                 self._header.radio = radio[1]
@@ -155,7 +155,7 @@ class LowcostParser:
         header, self._header = self._header, None
         if header is not None:
             text = b",".join((header.dst, header.ptype, header.src, header.seq, header.size, header.snr, header.rssi))
-            events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 3, "^p" + _show(text)))
+            events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 3, "^p" + show(text)))
 
     def _take_payload(self, header: HeaderLines, held: bytes, at: int, now_us: int, events: list[Frame | Noise]) -> int:
         """Take the payload behind the FF FE at `at`; gives how many bytes were used, 0 to wait for more."""
@@ -185,7 +185,7 @@ class LowcostParser:
         """Give up a payload whose bytes were lost or added, and search for lines right behind its FF FE."""
         lost = held[at : held.find(b"\n", at, end) + 1 or end]
         announced = self._header.size.decode() if self._header else "?"
-        events.append(Noise(reason, len(lost), f"{announced} bytes announced: {_show(lost)}"))
+        events.append(Noise(reason, len(lost), f"{announced} bytes announced: {show(lost)}"))
         self._header = None
         self._skipping = True
         return 2
@@ -217,9 +217,3 @@ def _line_end(held: bytes, at: int) -> int | None:
     if at + 1 == len(held):
         return None
     return 2 if held[at + 1] == _LF else 0
-
-
-def _show(data: bytes) -> str:
-    """Bytes as one printable line, not too long."""
-    text = repr(data.rstrip(b"\r\n")[:_SHOWN])[2:-1]
-    return text if len(data) <= _SHOWN else text + "…"

@@ -39,6 +39,8 @@ _BANDWIDTHS: Final = (
 )
 _EPOCH: Final = datetime(1970, 1, 1)
 _EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = b"1970"
+_LAST_YEAR: Final = b"9000"
 _QUARTER_HOUR_US: Final = 900_000_000
 _TMST_RANGE: Final = 1 << 32
 _TMST_TOLERANCE_US: Final = 1_000
@@ -90,7 +92,11 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: int) -> int:
     modulo 2^32: what the two differ by is the zone's offset, and all offsets differ by 34 s or more.
     When none fits, the number is the counter of a concentrator, whose times are UTC. The
     oldest programs print no `*` and sometimes a zone; `zone` is for those that print neither.
+    A year in which nobody receives anything is no time either: dates near the calendar's ends cannot
+    be moved to another zone.
     """
+    if not _FIRST_YEAR <= (header.time or b"")[:4] <= _LAST_YEAR:
+        return now_us
     text = (header.time or b"").decode()
     try:
         if header.zone is not None:

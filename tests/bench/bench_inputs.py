@@ -15,8 +15,9 @@ import json
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC
+from functools import partial
 
 from lora_post.inputs import FORMATS
 from lora_post.inputs.loratap_pcap import pcap_record, write_pcap_header
@@ -90,11 +91,9 @@ def microseconds(work: Callable[[], object], frames: int) -> float:
     return min(once() for _ in range(RUNS)) / frames * 1e6
 
 
-def parse(name: str, chunks: list[bytes]) -> Iterator[int]:
+def parse(name: str, chunks: list[bytes]) -> int:
     parser = FORMATS[name]("gw1", UTC)
-    for chunk in chunks:
-        yield len(parser.feed(chunk, START_US))
-    yield len(parser.finish(START_US))
+    return sum(len(parser.feed(chunk, START_US)) for chunk in chunks) + len(parser.finish(START_US))
 
 
 def main() -> None:
@@ -105,10 +104,10 @@ def main() -> None:
     for name, head, one, least, what in INPUTS:
         stream = head + one * frames
         chunks = [stream[at : at + CHUNK] for at in range(0, len(stream), CHUNK)]
-        if sum(parse(name, chunks)) != frames:
+        if parse(name, chunks) != frames:
             raise SystemExit(f"{name}: not {frames} frames")
-        ours = microseconds(lambda name=name, chunks=chunks: sum(parse(name, chunks)), frames)  # type: ignore[misc]
-        bare = microseconds(lambda least=least, stream=stream: least(stream), frames)  # type: ignore[misc]
+        ours = microseconds(partial(parse, name, chunks), frames)
+        bare = microseconds(partial(least, stream), frames)
         sys.stdout.write(f"{name:12}{len(one):6}{ours:11.2f}{bare:8.2f}{ours / bare:7.1f}  {what}\n")
 
 

@@ -1,0 +1,169 @@
+"""Semtech's packet forwarder in JSON: the `rxpk` objects of the gateway protocol GWMP, a line each.
+
+    {"rxpk":[{…},{…}],"stat":{…}}                what the forwarder sends in a PUSH_DATA
+    {"tmst":…,"freq":868.5,…,"data":"QANc…"}     one rxpk alone
+    JSON up: {"rxpk":[…]}                        on lora_pkt_fwd's standard output, among other text
+
+Only `data` is needed; what else is missing or of a strange type is left open. Text that is not JSON
+is passed over.
+
+Sources: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, section 4;
+chirpstack/chirpstack-gateway-bridge: internal/backend/semtechudp/packets/;
+CongducPham/LowCostLoRaGw: gw_full_latest/scripts/rak2245-rak831/lora_pkt_fwd_formatter.py.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from lora_post.byte_text import parse_base64
+from lora_post.clock import parse_utc
+from lora_post.errors import FrameError
+from lora_post.inputs.line_reader import LineParser, show
+from lora_post.lorawan import MAX_PHY_PAYLOAD
+from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+
+MAX_LINE: Final = 1 << 16
+"""The forwarder sends each object in one UDP datagram, and no datagram is longer."""
+
+_UP: Final = b"JSON up: "
+_LORAWAN: Final = Link.LORAWAN
+_SPREADING_FACTORS: Final = range(5, 13)
+_LORA_RATE: Final = re.compile(r"SF(\d{1,2})BW(\d{1,4}(?:\.\d{1,3})?)", re.ASCII).fullmatch
+_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?", re.ASCII
+).fullmatch  # fmt: skip
+# Semtech's library names the same rate in more than one way; LI is the long interleaver of 2.4 GHz.
+_CODING_RATES: Final = {rate: rate for rate in ("4/5", "4/6", "4/7", "4/8", "4/5LI", "4/6LI", "4/8LI")} | {
+    "2/3": "4/6",
+    "1/2": "4/8",
+    "2/4": "4/8",
+}
+# The whole range of the numbers that a receiver can mean: dB and dBm, and MHz.
+_LEVEL: Final = 1000
+_MAX_MHZ: Final = 100_000
+
+
+class _Message(Struct, gc=False):
+    """The top level, and what tells it from a single rxpk and from other people's JSON."""
+
+    rxpk: list[Raw] | None = None
+    data: Raw = Raw()
+    stat: Raw = Raw()
+    txpk: Raw = Raw()
+    txpk_ack: Raw = Raw()
+
+
+class _Rxpk(Struct, gc=False):
+    """One packet. Any type is taken here: a strange one in a field that can be missed costs no frame."""
+
+    data: object = None
+    time: object = None
+    stat: object = 1
+    modu: object = None
+    datr: object = None
+    codr: object = None
+    freq: object = None
+    rssi: object = None
+    lsnr: object = None
+    rsig: object = None
+
+
+_decode_message: Final = msgspec.json.Decoder(_Message).decode
+_decode_rxpk: Final = msgspec.json.Decoder(_Rxpk).decode
+# Text that is no UTF-8, and nesting without end, have errors of their own.
+_JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def rxpk_parser(gateway: str, zone: tzinfo) -> LineParser:
+    """A parser for one such stream; its times are UTC, so the zone plays no part."""
+    return LineParser(gateway, MAX_LINE, read_line)
+
+
+def read_line(line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+    """The frames of one line; none for lines that are no JSON of a forwarder."""
+    if not line.startswith(b"{"):
+        # The system's log may have put its own words before the program's.
+        _, _, line = line.partition(_UP)
+    line = line.strip()
+    return read_gwmp(line, gateway, now_us) if line else []
+
+
+def read_gwmp(body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+    """The frames of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
+    try:
+        message = _decode_message(body)
+    except _JSON_ERRORS as error:
+        return [Noise(NoiseReason.BAD_LINE, len(body), f"{error}: {show(body)}")]
+    if message.rxpk is not None:
+        return [read_rxpk(memoryview(packet), gateway, now_us) for packet in message.rxpk]
+    if bytes(message.data):
+        return [read_rxpk(memoryview(body), gateway, now_us)]
+    if any(map(bytes, (message.stat, message.txpk, message.txpk_ack))):
+        return []
+    return [Noise(NoiseReason.BAD_LINE, len(body), f"neither rxpk nor data in it: {show(body)}")]
+
+
+def read_rxpk(packet: memoryview, gateway: str, now_us: int) -> Frame | Noise:
+    """The frame of one rxpk object, given as its JSON text.
+
+    A packet that had no CRC on air may be damaged: only a MIC can speak for it, so it counts as LoRaWAN.
+    """
+    try:
+        rxpk = _decode_rxpk(packet)
+        if not isinstance(rxpk.data, str) or not rxpk.data:
+            raise FrameError("no data")
+        phy_payload = parse_base64(rxpk.data)
+        if len(phy_payload) > MAX_PHY_PAYLOAD:
+            raise FrameError(f"{len(phy_payload)} bytes, a frame has at most {MAX_PHY_PAYLOAD}")
+    except (*_JSON_ERRORS, FrameError) as error:
+        return Noise(NoiseReason.BAD_RECORD, len(packet), f"{error}: {show(bytes(packet))}")
+    if rxpk.stat == -1:
+        return Noise(NoiseReason.CRC, len(packet), f"a frame of {len(phy_payload)} bytes")
+    link = None if rxpk.stat == 1 or rxpk.stat is None else _LORAWAN
+    return Frame(gateway, _time_us(rxpk.time, now_us), phy_payload, _rx_info(rxpk), link)
+
+
+def _rx_info(rxpk: _Rxpk) -> RxInfo:
+    rssi, snr = _level(rxpk.rssi), _level(rxpk.lsnr)
+    if isinstance(rxpk.rsig, list):
+        rssi, snr = _best_antenna(rxpk.rsig, rssi, snr)
+    sf = bw_khz = cr = freq_mhz = None
+    if isinstance(rxpk.datr, str) and (rate := _LORA_RATE(rxpk.datr)):
+        sf, bw_khz = int(rate[1]), float(rate[2])
+        cr = _CODING_RATES.get(rxpk.codr) if isinstance(rxpk.codr, str) else None
+    if isinstance(rxpk.freq, (int, float)) and 1 < rxpk.freq < _MAX_MHZ:
+        # Channels are multiples of 100 Hz (LoRaWAN 1.0.3, section 5.6), which rids 868.099999 of its error.
+        freq_mhz = round(rxpk.freq * 10_000) / 10_000
+    return RxInfo(rssi, snr, sf if sf in _SPREADING_FACTORS else None, bw_khz, cr, freq_mhz)
+
+
+def _best_antenna(antennas: list[object], rssi: float | None, snr: float | None) -> tuple[float | None, float | None]:
+    """RSSI and SNR of the antenna that heard best, as version 2 of the concentrators tells them."""
+    heard = [(_level(one.get("rssic")), _level(one.get("lsnr"))) for one in antennas if isinstance(one, dict)]
+    if not heard:
+        return rssi, snr
+    return max(heard, key=lambda one: [-_LEVEL if level is None else level for level in (one[1], one[0])])
+
+
+def _level(value: object) -> int | float | None:
+    """A number of dB or dBm, or None where there is nothing that can be one."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return value if -_LEVEL < value < _LEVEL else None
+
+
+def _time_us(text: object, now_us: int) -> int:
+    """Time of reception, in µs since 1970; the protocol has UTC, with or without saying so."""
+    match = _TIME(text) if isinstance(text, str) else None
+    if match is None:
+        return now_us
+    try:
+        return parse_utc(match[1] + (match[2] or "Z"))
+    except ValueError:
+        return now_us
