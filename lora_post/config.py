@@ -42,7 +42,7 @@ DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
 PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 MIN_SPOOL_MB = 1
 
-_ID = re.compile(r"[A-Za-z0-9_.-]+")
+_ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
 
 
@@ -115,7 +115,7 @@ def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return None, (f"{path}: {error}",)
+        return None, (f"{path}: {getattr(error, 'strerror', None) or error}",)
     return _examine(text, path, environ)
 
 
@@ -275,9 +275,9 @@ class _Reader:
                 f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255)"
             )
         elif table.address is not None:
-            if 0 < table.address < 256:
+            if 1 < table.address < 256:
                 return Link.LOWCOST, table.address
-            self.mistakes.append(f"{place} address is {table.address}; it must be between 1 and 255")
+            self.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
         else:
             dev_addr = self._hex(place, "dev_addr", table.dev_addr.removeprefix("0x"), 4)
             if dev_addr:
@@ -301,7 +301,9 @@ class _Reader:
         digits = "".join(text.split()).replace(":", "")
         if re.fullmatch(r"[0-9A-Fa-f]*", digits) and len(digits) == 2 * size:
             return bytes.fromhex(digits)
-        found = f"has {len(digits)} characters" if secret or len(digits) != 2 * size else f"is {text!r}"
+        found = f"has {len(digits)} characters"
+        if len(digits) == 2 * size:
+            found = "has a character that is no hex digit" if secret else f"is {text!r}"
         self.mistakes.append(f"{place} {key} {found}; it must be {2 * size} hex digits")
         return b""
 

@@ -21,6 +21,7 @@ from lora_post.store import Store, add_tally, forget, known, remember
 
 COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
+EVICT_SHARE = 200  # when full, at least one in so many readings goes
 EVICTED = "evicted"
 RUNNING = "running"
 
@@ -89,22 +90,34 @@ class SpoolWriter:
     def make_room(self, db: sqlite3.Connection) -> int:
         """Keep the file within its bound; returns how many readings were given up for it."""
         evicted = 0
-        while self._store.used_bytes() > self._max_bytes:
-            longest = db.execute(
-                "SELECT lane, count(*) FROM reading GROUP BY lane ORDER BY count(*) DESC LIMIT 1"
-            ).fetchone()
-            if longest is None:
+        while (used := self._store.used_bytes()) > self._max_bytes:
+            lengths = dict(db.execute("SELECT lane, count(*) FROM reading GROUP BY lane"))
+            total = sum(lengths.values())
+            if not total:
                 break
-            lane, length = longest
-            gone = db.execute(
-                "DELETE FROM reading WHERE lane = ?1 AND time_us <="
-                " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
-                (lane, length // 20),
-            ).rowcount
-            evicted += gone
+            # Counting takes a look at everything, so it has to be worth it.
+            surplus = max(1, total // EVICT_SHARE, int(total * (1 - self._max_bytes / used)))
+            level = _cut_level(lengths.values(), surplus)
+            for lane, length in lengths.items():
+                if length > level:
+                    evicted += db.execute(
+                        "DELETE FROM reading WHERE lane = ?1 AND time_us <="
+                        " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
+                        (lane, length - level - 1),
+                    ).rowcount
         if evicted:
             add_tally(db, EVICTED, evicted)
         return evicted
+
+
+def _cut_level(lengths: Iterable[int], surplus: int) -> int:
+    """The length to which the longest must be cut for `surplus` to go altogether; 0 when that is everything."""
+    ordered = sorted(lengths, reverse=True)
+    for count, (length, shorter) in enumerate(zip(ordered, [*ordered[1:], 0], strict=True), start=1):
+        if (length - shorter) * count >= surplus:
+            return length - -(-surplus // count)
+        surplus -= (length - shorter) * count
+    return 0
 
 
 def _insert(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
@@ -363,3 +376,30 @@ def decode_again(
             reports.append(report)
         writer.make_room(db)
     return reports
+
+
+def move(store: Store, device: str, new_device: str) -> int:
+    """Give everything that is held of a device to another id, and let it go out; returns the number of readings.
+
+    The one way in which an accepted reading changes its address: a person asks for it, because the id was wrong.
+    """
+    moved = 0
+    with store.transaction() as db:
+        for lane in _matching_lanes(db, device, None):
+            db.execute(
+                "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel)"
+                " SELECT sink, ?, name, unit, quantity, channel FROM lane WHERE id = ?",
+                (new_device, lane),
+            )
+            (target,) = db.execute(
+                "SELECT new.id FROM lane AS new JOIN lane AS old USING (sink, name) WHERE old.id = ? AND new.device = ?",
+                (lane, new_device),
+            ).fetchone()
+            for table in ("reading", "refused"):
+                rows = db.execute(f"SELECT ?, time_us, value FROM {table} WHERE lane = ?", (target, lane)).fetchall()  # noqa: S608
+                db.execute(f"DELETE FROM {table} WHERE lane = ?", (lane,))  # noqa: S608 - two names of our own
+                _insert(db, rows)
+                moved += len(rows)
+            db.execute("UPDATE lane SET parked = NULL, parked_us = NULL WHERE id = ?", (lane,))
+        db.execute("UPDATE undecoded SET device = ? WHERE device = ?", (new_device, device))
+    return moved

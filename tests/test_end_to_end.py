@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -224,6 +226,29 @@ def test_demo_shows_what_arrived_and_what_was_turned_away() -> None:
     text = done.stdout.decode()
     for said in ("Pond 7", "24.6  24.5  24.7", "31.5  32.25", "mic ", "replay ", "unknown-device ", "damaged "):
         assert said in text
+
+
+def test_replay_that_is_interrupted_says_that_the_file_is_not_done(tmp_path: Path) -> None:
+    site = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
+    os.mkfifo(tmp_path / "slow.lowcost")
+    with started("replay", "-c", str(site), "slow.lowcost", cwd=tmp_path) as process:
+        assert process.stderr is not None
+        with (tmp_path / "slow.lowcost").open("wb") as capture:
+            capture.write(counting_packet(0))
+            capture.flush()
+            while b"uplink device=counter-0" not in (line := process.stderr.readline()):
+                assert line
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 75
+        assert b"stopped before the end of slow.lowcost" in process.stderr.read()
+
+
+def test_demo_on_a_port_that_is_taken_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = run("demo", "--keep", "--port", str(listener.getsockname()[1]))
+    assert done.returncode == 2
+    assert b"Address already in use; name another one with --port" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_demo_can_be_left_up_to_be_looked_at() -> None:

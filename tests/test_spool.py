@@ -7,15 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lora_post.errors import StoreError
 from lora_post.model import Batch, Lane, Reading
-from lora_post.spool import Counts, SpoolReader, SpoolWriter, drop, parked, release
+from lora_post.spool import Counts, SpoolReader, SpoolWriter, _cut_level, drop, move, parked, release
 from lora_post.store import Store, tallies
-from tests.build import NOON_US, report
+from tests.build import NOON_US, device, report
 
 SINK = "waziup"
 ROOMY = 1 << 30
@@ -116,6 +116,20 @@ def test_dropping_deletes_what_is_parked_and_nothing_else(store: Store) -> None:
     assert reader.counts() == Counts(queued=1, parked=0, refused=0, undecoded=0)
 
 
+def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: Store) -> None:
+    put(store, report(Reading("t", 1, "°C", 3)), report(Reading("t", 2, "°C", 3), time_us=NOON_US + 1))
+    reader = SpoolReader(store, SINK)
+    reader.refuse(claim(store, limit=1), "status 400")
+    reader.park(lane(store), "belongs to alice", NOON_US)
+    put(store, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
+    assert move(store, "pond-7", "new") == 2
+    (ready,) = reader.ready_lanes()
+    batch = reader.claim(ready, 10)
+    assert batch is not None
+    assert (ready.device, batch.values) == ("new", (b"1", b"3", b"2"))
+    assert parked(store) == []
+
+
 def test_unknown_sensor_is_named_in_the_complaint(store: Store) -> None:
     with pytest.raises(StoreError, match="knows no sensor pond-8/t"):
         release(store, "pond-8", "t")
@@ -139,6 +153,37 @@ def test_full_spool_takes_from_the_longest_lane_and_says_how_much(store: Store) 
     assert len(claim(store, "short").values) == 12
     newest = store.db.execute("SELECT max(time_us) FROM reading WHERE lane = ?", (lane(store, "long").id,)).fetchone()
     assert newest == (NOON_US + 5999,)
+
+
+def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(store: Store) -> None:
+    names = [f"s{number}" for number in range(20)]
+    for start in range(0, 2000, 500):
+        put(store, *[report(*[Reading(n, 1) for n in names], time_us=NOON_US + start + t) for t in range(500)])
+    put(store, report(*[Reading("short", t) for t in range(50)]))
+    counted = 0
+
+    def count(statement: str) -> None:
+        nonlocal counted
+        counted += "GROUP BY" in statement
+
+    store.db.set_trace_callback(count)
+    put(store, report(Reading("short", 50)), max_bytes=100_000)
+    assert store.used_bytes() <= 100_000
+    assert counted < 20
+    lengths = [len(claim(store, name, 10_000).values) for name in names]
+    assert max(lengths) - min(lengths) <= 1
+    assert min(lengths) > 50
+    assert len(claim(store, "short").values) == 51
+    assert claim(store, "s0", 10_000).times_us[-1] == NOON_US + 1999
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 500))
+def test_longest_lanes_are_cut_by_no_more_than_is_needed(lengths: list[int], surplus: int) -> None:
+    level = _cut_level(lengths, surplus)
+    gone = sum(max(0, length - level) for length in lengths)
+    assert level >= 0
+    assert gone >= min(surplus, sum(lengths))
+    assert gone < surplus + len(lengths)
 
 
 def test_each_sink_has_its_own_copy(store: Store) -> None:

@@ -12,6 +12,7 @@ from lora_post.errors import ConfigError, LoraPostError
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -59,6 +60,8 @@ def main() -> None:
     """Entry point: mistakes of the user end in one clear line and an exit code, not in a traceback."""
     try:
         cli()
+    except KeyboardInterrupt:  # before a command has its own handler
+        raise SystemExit(EXIT_INTERRUPTED) from None
     except ConfigError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(EXIT_CONFIG) from None

@@ -19,7 +19,7 @@ from lora_post.cli.output import print_table, say
 from lora_post.cli.session import stop_on_signals
 from lora_post.clock import now_us
 from lora_post.config import Config, WaziupConfig, parse_config
-from lora_post.errors import Unavailable
+from lora_post.errors import ConfigError, Unavailable
 from lora_post.inputs import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise, Refusal
@@ -67,6 +67,13 @@ def command(keep: bool, port: int) -> None:
     this machine, and nothing is left on it.
     """
     logging.basicConfig(level=logging.ERROR)
+    try:
+        _show(keep=keep, port=port)
+    except OSError as error:
+        raise ConfigError(f"port {port}: {error.strerror}; name another one with --port") from error
+
+
+def _show(*, keep: bool, port: int) -> None:
     stop = stop_on_signals()
     data = resources.files("lora_post").joinpath("demo")
     with (

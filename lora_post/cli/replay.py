@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
-from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, parser_for, stop_on_signals
+from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, parser_for, stop_on_signals
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS
 from lora_post.pipeline import Pipeline
 from lora_post.transports import open_file
+
+log = logging.getLogger("lora_post")
 
 
 @click.command(name="replay")
@@ -50,9 +53,10 @@ def command(
 ) -> None:
     """Send captured frames through the pipeline that `run` uses.
 
-    FILES hold what a radio program printed. Frames that were accepted before are refused as
-    replays, so the same capture can be replayed again without doubling a value.
-    Exit code 0, or 75 when readings stay queued.
+    FILES hold what a radio program printed. Name them oldest first: a device's counter only goes up, so
+    frames that were accepted before are refused as replays, and so are older ones that were never heard.
+    The same capture can be replayed again without doubling a value.
+    Exit code 0, or 75 when readings stay queued or a file was not read to its end.
     """
     on_terminal = sys.stderr.isatty()
     set_up_log(verbose=verbose, quiet=quiet or (on_terminal and not verbose))
@@ -62,15 +66,25 @@ def command(
     inputs = [(open_file(path), parser_for(config, input_format)) for path in files]
     progress = Progress(console=Console(stderr=True), transient=True, disable=not on_terminal or quiet)
 
+    unread: list[Path] = []
+
     def feed(pipeline: Pipeline) -> None:
         # One after the other: the second file's counters go on where the first one's end.
         for path, (transport, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
-            pump(transport, parser, pipeline, stop, partial(progress.advance, task))
+            if not stop.is_set():
+                pump(transport, parser, pipeline, stop, partial(progress.advance, task))
+            if stop.is_set():
+                unread.append(path)
             transport.close()
 
     with progress:
         if dry:
             dry_run(config, decode, feed)
         else:
-            raise SystemExit(deliver(config, decode, feed, stop, drain_timeout))
+            code = deliver(config, decode, feed, stop, drain_timeout)
+            if not unread:
+                raise SystemExit(code)
+    if unread:
+        log.warning("stopped before the end of %s; replay it again", ", ".join(map(str, unread)))
+        raise SystemExit(EXIT_QUEUED)

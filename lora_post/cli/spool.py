@@ -30,6 +30,7 @@ from lora_post.spool import (
     Undecoded,
     decode_again,
     drop,
+    move,
     parked,
     release,
     sensor_states,
@@ -54,6 +55,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
     \b
         lora-post spool -c lora-post.toml
         lora-post spool retry pond-7/temperature_3
+        lora-post spool move pond-7 farm-1-pond-7
         lora-post spool drop pond-7
 
     All of it may be used while `lora-post run` is running.
@@ -125,6 +127,28 @@ def drop_command(
         if not yes:
             click.confirm(f"Delete {count} for good?", abort=True)
         say(f"{_count(drop(store, wanted.device, wanted.name), 'reading')} deleted")
+
+
+@command.command(name="move")
+@click.argument("device")
+@click.argument("new_device")
+@config_option
+@click.pass_obj
+def move_command(group_path: Path | None, device: str, new_device: str, config_path: Path | None) -> None:
+    """Send what is held of DEVICE to NEW_DEVICE instead, when its id was wrong.
+
+    An accepted reading keeps the id that its device had in the configuration. When that id turns out to
+    be somebody else's, give the device another one in the configuration, then move what waits under the
+    old one.
+
+    \b
+        lora-post spool move pond-7 farm-1-pond-7
+    """
+    with _open(config_path or group_path) as (config, store):
+        known = [each.id for each in config.devices]
+        if new_device not in known:
+            raise click.UsageError(f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}")
+        say(f"{_count(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
 
 
 class Target(Struct, frozen=True):
