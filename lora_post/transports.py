@@ -6,13 +6,16 @@ end: when it is unplugged it is waited for and opened again.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
 import select
 import sys
+import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -77,8 +80,9 @@ class SerialTransport:
             port.timeout = timeout_s
             first = port.read(1)
             return first + port.read(min(port.in_waiting, CHUNK)) if first else b""
-        # pyserial lets termios.error (no OSError) through when a port vanishes.
-        except (OSError, serial.SerialException, TypeError) as error:
+        # When a port vanishes pyserial lets termios.error (no OSError) through, and a TypeError; ValueError: its
+        # driver cannot do this baud rate.
+        except (OSError, serial.SerialException, termios.error, TypeError, ValueError) as error:
             self._lost(error)
             self._wait(min(timeout_s, REOPEN_EVERY_S))
             return b""
@@ -94,7 +98,8 @@ class SerialTransport:
 
     def _lost(self, error: Exception) -> None:
         if self._port is not None:
-            self._port.close()
+            with suppress(OSError):
+                self._port.close()
             self._port = None
         if not self._trouble:
             log.warning("waiting for serial port %s: %s", self.name, error)
@@ -109,6 +114,8 @@ def open_transport(url: str) -> Transport:
     """Open an input. Raises ConfigError when the URL is none of ours, or a file cannot be read."""
     parts = urlsplit(url)
     if parts.scheme == "stdin":
+        if sys.stdin is None:
+            raise ConfigError("[[input]] url is stdin:, and stdin is closed")
         return FileTransport("stdin", sys.stdin.fileno())
     if parts.scheme == "file":
         return open_file(file_path(url))
@@ -129,6 +136,8 @@ def file_path(url: str) -> Path:
 def open_file(path: Path) -> Transport:
     """Open a capture. Raises ConfigError when it cannot be read."""
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         return FileTransport(str(path), os.open(path, os.O_RDONLY))
     except OSError as error:
         raise ConfigError(f"input {path}: {error.strerror}") from error

@@ -32,6 +32,8 @@ REFUSALS_BEFORE_PARKING = 3
 # A server goes on with a batch after the client has left; it gets this long before it is asked.
 ASK_AFTER_S = 2.0
 ASK_AFTER_PER_READING_S = 0.05
+# After an unclean stop: those that were under way are among the oldest, but for what came in before them since.
+DOUBTFUL = 10_000
 
 
 class Sink(Protocol):
@@ -45,8 +47,8 @@ class Sink(Protocol):
         """Deliver a batch."""
         ...
 
-    def stored(self, batch: Batch) -> Sequence[int]:
-        """The times of a batch that have arrived already."""
+    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+        """The times of a batch that have arrived already, as far as they are among the `recent` last ones."""
         ...
 
 
@@ -54,7 +56,7 @@ class Sink(Protocol):
 class Doubt:
     """Some of a lane's oldest readings may have arrived.
 
-    ask_at: monotonic time. batch: which ones; None after a restart, then all that fit a batch.
+    ask_at: monotonic time. batch: which ones; None after an unclean stop, then any batch of the oldest.
     seen: how many the last look found, None before the first one.
     final: the server is done with the batch, so one look is enough.
     """
@@ -87,13 +89,15 @@ class Uploader:
         self._sink = sink
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
-        self._last_lane = 0
+        self._last_device = ""
+        self._last_lanes: dict[str, int] = {}
         self._failures = 0
         self._pause_until = 0.0
+        self._serving: LaneState | None = None
         self.last_error = ""
-        if spool.mark_running():
-            for lane in spool.ready_lanes():
-                self._lanes[lane.id] = LaneState(doubt=Doubt(time.monotonic() + ASK_AFTER_S, None))
+        self._is_ours = self._take_over()
+        if not self._is_ours:
+            log.info("another lora-post sends what is in this spool; leaving that to it")
 
     def run(self, stop: Event, wake: Event) -> None:
         """Work until `stop`; `wake` tells that there is something new."""
@@ -102,16 +106,37 @@ class Uploader:
             try:
                 wait_s = self.step()
             except Exception:
-                log.exception("uploader: a defect; going on in %.0f s", MAX_SINK_PAUSE_S)
-                wait_s = MAX_SINK_PAUSE_S
-            if wait_s > 0:
+                log.exception("uploader: a defect")
+                wait_s = self._after_defect()
+            # `stop` is set before `wake`, which may have been cleared since.
+            if wait_s > 0 and not stop.is_set():
                 wake.wait(wait_s)
         self._finish()
 
+    def _take_over(self) -> bool:
+        """Become the one who empties the spool: two would send everything twice. False while another does it."""
+        if not self._spool.reserve():
+            return False
+        if self._spool.mark_running():
+            for lane in self._spool.ready_lanes():
+                self._lanes[lane.id] = LaneState(doubt=Doubt(time.monotonic() + ASK_AFTER_S, None))
+        return True
+
+    def _after_defect(self) -> float:
+        """Leave the sensor alone over which it happened, everything if there was none; seconds to wait."""
+        state, self._serving = self._serving, None
+        if state is None:
+            return MAX_SINK_PAUSE_S
+        state.not_before = time.monotonic() + MAX_LANE_PAUSE_S
+        return 0.0
+
     def _finish(self) -> None:
         """Without doubts, the next start need not ask the server about anything."""
-        if not any(state.doubt for state in self._lanes.values()):
-            self._spool.mark_stopped()
+        if self._is_ours and not any(state.doubt for state in self._lanes.values()):
+            try:
+                self._spool.mark_stopped()
+            except StoreError as error:
+                log.error("%s", error)
 
     def is_done(self) -> bool:
         """Nothing is left that could go out: the queue is empty but for what is parked."""
@@ -123,6 +148,9 @@ class Uploader:
         if now < self._pause_until:
             return self._pause_until - now
         try:
+            self._is_ours = self._is_ours or self._take_over()
+            if not self._is_ours:
+                return IDLE_S
             self._sink.prepare()
             return self._serve_next(now)
         except SinkError as error:
@@ -135,15 +163,22 @@ class Uploader:
     def _serve_next(self, now: float) -> float:
         lanes = self._spool.ready_lanes()
         waits = [IDLE_S]
-        # Round robin: the lane after the last one served comes first.
-        for lane in sorted(lanes, key=lambda lane: (lane.id <= self._last_lane, lane.id)):
+        for lane in sorted(lanes, key=self._turn):
             state = self._lanes.setdefault(lane.id, LaneState())
             if state.ready_at() <= now:
-                self._last_lane = lane.id
+                self._last_device = lane.device
+                self._last_lanes[lane.device] = lane.id
+                self._serving = state
                 self._serve(lane, state)
+                self._serving = None
                 return 0.0
             waits.append(state.ready_at() - now)
         return min(waits)
+
+    def _turn(self, lane: Lane) -> tuple[bool, str, bool, int]:
+        """Devices take turns, and the sensors of each: one with a thousand sensors does not hold up the others."""
+        last = self._last_lanes.get(lane.device, 0)
+        return lane.device <= self._last_device, lane.device, lane.id <= last, lane.id
 
     def _serve(self, lane: Lane, state: LaneState) -> None:
         try:
@@ -167,16 +202,23 @@ class Uploader:
         batch = self._spool.claim(lane, state.limit)
         if batch is None:
             return
+        # In doubt until told otherwise, whatever goes wrong.
+        state.doubt = doubt = Doubt(0.0, batch)
         try:
             self._sink.send(batch)
         except OutcomeUnknown:
-            wait_s = ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
-            state.doubt = Doubt(time.monotonic() + wait_s, batch)
+            doubt.ask_at = time.monotonic() + ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
             raise
         except BatchRefused as error:
+            state.doubt = None
             self._narrow_down(batch, state, error)
             return
-        self._succeeded(state)
+        except (Unavailable, Rejected):
+            state.doubt = None
+            raise
+        state.doubt = None
+        self._answered()
+        state.failures = 0
         state.limit = min(MAX_BATCH, state.limit * 2)
         state.refusals = 0
         self._settle(batch, batch.times_us, state)
@@ -195,12 +237,14 @@ class Uploader:
         log.error("refused reading device=%s sensor=%s: %s", batch.lane.device, batch.lane.name, error)
 
     def _resolve(self, lane: Lane, state: LaneState, doubt: Doubt) -> None:
-        batch = doubt.batch or self._spool.claim(lane, MAX_BATCH)
+        batch = doubt.batch or self._spool.claim(lane, DOUBTFUL)
         if batch is None:
             state.doubt = None
             return
-        stored = self._sink.stored(batch)
-        self._succeeded(state)
+        stored = self._sink.stored(batch, min(len(batch.times_us), MAX_BATCH))
+        self._answered()
+        if stored:
+            state.failures = 0  # otherwise pushing may fail as before, and must be tried less and less often
         if doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
             state.doubt = None
             self._settle(batch, stored, state)
@@ -216,12 +260,11 @@ class Uploader:
             raise
         self._metrics.count("delivered", amount=len(times_us))
 
-    def _succeeded(self, state: LaneState) -> None:
+    def _answered(self) -> None:
         if self._failures:
             log.info("sending again")
         self._failures = 0
         self.last_error = ""
-        state.failures = 0
 
     def _pause(self, error: SinkError) -> None:
         """Trouble that passes: wait, longer each time, and say so once per cause."""

@@ -10,24 +10,21 @@ Source: Waziup/wazicloud-api: src/Waziup/API.hs, Types.hs.
 from __future__ import annotations
 
 import base64
-import binascii
-import time
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 import msgspec
 import requests
 from msgspec import Struct
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from lora_post import __version__
 from lora_post.errors import OutcomeUnknown, Unavailable
+from lora_post.http_session import READ_TIMEOUT_S, bounded_session
 from lora_post.secret import Secret
 
 CONNECT_TIMEOUT_S = 15.0
-READ_TIMEOUT_S = 60.0
-# A batch of 100 makes the server open 100 broker connections; a whole answer gets this long.
-ANSWER_DEADLINE_S = 120.0
 MAX_BODY = 1 << 20
 
 _BEFORE_SENDING = (
@@ -36,6 +33,8 @@ _BEFORE_SENDING = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
+# RFC 7519, section 3; nothing else may get into a header.
+_is_jwt = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII).fullmatch
 
 
 class Answer(Struct, frozen=True):
@@ -120,12 +119,11 @@ class StoredValue(Struct, frozen=True):
 
 def read_claims(token: str) -> Claims | None:
     """The claims of a JWT, unverified; None when it is none."""
-    parts = token.split(".")
-    if len(parts) != 3:
+    if not _is_jwt(token):
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=="), type=Claims)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(base64.urlsafe_b64decode(token.split(".")[1] + "=="), type=Claims)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 
@@ -136,8 +134,7 @@ class WaziupClient:
         """base_url: for example https://api.waziup.io/api/v2"""
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
-        self._session = requests.Session()
-        self._session.headers.clear()
+        self._session = bounded_session()
         self._session.headers["User-Agent"] = f"lora-post/{__version__}"
 
     def use_token(self, token: Secret | None) -> None:
@@ -145,9 +142,11 @@ class WaziupClient:
         self._token = token
 
     def fetch_token(self, username: str, password: Secret) -> Answer:
-        """POST /auth/token; 200 with the token as body."""
+        """POST /auth/token; 200 with the token as body. A password that comes back is taken out."""
         body = {"username": username, "password": password.reveal()}
-        return self._call("POST", "/auth/token", body, anonymous)
+        answer = self._call("POST", "/auth/token", body, anonymous)
+        shown = answer.body.replace(password.reveal().encode(), b"(password)")
+        return answer if answer.status == 200 else msgspec.structs.replace(answer, body=shown)
 
     def post_gateway(self, gateway_id: str, name: str, visibility: str) -> Answer:
         """POST /gateways; 200, or 422 when the id is taken."""
@@ -203,7 +202,6 @@ class WaziupClient:
     ) -> Answer:
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
-        deadline = time.monotonic() + ANSWER_DEADLINE_S
         try:
             # An `auth` callable also keeps requests from putting ~/.netrc in the token's place.
             with self._session.request(
@@ -216,9 +214,10 @@ class WaziupClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body_read, date = _read(response, deadline), response.headers.get("Date", "")
+                body_read, date = _read(response), response.headers.get("Date", "")
                 return Answer(response.status_code, body_read, _retry_after(response), date)
-        except requests.RequestException as error:
+        # What requests does not wrap: urllib3's own errors, and http.client's ValueError over a chunk of -5 bytes.
+        except (requests.RequestException, HTTPError, ValueError) as error:
             if _nothing_was_sent(error):
                 raise Unavailable(_cause(error)) from error
             raise OutcomeUnknown(f"no complete answer to {method} {path.partition('?')[0]}: {_cause(error)}") from error
@@ -238,11 +237,11 @@ def _quote(part: str) -> str:
     return quote(part, safe="")
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     body = bytearray()
     for chunk in response.iter_content(1 << 14):
         body += chunk
-        if len(body) > MAX_BODY or time.monotonic() > deadline:
+        if len(body) > MAX_BODY:
             raise requests.exceptions.ChunkedEncodingError("the answer does not end")
     return bytes(body)
 
@@ -252,7 +251,7 @@ def _retry_after(response: requests.Response) -> float | None:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
 
 
-def _nothing_was_sent(error: requests.RequestException) -> bool:
+def _nothing_was_sent(error: Exception) -> bool:
     """Only what is certain: when in doubt, the request may have been acted on."""
     if isinstance(error, _BEFORE_SENDING):
         return True

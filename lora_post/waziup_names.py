@@ -5,9 +5,10 @@ some characters in ids and fewer in free text, and uses a few more as operators 
 language. Every name that is safe passes unchanged; the others are written so that the original can
 be read back:
 
-* ids: a byte outside A-Z a-z 0-9 _ - . becomes `~` and two hex digits (of its UTF-8 form); an id that
-  is a device field's name gets a `~` behind it (`owner~`); an id longer than 128 characters is cut
-  and ends in `~~` and 16 hex digits of its hash (the sensor's name then holds the text);
+* ids: a byte outside A-Z a-z 0-9 _ - . becomes `~` and two hex digits (of its UTF-8 form), the dots of `.`
+  and `..` too, which are steps in a path; an id that is a device field's name gets a `~` behind it
+  (`owner~`); an id longer than 128 characters is cut and ends in `~~` and 16 hex digits of its hash (the
+  sensor's name then holds the text);
 * text: the eight forbidden characters become their full-width twins, `(` becomes `（`.
 
 Sources: Waziup/wazicloud-api: src/Waziup/Devices.hs; telefonicaid/fiware-orion 2.2.0:
@@ -45,6 +46,8 @@ def to_id(name: str) -> str:
         return f"{escaped[: MAX_ID - 18]}~~{digest}"
     if not escaped or escaped in RESERVED:
         return escaped + "~"
+    if escaped in (".", ".."):
+        return escaped.replace(".", "~2e")
     return escaped
 
 

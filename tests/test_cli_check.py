@@ -104,7 +104,7 @@ def test_mistakes_of_the_configuration_do_not_hide_the_rest(server: Waziup) -> N
     assert ran.code == 1
     found = verdicts(ran)
     assert found["configuration"] == ["FAIL", "FAIL"]
-    assert "fix: it must be between 1 and 255" in ran.out
+    assert "fix: it must be between 2 and 255" in ran.out
     assert "fix: did you mean 'input'?" in ran.out
     assert found["credentials"] == ["ok"]
     assert found["gateway"] == ["ok"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
 from lora_post.cli.delivery import WAZIUP, ServerMemory
+from lora_post.errors import OutcomeUnknown
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
@@ -17,8 +19,8 @@ from lora_post.secret import Secret
 from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
 from lora_post.spool import SpoolReader, SpoolWriter, parked, release
 from lora_post.store import Store
-from lora_post.uploader import Uploader
-from lora_post.waziup_client import WaziupClient
+from lora_post.uploader import MAX_LANE_PAUSE_S, Uploader
+from lora_post.waziup_client import Answer, DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
 
@@ -86,6 +88,20 @@ def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
     here = Site(tmp_path, server.url)
     yield here
     here.close()
+
+
+@contextmanager
+def running(uploader: Uploader) -> Iterator[None]:
+    """The uploader in its own thread."""
+    stop, wake = Event(), Event()
+    thread = Thread(target=uploader.run, args=(stop, wake))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        wake.set()
+        thread.join()
 
 
 def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
@@ -228,10 +244,10 @@ def test_simple_protocol_sends_to_public_devices_without_account(site: Site, ser
     site.put_values("t", 1, device_id="nowhere")
     work(site.uploader(None, provision=False))
     assert server.values("pond-7", "t") == [21.5]
-    assert server.days.seen[:3] == [
+    assert sorted(server.days.seen[:3]) == [
+        "POST /devices/nowhere/sensors/t/value",
         "POST /devices/pond-7/sensors/t/value",
         "POST /devices/pond-7/sensors/unknown/value",
-        "POST /devices/nowhere/sensors/t/value",
     ]
     assert {(held.device, held.name) for held in parked(site.store)} == {("pond-7", "unknown"), ("nowhere", "t")}
     assert all('provision = "auto"' in held.reason for held in parked(site.store))
@@ -286,7 +302,7 @@ def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Si
     site.put_values("t", 1, 2, 3)
     killed = site.uploader()
     # Killed between the answer and the commit: the readings are stored and still queued.
-    killed._spool.settle = lambda batch, times: None  # type: ignore[method-assign]
+    killed._spool.settle = lambda batch, times_us: None  # type: ignore[method-assign]
     work(killed, lambda: bool(server.days.pushes()))
     assert len(site.uploader()._spool.ready_lanes()) == 1
     work(site.uploader())
@@ -396,7 +412,7 @@ def test_gateway_of_somebody_else_does_not_hold_up_values(
 
 
 def test_names_that_would_overwrite_a_device_field_are_mapped(site: Site, server: Waziup) -> None:
-    for name in ("owner", "visibility", "name", "T (°C)", "a/b"):
+    for name in ("owner", "visibility", "name", "T (°C)", "a/b", ".", ".."):
         site.put_values(name, 1)
     site.put_values("text", "<b>(ok)</b>")
     site.put_values("accelerometer_1", {"x": 1.0, "y": 0.0, "z": -2.0}, unit="g")
@@ -404,7 +420,8 @@ def test_names_that_would_overwrite_a_device_field_are_mapped(site: Site, server
     found = server.get("/devices/pond-7")
     assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
     ids = {sensor["id"] for sensor in found["sensors"]}  # type: ignore[index]
-    assert {"owner~", "visibility~", "name~", "T~20~28~c2~b0C~29", "a~2fb", "text"} <= ids
+    assert {"owner~", "visibility~", "name~", "T~20~28~c2~b0C~29", "a~2fb", "text", "~2e", "~2e~2e"} <= ids
+    assert server.values("pond-7", "~2e~2e") == [1]
     assert server.values("pond-7", "text") == ["＜b＞（ok）＜/b＞"]
     assert server.values("pond-7", "accelerometer_1") == [{"x": 9.80665, "y": 0.0, "z": -19.6133}]
 
@@ -429,3 +446,235 @@ def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, serve
     found = server.get("/devices/pond-7")
     assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
     assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, server: Waziup) -> None:
+    other = Site(site.path.parent, server.url)
+    first, second = site.uploader(), other.uploader()
+    site.put_values("t", *range(5))
+    assert second.step() > 0
+    assert server.days.seen == []
+    work(first)
+    site.store.close()
+    other.put_values("h", 7)
+    work(second)
+    assert server.values("pond-7", "t") == list(range(5))
+    assert server.values("pond-7", "h") == [7]
+    other.close()
+
+
+def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, 2)
+    site.put_values("h", 3)
+    spool, sink = SpoolReader(site.store, WAZIUP), site.uploader()._sink
+    first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
+    assert first is not None
+    assert other is not None
+    server.call("POST", "/devices", user="demo", json={"id": "pond-7", "visibility": "private"})
+    sink.send(first)
+    assert server.call("DELETE", "/devices/pond-7/sensors/h").status_code == 204
+    server.days.faults.append(Fault(r"GET /devices/pond-7$", 500))
+    with pytest.raises(OutcomeUnknown):
+        sink.send(other)
+    assert sink.stored(first, 2) == list(first.times_us)
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [404, 502, 200])
+def test_answer_of_something_in_between_is_not_taken_for_nothing_stored(
+    site: Site, server: Waziup, status: int
+) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 500, work_first=True))
+    server.days.faults.append(Fault(r"GET .*/values$", status, times=4, body=b""))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 302])
+def test_page_of_a_network_operator_is_no_confirmation(tmp_path: Path, server: Waziup, status: int) -> None:
+    """Without an account there is no login that would have failed before."""
+    server.call("POST", "/devices", user="alice", json={"id": "pond-7", "sensors": [{"id": "t"}]})
+    site = Site(tmp_path, server.url)
+    page = b"<html>Your credit is used up</html>"
+    server.days.faults.append(Fault(r"/values?$", status, times=3, body=page))
+    site.put_values("t", 1)
+    work(site.uploader(None, provision=False))
+    assert server.values("pond-7", "t") == [1]
+    site.close()
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("older", [0, 40, 300])
+def test_readings_under_way_at_a_kill_are_found_behind_older_ones(site: Site, server: Waziup, older: int) -> None:
+    """A capture of last week is replayed after the power cut."""
+    site.put_values("t", *range(130))
+    killed = site.uploader()
+    killed._spool.settle = lambda batch, times_us: None  # type: ignore[method-assign]
+    work(killed, lambda: bool(server.days.pushes()))
+    for index in range(older):
+        site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
+    work(site.uploader())
+    values = server.values("pond-7", "t")
+    assert sorted(values) == [*range(130), *range(1000, 1000 + older)]  # type: ignore[type-var]
+
+
+def test_defect_over_one_sensor_does_not_hold_up_the_others(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put(report(Reading("t", 1), time_us=-(10**17)))  # no date that can be written
+    site.put_values("t", 3, device_id="pond-8")
+    site.put_values("t", 4, device_id="pond-9")
+    with running(site.uploader()):
+        deadline = time.monotonic() + 20
+        while len(server.days.pushes()) < 2 and time.monotonic() < deadline:
+            Event().wait(0.02)
+    assert server.values("pond-9", "t") == [4]
+    assert "a defect" in caplog.text
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_defect_on_the_way_back_leaves_a_doubt(site: Site, server: Waziup) -> None:
+    class Broken(WaziupClient):
+        def post_values(self, *arguments: object) -> Answer:
+            super().post_values(*arguments)  # type: ignore[arg-type]
+            uploader._sink._client = client  # type: ignore[attr-defined]
+            raise AssertionError
+
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    client = uploader._sink._client  # type: ignore[attr-defined]
+    broken = Broken(server.url)
+    site.clients.append(broken)
+    uploader._sink._client = broken  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError):
+        work(uploader)
+    work(uploader)
+    assert server.values("pond-7", "t") == [1]
+
+
+def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(
+    site: Site, server: Waziup, no_waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the server answers each time when it is asked what it has."""
+    failures = []
+
+    def backoff(count: int, most_s: float) -> float:
+        failures.append((most_s, count))
+        return 0.01
+
+    monkeypatch.setattr("lora_post.uploader._backoff", backoff)
+    server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert [count for most_s, count in failures if most_s == MAX_LANE_PAUSE_S] == [1, 2, 3, 4, 5]
+    assert server.values("pond-7", "t") == [1]
+
+
+class Picky(WaziupClient):
+    """A server that does not take a sensor called `bad`."""
+
+    def post_device(self, device: DeviceBody) -> Answer:
+        if any(sensor.id == "bad" for sensor in device.sensors):
+            return Answer(400, b"Error from Orion: no")
+        return super().post_device(device)
+
+    def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
+        return Answer(400, b"Error from Orion: no") if sensor.id == "bad" else super().post_sensor(device_id, sensor)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_sensor_that_cannot_be_created_does_not_park_the_others_of_its_device(
+    site: Site, server: Waziup, is_new: bool
+) -> None:
+    if not is_new:
+        server.call("POST", "/devices", user="demo", json={"id": "pond-7", "sensors": [{"id": "other"}]})
+    site.put(report(Reading("t", 1), Reading("bad", 2), Reading("h", 3)))
+    uploader = site.uploader()
+    picky = Picky(server.url)
+    site.clients.append(picky)
+    uploader._sink._client = picky  # type: ignore[attr-defined]
+    work(uploader)
+    assert (server.values("pond-7", "t"), server.values("pond-7", "h")) == ([1], [3])
+    assert [(held.name, held.readings) for held in parked(site.store)] == [("bad", 1)]
+
+
+def test_token_that_is_no_longer_believed_is_renewed(site: Site, server: Waziup) -> None:
+    """A server that has forgotten its tokens, for example after a restart, may say 401."""
+    server.days.faults.append(Fault(r"POST .*/value$", 401))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.days.seen.count("POST /auth/token") == 2
+    assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_gateway_is_declared_as_soon_as_the_server_is_there(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST /auth/token$", 503, times=3))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert "PUT /gateways/gw1/heartbeat" in server.days.seen
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_password_that_the_server_sends_back_is_not_shown(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    server.days.faults.append(Fault(r"POST /auth/token$", status, body=b'cannot read {"password":"open-sesame"}'))
+    uploader = site.uploader(Account("demo", Secret("open-sesame")))
+    uploader.step()
+    assert "cannot read" in uploader.last_error
+    assert "sesame" not in caplog.text + uploader.last_error
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "..",
+        "a.b",
+        "a.é.b",
+        "a.e30.b",
+        "a.eyJleHAiOiAxfQ.b\r\nX: y",  # it goes into a header
+        "a.eyJleHAiOiAxfQ.b c",
+        "a.eyJleHAiOiAibm93In0.b",
+        "a." + "W1tb" * 10_000 + ".b",
+    ],
+)
+def test_text_that_is_no_token_is_not_used_as_one(token: str) -> None:
+    assert read_claims(token) is None
+    assert read_claims("a.eyJleHAiOiAxfQ.b") is not None
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_hostile_answers_never_lose_or_double_a_value(site: Site, server: Waziup) -> None:
+    nested = b"[" * 100_000
+    for body in (b"", b"null", b"{}", b'[{"timestamp": 5}]', b'{"id": 5}', nested, b'[{"value": ' + nested):
+        server.days.faults.append(Fault(r"^GET ", 200, body=body))
+        server.days.faults.append(Fault(r"POST .*/value$", 500, work_first=len(body) % 2 == 0))
+    site.put_values("t", *range(3))
+    site.put_values("h", *range(2))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [0, 1, 2]
+    assert server.values("pond-7", "h") == [0, 1]
+
+
+def test_device_that_has_left_the_configuration_is_created_private(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, device_id="pond-8")
+    uploader = site.uploader()
+    uploader._sink._gateway = Gateway("gw1", "gw1", "public")  # type: ignore[attr-defined]
+    work(uploader)
+    assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]
+
+
+def test_device_with_many_sensors_does_not_hold_up_the_others(site: Site, server: Waziup) -> None:
+    """Anybody can invent sensors for a device that sends text without a MIC."""
+    site.put(report(*[Reading(f"s{index}", index) for index in range(30)]))
+    site.put_values("t", 1, device_id="pond-8")
+    site.put_values("t", 2, device_id="pond-9")
+    work(site.uploader())
+    turns = [line.split("/")[2] for line in server.days.pushes()]
+    assert sorted(turns[:3]) == ["pond-7", "pond-8", "pond-9"]
+    assert turns.count("pond-7") == 30

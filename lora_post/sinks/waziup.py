@@ -40,6 +40,7 @@ RENEW_BEFORE_S = 90.0
 WRONG_PASSWORD_WAIT_S = 300.0
 OTHER_WRITERS = 50  # rows of a sensor's history that others may have added since our batch
 GUEST = "guest"
+OTHER_ID = "give it another id in the configuration, then: lora-post spool move OLD-ID NEW-ID"
 
 
 class DeviceInfo(Struct, frozen=True):
@@ -105,9 +106,9 @@ class WaziupSink:
         """Whatever is due besides readings: declare the gateway, send its heartbeat."""
         if self._account is None or time.monotonic() < self._heartbeat_at:
             return
-        # Set first: trouble with the heartbeat must not hold up readings until it is over.
-        self._heartbeat_at = time.monotonic() + HEARTBEAT_EVERY_S
         self._log_in()
+        # Set before the heartbeat: trouble with it must not hold up readings until it is over.
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_EVERY_S
         try:
             self._beat()
         except Rejected as error:
@@ -125,7 +126,7 @@ class WaziupSink:
                 "correct [waziup] username and password",
                 WRONG_PASSWORD_WAIT_S,
             )
-        if answer.status != 200:
+        if not 200 <= answer.status < 300:
             raise _transient("login", answer)
         token = answer.body.decode("ascii", "replace").strip().strip('"')
         claims = read_claims(token)
@@ -137,14 +138,20 @@ class WaziupSink:
         lifetime = max(claims.exp - claims.iat, 0.0) if claims.iat else 600.0
         self._renew_at = asked_at + lifetime - min(RENEW_BEFORE_S, lifetime / 3)
 
-    def _log_in_again(self) -> None:
-        self._renew_at = 0.0
-        self._log_in()
+    def _as_us(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        """Make a call, once more with a fresh token when it is refused: an old one may have made us `guest`."""
+        answer = call(*arguments)
+        if answer.status in (401, 403) and self._account is not None:
+            self._renew_at = 0.0
+            self._log_in()
+            answer = call(*arguments)
+        return answer
 
     def _beat(self) -> None:
         if self._provision and "gateway" not in self._known:
             self._declare_gateway()
-        answer = self._client.put_heartbeat(self._gateway.id, self._known.get("heartbeat", "heartbeat"))
+        path = self._known.get("heartbeat", "heartbeat")
+        answer = self._as_us(self._client.put_heartbeat, self._gateway.id, path)
         if _is_no_route(answer):
             answer = self._client.put_heartbeat(self._gateway.id, "health")
             if answer.status == 204:
@@ -179,14 +186,10 @@ class WaziupSink:
         lane = batch.lane
         self._log_in()
         if self._provision and _device_key(lane.device) not in self._known:
-            self._ensure(lane.device)
-        answer = self._post(batch)
-        if answer.status == 403 and self._account is not None:
-            self._log_in_again()
-            answer = self._post(batch)
+            self._ensure(lane)
+        answer = self._as_us(self._post, batch)
         if answer.status == 404 and answer.body and self._provision:
-            self._forget(_device_key(lane.device))
-            self._ensure(lane.device)
+            self._ensure(lane)
             answer = self._post(batch)
             if answer.status == 404:
                 raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
@@ -200,20 +203,21 @@ class WaziupSink:
         ]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
-    def stored(self, batch: Batch) -> list[int]:
-        """Which times of a batch the server has already. Raises Unavailable or OutcomeUnknown."""
+    def stored(self, batch: Batch, recent: int) -> list[int]:
+        """Which times of a batch are among the `recent` values that the server got last, and some before them.
+
+        Raises Unavailable or OutcomeUnknown.
+        """
         lane = batch.lane
-        if self._provision and _device_key(lane.device) not in self._known:
-            return []
         self._log_in()
-        answer = self._client.get_values(lane.device, to_id(lane.name), len(batch.times_us) + OTHER_WRITERS)
-        if answer.status == 404:
-            return []
+        answer = self._as_us(self._client.get_values, lane.device, to_id(lane.name), recent + OTHER_WRITERS)
+        if answer.status == 403 or (answer.status == 404 and answer.body):
+            return []  # who may not look may not push either
         if answer.status != 200:
             raise _transient(f"asking what {lane.device}/{lane.name} has", answer)
         try:
             rows = msgspec.json.decode(answer.body, type=list[StoredValue])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise Unavailable(f"asking what {lane.device}/{lane.name} has: no list of values: {error}") from error
         factor = _kind(lane).factor
         sent = {
@@ -224,33 +228,38 @@ class WaziupSink:
 
     # Provisioning
 
-    def _ensure(self, device_id: str) -> None:
-        """Make sure that a device is there, is ours, and has all sensors that we know of it."""
-        wanted = [_sensor_body(lane) for lane in self._lanes_of(device_id)]
-        device = self._look_at(device_id)
-        if device is None:
-            device = self._create(device_id, wanted)
-        self._check_owner(device)
+    def _ensure(self, lane: Lane) -> None:
+        """Make sure that a device is there, is ours, and has this sensor; and all others that we know of it."""
+        device_id = lane.device
+        wanted = [_sensor_body(each) for each in self._lanes_of(device_id)]
+        try:
+            device = self._look_at(device_id) or self._create(device_id, wanted)
+            self._check_owner(device)
+        except Rejected:
+            self._forget(_device_key(device_id))
+            raise
         there = {sensor.id for sensor in device.sensors}
         for sensor in wanted:
             if sensor.id not in there:
-                answer = self._client.post_sensor(device_id, sensor)
-                if answer.status in (400, 403):
-                    raise Rejected(f"sensor {sensor.id} of {device_id} cannot be created: {answer.text}")
-                if answer.status != 204:
-                    raise _transient(f"creating sensor {sensor.id} of {device_id}", answer)
-                log.info("sensor created device=%s sensor=%s", device_id, sensor.id)
+                self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
         self._remember(_device_key(device_id), "ours")
 
+    def _add_sensor(self, device_id: str, sensor: SensorBody, *, is_needed: bool) -> None:
+        answer = self._as_us(self._client.post_sensor, device_id, sensor)
+        if answer.status == 204:
+            log.info("sensor created device=%s sensor=%s", device_id, sensor.id)
+        elif answer.status not in (400, 403):
+            raise _transient(f"creating sensor {sensor.id} of {device_id}", answer)
+        elif is_needed:
+            raise Rejected(f"sensor {sensor.id} of {device_id} cannot be created: {answer.text}")
+        # Otherwise it is left to its own readings to be parked.
+
     def _look_at(self, device_id: str) -> RemoteDevice | None:
-        answer = self._client.get_device(device_id)
-        if answer.status == 403:
-            self._log_in_again()
-            answer = self._client.get_device(device_id)
+        answer = self._as_us(self._client.get_device, device_id)
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
-            raise Rejected(f"device {device_id} is a private device of another account; choose another id for it")
+            raise Rejected(f"device {device_id} is a private device of another account; {OTHER_ID}")
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
@@ -258,9 +267,13 @@ class WaziupSink:
         return _device(device_id, answer)
 
     def _create(self, device_id: str, sensors: list[SensorBody]) -> RemoteDevice:
-        info = self._devices.get(device_id, DeviceInfo(device_id, self._gateway.visibility))
+        # One that has left the configuration may have been meant to be private.
+        info = self._devices.get(device_id, DeviceInfo(device_id, "private"))
         body = DeviceBody(device_id, self._gateway.id, to_text(info.name), info.visibility, sensors)
         answer = self._client.post_device(body)
+        if answer.status == 400 and sensors:
+            # One sensor may be at fault, and must not keep the others out: they are added one by one.
+            answer = self._client.post_device(msgspec.structs.replace(body, sensors=[]))
         if answer.status in (400, 403):
             raise Rejected(f"device {device_id} cannot be created: {answer.text}")
         if answer.status not in (204, 422):
@@ -291,7 +304,7 @@ class WaziupSink:
         if device.owner != self._owner:
             raise Rejected(
                 f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
-                f"not to {self._owner}; choose another id for it"
+                f"not to {self._owner}; {OTHER_ID}"
             )
 
     def _remember(self, what: str, value: str) -> None:
@@ -306,8 +319,8 @@ class WaziupSink:
 def _check_push(batch: Batch, answer: Answer) -> None:
     """Turn the answer to a push into nothing (stored) or a SinkError."""
     lane = batch.lane
-    if answer.status in (200, 201, 204):
-        return
+    if answer.status == 204 or (answer.status in (200, 201) and not answer.body):
+        return  # a page of a network operator's that stands in the way comes as 200, too
     if answer.status == 404 and answer.body:
         raise Rejected(
             f"Waziup has no sensor {to_id(lane.name)} of device {lane.device}; "
@@ -327,7 +340,7 @@ def _transient(doing: str, answer: Answer) -> SinkError:
     if answer.status == 404 and not answer.body:
         return Unavailable(f"{doing}: there is no Waziup API at this address; correct [waziup] url")
     message = f"{doing}: status {answer.status}: {answer.text}"
-    if answer.status in (429, 301, 302, 307, 308):
+    if answer.status in (429, 401, 301, 302, 303, 307, 308):
         return Unavailable(message, answer.retry_after_s)
     return OutcomeUnknown(message, answer.retry_after_s)
 
@@ -335,7 +348,7 @@ def _transient(doing: str, answer: Answer) -> SinkError:
 def _device(device_id: str, answer: Answer) -> RemoteDevice:
     try:
         return msgspec.json.decode(answer.body, type=RemoteDevice)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Unavailable(f"looking for device {device_id}: no device in the answer: {error}") from error
 
 

@@ -1,0 +1,105 @@
+"""A `requests` session for a server that is not trusted: an answer is bounded in time and in bytes.
+
+The read time-out of an HTTP library begins anew with every byte, so a server that sends one byte a
+minute holds its client for days; here the head and the body of an answer share one deadline. Cookies
+are not kept, and redirects not looked at: `requests` reads the whole body of one even when it is not
+to follow it.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from socket import socket
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+READ_TIMEOUT_S = 60.0
+# A batch of 100 makes the server open 100 broker connections; a whole answer gets this long.
+ANSWER_DEADLINE_S = 120.0
+MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
+
+
+def bounded_session() -> requests.Session:
+    """A session without cookies and redirects, whose answers end."""
+    session = _Session()
+    session.headers.clear()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.mount("http://", _Adapter())
+    session.mount("https://", _Adapter())
+    return session
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+class _BoundedReader(io.RawIOBase):
+    """The reading end of a socket, until the time or the bytes of one answer are used up."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = time.monotonic() + ANSWER_DEADLINE_S
+        self._left = MAX_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0 or self._left <= 0:
+            raise TimeoutError("the answer does not end")
+        self._sock.settimeout(min(READ_TIMEOUT_S, left_s))
+        size: int | None = self._raw.readinto(buffer)
+        self._left -= size or 0
+        return size
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    """The usual one, with connections that read through a `_BoundedReader`."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
