@@ -21,9 +21,11 @@ def utc_text(time_us: int) -> str:
 def parse_utc(text: str) -> int:
     """The instant of an RFC 3339 text with a zone, in µs since 1970 UTC.
 
-    Raises ValueError when there is no zone, or the text is no time.
+    Raises ValueError when there is no zone, the text is no time, or it is before 1970.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
+    if moment < _EPOCH:
+        raise ValueError(f"{text!r} is before 1970")
     return (moment - _EPOCH) // timedelta(microseconds=1)

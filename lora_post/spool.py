@@ -9,6 +9,7 @@ When the spool is full, the sensor with the most queued readings gives up its ol
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,7 +24,12 @@ COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
 EVICT_SHARE = 200  # when full, at least one in so many readings goes
 EVICTED = "evicted"
+TOO_MANY_SENSORS = "too-many-sensors"
+# A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
+MAX_SENSORS = 256
 RUNNING = "running"
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _INSERT = "INSERT INTO reading VALUES (?, ?, ?)"
@@ -37,6 +43,7 @@ class SpoolWriter:
         self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
         self._lanes: dict[tuple[str, str, str], int] = {}
+        self._crowded: set[str] = set()
 
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
         """Queue every reading of the reports; returns how many rows were added."""
@@ -49,22 +56,37 @@ class SpoolWriter:
                 time_us = uplink.frame.time_us - int(reading.age_s * 1e6)
                 value = _encode(reading.value)
                 for sink in self._sinks:
-                    rows.append((self._lane(db, sink, uplink.device.id, reading), time_us, value))
+                    lane = self._lane(db, sink, uplink.device.id, reading)
+                    if lane is not None:
+                        rows.append((lane, time_us, value))
         _insert(db, rows)
         return len(rows)
 
-    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int:
+    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
+        """The lane of a reading; None for one name too many, which is counted."""
         key = (sink, device, reading.name)
         lane = self._lanes.get(key)
         if lane is None:
-            # The unit of a sensor is the one it was first seen with, as on the server.
-            db.execute(
-                "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel) VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, reading.unit, reading.quantity, reading.channel),
-            )
-            query = "SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?"
-            lane = self._lanes[key] = int(db.execute(query, key).fetchone()[0])
+            lane = _find_lane(db, key) or self._add_lane(db, key, reading)
+            if lane is not None:
+                self._lanes[key] = lane
         return lane
+
+    def _add_lane(self, db: sqlite3.Connection, key: tuple[str, str, str], reading: Reading) -> int | None:
+        sink, device, _ = key
+        (sensors,) = db.execute("SELECT count(*) FROM lane WHERE sink = ? AND device = ?", (sink, device)).fetchone()
+        if sensors >= MAX_SENSORS:
+            if device not in self._crowded:
+                self._crowded.add(device)
+                log.error("device=%s has %d sensors, readings of further names are dropped", device, sensors)
+            add_tally(db, TOO_MANY_SENSORS, 1)
+            return None
+        # The unit of a sensor is the one it was first seen with, as on the server.
+        db.execute(
+            "INSERT INTO lane (sink, device, name, unit, quantity, channel) VALUES (?, ?, ?, ?, ?, ?)",
+            (*key, reading.unit, reading.quantity, reading.channel),
+        )
+        return _find_lane(db, key)
 
     def _put_undecoded(self, db: sqlite3.Connection, report: Report) -> None:
         uplink = report.uplink
@@ -120,6 +142,11 @@ def _cut_level(lengths: Iterable[int], surplus: int) -> int:
     return 0
 
 
+def _find_lane(db: sqlite3.Connection, key: tuple[str, str, str]) -> int | None:
+    found = db.execute("SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?", key).fetchone()
+    return int(found[0]) if found else None
+
+
 def _insert(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
     db.execute("SAVEPOINT rows")
     try:
@@ -163,7 +190,7 @@ class SpoolReader:
 
     def ready_lanes(self) -> list[Lane]:
         """Lanes that have readings and are not parked."""
-        rows = self._store.db.execute(
+        rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND parked IS NULL"
             " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
             (self._sink,),
@@ -172,7 +199,7 @@ class SpoolReader:
 
     def lanes_of(self, device: str) -> list[Lane]:
         """All lanes of a device, for provisioning it in one request."""
-        rows = self._store.db.execute(
+        rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? ORDER BY id",
             (self._sink, device),
         )
@@ -180,9 +207,9 @@ class SpoolReader:
 
     def claim(self, lane: Lane, limit: int) -> Batch | None:
         """The oldest readings of a lane; they stay in the queue until they are settled."""
-        rows = self._store.db.execute(
+        rows = self._store.rows(
             "SELECT time_us, value FROM reading WHERE lane = ? ORDER BY time_us LIMIT ?", (lane.id, limit)
-        ).fetchall()
+        )
         if not rows:
             return None
         times, values = zip(*rows, strict=True)
@@ -225,18 +252,16 @@ class SpoolReader:
 
     def counts(self) -> Counts:
         """What this sink still has to get."""
-        db = self._store.db
-        (queued,) = db.execute(
+        rows = self._store.rows
+        ((queued,),) = rows(
             "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NULL", (self._sink,)
-        ).fetchone()
-        (parked,) = db.execute(
+        )
+        ((parked,),) = rows(
             "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NOT NULL",
             (self._sink,),
-        ).fetchone()
-        (refused,) = db.execute(
-            "SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (self._sink,)
-        ).fetchone()
-        (undecoded,) = db.execute("SELECT count(*) FROM undecoded").fetchone()
+        )
+        ((refused,),) = rows("SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (self._sink,))
+        ((undecoded,),) = rows("SELECT count(*) FROM undecoded")
         return Counts(queued, parked, refused, undecoded)
 
 
@@ -392,7 +417,8 @@ def move(store: Store, device: str, new_device: str) -> int:
                 (new_device, lane),
             )
             (target,) = db.execute(
-                "SELECT new.id FROM lane AS new JOIN lane AS old USING (sink, name) WHERE old.id = ? AND new.device = ?",
+                "SELECT new.id FROM lane AS new JOIN lane AS old USING (sink, name)"
+                " WHERE old.id = ? AND new.device = ?",
                 (lane, new_device),
             ).fetchone()
             for table in ("reading", "refused"):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lora_post.errors import StoreError
 from lora_post.model import Device
@@ -157,6 +158,13 @@ class Store:
             raise StoreError(f"spool {self.path}: {error}") from error
         self._reserved[task] = fd
         return True
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query outside a transaction. Raises StoreError when the file cannot be read."""
+        try:
+            return self.db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"spool {self.path}: {error}") from error
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""

@@ -262,7 +262,6 @@ def _nothing_was_sent(error: Exception) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason, in one line."""
+    """The innermost reason in one line, without the names of the library's own objects."""
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-    text = str(reason)
-    return text.rsplit(">: ", 1)[-1] if ">: " in text else text
+    return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))

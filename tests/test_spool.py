@@ -13,7 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.errors import StoreError
 from lora_post.model import Batch, Lane, Reading
-from lora_post.spool import Counts, SpoolReader, SpoolWriter, _cut_level, drop, move, parked, release
+from lora_post.spool import (
+    MAX_SENSORS,
+    TOO_MANY_SENSORS,
+    Counts,
+    SpoolReader,
+    SpoolWriter,
+    _cut_level,
+    drop,
+    move,
+    parked,
+    release,
+)
 from lora_post.store import Store, tallies
 from tests.build import NOON_US, device, report
 
@@ -184,6 +195,14 @@ def test_longest_lanes_are_cut_by_no_more_than_is_needed(lengths: list[int], sur
     assert level >= 0
     assert gone >= min(surplus, sum(lengths))
     assert gone < surplus + len(lengths)
+
+
+def test_device_that_invents_names_gets_only_so_many_sensors(store: Store) -> None:
+    put(store, report(*(Reading(f"n{index}", 1) for index in range(MAX_SENSORS + 10))))
+    put(store, report(Reading("n1", 2), Reading("another", 2), time_us=NOON_US + 1))
+    put(store, report(Reading("t", 3), of=device("honest")))
+    assert SpoolReader(store, SINK).counts().queued == MAX_SENSORS + 2
+    assert tallies(store.db) == {TOO_MANY_SENSORS: 11}
 
 
 def test_each_sink_has_its_own_copy(store: Store) -> None:

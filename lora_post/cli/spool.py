@@ -23,6 +23,8 @@ from lora_post.errors import StoreError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.spool import (
     EVICTED,
+    MAX_SENSORS,
+    TOO_MANY_SENSORS,
     Parked,
     SensorState,
     SpoolReader,
@@ -147,7 +149,9 @@ def move_command(group_path: Path | None, device: str, new_device: str, config_p
     with _open(config_path or group_path) as (config, store):
         known = [each.id for each in config.devices]
         if new_device not in known:
-            raise click.UsageError(f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}")
+            raise click.UsageError(
+                f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}"
+            )
         say(f"{_count(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
 
 
@@ -210,7 +214,11 @@ def _show(config: Config, store: Store, option: str) -> None:
     say(f"parked     {_count(counts.parked, 'reading')}")
     say(f"refused    {_count(counts.refused, 'reading')}")
     say(f"undecoded  {_count(counts.undecoded, 'payload')}")
-    say(f"evicted    {_count(tallies(store.db).get(EVICTED, 0), 'reading')} so far, because it was full")
+    totals = tallies(store.db)
+    say(f"evicted    {_count(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
+    if totals.get(TOO_MANY_SENSORS):
+        dropped = _count(totals[TOO_MANY_SENSORS], "reading")
+        say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
     rows = [_row(state) for state in states if state.waiting or state.refused or state.is_parked]
     if rows:
