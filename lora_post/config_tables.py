@@ -135,7 +135,8 @@ def _in_words(text: str, key: str, kind: type[Struct]) -> str:
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
         return f"{key + ' ' if key else ''}{missing[1]} is missing"
     if wrong := re.fullmatch(r"Expected `(.+)`, got `(.+)`", text):
-        wanted = " or ".join(WORDS.get(word, word) for word in wrong[1].split(" | ") if word != "null")
+        words = [word for word in wrong[1].split(" | ") if word != "null"]
+        wanted = " or ".join(WORDS.get(word, word) for word in words if (word, "float") != ("int", words[-1]))
         return f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}; it must be {wanted}"
     if wrong := re.fullmatch(r"Invalid enum value (.+)", text):
         allowed = [value for value in get_args(get_type_hints(kind).get(key)) if isinstance(value, str)]

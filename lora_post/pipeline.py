@@ -53,7 +53,7 @@ class Pipeline:
         try:
             uplink, session = unlock(frame, self._ledger.find)
             if not uplink.authentic and self._ledger.is_repeat(uplink):
-                raise Repeat(f"{uplink.device.id}: sequence number {uplink.fcnt} with this payload was accepted a moment ago")
+                raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
         except (FrameError, UnlockError) as error:
             return Refusal(frame, error.check, str(error))
         report = self._decode(uplink)

@@ -146,11 +146,11 @@ def test_every_key_of_the_table_reaches_the_rule() -> None:
 
 
 MISTAKES = [
-    ("drop = true", "[[device.sensor]] number 1: Object missing required field `name`"),
+    ("drop = true", "[[device.sensor]] number 1 name is missing"),
     ('name = ""\ndrop = true', "[[device.sensor]] number 1 name is empty"),
     ('name = "a"', "it changes nothing; add rename, drop"),
     ('name = "a"\nrenam = "b"\nscale = 2', "unknown key 'renam'; did you mean 'rename'?"),
-    ('name = "a"\nscale = "b"', "[[device.sensor]] number 1 scale: Expected `int | float`, got `str`"),
+    ('name = "a"\nscale = "b"', "[[device.sensor]] number 1 scale is a text in quotes; it must be a number"),
     ('name = "a"\nrename = ""', "rename is ''; Waziup takes 1 to 128 letters"),
     ('name = "a"\nrename = "b c"', "rename is 'b c'; Waziup takes 1 to 128 letters"),
     ('name = "a"\nrename = "owner"', "rename is 'owner'; Waziup takes"),

@@ -94,7 +94,7 @@ def main() -> None:
 def _put(site: Site, first: int, last: int) -> None:
     site.put(
         *(
-            report(Reading("temperature_1", index / 10, "°C", 1), Reading("voltage_2", 3.3, "V", 2), time_us=_time(index))
+            report(Reading("temperature_1", index / 10, "°C", 1), Reading("voltage_2", 3.3, "V"), time_us=_time(index))
             for index in range(first, last)
         )
     )
