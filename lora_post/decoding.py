@@ -70,7 +70,7 @@ def decoder_files(folder: Path) -> list[Path]:
 
     Raises OSError.
     """
-    return sorted(path for path in folder.iterdir() if path.suffix == ".py" and not path.name.startswith("_"))
+    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".js") and not path.name.startswith("_"))
 
 
 def load_shipped(names: Collection[str]) -> LoadedDecoders:
@@ -113,7 +113,11 @@ class _FreshLoader(SourceFileLoader):
 
 
 def load_decoder(path: Path) -> Decoder:
-    """The `DECODER` of one file. Raises DecoderCrash with path and cause."""
+    """The `DECODER` of a Python file, or a JavaScript codec. Raises DecoderCrash with path and cause."""
+    if path.suffix == ".js":
+        from lora_post.js_codec import load_js_codec  # the engine is for sites that have codecs
+
+        return load_js_codec(path)
     name = str(path)  # in sys.modules, where no importable module is called so
     loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
@@ -199,6 +203,11 @@ def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
         return Report(uplink, ())
     if decoder is None:
         return Report(uplink, (), (), _no_decoder(uplink))
+    return run(uplink, decoder)
+
+
+def run(uplink: Uplink, decoder: Decoder) -> Report:
+    """What `decode` does, for any payload: the empty one too."""
     try:
         readings = decoder.decode(uplink.payload, uplink.fport or 0)
     except NoReading as error:
@@ -285,7 +294,7 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
     report = _examine(uplink, decoded.readings)
     said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
-    return replace(report, warnings=(*said, *report.warnings))
+    return replace(report, warnings=(*said, *report.warnings), data=decoded.data)
 
 
 def fault_of(reading: object) -> str:

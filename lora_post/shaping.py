@@ -35,7 +35,7 @@ def shape(report: Report, rules: Mapping[str, SensorRule]) -> Report:
                 readings.append(_shaped(reading, rule))
             except OverflowError:
                 warnings.append(f"reading {reading.name!r} dropped: no number can hold its value once it is scaled")
-    return Report(report.uplink, tuple(readings), (*report.warnings, *warnings), report.problem)
+    return Report(report.uplink, tuple(readings), (*report.warnings, *warnings), report.problem, report.data)
 
 
 def _shaped(reading: Reading, rule: SensorRule) -> Reading:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,7 +22,7 @@ from lora_post.cli.output import complain, print_json
 from lora_post.clock import now_us
 from lora_post.crypto import KEY_SIZE, SessionKeys
 from lora_post.decoder_choice import Decoding, decoder_names
-from lora_post.decoding import load_decoder
+from lora_post.decoding import load_decoder, run
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain import Mic, explain
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
@@ -31,7 +32,7 @@ EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1
 STDIN = "-"
 EMPTY_PAYLOAD = "-"
-UNNAMED = ""  # the id of a device that is in no configuration
+UNNAMED = "?"  # the id of a device that is in no configuration
 
 
 @click.command(name="decode")
@@ -56,7 +57,7 @@ UNNAMED = ""  # the id of a device that is in no configuration
     "--decoder",
     "decoder_name",
     metavar="NAME|FILE",
-    help="What reads the payload: one of `lora-post decoders`, or a Python file. Default: what the device names.",
+    help="What reads the payload: one of `lora-post decoders`, or a .py or .js file. Default: what the device names.",
 )
 @click.option("--payload", "is_payload", is_flag=True, help="A clear application payload is given, not a frame.")
 @click.option(
@@ -146,7 +147,10 @@ class Desk(Struct, frozen=True):
         return [Session(device) for device in known]
 
     def report(self, uplink: Uplink) -> Report:
-        """The readings of an uplink, or why there are none."""
+        """The readings of an uplink, or why there are none. A codec is shown what it was given, also nothing."""
+        decoder = self.decoders.get(self.decoder or "")
+        if decoder is not None and decoder.origin.endswith(".js") and not uplink.payload and uplink.fport:
+            return run(uplink, decoder)
         if decoder_names(uplink.device) or uplink.fport == 0 or not uplink.payload:
             return Decoding((), self.decoders).decode(uplink)
         return Report(uplink, (), (), "no decoder is named; add --decoder, see `lora-post decoders`")
@@ -254,18 +258,27 @@ def _payload_json(report: Report) -> dict[str, object]:
     """The answer to one payload; `data` is for decoders that give an object of their own."""
     time_us = report.uplink.frame.time_us
     return {
-        "data": None,
+        "data": _plain(report.data),
         "readings": [reading_json(reading, time_us) for reading in report.readings],
         "warnings": list(report.warnings),
         "errors": [report.problem] if report.problem else [],
     }
 
 
+def _plain(data: object) -> object:
+    """What a decoder calls its data, if that can be written as JSON."""
+    try:
+        msgspec.json.encode(data)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return data
+
+
 def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
     """A decoder by name or by file. Raises ConfigError."""
     if name in decoders:
         return decoders[name]
-    if "/" in name or name.endswith(".py"):
+    if "/" in name or name.endswith((".py", ".js")):
         try:
             return load_decoder(Path(name))
         except DecoderCrash as crash:

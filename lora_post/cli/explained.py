@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from lora_post.byte_text import as_text
+from lora_post.byte_text import as_text, escaped_json
 from lora_post.cli.output import print_table, say
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain import Explanation, Mic
@@ -75,6 +75,8 @@ def _show_report(report: Report) -> None:
     decoder = uplink.device.decoder_for(uplink.fport)
     if decoder:
         say(f"decoder   {decoder}")
+    if report.data is not None:
+        say(f"data      {_data_text(report.data)}")
     for warning in report.warnings:
         say(f"warning   {warning}", fg="yellow")
     if report.problem:
@@ -82,6 +84,14 @@ def _show_report(report: Report) -> None:
     if report.readings:
         headers = ("Sensor", "Value", "Unit", "Channel", "Quantity", "Age")
         print_table(headers, [_reading_row(reading) for reading in report.readings])
+
+
+def _data_text(data: object) -> str:
+    """A codec's own result on one line."""
+    try:
+        return escaped_json(json.dumps(data, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace"))
+    except (ValueError, RecursionError):
+        return "(cannot be shown)"
 
 
 def _reading_row(reading: Reading) -> tuple[str, ...]:

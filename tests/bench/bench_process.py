@@ -1,6 +1,6 @@
 """What the installed command costs: start-up, memory over many frames, CPU at one frame a second.
 
-    python -m tests.bench.bench_process [--frames N]
+python -m tests.bench.bench_process [--frames N]
 """
 
 from __future__ import annotations

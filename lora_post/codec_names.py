@@ -1,0 +1,220 @@
+"""What the names that codecs give to values tell about unit and quantity.
+
+A unit is given only where a name tells it without doubt: `battery` is per cent with one maker and
+volts with the next, `batV` is volts.
+
+Sources: TheThingsNetwork/lorawan-devices: lib/payload.json (names and units of `normalizeUplink`); the
+codecs of Milesight-IoT/SensorDecoders, dragino/dragino-end-node-decoder, decentlab/decentlab-decoders
+and chirpstack/chirpstack-device-profiles for the others.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from msgspec import Struct
+
+from lora_post.units import UNITS, describe
+
+POSITION = "Position"
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in text.split())
+
+
+class Meaning(Struct, frozen=True):
+    """What a name tells: a symbol of `UNITS` and a Waziup quantity, "" where it does not."""
+
+    unit: str = ""
+    quantity: str = ""
+
+
+# By the last part of a name, in lower case with underscores.
+_MEANINGS: dict[str, Meaning] = {
+    **dict.fromkeys(("temperature", "temp", "tem", "ambient_temperature", "int_temp"), Meaning("°C", "Temperature")),
+    **dict.fromkeys(("soil_temperature", "soil_temp", "temp_soil"), Meaning("°C", "SoilTemperature")),
+    **dict.fromkeys(("water_temperature", "water_temp"), Meaning("°C", "WaterTemperature")),
+    **dict.fromkeys(("air_temperature", "air_temp"), Meaning("°C", "AirTemperature")),
+    **dict.fromkeys(
+        ("board_temperature", "chip_temperature", "internal_temperature"), Meaning("°C", "BoardTemperature")
+    ),
+    **dict.fromkeys(("dew_point", "dewpoint"), Meaning("°C", "DewPoint")),
+    **dict.fromkeys(("humidity", "hum", "relative_humidity", "rel_humidity"), Meaning("%", "RelativeHumidity")),
+    "air_humidity": Meaning("%", "AirHumidity"),
+    **dict.fromkeys(("soil_moisture", "soil_humidity", "moisture", "water_soil"), Meaning("%", "SoilHumidity")),
+    **dict.fromkeys(
+        ("battery", "bat", "batt", "battery_level", "bat_level", "battery_status"), Meaning("", "BatteryLevel")
+    ),
+    **dict.fromkeys(("battery_percent", "battery_percentage", "bat_percent"), Meaning("%", "BatteryLevel")),
+    **dict.fromkeys(
+        ("bat_v", "batt_v", "battery_voltage", "bat_voltage", "vbat", "batvolt"), Meaning("V", "BatteryLevel")
+    ),
+    "co2": Meaning("ppm", "CO2"),
+    **dict.fromkeys(
+        ("pm1", "pm1_0", "pm2_5", "pm25", "pm10"), Meaning("µg/m³", "ChemicalAgentAtmosphericConcentrationDust")
+    ),
+    **dict.fromkeys(("tvoc", "voc"), Meaning("", "ChemicalAgentAtmosphericConcentrationVOC")),
+    "pressure": Meaning("", "Pressure"),
+    **dict.fromkeys(
+        ("barometric_pressure", "atmospheric_pressure", "air_pressure", "barometer"),
+        Meaning("hPa", "AtmosphericPressure"),
+    ),
+    **dict.fromkeys(("illuminance", "illumination", "lux", "illum"), Meaning("lx", "Illuminance")),
+    **dict.fromkeys(("light", "light_level", "luminosity"), Meaning("", "Illuminance")),
+    "distance": Meaning("", "Distance"),
+    **dict.fromkeys(("water_level", "liquid_level"), Meaning("", "WaterLevel")),
+    **dict.fromkeys(("level", "fill_level"), Meaning("", "FillLevel")),
+    **dict.fromkeys(("voltage", "volt"), Meaning("V", "Voltage")),
+    "current": Meaning("", "ElectricCurrent"),
+    **dict.fromkeys(("power", "active_power"), Meaning("", "ActivePower")),
+    "energy": Meaning("", "Energy"),
+    "frequency": Meaning("Hz", "Frequency"),
+    **dict.fromkeys(("rain", "rainfall", "precipitation", "rain_gauge"), Meaning("mm", "Rainfall")),
+    **dict.fromkeys(("wind_speed", "windspeed"), Meaning("m/s", "WindSpeed")),
+    **dict.fromkeys(("wind_direction", "winddirection"), Meaning("°", "WindDirection")),
+    "solar_radiation": Meaning("W/m²", "SolarRadiation"),
+    **dict.fromkeys(("conductivity", "ec", "soil_conductivity", "conduct_soil"), Meaning("µS/cm", "Conductivity")),
+    "ph": Meaning("pH", "PH"),
+    **dict.fromkeys(("weight", "mass"), Meaning("", "Weight")),
+    **dict.fromkeys(("door", "door_status", "door_open"), Meaning("", "DoorStatus")),
+    **dict.fromkeys(("motion", "pir", "pir_status"), Meaning("", "Motion")),
+    **dict.fromkeys(("occupancy", "presence"), Meaning("", "Presence")),
+    **dict.fromkeys(("count", "counter", "pulse", "total_count"), Meaning("", "Count")),
+    "people_count": Meaning("", "CountPeople"),
+    "noise": Meaning("", "Sound"),
+    "speed": Meaning("", "Speed"),
+    "latitude": Meaning("", POSITION),
+    "longitude": Meaning("", POSITION),
+    "altitude": Meaning("m", POSITION),
+    "rssi": Meaning("dBm"),
+    "snr": Meaning("dB"),
+}
+
+# The units that The Things Stack asks normalizeUplink for, by the whole name.
+_NORMALIZED: dict[str, Meaning] = {
+    "air.temperature": Meaning("°C", "AirTemperature"),
+    "air.relative_humidity": Meaning("%", "AirHumidity"),
+    "air.pressure": Meaning("hPa", "AtmosphericPressure"),
+    "air.co2": Meaning("ppm", "CO2"),
+    "air.light_intensity": Meaning("lx", "Illuminance"),
+    "soil.depth": Meaning("cm"),
+    "soil.moisture": Meaning("%", "SoilHumidity"),
+    "soil.temperature": Meaning("°C", "SoilTemperature"),
+    "soil.ec": Meaning("dS/m", "Conductivity"),
+    "soil.p_h": Meaning("pH", "PH"),
+    "soil.ph": Meaning("pH", "PH"),
+    "soil.n": Meaning("ppm"),
+    "soil.p": Meaning("ppm"),
+    "soil.k": Meaning("ppm"),
+    "water.temperature.min": Meaning("°C", "WaterTemperature"),
+    "water.temperature.max": Meaning("°C", "WaterTemperature"),
+    "water.temperature.avg": Meaning("°C", "WaterTemperature"),
+    "water.temperature.current": Meaning("°C", "WaterTemperature"),
+    "water.leak": Meaning("", "WaterLevel"),
+    "wind.speed": Meaning("m/s", "WindSpeed"),
+    "wind.direction": Meaning("°", "WindDirection"),
+    "rain.intensity": Meaning("mm/h"),
+    "rain.cumulative": Meaning("mm", "Rainfall"),
+    "metering.water.total": Meaning("L"),
+    "battery": Meaning("V", "BatteryLevel"),
+}
+
+# How names end that carry their unit: TempC, Bat_mV, Distance_mm.
+_SUFFIXES = _pairs(
+    """
+    c=°C degc=°C celsius=°C f=°F degf=°F fahrenheit=°F v=V mv=mV volts=V ma=mA amps=A kwh=kWh wh=Wh kw=kW w=W
+    pct=% percent=% ppm=ppm ppb=ppb hpa=hPa kpa=kPa mbar=mbar lux=lx mm=mm cm=cm m=m km=km kmph=km/h kmh=km/h
+    mps=m/s deg=° ms=ms s=s sec=s min=min hours=h hz=Hz kg=kg db=dB dbm=dBm rpm=rpm
+    """
+)
+# One letter is too little behind a word that stands for something else: `vitamin_c`, `mode_s`.
+_SUFFIX_WORDS: dict[str, tuple[str, ...]] = {
+    "c": ("temp", "temperature", "dew_point"),
+    "f": ("temp", "temperature"),
+    "v": ("bat", "batt", "battery", "voltage", "volt", "ext", "adc", "in", "vdd"),
+    "m": ("distance", "altitude", "level", "depth", "height", "alt"),
+    "w": ("power",),
+    "s": ("uptime", "duration", "interval", "age", "period"),
+}
+
+# How codecs write units that stand beside a value.
+_WRITTEN_UNITS = _pairs(
+    """
+    C=°C ℃=°C degC=°C celsius=°C Celsius=°C F=°F ℉=°F percent=% %RH=% lux=lx Lux=lx volt=V volts=V deg=°
+    ug/m3=µg/m³ µg/m3=µg/m³ m/s²=m/s² m/s2=m/s² l=L liter=L m3=m³ uS/cm=µS/cm w=W W/m2=W/m² degrees=° KPa=kPa
+    HPa=hPa ml=mL µS⋅cm⁻¹=µS/cm m⋅s⁻¹=m/s m⋅s⁻²=m/s² W⋅m⁻²=W/m² mm⋅h⁻¹=mm/h µg⋅m⁻³=µg/m³ mS⋅cm⁻¹=mS/cm
+    µmol⋅m⁻²⋅s⁻¹=µmol/m²/s L⋅min⁻¹=L/min m³⋅h⁻¹=m³/h µW⋅cm⁻²=µW/cm²
+    """
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAPITAL_VOLTS = re.compile(r"(?:_|(?<=[0-9]))V\Z")  # ADC_CH0V, Bat_V, but not mode_v
+_NOT_WORD = re.compile(r"[^a-z0-9]+")
+_CAMEL_UNITS = re.compile(r"_?(mV|mA|kPa|hPa|kWh|kW|Wh|dBm)(?![a-z])")
+
+
+@lru_cache(maxsize=2048)
+def meaning_of(name: str, normalized: bool) -> Meaning:
+    """What the name of a value tells; the quantity is left out where `describe` finds it by the name itself."""
+    parts = [part for part in name.split(".") if part]
+    words = [_words(part) for part in parts]
+    agreed = (_NORMALIZED.get(".".join(words[-count:])) for count in (3, 2, 1)) if normalized else ()
+    found = next(filter(None, agreed), None) or _by_words(words) or Meaning()
+    if found.quantity and describe(name, found.unit).quantity == found.quantity:
+        return Meaning(found.unit)
+    return found
+
+
+def _by_words(parts: list[str]) -> Meaning | None:
+    if not parts:
+        return None
+    last = parts[-1]
+    two = "_".join(parts[-2:])
+    for candidate in (two, last):
+        if candidate in _MEANINGS:
+            return _MEANINGS[candidate]
+        stem = re.sub(r"_?[0-9]+\Z", "", candidate)
+        if stem in _MEANINGS:
+            return _MEANINGS[stem]
+    return _by_suffix(last) or _by_ending(last)
+
+
+def _by_suffix(words: str) -> Meaning | None:
+    """TempC_SHT, Bat_mV: a unit behind, or behind the first word of two."""
+    pieces = words.split("_")
+    for end in range(len(pieces), 1, -1):
+        unit = _SUFFIXES.get(pieces[end - 1])
+        stem = "_".join(pieces[: end - 1])
+        allowed = _SUFFIX_WORDS.get(pieces[end - 1])
+        if unit and (allowed is None or stem in allowed or pieces[end - 2] in allowed):
+            about = _MEANINGS.get(stem)
+            return Meaning(unit, about.quantity if about else "")
+    return None
+
+
+def _by_ending(words: str) -> Meaning | None:
+    """external_temperature, hum_sht: a known word at the end or the start of a longer name."""
+    pieces = words.split("_")
+    for start in range(1, len(pieces)):
+        found = _MEANINGS.get("_".join(pieces[start:]))
+        if found:
+            return found
+    return (
+        _MEANINGS.get(pieces[0])
+        if len(pieces) == 2 and pieces[0] in ("temp", "hum", "temperature", "humidity")
+        else None
+    )
+
+
+def _words(part: str) -> str:
+    """soilMoisture, Soil-Moisture → soil_moisture; BatmV → bat_mv."""
+    apart = _CAMEL_UNITS.sub(lambda match: f"_{match[1].lower()}_", _CAPITAL_VOLTS.sub("_volts", part))
+    return _NOT_WORD.sub("_", _CAMEL.sub("_", apart).lower()).strip("_")
+
+
+def known_unit(text: str) -> str:
+    """The symbol of `UNITS` for a unit as codecs write it, "" for one that is not known."""
+    plain = "".join(text.split()).replace("\u03bc", "\u00b5").replace("\u2126", "\u03a9")
+    plain = _WRITTEN_UNITS.get(plain, plain)
+    return plain if plain in UNITS else ""

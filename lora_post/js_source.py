@@ -1,0 +1,70 @@
+"""The text of a JavaScript codec, made ready to be a function that is called anew for each frame.
+
+Nothing here runs or parses JavaScript: these are rules of thumb about text, and each errs on the side
+where a codec still works, or fails with a message of the engine.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lora_post.errors import DecoderCrash
+
+# The words can also stand in a comment; then the codec is slower for nothing.
+_OPEN_WORDS = re.compile(r"\b(?:async|await|Promise|queueMicrotask|eval)\b|\bFunction\s*[.(]|\bimport\s*\(")
+_CHANGES_LANGUAGE = re.compile(
+    r"\b(?:Array|String|Number|Object|Date|Math|JSON|Boolean|RegExp|Function|Uint8Array|Map|Set)"
+    r"(?:\s*\.\s*prototype)?\s*\.\s*\w+\s*=(?!=)"
+)
+_IMPORT = re.compile(r"^[ \t]*import\b[^\n;]*?['\"]([^'\"\n]*)['\"][ \t]*;?", re.MULTILINE)
+_EXPORT_NAMES = re.compile(r"^[ \t]*export[ \t]*\{([^}]*)\}[ \t]*;?", re.MULTILINE)
+_EXPORT = re.compile(r"^[ \t]*export[ \t]+(default[ \t]+)?(?=(\S+))", re.MULTILINE)
+_THIS_CALL = re.compile(r"\bthis\s*\.\s*([A-Za-z_$][\w$]*)\s*\(")
+_FUNCTION = re.compile(r"^function\s+([A-Za-z_$][\w$]*)", re.MULTILINE)
+_DECLARES = ("function", "async", "class", "const", "let", "var")
+_TAIL = "".join(
+    f"typeof {name}==='function'?{name}:undefined," for name in ("decodeUplink", "normalizeUplink", "Decode", "Decoder")
+)
+
+
+def needs_new_world(text: str) -> bool:
+    """Whether a codec speaks of what a frozen world does not have, or changes the language in its functions."""
+    return bool(_OPEN_WORDS.search(text) or _CHANGES_LANGUAGE.search(text))
+
+
+def is_module(text: str) -> bool:
+    """Whether a text that is no plain script may be an ES module."""
+    return any(pattern.search(text) for pattern in (_EXPORT, _EXPORT_NAMES, _IMPORT))
+
+
+def as_function(text: str) -> str:
+    """A plain script as the body of a function that returns its entry points, its lines where they were."""
+    return f"(function(module,exports,require){{{text}\n;{_shared_functions(text)}return [{_TAIL}];\n}})"
+
+
+def _shared_functions(text: str) -> str:
+    """Statements that make functions global which a plain script calls as `this.name()`."""
+    names = sorted(set(_THIS_CALL.findall(text)) & set(_FUNCTION.findall(text)))
+    return f"if(this){{{''.join(f'this.{name}={name};' for name in names)}}}" if names else ""
+
+
+def without_module_syntax(text: str) -> str:
+    """An ES module as a plain script; its lines stay where they are. Raises DecoderCrash for imports of other files."""
+
+    def keep_import(match: re.Match[str]) -> str:
+        if match[1].removeprefix("node:") not in ("buffer", "util"):
+            raise DecoderCrash(f"it imports {match[1][:60]!r}; a codec has to be one file")
+        return "\n" * match[0].count("\n")
+
+    def keep_names(match: re.Match[str]) -> str:
+        pairs = [part.split() for part in match[1].split(",") if part.strip()]
+        made = "".join(f"exports.{words[-1]}={words[0]};" for words in pairs if len(words) in (1, 3))
+        return made + "\n" * match[0].count("\n")
+
+    def keep_declaration(match: re.Match[str]) -> str:
+        declares = match[2].startswith(_DECLARES)
+        return "" if declares or not match[1] else "exports.default="
+
+    text = _IMPORT.sub(keep_import, text)
+    text = _EXPORT_NAMES.sub(keep_names, text)
+    return "'use strict';" + _EXPORT.sub(keep_declaration, text)

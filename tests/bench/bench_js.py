@@ -1,0 +1,115 @@
+"""JavaScript codecs: ours beside a bare call of the same function in the same engine, in one run.
+
+The bare call gets the bytes as a list and returns JSON text, which is parsed: without any protection
+against the codec, in one world for all frames. Ours enters the file anew for each frame, has limits,
+checks that nothing was left behind, and makes readings.
+
+python -m tests.bench.bench_js [FILE.js FPORT HEX]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from timeit import repeat
+
+import msgspec
+import quickjs  # type: ignore[import-untyped]
+
+from lora_post.js_codec import load_js_codec
+from lora_post.js_realm import Codec
+
+# As vendors write them: channels and types, a polyfill, helper functions.
+TYPICAL = """
+function decodeUplink(input) { return { data: decode(input.bytes) }; }
+function Decode(fPort, bytes) { return decode(bytes); }
+function Decoder(bytes, port) { return decode(bytes); }
+function decode(bytes) {
+  var out = {};
+  for (var i = 0; i < bytes.length; ) {
+    var channel = bytes[i++], type = bytes[i++];
+    if (channel === 0x01 && type === 0x75) { out.battery = bytes[i]; i += 1; }
+    else if (channel === 0x03 && type === 0x67) { out.temperature = int16(bytes.slice(i, i + 2)) / 10; i += 2; }
+    else if (channel === 0x04 && type === 0x68) { out.humidity = bytes[i] / 2; i += 1; }
+    else if (channel === 0x20 && type === 0xce) {
+      var point = {};
+      point.timestamp = uint32(bytes.slice(i, i + 4));
+      point.temperature = int16(bytes.slice(i + 4, i + 6)) / 10;
+      point.humidity = bytes[i + 6] / 2;
+      out.history = out.history || [];
+      out.history.push(point);
+      i += 7;
+    } else break;
+  }
+  return out;
+}
+function uint16(bytes) { return ((bytes[1] << 8) + bytes[0]) & 0xffff; }
+function int16(bytes) { var value = uint16(bytes); return value > 0x7fff ? value - 0x10000 : value; }
+function uint32(bytes) { return ((bytes[3] << 24) + (bytes[2] << 16) + (bytes[1] << 8) + bytes[0]) >>> 0; }
+if (!Object.assign) {
+  Object.defineProperty(Object, "assign", { value: function (target) { return target; } });
+}
+"""
+SMALL = "function Decoder(b, port) { return { temperature: ((b[0] << 8) | b[1]) / 100, battery: b[2] / 50 }; }"
+CASES = {
+    "two values": (SMALL, 5, "0898b4"),
+    "three channels": (TYPICAL, 85, "0175640367040104687b"),
+    "four in a history": (TYPICAL, 85, "20ce6de0e0650401 7b".replace(" ", "") * 4),
+}
+CALLS, RUNS = 500, 7
+CODECS = 20
+
+
+def microseconds(call: Callable[[], object]) -> float:
+    """The best of some runs: the others were disturbed."""
+    return min(repeat(call, number=CALLS, repeat=RUNS)) / CALLS * 1e6
+
+
+def bare(text: str, fport: int, payload: bytes) -> Callable[[], object]:
+    world = quickjs.Context()
+    world.eval(text)
+    call = world.eval(
+        "(function (text, fPort) { var bytes = JSON.parse(text);"
+        "return JSON.stringify(typeof decodeUplink === 'function' ? decodeUplink({bytes: bytes, fPort: fPort})"
+        ": {data: typeof Decode === 'function' ? Decode(fPort, bytes) : Decoder(bytes, fPort)}); })"
+    )
+    return lambda: msgspec.json.decode(call(str(list(payload)), fport))
+
+
+def resident_kib() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+
+def main() -> None:
+    if len(sys.argv) == 4:
+        cases = {Path(sys.argv[1]).name: (Path(sys.argv[1]).read_text(), int(sys.argv[2]), sys.argv[3])}
+    else:
+        cases = CASES
+    print(f"{'µs per frame':24}{'bare':>10}{'lora-post':>12}{'readings too':>14}{'ratio':>8}")
+    for name, (text, fport, digits) in cases.items():
+        payload = bytes.fromhex(digits)
+        codec = Codec(text)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "codec.js"
+            path.write_text(text)
+            decode = load_js_codec(path).decode
+        engine = microseconds(bare(text, fport, payload))
+        ours = microseconds(partial(codec.call, payload, fport, ""))
+        readings = microseconds(partial(decode, payload, fport))
+        way = "" if codec.is_closed else "  (a new world each)"
+        print(f"{name:24}{engine:10.1f}{ours:12.1f}{readings:14.1f}{readings / engine:8.1f}{way}")
+    text, fport, digits = next(iter(cases.values()))
+    before = resident_kib()
+    loaded = [Codec(text) for _ in range(CODECS)]
+    listed = resident_kib()
+    for codec in loaded:
+        codec.call(bytes.fromhex(digits), fport, "")
+    used = resident_kib()
+    print(f"KiB per codec: {(listed - before) / CODECS:.0f} loaded, {(used - before) / CODECS:.0f} in use")
+
+
+if __name__ == "__main__":
+    main()
