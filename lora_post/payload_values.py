@@ -1,8 +1,7 @@
-"""The one JSON or CBOR value that a payload holds, and the readings in it.
+"""The one JSON or CBOR value that a payload holds.
 
-Both formats give dict, list, str, int, float, bool and None. What comes from the radio may be wrong in
-any way that they allow: `read_json` and `read_cbor` leave it to the caller to judge numbers that are not
-finite or beyond 64 bits, and half surrogate pairs; `to_readings` leaves them out.
+Both formats give dict, list, str, int, float, bool and None. Numbers that are not finite or beyond 64
+bits, and half surrogate pairs, are for the caller to judge; `flatten` leaves them out.
 """
 
 from __future__ import annotations
@@ -10,19 +9,15 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from io import BytesIO
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from lora_post.errors import WrongFormat, WrongLength
-from lora_post.model import Decoded, Reading, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_DEPTH: Final = 16
 """CBOR items in one another, tags included."""
-MAX_NESTED: Final = 8
-"""Objects and lists in one another that a reading may hold, as in the reports."""
 
 # What cbor2 would make objects of: dates, patterns, addresses … Their content is what the device sent.
 _CONTENT_TAGS: Final = (0, 1, 28, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
@@ -95,51 +90,3 @@ def _key(key: object) -> str | int:
     if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool)):
         return key
     raise WrongFormat("a CBOR key is neither text nor integer")
-
-
-def to_readings(value: object) -> list[Reading] | Decoded:
-    """A reading for each member of an object, `value_0` … for those of a list, `value` for anything else.
-
-    Objects and lists in there stay whole. None is a missing value. What cannot be a reading is left out
-    with a warning.
-    """
-    if isinstance(value, dict):
-        members = [(str(key), member) for key, member in value.items()]
-    elif isinstance(value, list):
-        members = [(f"value_{place}", member) for place, member in enumerate(value)]
-    else:
-        members = [("value", value)]
-    readings: list[Reading] = []
-    warnings: list[str] = []
-    for name, member in members:
-        if member is None:
-            continue
-        try:
-            if not (name and name.isprintable()):
-                raise WrongFormat("its name is empty or not printable")
-            readings.append(Reading(name, _storable(member, MAX_NESTED)))
-        except WrongFormat as error:
-            warnings.append(f"{name[:40]!r} left out: {error}")
-    return Decoded(readings, tuple(warnings)) if warnings else readings
-
-
-def _storable(value: object, depth: int) -> Value:
-    if isinstance(value, dict | list) and depth == 0:
-        raise WrongFormat(f"nested deeper than {MAX_NESTED} levels")
-    if isinstance(value, dict):
-        return {_text(str(key)): _storable(member, depth - 1) for key, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_storable(member, depth - 1) for member in value]
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, int) and -(2**63) <= value < 2**63:  # bool is one, too
-        return value
-    if isinstance(value, float) and isfinite(value):
-        return value
-    raise WrongFormat("a null in a list" if value is None else "a number that is not finite or beyond 64 bits")
-
-
-def _text(text: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise WrongFormat("half a surrogate pair is no text")
-    return text
