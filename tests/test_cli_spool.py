@@ -11,7 +11,8 @@ import pytest
 
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading, Report
-from lora_post.spool import SpoolReader, SpoolWriter, decode_again, undecoded
+from lora_post.spool import SpoolReader, SpoolWriter
+from lora_post.spool_upkeep import decode_again, undecoded
 from lora_post.store import Store, add_tally
 from lora_post.uploader import Uploader
 from tests.build import NOON_US, device, report

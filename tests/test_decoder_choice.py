@@ -20,7 +20,8 @@ from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import DecodeFunction, Device, Options, Report, SensorRule, Uplink
 from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolWriter, undecoded
+from lora_post.spool import SpoolWriter
+from lora_post.spool_upkeep import undecoded
 from lora_post.store import Store
 from lora_post.unlock import seal_lorawan
 from tests.build import KEYS, NOON_US, device, frame

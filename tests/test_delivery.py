@@ -17,7 +17,8 @@ from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
 from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
-from lora_post.spool import SpoolReader, SpoolWriter, parked, release
+from lora_post.spool import SpoolReader, SpoolWriter
+from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
 from lora_post.uploader import MAX_LANE_PAUSE_S, Uploader
 from lora_post.waziup_client import Answer, DeviceBody, SensorBody, WaziupClient, read_claims

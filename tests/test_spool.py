@@ -20,11 +20,8 @@ from lora_post.spool import (
     SpoolReader,
     SpoolWriter,
     _cut_level,
-    drop,
-    move,
-    parked,
-    release,
 )
+from lora_post.spool_upkeep import drop, move, parked, release
 from lora_post.store import Store, tallies
 from tests.build import NOON_US, device, report
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from lora_post.checks.finding import Finding, fail, ok, warning
 from lora_post.config import Config
 from lora_post.errors import StoreError
-from lora_post.spool import EVICTED, SpoolReader, parked
+from lora_post.spool import EVICTED, SpoolReader
+from lora_post.spool_upkeep import parked
 from lora_post.store import Store, tallies
 
 SUBJECT = "spool"

@@ -25,10 +25,12 @@ from lora_post.spool import (
     EVICTED,
     MAX_SENSORS,
     TOO_MANY_SENSORS,
-    Parked,
-    SensorState,
     SpoolReader,
     SpoolWriter,
+)
+from lora_post.spool_upkeep import (
+    Parked,
+    SensorState,
     Undecoded,
     decode_again,
     drop,

@@ -160,4 +160,4 @@ def _read_instant(kind: type, value: object) -> Instant:
 def _instant_text(value: object) -> str:
     if isinstance(value, Instant):
         return instant_text(value)
-    raise NotImplementedError(type(value))
+    raise TypeError(f"no JSON for {type(value).__name__}")
