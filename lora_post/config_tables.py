@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Literal, TypeVar, get_args, get_type_hints
 
@@ -146,5 +145,7 @@ def _in_words(text: str, key: str, kind: type[Struct]) -> str:
 
 def suggest(key: str, known: list[str]) -> str:
     """The end of a message about a word that is unknown."""
+    import difflib  # only for a mistake
+
     close = difflib.get_close_matches(key, known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

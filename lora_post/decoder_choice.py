@@ -5,7 +5,6 @@ The choice goes by device and FPort, never by what a payload looks like.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -121,5 +120,7 @@ def mistakes_of(devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> I
 
 
 def _similar(name: str, decoders: Mapping[str, Decoder]) -> str:
+    import difflib  # only for a mistake
+
     close = difflib.get_close_matches(name, decoders, 1)
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(decoders))}"

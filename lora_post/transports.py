@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import serial
-
 from lora_post.errors import ConfigError
+
+if TYPE_CHECKING:
+    import serial
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +81,16 @@ class SerialTransport:
             port.timeout = timeout_s
             first = port.read(1)
             return first + port.read(min(port.in_waiting, CHUNK)) if first else b""
-        # When a port vanishes pyserial lets termios.error (no OSError) through, and a TypeError; ValueError: its
-        # driver cannot do this baud rate.
-        except (OSError, serial.SerialException, termios.error, TypeError, ValueError) as error:
+        # pyserial's own errors are OSErrors. When a port vanishes it lets termios.error, which is none, and a
+        # TypeError through; ValueError: its driver cannot do this baud rate.
+        except (OSError, termios.error, TypeError, ValueError) as error:
             self._lost(error)
             self._wait(min(timeout_s, REOPEN_EVERY_S))
             return b""
 
     def _open(self) -> serial.Serial:
+        import serial  # only for those who have one
+
         self._port = serial.Serial(self.name, self._baud, exclusive=True)
         if self._trouble:
             log.warning("serial port %s is back", self.name)

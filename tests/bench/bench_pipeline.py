@@ -90,7 +90,7 @@ def through(ledger: Ledger, chunks: list[bytes]) -> Callable[[], None]:
 
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def main() -> None:
