@@ -62,3 +62,13 @@ def _keep(pipeline: Pipeline, events: Sequence[Frame | Noise], stop: Event) -> N
             if stop.wait(STORE_RETRY_S):
                 log.error("stopped with %d frames that could not be stored", len(events))
                 return
+        except OSError:
+            raise  # what is printed has nowhere to go
+        except Exception:
+            if len(events) == 1:
+                log.exception("a defect: %s is skipped", events[0])
+                return
+            # One of them is at fault; the others, which nothing was kept of, go through.
+            for event in events:
+                _keep(pipeline, [event], stop)
+            return
