@@ -63,6 +63,13 @@ class Claims(Struct, frozen=True):
     preferred_username: str = ""
 
 
+class Login(Struct, frozen=True):
+    """A token, and what it says of itself."""
+
+    token: Secret
+    claims: Claims
+
+
 class SensorBody(Struct, frozen=True, omit_defaults=True):
     """A sensor to be declared."""
 
@@ -125,6 +132,13 @@ def read_claims(token: str) -> Claims | None:
         return msgspec.json.decode(base64.urlsafe_b64decode(token.split(".")[1] + "=="), type=Claims)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
+
+
+def read_login(answer: Answer) -> Login | None:
+    """The token in the answer to a login, bare or as a JSON string; None when there is none."""
+    token = answer.body.decode("ascii", "replace").strip().strip('"')
+    claims = read_claims(token)
+    return Login(Secret(token), claims) if claims else None
 
 
 class WaziupClient:

@@ -102,7 +102,7 @@ def waziup(settings: Settings | None = None) -> Iterator[Waziup]:
 
 
 class CuttingProxy:
-    """Passes TCP connections on; can take answers away after the server has sent them."""
+    """Passes TCP connections on and counts; can take answers away after the server has sent them."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -110,6 +110,7 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
         self.answers_to_take = 0
+        self.bytes = 0
         self._clients: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -127,16 +128,24 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._target) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ends = {client: server, server: client}
             while True:
                 ready, _, _ = select.select(list(ends), [], [])
                 data = ready[0].recv(1 << 16)
                 if not data:
                     return
+                self.bytes += len(data)
                 if ready[0] is server and self.answers_to_take:
                     self.answers_to_take -= 1
                     return
                 ends[ready[0]].sendall(data)
+
+    @property
+    def connections(self) -> int:
+        """How many there were."""
+        return len(self._clients)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

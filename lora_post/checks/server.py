@@ -20,7 +20,7 @@ from lora_post.clock import now_us, utc_text
 from lora_post.config import WaziupConfig
 from lora_post.errors import SinkError
 from lora_post.secret import Secret
-from lora_post.waziup_client import Answer, RemoteGateway, RemoteUser, WaziupClient, read_claims
+from lora_post.waziup_client import Answer, RemoteGateway, RemoteUser, WaziupClient, read_login
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60
@@ -138,16 +138,16 @@ def _check_login(client: WaziupClient, username: str, password: Secret) -> tuple
     if answer.status in (400, 401):
         text = f"Waziup refuses user {username!r} or the password: {answer.text}"
         return [fail("credentials", text, "correct [waziup] username and password")], ""
-    token = answer.body.decode("ascii", "replace").strip().strip('"')
-    claims = read_claims(token)
-    if answer.status != 200 or claims is None:
+    login = read_login(answer)
+    if answer.status != 200 or login is None:
         text = f"the login gives no token: status {answer.status}"
         return [fail("credentials", text, "is [waziup] url right? If it is, try again later")], ""
-    client.use_token(Secret(token))
+    client.use_token(login.token)
     me = _read(client.get_me(), RemoteUser)
     if me is None or me.username == GUEST:
         text = "the server gives a token and then does not believe it"
         return [fail("credentials", text, "tell the server's administrator: its clocks or keys disagree")], ""
+    claims = login.claims
     lifetime = f", for {claims.exp - claims.iat:.0f} s at a time" if claims.iat else ""
     findings = [ok("credentials", f"logged in as {me.username}{lifetime}")]
     if me.username != username:

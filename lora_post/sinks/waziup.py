@@ -29,7 +29,7 @@ from lora_post.waziup_client import (
     SensorBody,
     StoredValue,
     WaziupClient,
-    read_claims,
+    read_login,
 )
 from lora_post.waziup_names import to_id, to_text, to_value
 
@@ -128,11 +128,11 @@ class WaziupSink:
             )
         if not 200 <= answer.status < 300:
             raise _transient("login", answer)
-        token = answer.body.decode("ascii", "replace").strip().strip('"')
-        claims = read_claims(token)
-        if claims is None:
+        login = read_login(answer)
+        if login is None:
             raise Unavailable("login: the server answers with no token; is [waziup] url the API's address?")
-        self._client.use_token(Secret(token))
+        self._client.use_token(login.token)
+        claims = login.claims
         self._owner = claims.preferred_username or self._account.username
         # Only the lifetime counts: this machine's clock may be wrong.
         lifetime = max(claims.exp - claims.iat, 0.0) if claims.iat else 600.0

@@ -10,14 +10,10 @@ token is given too.
 
 from __future__ import annotations
 
-import select
-import socket
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
@@ -25,7 +21,7 @@ from lora_post.model import Reading
 from lora_post.uploader import Uploader
 from tests.build import NOON_US, report
 from tests.test_delivery import Site, work
-from tests.waziup import waziup
+from tests.waziup import CuttingProxy, waziup
 
 FRAMES = 200
 BACKLOG = 20_000
@@ -33,41 +29,9 @@ BATCH = 100
 PLATFORM_TOKEN = 1300
 
 
-class Meter:
-    """Passes TCP connections on and counts the bytes."""
-
-    def __init__(self, target: str) -> None:
-        parts = urlsplit(target)
-        self._target = (parts.hostname or "", parts.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{parts.path}"
-        self.bytes = 0
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            self.connections += 1
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target) as server:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            other = {client: server, server: client}
-            while True:
-                for source in select.select(list(other), [], [])[0]:
-                    data = source.recv(1 << 16)
-                    if not data:
-                        return
-                    self.bytes += len(data)
-                    other[source].sendall(data)
-
-
 def main() -> None:
     with waziup() as server, tempfile.TemporaryDirectory() as folder:
-        meter = Meter(server.url)
+        meter = CuttingProxy(server.url)
         token = len(server.token("demo", "demo"))
         site = Site(Path(folder), meter.url)
         uploader = site.uploader()
@@ -89,6 +53,7 @@ def main() -> None:
         )
         _drain(site, uploader, meter)
         site.close()
+        meter.close()
 
 
 def _put(site: Site, first: int, last: int) -> None:
@@ -104,7 +69,7 @@ def _time(index: int) -> int:
     return NOON_US + index * 600_000_000
 
 
-def _drain(site: Site, uploader: Uploader, meter: Meter) -> None:
+def _drain(site: Site, uploader: Uploader, meter: CuttingProxy) -> None:
     _put(site, 1000, 1000 + BACKLOG // 2)
     before = meter.bytes
     began = time.perf_counter()
