@@ -13,7 +13,8 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from lora_post.decoding import LoadedDecoders, checked, message_of
+from lora_post.decoder_files import LoadedDecoders, checked
+from lora_post.decoding import message_of
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder
 

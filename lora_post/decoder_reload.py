@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from lora_post.decoder_choice import Decoding
-from lora_post.decoding import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
+from lora_post.decoder_files import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder, Report, Uplink
 

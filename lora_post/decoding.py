@@ -1,21 +1,15 @@
-"""Decoder files: load them, run one, make the report.
+"""Run a decoder, and make the report.
 
-A decoder is somebody's Python file. What it raises or returns never gets further than here.
+A decoder is somebody's file. What it raises or returns never gets further than here.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import sys
 import traceback
-from collections.abc import Callable, Collection, Sequence
-from importlib.machinery import SourceFileLoader
+from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
-from types import CodeType
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
@@ -31,124 +25,6 @@ MAX_AGE_S = 10 * 366 * 86400.0  # longer than any device has stored readings; da
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
 MAX_TEXT = 200  # characters of a message
 MAX_CAUSES = 256  # crashes that are remembered as told
-
-
-class LoadedDecoders(Struct, frozen=True):
-    """Decoders by name, and one line for each file that was skipped."""
-
-    decoders: dict[str, Decoder]
-    problems: tuple[str, ...]
-
-
-def shipped_folder() -> Path:
-    """Where lora-post's own decoder files are: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "decoders"
-    return installed if installed.is_dir() else package.parent / "decoders"
-
-
-def load_decoders(*folders: Path) -> LoadedDecoders:
-    """Load the decoder files of some folders; see `load_folder` and `combined`."""
-    return combined(*map(load_folder, folders))
-
-
-def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
-    """All of them; a later decoder replaces an earlier one of the same name.
-
-    So a user's file goes before a shipped one.
-    """
-    decoders: dict[str, Decoder] = {}
-    for loaded in all_loaded:
-        for name in sorted(loaded.decoders.keys() & decoders.keys()):
-            log.info("decoder=%s: %s replaces %s", name, loaded.decoders[name].origin, decoders[name].origin)
-        decoders |= loaded.decoders
-    return LoadedDecoders(decoders, tuple(problem for loaded in all_loaded for problem in loaded.problems))
-
-
-def decoder_files(folder: Path) -> list[Path]:
-    """The files of a folder that are to be decoders, sorted; names that start with `_` are left out.
-
-    Raises OSError.
-    """
-    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".js") and not path.name.startswith("_"))
-
-
-def load_shipped(names: Collection[str]) -> LoadedDecoders:
-    """Only these of the decoders that come with lora-post: `cayenne-lpp` is in cayenne_lpp.py."""
-    return load_folder(shipped_folder(), wanted=lambda path: path.stem.replace("_", "-") in names)
-
-
-def load_folder(
-    folder: Path, load: Callable[[Path], Decoder] | None = None, wanted: Callable[[Path], bool] = lambda path: True
-) -> LoadedDecoders:
-    """Load every wanted decoder file of a folder with `load`, which is `load_decoder` if not given.
-
-    A file that fails, or has a name that its folder has already, is skipped and reported.
-    """
-    found: dict[str, Decoder] = {}
-    problems: list[str] = []
-    try:
-        paths = decoder_files(folder)
-    except OSError as error:
-        return LoadedDecoders({}, (f"{folder}: {error.strerror}",))
-    for path in filter(wanted, paths):
-        try:
-            decoder = (load or load_decoder)(path)
-        except DecoderCrash as crash:
-            problems.append(str(crash))
-            continue
-        if decoder.name in found:
-            problems.append(f"{path}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
-            continue
-        found[decoder.name] = decoder
-    return LoadedDecoders(found, tuple(problems))
-
-
-class _FreshLoader(SourceFileLoader):
-    """Compiles each time: a cached compilation is told by second and size, and people edit faster than that."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
-def load_decoder(path: Path) -> Decoder:
-    """The `DECODER` of a Python file, or a JavaScript codec. Raises DecoderCrash with path and cause."""
-    if path.suffix == ".js":
-        from lora_post.js_codec import load_js_codec  # the engine is for sites that have codecs
-
-        return load_js_codec(path)
-    name = str(path)  # in sys.modules, where no importable module is called so
-    loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    if path.suffix != ".py" or spec is None or spec.loader is None:
-        raise DecoderCrash(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the decoder boundary: a file of somebody else's
-        del sys.modules[name]
-        if before is not None:
-            sys.modules[name] = before  # the decoder that was loaded from it may go on
-        raise DecoderCrash(f"{path}: {message_of(error)}") from error
-    return checked(getattr(module, "DECODER", None), str(path))
-
-
-def checked(decoder: object, origin: str) -> Decoder:
-    """The `DECODER` of somebody's module, if it is one. Raises DecoderCrash with its origin."""
-    if type(decoder) is not Decoder:
-        fault = f"DECODER is {_kind(decoder)}, want a Decoder" if decoder else "no DECODER"
-        raise DecoderCrash(f"{origin}: {fault}")
-    if type(decoder.name) is not str or not decoder.name or not callable(decoder.decode):
-        raise DecoderCrash(f"{origin}: DECODER needs a name and a function to decode")
-    texts = (decoder.vendor, decoder.model, decoder.source)
-    if any(type(text) is not str for text in texts) or not isinstance(decoder.examples, (list, tuple)):
-        raise DecoderCrash(f"{origin}: DECODER needs texts for vendor, model and source, and a list of examples")
-    if decoder.configure is not None and not callable(decoder.configure):
-        raise DecoderCrash(f"{origin}: DECODER's configure is {_kind(decoder.configure)}, want a function or None")
-    return replace(decoder, origin=origin)
 
 
 def configured(decoder: Decoder, options: Options) -> DecodeFunction:
@@ -168,7 +44,7 @@ def configured(decoder: Decoder, options: Options) -> DecodeFunction:
         _log_crash(decoder, error)
         raise ConfigError(f"decoder {decoder.name!r} crashed over these options: {message_of(error)}") from error
     if not callable(function):
-        raise ConfigError(f"decoder {decoder.name!r} made {_kind(function)} of these options, want a function")
+        raise ConfigError(f"decoder {decoder.name!r} made {kind_of(function)} of these options, want a function")
     return function
 
 
@@ -186,7 +62,7 @@ def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
     if type(found) is Decoded and type(found.readings) is list:
         return found
     if type(found) is not list:
-        raise DecoderCrash(f"returned {_kind(found)}, want a list")
+        raise DecoderCrash(f"returned {kind_of(found)}, want a list")
     return Decoded(found)
 
 
@@ -221,7 +97,7 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
     if type(readings) is Decoded:
         return _examine_decoded(uplink, readings)
     if type(readings) is not list:
-        return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {_kind(readings)}, want a list")
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {kind_of(readings)}, want a list")
     if len(readings) > MAX_READINGS:
         return _examine(uplink, readings)
     for reading in readings:
@@ -290,7 +166,9 @@ def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> R
 def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
     """The report of a decoder that has more to say than readings; what it says comes first."""
     if type(decoded.readings) is not list or not isinstance(decoded.warnings, (tuple, list)):
-        text = f"returned {_kind(decoded.readings)} of readings and {_kind(decoded.warnings)} of warnings, want lists"
+        text = (
+            f"returned {kind_of(decoded.readings)} of readings and {kind_of(decoded.warnings)} of warnings, want lists"
+        )
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
     report = _examine(uplink, decoded.readings)
     said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
@@ -300,11 +178,11 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
 def fault_of(reading: object) -> str:
     """What is wrong with something that a decoder returned; "" when nothing is."""
     if type(reading) is not Reading:
-        return f"{_kind(reading)}, want a Reading"
+        return f"{kind_of(reading)}, want a Reading"
     for field in ("name", "unit", "quantity"):
         text: object = getattr(reading, field)
         if type(text) is not str or not _is_utf8(text):
-            return f"its {field} is {_kind(text) if type(text) is not str else 'no valid text'}"
+            return f"its {field} is {kind_of(text) if type(text) is not str else 'no valid text'}"
     if reading.name == "":
         return "it has no name"
     called = repr(reading.name[:40])
@@ -334,7 +212,7 @@ def _value_fault(value: object, depth: int) -> str:
             return "an object with a key that is no valid text"
         items = value.values() if type(value) is dict else value
         return next((fault for fault in (_value_fault(item, depth - 1) for item in items) if fault), "")
-    return _kind(value)
+    return kind_of(value)
 
 
 def _is_utf8(text: str) -> bool:
@@ -348,7 +226,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _kind(thing: object) -> str:
+def kind_of(thing: object) -> str:
     name = type(thing).__name__
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 

@@ -13,7 +13,7 @@ import lora_post
 from lora_post.clock import parse_utc
 from lora_post.config import load_config
 from lora_post.decoder_choice import Decoding
-from lora_post.decoding import load_decoders, shipped_folder
+from lora_post.decoder_files import load_decoders, shipped_folder
 from lora_post.inputs import FORMATS
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics

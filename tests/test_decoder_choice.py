@@ -13,7 +13,7 @@ from lora_post import Decoder, Reading
 from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoder_choice import Decoding, mistakes_of
-from lora_post.decoding import load_decoders, shipped_folder
+from lora_post.decoder_files import load_decoders, shipped_folder
 from lora_post.errors import ConfigError
 from lora_post.inputs.lowcost_gw import LowcostParser
 from lora_post.ledger import SpoolLedger

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
-from lora_post.decoding import MAX_READINGS, MAX_WARNINGS, LoadedDecoders, decode, load_decoders, shipped_folder
+from lora_post.decoder_files import LoadedDecoders, load_decoders, shipped_folder
+from lora_post.decoding import MAX_READINGS, MAX_WARNINGS, decode
 from lora_post.errors import DecodeError
 from lora_post.model import Decoded, Device, Frame, Link, Report, RxInfo, Uplink
 

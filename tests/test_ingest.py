@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from lora_post.decoder_choice import Decoding
-from lora_post.decoding import load_decoders, shipped_folder
+from lora_post.decoder_files import load_decoders, shipped_folder
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS
 from lora_post.ledger import SpoolLedger

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, Reading, WrongFormat
 from lora_post.decoder_choice import Decoding
-from lora_post.decoding import decode, load_decoder, load_decoders
+from lora_post.decoder_files import load_decoder, load_decoders
+from lora_post.decoding import decode
 from lora_post.errors import DecoderCrash
 from lora_post.js_codec import load_js_codec
 from lora_post.js_realm import Answer, Codec
@@ -637,7 +638,7 @@ def test_missing_engine_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest
 
 def test_engine_is_not_loaded_where_no_codec_is() -> None:
     script = (
-        "import sys, lora_post.cli, lora_post.decoding as d;"
+        "import sys, lora_post.cli, lora_post.decoder_files as d;"
         "d.load_decoders(d.shipped_folder()); print('quickjs' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

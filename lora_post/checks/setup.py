@@ -11,7 +11,7 @@ from pathlib import Path
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config, InputConfig
 from lora_post.decoder_choice import mistakes_of
-from lora_post.decoding import LoadedDecoders
+from lora_post.decoder_files import LoadedDecoders
 from lora_post.errors import ConfigError
 from lora_post.model import Device
 from lora_post.transports import SerialTransport, file_path, open_transport

@@ -22,7 +22,8 @@ from lora_post.cli.output import complain, print_json
 from lora_post.clock import now_us
 from lora_post.crypto import KEY_SIZE, SessionKeys
 from lora_post.decoder_choice import Decoding, decoder_names
-from lora_post.decoding import load_decoder, run
+from lora_post.decoder_files import load_decoder
+from lora_post.decoding import run
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain import Mic, explain
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text

@@ -11,9 +11,9 @@ import click
 
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli.output import print_table, say
+from lora_post.decoder_files import load_decoder, shipped_folder
 from lora_post.decoder_skeleton import skeleton
 from lora_post.decoder_tests import Difference, Failure, check_decoder
-from lora_post.decoding import load_decoder, shipped_folder
 from lora_post.errors import ConfigError, DecoderCrash
 from lora_post.model import Decoder, Reading
 

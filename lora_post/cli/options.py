@@ -13,8 +13,8 @@ import click
 from lora_post.byte_text import printable
 from lora_post.config import Config, find_config, load_config
 from lora_post.decoder_choice import Decoding, decoder_names, mistakes_of
+from lora_post.decoder_files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.decoder_reload import DecoderFolder, LiveDecoding
-from lora_post.decoding import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.errors import ConfigError
 from lora_post.model import Decode
 

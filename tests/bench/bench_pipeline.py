@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from lora_post.decoder_choice import Decoding
-from lora_post.decoding import load_decoders, shipped_folder
+from lora_post.decoder_files import load_decoders, shipped_folder
 from lora_post.inputs.lowcost_gw import LowcostParser
 from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.metrics import Metrics
