@@ -1,14 +1,15 @@
 """JavaScript codecs in QuickJS; the only module that knows the engine.
 
+`eval` here is the engine's: it runs JavaScript inside its own world, never Python.
+
 Each codec has a world (a QuickJS runtime) of its own. There are two ways to keep a frame from seeing
 what an earlier one left there, told apart when the file is loaded:
 
 * closed: everything that the language holds is frozen before the codec runs, code cannot be made from
   text, and the file is the body of a function that is entered anew for each frame, so that its
-  top-level variables are new. What a call leaves on the global object is taken away after it. Such a
-  world serves frame after frame;
-  What the file's own top level changes of the language (`Object.assign = …`, a polyfill) may be
-  changed in each call again and is put back after it;
+  top-level variables are new. What a call leaves on the global object is taken away after it, and
+  what the file's own top level changes of the language (`Object.assign = …`, a polyfill) is put back.
+  Such a world serves frame after frame;
 * open: a codec that needs promises, `eval` and the like, or whose functions change the language, gets a
   new world for each frame, which costs some milliseconds.
 
