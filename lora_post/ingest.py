@@ -1,50 +1,33 @@
-"""From a transport through its parser into the pipeline, until the input ends or `stop` is set."""
+"""From a source into the pipeline, until the input ends or `stop` is set."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Event
 
-from lora_post.clock import now_us
 from lora_post.errors import StoreError
-from lora_post.inputs import Parser
 from lora_post.model import Frame, Noise
 from lora_post.pipeline import Pipeline
-from lora_post.transports import Transport
+from lora_post.sources import Source
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.5
 STORE_RETRY_S = 5.0
-# What a radio program has written before we were told to stop; a Linux pipe holds 64 KiB.
-LAST_READS = 16
 
 
-def pump(
-    transport: Transport,
-    parser: Parser,
-    pipeline: Pipeline,
-    stop: Event,
-    progress: Callable[[int], None] = lambda size: None,
-) -> None:
-    """Feed everything that arrives. progress: called with the number of bytes of each read.
+def pump(source: Source, pipeline: Pipeline, stop: Event) -> None:
+    """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
     while not stop.is_set():
-        data = transport.read(READ_TIMEOUT_S)
-        if data is None:
-            _keep(pipeline, parser.finish(now_us()), stop)
+        events = source.events(READ_TIMEOUT_S)
+        if events is None:
             return
-        _keep(pipeline, parser.feed(data, now_us()), stop)
-        progress(len(data))
-    for _ in range(LAST_READS):
-        data = transport.read(0.0)
-        if not data:
-            break
-        _keep(pipeline, parser.feed(data, now_us()), stop)
-    _keep(pipeline, parser.finish(now_us()), stop)
+        _keep(pipeline, events, stop)
+    _keep(pipeline, source.drain(), stop)
 
 
 def _keep(pipeline: Pipeline, events: Sequence[Frame | Noise], stop: Event) -> None:

@@ -15,68 +15,9 @@ from typing import Any
 
 from lora_post.errors import StoreError
 from lora_post.model import Device
+from lora_post.store_schema import STEPS
 
-SCHEMA_VERSION = 1
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
-
-# Tables without rowid are one B-tree each, clustered in the order in which they are read.
-SCHEMA = """
-CREATE TABLE session (
-    device    TEXT PRIMARY KEY,      -- see session_key()
-    next_fcnt INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE heard (                 -- frames without MIC that were accepted, newest last
-    id      INTEGER PRIMARY KEY,
-    print   INTEGER NOT NULL,
-    time_us INTEGER NOT NULL
-);
-CREATE INDEX heard_print ON heard (print, time_us);
-CREATE TABLE lane (                  -- one sensor at one sink
-    id       INTEGER PRIMARY KEY,
-    sink     TEXT NOT NULL,
-    device   TEXT NOT NULL,
-    name     TEXT NOT NULL,
-    unit     TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    channel  INTEGER,
-    parked   TEXT,                   -- why nothing of this lane is sent
-    parked_us INTEGER,
-    UNIQUE (sink, device, name)
-);
-CREATE TABLE reading (               -- the queue, value is JSON
-    lane    INTEGER NOT NULL REFERENCES lane (id),
-    time_us INTEGER NOT NULL,
-    value   BLOB NOT NULL,
-    PRIMARY KEY (lane, time_us)
-) WITHOUT ROWID;
-CREATE TABLE refused (               -- single readings that the sink will not take
-    lane    INTEGER NOT NULL REFERENCES lane (id),
-    time_us INTEGER NOT NULL,
-    value   BLOB NOT NULL,
-    reason  TEXT NOT NULL,
-    PRIMARY KEY (lane, time_us)
-) WITHOUT ROWID;
-CREATE TABLE undecoded (             -- payloads that wait for a better decoder
-    id      INTEGER PRIMARY KEY,
-    device  TEXT NOT NULL,
-    decoder TEXT NOT NULL,
-    time_us INTEGER NOT NULL,
-    fcnt    INTEGER NOT NULL,
-    fport   INTEGER,
-    payload BLOB NOT NULL,
-    problem TEXT NOT NULL
-);
-CREATE TABLE known (                 -- what a server is known to have, so that nobody asks twice
-    server TEXT NOT NULL,
-    what   TEXT NOT NULL,
-    value  TEXT NOT NULL,
-    PRIMARY KEY (server, what)
-) WITHOUT ROWID;
-CREATE TABLE tally (                 -- totals that outlive the process
-    name   TEXT PRIMARY KEY,
-    amount INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
 
 
 class Store:
@@ -103,16 +44,17 @@ class Store:
     def _create(self) -> None:
         with self.transaction() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == SCHEMA_VERSION:
+            if version == len(STEPS):
                 return
-            if version != 0:
+            if not 0 <= version < len(STEPS):
                 raise StoreError(
-                    f"spool {self.path}: schema version {version}, this lora-post knows {SCHEMA_VERSION}; "
+                    f"spool {self.path}: schema version {version}, this lora-post knows {len(STEPS)}; "
                     "use the lora-post that wrote it, or another [spool] path"
                 )
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            for step in STEPS[version:]:
+                for statement in step.split(";"):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version={len(STEPS)}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

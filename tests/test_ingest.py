@@ -15,6 +15,7 @@ from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Link, Report, Session
 from lora_post.pipeline import Outcome, Pipeline
+from lora_post.sources.stream import StreamSource
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.store import Store
 from lora_post.transports import open_file
@@ -49,7 +50,7 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     store = Store(tmp_path / "spool.db")
     pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
     transport = open_file(capture)
-    pump(transport, FORMATS["lowcost"]("gw1", UTC), pipeline, Event())
+    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event())
     transport.close()
     assert SpoolReader(store, "waziup").counts().queued == 2
     store.close()

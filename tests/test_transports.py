@@ -18,6 +18,7 @@ from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Report
 from lora_post.pipeline import Outcome, Pipeline
+from lora_post.sources.stream import StreamSource
 from lora_post.transports import SerialTransport, Transport, open_transport
 from tests.build import lowcost_device
 
@@ -115,7 +116,7 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
     pipeline = Pipeline(MemoryLedger([lowcost_device()]), Decoding([], {}).decode, Metrics(), listen)
     stop = Event()
     transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
-    thread = Thread(target=pump, args=(transport, LowcostParser("gw1", UTC), pipeline, stop), daemon=True)
+    thread = Thread(target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop), daemon=True)
     thread.start()
     for seq in range(3):
         port.plug_in()

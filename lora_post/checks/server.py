@@ -17,7 +17,7 @@ import requests
 
 from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warning
 from lora_post.clock import now_us, utc_text
-from lora_post.config import WaziupConfig
+from lora_post.config_waziup import WaziupConfig
 from lora_post.errors import SinkError
 from lora_post.secret import Secret
 from lora_post.waziup_client import Answer, RemoteGateway, RemoteUser, WaziupClient, read_login

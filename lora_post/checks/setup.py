@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
-from lora_post.config import Config, InputConfig
+from lora_post.config import Config
+from lora_post.config_inputs import InputConfig
 from lora_post.decoder_choice import mistakes_of
 from lora_post.decoder_files import LoadedDecoders
 from lora_post.errors import ConfigError

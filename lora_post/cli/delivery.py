@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
-from lora_post.config import Config, WaziupConfig
+from lora_post.config import Config
+from lora_post.config_waziup import WaziupConfig
 from lora_post.errors import ConfigError
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics

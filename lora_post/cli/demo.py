@@ -18,7 +18,8 @@ from lora_post.cli.options import read_decoding
 from lora_post.cli.output import print_table, say
 from lora_post.cli.session import stop_on_signals
 from lora_post.clock import now_us
-from lora_post.config import Config, WaziupConfig, parse_config
+from lora_post.config import Config, parse_config
+from lora_post.config_waziup import WaziupConfig
 from lora_post.errors import ConfigError, Unavailable
 from lora_post.inputs import FORMATS
 from lora_post.metrics import Metrics

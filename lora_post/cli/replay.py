@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
-from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, parser_for, stop_on_signals
+from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS
 from lora_post.pipeline import Pipeline
+from lora_post.sources import parser_for
+from lora_post.sources.stream import StreamSource
 from lora_post.transports import open_file
 
 log = logging.getLogger("lora_post")
@@ -63,7 +65,7 @@ def command(
     config = read_config(config_path)
     decode = read_decoding(config)
     stop = stop_on_signals()
-    inputs = [(open_file(path), parser_for(config, input_format)) for path in files]
+    inputs = [(open_file(path), parser_for(input_format, config.gateway_id)) for path in files]
     progress = Progress(console=Console(stderr=True), transient=True, disable=not on_terminal or quiet)
 
     unread: list[Path] = []
@@ -73,7 +75,7 @@ def command(
         for path, (transport, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
             if not stop.is_set():
-                pump(transport, parser, pipeline, stop, partial(progress.advance, task))
+                pump(StreamSource(transport, parser, partial(progress.advance, task)), pipeline, stop)
             if stop.is_set():
                 unread.append(path)
             transport.close()

@@ -10,11 +10,10 @@ import click
 
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
-from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, parser_for, stop_on_signals
+from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
 from lora_post.ingest import pump
-from lora_post.inputs import Parser
 from lora_post.pipeline import Pipeline
-from lora_post.transports import Transport, open_transport
+from lora_post.sources import Source, open_source
 
 log = logging.getLogger("lora_post")
 
@@ -45,13 +44,13 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     set_up_log(verbose=verbose, quiet=quiet)
     config = read_config(config_path)
     decode = read_decoding(config)
-    inputs = [(open_transport(item.url), parser_for(config, item.format)) for item in config.inputs]
+    sources = [open_source(item.url, item.format, config.gateway_id) for item in config.inputs]
     stop = stop_on_signals()
 
     broken: list[Exception] = []
 
     def feed(pipeline: Pipeline) -> None:
-        broken.extend(pump_all(inputs, pipeline, stop))
+        broken.extend(pump_all(sources, pipeline, stop))
 
     code = 0
     if dry:
@@ -61,15 +60,14 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     raise SystemExit(EXIT_FAILED if broken else code)
 
 
-def pump_all(inputs: list[tuple[Transport, Parser]], pipeline: Pipeline, stop: Event) -> list[Exception]:
+def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event) -> list[Exception]:
     """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
 
     Raises BrokenPipeError when nobody reads our output any more.
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(transport, parser, pipeline, stop, broken), name=transport.name)
-        for transport, parser in inputs
+        Thread(target=_pump_safely, args=(source, pipeline, stop, broken), name=source.name) for source in sources
     ]
     for thread in threads:
         thread.start()
@@ -81,16 +79,14 @@ def pump_all(inputs: list[tuple[Transport, Parser]], pipeline: Pipeline, stop: E
     return broken
 
 
-def _pump_safely(
-    transport: Transport, parser: Parser, pipeline: Pipeline, stop: Event, broken: list[Exception]
-) -> None:
+def _pump_safely(source: Source, pipeline: Pipeline, stop: Event, broken: list[Exception]) -> None:
     try:
-        pump(transport, parser, pipeline, stop)
+        pump(source, pipeline, stop)
     except BrokenPipeError as error:
         broken.append(error)
         stop.set()
     except Exception as error:
         broken.append(error)
-        log.exception("input %s: a defect; this input has stopped", transport.name)
+        log.exception("input %s: a defect; this input has stopped", source.name)
     finally:
-        transport.close()
+        source.close()

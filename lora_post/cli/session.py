@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
-from datetime import datetime
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import FrameType
@@ -16,8 +15,6 @@ import msgspec
 from lora_post.byte_text import escaped_json
 from lora_post.cli.outcome_log import OutcomeLog
 from lora_post.config import Config
-from lora_post.errors import ConfigError
-from lora_post.inputs import FORMATS, Parser
 from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Noise
@@ -31,15 +28,6 @@ EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 DRAIN_TIMEOUT_S = 60.0
 
 Feed: TypeAlias = Callable[[Pipeline], None]
-
-
-def parser_for(config: Config, input_format: str) -> Parser:
-    """A parser for an input. Raises ConfigError when its format is unknown."""
-    if input_format not in FORMATS:
-        raise ConfigError(f"[[input]] format {input_format!r} is unknown; known are {', '.join(FORMATS)}")
-    zone = datetime.now().astimezone().tzinfo
-    assert zone is not None  # noqa: S101 - astimezone() always sets one
-    return FORMATS[input_format](config.gateway_id, zone)
 
 
 def stop_on_signals() -> Event:

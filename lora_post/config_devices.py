@@ -1,0 +1,101 @@
+"""[[device]] tables → devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lora_post.config_decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config_reader import TableReader
+from lora_post.config_sensors import read_sensors
+from lora_post.config_tables import DecoderRuleTable, DeviceTable, GatewayTable
+from lora_post.crypto import SessionKeys
+from lora_post.model import Device, Link, address_text
+
+
+def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:
+    """The devices of a document; those with mistakes are left out."""
+    devices: list[Device] = []
+    places: dict[str, str] = {}
+    rules = read_decoder_rules(reader.list("decoder_rule", DecoderRuleTable), reader.mistakes)
+    for place, table in reader.list("device", DeviceTable):
+        device = _device(reader, place, table, gateway, rules)
+        if device is None:
+            continue
+        if device.id in places:
+            reader.mistakes.append(f"{place}: id {device.id!r} is the one of {places[device.id]}; ids must differ")
+        places[device.id] = place
+        twins = [d for d in devices if (d.link, d.address, d.keys) == (device.link, device.address, device.keys)]
+        if twins or (device.link is Link.LOWCOST and any(_same_address(d, device) for d in devices)):
+            reader.mistakes.append(
+                f"{place}: address {device.address_text} with the same keys is listed before; "
+                "nothing could tell the two devices apart"
+            )
+        devices.append(device)
+    return tuple(devices)
+
+
+def _device(
+    reader: TableReader, place: str, table: DeviceTable, gateway: GatewayTable, rules: Mapping[str, str]
+) -> Device | None:
+    decoder = read_decoder(place, table, rules, reader.mistakes)
+    decoder_by_fport = read_decoder_by_fport(place, table, reader.mistakes)
+    sensors = read_sensors(table.sensor, place, reader.mistakes)
+    address = _address(reader, place, table)
+    keys = _keys(reader, place, table)
+    app_keys = [reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
+    if address is None:
+        return None
+    link, number = address
+    if link is Link.LORAWAN and keys is None:
+        reader.mistakes.append(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
+    if link is Link.LORAWAN and table.app_keys:
+        reader.mistakes.append(f"{place} app_keys: only devices with `address` send application keys; remove it")
+    device_id = table.id or f"{gateway.id}-{address_text(link, number)}"
+    reader.check_id(f"{place} id", device_id)
+    return Device(
+        id=device_id,
+        name=table.name or device_id,
+        link=link,
+        address=number,
+        decoder=decoder,
+        keys=keys,
+        app_keys=frozenset(key for key in app_keys if key),
+        visibility=table.visibility or gateway.visibility,
+        decoder_by_fport=decoder_by_fport,
+        options=table.options,
+        sensors=sensors,
+    )
+
+
+def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link, int] | None:
+    if bool(table.dev_addr) == (table.address is not None):
+        reader.mistakes.append(
+            f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255)"
+        )
+    elif table.address is not None:
+        if 1 < table.address < 256:
+            return Link.LOWCOST, table.address
+        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+    else:
+        dev_addr = reader.hex(place, "dev_addr", table.dev_addr.removeprefix("0x"), 4)
+        if dev_addr:
+            return Link.LORAWAN, int.from_bytes(dev_addr)
+    return None
+
+
+def _keys(reader: TableReader, place: str, table: DeviceTable) -> SessionKeys | None:
+    nwk = reader.secret(place, "nwk_skey", table)
+    app = reader.secret(place, "app_skey", table)
+    if nwk is None and app is None:
+        return None
+    if nwk is None or app is None:
+        missing = "nwk_skey" if nwk is None else "app_skey"
+        reader.mistakes.append(f"{place}: {missing} is missing; a device with keys needs both")
+        return None
+    nwk_bytes = reader.hex(place, "nwk_skey", nwk.reveal(), 16, secret=True)
+    app_bytes = reader.hex(place, "app_skey", app.reveal(), 16, secret=True)
+    return SessionKeys(nwk_bytes, app_bytes) if nwk_bytes and app_bytes else None
+
+
+def _same_address(one: Device, other: Device) -> bool:
+    return (one.link, one.address) == (other.link, other.address)

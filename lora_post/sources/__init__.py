@@ -1,0 +1,46 @@
+"""Where frames come from: one kind of source a file, opened by its URL.
+
+Any transport of bytes goes with any format; sources whose messages are whole are of a kind of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from lora_post.errors import ConfigError
+from lora_post.inputs import FORMATS, Parser
+from lora_post.model import Frame, Noise
+from lora_post.sources.stream import StreamSource
+from lora_post.transports import open_transport
+
+
+class Source(Protocol):
+    """Gives frames as they arrive. name: how logs call it."""
+
+    name: str
+
+    def events(self, timeout_s: float) -> Sequence[Frame | Noise] | None:
+        """What arrived, empty when nothing did within timeout_s; None at the end of input."""
+        ...
+
+    def drain(self) -> Sequence[Frame | Noise]:
+        """What is there already, for when no more is to be waited for."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_source(url: str, input_format: str, gateway: str) -> Source:
+    """Open an input; gateway: the id of frames that name none. Raises ConfigError."""
+    return StreamSource(open_transport(url), parser_for(input_format, gateway))
+
+
+def parser_for(input_format: str, gateway: str) -> Parser:
+    """A parser for a stream of bytes. Raises ConfigError when its format is unknown."""
+    if input_format not in FORMATS:
+        raise ConfigError(f"[[input]] format {input_format!r} is unknown; known are {', '.join(FORMATS)}")
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None  # noqa: S101 - astimezone() always sets one
+    return FORMATS[input_format](gateway, zone)

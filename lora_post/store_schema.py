@@ -1,0 +1,70 @@
+"""The tables of the spool file, as steps: what each version added to the one before it.
+
+A file that an earlier version wrote is brought up step by step; a released step is never changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Tables without rowid are one B-tree each, clustered in the order in which they are read.
+FIRST: Final = """
+CREATE TABLE session (
+    device    TEXT PRIMARY KEY,      -- see session_key()
+    next_fcnt INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE heard (                 -- frames without MIC that were accepted, newest last
+    id      INTEGER PRIMARY KEY,
+    print   INTEGER NOT NULL,
+    time_us INTEGER NOT NULL
+);
+CREATE INDEX heard_print ON heard (print, time_us);
+CREATE TABLE lane (                  -- one sensor at one sink
+    id       INTEGER PRIMARY KEY,
+    sink     TEXT NOT NULL,
+    device   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    unit     TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    channel  INTEGER,
+    parked   TEXT,                   -- why nothing of this lane is sent
+    parked_us INTEGER,
+    UNIQUE (sink, device, name)
+);
+CREATE TABLE reading (               -- the queue, value is JSON
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    time_us INTEGER NOT NULL,
+    value   BLOB NOT NULL,
+    PRIMARY KEY (lane, time_us)
+) WITHOUT ROWID;
+CREATE TABLE refused (               -- single readings that the sink will not take
+    lane    INTEGER NOT NULL REFERENCES lane (id),
+    time_us INTEGER NOT NULL,
+    value   BLOB NOT NULL,
+    reason  TEXT NOT NULL,
+    PRIMARY KEY (lane, time_us)
+) WITHOUT ROWID;
+CREATE TABLE undecoded (             -- payloads that wait for a better decoder
+    id      INTEGER PRIMARY KEY,
+    device  TEXT NOT NULL,
+    decoder TEXT NOT NULL,
+    time_us INTEGER NOT NULL,
+    fcnt    INTEGER NOT NULL,
+    fport   INTEGER,
+    payload BLOB NOT NULL,
+    problem TEXT NOT NULL
+);
+CREATE TABLE known (                 -- what a server is known to have, so that nobody asks twice
+    server TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    PRIMARY KEY (server, what)
+) WITHOUT ROWID;
+CREATE TABLE tally (                 -- totals that outlive the process
+    name   TEXT PRIMARY KEY,
+    amount INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+STEPS: Final = (FIRST,)
+"""Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""
