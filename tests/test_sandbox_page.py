@@ -21,15 +21,22 @@ def api() -> Iterator[Api]:
 
 def test_page_and_its_parts_come_with_a_strict_policy(api: Api) -> None:
     root = api.base.removesuffix("/api/v2")
-    kinds = {"/": "text/html", "/sandbox/page.css": "text/css", "/sandbox/page.js": "text/javascript"}
+    kinds = {
+        "/": "text/html",
+        "/sandbox/page.css": "text/css",
+        "/sandbox/page.js": "text/javascript",
+        "/web/look.css": "text/css",
+        "/web/parts.js": "text/javascript",
+    }
     for path, kind in kinds.items():
         answer = api.session.get(root + path, timeout=20)
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"{kind};charset=utf-8")
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
     html = api.session.get(root + "/", timeout=20).text
-    assert "<script src=" in html
+    assert '<script type="module" src=' in html
     assert "onclick" not in html
-    assert "innerHTML" not in api.session.get(root + "/sandbox/page.js", timeout=20).text
+    for path in ("/sandbox/page.js", "/web/parts.js"):
+        assert "innerHTML" not in api.session.get(root + path, timeout=20).text
     assert api.session.post(root + "/", timeout=20).status_code == 405
 
 

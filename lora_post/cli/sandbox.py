@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.errors import ErrorAnswer
 from lora_post.sandbox.rules import check_text
 from lora_post.sandbox.server import API_PATH, serve
+from lora_post.web.visitors import is_loopback
 
 DEFAULT_USERS = ("demo:demo", "admin:admin")
 
@@ -74,7 +74,7 @@ def command(
     admin. Ctrl-C ends the sandbox.
     """
     known = _users(users)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         click.echo(
             f"Warning: {host} can be reached from other machines. The sandbox has no encryption, and its\n"
             "passwords are on the command line. The page stays closed to other machines.",
@@ -110,10 +110,3 @@ def _users(texts: Sequence[str]) -> Mapping[str, str]:
             raise click.BadParameter("a name may not contain < > \" ' = ; ( )", param_hint="--user") from None
         users[name] = password
     return users
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

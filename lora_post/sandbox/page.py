@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import secrets
 from functools import cache
-from importlib import resources
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from msgspec import Struct, json
 
@@ -22,26 +19,20 @@ from lora_post.sandbox.rules import Json
 from lora_post.sandbox.state import State
 from lora_post.sandbox.views import device_json
 from lora_post.units import ontology
+from lora_post.web.files import SHARED, page_file
+from lora_post.web.visitors import PAGE_HEADERS, host_name, is_loopback
 
 MAX_DEVICES = 200
 """Devices on the page, the latest changed first; a browser polls this every two seconds."""
 
 _UTF8 = (("charset", "utf-8"),)
 _FILES = {
-    "/": ("page.html", MediaType("text", "html", _UTF8)),
-    "/sandbox/page.css": ("page.css", MediaType("text", "css", _UTF8)),
-    "/sandbox/page.js": ("page.js", MediaType("text", "javascript", _UTF8)),
+    "/": ("lora_post.sandbox", "page.html", "html"),
+    "/sandbox/page.css": ("lora_post.sandbox", "page.css", "css"),
+    "/sandbox/page.js": ("lora_post.sandbox", "page.js", "javascript"),
+    **{path: ("lora_post.web", name, media) for path, (media, name) in SHARED.items()},
 }
 _OVERVIEW = "/sandbox/overview.json"
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 
 
 class Visit(Struct, frozen=True):
@@ -67,16 +58,16 @@ class Page:
             return None
         if visit.method not in ("GET", "HEAD"):
             raise ErrorAnswer(405)
-        if not (_is_loopback(visit.client) and _is_loopback(_host_name(visit.host))):
+        if not (is_loopback(visit.client) and is_loopback(host_name(visit.host))):
             raise ErrorAnswer(403, "The sandbox shows its page only to a browser on the same machine.")
         if visit.path == _OVERVIEW:
             return self._overview(visit.known)
-        name, media = _FILES[visit.path]
-        return Reply(200, _file(name), media, _HEADERS)
+        package, name, subtype = _FILES[visit.path]
+        return Reply(200, page_file(package, name), MediaType("text", subtype, _UTF8), PAGE_HEADERS)
 
     def _overview(self, known: str | None) -> Reply:
         tag = f'"{self._run}-{self._state.changes()}"'
-        headers = _HEADERS | {"ETag": tag}
+        headers = PAGE_HEADERS | {"ETag": tag}
         if known == tag:
             return Reply(304, headers=headers)
         return Reply(200, json.encode(overview(self._state)), JSON, headers)
@@ -119,23 +110,3 @@ def _labels() -> dict[str | None, str]:
 @cache
 def _unit_labels() -> dict[str | None, str]:
     return {term.id: term.label for term in ontology().units}
-
-
-@cache
-def _file(name: str) -> bytes:
-    return resources.files("lora_post.sandbox").joinpath("static", name).read_bytes()
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header; another site's page that found its way here still names that site."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
