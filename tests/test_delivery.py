@@ -12,16 +12,20 @@ import pytest
 
 from lora_post.cli.delivery import WAZIUP, ServerMemory
 from lora_post.errors import OutcomeUnknown
+from lora_post.http_client import Answer
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
-from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
+from lora_post.sinks.waziup import WaziupSink
+from lora_post.sinks.waziup_gateway import Gateway
+from lora_post.sinks.waziup_login import Account
+from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
 from lora_post.uploader import MAX_LANE_PAUSE_S, Uploader
-from lora_post.waziup_client import Answer, DeviceBody, SensorBody, WaziupClient, read_claims
+from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
 
@@ -63,13 +67,20 @@ class Site:
         for index, value in enumerate(values):
             self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
 
-    def uploader(self, account: Account | None = DEMO, *, provision: bool = True) -> Uploader:
-        client = WaziupClient(self.url)
+    def uploader(
+        self,
+        account: Account | None = DEMO,
+        *,
+        provision: bool = True,
+        client: WaziupClient | None = None,
+        visibility: str = "private",
+    ) -> Uploader:
+        client = client or WaziupClient(self.url)
         self.clients.append(client)
         spool = SpoolReader(self.store, WAZIUP)
         sink = WaziupSink(
             client,
-            Gateway("gw1", "Farm (north)", "private"),
+            Gateway("gw1", "Farm (north)", visibility),
             account,
             provision=provision,
             devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
@@ -432,18 +443,14 @@ def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, serve
 
     class Distrusted(WaziupClient):
         def post_device(self, device):  # type: ignore[no-untyped-def]
-            token, self._token = self._token, None
+            token, self._http._token = self._http._token, None
             try:
                 return super().post_device(device)
             finally:
-                self._token = token
+                self._http._token = token
 
     site.put_values("t", 1)
-    uploader = site.uploader()
-    client = Distrusted(server.url)
-    site.clients.append(client)
-    uploader._sink._client = client  # type: ignore[attr-defined]
-    work(uploader)
+    work(site.uploader(client=Distrusted(server.url)))
     found = server.get("/devices/pond-7")
     assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
     assert server.values("pond-7", "t") == [1]
@@ -539,17 +546,16 @@ def test_defect_over_one_sensor_does_not_hold_up_the_others(
 @pytest.mark.usefixtures("no_waiting")
 def test_defect_on_the_way_back_leaves_a_doubt(site: Site, server: Waziup) -> None:
     class Broken(WaziupClient):
+        is_broken = True
+
         def post_values(self, *arguments: object) -> Answer:
-            super().post_values(*arguments)  # type: ignore[arg-type]
-            uploader._sink._client = client  # type: ignore[attr-defined]
-            raise AssertionError
+            answer = super().post_values(*arguments)  # type: ignore[arg-type]
+            broken, self.is_broken = self.is_broken, False
+            assert not broken
+            return answer
 
     site.put_values("t", 1)
-    uploader = site.uploader()
-    client = uploader._sink._client  # type: ignore[attr-defined]
-    broken = Broken(server.url)
-    site.clients.append(broken)
-    uploader._sink._client = broken  # type: ignore[attr-defined]
+    uploader = site.uploader(client=Broken(server.url))
     with pytest.raises(AssertionError):
         work(uploader)
     work(uploader)
@@ -593,11 +599,7 @@ def test_sensor_that_cannot_be_created_does_not_park_the_others_of_its_device(
     if not is_new:
         server.call("POST", "/devices", user="demo", json={"id": "pond-7", "sensors": [{"id": "other"}]})
     site.put(report(Reading("t", 1), Reading("bad", 2), Reading("h", 3)))
-    uploader = site.uploader()
-    picky = Picky(server.url)
-    site.clients.append(picky)
-    uploader._sink._client = picky  # type: ignore[attr-defined]
-    work(uploader)
+    work(site.uploader(client=Picky(server.url)))
     assert (server.values("pond-7", "t"), server.values("pond-7", "h")) == ([1], [3])
     assert [(held.name, held.readings) for held in parked(site.store)] == [("bad", 1)]
 
@@ -664,9 +666,7 @@ def test_hostile_answers_never_lose_or_double_a_value(site: Site, server: Waziup
 
 def test_device_that_has_left_the_configuration_is_created_private(site: Site, server: Waziup) -> None:
     site.put_values("t", 1, device_id="pond-8")
-    uploader = site.uploader()
-    uploader._sink._gateway = Gateway("gw1", "gw1", "public")  # type: ignore[attr-defined]
-    work(uploader)
+    work(site.uploader(visibility="public"))
     assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]
 
 

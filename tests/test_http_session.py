@@ -142,4 +142,4 @@ def test_cookies_are_not_kept() -> None:
         closing(WaziupClient(url)) as client,
     ):
         client.get_me()
-        assert not client._session.cookies
+        assert not client._http._session.cookies

@@ -19,8 +19,9 @@ from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warnin
 from lora_post.clock import now_us, utc_text
 from lora_post.config_waziup import WaziupConfig
 from lora_post.errors import SinkError
+from lora_post.http_client import Answer
 from lora_post.secret import Secret
-from lora_post.waziup_client import Answer, RemoteGateway, RemoteUser, WaziupClient, read_login
+from lora_post.waziup_client import RemoteGateway, RemoteUser, WaziupClient, read_login
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60

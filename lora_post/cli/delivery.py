@@ -14,7 +14,10 @@ from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode
 from lora_post.pipeline import Outcome, Pipeline
-from lora_post.sinks.waziup import Account, DeviceInfo, Gateway, WaziupSink
+from lora_post.sinks.waziup import WaziupSink
+from lora_post.sinks.waziup_gateway import Gateway
+from lora_post.sinks.waziup_login import Account
+from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
 from lora_post.store import Store, forget, known, remember
 from lora_post.uploader import Uploader
