@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import requests
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lora_post.sandbox import faults
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
 
@@ -39,31 +38,23 @@ class BadDays:
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
+    def choose(self, request: str) -> faults.Fault | None:
+        self.seen.append(request)
+        for fault in self.faults:
+            if fault.times and re.search(fault.request, request):
+                fault.times -= 1
+                return faults.Fault(
+                    "made up",
+                    faults.Ending.MADE_UP,
+                    carried_out=fault.work_first,
+                    status=fault.status,
+                    headers=tuple(fault.headers),
+                    body=fault.body,
+                )
+        return None
+
     def pushes(self) -> list[str]:
         return [line for line in self.seen if re.search(r"^POST .*/values?$", line)]
-
-
-class FaultMiddleware:
-    def __init__(self, app: ASGIApp, days: BadDays) -> None:
-        self.app = app
-        self.days = days
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        line = f"{scope['method']} {scope['path'].removeprefix('/api/v2')}"
-        self.days.seen.append(line)
-        for fault in self.days.faults:
-            if fault.times and re.search(fault.request, line):
-                fault.times -= 1
-                if fault.work_first:
-                    await self.app(scope, receive, _swallow)
-                await send({"type": "http.response.start", "status": fault.status, "headers": fault.headers})
-                await send({"type": "http.response.body", "body": fault.body})
-                return
-        await self.app(scope, receive, send)
-
-
-async def _swallow(message: Message) -> None:
-    pass
 
 
 @dataclass
@@ -97,7 +88,7 @@ class Waziup:
 @contextmanager
 def waziup(settings: Settings | None = None) -> Iterator[Waziup]:
     days = BadDays()
-    with running_sandbox(settings, middleware=[Middleware(FaultMiddleware, days=days)]) as url:
+    with running_sandbox(settings, faults=days) as url:
         yield Waziup(url, days)
 
 

@@ -10,11 +10,16 @@ import click
 from lora_post.sandbox.access import GUEST
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.errors import ErrorAnswer
+from lora_post.sandbox.faults import KINDS, Kind, RandomFaults, read_rates
 from lora_post.sandbox.rules import check_text
 from lora_post.sandbox.server import API_PATH, serve
 from lora_post.web.visitors import is_loopback
 
 DEFAULT_USERS = ("demo:demo", "admin:admin")
+
+
+def _usage(kind: Kind) -> str:
+    return f"{kind.name if kind.number is None else f'{kind.name}={kind.number:g}':<12}"
 
 
 @click.command(name="sandbox", short_help="Run a local server that answers like Waziup Cloud.")
@@ -49,12 +54,26 @@ DEFAULT_USERS = ("demo:demo", "admin:admin")
     help="How long a login lasts.",
 )
 @click.option(
+    "--faults",
+    "fault_spec",
+    metavar="SPEC",
+    help="What goes wrong: random, or KIND[=N][@PERCENT] separated by commas; see below.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Other faults with the same --faults.")
+@click.option(
     "--legacy-health",
     is_flag=True,
     help="Take heartbeats at /gateways/ID/health and not at /heartbeat, like servers before October 2019.",
 )
 def command(
-    host: str, port: int, file: Path | None, users: Sequence[str], token_lifetime: int, legacy_health: bool
+    host: str,
+    port: int,
+    file: Path | None,
+    users: Sequence[str],
+    token_lifetime: int,
+    fault_spec: str | None,
+    seed: int,
+    legacy_health: bool,
 ) -> None:
     """Run a local server that answers like Waziup Cloud.
 
@@ -72,8 +91,18 @@ def command(
 
     There are two users, demo and admin, unless --user names others; their passwords are demo and
     admin. Ctrl-C ends the sandbox.
+
+    With --faults it has bad days: 5 of 100 requests, or as many as @PERCENT says, go wrong in that way.
+
+    \b
+         lora-post sandbox --faults random
+         lora-post sandbox --faults drop-after@20,503=30@10,slow=2000@50
+
+    \b
+    FAULTS
     """
     known = _users(users)
+    faults = _faults(fault_spec, seed)
     if not is_loopback(host):
         click.echo(
             f"Warning: {host} can be reached from other machines. The sandbox has no encryption, and its\n"
@@ -86,13 +115,30 @@ def command(
         click.echo(f"  API    {base}{API_PATH}")
         click.echo(f"  page   {base}/")
         click.echo(f"  users  {', '.join(f'{name} (password {known[name]})' for name in known)}")
+        if fault_spec is not None:
+            click.echo(f"  faults {fault_spec}, seed {seed}")
         click.echo(f"  kept   {'in memory, gone at the end' if file is None else f'in {file}'}")
 
     settings = Settings(users=known, token_lifetime_s=token_lifetime, legacy_health=legacy_health)
     try:
-        serve(settings, file=file, host=host, port=port, announce=announce)
+        serve(settings, file=file, host=host, port=port, announce=announce, faults=faults)
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+command.help = (command.help or "").replace(
+    "FAULTS", "\n    ".join(f"{_usage(kind)} {kind.explains}" for kind in KINDS)
+)
+
+
+def _faults(spec: str | None, seed: int) -> RandomFaults | None:
+    """Raises BadParameter."""
+    if spec is None:
+        return None
+    try:
+        return RandomFaults(read_rates(spec), seed)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from None
 
 
 def _users(texts: Sequence[str]) -> Mapping[str, str]:

@@ -62,7 +62,13 @@ def http_server(app: Starlette) -> uvicorn.Server:
 @contextmanager
 def serving(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
     """Serve in a thread of this name until the block ends; the thread has ended then."""
-    server = http_server(app)
+    with running(http_server(app), listener, name):
+        yield
+
+
+@contextmanager
+def running(server: uvicorn.Server, listener: socket.socket, name: str) -> Iterator[None]:
+    """The same for a server that is made already."""
     thread = threading.Thread(target=server.run, args=([listener],), name=name)
     thread.start()
     try:
