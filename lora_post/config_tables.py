@@ -50,6 +50,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = "stdin:"
     format: str = "lowcost"
+    gateways: list[str] = []
 
 
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,32 +26,33 @@ def pump(source: Source, pipeline: Pipeline, stop: Event) -> None:
         events = source.events(READ_TIMEOUT_S)
         if events is None:
             return
-        _keep(pipeline, events, stop)
-    _keep(pipeline, source.drain(), stop)
+        if _keep(pipeline, events, stop):
+            source.kept()
+    if _keep(pipeline, source.drain(), stop):
+        source.kept()
 
 
-def _keep(pipeline: Pipeline, events: Sequence[Frame | Noise], stop: Event) -> None:
+def _keep(pipeline: Pipeline, events: Sequence[Frame | Noise], stop: Event) -> bool:
+    """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
     trouble = ""
     while True:
         try:
             pipeline.handle(events)
             if trouble:
                 log.warning("storing readings again")
-            return
+            return True
         except StoreError as error:
             if str(error) != trouble:
                 log.error("cannot store readings, input waits: %s", error)
             trouble = str(error)
             if stop.wait(STORE_RETRY_S):
                 log.error("stopped with %d frames that could not be stored", len(events))
-                return
+                return False
         except OSError:
             raise  # what is printed has nowhere to go
         except Exception:
             if len(events) == 1:
                 log.exception("a defect: %s is skipped", events[0])
-                return
+                return True
             # One of them is at fault; the others, which nothing was kept of, go through.
-            for event in events:
-                _keep(pipeline, [event], stop)
-            return
+            return all([_keep(pipeline, [event], stop) for event in events])

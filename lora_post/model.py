@@ -67,6 +67,8 @@ class NoiseReason(StrEnum):
     BAD_RECORD = "bad-record"
     CRC = "crc"
     DOWNLINK = "downlink"
+    BAD_DATAGRAM = "bad-datagram"
+    UNKNOWN_GATEWAY = "unknown-gateway"
 
 
 class Noise(Struct, frozen=True, gc=False):

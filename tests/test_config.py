@@ -85,6 +85,12 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + "nam = 'x'\n", "[gateway]: unknown key 'nam'; did you mean 'name'?"),
         (GATEWAY + "visibility = 'secret'\n", "[gateway] visibility is 'secret'; it must be 'private' or 'public'"),
         (GATEWAY + "[gatway]\n", "unknown table [gatway]; did you mean 'gateway'?"),
+        (GATEWAY + "[[input]]\nurl='udp://:0'\nformat='pcap'\n", "[[input]] number 1 format is 'pcap'"),
+        (
+            GATEWAY + "[[input]]\nurl='udp://:0'\ngateways=['1']\n",
+            "gateways has '1'; a gateway's EUI has 16 hex digits",
+        ),
+        (GATEWAY + "[[input]]\ngateways=['1']\n", "gateways: only packet forwarders (udp://…) are told apart"),
         (GATEWAY + "[spool]\nmax_mb = 0\n", "[spool] max_mb is 0; it must be at least 1"),
         (GATEWAY + "[waziup]\n", '[waziup] provision = "auto" creates devices and needs username and password'),
         (GATEWAY + "[waziup]\nusername = 'me'\n", "[waziup] has a username and no password"),

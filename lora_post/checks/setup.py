@@ -15,6 +15,7 @@ from lora_post.decoder_choice import mistakes_of
 from lora_post.decoder_files import LoadedDecoders
 from lora_post.errors import ConfigError
 from lora_post.model import Device
+from lora_post.sources.udp import bind_udp
 from lora_post.transports import SerialTransport, file_path, open_transport
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
@@ -81,6 +82,8 @@ def _check_input(item: InputConfig) -> Finding:
         return ok("inputs", "stdin")
     if item.url.startswith("file:") and file_path(item.url).is_fifo():
         return _check_fifo(file_path(item.url))
+    if item.url.startswith("udp:"):
+        return _check_udp(item)
     try:
         transport = open_transport(item.url)
     except ConfigError as error:
@@ -97,6 +100,24 @@ def _check_fifo(path: Path) -> Finding:
     if os.access(path, os.R_OK):
         return ok("inputs", f"{path} is a FIFO and can be read")
     return fail("inputs", f"{path}: this user may not read it", "correct the mode of the FIFO")
+
+
+def _check_udp(item: InputConfig) -> Finding:
+    try:
+        with bind_udp(item.url) as listener:
+            address = str(listener.getsockname()[0])
+    except ConfigError as error:
+        text, _, fix = str(error).partition("; ")
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return warning("inputs", text, "fine if that is `lora-post run`; else stop it")
+        return fail("inputs", text, fix)
+    if not item.gateways and not address.startswith("127."):
+        return warning(
+            "inputs",
+            f"{item.url}: whoever reaches this port can send packets; those of devices without keys are believed",
+            'name your gateways: gateways = ["b827ebfffe6e80a1"]',
+        )
+    return ok("inputs", f"{item.url} is free")
 
 
 def _check_port(path: str) -> Finding:

@@ -15,6 +15,7 @@ from lora_post.cli.options import config_option, log_options, read_config, read_
 from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS
+from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
 from lora_post.sources import parser_for
 from lora_post.sources.stream import StreamSource
@@ -82,9 +83,9 @@ def command(
 
     with progress:
         if dry:
-            dry_run(config, decode, feed)
+            dry_run(config, decode, Metrics(), feed)
         else:
-            code = deliver(config, decode, feed, stop, drain_timeout)
+            code = deliver(config, decode, Metrics(), feed, stop, drain_timeout)
             if not unread:
                 raise SystemExit(code)
     if unread:

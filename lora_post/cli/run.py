@@ -12,8 +12,9 @@ from lora_post.cli import EXIT_FAILED
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
 from lora_post.ingest import pump
+from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
-from lora_post.sources import Source, open_source
+from lora_post.sources import Source, Surroundings, open_source
 
 log = logging.getLogger("lora_post")
 
@@ -44,7 +45,9 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     set_up_log(verbose=verbose, quiet=quiet)
     config = read_config(config_path)
     decode = read_decoding(config)
-    sources = [open_source(item.url, item.format, config.gateway_id) for item in config.inputs]
+    metrics = Metrics()
+    surroundings = Surroundings(config.gateway_id, metrics)
+    sources = [open_source(item, surroundings) for item in config.inputs]
     stop = stop_on_signals()
 
     broken: list[Exception] = []
@@ -54,9 +57,9 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
 
     code = 0
     if dry:
-        dry_run(config, decode, feed)
+        dry_run(config, decode, metrics, feed)
     else:
-        code = deliver(config, decode, feed, stop, drain_timeout)
+        code = deliver(config, decode, metrics, feed, stop, drain_timeout)
     raise SystemExit(EXIT_FAILED if broken else code)
 
 

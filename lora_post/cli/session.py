@@ -54,9 +54,8 @@ def stop_on_signals() -> Event:
     return stop
 
 
-def dry_run(config: Config, decode: Decode, feed: Feed) -> None:
+def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> None:
     """Print what would be accepted and refused, one JSON object per uplink."""
-    metrics = Metrics()
     noise_log = OutcomeLog()
 
     def listen(outcome: Outcome) -> None:
@@ -69,12 +68,11 @@ def dry_run(config: Config, decode: Decode, feed: Feed) -> None:
     log.info("%s", summary(metrics))
 
 
-def deliver(config: Config, decode: Decode, feed: Feed, stop: Event, drain_timeout_s: float) -> int:
+def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: Event, drain_timeout_s: float) -> int:
     """Take everything that is fed to the server; returns the exit code."""
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
-    metrics = Metrics()
     with Delivery(config, decode, metrics, OutcomeLog()) as delivery:
         log.info("started gateway=%s devices=%d spool=%s", config.gateway_id, len(config.devices), config.spool_path)
         feed(delivery.pipeline)
@@ -98,7 +96,7 @@ def left_behind(counts: Counts, last_error: str) -> str:
 def summary(metrics: Metrics) -> str:
     """The totals of a run in one line."""
     parts = [f"uplinks={metrics.total('uplinks')}", f"readings={metrics.total('readings')}"]
-    for name in ("refused", "noise", "undecoded", "delivered", "parked", "rejected"):
+    for name in ("refused", "noise", "dropped", "undecoded", "delivered", "parked", "rejected"):
         labels = metrics.labels(name)
         if labels:
             detail = " ".join(f"{label}:{n}" for label, n in labels.items() if label)

@@ -15,7 +15,9 @@ CongducPham/LowCostLoRaGw: gw_full_latest/scripts/rak2245-rak831/lora_pkt_fwd_fo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import tzinfo
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -31,6 +33,9 @@ from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 MAX_LINE: Final = 1 << 16
 """The forwarder sends each object in one UDP datagram, and no datagram is longer."""
 
+MAX_PACKETS: Final = 255
+"""The most that a concentrator holds; a datagram that claims more is somebody's attempt to keep us busy."""
+
 _UP: Final = b"JSON up: "
 _LORAWAN: Final = Link.LORAWAN
 _SPREADING_FACTORS: Final = range(5, 13)
@@ -44,6 +49,8 @@ _CODING_RATES: Final = {rate: rate for rate in ("4/5", "4/6", "4/7", "4/8", "4/5
     "1/2": "4/8",
     "2/4": "4/8",
 }
+# What a gateway tells of itself, as far as it is a number.
+_STAT_KEYS: Final = ("rxnb", "rxok", "rxfw", "ackr", "dwnb", "txnb", "temp", "lati", "long", "alti")
 # The whole range of the numbers that a receiver can mean: dB and dBm, and MHz.
 _LEVEL: Final = 1000
 _MAX_MHZ: Final = 100_000
@@ -74,6 +81,13 @@ class _Rxpk(Struct, gc=False):
     rsig: object = None
 
 
+class PushData(Struct, frozen=True, gc=False):
+    """What one PUSH_DATA says: the packets heard, and numbers about the gateway itself by their names in `stat`."""
+
+    events: list[Frame | Noise]
+    stat: Mapping[str, float]
+
+
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_rxpk: Final = msgspec.json.Decoder(_Rxpk).decode
 # Text that is no UTF-8, and nesting without end, have errors of their own.
@@ -96,17 +110,47 @@ def read_line(line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
 
 def read_gwmp(body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
     """The frames of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
+    return read_push_data(body, gateway, now_us).events
+
+
+def read_push_data(body: bytes, gateway: str, now_us: int) -> PushData:
+    """All of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
+    if not body:
+        return PushData([], {})
     try:
         message = _decode_message(body)
     except _JSON_ERRORS as error:
-        return [Noise(NoiseReason.BAD_LINE, len(body), f"{error}: {show(body)}")]
+        return PushData([Noise(NoiseReason.BAD_LINE, len(body), f"{error}: {show(body)}")], {})
+    return PushData(_events(message, body, gateway, now_us), _stat(message.stat))
+
+
+def _events(message: _Message, body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
     if message.rxpk is not None:
-        return [read_rxpk(memoryview(packet), gateway, now_us) for packet in message.rxpk]
+        events = [read_rxpk(memoryview(packet), gateway, now_us) for packet in message.rxpk[:MAX_PACKETS]]
+        if len(message.rxpk) > MAX_PACKETS:
+            why = f"{len(message.rxpk)} packets at once, a concentrator holds {MAX_PACKETS}; the rest is skipped"
+            events.append(Noise(NoiseReason.BAD_RECORD, len(body), why))
+        return events
     if bytes(message.data):
         return [read_rxpk(memoryview(body), gateway, now_us)]
     if any(map(bytes, (message.stat, message.txpk, message.txpk_ack))):
         return []
     return [Noise(NoiseReason.BAD_LINE, len(body), f"neither rxpk nor data in it: {show(body)}")]
+
+
+def _stat(raw: Raw) -> dict[str, float]:
+    if not bytes(raw).startswith(b"{"):
+        return {}  # a lone rxpk's stat is the verdict on its CRC
+    try:
+        found = msgspec.json.decode(raw)
+    except _JSON_ERRORS:
+        return {}
+    values = ((key, found.get(key)) for key in _STAT_KEYS)
+    return {
+        key: value
+        for key, value in values
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    }
 
 
 def read_rxpk(packet: memoryview, gateway: str, now_us: int) -> Frame | Noise:

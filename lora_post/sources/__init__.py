@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import Struct
+
+from lora_post.config_inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS, Parser
+from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
 from lora_post.sources.stream import StreamSource
 from lora_post.transports import open_transport
@@ -29,12 +33,27 @@ class Source(Protocol):
         """What is there already, for when no more is to be waited for."""
         ...
 
+    def kept(self) -> None:
+        """All that was given so far is on disk: who sent it may be told so."""
+        ...
+
     def close(self) -> None: ...
 
 
-def open_source(url: str, input_format: str, gateway: str) -> Source:
-    """Open an input; gateway: the id of frames that name none. Raises ConfigError."""
-    return StreamSource(open_transport(url), parser_for(input_format, gateway))
+class Surroundings(Struct, frozen=True):
+    """What a source needs beside its own configuration. gateway: the id of frames that name none."""
+
+    gateway: str
+    metrics: Metrics
+
+
+def open_source(item: InputConfig, surroundings: Surroundings) -> Source:
+    """Open an input. Raises ConfigError."""
+    if item.url.startswith("udp:"):
+        from lora_post.sources.udp import UdpSource, bind_udp  # only for those who have one
+
+        return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
+    return StreamSource(open_transport(item.url), parser_for(item.format, surroundings.gateway))
 
 
 def parser_for(input_format: str, gateway: str) -> Parser:

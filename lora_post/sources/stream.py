@@ -45,5 +45,8 @@ class StreamSource:
             events += self._parser.feed(data, now_us())
         return events + self._parser.finish(now_us())
 
+    def kept(self) -> None:
+        """Nothing to do: nobody waits for an answer."""
+
     def close(self) -> None:
         self._transport.close()

@@ -1,0 +1,59 @@
+"""Datagrams of Semtech's packet forwarders (gateway protocol GWMP, versions 1 and 2), and what answers them.
+
+    offset  bytes
+    0       1      version, 1 or 2
+    1       2      token; the answer repeats it
+    3       1      what it is
+    4       8      the gateway's EUI, most significant byte first
+    12      …      JSON, see `rxpk_json`
+
+Source: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.errors import FrameError
+
+PUSH_DATA: Final = 0x00
+PUSH_ACK: Final = 0x01
+PULL_DATA: Final = 0x02
+PULL_ACK: Final = 0x04
+TX_ACK: Final = 0x05
+
+_VERSIONS: Final = (1, 2)
+_HEADER: Final = 12
+_ANSWERS: Final = {PUSH_DATA: bytes((PUSH_ACK,)), PULL_DATA: bytes((PULL_ACK,))}
+# LowCostLoRaGw's downlink program confirms a transmission with the number of a PULL_ACK.
+_FROM_GATEWAYS: Final = (PUSH_DATA, PULL_DATA, TX_ACK, PULL_ACK)
+
+
+class Datagram(Struct, frozen=True, gc=False):
+    """What a gateway sent. kind: PUSH_DATA, PULL_DATA or TX_ACK. gateway: its EUI, 16 hex digits.
+
+    answer: what it waits for, b"" for nothing. body: the JSON, not looked at yet.
+    """
+
+    kind: int
+    gateway: str
+    token: int
+    answer: bytes
+    body: bytes
+
+
+def read_datagram(data: bytes) -> Datagram:
+    """Read a datagram's header. Raises FrameError, one printable line, for what no packet forwarder sends."""
+    if len(data) < _HEADER:
+        raise FrameError(f"{len(data)} bytes, a packet forwarder sends at least {_HEADER}")
+    if data[0] not in _VERSIONS:
+        raise FrameError(f"version {data[0]} of the protocol, known are 1 and 2")
+    kind = data[3]
+    if kind not in _FROM_GATEWAYS:
+        raise FrameError(f"identifier {kind:02x}, a packet forwarder sends 00, 02 and 05")
+    answer = data[:3] + _ANSWERS[kind] if kind in _ANSWERS else b""
+    return Datagram(
+        TX_ACK if kind == PULL_ACK else kind, data[4:12].hex(), int.from_bytes(data[1:3]), answer, data[_HEADER:]
+    )

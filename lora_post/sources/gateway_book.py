@@ -1,0 +1,86 @@
+"""Which packet forwarders there are, and how they are."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+log = logging.getLogger(__name__)
+
+# Packet forwarders ask for downlinks every 5 to 30 s, also when they hear nothing.
+SILENT_AFTER_S = 120.0
+# Anybody can make EUIs up.
+MAX_GATEWAYS = 256
+
+
+class GatewayHealth(Struct):
+    """One gateway. last_s: monotonic time of its last datagram; stat: the last numbers it told of itself."""
+
+    gateway: str
+    address: str
+    last_s: float
+    datagrams: int = 0
+    silent: bool = False
+    stat: Mapping[str, float] = {}
+
+
+class GatewayBook:
+    """All gateways of one port, safe to share between threads. Says once when one comes, goes and returns."""
+
+    def __init__(self, where: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """where: how logs call the port."""
+        self._where = where
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._gateways: dict[str, GatewayHealth] = {}
+
+    def heard(self, gateway: str, address: str) -> None:
+        """A datagram came from this gateway at this address."""
+        now = self._monotonic()
+        with self._lock:
+            health = self._gateways.get(gateway)
+            if health is None:
+                if len(self._gateways) >= MAX_GATEWAYS:
+                    return
+                health = self._gateways[gateway] = GatewayHealth(gateway, address, now)
+                log.info("%s: gateway %s at %s", self._where, gateway, address)
+            elif health.silent:
+                health.silent = False
+                log.info("%s: gateway %s is back after %d s", self._where, gateway, now - health.last_s)
+            health.address = address
+            health.last_s = now
+            health.datagrams += 1
+
+    def told(self, gateway: str, stat: Mapping[str, float]) -> None:
+        """A gateway reported on itself."""
+        with self._lock:
+            if gateway in self._gateways:
+                self._gateways[gateway].stat = stat
+
+    def look_for_silent(self) -> None:
+        """Note who has not been heard for long; when there are too many, forget them."""
+        since = self._monotonic() - SILENT_AFTER_S
+        with self._lock:
+            if len(self._gateways) >= MAX_GATEWAYS:
+                self._gateways = {key: health for key, health in self._gateways.items() if not health.silent}
+            for health in self._gateways.values():
+                if not health.silent and health.last_s < since:
+                    health.silent = True
+                    log.info(
+                        "%s: gateway %s at %s is silent, for %d s; %s",
+                        self._where,
+                        health.gateway,
+                        health.address,
+                        SILENT_AFTER_S,
+                        " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "it told no figures",
+                    )
+
+    def snapshot(self) -> list[GatewayHealth]:
+        """A copy of all entries."""
+        with self._lock:
+            return [replace(health) for health in self._gateways.values()]

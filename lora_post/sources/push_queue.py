@@ -1,0 +1,86 @@
+"""PUSH_DATA bodies between the socket's thread and the pipeline's: bounded, fair, each only once."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from threading import Condition
+
+from msgspec import Struct
+
+MAX_BYTES = 1 << 20
+# However much one gateway sends, three quarters of the queue are left to the others.
+MAX_SHARE = MAX_BYTES // 4
+# What a waiting datagram costs beside its bytes, roughly.
+OVERHEAD = 200
+# A network that doubles datagrams does so at once; a token has 16 bits and comes again.
+REPEAT_WINDOW_US = 30_000_000
+KEEP_RECENT = 4096
+
+
+class Push(Struct, frozen=True, gc=False):
+    """The body of a PUSH_DATA, as it arrived at time_us (µs since 1970)."""
+
+    gateway: str
+    token: int
+    body: bytes
+    time_us: int
+
+
+class Taken(Enum):
+    """What became of a datagram."""
+
+    QUEUED = "queued"
+    REPEATED = "repeated"
+    FULL = "full"
+
+
+class PushQueue:
+    """First in, first out, for two threads."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._waiting: deque[Push] = deque()
+        self._bytes = 0
+        self._bytes_of: dict[str, int] = {}
+        self._recent: dict[int, int] = {}
+        self.peak_bytes = 0
+
+    def put(self, push: Push) -> Taken:
+        """Take a body in, unless it was taken a moment ago, or there is no room for it."""
+        mark = hash((push.gateway, push.token, push.body))
+        size = len(push.body) + OVERHEAD
+        with self._changed:
+            seen_us = self._recent.get(mark)
+            if seen_us is not None and abs(push.time_us - seen_us) < REPEAT_WINDOW_US:
+                return Taken.REPEATED
+            share = self._bytes_of.get(push.gateway, 0) + size
+            if self._bytes + size > MAX_BYTES or share > MAX_SHARE:
+                return Taken.FULL
+            self._recent.pop(mark, None)
+            self._recent[mark] = push.time_us
+            if len(self._recent) > KEEP_RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._bytes += size
+            self._bytes_of[push.gateway] = share
+            self.peak_bytes = max(self.peak_bytes, self._bytes)
+            self._waiting.append(push)
+            if len(self._waiting) == 1:
+                self._changed.notify()
+        return Taken.QUEUED
+
+    def take(self, limit: int, timeout_s: float) -> list[Push]:
+        """The oldest bodies, at most `limit`; none when nothing comes within timeout_s."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait(timeout_s)
+            found = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+            for push in found:
+                size = len(push.body) + OVERHEAD
+                self._bytes -= size
+                left = self._bytes_of[push.gateway] - size
+                if left:
+                    self._bytes_of[push.gateway] = left
+                else:
+                    del self._bytes_of[push.gateway]
+        return found
