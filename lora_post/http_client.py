@@ -13,8 +13,8 @@ import msgspec
 import requests
 from msgspec import Struct
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.util.request import SKIP_HEADER
 
-from lora_post import __version__
 from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.http_session import READ_TIMEOUT_S, bounded_session
 from lora_post.secret import Secret
@@ -56,7 +56,8 @@ class HttpClient:
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
         self._session = bounded_session()
-        self._session.headers["User-Agent"] = f"lora-post/{__version__}"
+        # Every header goes out with every value; without Accept-Encoding an answer comes as it is.
+        self._session.headers.update({"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER})
 
     def use_token(self, token: Secret | None) -> None:
         """Send this token with every following call; None: anonymous."""

@@ -40,6 +40,18 @@ def bounded_session() -> requests.Session:
 
 
 class _Session(requests.Session):
+    """All its requests go to one server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: Any = None
+
+    def merge_environment_settings(self, url: Any, *options: Any) -> Any:
+        """Proxies and certificates of the environment are looked up once: they take as long as a request does."""
+        if self._settings is None:
+            self._settings = super().merge_environment_settings(url, *options)
+        return self._settings
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
 

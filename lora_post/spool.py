@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lora_post.model import Batch, Lane, Reading, Report
 from lora_post.store import Store, add_tally, forget, known, remember
+from lora_post.turns import Waiting
 
 COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
@@ -197,6 +198,16 @@ class SpoolReader:
         )
         return [Lane(*row) for row in rows]
 
+    def waiting(self) -> list[Waiting]:
+        """The same, each with the time of its oldest reading."""
+        rows = self._store.rows(
+            "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
+            " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
+            " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us IS NOT NULL ORDER BY id",
+            (self._sink,),
+        )
+        return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
+
     def lanes_of(self, device: str) -> list[Lane]:
         """All lanes of a device, for provisioning it in one request."""
         rows = self._store.rows(
@@ -217,10 +228,18 @@ class SpoolReader:
 
     def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
         """Delivered: these readings of a batch leave the queue."""
+        lane, times = batch.lane.id, sorted(times_us)
+        if not times:
+            return
+        between = (lane, times[0], times[-1])
         with self._store.transaction() as db:
-            db.executemany(
-                "DELETE FROM reading WHERE lane = ? AND time_us = ?", [(batch.lane.id, time) for time in times_us]
-            )
+            (there,) = db.execute(
+                "SELECT count(*) FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", between
+            ).fetchone()
+            if there == len(times):
+                db.execute("DELETE FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", between)
+            else:  # others of that time came in meanwhile
+                db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", [(lane, time) for time in times])
 
     def park(self, lane: Lane, reason: str, now_us: int) -> None:
         """Send nothing of this lane until `release`."""

@@ -8,27 +8,28 @@ before a request goes out: after a stop that was not clean, everything that was 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
+from lora_post.backoff import Backoff
 from lora_post.clock import now_us
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, StoreError, Unavailable
+from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S, Doubt, LaneState
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool import SpoolReader
+from lora_post.turns import Turns
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 100  # the server stores one by one, so more only risks a time-out
 IDLE_S = 5.0  # how soon readings are seen that another process has queued
 MAX_SINK_PAUSE_S = 60.0
-MAX_LANE_PAUSE_S = 600.0
 MAX_RETRY_AFTER_S = 3600.0
 REFUSALS_BEFORE_PARKING = 3
+# One sensor over which the server hangs may use a fifth of the time.
+REST_AFTER_TROUBLE = 4.0
 # A server goes on with a batch after the client has left; it gets this long before it is asked.
 ASK_AFTER_S = 2.0
 ASK_AFTER_PER_READING_S = 0.05
@@ -52,35 +53,6 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Doubt:
-    """Some of a lane's oldest readings may have arrived.
-
-    ask_at: monotonic time. batch: which ones; None after an unclean stop, then any batch of the oldest.
-    seen: how many the last look found, None before the first one.
-    final: the server is done with the batch, so one look is enough.
-    """
-
-    ask_at: float
-    batch: Batch | None
-    seen: int | None = None
-    final: bool = False
-
-
-@dataclass(slots=True)
-class LaneState:
-    """What the uploader has learned about a lane."""
-
-    not_before: float = 0.0
-    failures: int = 0
-    refusals: int = 0
-    limit: int = MAX_BATCH
-    doubt: Doubt | None = None
-
-    def ready_at(self) -> float:
-        return max(self.not_before, self.doubt.ask_at if self.doubt else 0.0)
-
-
 class Uploader:
     """Delivers one sink's readings; `step` does one piece of work."""
 
@@ -89,10 +61,9 @@ class Uploader:
         self._sink = sink
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
-        self._last_device = ""
-        self._last_lanes: dict[str, int] = {}
-        self._failures = 0
-        self._pause_until = 0.0
+        self._turns = Turns()
+        self._backoff = Backoff(MAX_SINK_PAUSE_S)
+        self._in_trouble: set[int] = set()
         self._serving: LaneState | None = None
         self.last_error = ""
         self._is_ours = self._take_over()
@@ -127,7 +98,7 @@ class Uploader:
         state, self._serving = self._serving, None
         if state is None:
             return MAX_SINK_PAUSE_S
-        state.not_before = time.monotonic() + MAX_LANE_PAUSE_S
+        state.backoff.until = time.monotonic() + MAX_LANE_PAUSE_S
         return 0.0
 
     def _finish(self) -> None:
@@ -145,8 +116,8 @@ class Uploader:
     def step(self) -> float:
         """Do one piece of work; returns how many seconds there is nothing to do (0: go on)."""
         now = time.monotonic()
-        if now < self._pause_until:
-            return self._pause_until - now
+        if now < self._backoff.until:
+            return self._backoff.until - now
         try:
             self._is_ours = self._is_ours or self._take_over()
             if not self._is_ours:
@@ -157,17 +128,17 @@ class Uploader:
             self._pause(error)
         except StoreError as error:
             log.error("%s", error)
-            self._pause_until = now + MAX_SINK_PAUSE_S
+            self._backoff.until = now + MAX_SINK_PAUSE_S
         return 0.0
 
     def _serve_next(self, now: float) -> float:
-        lanes = self._spool.ready_lanes()
+        wall_us = now_us()
         waits = [IDLE_S]
-        for lane in sorted(lanes, key=self._turn):
+        for waiting in self._turns.order(self._spool.waiting(), wall_us):
+            lane = waiting.lane
             state = self._lanes.setdefault(lane.id, LaneState())
             if state.ready_at() <= now:
-                self._last_device = lane.device
-                self._last_lanes[lane.device] = lane.id
+                self._turns.took(waiting, wall_us)
                 self._serving = state
                 self._serve(lane, state)
                 self._serving = None
@@ -175,12 +146,8 @@ class Uploader:
             waits.append(state.ready_at() - now)
         return min(waits)
 
-    def _turn(self, lane: Lane) -> tuple[bool, str, bool, int]:
-        """Devices take turns, and the sensors of each: one with a thousand sensors does not hold up the others."""
-        last = self._last_lanes.get(lane.device, 0)
-        return lane.device <= self._last_device, lane.device, lane.id <= last, lane.id
-
     def _serve(self, lane: Lane, state: LaneState) -> None:
+        began = time.monotonic()
         try:
             if state.doubt:
                 self._resolve(lane, state, state.doubt)
@@ -194,9 +161,14 @@ class Uploader:
             self._metrics.count("parked")
             log.error("parked device=%s sensor=%s: %s", lane.device, lane.name, error)
         except SinkError as error:
-            state.failures += 1
-            state.not_before = time.monotonic() + _backoff(state.failures, MAX_LANE_PAUSE_S)
-            self._pause(error)
+            now = time.monotonic()
+            state.backoff.fail(now, at_least_s=(now - began) * REST_AFTER_TROUBLE)
+            self._in_trouble.add(lane.id)
+            # It may be this sensor alone; two of them, and nothing that went well between, are the server.
+            if len(self._in_trouble) > 1 or error.retry_after_s is not None:
+                self._pause(error)
+            else:
+                self._note(error)
 
     def _send(self, lane: Lane, state: LaneState) -> None:
         batch = self._spool.claim(lane, state.limit)
@@ -218,7 +190,7 @@ class Uploader:
             raise
         state.doubt = None
         self._answered()
-        state.failures = 0
+        state.backoff.succeed()
         state.limit = min(MAX_BATCH, state.limit * 2)
         state.refusals = 0
         self._settle(batch, batch.times_us, state)
@@ -244,7 +216,7 @@ class Uploader:
         stored = self._sink.stored(batch, min(len(batch.times_us), MAX_BATCH))
         self._answered()
         if stored:
-            state.failures = 0  # otherwise pushing may fail as before, and must be tried less and less often
+            state.backoff.succeed()  # otherwise pushing may fail as before, and must be tried less and less often
         if doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
             state.doubt = None
             self._settle(batch, stored, state)
@@ -261,24 +233,21 @@ class Uploader:
         self._metrics.count("delivered", amount=len(times_us))
 
     def _answered(self) -> None:
-        if self._failures:
+        if self.last_error:
             log.info("sending again")
-        self._failures = 0
+        self._backoff.succeed()
+        self._in_trouble.clear()
         self.last_error = ""
 
     def _pause(self, error: SinkError) -> None:
-        """Trouble that passes: wait, longer each time, and say so once per cause."""
-        self._failures += 1
-        wait_s = _backoff(self._failures, MAX_SINK_PAUSE_S)
-        if error.retry_after_s is not None:
-            wait_s = max(wait_s, min(error.retry_after_s, MAX_RETRY_AFTER_S))
-        self._pause_until = time.monotonic() + wait_s
+        """Trouble with the server as a whole: wait, longer each time."""
+        asked_s = min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
+        self._backoff.fail(time.monotonic(), at_least_s=asked_s)
+        self._note(error)
+
+    def _note(self, error: SinkError) -> None:
+        """Say so, once per cause."""
         self._metrics.count("retries", type(error).__name__)
         if str(error) != self.last_error:
             log.warning("waiting to send: %s", error)
         self.last_error = str(error)
-
-
-def _backoff(failures: int, most_s: float) -> float:
-    """1 s, 2 s, 4 s … with jitter, so that many gateways do not come back at once."""
-    return min(most_s, 2.0 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret

@@ -11,8 +11,10 @@ from threading import Event, Thread
 import pytest
 
 from lora_post.cli.delivery import WAZIUP, ServerMemory
+from lora_post.clock import now_us
 from lora_post.errors import OutcomeUnknown
 from lora_post.http_client import Answer
+from lora_post.lane_state import MAX_LANE_PAUSE_S
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
@@ -24,7 +26,7 @@ from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
-from lora_post.uploader import MAX_LANE_PAUSE_S, Uploader
+from lora_post.uploader import Uploader
 from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
@@ -44,7 +46,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off and the wait before asking are as short as they can be; what is asked stays."""
     monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.01)
     monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.uploader._backoff", lambda failures, most_s: 0.01)
+    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
 
 
 class Site:
@@ -572,7 +574,7 @@ def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(
         failures.append((most_s, count))
         return 0.01
 
-    monkeypatch.setattr("lora_post.uploader._backoff", backoff)
+    monkeypatch.setattr("lora_post.backoff.pause_s", backoff)
     server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
     site.put_values("t", 1)
     work(site.uploader())
@@ -679,3 +681,47 @@ def test_device_with_many_sensors_does_not_hold_up_the_others(site: Site, server
     turns = [line.split("/")[2] for line in server.days.pushes()]
     assert sorted(turns[:3]) == ["pond-7", "pond-8", "pond-9"]
     assert turns.count("pond-7") == 30
+
+
+def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.http_session.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.http_client.READ_TIMEOUT_S", 0.5)
+    uploader = site.uploader()
+    site.put_values("good", 0)
+    work(uploader)
+    server.days.hanging = r"/sensors/bad/value"
+    for index in range(1, 30):
+        site.put(report(Reading("bad", index), Reading("good", index), time_us=NOON_US + index * 60_000_000))
+        while len(server.values("pond-7", "good")) <= index:
+            assert uploader.step() < 0.5  # no pause but the sensor's own
+    assert sum("bad" in line for line in server.days.seen) == 1
+    server.days.hanging = ""
+    for state in uploader._lanes.values():
+        state.backoff.succeed()
+    work(uploader)
+    assert server.values("pond-7", "bad") == list(range(1, 30))
+
+
+def test_two_sensors_in_a_row_that_get_no_answer_are_trouble_with_the_server(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 503, times=2))
+    for name in ("a", "b", "c"):
+        site.put_values(name, 1)
+    uploader = site.uploader()
+    while len(server.days.pushes()) < 2:
+        assert uploader.step() == 0.0
+    assert uploader.step() > 0.0
+    assert len(server.days.pushes()) == 2
+
+
+def test_fresh_reading_goes_out_in_the_midst_of_a_backlog(site: Site, server: Waziup) -> None:
+    for name in ("a", "b", "c"):
+        site.put_values(name, *range(250))
+    uploader = site.uploader()
+    work(uploader, lambda: len(server.days.pushes()) == 2)
+    site.put(report(Reading("t", 21.5), time_us=now_us(), of=device("pond-8")))
+    work(uploader)
+    assert server.values("pond-8", "t") == [21.5]
+    assert "/devices/pond-8/" in server.days.pushes()[2]
+    assert server.values("pond-7", "a") == list(range(250))

@@ -213,6 +213,15 @@ def test_each_sink_has_its_own_copy(store: Store) -> None:
     assert (one.counts().queued, other.counts().queued) == (0, 1)
 
 
+def test_reading_that_comes_in_among_those_under_way_stays(store: Store) -> None:
+    for offset in (0, 2000):
+        put(store, report(Reading("t", offset), time_us=NOON_US + offset))
+    batch = claim(store)
+    put(store, report(Reading("t", 1000), time_us=NOON_US + 1000))
+    SpoolReader(store, SINK).settle(batch, batch.times_us)
+    assert claim(store).times_us == (NOON_US + 1000,)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Put, claim, settle, park, crash and reopen in any order: nothing lost, nothing settled twice."""
 

@@ -37,9 +37,12 @@ class BadDays:
 
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    hanging: str = ""  # requests that match get no answer for longer than the test waits
 
     def choose(self, request: str) -> faults.Fault | None:
         self.seen.append(request)
+        if self.hanging and re.search(self.hanging, request):
+            return faults.Fault("hanging", faults.Ending.CUT, stall_s=2.0)
         for fault in self.faults:
             if fault.times and re.search(fault.request, request):
                 fault.times -= 1

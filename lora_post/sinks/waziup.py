@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from lora_post.clock import parse_utc, utc_text
+from lora_post.clock import parse_utc, short_utc_text
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
 from lora_post.http_client import Answer
 from lora_post.model import Batch, Lane
@@ -28,7 +28,8 @@ from lora_post.waziup_names import to_id
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_EVERY_S = 600.0  # the dashboard calls a gateway active for 12 hours after one
+# The dashboard calls a gateway active for 12 hours after a heartbeat; each costs one, and often a login.
+HEARTBEAT_EVERY_S = 3600.0
 OTHER_WRITERS = 50  # rows of a sensor's history that others may have added since our batch
 
 
@@ -90,7 +91,9 @@ class WaziupSink:
     def _post(self, batch: Batch) -> Answer:
         kind = kind_of(batch.lane)
         bodies = [
-            msgspec.Raw(b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, kind.factor), utc_text(time).encode()))
+            msgspec.Raw(
+                b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, kind.factor), short_utc_text(time).encode())
+            )
             for time, value in zip(batch.times_us, batch.values, strict=True)
         ]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
