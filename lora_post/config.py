@@ -13,6 +13,7 @@ from msgspec import Struct
 from lora_post.config_devices import read_devices
 from lora_post.config_inputs import InputConfig, read_inputs
 from lora_post.config_reader import TableReader
+from lora_post.config_status import StatusConfig, read_status
 from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, suggest
 from lora_post.config_waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError
@@ -35,6 +36,7 @@ class Config(Struct, frozen=True):
     gateway_name: str
     visibility: str
     waziup: WaziupConfig | None
+    status: StatusConfig | None
     spool_path: Path
     spool_max_bytes: int
     decoder_folder: Path | None
@@ -116,6 +118,7 @@ def _read(reader: TableReader) -> Config:
     if spool.max_mb < MIN_SPOOL_MB:
         reader.mistakes.append(f"[spool] max_mb is {spool.max_mb}; it must be at least {MIN_SPOOL_MB}")
     waziup = read_waziup(reader)
+    status = read_status(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)
     _check_readable_by_others(reader)
@@ -125,6 +128,7 @@ def _read(reader: TableReader) -> Config:
         gateway_name=gateway.name or gateway.id,
         visibility=gateway.visibility,
         waziup=waziup,
+        status=status,
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
@@ -139,5 +143,5 @@ def _check_readable_by_others(reader: TableReader) -> None:
         text = reader.path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    if re.search(r"(?m)^\s*(password|nwk_skey|app_skey|app_keys)\s*=", text):
+    if re.search(r"(?m)^\s*(password|token|nwk_skey|app_skey|app_keys)\s*=", text):
         reader.check_mode(reader.path)

@@ -39,6 +39,15 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     max_mb: int = 256
 
 
+class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[status]"""
+
+    listen: str = "127.0.0.1:8080"
+    token: str = ""
+    token_file: str = ""
+    token_env: str = ""
+
+
 class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[decoders]"""
 
@@ -100,6 +109,7 @@ TABLES: dict[str, type[Struct]] = {
     "waziup": WaziupTable,
     "spool": SpoolTable,
     "decoders": DecodersTable,
+    "status": StatusTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}
 

@@ -6,53 +6,81 @@ import logging
 from collections.abc import Sequence
 from threading import Event
 
+from lora_post.clock import now_us
 from lora_post.errors import StoreError
 from lora_post.model import Frame, Noise
 from lora_post.pipeline import Pipeline
 from lora_post.sources import Source
+from lora_post.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.5
 STORE_RETRY_S = 5.0
+# Getting round takes half a second, unless the store is slow; a decoder that never returns is found out by this.
+BEAT_S = 60.0
+STORE = "spool"
 
 
-def pump(source: Source, pipeline: Pipeline, stop: Event) -> None:
+def pump(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
     """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
-    while not stop.is_set():
-        events = source.events(READ_TIMEOUT_S)
-        if events is None:
-            return
-        if _keep(pipeline, events, stop):
+    vitals.heard(source.name, 0)
+    keeper = _Keeper(source.name, pipeline, stop, vitals)
+    try:
+        while not stop.is_set():
+            keeper.beat()
+            events = source.events(READ_TIMEOUT_S)
+            if events is None:
+                return
+            if keeper.keep(events):
+                source.kept()
+            if events and not all(isinstance(event, Noise) for event in events):
+                vitals.heard(source.name, now_us())
+        if keeper.keep(source.drain()):
             source.kept()
-    if _keep(pipeline, source.drain(), stop):
-        source.kept()
+    finally:
+        vitals.end(source.name)
 
 
-def _keep(pipeline: Pipeline, events: Sequence[Frame | Noise], stop: Event) -> bool:
-    """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
-    trouble = ""
-    while True:
-        try:
-            pipeline.handle(events)
-            if trouble:
-                log.warning("storing readings again")
-            return True
-        except StoreError as error:
-            if str(error) != trouble:
-                log.error("cannot store readings, input waits: %s", error)
-            trouble = str(error)
-            if stop.wait(STORE_RETRY_S):
-                log.error("stopped with %d frames that could not be stored", len(events))
-                return False
-        except OSError:
-            raise  # what is printed has nowhere to go
-        except Exception:
-            if len(events) == 1:
-                log.exception("a defect: %s is skipped", events[0])
+class _Keeper:
+    """Hands events to the pipeline until they are kept."""
+
+    def __init__(self, name: str, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+        self._name = name
+        self._pipeline = pipeline
+        self._stop = stop
+        self._vitals = vitals
+
+    def beat(self) -> None:
+        self._vitals.beat(self._name, BEAT_S)
+
+    def keep(self, events: Sequence[Frame | Noise]) -> bool:
+        """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
+        trouble = ""
+        while True:
+            try:
+                self._pipeline.handle(events)
+                if trouble:
+                    log.warning("storing readings again")
+                    self._vitals.trouble(STORE, "")
                 return True
-            # One of them is at fault; the others, which nothing was kept of, go through.
-            return all([_keep(pipeline, [event], stop) for event in events])
+            except StoreError as error:
+                if str(error) != trouble:
+                    log.error("cannot store readings, input waits: %s", error)
+                trouble = str(error)
+                self._vitals.trouble(STORE, trouble)
+                if self._stop.wait(STORE_RETRY_S):
+                    log.error("stopped with %d frames that could not be stored", len(events))
+                    return False
+                self.beat()
+            except OSError:
+                raise  # what is printed has nowhere to go
+            except Exception:
+                if len(events) == 1:
+                    log.exception("a defect: %s is skipped", events[0])
+                    return True
+                # One of them is at fault; the others, which nothing was kept of, go through.
+                return all([self.keep([event]) for event in events])

@@ -269,6 +269,15 @@ class SpoolReader:
         with self._store.transaction() as db:
             forget(db, self._sink, RUNNING)
 
+    def oldest_us(self) -> int:
+        """The time of the oldest reading that is to be sent, 0 when there is none."""
+        ((oldest,),) = self._store.rows(
+            "SELECT min((SELECT min(time_us) FROM reading WHERE lane = lane.id)) FROM lane"
+            " WHERE sink = ? AND parked IS NULL",
+            (self._sink,),
+        )
+        return oldest or 0
+
     def counts(self) -> Counts:
         """What this sink still has to get."""
         rows = self._store.rows

@@ -66,6 +66,7 @@ class Uploader:
         self._in_trouble: set[int] = set()
         self._serving: LaneState | None = None
         self.last_error = ""
+        self.delivered_us = 0
         self._is_ours = self._take_over()
         if not self._is_ours:
             log.info("another lora-post sends what is in this spool; leaving that to it")
@@ -231,6 +232,7 @@ class Uploader:
             state.doubt = Doubt(0.0, batch, final=True)
             raise
         self._metrics.count("delivered", amount=len(times_us))
+        self.delivered_us = now_us()
 
     def _answered(self) -> None:
         if self.last_error:

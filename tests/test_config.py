@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import load_config, parse_config
+from lora_post.config_status import StatusConfig
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Link, SensorRule
+from lora_post.secret import Secret
 
 KEY = "00112233445566778899aabbccddeeff"
 PATH = Path("site.toml")
@@ -64,6 +66,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     example = (Path(__file__).parent.parent / "lora-post.example.toml").read_text("utf-8")
     example = (
         example.replace('password_file = "waziup.password"', 'password = "x"')
+        .replace('token_file = "status.token"', 'token = "0123456789abcdef"')
         .replace("_env", "")
         .replace("FIELD_9_KEY", KEY)
     )
@@ -71,7 +74,8 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     assert written_out.count("\n[decoders]\n") == 1
     plain = parse_config(example, PATH, {})
     full = parse_config(written_out, PATH, {})
-    assert msgspec.structs.replace(full, decoder_folder=None) == plain
+    assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"))
+    assert msgspec.structs.replace(full, decoder_folder=None, status=None) == plain
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,10 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         ),
         (GATEWAY + "[[input]]\ngateways=['1']\n", "gateways: only packet forwarders (udp://…) are told apart"),
         (GATEWAY + "[spool]\nmax_mb = 0\n", "[spool] max_mb is 0; it must be at least 1"),
+        (GATEWAY + "[status]\nlisten = '8080'\n", "[status] listen is '8080'; it must be an address and a port"),
+        (GATEWAY + "[status]\nlisten = '127.0.0.1:80800'\n", "it must be an address and a port"),
+        (GATEWAY + "[status]\nlisten = '0.0.0.0:8080'\n", "which other machines reach; give [status] a token"),
+        (GATEWAY + "[status]\ntoken = 'short'\n", "[status] token has 5 characters; it must have 16 or more"),
         (GATEWAY + "[waziup]\n", '[waziup] provision = "auto" creates devices and needs username and password'),
         (GATEWAY + "[waziup]\nusername = 'me'\n", "[waziup] has a username and no password"),
         (GATEWAY + "[waziup]\npassword = 'x'\n", "[waziup] has a password and no username"),

@@ -19,6 +19,7 @@ from lora_post.sources.stream import StreamSource
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.store import Store
 from lora_post.transports import open_file
+from lora_post.vitals import Vitals
 from tests.build import lowcost_device
 
 NODE = lowcost_device()
@@ -50,7 +51,7 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     store = Store(tmp_path / "spool.db")
     pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
     transport = open_file(capture)
-    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event())
+    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Vitals())
     transport.close()
     assert SpoolReader(store, "waziup").counts().queued == 2
     store.close()

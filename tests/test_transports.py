@@ -20,6 +20,7 @@ from lora_post.model import Report
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.sources.stream import StreamSource
 from lora_post.transports import SerialTransport, Transport, open_transport
+from lora_post.vitals import Vitals
 from tests.build import lowcost_device
 
 PACKET = b"^p1,16,6,%d,9,8,-45\r\n^r125,5,12\r\n\xff\xfe\\!TC/22.5\n"
@@ -116,7 +117,9 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
     pipeline = Pipeline(MemoryLedger([lowcost_device()]), Decoding([], {}).decode, Metrics(), listen)
     stop = Event()
     transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
-    thread = Thread(target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop), daemon=True)
+    thread = Thread(
+        target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop, Vitals()), daemon=True
+    )
     thread.start()
     for seq in range(3):
         port.plug_in()

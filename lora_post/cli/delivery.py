@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,6 +20,7 @@ from lora_post.sinks.waziup_gateway import Gateway
 from lora_post.sinks.waziup_login import Account
 from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
+from lora_post.status.runtime import Destination
 from lora_post.store import Store, forget, known, remember
 from lora_post.uploader import Uploader
 from lora_post.waziup_client import WaziupClient
@@ -66,6 +68,7 @@ class Delivery:
         waziup = waziup_of(config)
         self._listener = listener
         self._stop = Event()
+        self._path = config.spool_path
         self._wake = Event()
         self._writer_store = Store(config.spool_path)
         self._reader_store = Store(config.spool_path)
@@ -114,6 +117,25 @@ class Delivery:
     def counts(self) -> Counts:
         """What is still in the spool."""
         return self._view.counts()
+
+    def destinations(self) -> list[Destination]:
+        """The state of each queue; for one thread at a time."""
+        with closing(Store(self._path)) as store:
+            spool = SpoolReader(store, WAZIUP)
+            counts = spool.counts()
+            oldest_us = spool.oldest_us()
+        uploader = self.uploader
+        return [
+            Destination(
+                name=WAZIUP,
+                queued=counts.queued,
+                parked=counts.parked,
+                refused=counts.refused,
+                oldest_us=oldest_us,
+                last_us=uploader.delivered_us,
+                trouble=uploader.last_error,
+            )
+        ]
 
 
 def spool_path(config: Config) -> Path:

@@ -20,6 +20,7 @@ from lora_post.pipeline import Pipeline
 from lora_post.sources import parser_for
 from lora_post.sources.stream import StreamSource
 from lora_post.transports import open_file
+from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
 
@@ -71,12 +72,12 @@ def command(
 
     unread: list[Path] = []
 
-    def feed(pipeline: Pipeline) -> None:
+    def feed(pipeline: Pipeline, vitals: Vitals) -> None:
         # One after the other: the second file's counters go on where the first one's end.
         for path, (transport, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
             if not stop.is_set():
-                pump(StreamSource(transport, parser, partial(progress.advance, task)), pipeline, stop)
+                pump(StreamSource(transport, parser, partial(progress.advance, task)), pipeline, stop, vitals)
             if stop.is_set():
                 unread.append(path)
             transport.close()

@@ -7,14 +7,19 @@ from pathlib import Path
 from threading import Event, Thread
 
 import click
+from msgspec.structs import replace
 
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
+from lora_post.config import Config
+from lora_post.config_status import status_at
+from lora_post.errors import ConfigError
 from lora_post.ingest import pump
 from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
 from lora_post.sources import Source, Surroundings, open_source
+from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
 
@@ -22,6 +27,12 @@ log = logging.getLogger("lora_post")
 @click.command(name="run")
 @config_option
 @click.option("--dry-run", "dry", is_flag=True, help="No spool, no server: print one JSON object per uplink.")
+@click.option(
+    "--status",
+    "status_listen",
+    metavar="HOST:PORT",
+    help="Show a status page here, as 127.0.0.1:8080; replaces the address of [status].",
+)
 @click.option(
     "--drain-timeout",
     type=click.FloatRange(0),
@@ -31,7 +42,9 @@ log = logging.getLogger("lora_post")
     help="At the end of input, how long to go on sending what is queued.",
 )
 @log_options
-def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: bool, quiet: bool) -> None:
+def command(
+    config_path: Path | None, dry: bool, status_listen: str | None, drain_timeout: float, verbose: bool, quiet: bool
+) -> None:
     """Read radio frames and send their values to Waziup.
 
     The frames come from the [[input]]s of the configuration, from stdin when it names none:
@@ -43,7 +56,7 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     queued (they go out at the next start). Ctrl-C and SIGTERM stop it at any time, nothing is lost.
     """
     set_up_log(verbose=verbose, quiet=quiet)
-    config = read_config(config_path)
+    config = with_status(read_config(config_path), status_listen)
     decode = read_decoding(config)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics)
@@ -52,8 +65,8 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
 
     broken: list[Exception] = []
 
-    def feed(pipeline: Pipeline) -> None:
-        broken.extend(pump_all(sources, pipeline, stop))
+    def feed(pipeline: Pipeline, vitals: Vitals) -> None:
+        broken.extend(pump_all(sources, pipeline, stop, vitals))
 
     code = 0
     if dry:
@@ -63,14 +76,25 @@ def command(config_path: Path | None, dry: bool, drain_timeout: float, verbose: 
     raise SystemExit(EXIT_FAILED if broken else code)
 
 
-def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event) -> list[Exception]:
+def with_status(config: Config, listen: str | None) -> Config:
+    """The configuration with the status page at another address. Raises ConfigError for one that will not do."""
+    if listen is None:
+        return config
+    try:
+        return replace(config, status=status_at(listen, config.status.token if config.status else None))
+    except ConfigError as error:
+        raise ConfigError(f"--status {error}") from error
+
+
+def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
     """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
 
     Raises BrokenPipeError when nobody reads our output any more.
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(source, pipeline, stop, broken), name=source.name) for source in sources
+        Thread(target=_pump_safely, args=(source, pipeline, stop, vitals, broken), name=source.name)
+        for source in sources
     ]
     for thread in threads:
         thread.start()
@@ -82,9 +106,9 @@ def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event) -> list[Exc
     return broken
 
 
-def _pump_safely(source: Source, pipeline: Pipeline, stop: Event, broken: list[Exception]) -> None:
+def _pump_safely(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals, broken: list[Exception]) -> None:
     try:
-        pump(source, pipeline, stop)
+        pump(source, pipeline, stop, vitals)
     except BrokenPipeError as error:
         broken.append(error)
         stop.set()

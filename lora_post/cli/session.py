@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import FrameType
@@ -14,20 +15,23 @@ import msgspec
 
 from lora_post.byte_text import escaped_json
 from lora_post.cli.outcome_log import OutcomeLog
+from lora_post.cli.status import RunView, status_page
 from lora_post.config import Config
 from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Noise
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.spool import Counts
+from lora_post.status.board import Board
 from lora_post.uplink_json import outcome_json
+from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
 
 EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 DRAIN_TIMEOUT_S = 60.0
 
-Feed: TypeAlias = Callable[[Pipeline], None]
+Feed: TypeAlias = Callable[[Pipeline, Vitals], None]
 
 
 def stop_on_signals() -> Event:
@@ -64,7 +68,7 @@ def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> Non
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen))
+    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen), Vitals())
     log.info("%s", summary(metrics))
 
 
@@ -73,9 +77,20 @@ def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: 
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
-    with Delivery(config, decode, metrics, OutcomeLog()) as delivery:
+    vitals, board = Vitals(), Board(config.devices)
+    said = OutcomeLog()
+
+    def listen(outcome: Outcome) -> None:
+        board.hear(outcome)
+        said(outcome)
+
+    with ExitStack() as stack:
+        delivery = stack.enter_context(Delivery(config, decode, metrics, listen))
         log.info("started gateway=%s devices=%d spool=%s", config.gateway_id, len(config.devices), config.spool_path)
-        feed(delivery.pipeline)
+        if config.status is not None:
+            view = RunView(config, vitals, metrics, delivery.destinations)
+            stack.enter_context(status_page(config.status, board, metrics, view))
+        feed(delivery.pipeline, vitals)
         delivery.drain(drain_timeout_s, stop)
     counts = delivery.counts()
     log.info("%s", summary(metrics))

@@ -1,0 +1,1 @@
+"""What a running lora-post tells of itself: a page, metrics and health."""

@@ -1,0 +1,153 @@
+"""The routes: page, its data, the live stream, metrics and health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import blake2b
+from threading import Event
+from typing import Final
+
+from msgspec import json
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lora_post.metrics import Metrics
+from lora_post.status.access import COOKIE, Credentials, Gate
+from lora_post.status.board import Board
+from lora_post.status.health import faults, obstacles
+from lora_post.status.live import stream
+from lora_post.status.overview import whole
+from lora_post.status.runtime import Look
+from lora_post.web.files import SHARED, page_file
+from lora_post.web.visitors import PAGE_HEADERS
+
+MAX_STREAMS: Final = 16
+_COOKIE_AGE_S: Final = 365 * 86400
+_FILES: Final = {
+    "/": ("lora_post.status", "page.html", "html"),
+    "/status/page.css": ("lora_post.status", "page.css", "css"),
+    "/status/page.js": ("lora_post.status", "page.js", "javascript"),
+    "/status/plot.js": ("lora_post.status", "plot.js", "javascript"),
+    **{path: ("lora_post.web", name, media) for path, (media, name) in SHARED.items()},
+}
+_CLOSED: Final = (
+    "This page needs its token: open it once as http://ADDRESS/?token=TOKEN, with the token of [status] in the\n"
+    "configuration; programs send it as `Authorization: Bearer TOKEN`. Without a token the page answers this\n"
+    "machine only, under the name localhost.\n"
+)
+
+
+def create_app(board: Board, metrics: Metrics, look: Look, gate: Gate, stop: Event) -> Starlette:
+    """The application; open streams end when `stop` is set."""
+    views = _Views(board, metrics, look, gate, stop)
+    routes = [
+        *(Route(path, views.file) for path in _FILES),
+        Route("/status.json", views.status),
+        Route("/status/day.json", views.day),
+        Route("/status/live", views.live),
+        Route("/metrics", views.metrics),
+        Route("/healthz", views.healthz),
+        Route("/readyz", views.readyz),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(_Door, gate), Middleware(GZipMiddleware, minimum_size=500)])
+
+
+class _Door:
+    """Lets nobody in whom the gate does not admit."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._gate.admits(_credentials(Request(scope))):
+            await Response(_CLOSED, 403, PAGE_HEADERS, "text/plain")(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _credentials(request: Request) -> Credentials:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return Credentials(
+        host=request.headers.get("host", ""),
+        bearer=bearer.strip() if scheme.lower() == "bearer" else "",
+        cookie=request.cookies.get(COOKIE, ""),
+        query=request.query_params.get("token", ""),
+    )
+
+
+class _Views:
+    def __init__(self, board: Board, metrics: Metrics, look: Look, gate: Gate, stop: Event) -> None:
+        self._board = board
+        self._metrics = metrics
+        self._look = look
+        self._gate = gate
+        self._stop = stop
+        self._streams = 0
+
+    async def file(self, request: Request) -> Response:
+        if "token" in request.query_params:
+            # The token must not stay in the address, where it would be shown, kept and shared.
+            answer: Response = RedirectResponse("/", 303, PAGE_HEADERS)
+            if cookie := self._gate.cookie():
+                answer.set_cookie(COOKIE, cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="strict")
+            return answer
+        package, name, subtype = _FILES[request.url.path]
+        content = page_file(package, name)
+        tag = f'"{blake2b(content, digest_size=8).hexdigest()}"'
+        headers = PAGE_HEADERS | {"ETag": tag}
+        # A proxy on the way may have compressed it and marked the tag as weak.
+        if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+            return Response(b"", 304, headers)
+        return Response(content, 200, headers, f"text/{subtype}")
+
+    async def status(self, request: Request) -> Response:
+        runtime = await asyncio.to_thread(self._look)
+        return Response(whole(self._board, runtime), 200, PAGE_HEADERS, "application/json")
+
+    async def day(self, request: Request) -> Response:
+        device, sensor = request.query_params.get("device", ""), request.query_params.get("sensor", "")
+        runtime = await asyncio.to_thread(self._look)
+        points = self._board.day(device, sensor, runtime.now_us)
+        return Response(json.encode(points), 200 if points else 404, PAGE_HEADERS, "application/json")
+
+    async def live(self, request: Request) -> Response:
+        since = request.query_params.get("since", "")
+        if self._streams >= MAX_STREAMS:
+            return Response("too many pages are open\n", 503, PAGE_HEADERS, "text/plain")
+        return StreamingResponse(
+            self._counted(int(since) if since.isdecimal() and len(since) < 16 else 0),
+            headers=PAGE_HEADERS | {"Cache-Control": "no-store"},
+            media_type="text/event-stream",
+        )
+
+    async def _counted(self, since: int) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            async for event in stream(self._board, self._look, since, self._stop):
+                yield event
+        finally:
+            self._streams -= 1
+
+    async def metrics(self, request: Request) -> Response:
+        from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus
+
+        text = await asyncio.to_thread(metrics_text, self._metrics, self._board, self._look)
+        return Response(text, 200, PAGE_HEADERS, CONTENT_TYPE)
+
+    async def healthz(self, request: Request) -> Response:
+        return _verdict(faults(await asyncio.to_thread(self._look)))
+
+    async def readyz(self, request: Request) -> Response:
+        return _verdict(obstacles(await asyncio.to_thread(self._look)))
+
+
+def _verdict(problems: list[str]) -> Response:
+    text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
+    return Response(text, 503 if problems else 200, PAGE_HEADERS, "text/plain")

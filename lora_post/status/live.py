@@ -1,0 +1,74 @@
+"""The stream that keeps an open page up to date, and costs next to nothing.
+
+Server-sent events (WHATWG HTML, section 9.2). The bytes of each page are budgeted: when more happens than
+they allow, several changes are told at once, and later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from threading import Event
+from typing import Final
+
+from msgspec import json
+
+from lora_post.status.board import Board
+from lora_post.status.overview import Json, news, state_json
+from lora_post.status.runtime import Look
+
+LOOK_EVERY_S: Final = 1.0
+STATE_EVERY_S: Final = 10.0
+BYTES_PER_S: Final = 15.0  # 900 bytes a minute
+BURST_BYTES: Final = 6000.0
+# A connection on which nothing is sent is closed by mobile networks after a minute or two.
+ALIVE_EVERY_S: Final = 50.0
+ALIVE: Final = b":\n\n"
+
+
+class Budget:
+    """Bytes that may be sent: so many a second, saved up to a burst; overdrawn by one message at most."""
+
+    def __init__(self, now_s: float) -> None:
+        self._bytes = BURST_BYTES
+        self._at = now_s
+
+    def allows(self, now_s: float) -> bool:
+        """Whether anything may be sent now."""
+        self._bytes = min(BURST_BYTES, self._bytes + (now_s - self._at) * BYTES_PER_S)
+        self._at = now_s
+        return self._bytes > 0
+
+    def spend(self, size: int) -> None:
+        """So much was sent."""
+        self._bytes -= size
+
+
+async def stream(board: Board, look: Look, since: int, stop: Event) -> AsyncIterator[bytes]:
+    """Events for one page that knows everything up to `since`, until `stop` is set."""
+    now = time.monotonic()
+    budget, said_at, looked_at, known_state = Budget(now), now, now - STATE_EVERY_S, b""
+    while not stop.is_set():
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = time.monotonic()
+        changed = board.changes != since
+        if not changed and now - looked_at < STATE_EVERY_S:
+            if now - said_at >= ALIVE_EVERY_S:
+                said_at = now
+                yield ALIVE
+            continue
+        if not budget.allows(now):
+            continue
+        message: Json = news(board, since) if changed else {"v": since}
+        looked_at = now
+        state = state_json(await asyncio.to_thread(look))
+        encoded = json.encode(state)
+        if encoded != known_state:
+            message["state"] = state
+        if len(message) == 1:
+            continue
+        event = b"data: " + json.encode(message) + b"\n\n"
+        budget.spend(len(event))
+        since, known_state, said_at = message["v"], encoded, now
+        yield event

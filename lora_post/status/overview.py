@@ -1,0 +1,123 @@
+"""What the page is told: everything once, and after that what has changed.
+
+Times are in ms since 1970 UTC, as browsers have them; what is empty is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import json
+
+from lora_post.status.board import Board, DeviceView, Entry, Refused, Shown
+from lora_post.status.runtime import Runtime
+
+# A page of more sensors would be too large with all their days; they come one by one on request.
+MAX_PLOTS: Final = 300
+
+Json = dict[str, Any]
+
+
+def whole(board: Board, runtime: Runtime) -> bytes:
+    """Everything that the page shows, as JSON."""
+    # What is heard in between is told twice, which does no harm; the other way round it would be missed.
+    changes = board.changes
+    devices = board.devices()
+    plots = sum(len(device.sensors) for device in devices) <= MAX_PLOTS
+    return json.encode(
+        {
+            "v": changes,
+            "devices": [_device(device, board, runtime.now_us if plots else None) for device in devices],
+            "recent": [_entry(entry) for entry in board.recent()],
+            "refused": [_refused(refused) for refused in board.refused()],
+            "state": state_json(runtime),
+        }
+    )
+
+
+def news(board: Board, since: int) -> Json:
+    """What was heard after `since`, and the number to go on from."""
+    changes = board.changes
+    recent = board.recent(since)
+    found: Json = {"v": changes, "devices": [_device(device, board, None) for device in board.devices(since)]}
+    found["recent"] = [_entry(entry) for entry in recent]
+    if any(entry.device is None for entry in recent):
+        found["refused"] = [_refused(refused) for refused in board.refused()]
+    return found
+
+
+def state_json(runtime: Runtime) -> Json:
+    """The state of the run, without the moment it was taken at: two of them are equal when nothing has happened."""
+    return {
+        "gateway": runtime.gateway,
+        "started": _ms(runtime.started_us),
+        "inputs": [_filled(name=i.name, last=_ms(i.last_us), trouble=i.trouble) for i in runtime.inputs],
+        "destinations": [
+            _filled(
+                name=d.name,
+                queued=d.queued,
+                parked=d.parked,
+                refused=d.refused,
+                oldest=_ms(d.oldest_us),
+                last=_ms(d.last_us),
+                trouble=d.trouble,
+            )
+            for d in runtime.destinations
+        ],
+        # In hundredths of the disk, so that it does not change all the time.
+        "disk": {
+            "free": round(100 * runtime.disk.free / max(runtime.disk.total, 1)),
+            "spool": runtime.disk.spool >> 20,
+        },
+        "stalled": list(runtime.stalled),
+        "troubles": dict(runtime.troubles),
+        "alerts": dict(runtime.alerts),
+    }
+
+
+def _device(device: DeviceView, board: Board, now_us: int | None) -> Json:
+    """One device; now_us: the end of the days that are sent along, None for none."""
+    return _filled(
+        id=device.id,
+        name=device.name if device.name != device.id else None,
+        last=_ms(device.last_us),
+        rssi=device.rssi_dbm,
+        snr=device.snr_db,
+        sf=device.sf,
+        gateway=device.gateway,
+        heard=device.heard,
+        missed=device.missed,
+        problem=device.problem,
+        battery=_shown(device.battery) if device.battery else None,
+        sensors=[
+            _shown(sensor) | ({} if now_us is None else _filled(day=board.day(device.id, sensor.name, now_us)))
+            for sensor in device.sensors
+        ],
+    )
+
+
+def _shown(shown: Shown) -> Json:
+    return {"name": shown.name, "value": shown.value} | _filled(unit=shown.unit, time=_ms(shown.time_us))
+
+
+def _entry(entry: Entry) -> Json:
+    return _filled(time=_ms(entry.time_us), device=entry.device, text=entry.text)
+
+
+def _refused(refused: Refused) -> Json:
+    return _filled(
+        check=refused.check,
+        address=refused.address,
+        count=refused.count,
+        last=_ms(refused.last_us),
+        detail=refused.detail,
+        fix=refused.fix,
+    )
+
+
+def _filled(**fields: object) -> Json:
+    return {key: value for key, value in fields.items() if value not in (None, "", 0, [])}
+
+
+def _ms(time_us: int) -> int:
+    return time_us // 1000

@@ -1,0 +1,151 @@
+"""/metrics, in Prometheus' text format; names by its conventions, labels from closed sets only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lora_post.metrics import BUCKETS_S, Metrics
+from lora_post.status.board import Board
+from lora_post.status.runtime import Look, Runtime
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# A device is one time series of each gauge; a configuration may have more than a server cares to keep.
+MAX_DEVICES: Final = 500
+
+COUNTERS: Final = {
+    "uplinks": ("Uplinks accepted.", ""),
+    "readings": ("Readings decoded and queued.", ""),
+    "refused": ("Frames turned away, by the check that failed.", "check"),
+    "noise": ("Pieces of input that were no frame, by reason.", "reason"),
+    "undecoded": ("Uplinks whose decoder failed, by decoder.", "decoder"),
+    "delivered": ("Readings delivered, by destination.", "destination"),
+    "parked": ("Sensors set aside, by destination.", "destination"),
+    "rejected": ("Readings refused one by one, by destination.", "destination"),
+    "retries": ("Requests that failed and are tried again, by kind of error.", "error"),
+    "dropped": ("Frames dropped unseen, by input.", "input"),
+}
+"""Name in `Metrics` -> help and label; what is counted under other names is not shown."""
+
+
+def metrics_text(metrics: Metrics, board: Board, look: Look) -> bytes:
+    """Everything, at this moment."""
+    registry = CollectorRegistry()
+    registry.register(_Run(metrics, board, look()))
+    return generate_latest(registry)
+
+
+class _Run(Collector):
+    def __init__(self, metrics: Metrics, board: Board, runtime: Runtime) -> None:
+        self._metrics = metrics
+        self._board = board
+        self._runtime = runtime
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._counters()
+        yield from self._histograms()
+        yield from self._gauges()
+        yield from self._devices()
+
+    def _counters(self) -> Iterator[Metric]:
+        for name, (text, label) in COUNTERS.items():
+            family = CounterMetricFamily(f"lora_post_{name}", text, labels=[label] if label else [])
+            for value, amount in self._metrics.labels(name).items():
+                family.add_metric([value] if label else [], amount)
+            yield family
+
+    def _histograms(self) -> Iterator[Metric]:
+        for name, (counts, total_s) in sorted(self._metrics.durations().items()):
+            family = HistogramMetricFamily(f"lora_post_{name}_seconds", f"How long it took: {name}.")
+            running, buckets = 0, []
+            for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], counts, strict=True):
+                running += count
+                buckets.append((bound, float(running)))
+            family.add_metric([], buckets, total_s)
+            yield family
+
+    def _gauges(self) -> Iterator[Metric]:
+        run = self._runtime
+        yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", run.started_us / 1e6)
+        yield _gauge("disk_free_bytes", "Free on the spool's file system.", run.disk.free)
+        yield _gauge("spool_bytes", "Size of the spool.", run.disk.spool)
+        yield _gauge("stalled_threads", "Threads that do not get on with their work.", len(run.stalled))
+        yield _by(
+            "input_last_frame_timestamp_seconds",
+            "Latest frame of an input, since 1970 UTC; 0 for none.",
+            "input",
+            {item.name: item.last_us / 1e6 for item in run.inputs},
+        )
+        yield _by(
+            "input_up",
+            "Whether an input can give frames.",
+            "input",
+            {item.name: float(not item.trouble) for item in run.inputs},
+        )
+        yield _by(
+            "queue_oldest_age_seconds",
+            "Age of the oldest reading in the queue of a destination.",
+            "destination",
+            {
+                item.name: max(0, run.now_us - item.oldest_us) / 1e6 if item.oldest_us else 0.0
+                for item in run.destinations
+            },
+        )
+        yield _by(
+            "last_delivery_timestamp_seconds",
+            "Latest delivery to a destination, since 1970 UTC; 0 for none.",
+            "destination",
+            {item.name: item.last_us / 1e6 for item in run.destinations},
+        )
+        yield _by(
+            "destination_up",
+            "Whether a destination took what it was last sent.",
+            "destination",
+            {item.name: float(not item.trouble) for item in run.destinations},
+        )
+        queue = GaugeMetricFamily(
+            "lora_post_queue_readings",
+            "Readings not delivered, by destination and state.",
+            labels=["destination", "state"],
+        )
+        for item in run.destinations:
+            for state, amount in (("queued", item.queued), ("parked", item.parked), ("refused", item.refused)):
+                queue.add_metric([item.name, state], amount)
+        yield queue
+        yield _by("alert", "An alert that is raised.", "alert", dict.fromkeys(run.alerts, 1.0))
+
+    def _devices(self) -> Iterator[Metric]:
+        devices = self._board.devices()[:MAX_DEVICES]
+        yield _by(
+            "device_last_uplink_timestamp_seconds",
+            "Latest uplink of a device, since 1970 UTC; 0 for none.",
+            "device",
+            {device.id: device.last_us / 1e6 for device in devices},
+        )
+        yield _by(
+            "device_rssi_dbm",
+            "Signal of the latest uplink of a device.",
+            "device",
+            {device.id: device.rssi_dbm for device in devices if device.rssi_dbm is not None},
+        )
+        missed = CounterMetricFamily(
+            "lora_post_device_missed_frames", "Frames that a device's FCnt says were not heard.", labels=["device"]
+        )
+        for device in devices:
+            missed.add_metric([device.id], device.missed)
+        yield missed
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"lora_post_{name}", text, value=value)
+
+
+def _by(name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"lora_post_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

@@ -1,0 +1,241 @@
+// Everything that came by radio or over the network is put in with textContent or as a text node, never as markup.
+
+import { ago, element, find, refreshAges, shorten, showLink, valueText } from "/web/parts.js";
+import { plot, range } from "/status/plot.js";
+
+const MAX_RECENT = 60;
+const RETRY_MS = 5000;
+const MANY = 0.1; // share of missed frames that is worth a colour
+const POINT_MS = 15 * 60 * 1000;
+
+const devices = new Map();
+let recent = [];
+let refused = [];
+let state = null;
+let version = 0;
+
+function since(time) {
+  const node = element("span", "");
+  node.dataset.time = String(time);
+  node.textContent = ago(Date.now() - time);
+  node.title = new Date(time).toLocaleString();
+  return node;
+}
+
+function number(value) {
+  return Number.isInteger(value) ? value.toLocaleString() : String(Number(value.toPrecision(6)));
+}
+
+function latest(sensor) {
+  const isNumber = typeof sensor.value === "number";
+  const text = isNumber ? number(sensor.value) : shorten(valueText(sensor.value));
+  const unit = sensor.unit ? element("span", "unit", `\u00a0${sensor.unit}`) : null;
+  return element("span", "latest", element("span", isNumber ? "value" : "value text", text || "(empty text)"), unit);
+}
+
+function sensorRow(device, sensor) {
+  const hasDay = typeof sensor.value === "number";
+  const line = sensor.day ? plot(sensor.day, { width: 100, height: 24, lines: 0 }) : element("span", "");
+  const row = element(hasDay ? "button" : "div", "sensor", element("span", "name", sensor.name), latest(sensor), line);
+  if (hasDay) {
+    row.type = "button";
+    row.title = "show the last day";
+    row.addEventListener("click", () => showDay(device, sensor));
+  }
+  return element("li", "", row);
+}
+
+function facts(device) {
+  const list = [];
+  if (device.last) list.push(element("span", "", since(device.last)));
+  else list.push(element("span", "late", "not heard since lora-post was started"));
+  if (device.rssi !== undefined) {
+    const snr = device.snr === undefined ? "" : `, SNR ${number(device.snr)} dB`;
+    list.push(element("span", "", `${number(device.rssi)} dBm${snr}`));
+  }
+  if (device.sf) list.push(element("span", "", `SF${device.sf}`));
+  if (device.battery) {
+    list.push(element("span", "", `battery ${number(device.battery.value)} ${device.battery.unit ?? ""}`.trim()));
+  }
+  if (device.missed) {
+    const sent = device.missed + device.heard;
+    list.push(element("span", device.missed > MANY * sent ? "late" : "", `${device.missed} of ${sent} frames missed`));
+  }
+  return element("p", "facts", ...list);
+}
+
+function deviceCard(device) {
+  const head = element("div", "head", element("h3", "", device.name ?? device.id), device.name ? element("span", "id", device.id) : null);
+  const problem = device.problem ? element("p", "problem", device.problem) : null;
+  const sensors = element("ul", "sensors", ...device.sensors.map((sensor) => sensorRow(device, sensor)));
+  return element("article", "card", head, facts(device), problem, sensors);
+}
+
+function refusedLine(item) {
+  const who = item.address ? `${item.check}, ${item.address}` : item.check;
+  const times = item.count > 1 ? ` (${item.count} times)` : "";
+  const text = element("span", "", element("span", "from turned", who), `${times}: ${item.detail}`);
+  return element("div", "", element("span", "when", since(item.last)), text, item.fix ? element("span", "fix", item.fix) : null);
+}
+
+function recentLine(entry) {
+  const time = element("span", "when", new Date(entry.time).toLocaleTimeString());
+  time.title = new Date(entry.time).toLocaleString();
+  const from = element("span", entry.device ? "from" : "from turned", entry.device ?? "turned away");
+  return element("li", "", time, element("span", "", from, ` ${entry.text}`));
+}
+
+function part(title, lines, trouble) {
+  return element(
+    "article", "card", element("h3", "", title), trouble ? element("p", "trouble", trouble) : null,
+    ...lines.filter(Boolean).map((line) => element("p", "facts", ...[line].flat())),
+  );
+}
+
+function count(amount, what) {
+  return `${amount.toLocaleString()} ${what}`;
+}
+
+function parts() {
+  const inputs = state.inputs.map((input) => part(
+    `Input ${input.name}`, [input.last ? ["last frame ", since(input.last)] : "no frame yet"], input.trouble,
+  ));
+  const destinations = state.destinations.map((item) => part(
+    `To ${item.name}`,
+    [
+      item.last ? ["last delivery ", since(item.last)] : "nothing delivered yet",
+      item.queued ? [count(item.queued, "readings wait"), ...(item.oldest ? [", the oldest ", since(item.oldest)] : [])] : "nothing waits",
+      item.parked ? `${count(item.parked, "readings")} of parked sensors: see lora-post spool` : null,
+      item.refused ? `${count(item.refused, "readings")} refused by the server: see lora-post spool` : null,
+    ],
+    item.trouble,
+  ));
+  const spool = part("Spool", [`${state.disk.spool} MB used, ${state.disk.free} % of the disk free`]);
+  const run = part("This run", [["started ", since(state.started)]]);
+  return [...inputs, ...destinations, spool, run];
+}
+
+function problems() {
+  const found = Object.values(state.alerts);
+  found.push(...state.stalled.map((name) => `${name} does not get on: restart lora-post`));
+  found.push(...Object.entries(state.troubles).map(([name, text]) => `${name}: ${text}`));
+  for (const input of state.inputs) if (input.trouble) found.push(`input ${input.name}: ${input.trouble}`);
+  return found;
+}
+
+function verdict() {
+  const bad = problems();
+  const waiting = state.destinations.filter((item) => item.trouble).map((item) => `${item.name}: ${item.trouble}`);
+  const parked = state.destinations.some((item) => item.parked || item.refused);
+  if (bad.length) return ["bad", "Needs attention", [...bad, ...waiting]];
+  if (waiting.length) return ["wait", "Readings wait; nothing is lost", waiting];
+  if (parked) return ["wait", "Works, but some sensors are parked", ["lora-post spool says which, and why"]];
+  if (![...devices.values()].some((device) => device.last)) return ["wait", "Running; no device heard yet", []];
+  return ["good", "Everything works", []];
+}
+
+function showState() {
+  const [kind, text, list] = verdict();
+  find("verdict").className = `verdict ${kind}`;
+  find("verdict-text").textContent = text;
+  find("problems").replaceChildren(...list.map((problem) => element("li", "", problem)));
+  find("gateway").textContent = state.gateway;
+  document.title = `${kind === "good" ? "✓" : "!"} ${state.gateway}`;
+  find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
+  find("parts").replaceChildren(...parts());
+}
+
+function showAll(changed) {
+  const heard = [...devices.values()].filter((device) => device.last);
+  find("device-count").textContent = `${heard.length} of ${devices.size}`;
+  const last = Math.max(0, ...heard.map((device) => device.last));
+  find("last-frame").replaceChildren(last ? since(last) : "–");
+  find("device-section").hidden = devices.size === 0;
+  for (const id of changed) {
+    const card = deviceCard(devices.get(id));
+    const old = cards.get(id);
+    cards.set(id, card);
+    if (old) {
+      card.classList.add("fresh");
+      old.replaceWith(card);
+    } else {
+      find("devices").append(card);
+    }
+  }
+  find("recent-section").hidden = recent.length === 0;
+  find("recent").replaceChildren(...recent.slice().reverse().map(recentLine));
+  find("refused-section").hidden = refused.length === 0;
+  find("refused").replaceChildren(...refused.map(refusedLine));
+  showState();
+}
+
+const cards = new Map();
+
+// A changed device comes without its sensors' days; the newest value goes to the end of what is known.
+function merge(device) {
+  const known = new Map((devices.get(device.id)?.sensors ?? []).map((sensor) => [sensor.name, sensor]));
+  for (const sensor of device.sensors ??= []) {
+    const before = known.get(sensor.name);
+    if (sensor.day || typeof sensor.value !== "number") continue;
+    sensor.day = before?.day?.slice() ?? Array(96).fill(null);
+    const steps = Math.floor(sensor.time / POINT_MS) - Math.floor((before?.time ?? sensor.time) / POINT_MS);
+    if (steps > 0 && steps < 96) sensor.day = sensor.day.slice(steps).concat(Array(steps).fill(null));
+    sensor.day[sensor.day.length - 1] = sensor.value;
+  }
+  devices.set(device.id, device);
+}
+
+function apply(message) {
+  version = message.v;
+  for (const device of message.devices ?? []) merge(device);
+  recent = recent.concat(message.recent ?? []).slice(-MAX_RECENT);
+  if (message.refused) refused = message.refused;
+  if (message.state) state = message.state;
+  showAll((message.devices ?? []).map((device) => device.id));
+}
+
+async function showDay(device, sensor) {
+  find("plot-title").textContent = `${device.name ?? device.id} – ${sensor.name}`;
+  const query = new URLSearchParams({ device: device.id, sensor: sensor.name });
+  const response = await fetch(`/status/day.json?${query}`).catch(() => null);
+  const points = response?.ok ? await response.json() : sensor.day ?? [];
+  const found = range(points);
+  const unit = sensor.unit ? ` ${sensor.unit}` : "";
+  find("plot-range").textContent = found ? `${number(found[0])} to ${number(found[1])}${unit}` : "no values";
+  const hour = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  const day = points.length * POINT_MS;
+  const axis = element("div", "axis", ...[1, 0.75, 0.5, 0.25, 0].map((share) => element("span", "", hour(Date.now() - share * day))));
+  find("plot-area").replaceChildren(plot(points, { width: 480, height: 200, lines: 3 }), axis);
+  find("plot").showModal();
+}
+
+async function start() {
+  try {
+    const response = await fetch("/status.json");
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const message = await response.json();
+    devices.clear();
+    cards.clear();
+    find("devices").replaceChildren();
+    recent = [];
+    apply(message);
+    listen();
+  } catch {
+    showLink("lora-post does not answer", true);
+    setTimeout(start, RETRY_MS);
+  }
+}
+
+function listen() {
+  const stream = new EventSource(`/status/live?since=${version}`);
+  stream.addEventListener("open", () => showLink("live", false));
+  stream.addEventListener("message", (event) => apply(JSON.parse(event.data)));
+  stream.addEventListener("error", () => {
+    stream.close();
+    showLink("lora-post does not answer", true);
+    setTimeout(start, RETRY_MS);
+  });
+}
+
+setInterval(refreshAges, 1000);
+start();

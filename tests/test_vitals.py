@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from lora_post.vitals import Vitals
+
+
+def test_thread_that_does_not_beat_in_time_is_stalled_until_it_ends() -> None:
+    now = [100.0]
+    vitals = Vitals(lambda: now[0])
+    vitals.beat("serial", 60)
+    vitals.beat("upload", 300)
+    assert vitals.stalled() == []
+    now[0] += 61
+    assert vitals.stalled() == ["serial"]
+    vitals.beat("serial", 60)
+    assert vitals.stalled() == []
+    now[0] += 1000
+    vitals.end("serial")
+    assert vitals.stalled() == ["upload"]
+
+
+def test_trouble_stays_until_it_is_taken_back() -> None:
+    vitals = Vitals()
+    vitals.trouble("spool", "disk full")
+    assert vitals.troubles() == {"spool": "disk full"}
+    vitals.trouble("spool", "")
+    assert vitals.troubles() == {}
+
+
+def test_input_remembers_its_latest_frame() -> None:
+    vitals = Vitals()
+    for time_us in (0, 50, 40):
+        vitals.heard("stdin", time_us)
+    assert vitals.inputs() == {"stdin": 50}
