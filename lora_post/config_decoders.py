@@ -12,7 +12,7 @@ def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes:
     """Decoders by the first digits of DevEUIs, from tables and their places; what is wrong goes to `mistakes`."""
     rules: dict[str, str] = {}
     for place, table in tables:
-        prefix = _plain_hex(table.dev_eui_prefix)
+        prefix = plain_hex(table.dev_eui_prefix)
         if not re.fullmatch(r"[0-9a-f]{1,16}", prefix):
             mistakes.append(f"{place} dev_eui_prefix is {table.dev_eui_prefix!r}; it must be 1 to 16 hex digits")
         elif prefix in rules:
@@ -25,7 +25,7 @@ def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes:
 
 def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[str]) -> str:
     """The device's own decoder, else the one of the longest rule for its DevEUI, else ""."""
-    dev_eui = _plain_hex(table.dev_eui)
+    dev_eui = plain_hex(table.dev_eui)
     if table.dev_eui and not re.fullmatch(r"[0-9a-f]{16}", dev_eui):
         mistakes.append(f"{place} dev_eui is {table.dev_eui!r}; it must be 16 hex digits")
     prefixes = [prefix for prefix in rules if dev_eui.startswith(prefix)] if dev_eui else []
@@ -51,6 +51,6 @@ def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[str]) -
     return found
 
 
-def _plain_hex(text: str) -> str:
+def plain_hex(text: str) -> str:
     """Hex as people write it, in lower case without blanks, colons and dashes."""
     return re.sub(r"[\s:-]", "", text).lower()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from lora_post.config_decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config_decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config_reader import TableReader
 from lora_post.config_sensors import read_sensors
 from lora_post.config_tables import DecoderRuleTable, DeviceTable, GatewayTable
@@ -25,7 +26,7 @@ def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ..
             reader.mistakes.append(f"{place}: id {device.id!r} is the one of {places[device.id]}; ids must differ")
         places[device.id] = place
         twins = [d for d in devices if (d.link, d.address, d.keys) == (device.link, device.address, device.keys)]
-        if twins or (device.link is Link.LOWCOST and any(_same_address(d, device) for d in devices)):
+        if twins or (device.link is not Link.LORAWAN and any(_same_address(d, device) for d in devices)):
             reader.mistakes.append(
                 f"{place}: address {device.address_text} with the same keys is listed before; "
                 "nothing could tell the two devices apart"
@@ -48,7 +49,11 @@ def _device(
     link, number = address
     if link is Link.LORAWAN and keys is None:
         reader.mistakes.append(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
-    if link is Link.LORAWAN and table.app_keys:
+    if link is Link.SERVER and keys is not None:
+        reader.mistakes.append(
+            f"{place}: keys need a dev_addr; for a device behind a network server (dev_eui alone), remove them"
+        )
+    if link is not Link.LOWCOST and table.app_keys:
         reader.mistakes.append(f"{place} app_keys: only devices with `address` send application keys; remove it")
     device_id = table.id or f"{gateway.id}-{address_text(link, number)}"
     reader.check_id(f"{place} id", device_id)
@@ -58,7 +63,7 @@ def _device(
         link=link,
         address=number,
         decoder=decoder,
-        keys=keys,
+        keys=None if link is Link.SERVER else keys,
         app_keys=frozenset(key for key in app_keys if key),
         visibility=table.visibility or gateway.visibility,
         decoder_by_fport=decoder_by_fport,
@@ -68,9 +73,13 @@ def _device(
 
 
 def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link, int] | None:
+    if table.dev_eui and not table.dev_addr and table.address is None:
+        dev_eui = plain_hex(table.dev_eui)
+        return (Link.SERVER, int(dev_eui, 16)) if re.fullmatch(r"[0-9a-f]{16}", dev_eui) else None  # said already
     if bool(table.dev_addr) == (table.address is not None):
         reader.mistakes.append(
-            f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255)"
+            f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255), or "
+            "dev_eui alone (a device behind a network server)"
         )
     elif table.address is not None:
         if 1 < table.address < 256:

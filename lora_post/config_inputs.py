@@ -6,6 +6,7 @@ import re
 
 from msgspec import Struct
 
+from lora_post.config_decoders import plain_hex
 from lora_post.config_reader import TableReader
 from lora_post.config_tables import InputTable
 
@@ -40,7 +41,7 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:
-    eui = re.sub(r"[\s:-]", "", text).lower()
+    eui = plain_hex(text)
     if not re.fullmatch(r"[0-9a-f]{16}", eui):
         reader.mistakes.append(f"{place} gateways has {text!r}; a gateway's EUI has 16 hex digits")
     return eui

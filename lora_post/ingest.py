@@ -8,7 +8,8 @@ from threading import Event
 
 from lora_post.clock import now_us
 from lora_post.errors import StoreError
-from lora_post.model import Frame, Noise
+from lora_post.model import Event as Heard
+from lora_post.model import Noise
 from lora_post.pipeline import Pipeline
 from lora_post.sources import Source
 from lora_post.vitals import Vitals
@@ -57,7 +58,7 @@ class _Keeper:
     def beat(self) -> None:
         self._vitals.beat(self._name, BEAT_S)
 
-    def keep(self, events: Sequence[Frame | Noise]) -> bool:
+    def keep(self, events: Sequence[Heard]) -> bool:
         """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
         trouble = ""
         while True:

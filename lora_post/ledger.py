@@ -34,8 +34,11 @@ class Ledger(Protocol):
         """The sessions of all devices with this address."""
         ...
 
-    def is_repeat(self, uplink: Uplink) -> bool:
-        """Whether a frame without MIC was accepted before; if not, it counts as accepted from now on."""
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
+        """Whether an uplink was accepted before, at most so long before or after; if not, it counts as accepted now.
+
+        For those that their counter does not tell it of.
+        """
         ...
 
     def keep(self, report: Report, session: Session) -> None:
@@ -105,10 +108,10 @@ class SpoolLedger:
             self._book.load(load_sessions(db))
             self._version = version
 
-    def is_repeat(self, uplink: Uplink) -> bool:
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         db = self._store.db
         print_, time_us = _print(uplink), uplink.frame.time_us
-        window = (print_, time_us - REPEAT_WINDOW_US, time_us + REPEAT_WINDOW_US)
+        window = (print_, time_us - window_us, time_us + window_us)
         if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():
             return True
         cursor = db.execute("INSERT INTO heard (print, time_us) VALUES (?, ?)", (print_, time_us))
@@ -136,10 +139,10 @@ class MemoryLedger:
         yield
         self._book.advanced.clear()
 
-    def is_repeat(self, uplink: Uplink) -> bool:
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = _print(uplink), uplink.frame.time_us
         last = self._heard.get(print_)
-        if last is not None and abs(time_us - last) <= REPEAT_WINDOW_US:
+        if last is not None and abs(time_us - last) <= window_us:
             return True
         self._heard[print_] = time_us
         while len(self._heard) > KEEP_HEARD:
@@ -152,7 +155,7 @@ class MemoryLedger:
 
 
 def _print(uplink: Uplink) -> int:
-    """63 bits that tell one frame without MIC from another."""
+    """63 bits that tell one uplink from another."""
     device = uplink.device
     text = b"%d %d %s" % (device.address, uplink.fcnt, uplink.payload)
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

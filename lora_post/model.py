@@ -21,10 +21,11 @@ Options: TypeAlias = Mapping[str, object]
 
 
 class Link(StrEnum):
-    """Which header a frame starts with."""
+    """Which header a frame starts with; SERVER: none, a network server has taken it off."""
 
     LORAWAN = "lorawan"
     LOWCOST = "lowcost"
+    SERVER = "server"
 
 
 class RxInfo(Struct, frozen=True, gc=False):
@@ -51,6 +52,20 @@ class Frame(Struct, frozen=True, gc=False):
     phy_payload: bytes
     rx: RxInfo
     link: Link | None = None
+
+
+class ClearUplink(Struct, frozen=True, gc=False):
+    """What a network server tells of an uplink that it has authenticated and decrypted.
+
+    frame: how the best gateway heard it, without the bytes that were on air. fcnt: all 32 bits.
+    fport: None where there is none. payload: the clear application bytes.
+    """
+
+    frame: Frame
+    dev_eui: int
+    fcnt: int
+    fport: int | None
+    payload: bytes
 
 
 class NoiseReason(StrEnum):
@@ -82,6 +97,10 @@ class Noise(Struct, frozen=True, gc=False):
     detail: str
 
 
+Event: TypeAlias = "Frame | ClearUplink | Noise"
+"""What inputs give."""
+
+
 class SensorRule(Struct, frozen=True):
     """What the configuration changes about one reading of a device; None: as the decoder gives it.
 
@@ -102,9 +121,9 @@ class SensorRule(Struct, frozen=True):
 class Device(Struct, frozen=True):
     """One thing in the field.
 
-    id: the Waziup device id. address: DevAddr, or the 4-byte header's source address.
+    id: the Waziup device id. address: DevAddr, the 4-byte header's source address, or DevEUI at a network server.
     decoder: what reads payloads on FPorts that `decoder_by_fport` does not name; "" for nothing.
-    keys: None for a LowCostLoRaGw device that sends in clear.
+    keys: None for a LowCostLoRaGw device that sends in clear, and for one behind a network server.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
     options: for the decoder, see `Decoder.configure`. sensors: what becomes of its readings.
     """
@@ -130,12 +149,14 @@ class Device(Struct, frozen=True):
 
     @property
     def address_text(self) -> str:
-        """DevAddr as 8 hex digits, source address in decimal."""
+        """DevAddr as 8 hex digits, DevEUI as 16, source address in decimal."""
         return address_text(self.link, self.address)
 
 
 def address_text(link: Link, address: int) -> str:
-    """An address as people write it: DevAddr as 8 hex digits, source address in decimal."""
+    """An address as people write it: DevAddr as 8 hex digits, DevEUI as 16, source address in decimal."""
+    if link is Link.SERVER:
+        return f"{address:016x}"
     return f"{address:08x}" if link is Link.LORAWAN else str(address)
 
 
@@ -153,8 +174,8 @@ class Uplink(Struct, frozen=True):
     """A frame whose device is known and whose payload is clear.
 
     fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
-    fport: None where the frame has none. authentic: a MIC was verified.
-    payload: the clear application bytes; MAC commands when fport is 0.
+    fport: None where the frame has none. authentic: a MIC was verified, here.
+    payload: the clear application bytes; MAC commands when fport is 0, if anything.
     """
 
     frame: Frame

@@ -31,7 +31,7 @@ class RefusedJson(TypedDict):
 
 
 class UplinkJson(TypedDict):
-    """One uplink; null where the frame or the input does not say. kind: lorawan or lowcost."""
+    """One uplink; null where the frame or the input does not say. kind: lorawan, lowcost or server."""
 
     time: str
     gateway: str
@@ -82,6 +82,8 @@ def _refusal_json(refusal: Refusal) -> UplinkJson:
     try:
         link = refusal.frame.link or link_of(phy_payload)
         found["kind"] = link.value
+        if link is Link.SERVER:
+            return found
         if link is Link.LOWCOST:
             header = parse_header(phy_payload)
             found["address"], found["fcnt"] = address_text(link, header.src), header.seq

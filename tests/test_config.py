@@ -46,6 +46,7 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
         "b827ebfffe6e80a1-26011bdb",
         "b827ebfffe6e80a1-6",
         "b827ebfffe6e80a1-9",
+        "b827ebfffe6e80a1-a84041000181c061",
     ]
     assert config.devices[0].link is Link.LORAWAN
     assert config.devices[0].address == 0x26011BDA

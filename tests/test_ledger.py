@@ -44,7 +44,7 @@ def clear_uplink(fcnt: int = 5, payload: bytes = b"\\!TC/1", time_us: int = NOON
 
 def is_repeat(ledger: Ledger, uplink: Uplink) -> bool:
     with ledger.group():
-        return ledger.is_repeat(uplink)
+        return ledger.is_repeat(uplink, REPEAT_WINDOW_US)
 
 
 def test_counter_and_readings_are_kept_together(store: Store) -> None:
@@ -58,7 +58,7 @@ def test_nothing_of_a_failed_group_is_kept(store: Store) -> None:
     accept(ledger, 1)
     with pytest.raises(ZeroDivisionError), ledger.group():
         ledger.keep(report(Reading("t", 2), of=POND), Session(POND, 3))
-        assert not ledger.is_repeat(clear_uplink())
+        assert not ledger.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
         raise ZeroDivisionError
     assert next_fcnt(ledger) == 2
     assert SpoolReader(store, "waziup").counts().queued == 1
@@ -126,6 +126,6 @@ def test_memory_of_clear_frames_is_bounded(store: Store, monkeypatch: pytest.Mon
     ledger = spool_ledger(store)
     with ledger.group():
         for n in range(5000):
-            assert not ledger.is_repeat(clear_uplink(payload=b"%d" % n))
+            assert not ledger.is_repeat(clear_uplink(payload=b"%d" % n), REPEAT_WINDOW_US)
     (kept,) = store.db.execute("SELECT count(*) FROM heard").fetchone()
     assert 2000 <= kept < 3001

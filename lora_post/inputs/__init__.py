@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Final, Protocol
 
@@ -12,7 +12,8 @@ from lora_post.inputs.hex_lines import hex_lines_parser
 from lora_post.inputs.loratap_pcap import PcapParser
 from lora_post.inputs.lowcost_gw import LowcostParser
 from lora_post.inputs.rxpk_json import rxpk_parser
-from lora_post.model import Frame, Noise
+from lora_post.inputs.server_json import chirpstack_parser, ttn_parser
+from lora_post.model import Event
 
 
 class Parser(Protocol):
@@ -21,14 +22,14 @@ class Parser(Protocol):
     The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
     """
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: int) -> Sequence[Event]:
         """Take bytes that arrived at now_us and return what they complete.
 
         b"" tells only that time has passed: a frame that stopped half-way is then given up.
         """
         ...
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: int) -> Sequence[Event]:
         """End of input: return what the remaining bytes still give."""
         ...
 
@@ -41,5 +42,7 @@ FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {
     "rak": rak_parser,
     "reyax": ReyaxParser,
     "pcap": PcapParser,
+    "chirpstack": chirpstack_parser,
+    "ttn": ttn_parser,
 }
 """Name of a format -> its parser, made from the gateway's id and the zone of times that tell none."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.model import Event, Noise, NoiseReason
 
 _SHOWN: Final = 64
 
-ReadLine: TypeAlias = Callable[[bytes, str, int], list[Frame | Noise]]
+ReadLine: TypeAlias = Callable[[bytes, str, int], Sequence[Event]]
 """(line without its end, gateway, now_us) -> what the line says; never raises."""
 
 
@@ -63,9 +63,9 @@ class LineParser:
         self._lines = LineReader(max_line)
         self._read_line = read_line
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: int) -> list[Event]:
         """Take bytes that arrived at now_us and return what they complete."""
-        events: list[Frame | Noise] = []
+        events: list[Event] = []
         for line in self._lines.feed(data):
             if isinstance(line, Noise):
                 events.append(line)
@@ -73,9 +73,9 @@ class LineParser:
                 events += self._read_line(line, self._gateway, now_us)
         return events
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: int) -> list[Event]:
         """End of input: what is left is a line."""
-        return self._read_line(self._lines.take_rest(), self._gateway, now_us)
+        return [*self._read_line(self._lines.take_rest(), self._gateway, now_us)]
 
 
 def show(data: bytes) -> str:

@@ -15,7 +15,7 @@ from lora_post.config_inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS, Parser
 from lora_post.metrics import Metrics
-from lora_post.model import Frame, Noise
+from lora_post.model import Event
 from lora_post.sources.stream import StreamSource
 from lora_post.transports import open_transport
 
@@ -25,11 +25,11 @@ class Source(Protocol):
 
     name: str
 
-    def events(self, timeout_s: float) -> Sequence[Frame | Noise] | None:
+    def events(self, timeout_s: float) -> Sequence[Event] | None:
         """What arrived, empty when nothing did within timeout_s; None at the end of input."""
         ...
 
-    def drain(self) -> Sequence[Frame | Noise]:
+    def drain(self) -> Sequence[Event]:
         """What is there already, for when no more is to be waited for."""
         ...
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lora_post.clock import now_us
 from lora_post.inputs import Parser
-from lora_post.model import Frame, Noise
+from lora_post.model import Event
 from lora_post.transports import Transport
 
 # What a radio program has written before we were told to stop; a Linux pipe holds 64 KiB.
@@ -26,7 +26,7 @@ class StreamSource:
         self._progress = progress
         self._ended = False
 
-    def events(self, timeout_s: float) -> list[Frame | Noise] | None:
+    def events(self, timeout_s: float) -> Sequence[Event] | None:
         if self._ended:
             return None
         data = self._transport.read(timeout_s)
@@ -36,14 +36,14 @@ class StreamSource:
         self._progress(len(data))
         return self._parser.feed(data, now_us())
 
-    def drain(self) -> list[Frame | Noise]:
-        events: list[Frame | Noise] = []
+    def drain(self) -> list[Event]:
+        events: list[Event] = []
         for _ in range(LAST_READS):
             data = self._transport.read(0.0)
             if not data:
                 break
             events += self._parser.feed(data, now_us())
-        return events + self._parser.finish(now_us())
+        return [*events, *self._parser.finish(now_us())]
 
     def kept(self) -> None:
         """Nothing to do: nobody waits for an answer."""
