@@ -158,7 +158,8 @@ class Uploader:
             raise
         except Rejected as error:
             self._spool.park(lane, str(error), now_us())
-            del self._lanes[lane.id]
+            if state.doubt is None:
+                del self._lanes[lane.id]
             self._metrics.count("parked")
             log.error("parked device=%s sensor=%s: %s", lane.device, lane.name, error)
         except SinkError as error:

@@ -294,6 +294,20 @@ def test_values_stored_before_a_500_are_not_sent_again(site: Site, server: Waziu
 
 
 @pytest.mark.usefixtures("no_waiting")
+def test_sensor_that_is_parked_in_doubt_is_asked_about_when_it_is_released(site: Site, server: Waziup) -> None:
+    """A server that does not believe our token for a while, right after a confirmation was lost."""
+    server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
+    server.days.faults.append(Fault(r"GET .*/values$", 403, times=2))
+    site.put_values("t", 1, 2, 3)
+    uploader = site.uploader()
+    work(uploader)
+    assert [held.readings for held in parked(site.store)] == [3]
+    release(site.store, None, None)
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
 def test_values_whose_confirmation_was_lost_are_not_sent_again(tmp_path: Path, server: Waziup) -> None:
     proxy = CuttingProxy(server.url)
     site = Site(tmp_path, proxy.url)

@@ -101,13 +101,16 @@ class WaziupSink:
     def stored(self, batch: Batch, recent: int) -> list[int]:
         """Which times of a batch are among the `recent` values that the server got last, and some before them.
 
-        Raises Unavailable or OutcomeUnknown.
+        Raises Unavailable, OutcomeUnknown, or Rejected when the server lets only others look.
         """
         lane = batch.lane
         self._login.renew()
         answer = self._login.as_us(self._client.get_values, lane.device, to_id(lane.name), recent + OTHER_WRITERS)
-        if answer.status == 403 or (answer.status == 404 and answer.body):
-            return []  # who may not look may not push either
+        if answer.status == 403:
+            # Not nothing: a token that is not believed just then would make readings arrive twice.
+            raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
+        if answer.status == 404 and answer.body:
+            return []
         if answer.status != 200:
             raise transient(f"asking what {lane.device}/{lane.name} has", answer)
         try:

@@ -1,0 +1,69 @@
+"""A real `lora-post run` behind a pipe, killed and started again, fed by a radio program with a replay buffer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos import site
+
+# What the pipe (64 KiB) and one read (64 KiB) can hold of frames that were written and not accepted yet: some 700.
+REPLAY_BUFFER = 1500
+DRAIN_S = 300
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Gateway:
+    """The radio program and the process behind it. written: frames that a process has been given so far."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self.written = 0
+        self.kills = 0
+
+    def live(self, due: Callable[[], int], over: Callable[[], bool]) -> None:
+        """One life: frames as they become due, SIGKILL when it is over."""
+        with self._start("run", "-q") as process:
+            feeder = threading.Thread(target=self._feed, args=(process, due, over))
+            feeder.start()
+            while not over():
+                threading.Event().wait(0.01)
+            process.kill()
+            feeder.join()
+        self.kills += 1
+
+    def drain(self, frames: int) -> int:
+        """A last life, in which all frames are heard and everything goes out; the exit code."""
+        with self._start("run", "-q", "--drain-timeout", str(DRAIN_S)) as process:
+            self._feed(process, lambda: frames, lambda: self.written >= frames)
+            assert process.stdin is not None
+            process.stdin.close()
+            return process.wait(DRAIN_S + 60)
+
+    def release(self) -> int:
+        """What a person does about sensors that are parked; how many readings that let go."""
+        command = [sys.executable, "-m", "tests.chaos.hurried", "spool", "retry", "-c", str(self._config)]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[0])
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.chaos.hurried", *arguments, "-c", str(self._config)]
+        with (self._config.parent / "log").open("ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=REPOSITORY, bufsize=0)
+
+    def _feed(self, process: subprocess.Popen[bytes], due: Callable[[], int], over: Callable[[], bool]) -> None:
+        assert process.stdin is not None
+        # Whatever the last process did not come to accept is among these; what it did is recognised.
+        self.written = max(0, self.written - REPLAY_BUFFER)
+        try:
+            while not over():
+                until = due()
+                while self.written < until:
+                    process.stdin.write(site.frame(self.written))
+                    self.written += 1
+                threading.Event().wait(0.01)
+        except BrokenPipeError:
+            pass

@@ -1,0 +1,97 @@
+"""One run: bad days, then good ones, then the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from msgspec import Struct
+
+from lora_post.clock import parse_utc
+from lora_post.sandbox.faults import RandomFaults, read_rates
+from lora_post.sandbox.server import running_sandbox
+from tests.chaos import site
+from tests.chaos.gateway import Gateway
+from tests.chaos.site import Row
+from tests.chaos.verdict import Verdict, compare
+from tests.command import Admin
+
+# Together about a quarter of all requests; a person would call that unusable.
+BAD_DAYS = (
+    "drop@2,drop-after@3,delay=0.1@2,stall=0.5@1,refuse=0.5@0.5,slow=20000@2,500@2,500-after@3,502@1,502-after@2,"
+    "503=1@1,429=1@1,401@1,guest@1,garbage@1,truncated@1,html@2"
+)
+SHORTEST_LIFE_S = 0.3
+LONGEST_LIFE_S = 4.6
+TRIES = 5
+
+
+class Summary(Struct, frozen=True):
+    """What happened. faults: how many of each kind. released: readings that a person had to let go."""
+
+    verdict: Verdict
+    kills: int
+    requests: int
+    faults: Counter[str]
+    released: int
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        verdict = self.verdict
+        faults = " ".join(f"{kind}:{count}" for kind, count in sorted(self.faults.items()))
+        return (
+            f"readings={verdict.readings} missing={verdict.missing} doubled={verdict.doubled} strange={verdict.strange}"
+            f" out_of_order={verdict.out_of_order} kills={self.kills} requests={self.requests}"
+            f" faults={self.faults.total()} ({faults}) released={self.released} seconds={self.seconds:.0f}"
+        )
+
+
+def bad_days(
+    folder: Path, seconds: float, seed: int, frames_a_second: float, progress: Callable[[float, str], None]
+) -> Summary:
+    """Faults and kills for so many seconds, then what is left is let out. progress: share done, and what it is at."""
+    faults = RandomFaults(read_rates(BAD_DAYS), seed)
+    lives = Random(seed)
+    began = time.monotonic()
+
+    def due() -> int:
+        return int((time.monotonic() - began) * frames_a_second)
+
+    with running_sandbox(faults=faults) as url:
+        gateway = Gateway(site.write_site(folder, url))
+        while (past := time.monotonic() - began) < seconds:
+            progress(past / seconds, f"{gateway.kills} kills, {faults.counts.total()} faults")
+            end = time.monotonic() + lives.uniform(SHORTEST_LIFE_S, LONGEST_LIFE_S)
+            gateway.live(due, lambda end=end: time.monotonic() >= end)
+        frames = due()
+        faults.stop()
+        progress(1.0, "draining")
+        released = _drain(gateway, frames)
+        verdict = compare(site.expected(frames), _rows(url))
+    return Summary(verdict, gateway.kills, faults.requests, faults.counts, released, time.monotonic() - began)
+
+
+def _drain(gateway: Gateway, frames: int) -> int:
+    """Until nothing is left; tokens that were not believed twice have parked sensors, which a person lets go."""
+    released = 0
+    for _ in range(TRIES):
+        if gateway.drain(frames) == 0:
+            break
+        released += gateway.release()
+    return released
+
+
+def _rows(url: str) -> dict[tuple[str, str], list[Row]]:
+    admin = Admin(url)
+    return {
+        (str(device["id"]), sensor["id"]): [
+            Row(parse_utc(str(time_)), float(value))  # type: ignore[arg-type]
+            for value, time_ in admin.rows(str(device["id"]), sensor["id"])
+        ]
+        for device in admin.get("/devices")
+        for sensor in device["sensors"]  # type: ignore[attr-defined]
+    }
