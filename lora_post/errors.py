@@ -21,7 +21,8 @@ LoraPostError
 │   ├── OutcomeUnknown   perhaps sent; ask before sending again
 │   └── Rejected         will not change by trying again
 │       └── BatchRefused     it is about a value, not about the sensor
-└── StoreError       disk full, file damaged, schema too new
+└── StoreError       disk full, schema too new
+    └── StoreDamaged     what is in the file is no longer a spool
 
 `check` is the word for the same thing in counters, logs and JSON.
 """
@@ -167,4 +168,8 @@ class BatchRefused(Rejected):
 
 
 class StoreError(LoraPostError):
-    """The spool file: disk full, damaged, written by a newer version."""
+    """The spool file: disk full, not writable, written by a newer version."""
+
+
+class StoreDamaged(StoreError):
+    """The spool file is damaged, or is no database at all."""

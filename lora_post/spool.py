@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.model import Batch, Lane, Reading, Report
-from lora_post.store import Store, add_tally, forget, known, remember
+from lora_post.store import RUNNING, Store, add_tally, forget, known, remember
 from lora_post.turns import Waiting
 
 COLLISION_STEP_US = 1000
@@ -27,7 +27,6 @@ EVICTED = "evicted"
 TOO_MANY_SENSORS = "too-many-sensors"
 # A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
 MAX_SENSORS = 256
-RUNNING = "running"
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ class SensorState(Struct, frozen=True):
 
 def sensor_states(store: Store) -> list[SensorState]:
     """Every sensor that something was ever queued for, by device and name."""
-    rows = store.db.execute(
+    rows = store.rows(
         "SELECT device, name, parked IS NOT NULL, (SELECT count(*) FROM reading WHERE lane = lane.id),"
         " (SELECT count(*) FROM refused WHERE lane = lane.id),"
         " (SELECT min(time_us) FROM (SELECT min(time_us) AS time_us FROM reading WHERE lane = lane.id"
@@ -54,7 +54,7 @@ class Parked(Struct, frozen=True):
 
 def parked(store: Store) -> list[Parked]:
     """Everything that needs a person: parked lanes and refused readings, by device and sensor."""
-    rows = store.db.execute(
+    rows = store.rows(
         "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us"
         " FROM lane WHERE parked IS NOT NULL"
         " UNION ALL SELECT device, name, reason, count(*), min(time_us)"
@@ -121,7 +121,7 @@ class Undecoded(Struct, frozen=True):
 
 def undecoded(store: Store, device: str | None = None) -> list[Undecoded]:
     """The payloads that wait for a better decoder, oldest first. device: only of this one."""
-    rows = store.db.execute(
+    rows = store.rows(
         "SELECT id, device, decoder, time_us, fcnt, fport, payload, problem FROM undecoded"
         " WHERE ?1 IS NULL OR device = ?1 ORDER BY id",
         (device,),

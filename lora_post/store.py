@@ -1,5 +1,8 @@
 """The one SQLite file: open, create, `transaction()`, sessions, and what is known of the server.
 
+A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
+what is accepted from then on is kept.
+
 WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own Store.
 """
 
@@ -8,41 +11,96 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
-from lora_post.errors import StoreError
+from lora_post.errors import StoreDamaged, StoreError
 from lora_post.model import Device
 from lora_post.store_schema import STEPS
 
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 
+RUNNING: Final = "running"  # what is known of a sink whose readings may be under way, see SpoolReader.mark_running
+
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_MISSING: Final = -1
+_NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
+
+Mend: TypeAlias = Callable[[Path, int, str], None]
+"""Gets the path of a damaged spool, its inode number and what is wrong; another file may be made there afterwards."""
+
+
 class Store:
     """A connection to the spool file. Not shared between threads at the same time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mend: Mend | None = None) -> None:
         """Open the file, create it with mode 0600 when missing.
 
-        Raises StoreError when it cannot be opened, is damaged, or has a newer schema.
+        mend: clears the way for a new file when this one is damaged, now or later.
+        Raises StoreDamaged without it; StoreError when the file cannot be opened, or has a newer schema.
         """
         self.path = path
+        self._mend = mend
         self._reserved: dict[str, int] = {}
+        self.inode = _NOT_OPEN
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _create_private(path)
-            self.db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self._open()
+        except StoreDamaged as error:
+            if mend is None:
+                raise
+            mend(path, self.inode, str(error))
+            self._open()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _create_private(self.path)
+            self.inode = _inode(self.path)
+            self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise self._problem(error) from error
+        try:
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=FULL")
             self.db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             self._create()
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"spool {path}: {error}") from error
+        except sqlite3.Error as error:
+            self.db.close()
+            raise self._problem(error) from error
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _problem(self, error: OSError | sqlite3.Error) -> StoreError:
+        kind = StoreDamaged if is_damage(error) else StoreError
+        return kind(f"spool {self.path}: {error}")
+
+    def _follow(self) -> None:
+        """Raises StoreError, with the new file open, when the file is no longer the one that was opened."""
+        if _inode(self.path) != self.inode:
+            self._reopen()
+            raise StoreError(f"spool {self.path} is another file than before")
+
+    def _reopen(self) -> None:
+        self.db.close()
+        self.inode = _NOT_OPEN
+        self._open()
+
+    def _trouble(self, error: sqlite3.Error) -> StoreError:
+        """What to raise; a damaged file has given way to a new one then, if that could be done."""
+        problem = self._problem(error)
+        if isinstance(problem, StoreDamaged) and self._mend is not None:
+            damaged, self.inode = self.inode, _NOT_OPEN
+            self.db.close()
+            self._mend(self.path, damaged, str(error))
+            self._reopen()
+        return problem
 
     def _create(self) -> None:
-        with self.transaction() as db:
+        with self._all_or_nothing() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == len(STEPS):
                 return
@@ -60,19 +118,24 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; takes the write lock at once, so that what is read stays true.
 
-        Raises StoreError when the file cannot be written.
+        Raises StoreError when the file cannot be written, or is no longer the one that it was.
         """
+        self._follow()
+        try:
+            with self._all_or_nothing() as db:
+                yield db
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[sqlite3.Connection]:
         try:
             self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.db
-            except BaseException:
-                self._roll_back()
-                raise
+            yield self.db
             self.db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException:
             self._roll_back()
-            raise StoreError(f"spool {self.path}: {error}") from error
+            raise
 
     def _roll_back(self) -> None:
         # A full disk may have rolled back already; one that fails altogether is told of by the first error.
@@ -102,11 +165,13 @@ class Store:
         return True
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query outside a transaction. Raises StoreError when the file cannot be read."""
+        """All rows of a query. Raises StoreError when the file cannot be read."""
+        if not self.db.in_transaction and _inode(self.path) != self.inode:
+            self._reopen()
         try:
             return self.db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(f"spool {self.path}: {error}") from error
+            raise self._trouble(error) from error
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -124,6 +189,21 @@ class Store:
         self.db.close()
         while self._reserved:
             os.close(self._reserved.popitem()[1])
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error is about what is in the file, not about the disk or this process."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def _inode(path: Path) -> int:
+    """The number of the file; raises StoreError when the folder cannot be looked into."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return _MISSING
+    except OSError as error:
+        raise StoreError(f"spool {path}: {error}") from error
 
 
 def _create_private(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lora_post.checks.finding import Finding, fail, ok, warning
 from lora_post.config import Config
-from lora_post.errors import StoreError
+from lora_post.errors import StoreDamaged, StoreError
 from lora_post.spool import EVICTED, SpoolReader
 from lora_post.spool_upkeep import parked
 from lora_post.store import Store, tallies
@@ -38,9 +38,16 @@ def check_spool(config: Config, sink: str) -> Iterator[Finding]:
             with closing(Store(path)) as store:
                 used = store.used_bytes()
                 yield from _check_contents(store, used, config.spool_max_bytes, sink)
+        except StoreDamaged as error:
+            fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
+            yield fail(SUBJECT, str(error), fix)
         except StoreError as error:
             text, _, fix = str(error).partition("; ")
-            yield fail(SUBJECT, text, fix or "move the file away; a new one is made at the next start")
+            yield fail(SUBJECT, text, fix or "see that the disk is not full and can be written")
+    for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z*")):
+        if not aside.name.endswith(("-wal", "-shm")):
+            fix = f"run: lora-post spool salvage {aside}; then remove it with its -wal and -shm"
+            yield warning(SUBJECT, f"{aside} is a damaged spool that was set aside", fix)
     yield from _check_disk(path, config.spool_max_bytes - used)
 
 

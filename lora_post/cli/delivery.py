@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +11,7 @@ from threading import Event, Thread
 
 from lora_post.config import Config
 from lora_post.config_waziup import WaziupConfig
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, StoreError
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode
@@ -22,8 +23,11 @@ from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
 from lora_post.status.runtime import Destination
 from lora_post.store import Store, forget, known, remember
+from lora_post.store_rescue import open_spool, replace_damaged
 from lora_post.uploader import Uploader
 from lora_post.waziup_client import WaziupClient
+
+log = logging.getLogger(__name__)
 
 WAZIUP = "waziup"
 JOIN_S = 5.0
@@ -61,6 +65,20 @@ def account_of(waziup: WaziupConfig) -> Account | None:
     return Account(waziup.username, waziup.password) if waziup.password else None
 
 
+def waziup_sink(config: Config, client: WaziupClient, store: Store) -> WaziupSink:
+    """The sink of a configuration. Raises ConfigError when there is no [waziup]."""
+    waziup = waziup_of(config)
+    return WaziupSink(
+        client,
+        Gateway(config.gateway_id, config.gateway_name, config.visibility),
+        account_of(waziup),
+        provision=waziup.provision,
+        devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
+        lanes_of=SpoolReader(store, WAZIUP).lanes_of,
+        memory=ServerMemory(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
+    )
+
+
 class Delivery:
     """Everything between the parsers and the server. Use as a context manager."""
 
@@ -70,24 +88,16 @@ class Delivery:
         self._stop = Event()
         self._path = config.spool_path
         self._wake = Event()
-        self._writer_store = Store(config.spool_path)
-        self._reader_store = Store(config.spool_path)
+        self._writer_store = open_spool(config.spool_path)
+        self._reader_store = Store(config.spool_path, replace_damaged)
         self._client = WaziupClient(waziup.url)
         writer = SpoolWriter(self._writer_store, [WAZIUP], config.spool_max_bytes)
         ledger = SpoolLedger(self._writer_store, config.devices, writer)
         self.pipeline = Pipeline(ledger, decode, metrics, self._hear)
         spool = SpoolReader(self._reader_store, WAZIUP)
         # The threads of the pipeline and of the uploader have a connection each; this one is for whoever asks.
-        self._view = SpoolReader(Store(config.spool_path), WAZIUP)
-        sink = WaziupSink(
-            self._client,
-            Gateway(config.gateway_id, config.gateway_name, config.visibility),
-            account_of(waziup),
-            provision=waziup.provision,
-            devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
-            lanes_of=spool.lanes_of,
-            memory=ServerMemory(self._reader_store, f"{waziup.url.rstrip('/')} {waziup.username}"),
-        )
+        self._view = SpoolReader(Store(config.spool_path, replace_damaged), WAZIUP)
+        sink = waziup_sink(config, self._client, self._reader_store)
         self.uploader = Uploader(spool, sink, metrics)
         self._thread = Thread(target=self.uploader.run, args=(self._stop, self._wake), name="uploader", daemon=True)
 
@@ -111,8 +121,15 @@ class Delivery:
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline and self._view.ready_lanes() and not stop.wait(POLL_S):
+        while time.monotonic() < deadline and self._has_work() and not stop.wait(POLL_S):
             pass
+
+    def _has_work(self) -> bool:
+        try:
+            return bool(self._view.ready_lanes())
+        except StoreError as error:
+            log.error("%s", error)
+            return True
 
     def counts(self) -> Counts:
         """What is still in the spool."""

@@ -13,6 +13,7 @@ import click
 from msgspec import Struct
 
 from lora_post.checks.storage import megabytes
+from lora_post.cli import salvage
 from lora_post.cli.delivery import WAZIUP, spool_path
 from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log
 from lora_post.cli.output import print_table, say
@@ -61,6 +62,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post spool retry pond-7/temperature_3
         lora-post spool move pond-7 farm-1-pond-7
         lora-post spool drop pond-7
+        lora-post spool salvage spool.db.damaged-20261122T231500Z
 
     All of it may be used while `lora-post run` is running.
     """
@@ -155,6 +157,9 @@ def move_command(group_path: Path | None, device: str, new_device: str, config_p
                 f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}"
             )
         say(f"{_count(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
+
+
+command.add_command(salvage.command)
 
 
 class Target(Struct, frozen=True):

@@ -18,7 +18,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60, help="how long the bad days last")
     options.add_argument("--seed", type=int, default=0, help="which faults and kills")
     options.add_argument("--frames", type=float, default=100, help="frames a second, of two readings each")
-    options.add_argument("--folder", type=Path, help="keep spool and log there")
+    options.add_argument("--folder", type=Path, help="keep spool and log there; must not exist yet")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch, Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("bad days", total=1.0)
@@ -26,7 +26,8 @@ def main() -> None:
         def progress(share: float, text: str) -> None:
             bar.update(task, completed=min(share, 1.0), description=text)
 
-        folder = chosen.folder or Path(scratch)
+        folder = chosen.folder or Path(scratch) / "site"
+        folder.mkdir()
         summary = run.bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, progress)
     print(summary.line)
     sys.exit(0 if summary.verdict.is_right else 1)

@@ -1,0 +1,56 @@
+"""`lora-post spool salvage`"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from lora_post.cli.delivery import WAZIUP, waziup_of, waziup_sink
+from lora_post.cli.options import config_option, read_config
+from lora_post.cli.output import say
+from lora_post.model import Batch
+from lora_post.spool_salvage import salvage
+from lora_post.store import Store
+from lora_post.waziup_client import WaziupClient
+
+EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+# The values that a sensor got last, among which those of the damaged file are looked for; about 0.7 MB.
+LOOK_BACK = 5000
+
+
+@click.command(name="salvage")
+@click.argument("damaged", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_option
+@click.pass_obj
+def command(group_path: Path | None, damaged: Path, config_path: Path | None) -> None:
+    """Bring back what can be read of a damaged spool.
+
+    A damaged spool is set aside as FILE, and reception goes on with a new one. This puts into the new one what
+    was waiting in FILE: readings, frame counters, what was parked or refused, payloads that were not decoded.
+    The server is asked first which of the readings it has, so that none arrives twice; without a link, try
+    again later. FILE stays as it is, and may be salvaged again.
+
+    \b
+        lora-post spool salvage /var/lib/lora-post/spool.db.damaged-20261122T231500Z
+    """
+    config = read_config(config_path or group_path)
+    if config.spool_path.exists() and damaged.samefile(config.spool_path):
+        raise click.UsageError(f"{damaged} is the current spool; name the file that was set aside")
+    with closing(Store(config.spool_path)) as store, closing(WaziupClient(waziup_of(config).url)) as client:
+        sink = waziup_sink(config, client, store)
+
+        def arrived(name: str, batch: Batch) -> Collection[int]:
+            return sink.stored(batch, LOOK_BACK) if name == WAZIUP else ()
+
+        found = salvage(store, damaged, arrived)
+    say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")
+    say(f"{found.arrived} readings had arrived at the server, {found.here} were in the spool already")
+    say(f"{found.refused} refused readings and {found.payloads} payloads that were not decoded are back")
+    for sensor in found.unasked:
+        say(f"left for another time: {sensor}", fg="yellow")
+    if found.unasked:
+        say("what a server has that cannot be asked is not known: run this again when there is a link")
+        raise SystemExit(EXIT_UNASKED)

@@ -1,0 +1,141 @@
+"""A damaged spool makes way for a new one: detected at start, set aside under another name, never deleted.
+
+What is small and needed at once goes over into the new file: frame counters, which keep recorded frames
+out, sensors with their state, what is known of the server. Queued readings stay in the file that was set
+aside, for `lora-post spool salvage`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from typing import Final
+
+from lora_post.clock import now_us, utc_text
+from lora_post.errors import StoreError
+from lora_post.store import RUNNING, Store, is_damage
+
+log = logging.getLogger(__name__)
+
+CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
+_KEPT: Final = ("session", "lane", "known", "heard", "tally")
+# The WAL first: one that is left beside a new file would be played back into that.
+_PARTS: Final = ("-wal", "-shm", "")
+
+
+def open_spool(path: Path) -> Store:
+    """Open the spool for a process that keeps readings in it: a damaged file is set aside, now or when it is met.
+
+    Only after an unclean stop is the file looked through, and not for long. Raises StoreError.
+    """
+    store = Store(path, replace_damaged)
+    try:
+        if store.rows("SELECT 1 FROM known WHERE what = ? LIMIT 1", (RUNNING,)):
+            problem = quick_check(store)
+            if problem:
+                replace_damaged(path, store.inode, problem)
+                store.close()
+                store = Store(path, replace_damaged)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def quick_check(store: Store) -> str:
+    """What SQLite finds wrong with the file within CHECK_S; "" when nothing."""
+    alarm = Timer(CHECK_S, store.db.interrupt)
+    alarm.start()
+    try:
+        (verdict,) = store.db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error) if is_damage(error) else ""
+    finally:
+        alarm.cancel()
+        alarm.join()  # it must not interrupt what comes next
+    return "" if verdict == "ok" else str(verdict)
+
+
+def replace_damaged(path: Path, inode: int, problem: str) -> None:
+    """Set the file with this inode number aside and make a new one; nothing when somebody has done so already.
+
+    Raises StoreError when it cannot be renamed.
+    """
+    try:
+        with _one_at_a_time(path):
+            if path.stat().st_ino != inode:
+                return
+            aside = _free_name(path)
+            for part in _PARTS:
+                with suppress(FileNotFoundError):
+                    Path(f"{path}{part}").rename(f"{aside}{part}")
+            _sync(path.parent)
+            log.error(
+                "spool %s is damaged (%s); it is kept as %s and a new one goes on. "
+                "To bring back the readings that were queued: lora-post spool salvage %s",
+                path,
+                problem,
+                aside,
+                aside,
+            )
+            with closing(Store(path)) as new:
+                _take_over(aside, new)
+    except OSError as error:
+        raise StoreError(f"spool {path} is damaged ({problem}) and cannot be set aside: {error}") from error
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    fd = os.open(f"{path}-rescue", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _free_name(path: Path) -> Path:
+    """A name with the date that is not taken; the clock may stand still."""
+    date = utc_text(now_us())[:19].replace("-", "").replace(":", "")
+    names = (
+        path.with_name(f"{path.name}.damaged-{date}Z{suffix}") for suffix in ("", *(f"-{n}" for n in range(2, 1000)))
+    )
+    return next(name for name in names if not name.exists())
+
+
+def _sync(folder: Path) -> None:
+    """A power cut is not to bring the old name back."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _take_over(aside: Path, new: Store) -> None:
+    for table in _KEPT:
+        try:
+            with closing(sqlite3.connect(aside, timeout=1.0)) as old, new.transaction() as db:
+                rows = readable_rows(old, f"SELECT * FROM {table}")  # noqa: S608 - a name of our own
+                first = next(rows, None)
+                if first is not None:
+                    marks = ",".join("?" * len(first))
+                    insert = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"  # noqa: S608
+                    db.execute(insert, first)
+                    db.executemany(insert, rows)
+        except (sqlite3.Error, StoreError) as error:
+            log.error("the %ss of %s cannot be taken over: %s", table, aside, error)
+
+
+def readable_rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """The rows of a query up to the place where the file cannot be read any further."""
+    try:
+        yield from db.execute(query, values)
+    except sqlite3.Error as error:
+        log.warning("not all of it can be read: %s", error)
