@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from lora_post import uploader
+from lora_post import lane_state, uploader
 from lora_post.cli import main
 
 HURRY = 10
 WAITS = ("ASK_AFTER_S", "ASK_AFTER_PER_READING_S")
-LONGEST_S = {"MAX_SINK_PAUSE_S": 0.5, "MAX_LANE_PAUSE_S": 1.0, "MAX_RETRY_AFTER_S": 1.0}
+LONGEST_S = (
+    (uploader, "MAX_SINK_PAUSE_S", 0.5),
+    (uploader, "MAX_RETRY_AFTER_S", 1.0),
+    (lane_state, "MAX_LANE_PAUSE_S", 1.0),
+)
 
 if __name__ == "__main__":
     for name in WAITS:
         setattr(uploader, name, getattr(uploader, name) / HURRY)
-    for name, seconds in LONGEST_S.items():
-        assert hasattr(uploader, name)
-        setattr(uploader, name, seconds)
+    for module, name, seconds in LONGEST_S:
+        assert hasattr(module, name)
+        setattr(module, name, seconds)
     main()
