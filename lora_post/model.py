@@ -84,6 +84,7 @@ class NoiseReason(StrEnum):
     DOWNLINK = "downlink"
     BAD_DATAGRAM = "bad-datagram"
     UNKNOWN_GATEWAY = "unknown-gateway"
+    UNKNOWN_FORMAT = "unknown-format"
 
 
 class Noise(Struct, frozen=True, gc=False):

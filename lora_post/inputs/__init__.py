@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import tzinfo
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 from lora_post.inputs.at_modem import rak_parser, rn2483_parser
 from lora_post.inputs.at_reyax import ReyaxParser
+from lora_post.inputs.auto import AutoParser
+from lora_post.inputs.capture_file import CaptureParser
 from lora_post.inputs.hex_lines import hex_lines_parser
 from lora_post.inputs.loratap_pcap import PcapParser
 from lora_post.inputs.lowcost_gw import LowcostParser
+from lora_post.inputs.parser import MakeParser, Parser
 from lora_post.inputs.rxpk_json import rxpk_parser
 from lora_post.inputs.server_json import chirpstack_parser, ttn_parser
-from lora_post.model import Event
 
+__all__ = ["FORMATS", "STREAM_FORMATS", "MakeParser", "Parser"]
 
-class Parser(Protocol):
-    """Bytes in, frames out; owns no clock and does no IO.
-
-    The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
-    """
-
-    def feed(self, data: bytes, now_us: int) -> Sequence[Event]:
-        """Take bytes that arrived at now_us and return what they complete.
-
-        b"" tells only that time has passed: a frame that stopped half-way is then given up.
-        """
-        ...
-
-    def finish(self, now_us: int) -> Sequence[Event]:
-        """End of input: return what the remaining bytes still give."""
-        ...
-
-
-FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {
+STREAM_FORMATS: Final[dict[str, MakeParser]] = {
     "lowcost": LowcostParser,
     "rxpk": rxpk_parser,
     "lines": hex_lines_parser,
@@ -45,4 +29,12 @@ FORMATS: Final[dict[str, Callable[[str, tzinfo], Parser]]] = {
     "chirpstack": chirpstack_parser,
     "ttn": ttn_parser,
 }
-"""Name of a format -> its parser, made from the gateway's id and the zone of times that tell none."""
+"""What radio programs, modules and other tools write. How "auto" recognises each is in `signatures`."""
+
+_DETECTED: Final[dict[str, MakeParser]] = {
+    **STREAM_FORMATS,
+    "capture": partial(CaptureParser, {**STREAM_FORMATS, "auto": partial(AutoParser, STREAM_FORMATS)}),
+}
+
+FORMATS: Final[dict[str, MakeParser]] = {**_DETECTED, "auto": partial(AutoParser, _DETECTED)}
+"""Name of a format -> its parser."""

@@ -1,5 +1,7 @@
 """Captures of LoRa frames as pcap files, link type 270 (LoRaTap), read and written; from a pipe too.
 
+A pcapng file is recognised, and left to `pcapng`.
+
     magic(4) | major(2) | minor(2) | zone(4) | sigfigs(4) | snaplen(4) | network(4)              once
     seconds(4) | fraction(4) | captured length(4) | original length(4) | that many bytes         for each packet
 
@@ -21,8 +23,10 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from lora_post.inputs import pcapng
 from lora_post.inputs.line_reader import show
 from lora_post.inputs.loratap import build_loratap, read_loratap
+from lora_post.inputs.pcapng import PcapngParser
 from lora_post.model import Frame, Noise, NoiseReason
 
 MIN_RECORD: Final = 15
@@ -33,7 +37,6 @@ MAX_RECORD: Final = 1024
 
 _LORATAP: Final = 270
 _NETWORK_MASK: Final = 0x03FF_FFFF
-_PCAPNG: Final = b"\n\r\r\n"
 _MICRO: Final = 0xA1B2C3D4
 _NANO: Final = 0xA1B23C4D
 _MAX_TIME_US: Final = (1 << 32) * 1_000_000 - 1
@@ -62,6 +65,7 @@ class PcapParser:
 
     def __init__(self, gateway: str, zone: tzinfo) -> None:
         self._gateway = gateway
+        self._zone = zone
         self._reset()
 
     def _reset(self) -> None:
@@ -69,6 +73,7 @@ class PcapParser:
         self._next = 0  # where the next packet begins in it
         self._layout: Layout | None = None  # of a packet's header; None before the file's header
         self._ticks = 1_000_000  # fractions of a second
+        self._pcapng: PcapngParser | None = None  # reads the rest of the file
         self._foreign = False  # this is no capture of ours
         self._lost: _Lost | None = None  # a packet is searched for
 
@@ -77,6 +82,8 @@ class PcapParser:
         events: list[Frame | Noise] = []
         if self._foreign:
             return events
+        if self._pcapng is not None:
+            return self._pcapng.feed(data, now_us)
         self._held += data
         if self._layout is None:
             self._read_file_header(events)
@@ -87,6 +94,8 @@ class PcapParser:
     def finish(self, now_us: int) -> list[Frame | Noise]:
         """End of input: a last packet that is cut short is usual, for the writer may be at work still."""
         events: list[Frame | Noise] = []
+        if self._pcapng is not None:
+            events += self._pcapng.finish(now_us)
         if self._layout is not None and len(self._held) > self._next:
             if self._lost is None:
                 self._lose(NoiseReason.TRUNCATED, self._held, self._next)
@@ -105,8 +114,10 @@ class PcapParser:
         held = self._held
         if len(held) < _FILE_SIZE:
             return
-        if held.startswith(_PCAPNG):
-            self._refuse("a pcapng file; make it a pcap file: editcap -F pcap OLD NEW", events)
+        if held.startswith(pcapng.MAGIC):
+            self._pcapng = PcapngParser(self._gateway, self._zone)
+            events += self._pcapng.feed(held, 0)
+            self._held = b""
         else:
             for layout, record in (_LITTLE, _BIG):
                 magic, *_, network = layout.unpack_from(held)
@@ -176,6 +187,16 @@ def pcap_record(frame: Frame, version: Literal[0, 1] = 1) -> bytes:
     seconds, fraction = divmod(min(max(frame.time_us, 0), _MAX_TIME_US), 1_000_000)
     packet = build_loratap(frame, version)
     return _LITTLE[1].pack(seconds, fraction, len(packet), len(packet)) + packet
+
+
+def pcap_end(header: bytes, at: int) -> int | None:
+    """Where the packet ends whose header, as `pcap_record` writes it, stands at this place; None when none is there."""
+    if len(header) < _RECORD_SIZE:
+        return None
+    _, fraction, size, full_size = _LITTLE[1].unpack(header)
+    if not (MIN_RECORD <= size == full_size <= MAX_RECORD and fraction < 1_000_000):
+        return None
+    return at + _RECORD_SIZE + int(size)
 
 
 def _search(held: bytes, at: int) -> int:

@@ -1,0 +1,31 @@
+"""What all input formats have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from typing import Protocol, TypeAlias
+
+from lora_post.model import Event
+
+
+class Parser(Protocol):
+    """Bytes in, frames out; owns no clock and does no IO.
+
+    The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
+    """
+
+    def feed(self, data: bytes, now_us: int) -> Sequence[Event]:
+        """Take bytes that arrived at now_us and return what they complete.
+
+        b"" tells only that time has passed: a frame that stopped half-way is then given up.
+        """
+        ...
+
+    def finish(self, now_us: int) -> Sequence[Event]:
+        """End of input: return what the remaining bytes still give."""
+        ...
+
+
+MakeParser: TypeAlias = Callable[[str, tzinfo], Parser]
+"""Made from the gateway's id and the zone of times that tell none."""
