@@ -48,16 +48,18 @@ class Transport(Protocol):
 class FileTransport:
     """A pipe or a regular file."""
 
-    def __init__(self, name: str, fd: int) -> None:
+    def __init__(self, name: str, fd: int, chunk: int = CHUNK) -> None:
+        """chunk: how many bytes are read at once, at most."""
         self.name = name
         self._fd = fd
+        self._chunk = chunk
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
     def read(self, timeout_s: float) -> bytes | None:
         if not self._poll.poll(timeout_s * 1000):
             return b""
-        return os.read(self._fd, CHUNK) or None
+        return os.read(self._fd, self._chunk) or None
 
     def close(self) -> None:
         if self._fd != 0:
@@ -136,11 +138,11 @@ def file_path(url: str) -> Path:
     return Path(unquote(url.removeprefix("file:").removeprefix("//")))
 
 
-def open_file(path: Path) -> Transport:
+def open_file(path: Path, chunk: int = CHUNK) -> Transport:
     """Open a capture. Raises ConfigError when it cannot be read."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        return FileTransport(str(path), os.open(path, os.O_RDONLY))
+        return FileTransport(str(path), os.open(path, os.O_RDONLY), chunk)
     except OSError as error:
         raise ConfigError(f"input {path}: {error.strerror}") from error

@@ -87,6 +87,8 @@ def test_noise_before_the_first_line_misleads_nobody_however_it_is_cut(noise: by
         (b'{"devEUI":"AA==","fCnt":1,"data":"QANc"}', {"chirpstack"}),
         (b'{"end_device_ids":{},"uplink_message":{}}', {"ttn"}),
         (b'{"payload_raw":"QANc"}', {"ttn"}),
+        (b'application/1/device/2/event/up {"deviceInfo":{}}', {"chirpstack"}),
+        (b'v3/farm@ttn/devices/pond/up {"uplink_message":{}}', {"ttn"}),
         (b'{"rxpk":[],"uplink_message":{}}', {"rxpk", "ttn"}),
         (b"^p1,16,3,0,15,8,-54", {"lowcost"}),
         (b"^p1,16,3", set()),
@@ -133,7 +135,7 @@ def test_what_stays_unknown_is_said_with_the_formats_to_choose_from() -> None:
 
 def test_live_input_that_stays_unknown_is_said_early_and_held_in_bounds() -> None:
     parser = auto()
-    events = [event for _ in range(600) for event in parser.feed(b"what is this?\n" * 32, NOW_US)]
+    events = [event for _ in range(2400) for event in parser.feed(b"what is this?\n" * 32, NOW_US)]
     first = parser.feed(b"", NOW_US)
     assert first == []
     details = unknown(events)

@@ -21,6 +21,7 @@ class LazyGroup(click.Group):
     modules: ClassVar[dict[str, str]] = {
         "run": "Read radio frames and send their values to Waziup.",
         "replay": "Send captured frames through the same pipeline.",
+        "capture": "Record what an input gives, to a file.",
         "decode": "Explain one frame or payload.",
         "demo": "See it work: a capture into a local sandbox.",
         "sandbox": "Run a local server that behaves like Waziup Cloud.",

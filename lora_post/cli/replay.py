@@ -5,24 +5,42 @@ from __future__ import annotations
 import logging
 import sys
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
+from lora_post.errors import ConfigError
 from lora_post.ingest import pump
-from lora_post.inputs import FORMATS
+from lora_post.inputs import FORMATS, STREAM_FORMATS
+from lora_post.inputs.auto import AutoParser
 from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
 from lora_post.sources import parser_for
+from lora_post.sources.paced import PacedSource
 from lora_post.sources.stream import StreamSource
-from lora_post.transports import open_file
+from lora_post.transports import CHUNK, open_file
 from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
+
+
+PACED_CHUNK = 512  # the progress bar is to move with the frames
+
+
+def read_speed(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    """A factor above 0, or max: infinity."""
+    try:
+        speed = inf if value == "max" else float(value)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise click.BadParameter(f"{value!r} is neither a number above 0 nor max")
+    return speed
 
 
 @click.command(name="replay")
@@ -33,9 +51,17 @@ log = logging.getLogger("lora_post")
     "--format",
     "input_format",
     type=click.Choice(list(FORMATS)),
-    default="lowcost",
+    default="auto",
     show_default=True,
-    help="What the files hold.",
+    help="What the files hold; auto: a file's suffix when it is the name of a format, else what its content tells.",
+)
+@click.option(
+    "--speed",
+    callback=read_speed,
+    default="max",
+    show_default=True,
+    metavar="FACTOR|max",
+    help="1: as far apart as the frames were heard; 10: ten times as fast; max: without waiting.",
 )
 @click.option(
     "--drain-timeout",
@@ -51,13 +77,19 @@ def command(
     config_path: Path | None,
     dry: bool,
     input_format: str,
+    speed: float,
     drain_timeout: float,
     verbose: bool,
     quiet: bool,
 ) -> None:
     """Send captured frames through the pipeline that `run` uses.
 
-    FILES hold what a radio program printed. Name them oldest first: a device's counter only goes up, so
+    FILES are captures, as `lora-post capture` writes them, or hold what a radio program printed:
+
+    \b
+        lora-post replay monday.capture tuesday.capture --speed 10
+
+    Name them oldest first: a device's counter only goes up, so
     frames that were accepted before are refused as replays, and so are older ones that were never heard.
     The same capture can be replayed again without doubling a value.
     Exit code 0, or 75 when readings stay queued or a file was not read to its end.
@@ -67,7 +99,8 @@ def command(
     config = read_config(config_path)
     decode = read_decoding(config)
     stop = stop_on_signals()
-    inputs = [(open_file(path), parser_for(input_format, config.gateway_id)) for path in files]
+    chunk = CHUNK if speed == inf else PACED_CHUNK
+    inputs = [(open_file(path, chunk), parser_for(_format_of(path, input_format), config.gateway_id)) for path in files]
     progress = Progress(console=Console(stderr=True), transient=True, disable=not on_terminal or quiet)
 
     unread: list[Path] = []
@@ -77,10 +110,14 @@ def command(
         for path, (transport, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
             if not stop.is_set():
-                pump(StreamSource(transport, parser, partial(progress.advance, task)), pipeline, stop, vitals)
+                stream = StreamSource(transport, parser, partial(_advance, progress, task))
+                source = stream if speed == inf else PacedSource(stream, speed, stop.wait)
+                pump(source, pipeline, stop, vitals)
             if stop.is_set():
                 unread.append(path)
             transport.close()
+            if isinstance(parser, AutoParser) and not parser.chosen and path.stat().st_size and not stop.is_set():
+                raise ConfigError(f"{path}: format not recognised; name it with --format: {', '.join(STREAM_FORMATS)}")
 
     with progress:
         if dry:
@@ -92,3 +129,12 @@ def command(
     if unread:
         log.warning("stopped before the end of %s; replay it again", ", ".join(map(str, unread)))
         raise SystemExit(EXIT_QUEUED)
+
+
+def _format_of(path: Path, wanted: str) -> str:
+    suffix = path.suffix[1:]
+    return suffix if wanted == "auto" and suffix in FORMATS else wanted
+
+
+def _advance(progress: Progress, task: TaskID, data: bytes, now_us: int) -> None:
+    progress.advance(task, len(data))

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from threading import Event, Thread
+from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
 
 from lora_post.cli import EXIT_FAILED
+from lora_post.cli.capture import Tee
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
 from lora_post.config import Config
+from lora_post.config_inputs import InputConfig
 from lora_post.config_status import status_at
 from lora_post.errors import ConfigError
 from lora_post.ingest import pump
 from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
 from lora_post.sources import Source, Surroundings, open_source
+from lora_post.sources.stream import StreamSource
 from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
@@ -41,9 +45,21 @@ log = logging.getLogger("lora_post")
     metavar="SECONDS",
     help="At the end of input, how long to go on sending what is queued.",
 )
+@click.option(
+    "--capture",
+    "capture_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write all bytes that arrive to this file, for `lora-post replay`; an existing one is appended to.",
+)
 @log_options
 def command(
-    config_path: Path | None, dry: bool, status_listen: str | None, drain_timeout: float, verbose: bool, quiet: bool
+    config_path: Path | None,
+    dry: bool,
+    status_listen: str | None,
+    drain_timeout: float,
+    capture_path: Path | None,
+    verbose: bool,
+    quiet: bool,
 ) -> None:
     """Read radio frames and send their values to Waziup.
 
@@ -60,7 +76,8 @@ def command(
     decode = read_decoding(config)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics)
-    sources = [open_source(item, surroundings) for item in config.inputs]
+    tee = Tee(capture_path) if capture_path else None
+    sources = [_open_heard(item, surroundings, tee) for item in config.inputs]
     stop = stop_on_signals()
 
     broken: list[Exception] = []
@@ -73,6 +90,8 @@ def command(
         dry_run(config, decode, metrics, feed)
     else:
         code = deliver(config, decode, metrics, feed, stop, drain_timeout)
+    if tee is not None:
+        tee.close()
     raise SystemExit(EXIT_FAILED if broken else code)
 
 
@@ -84,6 +103,17 @@ def with_status(config: Config, listen: str | None) -> Config:
         return replace(config, status=status_at(listen, config.status.token if config.status else None))
     except ConfigError as error:
         raise ConfigError(f"--status {error}") from error
+
+
+def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Source:
+    if tee is None:
+        return open_source(item, surroundings)
+    parts = urlsplit(item.url)
+    # Not the whole URL: a capture is passed on, a password in it must not be.
+    source = open_source(item, surroundings, tee.add(f"{parts.scheme}:{parts.path}", item.format))
+    if not isinstance(source, StreamSource):
+        log.warning("--capture: input %s gives messages, not a stream of bytes; it is left out", source.name)
+    return source
 
 
 def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:

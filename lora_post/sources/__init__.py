@@ -16,7 +16,7 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS, Parser
 from lora_post.metrics import Metrics
 from lora_post.model import Event
-from lora_post.sources.stream import StreamSource
+from lora_post.sources.stream import Hear, StreamSource
 from lora_post.transports import open_transport
 
 
@@ -47,13 +47,16 @@ class Surroundings(Struct, frozen=True):
     metrics: Metrics
 
 
-def open_source(item: InputConfig, surroundings: Surroundings) -> Source:
-    """Open an input. Raises ConfigError."""
+def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Source:
+    """Open an input. Raises ConfigError.
+
+    hear: is given all bytes that arrive, where an input is a stream of bytes.
+    """
     if item.url.startswith("udp:"):
         from lora_post.sources.udp import UdpSource, bind_udp  # only for those who have one
 
         return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
-    return StreamSource(open_transport(item.url), parser_for(item.format, surroundings.gateway))
+    return StreamSource(open_transport(item.url), parser_for(item.format, surroundings.gateway), hear)
 
 
 def parser_for(input_format: str, gateway: str) -> Parser:

@@ -1,0 +1,202 @@
+"""`lora-post capture`, and the tee of `lora-post run --capture`"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from lora_post.byte_text import as_text, printable
+from lora_post.capture_writer import CaptureWriter, PcapWriter
+from lora_post.cli.options import log_options, set_up_log
+from lora_post.cli.outcome_log import OutcomeLog
+from lora_post.cli.session import stop_on_signals
+from lora_post.clock import now_us, utc_text
+from lora_post.config_inputs import InputConfig
+from lora_post.errors import ConfigError, FrameError, StoreError
+from lora_post.inputs import FORMATS
+from lora_post.lorawan import describe
+from lora_post.lowcost import parse_header, type_text
+from lora_post.metrics import Metrics
+from lora_post.model import ClearUplink, Event, Frame, Link, Noise
+from lora_post.sources import Source, Surroundings, open_source
+from lora_post.sources.stream import Hear, StreamSource
+from lora_post.unlock import link_of
+
+log = logging.getLogger("lora_post")
+
+READ_TIMEOUT_S = 0.5
+NO_GATEWAY = ""
+
+
+class Tee:
+    """Writes what inputs give to a capture; when it cannot, it says so and the inputs go on without."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ConfigError when the file cannot be appended to."""
+        self._writer: CaptureWriter | None = CaptureWriter(path)
+        self._streams = 0
+
+    def add(self, name: str, input_format: str) -> Hear:
+        """What an input is to call with its bytes. name: how the capture calls it."""
+        number = self._streams
+        self._streams += 1
+        self._try(lambda writer: writer.start(number, now_us(), input_format, name))
+        return lambda data, at_us: self._try(lambda writer: writer.write(number, at_us, data))
+
+    def _try(self, write: Callable[[CaptureWriter], None]) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        try:
+            write(writer)
+        except StoreError as error:
+            self._writer = None
+            log.error("%s; going on without capture", error)
+
+    def close(self) -> None:
+        self._try(CaptureWriter.close)
+
+
+class Watch:
+    """Counts what is heard, and shows it: each frame in the log, or one line on a terminal."""
+
+    def __init__(self, *, line: bool) -> None:
+        """line: keep one line up to date."""
+        self._line = line
+        self._noise_log = OutcomeLog()
+        self._last = "nothing yet"
+        self.size = self.frames = self.noise = 0
+
+    def hear(self, data: bytes) -> None:
+        self.size += len(data)
+        self._show()
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Noise):
+            self.noise += 1
+            if not self._line:
+                self._noise_log(event)
+        else:
+            self.frames += 1
+            self._last = describe_event(event)
+            if not self._line:
+                log.info("heard %s", self._last)
+        self._show()
+
+    def summary(self) -> str:
+        return f"{self.size} bytes, {self.frames} frames, {self.noise} times noise"
+
+    def _show(self) -> None:
+        if self._line:
+            text = f"{self.summary()}; last: {self._last}"
+            sys.stderr.write(f"\r\x1b[K{printable(text)[:150]}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._line:
+            sys.stderr.write("\n")
+
+
+@click.command(name="capture")
+@click.option(
+    "--input",
+    "url",
+    default="stdin:",
+    show_default=True,
+    metavar="URL",
+    help="As the url of an [[input]]: stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400",
+)
+@click.option(
+    "--format",
+    "input_format",
+    type=click.Choice(list(FORMATS)),
+    default="auto",
+    show_default=True,
+    help="What the input's bytes are.",
+)
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file; an existing capture is appended to. With the suffix .pcap: frames, for Wireshark.",
+)
+@log_options
+def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool) -> None:
+    """Record what an input gives, with times of arrival; no configuration and no keys are needed.
+
+    \b
+        lora_gateway | lora-post capture --to monday.capture
+        lora-post capture --input serial:///dev/ttyUSB0?baud=115200 --to monday.capture
+        lora-post replay monday.capture --dry-run
+
+    Ctrl-C ends it. The file is readable at any moment; a power cut costs at most its last 30 seconds. A file that
+    ends in .pcap gets the frames instead of the bytes, in LoRaTap, and opens in Wireshark. What is recorded is as
+    secret as the radio: encrypted payloads stay encrypted.
+    """
+    set_up_log(verbose=verbose, quiet=quiet or sys.stderr.isatty())
+    stop = stop_on_signals()
+    watch = Watch(line=sys.stderr.isatty() and not quiet)
+    with_pcap = path.suffix == ".pcap"
+    capture = PcapWriter(path) if with_pcap else CaptureWriter(path)
+    try:
+        source = _open(url, input_format, capture, watch)
+        try:
+            while not stop.is_set() and (events := source.events(READ_TIMEOUT_S)) is not None:
+                _take(events, capture, watch)
+                source.kept()
+            _take(source.drain(), capture, watch)
+        finally:
+            source.close()
+    finally:
+        capture.close()
+        watch.close()
+    click.echo(f"{path}: {watch.summary()}", err=True)
+
+
+def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watch: Watch) -> Source:
+    def hear(data: bytes, at_us: int) -> None:
+        if isinstance(capture, CaptureWriter):
+            capture.write(0, at_us, data)
+        if data:
+            watch.hear(data)
+
+    source = open_source(InputConfig(url, input_format), Surroundings(NO_GATEWAY, Metrics()), hear)
+    if isinstance(capture, CaptureWriter):
+        if not isinstance(source, StreamSource):
+            source.close()
+            raise ConfigError(f"--input {url} gives messages, not a stream of bytes; record its frames: --to FILE.pcap")
+        capture.start(0, now_us(), input_format, source.name)
+    return source
+
+
+def _take(events: Sequence[Event], capture: CaptureWriter | PcapWriter, watch: Watch) -> None:
+    for event in events:
+        if isinstance(capture, PcapWriter) and isinstance(event, Frame):
+            capture.write(event)
+        watch.take(event)
+
+
+def describe_event(event: Frame | ClearUplink) -> str:
+    """What was heard in one line, as far as it can be read without keys."""
+    if isinstance(event, ClearUplink):
+        what = f"{len(event.payload)} bytes from DevEUI {event.dev_eui:016x}, FCnt {event.fcnt}"
+        return f"{utc_text(event.frame.time_us)}{_levels(event.frame)} {what}"
+    packet = event.phy_payload
+    try:
+        if (event.link or link_of(packet)) is Link.LORAWAN:
+            what = describe(packet)
+        else:
+            header = parse_header(packet)
+            what = f"LowCostLoRaGw {type_text(header.ptype)} from address {header.src}: {as_text(packet[4:40])}"
+    except FrameError as error:
+        what = str(error)
+    return f"{utc_text(event.time_us)}{_levels(event)} {len(packet)} bytes: {what}"
+
+
+def _levels(frame: Frame) -> str:
+    return "" if frame.rx.rssi_dbm is None else f" rssi={frame.rx.rssi_dbm} snr={frame.rx.snr_db}"
