@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lora_post.config_devices import read_devices
 from lora_post.config_inputs import InputConfig, read_inputs
+from lora_post.config_keys import KEY_NAMES
 from lora_post.config_reader import TableReader
 from lora_post.config_status import StatusConfig, read_status
 from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, suggest
@@ -143,5 +144,5 @@ def _check_readable_by_others(reader: TableReader) -> None:
         text = reader.path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    if re.search(r"(?m)^\s*(password|token|nwk_skey|app_skey|app_keys)\s*=", text):
+    if re.search(rf"(?m)^\s*(password|token|app_keys|{'|'.join(KEY_NAMES)})\s*=", text):
         reader.check_mode(reader.path)

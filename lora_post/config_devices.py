@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 
 from lora_post.config_decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config_keys import DeviceKeys, joins, read_keys
 from lora_post.config_reader import TableReader
 from lora_post.config_sensors import read_sensors
 from lora_post.config_tables import DecoderRuleTable, DeviceTable, GatewayTable
-from lora_post.crypto import SessionKeys
-from lora_post.model import Device, Link, address_text
+from lora_post.crypto import SessionKeys11
+from lora_post.model import Device, FCntPolicy, Link, address_text
 
 
 def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:
@@ -25,10 +26,10 @@ def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ..
         if device.id in places:
             reader.mistakes.append(f"{place}: id {device.id!r} is the one of {places[device.id]}; ids must differ")
         places[device.id] = place
-        twins = [d for d in devices if (d.link, d.address, d.keys) == (device.link, device.address, device.keys)]
-        if twins or (device.link is not Link.LORAWAN and any(_same_address(d, device) for d in devices)):
+        if any(_same_sender(other, device) for other in devices):
+            what = "DevEUI" if device.root else "address"
             reader.mistakes.append(
-                f"{place}: address {device.address_text} with the same keys is listed before; "
+                f"{place}: {what} {device.address_text} with the same keys is listed before; "
                 "nothing could tell the two devices apart"
             )
         devices.append(device)
@@ -41,21 +42,26 @@ def _device(
     decoder = read_decoder(place, table, rules, reader.mistakes)
     decoder_by_fport = read_decoder_by_fport(place, table, reader.mistakes)
     sensors = read_sensors(table.sensor, place, reader.mistakes)
-    address = _address(reader, place, table)
-    keys = _keys(reader, place, table)
+    keys = read_keys(reader, place, table)
+    address = (Link.LORAWAN, None) if joins(table) else _address(reader, place, table)
     app_keys = [reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
-    if address is None:
+    if address is None or (joins(table) and (keys is None or keys.root is None)):
         return None
     link, number = address
-    if link is Link.LORAWAN and keys is None:
+    if link is Link.LORAWAN and keys == DeviceKeys():
         reader.mistakes.append(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
-    if link is Link.SERVER and keys is not None:
+    if link is Link.SERVER and keys != DeviceKeys():
         reader.mistakes.append(
             f"{place}: keys need a dev_addr; for a device behind a network server (dev_eui alone), remove them"
         )
+        keys = None
+    if table.accept_half_mic and not _may_be_11(keys):
+        reader.mistakes.append(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves; remove it")
+    keys = keys or DeviceKeys()
     if link is not Link.LOWCOST and table.app_keys:
         reader.mistakes.append(f"{place} app_keys: only devices with `address` send application keys; remove it")
-    device_id = table.id or f"{gateway.id}-{address_text(link, number)}"
+    own = f"{keys.root.dev_eui:016x}" if keys.root else address_text(link, number or 0)
+    device_id = table.id or f"{gateway.id}-{own}"
     reader.check_id(f"{place} id", device_id)
     return Device(
         id=device_id,
@@ -63,7 +69,11 @@ def _device(
         link=link,
         address=number,
         decoder=decoder,
-        keys=None if link is Link.SERVER else keys,
+        keys=keys.session,
+        lsc=keys.lsc,
+        root=keys.root,
+        fcnt=FCntPolicy(table.fcnt),
+        accept_half_mic=table.accept_half_mic,
         app_keys=frozenset(key for key in app_keys if key),
         visibility=table.visibility or gateway.visibility,
         decoder_by_fport=decoder_by_fport,
@@ -92,19 +102,16 @@ def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link,
     return None
 
 
-def _keys(reader: TableReader, place: str, table: DeviceTable) -> SessionKeys | None:
-    nwk = reader.secret(place, "nwk_skey", table)
-    app = reader.secret(place, "app_skey", table)
-    if nwk is None and app is None:
-        return None
-    if nwk is None or app is None:
-        missing = "nwk_skey" if nwk is None else "app_skey"
-        reader.mistakes.append(f"{place}: {missing} is missing; a device with keys needs both")
-        return None
-    nwk_bytes = reader.hex(place, "nwk_skey", nwk.reveal(), 16, secret=True)
-    app_bytes = reader.hex(place, "app_skey", app.reveal(), 16, secret=True)
-    return SessionKeys(nwk_bytes, app_bytes) if nwk_bytes and app_bytes else None
+def _may_be_11(keys: DeviceKeys | None) -> bool:
+    if keys is None:
+        return True  # what is wrong with them has been said
+    return isinstance(keys.session, SessionKeys11) or bool(keys.root and keys.root.is_11)
 
 
-def _same_address(one: Device, other: Device) -> bool:
-    return (one.link, one.address) == (other.link, other.address)
+def _same_sender(one: Device, other: Device) -> bool:
+    """Whether nothing in a frame would tell which of the two sent it."""
+    if one.root is not None and other.root is not None:
+        return one.root.dev_eui == other.root.dev_eui
+    if (one.link, one.address) != (other.link, other.address):
+        return False
+    return one.link is not Link.LORAWAN or one.keys == other.keys

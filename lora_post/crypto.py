@@ -1,6 +1,7 @@
-"""AES-CMAC and the FRMPayload cipher of LoRaWAN 1.0; bytes and ints, no frame layout.
+"""AES-CMAC and the ciphers of LoRaWAN 1.0 and 1.1 sessions; bytes and ints, no frame layout.
 
-Sources: LoRaWAN 1.0.3, sections 4.3.3 (encryption) and 4.4 (message integrity code); RFC 4493 (AES-CMAC).
+Sources: LoRaWAN 1.0.3, sections 4.3.3 (encryption) and 4.4 (message integrity code); LoRaWAN 1.1, sections 4.3.1.6
+(FOpts) and 4.4, with the errata on FOpts encryption; RFC 4493 (AES-CMAC).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from hmac import compare_digest
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -22,6 +23,8 @@ MIC_SIZE: Final = 4
 
 # B0 and A_i share one layout: tag, four zeros, direction, DevAddr, FCnt, zero, length or block number.
 _pack_block: Final = Struct("<BIBIIBB").pack
+# B1, of uplinks in 1.1: tag, ConfFCnt, TxDr, TxCh, zero, DevAddr, FCnt, zero, length.
+_pack_b1: Final = Struct("<BHBBBIIBB").pack
 _to_int: Final = int.from_bytes  # looking it up on `int` each time costs as much as the call
 _TAG_MIC: Final = 0x49
 _TAG_CIPHER: Final = 0x01
@@ -50,7 +53,7 @@ class SessionKeys:
                 raise ValueError(f"{name} has {len(key)} bytes, want {KEY_SIZE}")
         self.nwk_skey = bytes(nwk_skey)
         self.app_skey = bytes(app_skey)
-        self.fingerprint = blake2b(self.nwk_skey + self.app_skey, digest_size=8, person=_FINGERPRINT_PERSON).digest()
+        self.fingerprint = _fingerprint(self.nwk_skey + self.app_skey)
         self._mac = CMAC(AES(self.nwk_skey))
         self._encrypt_nwk = _ecb(self.nwk_skey)
         self._encrypt_app = _ecb(self.app_skey)
@@ -66,6 +69,11 @@ class SessionKeys:
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The keys in the order of the constructor's arguments."""
+        return self.nwk_skey, self.app_skey
+
     def data_mic(self, dev_addr: int, fcnt: int, direction: int, message: bytes) -> bytes:
         """The four MIC bytes of a data frame.
 
@@ -76,6 +84,10 @@ class SessionKeys:
         mac = self._mac.copy()
         mac.update(_pack_block(_TAG_MIC, 0, direction, dev_addr, fcnt, 0, len(message)) + message)
         return mac.finalize()[:MIC_SIZE]
+
+    def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
+        """The four MIC bytes of a downlink."""
+        return self.data_mic(dev_addr, fcnt, DOWNLINK, message)
 
     def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
         """Encrypt or decrypt FRMPayload, which is the same operation: XOR with the key stream.
@@ -95,6 +107,80 @@ class SessionKeys:
         # One XOR of two large integers is several times faster than one of bytes each.
         clear = _to_int(frm_payload, "big") ^ _to_int(stream[:size], "big")
         return clear.to_bytes(size, "big")
+
+
+class SessionKeys11:
+    """The four keys of one LoRaWAN 1.1 session, 16 bytes each; never changes, equal by value.
+
+    The MIC of an uplink has two halves: the first under SNwkSIntKey covers also how the frame was sent,
+    the second under FNwkSIntKey does not. Raises ValueError when a key has another length.
+    """
+
+    __slots__ = ("_cipher", "_forwarding", "_serving", "_serving_down", "fingerprint", "secrets")
+
+    secrets: Final[tuple[bytes, ...]]
+    """The keys in the order of the constructor's arguments."""
+    fingerprint: Final[bytes]
+    """8 bytes that change with the keys and do not tell them; safe to store and to print."""
+
+    def __init__(self, f_nwk_s_int_key: bytes, s_nwk_s_int_key: bytes, nwk_s_enc_key: bytes, app_s_key: bytes) -> None:
+        self.secrets = (f_nwk_s_int_key, s_nwk_s_int_key, nwk_s_enc_key, app_s_key)
+        self._forwarding = SessionKeys(f_nwk_s_int_key, app_s_key)
+        self._serving_down = SessionKeys(s_nwk_s_int_key, app_s_key)
+        self._serving = CMAC(AES(s_nwk_s_int_key))
+        self._cipher = SessionKeys(nwk_s_enc_key, app_s_key)
+        self.fingerprint = _fingerprint(b"".join(self.secrets))
+
+    def __repr__(self) -> str:
+        return f"SessionKeys11(fingerprint={self.fingerprint.hex()})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SessionKeys11):
+            return NotImplemented
+        return compare_digest(b"".join(self.secrets), b"".join(other.secrets))
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def forwarding_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
+        """The last two MIC bytes of an uplink, which do not depend on how it was sent.
+
+        Source: LoRaWAN 1.1, section 4.4.1.
+        """
+        return self._forwarding.data_mic(dev_addr, fcnt, UPLINK, message)[: MIC_SIZE // 2]
+
+    def serving_mic(self, dev_addr: int, fcnt: int, message: bytes, tx_dr: int, tx_ch: int, conf_fcnt: int) -> bytes:
+        """The first two MIC bytes of an uplink.
+
+        tx_dr: data rate index. tx_ch: index in the device's channel table. conf_fcnt: low 16 bits of the FCnt of the
+        confirmed downlink that is acknowledged, 0 without ACK. Source: LoRaWAN 1.1, section 4.4.1.
+        """
+        mac = self._serving.copy()
+        mac.update(_pack_b1(_TAG_MIC, conf_fcnt, tx_dr, tx_ch, 0, dev_addr, fcnt, 0, len(message)) + message)
+        return mac.finalize()[: MIC_SIZE // 2]
+
+    def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
+        """The four MIC bytes of a downlink that acknowledges nothing. Source: LoRaWAN 1.1, section 4.4.1."""
+        return self._serving_down.data_mic(dev_addr, fcnt, DOWNLINK, message)
+
+    def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
+        """As `SessionKeys.crypt`; FPort 0 takes NwkSEncKey. Source: LoRaWAN 1.1, section 4.3.3."""
+        return self._cipher.crypt(dev_addr, fcnt, direction, fport, frm_payload)
+
+    def crypt_fopts(self, dev_addr: int, fcnt: int, fopts: bytes) -> bytes:
+        """Encrypt or decrypt the FOpts of an uplink, at most 15 bytes.
+
+        Source: LoRaWAN 1.1, section 4.3.1.6, as changed by the errata on FOpts encryption.
+        """
+        stream = _ecb(self.secrets[2]).update(_pack_block(_TAG_CIPHER, 1 << 24, UPLINK, dev_addr, fcnt, 0, 1))
+        return bytes(one ^ other for one, other in zip(fopts, stream, strict=False))
+
+
+AnySessionKeys: TypeAlias = SessionKeys | SessionKeys11
+
+
+def _fingerprint(keys: bytes) -> bytes:
+    return blake2b(keys, digest_size=8, person=_FINGERPRINT_PERSON).digest()
 
 
 def _ecb(key: bytes) -> CipherContext:

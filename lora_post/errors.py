@@ -11,7 +11,9 @@ LoraPostError
 │   ├── BadAppKey        application key missing, or not on the device's list
 │   ├── StaleFCnt        authentic, but its frame counter was accepted before
 │   ├── Repeat           a frame without MIC that was accepted a moment ago
-│   └── NotUplink        join, downlink, acknowledgement, proprietary: not sensor data
+│   ├── NotUplink        downlink, acknowledgement, proprietary: not sensor data
+│   ├── ImagePacket      a piece of a camera's picture
+│   └── UsedNonce        a join-request that was heard before
 ├── DecodeError      the payload does not say what its decoder expects
 │   ├── WrongLength · WrongFormat · BadChecksum · Implausible
 │   ├── NoReading        the device talks about something else; nothing is amiss
@@ -88,9 +90,16 @@ class BadAppKey(UnlockError):
 
 
 class StaleFCnt(UnlockError):
-    """An authentic frame whose counter is not above the last accepted one: a replay or a repeat."""
+    """An authentic frame whose counter is not above the last accepted one: a replay or a repeat.
+
+    device: the id of the one whose key fits.
+    """
 
     check = "replay"
+
+    def __init__(self, message: str, device: str) -> None:
+        super().__init__(message)
+        self.device = device
 
 
 class Repeat(UnlockError):
@@ -100,9 +109,21 @@ class Repeat(UnlockError):
 
 
 class NotUplink(UnlockError):
-    """A join, downlink, acknowledgement or proprietary frame."""
+    """A downlink, acknowledgement or proprietary frame, or a join that concerns no configured device."""
 
     check = "not-uplink"
+
+
+class ImagePacket(UnlockError):
+    """A piece of a camera's picture, which is not put together here."""
+
+    check = "image"
+
+
+class UsedNonce(UnlockError):
+    """A join-request or join-accept that was heard before: a replay, or the copy of another gateway."""
+
+    check = "join-replay"
 
 
 class DecodeError(LoraPostError):

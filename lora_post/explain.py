@@ -90,7 +90,7 @@ def _explain_downlink(frame: Frame, find: FindSessions) -> Explanation:
         if keys is None:
             continue
         for fcnt in range(data.fcnt16, _UPPER_HALVES << 16, 1 << 16):
-            if compare_digest(keys.data_mic(data.dev_addr, fcnt, DOWNLINK, data.signed), data.mic):
+            if compare_digest(keys.downlink_mic(data.dev_addr, fcnt, data.signed), data.mic):
                 clear = keys.crypt(data.dev_addr, fcnt, DOWNLINK, data.fport or 0, data.frm_payload)
                 fields = (lorawan_field(frame.phy_payload, Opened(Mic.OK, fcnt, clear)),)
                 return Explanation(title, fields, Mic.OK, session.device, data.fport, clear, outcome)

@@ -12,12 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from lora_post.model import Device, Link, Report, Session, Uplink
+from lora_post.model import Device, Joiner, Link, Report, Session, Uplink
+from lora_post.session_book import SessionBook
 from lora_post.spool import SpoolWriter
-from lora_post.store import Store, load_sessions, save_sessions, session_key
+from lora_post.store import (
+    Store,
+    forget_sessions,
+    load_joins,
+    load_sessions,
+    save_joins,
+    save_sessions,
+    session_key,
+)
 
-# LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times.
-REPEAT_WINDOW_US = 20_000_000
 KEEP_HEARD = 20_000
 PRUNE_HEARD_EVERY = 1_000
 NOT_LOADED = -1
@@ -34,6 +41,11 @@ class Ledger(Protocol):
         """The sessions of all devices with this address."""
         ...
 
+    @property
+    def joiners(self) -> Mapping[int, Joiner]:
+        """The devices that join, by DevEUI."""
+        ...
+
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         """Whether an uplink was accepted before, at most so long before or after; if not, it counts as accepted now.
 
@@ -45,31 +57,9 @@ class Ledger(Protocol):
         """Accept an uplink's readings and the counter that it advances."""
         ...
 
-
-class SessionBook:
-    """The sessions of all configured devices, by address."""
-
-    def __init__(self, devices: Iterable[Device]) -> None:
-        self._sessions: dict[tuple[Link, int], list[Session]] = {}
-        for device in devices:
-            self._sessions.setdefault((device.link, device.address), []).append(Session(device))
-        self.advanced: dict[str, Session] = {}
-
-    def find(self, link: Link, address: int) -> Sequence[Session]:
-        return self._sessions.get((link, address), ())
-
-    def load(self, counters: Mapping[str, int]) -> None:
-        """Take over stored counters."""
-        for sessions in self._sessions.values():
-            sessions[:] = [Session(s.device, counters.get(session_key(s.device), 0)) for s in sessions]
-
-    def advance(self, session: Session) -> None:
-        """Replace a device's session by its advanced one."""
-        self.advanced[session.device.id] = session
-        sessions = self._sessions[session.device.link, session.device.address]
-        for index, old in enumerate(sessions):
-            if old.device is session.device:
-                sessions[index] = session
+    def keep_join(self, joiner: Joiner) -> None:
+        """Accept what a join said."""
+        ...
 
 
 class SpoolLedger:
@@ -82,6 +72,7 @@ class SpoolLedger:
         self._version = NOT_LOADED
         self._reports: list[Report] = []
         self.find = self._book.find
+        self.joiners: Mapping[int, Joiner] = self._book.joiners
 
     @contextmanager
     def group(self) -> Iterator[None]:
@@ -90,7 +81,7 @@ class SpoolLedger:
                 self._take_over(db)
                 yield
                 self._writer.put(db, self._reports)
-                save_sessions(db, {session_key(s.device): s.next_fcnt for s in self._book.advanced.values()})
+                self._save_sessions(db)
                 self._writer.make_room(db)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
@@ -98,14 +89,21 @@ class SpoolLedger:
             self._writer.forget_lanes()
             raise
         finally:
-            self._book.advanced.clear()
+            self._book.settled()
             self._reports.clear()
+
+    def _save_sessions(self, db: sqlite3.Connection) -> None:
+        book = self._book
+        save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()})
+        if book.joined:
+            forget_sessions(db, book.over)
+            save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
     def _take_over(self, db: sqlite3.Connection) -> None:
         """Counters that another process advanced are seen inside the transaction, never after it."""
         version = self._store.data_version()
         if version != self._version:
-            self._book.load(load_sessions(db))
+            self._book.load(load_sessions(db), load_joins(db))
             self._version = version
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
@@ -125,6 +123,9 @@ class SpoolLedger:
         if report.uplink.authentic:
             self._book.advance(session)
 
+    def keep_join(self, joiner: Joiner) -> None:
+        self._book.join(joiner)
+
 
 class MemoryLedger:
     """The ledger of a dry run: the same verdicts, nothing kept."""
@@ -133,11 +134,12 @@ class MemoryLedger:
         self._book = SessionBook(devices)
         self._heard: dict[int, int] = {}
         self.find = self._book.find
+        self.joiners: Mapping[int, Joiner] = self._book.joiners
 
     @contextmanager
     def group(self) -> Iterator[None]:
         yield
-        self._book.advanced.clear()
+        self._book.settled()
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = _print(uplink), uplink.frame.time_us
@@ -153,9 +155,12 @@ class MemoryLedger:
         if report.uplink.authentic:
             self._book.advance(session)
 
+    def keep_join(self, joiner: Joiner) -> None:
+        self._book.join(joiner)
+
 
 def _print(uplink: Uplink) -> int:
     """63 bits that tell one uplink from another."""
     device = uplink.device
-    text = b"%d %d %s" % (device.address, uplink.fcnt, uplink.payload)
+    text = b"%d %d %s" % (device.address or 0, uplink.fcnt, uplink.payload)
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

@@ -12,8 +12,10 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.crypto import SessionKeys
+from lora_post.crypto import AnySessionKeys
 from lora_post.errors import DecodeError
+from lora_post.lsc import LscKey
+from lora_post.root_keys import RootKeys
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
@@ -102,6 +104,15 @@ Event: TypeAlias = "Frame | ClearUplink | Noise"
 """What inputs give."""
 
 
+class FCntPolicy(StrEnum):
+    """Which frame counters a device may come with; docs/devices.md says what each costs."""
+
+    STRICT = "strict"
+    SIXTEEN_BIT = "16bit"
+    RESTARTS = "restarts"
+    UNCHECKED = "unchecked"
+
+
 class SensorRule(Struct, frozen=True):
     """What the configuration changes about one reading of a device; None: as the decoder gives it.
 
@@ -122,9 +133,14 @@ class SensorRule(Struct, frozen=True):
 class Device(Struct, frozen=True):
     """One thing in the field.
 
-    id: the Waziup device id. address: DevAddr, the 4-byte header's source address, or DevEUI at a network server.
+    id: the Waziup device id.
+    address: DevAddr, the 4-byte header's source address, or DevEUI at a network server; None for a device that is
+    to join (OTAA).
     decoder: what reads payloads on FPorts that `decoder_by_fport` does not name; "" for nothing.
-    keys: None for a LowCostLoRaGw device that sends in clear, and for one behind a network server.
+    keys: None for a LowCostLoRaGw device without AES, for one behind a network server, and for one that is to join.
+    lsc: the key of LowCostLoRaGw's own cipher. root: what a device that joins does it with.
+    fcnt: which counters are accepted. accept_half_mic: a LoRaWAN 1.1 uplink that acknowledges a downlink is
+    accepted on the half of its MIC that can be checked.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
     options: for the decoder, see `Decoder.configure`. sensors: what becomes of its readings.
     """
@@ -132,9 +148,13 @@ class Device(Struct, frozen=True):
     id: str
     name: str
     link: Link
-    address: int
+    address: int | None
     decoder: str
-    keys: SessionKeys | None = None
+    keys: AnySessionKeys | None = None
+    lsc: LscKey | None = None
+    root: RootKeys | None = None
+    fcnt: FCntPolicy = FCntPolicy.STRICT
+    accept_half_mic: bool = False
     app_keys: frozenset[bytes] = frozenset()
     visibility: str = "private"
     decoder_by_fport: Mapping[int, str] = {}
@@ -151,6 +171,8 @@ class Device(Struct, frozen=True):
     @property
     def address_text(self) -> str:
         """DevAddr as 8 hex digits, DevEUI as 16, source address in decimal."""
+        if self.address is None:
+            return f"{self.root.dev_eui:016x}" if self.root else ""
         return address_text(self.link, self.address)
 
 
@@ -166,6 +188,36 @@ class Session(Struct, frozen=True):
 
     device: Device
     next_fcnt: int = 0
+
+
+class JoinedSession(Struct, frozen=True):
+    """What a join gave a device. keys: two of LoRaWAN 1.0, or the four of 1.1, see `crypto`."""
+
+    dev_addr: int
+    keys: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"JoinedSession({self.dev_addr:08x})"
+
+
+class JoinState(Struct, frozen=True):
+    """What was heard of a device's joins; of everything the newest last.
+
+    dev_nonces, join_nonces: those of its requests and of the answers, so that neither counts twice.
+    asked_us: when the last request was heard. sessions: those that its uplinks may come in.
+    """
+
+    dev_nonces: tuple[int, ...] = ()
+    join_nonces: tuple[int, ...] = ()
+    asked_us: int = 0
+    sessions: tuple[JoinedSession, ...] = ()
+
+
+class Joiner(Struct, frozen=True):
+    """A device that joins, and what was heard of its joins."""
+
+    device: Device
+    state: JoinState = JoinState()
 
 
 FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
@@ -273,6 +325,27 @@ class Refusal(Struct, frozen=True):
     frame: Frame
     check: str
     detail: str
+
+
+class Copy(Struct, frozen=True):
+    """An uplink heard once more, by another gateway. frame: as that one heard it. uplink: as it was accepted."""
+
+    frame: Frame
+    uplink: Uplink
+
+
+class Join(Struct, frozen=True):
+    """An authentic message of a device's join.
+
+    message: "join-request" or "join-accept". detail: what it says, without secrets.
+    dev_addr: what the join-accept gives the device.
+    """
+
+    frame: Frame
+    device: Device
+    message: str
+    detail: str
+    dev_addr: int | None = None
 
 
 class Lane(Struct, frozen=True):

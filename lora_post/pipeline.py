@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TypeAlias
 
-from lora_post.errors import FrameError, Repeat, UnlockError
-from lora_post.ledger import REPEAT_WINDOW_US, Ledger
+from lora_post.copies import Copies
+from lora_post.counters import repeat_window_us
+from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
+from lora_post.joining import hear_join, is_join
+from lora_post.ledger import Ledger
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Decode, Event, Frame, Noise, Refusal, Report
+from lora_post.model import ClearUplink, Copy, Decode, Event, Frame, Join, Noise, Refusal, Report
 from lora_post.server_uplink import resolve
 from lora_post.unlock import unlock
 
 log = logging.getLogger(__name__)
 
-Outcome: TypeAlias = "Report | Refusal | Noise"
+Outcome: TypeAlias = "Report | Refusal | Copy | Join | Noise"
 
 
 class Pipeline:
@@ -36,6 +39,7 @@ class Pipeline:
         self._decode = decode
         self._metrics = metrics
         self._listener = listener
+        self._copies = Copies()
         self._lock = Lock()
 
     def handle(self, events: Sequence[Event]) -> None:
@@ -67,16 +71,32 @@ class Pipeline:
         self._ledger.keep(report, session)
         return report
 
-    def _handle_frame(self, frame: Frame) -> Report | Refusal:
+    def _handle_frame(self, frame: Frame) -> Report | Refusal | Copy | Join:
         try:
             uplink, session = unlock(frame, self._ledger.find)
-            if not uplink.authentic and self._ledger.is_repeat(uplink, REPEAT_WINDOW_US):
+            window_us = repeat_window_us(uplink)
+            if window_us and self._ledger.is_repeat(uplink, window_us):
                 raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
+        except StaleFCnt as error:
+            return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error))
+        except Repeat as error:
+            return self._copies.match(frame, uplink.device.id) or Refusal(frame, error.check, str(error))
+        except NotUplink as error:
+            return self._handle_join(frame) if is_join(frame) else Refusal(frame, error.check, str(error))
         except (FrameError, UnlockError) as error:
             return Refusal(frame, error.check, str(error))
         report = self._decode(uplink)
         self._ledger.keep(report, session)
+        self._copies.accepted(uplink)
         return report
+
+    def _handle_join(self, frame: Frame) -> Refusal | Join:
+        try:
+            join, joiner = hear_join(frame, self._ledger.joiners)
+        except (FrameError, UnlockError) as error:
+            return Refusal(frame, error.check, str(error))
+        self._ledger.keep_join(joiner)
+        return join
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         uplinks = readings = 0
@@ -89,6 +109,10 @@ class Pipeline:
                     self._metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
             elif type(outcome) is Refusal:
                 self._metrics.count("refused", outcome.check)
+            elif type(outcome) is Copy:
+                self._metrics.count("copies")
+            elif type(outcome) is Join:
+                self._metrics.count("joins", outcome.message)
             elif type(outcome) is Noise:
                 self._metrics.count("noise", outcome.reason)
             self._listener(outcome)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from lora_post.errors import StoreError
-from lora_post.model import Report
+from lora_post.joining import joined_device
+from lora_post.model import Device, JoinState, Report
 from lora_post.spool import SpoolWriter, insert_rows
-from lora_post.store import Store
+from lora_post.store import Store, forget_sessions, join_key, load_joins, session_key
 
 
 class SensorState(Struct, frozen=True):
@@ -149,6 +150,19 @@ def decode_again(
             reports.append(report)
         writer.make_room(db)
     return reports
+
+
+def reset_counter(store: Store, device: Device) -> bool:
+    """Forget the frame counters of a device's sessions; False when there was none.
+
+    A `run` that is going on reads them again before its next frame.
+    """
+    with store.transaction() as db:
+        state = load_joins(db).get(join_key(device), JoinState())
+        sessions = [joined_device(device, session) for session in state.sessions]
+        if device.address is not None:
+            sessions.append(device)
+        return forget_sessions(db, [session_key(each) for each in sessions]) > 0
 
 
 def move(store: Store, device: str, new_device: str) -> int:

@@ -16,10 +16,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
+from lora_post.crypto import KEY_SIZE
 from lora_post.errors import StoreDamaged, StoreError
-from lora_post.model import Device
+from lora_post.model import Device, JoinState
 from lora_post.store_schema import STEPS
 
+_KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 
@@ -233,6 +237,33 @@ def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
 def save_sessions(db: sqlite3.Connection, sessions: dict[str, int]) -> None:
     """Store counters, in the transaction of the readings that they belong to."""
     db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", sessions.items())
+
+
+def forget_sessions(db: sqlite3.Connection, sessions: Sequence[str]) -> int:
+    """Delete counters by session_key; returns how many there were."""
+    return db.executemany("DELETE FROM session WHERE device = ?", [(key,) for key in sessions]).rowcount
+
+
+def join_key(device: Device) -> str:
+    """What joins belong to: a DevEUI under given root keys, whatever the device is called."""
+    return f"{device.address_text}:{device.root.fingerprint.hex()}" if device.root else ""
+
+
+def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
+    """What was heard of all devices' joins: join_key -> state; what a damaged file made of one is left out."""
+    found = {}
+    for device, text in db.execute("SELECT device, state FROM joined"):
+        with suppress(msgspec.DecodeError):
+            state = msgspec.json.decode(text, type=JoinState)
+            if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
+                found[device] = state
+    return found
+
+
+def save_joins(db: sqlite3.Connection, joins: dict[str, JoinState]) -> None:
+    """Store joins, session keys included, in the transaction of the readings that they belong to."""
+    rows = [(device, msgspec.json.encode(state)) for device, state in joins.items()]
+    db.executemany("INSERT OR REPLACE INTO joined VALUES (?, ?)", rows)
 
 
 def add_tally(db: sqlite3.Connection, name: str, amount: int) -> None:

@@ -66,5 +66,12 @@ CREATE TABLE tally (                 -- totals that outlive the process
 ) WITHOUT ROWID;
 """
 
-STEPS: Final = (FIRST,)
+JOINS: Final = """
+CREATE TABLE joined (                -- what was heard of the joins of devices, session keys included
+    device TEXT PRIMARY KEY,         -- see join_key()
+    state  BLOB NOT NULL             -- JSON of JoinState
+) WITHOUT ROWID
+"""
+
+STEPS: Final = (FIRST, JOINS)
 """Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""

@@ -1,10 +1,8 @@
 """From a frame to an uplink: find the device, prove that it sent the frame, decrypt. And back: `seal`.
 
-Nothing a frame says is believed before its MIC is verified. A four-byte-header frame in clear has
-none; it is taken from devices without keys only, and the uplink says that it is not authentic.
+Nothing a frame says is believed before its MIC is verified; four-byte-header frames are in `unlock_lowcost`.
 
-Sources: LoRaWAN 1.0.3, sections 4.3 and 4.4; CongducPham/LowCostLoRaGw: gw_full_latest/decrypt_AES.py,
-gw_full_latest/post_processing_gw.py.
+Sources: LoRaWAN 1.0.3, sections 4.3 and 4.4; LoRaWAN 1.1, section 4.
 """
 
 from __future__ import annotations
@@ -14,10 +12,14 @@ from hmac import compare_digest
 from typing import Final
 
 from lora_post import lowcost
-from lora_post.crypto import UPLINK, SessionKeys
-from lora_post.errors import BadAppKey, BadMIC, FrameError, NoKey, NotEncrypted, NotUplink, StaleFCnt, UnknownDevice
+from lora_post.counters import is_old, stale, tolerates
+from lora_post.crypto import UPLINK, AnySessionKeys, SessionKeys
+from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, UnknownDevice
+from lora_post.join import ACCEPT_SIZES, REQUEST_SIZE
 from lora_post.lorawan import MAX_FCNT, DataFrame, MType, build_data_frame, describe, full_fcnt, parse_data_frame
-from lora_post.model import Device, FindSessions, Frame, Link, Session, Uplink
+from lora_post.model import Device, FCntPolicy, FindSessions, Frame, Link, RxInfo, Session, Uplink
+from lora_post.unlock_lowcost import unlock_lowcost
+from lora_post.uplink_11 import fits as fits_11
 
 # Looking a member up on its enum costs as much as a dict look-up; this is the hot path.
 _LORAWAN: Final = Link.LORAWAN
@@ -27,11 +29,6 @@ _LOWCOST: Final = Link.LOWCOST
 # forged. Each costs one CMAC: a stranger must not be able to buy seconds of work with one frame.
 _UPPER_HALVES: Final = 16
 
-# A counter of 16 bits that fell back by less than half its range is an old frame, not a roll-over.
-_HALF_RANGE: Final = 0x8000
-
-_JOIN_REQUEST_SIZE: Final = 23
-_JOIN_ACCEPT_SIZES: Final = (17, 33)
 _UPPER_STEP: Final = 0x10000
 
 # MHDR without its three reserved bits, and what uplinks have there: unconfirmed, confirmed.
@@ -50,7 +47,7 @@ def unlock(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     link = frame.link or link_of(frame.phy_payload)
     if link is _LORAWAN:
         return _unlock_lorawan(frame, find)
-    return _unlock_lowcost(frame, find)
+    return unlock_lowcost(frame, find)
 
 
 def link_of(phy_payload: bytes) -> Link:
@@ -67,11 +64,11 @@ def link_of(phy_payload: bytes) -> Link:
         return _LORAWAN
     if first == lowcost.GATEWAY:
         return _LOWCOST
-    if first == 0x00 and size == _JOIN_REQUEST_SIZE:
+    if first == 0x00 and size == REQUEST_SIZE:
         return _LORAWAN
     if first == lowcost.BROADCAST and size >= 4 and phy_payload[1] & lowcost.TYPE_MASK in (lowcost.DATA, lowcost.ACK):
         return _LOWCOST
-    if first == 0x20 and size in _JOIN_ACCEPT_SIZES:
+    if first == 0x20 and size in ACCEPT_SIZES:
         return _LORAWAN
     raise FrameError(f"first byte {first:02x} of {size}: neither a LoRaWAN nor a LowCostLoRaGw header")
 
@@ -111,51 +108,74 @@ def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     data = parse_data_frame(phy_payload)
     sessions = find(_LORAWAN, data.dev_addr)
     for session in sessions:
-        keys = session.device.keys
+        device = session.device
+        keys = device.keys
         if keys is not None:
             fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
-            if _fits(data, keys, fcnt):
-                return _accept(frame, data, session, keys, fcnt)
-    return _accept(frame, data, *_search(data, sessions))
+            if _fits(data, device, keys, fcnt, frame.rx):
+                return _accept(frame, data, device, keys, fcnt, fcnt + 1)
+    return _accept(frame, data, *_search(data, sessions, frame.rx))
 
 
-def _accept(frame: Frame, data: DataFrame, session: Session, keys: SessionKeys, fcnt: int) -> tuple[Uplink, Session]:
-    fport, device = data.fport, session.device
+def _accept(
+    frame: Frame, data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, next_fcnt: int
+) -> tuple[Uplink, Session]:
+    fport = data.fport
     payload = b"" if fport is None else keys.crypt(data.dev_addr, fcnt, UPLINK, fport, data.frm_payload)
-    return Uplink(frame, device, fcnt, fport, payload, True), Session(device, fcnt + 1)
+    return Uplink(frame, device, fcnt, fport, payload, True), Session(device, next_fcnt)
 
 
-def _fits(data: DataFrame, keys: SessionKeys, fcnt: int) -> bool:
-    return fcnt <= MAX_FCNT and compare_digest(keys.data_mic(data.dev_addr, fcnt, UPLINK, data.signed), data.mic)
+def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: RxInfo) -> bool:
+    if fcnt > MAX_FCNT:
+        return False
+    if isinstance(keys, SessionKeys):
+        return compare_digest(keys.data_mic(data.dev_addr, fcnt, UPLINK, data.signed), data.mic)
+    return fits_11(data, device, keys, fcnt, rx)
 
 
-def _search(data: DataFrame, sessions: Sequence[Session]) -> tuple[Session, SessionKeys, int]:
+def _search(data: DataFrame, sessions: Sequence[Session], rx: RxInfo) -> tuple[Device, AnySessionKeys, int, int]:
     """Find whose frame this is when no expected FCnt fits: a long gap, an old frame, or a forgery.
 
     All devices are tried for a new frame before any of them is tried for an old one, except for
     the newest frame heard again, the usual case where two gateways hear one device.
+    Gives device, keys, FCnt, and the next FCnt of its session.
     """
     address = f"{data.dev_addr:08x}"
     if not sessions:
         raise UnknownDevice(f'no device has DevAddr {address}; add a [[device]] with dev_addr = "{address}"')
-    keyed = [(session, session.device.keys) for session in sessions if session.device.keys is not None]
-    if not keyed:
+    keyed = [(session.next_fcnt, session.device, session.device.keys) for session in sessions]
+    tried = [(next_fcnt, device, keys) for next_fcnt, device, keys in keyed if keys is not None]
+    if not tried:
         raise NoKey(f"the device with DevAddr {address} has no keys; add nwk_skey and app_skey to its [[device]]")
-    for session, keys in keyed:
-        newest = session.next_fcnt - 1
-        if newest >= 0 and newest & 0xFFFF == data.fcnt16 and _fits(data, keys, newest):
-            raise _stale(session.device.id, newest, newest)
-    for session, keys in keyed:
-        expected = full_fcnt(session.next_fcnt, data.fcnt16)
+    for next_fcnt, device, keys in tried:
+        if device.fcnt is FCntPolicy.SIXTEEN_BIT and _fits(data, device, keys, data.fcnt16, rx):
+            fcnt = full_fcnt(next_fcnt, data.fcnt16)
+            if is_old(next_fcnt, fcnt):
+                raise stale(device, data.fcnt16, (next_fcnt - 1) & 0xFFFF)
+            return device, keys, data.fcnt16, fcnt + 1
+    wide = [each for each in tried if each[1].fcnt is not FCntPolicy.SIXTEEN_BIT]
+    for next_fcnt, device, keys in wide:
+        newest = next_fcnt - 1
+        if newest >= 0 and newest & 0xFFFF == data.fcnt16 and _fits(data, device, keys, newest, rx):
+            return _take_again(device, keys, newest, newest)
+    for next_fcnt, device, keys in wide:
+        expected = full_fcnt(next_fcnt, data.fcnt16)
         for fcnt in range(expected + _UPPER_STEP, expected + (_UPPER_HALVES + 1) * _UPPER_STEP, _UPPER_STEP):
-            if _fits(data, keys, fcnt):
-                return session, keys, fcnt
-    for session, keys in keyed:
-        for fcnt in _older(session.next_fcnt, data.fcnt16):
-            if _fits(data, keys, fcnt):
-                raise _stale(session.device.id, fcnt, session.next_fcnt - 1)
-    whose = keyed[0][0].device.id if len(keyed) == 1 else f"any of {len(keyed)} devices"
+            if _fits(data, device, keys, fcnt, rx):
+                return device, keys, fcnt, fcnt + 1
+    for next_fcnt, device, keys in wide:
+        for fcnt in _older(next_fcnt, data.fcnt16):
+            if _fits(data, device, keys, fcnt, rx):
+                return _take_again(device, keys, fcnt, next_fcnt - 1)
+    whose = tried[0][1].id if len(tried) == 1 else f"any of {len(tried)} devices"
     raise BadMIC(f"DevAddr {address}: the MIC fits no key of {whose}; damaged, forged, or configured with wrong keys")
+
+
+def _take_again(device: Device, keys: AnySessionKeys, fcnt: int, last: int) -> tuple[Device, AnySessionKeys, int, int]:
+    """What `_search` gives for a counter that is not above the last one, if the device may do that."""
+    if not tolerates(device, fcnt):
+        raise stale(device, fcnt, last)
+    return device, keys, fcnt, fcnt + 1
 
 
 def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
@@ -168,69 +188,3 @@ def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
         yield expected - halves * _UPPER_STEP
     if expected // _UPPER_STEP > _UPPER_HALVES:
         yield fcnt16
-
-
-def _stale(name: str, fcnt: int, last: int) -> StaleFCnt:
-    if fcnt == last:
-        return StaleFCnt(f"{name}: FCnt {fcnt} again, the newest one: a repeat, or the copy of another gateway")
-    return StaleFCnt(f"{name}: FCnt {fcnt} after {last}: a replay, or the device was restarted and counts from 0 again")
-
-
-def _unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
-    packet = frame.phy_payload
-    header = lowcost.parse_header(packet)
-    ptype, src, fcnt = header.ptype, header.src, header.seq
-    if ptype & lowcost.TYPE_MASK != lowcost.DATA or ptype & lowcost.DOWNLINK:
-        way = ", a downlink overheard" if ptype & lowcost.DOWNLINK else ""
-        raise NotUplink(f"LowCostLoRaGw {lowcost.type_text(ptype)} from address {src}{way} (type {ptype:02x})")
-    sessions = find(_LOWCOST, src)
-    if not sessions:
-        raise UnknownDevice(f"no device has address {src}; add a [[device]] with address = {src}")
-    session = sessions[0]  # one byte of address has one device: nothing else would tell two apart
-    device, payload = session.device, packet[4:]
-    authentic = bool(ptype & lowcost.ENCRYPTED)
-    if authentic:
-        payload, fcnt, session = _open_aes(payload, src, session)
-    elif lowcost.is_image(payload):
-        raise NotUplink(f"image packet from address {src}")
-    elif device.keys is not None:
-        raise NotEncrypted(f"{device.id} has keys and sent in clear; remove its keys if it really does not encrypt")
-    payload = _take_app_key(device, ptype, payload)
-    return Uplink(frame, device, fcnt, None, payload, authentic), session
-
-
-def _open_aes(inner: bytes, src: int, session: Session) -> tuple[bytes, int, Session]:
-    """Verify and decrypt the LoRaWAN frame inside a packet; gives clear bytes, its FCnt, the session.
-
-    These devices count to 65535 and start again, and the MIC covers no more than that; the session
-    keeps the unwrapped counter. A recording becomes playable again when half the range has passed.
-    """
-    device, next_fcnt = session.device, session.next_fcnt
-    keys = device.keys
-    if keys is None:
-        raise NoKey(f"{device.id} encrypts, and has no keys; add nwk_skey and app_skey to its [[device]]")
-    if not inner or inner[0] & _MHDR_MASK not in _MHDR_UPLINKS:
-        raise FrameError(f"address {src}: encrypted, but no LoRaWAN frame inside; the LSC cipher is not supported")
-    data = parse_data_frame(inner)
-    if data.dev_addr & 0xFF != src or data.fport == 0:
-        raise FrameError(f"address {src}: DevAddr {data.dev_addr:08x}, FPort {data.fport} inside")
-    fcnt16 = data.fcnt16
-    if not _fits(data, keys, fcnt16):
-        raise BadMIC(f"address {src}: the MIC does not fit; damaged, forged, or the keys of {device.id} are wrong")
-    fcnt = full_fcnt(next_fcnt, fcnt16)
-    if next_fcnt and fcnt - next_fcnt >= _HALF_RANGE:
-        raise _stale(device.id, fcnt16, (next_fcnt - 1) & 0xFFFF)
-    return keys.crypt(data.dev_addr, fcnt16, UPLINK, 1, data.frm_payload), fcnt16, Session(device, fcnt + 1)
-
-
-def _take_app_key(device: Device, ptype: int, payload: bytes) -> bytes:
-    """Cut the application key off the clear payload, if it has one; neither text nor error shows it."""
-    if not ptype & lowcost.WITH_APP_KEY:
-        if device.app_keys:
-            raise BadAppKey(f"{device.id} sent no application key, and its [[device]] asks for one")
-        return payload
-    if len(payload) < lowcost.APP_KEY_SIZE:
-        raise FrameError(f"{len(payload)} bytes of payload, the application key alone has {lowcost.APP_KEY_SIZE}")
-    if device.app_keys and payload[: lowcost.APP_KEY_SIZE] not in device.app_keys:
-        raise BadAppKey(f"the application key that {device.id} sent is not in its app_keys")
-    return payload[lowcost.APP_KEY_SIZE :]

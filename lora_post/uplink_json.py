@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from lora_post.clock import utc_text
 from lora_post.errors import FrameError
 from lora_post.lorawan import parse_data_frame
 from lora_post.lowcost import parse_header
-from lora_post.model import Frame, Link, Reading, Refusal, Report, Value, address_text
+from lora_post.model import Copy, Frame, Join, Link, Reading, Refusal, Report, Uplink, Value, address_text
 from lora_post.units import describe
 from lora_post.unlock import link_of
 from lora_post.waziup_names import to_id
@@ -30,8 +30,20 @@ class RefusedJson(TypedDict):
     detail: str
 
 
+class JoinJson(TypedDict):
+    """message: join-request or join-accept. dev_addr: what a join-accept gives, else null."""
+
+    message: str
+    detail: str
+    dev_addr: str | None
+
+
 class UplinkJson(TypedDict):
-    """One uplink; null where the frame or the input does not say. kind: lorawan, lowcost or server."""
+    """One uplink; null where the frame or the input does not say. kind: lorawan, lowcost or server.
+
+    copy_of: only of a copy that another gateway heard: the gateway whose frame was accepted.
+    join: only of a message of a device's join.
+    """
 
     time: str
     gateway: str
@@ -50,28 +62,48 @@ class UplinkJson(TypedDict):
     readings: list[ReadingJson]
     warnings: list[str]
     refused: RefusedJson | None
+    copy_of: NotRequired[str]
+    join: NotRequired[JoinJson]
 
 
-def outcome_json(outcome: Report | Refusal) -> UplinkJson:
-    """The JSON object of an accepted or refused frame."""
-    return _report_json(outcome) if isinstance(outcome, Report) else _refusal_json(outcome)
+def outcome_json(outcome: Report | Refusal | Copy | Join) -> UplinkJson:
+    """The JSON object of a frame, whatever became of it."""
+    if isinstance(outcome, Report):
+        return _report_json(outcome)
+    if isinstance(outcome, Copy):
+        return _uplink_json(outcome.uplink, outcome.frame) | {"copy_of": outcome.uplink.frame.gateway}
+    return _join_json(outcome) if isinstance(outcome, Join) else _refusal_json(outcome)
 
 
-def _report_json(report: Report) -> UplinkJson:
-    uplink = report.uplink
-    found = _radio_json(uplink.frame)
-    found |= {
+def _uplink_json(uplink: Uplink, frame: Frame) -> UplinkJson:
+    """What an accepted uplink says of itself. frame: as which gateway heard it."""
+    return _radio_json(frame) | {
         "device": uplink.device.id,
         "address": uplink.device.address_text,
         "kind": uplink.device.link.value,
         "fcnt": uplink.fcnt,
         "fport": uplink.fport,
         "payload": uplink.payload.hex(),
+    }
+
+
+def _join_json(join: Join) -> UplinkJson:
+    dev_addr = None if join.dev_addr is None else address_text(Link.LORAWAN, join.dev_addr)
+    return _radio_json(join.frame) | {
+        "device": join.device.id,
+        "address": join.device.address_text,
+        "kind": Link.LORAWAN.value,
+        "join": {"message": join.message, "detail": join.detail, "dev_addr": dev_addr},
+    }
+
+
+def _report_json(report: Report) -> UplinkJson:
+    uplink = report.uplink
+    return _uplink_json(uplink, uplink.frame) | {
         "decoder": uplink.device.decoder_for(uplink.fport) or None,
         "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
         "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
     }
-    return found
 
 
 def _refusal_json(refusal: Refusal) -> UplinkJson:

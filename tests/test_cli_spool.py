@@ -9,11 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lora_post.config import load_config
+from lora_post.crypto import SessionKeys
+from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Lane, Reading, Report
+from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
+from lora_post.pipeline import Outcome, Pipeline
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import decode_again, undecoded
 from lora_post.store import Store, add_tally
+from lora_post.unlock import seal_lorawan
 from lora_post.uploader import Uploader
 from tests.build import NOON_US, device, report
 from tests.command import COMMAND
@@ -335,3 +340,36 @@ def _read_all(terminal: int) -> bytes:
         if not data:
             return shown
         shown += data
+
+
+def accept(store: Store, fcnt: int) -> str:
+    """What becomes of a frame of the device at a running lora-post."""
+    config = load_config(Path("lora-post.toml"))
+    outcomes: list[Outcome] = []
+    ledger = SpoolLedger(store, config.devices, SpoolWriter(store, [SINK], 1 << 30))
+    keys = SessionKeys(bytes.fromhex(KEY), bytes.fromhex(KEY))
+    phy = seal_lorawan(keys, 0x26011BDA, fcnt, 2, LPP)
+    Pipeline(ledger, lambda uplink: Report(uplink, ()), Metrics(), outcomes.append).handle(
+        [Frame("gw1", NOON_US, phy, RxInfo())]
+    )
+    return type(outcomes[0]).__name__
+
+
+def test_device_is_accepted_again_after_its_counter_was_reset(store: Store) -> None:
+    assert [accept(store, fcnt) for fcnt in (900, 0)] == ["Report", "Refusal"]
+    ran = lora_post("spool", "reset-counter", "pond-7", "--yes")
+    assert ran.code == 0 and "next frame of pond-7 is accepted" in ran.out
+    assert accept(store, 0) == "Report"
+
+
+def test_reset_of_a_device_that_was_never_heard_says_so(store: Store) -> None:
+    assert "no counter to forget" in lora_post("spool", "reset-counter", "pond-7", "--yes").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["pond-8", "--yes"], "there are pond-7"), (["pond-7"], "add --yes"), ([], "DEVICE")],
+)
+def test_reset_counter_says_what_is_wrong(arguments: list[str], complaint: str, store: Store) -> None:
+    ran = lora_post("spool", "reset-counter", *arguments)
+    assert ran.code == 2 and complaint in ran.err

@@ -44,7 +44,10 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
     assert [device.id for device in config.devices] == [
         "pond-7",
         "b827ebfffe6e80a1-26011bdb",
+        "b827ebfffe6e80a1-008b1a90c8d4a8b2",
+        "b827ebfffe6e80a1-26011bdc",
         "b827ebfffe6e80a1-6",
+        "b827ebfffe6e80a1-8",
         "b827ebfffe6e80a1-9",
         "b827ebfffe6e80a1-a84041000181c061",
     ]
@@ -59,7 +62,7 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
         quantity="WaterTemperature",
     )
     assert config.devices[1].decoder == "milesight-em300-th"
-    assert config.devices[2].app_keys == {bytes.fromhex("05060708")}
+    assert config.devices[4].app_keys == {bytes.fromhex("05060708")}
     assert config.warnings == ()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lora_post.counters import REPEAT_WINDOW_US
 from lora_post.errors import StoreError
-from lora_post.ledger import REPEAT_WINDOW_US, Ledger, MemoryLedger, SpoolLedger
+from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.model import Link, Reading, Session, Uplink
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.store import Store

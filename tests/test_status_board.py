@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.model import Device, Reading, Refusal, Report, Uplink
+from lora_post.model import Copy, Device, Frame, Join, Reading, Refusal, Report, RxInfo, Uplink
 from lora_post.status.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, Board
 from lora_post.status.day import POINTS, STEP_US, Day
 from lora_post.status.overview import MAX_PLOTS, news, whole
@@ -59,6 +59,20 @@ def test_gaps_of_the_counter_are_missed_frames(fcnts: list[int], missed: int) ->
         board.hear(numbered(fcnt))
     [view] = board.devices()
     assert (view.heard, view.missed) == (len(fcnts), missed)
+
+
+def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_joined() -> None:
+    board = Board([device()])
+    first, second = numbered(1), numbered(2)
+    board.hear(first)
+    board.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(rssi_dbm=-70)), first.uplink))
+    [view] = board.devices()
+    assert [(gateway, rx.rssi_dbm) for gateway, rx in view.copies] == [("gw2", -70)]
+    assert view.heard == 1
+    board.hear(second)
+    board.hear(Join(frame(b""), device(), "join-request", "DevNonce 0001"))
+    assert board.devices()[0].copies == ()
+    assert board.recent()[-1].text == "join-request: DevNonce 0001"
 
 
 def test_device_shows_its_latest_values_battery_and_problem() -> None:

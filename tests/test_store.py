@@ -74,7 +74,7 @@ def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="schema version 99, this lora-post knows 1"):
+    with pytest.raises(StoreError, match="schema version 99, this lora-post knows"):
         Store(path)
 
 

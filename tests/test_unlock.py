@@ -14,6 +14,7 @@ from lora_post.errors import (
     BadAppKey,
     BadMIC,
     FrameError,
+    ImagePacket,
     NoKey,
     NotEncrypted,
     NotUplink,
@@ -328,7 +329,7 @@ def test_packet_that_is_no_data_is_named(ptype: int, text: str) -> None:
 def test_camera_packet_is_refused_by_name() -> None:
     payload = bytes.fromhex("ff51000307140c001030313233343536373839")
     for of in (NODE, SECRET):
-        assert "image packet" in refuse(NotUplink, packet(payload), Session(of))
+        assert "a piece of a picture" in refuse(ImagePacket, packet(payload), Session(of))
 
 
 def test_short_packet_is_refused() -> None:

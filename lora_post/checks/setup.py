@@ -44,19 +44,25 @@ def check_keys(config: Config) -> Iterator[Finding]:
     if not config.devices:
         yield warning("keys", "there is no [[device]], so every frame will be refused", "add one for each device")
     for device in config.devices:
-        keys = device.keys
-        if keys is not None and PUBLISHED_KEY in (keys.nwk_skey, keys.app_skey):
+        if PUBLISHED_KEY in _secrets(device):
             yield warning(
                 "keys",
                 f"{device.id} uses the key that is published with LowCostLoRaGw: anybody can read and forge its frames",
                 "give the device keys of its own",
             )
-    keyed = sum(device.keys is not None for device in config.devices)
+    keyed = sum(bool(_secrets(device)) for device in config.devices)
     if keyed:
         yield ok("keys", f"{_count(keyed, 'device')} with keys of the right length")
     clear = sum(device.keys is None and device.link is Link.LOWCOST for device in config.devices)
     if clear:
         yield ok("keys", f"{_count(clear, 'device')} without keys: what is sent in clear can be forged")
+
+
+def _secrets(device: Device) -> tuple[bytes, ...]:
+    """All keys of a device."""
+    holders = (device.keys, device.root)
+    lsc = (device.lsc.key,) if device.lsc is not None else ()
+    return tuple(key for holder in holders if holder is not None for key in holder.secrets) + lsc
 
 
 def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:

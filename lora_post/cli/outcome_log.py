@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from lora_post.model import Refusal, Report
+from lora_post.model import Copy, Join, Refusal, Report
 from lora_post.pipeline import Outcome
 
 log = logging.getLogger("lora_post")
@@ -29,6 +29,12 @@ class OutcomeLog:
             # A stranger's address is part of the detail, so each is reported.
             if self._is_news(outcome.check, outcome.detail):
                 log.warning("refused check=%s: %s", outcome.check, outcome.detail)
+        elif isinstance(outcome, Copy):
+            frame = outcome.frame
+            device, rssi, gateway = outcome.uplink.device.id, frame.rx.rssi_dbm, frame.gateway
+            log.debug("copy device=%s fcnt=%d gateway=%s rssi=%s", device, outcome.uplink.fcnt, gateway, rssi)
+        elif isinstance(outcome, Join):
+            log.info("%s device=%s: %s", outcome.message, outcome.device.id, outcome.detail)
         elif self._is_news("noise", outcome.reason):
             log.warning("skipped %d bytes reason=%s: %s", outcome.size, outcome.reason, outcome.detail)
 

@@ -111,6 +111,9 @@ def left_behind(counts: Counts, last_error: str) -> str:
 def summary(metrics: Metrics) -> str:
     """The totals of a run in one line."""
     parts = [f"uplinks={metrics.total('uplinks')}", f"readings={metrics.total('readings')}"]
+    for name in ("copies", "joins"):
+        if total := metrics.total(name):
+            parts.append(f"{name}={total}")
     for name in ("refused", "noise", "dropped", "undecoded", "delivered", "parked", "rejected"):
         labels = metrics.labels(name)
         if labels:

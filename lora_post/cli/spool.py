@@ -13,7 +13,7 @@ import click
 from msgspec import Struct
 
 from lora_post.checks.storage import megabytes
-from lora_post.cli import salvage
+from lora_post.cli import reset_counter, salvage
 from lora_post.cli.delivery import WAZIUP, spool_path
 from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log
 from lora_post.cli.output import print_table, say
@@ -62,6 +62,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post spool retry pond-7/temperature_3
         lora-post spool move pond-7 farm-1-pond-7
         lora-post spool drop pond-7
+        lora-post spool reset-counter pond-7
         lora-post spool salvage spool.db.damaged-20261122T231500Z
 
     All of it may be used while `lora-post run` is running.
@@ -160,6 +161,7 @@ def move_command(group_path: Path | None, device: str, new_device: str, config_p
 
 
 command.add_command(salvage.command)
+command.add_command(reset_counter.command)
 
 
 class Target(Struct, frozen=True):

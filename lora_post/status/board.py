@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import Device, Noise, Refusal, Report, Value
+from lora_post.model import Copy, Device, Join, Noise, Refusal, Report, RxInfo, Value
 from lora_post.pipeline import Outcome
 from lora_post.status.day import Day
 from lora_post.uplink_json import outcome_json
@@ -58,7 +58,10 @@ class Refused(Struct, frozen=True):
 
 
 class DeviceView(Struct, frozen=True):
-    """A device at one moment. last_us: 0 for never. missed: frames that its FCnt says were sent and not heard."""
+    """A device at one moment. last_us: 0 for never. missed: frames that its FCnt says were sent and not heard.
+
+    copies: how other gateways heard its last frame.
+    """
 
     id: str
     name: str
@@ -68,6 +71,7 @@ class DeviceView(Struct, frozen=True):
     snr_db: float | None
     sf: int | None
     gateway: str
+    copies: tuple[tuple[str, RxInfo], ...]
     heard: int
     missed: int
     problem: str
@@ -84,6 +88,7 @@ class _DeviceState:
     snr_db: float | None = None
     sf: int | None = None
     gateway: str = ""
+    copies: dict[str, RxInfo] = field(default_factory=dict)
     fcnt: int | None = None
     heard: int = 0
     missed: int = 0
@@ -118,6 +123,12 @@ class Board:
             elif isinstance(outcome, Refusal):
                 self._changes += 1
                 self._hear_refusal(outcome)
+            elif isinstance(outcome, Copy):
+                self._changes += 1
+                self._hear_copy(outcome)
+            elif isinstance(outcome, Join):
+                self._changes += 1
+                self._add(outcome.frame.time_us, outcome.device.id, f"{outcome.message}: {outcome.detail}")
             else:
                 assert isinstance(outcome, Noise)  # noqa: S101 - what is left
 
@@ -156,12 +167,19 @@ class Board:
         state.heard += 1
         state.last_us = max(state.last_us, frame.time_us)
         state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
+        state.copies.clear()
         state.problem = _short(report.problem or "; ".join(report.warnings))
         for reading in report.readings:
             time_us = frame.time_us - int(reading.age_s * 1e6)
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
         values = ", ".join(f"{reading.name} {reading.value} {reading.unit}".strip() for reading in report.readings[:12])
         self._add(frame.time_us, uplink.device.id, values or report.problem or "no readings")
+
+    def _hear_copy(self, copy: Copy) -> None:
+        state = self._devices.get(copy.uplink.device.id)
+        if state is not None:
+            state.changed = self._changes
+            state.copies[copy.frame.gateway] = copy.frame.rx  # the pipeline bounds how many there are
 
     def _hear_reading(self, state: _DeviceState, shown: Shown) -> None:
         known = state.sensors.get(shown.name)
@@ -206,6 +224,7 @@ def _view(state: _DeviceState) -> DeviceView:
         snr_db=state.snr_db,
         sf=state.sf,
         gateway=state.gateway,
+        copies=tuple(state.copies.items()),
         heard=state.heard,
         missed=state.missed,
         problem=state.problem,

@@ -85,6 +85,7 @@ def _device(device: DeviceView, board: Board, now_us: int | None) -> Json:
         snr=device.snr_db,
         sf=device.sf,
         gateway=device.gateway,
+        copies=[_filled(gateway=gateway, rssi=rx.rssi_dbm, snr=rx.snr_db) for gateway, rx in device.copies],
         heard=device.heard,
         missed=device.missed,
         problem=device.problem,

@@ -54,6 +54,10 @@ function facts(device) {
     list.push(element("span", "", `${number(device.rssi)} dBm${snr}`));
   }
   if (device.sf) list.push(element("span", "", `SF${device.sf}`));
+  if (device.copies) {
+    const others = device.copies.slice(0, 3).map((copy) => shorten(copy.gateway));
+    list.push(element("span", "", `also heard by ${others.join(", ")}`));
+  }
   if (device.battery) {
     list.push(element("span", "", `battery ${number(device.battery.value)} ${device.battery.unit ?? ""}`.trim()));
   }

@@ -1,0 +1,46 @@
+"""`lora-post spool reset-counter`"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from lora_post.cli.delivery import spool_path
+from lora_post.cli.options import config_option, read_config
+from lora_post.cli.output import say
+from lora_post.spool_upkeep import reset_counter
+from lora_post.store import Store
+
+
+@click.command(name="reset-counter")
+@click.argument("device")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@click.pass_obj
+def command(group_path: Path | None, device: str, yes: bool, config_path: Path | None) -> None:
+    """Accept a device again whose frame counter started anew, because it was flashed or lost its power.
+
+    Frames with a lower counter than the last accepted one are refused as replays. After this the next frame
+    of DEVICE is accepted whatever its counter is, and a recording of its frames would be, too. Works while
+    `lora-post run` is running. A device that does this often: fcnt = "restarts" in its [[device]].
+
+    \b
+        lora-post spool reset-counter pond-7
+        lora-post spool reset-counter pond-7 --yes
+    """
+    config = read_config(config_path or group_path)
+    known = {each.id: each for each in config.devices}
+    if device not in known:
+        raise click.UsageError(f"no device of the configuration has the id {device!r}; there are {', '.join(known)}")
+    with closing(Store(spool_path(config))) as store:
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("recorded frames would be accepted once more, and there is no terminal; add --yes")
+        if not yes:
+            click.confirm(f"Forget the counter of {device}? A recording, too, is then accepted once more.", abort=True)
+        if reset_counter(store, known[device]):
+            say(f"the next frame of {device} is accepted whatever its counter is")
+        else:
+            say(f"no frame of {device} has been accepted yet, so there is no counter to forget")

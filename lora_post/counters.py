@@ -1,0 +1,63 @@
+"""Which frame counters are accepted: the `fcnt` policies of devices, and what to say of a counter that is not.
+
+Sources: LoRaWAN 1.0.3, section 4.3.1.5; LoRaWAN 1.0.4, section 4.3.1.5, by which a device that is activated by
+personalisation must not lose its counters; many do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lora_post.errors import StaleFCnt
+from lora_post.model import Device, FCntPolicy, Uplink
+
+RESTART_BELOW: Final = 100
+"""A lower counter is that of a restarted device only below this: as many first frames may have been missed."""
+
+REPEAT_WINDOW_US: Final = 20_000_000
+"""LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times."""
+RESTART_WINDOW_US: Final = 3_600_000_000
+"""How long a first frame after a restart is remembered: a gateway that was offline may deliver its copy late."""
+
+# A counter of 16 bits that fell back by less than half its range is an old frame, not a roll-over.
+_HALF_RANGE: Final = 0x8000
+_MAX_16_BIT: Final = 0xFFFF
+_NEAR_ROLL_OVER: Final = 0xC000
+_SOON_AFTER_ROLL_OVER: Final = 0x4000
+_STRICT: Final = FCntPolicy.STRICT
+
+
+def tolerates(device: Device, fcnt: int) -> bool:
+    """Whether an authentic frame of this device may have a counter that is not above the last one."""
+    policy = device.fcnt
+    return policy is FCntPolicy.UNCHECKED or (policy is FCntPolicy.RESTARTS and fcnt < RESTART_BELOW)
+
+
+def is_old(next_fcnt: int, fcnt: int) -> bool:
+    """Whether a device with a counter of 16 bits sent this before. Both without roll-over; fcnt from `full_fcnt`."""
+    return next_fcnt > 0 and fcnt - next_fcnt >= _HALF_RANGE
+
+
+def repeat_window_us(uplink: Uplink) -> int:
+    """For how long an equal uplink is a repeat, because the counter does not tell; 0: the counter does."""
+    if not uplink.authentic:
+        return REPEAT_WINDOW_US
+    policy = uplink.device.fcnt
+    if policy is _STRICT:
+        return 0
+    if policy is FCntPolicy.UNCHECKED:
+        return REPEAT_WINDOW_US
+    return RESTART_WINDOW_US if tolerates(uplink.device, uplink.fcnt) else 0
+
+
+def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
+    """The refusal of a counter that is not above `last`, with what would accept it."""
+    name = device.id
+    if fcnt == last:
+        return StaleFCnt(f"{name}: FCnt {fcnt} again, the newest one: a repeat, or the copy of another gateway", name)
+    text = f"{name}: FCnt {fcnt} after {last}: a replay, or the device was restarted and counts from 0 again"
+    if fcnt < _SOON_AFTER_ROLL_OVER and _NEAR_ROLL_OVER <= last <= _MAX_16_BIT:
+        text += ', or counts in 16 bits (fcnt = "16bit" accepts that)'
+    if device.fcnt is _STRICT and fcnt < RESTART_BELOW:
+        text += '; fcnt = "restarts" accepts restarts'
+    return StaleFCnt(f"{text}; `lora-post spool reset-counter {name}` accepts it as a new beginning", name)

@@ -1,0 +1,83 @@
+"""The layout of join messages, parse and build; no keys.
+
+    request  =  MHDR(1) | JoinEUI(8) | DevEUI(8) | DevNonce(2) | MIC(4)
+    accept   =  MHDR(1) | JoinNonce(3) | NetID(3) | DevAddr(4) | DLSettings(1) | RxDelay(1) | [ CFList(16) ] | MIC(4)
+
+All numbers are little-endian on air; of a join-accept everything behind the MHDR is encrypted.
+Sources: LoRaWAN 1.0.3, sections 6.2.4 and 6.2.5; LoRaWAN 1.1, sections 6.2.2 and 6.2.3.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Layout
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.errors import FrameError
+
+REQUEST_SIZE: Final = 23
+ACCEPT_SIZES: Final = (17, 33)
+
+_REQUEST: Final = Layout("<BQQH")
+_REQUEST_MHDR: Final = 0x00
+_ACCEPT_MHDR: Final = 0x20
+_MIC_SIZE: Final = 4
+_OPT_NEG: Final = 0x80
+
+
+class JoinRequest(Struct, frozen=True, gc=False):
+    """signed: all bytes before the MIC. In LoRaWAN 1.0 the JoinEUI is called AppEUI."""
+
+    join_eui: int
+    dev_eui: int
+    dev_nonce: int
+    mic: bytes
+    signed: bytes
+
+
+class JoinAccept(Struct, frozen=True, gc=False):
+    """A join-accept in clear. opt_neg: a session of LoRaWAN 1.1. signed: all bytes before the MIC, MHDR included."""
+
+    join_nonce: int
+    net_id: int
+    dev_addr: int
+    opt_neg: bool
+    mic: bytes
+    signed: bytes
+
+
+def parse_join_request(phy_payload: bytes) -> JoinRequest:
+    """Take a join-request apart; raises FrameError when its length is wrong."""
+    if len(phy_payload) != REQUEST_SIZE:
+        raise FrameError(f"{len(phy_payload)} bytes, a join-request has {REQUEST_SIZE}")
+    _, join_eui, dev_eui, dev_nonce = _REQUEST.unpack_from(phy_payload)
+    return JoinRequest(join_eui, dev_eui, dev_nonce, phy_payload[-_MIC_SIZE:], phy_payload[:-_MIC_SIZE])
+
+
+def build_join_request(join_eui: int, dev_eui: int, dev_nonce: int) -> bytes:
+    """A join-request up to its MIC; raises struct.error for what the layout cannot hold."""
+    return _REQUEST.pack(_REQUEST_MHDR, join_eui, dev_eui, dev_nonce)
+
+
+def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
+    """Take apart what was decrypted, 16 or 32 bytes, MIC included; raises FrameError for another length."""
+    if len(clear) + 1 not in ACCEPT_SIZES:
+        raise FrameError(f"{len(clear) + 1} bytes, a join-accept has {' or '.join(map(str, ACCEPT_SIZES))}")
+    return JoinAccept(
+        int.from_bytes(clear[:3], "little"),
+        int.from_bytes(clear[3:6], "little"),
+        int.from_bytes(clear[6:10], "little"),
+        bool(clear[10] & _OPT_NEG),
+        clear[-_MIC_SIZE:],
+        bytes((mhdr,)) + clear[:-_MIC_SIZE],
+    )
+
+
+def build_join_accept(
+    *, join_nonce: int, net_id: int, dev_addr: int, dl_settings: int = 0, rx_delay: int = 1, cf_list: bytes = b""
+) -> bytes:
+    """A join-accept in clear, up to its MIC; raises OverflowError for what the layout cannot hold."""
+    numbers = ((join_nonce, 3), (net_id, 3), (dev_addr, 4), (dl_settings, 1), (rx_delay, 1))
+    fields = b"".join(number.to_bytes(size, "little") for number, size in numbers)
+    return bytes((_ACCEPT_MHDR,)) + fields + cf_list
