@@ -12,15 +12,19 @@ from msgspec import Struct
 
 from lora_post.config_devices import read_devices
 from lora_post.config_inputs import InputConfig, read_inputs
+from lora_post.config_json_lines import JsonLinesConfig, read_json_lines
 from lora_post.config_keys import KEY_NAMES
+from lora_post.config_mqtt import MqttConfig, read_mqtt
 from lora_post.config_reader import TableReader
 from lora_post.config_status import StatusConfig, read_status
 from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, suggest
+from lora_post.config_wazigate import WazigateConfig, read_wazigate
 from lora_post.config_waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError
 from lora_post.model import Device
 
 DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
+DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")
 MIN_SPOOL_MB = 1
 
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
@@ -38,12 +42,20 @@ class Config(Struct, frozen=True):
     visibility: str
     waziup: WaziupConfig | None
     status: StatusConfig | None
+    wazigate: WazigateConfig | None
+    mqtt: MqttConfig | None
+    json_lines: JsonLinesConfig | None
     spool_path: Path
     spool_max_bytes: int
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The tables of this configuration that readings go to; also the names of their queues in the spool."""
+        return tuple(name for name in DESTINATIONS if getattr(self, name) is not None)
 
 
 def find_config() -> Path:
@@ -120,6 +132,9 @@ def _read(reader: TableReader) -> Config:
         reader.mistakes.append(f"[spool] max_mb is {spool.max_mb}; it must be at least {MIN_SPOOL_MB}")
     waziup = read_waziup(reader)
     status = read_status(reader)
+    wazigate = read_wazigate(reader)
+    mqtt = read_mqtt(reader)
+    json_lines = read_json_lines(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)
     _check_readable_by_others(reader)
@@ -130,6 +145,9 @@ def _read(reader: TableReader) -> Config:
         visibility=gateway.visibility,
         waziup=waziup,
         status=status,
+        wazigate=wazigate,
+        mqtt=mqtt,
+        json_lines=json_lines,
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,

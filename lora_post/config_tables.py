@@ -32,6 +32,37 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     provision: Literal["auto", "never"] = "auto"
 
 
+class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[wazigate]"""
+
+    url: str = "http://wazigate.local"
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+
+
+class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[mqtt]"""
+
+    url: str
+    topic: str = "lora/{device}/{sensor}"
+    retain: bool = False
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    ca_file: str = ""
+
+
+class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[json_lines]"""
+
+    path: str
+    max_mb: int = 16
+    keep: int = 4
+
+
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[spool]"""
 
@@ -128,6 +159,9 @@ class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
 TABLES: dict[str, type[Struct]] = {
     "gateway": GatewayTable,
     "waziup": WaziupTable,
+    "wazigate": WazigateTable,
+    "mqtt": MqttTable,
+    "json_lines": JsonLinesTable,
     "spool": SpoolTable,
     "decoders": DecodersTable,
     "status": StatusTable,

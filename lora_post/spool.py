@@ -186,14 +186,14 @@ class SpoolReader:
 
     def __init__(self, store: Store, sink: str) -> None:
         self._store = store
-        self._sink = sink
+        self.sink = sink
 
     def ready_lanes(self) -> list[Lane]:
         """Lanes that have readings and are not parked."""
         rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND parked IS NULL"
             " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
-            (self._sink,),
+            (self.sink,),
         )
         return [Lane(*row) for row in rows]
 
@@ -203,7 +203,7 @@ class SpoolReader:
             "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
             " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
             " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us IS NOT NULL ORDER BY id",
-            (self._sink,),
+            (self.sink,),
         )
         return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
 
@@ -211,7 +211,7 @@ class SpoolReader:
         """All lanes of a device, for provisioning it in one request."""
         rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? ORDER BY id",
-            (self._sink, device),
+            (self.sink, device),
         )
         return [Lane(*row) for row in rows]
 
@@ -254,26 +254,26 @@ class SpoolReader:
 
     def reserve(self) -> bool:
         """Become the only one who empties this queue; False while another process does."""
-        return self._store.reserve(self._sink)
+        return self._store.reserve(self.sink)
 
     def mark_running(self) -> bool:
         """Remember that readings may be under way; returns whether the last process left it so."""
         with self._store.transaction() as db:
-            was_running = RUNNING in known(db, self._sink)
-            remember(db, self._sink, RUNNING, "yes")
+            was_running = RUNNING in known(db, self.sink)
+            remember(db, self.sink, RUNNING, "yes")
         return was_running
 
     def mark_stopped(self) -> None:
         """Nothing is under way any more."""
         with self._store.transaction() as db:
-            forget(db, self._sink, RUNNING)
+            forget(db, self.sink, RUNNING)
 
     def oldest_us(self) -> int:
         """The time of the oldest reading that is to be sent, 0 when there is none."""
         ((oldest,),) = self._store.rows(
             "SELECT min((SELECT min(time_us) FROM reading WHERE lane = lane.id)) FROM lane"
             " WHERE sink = ? AND parked IS NULL",
-            (self._sink,),
+            (self.sink,),
         )
         return oldest or 0
 
@@ -281,12 +281,12 @@ class SpoolReader:
         """What this sink still has to get."""
         rows = self._store.rows
         ((queued,),) = rows(
-            "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NULL", (self._sink,)
+            "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NULL", (self.sink,)
         )
         ((parked,),) = rows(
             "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = ? AND parked IS NOT NULL",
-            (self._sink,),
+            (self.sink,),
         )
-        ((refused,),) = rows("SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (self._sink,))
+        ((refused,),) = rows("SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (self.sink,))
         ((undecoded,),) = rows("SELECT count(*) FROM undecoded")
         return Counts(queued, parked, refused, undecoded)

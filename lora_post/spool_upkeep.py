@@ -14,10 +14,30 @@ from lora_post.spool import SpoolWriter, insert_rows
 from lora_post.store import Store, forget_sessions, join_key, load_joins, session_key
 
 
+def held_by_sink(store: Store) -> dict[str, int]:
+    """How many readings are held for each sink that some are held for."""
+    rows = store.rows(
+        "SELECT sink, (SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = known.sink)"
+        " + (SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = known.sink)"
+        " FROM (SELECT DISTINCT sink FROM lane) AS known"
+    )
+    return {sink: held for sink, held in rows if held}
+
+
+def drop_sink(store: Store, sink: str) -> int:
+    """Forget a sink that nothing is sent to any more, and all that it still had to get; returns how many readings."""
+    lanes = "(SELECT id FROM lane WHERE sink = ?)"
+    with store.transaction() as db:
+        dropped = db.execute(f"DELETE FROM reading WHERE lane IN {lanes}", (sink,)).rowcount  # noqa: S608 - our own text
+        dropped += db.execute(f"DELETE FROM refused WHERE lane IN {lanes}", (sink,)).rowcount  # noqa: S608
+        db.execute("DELETE FROM lane WHERE sink = ?", (sink,))
+    return dropped
+
+
 class SensorState(Struct, frozen=True):
     """One sensor in the spool: how many readings are to be sent or held back, how many the server refused.
 
-    oldest_us: of the oldest of them, None when there is none.
+    oldest_us: of the oldest of them, None when there is none. sink: where it goes.
     """
 
     device: str
@@ -26,6 +46,7 @@ class SensorState(Struct, frozen=True):
     waiting: int
     refused: int
     oldest_us: int | None
+    sink: str
 
 
 def sensor_states(store: Store) -> list[SensorState]:
@@ -35,11 +56,11 @@ def sensor_states(store: Store) -> list[SensorState]:
         " (SELECT count(*) FROM refused WHERE lane = lane.id),"
         " (SELECT min(time_us) FROM (SELECT min(time_us) AS time_us FROM reading WHERE lane = lane.id"
         " UNION ALL SELECT min(time_us) FROM refused WHERE lane = lane.id))"
-        " FROM lane ORDER BY device, name"
+        ", sink FROM lane ORDER BY device, name, sink"
     )
     return [
-        SensorState(device, name, bool(is_parked), waiting, refused, oldest)
-        for device, name, is_parked, waiting, refused, oldest in rows
+        SensorState(device, name, bool(is_parked), waiting, refused, oldest, sink)
+        for device, name, is_parked, waiting, refused, oldest, sink in rows
     ]
 
 
@@ -51,15 +72,16 @@ class Parked(Struct, frozen=True):
     reason: str
     readings: int
     since_us: int
+    sink: str
 
 
 def parked(store: Store) -> list[Parked]:
     """Everything that needs a person: parked lanes and refused readings, by device and sensor."""
     rows = store.rows(
-        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us"
+        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink"
         " FROM lane WHERE parked IS NOT NULL"
-        " UNION ALL SELECT device, name, reason, count(*), min(time_us)"
-        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2"
+        " UNION ALL SELECT device, name, reason, count(*), min(time_us), sink"
+        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2, 6"
     )
     return [Parked(*row) for row in rows]
 

@@ -69,7 +69,7 @@ class Uploader:
         self.delivered_us = 0
         self._is_ours = self._take_over()
         if not self._is_ours:
-            log.info("another lora-post sends what is in this spool; leaving that to it")
+            log.info("%s: another lora-post sends what is in this spool; leaving that to it", spool.sink)
 
     def run(self, stop: Event, wake: Event) -> None:
         """Work until `stop`; `wake` tells that there is something new."""
@@ -160,8 +160,8 @@ class Uploader:
             self._spool.park(lane, str(error), now_us())
             if state.doubt is None:
                 del self._lanes[lane.id]
-            self._metrics.count("parked")
-            log.error("parked device=%s sensor=%s: %s", lane.device, lane.name, error)
+            self._metrics.count("parked", self._spool.sink)
+            log.error("%s: parked device=%s sensor=%s: %s", self._spool.sink, lane.device, lane.name, error)
         except SinkError as error:
             now = time.monotonic()
             state.backoff.fail(now, at_least_s=(now - began) * REST_AFTER_TROUBLE)
@@ -207,8 +207,10 @@ class Uploader:
         if state.refusals >= REFUSALS_BEFORE_PARKING:
             raise error
         self._spool.refuse(batch, str(error))
-        self._metrics.count("rejected")
-        log.error("refused reading device=%s sensor=%s: %s", batch.lane.device, batch.lane.name, error)
+        self._metrics.count("rejected", self._spool.sink)
+        log.error(
+            "%s: refused reading device=%s sensor=%s: %s", self._spool.sink, batch.lane.device, batch.lane.name, error
+        )
 
     def _resolve(self, lane: Lane, state: LaneState, doubt: Doubt) -> None:
         batch = doubt.batch or self._spool.claim(lane, DOUBTFUL)
@@ -232,12 +234,12 @@ class Uploader:
         except StoreError:
             state.doubt = Doubt(0.0, batch, final=True)
             raise
-        self._metrics.count("delivered", amount=len(times_us))
+        self._metrics.count("delivered", self._spool.sink, amount=len(times_us))
         self.delivered_us = now_us()
 
     def _answered(self) -> None:
         if self.last_error:
-            log.info("sending again")
+            log.info("%s: sending again", self._spool.sink)
         self._backoff.succeed()
         self._in_trouble.clear()
         self.last_error = ""
@@ -252,5 +254,5 @@ class Uploader:
         """Say so, once per cause."""
         self._metrics.count("retries", type(error).__name__)
         if str(error) != self.last_error:
-            log.warning("waiting to send: %s", error)
+            log.warning("%s: waiting to send: %s", self._spool.sink, error)
         self.last_error = str(error)

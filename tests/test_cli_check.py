@@ -281,7 +281,7 @@ def test_spool_in_an_impossible_place_fails(place: str) -> None:
 
 def test_disk_that_the_spool_could_fill_is_a_warning() -> None:
     write(extra=f"max_mb = {(shutil.disk_usage('.').total >> 20) + 1}\n{DEVICE}")
-    findings = {finding.subject: finding for finding in check_spool(load_config(Path("lora-post.toml")), "waziup")}
+    findings = {finding.subject: finding for finding in check_spool(load_config(Path("lora-post.toml")))}
     assert findings["disk"].verdict is Verdict.WARNING
 
 

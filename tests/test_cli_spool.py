@@ -30,6 +30,8 @@ KEY = "00112233445566778899aabbccddeeff"
 SITE = f"""
 [gateway]
 id = "gw1"
+[waziup]
+provision = "never"
 [spool]
 path = "spool.db"
 [[device]]

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import load_config, parse_config
+from lora_post.config_json_lines import JsonLinesConfig
 from lora_post.config_status import StatusConfig
+from lora_post.config_wazigate import WazigateConfig
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Link, SensorRule
 from lora_post.secret import Secret
 
 KEY = "00112233445566778899aabbccddeeff"
 PATH = Path("site.toml")
+MQTT = "[mqtt]\nurl = 'mqtt://broker'\n"
 GATEWAY = '[gateway]\nid = "gw1"\n'
 LORAWAN = f'[[device]]\ndev_addr = "26011bda"\nnwk_skey = "{KEY}"\napp_skey = "{KEY}"\ndecoder = "cayenne-lpp"\n'
 BY_EUI = LORAWAN.replace('decoder = "cayenne-lpp"', 'dev_eui = "24-E1-24-13-6B-00-00-01"')
@@ -75,11 +78,16 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         .replace("FIELD_9_KEY", KEY)
     )
     written_out = re.sub(r"(?m)^# (\w+ = |\[\w+\]$)", r"\1", example)
-    assert written_out.count("\n[decoders]\n") == 1
+    assert written_out.count("\n[decoders]\n") == written_out.count("\n[json_lines]\n") == 1
     plain = parse_config(example, PATH, {})
     full = parse_config(written_out, PATH, {})
     assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"))
-    assert msgspec.structs.replace(full, decoder_folder=None, status=None) == plain
+    assert full.wazigate == WazigateConfig("http://wazigate.local", "", None)
+    assert full.mqtt is not None
+    assert (full.mqtt.host, full.mqtt.port, full.mqtt.tls) == ("192.168.1.10", 1883, False)
+    assert full.json_lines == JsonLinesConfig(Path("readings.jsonl"), 16 << 20, 4)
+    full = msgspec.structs.replace(full, wazigate=None, mqtt=None)
+    assert msgspec.structs.replace(full, decoder_folder=None, json_lines=None, status=None) == plain
 
 
 @pytest.mark.parametrize(
@@ -110,6 +118,24 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + "[waziup]\nurl = 'api.waziup.io'\nprovision = 'never'\n", "[waziup] url is 'api.waziup.io'"),
         (GATEWAY + "[input]\nurl = 'stdin:'\n", "[input] must be written [[input]]"),
         (GATEWAY + "[[device]]\naddress = 6\n", '[[device]] number 1: decoder is missing; add decoder = "…"'),
+        (GATEWAY + "[wazigate]\nurl = 'wazigate.local'\n", "[wazigate] url is 'wazigate.local'; it must be"),
+        (GATEWAY + "[wazigate]\nurl = 'http://me:secret@x'\n", "[wazigate] url is 'http://…@x'; it must be"),
+        (GATEWAY + "[wazigate]\nusername = 'admin'\n", "[wazigate] has a username and no password"),
+        (GATEWAY + "[mqtt]\ntopic = 'x'\n", "[mqtt] url is missing"),
+        (GATEWAY + MQTT.replace("mqtt:", "http:"), 'it must be like "mqtt://192.168.1.10"'),
+        (GATEWAY + MQTT.replace("//broker", "//broker:x"), "[mqtt] url is 'mqtt://broker:x'"),
+        (GATEWAY + MQTT.replace("//broker", "//me:secret@broker"), "[mqtt] url holds a user; give username"),
+        (GATEWAY + MQTT + "topic = 'a/#'\n", "[mqtt] topic is 'a/#'; it must be"),
+        (GATEWAY + MQTT + "topic = '$SYS/{device}'\n", "not begin with '$' or '/'"),
+        (GATEWAY + MQTT + "topic = '{devcie}'\n", "[mqtt] topic has {devcie}; known are {gateway}, {device}, {sensor}"),
+        (GATEWAY + MQTT + "topic = '{device.__class__}'\n", "[mqtt] topic is"),
+        (GATEWAY + MQTT + "password = 'x'\n", "[mqtt] has a password and no username"),
+        (GATEWAY + MQTT + "ca_file = 'x'\n", "[mqtt] ca_file is for mqtts:// only"),
+        (GATEWAY + MQTT.replace("mqtt:", "mqtts:") + "ca_file = 'no-such'\n", "[mqtt] ca_file: there is no file"),
+        (GATEWAY + "[json_lines]\nkeep = 1\n", "[json_lines] path is missing"),
+        (GATEWAY + "[json_lines]\npath = ''\n", "[json_lines] path is empty; name a file"),
+        (GATEWAY + "[json_lines]\npath = 'x'\nmax_mb = 0\n", "[json_lines] max_mb is 0; it must be at least 1"),
+        (GATEWAY + "[json_lines]\npath = 'x'\nkeep = -1\n", "[json_lines] keep is -1; it must be between 0 and 1000"),
         (GATEWAY + "[[device]]\ndecoder = 'text'\n", "[[device]] number 1: give either dev_addr"),
         (GATEWAY + LOWCOST + "dev_addr = '26011bda'\n", "[[device]] number 1: give either dev_addr"),
         (GATEWAY + LOWCOST.replace("6", "256"), "[[device]] number 1 address is 256"),
@@ -206,6 +232,7 @@ def test_file_with_secrets_that_everybody_may_read_is_reported(tmp_path: Path) -
             GATEWAY + "[waziup]\nurl = 'http://example.org/api/v2'\nprovision = 'never'\n",
             "the password travels in clear",
         ),
+        (GATEWAY + MQTT + "username = 'me'\npassword = 'x'\n", "[mqtt] url starts with mqtt://, so the password"),
     ],
 )
 def test_what_works_but_is_unwise_is_a_warning(text: str, warning: str) -> None:

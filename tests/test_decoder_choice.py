@@ -29,7 +29,8 @@ from tests.command import packet
 from tests.in_process import lora_post
 
 KEY = "00112233445566778899aabbccddeeff"
-SITE = f'[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[[device]]\nid = "pond-7"\ndev_addr = "26011bda"\n\
+SITE = f'[gateway]\nid = "gw1"\n[waziup]\nprovision = "never"\n\
+[spool]\npath = "spool.db"\n[[device]]\nid = "pond-7"\ndev_addr = "26011bda"\n\
 nwk_skey = "{KEYS.nwk_skey.hex()}"\napp_skey = "{KEYS.app_skey.hex()}"\n'
 
 

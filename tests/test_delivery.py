@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
-from lora_post.cli.delivery import WAZIUP, ServerMemory
+from lora_post.cli.destinations import ServerMemory
 from lora_post.clock import now_us
 from lora_post.errors import OutcomeUnknown
 from lora_post.http_client import Answer
@@ -60,7 +60,7 @@ class Site:
         self.clients: list[WaziupClient] = []
 
     def put(self, *reports: Report) -> None:
-        writer = SpoolWriter(self.store, [WAZIUP], 1 << 30)
+        writer = SpoolWriter(self.store, ["waziup"], 1 << 30)
         with self.store.transaction() as db:
             writer.put(db, reports)
 
@@ -79,7 +79,7 @@ class Site:
     ) -> Uploader:
         client = client or WaziupClient(self.url)
         self.clients.append(client)
-        spool = SpoolReader(self.store, WAZIUP)
+        spool = SpoolReader(self.store, "waziup")
         sink = WaziupSink(
             client,
             Gateway("gw1", "Farm (north)", visibility),
@@ -491,7 +491,7 @@ def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, ser
 def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
     site.put_values("t", 1, 2)
     site.put_values("h", 3)
-    spool, sink = SpoolReader(site.store, WAZIUP), site.uploader()._sink
+    spool, sink = SpoolReader(site.store, "waziup"), site.uploader()._sink
     first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
     assert first is not None
     assert other is not None

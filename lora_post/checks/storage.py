@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from lora_post.checks.finding import Finding, fail, ok, warning
 from lora_post.config import Config
 from lora_post.errors import StoreDamaged, StoreError
 from lora_post.spool import EVICTED, SpoolReader
-from lora_post.spool_upkeep import parked
+from lora_post.spool_upkeep import held_by_sink, parked, undecoded
 from lora_post.store import Store, tallies
 
 SUBJECT = "spool"
@@ -21,7 +21,7 @@ NEARLY_FULL = 0.9
 SPARE_BYTES = 32 << 20
 
 
-def check_spool(config: Config, sink: str) -> Iterator[Finding]:
+def check_spool(config: Config) -> Iterator[Finding]:
     """Path, access, schema, size, disk space, and what waits for a person."""
     path = config.spool_path
     used = 0
@@ -37,7 +37,8 @@ def check_spool(config: Config, sink: str) -> Iterator[Finding]:
         try:
             with closing(Store(path)) as store:
                 used = store.used_bytes()
-                yield from _check_contents(store, used, config.spool_max_bytes, sink)
+                yield from _check_contents(store, used, config.spool_max_bytes)
+                yield from _check_left_over(store, config.destinations)
         except StoreDamaged as error:
             fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
             yield fail(SUBJECT, str(error), fix)
@@ -73,7 +74,7 @@ def _chown(folder: Path) -> str:
     return f"sudo chown -R $USER {folder}"
 
 
-def _check_contents(store: Store, used: int, bound: int, sink: str) -> Iterator[Finding]:
+def _check_contents(store: Store, used: int, bound: int) -> Iterator[Finding]:
     text = f"{store.path}: {megabytes(used)} of {megabytes(bound)} used"
     if used > bound * NEARLY_FULL:
         fix = "get the link to the server up, or raise [spool] max_mb"
@@ -87,12 +88,21 @@ def _check_contents(store: Store, used: int, bound: int, sink: str) -> Iterator[
     if waiting:
         readings = sum(item.readings for item in waiting)
         yield warning(SUBJECT, f"{readings} readings wait for you, as: {waiting[0].reason}", "see `lora-post spool`")
-    counts = SpoolReader(store, sink).counts()
-    if counts.undecoded:
+    not_decoded = len(undecoded(store))
+    if not_decoded:
         fix = "correct the decoder, then: lora-post spool retry"
-        yield warning(SUBJECT, f"{counts.undecoded} payloads could not be decoded", fix)
-    if counts.queued:
-        yield ok(SUBJECT, f"{counts.queued} readings are queued")
+        yield warning(SUBJECT, f"{not_decoded} payloads could not be decoded", fix)
+
+
+def _check_left_over(store: Store, destinations: Collection[str]) -> Iterator[Finding]:
+    for sink, count in sorted(held_by_sink(store).items()):
+        if sink in destinations:
+            queued = SpoolReader(store, sink).counts().queued
+            if queued:
+                yield ok(SUBJECT, f"{queued} readings are queued for {sink}")
+        else:
+            fix = f"put [{sink}] back, or: lora-post spool drop --destination {sink}"
+            yield warning(SUBJECT, f"{count} readings wait for {sink}, which is not in the configuration", fix)
 
 
 def _check_disk(path: Path, growth: int) -> Iterator[Finding]:

@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from lora_post.byte_text import printable
+from lora_post.checks.broker import check_mqtt
 from lora_post.checks.finding import Finding, Verdict, fail
+from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.server import check_server, skip_server
 from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
 from lora_post.checks.storage import check_spool
-from lora_post.cli.delivery import WAZIUP
+from lora_post.checks.wazigate import check_wazigate
 from lora_post.cli.options import config_option, load_all_decoders
 from lora_post.cli.output import say
 from lora_post.config import Config, examine_config, find_config
@@ -62,7 +64,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
         return
     yield from check_keys(config)
     yield from check_inputs(config, FORMATS)
-    yield from check_spool(config, WAZIUP)
+    yield from check_spool(config)
     if offline:
         yield from skip_server("--offline")
     elif config.waziup is not None:
@@ -70,8 +72,14 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
         yield from check_server(config.waziup, gateway_id)
     elif mistakes:
         yield from skip_server("[waziup] cannot be read")
-    else:
+    elif not config.destinations:
         yield fail("server", "there is no [waziup], so there is nowhere to send to", "add [waziup] url and username")
+    if config.wazigate is not None and not offline:
+        yield from check_wazigate(config.wazigate)
+    if config.mqtt is not None and not offline:
+        yield check_mqtt(config.mqtt, config.gateway_id)
+    if config.json_lines is not None:
+        yield check_json_lines(config.json_lines)
 
 
 def _show(finding: Finding) -> None:

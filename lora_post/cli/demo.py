@@ -115,8 +115,8 @@ def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
     with Delivery(config, read_decoding(config), Metrics(), outcomes.append) as delivery:
         delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
         delivery.drain(DRAIN_S, stop)
-    if delivery.counts().undelivered:
-        raise Unavailable(f"the sandbox did not take everything: {delivery.uploader.last_error}")
+    if any(counts.undelivered for counts in delivery.counts().values()):
+        raise Unavailable(f"the sandbox did not take everything: {', '.join(delivery.last_errors().values())}")
     return outcomes
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
 
-from lora_post.cli.delivery import WAZIUP, waziup_of, waziup_sink
+from lora_post.cli.destinations import open_sinks
 from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
 from lora_post.model import Batch
+from lora_post.spool import SpoolReader
 from lora_post.spool_salvage import salvage
 from lora_post.store import Store
-from lora_post.waziup_client import WaziupClient
 
 EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 # The values that a sensor got last, among which those of the damaged file are looked for; about 0.7 MB.
@@ -39,11 +39,15 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
     config = read_config(config_path or group_path)
     if config.spool_path.exists() and damaged.samefile(config.spool_path):
         raise click.UsageError(f"{damaged} is the current spool; name the file that was set aside")
-    with closing(Store(config.spool_path)) as store, closing(WaziupClient(waziup_of(config).url)) as client:
-        sink = waziup_sink(config, client, store)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(Store(config.spool_path)))
+        sinks = {
+            name: stack.enter_context(closing(make_sink(SpoolReader(store, name), store)))
+            for name, make_sink in open_sinks(config).items()
+        }
 
         def arrived(name: str, batch: Batch) -> Collection[int]:
-            return sink.stored(batch, LOOK_BACK) if name == WAZIUP else ()
+            return sinks[name].stored(batch, LOOK_BACK) if name in sinks else ()
 
         found = salvage(store, damaged, arrived)
     say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")

@@ -73,7 +73,7 @@ def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> Non
 
 
 def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: Event, drain_timeout_s: float) -> int:
-    """Take everything that is fed to the server; returns the exit code."""
+    """Take everything that is fed to the destinations; returns the exit code."""
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
@@ -86,18 +86,26 @@ def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: 
 
     with ExitStack() as stack:
         delivery = stack.enter_context(Delivery(config, decode, metrics, listen))
-        log.info("started gateway=%s devices=%d spool=%s", config.gateway_id, len(config.devices), config.spool_path)
+        log.info(
+            "started gateway=%s devices=%d spool=%s destinations=%s",
+            config.gateway_id,
+            len(config.devices),
+            config.spool_path,
+            ",".join(config.destinations),
+        )
+        for line in delivery.left_over():
+            log.warning("%s", line)
         if config.status is not None:
             view = RunView(config, vitals, metrics, delivery.destinations)
             stack.enter_context(status_page(config.status, board, metrics, view))
         feed(delivery.pipeline, vitals)
         delivery.drain(drain_timeout_s, stop)
-    counts = delivery.counts()
     log.info("%s", summary(metrics))
-    if not counts.undelivered:
-        return 0
-    log.warning("%s", left_behind(counts, delivery.uploader.last_error))
-    return 0 if stop.is_set() else EXIT_QUEUED
+    errors = delivery.last_errors()
+    held = {name: counts for name, counts in delivery.counts().items() if counts.undelivered}
+    for name, counts in held.items():
+        log.warning("%s: %s", name, left_behind(counts, errors[name]))
+    return EXIT_QUEUED if held and not stop.is_set() else 0
 
 
 def left_behind(counts: Counts, last_error: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from msgspec import Struct
 
 from lora_post.checks.storage import megabytes
 from lora_post.cli import reset_counter, salvage
-from lora_post.cli.delivery import WAZIUP, spool_path
+from lora_post.cli.delivery import spool_path
 from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log
 from lora_post.cli.output import print_table, say
 from lora_post.clock import utc_text
 from lora_post.config import Config
 from lora_post.decoder_choice import Decoding
-from lora_post.errors import StoreError
+from lora_post.errors import ConfigError, StoreError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.spool import (
     EVICTED,
@@ -35,6 +35,8 @@ from lora_post.spool_upkeep import (
     Undecoded,
     decode_again,
     drop,
+    drop_sink,
+    held_by_sink,
     move,
     parked,
     release,
@@ -106,11 +108,17 @@ def retry(group_path: Path | None, target: str | None, config_path: Path | None)
 @command.command(name="drop")
 @click.argument("target", metavar="DEVICE[/SENSOR]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Everything that is parked or refused.")
+@click.option("--destination", metavar="NAME", help="All that waits for one that has left the configuration.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 @click.pass_obj
 def drop_command(
-    group_path: Path | None, target: str | None, everything: bool, yes: bool, config_path: Path | None
+    group_path: Path | None,
+    target: str | None,
+    everything: bool,
+    destination: str | None,
+    yes: bool,
+    config_path: Path | None,
 ) -> None:
     """Delete parked and refused readings for good.
 
@@ -119,9 +127,14 @@ def drop_command(
     \b
         lora-post spool drop pond-7/temperature_3
         lora-post spool drop --all --yes
+        lora-post spool drop --destination mqtt         after its table was taken out of the configuration
     """
-    if (target is None) is not everything:
-        raise click.UsageError("name a DEVICE or DEVICE/SENSOR, or give --all")
+    if sum((target is not None, everything, destination is not None)) != 1:
+        raise click.UsageError("name a DEVICE or DEVICE/SENSOR, or give --all or --destination")
+    confirm = _accept if yes else _ask
+    if destination is not None:
+        _drop_destination(config_path or group_path, destination, confirm)
+        return
     with _open(config_path or group_path) as (_, store):
         wanted = _target(store, target)
         held = [item for item in parked(store) if wanted.covers(item)]
@@ -129,11 +142,29 @@ def drop_command(
         if not held:
             say("nothing is parked or refused there")
             return
-        if not yes and not sys.stdin.isatty():
-            raise click.UsageError(f"{count} would be deleted, and there is no terminal to ask on; add --yes")
-        if not yes:
-            click.confirm(f"Delete {count} for good?", abort=True)
+        confirm(count)
         say(f"{_count(drop(store, wanted.device, wanted.name), 'reading')} deleted")
+
+
+def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[str], None]) -> None:
+    with _open(config_path) as (config, store):
+        if name in config.destinations:
+            raise click.UsageError(f"[{name}] is in the configuration and may be sending; take it out first")
+        held = held_by_sink(store)
+        if name not in held:
+            raise click.UsageError(f"nothing waits for {name!r}; there is {', '.join(sorted(held)) or 'nothing'}")
+        confirm(_count(held[name], "reading"))
+        say(f"{_count(drop_sink(store, name), 'reading')} deleted")
+
+
+def _accept(count: str) -> None:
+    """--yes"""
+
+
+def _ask(count: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{count} would be deleted, and there is no terminal to ask on; add --yes")
+    click.confirm(f"Delete {count} for good?", abort=True)
 
 
 @command.command(name="move")
@@ -210,33 +241,47 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
         frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
         return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
 
-    return decode_again(store, SpoolWriter(store, [WAZIUP], config.spool_max_bytes), read, device)
+    if undecoded(store, device) and not config.destinations:
+        raise ConfigError(f"{config.path}: there is nowhere to send to, so nothing is decoded again; see [waziup]")
+    return decode_again(store, SpoolWriter(store, config.destinations, config.spool_max_bytes), read, device)
 
 
 def _show(config: Config, store: Store, option: str) -> None:
-    counts = SpoolReader(store, WAZIUP).counts()
+    held = held_by_sink(store)
+    sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
+    counts = {sink: SpoolReader(store, sink).counts() for sink in sinks}
     states = sensor_states(store)
     oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
     say(f"spool      {store.path}")
     say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
-    say(f"queued     {_count(counts.queued, 'reading')}")
-    say(f"parked     {_count(counts.parked, 'reading')}")
-    say(f"refused    {_count(counts.refused, 'reading')}")
-    say(f"undecoded  {_count(counts.undecoded, 'payload')}")
+    say(f"queued     {_count(sum(each.queued for each in counts.values()), 'reading')}")
+    say(f"parked     {_count(sum(each.parked for each in counts.values()), 'reading')}")
+    say(f"refused    {_count(sum(each.refused for each in counts.values()), 'reading')}")
+    say(f"undecoded  {_count(len(undecoded(store)), 'payload')}")
     totals = tallies(store.db)
     say(f"evicted    {_count(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
     if totals.get(TOO_MANY_SENSORS):
         dropped = _count(totals[TOO_MANY_SENSORS], "reading")
         say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
-    rows = [_row(state) for state in states if state.waiting or state.refused or state.is_parked]
-    if rows:
+    for sink, each in counts.items():
+        if sink not in config.destinations:
+            text = f"{_count(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
+            say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
+        elif len(counts) > 1:
+            say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
+    shown = [state for state in states if state.waiting or state.refused or state.is_parked]
+    if shown and len(counts) > 1:
         say("")
-        print_table(HEADERS, rows)
+        print_table((*HEADERS, "For"), [(*_row(state), state.sink) for state in shown])
+    elif shown:
+        say("")
+        print_table(HEADERS, [_row(state) for state in shown])
     for item in parked(store):
         where = f"{item.device}/{to_id(item.name)}"
+        to = f" for {item.sink}" if len(counts) > 1 else ""
         say("")
-        say(f"{where}: {_count(item.readings, 'reading')} held back since {utc_text(item.since_us)}")
+        say(f"{where}: {_count(item.readings, 'reading')} held back{to} since {utc_text(item.since_us)}")
         say(f"  {item.reason}")
         say(f"  when that is put right: lora-post spool retry {where}{option}")
     _show_undecoded(undecoded(store), option)

@@ -59,6 +59,10 @@ class WaziupSink:
         )
         self._heartbeat_at = 0.0
 
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
     def prepare(self) -> None:
         """Whatever is due besides readings: declare the gateway, send its heartbeat."""
         if self._login.account is None or time.monotonic() < self._heartbeat_at:

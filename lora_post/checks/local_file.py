@@ -1,0 +1,34 @@
+"""Checks of the file that [json_lines] names; it is not made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lora_post.checks.finding import Finding, fail, ok
+from lora_post.config_json_lines import JsonLinesConfig
+
+SUBJECT = "json_lines"
+
+
+def check_json_lines(json_lines: JsonLinesConfig) -> Finding:
+    """The file or its folder can be written by this user; rotation needs the folder."""
+    path = json_lines.path
+    if path is None:
+        return ok(SUBJECT, "stdout")
+    folder = path.absolute().parent
+    try:
+        is_there = path.exists()
+        if is_there and not path.is_file():
+            return fail(SUBJECT, f"{path} is no file", 'name another one in [json_lines] path, or "-" for stdout')
+    except OSError:  # in a folder that is closed to this user
+        is_there = False
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return fail(SUBJECT, f"this user may not write in {folder}", _make(folder))
+    if is_there and not os.access(path, os.R_OK | os.W_OK):
+        return fail(SUBJECT, f"this user may not write {path}", f"run: sudo chown $USER {path}")
+    return ok(SUBJECT, f"{path} can be written")
+
+
+def _make(folder: Path) -> str:
+    return f"run: sudo install -d -o $USER {folder}"

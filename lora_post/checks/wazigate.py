@@ -1,0 +1,52 @@
+"""Checks of the WaziGate that [wazigate] names. Asks only: nothing is created or changed.
+
+Source: Waziup/wazigate-edge: api/{auth,devices}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import msgspec
+
+from lora_post.checks.finding import Finding, fail, ok
+from lora_post.config_wazigate import WazigateConfig
+from lora_post.errors import SinkError
+from lora_post.wazigate_client import WazigateClient, read_token
+
+SUBJECT = "wazigate"
+# Any device would do: without the right to look, the answer is 401 whether it is there or not.
+ANY_DEVICE = "lora-post"
+
+
+def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
+    """It answers, it is a WaziGate, and it lets us in."""
+    with closing(WazigateClient(config.url)) as client:
+        try:
+            answer = client.get_id()
+            try:
+                gate_id = msgspec.json.decode(answer.body, type=str) if answer.status == 200 else ""
+            except msgspec.MsgspecError:
+                gate_id = ""
+            if not gate_id:
+                text = f"what answers at {config.url} is no WaziGate: status {answer.status}"
+                yield fail(SUBJECT, text, "correct [wazigate] url")
+                return
+            yield ok(SUBJECT, f"WaziGate {gate_id} answers at {config.url}")
+            yield _check_login(client, config)
+        except SinkError as error:
+            yield fail(SUBJECT, f"{config.url}: {error}", "is it up, and in the same network? Is [wazigate] url right?")
+
+
+def _check_login(client: WazigateClient, config: WazigateConfig) -> Finding:
+    if config.password is not None:
+        answer = client.fetch_token(config.username, config.password)
+        token = read_token(answer) if answer.status == 200 else None
+        if token is None:
+            text = f"it refuses user {config.username!r} or the password: {answer.text}"
+            return fail(SUBJECT, text, "correct [wazigate] username and password")
+        client.use_token(token)
+    if client.get_sensors(ANY_DEVICE).status == 401:
+        return fail(SUBJECT, "it wants a login", "set [wazigate] username and password_file")
+    return ok(SUBJECT, f"logged in as {config.username}" if config.password else "no login is needed")

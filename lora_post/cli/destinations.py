@@ -1,0 +1,166 @@
+"""Where readings go: each configured destination as a sink, and an uploader in a thread of its own.
+
+Destinations share the spool file and nothing else; each has its own queue in it, its own connection
+and its own back-off, so that one that is down costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Protocol
+
+from lora_post.config import Config
+from lora_post.config_json_lines import JsonLinesConfig
+from lora_post.config_mqtt import MqttConfig
+from lora_post.config_wazigate import WazigateConfig
+from lora_post.config_waziup import WaziupConfig
+from lora_post.metrics import Metrics
+from lora_post.spool import SpoolReader
+from lora_post.status import runtime
+from lora_post.store import Store, forget, known, remember
+from lora_post.uploader import Sink, Uploader
+
+
+class ClosableSink(Sink, Protocol):
+    """A sink that may hold a connection."""
+
+    def close(self) -> None: ...
+
+
+class ServerMemory:
+    """Facts about one server and account, kept in the store."""
+
+    def __init__(self, store: Store, server: str) -> None:
+        self._store = store
+        self._server = server
+
+    def recall(self) -> dict[str, str]:
+        return known(self._store.db, self._server)
+
+    def remember(self, what: str, value: str) -> None:
+        with self._store.transaction() as db:
+            remember(db, self._server, what, value)
+
+    def forget(self, what: str) -> None:
+        with self._store.transaction() as db:
+            forget(db, self._server, what)
+
+
+# The libraries that a sink needs are large; only those of configured destinations are loaded.
+
+
+def waziup_sink(waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store) -> ClosableSink:
+    """Waziup Cloud; without a password, as nobody in particular."""
+    from lora_post.sinks.waziup import WaziupSink
+    from lora_post.sinks.waziup_gateway import Gateway
+    from lora_post.sinks.waziup_login import Account
+    from lora_post.sinks.waziup_provision import DeviceInfo
+    from lora_post.waziup_client import WaziupClient
+
+    return WaziupSink(
+        WaziupClient(waziup.url),
+        Gateway(config.gateway_id, config.gateway_name, config.visibility),
+        Account(waziup.username, waziup.password) if waziup.password else None,
+        provision=waziup.provision,
+        devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
+        lanes_of=spool.lanes_of,
+        memory=ServerMemory(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
+    )
+
+
+def wazigate_sink(wazigate: WazigateConfig, config: Config, spool: SpoolReader) -> ClosableSink:
+    """A WaziGate on the local network."""
+    from lora_post.sinks.wazigate import WazigateSink
+    from lora_post.wazigate_client import WazigateClient
+
+    return WazigateSink(
+        WazigateClient(wazigate.url),
+        wazigate.username,
+        wazigate.password,
+        names={device.id: device.name for device in config.devices},
+        lanes_of=spool.lanes_of,
+    )
+
+
+def mqtt_sink(mqtt: MqttConfig, config: Config) -> ClosableSink:
+    """A broker of one's own."""
+    from lora_post.sinks.mqtt import MqttSink
+
+    return MqttSink(mqtt, config.gateway_id)
+
+
+def json_lines_sink(json_lines: JsonLinesConfig) -> ClosableSink:
+    """A file, or stdout."""
+    from lora_post.sinks.json_lines import JsonLinesFile, JsonLinesOutput
+
+    if json_lines.path is None:
+        return JsonLinesOutput(sys.stdout.fileno())
+    return JsonLinesFile(json_lines.path, max_bytes=json_lines.max_bytes, keep=json_lines.keep)
+
+
+def open_sinks(config: Config) -> dict[str, Callable[[SpoolReader, Store], ClosableSink]]:
+    """How the sink of each configured destination is made, by the name of its table."""
+    sinks: dict[str, Callable[[SpoolReader, Store], ClosableSink]] = {}
+    if (waziup := config.waziup) is not None:
+        sinks["waziup"] = lambda spool, store: waziup_sink(waziup, config, spool, store)
+    if (wazigate := config.wazigate) is not None:
+        sinks["wazigate"] = lambda spool, store: wazigate_sink(wazigate, config, spool)
+    if (mqtt := config.mqtt) is not None:
+        sinks["mqtt"] = lambda spool, store: mqtt_sink(mqtt, config)
+    if (json_lines := config.json_lines) is not None:
+        sinks["json_lines"] = lambda spool, store: json_lines_sink(json_lines)
+    return sinks
+
+
+class Destination:
+    """One destination while lora-post runs."""
+
+    def __init__(
+        self,
+        name: str,
+        make_sink: Callable[[SpoolReader, Store], ClosableSink],
+        store: Store,
+        metrics: Metrics,
+        stop: Event,
+    ) -> None:
+        """store: a connection of its own."""
+        self.name = name
+        self._store = store
+        self._stop = stop
+        self._wake = Event()
+        spool = SpoolReader(store, name)
+        self._sink = make_sink(spool, store)
+        self._uploader = Uploader(spool, self._sink, metrics)
+        self._thread = Thread(target=self._uploader.run, args=(stop, self._wake), name=f"uploader {name}", daemon=True)
+        self.start = self._thread.start
+        self.wake = self._wake.set
+
+    @property
+    def last_error(self) -> str:
+        """Why it waits, "" when it does not."""
+        return self._uploader.last_error
+
+    def state(self, store: Store) -> runtime.Destination:
+        """Its queue, as it is seen through another connection."""
+        spool = SpoolReader(store, self.name)
+        counts = spool.counts()
+        return runtime.Destination(
+            name=self.name,
+            queued=counts.queued,
+            parked=counts.parked,
+            refused=counts.refused,
+            oldest_us=spool.oldest_us(),
+            last_us=self._uploader.delivered_us,
+            trouble=self.last_error,
+        )
+
+    def finish(self, deadline: float) -> None:
+        """After `stop`: let the request under way finish, but not beyond a monotonic time."""
+        self._wake.set()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._sink.close()
+        if not self._thread.is_alive():
+            self._store.close()

@@ -1,0 +1,23 @@
+"""What this process knows to have arrived, for destinations that cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lora_post.model import Batch
+
+
+class LastSent:
+    """The readings of each lane that were delivered last; a doubt is never about older ones."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, frozenset[int]] = {}
+
+    def note(self, batch: Batch, times_us: Iterable[int]) -> None:
+        """These times of a batch have arrived, and no others of it."""
+        self._times[batch.lane.id] = frozenset(times_us)
+
+    def of(self, batch: Batch) -> list[int]:
+        """The times of a batch that have arrived."""
+        known = self._times.get(batch.lane.id, frozenset())
+        return [time for time in batch.times_us if time in known]

@@ -1,0 +1,129 @@
+"""One connection to an MQTT broker, from CONNECT until it is lost; publishes with QoS 1.
+
+A lost connection is not mended here: what was not acknowledged is the spool's to send again, so
+the library must neither reconnect by itself nor repeat anything.
+
+Source: MQTT 3.1.1 (OASIS standard), sections 3.1, 3.3, 3.4 and 4.3.2.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Condition
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from lora_post.config_mqtt import MqttConfig
+from lora_post.errors import Unavailable
+
+CONNECT_S = 15.0
+ACKNOWLEDGE_S = 30.0  # without any progress
+KEEPALIVE_S = 300  # a ping costs about 100 bytes, with what is around it
+REFUSED_WAIT_S = 300.0
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """One that is closed when its handshake fails; the library would leave that to chance."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    """ca_file: None for the system's authorities. Raises OSError when it is no certificate."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
+class MqttConnection:
+    """Made connected; of no use any more once `is_up` is false. For one thread."""
+
+    def __init__(self, config: MqttConfig, client_id: str) -> None:
+        """Raises Unavailable when there is no connection, or the broker refuses us."""
+        self._changed = Condition()
+        self._is_up = False
+        self._is_lost = False
+        self._refusal = ""
+        self._acknowledged: set[int] = set()
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv311, reconnect_on_failure=False
+        )
+        self._client.connect_timeout = CONNECT_S
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        where = f"{config.host} port {config.port}"
+        try:
+            if config.username:
+                password = config.password.reveal() if config.password else None
+                self._client.username_pw_set(config.username, password)
+            if config.tls:
+                self._client.tls_set_context(_tls(config.ca_file))
+            self._client.connect(config.host, config.port, KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or error
+            raise Unavailable(f"no connection to {where}: {text}") from error
+        self._client.loop_start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_up or self._is_lost or self._refusal, CONNECT_S)
+        if not self._is_up:
+            self.close()
+            if self._refusal:
+                fix = "correct [mqtt] username and password"
+                raise Unavailable(f"the broker at {where} refuses us: {self._refusal}; {fix}", REFUSED_WAIT_S)
+            raise Unavailable(f"the broker at {where} does not answer; does it speak MQTT there, with or without TLS?")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it can be used, as far as is known."""
+        return self._is_up and not self._is_lost
+
+    def publish(self, topic: str, payloads: Sequence[bytes], *, retain: bool) -> list[bool]:
+        """Send messages; returns which of them the broker has acknowledged."""
+        with self._changed:
+            self._acknowledged.clear()
+        numbers = [self._client.publish(topic, payload, qos=1, retain=retain).mid for payload in payloads]
+        with self._changed:
+            while not self._is_lost and not self._acknowledged.issuperset(numbers):
+                if not self._changed.wait(ACKNOWLEDGE_S):
+                    break
+            return [number in self._acknowledged for number in numbers]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # Called in the library's own thread.
+
+    def _on_connect(
+        self, client: mqtt.Client, data: object, flags: mqtt.ConnectFlags, code: ReasonCode, _: Properties | None
+    ) -> None:
+        with self._changed:
+            self._refusal = str(code) if code.is_failure else ""
+            self._is_up = not code.is_failure
+            self._changed.notify_all()
+
+    def _on_disconnect(
+        self, client: mqtt.Client, data: object, flags: mqtt.DisconnectFlags, code: ReasonCode, _: Properties | None
+    ) -> None:
+        with self._changed:
+            self._is_lost = True
+            self._changed.notify_all()
+
+    def _on_publish(
+        self, client: mqtt.Client, data: object, number: int, code: ReasonCode, _: Properties | None
+    ) -> None:
+        with self._changed:
+            self._acknowledged.add(number)
+            self._changed.notify_all()
