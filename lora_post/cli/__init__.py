@@ -22,6 +22,7 @@ class LazyGroup(click.Group):
         "run": "Read radio frames and send their values to Waziup.",
         "replay": "Send captured frames through the same pipeline.",
         "capture": "Record what an input gives, to a file.",
+        "simulate": "Make traffic as devices would.",
         "decode": "Explain one frame or payload.",
         "demo": "See it work: a capture into a local sandbox.",
         "sandbox": "Run a local server that behaves like Waziup Cloud.",

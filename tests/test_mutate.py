@@ -1,0 +1,32 @@
+"""Damaged streams through every parser; the long run is `python -m tests.mutate`."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_post.inputs import FORMATS
+from tests.mutate import Kind, examine, held, kinds
+
+KINDS = kinds()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_damage_costs_no_intact_frame_behind_it(name: str) -> None:
+    figures = examine(name, KINDS[name], 60_000, 1)
+    assert figures.damages > 10 and figures.far > 10
+    assert figures.close_found >= 0.98 * figures.close
+
+
+def test_every_parser_gets_damaged_streams() -> None:
+    assert KINDS.keys() == FORMATS.keys() | {"pcapng"}
+
+
+def test_harness_sees_a_parser_that_loses_frames() -> None:
+    kind = KINDS["lines"]
+    deaf = Kind("rak", kind.start, kind.pieces)
+    with pytest.raises(AssertionError, match="frames lost"):
+        examine("lines", deaf, 60_000, 1)
+
+
+def test_harness_sees_what_is_held() -> None:
+    assert held([b"x" * 100, {"a": bytearray(50)}]) > 150
