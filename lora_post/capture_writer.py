@@ -71,14 +71,20 @@ class AppendFile:
                 os.ftruncate(self._fd, self._size)
                 raise StoreError(f"capture {self._path}: the disk is full")
             self._size += written
-            now = self._monotonic()
-            if self._unsynced_since is None:
-                self._unsynced_since = now
-            elif now - self._unsynced_since >= SYNC_EVERY_S:
-                os.fdatasync(self._fd)
-                self._unsynced_since = None
         except OSError as error:
             raise StoreError(f"capture {self._path}: {error.strerror}") from error
+        if self._unsynced_since is None:
+            self._unsynced_since = self._monotonic()
+        self.settle()
+
+    def settle(self) -> None:
+        """Let time pass: what was written SYNC_EVERY_S ago goes onto the card. Raises StoreError."""
+        if self._unsynced_since is not None and self._monotonic() - self._unsynced_since >= SYNC_EVERY_S:
+            self._unsynced_since = None
+            try:
+                os.fdatasync(self._fd)
+            except OSError as error:
+                raise StoreError(f"capture {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         try:
@@ -102,10 +108,12 @@ class CaptureWriter:
             self._file.append(start_line(stream, time_us, input_format, name))
 
     def write(self, stream: int, time_us: int, data: bytes) -> None:
-        """Bytes arrived on an input. Raises StoreError."""
-        if data:
-            with self._lock:
+        """Bytes arrived on an input; none: only time has passed. Raises StoreError."""
+        with self._lock:
+            if data:
                 self._file.append(b"".join(data_lines(stream, time_us, data)))
+            else:
+                self._file.settle()
 
     def close(self) -> None:
         self._file.close()
@@ -120,6 +128,10 @@ class PcapWriter:
     def write(self, frame: Frame) -> None:
         """Raises StoreError."""
         self._file.append(pcap_record(frame))
+
+    def settle(self) -> None:
+        """Let time pass. Raises StoreError."""
+        self._file.settle()
 
     def close(self) -> None:
         self._file.close()

@@ -171,8 +171,12 @@ def test_disk_is_told_to_write_at_most_every_thirty_seconds(tmp_path: Path, monk
     for second in range(100):
         clock[0] = float(second)
         writer.write(0, HEARD_US, LINE)
+    assert synced == [SYNC_EVERY_S, 61, 92]
+    for second in range(100, 300):  # nothing arrives any more
+        clock[0] = float(second)
+        writer.write(0, HEARD_US, b"")
     writer.close()
-    assert len(synced) == 3 and synced[0] == SYNC_EVERY_S
+    assert synced == [SYNC_EVERY_S, 61, 92, 123]
 
 
 def test_record_that_a_full_disk_cuts_short_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,8 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
     def hear(data: bytes, at_us: int) -> None:
         if isinstance(capture, CaptureWriter):
             capture.write(0, at_us, data)
+        else:
+            capture.settle()
         if data:
             watch.hear(data)
 
