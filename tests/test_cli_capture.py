@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.cli.capture import Tee
 from lora_post.inputs import FORMATS
 from tests.command import run, started, wait_until
 from tests.in_process import lora_post
@@ -118,6 +120,22 @@ def test_run_writes_what_all_inputs_give_to_a_capture(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     ran = lora_post("replay", path, "-c", site, "--dry-run", "-q")
     assert sorted(map(str, identities(ran.out))) == sorted(map(str, identities(done.stdout.decode())))
+
+
+def test_run_goes_on_when_its_capture_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.capture"
+    tee = Tee(path)
+    hear = tee.add("stdin:", "rak")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda fd, data, at: 0)  # a full disk
+        for _ in range(3):
+            hear(b"+EVT:TXP2P DONE\r\n", 1)
+    hear(b"more", 2)
+    tee.close()
+    assert caplog.text.count("the disk is full; going on without capture") == 1
+    Tee(path).close()  # it was let go of
 
 
 def test_wireshark_reads_what_was_captured_as_pcap(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import click
 
@@ -39,6 +41,7 @@ class Tee:
         """Raises ConfigError when the file cannot be appended to."""
         self._writer: CaptureWriter | None = CaptureWriter(path)
         self._streams = 0
+        self._lock = Lock()
 
     def add(self, name: str, input_format: str) -> Hear:
         """What an input is to call with its bytes. name: how the capture calls it."""
@@ -48,17 +51,25 @@ class Tee:
         return lambda data, at_us: self._try(lambda writer: writer.write(number, at_us, data))
 
     def _try(self, write: Callable[[CaptureWriter], None]) -> None:
-        writer = self._writer
-        if writer is None:
-            return
-        try:
-            write(writer)
-        except StoreError as error:
-            self._writer = None
-            log.error("%s; going on without capture", error)
+        with self._lock:
+            if self._writer is None:
+                return
+            try:
+                write(self._writer)
+            except StoreError as error:
+                log.error("%s; going on without capture", error)
+                with suppress(StoreError):
+                    self._writer.close()
+                self._writer = None
 
     def close(self) -> None:
-        self._try(CaptureWriter.close)
+        with self._lock:
+            writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.close()
+        except StoreError as error:
+            log.error("%s", error)
 
 
 class Watch:
