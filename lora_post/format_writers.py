@@ -1,6 +1,7 @@
 """Frames as radio programs, modules and packet forwarders print them: the other way round from `inputs`.
 
-For tests and for trying things out; every writer's output is read again by the parser of the same name.
+For tests and for trying things out; every writer's output is read again by the parser of the same name, which
+also names the sources of the format.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lora_post.clock import utc_text
 from lora_post.inputs.loratap_pcap import pcap_record, write_pcap_header
 from lora_post.model import Frame
 
-PUSH_DATA: Final = b"\x02\x00\x00\x00"
+_PROTOCOL: Final = b"\x02"
+_PUSH_DATA: Final = b"\x00"
 
 
 def lowcost_text(frame: Frame, count: int) -> bytes:
@@ -55,35 +57,40 @@ def rxpk_object(frame: Frame) -> bytes:
 
 def push_data(frame: Frame, token: int, eui: bytes) -> bytes:
     """A PUSH_DATA datagram of the packet forwarder's protocol, version 2; eui: the gateway's, 8 bytes."""
-    return PUSH_DATA[:1] + (token & 0xFFFF).to_bytes(2) + PUSH_DATA[3:] + eui + rxpk_object(frame)
+    return _PROTOCOL + (token & 0xFFFF).to_bytes(2) + _PUSH_DATA + eui + rxpk_object(frame)
 
 
 def rxpk_line(frame: Frame, count: int) -> bytes:
+    """A packet forwarder's JSON, one object a line."""
     return rxpk_object(frame) + b"\n"
 
 
 def hex_line(frame: Frame, count: int) -> bytes:
+    """The bytes in hex."""
     return frame.phy_payload.hex().encode() + b"\n"
 
 
 def rn2483_lines(frame: Frame, count: int) -> bytes:
+    """An RN2483 that is asked for SNR and RSSI after each frame."""
     levels = f"{round(frame.rx.snr_db or 0)}\r\n{round(frame.rx.rssi_dbm or 0)}\r\nok\r\n"
     return b"radio_rx  " + frame.phy_payload.hex().upper().encode() + b"\r\n" + levels.encode()
 
 
 def rak_line(frame: Frame, count: int) -> bytes:
+    """A RAK module with RUI3."""
     levels = f"{round(frame.rx.rssi_dbm or 0)}:{round(frame.rx.snr_db or 0)}"
     return f"+EVT:RXP2P:{levels}:{frame.phy_payload.hex().upper()}\r\n".encode()
 
 
 def reyax_line(frame: Frame, count: int) -> bytes:
-    """The four-byte header goes: the module has one of its own, and tells its address."""
+    """A REYAX module. The four-byte header goes: the module has one of its own, and tells its address."""
     src, data = frame.phy_payload[2], frame.phy_payload[4:]
     levels = f",{round(frame.rx.rssi_dbm or 0)},{round(frame.rx.snr_db or 0)}\r\n"
     return f"+RCV={src},{len(data)},".encode() + data + levels.encode()
 
 
 def pcap_packet(frame: Frame, count: int) -> bytes:
+    """A LoRaTap capture; the first packet has the file's header before it."""
     record = pcap_record(frame)
     return record if count > 1 else write_pcap_header() + record
 

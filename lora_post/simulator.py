@@ -30,7 +30,7 @@ _FREQUENCIES: Final = (868.1, 868.3, 868.5)
 
 
 class SimulatedDevice(Struct, frozen=True):
-    """keys: None for a device that sends in clear."""
+    """One device. index: counts them from 0. keys: None for one that sends in clear."""
 
     index: int
     id: str

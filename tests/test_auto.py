@@ -135,7 +135,7 @@ def test_what_stays_unknown_is_said_with_the_formats_to_choose_from() -> None:
 
 def test_live_input_that_stays_unknown_is_said_early_and_held_in_bounds() -> None:
     parser = auto()
-    events = [event for _ in range(2400) for event in parser.feed(b"what is this?\n" * 32, NOW_US)]
+    events = [event for _ in range(2400) for event in parser.feed(b"what is this? " * 31 + b"\n", NOW_US)]
     first = parser.feed(b"", NOW_US)
     assert first == []
     details = unknown(events)

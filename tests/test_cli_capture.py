@@ -155,7 +155,6 @@ def test_wireshark_reads_what_was_captured_as_pcap(tmp_path: Path) -> None:
     [
         ("loratap_v0_le", []),
         ("loratap_v1_be", []),
-        ("loratap_v1_ns_le", []),
         ("loratap_v0_le", ["-F", "nsecpcap"]),
         ("loratap_v1_be", ["-F", "pcapng"]),
     ],
