@@ -6,6 +6,7 @@ the bytes and the keys at hand go. Every frame is a first sight: no counter is t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from hmac import compare_digest
 from typing import Final
@@ -13,9 +14,12 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post import lowcost
-from lora_post.crypto import DOWNLINK
+from lora_post.crypto import DOWNLINK, SessionKeys11
 from lora_post.errors import BadMIC, FrameError, NotUplink, UnlockError
-from lora_post.frame_fields import Field, Opened, lorawan_field, lowcost_fields
+from lora_post.frame_fields import NOT_CHECKED, Field, Opened, lorawan_field, lowcost_fields
+from lora_post.join import parse_join_accept
+from lora_post.join_model import Join, Joiner
+from lora_post.joining import hear_join, is_join
 from lora_post.lorawan import DOWN_TYPES, MType, describe, message_type, parse_data_frame
 from lora_post.model import Device, FindSessions, Frame, Link, Refusal, Session, Uplink
 from lora_post.unlock import link_of, unlock
@@ -31,7 +35,7 @@ class Mic(StrEnum):
 
     OK = "OK"
     BAD = "BAD"
-    NOT_CHECKED = "not checked"
+    NOT_CHECKED = NOT_CHECKED
 
 
 class Explanation(Struct, frozen=True):
@@ -49,11 +53,11 @@ class Explanation(Struct, frozen=True):
     device: Device | None
     fport: int | None
     payload: bytes | None
-    outcome: Uplink | Refusal
+    outcome: Uplink | Refusal | Join
 
 
-def explain(frame: Frame, find: FindSessions) -> Explanation:
-    """Take a frame apart, and open it with the keys of the devices that `find` knows.
+def explain(frame: Frame, find: FindSessions, joiners: Sequence[Device] = ()) -> Explanation:
+    """Take a frame apart, and open it with the keys of the devices that `find` knows, joins with those of `joiners`.
 
     Raises FrameError when the bytes are neither a LoRaWAN nor a LowCostLoRaGw frame.
     """
@@ -61,6 +65,8 @@ def explain(frame: Frame, find: FindSessions) -> Explanation:
     if link is Link.LOWCOST:
         return _explain_lowcost(frame, find)
     mtype = message_type(frame.phy_payload)
+    if is_join(frame):
+        return _explain_request(frame, joiners) if mtype is MType.JOIN_REQUEST else _explain_accept(frame, joiners)
     if mtype in DOWN_TYPES:
         return _explain_downlink(frame, find)
     return _explain_uplink(frame, mtype, find)
@@ -74,10 +80,53 @@ def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanati
     outcome, mic = _ask(frame, find)
     title = f"LoRaWAN {describe(phy_payload)}"
     if isinstance(outcome, Uplink):
-        fields = (lorawan_field(phy_payload, Opened(mic, outcome.fcnt, outcome.payload)),)
+        opened = Opened(mic, outcome.fcnt, outcome.payload, _clear_fopts(outcome))
+        fields = (lorawan_field(phy_payload, opened),)
         return Explanation(title, fields, mic, outcome.device, fport, outcome.payload, outcome)
     fields = (lorawan_field(phy_payload, Opened(mic)),)
     return Explanation(title, fields, None if mtype is MType.PROPRIETARY else mic, None, fport, None, outcome)
+
+
+def _clear_fopts(uplink: Uplink) -> bytes | None:
+    """FOpts decrypted, for a device of LoRaWAN 1.1; None for others, which send them in clear."""
+    keys = uplink.device.keys
+    if not isinstance(keys, SessionKeys11):
+        return None
+    data = parse_data_frame(uplink.frame.phy_payload)
+    return keys.crypt_fopts(data.dev_addr, uplink.fcnt, data.fopts)
+
+
+def _explain_request(frame: Frame, joiners: Sequence[Device]) -> Explanation:
+    by_eui = {device.root.dev_eui: Joiner(device) for device in joiners if device.root is not None}
+    outcome: Refusal | Join
+    device = None
+    try:
+        outcome, _ = hear_join(frame, by_eui)
+        mic, device = Mic.OK, outcome.device
+    except UnlockError as error:
+        outcome = Refusal(frame, error.check, str(error))
+        mic = Mic.BAD if isinstance(error, BadMIC) else Mic.NOT_CHECKED
+    title = f"LoRaWAN {describe(frame.phy_payload)}"
+    return Explanation(title, (lorawan_field(frame.phy_payload, Opened(mic)),), mic, device, None, None, outcome)
+
+
+def _explain_accept(frame: Frame, joiners: Sequence[Device]) -> Explanation:
+    """A join-accept alone proves itself in LoRaWAN 1.0 only; in 1.1 its MIC covers the DevNonce of the request."""
+    phy_payload = frame.phy_payload
+    title = f"LoRaWAN {describe(phy_payload)}"
+    for device in joiners:
+        root = device.root
+        if root is None:
+            continue
+        clear = root.open_accept(phy_payload[1:])
+        accept = parse_join_accept(phy_payload[0], clear)
+        if compare_digest(root.accept_mic(accept.signed, 0, opt_neg=False), accept.mic):
+            fields = (lorawan_field(phy_payload, Opened(Mic.OK, clear=clear)),)
+            join = Join(frame, device, "join-accept", f"DevAddr {accept.dev_addr:08x}", accept.dev_addr)
+            return Explanation(title, fields, Mic.OK, device, None, None, join)
+    outcome = Refusal(frame, NotUplink.check, describe(phy_payload))
+    fields = (lorawan_field(phy_payload, Opened(Mic.NOT_CHECKED)),)
+    return Explanation(title, fields, Mic.NOT_CHECKED, None, None, None, outcome)
 
 
 def _explain_downlink(frame: Frame, find: FindSessions) -> Explanation:
@@ -106,7 +155,8 @@ def _explain_lowcost(frame: Frame, find: FindSessions) -> Explanation:
     outcome, verdict = _ask(frame, find)
     mic = verdict if header.ptype & lowcost.ENCRYPTED else None
     if isinstance(outcome, Uplink):
-        opened = Opened(verdict, outcome.fcnt, outcome.payload)
+        is_lsc = bool(header.ptype & lowcost.ENCRYPTED) and not outcome.authentic
+        opened = Opened(verdict, outcome.fcnt, outcome.payload, is_lsc=is_lsc)
         return Explanation(title, lowcost_fields(packet, opened), mic, outcome.device, None, outcome.payload, outcome)
     fields = lowcost_fields(packet, Opened(verdict))
     if mic is not None:

@@ -45,6 +45,9 @@ _PTYPE_FLAGS: Final = (
 )
 
 
+NOT_CHECKED: Final = "not checked"
+
+
 class Field(Struct, frozen=True):
     """One field of a frame.
 
@@ -59,14 +62,17 @@ class Field(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
-    """What keys tell of a data frame.
+    """What keys tell of a frame.
 
-    mic: the verdict. fcnt: the full counter, where the MIC proves it. clear: FRMPayload decrypted.
+    mic: the verdict. fcnt: the full counter, where the MIC proves it. clear: FRMPayload decrypted, or what is
+    behind the MHDR of a join-accept. fopts: FOpts decrypted, of LoRaWAN 1.1 only. is_lsc: a packet under LSC.
     """
 
     mic: str
     fcnt: int | None = None
     clear: bytes | None = None
+    fopts: bytes | None = None
+    is_lsc: bool = False
 
 
 def lorawan_field(phy_payload: bytes, opened: Opened) -> Field:
@@ -75,7 +81,7 @@ def lorawan_field(phy_payload: bytes, opened: Opened) -> Field:
     if MType.UNCONFIRMED_UP <= mtype <= MType.CONFIRMED_DOWN:
         fields = _data_fields(parse_data_frame(phy_payload), opened)
     else:
-        fields = _other_fields(mtype, phy_payload[1:])
+        fields = _other_fields(mtype, phy_payload[1:], opened)
     return Field("PHYPayload", _size(len(phy_payload)), parts=(_mhdr(phy_payload[0]), *fields))
 
 
@@ -99,6 +105,8 @@ def lowcost_fields(packet: bytes, opened: Opened) -> tuple[Field, ...]:
 def _payload_fields(ptype: int, payload: bytes, opened: Opened) -> tuple[Field, ...]:
     if ptype & lowcost.ENCRYPTED and ptype & lowcost.DOWNLINK:
         return (_bytes("payload", payload[:-4], "in clear"), _bytes("MIC", payload[-4:], opened.mic))
+    if opened.is_lsc:
+        return (_bytes("payload", payload[:-4], "encrypted with LSC"), _bytes("MIC", payload[-4:], opened.mic))
     if ptype & lowcost.ENCRYPTED:
         try:
             return (lorawan_field(payload, opened),)
@@ -113,7 +121,7 @@ def _payload_fields(ptype: int, payload: bytes, opened: Opened) -> tuple[Field, 
 
 def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
     down = data.mtype in DOWN_TYPES
-    fopts = tuple(_mac_field(command) for command in parse_mac_commands(data.fopts, data.mtype))
+    fopts = tuple(_mac_field(command) for command in parse_mac_commands(_clear_fopts(data, opened), data.mtype))
     fhdr = (
         _bytes("DevAddr", data.signed[1:5], f"{data.dev_addr:08x}"),
         Field("FCtrl", "1 byte", f"{data.fctrl:02x}", "", _fctrl_bits(data.fctrl, _FCTRL_DOWN if down else _FCTRL_UP)),
@@ -123,11 +131,17 @@ def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
     mac_payload = [Field("FHDR", _size(7 + len(data.fopts)), parts=fhdr)]
     if data.fport is not None:
         mac_payload.append(Field("FPort", "1 byte", f"{data.fport:02x}", f"{data.fport}: {_fport_text(data.fport)}"))
-        mac_payload.append(_frm_payload(data, opened.clear))
+        network_key = "NwkSKey" if opened.fopts is None else "NwkSEncKey"
+        mac_payload.append(_frm_payload(data, opened.clear, "AppSKey" if data.fport else network_key))
     return (
         Field("MACPayload", _size(len(data.signed) - 1), parts=tuple(mac_payload)),
         _bytes("MIC", data.mic, opened.mic),
     )
+
+
+def _clear_fopts(data: DataFrame, opened: Opened) -> bytes:
+    """LoRaWAN 1.0 does not encrypt them."""
+    return data.fopts if opened.fopts is None else opened.fopts
 
 
 def _mhdr(mhdr: int) -> Field:
@@ -158,12 +172,11 @@ def _fport_text(fport: int) -> str:
     return "application" if fport < 224 else "certification test" if fport == 224 else "reserved"
 
 
-def _frm_payload(data: DataFrame, clear: bytes | None) -> Field:
+def _frm_payload(data: DataFrame, clear: bytes | None, key: str) -> Field:
     if not data.frm_payload:
         return _bytes("FRMPayload", b"", "empty")
     commands = parse_mac_commands(clear, data.mtype) if clear is not None and data.fport == 0 else []
-    meaning = f"encrypted under {'AppSKey' if data.fport else 'NwkSKey'}"
-    return _bytes("FRMPayload", data.frm_payload, meaning, tuple(map(_mac_field, commands)))
+    return _bytes("FRMPayload", data.frm_payload, f"encrypted under {key}", tuple(map(_mac_field, commands)))
 
 
 def mac_fields(commands: bytes) -> tuple[Field, ...]:
@@ -188,13 +201,16 @@ def _mac_text(command: MacCommand) -> str:
     return ""
 
 
-def _other_fields(mtype: MType, rest: bytes) -> tuple[Field, ...]:
+def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...]:
     """Everything behind the MHDR of joins, rejoins and proprietary frames."""
     size = len(rest)
     if mtype is MType.JOIN_REQUEST and size == 22:
-        mic = _bytes("MIC", rest[18:], "not checked: that needs the AppKey")
+        verdict = "not checked: that needs the AppKey" if opened.mic == NOT_CHECKED else opened.mic
+        mic = _bytes("MIC", rest[18:], verdict)
         return (_eui("JoinEUI", rest[:8]), _eui("DevEUI", rest[8:16]), _eui("DevNonce", rest[16:18]), mic)
     if mtype is MType.JOIN_ACCEPT and size in (16, 32):
+        if opened.clear is not None:
+            return (Field("encrypted", _size(size), parts=_accept_fields(opened.clear, opened.mic)),)
         inside = "JoinNonce, NetID, DevAddr, DLSettings, RxDelay" + (", CFList" if size == 32 else "")
         return (_bytes("encrypted", rest, f"{inside} and MIC; reading them needs the AppKey"),)
     if mtype is MType.REJOIN_REQUEST and (size, rest[:1]) in ((18, b"\0"), (18, b"\2")):
@@ -205,6 +221,20 @@ def _other_fields(mtype: MType, rest: bytes) -> tuple[Field, ...]:
         return (_bytes("payload", rest, "not laid down by the specification"),)
     kind = _bytes("Rejoin Type", rest[:1], str(rest[0]))
     return (kind, *fields, _bytes("MIC", rest[-4:], "not checked: that needs the keys of LoRaWAN 1.1"))
+
+
+def _accept_fields(clear: bytes, mic: str) -> tuple[Field, ...]:
+    """What a join-accept says, in clear."""
+    delay = clear[11] & 15 or 1
+    return (
+        _eui("JoinNonce", clear[:3]),
+        _eui("NetID", clear[3:6]),
+        _eui("DevAddr", clear[6:10]),
+        _bytes("DLSettings", clear[10:11], "LoRaWAN 1.1" if clear[10] & 0x80 else "LoRaWAN 1.0"),
+        _bytes("RxDelay", clear[11:12], f"{delay} s"),
+        *((_bytes("CFList", clear[12:-4]),) if len(clear) > 16 else ()),
+        _bytes("MIC", clear[-4:], mic),
+    )
 
 
 def _eui(name: str, on_air: bytes) -> Field:

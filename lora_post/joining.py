@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from lora_post.crypto import AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.errors import BadMIC, NotUplink, UnknownDevice, UsedNonce
 from lora_post.join import ACCEPT_SIZES, REQUEST_SIZE, JoinAccept, parse_join_accept, parse_join_request
+from lora_post.join_model import Join, JoinedSession, Joiner
 from lora_post.lorawan import MType, describe, message_type
-from lora_post.model import Device, Frame, Join, JoinedSession, Joiner, Link
+from lora_post.model import Device, Frame, Link
 
 ANSWER_WINDOW_US: Final = 60_000_000
 """How far apart join-request and join-accept may be: the network answers after 5 or 6 s, clocks differ."""

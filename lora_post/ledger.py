@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from lora_post.model import Device, Joiner, Link, Report, Session, Uplink
+from lora_post.join_model import Joiner
+from lora_post.model import Device, Link, Report, Session, Uplink
 from lora_post.session_book import SessionBook
 from lora_post.spool import SpoolWriter
 from lora_post.store import (

@@ -190,36 +190,6 @@ class Session(Struct, frozen=True):
     next_fcnt: int = 0
 
 
-class JoinedSession(Struct, frozen=True):
-    """What a join gave a device. keys: two of LoRaWAN 1.0, or the four of 1.1, see `crypto`."""
-
-    dev_addr: int
-    keys: tuple[bytes, ...]
-
-    def __repr__(self) -> str:
-        return f"JoinedSession({self.dev_addr:08x})"
-
-
-class JoinState(Struct, frozen=True):
-    """What was heard of a device's joins; of everything the newest last.
-
-    dev_nonces, join_nonces: those of its requests and of the answers, so that neither counts twice.
-    asked_us: when the last request was heard. sessions: those that its uplinks may come in.
-    """
-
-    dev_nonces: tuple[int, ...] = ()
-    join_nonces: tuple[int, ...] = ()
-    asked_us: int = 0
-    sessions: tuple[JoinedSession, ...] = ()
-
-
-class Joiner(Struct, frozen=True):
-    """A device that joins, and what was heard of its joins."""
-
-    device: Device
-    state: JoinState = JoinState()
-
-
 FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
 
 
@@ -332,20 +302,6 @@ class Copy(Struct, frozen=True):
 
     frame: Frame
     uplink: Uplink
-
-
-class Join(Struct, frozen=True):
-    """An authentic message of a device's join.
-
-    message: "join-request" or "join-accept". detail: what it says, without secrets.
-    dev_addr: what the join-accept gives the device.
-    """
-
-    frame: Frame
-    device: Device
-    message: str
-    detail: str
-    dev_addr: int | None = None
 
 
 class Lane(Struct, frozen=True):

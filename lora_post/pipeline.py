@@ -10,10 +10,11 @@ from typing import TypeAlias
 from lora_post.copies import Copies
 from lora_post.counters import repeat_window_us
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
+from lora_post.join_model import Join
 from lora_post.joining import hear_join, is_join
 from lora_post.ledger import Ledger
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Copy, Decode, Event, Frame, Join, Noise, Refusal, Report
+from lora_post.model import ClearUplink, Copy, Decode, Event, Frame, Noise, Refusal, Report
 from lora_post.server_uplink import resolve
 from lora_post.unlock import unlock
 

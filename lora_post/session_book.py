@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from lora_post.join_model import JoinedSession, Joiner, JoinState
 from lora_post.joining import joined_device
-from lora_post.model import Device, JoinedSession, Joiner, JoinState, Link, Session
+from lora_post.model import Device, Link, Session
 from lora_post.store import join_key, session_key
 
 

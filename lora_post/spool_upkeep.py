@@ -8,8 +8,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from lora_post.errors import StoreError
+from lora_post.join_model import JoinState
 from lora_post.joining import joined_device
-from lora_post.model import Device, JoinState, Report
+from lora_post.model import Device, Report
 from lora_post.spool import SpoolWriter, insert_rows
 from lora_post.store import Store, forget_sessions, join_key, load_joins, session_key
 

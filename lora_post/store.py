@@ -20,7 +20,8 @@ import msgspec
 
 from lora_post.crypto import KEY_SIZE
 from lora_post.errors import StoreDamaged, StoreError
-from lora_post.model import Device, JoinState
+from lora_post.join_model import JoinState
+from lora_post.model import Device
 from lora_post.store_schema import STEPS
 
 _KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)

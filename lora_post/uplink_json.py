@@ -6,9 +6,10 @@ from typing import NotRequired, TypedDict
 
 from lora_post.clock import utc_text
 from lora_post.errors import FrameError
+from lora_post.join_model import Join
 from lora_post.lorawan import parse_data_frame
 from lora_post.lowcost import parse_header
-from lora_post.model import Copy, Frame, Join, Link, Reading, Refusal, Report, Uplink, Value, address_text
+from lora_post.model import Copy, Frame, Link, Reading, Refusal, Report, Uplink, Value, address_text
 from lora_post.units import describe
 from lora_post.unlock import link_of
 from lora_post.waziup_names import to_id

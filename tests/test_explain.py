@@ -10,12 +10,16 @@ from lora_post.crypto import DOWNLINK, UPLINK, SessionKeys
 from lora_post.errors import FrameError
 from lora_post.explain import Explanation, Mic, explain
 from lora_post.frame_fields import Field, mac_fields
+from lora_post.join_model import Join
 from lora_post.lorawan import MType, build_data_frame
 from lora_post.lowcost import Header, build_header
+from lora_post.lsc import LscKey
 from lora_post.model import Device, Link, Refusal, Session, Uplink
+from lora_post.root_keys import RootKeys
 from lora_post.unlock import seal_lorawan, seal_lowcost
 from tests.build import KEYS, device, frame, lowcost_device
 from tests.lorawan_vectors import LAB_1, VECTORS, Vector
+from tests.seal import KEYS_11, ROOT_11, seal_11, seal_lsc
 
 IDS = [vector.name for vector in VECTORS]
 TEXT = b"\\!TC/22.5"
@@ -136,7 +140,58 @@ def test_frames_that_are_no_data_are_explained_too(phy_payload: str, title: str,
     assert found.title.startswith(title)
     assert {name: field(found, name).meaning for name in meanings} == meanings
     assert isinstance(found.outcome, Refusal)
-    assert found.outcome.check == "not-uplink"
+    assert found.outcome.check == ("unknown-device" if phy_payload.startswith("007c") else "not-uplink")
+
+
+LAB_3 = device("lab-3", address=None, keys=None, root=ROOT_11)
+LMIC = device(
+    "lmic",
+    address=None,
+    keys=None,
+    root=RootKeys(0x008B1A90C8D4A8B2, 0x70B3D57ED0019A7C, bytes.fromhex("d84259acb354ca38d9b1bbeee638e5cf")),
+)
+LMIC_REQUEST = bytes.fromhex("007c9a01d07ed5b370b2a8d4c8901a8b0017a073fac78a")
+LMIC_ACCEPT = bytes.fromhex("2051f5d85ee375533695ecb3bc0363768b0fa3418aad1f5fee7f10869b28063c90")
+
+
+def test_join_request_is_verified_with_the_root_key() -> None:
+    found = explain(frame(LMIC_REQUEST), lambda link, address: [], [LAB_3, LMIC])
+    assert (found.mic, found.device, field(found, "MIC").meaning) == (Mic.OK, LMIC, "OK")
+    assert isinstance(found.outcome, Join)
+    forged = explain(frame(LMIC_REQUEST[:-1] + b"\0"), lambda link, address: [], [LAB_3, LMIC])
+    assert (forged.mic, forged.device, field(forged, "MIC").meaning) == (Mic.BAD, None, "BAD")
+
+
+def test_join_accept_is_opened_with_the_root_key() -> None:
+    found = explain(frame(LMIC_ACCEPT), lambda link, address: [], [LAB_3, LMIC])
+    assert (found.mic, found.device) == (Mic.OK, LMIC)
+    assert isinstance(found.outcome, Join) and found.outcome.dev_addr == 0x2601282C
+    assert (field(found, "DevAddr").meaning, field(found, "NetID").meaning) == ("2601282c", "000013")
+    assert field(found, "CFList").raw == "184f84e85684b85e84886684586e8400"
+
+
+def test_join_accept_of_lorawan_1_1_alone_proves_nothing() -> None:
+    phy = bytes.fromhex("20e4a42e60231128c17bfdfdf8b8e62202")
+    found = explain(frame(phy), lambda link, address: [], [LAB_3, LMIC])
+    assert (found.mic, found.device) == (Mic.NOT_CHECKED, None)
+
+
+def test_commands_of_lorawan_1_1_are_decrypted() -> None:
+    lab_2 = device(address=0x01CC77E2, keys=KEYS_11)
+    found = look(seal_11(KEYS_11, 0x01CC77E2, 3, 2, b"x", fopts=bytes.fromhex("06c80a")), lab_2)
+    assert found.mic is Mic.OK
+    assert field(found, "DevStatusAns").meaning == "battery 79%, margin 10 dB"
+    found = look(seal_11(KEYS_11, 0x01CC77E2, 3, 0, bytes.fromhex("06ff05")), lab_2)
+    assert field(found, "FRMPayload").meaning == "encrypted under NwkSEncKey"
+
+
+def test_packet_under_the_light_cipher_is_explained() -> None:
+    key = LscKey(DEFAULT_KEY)
+    packet = seal_lsc(key, Header(1, 0x14, 6, 200), TEXT)
+    found = look(packet, lowcost_device(lsc=key))
+    assert (found.mic, found.payload) == (Mic.OK, TEXT)
+    assert (field(found, "payload").meaning, field(found, "MIC").meaning) == ("encrypted with LSC", "OK")
+    assert on_air(found.fields) == packet.hex()
 
 
 def test_only_frames_with_a_mic_have_a_verdict_on_it() -> None:

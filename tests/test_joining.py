@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from lora_post.cli.outcome_log import OutcomeLog
 from lora_post.crypto import SessionKeys, SessionKeys11
 from lora_post.errors import FrameError, UnlockError
+from lora_post.join_model import Join, Joiner, JoinState
 from lora_post.joining import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
 from lora_post.ledger import MemoryLedger, SpoolLedger
 from lora_post.metrics import Metrics
-from lora_post.model import Device, Frame, Join, Joiner, JoinState, Link, Refusal, Report, RxInfo, Uplink
+from lora_post.model import Device, Frame, Link, Refusal, Report, RxInfo, Uplink
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.root_keys import RootKeys
 from lora_post.spool import SpoolWriter

@@ -164,6 +164,15 @@ def test_rssi_and_snr_are_read(header: bytes, rssi: float | None, snr: float | N
     assert (frame.rx.rssi_dbm, frame.rx.snr_db) == (rssi, snr)
 
 
+@pytest.mark.parametrize("size", [17, 33])
+def test_downlink_that_opens_a_session_is_given_on(size: int) -> None:
+    accept = b"\x20" + bytes(size - 1)
+    event = read(patched(V1, at_27=0x0A) + accept)
+    assert isinstance(event, Frame)
+    assert (event.phy_payload, event.link) == (accept, Link.LORAWAN)
+    assert isinstance(read(patched(V1, at_27=0x0A) + accept[:-1]), Noise)
+
+
 @pytest.mark.parametrize(
     ("flags", "outcome"),
     [

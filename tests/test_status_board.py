@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.model import Copy, Device, Frame, Join, Reading, Refusal, Report, RxInfo, Uplink
+from lora_post.join_model import Join
+from lora_post.model import Copy, Device, Frame, Reading, Refusal, Report, RxInfo, Uplink
 from lora_post.status.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, Board
 from lora_post.status.day import POINTS, STEP_US, Day
 from lora_post.status.overview import MAX_PLOTS, news, whole

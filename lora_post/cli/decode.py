@@ -6,6 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,7 @@ from lora_post.decoder_files import load_decoder
 from lora_post.decoding import run
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain import Mic, explain
+from lora_post.join_model import Join
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
 from lora_post.uplink_json import outcome_json, reading_json
 
@@ -211,7 +213,8 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
     try:
         spelled = parse_bytes(item.text)
         frame = replace(frame, phy_payload=spelled.data)
-        found = explain(frame, lambda link, address: desk.sessions(spelled.data, link, address))
+        find = partial(desk.sessions, spelled.data)
+        found = explain(frame, find, [device for device in desk.devices if device.root is not None])
     except FrameError as error:
         read_as = " (read as base64)" if frame.phy_payload and spelled.spelling is Spelling.BASE64 else ""
         if as_json:
@@ -227,7 +230,7 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
     return found.mic is not Mic.BAD
 
 
-def _frame_json(outcome: Report | Refusal) -> dict[str, object]:
+def _frame_json(outcome: Report | Refusal | Join) -> dict[str, object]:
     """The JSON object of an uplink, with null for what only a configuration could tell."""
     unknown = {"gateway": "", "device": UNNAMED, "decoder": ""}
     return {key: None if unknown.get(key) == value else value for key, value in outcome_json(outcome).items()}

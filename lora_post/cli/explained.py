@@ -10,6 +10,7 @@ from lora_post.cli.output import print_table, say
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain import Explanation, Mic
 from lora_post.frame_fields import Field, mac_fields
+from lora_post.join_model import Join
 from lora_post.model import Reading, Refusal, Report
 from lora_post.uplink_json import reading_json
 
@@ -18,7 +19,7 @@ VERDICT_COLOURS = {Mic.OK: "green", Mic.BAD: "red", Mic.NOT_CHECKED: "yellow"}
 FIELD_HEADERS = ("Field", "On air", "Size", "Meaning")
 
 
-def show_frame(found: Explanation, outcome: Report | Refusal, place: str, *, hint_keys: bool) -> None:
+def show_frame(found: Explanation, outcome: Report | Refusal | Join, place: str, *, hint_keys: bool) -> None:
     """Everything about one frame. hint_keys: no keys were given by hand, so they may be asked for."""
     say(f"{place}{found.title}", bold=True)
     print_table(FIELD_HEADERS, list(_field_rows(found.fields)))
@@ -50,7 +51,7 @@ def show_payload(report: Report, place: str) -> None:
         say("")
 
 
-def _mic_text(found: Explanation, outcome: Report | Refusal) -> str:
+def _mic_text(found: Explanation, outcome: Report | Refusal | Join) -> str:
     if isinstance(outcome, Refusal) and outcome.check == BadMIC.check:
         return f"BAD: {outcome.detail}"
     if found.mic is Mic.OK and found.device is not None:

@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from lora_post.model import Copy, Join, Refusal, Report
+from lora_post.join_model import Join
+from lora_post.model import Copy, Refusal, Report
 from lora_post.pipeline import Outcome
 
 log = logging.getLogger("lora_post")

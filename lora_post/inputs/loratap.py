@@ -25,7 +25,8 @@ from typing import Final, Literal
 
 from lora_post import lowcost
 from lora_post.inputs.line_reader import show
-from lora_post.lorawan import MAX_PHY_PAYLOAD
+from lora_post.join import ACCEPT_SIZES
+from lora_post.lorawan import MAX_PHY_PAYLOAD, MType
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 
 _START: Final = Layout(">BBH")
@@ -74,11 +75,11 @@ def read_loratap(record: bytes, gateway: str, time_us: int) -> Frame | Noise:
         eui, _, flags, coding_rate, _, _, _, _ = _V1.unpack_from(record, _V0_SIZE)
         if flags & _CRC_BAD:
             return Noise(NoiseReason.CRC, size, f"a frame of {size - start} bytes")
-        if flags & _IQ_INVERTED:
+        if flags & _IQ_INVERTED and not _is_join_accept(phy_payload):
             return Noise(NoiseReason.DOWNLINK, size, f"a frame of {size - start} bytes")
         if flags & _FSK:
             snr_db = None
-        if flags & _NO_CRC or not flags & _CRC_OK:
+        if flags & (_NO_CRC | _IQ_INVERTED) or not flags & _CRC_OK:
             link = _LORAWAN
         cr = _CODING_RATES.get(coding_rate)
         gateway = gateway if eui == _NO_GATEWAY else eui.hex()
@@ -121,6 +122,11 @@ def build_loratap(frame: Frame, version: Literal[0, 1]) -> bytes:
             *(0, 0, 0, 0),
         )
     return _START.pack(version, 0, _START.size + len(header)) + header + phy_payload
+
+
+def _is_join_accept(phy_payload: bytes) -> bool:
+    """Whether a downlink is the one that tells more than its devices: the session of one that joins."""
+    return len(phy_payload) in ACCEPT_SIZES and phy_payload[0] >> 5 == MType.JOIN_ACCEPT
 
 
 def _packet_rssi(value: int, snr: int) -> float | None:

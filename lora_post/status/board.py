@@ -14,7 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import Copy, Device, Join, Noise, Refusal, Report, RxInfo, Value
+from lora_post.join_model import Join
+from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Value
 from lora_post.pipeline import Outcome
 from lora_post.status.day import Day
 from lora_post.uplink_json import outcome_json

@@ -20,6 +20,8 @@ MAX_DEVICES: Final = 500
 COUNTERS: Final = {
     "uplinks": ("Uplinks accepted.", ""),
     "readings": ("Readings decoded and queued.", ""),
+    "copies": ("Uplinks heard once more, by another gateway.", ""),
+    "joins": ("Messages of joins that were overheard.", "message"),
     "refused": ("Frames turned away, by the check that failed.", "check"),
     "noise": ("Pieces of input that were no frame, by reason.", "reason"),
     "undecoded": ("Uplinks whose decoder failed, by decoder.", "decoder"),
