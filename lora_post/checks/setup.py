@@ -53,7 +53,7 @@ def check_keys(config: Config) -> Iterator[Finding]:
     keyed = sum(bool(_secrets(device)) for device in config.devices)
     if keyed:
         yield ok("keys", f"{_count(keyed, 'device')} with keys of the right length")
-    clear = sum(device.keys is None and device.link is Link.LOWCOST for device in config.devices)
+    clear = sum(not _secrets(device) and device.link is Link.LOWCOST for device in config.devices)
     if clear:
         yield ok("keys", f"{_count(clear, 'device')} without keys: what is sent in clear can be forged")
 
