@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lora_post.copies import Copies
 from lora_post.counters import repeat_window_us
@@ -14,11 +14,13 @@ from lora_post.join_model import Join
 from lora_post.joining import hear_join, is_join
 from lora_post.ledger import Ledger
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Copy, Decode, Event, Frame, Noise, Refusal, Report
+from lora_post.model import ClearUplink, Copy, Decode, Event, FCntPolicy, Frame, Noise, Refusal, Report, Uplink
 from lora_post.server_uplink import resolve
 from lora_post.unlock import unlock
 
 log = logging.getLogger(__name__)
+
+_STRICT: Final = FCntPolicy.STRICT
 
 Outcome: TypeAlias = "Report | Refusal | Copy | Join | Noise"
 
@@ -75,9 +77,8 @@ class Pipeline:
     def _handle_frame(self, frame: Frame) -> Report | Refusal | Copy | Join:
         try:
             uplink, session = unlock(frame, self._ledger.find)
-            window_us = repeat_window_us(uplink)
-            if window_us and self._ledger.is_repeat(uplink, window_us):
-                raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
+            if uplink.device.fcnt is not _STRICT or not uplink.authentic:
+                self._refuse_repeat(uplink)
         except StaleFCnt as error:
             return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error))
         except Repeat as error:
@@ -90,6 +91,11 @@ class Pipeline:
         self._ledger.keep(report, session)
         self._copies.accepted(uplink)
         return report
+
+    def _refuse_repeat(self, uplink: Uplink) -> None:
+        window_us = repeat_window_us(uplink)
+        if window_us and self._ledger.is_repeat(uplink, window_us):
+            raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
 
     def _handle_join(self, frame: Frame) -> Refusal | Join:
         try:
