@@ -18,10 +18,12 @@ from lora_post.config_mqtt import MqttConfig, read_mqtt
 from lora_post.config_reader import TableReader
 from lora_post.config_status import StatusConfig, read_status
 from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, suggest
+from lora_post.config_upload import read_upload
 from lora_post.config_wazigate import WazigateConfig, read_wazigate
 from lora_post.config_waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError
 from lora_post.model import Device
+from lora_post.upload_rules import UploadRules
 
 DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
 DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")
@@ -50,6 +52,7 @@ class Config(Struct, frozen=True):
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
+    upload: UploadRules
     warnings: tuple[str, ...]
 
     @property
@@ -153,6 +156,7 @@ def _read(reader: TableReader) -> Config:
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
         devices=devices,
+        upload=read_upload(reader),
         warnings=tuple(reader.warnings),
     )
 

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from sys import float_info
 
 from lora_post.config_tables import SensorTable, convert_table, suggest
+from lora_post.durations import parse_duration
 from lora_post.model import SensorRule
 from lora_post.units import UNITS, ontology
 from lora_post.waziup_names import MAX_ID, to_id
+
+UNCHANGED = SensorTable("")
+CHANGES = [key for key in SensorTable.__struct_fields__ if key not in ("name", "drop")]
 
 
 def read_sensors(items: Sequence[object], device: str, mistakes: list[str]) -> tuple[SensorRule, ...]:
@@ -33,7 +37,17 @@ def read_sensors(items: Sequence[object], device: str, mistakes: list[str]) -> t
 def _rule(table: SensorTable) -> SensorRule:
     curve = tuple(sorted((float(raw), float(real)) for raw, real in table.calibrate if _usable(raw, real)))
     return SensorRule(
-        table.name, table.rename, table.drop, table.scale, table.offset, curve, table.unit, table.quantity
+        table.name,
+        table.rename,
+        table.drop,
+        table.scale,
+        table.offset,
+        curve,
+        table.unit,
+        table.quantity,
+        table.deadband,
+        parse_duration(table.min_interval) or 0.0,
+        parse_duration(table.max_interval) or 0.0,
     )
 
 
@@ -45,7 +59,7 @@ def _faults(table: SensorTable) -> Iterator[str]:
     if table.drop and changes:
         yield f": drop = true leaves nothing for {', '.join(changes)}; remove one or the other"
     if not table.drop and not changes:
-        yield ": it changes nothing; add rename, drop, scale, offset, calibrate, unit or quantity, or remove it"
+        yield f": it changes nothing; add {', '.join(CHANGES)} or drop, or remove it"
     if table.rename is not None and (not table.rename or to_id(table.rename) != table.rename):
         yield f" rename is {table.rename!r}; Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'"
     for key, number in (("scale", table.scale), ("offset", table.offset)):
@@ -55,12 +69,27 @@ def _faults(table: SensorTable) -> Iterator[str]:
         yield " scale is 0, so every value would be the offset; to leave the sensor out, set drop = true"
     if table.calibrate:
         yield from _curve_faults(table)
+    yield from _thinning_faults(table)
     if table.unit and table.unit not in UNITS:
         yield f" unit is {table.unit!r}{suggest(table.unit, list(UNITS))}"
     if table.quantity is not None:
         quantities = [term.id for term in ontology().quantity_kinds]
         if table.quantity not in quantities:
             yield f" quantity is {table.quantity!r}, which Waziup does not have{suggest(table.quantity, quantities)}"
+
+
+def _thinning_faults(table: SensorTable) -> Iterator[str]:
+    if table.deadband is not None and not (_usable(table.deadband) and table.deadband >= 0):
+        yield f" deadband is {table.deadband}; it must be 0 or more: a value that differs by no more is left out"
+    intervals = {"min_interval": table.min_interval, "max_interval": table.max_interval}
+    for key, text in intervals.items():
+        if text and not parse_duration(text):
+            yield f' {key} is {text!r}; write it as "90s", "5min" or "1h"'
+    if table.max_interval and table.deadband is None:
+        yield ": max_interval says when a value goes out although it is within the deadband; add deadband, or remove it"
+    least, most = (parse_duration(text) for text in intervals.values())
+    if least and most and least > most:
+        yield f": min_interval {table.min_interval} is longer than max_interval {table.max_interval}; swap them"
 
 
 def _curve_faults(table: SensorTable) -> Iterator[str]:
@@ -80,15 +109,7 @@ def _usable(*numbers: int | float) -> bool:
 
 
 def _changes(table: SensorTable) -> list[str]:
-    changed = {
-        "rename": table.rename is not None,
-        "scale": table.scale != 1,
-        "offset": table.offset != 0,
-        "calibrate": bool(table.calibrate),
-        "unit": table.unit is not None,
-        "quantity": table.quantity is not None,
-    }
-    return [key for key, is_changed in changed.items() if is_changed]
+    return [key for key in CHANGES if getattr(table, key) != getattr(UNCHANGED, key)]
 
 
 def _collisions(rules: Sequence[SensorRule], places: dict[str, str]) -> Iterator[str]:

@@ -70,6 +70,14 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     max_mb: int = 256
 
 
+class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[upload]"""
+
+    schedule: list[str] = []
+    max_bytes_per_day: int = 0
+    hold: str = "0s"
+
+
 class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[status]"""
 
@@ -147,6 +155,9 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
     calibrate: list[tuple[int | float, int | float]] = []
     unit: str | None = None
     quantity: str | None = None
+    deadband: int | float | None = None
+    min_interval: str = ""
+    max_interval: str = ""
 
 
 class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,6 +174,7 @@ TABLES: dict[str, type[Struct]] = {
     "mqtt": MqttTable,
     "json_lines": JsonLinesTable,
     "spool": SpoolTable,
+    "upload": UploadTable,
     "decoders": DecodersTable,
     "status": StatusTable,
 }

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util.request import SKIP_HEADER
 
 from lora_post.errors import OutcomeUnknown, Unavailable
-from lora_post.http_session import READ_TIMEOUT_S, bounded_session
+from lora_post.http_session import READ_TIMEOUT_S, BoundedSession
 from lora_post.secret import Secret
 
 CONNECT_TIMEOUT_S = 15.0
@@ -55,7 +55,8 @@ class HttpClient:
         """base_url: what every path is put behind."""
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
-        self._session = bounded_session()
+        self._session = BoundedSession()
+        self.traffic = self._session.traffic
         # Every header goes out with every value; without Accept-Encoding an answer comes as it is.
         self._session.headers.update({"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER})
 

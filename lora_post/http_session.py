@@ -20,6 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from lora_post.traffic import Traffic
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -29,22 +31,18 @@ ANSWER_DEADLINE_S = 120.0
 MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
 
 
-def bounded_session() -> requests.Session:
-    """A session without cookies and redirects, whose answers end."""
-    session = _Session()
-    session.headers.clear()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    session.mount("http://", _Adapter())
-    session.mount("https://", _Adapter())
-    return session
-
-
-class _Session(requests.Session):
-    """All its requests go to one server."""
+class BoundedSession(requests.Session):
+    """A session for one server, without cookies and redirects, whose answers end; `traffic` counts what it costs."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.traffic = Traffic()
         self._settings: Any = None
+        self.headers.clear()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        pools = _pools(self.traffic)
+        self.mount("http://", _Adapter(pools))
+        self.mount("https://", _Adapter(pools))
 
     def merge_environment_settings(self, url: Any, *options: Any) -> Any:
         """Proxies and certificates of the environment are looked up once: they take as long as a request does."""
@@ -59,9 +57,10 @@ class _Session(requests.Session):
 class _BoundedReader(io.RawIOBase):
     """The reading end of a socket, until the time or the bytes of one answer are used up."""
 
-    def __init__(self, raw: io.RawIOBase, sock: socket) -> None:
+    def __init__(self, raw: io.RawIOBase, sock: socket, traffic: Traffic) -> None:
         self._raw = raw
         self._sock = sock
+        self._traffic = traffic
         self._deadline = time.monotonic() + ANSWER_DEADLINE_S
         self._left = MAX_ANSWER
 
@@ -78,40 +77,54 @@ class _BoundedReader(io.RawIOBase):
         return size
 
     def close(self) -> None:
+        self._traffic.look_at(self._sock)
         self._raw.close()
         super().close()
 
 
-class _BoundedResponse(HTTPResponse):
-    def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
+def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
+    """The usual kinds of connections, which read through a `_BoundedReader`, and are counted."""
 
+    class Response(HTTPResponse):
+        def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
+            super().__init__(sock, *args, **options)
+            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, traffic))
 
-class _Connection(HTTPConnection):
-    response_class = _BoundedResponse
+    class Connection(HTTPConnection):
+        response_class = Response
 
+        def close(self) -> None:
+            if self.sock:
+                traffic.look_at(self.sock)
+            super().close()
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _BoundedResponse
+    class SecureConnection(HTTPSConnection):
+        response_class = Response
 
+        def close(self) -> None:
+            if self.sock:
+                traffic.look_at(self.sock)
+            super().close()
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
 
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = SecureConnection
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+    return {"http": Pool, "https": SecurePool}
 
 
 class _Adapter(HTTPAdapter):
-    """The usual one, with connections that read through a `_BoundedReader`."""
+    def __init__(self, pools: dict[str, type[HTTPConnectionPool]]) -> None:
+        self._pools = pools
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        manager.pool_classes_by_scheme = self._pools
         return manager

@@ -25,6 +25,7 @@ from lora_post.store import (
     save_sessions,
     session_key,
 )
+from lora_post.thinning import Thinner
 
 KEEP_HEARD = 20_000
 PRUNE_HEARD_EVERY = 1_000
@@ -69,7 +70,9 @@ class SpoolLedger:
     def __init__(self, store: Store, devices: Iterable[Device], writer: SpoolWriter) -> None:
         self._store = store
         self._writer = writer
+        devices = tuple(devices)
         self._book = SessionBook(devices)
+        self._thinner = Thinner(devices)
         self._version = NOT_LOADED
         self._reports: list[Report] = []
         self.find = self._book.find
@@ -81,13 +84,14 @@ class SpoolLedger:
             with self._store.transaction() as db:
                 self._take_over(db)
                 yield
-                self._writer.put(db, self._reports)
+                self._writer.put(db, self._thinner.thin(db, self._reports))
                 self._save_sessions(db)
                 self._writer.make_room(db)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
             self._writer.forget_lanes()
+            self._thinner.forget()
             raise
         finally:
             self._book.settled()
@@ -105,6 +109,7 @@ class SpoolLedger:
         version = self._store.data_version()
         if version != self._version:
             self._book.load(load_sessions(db), load_joins(db))
+            self._thinner.forget()
             self._version = version
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:

@@ -117,7 +117,7 @@ class SensorRule(Struct, frozen=True):
     """What the configuration changes about one reading of a device; None: as the decoder gives it.
 
     name: as the decoder calls it. The value becomes value * scale + offset, or is read from the
-    piecewise line through `curve`: points (raw, real), raw rising.
+    piecewise line through `curve`: points (raw, real), raw rising. deadband, intervals: see `thinning`; 0 s for none.
     """
 
     name: str
@@ -128,6 +128,9 @@ class SensorRule(Struct, frozen=True):
     curve: tuple[tuple[float, float], ...] = ()
     unit: str | None = None
     quantity: str | None = None
+    deadband: float | None = None
+    min_interval_s: float = 0.0
+    max_interval_s: float = 0.0
 
 
 class Device(Struct, frozen=True):

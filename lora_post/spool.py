@@ -207,6 +207,15 @@ class SpoolReader:
         )
         return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
 
+    def has_batch_of(self, size: int) -> bool:
+        """Whether a lane that is not parked has so many readings."""
+        rows = self._store.rows(
+            "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id LIMIT 1 OFFSET ?) LIMIT 1",
+            (self.sink, size - 1),
+        )
+        return bool(rows)
+
     def lanes_of(self, device: str) -> list[Lane]:
         """All lanes of a device, for provisioning it in one request."""
         rows = self._store.rows(

@@ -73,5 +73,15 @@ CREATE TABLE joined (                -- what was heard of the joins of devices, 
 ) WITHOUT ROWID
 """
 
-STEPS: Final = (FIRST, JOINS)
+KEPT: Final = """
+CREATE TABLE kept (                  -- the last reading kept of sensors with a deadband or an interval
+    device  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    time_us INTEGER NOT NULL,
+    value   BLOB NOT NULL,
+    PRIMARY KEY (device, name)
+) WITHOUT ROWID;
+"""
+
+STEPS: Final = (FIRST, JOINS, KEPT)
 """Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""

@@ -21,11 +21,13 @@ from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool import SpoolReader
 from lora_post.turns import Turns
+from lora_post.upload_gate import Closed, Gate
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 5.0  # how soon readings are seen that another process has queued
 MAX_SINK_PAUSE_S = 60.0
+LOOK_AGAIN_S = 60.0  # the clock may be set meanwhile
 MAX_RETRY_AFTER_S = 3600.0
 REFUSALS_BEFORE_PARKING = 3
 # One sensor over which the server hangs may use a fifth of the time.
@@ -56,9 +58,12 @@ class Sink(Protocol):
 class Uploader:
     """Delivers one sink's readings; `step` does one piece of work."""
 
-    def __init__(self, spool: SpoolReader, sink: Sink, metrics: Metrics) -> None:
+    def __init__(self, spool: SpoolReader, sink: Sink, metrics: Metrics, gate: Gate | None = None) -> None:
+        """gate None: whatever is there may be sent at any time."""
         self._spool = spool
         self._sink = sink
+        self._gate = gate
+        self._closed_because = ""
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
         self._turns = Turns()
@@ -104,11 +109,15 @@ class Uploader:
 
     def _finish(self) -> None:
         """Without doubts, the next start need not ask the server about anything."""
-        if self._is_ours and not any(state.doubt for state in self._lanes.values()):
-            try:
+        if not self._is_ours:
+            return
+        try:
+            if self._gate:
+                self._gate.save()
+            if not any(state.doubt for state in self._lanes.values()):
                 self._spool.mark_stopped()
-            except StoreError as error:
-                log.error("%s", error)
+        except StoreError as error:
+            log.error("%s", error)
 
     def is_done(self) -> bool:
         """Nothing is left that could go out: the queue is empty but for what is parked."""
@@ -123,6 +132,9 @@ class Uploader:
             self._is_ours = self._is_ours or self._take_over()
             if not self._is_ours:
                 return IDLE_S
+            if self._gate and (closed := self._gate.closed()):
+                return self._wait_at(closed)
+            self._closed_because = ""
             self._sink.prepare()
             return self._serve_next(now)
         except SinkError as error:
@@ -132,10 +144,23 @@ class Uploader:
             self._backoff.until = now + MAX_SINK_PAUSE_S
         return 0.0
 
+    def _wait_at(self, closed: Closed) -> float:
+        if closed.reason != self._closed_because:
+            log.info("%s; readings are kept", closed.reason)
+        self._closed_because = closed.reason
+        return min(closed.wait_s, LOOK_AGAIN_S)
+
+    def is_closed(self) -> bool:
+        """Whether the configuration forbids sending for now."""
+        return bool(self._closed_because)
+
     def _serve_next(self, now: float) -> float:
         wall_us = now_us()
+        queue = self._spool.waiting()
         waits = [IDLE_S]
-        for waiting in self._turns.order(self._spool.waiting(), wall_us):
+        if self._gate and (held_s := self._gate.held_s(queue, lambda: self._spool.has_batch_of(MAX_BATCH))):
+            return min(held_s, IDLE_S)
+        for waiting in self._turns.order(queue, wall_us):
             lane = waiting.lane
             state = self._lanes.setdefault(lane.id, LaneState())
             if state.ready_at() <= now:

@@ -113,6 +113,7 @@ class WaziupClient:
     def __init__(self, base_url: str) -> None:
         """base_url: for example https://api.waziup.io/api/v2"""
         self._http = HttpClient(base_url)
+        self.traffic = self._http.traffic
         self.use_token = self._http.use_token
         self.close = self._http.close
 

@@ -63,6 +63,9 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
         curve=((0.4, 0.0), (25.1, 25.0)),
         unit="°C",
         quantity="WaterTemperature",
+        deadband=0.2,
+        min_interval_s=300.0,
+        max_interval_s=3600.0,
     )
     assert config.devices[1].decoder == "milesight-em300-th"
     assert config.devices[4].app_keys == {bytes.fromhex("05060708")}

@@ -26,6 +26,8 @@ from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
+from lora_post.upload_gate import Gate
+from lora_post.upload_rules import UploadRules, Window
 from lora_post.uploader import Uploader
 from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
@@ -58,6 +60,8 @@ class Site:
         self.store = Store(self.path)
         self.metrics = Metrics()
         self.clients: list[WaziupClient] = []
+        self.rules = UploadRules()
+        self.clock: Callable[[], float] = time.time
 
     def put(self, *reports: Report) -> None:
         writer = SpoolWriter(self.store, ["waziup"], 1 << 30)
@@ -89,7 +93,8 @@ class Site:
             lanes_of=spool.lanes_of,
             memory=ServerMemory(self.store, self.url),
         )
-        return Uploader(spool, sink, self.metrics)
+        gate = Gate(self.rules, client.traffic, self.store, spool.sink, self.clock)
+        return Uploader(spool, sink, self.metrics, gate)
 
     def close(self) -> None:
         self.store.close()
@@ -102,6 +107,11 @@ def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
     here = Site(tmp_path, server.url)
     yield here
     here.close()
+
+
+def gate_of(uploader: Uploader) -> Gate:
+    assert uploader._gate is not None
+    return uploader._gate
 
 
 @contextmanager
@@ -702,6 +712,7 @@ def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
 ) -> None:
     monkeypatch.setattr("lora_post.http_session.READ_TIMEOUT_S", 0.5)
     monkeypatch.setattr("lora_post.http_client.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.uploader.REST_AFTER_TROUBLE", 1000.0)
     uploader = site.uploader()
     site.put_values("good", 0)
     work(uploader)
@@ -739,3 +750,87 @@ def test_fresh_reading_goes_out_in_the_midst_of_a_backlog(site: Site, server: Wa
     assert server.values("pond-8", "t") == [21.5]
     assert "/devices/pond-8/" in server.days.pushes()[2]
     assert server.values("pond-7", "a") == list(range(250))
+
+
+def test_held_readings_share_a_request_for_each_sensor(site: Site, server: Waziup) -> None:
+    start_us = now_us()
+    site.rules = UploadRules(hold_s=600.0)
+    site.clock = lambda: start_us / 1e6
+    uploader = site.uploader()
+    for minute in range(10):
+        readings = (Reading("t", minute), Reading("h", minute))
+        site.put(report(*readings, time_us=start_us + minute * 60_000_000))
+        site.clock = lambda minute=minute: start_us / 1e6 + minute * 60  # type: ignore[misc]
+        gate_of(uploader)._clock = site.clock
+        assert uploader.step() > 0
+    assert server.days.pushes() == []
+    gate_of(uploader)._clock = lambda: start_us / 1e6 + 600
+    work(uploader)
+    assert server.days.pushes() == ["POST /devices/pond-7/sensors/t/values", "POST /devices/pond-7/sensors/h/values"]
+    assert server.values("pond-7", "t") == list(range(10))
+
+
+def test_full_batch_is_not_held(site: Site, server: Waziup) -> None:
+    start_us = now_us()
+    site.rules = UploadRules(hold_s=600.0)
+    uploader = site.uploader()
+    for index in range(100):
+        site.put(report(Reading("t", index), time_us=start_us + index))
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(100))
+
+
+def test_held_readings_stay_in_the_spool_at_a_stop_and_go_out_later(site: Site, server: Waziup) -> None:
+    site.rules = UploadRules(hold_s=600.0)
+    site.put(report(Reading("t", 1), time_us=now_us()))
+    uploader = site.uploader()
+    with running(uploader):
+        pass
+    assert server.days.pushes() == []
+    site.rules = UploadRules()
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+
+
+def test_nothing_at_all_is_sent_while_the_schedule_forbids_it(site: Site, server: Waziup) -> None:
+    noon = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+    site.rules = UploadRules((Window(22 * 3600, 6 * 3600),))
+    site.clock = lambda: noon
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    assert uploader.step() > 0
+    assert uploader.is_closed()
+    assert server.days.seen == []
+    gate_of(uploader)._clock = lambda: noon + 10 * 3600
+    work(uploader)
+    assert server.values("pond-7", "t") == [1]
+    assert not uploader.is_closed()
+
+
+def test_bytes_of_a_day_are_not_exceeded_and_the_rest_goes_out_the_next_day(tmp_path: Path, server: Waziup) -> None:
+    meter = CuttingProxy(server.url)
+    site = Site(tmp_path, meter.url)
+    noon = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+    site.rules = UploadRules(max_bytes_per_day=70_000)
+    site.clock = lambda: noon
+    site.put_values("t", *range(1200))
+    uploader = site.uploader()
+    while not uploader.is_closed():
+        uploader.step()
+    sent = len(server.values("pond-7", "t"))
+    assert 0 < sent < 1200
+    assert 30_000 < meter.bytes <= 70_000
+    uploader._finish()
+    restarted = site.uploader()
+    assert restarted.step() > 0
+    restarted._finish()
+    assert len(server.values("pond-7", "t")) == sent
+    for day in range(1, 10):
+        site.clock = lambda day=day: noon + day * 86_400  # type: ignore[misc]
+        again = site.uploader()
+        while not again.is_closed() and not again.is_done():
+            again.step()
+        again._finish()
+    assert server.values("pond-7", "t") == list(range(1200))
+    site.close()
+    meter.close()

@@ -133,22 +133,26 @@ def test_sensor_table_becomes_a_rule() -> None:
         'name = "a"\nrename = "b"\nscale = 0.5\noffset = -2\nunit = "V"\nquantity = "Voltage"',
         'name = "c"\ndrop = true',
         'name = "d"\ncalibrate = [[10, 1.5], [0, 0]]',
+        'name = "e"\ndeadband = 0.2\nmin_interval = "5min"\nmax_interval = "1h"',
     )
     assert device.sensors == (
         SensorRule("a", "b", scale=0.5, offset=-2, unit="V", quantity="Voltage"),
         SensorRule("c", drop=True),
         SensorRule("d", curve=((0.0, 0.0), (10.0, 1.5))),
+        SensorRule("e", deadband=0.2, min_interval_s=300.0, max_interval_s=3600.0),
     )
 
 
 def test_every_key_of_the_table_reaches_the_rule() -> None:
-    assert set(SensorTable.__struct_fields__) - {"calibrate"} | {"curve"} == set(SensorRule.__struct_fields__)
+    called_otherwise = {"calibrate": "curve", "min_interval": "min_interval_s", "max_interval": "max_interval_s"}
+    keys = {called_otherwise.get(key, key) for key in SensorTable.__struct_fields__}
+    assert keys == set(SensorRule.__struct_fields__)
 
 
 MISTAKES = [
     ("drop = true", "[[device.sensor]] number 1 name is missing"),
     ('name = ""\ndrop = true', "[[device.sensor]] number 1 name is empty"),
-    ('name = "a"', "it changes nothing; add rename, drop"),
+    ('name = "a"', "it changes nothing; add rename, scale"),
     ('name = "a"\nrenam = "b"\nscale = 2', "unknown key 'renam'; did you mean 'rename'?"),
     ('name = "a"\nscale = "b"', "[[device.sensor]] number 1 scale is a text in quotes; it must be a number"),
     ('name = "a"\nrename = ""', "rename is ''; Waziup takes 1 to 128 letters"),
@@ -165,6 +169,14 @@ MISTAKES = [
     ('name = "a"\ncalibrate = [[1, 2], [1, 3]]', "the same raw value twice"),
     ('name = "a"\ncalibrate = [[1, 2], [3, inf]]', "calibrate has a number that is not finite"),
     ('name = "a"\ncalibrate = [[1, 2], [3, 4]]\nscale = 2', "calibrate and scale or offset are both given"),
+    ('name = "a"\ndeadband = -1', "deadband is -1; it must be 0 or more"),
+    ('name = "a"\ndeadband = nan', "deadband is nan; it must be 0 or more"),
+    ('name = "a"\nmin_interval = "5 minutes"', "min_interval is '5 minutes'; write it as \"90s\""),
+    ('name = "a"\ndeadband = 1\nmax_interval = "0s"', "max_interval is '0s'; write it as"),
+    ('name = "a"\nmin_interval = 5', "min_interval is a whole number; it must be a text in quotes"),
+    ('name = "a"\nmax_interval = "1h"', "add deadband, or remove it"),
+    ('name = "a"\ndeadband = 1\nmin_interval = "2h"\nmax_interval = "1h"', "2h is longer than max_interval 1h"),
+    ('name = "a"\ndrop = true\ndeadband = 1', "drop = true leaves nothing for deadband"),
     ('name = "a"\nunit = "kPA"', "unit is 'kPA'; did you mean 'kPa'?"),
     ('name = "a"\nquantity = "Temperatur"', "quantity is 'Temperatur', which Waziup does not have; did you mean"),
 ]

@@ -47,7 +47,7 @@ class Delivery:
         self._view = Store(config.spool_path, replace_damaged)
         self._views = {name: SpoolReader(self._view, name) for name in sinks}
         self._destinations = [
-            Destination(name, make_sink, Store(config.spool_path, replace_damaged), metrics, self._stop)
+            Destination(name, make_sink, Store(config.spool_path, replace_damaged), metrics, self._stop, config.upload)
             for name, make_sink in sinks.items()
         ]
 
@@ -72,13 +72,18 @@ class Delivery:
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""
+        for destination in self._destinations:
+            destination.hold_no_longer()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._has_work() and not stop.wait(POLL_S):
             pass
 
     def _has_work(self) -> bool:
         try:
-            return any(view.ready_lanes() for view in self._views.values())
+            return any(
+                self._views[destination.name].ready_lanes() and not destination.is_closed()
+                for destination in self._destinations
+            )
         except StoreError as error:
             log.error("%s", error)
             return True

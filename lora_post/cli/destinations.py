@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from lora_post.config import Config
 from lora_post.config_json_lines import JsonLinesConfig
@@ -21,7 +21,12 @@ from lora_post.metrics import Metrics
 from lora_post.spool import SpoolReader
 from lora_post.status import runtime
 from lora_post.store import Store, forget, known, remember
+from lora_post.upload_gate import Gate
+from lora_post.upload_rules import UploadRules
 from lora_post.uploader import Sink, Uploader
+
+if TYPE_CHECKING:
+    from lora_post.sinks.waziup import WaziupSink
 
 
 class ClosableSink(Sink, Protocol):
@@ -52,7 +57,7 @@ class ServerMemory:
 # The libraries that a sink needs are large; only those of configured destinations are loaded.
 
 
-def waziup_sink(waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store) -> ClosableSink:
+def waziup_sink(waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store) -> WaziupSink:
     """Waziup Cloud; without a password, as nobody in particular."""
     from lora_post.sinks.waziup import WaziupSink
     from lora_post.sinks.waziup_gateway import Gateway
@@ -115,6 +120,13 @@ def open_sinks(config: Config) -> dict[str, Callable[[SpoolReader, Store], Closa
     return sinks
 
 
+def gate_of(sink: ClosableSink, rules: UploadRules, spool: SpoolReader, store: Store) -> Gate | None:
+    """[upload] is about Waziup Cloud alone: the others are near, or read by somebody who waits."""
+    if spool.sink != "waziup":
+        return None
+    return Gate(rules, cast("WaziupSink", sink).traffic, store, spool.sink)
+
+
 class Destination:
     """One destination while lora-post runs."""
 
@@ -125,6 +137,7 @@ class Destination:
         store: Store,
         metrics: Metrics,
         stop: Event,
+        rules: UploadRules,
     ) -> None:
         """store: a connection of its own."""
         self.name = name
@@ -133,15 +146,23 @@ class Destination:
         self._wake = Event()
         spool = SpoolReader(store, name)
         self._sink = make_sink(spool, store)
-        self._uploader = Uploader(spool, self._sink, metrics)
+        self._gate = gate_of(self._sink, rules, spool, store)
+        self._uploader = Uploader(spool, self._sink, metrics, self._gate)
         self._thread = Thread(target=self._uploader.run, args=(stop, self._wake), name=f"uploader {name}", daemon=True)
         self.start = self._thread.start
         self.wake = self._wake.set
+        self.is_closed = self._uploader.is_closed
 
     @property
     def last_error(self) -> str:
         """Why it waits, "" when it does not."""
         return self._uploader.last_error
+
+    def hold_no_longer(self) -> None:
+        """Nothing more is going to come; send what is there."""
+        if self._gate:
+            self._gate.hold_no_longer()
+        self._wake.set()
 
     def state(self, store: Store) -> runtime.Destination:
         """Its queue, as it is seen through another connection."""

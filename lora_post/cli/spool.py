@@ -44,6 +44,7 @@ from lora_post.spool_upkeep import (
     undecoded,
 )
 from lora_post.store import Store, tallies
+from lora_post.thinning import THINNED
 from lora_post.waziup_names import to_id
 
 HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
@@ -263,6 +264,8 @@ def _show(config: Config, store: Store, option: str) -> None:
     if totals.get(TOO_MANY_SENSORS):
         dropped = _count(totals[TOO_MANY_SENSORS], "reading")
         say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
+    if totals.get(THINNED):
+        say(f"left out   {_count(totals[THINNED], 'reading')} so far, by deadband and min_interval")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
     for sink, each in counts.items():
         if sink not in config.destinations:

@@ -50,6 +50,7 @@ class WaziupSink:
         """account None: the simple protocol, public devices only. provision: create what is missing."""
         known = Known(memory)
         self._client = client
+        self.traffic = client.traffic
         self._login = Login(client, account)
         self._gateway = GatewayEntry(client, self._login, gateway, known, provision=provision)
         self._provisioner = (

@@ -1,0 +1,129 @@
+"""Whether sending is allowed just now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lora_post.model import Lane
+from lora_post.store import Store, known
+from lora_post.traffic import Traffic
+from lora_post.turns import Waiting
+from lora_post.upload_gate import KEEP_DAYS, SAVE_EVERY_BYTES, Gate
+from lora_post.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
+
+NOON = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+MEGABYTE = 1_000_000
+LANE = Lane(1, "pond-7", "t", "", "", None)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "spool.db")
+    yield store
+    store.close()
+
+
+def gate(store: Store, rules: UploadRules, traffic: Traffic | None = None, clock: Clock | None = None) -> Gate:
+    return Gate(rules, traffic or Traffic(), store, "waziup", clock or Clock())
+
+
+def test_without_rules_nothing_is_held_up(store: Store) -> None:
+    open_gate = gate(store, UploadRules())
+    assert open_gate.closed() is None
+    assert open_gate.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
+
+
+def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: Store) -> None:
+    clock = Clock()
+    scheduled = gate(store, UploadRules((Window(13 * 3600, 14 * 3600),)), clock=clock)
+    closed = scheduled.closed()
+    assert closed is not None
+    assert closed.wait_s == 3600
+    clock.now += 3600
+    assert scheduled.closed() is None
+
+
+def test_day_s_bytes_last_until_midnight(store: Store) -> None:
+    traffic, clock = Traffic(), Clock()
+    limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
+    assert limited.closed() is None
+    traffic.bytes += MEGABYTE - RESERVE_BYTES
+    assert limited.closed() is None
+    traffic.bytes += 1
+    closed = limited.closed()
+    assert closed is not None
+    assert closed.wait_s == DAY_S / 2
+    clock.now += closed.wait_s
+    assert limited.closed() is None
+
+
+def test_restart_does_not_give_the_day_its_bytes_back(store: Store) -> None:
+    traffic = Traffic()
+    first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
+    first.closed()
+    traffic.bytes = MEGABYTE
+    first.closed()  # saved at once, because it is much
+    assert gate(store, UploadRules(max_bytes_per_day=MEGABYTE)).closed() is not None
+
+
+def test_few_bytes_are_saved_at_the_end(store: Store) -> None:
+    traffic = Traffic()
+    first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
+    first.closed()
+    traffic.bytes = SAVE_EVERY_BYTES - 1
+    first.closed()
+    assert known(store.db, "traffic waziup") == {}
+    first.save()
+    assert known(store.db, "traffic waziup") == {"2026-03-01": str(SAVE_EVERY_BYTES - 1)}
+
+
+def test_days_do_not_pile_up(store: Store) -> None:
+    traffic, clock = Traffic(), Clock()
+    limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
+    for _ in range(KEEP_DAYS + 10):
+        limited.closed()
+        traffic.bytes += SAVE_EVERY_BYTES
+        limited.closed()
+        clock.now += DAY_S
+    assert len(known(store.db, "traffic waziup")) == KEEP_DAYS
+
+
+def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: Store) -> None:
+    clock = Clock()
+    holding = gate(store, UploadRules(hold_s=600.0), clock=clock)
+    old, young = Waiting(LANE, int(NOON * 1e6)), Waiting(LANE, int((NOON + 500) * 1e6))
+    assert holding.held_s([], lambda: False) == 0.0
+    assert holding.held_s([old], lambda: False) == 600.0
+    clock.now += 600
+    assert holding.held_s([old, young], lambda: False) == 0.0
+    assert holding.held_s([young], lambda: False) == 0.0
+    assert holding.held_s([], lambda: False) == 0.0
+    assert holding.held_s([young], lambda: False) == 500.0
+
+
+def test_full_batch_goes_out_at_once(store: Store) -> None:
+    holding = gate(store, UploadRules(hold_s=600.0))
+    assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: True) == 0.0
+
+
+def test_nothing_is_held_any_longer_once_the_input_has_ended(store: Store) -> None:
+    holding = gate(store, UploadRules(hold_s=600.0))
+    holding.hold_no_longer()
+    assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
+
+
+def test_clock_that_was_set_back_does_not_make_readings_wait_for_the_future(store: Store) -> None:
+    holding = gate(store, UploadRules(hold_s=600.0))
+    assert holding.held_s([Waiting(LANE, int((NOON + DAY_S) * 1e6))], lambda: False) == 0.0
