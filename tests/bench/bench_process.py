@@ -6,6 +6,7 @@ python -m tests.bench.bench_process [--frames N]
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ import time
 from pathlib import Path
 
 from tests.command import COMMAND, DEVICES, Admin, counting_packet, free_port, sandbox_process, started, write_site
+
+STEADY_S = 30
 
 
 def main() -> None:
@@ -22,6 +25,27 @@ def main() -> None:
     _start_up()
     with tempfile.TemporaryDirectory() as folder, sandbox_process(free_port()) as url:
         _feed(write_site(Path(folder), url), url, frames)
+    with tempfile.TemporaryDirectory() as folder, sandbox_process(free_port()) as url:
+        _steady(write_site(Path(folder), url))
+
+
+def _steady(site: Path) -> None:
+    """One frame of two readings a second, each sent at once."""
+    with started("run", "-q", "-c", str(site)) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"".join(counting_packet(n) for n in range(DEVICES)))
+        time.sleep(5)  # started, and every device created
+        before = _cpu_s(process.pid)
+        for index in range(DEVICES, DEVICES + STEADY_S):
+            process.stdin.write(counting_packet(index))
+            time.sleep(1)
+        used = _cpu_s(process.pid) - before
+        sys.stdout.write(f"CPU at one frame a second, for {STEADY_S} s: {used / STEADY_S * 100:.2f} % of a core\n")
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start_up() -> None:

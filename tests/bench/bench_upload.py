@@ -1,59 +1,89 @@
-"""What delivery costs: requests and bytes a reading in the trickle, readings a second in a drain.
+"""What delivery costs: requests and bytes a reading, readings a second in and out, and how soon a frame is on its way.
 
     python -m tests.bench.bench_upload
 
-Steady state, one frame of two readings at a time, then a backlog of 20,000 readings beside a bare
-`requests.Session` that posts the same batches to the same server. Bytes are counted on the socket,
-both ways; the sandbox's tokens are shorter than the platform's 1.3 kB, so the figure for such a
-token is given too.
+Bytes are counted on the socket, both ways, headers included, without TLS; the token is as long as the platform's,
+1.3 kB. Rates are medians of rounds in turns with a bare `requests.Session` that posts batches of the same size to
+the same server, a process of its own.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
 
 from lora_post.model import Reading
+from lora_post.sandbox.endpoint import Settings
+from lora_post.secret import Secret
+from lora_post.sinks.waziup_login import Account
+from lora_post.spool import SpoolWriter
+from lora_post.store import Store
 from lora_post.uploader import Uploader
 from tests.build import NOON_US, report
+from tests.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
 from tests.test_delivery import Site, work
-from tests.waziup import CuttingProxy, waziup
+from tests.waziup import CuttingProxy, Waziup, waziup
 
 FRAMES = 200
-BACKLOG = 20_000
+BACKLOG = 100_000
+ROUND = 10_000
 BATCH = 100
-PLATFORM_TOKEN = 1300
+QUEUED = 200_000
+GROUP = 500
+HELD = 10
+LATENCY_FRAMES = 100
+# The token repeats the name, in base64.
+LONG_NAME = "x" * 777
 
 
 def main() -> None:
-    with waziup() as server, tempfile.TemporaryDirectory() as folder:
-        meter = CuttingProxy(server.url)
-        token = len(server.token("demo", "demo"))
+    users = {"demo": "demo", "admin": "admin", LONG_NAME: "long"}
+    with waziup(Settings(users=users)) as server:
+        account = Account(LONG_NAME, Secret("long"))
+        _say(f"token of {len(server.token(LONG_NAME, 'long'))} bytes")
+        for title, of, is_open in (("account", account, True), ("public devices, no token", None, False)):
+            _cost(server, f"trickle, {title}", lambda site, of=of, new=is_open: site.uploader(of, provision=new), 1)
+        _cost(server, "hold of ten minutes, a reading a minute", lambda site: site.uploader(account), HELD)
+        _cost(server, "backlog", lambda site: site.uploader(account), 1000)
+    _rates()
+    _enqueue()
+    _latency()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_time: int) -> None:
+    """Requests and bytes a reading of two sensors, so many readings of each at a time."""
+    server.call("DELETE", "/devices/pond-7")
+    if "no token" in title:
+        body = {"id": "pond-7", "visibility": "public", "sensors": [{"id": "temperature_1"}, {"id": "voltage_2"}]}
+        server.call("POST", "/devices", json=body)
+    meter = CuttingProxy(server.url)
+    with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder), meter.url)
-        uploader = site.uploader()
+        uploader = start(site)
         _put(site, 0, 1)
         work(uploader)
-        before, requests_before, connections = meter.bytes, len(server.days.seen), meter.connections
-        cpu = time.process_time()
-        for index in range(1, FRAMES + 1):
-            _put(site, index, index + 1)
+        size, calls = meter.bytes, len(server.days.seen)
+        rounds = max(1, FRAMES // at_a_time)
+        for index in range(rounds):
+            _put(site, 1 + index * at_a_time, 1 + (index + 1) * at_a_time)
             work(uploader)
-        cpu = time.process_time() - cpu
-        calls = len(server.days.seen) - requests_before
-        size = (meter.bytes - before) / FRAMES / 2
-        sys.stdout.write(
-            f"trickle: {calls / FRAMES / 2:.2f} requests and {size:.0f} bytes a reading "
-            f"({size + PLATFORM_TOKEN - token:.0f} with a token of {PLATFORM_TOKEN} bytes), "
-            f"{meter.connections - connections} new connections, {cpu / FRAMES * 1e3:.1f} ms CPU a frame "
-            "(spool, client, server and meter in one process)\n"
+        readings = rounds * at_a_time * 2
+        _say(
+            f"{title}: {(len(server.days.seen) - calls) / readings:.3f} requests "
+            f"and {(meter.bytes - size) / readings:.0f} bytes a reading"
         )
-        _drain(site, uploader, meter)
         site.close()
-        meter.close()
+    meter.close()
 
 
 def _put(site: Site, first: int, last: int) -> None:
@@ -66,21 +96,28 @@ def _put(site: Site, first: int, last: int) -> None:
 
 
 def _time(index: int) -> int:
-    return NOON_US + index * 600_000_000
+    return NOON_US + index * 600_123_456
 
 
-def _drain(site: Site, uploader: Uploader, meter: CuttingProxy) -> None:
-    _put(site, 1000, 1000 + BACKLOG // 2)
-    before = meter.bytes
-    began = time.perf_counter()
-    work(uploader)
-    ours = time.perf_counter() - began
-    size = (meter.bytes - before) / BACKLOG
-    floor = _bare_loop(meter.url)
-    sys.stdout.write(
-        f"drain of {BACKLOG} readings: {BACKLOG / ours:.0f} a second, {floor / ours:.2f} of a bare loop's "
-        f"{BACKLOG / floor:.0f}; {size:.0f} bytes a reading\n"
-    )
+def _rates() -> None:
+    with sandbox_process(free_port()) as url, tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder), url)
+        uploader = site.uploader()
+        _put(site, 0, 1)
+        work(uploader)
+        ours, bare = [], []
+        for start in range(0, BACKLOG, ROUND):
+            _put(site, 1 + start // 2, 1 + (start + ROUND) // 2)
+            began = time.perf_counter()
+            work(uploader)
+            ours.append(ROUND / (time.perf_counter() - began))
+            bare.append(ROUND / _bare_loop(url))
+        ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
+        _say(
+            f"drain of {BACKLOG} readings: {statistics.median(ours):.0f} a second, "
+            f"{ratio:.2f} of a bare loop's {statistics.median(bare):.0f}"
+        )
+        site.close()
 
 
 def _bare_loop(url: str) -> float:
@@ -90,10 +127,68 @@ def _bare_loop(url: str) -> float:
     body = {"id": "bare", "sensors": [{"id": "t"}]}
     session.post(f"{url}/devices", json=body, timeout=10)
     began = time.perf_counter()
-    for start in range(0, BACKLOG, BATCH):
-        values = [{"value": n / 10, "timestamp": "2026-03-01T12:00:00Z"} for n in range(start, start + BATCH)]
+    for start in range(0, ROUND, BATCH):
+        values = [{"value": n / 10, "timestamp": "2026-03-01T12:00:00.123Z"} for n in range(start, start + BATCH)]
         session.post(f"{url}/devices/bare/sensors/t/values", json=values, timeout=10).raise_for_status()
     return time.perf_counter() - began
+
+
+def _enqueue() -> None:
+    """Into the spool, in groups as they arrive in a burst."""
+    reports = [report(Reading("t", n / 10), Reading("h", n), time_us=_time(n)) for n in range(QUEUED // 2)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spool.db"
+        store = Store(path)
+        writer = SpoolWriter(store, ["waziup"], 1 << 40)
+        began = time.perf_counter()
+        for start in range(0, len(reports), GROUP // 2):
+            with store.transaction() as db:
+                writer.put(db, reports[start : start + GROUP // 2])
+        rate = QUEUED / (time.perf_counter() - began)
+        store.close()
+        _say(f"into the spool: {rate:.0f} readings a second, {path.stat().st_size / QUEUED:.0f} bytes each")
+
+
+class _Watch(CuttingProxy):
+    """Notes when the first byte came after `armed` was set."""
+
+    def __init__(self, target: str) -> None:
+        self.armed = False
+        self.at = 0.0
+        super().__init__(target)
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    @bytes.setter
+    def bytes(self, count: int) -> None:
+        if self.armed:
+            self.armed, self.at = False, time.perf_counter()
+        self._bytes = count
+
+
+def _latency() -> None:
+    """From the last byte of a frame in the pipe to the first byte of the request that carries it."""
+    with sandbox_process(free_port()) as url, tempfile.TemporaryDirectory() as folder:
+        watch = _Watch(url)
+        found = []
+        with started("run", "-q", "-c", str(write_site(Path(folder), watch.url))) as process:
+            assert process.stdin is not None
+            for index in range(LATENCY_FRAMES + DEVICES):
+                frame = counting_packet(index)
+                watch.armed = True
+                began = time.perf_counter()
+                process.stdin.write(frame)
+                wait_until(lambda: not watch.armed, "nothing is sent")
+                found.append(watch.at - began)
+                time.sleep(0.15)  # until its other reading has gone
+        watch.close()
+        found = sorted(found[DEVICES:])
+        _say(
+            f"frame to first byte of its request: median {statistics.median(found) * 1e3:.1f} ms, "
+            f"95 % within {found[len(found) * 95 // 100] * 1e3:.1f} ms"
+        )
 
 
 if __name__ == "__main__":
