@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from msgspec import Struct
 
 from lora_post.config_decoders import plain_hex
 from lora_post.config_reader import TableReader
 from lora_post.config_tables import InputTable
+from lora_post.errors import ConfigError
+from lora_post.mqtt_url import EXAMPLE, read_mqtt_url, without_password
+from lora_post.secret import Secret
 
 
 class InputConfig(Struct, frozen=True):
     """Where bytes come from, and what they are.
 
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
+    password: of the user at a broker. ca_file: certificates by which the broker is known; None: the system's.
     """
 
     url: str
     format: str
     gateways: frozenset[str] = frozenset()
+    password: Secret | None = None
+    ca_file: Path | None = None
 
 
 def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
@@ -30,6 +37,10 @@ def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
 
 def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
     scheme = table.url.partition(":")[0]
+    if scheme in ("mqtt", "mqtts"):
+        return _mqtt_input(reader, place, table)
+    if any((table.password, table.password_file, table.password_env, table.ca_file)):
+        reader.mistakes.append(f"{place} password, ca_file: only brokers (mqtt://…) want them; remove them")
     input_format = table.format
     if scheme == "udp":
         if input_format not in ("rxpk", InputTable().format):
@@ -38,6 +49,27 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
     elif table.gateways:
         reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
     return InputConfig(table.url, input_format, frozenset(_eui(reader, place, text) for text in table.gateways))
+
+
+def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
+    password = reader.secret(place, "password", table)
+    ca_file = reader.folder / table.ca_file if table.ca_file else None
+    if table.gateways:
+        reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+    try:
+        address = read_mqtt_url(table.url)
+    except ConfigError as error:
+        reader.mistakes.append(str(error).replace("[[input]]", place, 1))
+    else:
+        if password is not None and not address.user:
+            reader.mistakes.append(f"{place} password: the url names no user; write {EXAMPLE}")
+        if ca_file is not None and not address.tls:
+            reader.mistakes.append(f"{place} ca_file: the connection is not encrypted; write mqtts://")
+        if password is not None and not address.tls and address.host not in ("localhost", "127.0.0.1", "::1"):
+            reader.warnings.append(
+                f"{place}: the password for {address.host} can be read on its way there; use mqtts:// (port 8883)"
+            )
+    return InputConfig(without_password(table.url), table.format, password=password, ca_file=ca_file)
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:

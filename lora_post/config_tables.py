@@ -99,6 +99,10 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     url: str = "stdin:"
     format: str = "lowcost"
     gateways: list[str] = []
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    ca_file: str = ""
 
 
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):

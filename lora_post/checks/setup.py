@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from lora_post.decoder_choice import mistakes_of
 from lora_post.decoder_files import LoadedDecoders
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Link
+from lora_post.mqtt_url import read_mqtt_url
 from lora_post.sources.udp import bind_udp
 from lora_post.transports import SerialTransport, file_path, open_transport
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
 # Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.
 PUBLISHED_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
+
+BROKER_TIMEOUT_S = 5.0
 
 
 def check_configuration(path: Path, config: Config | None, mistakes: Collection[str]) -> Iterator[Finding]:
@@ -90,6 +94,8 @@ def _check_input(item: InputConfig) -> Finding:
         return _check_fifo(file_path(item.url))
     if item.url.startswith("udp:"):
         return _check_udp(item)
+    if item.url.startswith(("mqtt:", "mqtts:")):
+        return _check_broker(item)
     try:
         transport = open_transport(item.url)
     except ConfigError as error:
@@ -124,6 +130,22 @@ def _check_udp(item: InputConfig) -> Finding:
             'name your gateways: gateways = ["b827ebfffe6e80a1"]',
         )
     return ok("inputs", f"{item.url} is free")
+
+
+def _check_broker(item: InputConfig) -> Finding:
+    """Whether somebody answers; to log in would take the session from a `run` that has it."""
+    try:
+        address = read_mqtt_url(item.url)
+    except ConfigError as error:
+        text, _, fix = str(error).partition("; ")
+        return fail("inputs", text, fix)
+    where = f"the broker at {address.host}:{address.port}"
+    try:
+        socket.create_connection((address.host, address.port), BROKER_TIMEOUT_S).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        return warning("inputs", f"{where} does not answer: {why}", "start it, or correct the url; `run` waits for it")
+    return ok("inputs", f"{where} answers")
 
 
 def _check_port(path: str) -> Finding:

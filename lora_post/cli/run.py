@@ -75,7 +75,7 @@ def command(
     config = with_status(read_config(config_path), status_listen)
     decode = read_decoding(config)
     metrics = Metrics()
-    surroundings = Surroundings(config.gateway_id, metrics)
+    surroundings = Surroundings(config.gateway_id, metrics, dry)
     tee = Tee(capture_path) if capture_path else None
     sources = [_open_heard(item, surroundings, tee) for item in config.inputs]
     stop = stop_on_signals()

@@ -16,6 +16,7 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS, Parser
 from lora_post.metrics import Metrics
 from lora_post.model import Event
+from lora_post.mqtt_url import read_mqtt_url
 from lora_post.sources.stream import Hear, StreamSource
 from lora_post.transports import open_transport
 
@@ -41,10 +42,14 @@ class Source(Protocol):
 
 
 class Surroundings(Struct, frozen=True):
-    """What a source needs beside its own configuration. gateway: the id of frames that name none."""
+    """What a source needs beside its own configuration.
+
+    gateway: the id of frames that name none. dry: nothing is kept, so nothing may be taken from who else wants it.
+    """
 
     gateway: str
     metrics: Metrics
+    dry: bool = False
 
 
 def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Source:
@@ -56,7 +61,18 @@ def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lamb
         from lora_post.sources.udp import UdpSource, bind_udp  # only for those who have one
 
         return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
+    if item.url.startswith(("mqtt:", "mqtts:")):
+        return _open_mqtt(item, surroundings)
     return StreamSource(open_transport(item.url), parser_for(item.format, surroundings.gateway), hear)
+
+
+def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
+    from lora_post.sources.mqtt import Login, MqttSource, client_id  # only for those who have one
+
+    address, gateway = read_mqtt_url(item.url), surroundings.gateway
+    who = "" if surroundings.dry else client_id(gateway, item.url)
+    parser_for(item.format, gateway)  # raises ConfigError
+    return MqttSource(address, Login(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
 
 
 def parser_for(input_format: str, gateway: str) -> Parser:
