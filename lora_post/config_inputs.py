@@ -56,9 +56,11 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
     ca_file = reader.folder / table.ca_file if table.ca_file else None
     if table.gateways:
         reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+    url = table.url
     try:
-        address = read_mqtt_url(table.url)
+        address = read_mqtt_url(url)
     except ConfigError as error:
+        url = without_password(url)
         reader.mistakes.append(str(error).replace("[[input]]", place, 1))
     else:
         if password is not None and not address.user:
@@ -69,7 +71,7 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
             reader.warnings.append(
                 f"{place}: the password for {address.host} can be read on its way there; use mqtts:// (port 8883)"
             )
-    return InputConfig(without_password(table.url), table.format, password=password, ca_file=ca_file)
+    return InputConfig(url, table.format, password=password, ca_file=ca_file)
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:

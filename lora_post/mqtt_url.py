@@ -57,5 +57,5 @@ def _mistake(url: str) -> ConfigError:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1@", url)
+    """A URL that is a mistake, as it may be shown: without what stands between a colon and the last `@`."""
+    return re.sub(r"(//[^/@:]*):.*@", r"\1@", url)

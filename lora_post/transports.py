@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 16
 REOPEN_EVERY_S = 1.0
 DEFAULT_BAUD = 38400  # LowCostLoRaGw's Arduino gateway
-SCHEMES = "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400 udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
+SCHEMES = "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
 
 
 class Transport(Protocol):

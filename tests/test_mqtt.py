@@ -1,25 +1,23 @@
 from __future__ import annotations
 
+import base64
 import datetime
 import gc
 import ipaddress
 import json
 import logging
-import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from paho.mqtt.enums import CallbackAPIVersion
 
 from lora_post.config import parse_config
 from lora_post.config_inputs import InputConfig
@@ -31,10 +29,11 @@ from lora_post.mqtt_url import MqttAddress, read_mqtt_url, without_password
 from lora_post.secret import Secret
 from lora_post.sources import Surroundings, open_source
 from lora_post.sources.mqtt import Login, MqttSource, client_id
-from tests.command import free_port, started, wait_until
+from tests.command import started, wait_until
+from tests.in_process import lora_post
+from tests.keeping_broker import Broker, broker, publish
 from tests.parsers import LAB_1, capture
 
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 UPLINK = json.dumps(
     {
         "time": "2024-05-14T08:15:30.123456Z",
@@ -46,66 +45,10 @@ UPLINK = json.dumps(
 ).encode()
 
 
-class Broker:
-    """A real mosquitto, which may be stopped and started again."""
-
-    def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
-        self._config = folder / "mosquitto.conf"
-        self._log = folder / "mosquitto.log"
-        plain = ["allow_anonymous true"] if not lines else []
-        self._config.write_text(
-            "\n".join([f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/"])
-            + "\n"
-            + "\n".join([*plain, *lines])
-            + "\n"
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._config)], stdout=log, stderr=log)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
-
-
-@contextmanager
-def broker(folder: Path, *lines: str) -> Iterator[Broker]:
-    found = Broker(folder, *lines)
-    found.start()
-    try:
-        yield found
-    finally:
-        found.stop()
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     with broker(tmp_path_factory.mktemp("broker")) as found:
         yield found
-
-
-def publish(port: int, *messages: tuple[str, bytes], qos: int = 1) -> None:
-    """Returns once the broker has them all."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-
-    def connected() -> bool:
-        try:
-            client.connect("127.0.0.1", port)
-        except OSError:
-            return False
-        return True
-
-    wait_until(connected, "no broker")
-    client.loop_start()
-    for topic, payload in messages:
-        client.publish(topic, payload, qos).wait_for_publish(10)
-    client.disconnect()
-    client.loop_stop()
 
 
 def source(
@@ -159,6 +102,8 @@ def test_url_names_broker_and_topic(url: str, address: MqttAddress) -> None:
         "mqtt://h",
         "mqtt://h/",
         "mqtt:///a",
+        "mqtt://me:se/secret@h/a",
+        "mqtt://me:x@secret@h/a",
         "mqtt://h/a?qos=2",
         "mqtt://h/a?q=1",
         "mqtt://h:x/a",
@@ -202,6 +147,19 @@ def test_password_that_goes_over_the_network_in_clear_is_warned_of(tmp_path: Pat
     config = parse_config(text, tmp_path / "x.toml", {"P": "secret"})
     assert "use mqtts://" in config.warnings[0]
     assert config.inputs[0].password == Secret("secret") and "secret" not in repr(config)
+
+
+def test_topic_may_have_an_at_sign(tmp_path: Path) -> None:
+    url = "mqtt://h:1883/v3/ponds@ttn/devices/+/up"
+    assert parse_config(GATEWAY + f'url = "{url}"', tmp_path / "x.toml", {}).inputs[0].url == url
+    assert read_mqtt_url(url).topic == "v3/ponds@ttn/devices/+/up"
+
+
+def test_check_says_whether_the_broker_answers(plain: Broker, tmp_path: Path) -> None:
+    config = tmp_path / "lora-post.toml"
+    for port, verdict in ((plain.port, f"the broker at 127.0.0.1:{plain.port} answers"), (1, "does not answer")):
+        config.write_text(GATEWAY + f'url = "mqtt://127.0.0.1:{port}/a"\nformat = "ttn"\n')
+        assert verdict in lora_post("check", "-c", config).out
 
 
 def test_name_at_the_broker_is_the_same_at_each_start() -> None:
@@ -283,10 +241,11 @@ def test_broker_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCap
     try:
         away.start()
         subscribed(found, caplog)
-        away.stop()
+        away.forget()
         wait_until(lambda: not found.events(0.05) and caplog.text.count("waiting for the broker") > 1, "not noticed")
         away.start()
         subscribed(found, caplog, 2)
+        assert "has not kept our session" in caplog.text
         publish(away.port, ("up", UPLINK))
         assert len(collect(found, 1)) == 1
         found.close()
@@ -370,3 +329,41 @@ def test_reading_from_a_broker_reaches_the_output(plain: Broker, tmp_path: Path)
         publish(plain.port, ("v3/ponds@ttn/devices/x/up", capture("ttn_up.ttn").splitlines()[1]))
         uplink = json.loads(process.stdout.readline())
     assert [reading["value"] for reading in uplink["readings"]] == [27.2, 25.5]
+
+
+def test_kill_at_any_moment_loses_and_doubles_nothing(plain: Broker, tmp_path: Path) -> None:
+    config = tmp_path / "site.toml"
+    config.write_text(
+        '[gateway]\nid = "gw1"\n[waziup]\nurl = "http://127.0.0.1:1/"\nprovision = "never"\n[spool]\n'
+        f'path = "spool.db"\n[[input]]\nurl = "mqtt://127.0.0.1:{plain.port}/killed/up"\nformat = "chirpstack"\n'
+        '[[device]]\ndev_eui = "02aabbccddeeff01"\ndecoder = "cayenne-lpp"\n'
+    )
+    number = 120
+    event = json.loads(UPLINK)
+    messages = [
+        ("killed/up", json.dumps(event | {"fCnt": n, "data": base64.b64encode(bytes((1, 2, 0, n))).decode()}).encode())
+        for n in range(number)
+    ]
+
+    def queued() -> list[bytes]:
+        db = sqlite3.connect(f"file:{tmp_path / 'spool.db'}?mode=ro", uri=True)
+        try:
+            return [value for (value,) in db.execute("SELECT value FROM reading")]
+        finally:
+            db.close()
+
+    def run_until(enough: int) -> None:
+        with started("run", "-q", "-c", str(config)) as process:
+            wait_until(lambda: process.poll() is not None or (tmp_path / "spool.db").exists(), "no spool")
+            if not enough:
+                wait_until(
+                    lambda: plain.knows(client_id("gw1", f"mqtt://127.0.0.1:{plain.port}/killed/up")), "no session"
+                )
+            wait_until(lambda: len(queued()) >= enough, f"{len(queued())} of {enough}")
+
+    run_until(0)
+    publish(plain.port, *messages)
+    for enough in (1, 30, 70, number):
+        run_until(enough)
+    values = queued()
+    assert sorted(float(value) for value in values) == [n / 100 for n in range(number)]

@@ -154,7 +154,7 @@ def test_repeated_datagram_is_acknowledged_and_not_doubled() -> None:
             assert answered(gateway, push(RXPK)).hex() == "02123401"
         assert answered(gateway, push(RXPK, token=9)).hex() == "02000901"
         assert len(source.events(10)) == 2
-    assert metrics.labels("dropped") == {"udp-repeat": 2}
+    assert metrics.labels("noise") == {"repeated-datagram": 2}
 
 
 def test_frame_with_a_wrong_crc_is_counted_and_dropped() -> None:

@@ -70,6 +70,7 @@ class MqttSource:
         self._retry_at = 0.0
         self._retry_s = FIRST_RETRY_S
         self._connected_at = math.inf
+        self._subscribed = False
         self._trouble = ""
         self._messages: list[MQTTMessage] = []
         self._unacknowledged: list[MQTTMessage] = []
@@ -152,6 +153,8 @@ class MqttSource:
             self._lost(f"it refuses the connection: {reason}; look at the user in url and at password")
             return
         self._connected_at = self._monotonic()
+        if self._subscribed and self._address.qos and not flags.session_present:
+            log.warning("%s: the broker has not kept our session; what was published meanwhile is lost", self.name)
         client.subscribe(self._address.topic, self._address.qos)
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: list[Any], properties: Any) -> None:
@@ -160,6 +163,7 @@ class MqttSource:
             return
         log.info("%s: subscribed%s", self.name, " again" if self._trouble else "")
         self._trouble = ""
+        self._subscribed = True
         if any(reason.value < self._address.qos for reason in reasons):
             log.warning("%s: the broker keeps nothing back for this user, it grants QoS 0 only", self.name)
 

@@ -165,7 +165,7 @@ class UdpSource:
             self._no_room += 1
             self._metrics.count("dropped", "udp-queue-full")
         elif taken is Taken.REPEATED:
-            self._metrics.count("dropped", "udp-repeat")
+            self._metrics.count("noise", "repeated-datagram")
         return taken
 
     def _count_kernel_drops(self, total: int) -> None:

@@ -29,7 +29,7 @@ COUNTERS: Final = {
     "parked": ("Sensors set aside, by destination.", "destination"),
     "rejected": ("Readings refused one by one, by destination.", "destination"),
     "retries": ("Requests that failed and are tried again, by kind of error.", "error"),
-    "dropped": ("Frames dropped unseen, by input.", "input"),
+    "dropped": ("Datagrams dropped unseen, by who had no room.", "reason"),
 }
 """Name in `Metrics` -> help and label; what is counted under other names is not shown."""
 
