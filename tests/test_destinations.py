@@ -117,6 +117,12 @@ def test_run_without_any_destination_says_which_there_are(left_over: Path) -> No
     assert b"nowhere to send to; add one of [waziup], " in done.stderr
 
 
+def test_offline_check_leaves_every_destination_alone(left_over: Path) -> None:
+    left_over.write_text(left_over.read_text() + '[wazigate]\n[mqtt]\nurl = "mqtt://127.0.0.1:9"\n')
+    out = lora_post("check", "--offline").out
+    assert [line.split()[0] for line in out.splitlines() if line.split()[1] in ("wazigate", "mqtt")] == ["skipped"] * 2
+
+
 @pytest.mark.parametrize(
     ("path", "verdict"), [("readings.jsonl", "ok"), ("-", "ok"), ("no/such/folder", "FAIL"), (".", "FAIL")]
 )

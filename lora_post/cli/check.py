@@ -9,7 +9,7 @@ import click
 
 from lora_post.byte_text import printable
 from lora_post.checks.broker import check_mqtt
-from lora_post.checks.finding import Finding, Verdict, fail
+from lora_post.checks.finding import Finding, Verdict, fail, skipped
 from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.server import check_server, skip_server
 from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
@@ -74,10 +74,10 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
         yield from skip_server("[waziup] cannot be read")
     elif not config.destinations:
         yield fail("server", "there is no [waziup], so there is nowhere to send to", "add [waziup] url and username")
-    if config.wazigate is not None and not offline:
-        yield from check_wazigate(config.wazigate)
-    if config.mqtt is not None and not offline:
-        yield check_mqtt(config.mqtt, config.gateway_id)
+    if config.wazigate is not None:
+        yield from [skipped("wazigate", "--offline")] if offline else check_wazigate(config.wazigate)
+    if config.mqtt is not None:
+        yield skipped("mqtt", "--offline") if offline else check_mqtt(config.mqtt, config.gateway_id)
     if config.json_lines is not None:
         yield check_json_lines(config.json_lines)
 

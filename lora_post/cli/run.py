@@ -61,7 +61,7 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Read radio frames and send their values to Waziup.
+    """Read radio frames and send their values to Waziup and other destinations.
 
     The frames come from the [[input]]s of the configuration, from stdin when it names none:
 
