@@ -186,3 +186,4 @@ def test_output_without_a_reader_is_unavailable() -> None:
     os.close(writing)
     with pytest.raises(OutcomeUnknown):
         output.send(batch(2))
+    assert output.stored(batch(2), 1) == []  # the one before it had the same time

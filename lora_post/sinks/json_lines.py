@@ -46,6 +46,7 @@ class JsonLinesFile:
     def send(self, batch: Batch) -> None:
         """Append a batch. Raises Unavailable; OutcomeUnknown when a part of it may be there."""
         lines = b"".join(line + b"\n" for line in reading_objects(batch))
+        self._sent.note(batch, ())
         with _troubles_of(self._path):
             self._rotate()
             is_new = not self._path.exists()
@@ -118,6 +119,7 @@ class JsonLinesOutput:
 
     def send(self, batch: Batch) -> None:
         """Write a batch. Raises Unavailable, OutcomeUnknown."""
+        self._sent.note(batch, ())
         try:
             _write_all(self._fd, b"".join(line + b"\n" for line in reading_objects(batch)))
         except BrokenPipeError as error:
