@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lora_post.config_alerts import AlertsConfig, read_alerts
 from lora_post.config_devices import read_devices
 from lora_post.config_inputs import InputConfig, read_inputs
 from lora_post.config_json_lines import JsonLinesConfig, read_json_lines
@@ -47,6 +48,7 @@ class Config(Struct, frozen=True):
     wazigate: WazigateConfig | None
     mqtt: MqttConfig | None
     json_lines: JsonLinesConfig | None
+    alerts: AlertsConfig
     spool_path: Path
     spool_max_bytes: int
     decoder_folder: Path | None
@@ -138,6 +140,7 @@ def _read(reader: TableReader) -> Config:
     wazigate = read_wazigate(reader)
     mqtt = read_mqtt(reader)
     json_lines = read_json_lines(reader)
+    alerts = read_alerts(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)
     _check_readable_by_others(reader)
@@ -151,6 +154,7 @@ def _read(reader: TableReader) -> Config:
         wazigate=wazigate,
         mqtt=mqtt,
         json_lines=json_lines,
+        alerts=alerts,
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
@@ -166,5 +170,6 @@ def _check_readable_by_others(reader: TableReader) -> None:
         text = reader.path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    if re.search(rf"(?m)^\s*(password|token|app_keys|{'|'.join(KEY_NAMES)})\s*=", text):
+    names = "|".join(("password", "smtp_password", "webhook_token", "token", "app_keys", *KEY_NAMES))
+    if re.search(rf"(?m)^\s*({names})\s*=", text):
         reader.check_mode(reader.path)

@@ -87,6 +87,26 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     token_env: str = ""
 
 
+class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[alerts]"""
+
+    no_frame: str = "3h"
+    no_upload: str = "1d"
+    silent: str = "1d"
+    battery_percent: int | float = 15
+    battery_volts: int | float = 2.5
+    webhook: str = ""
+    webhook_token: str = ""
+    webhook_token_file: str = ""
+    webhook_token_env: str = ""
+    email: str = ""
+    email_from: str = ""
+    smtp: str = ""
+    smtp_password: str = ""
+    smtp_password_file: str = ""
+    smtp_password_env: str = ""
+
+
 class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[decoders]"""
 
@@ -181,6 +201,7 @@ TABLES: dict[str, type[Struct]] = {
     "upload": UploadTable,
     "decoders": DecodersTable,
     "status": StatusTable,
+    "alerts": AlertsTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}
 

@@ -115,6 +115,18 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + "[status]\nlisten = '127.0.0.1:80800'\n", "it must be an address and a port"),
         (GATEWAY + "[status]\nlisten = '0.0.0.0:8080'\n", "which other machines reach; give [status] a token"),
         (GATEWAY + "[status]\ntoken = 'short'\n", "[status] token has 5 characters; it must have 16 or more"),
+        (GATEWAY + "[alerts]\nsilent = '5'\n", "[alerts] silent is '5'; write it as"),
+        (GATEWAY + "[alerts]\nno_frame = '0h'\n", "[alerts] no_frame is '0h'; write it as"),
+        (GATEWAY + "[alerts]\nbattery_volts = -1\n", "[alerts] battery_volts is -1; it must be from 0 (never) to 100"),
+        (GATEWAY + "[alerts]\nwebhook = 'example.org'\n", "[alerts] webhook is 'example.org'; it must be an address"),
+        (GATEWAY + "[alerts]\nwebhook_token = 'x'\n", "[alerts] has a webhook_token and no webhook"),
+        (GATEWAY + "[alerts]\nemail = 'a@b.c'\n", "[alerts] has email and no smtp"),
+        (GATEWAY + "[alerts]\nsmtp = 'smtps://x'\nemail = 'me'\n", "[alerts] email is 'me'; it must be one address"),
+        (GATEWAY + "[alerts]\nsmtp = 'x'\nemail = 'a@b.c'\n", "[alerts] smtp is 'x'; it must be a mail server"),
+        (
+            GATEWAY + "[alerts]\nsmtp = 'smtp://me@x'\nemail = 'a@b.c'\n",
+            "[alerts] has a user in smtp and no smtp_password",
+        ),
         (GATEWAY + "[waziup]\n", '[waziup] provision = "auto" creates devices and needs username and password'),
         (GATEWAY + "[waziup]\nusername = 'me'\n", "[waziup] has a username and no password"),
         (GATEWAY + "[waziup]\npassword = 'x'\n", "[waziup] has a password and no username"),
@@ -290,3 +302,16 @@ def test_any_toml_gives_a_config_or_a_config_error(tables: list[tuple[str, dict[
         parse_config("\n".join(lines), PATH, {})
     except ConfigError as error:
         assert str(error)
+
+
+def test_alerts_reach_people_by_webhook_and_mail() -> None:
+    text = (
+        "[alerts]\nsilent = 'never'\nno_frame = '90min'\nwebhook = 'https://example.org/x'\nwebhook_token = '5ec2e7'\n"
+        "email = 'me@example.org'\nsmtp = 'smtp://me%40x@mail.example.org:2525'\nsmtp_password = '5ec2e7'\n"
+    )
+    alerts = parse_config(GATEWAY + text, PATH, {}).alerts
+    assert (alerts.limits.silent_us, alerts.limits.no_frame_us) == (0, 5_400_000_000)
+    assert alerts.email is not None
+    found = (alerts.email.user, alerts.email.host, alerts.email.port, alerts.email.tls, alerts.email.sender)
+    assert found == ("me@x", "mail.example.org", 2525, False, "me@example.org")
+    assert "5ec2e7" not in repr(alerts)

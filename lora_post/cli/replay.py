@@ -105,14 +105,14 @@ def command(
 
     unread: list[Path] = []
 
-    def feed(pipeline: Pipeline, vitals: Vitals) -> None:
+    def feed(pipeline: Pipeline) -> None:
         # One after the other: the second file's counters go on where the first one's end.
         for path, (transport, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
             if not stop.is_set():
                 stream = StreamSource(transport, parser, partial(_advance, progress, task))
                 source = stream if speed == inf else PacedSource(stream, speed, stop.wait)
-                pump(source, pipeline, stop, vitals)
+                pump(source, pipeline, stop, Vitals())
             if stop.is_set():
                 unread.append(path)
             transport.close()

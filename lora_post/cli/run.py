@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.capture import Tee
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
+from lora_post.cli.oversight import Oversight
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
 from lora_post.config import Config
 from lora_post.config_inputs import InputConfig
@@ -81,15 +82,16 @@ def command(
     stop = stop_on_signals()
 
     broken: list[Exception] = []
+    oversight = Oversight(config, metrics)
 
-    def feed(pipeline: Pipeline, vitals: Vitals) -> None:
-        broken.extend(pump_all(sources, pipeline, stop, vitals))
+    def feed(pipeline: Pipeline) -> None:
+        broken.extend(pump_all(sources, pipeline, stop, oversight.vitals))
 
     code = 0
     if dry:
         dry_run(config, decode, metrics, feed)
     else:
-        code = deliver(config, decode, metrics, feed, stop, drain_timeout)
+        code = deliver(config, decode, metrics, feed, stop, drain_timeout, oversight)
     if tee is not None:
         tee.close()
     raise SystemExit(EXIT_FAILED if broken else code)

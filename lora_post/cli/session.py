@@ -5,33 +5,33 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import FrameType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from lora_post.byte_text import escaped_json
 from lora_post.cli.outcome_log import OutcomeLog
-from lora_post.cli.status import RunView, status_page
 from lora_post.config import Config
 from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Noise
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.spool import Counts
-from lora_post.status.board import Board
 from lora_post.uplink_json import outcome_json
-from lora_post.vitals import Vitals
+
+if TYPE_CHECKING:
+    from lora_post.cli.oversight import Oversight
 
 log = logging.getLogger("lora_post")
 
 EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 DRAIN_TIMEOUT_S = 60.0
 
-Feed: TypeAlias = Callable[[Pipeline, Vitals], None]
+Feed: TypeAlias = Callable[[Pipeline], None]
 
 
 def stop_on_signals() -> Event:
@@ -68,24 +68,31 @@ def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> Non
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen), Vitals())
+    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen))
     log.info("%s", summary(metrics))
 
 
-def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: Event, drain_timeout_s: float) -> int:
-    """Take everything that is fed to the destinations; returns the exit code."""
+def deliver(
+    config: Config,
+    decode: Decode,
+    metrics: Metrics,
+    feed: Feed,
+    stop: Event,
+    drain_timeout_s: float,
+    oversight: Oversight | None = None,
+) -> int:
+    """Take everything that is fed to the destinations; returns the exit code. oversight: of a live run."""
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
-    vitals, board = Vitals(), Board(config.devices)
     said = OutcomeLog()
 
     def listen(outcome: Outcome) -> None:
-        board.hear(outcome)
+        if oversight is not None:
+            oversight.board.hear(outcome)
         said(outcome)
 
-    with ExitStack() as stack:
-        delivery = stack.enter_context(Delivery(config, decode, metrics, listen))
+    with Delivery(config, decode, metrics, listen) as delivery:
         log.info(
             "started gateway=%s devices=%d spool=%s destinations=%s",
             config.gateway_id,
@@ -95,11 +102,9 @@ def deliver(config: Config, decode: Decode, metrics: Metrics, feed: Feed, stop: 
         )
         for line in delivery.left_over():
             log.warning("%s", line)
-        if config.status is not None:
-            view = RunView(config, vitals, metrics, delivery.destinations)
-            stack.enter_context(status_page(config.status, board, metrics, view))
-        feed(delivery.pipeline, vitals)
-        delivery.drain(drain_timeout_s, stop)
+        with oversight.over(delivery) if oversight is not None else nullcontext():
+            feed(delivery.pipeline)
+            delivery.drain(drain_timeout_s, stop)
     log.info("%s", summary(metrics))
     errors = delivery.last_errors()
     held = {name: counts for name, counts in delivery.counts().items() if counts.undelivered}

@@ -59,8 +59,10 @@ class Refused(Struct, frozen=True):
 
 
 class DeviceView(Struct, frozen=True):
-    """A device at one moment. last_us: 0 for never. missed: frames that its FCnt says were sent and not heard.
+    """A device at one moment.
 
+    last_us: 0 for never. usual_us: the distance of its uplinks, 0 while it is not known.
+    missed: frames that its FCnt says were sent and not heard.
     copies: how other gateways heard its last frame.
     """
 
@@ -73,6 +75,7 @@ class DeviceView(Struct, frozen=True):
     sf: int | None
     gateway: str
     copies: tuple[tuple[str, RxInfo], ...]
+    usual_us: int
     heard: int
     missed: int
     problem: str
@@ -90,6 +93,7 @@ class _DeviceState:
     sf: int | None = None
     gateway: str = ""
     copies: dict[str, RxInfo] = field(default_factory=dict)
+    usual_us: int = 0
     fcnt: int | None = None
     heard: int = 0
     missed: int = 0
@@ -166,6 +170,9 @@ class Board:
         state.fcnt = uplink.fcnt
         state.changed = self._changes
         state.heard += 1
+        if state.last_us and frame.time_us > state.last_us:
+            gap_us = frame.time_us - state.last_us
+            state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
         state.last_us = max(state.last_us, frame.time_us)
         state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
         state.copies.clear()
@@ -226,6 +233,7 @@ def _view(state: _DeviceState) -> DeviceView:
         sf=state.sf,
         gateway=state.gateway,
         copies=tuple(state.copies.items()),
+        usual_us=state.usual_us,
         heard=state.heard,
         missed=state.missed,
         problem=state.problem,

@@ -1,0 +1,58 @@
+"""A digest in words, and as JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lora_post.alerts.book import Alert
+from lora_post.alerts.outbox import Digest
+from lora_post.alerts.rules import span_text
+from lora_post.clock import utc_text
+
+
+def subject(gateway: str, digest: Digest) -> str:
+    """One line: whose, and the gist."""
+    standing = len(digest.raised) + len(digest.standing)
+    if not standing:
+        return f"{gateway}: all is well again"
+    if len(digest.raised) == 1 and not digest.standing:
+        return f"{gateway}: {digest.raised[0].text}"
+    return f"{gateway}: {standing} things need attention"
+
+
+def body(gateway: str, digest: Digest) -> str:
+    """The whole message."""
+    parts = [
+        ("Needs attention:", [f"{alert.text} (since {_moment(alert.raised_us)})" for alert in digest.raised]),
+        (
+            "Well again:",
+            [f"{alert.text} ({_moment(alert.raised_us)}, for {_length(alert)})" for alert in digest.cleared],
+        ),
+        ("Still so:", [f"{alert.text} (since {_moment(alert.raised_us)})" for alert in digest.standing]),
+    ]
+    blocks = ["\n".join([title, *(f"- {line}" for line in lines)]) for title, lines in parts if lines]
+    return f"Gateway {gateway}\n\n" + "\n\n".join(blocks) + "\n"
+
+
+def as_json(gateway: str, digest: Digest) -> dict[str, Any]:
+    """What a webhook gets; `text` is what chat programs show."""
+    return {
+        "gateway": gateway,
+        "text": f"{subject(gateway, digest)}\n\n{body(gateway, digest)}",
+        "raised": [_alert_json(alert) for alert in digest.raised],
+        "cleared": [_alert_json(alert) for alert in digest.cleared],
+        "standing": [_alert_json(alert) for alert in digest.standing],
+    }
+
+
+def _alert_json(alert: Alert) -> dict[str, Any]:
+    found = {"key": alert.key, "text": alert.text, "raised": utc_text(alert.raised_us)}
+    return found | ({"cleared": utc_text(alert.cleared_us)} if alert.cleared_us else {})
+
+
+def _moment(time_us: int) -> str:
+    return utc_text(time_us - time_us % 1_000_000).replace("T", " ").replace("Z", " UTC")
+
+
+def _length(alert: Alert) -> str:
+    return span_text(alert.cleared_us - alert.raised_us)

@@ -1,0 +1,110 @@
+"""What is wrong at one moment, as far as a person must know of it.
+
+Each rule looks at the state of the run and names what it finds by a key that stays the same as long as it
+is the same trouble, and in words that say what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.config_alerts import AlertLimits
+from lora_post.status.board import DeviceView, Shown
+from lora_post.status.runtime import Runtime
+
+SILENT_TIMES: Final = 4
+"""A device is silent when it has not been heard for so many times its usual distance."""
+MIN_SILENT_US: Final = 3_600_000_000
+SOON_US: Final = 300_000_000
+"""Troubles that often pass by themselves, as a port that is plugged in again, get so long."""
+AT_ONCE_US: Final = 0
+DISK_SHARE: Final = 0.05
+BATTERY_SLACK: Final = 1.1
+"""A battery that was low is well again a tenth above the limit."""
+
+
+class Condition(Struct, frozen=True):
+    """Something that is wrong. after_us: how long it has to persist before anybody is told."""
+
+    key: str
+    text: str
+    after_us: int = AT_ONCE_US
+
+
+def conditions(
+    runtime: Runtime, devices: Iterable[DeviceView], limits: AlertLimits, raised: Iterable[str]
+) -> Iterator[Condition]:
+    """Everything that is wrong. raised: keys that are told of already, for limits with slack."""
+    yield from _inputs(runtime, limits)
+    yield from _destinations(runtime, limits)
+    yield from _machine(runtime)
+    known = frozenset(raised)
+    for device in devices:
+        yield from _device(device, runtime, limits, known)
+
+
+def _inputs(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
+    for item in runtime.inputs:
+        if item.trouble:
+            yield Condition(f"input:{item.name}", f"input {item.name}: {item.trouble}", SOON_US)
+    last_us = max((item.last_us for item in runtime.inputs), default=0)
+    silence_us = runtime.now_us - max(last_us, runtime.started_us)
+    if runtime.inputs and limits.no_frame_us and silence_us > limits.no_frame_us:
+        yield Condition(
+            "no-frame",
+            f"no frame for {span_text(silence_us)}; is the radio program running, the antenna on, the sensors powered?",
+        )
+
+
+def _destinations(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
+    for item in runtime.destinations:
+        waited_us = runtime.now_us - max(item.last_us, runtime.started_us)
+        if item.queued and limits.no_upload_us and waited_us > limits.no_upload_us:
+            why = f"; last error: {item.trouble}" if item.trouble else ""
+            yield Condition(
+                f"no-upload:{item.name}",
+                f"{item.name}: nothing delivered for {span_text(waited_us)}, {item.queued} readings wait{why}",
+            )
+        if item.parked or item.refused:
+            yield Condition(
+                f"parked:{item.name}",
+                f"{item.name}: {item.parked + item.refused} readings of parked sensors; `lora-post spool` says why",
+                SOON_US,
+            )
+
+
+def _machine(runtime: Runtime) -> Iterator[Condition]:
+    for name in runtime.stalled:
+        yield Condition(f"stalled:{name}", f"{name} does not get on with its work; restart lora-post")
+    for name, text in runtime.troubles.items():
+        yield Condition(f"trouble:{name}", f"{name}: {text}", SOON_US)
+    disk = runtime.disk
+    if disk.free < DISK_SHARE * disk.total:
+        yield Condition("disk", f"only {disk.free >> 20} MB of the disk are free; when it is full, nothing can be kept")
+
+
+def _device(device: DeviceView, runtime: Runtime, limits: AlertLimits, raised: frozenset[str]) -> Iterator[Condition]:
+    since_us = runtime.now_us - (device.last_us or runtime.started_us)
+    usual_us = max(SILENT_TIMES * device.usual_us, MIN_SILENT_US) if device.usual_us else limits.silent_us
+    if limits.silent_us and since_us > min(usual_us, limits.silent_us):
+        yield Condition(f"silent:{device.id}", f"{device.name} has not been heard for {span_text(since_us)}")
+    key = f"battery:{device.id}"
+    if device.battery and _is_low(device.battery, limits, BATTERY_SLACK if key in raised else 1.0):
+        value = f"{device.battery.value} {device.battery.unit}".strip()
+        yield Condition(key, f"{device.name}: battery at {value}")
+
+
+def _is_low(battery: Shown, limits: AlertLimits, slack: float) -> bool:
+    limit = {"%": limits.battery_percent, "V": limits.battery_volts}.get(battery.unit, 0.0)
+    return isinstance(battery.value, (int, float)) and battery.value < limit * slack
+
+
+def span_text(span_us: int) -> str:
+    """A span as people say it: 40 min, 7 h, 3 d."""
+    minutes = span_us // 60_000_000
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
