@@ -18,7 +18,7 @@ from lora_post.config_keys import KEY_NAMES
 from lora_post.config_mqtt import MqttConfig, read_mqtt
 from lora_post.config_reader import TableReader
 from lora_post.config_status import StatusConfig, read_status
-from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, suggest
+from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull, suggest
 from lora_post.config_upload import read_upload
 from lora_post.config_wazigate import WazigateConfig, read_wazigate
 from lora_post.config_waziup import WaziupConfig, read_waziup
@@ -51,6 +51,7 @@ class Config(Struct, frozen=True):
     alerts: AlertsConfig
     spool_path: Path
     spool_max_bytes: int
+    spool_when_full: WhenFull
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
@@ -157,6 +158,7 @@ def _read(reader: TableReader) -> Config:
         alerts=alerts,
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
+        spool_when_full=spool.when_full,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
         devices=devices,

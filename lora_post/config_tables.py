@@ -11,6 +11,7 @@ from msgspec import Struct
 PUBLIC_URL = "https://api.waziup.io/api/v2"
 
 Visibility = Literal["private", "public"]
+WhenFull = Literal["drop-oldest", "drop-newest"]
 
 
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +69,7 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str = "/var/lib/lora-post/spool.db"
     max_mb: int = 256
+    when_full: WhenFull = "drop-oldest"
 
 
 class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ A reading is one row, keyed by its lane and its time. Two readings of one sensor
 microsecond are told apart by moving the later one 1 ms on: the server has no other key by
 which a reading could be found again.
 
-When the spool is full, the sensor with the most queued readings gives up its oldest ones.
+When the spool is full, the sensor with the most queued readings gives up its oldest ones, or its newest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from lora_post.config_tables import WhenFull
 from lora_post.model import Batch, Lane, Reading, Report
 from lora_post.store import RUNNING, Store, add_tally, forget, known, remember
 from lora_post.turns import Waiting
@@ -32,15 +33,22 @@ log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _INSERT = "INSERT INTO reading VALUES (?, ?, ?)"
+_EVICT: dict[WhenFull, str] = {
+    "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
+    " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
+    "drop-newest": "DELETE FROM reading WHERE lane = ?1 AND time_us >="
+    " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us DESC LIMIT 1 OFFSET ?2)",
+}
 
 
 class SpoolWriter:
     """Puts readings into the queue of each sink, inside the caller's transaction."""
 
-    def __init__(self, store: Store, sinks: Sequence[str], max_bytes: int) -> None:
+    def __init__(self, store: Store, sinks: Sequence[str], max_bytes: int, when_full: WhenFull = "drop-oldest") -> None:
         self._store = store
         self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
+        self._evict = _EVICT[when_full]
         self._lanes: dict[tuple[str, str, str], int] = {}
         self._crowded: set[str] = set()
 
@@ -121,11 +129,7 @@ class SpoolWriter:
             level = _cut_level(lengths.values(), surplus)
             for lane, length in lengths.items():
                 if length > level:
-                    evicted += db.execute(
-                        "DELETE FROM reading WHERE lane = ?1 AND time_us <="
-                        " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
-                        (lane, length - level - 1),
-                    ).rowcount
+                    evicted += db.execute(self._evict, (lane, length - level - 1)).rowcount
         if evicted:
             add_tally(db, EVICTED, evicted)
         return evicted
@@ -197,8 +201,17 @@ class SpoolReader:
         )
         return [Lane(*row) for row in rows]
 
+    def queued_lanes(self) -> list[Lane]:
+        """Lanes that have readings, parked ones too."""
+        rows = self._store.rows(
+            "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ?"
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
+            (self.sink,),
+        )
+        return [Lane(*row) for row in rows]
+
     def waiting(self) -> list[Waiting]:
-        """The same, each with the time of its oldest reading."""
+        """The ready ones, each with the time of its oldest reading."""
         rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
             " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
@@ -253,6 +266,16 @@ class SpoolReader:
         """Send nothing of this lane until `release`."""
         with self._store.transaction() as db:
             db.execute("UPDATE lane SET parked = ?, parked_us = ? WHERE id = ?", (reason, now_us, lane.id))
+
+    def release_parked_before(self, time_us: int) -> int:
+        """Let sensors go that have been parked for long: the reason may have gone. Returns how many."""
+        if not self._store.rows("SELECT 1 FROM lane WHERE sink = ? AND parked_us < ?", (self.sink, time_us)):
+            return 0
+        with self._store.transaction() as db:
+            return db.execute(
+                "UPDATE lane SET parked = NULL, parked_us = NULL WHERE sink = ? AND parked_us < ?",
+                (self.sink, time_us),
+            ).rowcount
 
     def refuse(self, batch: Batch, reason: str) -> None:
         """Set the readings of a batch aside, so that those behind them go on."""

@@ -79,6 +79,9 @@ def salvage(store: Store, damaged: Path, arrived: Arrived) -> Salvaged:
                 " ON CONFLICT (device) DO UPDATE SET next_fcnt = max(next_fcnt, excluded.next_fcnt)",
                 counters,
             )
+            joined = readable_rows(old, "SELECT CAST(device AS BLOB), state FROM joined")
+            # What was joined since is the newer session.
+            db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", joined)
             found += Salvaged(payloads=_payloads(old, db))
         for lane in lanes:
             found += _lane(store, old, lane, arrived)

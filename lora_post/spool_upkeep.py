@@ -66,7 +66,10 @@ def sensor_states(store: Store) -> list[SensorState]:
 
 
 class Parked(Struct, frozen=True):
-    """A sensor that is held back, or readings of it that were refused one by one."""
+    """A sensor that is held back, or readings of it that were refused one by one.
+
+    since_us: when it was parked, or the time of the oldest refused reading. refused: that reading's JSON value.
+    """
 
     device: str
     name: str
@@ -74,14 +77,15 @@ class Parked(Struct, frozen=True):
     readings: int
     since_us: int
     sink: str
+    refused: bytes | None = None
 
 
 def parked(store: Store) -> list[Parked]:
     """Everything that needs a person: parked lanes and refused readings, by device and sensor."""
     rows = store.rows(
-        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink"
+        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL"
         " FROM lane WHERE parked IS NOT NULL"
-        " UNION ALL SELECT device, name, reason, count(*), min(time_us), sink"
+        " UNION ALL SELECT device, name, reason, count(*), min(time_us), sink, value"
         " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2, 6"
     )
     return [Parked(*row) for row in rows]

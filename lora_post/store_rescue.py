@@ -24,7 +24,7 @@ from lora_post.store import RUNNING, Store, is_damage
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
-_KEPT: Final = ("session", "lane", "known", "heard", "tally", "joined")
+_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "joined")
 # The WAL first: one that is left beside a new file would be played back into that.
 _PARTS: Final = ("-wal", "-shm", "")
 
@@ -122,15 +122,17 @@ def _take_over(aside: Path, new: Store) -> None:
     for table in _KEPT:
         try:
             with closing(sqlite3.connect(aside, timeout=1.0)) as old, new.transaction() as db:
-                rows = readable_rows(old, f"SELECT * FROM {table}")  # noqa: S608 - a name of our own
-                first = next(rows, None)
-                if first is not None:
-                    marks = ",".join("?" * len(first))
-                    insert = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"  # noqa: S608
-                    db.execute(insert, first)
-                    db.executemany(insert, rows)
+                # An earlier version may have written the damaged file; it knew fewer columns.
+                columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
+                names, marks = ",".join(columns), ",".join("?" * len(columns))
+                rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
+                db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
         except (sqlite3.Error, StoreError) as error:
             log.error("the %ss of %s cannot be taken over: %s", table, aside, error)
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
 
 
 def readable_rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:

@@ -25,6 +25,9 @@ from lora_post.upload_gate import Closed, Gate
 
 log = logging.getLogger(__name__)
 
+# A sensor that is parked is tried again by itself: the device may have been given to us, or made public.
+PARKED_FOR_US = 24 * 3600 * 1_000_000
+LOOK_FOR_PARKED_EVERY_S = 3600.0
 IDLE_S = 5.0  # how soon readings are seen that another process has queued
 MAX_SINK_PAUSE_S = 60.0
 LOOK_AGAIN_S = 60.0  # the clock may be set meanwhile
@@ -70,6 +73,7 @@ class Uploader:
         self._backoff = Backoff(MAX_SINK_PAUSE_S)
         self._in_trouble: set[int] = set()
         self._serving: LaneState | None = None
+        self._look_for_parked_at = 0.0
         self.last_error = ""
         self.delivered_us = 0
         self._is_ours = self._take_over()
@@ -95,7 +99,8 @@ class Uploader:
         if not self._spool.reserve():
             return False
         if self._spool.mark_running():
-            for lane in self._spool.ready_lanes():
+            # Parked ones too: what was under way of them may have been stored, and they may be released.
+            for lane in self._spool.queued_lanes():
                 self._lanes[lane.id] = LaneState(doubt=Doubt(time.monotonic() + ASK_AFTER_S, None))
         return True
 
@@ -135,6 +140,7 @@ class Uploader:
             if self._gate and (closed := self._gate.closed()):
                 return self._wait_at(closed)
             self._closed_because = ""
+            self._release_parked(now)
             self._sink.prepare()
             return self._serve_next(now)
         except SinkError as error:
@@ -153,6 +159,11 @@ class Uploader:
     def is_closed(self) -> bool:
         """Whether the configuration forbids sending for now."""
         return bool(self._closed_because)
+
+    def _release_parked(self, now: float) -> None:
+        if now >= self._look_for_parked_at:
+            self._look_for_parked_at = now + LOOK_FOR_PARKED_EVERY_S
+            self._spool.release_parked_before(now_us() - PARKED_FOR_US)
 
     def _serve_next(self, now: float) -> float:
         wall_us = now_us()

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-PAGE = 4096
+from lora_post.store import PAGE_BYTES
 
 
 def damage_table(path: Path, table: str) -> None:
@@ -14,20 +14,20 @@ def damage_table(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (number,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
-    overwrite(path, (number - 1) * PAGE)
+    overwrite(path, (number - 1) * PAGE_BYTES)
 
 
 def damage_page_with(path: Path, text: bytes) -> None:
     """Overwrite the page in which this stands."""
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    overwrite(path, path.read_bytes().index(text) // PAGE * PAGE)
+    overwrite(path, path.read_bytes().index(text) // PAGE_BYTES * PAGE_BYTES)
 
 
 def overwrite(path: Path, offset: int) -> None:
     with path.open("r+b") as file:
         file.seek(offset)
-        file.write(b"\xa5" * PAGE)
+        file.write(b"\xa5" * PAGE_BYTES)
 
 
 def set_aside(path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lora_post.clock import now_us
 from lora_post.config import load_config
 from lora_post.crypto import SessionKeys
 from lora_post.ledger import SpoolLedger
@@ -144,6 +145,9 @@ def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it
         "device pond-7 belongs to alice",
         "lora-post spool retry pond-7/soil~20m -c 'my site.toml'",
         "status 400: too long",
+        "pond-7/t: 1 reading refused, the first of 2026-03-01T12:00:00Z: 1\n",
+        "it is tried again by itself after a day",
+        "lora-post spool drop pond-7/t -c",
         "lora-post spool retry pond-7/t -c 'my site.toml'",
         "WrongLength: some other day",
         "lora-post spool retry pond-7 -c 'my site.toml'",
@@ -192,7 +196,7 @@ def test_running_uploader_sends_what_was_released(store: Store) -> None:
             return []
 
     put(store, report(Reading("t", 1)))
-    park(store, "t")
+    SpoolReader(store, SINK).park(lanes(store)["t"], "belongs to alice", now_us())
     sink = Accepting()
     uploader = Uploader(SpoolReader(store, SINK), sink, Metrics())
     uploader.step()

@@ -163,6 +163,22 @@ def test_full_spool_takes_from_the_longest_lane_and_says_how_much(store: Store) 
     assert newest == (NOON_US + 5999,)
 
 
+def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(store: Store) -> None:
+    writer = SpoolWriter(store, [SINK], 128 << 10, "drop-newest")
+    kept = []
+    for first in range(0, 8000, 500):
+        with store.transaction() as db:
+            writer.put(db, [report(Reading("t", n), time_us=NOON_US + n) for n in range(first, first + 500)])
+            writer.make_room(db)
+        batch = SpoolReader(store, SINK).claim(lane(store, "t"), 1 << 20)
+        assert batch is not None
+        kept.append(batch.times_us)
+    assert all(times[0] == NOON_US for times in kept)
+    assert kept[-1][-1] < NOON_US + 7999
+    assert store.used_bytes() <= 128 << 10
+    assert tallies(store.db)["evicted"] == 8000 - len(kept[-1])
+
+
 def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(store: Store) -> None:
     names = [f"s{number}" for number in range(20)]
     for start in range(0, 2000, 500):

@@ -106,7 +106,7 @@ def test_what_is_before_and_behind_the_damage_comes_back(damaged: Store, current
     assert values == sorted(values)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("table", ["session", "reading", "refused", "undecoded", "known", "heard", "tally"])
+@pytest.mark.parametrize("table", ["session", "reading", "refused", "undecoded", "known", "heard", "tally", "joined"])
 def test_one_table_that_is_lost_does_not_cost_the_others(damaged: Store, current: Store, table: str) -> None:
     put_values(damaged, "t", 3)
     with damaged.transaction() as db:
@@ -116,6 +116,17 @@ def test_one_table_that_is_lost_does_not_cost_the_others(damaged: Store, current
     salvage(current, damaged.path, nothing)
     assert queued(current) == ({} if table == "reading" else {"t": ["t-00000", "t-00001", "t-00002"]})
     assert load_sessions(current.db) == ({} if table == "session" else {"pond": 7})
+
+
+def test_joined_sessions_come_back_unless_there_is_a_newer_one(damaged: Store, current: Store) -> None:
+    add = "INSERT INTO joined VALUES (?, ?)"
+    with damaged.transaction() as db:
+        db.executemany(add, [("a", b"{}"), ("b", b"{}")])
+        save_sessions(db, {"a": 1})
+    with current.transaction() as db:
+        db.execute(add, ("b", b'{"newer": 1}'))
+    salvage(current, damaged.path, nothing)
+    assert current.rows("SELECT device, state FROM joined") == [("a", b"{}"), ("b", b'{"newer": 1}')]
 
 
 def test_counters_never_go_back(damaged: Store, current: Store) -> None:

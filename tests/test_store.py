@@ -3,11 +3,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lora_post.errors import StoreError
+from lora_post.spool import SpoolReader
+from lora_post.spool_upkeep import parked, undecoded
 from lora_post.store import (
     Store,
     add_tally,
@@ -19,6 +22,7 @@ from lora_post.store import (
     session_key,
     tallies,
 )
+from lora_post.store_schema import FIRST, STEPS
 from tests.build import KEYS, device, lowcost_device
 
 
@@ -76,6 +80,51 @@ def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -
     db.close()
     with pytest.raises(StoreError, match="schema version 99, this lora-post knows"):
         Store(path)
+
+
+def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FIRST)
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO session VALUES ('pond', 7)")
+        db.execute("INSERT INTO heard VALUES (1, 5, 6)")
+        db.execute("INSERT INTO lane VALUES (1, 'waziup', 'pond-7', 't', '°C', '', 3, NULL, NULL)")
+        db.execute("INSERT INTO lane VALUES (2, 'waziup', 'pond-8', 't', '', '', NULL, 'belongs to alice', 9)")
+        db.executemany("INSERT INTO reading VALUES (?, ?, ?)", [(1, 1, b"22.5"), (1, 2, b"23"), (2, 1, b"1")])
+        db.execute("INSERT INTO refused VALUES (1, 5, ?, 'status 400')", (b'"<"',))
+        db.execute("INSERT INTO undecoded VALUES (1, 'pond-7', 'lpp', 1, 2, 3, x'00', 'WrongLength')")
+        db.execute("INSERT INTO known VALUES ('server', 'device pond-7', 'ours')")
+        db.execute("INSERT INTO tally VALUES ('evicted', 3)")
+        db.commit()
+    with closing(Store(path)) as store:
+        assert store.rows("PRAGMA user_version") == [(len(STEPS),)]
+        reader = SpoolReader(store, "waziup")
+        (lane,) = reader.ready_lanes()
+        assert (lane.device, lane.name, lane.unit, lane.channel) == ("pond-7", "t", "°C", 3)
+        batch = reader.claim(lane, 10)
+        assert batch is not None
+        assert (batch.times_us, batch.values) == ((1, 2), (b"22.5", b"23"))
+        assert [(held.device, held.reason) for held in parked(store)] == [
+            ("pond-7", "status 400"),
+            ("pond-8", "belongs to alice"),
+        ]
+        assert [payload.problem for payload in undecoded(store)] == ["WrongLength"]
+        assert load_sessions(store.db) == {"pond": 7}
+        assert known(store.db, "server") == {"device pond-7": "ours"}
+        assert tallies(store.db) == {"evicted": 3}
+
+
+def test_file_system_that_turns_read_only_is_an_error_that_passes(tmp_path: Path) -> None:
+    """Linux does that to an SD card that fails."""
+    with closing(Store(tmp_path / "spool.db")) as store:
+        store.db.execute("PRAGMA query_only = ON")
+        with pytest.raises(StoreError, match="readonly"), store.transaction() as db:
+            save_sessions(db, {"a": 7})
+        store.db.execute("PRAGMA query_only = OFF")
+        with store.transaction() as db:
+            save_sessions(db, {"a": 8})
+        assert load_sessions(store.db) == {"a": 8}
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

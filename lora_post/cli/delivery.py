@@ -40,7 +40,7 @@ class Delivery:
         self._stop = Event()
         self._path = config.spool_path
         writer_store = open_spool(config.spool_path)
-        writer = SpoolWriter(writer_store, list(sinks), config.spool_max_bytes)
+        writer = SpoolWriter(writer_store, list(sinks), config.spool_max_bytes, config.spool_when_full)
         ledger = SpoolLedger(writer_store, config.devices, writer)
         self.pipeline = Pipeline(ledger, decode, metrics, self._hear)
         # The threads of the pipeline and of each uploader have a connection each; this one is for whoever asks.

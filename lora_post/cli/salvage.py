@@ -11,6 +11,7 @@ import click
 from lora_post.cli.destinations import open_sinks
 from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
+from lora_post.errors import Rejected
 from lora_post.model import Batch
 from lora_post.spool import SpoolReader
 from lora_post.spool_salvage import salvage
@@ -47,7 +48,10 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
         }
 
         def arrived(name: str, batch: Batch) -> Collection[int]:
-            return sinks[name].stored(batch, LOOK_BACK) if name in sinks else ()
+            try:
+                return sinks[name].stored(batch, LOOK_BACK) if name in sinks else ()
+            except Rejected:  # where nobody lets us look, nothing of ours has arrived
+                return ()
 
         found = salvage(store, damaged, arrived)
     say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")

@@ -47,6 +47,7 @@ from lora_post.store import Store, tallies
 from lora_post.thinning import THINNED
 from lora_post.waziup_names import to_id
 
+VALUE_WIDTH = 40
 HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
 
 
@@ -58,7 +59,8 @@ def command(context: click.Context, config_path: Path | None) -> None:
 
     Without a further word it shows what is in the spool, what is held back and why, and the command that
     sends it again. A sensor is parked when the server refuses all of it, for example because the device
-    id belongs to another account; a single reading is refused when only it is at fault.
+    id belongs to another account; a single reading is refused when only it is at fault. What is parked is
+    tried again by itself once a day, what is refused is not.
 
     \b
         lora-post spool -c lora-post.toml
@@ -244,7 +246,8 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
 
     if undecoded(store, device) and not config.destinations:
         raise ConfigError(f"{config.path}: there is nowhere to send to, so nothing is decoded again; see [waziup]")
-    return decode_again(store, SpoolWriter(store, config.destinations, config.spool_max_bytes), read, device)
+    writer = SpoolWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
+    return decode_again(store, writer, read, device)
 
 
 def _show(config: Config, store: Store, option: str) -> None:
@@ -284,9 +287,17 @@ def _show(config: Config, store: Store, option: str) -> None:
         where = f"{item.device}/{to_id(item.name)}"
         to = f" for {item.sink}" if len(counts) > 1 else ""
         say("")
-        say(f"{where}: {_count(item.readings, 'reading')} held back{to} since {utc_text(item.since_us)}")
+        count, since = _count(item.readings, "reading"), utc_text(item.since_us)
+        if item.refused is None:
+            say(f"{where}: {count} held back{to} since {since}")
+        else:
+            first = _shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
+            say(f"{where}: {count} refused{to}, the first of {since}: {first}")
         say(f"  {item.reason}")
+        if item.refused is None:
+            say("  it is tried again by itself after a day")
         say(f"  when that is put right: lora-post spool retry {where}{option}")
+        say(f"  to give it up: lora-post spool drop {where}{option}")
     _show_undecoded(undecoded(store), option)
 
 
@@ -304,6 +315,11 @@ def _row(state: SensorState) -> tuple[str, ...]:
     held = "parked" if state.is_parked else "queued" if state.waiting else ""
     waiting, refused = f"{state.waiting} waiting", f"{state.refused} refused"
     return state.device, to_id(state.name), waiting, refused, held, oldest
+
+
+def _shorten(text: str, width: int) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _option(config_path: Path | None) -> str:

@@ -142,8 +142,10 @@ def _check_push(batch: Batch, answer: Answer) -> None:
         )
     if answer.status == 403:
         raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
-    if answer.status in (400, 413, 422):
-        raise BatchRefused(f"Waziup refuses the value: status {answer.status}: {answer.text}")
+    if answer.status == 413:
+        raise BatchRefused("the value is too long for Waziup, which takes 1 MB at most (status 413)")
+    if answer.status in (400, 422):
+        raise BatchRefused(f"Waziup cannot take this value: status {answer.status}: {answer.text}")
     if answer.status in (405, 406, 415):
         raise Rejected(f"Waziup does not understand the request: status {answer.status}; is [waziup] url right?")
     raise transient(f"sending {lane.device}/{lane.name}", answer)

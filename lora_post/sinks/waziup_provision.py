@@ -26,7 +26,7 @@ from lora_post.waziup_names import to_id, to_text
 log = logging.getLogger(__name__)
 
 GUEST = "guest"
-OTHER_ID = "give it another id in the configuration, then: lora-post spool move OLD-ID NEW-ID"
+OTHER_ID = "give it another id in the configuration, then: lora-post spool move {} NEW-ID"
 
 
 class DeviceInfo(Struct, frozen=True):
@@ -91,7 +91,7 @@ class Provisioner:
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
-            raise Rejected(f"device {device_id} is a private device of another account; {OTHER_ID}")
+            raise Rejected(f"device {device_id} is a private device of another account; {OTHER_ID.format(device_id)}")
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
@@ -136,7 +136,7 @@ class Provisioner:
         if device.owner != self._login.owner:
             raise Rejected(
                 f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
-                f"not to {self._login.owner}; {OTHER_ID}"
+                f"not to {self._login.owner}; {OTHER_ID.format(device.id)}"
             )
 
 

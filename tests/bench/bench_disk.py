@@ -1,0 +1,127 @@
+"""What the spool writes to the disk, and what a start with a long queue costs.
+
+python -m tests.bench.bench_disk [--folder FOLDER] [--queued N]
+
+The folder must be on a real disk: what goes to memory is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from lora_post.model import Reading
+from lora_post.spool import SpoolReader, SpoolWriter
+from lora_post.store import Store, save_sessions
+from tests.build import NOON_US, device, report
+from tests.command import free_port, started, write_site
+
+SINK = "waziup"
+UPLINKS = 2000
+SENSORS = 2
+
+
+class Setting(Struct, frozen=True):
+    """group: uplinks committed together, delivered together."""
+
+    page_size: int
+    checkpoint_pages: int
+    group: int
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--folder", type=Path, default=Path.cwd())
+    options.add_argument("--queued", type=int, default=1_000_000)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+        for page_size in (1024, 2048, 4096):
+            for checkpoint_pages in (250, 1000, 4000):
+                for group in (1, 10):
+                    _show_written(Path(folder), Setting(page_size, checkpoint_pages, group))
+        _show_start(Path(folder), chosen.queued)
+
+
+def _show_written(folder: Path, setting: Setting) -> None:
+    path = folder / f"{setting.page_size}-{setting.checkpoint_pages}-{setting.group}.db"
+    code = (
+        "import sys; from tests.bench.bench_disk import *; print(written(Path(sys.argv[1]), *map(int, sys.argv[2:])))"
+    )
+    numbers = map(str, (setting.page_size, setting.checkpoint_pages, setting.group))
+    done = subprocess.run([sys.executable, "-c", code, str(path), *numbers], capture_output=True, text=True, check=True)
+    sys.stdout.write(
+        f"page {setting.page_size:5} checkpoint {setting.checkpoint_pages:5} groups of {setting.group:3}: "
+        f"{int(done.stdout) / UPLINKS / SENSORS:8.0f} bytes a reading\n"
+    )
+
+
+def written(path: Path, page_size: int, checkpoint_pages: int, group: int) -> int:
+    """Bytes that go to the disk while uplinks are accepted and their readings delivered."""
+    with closing(Store(path)) as store:
+        store.db.execute("PRAGMA journal_mode=DELETE")
+        store.db.execute(f"PRAGMA page_size={page_size}")
+        store.db.execute("VACUUM")
+        store.db.execute("PRAGMA journal_mode=WAL")
+        store.db.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
+        writer = SpoolWriter(store, [SINK], 1 << 30)
+        reader = SpoolReader(store, SINK)
+        before = _written_bytes()
+        for first in range(0, UPLINKS, group):
+            with store.transaction() as db:
+                for number in range(first, first + group):
+                    readings = (Reading("temperature_1", number / 10), Reading("relative_humidity_2", 50 + number % 40))
+                    of = device(f"pond-{number % 20}")
+                    writer.put(db, [report(*readings, time_us=NOON_US + number * 1_000_000, of=of)])
+                    save_sessions(db, {of.id: number})
+            for lane in reader.ready_lanes():
+                batch = reader.claim(lane, 100)
+                if batch is not None:
+                    reader.settle(batch, batch.times_us)
+    return _written_bytes() - before
+
+
+def _written_bytes() -> int:
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
+
+
+def _show_start(folder: Path, queued: int) -> None:
+    """With nobody to send to, after an unclean stop: all of it is looked at."""
+    with closing(Store(folder / "spool.db")) as store:
+        writer = SpoolWriter(store, [SINK], 1 << 30)
+        for first in range(0, queued, 10_000):
+            with store.transaction() as db:
+                for number in range(first, first + 10_000):
+                    of = device(f"pond-{number % 100}")
+                    writer.put(db, [report(Reading("temperature_1", number / 10), time_us=NOON_US + number, of=of)])
+        SpoolReader(store, SINK).mark_running()
+        size = store.used_bytes()
+    site = write_site(folder, f"http://127.0.0.1:{free_port()}/api/v2")
+    began = time.monotonic()
+    with started("run", "-c", str(site)) as process:
+        assert process.stderr is not None
+        while b"started gateway" not in process.stderr.readline():
+            pass
+        seconds = time.monotonic() - began
+        while b"waiting to send" not in process.stderr.readline():
+            pass
+        resident = _resident_mb(process.pid)
+    sys.stdout.write(
+        f"{queued} readings queued in {size / 1e6:.0f} MB: started after {seconds:.2f} s, {resident:.1f} MB resident\n"
+    )
+
+
+def _resident_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+if __name__ == "__main__":
+    main()
