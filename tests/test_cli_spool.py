@@ -107,7 +107,7 @@ def test_status_counts_what_is_there(store: Store) -> None:
     assert ran.code == 0
     assert facts(ran) == {
         "spool": "spool.db",
-        "size": "0.1 MB of 256.0 MB",
+        "size": "0.0 MB of 256.0 MB",
         "queued": "1 reading",
         "parked": "1 reading",
         "refused": "1 reading",
