@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from lora_post.decoding import kind_of, message_of
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder
+from lora_post.watch import Overrun
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def load_decoder(path: Path) -> Decoder:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the decoder boundary: a file of somebody else's
+    except (Exception, SystemExit, Overrun) as error:  # the decoder boundary: a file of somebody else's
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before  # the decoder that was loaded from it may go on

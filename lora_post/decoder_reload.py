@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from lora_post.decoder_choice import Decoding
+from lora_post.decoder_choice import Mistake
 from lora_post.decoder_files import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder, Report, Uplink
@@ -25,8 +25,10 @@ class DecoderFolder:
     A file that fails to load once it has changed leaves the decoder that it gave before.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, load: Callable[[Path], Decoder] = load_decoder) -> None:
+        """load: how to load a file; raises DecoderCrash."""
         self._folder = folder
+        self._load_file = load
         self._stamps: Stamps = {}
         self._loaded: Stamps = {}
         self._decoders: dict[Path, Decoder] = {}
@@ -54,7 +56,7 @@ class DecoderFolder:
             if stamp is not None:
                 self._loaded[path] = stamp
             try:
-                self._decoders[path] = load_decoder(path)
+                self._decoders[path] = self._load_file(path)
             except DecoderCrash as crash:
                 if old is None:
                     raise
@@ -65,12 +67,19 @@ class DecoderFolder:
         return LoadedDecoders(found.decoders, (*failed, *found.problems))
 
 
+class Reloadable(Protocol):
+    """What `Decoding` does."""
+
+    def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]: ...
+    def decode(self, uplink: Uplink) -> Report: ...
+
+
 class LiveDecoding:
     """A `Decoding` that follows a folder; it looks there when an uplink arrives, at most every two seconds."""
 
     def __init__(
         self,
-        decoding: Decoding,
+        decoding: Reloadable,
         others: LoadedDecoders,
         folder: DecoderFolder,
         first: LoadedDecoders,

@@ -9,12 +9,14 @@ import logging
 import traceback
 from collections.abc import Sequence
 from math import isfinite
+from threading import current_thread, main_thread
 
 from msgspec.structs import replace
 
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
 from lora_post.model import Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
 from lora_post.units import UNITS
+from lora_post.watch import Overrun
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,9 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
     except DecodeError as error:
         kept = getattr(error, "kept", None)  # a decoder's own class may have forgotten it
         return _examine(uplink, kept if isinstance(kept, tuple) else (), message_of(error))
-    except (Exception, SystemExit) as error:  # a decoder that wants to leave must not take the gateway along
+    except BaseException as error:  # a decoder that wants to leave must not take the gateway along
+        if isinstance(error, Overrun) or (isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()):
+            raise
         _log_crash(decoder, error)
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {message_of(error)}")
     if type(readings) is Decoded:

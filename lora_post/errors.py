@@ -17,7 +17,8 @@ LoraPostError
 ├── DecodeError      the payload does not say what its decoder expects
 │   ├── WrongLength · WrongFormat · BadChecksum · Implausible
 │   ├── NoReading        the device talks about something else; nothing is amiss
-│   └── DecoderCrash     the decoder itself failed
+│   ├── DecoderCrash     the decoder itself failed
+│   └── DecoderHang      it takes too long, or is set aside because it did
 ├── SinkError        a destination did not take readings
 │   ├── Unavailable      nothing was sent; try again later
 │   ├── OutcomeUnknown   perhaps sent; ask before sending again
@@ -159,6 +160,10 @@ class NoReading(DecodeError):
 
 class DecoderCrash(DecodeError):
     """The decoder raised something else, or returned no readings list."""
+
+
+class DecoderHang(DecodeError):
+    """The decoder did not come to an end in time, or is not asked any more because it did not."""
 
 
 class SinkError(LoraPostError):

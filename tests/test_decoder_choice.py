@@ -24,6 +24,7 @@ from lora_post.spool import SpoolWriter
 from lora_post.spool_upkeep import undecoded
 from lora_post.store import Store
 from lora_post.unlock import seal_lorawan
+from lora_post.watch import Watch
 from tests.build import KEYS, NOON_US, device, frame
 from tests.command import packet
 from tests.in_process import lora_post
@@ -177,8 +178,8 @@ def site(text: str, folder: Path = Path("x")) -> Config:
     ],
 )
 def test_configuration_that_cannot_be_decoded_ends_the_command(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_decoding(site(text))
+    with pytest.raises(ConfigError) as caught, Watch() as watch:
+        read_decoding(site(text), watch)
     assert str(caught.value).startswith(f"x/site.toml: {complaint}")
 
 
@@ -197,9 +198,9 @@ def test_uplinks_of_one_device_go_through_the_pipeline_by_their_fport(tmp_path: 
     config = site(BY_FPORT, tmp_path)
     outcomes: list[Outcome] = []
     metrics = Metrics()
-    with closing(Store(config.spool_path)) as store:
+    with closing(Store(config.spool_path)) as store, Watch() as watch:
         ledger = SpoolLedger(store, config.devices, SpoolWriter(store, ["waziup"], 1 << 30))
-        pipeline = Pipeline(ledger, read_decoding(config), metrics, outcomes.append)
+        pipeline = Pipeline(ledger, read_decoding(config, watch), metrics, outcomes.append)
         lpp = bytes.fromhex("03670110")
         capture = sent(2, lpp, 1) + sent(10, b"\\!TC/4", 2) + sent(3, lpp, 3) + sent(10, lpp, 4)
         pipeline.handle(LowcostParser("gw1", UTC).feed(capture, NOON_US))

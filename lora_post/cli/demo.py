@@ -14,7 +14,7 @@ import msgspec
 import requests
 
 from lora_post.cli.delivery import Delivery
-from lora_post.cli.options import read_decoding
+from lora_post.cli.options import read_decoding, watch_decoders
 from lora_post.cli.output import print_table, say
 from lora_post.cli.session import stop_on_signals
 from lora_post.clock import now_us
@@ -112,7 +112,7 @@ def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
     """The capture through parser, pipeline, spool and uploader, as `lora-post run` does it."""
     outcomes: list[Outcome] = []
     parser = FORMATS["lowcost"](config.gateway_id, UTC)
-    with Delivery(config, read_decoding(config), Metrics(), outcomes.append) as delivery:
+    with Delivery(config, read_decoding(config, watch_decoders()), Metrics(), outcomes.append) as delivery:
         delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
         delivery.drain(DRAIN_S, stop)
     if any(counts.undelivered for counts in delivery.counts().values()):

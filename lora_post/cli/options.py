@@ -15,8 +15,10 @@ from lora_post.config import Config, find_config, load_config
 from lora_post.decoder_choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoder_files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.decoder_reload import DecoderFolder, LiveDecoding
+from lora_post.decoder_watch import WatchedDecoding, watched_loading
 from lora_post.errors import ConfigError
 from lora_post.model import Decode
+from lora_post.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +89,17 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
     return combined(load_folder(shipped_folder()), load_plugins(), *own)
 
 
-def read_decoding(config: Config) -> Decode:
+def watch_decoders() -> Watch:
+    """What ends decoders that hang, until the command has ended."""
+    return click.get_current_context().with_resource(Watch())
+
+
+def read_decoding(config: Config, watch: Watch) -> Decode:
     """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
 
     Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.
     """
-    folder = DecoderFolder(config.decoder_folder) if config.decoder_folder else None
+    folder = DecoderFolder(config.decoder_folder, watched_loading(watch)) if config.decoder_folder else None
     own = folder.load() if folder else LoadedDecoders({}, ())
     names = {name for device in config.devices for name in decoder_names(device)}
     others = load_shipped(names)
@@ -108,5 +115,5 @@ def read_decoding(config: Config) -> Decode:
     if mistakes:
         lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
         raise ConfigError("\n".join(lines))
-    decoding = Decoding(config.devices, loaded.decoders)
+    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log
+from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log, watch_decoders
 from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.errors import ConfigError
 from lora_post.ingest import pump
@@ -97,7 +97,7 @@ def command(
     on_terminal = sys.stderr.isatty()
     set_up_log(verbose=verbose, quiet=quiet or (on_terminal and not verbose))
     config = read_config(config_path)
-    decode = read_decoding(config)
+    decode = read_decoding(config, watch_decoders())
     stop = stop_on_signals()
     chunk = CHUNK if speed == inf else PACED_CHUNK
     inputs = [(open_file(path, chunk), parser_for(_format_of(path, input_format), config.gateway_id)) for path in files]

@@ -15,11 +15,12 @@ from msgspec import Struct
 from lora_post.checks.storage import megabytes
 from lora_post.cli import reset_counter, salvage
 from lora_post.cli.delivery import spool_path
-from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log
+from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log, watch_decoders
 from lora_post.cli.output import print_table, say
 from lora_post.clock import utc_text
 from lora_post.config import Config
 from lora_post.decoder_choice import Decoding
+from lora_post.decoder_watch import WatchedDecoding
 from lora_post.errors import ConfigError, StoreError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.spool import (
@@ -236,7 +237,8 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
-    decoding = Decoding(config.devices, loaded.decoders)
+    # All payloads are read in one transaction, for which the running lora-post waits.
+    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders())
 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.
