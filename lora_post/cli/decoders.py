@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
+from lora_post.captures import check_captures
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli.output import print_table, say
 from lora_post.decoder_files import load_decoder, shipped_folder
@@ -96,26 +97,37 @@ def new(group_path: Path | None, name: str, folder: Path | None, config_path: Pa
 
 @command.command(name="test")
 @click.argument("which", metavar="[NAME|FILE]", required=False)
+@click.option(
+    "--fixtures",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with captures; default: fixtures/ beside the decoder's folder.",
+)
 @config_option
 @click.pass_obj
-def test(group_path: Path | None, which: str | None, config_path: Path | None) -> None:
+def test(group_path: Path | None, which: str | None, fixtures: Path | None, config_path: Path | None) -> None:
     """Run the examples of one decoder, or of all.
 
     Each example's payload is decoded, with its options, and what comes out is held against what the
-    example says. Exit code 0 when all agree; 1 when one differs, when a decoder shows no example, or when
-    a file cannot be loaded.
+    example says. The same goes for captured frames: each NAME.FORMAT in the folder with captures whose
+    devices (NAME.toml, or devices.toml) use the decoder is replayed, and held against NAME.expected.json,
+    {"uplinks": [what `lora-post replay --dry-run` prints, line by line]}. Exit code 0 when all agree; 1 when
+    one differs, when a decoder shows no example, or when a file cannot be loaded.
 
     \b
         lora-post decoders test
         lora-post decoders test cayenne-lpp
-        lora-post decoders test decoders/kijani_sm3.py
+        lora-post decoders test decoders/kijani_sm3.py --fixtures captures
     """
     decoders, problems = _find(which, config_path or group_path)
+    known = load_all_decoders(optional_config(config_path or group_path)).decoders if decoders else {}
     good = not problems
     for problem in problems:
         say(f"{'FAIL':<6}{problem}", fg="red")
     for decoder in decoders:
         good &= _test(decoder)
+        folder = fixtures or _fixtures_beside(decoder)
+        if folder is not None:
+            good &= _test_captures(decoder, folder, known)
     raise SystemExit(0 if good else EXIT_FAILED)
 
 
@@ -148,6 +160,26 @@ def _test(decoder: Decoder) -> bool:
     for failure in failures:
         _show(failure)
     return False
+
+
+def _fixtures_beside(decoder: Decoder) -> Path | None:
+    file = Path(decoder.origin)
+    folder = file.absolute().parent.parent / "fixtures"
+    return folder if file.is_file() and folder.is_dir() else None
+
+
+def _test_captures(decoder: Decoder, folder: Path, known: Mapping[str, Decoder]) -> bool:
+    """Print how the captured frames of one decoder went; whether all are as expected."""
+    results = list(check_captures(folder, {**known, decoder.name: decoder}, decoder.name))
+    for result in results:
+        if result.differences:
+            say(f"FAIL  {decoder.name}: {result.capture}; - expected, + got", fg="red")
+            for line in result.differences:
+                say(f"  {line}")
+    frames = sum(result.frames for result in results if not result.differences)
+    if frames:
+        say(f"ok    {decoder.name}: {_count(frames, 'captured frame')} in {folder}")
+    return not any(result.differences for result in results)
 
 
 def _show(failure: Failure) -> None:
