@@ -29,6 +29,7 @@ class LazyGroup(click.Group):
         "check": "Test the configuration, the server and the credentials.",
         "decoders": "List the device types that can be decoded, add one, test one.",
         "spool": "Show, retry or drop what waits to be sent.",
+        "import-lowcost": "Turn a LowCostLoRaGw installation into a configuration.",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -37,7 +38,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.modules:
             return None
-        command: click.Command = importlib.import_module(f"lora_post.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"lora_post.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,80 @@
+"""`lora-post import-lowcost`"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from lora_post.byte_text import printable
+from lora_post.cli import EXIT_FAILED
+from lora_post.cli.output import complain, say
+from lora_post.config import parse_config
+from lora_post.errors import ConfigError
+from lora_post.lowcost_import import import_site
+from lora_post.lowcost_site import Address, read_heard, read_site
+
+
+@click.command(name="import-lowcost")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it there, for its owner's eyes only; nothing is overwritten. Default: stdout.",
+)
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A log of the old program, or its radio program's output: who is heard there becomes a device. Repeatable.",
+)
+def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
+    """Turn a LowCostLoRaGw installation into a lora-post.toml.
+
+    DIR holds gateway_conf.json, clouds.json and key_WAZIUP.py; they are read, nothing in them is executed.
+    Devices and sensors keep their names on Waziup, so that dashboards go on. Which devices there are is taken
+    from source_list, from the tables of keys, and from the logs given:
+
+    \b
+        lora-post import-lowcost ~/lora_gateway --log ~/Dropbox/LoRa-test/post-processing.log -o lora-post.toml
+
+    What could not be carried over is listed on stderr and at the top of the file. Exit code 0, or 1 when the
+    result has mistakes that must be corrected by hand.
+    """
+    site = read_site(folder)
+    heard: dict[Address, int] = {}
+    for log in logs:
+        try:
+            with log.open("rb") as stream:
+                for address, kinds in read_heard(stream).items():
+                    heard[address] = heard.get(address, 0) | kinds
+        except OSError as error:
+            raise ConfigError(f"{log}: {error.strerror}") from error
+    made = import_site(site, heard)
+    if output is None:
+        click.echo(made.text, nl=False)
+    else:
+        _write(output, made.text)
+        say(f"written   {output}, {made.devices} devices")
+        say(f"check     lora-post check -c {output}")
+    for line in made.left_out:
+        click.echo(printable(f"not carried over: {line}"), err=True)
+    try:
+        parse_config(made.text, output or Path("lora-post.toml"), {})
+    except ConfigError as error:
+        for mistake in str(error).splitlines():
+            complain(f"correct by hand: {mistake}")
+        raise SystemExit(EXIT_FAILED) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already; choose another name with -o, or delete it first") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
