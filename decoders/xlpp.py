@@ -18,8 +18,9 @@ Types are those of Cayenne LPP (tables of `lora_post.lpp`, unsigned where librar
    123  object    K … 00 TT VV … for each key K, in UTF-8, then 00
 
 Delays add up. A reading's name ends in its channel; objects and arrays are one reading each. Actuators
-are what the device can be told, not values: they are named in a warning. A payload may end only where
-a channel would stand. As in Cayenne LPP, what comes before a mistake is kept and the rest given up.
+are what the device can be told, not values: `actuator_switch_2` is announced, and named in a warning, since
+nothing is sent to it. A payload may end only where a channel would stand. As in Cayenne LPP, what comes
+before a mistake is kept and the rest given up.
 
 Not seen: 53 with a byte of data, as one header file has it (no writer sends 53), and 56, reserved.
 """
@@ -29,7 +30,7 @@ from __future__ import annotations
 import struct
 from struct import Struct
 
-from lora_post import Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
+from lora_post import Actuator, Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
 from lora_post.lpp import HEADER_SIZE, ITEMS, NAMES, read_item
 from lora_post.model import Value
 
@@ -39,6 +40,9 @@ ARRAY, END_OF_ARRAY, OBJECT = 91, 93, 123
 BOOLS = {BOOL: False, TRUE: True, FALSE: False}
 ALL_NAMES = NAMES | {INTEGER: "integer", STRING: "string", BINARY: "binary", ARRAY: "array", OBJECT: "object"}
 ALL_NAMES |= dict.fromkeys(BOOLS, "bool")
+VALUE_TYPES = dict.fromkeys(("switch", "bool", "presence", "digital_in", "digital_out"), "bool")
+VALUE_TYPES |= {"string": "string", "binary": "string", "array": "array", "polyline": "array"}
+VALUE_TYPES |= dict.fromkeys(("object", "accelerometer", "gyrometer", "gps", "colour"), "object")
 DELAY_LAYOUT = Struct(">xBBB")
 MAX_DEPTH = 6  # arrays and objects in one another; a polyline has two more, and reports take eight
 MAX_BITS = 64  # of a varint; both sides keep integers in 64 bits
@@ -128,7 +132,7 @@ class Values:
 def decode(payload: bytes, fport: int) -> list[Reading] | Decoded:
     values = Values(payload)
     readings: list[Reading] = []
-    actuators: list[str] = []
+    actuators: list[tuple[int, int]] = []
     age_s = 0.0
     offset = 0
     try:
@@ -156,11 +160,18 @@ def decode(payload: bytes, fport: int) -> list[Reading] | Decoded:
     except DecodeError as error:
         raise type(error)(f"{place(payload, offset)}: {error}", readings) from None
     warnings = remarks(actuators, values.lost_nulls)
-    return Decoded(readings, warnings) if warnings else readings
+    announced = tuple(announce(channel, kind) for channel, kind in actuators if kind in ALL_NAMES)
+    return Decoded(readings, warnings, None, announced) if warnings else readings
 
 
-def read_actuators(payload: bytes, offset: int) -> tuple[list[str], int]:
-    """Channel and type of each declared actuator, for people, and where the marker ends."""
+def announce(channel: int, kind: int) -> Actuator:
+    """Never called as a sensor is: on Waziup one would overwrite the other."""
+    name = ALL_NAMES[kind]
+    return Actuator(f"actuator_{name}_{channel}", name, VALUE_TYPES.get(name, "number"))
+
+
+def read_actuators(payload: bytes, offset: int) -> tuple[list[tuple[int, int]], int]:
+    """Channel and type of each declared actuator, and where the marker ends."""
     count, start = payload[offset + 1], offset + 2
     with_channel = payload[offset] == ACTUATORS_WITH_CHANNEL
     end = start + count * (2 if with_channel else 1)
@@ -168,7 +179,7 @@ def read_actuators(payload: bytes, offset: int) -> tuple[list[str], int]:
         raise WrongLength(f"{count} actuators cut short")
     listed = payload[start:end]
     pairs = zip(listed[::2], listed[1::2], strict=True) if with_channel else enumerate(listed)
-    return [f"{channel} {ALL_NAMES.get(kind, f'type {kind}')}" for channel, kind in pairs], end
+    return list(pairs), end
 
 
 def place(payload: bytes, offset: int) -> str:
@@ -178,11 +189,12 @@ def place(payload: bytes, offset: int) -> str:
     return f"offset {offset}: channel {payload[offset]}{kind}"
 
 
-def remarks(actuators: list[str], lost_nulls: int) -> tuple[str, ...]:
+def remarks(actuators: list[tuple[int, int]], lost_nulls: int) -> tuple[str, ...]:
     warnings = []
     if actuators:
+        shown = [f"{channel} {ALL_NAMES.get(kind, f'type {kind}')}" for channel, kind in actuators[:ACTUATORS_SHOWN]]
         more = f" and {len(actuators) - ACTUATORS_SHOWN} more" if len(actuators) > ACTUATORS_SHOWN else ""
-        warnings.append(f"actuators: {', '.join(actuators[:ACTUATORS_SHOWN])}{more}")
+        warnings.append(f"actuators: {', '.join(shown)}{more}")
     if lost_nulls:
         warnings.append(f"{lost_nulls} null left out of an array; what follows it in there moves up")
     return tuple(warnings)

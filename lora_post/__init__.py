@@ -4,11 +4,12 @@ What a decoder file in `decoders/` needs is importable from here.
 """
 
 from lora_post.errors import BadChecksum, ConfigError, DecodeError, Implausible, NoReading, WrongFormat, WrongLength
-from lora_post.model import Decoded, Decoder, Example, Options, Reading
+from lora_post.model import Actuator, Decoded, Decoder, Example, Options, Reading
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Actuator",
     "BadChecksum",
     "ConfigError",
     "DecodeError",

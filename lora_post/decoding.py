@@ -14,7 +14,7 @@ from threading import current_thread, main_thread
 from msgspec.structs import replace
 
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
-from lora_post.model import Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
+from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
 from lora_post.units import UNITS
 from lora_post.watch import Overrun
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MAX_READINGS = 256  # a payload has at most 255 bytes; more is a decoder's mistake
 MAX_WARNINGS = 16
+MAX_ACTUATORS = 64
+VALUE_TYPES = ("string", "number", "bool", "object", "array")
 MAX_DEPTH = 8
 MAX_AGE_S = 10 * 366 * 86400.0  # longer than any device has stored readings; dates stay within the calendar
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
@@ -176,7 +178,18 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
     report = _examine(uplink, decoded.readings)
     said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
-    return replace(report, warnings=(*said, *report.warnings), data=decoded.data)
+    announced = decoded.actuators if isinstance(decoded.actuators, (tuple, list)) else ()
+    actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
+    if len(actuators) < len(announced):
+        said.append(f"{len(announced) - len(actuators)} actuators are left out: too many, or not as they should be")
+    return replace(report, warnings=(*said, *report.warnings), data=decoded.data, actuators=actuators)
+
+
+def _is_actuator(thing: object) -> bool:
+    if type(thing) is not Actuator:
+        return False
+    texts = (thing.name, thing.kind, thing.value_type)
+    return thing.value_type in VALUE_TYPES and thing.name != "" and all(type(t) is str and _is_utf8(t) for t in texts)
 
 
 def fault_of(reading: object) -> str:

@@ -228,11 +228,23 @@ class Reading(Struct, frozen=True):
     age_s: float = 0.0
 
 
+class Actuator(Struct, frozen=True):
+    """Something that a device can be told.
+
+    name: as for readings; no reading of the device may have it. kind: what it is, "" where that is not known.
+    value_type: string, number, bool, object or array, as Waziup calls what it takes.
+    """
+
+    name: str
+    kind: str = ""
+    value_type: str = "number"
+
+
 class Report(Struct, frozen=True):
     """All readings of one uplink.
 
     problem: why there is no reading although there should be one; what was decoded before a mistake is used,
-    and the mistake is a warning. data: as in `Decoded`.
+    and the mistake is a warning. data, actuators: as in `Decoded`.
     """
 
     uplink: Uplink
@@ -240,6 +252,7 @@ class Report(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     problem: str | None = None
     data: object = None
+    actuators: tuple[Actuator, ...] = ()
 
 
 Decode: TypeAlias = Callable[[Uplink], Report]
@@ -249,11 +262,13 @@ class Decoded(Struct, frozen=True):
     """What a decoder may return in place of a list of readings, when it has more to say.
 
     data: what a codec made of the payload before it became readings, for people who look at one payload.
+    actuators: what the device announces that it can be told.
     """
 
     readings: list[Reading]
     warnings: tuple[str, ...] = ()
     data: object = None
+    actuators: tuple[Actuator, ...] = ()
 
 
 DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]

@@ -46,6 +46,15 @@ class SensorBody(Struct, frozen=True, omit_defaults=True):
     unit: str | None = None
 
 
+class ActuatorBody(Struct, frozen=True, omit_defaults=True):
+    """An actuator to be declared."""
+
+    id: str
+    name: str | None = None
+    actuator_kind: str | None = None
+    actuator_value_type: str | None = None
+
+
 class DeviceBody(Struct, frozen=True, omit_defaults=True):
     """A device to be declared."""
 
@@ -62,12 +71,19 @@ class RemoteSensor(Struct, frozen=True):
     id: str
 
 
+class RemoteActuator(Struct, frozen=True):
+    """An actuator as the server lists it."""
+
+    id: str
+
+
 class RemoteDevice(Struct, frozen=True):
     """A device as the server shows it."""
 
     id: str
     owner: str | None = None
     sensors: list[RemoteSensor] = []
+    actuators: list[RemoteActuator] = []
 
 
 class RemoteGateway(Struct, frozen=True):
@@ -155,6 +171,10 @@ class WaziupClient:
     def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
         """POST /devices/{d}/sensors; 204. Overwrites an existing one, so look first."""
         return self._http.call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
+
+    def post_actuator(self, device_id: str, actuator: ActuatorBody) -> Answer:
+        """POST /devices/{d}/actuators; 204. Overwrites an existing one and its value, so look first."""
+        return self._http.call("POST", f"/devices/{quote_part(device_id)}/actuators", actuator)
 
     def post_values(self, device_id: str, sensor_id: str, values: Sequence[msgspec.Raw]) -> Answer:
         """POST .../value for one and .../values for several `{"value","timestamp"}` objects; 204."""

@@ -19,6 +19,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
+from lora_post.sinks.announced import Announced
 from lora_post.sinks.waziup import WaziupSink
 from lora_post.sinks.waziup_gateway import Gateway
 from lora_post.sinks.waziup_login import Account
@@ -92,6 +93,7 @@ class Site:
             devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
             lanes_of=spool.lanes_of,
             memory=ServerMemory(self.store, self.url),
+            announced=Announced(),
         )
         gate = Gate(self.rules, client.traffic, self.store, spool.sink, self.clock)
         return Uploader(spool, sink, self.metrics, gate)

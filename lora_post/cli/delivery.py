@@ -14,8 +14,9 @@ from lora_post.config import DESTINATIONS, Config
 from lora_post.errors import ConfigError, StoreError
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
-from lora_post.model import Decode
+from lora_post.model import Decode, Report
 from lora_post.pipeline import Outcome, Pipeline
+from lora_post.sinks.announced import Announced
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import held_by_sink
 from lora_post.status import runtime
@@ -32,7 +33,8 @@ class Delivery:
     """Everything between the parsers and the servers. Use as a context manager."""
 
     def __init__(self, config: Config, decode: Decode, metrics: Metrics, listener: Callable[[Outcome], None]) -> None:
-        sinks = open_sinks(config)
+        self._announced = Announced()
+        sinks = open_sinks(config, self._announced)
         if not sinks:
             tables = ", ".join(f"[{name}]" for name in DESTINATIONS)
             raise ConfigError(f"{config.path}: there is nowhere to send to; add one of {tables}, or use --dry-run")
@@ -52,6 +54,8 @@ class Delivery:
         ]
 
     def _hear(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Report):
+            self._announced.hear(outcome)
         for destination in self._destinations:
             destination.wake()
         self._listener(outcome)

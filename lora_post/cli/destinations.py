@@ -18,6 +18,7 @@ from lora_post.config_mqtt import MqttConfig
 from lora_post.config_wazigate import WazigateConfig
 from lora_post.config_waziup import WaziupConfig
 from lora_post.metrics import Metrics
+from lora_post.sinks.announced import Announced
 from lora_post.spool import SpoolReader
 from lora_post.status import runtime
 from lora_post.store import Store, forget, known, remember
@@ -57,7 +58,9 @@ class ServerMemory:
 # The libraries that a sink needs are large; only those of configured destinations are loaded.
 
 
-def waziup_sink(waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store) -> WaziupSink:
+def waziup_sink(
+    waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store, announced: Announced
+) -> WaziupSink:
     """Waziup Cloud; without a password, as nobody in particular."""
     from lora_post.sinks.waziup import WaziupSink
     from lora_post.sinks.waziup_gateway import Gateway
@@ -73,6 +76,7 @@ def waziup_sink(waziup: WaziupConfig, config: Config, spool: SpoolReader, store:
         devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
         lanes_of=spool.lanes_of,
         memory=ServerMemory(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
+        announced=announced,
     )
 
 
@@ -106,11 +110,14 @@ def json_lines_sink(json_lines: JsonLinesConfig) -> ClosableSink:
     return JsonLinesFile(json_lines.path, max_bytes=json_lines.max_bytes, keep=json_lines.keep)
 
 
-def open_sinks(config: Config) -> dict[str, Callable[[SpoolReader, Store], ClosableSink]]:
-    """How the sink of each configured destination is made, by the name of its table."""
+def open_sinks(config: Config, announced: Announced) -> dict[str, Callable[[SpoolReader, Store], ClosableSink]]:
+    """How the sink of each configured destination is made, by the name of its table.
+
+    announced: what devices say that they can be told.
+    """
     sinks: dict[str, Callable[[SpoolReader, Store], ClosableSink]] = {}
     if (waziup := config.waziup) is not None:
-        sinks["waziup"] = lambda spool, store: waziup_sink(waziup, config, spool, store)
+        sinks["waziup"] = lambda spool, store: waziup_sink(waziup, config, spool, store, announced)
     if (wazigate := config.wazigate) is not None:
         sinks["wazigate"] = lambda spool, store: wazigate_sink(wazigate, config, spool)
     if (mqtt := config.mqtt) is not None:

@@ -13,6 +13,7 @@ from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
 from lora_post.errors import Rejected
 from lora_post.model import Batch
+from lora_post.sinks.announced import Announced
 from lora_post.spool import SpoolReader
 from lora_post.spool_salvage import salvage
 from lora_post.store import Store
@@ -44,7 +45,7 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
         store = stack.enter_context(closing(Store(config.spool_path)))
         sinks = {
             name: stack.enter_context(closing(make_sink(SpoolReader(store, name), store)))
-            for name, make_sink in open_sinks(config).items()
+            for name, make_sink in open_sinks(config, Announced()).items()
         }
 
         def arrived(name: str, batch: Batch) -> Collection[int]:

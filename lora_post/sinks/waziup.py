@@ -18,7 +18,9 @@ from lora_post.clock import parse_utc, short_utc_text
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
 from lora_post.http_client import Answer
 from lora_post.model import Batch, Lane
+from lora_post.sinks.announced import Announced
 from lora_post.sinks.known import Known, Memory
+from lora_post.sinks.waziup_actuators import ActuatorEntries
 from lora_post.sinks.waziup_gateway import Gateway, GatewayEntry
 from lora_post.sinks.waziup_login import Account, Login, transient
 from lora_post.sinks.waziup_provision import DeviceInfo, Provisioner
@@ -46,6 +48,7 @@ class WaziupSink:
         devices: Mapping[str, DeviceInfo],
         lanes_of: Callable[[str], Sequence[Lane]],
         memory: Memory,
+        announced: Announced,
     ) -> None:
         """account None: the simple protocol, public devices only. provision: create what is missing."""
         known = Known(memory)
@@ -58,6 +61,7 @@ class WaziupSink:
             if provision
             else None
         )
+        self._actuators = ActuatorEntries(client, self._login, known, announced)
         self._heartbeat_at = 0.0
 
     def close(self) -> None:
@@ -92,6 +96,8 @@ class WaziupSink:
             if answer.status == 404:
                 raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
         _check_push(batch, answer)
+        if self._provisioner:
+            self._actuators.declare(lane.device)
 
     def _post(self, batch: Batch) -> Answer:
         kind = kind_of(batch.lane)

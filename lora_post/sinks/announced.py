@@ -1,0 +1,33 @@
+"""What devices announce that they can be told, held in memory for the sinks."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from lora_post.model import Actuator, Report
+from lora_post.waziup_names import to_id
+
+MAX_ACTUATORS = 64  # of one device
+
+
+class Announced:
+    """What devices have announced; one thread tells, another asks."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._of: dict[str, dict[str, Actuator]] = {}
+
+    def hear(self, report: Report) -> None:
+        """Take up what an uplink announces."""
+        if not report.actuators:
+            return
+        with self._lock:
+            there = self._of.setdefault(report.uplink.device.id, {})
+            for actuator in report.actuators:
+                if len(there) < MAX_ACTUATORS:
+                    there.setdefault(to_id(actuator.name), actuator)
+
+    def of(self, device_id: str) -> dict[str, Actuator]:
+        """The actuators of a device by their Waziup id."""
+        with self._lock:
+            return dict(self._of.get(device_id, {}))
