@@ -11,6 +11,7 @@ from lora_post.config_decoders import plain_hex
 from lora_post.config_reader import TableReader
 from lora_post.config_tables import InputTable
 from lora_post.errors import ConfigError
+from lora_post.inputs.at_setup import MODULES
 from lora_post.mqtt_url import EXAMPLE, read_mqtt_url, without_password
 from lora_post.secret import Secret
 
@@ -20,6 +21,7 @@ class InputConfig(Struct, frozen=True):
 
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
     password: of the user at a broker. ca_file: certificates by which the broker is known; None: the system's.
+    setup: commands for a serial module.
     """
 
     url: str
@@ -27,6 +29,7 @@ class InputConfig(Struct, frozen=True):
     gateways: frozenset[str] = frozenset()
     password: Secret | None = None
     ca_file: Path | None = None
+    setup: tuple[str, ...] = ()
 
 
 def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
@@ -48,7 +51,26 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
         input_format = "rxpk"
     elif table.gateways:
         reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
-    return InputConfig(table.url, input_format, frozenset(_eui(reader, place, text) for text in table.gateways))
+    gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
+    return InputConfig(table.url, input_format, gateways, setup=_setup(reader, place, table))
+
+
+def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...]:
+    if not table.setup:
+        return ()
+    if table.format not in MODULES or not table.url.startswith("serial:"):
+        reader.mistakes.append(
+            f"{place} setup: only serial modules can be set up: url serial:… and format {', '.join(MODULES)}; remove it"
+        )
+        return ()
+    if isinstance(table.setup, str):
+        if table.setup != "auto":
+            reader.mistakes.append(f'{place} setup is {table.setup!r}; it must be "auto" or a list of commands')
+        return MODULES[table.format].auto
+    for command in table.setup:
+        if not re.fullmatch(r"[ -~]{1,200}", command):
+            reader.mistakes.append(f"{place} setup has {command[:40]!r}; a command is one line of ASCII, at most 200")
+    return tuple(table.setup)
 
 
 def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConfig:

@@ -120,6 +120,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = "stdin:"
     format: str = "lowcost"
+    setup: str | list[str] = []
     gateways: list[str] = []
     password: str = ""
     password_file: str = ""

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
 REOPEN_EVERY_S = 1.0
+WRITE_TIMEOUT_S = 2.0
 DEFAULT_BAUD = 38400  # LowCostLoRaGw's Arduino gateway
 SCHEMES = "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
 
@@ -76,6 +77,8 @@ class SerialTransport:
         self._wait = wait
         self._port: serial.Serial | None = None
         self._trouble = ""
+        self.openings = 0
+        """How many times the port was opened: each time its other end may have started anew."""
 
     def read(self, timeout_s: float) -> bytes | None:
         try:
@@ -93,13 +96,23 @@ class SerialTransport:
     def _open(self) -> serial.Serial:
         import serial  # only for those who have one
 
-        self._port = serial.Serial(self.name, self._baud, exclusive=True)
+        self._port = serial.Serial(self.name, self._baud, exclusive=True, write_timeout=WRITE_TIMEOUT_S)
+        self.openings += 1
         if self._trouble:
             log.warning("serial port %s is back", self.name)
             self._trouble = ""
         else:
             log.info("serial port %s open baud=%d", self.name, self._baud)
         return self._port
+
+    def write(self, data: bytes) -> None:
+        """Send to the other end; lost when the port is not open, or does not take it."""
+        if self._port is None:
+            return
+        try:
+            self._port.write(data)
+        except (OSError, termios.error, TypeError) as error:
+            self._lost(error)
 
     def _lost(self, error: Exception) -> None:
         if self._port is not None:

@@ -63,7 +63,12 @@ def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lamb
         return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
-    return StreamSource(open_transport(item.url), parser_for(item.format, surroundings.gateway), hear)
+    transport = open_transport(item.url)
+    if item.setup:
+        from lora_post.sources.serial_module import set_up_by  # only for those who have one
+
+        transport = set_up_by(item.setup, item.format, transport)
+    return StreamSource(transport, parser_for(item.format, surroundings.gateway), hear)
 
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
