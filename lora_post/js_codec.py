@@ -81,6 +81,7 @@ def load_js_codec(path: Path) -> Decoder:
         examples=_examples(path.with_name(f"{path.stem}.examples.json"), codec),
         configure=lambda options: _Configured(codec, options),
         origin=str(path),
+        memory_bytes=codec.memory_bytes,
     )
 
 

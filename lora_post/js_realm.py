@@ -96,6 +96,7 @@ class Codec:
 
     Raises DecoderCrash when the text is no JavaScript, fails on its own, or offers no known function.
     The world is made at the first call: a folder of many codecs costs their text only.
+    memory_bytes: what the engine holds for it from then on, about.
     """
 
     def __init__(self, text: str) -> None:
@@ -108,6 +109,7 @@ class Codec:
             raise DecoderCrash(_crash_text(found.crash, found.stack))
         if not {"decodeUplink", "Decode", "Decoder"} & set(found.entries):
             raise DecoderCrash("there is no function decodeUplink, Decode or Decoder")
+        self.memory_bytes: int = world.memory()["malloc_size"]
         self.normalizes = {"decodeUplink", "normalizeUplink"} <= set(found.entries)
         self._polyfills = found.polyfills
         self.is_closed = not (found.changed or needs_new_world(text))

@@ -295,6 +295,7 @@ class Decoder(Struct, frozen=True):
     source: the maker's document that the layout was taken from.
     configure: for device types with options: options -> the decode function for such a device; raises
     ConfigError for options that it does not know.
+    memory_bytes: what an engine of its own holds while it is in use, 0 for none.
     """
 
     name: str
@@ -305,6 +306,7 @@ class Decoder(Struct, frozen=True):
     examples: Sequence[Example]
     configure: Callable[[Options], DecodeFunction] | None = None
     origin: str = ""
+    memory_bytes: int = 0
 
 
 class Refusal(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def test_frame_that_is_not_heard_any_more_is_told() -> None:
     ran = lora_post("decoders", "test", "probe")
     assert ran.code == 1
     assert "frames heard: 1, expected: 2" in ran.out
+
+
+def test_list_tells_the_memory_that_a_codec_takes() -> None:
+    Path("own/codec.js").write_text("function decodeUplink(input) { return { data: { x: 1 } }; }")
+    assert re.search(r"own/codec\.js \([1-9][0-9]* KiB in use\)", lora_post("decoders").out)
 
 
 def test_damaged_expectation_is_told_with_its_file() -> None:

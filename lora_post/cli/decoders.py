@@ -224,7 +224,8 @@ def _value(reading: Reading | None) -> str:
 
 def _row(decoder: Decoder) -> tuple[str, ...]:
     shipped = Path(decoder.origin).parent == shipped_folder()
-    origin = "shipped" if shipped else decoder.origin
+    memory = f" ({decoder.memory_bytes >> 10} KiB in use)" if decoder.memory_bytes else ""
+    origin = "shipped" if shipped else f"{decoder.origin}{memory}"
     return decoder.name, decoder.vendor, decoder.model, origin, _count(len(decoder.examples), "example"), decoder.source
 
 
