@@ -38,7 +38,7 @@ SWITCHES = {
     ("alert_conf", "use_mail"): "mails about alerts are not sent",
     ("alert_conf", "use_sms"): "text messages about alerts are not sent",
     ("status_conf", "dynamic_gps"): "the gateway's own position (dynamic_gps) is not sent",
-    ("gateway_conf", "lsc"): "packets encrypted with LSC are not read",
+    ("gateway_conf", "lsc"): "LSC is switched on: give the devices that encrypt with it their lsc_key, from key_LSC.py",
 }
 
 
