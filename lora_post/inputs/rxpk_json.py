@@ -24,9 +24,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from lora_post.byte_text import parse_base64
-from lora_post.clock import parse_utc
 from lora_post.errors import FrameError
 from lora_post.inputs.line_reader import LineParser, show
+from lora_post.inputs.rxpk_time import arrivals, reception_us
 from lora_post.lorawan import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 
@@ -40,9 +40,6 @@ _UP: Final = b"JSON up: "
 _LORAWAN: Final = Link.LORAWAN
 _SPREADING_FACTORS: Final = range(5, 13)
 _LORA_RATE: Final = re.compile(r"SF(\d{1,2})BW(\d{1,4}(?:\.\d{1,3})?)", re.ASCII).fullmatch
-_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?", re.ASCII
-).fullmatch  # fmt: skip
 # Semtech's library names the same rate in more than one way; LI is the long interleaver of 2.4 GHz.
 _CODING_RATES: Final = {rate: rate for rate in ("4/5", "4/6", "4/7", "4/8", "4/5LI", "4/6LI", "4/8LI")} | {
     "2/3": "4/6",
@@ -71,6 +68,7 @@ class _Rxpk(Struct, gc=False):
 
     data: object = None
     time: object = None
+    tmms: object = None
     stat: object = 1
     modu: object = None
     datr: object = None
@@ -126,7 +124,9 @@ def read_push_data(body: bytes, gateway: str, now_us: int) -> PushData:
 
 def _events(message: _Message, body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
     if message.rxpk is not None:
-        events = [read_rxpk(memoryview(packet), gateway, now_us) for packet in message.rxpk[:MAX_PACKETS]]
+        packets = message.rxpk[:MAX_PACKETS]
+        times = arrivals(packets, now_us)
+        events = [read_rxpk(memoryview(each), gateway, time_us) for each, time_us in zip(packets, times, strict=True)]
         if len(message.rxpk) > MAX_PACKETS:
             why = f"{len(message.rxpk)} packets at once, a concentrator holds {MAX_PACKETS}; the rest is skipped"
             events.append(Noise(NoiseReason.BAD_RECORD, len(body), why))
@@ -170,7 +170,7 @@ def read_rxpk(packet: memoryview, gateway: str, now_us: int) -> Frame | Noise:
     if rxpk.stat == -1:
         return Noise(NoiseReason.CRC, len(packet), f"a frame of {len(phy_payload)} bytes")
     link = None if rxpk.stat == 1 or rxpk.stat is None else _LORAWAN
-    return Frame(gateway, _time_us(rxpk.time, now_us), phy_payload, _rx_info(rxpk), link)
+    return Frame(gateway, reception_us(rxpk.time, rxpk.tmms, now_us), phy_payload, _rx_info(rxpk), link)
 
 
 def _rx_info(rxpk: _Rxpk) -> RxInfo:
@@ -200,14 +200,3 @@ def _level(value: object) -> int | float | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return value if -_LEVEL < value < _LEVEL else None
-
-
-def _time_us(text: object, now_us: int) -> int:
-    """Time of reception, in µs since 1970; the protocol has UTC, with or without saying so."""
-    match = _TIME(text) if isinstance(text, str) else None
-    if match is None:
-        return now_us
-    try:
-        return parse_utc(match[1] + (match[2] or "Z"))
-    except ValueError:
-        return now_us
