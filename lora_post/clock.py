@@ -1,12 +1,26 @@
-"""The wall clock, and times as text."""
+"""The wall clock, times as text, and the scale of times that are not known yet.
+
+A time is one int. Up to `UNKNOWN_FROM_US` it is µs since 1970 UTC; from there on it is a place on the clock of
+one boot of this machine: a slot for the boot, and µs since that boot. Such times sort behind all known ones and
+in the order of boots, and are put right by adding one number once the time is learned, see `boots`.
+"""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+UNKNOWN_FROM_US: Final = 1 << 62
+BOOT_SLOTS: Final = 1 << 14
+"""At three boots a day a slot comes round after 15 years."""
+
+_SLOT_US: Final = 1 << 48
+# Readings may be older than the boot: a device tells how long ago it measured. Four years are room enough.
+_BOOT_ZERO_US: Final = 1 << 47
 
 
 def now_us() -> int:
@@ -14,8 +28,26 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def boot_zero(slot: int) -> int:
+    """The moment when a boot began, on the scale of unknown times. slot: its number modulo BOOT_SLOTS."""
+    return UNKNOWN_FROM_US + slot * _SLOT_US + _BOOT_ZERO_US
+
+
+def slot_range(slot: int) -> tuple[int, int]:
+    """The first and the last time of a boot's slot."""
+    first = UNKNOWN_FROM_US + slot * _SLOT_US
+    return first, first + _SLOT_US - 1
+
+
+def is_unknown(time_us: int) -> bool:
+    """Whether a time still waits for the clock."""
+    return time_us >= UNKNOWN_FROM_US
+
+
 def utc_text(time_us: int) -> str:
-    """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second."""
+    """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second. "unknown" while it is not known."""
+    if time_us >= UNKNOWN_FROM_US:
+        return "unknown"
     return (_EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
 
 

@@ -6,7 +6,9 @@ Bodies are read up to a bound; redirects are not followed, so the token goes to 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from typing import TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -30,6 +32,10 @@ _BEFORE_SENDING = (
 )
 
 
+OnDate: TypeAlias = Callable[[str, int], None]
+"""(the Date header, µs since the request was begun)"""
+
+
 class Answer(Struct, frozen=True):
     """What the server said.
 
@@ -51,8 +57,9 @@ class Answer(Struct, frozen=True):
 class HttpClient:
     """One kept-open connection to one server."""
 
-    def __init__(self, base_url: str) -> None:
-        """base_url: what every path is put behind."""
+    def __init__(self, base_url: str, on_date: OnDate | None = None) -> None:
+        """base_url: what every path is put behind. on_date: told the Date of each answer of the API."""
+        self._on_date = on_date
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
         self._session = BoundedSession()
@@ -81,6 +88,7 @@ class HttpClient:
         """
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
+        began = time.monotonic_ns()
         try:
             # An `auth` callable also keeps requests from putting ~/.netrc in the token's place.
             with self._session.request(
@@ -94,6 +102,8 @@ class HttpClient:
                 stream=True,
             ) as response:
                 body_read, date = _read(response), response.headers.get("Date", "")
+                if self._on_date and date and _is_of_an_api(response):
+                    self._on_date(date, (time.monotonic_ns() - began) // 1000)
                 return Answer(response.status_code, body_read, _retry_after(response), date)
         # What requests does not wrap: urllib3's own errors, and http.client's ValueError over a chunk of -5 bytes.
         except (requests.RequestException, HTTPError, ValueError) as error:
@@ -124,6 +134,11 @@ def _read(response: requests.Response) -> bytes:
         if len(body) > MAX_BODY:
             raise requests.exceptions.ChunkedEncodingError("the answer does not end")
     return bytes(body)
+
+
+def _is_of_an_api(response: requests.Response) -> bool:
+    """Not the page of a network operator's that stands in the way."""
+    return response.status_code // 100 in (2, 4) and "html" not in response.headers.get("Content-Type", "")
 
 
 def _retry_after(response: requests.Response) -> float | None:

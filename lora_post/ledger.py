@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from lora_post.boots import BootBook
 from lora_post.join_model import Joiner
 from lora_post.model import Device, Link, Report, Session, Uplink
 from lora_post.session_book import SessionBook
@@ -67,9 +68,13 @@ class Ledger(Protocol):
 class SpoolLedger:
     """The durable ledger."""
 
-    def __init__(self, store: Store, devices: Iterable[Device], writer: SpoolWriter) -> None:
+    def __init__(
+        self, store: Store, devices: Iterable[Device], writer: SpoolWriter, boots: BootBook | None = None
+    ) -> None:
+        """boots: what keeps the spool's times in step with the clock; None where all times are the frames' own."""
         self._store = store
         self._writer = writer
+        self._boots = boots
         devices = tuple(devices)
         self._book = SessionBook(devices)
         self._thinner = Thinner(devices)
@@ -83,9 +88,13 @@ class SpoolLedger:
         try:
             with self._store.transaction() as db:
                 self._take_over(db)
+                if self._boots and self._boots.follow(db):
+                    self._thinner.forget()
                 yield
                 self._writer.put(db, self._thinner.thin(db, self._reports))
                 self._save_sessions(db)
+                if self._boots:
+                    self._boots.note(db)
                 self._writer.make_room(db)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.

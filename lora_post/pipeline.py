@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from threading import Lock
 from typing import Final, TypeAlias
 
 from lora_post.copies import Copies
 from lora_post.counters import repeat_window_us
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
+from lora_post.gateway_clock import GatewayClock, Times
 from lora_post.join_model import Join
 from lora_post.joining import hear_join, is_join
 from lora_post.ledger import Ledger
@@ -37,13 +39,23 @@ class Pipeline:
         decode: Decode,
         metrics: Metrics,
         listener: Callable[[Outcome], None],
+        clock: GatewayClock | None = None,
     ) -> None:
+        """clock: puts the frames' times right; None: they are taken as they are."""
         self._ledger = ledger
         self._decode = decode
         self._metrics = metrics
         self._listener = listener
         self._copies = Copies()
+        self._clock = clock
+        self._times = Times.RECORDED
         self._lock = Lock()
+
+    def taking(self, times: Times) -> Pipeline:
+        """The same pipeline for an input whose times are worth this; otherwise they are the truth."""
+        same = copy(self)
+        same._times = times
+        return same
 
     def handle(self, events: Sequence[Event]) -> None:
         """Take events from a parser to the ledger, or count why not.
@@ -54,6 +66,9 @@ class Pipeline:
             return
         with self._lock:
             with self._ledger.group():
+                # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
+                if self._clock:
+                    events = self._clock.stamp(events, self._times)
                 outcomes = [self._handle_event(event) for event in events]
             self._tell(outcomes)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from lora_post.clock import UNKNOWN_FROM_US
 from lora_post.config_tables import WhenFull
 from lora_post.model import Batch, Lane, Reading, Report
 from lora_post.store import RUNNING, Store, add_tally, forget, known, remember
@@ -193,11 +194,11 @@ class SpoolReader:
         self.sink = sink
 
     def ready_lanes(self) -> list[Lane]:
-        """Lanes that have readings and are not parked."""
+        """Lanes that have readings whose time is known, and are not parked."""
         rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND parked IS NULL"
-            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
-            (self.sink,),
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us < ?) ORDER BY id",
+            (self.sink, UNKNOWN_FROM_US),
         )
         return [Lane(*row) for row in rows]
 
@@ -215,19 +216,27 @@ class SpoolReader:
         rows = self._store.rows(
             "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
             " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
-            " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us IS NOT NULL ORDER BY id",
-            (self.sink,),
+            " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us < ? ORDER BY id",
+            (self.sink, UNKNOWN_FROM_US),
         )
         return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
 
     def has_batch_of(self, size: int) -> bool:
-        """Whether a lane that is not parked has so many readings."""
+        """Whether a lane that is not parked has so many readings whose time is known."""
         rows = self._store.rows(
             "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
-            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id LIMIT 1 OFFSET ?) LIMIT 1",
-            (self.sink, size - 1),
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us < ? LIMIT 1 OFFSET ?) LIMIT 1",
+            (self.sink, UNKNOWN_FROM_US, size - 1),
         )
         return bool(rows)
+
+    def awaits_time(self) -> bool:
+        """Whether there are readings that can only go out once their time is known."""
+        query = (
+            "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
+            " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us >= ?) LIMIT 1"
+        )
+        return bool(self._store.rows(query, (self.sink, UNKNOWN_FROM_US)))
 
     def lanes_of(self, device: str) -> list[Lane]:
         """All lanes of a device, for provisioning it in one request."""
@@ -240,7 +249,8 @@ class SpoolReader:
     def claim(self, lane: Lane, limit: int) -> Batch | None:
         """The oldest readings of a lane; they stay in the queue until they are settled."""
         rows = self._store.rows(
-            "SELECT time_us, value FROM reading WHERE lane = ? ORDER BY time_us LIMIT ?", (lane.id, limit)
+            "SELECT time_us, value FROM reading WHERE lane = ? AND time_us < ? ORDER BY time_us LIMIT ?",
+            (lane.id, UNKNOWN_FROM_US, limit),
         )
         if not rows:
             return None
@@ -301,13 +311,13 @@ class SpoolReader:
             forget(db, self.sink, RUNNING)
 
     def oldest_us(self) -> int:
-        """The time of the oldest reading that is to be sent, 0 when there is none."""
+        """The time of the oldest reading that is to be sent, 0 when there is none whose time is known."""
         ((oldest,),) = self._store.rows(
             "SELECT min((SELECT min(time_us) FROM reading WHERE lane = lane.id)) FROM lane"
             " WHERE sink = ? AND parked IS NULL",
             (self.sink,),
         )
-        return oldest or 0
+        return oldest if oldest is not None and oldest < UNKNOWN_FROM_US else 0
 
     def counts(self) -> Counts:
         """What this sink still has to get."""

@@ -24,7 +24,7 @@ from lora_post.store import RUNNING, Store, is_damage
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
-_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "joined")
+_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot")
 # The WAL first: one that is left beside a new file would be played back into that.
 _PARTS: Final = ("-wal", "-shm", "")
 

@@ -83,5 +83,16 @@ CREATE TABLE kept (                  -- the last reading kept of sensors with a 
 ) WITHOUT ROWID;
 """
 
-STEPS: Final = (FIRST, JOINS, KEPT)
+BOOTS: Final = """
+CREATE TABLE boot (                  -- when this machine started, as far as it became known
+    id        TEXT PRIMARY KEY,
+    number    INTEGER NOT NULL,      -- in the order of boots
+    seen_us   INTEGER NOT NULL,      -- µs since boot when something was last kept
+    offset_us INTEGER,               -- UTC at boot, NULL while it is not known
+    estimated INTEGER NOT NULL DEFAULT 0,  -- readings whose times are estimated
+    early_us  INTEGER                -- how much earlier they may have been, NULL when nothing bounds it
+) WITHOUT ROWID;
+"""
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS)
 """Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import select
+import stat
 import sys
 import termios
 import time
@@ -144,6 +145,11 @@ def open_transport(url: str) -> Transport:
             raise ConfigError(f"[[input]] url {url!r} is not understood; write serial:///dev/ttyUSB0?baud=38400")
         return SerialTransport(unquote(parts.path), int(baud))
     raise ConfigError(f"[[input]] url {url!r} is not understood; known are {SCHEMES}")
+
+
+def is_regular(fd: int) -> bool:
+    """Whether this is a file with an end, and no pipe, terminal or device."""
+    return stat.S_ISREG(os.fstat(fd).st_mode)
 
 
 def file_path(url: str) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from lora_post.http_client import Answer, HttpClient, anonymous, quote_part
+from lora_post.http_client import Answer, HttpClient, OnDate, anonymous, quote_part
 from lora_post.secret import Secret
 
 # RFC 7519, section 3; nothing else may get into a header.
@@ -126,9 +126,9 @@ def read_login(answer: Answer) -> Login | None:
 class WaziupClient:
     """One kept-open connection to one server."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, on_date: OnDate | None = None) -> None:
         """base_url: for example https://api.waziup.io/api/v2"""
-        self._http = HttpClient(base_url)
+        self._http = HttpClient(base_url, on_date)
         self.traffic = self._http.traffic
         self.use_token = self._http.use_token
         self.close = self._http.close

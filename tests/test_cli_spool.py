@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.clock import now_us
+from lora_post.clock import boot_zero, now_us
 from lora_post.config import load_config
 from lora_post.crypto import SessionKeys
 from lora_post.ledger import SpoolLedger
@@ -379,3 +379,21 @@ def test_reset_of_a_device_that_was_never_heard_says_so(store: Store) -> None:
 def test_reset_counter_says_what_is_wrong(arguments: list[str], complaint: str, store: Store) -> None:
     ran = lora_post("spool", "reset-counter", *arguments)
     assert ran.code == 2 and complaint in ran.err
+
+
+def test_status_says_which_times_are_estimated(store: Store) -> None:
+    assert "estimated" not in lora_post("spool").out
+    with store.transaction() as db:
+        db.execute("INSERT INTO boot VALUES ('boot-1', 1, 3600000000, ?, 14, 7200000000)", (NOON_US,))
+    assert facts(lora_post("spool"))["times"] == (
+        "14 readings up to 2026-03-01T13:00:00Z have estimated times: the gateway restarted before it learned "
+        "the time; they may be up to 120 min older"
+    )
+
+
+def test_reading_whose_time_is_not_known_yet_is_shown_as_waiting(store: Store) -> None:
+    put(store, report(Reading("t", 1), time_us=boot_zero(1) + 5))
+    ran = lora_post("spool")
+    assert facts(ran)["oldest"] == "unknown"
+    assert facts(ran)["queued"] == "1 reading"
+    assert queued(store) == {}

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.unlock import seal_lorawan
 from tests.command import (
     COMMAND,
     DEVICES,
     Admin,
     counting_packet,
+    dev_addr,
     free_port,
+    keys,
     run,
     sandbox_process,
     started,
@@ -278,3 +281,19 @@ def test_mistake_ends_in_one_clear_line(arguments: list[str], code: int, said: s
     assert done.returncode == code
     assert said in (done.stdout + done.stderr).decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_frames_without_a_time_get_the_time_of_their_arrival(tmp_path: Path) -> None:
+    capture = b"".join(
+        seal_lorawan(keys(0), dev_addr(0), n, 2, bytes((1, 2, 0, n))).hex().encode() + b"\n" for n in (1, 2)
+    )
+    with sandbox_process(free_port()) as url:
+        site = write_site(tmp_path, url)
+        site.write_text(site.read_text() + '[[input]]\nurl = "stdin:"\nformat = "lines"\n')
+        began = datetime.now(UTC)
+        done = run("run", "-c", str(site), stdin=capture)
+        ended = datetime.now(UTC)
+        assert done.returncode == 0, done.stderr.decode()
+        (one, first), (two, second) = Admin(url).rows("counter-0", "analog_in_1")
+        assert (one, two) == (0.01, 0.02)
+        assert began <= datetime.fromisoformat(str(first)) < datetime.fromisoformat(str(second)) <= ended

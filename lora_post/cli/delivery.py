@@ -9,19 +9,23 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
-from lora_post.cli.destinations import Destination, open_sinks
+from lora_post.boots import BootBook
+from lora_post.cli.destinations import Destination, TimeSource, open_sinks
 from lora_post.config import DESTINATIONS, Config
 from lora_post.errors import ConfigError, StoreError
+from lora_post.gateway_clock import GatewayClock
 from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Report
 from lora_post.pipeline import Outcome, Pipeline
+from lora_post.server_time import ServerTime
 from lora_post.sinks.announced import Announced
 from lora_post.spool import Counts, SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import held_by_sink
 from lora_post.status import runtime
 from lora_post.store import Store
 from lora_post.store_rescue import open_spool, replace_damaged
+from lora_post.system_clock import System, SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +36,20 @@ POLL_S = 0.1
 class Delivery:
     """Everything between the parsers and the servers. Use as a context manager."""
 
-    def __init__(self, config: Config, decode: Decode, metrics: Metrics, listener: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        decode: Decode,
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+        system: System | None = None,
+    ) -> None:
+        """system: the machine's clocks, when they are not this machine's."""
+        clock = GatewayClock(system or SystemClock())
+        boots = BootBook(clock)
+        time_ = ServerTime(clock, boots)
         self._announced = Announced()
-        sinks = open_sinks(config, self._announced)
+        sinks = open_sinks(config, self._announced, time_.on_date)
         if not sinks:
             tables = ", ".join(f"[{name}]" for name in DESTINATIONS)
             raise ConfigError(f"{config.path}: there is nowhere to send to; add one of {tables}, or use --dry-run")
@@ -43,13 +58,23 @@ class Delivery:
         self._path = config.spool_path
         writer_store = open_spool(config.spool_path)
         writer = SpoolWriter(writer_store, list(sinks), config.spool_max_bytes, config.spool_when_full)
-        ledger = SpoolLedger(writer_store, config.devices, writer)
-        self.pipeline = Pipeline(ledger, decode, metrics, self._hear)
+        ledger = SpoolLedger(writer_store, config.devices, writer, boots)
+        self.pipeline = Pipeline(ledger, decode, metrics, self._hear, clock)
+        with writer_store.transaction() as db:
+            boots.enter(db)
         # The threads of the pipeline and of each uploader have a connection each; this one is for whoever asks.
         self._view = Store(config.spool_path, replace_damaged)
         self._views = {name: SpoolReader(self._view, name) for name in sinks}
         self._destinations = [
-            Destination(name, make_sink, Store(config.spool_path, replace_damaged), metrics, self._stop, config.upload)
+            Destination(
+                name,
+                make_sink,
+                Store(config.spool_path, replace_damaged),
+                metrics,
+                self._stop,
+                config.upload,
+                TimeSource(time_, is_told_elsewhere=config.waziup is not None),
+            )
             for name, make_sink in sinks.items()
         ]
 
@@ -85,12 +110,17 @@ class Delivery:
     def _has_work(self) -> bool:
         try:
             return any(
-                self._views[destination.name].ready_lanes() and not destination.is_closed()
+                self._is_owing(self._views[destination.name]) and not destination.is_closed()
                 for destination in self._destinations
             )
         except StoreError as error:
             log.error("%s", error)
             return True
+
+    @staticmethod
+    def _is_owing(view: SpoolReader) -> bool:
+        # In this order: readings that get their time in between are seen as ready.
+        return view.awaits_time() or bool(view.ready_lanes())
 
     def left_over(self) -> list[str]:
         """What waits for destinations that have left the configuration, one line each."""

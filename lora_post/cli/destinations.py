@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+
+from msgspec import Struct
 
 from lora_post.config import Config
 from lora_post.config_json_lines import JsonLinesConfig
@@ -18,6 +20,7 @@ from lora_post.config_mqtt import MqttConfig
 from lora_post.config_wazigate import WazigateConfig
 from lora_post.config_waziup import WaziupConfig
 from lora_post.metrics import Metrics
+from lora_post.server_time import ServerTime, TimedSink
 from lora_post.sinks.announced import Announced
 from lora_post.spool import SpoolReader
 from lora_post.status import runtime
@@ -27,6 +30,7 @@ from lora_post.upload_rules import UploadRules
 from lora_post.uploader import Sink, Uploader
 
 if TYPE_CHECKING:
+    from lora_post.http_client import OnDate
     from lora_post.sinks.waziup import WaziupSink
 
 
@@ -34,6 +38,9 @@ class ClosableSink(Sink, Protocol):
     """A sink that may hold a connection."""
 
     def close(self) -> None: ...
+
+
+MakeSink: TypeAlias = Callable[[SpoolReader, Store], ClosableSink]
 
 
 class ServerMemory:
@@ -59,7 +66,12 @@ class ServerMemory:
 
 
 def waziup_sink(
-    waziup: WaziupConfig, config: Config, spool: SpoolReader, store: Store, announced: Announced
+    waziup: WaziupConfig,
+    config: Config,
+    spool: SpoolReader,
+    store: Store,
+    announced: Announced,
+    on_date: OnDate | None,
 ) -> WaziupSink:
     """Waziup Cloud; without a password, as nobody in particular."""
     from lora_post.sinks.waziup import WaziupSink
@@ -69,7 +81,7 @@ def waziup_sink(
     from lora_post.waziup_client import WaziupClient
 
     return WaziupSink(
-        WaziupClient(waziup.url),
+        WaziupClient(waziup.url, on_date),
         Gateway(config.gateway_id, config.gateway_name, config.visibility),
         Account(waziup.username, waziup.password) if waziup.password else None,
         provision=waziup.provision,
@@ -110,14 +122,15 @@ def json_lines_sink(json_lines: JsonLinesConfig) -> ClosableSink:
     return JsonLinesFile(json_lines.path, max_bytes=json_lines.max_bytes, keep=json_lines.keep)
 
 
-def open_sinks(config: Config, announced: Announced) -> dict[str, Callable[[SpoolReader, Store], ClosableSink]]:
+def open_sinks(config: Config, announced: Announced, on_date: OnDate | None = None) -> dict[str, MakeSink]:
     """How the sink of each configured destination is made, by the name of its table.
 
     announced: what devices say that they can be told.
+    on_date: told the time by Waziup's answers; a WaziGate is a board like this one.
     """
-    sinks: dict[str, Callable[[SpoolReader, Store], ClosableSink]] = {}
+    sinks: dict[str, MakeSink] = {}
     if (waziup := config.waziup) is not None:
-        sinks["waziup"] = lambda spool, store: waziup_sink(waziup, config, spool, store, announced)
+        sinks["waziup"] = lambda spool, store: waziup_sink(waziup, config, spool, store, announced, on_date)
     if (wazigate := config.wazigate) is not None:
         sinks["wazigate"] = lambda spool, store: wazigate_sink(wazigate, config, spool)
     if (mqtt := config.mqtt) is not None:
@@ -125,6 +138,23 @@ def open_sinks(config: Config, announced: Announced) -> dict[str, Callable[[Spoo
     if (json_lines := config.json_lines) is not None:
         sinks["json_lines"] = lambda spool, store: json_lines_sink(json_lines)
     return sinks
+
+
+class TimeSource(Struct, frozen=True):
+    """Where the time is learned from. is_told_elsewhere: Waziup tells it for the other destinations, too."""
+
+    server_time: ServerTime
+    is_told_elsewhere: bool
+
+    def asker(self, sink: ClosableSink, name: str) -> Callable[[], object] | None:
+        """What to do when readings wait for their time; None: wait, too."""
+        if name == "waziup":
+            return cast("WaziupSink", sink).ask_time
+        return None if self.is_told_elsewhere else _ask_nobody
+
+
+def _ask_nobody() -> None:
+    """The system clock is all there is."""
 
 
 def gate_of(sink: ClosableSink, rules: UploadRules, spool: SpoolReader, store: Store) -> Gate | None:
@@ -140,11 +170,12 @@ class Destination:
     def __init__(
         self,
         name: str,
-        make_sink: Callable[[SpoolReader, Store], ClosableSink],
+        make_sink: MakeSink,
         store: Store,
         metrics: Metrics,
         stop: Event,
         rules: UploadRules,
+        source: TimeSource,
     ) -> None:
         """store: a connection of its own."""
         self.name = name
@@ -154,7 +185,8 @@ class Destination:
         spool = SpoolReader(store, name)
         self._sink = make_sink(spool, store)
         self._gate = gate_of(self._sink, rules, spool, store)
-        self._uploader = Uploader(spool, self._sink, metrics, self._gate)
+        timed = TimedSink(self._sink, source.server_time, store, spool, source.asker(self._sink, name))
+        self._uploader = Uploader(spool, timed, metrics, self._gate)
         self._thread = Thread(target=self._uploader.run, args=(stop, self._wake), name=f"uploader {name}", daemon=True)
         self.start = self._thread.start
         self.wake = self._wake.set

@@ -19,10 +19,11 @@ from lora_post.config import Config
 from lora_post.config_inputs import InputConfig
 from lora_post.config_status import status_at
 from lora_post.errors import ConfigError
+from lora_post.gateway_clock import Times
 from lora_post.ingest import pump
 from lora_post.metrics import Metrics
 from lora_post.pipeline import Pipeline
-from lora_post.sources import Source, Surroundings, open_source
+from lora_post.sources import Source, Surroundings, open_source, times_of
 from lora_post.sources.stream import StreamSource
 from lora_post.vitals import Vitals
 
@@ -78,14 +79,14 @@ def command(
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics, dry)
     tee = Tee(capture_path) if capture_path else None
-    sources = [_open_heard(item, surroundings, tee) for item in config.inputs]
+    inputs = [(_open_heard(item, surroundings, tee), times_of(item)) for item in config.inputs]
     stop = stop_on_signals()
 
     broken: list[Exception] = []
     oversight = Oversight(config, metrics)
 
     def feed(pipeline: Pipeline) -> None:
-        broken.extend(pump_all(sources, pipeline, stop, oversight.vitals))
+        broken.extend(pump_all(inputs, pipeline, stop, oversight.vitals))
 
     code = 0
     if dry:
@@ -118,15 +119,15 @@ def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) 
     return source
 
 
-def pump_all(sources: list[Source], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
+def pump_all(inputs: list[tuple[Source, Times]], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
     """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
 
     Raises BrokenPipeError when nobody reads our output any more.
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(source, pipeline, stop, vitals, broken), name=source.name)
-        for source in sources
+        Thread(target=_pump_safely, args=(source, pipeline.taking(times), stop, vitals, broken), name=source.name)
+        for source, times in inputs
     ]
     for thread in threads:
         thread.start()

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from lora_post.boots import estimate_text, estimates
 from lora_post.checks.storage import megabytes
 from lora_post.cli import reset_counter, salvage
 from lora_post.cli.delivery import spool_path
@@ -272,6 +273,8 @@ def _show(config: Config, store: Store, option: str) -> None:
     if totals.get(THINNED):
         say(f"left out   {_count(totals[THINNED], 'reading')} so far, by deadband and min_interval")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
+    for estimate in estimates(store):
+        say(f"times      {estimate_text(estimate)}", fg="yellow")
     for sink, each in counts.items():
         if sink not in config.destinations:
             text = f"{_count(each.undelivered, 'reading')} wait, and it is no longer in the configuration"

@@ -68,6 +68,10 @@ class WaziupSink:
         """End the connection."""
         self._client.close()
 
+    def ask_time(self) -> None:
+        """Make a small request, for the date of its answer. Raises Unavailable or OutcomeUnknown."""
+        self._client.get_me()
+
     def prepare(self) -> None:
         """Whatever is due besides readings: declare the gateway, send its heartbeat."""
         if self._login.account is None or time.monotonic() < self._heartbeat_at:

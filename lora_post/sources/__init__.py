@@ -5,6 +5,7 @@ Any transport of bytes goes with any format; sources whose messages are whole ar
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -13,12 +14,13 @@ from msgspec import Struct
 
 from lora_post.config_inputs import InputConfig
 from lora_post.errors import ConfigError
+from lora_post.gateway_clock import Times
 from lora_post.inputs import FORMATS, Parser
 from lora_post.metrics import Metrics
 from lora_post.model import Event
 from lora_post.mqtt_url import read_mqtt_url
 from lora_post.sources.stream import Hear, StreamSource
-from lora_post.transports import open_transport
+from lora_post.transports import file_path, is_regular, open_transport
 
 
 class Source(Protocol):
@@ -78,6 +80,19 @@ def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
     who = "" if surroundings.dry else client_id(gateway, item.url)
     parser_for(item.format, gateway)  # raises ConfigError
     return MqttSource(address, Login(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
+
+
+def times_of(item: InputConfig) -> Times:
+    """What the times of an input's frames are worth: a file's are the truth, a serial port's are anybody's.
+
+    A broker may have kept messages for days, so theirs are as old as they say.
+    """
+    scheme = item.url.partition(":")[0]
+    if scheme == "stdin":
+        return Times.RECORDED if sys.stdin is not None and is_regular(sys.stdin.fileno()) else Times.PIPED
+    if scheme == "file":
+        return Times.RECORDED if file_path(item.url).is_file() else Times.PIPED
+    return Times.PIPED if scheme in ("mqtt", "mqtts") else Times.LIVE
 
 
 def parser_for(input_format: str, gateway: str) -> Parser:

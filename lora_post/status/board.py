@@ -14,8 +14,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.clock import is_unknown, now_us
 from lora_post.join_model import Join
-from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Value
+from lora_post.model import Copy, Device, Frame, Noise, Refusal, Report, RxInfo, Value
 from lora_post.pipeline import Outcome
 from lora_post.status.day import Day
 from lora_post.uplink_json import outcome_json
@@ -133,7 +134,7 @@ class Board:
                 self._hear_copy(outcome)
             elif isinstance(outcome, Join):
                 self._changes += 1
-                self._add(outcome.frame.time_us, outcome.device.id, f"{outcome.message}: {outcome.detail}")
+                self._add(_heard_us(outcome.frame), outcome.device.id, f"{outcome.message}: {outcome.detail}")
             else:
                 assert isinstance(outcome, Noise)  # noqa: S101 - what is left
 
@@ -170,18 +171,19 @@ class Board:
         state.fcnt = uplink.fcnt
         state.changed = self._changes
         state.heard += 1
-        if state.last_us and frame.time_us > state.last_us:
-            gap_us = frame.time_us - state.last_us
+        heard_us = _heard_us(frame)
+        if state.last_us and heard_us > state.last_us:
+            gap_us = heard_us - state.last_us
             state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
-        state.last_us = max(state.last_us, frame.time_us)
+        state.last_us = max(state.last_us, heard_us)
         state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
         state.copies.clear()
         state.problem = _short(report.problem or "; ".join(report.warnings))
         for reading in report.readings:
-            time_us = frame.time_us - int(reading.age_s * 1e6)
+            time_us = heard_us - int(reading.age_s * 1e6)
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
         values = ", ".join(f"{reading.name} {reading.value} {reading.unit}".strip() for reading in report.readings[:12])
-        self._add(frame.time_us, uplink.device.id, values or report.problem or "no readings")
+        self._add(heard_us, uplink.device.id, values or report.problem or "no readings")
 
     def _hear_copy(self, copy: Copy) -> None:
         state = self._devices.get(copy.uplink.device.id)
@@ -211,14 +213,20 @@ class Board:
         key = (refusal.check, address)
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
-        self._refused[key] = Refused(refusal.check, address, count, refusal.frame.time_us, _short(detail), _short(fix))
+        heard_us = _heard_us(refusal.frame)
+        self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(detail), _short(fix))
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
-        self._add(refusal.frame.time_us, None, f"{refusal.check}: {detail}")
+        self._add(heard_us, None, f"{refusal.check}: {detail}")
 
     def _add(self, time_us: int, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)
         self._recent.append(Entry(self._changes, time_us, device, _short(text)))
+
+
+def _heard_us(frame: Frame) -> int:
+    """By the system clock while the time is not known: ages on the page are reckoned by that, too."""
+    return now_us() if is_unknown(frame.time_us) else frame.time_us
 
 
 def _view(state: _DeviceState) -> DeviceView:
