@@ -13,10 +13,10 @@ from types import CodeType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lora_post.call_watch import Overrun
 from lora_post.decoding import kind_of, message_of
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder
-from lora_post.watch import Overrun
 
 log = logging.getLogger(__name__)
 

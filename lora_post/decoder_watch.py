@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from lora_post.call_watch import CallWatch, Overrun
 from lora_post.decoder_choice import Decoding, Mistake
 from lora_post.decoder_files import load_decoder
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.model import Decoder, Report, Uplink
-from lora_post.watch import Overrun, Watch
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ MAX_HANGS: Final = 3
 class WatchedDecoding:
     """A `Decoding` whose decoders are given a limited time, and few chances."""
 
-    def __init__(self, decoding: Decoding, decoders: Mapping[str, Decoder], watch: Watch) -> None:
+    def __init__(self, decoding: Decoding, decoders: Mapping[str, Decoder], watch: CallWatch) -> None:
         """decoders: those that `decoding` uses."""
         self._decoding = decoding
         self._decoders = decoders
@@ -71,11 +71,11 @@ class WatchedDecoding:
         raised = error.__context__ if isinstance(error.__context__, Overrun) else error
         *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
         file = frame.f_code.co_filename
-        place = "" if file == Watch.call.__code__.co_filename else f" ({Path(file).name} line {line})"
+        place = "" if file == CallWatch.call.__code__.co_filename else f" ({Path(file).name} line {line})"
         return f"{self._watch.limit_s:g} s{place}"
 
 
-def watched_loading(watch: Watch) -> Callable[[Path], Decoder]:
+def watched_loading(watch: CallWatch) -> Callable[[Path], Decoder]:
     """`load_decoder`, but a file whose top level takes too long is a DecoderCrash, too."""
 
     def load(path: Path) -> Decoder:

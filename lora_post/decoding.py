@@ -13,10 +13,10 @@ from threading import current_thread, main_thread
 
 from msgspec.structs import replace
 
+from lora_post.call_watch import Overrun
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
 from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
 from lora_post.units import UNITS
-from lora_post.watch import Overrun
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from lora_post import Decoder, Reading
+from lora_post.call_watch import CallWatch
 from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoder_choice import Decoding, mistakes_of
@@ -24,7 +25,6 @@ from lora_post.spool import SpoolWriter
 from lora_post.spool_upkeep import undecoded
 from lora_post.store import Store
 from lora_post.unlock import seal_lorawan
-from lora_post.watch import Watch
 from tests.build import KEYS, NOON_US, device, frame
 from tests.command import packet
 from tests.in_process import lora_post
@@ -178,7 +178,7 @@ def site(text: str, folder: Path = Path("x")) -> Config:
     ],
 )
 def test_configuration_that_cannot_be_decoded_ends_the_command(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as caught, Watch() as watch:
+    with pytest.raises(ConfigError) as caught, CallWatch() as watch:
         read_decoding(site(text), watch)
     assert str(caught.value).startswith(f"x/site.toml: {complaint}")
 
@@ -198,7 +198,7 @@ def test_uplinks_of_one_device_go_through_the_pipeline_by_their_fport(tmp_path: 
     config = site(BY_FPORT, tmp_path)
     outcomes: list[Outcome] = []
     metrics = Metrics()
-    with closing(Store(config.spool_path)) as store, Watch() as watch:
+    with closing(Store(config.spool_path)) as store, CallWatch() as watch:
         ledger = SpoolLedger(store, config.devices, SpoolWriter(store, ["waziup"], 1 << 30))
         pipeline = Pipeline(ledger, read_decoding(config, watch), metrics, outcomes.append)
         lpp = bytes.fromhex("03670110")

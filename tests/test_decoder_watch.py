@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from lora_post.call_watch import CallWatch
 from lora_post.decoder_choice import Decoding
 from lora_post.decoder_files import LoadedDecoders, load_decoder
 from lora_post.decoder_reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
@@ -20,7 +21,6 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, Report, Uplink
 from lora_post.pipeline import Outcome, Pipeline
 from lora_post.unlock import seal_lorawan
-from lora_post.watch import Watch
 from tests.build import KEYS, device, frame
 
 HOSTILE = Path(__file__).parent.parent / "fixtures" / "hostile_plugins"
@@ -49,8 +49,8 @@ CANNOT_BE_ENDED = {"catches_everything", "loops_in_engine"}
 
 
 @pytest.fixture
-def watch() -> Iterator[Watch]:
-    with Watch(LIMIT_S) as watch:
+def watch() -> Iterator[CallWatch]:
+    with CallWatch(LIMIT_S) as watch:
         yield watch
 
 
@@ -67,7 +67,7 @@ def test_every_hostile_plug_in_has_an_expectation() -> None:
 
 @pytest.mark.parametrize("name", CONTAINED)
 def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
-    name: str, tmp_path: Path, watch: Watch
+    name: str, tmp_path: Path, watch: CallWatch
 ) -> None:
     bad_decoder = load_decoder(HOSTILE / f"{name}.py")
     good_file = tmp_path / "good.py"
@@ -90,7 +90,7 @@ def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
         assert report.problem is None
 
 
-def test_file_that_hangs_while_it_is_loaded_is_reported(watch: Watch) -> None:
+def test_file_that_hangs_while_it_is_loaded_is_reported(watch: CallWatch) -> None:
     with pytest.raises(DecoderCrash, match=r"loops_at_top\.py: took longer than 0\.1 s to load"):
         watched_loading(watch)(HOSTILE / "loops_at_top.py")
 
@@ -100,10 +100,10 @@ import sys
 from pathlib import Path
 from threading import Thread
 from lora_post.decoder_files import load_decoder
-from lora_post.watch import Watch
+from lora_post.call_watch import CallWatch
 
 decoder = load_decoder(Path(sys.argv[1]))
-with Watch(0.1, give_up_s=0.6) as watch:
+with CallWatch(0.1, give_up_s=0.6) as watch:
     thread = Thread(target=watch.call, args=(lambda payload: decoder.decode(payload, 1), b"x"))
     thread.start()
     thread.join()
@@ -123,7 +123,7 @@ def test_what_cannot_be_ended_ends_the_process_and_says_where_it_was(name: str) 
 class Site:
     """A folder with one decoder, followed by a running lora-post."""
 
-    def __init__(self, folder: Path, watch: Watch) -> None:
+    def __init__(self, folder: Path, watch: CallWatch) -> None:
         self.device: Device = device(decoder="a")
         self.path = folder / "a.py"
         self.clock = 0.0
@@ -142,7 +142,7 @@ class Site:
 
 
 def test_decoder_that_hangs_again_and_again_is_set_aside_until_its_file_changes(
-    tmp_path: Path, watch: Watch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, watch: CallWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = Site(tmp_path, watch)
     assert ["gave no result" in site.problem() for _ in range(MAX_HANGS)] == [True] * MAX_HANGS
@@ -157,7 +157,7 @@ def test_decoder_that_hangs_again_and_again_is_set_aside_until_its_file_changes(
     assert site.problem() == ""
 
 
-def test_decoder_that_was_changed_and_still_hangs_has_its_chances_anew(tmp_path: Path, watch: Watch) -> None:
+def test_decoder_that_was_changed_and_still_hangs_has_its_chances_anew(tmp_path: Path, watch: CallWatch) -> None:
     site = Site(tmp_path, watch)
     for _ in range(MAX_HANGS):
         site.problem()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from lora_post.byte_text import printable
+from lora_post.call_watch import CallWatch
 from lora_post.config import Config, find_config, load_config
 from lora_post.decoder_choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoder_files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
@@ -18,7 +19,6 @@ from lora_post.decoder_reload import DecoderFolder, LiveDecoding
 from lora_post.decoder_watch import WatchedDecoding, watched_loading
 from lora_post.errors import ConfigError
 from lora_post.model import Decode
-from lora_post.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +89,12 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
     return combined(load_folder(shipped_folder()), load_plugins(), *own)
 
 
-def watch_decoders() -> Watch:
+def watch_decoders() -> CallWatch:
     """What ends decoders that hang, until the command has ended."""
-    return click.get_current_context().with_resource(Watch())
+    return click.get_current_context().with_resource(CallWatch())
 
 
-def read_decoding(config: Config, watch: Watch) -> Decode:
+def read_decoding(config: Config, watch: CallWatch) -> Decode:
     """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
 
     Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.

@@ -5,35 +5,26 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
-from lora_post.boots import estimate_text, estimates
-from lora_post.checks.storage import megabytes
 from lora_post.cli import reset_counter, salvage
 from lora_post.cli.delivery import spool_path
 from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log, watch_decoders
-from lora_post.cli.output import print_table, say
-from lora_post.clock import utc_text
+from lora_post.cli.output import say
+from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
 from lora_post.decoder_choice import Decoding
 from lora_post.decoder_watch import WatchedDecoding
 from lora_post.errors import ConfigError, StoreError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
-from lora_post.spool import (
-    EVICTED,
-    MAX_SENSORS,
-    TOO_MANY_SENSORS,
-    SpoolReader,
-    SpoolWriter,
-)
+from lora_post.spool import SpoolWriter
 from lora_post.spool_upkeep import (
     Parked,
-    SensorState,
     Undecoded,
     decode_again,
     drop,
@@ -45,12 +36,8 @@ from lora_post.spool_upkeep import (
     sensor_states,
     undecoded,
 )
-from lora_post.store import Store, tallies
-from lora_post.thinning import THINNED
+from lora_post.store import Store
 from lora_post.waziup_names import to_id
-
-VALUE_WIDTH = 40
-HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
 
 
 @click.group(name="spool", invoke_without_command=True)
@@ -78,7 +65,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
     context.obj = config_path
     if context.invoked_subcommand is None:
         with _open(config_path) as (config, store):
-            _show(config, store, _option(config_path))
+            show(config, store, _option(config_path))
 
 
 @command.command(name="retry")
@@ -102,12 +89,13 @@ def retry(group_path: Path | None, target: str | None, config_path: Path | None)
         known = wanted.device is None or any(state.device == wanted.device for state in sensor_states(store))
         released = release(store, wanted.device, wanted.name) if known else 0
     good = [report for report in reports if report.problem is None]
-    say(f"{_count(released, 'reading')} released; they go out while `lora-post run` is running")
+    say(f"{count_text(released, 'reading')} released; they go out while `lora-post run` is running")
     if reports:
-        say(f"{_count(len(good), 'payload')} decoded, with {_count(sum(len(r.readings) for r in good), 'reading')}")
+        readings = sum(len(report.readings) for report in good)
+        say(f"{count_text(len(good), 'payload')} decoded, with {count_text(readings, 'reading')}")
     failed = Counter((r.uplink.device.id, r.problem) for r in reports if r.problem is not None)
     for (device, problem), count in failed.most_common():
-        say(f"{_count(count, 'payload')} of {device} still cannot be decoded: {problem}")
+        say(f"{count_text(count, 'payload')} of {device} still cannot be decoded: {problem}")
 
 
 @command.command(name="drop")
@@ -143,12 +131,12 @@ def drop_command(
     with _open(config_path or group_path) as (_, store):
         wanted = _target(store, target)
         held = [item for item in parked(store) if wanted.covers(item)]
-        count = _count(sum(item.readings for item in held), "reading")
+        count = count_text(sum(item.readings for item in held), "reading")
         if not held:
             say("nothing is parked or refused there")
             return
         confirm(count)
-        say(f"{_count(drop(store, wanted.device, wanted.name), 'reading')} deleted")
+        say(f"{count_text(drop(store, wanted.device, wanted.name), 'reading')} deleted")
 
 
 def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[str], None]) -> None:
@@ -158,8 +146,8 @@ def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[st
         held = held_by_sink(store)
         if name not in held:
             raise click.UsageError(f"nothing waits for {name!r}; there is {', '.join(sorted(held)) or 'nothing'}")
-        confirm(_count(held[name], "reading"))
-        say(f"{_count(drop_sink(store, name), 'reading')} deleted")
+        confirm(count_text(held[name], "reading"))
+        say(f"{count_text(drop_sink(store, name), 'reading')} deleted")
 
 
 def _accept(count: str) -> None:
@@ -193,7 +181,7 @@ def move_command(group_path: Path | None, device: str, new_device: str, config_p
             raise click.UsageError(
                 f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}"
             )
-        say(f"{_count(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
+        say(f"{count_text(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
 
 
 command.add_command(salvage.command)
@@ -253,84 +241,6 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
     return decode_again(store, writer, read, device)
 
 
-def _show(config: Config, store: Store, option: str) -> None:
-    held = held_by_sink(store)
-    sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
-    counts = {sink: SpoolReader(store, sink).counts() for sink in sinks}
-    states = sensor_states(store)
-    oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
-    say(f"spool      {store.path}")
-    say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
-    say(f"queued     {_count(sum(each.queued for each in counts.values()), 'reading')}")
-    say(f"parked     {_count(sum(each.parked for each in counts.values()), 'reading')}")
-    say(f"refused    {_count(sum(each.refused for each in counts.values()), 'reading')}")
-    say(f"undecoded  {_count(len(undecoded(store)), 'payload')}")
-    totals = tallies(store.db)
-    say(f"evicted    {_count(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
-    if totals.get(TOO_MANY_SENSORS):
-        dropped = _count(totals[TOO_MANY_SENSORS], "reading")
-        say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
-    if totals.get(THINNED):
-        say(f"left out   {_count(totals[THINNED], 'reading')} so far, by deadband and min_interval")
-    say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
-    for estimate in estimates(store):
-        say(f"times      {estimate_text(estimate)}", fg="yellow")
-    for sink, each in counts.items():
-        if sink not in config.destinations:
-            text = f"{_count(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
-            say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
-        elif len(counts) > 1:
-            say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
-    shown = [state for state in states if state.waiting or state.refused or state.is_parked]
-    if shown and len(counts) > 1:
-        say("")
-        print_table((*HEADERS, "For"), [(*_row(state), state.sink) for state in shown])
-    elif shown:
-        say("")
-        print_table(HEADERS, [_row(state) for state in shown])
-    for item in parked(store):
-        where = f"{item.device}/{to_id(item.name)}"
-        to = f" for {item.sink}" if len(counts) > 1 else ""
-        say("")
-        count, since = _count(item.readings, "reading"), utc_text(item.since_us)
-        if item.refused is None:
-            say(f"{where}: {count} held back{to} since {since}")
-        else:
-            first = _shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
-            say(f"{where}: {count} refused{to}, the first of {since}: {first}")
-        say(f"  {item.reason}")
-        if item.refused is None:
-            say("  it is tried again by itself after a day")
-        say(f"  when that is put right: lora-post spool retry {where}{option}")
-        say(f"  to give it up: lora-post spool drop {where}{option}")
-    _show_undecoded(undecoded(store), option)
-
-
-def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
-    for device, count in Counter(row.device for row in rows).items():
-        newest = next(row for row in reversed(rows) if row.device == device)
-        say("")
-        say(f"{device}: {_count(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
-        say(f"  {newest.decoder}: {newest.problem}")
-        say(f"  when the decoder is put right: lora-post spool retry {device}{option}")
-
-
-def _row(state: SensorState) -> tuple[str, ...]:
-    oldest = utc_text(state.oldest_us) if state.oldest_us is not None else ""
-    held = "parked" if state.is_parked else "queued" if state.waiting else ""
-    waiting, refused = f"{state.waiting} waiting", f"{state.refused} refused"
-    return state.device, to_id(state.name), waiting, refused, held, oldest
-
-
-def _shorten(text: str, width: int) -> str:
-    """At most so many characters of a text."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
 def _option(config_path: Path | None) -> str:
     """The -c that was given, so that the commands shown can be copied."""
     return f" -c {shlex.quote(str(config_path))}" if config_path else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

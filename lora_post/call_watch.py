@@ -49,7 +49,7 @@ class _Alarm(IntEnum):
     RAISED = 2
 
 
-class Watch:
+class CallWatch:
     """Limits how long calls take, those of one thread at a time. Use as a context manager.
 
     The two threads agree without a lock, so that a call costs a tenth of a microsecond: the caller takes

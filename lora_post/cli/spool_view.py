@@ -1,0 +1,100 @@
+"""What `lora-post spool` shows: what waits, what is held back and why, and the command that sends it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lora_post.boots import estimate_text, estimates
+from lora_post.checks.storage import megabytes
+from lora_post.cli.output import print_table, say
+from lora_post.clock import utc_text
+from lora_post.config import Config
+from lora_post.spool import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
+from lora_post.spool_upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
+from lora_post.store import Store, tallies
+from lora_post.thinning import THINNED
+from lora_post.waziup_names import to_id
+
+VALUE_WIDTH = 40
+HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
+
+
+def show(config: Config, store: Store, option: str) -> None:
+    """What is in the spool. option: the -c that was given, for the commands that are shown."""
+    held = held_by_sink(store)
+    sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
+    counts = {sink: SpoolReader(store, sink).counts() for sink in sinks}
+    states = sensor_states(store)
+    oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
+    say(f"spool      {store.path}")
+    say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
+    say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
+    say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
+    say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
+    say(f"undecoded  {count_text(len(undecoded(store)), 'payload')}")
+    totals = tallies(store.db)
+    say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
+    if totals.get(TOO_MANY_SENSORS):
+        dropped = count_text(totals[TOO_MANY_SENSORS], "reading")
+        say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
+    if totals.get(THINNED):
+        say(f"left out   {count_text(totals[THINNED], 'reading')} so far, by deadband and min_interval")
+    say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
+    for estimate in estimates(store):
+        say(f"times      {estimate_text(estimate)}", fg="yellow")
+    for sink, each in counts.items():
+        if sink not in config.destinations:
+            text = f"{count_text(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
+            say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
+        elif len(counts) > 1:
+            say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
+    shown = [state for state in states if state.waiting or state.refused or state.is_parked]
+    if shown and len(counts) > 1:
+        say("")
+        print_table((*HEADERS, "For"), [(*_row(state), state.sink) for state in shown])
+    elif shown:
+        say("")
+        print_table(HEADERS, [_row(state) for state in shown])
+    for item in parked(store):
+        where = f"{item.device}/{to_id(item.name)}"
+        to = f" for {item.sink}" if len(counts) > 1 else ""
+        say("")
+        count, since = count_text(item.readings, "reading"), utc_text(item.since_us)
+        if item.refused is None:
+            say(f"{where}: {count} held back{to} since {since}")
+        else:
+            first = _shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
+            say(f"{where}: {count} refused{to}, the first of {since}: {first}")
+        say(f"  {item.reason}")
+        if item.refused is None:
+            say("  it is tried again by itself after a day")
+        say(f"  when that is put right: lora-post spool retry {where}{option}")
+        say(f"  to give it up: lora-post spool drop {where}{option}")
+    _show_undecoded(undecoded(store), option)
+
+
+def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
+    for device, count in Counter(row.device for row in rows).items():
+        newest = next(row for row in reversed(rows) if row.device == device)
+        say("")
+        say(f"{device}: {count_text(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
+        say(f"  {newest.decoder}: {newest.problem}")
+        say(f"  when the decoder is put right: lora-post spool retry {device}{option}")
+
+
+def _row(state: SensorState) -> tuple[str, ...]:
+    oldest = utc_text(state.oldest_us) if state.oldest_us is not None else ""
+    held = "parked" if state.is_parked else "queued" if state.waiting else ""
+    waiting, refused = f"{state.waiting} waiting", f"{state.refused} refused"
+    return state.device, to_id(state.name), waiting, refused, held, oldest
+
+
+def _shorten(text: str, width: int) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def count_text(number: int, what: str) -> str:
+    """1 reading, 2 readings."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
