@@ -12,7 +12,7 @@ from lora_post.config_reader import TableReader
 from lora_post.config_tables import InputTable
 from lora_post.errors import ConfigError
 from lora_post.inputs.at_setup import MODULES
-from lora_post.mqtt_url import EXAMPLE, read_mqtt_url, without_password
+from lora_post.mqtt_url import EXAMPLE, is_local, read_mqtt_url, without_password
 from lora_post.secret import Secret
 
 
@@ -89,7 +89,7 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
             reader.mistakes.append(f"{place} password: the url names no user; write {EXAMPLE}")
         if ca_file is not None and not address.tls:
             reader.mistakes.append(f"{place} ca_file: the connection is not encrypted; write mqtts://")
-        if password is not None and not address.tls and address.host not in ("localhost", "127.0.0.1", "::1"):
+        if password is not None and not address.tls and not is_local(address.host):
             reader.warnings.append(
                 f"{place}: the password for {address.host} can be read on its way there; use mqtts:// (port 8883)"
             )

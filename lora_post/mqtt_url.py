@@ -1,21 +1,26 @@
-"""What an `mqtt://` URL names."""
+"""What an `mqtt://` URL names: a broker, and for inputs a topic filter there."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
 from lora_post.errors import ConfigError
+from lora_post.secret import Secret
 
-_URL = re.compile(r"mqtt(s?)://([^/?#\s]+)/([^?]*)(?:\?qos=([01]))?")
+PORT = 1883
+TLS_PORT = 8883
 MAX_TOPIC = 65_535
 EXAMPLE = "mqtt://me@broker.example:1883/application/+/device/+/event/up?qos=1"
 
+_URL = re.compile(r"mqtt(s?)://([^/?#\s]+)(?:/([^?]*))?(?:\?qos=([01]))?")
+
 
 class MqttAddress(Struct, frozen=True):
-    """A topic filter at a broker."""
+    """A topic filter at a broker; topic and user "" where the URL names none."""
 
     host: str
     port: int
@@ -25,21 +30,75 @@ class MqttAddress(Struct, frozen=True):
     user: str
 
 
+class Broker(Struct, frozen=True):
+    """A broker that readings go to, and our account there.
+
+    username "": none. ca_file: None for the system's authorities. table: where all this is configured.
+    """
+
+    table: str
+    host: str
+    port: int
+    tls: bool
+    username: str
+    password: Secret | None
+    ca_file: Path | None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        return is_local(self.host)
+
+
 def read_mqtt_url(url: str) -> MqttAddress:
     """Read mqtt://USER@HOST:PORT/TOPIC?qos=1; `#` and `+` may stand as they are. Raises ConfigError."""
+    address = _parse(url)
+    if address is None or not _is_filter(address.topic):
+        raise ConfigError(
+            f"[[input]] url {without_password(url)!r} is not understood; write {EXAMPLE} (qos 0 or 1), the password as "
+            "password, password_file or password_env"
+        )
+    return address
+
+
+def read_broker_url(place: str, url: str) -> MqttAddress:
+    """Read mqtt://HOST:PORT, where `place` is the key that holds it. Raises ConfigError."""
+    if re.match(r"mqtts?://[^/]*@", url):
+        raise ConfigError(f"{place} holds a user; give username and password_file instead")
+    address = _parse(url)
+    if address is None or address.topic or "?" in url:
+        raise ConfigError(
+            f'{place} is {without_password(url)!r}; it must be like "mqtt://192.168.1.10" or '
+            '"mqtts://broker.example.org:8883"'
+        )
+    return address
+
+
+def is_local(host: str) -> bool:
+    """Whether this host is this machine."""
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host))
+
+
+def without_password(url: str) -> str:
+    """A URL that is a mistake, as it may be shown: without what stands between a colon and the last `@`."""
+    return re.sub(r"(//[^/@:]*):.*@", r"\1@", url)
+
+
+def _parse(url: str) -> MqttAddress | None:
+    """None for what is no such URL, and for one with a password."""
     found = _URL.fullmatch(url)
     if found is None:
-        raise _mistake(url)
+        return None
     tls, authority, topic, qos = found.groups()
     try:
         parts = urlsplit(f"mqtt://{authority}")
-        host, port = parts.hostname or "", (8883 if tls else 1883) if parts.port is None else parts.port
-        user, topic = unquote(parts.username or "", errors="strict"), unquote(topic, errors="strict")
+        port = (TLS_PORT if tls else PORT) if parts.port is None else parts.port
+        user, topic = unquote(parts.username or "", errors="strict"), unquote(topic or "", errors="strict")
     except ValueError:
-        raise _mistake(url) from None
-    if not host or not port or parts.password is not None or not _is_filter(topic):
-        raise _mistake(url)
-    return MqttAddress(host, port, topic, int(qos or 1), bool(tls), user)
+        return None
+    if not parts.hostname or not port or parts.password is not None:
+        return None
+    return MqttAddress(parts.hostname, port, topic, int(qos or 1), bool(tls), user)
 
 
 def _is_filter(topic: str) -> bool:
@@ -47,15 +106,3 @@ def _is_filter(topic: str) -> bool:
     levels = topic.split("/")
     wild = all(level in ("+", "#") or not re.search("[+#]", level) for level in levels)
     return bool(topic) and wild and "#" not in levels[:-1] and "\0" not in topic and len(topic.encode()) <= MAX_TOPIC
-
-
-def _mistake(url: str) -> ConfigError:
-    return ConfigError(
-        f"[[input]] url {without_password(url)!r} is not understood; write {EXAMPLE} (qos 0 or 1), the password as "
-        "password, password_file or password_env"
-    )
-
-
-def without_password(url: str) -> str:
-    """A URL that is a mistake, as it may be shown: without what stands between a colon and the last `@`."""
-    return re.sub(r"(//[^/@:]*):.*@", r"\1@", url)

@@ -87,7 +87,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"))
     assert full.wazigate == WazigateConfig("http://wazigate.local", "", None)
     assert full.mqtt is not None
-    assert (full.mqtt.host, full.mqtt.port, full.mqtt.tls) == ("192.168.1.10", 1883, False)
+    assert (full.mqtt.broker.host, full.mqtt.broker.port, full.mqtt.broker.tls) == ("192.168.1.10", 1883, False)
     assert full.json_lines == JsonLinesConfig(Path("readings.jsonl"), 16 << 20, 4)
     full = msgspec.structs.replace(full, wazigate=None, mqtt=None)
     assert msgspec.structs.replace(full, decoder_folder=None, json_lines=None, status=None) == plain

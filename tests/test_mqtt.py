@@ -25,7 +25,7 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Event, Frame, Noise
-from lora_post.mqtt_url import MqttAddress, read_mqtt_url, without_password
+from lora_post.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
 from lora_post.secret import Secret
 from lora_post.sources import Surroundings, open_source
 from lora_post.sources.mqtt import Login, MqttSource, client_id
@@ -120,6 +120,20 @@ def test_strange_url_is_a_mistake_that_shows_no_password(url: str) -> None:
     with pytest.raises(ConfigError, match="is not understood; write mqtt://") as caught:
         read_mqtt_url(url)
     assert "secret" not in str(caught.value) and "secret" not in without_password(url)
+
+
+@pytest.mark.parametrize("url", ["mqtt://h", "mqtt://h/", "mqtt://h:1883"])
+def test_url_of_a_destination_names_a_broker_alone(url: str) -> None:
+    assert read_broker_url("[mqtt] url", url) == MqttAddress("h", 1883, "", 1, False, "")
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://h/a", "mqtt://h?qos=1", "h", "mqtt://", "mqtt://h:0", "http://me:secret@h", "mqtt://me:secret@h/a"]
+)
+def test_destination_with_a_topic_or_an_account_in_its_url_is_a_mistake(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\[mqtt\] url (is|holds a user)") as caught:
+        read_broker_url("[mqtt] url", url)
+    assert "secret" not in str(caught.value)
 
 
 GATEWAY = '[gateway]\nid = "gw1"\n[[input]]\n'

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lora_post.config_mqtt import MqttConfig
 from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.model import Batch, Lane
+from lora_post.mqtt_url import Broker
 from lora_post.secret import Secret
 from lora_post.sinks.mqtt import MqttSink, topic_of
 from tests.broker import Listener, listener, mosquitto
@@ -37,18 +39,10 @@ def batch(*values: object, lane: Lane = LANE, start: int = 0) -> Batch:
 
 
 def settings(port: int, **changes: object) -> MqttConfig:
-    fields: dict[str, object] = {
-        "url": f"mqtt://127.0.0.1:{port}",
-        "host": "127.0.0.1",
-        "port": port,
-        "tls": False,
-        "topic": "lora/{device}/{sensor}",
-        "retain": False,
-        "username": "",
-        "password": None,
-        "ca_file": None,
-    }
-    return MqttConfig(**(fields | changes))  # type: ignore[arg-type]
+    messages = {key: changes.pop(key) for key in ("topic", "retain") if key in changes}
+    broker = Broker("[mqtt]", "127.0.0.1", port, tls=False, username="", password=None, ca_file=None)
+    config = MqttConfig(f"mqtt://127.0.0.1:{port}", replace(broker, **changes), "lora/{device}/{sensor}", retain=False)
+    return replace(config, **messages)
 
 
 class Bench(NamedTuple):

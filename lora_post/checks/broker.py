@@ -15,9 +15,9 @@ def check_mqtt(config: MqttConfig, gateway_id: str) -> Finding:
 
     try:
         # Another id than `lora-post run` has: a broker ends the older one of two with the same.
-        MqttConnection(config, f"lora-post-check-{gateway_id}").close()
+        MqttConnection(config.broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
     except Unavailable as error:
         text, _, fix = str(error).partition("; ")
         return fail(SUBJECT, text, fix or "is it up, is [mqtt] url right, does a firewall allow it?")
-    who = f"as {config.username}" if config.username else "without an account"
-    return ok(SUBJECT, f"{config.url} takes us {who}{', and its certificate is good' if config.tls else ''}")
+    who = f"as {config.broker.username}" if config.broker.username else "without an account"
+    return ok(SUBJECT, f"{config.url} takes us {who}{', and its certificate is good' if config.broker.tls else ''}")

@@ -14,6 +14,8 @@ from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.reading_json import reading_objects
 from lora_post.waziup_names import to_id
 
+PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
+
 
 class MqttSink:
     """Publishes one message a reading."""
@@ -36,7 +38,7 @@ class MqttSink:
         if not all(arrived):
             self.close()
             text = f"{arrived.count(False)} of {len(arrived)} messages were not acknowledged"
-            raise OutcomeUnknown(f"the connection to {self._config.host} was lost: {text}")
+            raise OutcomeUnknown(f"the connection to {self._config.broker.host} was lost: {text}")
 
     def stored(self, batch: Batch, recent: int) -> list[int]:
         """Which readings of a batch were acknowledged, as far as this process knows."""
@@ -52,7 +54,9 @@ class MqttSink:
         if self._connection is not None and not self._connection.is_up:
             self.close()
         if self._connection is None:
-            self._connection = MqttConnection(self._config, f"lora-post-{self._gateway_id}")
+            self._connection = MqttConnection(
+                self._config.broker, f"lora-post-{self._gateway_id}", ping_every_s=PING_EVERY_S
+            )
         return self._connection
 
 

@@ -18,12 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from lora_post.config_mqtt import MqttConfig
 from lora_post.errors import Unavailable
+from lora_post.mqtt_url import Broker
 
 CONNECT_S = 15.0
 ACKNOWLEDGE_S = 30.0  # without any progress
-KEEPALIVE_S = 300  # a ping costs about 100 bytes, with what is around it
 REFUSED_WAIT_S = 300.0
 
 
@@ -48,8 +47,8 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
 class MqttConnection:
     """Made connected; of no use any more once `is_up` is false. For one thread."""
 
-    def __init__(self, config: MqttConfig, client_id: str) -> None:
-        """Raises Unavailable when there is no connection, or the broker refuses us."""
+    def __init__(self, broker: Broker, client_id: str, *, ping_every_s: int) -> None:
+        """ping_every_s: 0 for never. Raises Unavailable when there is no connection, or the broker refuses us."""
         self._changed = Condition()
         self._is_up = False
         self._is_lost = False
@@ -62,14 +61,14 @@ class MqttConnection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
-        where = f"{config.host} port {config.port}"
+        where = f"{broker.host} port {broker.port}"
         try:
-            if config.username:
-                password = config.password.reveal() if config.password else None
-                self._client.username_pw_set(config.username, password)
-            if config.tls:
-                self._client.tls_set_context(_tls(config.ca_file))
-            self._client.connect(config.host, config.port, KEEPALIVE_S)
+            if broker.username:
+                password = broker.password.reveal() if broker.password else None
+                self._client.username_pw_set(broker.username, password)
+            if broker.tls:
+                self._client.tls_set_context(_tls(broker.ca_file))
+            self._client.connect(broker.host, broker.port, ping_every_s)
         except (OSError, ValueError) as error:
             text = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or error
             raise Unavailable(f"no connection to {where}: {text}") from error
@@ -79,7 +78,7 @@ class MqttConnection:
         if not self._is_up:
             self.close()
             if self._refusal:
-                fix = "correct [mqtt] username and password"
+                fix = f"correct {broker.table} username and password"
                 raise Unavailable(f"the broker at {where} refuses us: {self._refusal}; {fix}", REFUSED_WAIT_S)
             raise Unavailable(f"the broker at {where} does not answer; does it speak MQTT there, with or without TLS?")
 
