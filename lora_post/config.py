@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.config_alerts import AlertsConfig, read_alerts
+from lora_post.config_convert import suggest
 from lora_post.config_devices import read_devices
 from lora_post.config_inputs import InputConfig, read_inputs
 from lora_post.config_json_lines import JsonLinesConfig, read_json_lines
@@ -18,7 +19,7 @@ from lora_post.config_keys import KEY_NAMES
 from lora_post.config_mqtt import MqttConfig, read_mqtt
 from lora_post.config_reader import TableReader
 from lora_post.config_status import StatusConfig, read_status
-from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull, suggest
+from lora_post.config_tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull
 from lora_post.config_upload import read_upload
 from lora_post.config_wazigate import WazigateConfig, read_wazigate
 from lora_post.config_waziup import WaziupConfig, read_waziup

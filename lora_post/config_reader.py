@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from lora_post.config_tables import convert_table
+from lora_post.config_convert import convert_table
 from lora_post.secret import Secret
 from lora_post.waziup_names import MAX_ID
 

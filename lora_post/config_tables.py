@@ -1,11 +1,13 @@
-"""The tables of the configuration file, key by key, with their defaults."""
+"""The tables of the configuration file, key by key, with their defaults.
+
+What each table and key is for stands in the docstring of its class, `key: meaning`; docs/configuration.md is made from
+it by `python -m tests.docs`. A secret `KEY` is described once, for `KEY_file` and `KEY_env` too.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Literal, TypeVar, get_args, get_type_hints
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 PUBLIC_URL = "https://api.waziup.io/api/v2"
@@ -15,7 +17,14 @@ WhenFull = Literal["drop-oldest", "drop-newest"]
 
 
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[gateway]"""
+    """This gateway, as it is known on Waziup.
+
+    id: Its id on Waziup, and the first part of device ids that are not given. 1 to 128 letters, digits, `_`, `-`, `.`,
+        with at least one letter: Waziup does not list the devices of a gateway whose id looks like a number.
+    name: What people call it. Without one: the id.
+    visibility: `"private"`: only your account sees the data. `"public"`: anybody may read it, and write to it. Also the
+        default of the devices.
+    """
 
     id: str
     name: str = ""
@@ -23,7 +32,14 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[waziup]"""
+    """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
+
+    url: The server. Plain `http://` gives a warning, but for one on this machine.
+    username: Your account. Without one, set `provision = "never"`.
+    password: Its password. The variable `LORA_POST_WAZIUP_PASSWORD` is used when none of the three is given.
+    provision: `"auto"`: create devices and sensors that are missing. `"never"`: they exist already, and are public
+        unless there is an account.
+    """
 
     url: str = PUBLIC_URL
     username: str = ""
@@ -34,7 +50,12 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[wazigate]"""
+    """A WaziGate on the local network. See [destinations](destinations.md#wazigate).
+
+    url: Its address, without a path.
+    username: Its login. None is needed when lora-post runs on the WaziGate itself.
+    password: The password that goes with `username`.
+    """
 
     url: str = "http://wazigate.local"
     username: str = ""
@@ -44,7 +65,16 @@ class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[mqtt]"""
+    """A broker of your own that gets one message a reading. See [destinations](destinations.md#mqtt).
+
+    url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
+    topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
+    retain: The broker keeps the last message of each topic for those who come later.
+    username: An account of the broker, if it wants one.
+    password: The password that goes with `username`.
+    ca_file: With `mqtts://`: a file (PEM) with the authority that signed the broker's certificate. Without one: the
+        authorities of this system.
+    """
 
     url: str
     topic: str = "lora/{device}/{sensor}"
@@ -57,7 +87,12 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[json_lines]"""
+    """A file with one JSON object a reading. See [destinations](destinations.md#json-lines).
+
+    path: The file, or `"-"` for stdout.
+    max_mb: Size at which a file is given the ending `.1` and a new one is begun, in MiB; 1 or more.
+    keep: How many of these older files stay, 0 to 1000.
+    """
 
     path: str
     max_mb: int = 16
@@ -65,7 +100,13 @@ class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[spool]"""
+    """The queue on disk. See [delivery](delivery.md).
+
+    path: The file (SQLite). Beside it are one that ends in `-wal` and one that ends in `-shm`.
+    max_mb: What the file may hold, in MiB; 1 or more. A reading takes 20 to 30 bytes for each destination.
+    when_full: The sensor with the most queued readings gives up its oldest ones, or with `"drop-newest"` its newest
+        ones.
+    """
 
     path: str = "/var/lib/lora-post/spool.db"
     max_mb: int = 256
@@ -73,7 +114,13 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[upload]"""
+    """What sending to Waziup Cloud may cost. See [sending](upload.md).
+
+    schedule: Times of the day at which is sent, as `"22:00-06:00"`, in the gateway's time zone. Without any: always.
+    max_bytes_per_day: Bytes a day, as a network operator counts them; 65536 or more, 0 for no limit.
+    hold: Readings are collected for so long, so that those of one sensor share a request; `"90s"`, `"10min"`, at most
+        a day.
+    """
 
     schedule: list[str] = []
     max_bytes_per_day: int = 0
@@ -81,7 +128,12 @@ class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[status]"""
+    """The status page, `/metrics`, `/healthz` and `/readyz`; without this table there are none. See
+    [status page](status-page.md).
+
+    listen: Address and port. Another than this machine's own loopback address needs a token.
+    token: What a browser or program has to show, 16 characters or more.
+    """
 
     listen: str = "127.0.0.1:8080"
     token: str = ""
@@ -90,7 +142,23 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[alerts]"""
+    """What is told once when it begins, and once when it is over. See [status page](status-page.md#alerts).
+
+    no_frame: No input has given a frame for so long. Times are written `"30min"`, `"6h"`, `"2d"`; `"never"`
+        switches the alert off.
+    no_upload: Readings wait, and a destination has taken none for so long; or `"never"`.
+    silent: A device is silent after four times its usual distance, one hour at least, and after this at the latest;
+        or `"never"`.
+    battery_percent: A device's battery is below this, in per cent; 0 switches the alert off.
+    battery_volts: A device's battery is below this, in volts; 0 switches the alert off.
+    webhook: An `http(s)://` address that alerts are posted to, as JSON.
+    webhook_token: Sent with them as `Authorization: Bearer`.
+    email: An address that alerts are mailed to; needs `smtp`.
+    email_from: The sender of these mails. Without one: the address in `email`.
+    smtp: The mail server: `smtps://USER@HOST` (port 465), or `smtp://USER@HOST` (port 587, encrypted by STARTTLS but
+        for a server on this machine). An `@` in the user's name is written `%40`.
+    smtp_password: The password that goes with the user in `smtp`.
+    """
 
     no_frame: str = "3h"
     no_upload: str = "1d"
@@ -110,13 +178,28 @@ class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[decoders]"""
+    """Decoders of your own. See [decoders](decoders.md).
+
+    folder: A folder with one file each; a file there replaces a shipped decoder of the same name.
+    """
 
     folder: str = ""
 
 
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[input]]"""
+    """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
+
+    url: `stdin:`, `file:PATH`, `serial:///dev/ttyUSB0?baud=38400` (the baud rate may be left out), `udp://HOST:PORT`
+        for packet forwarders, `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker's topic.
+    format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
+        `capture`, or `auto`, which finds it out from the first frame. With `udp://` it is always `rxpk`.
+    setup: What a serial module is told when its port is opened and whenever it has started anew: `"auto"`, or a list of
+        commands. Without: nothing is written.
+    gateways: With `udp://`: EUIs of the packet forwarders that are listened to. Without any: whoever sends.
+    password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
+    ca_file: With `mqtts://`: a file (PEM) with certificates by which the broker is known. Without one: those of this
+        system.
+    """
 
     url: str = "stdin:"
     format: str = "lowcost"
@@ -129,7 +212,35 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[device]]"""
+    """A device whose frames are accepted, once for each. Which keys it needs: [devices](devices.md).
+
+    decoder: What reads its payloads: a name that `lora-post decoders` lists. May be left out when `decoder_by_fport`
+        or a `[[decoder_rule]]` says it.
+    decoder_by_fport: Decoders of single FPorts, as `{ 2 = "cayenne-lpp", 10 = "text" }`. Other FPorts go to `decoder`.
+    options: Options of the decoder, for device types that have some.
+    sensor: What is changed about its readings: tables [`[[device.sensor]]`](#devicesensor).
+    dev_eui: The DevEUI, 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network
+        server.
+    dev_addr: The DevAddr of a LoRaWAN device that does not join, 8 hex digits.
+    address: The address of a device with LowCostLoRaGw's header, 2 to 255.
+    nwk_skey: LoRaWAN 1.0's network session key, or LowCostLoRaGw's; 32 hex digits, as all keys.
+    app_skey: The application session key.
+    f_nwk_s_int_key: LoRaWAN 1.1's forwarding network session integrity key.
+    s_nwk_s_int_key: LoRaWAN 1.1's serving network session integrity key.
+    nwk_s_enc_key: LoRaWAN 1.1's network session encryption key.
+    join_eui: The JoinEUI (older name: AppEUI) of a device that joins, 16 hex digits.
+    app_key: The root key of a device that joins.
+    nwk_key: The second root key of a LoRaWAN 1.1 device that joins.
+    lsc_key: The key of LowCostLoRaGw's light cipher.
+    app_keys: LowCostLoRaGw's application keys, 8 hex digits each: frames without one of them are refused. Without any:
+        not checked.
+    fcnt: Which frame counters are accepted; see [frame counters](devices.md#frame-counters).
+    accept_half_mic: LoRaWAN 1.1: frames that acknowledge a downlink are accepted on the half of their MIC that can be
+        checked.
+    id: Its id on Waziup. Without one: the gateway's id, `-`, and its address or DevEUI.
+    name: What people call it. Without one: the id.
+    visibility: As in `[gateway]`. Without one: the gateway's.
+    """
 
     decoder: str = ""
     decoder_by_fport: dict[str, str] = {}
@@ -172,7 +283,22 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[device.sensor]]"""
+    """What is changed about one sensor of the `[[device]]` above it, before it is sent.
+
+    name: The sensor as its decoder calls it; `lora-post decode` shows it.
+    rename: What it is called on Waziup.
+    drop: The sensor is not sent; nothing else may stand beside it.
+    scale: A number becomes number × scale + offset; so does every number inside an object or a list.
+    offset: See `scale`.
+    calibrate: Two or more points `[raw, true]` in place of `scale` and `offset`: between two points the line through
+        them is taken, beyond the first and last the outermost line goes on.
+    unit: The unit of the value as it is now, in place of the decoder's; `""` for none. Nothing is converted.
+    quantity: What is measured, from Waziup's list. Without one the name tells.
+    deadband: A value that differs from the last one kept by no more than this is left out; texts and switches: one
+        that is the same.
+    min_interval: Nothing is kept sooner than this after the last one kept; `"90s"`, `"5min"`, `"1h"`.
+    max_interval: After so long a value is kept although it is within `deadband`.
+    """
 
     name: str
     rename: str | None = None
@@ -188,7 +314,11 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """[[decoder_rule]]"""
+    """The decoder of devices that give a `dev_eui` and no `decoder`. The longest prefix wins.
+
+    dev_eui_prefix: What their DevEUI begins with, 1 to 16 hex digits.
+    decoder: Their decoder.
+    """
 
     dev_eui_prefix: str
     decoder: str
@@ -207,51 +337,3 @@ TABLES: dict[str, type[Struct]] = {
     "alerts": AlertsTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}
-
-T = TypeVar("T", bound=Struct)
-
-WORDS = {
-    "str": "a text in quotes",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list in [ ]",
-    "object": "a table",
-}
-
-
-def convert_table(item: object, place: str, kind: type[T], mistakes: list[str]) -> T | None:
-    """One table as its Struct; what is wrong with it is added to `mistakes`, None when nothing can be made of it."""
-    if isinstance(item, dict):
-        fields = [field.name for field in msgspec.structs.fields(kind)]
-        unknown = [key for key in item if key not in fields]
-        mistakes += [f"{place}: unknown key {key!r}{suggest(key, fields)}" for key in unknown]
-        item = {key: value for key, value in item.items() if key in fields}
-    try:
-        return msgspec.convert(item, kind)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$")
-        mistakes.append(f"{place} {_in_words(text, where.strip('`.'), kind)}")
-        return None
-
-
-def _in_words(text: str, key: str, kind: type[Struct]) -> str:
-    """What the validator says, as what is there and what must be there."""
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
-        return f"{key + ' ' if key else ''}{missing[1]} is missing"
-    if wrong := re.fullmatch(r"Expected `(.+)`, got `(.+)`", text):
-        words = [word for word in wrong[1].split(" | ") if word != "null"]
-        wanted = " or ".join(WORDS.get(word, word) for word in words if (word, "float") != ("int", words[-1]))
-        return f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}; it must be {wanted}"
-    if wrong := re.fullmatch(r"Invalid enum value (.+)", text):
-        allowed = [value for value in get_args(get_type_hints(kind).get(key)) if isinstance(value, str)]
-        return f"{key} is {wrong[1]}; it must be {' or '.join(map(repr, allowed)) or 'another one'}"
-    return f"{key}: {text}"
-
-
-def suggest(key: str, known: list[str]) -> str:
-    """The end of a message about a word that is unknown."""
-    import difflib  # only for a mistake
-
-    close = difflib.get_close_matches(key, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
