@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from lora_post.config_tables import DecoderRuleTable, DeviceTable
+from lora_post.config_device_tables import DecoderRuleTable, DeviceTable
 
 
 def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes: list[str]) -> dict[str, str]:

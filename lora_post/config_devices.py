@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 
 from lora_post.config_decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config_device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config_keys import DeviceKeys, joins, read_keys
 from lora_post.config_reader import TableReader
 from lora_post.config_sensors import read_sensors
-from lora_post.config_tables import DecoderRuleTable, DeviceTable, GatewayTable
+from lora_post.config_tables import GatewayTable
 from lora_post.crypto import SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
 

@@ -9,8 +9,8 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.config_decoders import plain_hex
+from lora_post.config_device_tables import DeviceTable
 from lora_post.config_reader import TableReader
-from lora_post.config_tables import DeviceTable
 from lora_post.crypto import KEY_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.lsc import LscKey
 from lora_post.root_keys import RootKeys

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from sys import float_info
 
 from lora_post.config_convert import convert_table, suggest
-from lora_post.config_tables import SensorTable
+from lora_post.config_device_tables import SensorTable
 from lora_post.durations import parse_duration
 from lora_post.model import SensorRule
 from lora_post.units import UNITS, ontology

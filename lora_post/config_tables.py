@@ -1,4 +1,4 @@
-"""The tables of the configuration file, key by key, with their defaults.
+"""The tables of the configuration file, key by key, with their defaults; those of devices in config_device_tables.py.
 
 What each table and key is for stands in the docstring of its class, `key: meaning`; docs/configuration.md is made from
 it by `python -m tests.docs`. A secret `KEY` is described once, for `KEY_file` and `KEY_env` too.
@@ -10,9 +10,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lora_post.config_device_tables import DecoderRuleTable, DeviceTable, Visibility
+
 PUBLIC_URL = "https://api.waziup.io/api/v2"
 
-Visibility = Literal["private", "public"]
 WhenFull = Literal["drop-oldest", "drop-newest"]
 
 
@@ -128,7 +129,7 @@ class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The status page, `/metrics`, `/healthz` and `/readyz`; without this table there are none. See
+    """The status page, `/metrics`, `/healthz` and `/readyz`. There are none without this table or `--status`. See
     [status page](status-page.md).
 
     listen: Address and port. Another than this machine's own loopback address needs a token.
@@ -209,119 +210,6 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     password_file: str = ""
     password_env: str = ""
     ca_file: str = ""
-
-
-class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A device whose frames are accepted, once for each. Which keys it needs: [devices](devices.md).
-
-    decoder: What reads its payloads: a name that `lora-post decoders` lists. May be left out when `decoder_by_fport`
-        or a `[[decoder_rule]]` says it.
-    decoder_by_fport: Decoders of single FPorts, as `{ 2 = "cayenne-lpp", 10 = "text" }`. Other FPorts go to `decoder`.
-    options: Options of the decoder, for device types that have some.
-    sensor: What is changed about its readings: tables [`[[device.sensor]]`](#devicesensor).
-    dev_eui: The DevEUI, 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network
-        server.
-    dev_addr: The DevAddr of a LoRaWAN device that does not join, 8 hex digits.
-    address: The address of a device with LowCostLoRaGw's header, 2 to 255.
-    nwk_skey: LoRaWAN 1.0's network session key, or LowCostLoRaGw's; 32 hex digits, as all keys.
-    app_skey: The application session key.
-    f_nwk_s_int_key: LoRaWAN 1.1's forwarding network session integrity key.
-    s_nwk_s_int_key: LoRaWAN 1.1's serving network session integrity key.
-    nwk_s_enc_key: LoRaWAN 1.1's network session encryption key.
-    join_eui: The JoinEUI (older name: AppEUI) of a device that joins, 16 hex digits.
-    app_key: The root key of a device that joins.
-    nwk_key: The second root key of a LoRaWAN 1.1 device that joins.
-    lsc_key: The key of LowCostLoRaGw's light cipher.
-    app_keys: LowCostLoRaGw's application keys, 8 hex digits each: frames without one of them are refused. Without any:
-        not checked.
-    fcnt: Which frame counters are accepted; see [frame counters](devices.md#frame-counters).
-    accept_half_mic: LoRaWAN 1.1: frames that acknowledge a downlink are accepted on the half of their MIC that can be
-        checked.
-    id: Its id on Waziup. Without one: the gateway's id, `-`, and its address or DevEUI.
-    name: What people call it. Without one: the id.
-    visibility: As in `[gateway]`. Without one: the gateway's.
-    """
-
-    decoder: str = ""
-    decoder_by_fport: dict[str, str] = {}
-    options: dict[str, object] = {}
-    sensor: list[object] = []
-    dev_eui: str = ""
-    dev_addr: str = ""
-    address: int | None = None
-    nwk_skey: str = ""
-    nwk_skey_file: str = ""
-    nwk_skey_env: str = ""
-    app_skey: str = ""
-    app_skey_file: str = ""
-    app_skey_env: str = ""
-    f_nwk_s_int_key: str = ""
-    f_nwk_s_int_key_file: str = ""
-    f_nwk_s_int_key_env: str = ""
-    s_nwk_s_int_key: str = ""
-    s_nwk_s_int_key_file: str = ""
-    s_nwk_s_int_key_env: str = ""
-    nwk_s_enc_key: str = ""
-    nwk_s_enc_key_file: str = ""
-    nwk_s_enc_key_env: str = ""
-    join_eui: str = ""
-    app_key: str = ""
-    app_key_file: str = ""
-    app_key_env: str = ""
-    nwk_key: str = ""
-    nwk_key_file: str = ""
-    nwk_key_env: str = ""
-    lsc_key: str = ""
-    lsc_key_file: str = ""
-    lsc_key_env: str = ""
-    app_keys: list[str] = []
-    fcnt: Literal["strict", "16bit", "restarts", "unchecked"] = "strict"
-    accept_half_mic: bool = False
-    id: str = ""
-    name: str = ""
-    visibility: Visibility | None = None
-
-
-class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is changed about one sensor of the `[[device]]` above it, before it is sent.
-
-    name: The sensor as its decoder calls it; `lora-post decode` shows it.
-    rename: What it is called on Waziup.
-    drop: The sensor is not sent; nothing else may stand beside it.
-    scale: A number becomes number × scale + offset; so does every number inside an object or a list.
-    offset: See `scale`.
-    calibrate: Two or more points `[raw, true]` in place of `scale` and `offset`: between two points the line through
-        them is taken, beyond the first and last the outermost line goes on.
-    unit: The unit of the value as it is now, in place of the decoder's; `""` for none. Nothing is converted.
-    quantity: What is measured, from Waziup's list. Without one the name tells.
-    deadband: A value that differs from the last one kept by no more than this is left out; texts and switches: one
-        that is the same.
-    min_interval: Nothing is kept sooner than this after the last one kept; `"90s"`, `"5min"`, `"1h"`.
-    max_interval: After so long a value is kept although it is within `deadband`.
-    """
-
-    name: str
-    rename: str | None = None
-    drop: bool = False
-    scale: int | float = 1
-    offset: int | float = 0
-    calibrate: list[tuple[int | float, int | float]] = []
-    unit: str | None = None
-    quantity: str | None = None
-    deadband: int | float | None = None
-    min_interval: str = ""
-    max_interval: str = ""
-
-
-class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The decoder of devices that give a `dev_eui` and no `decoder`. The longest prefix wins.
-
-    dev_eui_prefix: What their DevEUI begins with, 1 to 16 hex digits.
-    decoder: Their decoder.
-    """
-
-    dev_eui_prefix: str
-    decoder: str
 
 
 TABLES: dict[str, type[Struct]] = {

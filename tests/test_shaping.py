@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
-from lora_post.config_tables import SensorTable
+from lora_post.config_device_tables import SensorTable
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Reading, SensorRule, Value
 from lora_post.shaping import on_curve, shape

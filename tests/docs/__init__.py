@@ -1,0 +1,1 @@
+"""What keeps the pages in docs/ true: pages made from the code, and the parts of pages that tests run."""

@@ -1,0 +1,119 @@
+"""docs/configuration.md, made from the tables in config_tables.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Iterator
+from typing import Literal, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
+
+from lora_post.config_device_tables import SensorTable
+from lora_post.config_tables import LISTS, TABLES
+
+PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): ""}
+SECRET_SUFFIXES = ("_file", "_env")
+HEAD = """\
+# Configuration reference
+
+<!-- made by `python -m tests.docs --update` from the types of the configuration; a test fails when they differ -->
+
+Every table and every key of the configuration file (TOML), with its default. Where to begin: the commented
+[lora-post.example.toml](../lora-post.example.toml). `lora-post check` finds mistakes and says how to put them right.
+
+* The file is `lora-post.toml` in the current folder, else `/etc/lora-post/lora-post.toml`, or what `-c FILE` names.
+* Relative paths start from the folder of this file.
+* A **secret** can stand in the file itself, in a file of its own (`…_file`, whose content it is), or in an environment
+  variable (`…_env`, its name). Give one of the three. No log and no message shows it. A file with secrets that
+  everybody may read gives a warning.
+* A key with the default *needed* must be there when its table is.
+"""
+
+
+def tables() -> Iterator[tuple[str, type[Struct]]]:
+    """Every table with its heading."""
+    for name, kind in TABLES.items():
+        yield f"[{name}]", kind
+    for name, kind in LISTS.items():
+        yield f"[[{name}]]", kind
+        if name == "device":
+            yield "[[device.sensor]]", SensorTable
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD + "".join(f"\n## `{heading}`\n\n{_section(kind)}" for heading, kind in tables())
+
+
+def described(kind: type[Struct]) -> tuple[str, dict[str, str]]:
+    """What a table is for, and what each of its keys is for, from the docstring of its class."""
+    intro, _, keys = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
+    entries = re.findall(r"^(\w+): (.+(?:\n[ ]+.+)*)$", keys, re.MULTILINE)
+    return " ".join(intro.split()), {key: " ".join(text.split()) for key, text in entries}
+
+
+def undescribed(kind: type[Struct]) -> set[str]:
+    """Keys that are not described, and descriptions of keys that there are not."""
+    intro, entries = described(kind)
+    return ({"(the table)"} if not intro else set()) | (set(entries) ^ {field.name for field in keys_of(kind)})
+
+
+def keys_of(kind: type[Struct]) -> list[FieldInfo]:
+    """The keys of a table, a secret's other two ways left out."""
+    names = {field.name for field in fields(kind)}
+    return [field for field in fields(kind) if not _is_way_of_secret(field.name, names)]
+
+
+def _is_way_of_secret(name: str, names: set[str]) -> bool:
+    return any(name.endswith(suffix) and name.removesuffix(suffix) in names for suffix in SECRET_SUFFIXES)
+
+
+def _section(kind: type[Struct]) -> str:
+    intro, entries = described(kind)
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    hints, names = get_type_hints(kind), {field.name for field in fields(kind)}
+    for field in keys_of(kind):
+        is_secret = f"{field.name}_file" in names
+        ways = ("", *SECRET_SUFFIXES) if is_secret else ("",)
+        words = "secret" if is_secret else type_words(hints[field.name])
+        cells = [", ".join(f"`{field.name}{way}`" for way in ways), words, _default(field), entries.get(field.name, "")]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
+
+
+def type_words(hint: object) -> str:
+    """A type as people say it."""
+    if isinstance(hint, type) and hint in PLAIN:
+        return PLAIN[hint]
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(f'`"{part}"`' for part in parts)
+    if origin in (types.UnionType, Union):
+        words = [type_words(part) for part in parts if (part, float) not in ((int, p) for p in parts)]
+        return " or ".join(word for word in words if word)
+    if origin is tuple:
+        return f"[{', '.join(map(type_words, parts))}]"
+    if origin is list:
+        return "list of tables" if parts == (object,) else f"list of {_plural(type_words(parts[0]))}"
+    if origin is dict:
+        return "table" if parts[1] is object else f"table of {_plural(type_words(parts[1]))}"
+    raise TypeError(f"no words for {hint}")
+
+
+def _plural(words: str) -> str:
+    return words if words.startswith("[") else f"{words}s"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.required:
+        return "*needed*"
+    value = field.default if field.default is not NODEFAULT else field.default_factory()
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int | float):
+        return f"`{value}`"
+    return f'`"{value}"`' if value else "none"
