@@ -93,6 +93,8 @@ def type_words(hint: object) -> str:
     if origin is Literal:
         return " or ".join(f'`"{part}"`' for part in parts)
     if origin in (types.UnionType, Union):
+        # typing hands out one object for all unions that are equal: the order of a Literal inside is anybody's.
+        parts = tuple(Literal[*sorted(get_args(part))] if get_origin(part) is Literal else part for part in parts)
         words = [type_words(part) for part in parts if (part, float) not in ((int, p) for p in parts)]
         return " or ".join(word for word in words if word)
     if origin is tuple:
