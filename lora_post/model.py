@@ -60,7 +60,7 @@ class ClearUplink(Struct, frozen=True, gc=False):
     """What a network server tells of an uplink that it has authenticated and decrypted.
 
     frame: how the best gateway heard it, without the bytes that were on air. fcnt: all 32 bits.
-    fport: None where there is none. payload: the clear application bytes.
+    fport: None where there is none. payload: the clear application bytes. copies: how other gateways heard it.
     """
 
     frame: Frame
@@ -68,6 +68,7 @@ class ClearUplink(Struct, frozen=True, gc=False):
     fcnt: int
     fport: int | None
     payload: bytes
+    copies: tuple[Frame, ...] = ()
 
 
 class NoiseReason(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from threading import Lock
 from typing import Final, TypeAlias
@@ -70,7 +70,7 @@ class Pipeline:
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
                 outcomes = [self._handle_event(event) for event in events]
-            self._tell(outcomes)
+            self._tell([*outcomes, *_server_copies(events, outcomes)])
 
     def _handle_event(self, event: Event) -> Outcome:
         if isinstance(event, Frame):
@@ -140,3 +140,11 @@ class Pipeline:
             self._listener(outcome)
         self._metrics.count("uplinks", amount=uplinks)
         self._metrics.count("readings", amount=readings)
+
+
+def _server_copies(events: Sequence[Event], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
+    """How other gateways heard the uplinks that a network server told of."""
+    for event, outcome in zip(events, outcomes, strict=True):
+        if type(event) is ClearUplink and type(outcome) is Report:
+            for frame in event.copies:
+                yield Copy(frame, outcome.uplink)

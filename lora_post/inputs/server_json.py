@@ -34,6 +34,7 @@ MAX_LINE: Final = 1 << 18
 _EUI: Final = re.compile(r"[0-9A-Fa-f]{16}", re.ASCII).fullmatch
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII).fullmatch
 _CODE_RATE: Final = re.compile(r"(?:CR_)?(4)[_/]([5-8])", re.ASCII).fullmatch
+MAX_GATEWAYS: Final = 64
 _LEVEL: Final = 1000  # dB and dBm beyond it mean nothing
 _JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -167,9 +168,13 @@ def _uplink(
         time_us = parse_utc(time if isinstance(time, str) else "")
     except ValueError:
         raise FrameError(f"{device} FCnt {fcnt}: no time of reception") from None
-    name, rx = max(heard, key=_quality, default=(None, RxInfo()))
-    best = name.lower() if isinstance(name, str) and _NAME(name) else gateway
-    return ClearUplink(Frame(best, time_us, b"", rx, Link.SERVER), dev_eui, fcnt, fport, payload)
+    ranked = sorted(heard, key=_quality, reverse=True)[:MAX_GATEWAYS] or [(None, RxInfo())]
+    best, *others = [Frame(_gateway(name) or gateway, time_us, b"", rx, Link.SERVER) for name, rx in ranked]
+    return ClearUplink(best, dev_eui, fcnt, fport, payload, tuple(others))
+
+
+def _gateway(name: object) -> str:
+    return name.lower() if isinstance(name, str) and _NAME(name) else ""
 
 
 def _quality(heard: tuple[object, RxInfo]) -> tuple[float, float]:
