@@ -12,6 +12,7 @@ from lora_post.config_reader import TableReader
 from lora_post.config_tables import InputTable
 from lora_post.errors import ConfigError
 from lora_post.inputs.at_setup import MODULES
+from lora_post.inputs.bare_payload import BARE_FORMATS
 from lora_post.mqtt_url import EXAMPLE, is_local, read_mqtt_url, without_password
 from lora_post.secret import Secret
 
@@ -21,7 +22,8 @@ class InputConfig(Struct, frozen=True):
 
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
     password: of the user at a broker. ca_file: certificates by which the broker is known; None: the system's.
-    setup: commands for a serial module.
+    setup: commands for a serial module. address: of the device that sends payloads without any header; None: frames
+    have one.
     """
 
     url: str
@@ -30,6 +32,7 @@ class InputConfig(Struct, frozen=True):
     password: Secret | None = None
     ca_file: Path | None = None
     setup: tuple[str, ...] = ()
+    address: int | None = None
 
 
 def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
@@ -52,7 +55,22 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
     elif table.gateways:
         reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
     gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
-    return InputConfig(table.url, input_format, gateways, setup=_setup(reader, place, table))
+    return InputConfig(
+        table.url, input_format, gateways, setup=_setup(reader, place, table), address=_address(reader, place, table)
+    )
+
+
+def _address(reader: TableReader, place: str, table: InputTable) -> int | None:
+    if table.address is None:
+        return None
+    if table.format not in BARE_FORMATS or not table.url.startswith(("stdin:", "file:", "serial:")):
+        known = ", ".join(BARE_FORMATS)
+        reader.mistakes.append(
+            f"{place} address: only format {known} from stdin:, file: and serial: may be without header; remove it"
+        )
+    elif not 1 < table.address < 256:
+        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+    return table.address
 
 
 def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...]:
@@ -76,6 +94,8 @@ def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...
 def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
     password = reader.secret(place, "password", table)
     ca_file = reader.folder / table.ca_file if table.ca_file else None
+    _setup(reader, place, table)
+    _address(reader, place, table)
     if table.gateways:
         reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
     url = table.url

@@ -196,6 +196,8 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
         `capture`, or `auto`, which finds it out from the first frame. With `udp://` it is always `rxpk`.
     setup: What a serial module is told when its port is opened and whenever it has started anew: `"auto"`, or a list of
         commands. Without: nothing is written.
+    address: With radios that hear bare payloads without any header (`rn2483`, `rak`, `lines`, `rxpk`): the `address` of
+        the device that they all come from. Nothing proves that it was this device.
     gateways: With `udp://`: EUIs of the packet forwarders that are listened to. Without any: whoever sends.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
     ca_file: With `mqtts://`: a file (PEM) with certificates by which the broker is known. Without one: those of this
@@ -205,6 +207,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     url: str = "stdin:"
     format: str = "lowcost"
     setup: str | list[str] = []
+    address: int | None = None
     gateways: list[str] = []
     password: str = ""
     password_file: str = ""

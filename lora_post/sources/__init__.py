@@ -16,6 +16,7 @@ from lora_post.config_inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.gateway_clock import Times
 from lora_post.inputs import FORMATS, Parser
+from lora_post.inputs.bare_payload import BarePayloadParser
 from lora_post.metrics import Metrics
 from lora_post.model import Event
 from lora_post.mqtt_url import read_mqtt_url
@@ -70,7 +71,10 @@ def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lamb
         from lora_post.sources.serial_module import set_up_by  # only for those who have one
 
         transport = set_up_by(item.setup, item.format, transport)
-    return StreamSource(transport, parser_for(item.format, surroundings.gateway), hear)
+    parser = parser_for(item.format, surroundings.gateway)
+    if item.address is not None:
+        parser = BarePayloadParser(parser, item.address)
+    return StreamSource(transport, parser, hear)
 
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
