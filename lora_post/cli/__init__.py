@@ -26,6 +26,7 @@ class LazyGroup(click.Group):
         "decode": "Explain one frame or payload.",
         "demo": "See it work: a capture into a local sandbox.",
         "sandbox": "Run a local server that behaves like Waziup Cloud.",
+        "watch": "Show in the terminal what the status page shows.",
         "check": "Test the configuration, the server and the credentials.",
         "decoders": "List the device types that can be decoded, add one, test one.",
         "spool": "Show, retry or drop what waits to be sent.",

@@ -118,19 +118,19 @@ class _Views:
         return Response(json.encode(points), 200 if points else 404, PAGE_HEADERS, "application/json")
 
     async def live(self, request: Request) -> Response:
-        since = request.query_params.get("since", "")
+        since, rate = _number(request, "since"), _number(request, "rate")
         if self._streams >= MAX_STREAMS:
             return Response("too many pages are open\n", 503, PAGE_HEADERS, "text/plain")
         return StreamingResponse(
-            self._counted(int(since) if since.isdecimal() and len(since) < 16 else 0),
+            self._counted(since, rate),
             headers=PAGE_HEADERS | {"Cache-Control": "no-store"},
             media_type="text/event-stream",
         )
 
-    async def _counted(self, since: int) -> AsyncIterator[bytes]:
+    async def _counted(self, since: int, rate: int) -> AsyncIterator[bytes]:
         self._streams += 1
         try:
-            async for event in stream(self._board, self._look, since, self._stop):
+            async for event in stream(self._board, self._look, since, self._stop, rate):
                 yield event
         finally:
             self._streams -= 1
@@ -146,6 +146,12 @@ class _Views:
 
     async def readyz(self, request: Request) -> Response:
         return _verdict(obstacles(await asyncio.to_thread(self._look)))
+
+
+def _number(request: Request, name: str) -> int:
+    """A whole number of the query, 0 when it is none."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
 def _verdict(problems: list[str]) -> Response:

@@ -81,11 +81,9 @@ def _device(device: DeviceView, board: Board, now_us: int | None) -> Json:
         id=device.id,
         name=device.name if device.name != device.id else None,
         last=_ms(device.last_us),
-        rssi=device.rssi_dbm,
-        snr=device.snr_db,
         sf=device.sf,
         gateway=device.gateway,
-        copies=[_filled(gateway=gateway, rssi=rx.rssi_dbm, snr=rx.snr_db) for gateway, rx in device.copies],
+        copies=[{"gateway": gateway} | _signal(rx.rssi_dbm, rx.snr_db) for gateway, rx in device.copies],
         heard=device.heard,
         missed=device.missed,
         problem=device.problem,
@@ -94,7 +92,12 @@ def _device(device: DeviceView, board: Board, now_us: int | None) -> Json:
             _shown(sensor) | ({} if now_us is None else _filled(day=board.day(device.id, sensor.name, now_us)))
             for sensor in device.sensors
         ],
-    )
+    ) | _signal(device.rssi_dbm, device.snr_db)
+
+
+def _signal(rssi_dbm: float | None, snr_db: float | None) -> Json:
+    """What was measured: 0 dB is a signal."""
+    return {key: value for key, value in (("rssi", rssi_dbm), ("snr", snr_db)) if value is not None}
 
 
 def _shown(shown: Shown) -> Json:

@@ -1,0 +1,124 @@
+"""The status page of a running lora-post, asked over HTTP; what it answers is bounded and not believed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from lora_post.errors import ConfigError, LoraPostError
+from lora_post.secret import Secret
+from lora_post.terminal.events import EventReader, EventTooLong
+from lora_post.terminal.site import Message, Site, first_site, read_message
+
+CONNECT_TIMEOUT_S: Final = 10.0
+# The stream says something every 50 s.
+SILENCE_S: Final = 120.0
+WHOLE_TIMEOUT_S: Final = 30.0
+MAX_WHOLE: Final = 16 << 20
+BYTES_PER_S: Final = 2000
+"""What the stream may send: it stays inside the machine, or in a tunnel whose bytes cost nothing."""
+_CHUNK: Final = 1 << 14
+
+
+class NoAnswer(LoraPostError):
+    """The page cannot be asked at the moment; the text says why, and what to do."""
+
+
+class StatusClient:
+    """One status page. token: None where none is needed."""
+
+    def __init__(self, url: str, token: Secret | None) -> None:
+        """Raises ConfigError for what is no address."""
+        self.url = _checked(url)
+        self._session = requests.Session()
+        # No proxy and no ~/.netrc: the page is on this machine or at the end of a tunnel.
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = "lora-post"
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token.reveal()}"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self) -> Site:
+        """Everything. Raises NoAnswer."""
+        until = time.monotonic() + WHOLE_TIMEOUT_S
+        body = bytearray()
+        with self._asked("/status.json", WHOLE_TIMEOUT_S) as response:
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > MAX_WHOLE or time.monotonic() > until:
+                    raise NoAnswer("its answer does not end")
+        message = read_message(bytes(body))
+        site = first_site(message) if message else None
+        if site is None:
+            raise NoAnswer(f"what answers at {self.url} is no status page of lora-post; correct the address")
+        return site
+
+    def follow(self, version: int) -> Iterator[Message]:
+        """What has changed since this version, as it happens. Raises NoAnswer when the stream ends."""
+        reader = EventReader()
+        path = f"/status/live?since={version}&rate={BYTES_PER_S}"
+        with self._asked(path, SILENCE_S, **{"Accept-Encoding": "identity"}) as response:
+            for chunk in response.iter_content(_CHUNK):
+                try:
+                    events = reader.feed(chunk)
+                except EventTooLong:
+                    raise NoAnswer("it tells more at once than it should") from None
+                for data in events:
+                    if message := read_message(data):
+                        yield message
+        raise NoAnswer("lora-post has ended, or is being restarted")
+
+    @contextmanager
+    def _asked(self, path: str, silence_s: float, **headers: str) -> Iterator[requests.Response]:
+        try:
+            with self._session.get(
+                self.url + path,
+                headers=headers,
+                timeout=(CONNECT_TIMEOUT_S, silence_s),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                if response.status_code != 200:
+                    raise NoAnswer(self._refusal(response.status_code))
+                yield response
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise NoAnswer(_why(error)) from error
+
+    def _refusal(self, status: int) -> str:
+        if status == 403:
+            return "the page wants its token; name the configuration with -c, or a file with --token-file"
+        if status == 503:
+            return "too many pages are open there; close one"
+        return f"what answers at {self.url} is no status page of lora-post (status {status}); correct the address"
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username:
+        # A token in the address would be shown with it.
+        raise ConfigError("--url is no address of a status page; write http://127.0.0.1:8080")
+    return url.rstrip("/")
+
+
+def _why(error: Exception) -> str:
+    reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+    if "refused" in str(reason):
+        return "nothing listens there; is `lora-post run` up, with --status or [status]?"
+    if isinstance(error, requests.Timeout):
+        return "it takes too long"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))

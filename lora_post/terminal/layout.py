@@ -1,0 +1,219 @@
+"""What is known of a site → lines for a terminal. Pure: no clock, no terminal.
+
+Everything comes by radio or over the network: it is shown as `Text`, never read as markup, and what a terminal
+might obey is escaped. Spans are told in minutes, so that a line changes only when something has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from lora_post.byte_text import printable
+from lora_post.clock import utc_text
+from lora_post.terminal.follower import View
+from lora_post.terminal.rows import DIM, Section, arranged
+from lora_post.terminal.site import Destination, Device, Entry, Input, Mood, Refused, Sensor, Site, Verdict, judge
+
+STYLES: Final = {Mood.GOOD: "bold green", Mood.WAITING: "bold yellow", Mood.ATTENTION: "bold red"}
+MARKS: Final = {Mood.GOOD: "[ok]", Mood.WAITING: "[--]", Mood.ATTENTION: "[!!]"}
+WARN: Final = "yellow"
+BAD: Final = "red"
+HEADERS: Final = ("Device", "last", "dBm/SNR", "battery", "missed", "values")
+ALWAYS: Final = (0, 1, 5)
+"""The columns without which it is no table."""
+MANY_MISSED: Final = 0.1
+MIN_VALUES: Final = 20
+"""Columns for a device's values; names give way to them."""
+MIN_NAME: Final = 10
+GAP: Final = "  "
+INDENT: Final = "     "
+_MINUTE_MS: Final = 60_000
+
+
+def layout(view: View, now_ms: int, width: int, height: int | None, page: int = 0) -> list[Text]:
+    """Lines of at most `width` cells, `height` of them at most; height None: as many as it takes.
+
+    page: which part of what does not fit is shown, from 0.
+    """
+    head = list(_head(view, now_ms, width))
+    sections: list[Section] = []
+    if view.site is not None:
+        site = view.site
+        sections = [
+            _problems(judge(site), width),
+            Section(None, [[line] for line in _parts(site, now_ms)], weight=2),
+            _devices(site, now_ms, width),
+            Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in site.refused]),
+            Section(_heading("As it arrives (UTC)"), [[_entry(entry)] for entry in reversed(site.recent)]),
+        ]
+    room = None if height is None else max(height - len(head), 0)
+    lines = (head + arranged(sections, room, page))[:height]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
+    if view.trouble:
+        # The last thing that was known stays below, for as long as it takes.
+        for number, line in enumerate(_wrapped(f"lora-post does not answer, trying again: {view.trouble}", width)):
+            yield Text(line if number == 0 else INDENT + line, style="bold yellow")
+    elif view.site is None:
+        yield Text("asking lora-post …", style=DIM)
+    if view.site is None:
+        return
+    site = view.site
+    verdict = judge(site)
+    last = max((device.last for device in site.devices.values()), default=0)
+    heard = sum(bool(device.last) for device in site.devices.values())
+    queued = sum(item.queued for item in site.state.destinations)
+    facts = [f"{heard} of {len(site.devices)} devices heard", f"{queued} readings wait"]
+    if last:
+        facts.insert(0, f"last frame {ago(now_ms - last)}")
+    if view.trouble:
+        says = (f"[??] before that: {verdict.text}", DIM)
+    else:
+        says = (f"{MARKS[verdict.mood]} {verdict.text}", STYLES[verdict.mood])
+    yield Text.assemble(says, (f"{GAP}{printable(site.state.gateway)}", "bold"))
+    yield Text(INDENT + ", ".join(facts))
+
+
+def _problems(verdict: Verdict, width: int) -> Section:
+    items = []
+    style = BAD if verdict.mood is Mood.ATTENTION else WARN
+    for problem in verdict.problems:
+        lines = [Text(INDENT + line, style=style) for line in _wrapped(problem.text, width)]
+        items.append(lines + _fix(problem.fix, width))
+    return Section(None, items, weight=3)
+
+
+def _fix(fix: str, width: int) -> list[Text]:
+    return [Text(INDENT + line) for line in _wrapped(f"fix: {fix}", width)] if fix else []
+
+
+def _parts(site: Site, now_ms: int) -> Iterator[Text]:
+    """Inputs, destinations and the disk; what is wrong with them is told among the problems."""
+    for item in site.state.inputs:
+        yield _part(f"from {item.name}", _input(item, now_ms))
+    for to in site.state.destinations:
+        yield _part(f"to {to.name}", _destination(to, now_ms))
+    disk = site.state.disk
+    yield _part("spool", f"{disk.spool} MB, {disk.free} % of the disk free; started {ago(now_ms - site.state.started)}")
+
+
+def _part(name: str, text: str) -> Text:
+    return Text.assemble((printable(name), "bold"), f"{GAP}{text}")
+
+
+def _input(item: Input, now_ms: int) -> str:
+    return f"last frame {ago(now_ms - item.last)}" if item.last else "no frame yet"
+
+
+def _destination(item: Destination, now_ms: int) -> str:
+    facts = [f"last delivery {ago(now_ms - item.last)}" if item.last else "nothing delivered yet"]
+    if item.queued:
+        oldest = f", the oldest {ago(now_ms - item.oldest)}" if item.oldest else ""
+        facts.append(f"{item.queued} readings wait{oldest}")
+    if item.parked or item.refused:
+        facts.append(f"{item.parked + item.refused} parked: see lora-post spool")
+    return "; ".join(facts)
+
+
+def _devices(site: Site, now_ms: int, width: int) -> Section:
+    """A table; devices with a problem come first, in case that not all fit. Columns without content are left out."""
+    devices = sorted(site.devices.values(), key=lambda device: not device.problem)
+    rows = [_device_cells(device, now_ms) for device in devices]
+    used = [at for at in range(len(HEADERS)) if at in ALWAYS or any(row[at].plain for row in rows)]
+    header, rows = [Text(HEADERS[at]) for at in used], [[row[at] for at in used] for row in rows]
+    widths = [max(cell_len(row[at].plain) for row in [header, *rows]) for at in range(len(used) - 1)]
+    others = sum(widths[1:]) + len(GAP) * len(widths)
+    widths[0] = max(min(widths[0], width - others - MIN_VALUES), MIN_NAME)
+    return Section(_table_line(header, widths, "bold"), [[_table_line(row, widths)] for row in rows], 4, pages=True)
+
+
+def _device_cells(device: Device, now_ms: int) -> list[Text]:
+    missed, sent = device.missed, device.missed + device.heard
+    if device.problem:
+        values = Text(f"! {printable(device.problem)}", style=BAD)
+    else:
+        values = Text(", ".join(_value(sensor) for sensor in device.sensors))
+    return [
+        Text(printable(device.name or device.id)),
+        Text(span(now_ms - device.last)) if device.last else Text("never", style=WARN),
+        Text("/".join(f"{value:.4g}" for value in (device.rssi, device.snr) if value is not None)),
+        Text(_amount(device.battery) if device.battery else ""),
+        Text(f"{missed} of {sent}" if missed else "", style=WARN if missed > MANY_MISSED * sent else ""),
+        values,
+    ]
+
+
+def _table_line(cells: Sequence[Text], widths: Sequence[int], style: str = "") -> Text:
+    line = Text(style=style)
+    for cell, width in zip(cells, widths, strict=False):
+        plain = cell.plain if cell_len(cell.plain) <= width else set_cell_size(cell.plain, width - 1) + "…"
+        line.append(set_cell_size(plain, width) + GAP, cell.style)
+    return line.append_text(cells[-1])
+
+
+def _value(sensor: Sensor) -> str:
+    return f"{printable(sensor.name)} {_amount(sensor)}"
+
+
+def _amount(sensor: Sensor) -> str:
+    value = sensor.value
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    else:
+        text = "?" if value is None else str(value)
+    return printable(f"{text} {sensor.unit}".strip())
+
+
+def _refused(item: Refused, now_ms: int, width: int) -> list[Text]:
+    times = f" {item.count} times" if item.count > 1 else ""
+    who = printable(f"{item.check} {item.address}".strip())
+    first, *more = _wrapped(f"{who}{times}, {ago(now_ms - item.last)}: {item.detail}", width)
+    line = Text(first)
+    line.stylize(WARN, 0, len(who))
+    return [line, *(Text(INDENT + text) for text in more), *_fix(item.fix, width)]
+
+
+def _entry(entry: Entry) -> Text:
+    who = (printable(entry.device), "bold") if entry.device else ("turned away", WARN)
+    return Text.assemble((_clock_time(entry.time), DIM), GAP, who, f" {printable(entry.text)}")
+
+
+def _clock_time(time_ms: int) -> str:
+    try:
+        return utc_text(time_ms * 1000)[11:19]
+    except OverflowError:
+        return "?"
+
+
+def _heading(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _wrapped(text: str, width: int) -> Iterable[str]:
+    return wrap(printable(text), max(width - len(INDENT), 20)) or [""]
+
+
+def ago(span_ms: int) -> str:
+    """How long ago, or ahead."""
+    return f"{span(span_ms)} ago" if span_ms > -_MINUTE_MS else f"{span(-span_ms)} ahead of this clock"
+
+
+def span(span_ms: int) -> str:
+    """A span as people say it: <1 min, 40 min, 7 h, 3 d."""
+    minutes = max(span_ms, 0) // _MINUTE_MS
+    if minutes < 1:
+        return "<1 min"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

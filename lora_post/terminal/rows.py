@@ -1,0 +1,92 @@
+"""Sections of text, and how they share the rows of a terminal. Pure: text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from rich.text import Text
+
+DIM: Final = "dim"
+
+
+class Section(Struct, frozen=True):
+    """A heading, None for none, and items of one or more lines.
+
+    weight: rows that it gets in each turn while there are rows left. pages: what is cut off can be turned to.
+    """
+
+    heading: Text | None
+    items: Sequence[Sequence[Text]]
+    weight: int = 1
+    pages: bool = False
+
+    @property
+    def wants(self) -> int:
+        """Rows for all of it."""
+        return (self.heading is not None) + sum(map(len, self.items)) if self.items else 0
+
+    @property
+    def needs(self) -> int:
+        """Rows for as little of it as makes sense."""
+        return min(self.wants, 1 + (self.heading is not None))
+
+
+def arranged(sections: Sequence[Section], height: int | None, page: int) -> list[Text]:
+    """The sections below each other in this many rows at most; None: all of them in full. page: from 0."""
+    if height is None:
+        return [line for section in sections for line in _fitted(section, section.wants, page)]
+    rows = shares([section.needs for section in sections], [section.wants for section in sections], height, sections)
+    return [line for section, share in zip(sections, rows, strict=True) for line in _fitted(section, share, page)]
+
+
+def shares(needs: Sequence[int], wants: Sequence[int], height: int, sections: Sequence[Section]) -> list[int]:
+    """Rows for each section: first what they need, in their order; then in turns, as long as there are rows."""
+    left = height
+    given = []
+    for need in needs:
+        given.append(need if need <= left else 0)
+        left -= given[-1]
+    while left > 0:
+        before = left
+        for at, section in enumerate(sections):
+            more = min(section.weight, wants[at] - given[at], left) if given[at] else 0
+            given[at] += more
+            left -= more
+        if left == before:
+            break
+    return given
+
+
+def _fitted(section: Section, rows: int, page: int) -> list[Text]:
+    """A section in so many rows; the last one says how much is missing."""
+    if rows <= 0 or not section.items:
+        return []
+    lines = [] if section.heading is None else [section.heading]
+    if rows >= section.wants:
+        return lines + [line for item in section.items for line in item]
+    if rows == len(lines) + 1:  # no room to say what is missing
+        return [*lines, section.items[_page_start(section, 1, page)][0]]
+    room = rows - len(lines) - 1
+    start = _page_start(section, room, page)
+    shown = 0
+    for item in section.items[start:]:
+        if len(item) > room:
+            break
+        lines += item
+        room -= len(item)
+        shown += 1
+    if not shown:  # a long one, cut off
+        lines += section.items[start][:room]
+        shown = 1
+    left = len(section.items) - shown
+    lines.append(Text(f"… {left} more{', space shows them' if section.pages else ''}", style=DIM))
+    return lines
+
+
+def _page_start(section: Section, room: int, page: int) -> int:
+    if not section.pages:
+        return 0
+    pages = -(-len(section.items) // room)
+    return page % pages * room
