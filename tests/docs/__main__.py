@@ -1,4 +1,4 @@
-"""`python -m tests.docs --update` writes the pages that are made from the code; without the option it shows them."""
+"""`python -m tests.docs --update` writes what the pages in docs/ take from the code."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 
 from tests.docs.configuration import page
+from tests.docs.troubles import PAGE, log_lines, refreshed
 
-TARGET = Path(__file__).parents[2] / "docs" / "configuration.md"
-
-if sys.argv[1:] == ["--update"]:
-    TARGET.write_text(page(), "utf-8")
-elif sys.argv[1:]:
+if sys.argv[1:] != ["--update"]:
     raise SystemExit(__doc__)
-else:
-    print(page(), end="")
+(Path(__file__).parents[2] / "docs" / "configuration.md").write_text(page(), "utf-8")
+PAGE.write_text(refreshed(PAGE.read_text("utf-8"), log_lines()), "utf-8")

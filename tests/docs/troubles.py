@@ -1,0 +1,226 @@
+"""The log lines that docs/troubleshooting.md quotes, made by the code that writes them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC
+from functools import reduce
+from pathlib import Path
+
+from lora_post.cli.outcome_log import OutcomeLog
+from lora_post.config import parse_config
+from lora_post.crypto import SessionKeys
+from lora_post.decoder_choice import Decoding
+from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.errors import DecodeError, Rejected
+from lora_post.http_client import Answer
+from lora_post.inputs import FORMATS
+from lora_post.ledger import MemoryLedger
+from lora_post.lowcost import Header, build_header
+from lora_post.metrics import Metrics
+from lora_post.model import Batch, Decoder, Event, Lane, Noise
+from lora_post.pipeline import Pipeline
+from lora_post.root_keys import RootKeys
+from lora_post.sinks.waziup import _check_push
+from lora_post.sinks.waziup_login import transient
+from lora_post.sources.udp import UdpSource, bind_udp
+from lora_post.unlock import seal_lorawan
+from tests.build import NOON_US, frame
+from tests.seal import join_request
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "troubleshooting.md"
+KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
+KEYS = SessionKeys(KEY, KEY)
+POND = 0x26011BDA
+BUOY = RootKeys(0x008B1A90C8D4A8B2, 0x70B3D57ED0019A7C, KEY)
+SITE = f"""
+[gateway]
+id = "farm-gateway-1"
+[json_lines]
+path = "-"
+[[device]]
+dev_addr = "{POND:08x}"
+nwk_skey = "{KEY.hex()}"
+app_skey = "{KEY.hex()}"
+decoder = "cayenne-lpp"
+id = "pond-7"
+[[device]]
+dev_eui = "{BUOY.dev_eui:016x}"
+join_eui = "{BUOY.join_eui:016x}"
+app_key = "{KEY.hex()}"
+decoder = "cayenne-lpp"
+id = "buoy"
+[[device]]
+address = 6
+decoder = "text"
+app_keys = ["05060708"]
+id = "field-6"
+[[device]]
+address = 9
+nwk_skey = "{KEY.hex()}"
+app_skey = "{KEY.hex()}"
+decoder = "text"
+id = "field-9"
+[[device]]
+address = 10
+decoder = "text"
+id = "field-10"
+"""
+
+
+def pond(fcnt: int, payload: str = "0367 0110", dev_addr: int = POND, keys: SessionKeys = KEYS) -> bytes:
+    return seal_lorawan(keys, dev_addr, fcnt, 2, bytes.fromhex(payload))
+
+
+def clear(src: int, payload: bytes, ptype: int = 0x10, seq: int = 1) -> bytes:
+    return build_header(Header(1, ptype, src, seq)) + payload
+
+
+REFUSED: dict[str, Sequence[bytes]] = {
+    "frame": [bytes.fromhex("40da1b0126")],
+    "unknown-device": [pond(1, dev_addr=0x26011BDB), clear(7, b"TC/22.5")],
+    "no-key": [clear(10, b"0123456789abcdef", ptype=0x14)],
+    "not-encrypted": [clear(9, b"TC/22.5")],
+    "mic": [pond(1, keys=SessionKeys(bytes(16), bytes(16)))],
+    "app-key": [clear(6, b"\\!TC/22.5", ptype=0x12), clear(6, b"\\!TC/22.5")],
+    "replay": [pond(7), pond(7), pond(3)],
+    "repeat": [clear(10, b"TC/22.5"), clear(10, b"TC/22.5")],
+    "not-uplink": [clear(10, b"", ptype=0x20)],
+    "image": [clear(10, bytes.fromhex("ff50000a010a0141"))],
+    "join-replay": [join_request(BUOY, 0xA017), join_request(BUOY, 0xA017)],
+}
+SKIPPED: dict[str, tuple[str, bytes]] = {
+    "line-too-long": ("rxpk", b'{"data":"' + b"A" * 300_000),
+    "bad-header": ("lowcost", b"^p1,16,6,0,9,8\n"),
+    "no-payload": ("lowcost", b"^p1,16,6,0,9,8,-45\n^p1,16,6,1,9,8,-45\n"),
+    "stray-payload": ("lowcost", b"\xff\xfe\\!TC/22.5\n"),
+    "damaged": ("capture", b'lora-post-capture 1\nS 0 1772366400000000 {"format":"rak","input":"x"} 00000000\n'),
+    "truncated": ("rak", b"+EVT:RXP2P:-57:8:4003"),
+    "receive-error": ("rn2483", b"radio_err\r\n"),
+    "bad-line": ("lines", b"40" * 300 + b"\n"),
+    "bad-record": ("rxpk", b'{"rxpk":[{"data":"QAN?"}]}\n'),
+    "crc": ("rxpk", b'{"rxpk":[{"data":"QANcqwEAAAACxT+q1Ckpr7zYNLxj","stat":-1}]}\n'),
+    "downlink": ("pcap", (ROOT / "fixtures" / "loratap_v1_be.pcap").read_bytes()),
+    "unknown-format": ("auto", b"hello from the radio\n" * 600),
+}
+
+
+class _Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def _logged(act: Callable[[], None]) -> list[str]:
+    handler, logger = _Lines(), logging.getLogger("lora_post")
+    logger.addHandler(handler)
+    try:
+        act()
+    finally:
+        logger.removeHandler(handler)
+    return handler.lines
+
+
+def refused(frames: Iterable[bytes], decoders: dict[str, Decoder] | None = None) -> list[str]:
+    """What the log of the site has to say of these frames."""
+    devices = parse_config(SITE, Path("lora-post.toml"), {}).devices
+    decoding = Decoding(devices, decoders or load_decoders(shipped_folder()).decoders)
+    pipeline = Pipeline(MemoryLedger(devices), decoding.decode, Metrics(), OutcomeLog())
+    events: list[Event] = [frame(each, NOON_US + at) for at, each in enumerate(frames)]
+    return _logged(lambda: pipeline.handle(events))
+
+
+def skipped(name: str, data: bytes) -> list[str]:
+    """What the log has to say of these bytes in this format."""
+    parser = FORMATS[name]("farm-gateway-1", UTC)
+    return _told([*parser.feed(data, NOON_US), *parser.finish(NOON_US)])
+
+
+def skipped_datagrams() -> Iterator[str]:
+    """What the log has to say of a stray datagram, and of a gateway that is not listed."""
+    with bind_udp("udp://:0") as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        source = UdpSource(listener, frozenset({"b827ebfffe6e80a1"}), Metrics(), lambda: 0.0)
+        try:
+            source.events(0.0)
+            for data in (b"hello", bytes.fromhex("02123400b827ebfffe112233") + json.dumps({"rxpk": []}).encode()):
+                sender.sendto(data, listener.getsockname())
+                while not (events := source.events(1.0)):
+                    pass
+                names = {source.name: "udp 0.0.0.0:1700", f"127.0.0.1:{sender.getsockname()[1]}": "192.168.1.7:45122"}
+                for line in _told(events):
+                    yield reduce(lambda text, name: text.replace(*name), names.items(), line)
+        finally:
+            source.close()
+
+
+def undecoded(error: type[DecodeError]) -> list[str]:
+    """What the log has to say of a payload that its decoder raises this for, and nothing had been decoded."""
+
+    def decode(payload: bytes, fport: int) -> list[object]:
+        raise error(EXAMPLES[error.__name__])
+
+    decoder = Decoder("cayenne-lpp", decode, "", "", "", ())  # type: ignore[arg-type]
+    return refused([pond(1)], {"cayenne-lpp": decoder, "text": decoder})
+
+
+EXAMPLES = {
+    "WrongLength": "2 bytes, want 3",
+    "WrongFormat": "FPort 5, want 2",
+    "BadChecksum": "3a, want 7f",
+    "Implausible": "soil moisture 240.0 %",
+    "NoReading": "hardware and firmware version",
+    "DecoderCrash": "ZeroDivisionError: division by zero",
+    "DecoderHang": "decoder hangs: cayenne-lpp gave no result in 2 s (probe.py line 14)",
+}
+
+
+def _told(events: Iterable[Event]) -> list[str]:
+    log = OutcomeLog()
+    return _logged(lambda: [log(event) for event in events if isinstance(event, Noise)] and None)
+
+
+def _sending() -> Iterator[tuple[str, list[str]]]:
+    """What the uploader has to say of these answers of a server."""
+    where = "sending pond-7/temperature_3"
+    for kind, error in (
+        ("Unavailable", transient(where, Answer(429, b"slow down"))),
+        ("OutcomeUnknown", transient(where, Answer(503, b"Service Unavailable"))),
+    ):
+        yield kind, [f"waziup: waiting to send: {error}"]
+    batch = Batch(Lane(1, "pond-7", "temperature_3", "", "", 3), (NOON_US,), (b"27.2",))
+    for kind, answer, what in (
+        ("Rejected", Answer(403, b"Forbidden"), "parked"),
+        ("BatchRefused", Answer(422, b"invalid value"), "refused reading"),
+    ):
+        try:
+            _check_push(batch, answer)
+        except Rejected as error:
+            yield kind, [f"waziup: {what} device=pond-7 sensor=temperature_3: {error}"]
+
+
+def log_lines() -> dict[str, list[str]]:
+    """The lines of each entry of the page."""
+    datagram, gateway = skipped_datagrams()
+    found = {check: refused(frames) for check, frames in REFUSED.items()}
+    for reason, (name, data) in SKIPPED.items():
+        found[reason] = [line for line in skipped(name, data) if f"reason={reason}:" in line]
+    found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
+    found |= {kind.__name__: undecoded(kind) for kind in DecodeError.__subclasses__()}
+    return found | dict(_sending())
+
+
+def refreshed(text: str, lines: dict[str, list[str]]) -> str:
+    """The page with these lines in its ```log blocks, by the heading that they stand under."""
+
+    def fill(found: re.Match[str]) -> str:
+        return f"{found[1]}```log\n{chr(10).join(lines[found[2]])}\n```"
+
+    return re.sub(r"(### `([\w-]+)`\n\n)```log\n.*?```", fill, text, flags=re.DOTALL)
