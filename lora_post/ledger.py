@@ -119,6 +119,8 @@ class SpoolLedger:
         if version != self._version:
             self._book.load(load_sessions(db), load_joins(db))
             self._thinner.forget()
+            # A sink that was dropped has taken its lanes along, and their numbers are given out again.
+            self._writer.forget_lanes()
             self._version = version
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:

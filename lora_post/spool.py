@@ -114,7 +114,7 @@ class SpoolWriter:
         db.execute("DELETE FROM undecoded WHERE id <= ?", (row[0] - KEEP_UNDECODED,))
 
     def forget_lanes(self) -> None:
-        """After a rollback: lanes made in that transaction are not there."""
+        """After a rollback lanes made in that transaction are not there, after another process's commit others may."""
         self._lanes.clear()
 
     def make_room(self, db: sqlite3.Connection) -> int:
@@ -259,18 +259,11 @@ class SpoolReader:
 
     def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
         """Delivered: these readings of a batch leave the queue."""
-        lane, times = batch.lane.id, sorted(times_us)
-        if not times:
-            return
-        between = (lane, times[0], times[-1])
-        with self._store.transaction() as db:
-            (there,) = db.execute(
-                "SELECT count(*) FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", between
-            ).fetchone()
-            if there == len(times):
-                db.execute("DELETE FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", between)
-            else:  # others of that time came in meanwhile
-                db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", [(lane, time) for time in times])
+        # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
+        readings = [(batch.lane.id, time) for time in times_us]
+        if readings:
+            with self._store.transaction() as db:
+                db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
 
     def park(self, lane: Lane, reason: str, now_us: int) -> None:
         """Send nothing of this lane until `release`."""

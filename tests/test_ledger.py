@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from lora_post.errors import StoreError
 from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.model import Link, Reading, Session, Uplink
 from lora_post.spool import SpoolReader, SpoolWriter
+from lora_post.spool_upkeep import drop_sink
 from lora_post.store import Store
 from tests.build import KEYS, NOON_US, device, frame, lowcost_device, report
 
@@ -76,6 +78,24 @@ def test_new_sensor_of_a_failed_group_can_be_kept_later(store: Store) -> None:
         ledger.keep(report(Reading("new", 1), of=POND), Session(POND, 3))
     (ready,) = SpoolReader(store, "waziup").ready_lanes()
     assert ready.name == "new"
+
+
+def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: Store) -> None:
+    """A sink is dropped while a run that still has it goes on."""
+    ledger = SpoolLedger(store, [POND, NODE], SpoolWriter(store, ["waziup", "mqtt"], 1 << 30))
+    with ledger.group():
+        ledger.keep(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
+    with closing(Store(store.path)) as other:
+        drop_sink(other, "mqtt")
+    for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
+        with ledger.group():
+            ledger.keep(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+    rows = store.rows("SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value")
+    sent = [("humidity", b"55"), ("t", b"2")]
+    assert rows == [
+        *(("mqtt", *each) for each in sent),
+        *(("waziup", *each) for each in [sent[0], ("t", b"1"), sent[1]]),
+    ]
 
 
 def test_counter_that_another_process_advanced_is_seen(store: Store, tmp_path: Path) -> None:

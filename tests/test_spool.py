@@ -238,6 +238,18 @@ def test_reading_that_comes_in_among_those_under_way_stays(store: Store) -> None
     assert claim(store).times_us == (NOON_US + 1000,)
 
 
+def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: Store) -> None:
+    """As many as were under way, and not the same ones: a full spool gave up the oldest, a device sent its history."""
+    for offset in (0, 2000, 4000):
+        put(store, report(Reading("t", offset), time_us=NOON_US + offset))
+    batch = claim(store)
+    with store.transaction() as db:
+        db.execute("DELETE FROM reading WHERE time_us = ?", (NOON_US,))
+    put(store, report(Reading("t", 3000), time_us=NOON_US + 3000))
+    SpoolReader(store, SINK).settle(batch, batch.times_us)
+    assert claim(store).times_us == (NOON_US + 3000,)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Put, claim, settle, park, crash and reopen in any order: nothing lost, nothing settled twice."""
 
