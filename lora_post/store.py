@@ -67,6 +67,7 @@ class Store:
             _create_private(self.path)
             self.inode = _inode(self.path)
             self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self.db.text_factory = read_text
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
         try:
@@ -197,6 +198,11 @@ class Store:
         self.db.close()
         while self._reserved:
             os.close(self._reserved.popitem()[1])
+
+
+def read_text(data: bytes) -> str:
+    """A text of the file. One bit that a card has lost may make it no UTF-8, which is to cost its own row only."""
+    return data.decode("utf-8", "replace")
 
 
 def is_damage(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from typing import Final
 
 from lora_post.clock import now_us, utc_text
 from lora_post.errors import StoreError
-from lora_post.store import RUNNING, Store, is_damage
+from lora_post.store import RUNNING, Store, is_damage, read_text
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ def _take_over(aside: Path, new: Store) -> None:
     for table in _KEPT:
         try:
             with closing(sqlite3.connect(aside, timeout=1.0)) as old, new.transaction() as db:
+                old.text_factory = read_text
                 # An earlier version may have written the damaged file; it knew fewer columns.
                 columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
                 names, marks = ",".join(columns), ",".join("?" * len(columns))

@@ -127,6 +127,16 @@ def test_file_system_that_turns_read_only_is_an_error_that_passes(tmp_path: Path
         assert load_sessions(store.db) == {"a": 8}
 
 
+def test_text_that_lost_a_bit_costs_its_own_row_only(tmp_path: Path) -> None:
+    """SQLite has no checksums, and its own check finds nothing wrong with such a text."""
+    path = tmp_path / "spool.db"
+    with closing(Store(path)) as store, store.transaction() as db:
+        save_sessions(db, {"one": 1, "two": 2})
+    path.write_bytes(path.read_bytes().replace(b"two", b"tw\xef"))
+    with closing(Store(path)) as store, store.transaction() as db:
+        assert load_sessions(db) == {"one": 1, "tw\ufffd": 2}
+
+
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     path.write_bytes(b"not a database at all " * 100)
