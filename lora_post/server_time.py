@@ -11,7 +11,7 @@ from lora_post.gateway_clock import GatewayClock
 from lora_post.model import Batch
 from lora_post.spool import SpoolReader
 from lora_post.store import Store
-from lora_post.system_clock import SET_FROM_US
+from lora_post.system_clock import SET_FROM_US, SET_UNTIL_US
 
 _SECOND_US = 1_000_000
 
@@ -30,7 +30,7 @@ def read_date(date: str) -> int | None:
         date_us = int(parsedate_to_datetime(date).timestamp()) * _SECOND_US
     except (ValueError, TypeError, OverflowError):
         return None
-    return date_us if date_us >= SET_FROM_US else None
+    return date_us if SET_FROM_US <= date_us < SET_UNTIL_US else None
 
 
 class ServerTime:

@@ -16,6 +16,9 @@ from typing import Final, Protocol
 SET_FROM_US: Final = 1_735_689_600_000_000
 """2025-01-01: before that lora-post was not there, so a clock that says so was never set."""
 
+SET_UNTIL_US: Final = 4_102_444_800_000_000
+"""2100-01-01: who says that it is later has no clock, and its dates end where the calendar does."""
+
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _RTC: Final = Path("/sys/class/rtc/rtc0")
 _RTC_TOLERANCE_S: Final = 5

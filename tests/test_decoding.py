@@ -216,10 +216,10 @@ RUBBISH: list[tuple[Any, str]] = [
     (Reading("t", 1, quantity=b""), "its quantity is a bytes"),  # type: ignore[arg-type]
     (Reading("t", 1, channel="1"), "the channel of 't' is no integer"),  # type: ignore[arg-type]
     (Reading("t", 1, channel=2**70), "the channel of 't' is no integer"),
-    (Reading("t", 1, age_s=-1.0), "the age of 't' is not in 0 … 316224000 s"),
-    (Reading("t", 1, age_s=float("nan")), "the age of 't' is not in 0 … 316224000 s"),
-    (Reading("t", 1, age_s=float("inf")), "the age of 't' is not in 0 … 316224000 s"),
-    (Reading("t", 1, age_s="1"), "the age of 't' is not in 0 … 316224000 s"),  # type: ignore[arg-type]
+    (Reading("t", 1, age_s=-1.0), "the age of 't' is not in 0 … 126489600 s"),
+    (Reading("t", 1, age_s=float("nan")), "the age of 't' is not in 0 … 126489600 s"),
+    (Reading("t", 1, age_s=float("inf")), "the age of 't' is not in 0 … 126489600 s"),
+    (Reading("t", 1, age_s="1"), "the age of 't' is not in 0 … 126489600 s"),  # type: ignore[arg-type]
     (Reading("t", float("nan")), "the value of 't' is nan, no finite number"),
     (Reading("t", float("-inf")), "the value of 't' is -inf, no finite number"),
     (Reading("t", 2**63), "the value of 't' is an integer beyond 64 bits"),

@@ -41,6 +41,7 @@ SECOND_US = 1_000_000
         ("Thu, 01 Jan 1970 00:00:00 GMT", None),
         ("", None),
         ("now", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
         ("Mon, 99 Sep 2026 14:13:20 GMT", None),
         ("Mon, 21 Sep 99999 14:13:20 GMT", None),
         ("Mon, 21 Sep 2026 14:13:20 +9999999999", None),
