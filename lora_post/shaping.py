@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from lora_post.model import Reading, Report, SensorRule, Value
 
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
@@ -35,7 +37,7 @@ def shape(report: Report, rules: Mapping[str, SensorRule]) -> Report:
                 readings.append(_shaped(reading, rule))
             except OverflowError:
                 warnings.append(f"reading {reading.name!r} dropped: no number can hold its value once it is scaled")
-    return Report(report.uplink, tuple(readings), (*report.warnings, *warnings), report.problem, report.data)
+    return replace(report, readings=tuple(readings), warnings=(*report.warnings, *warnings))
 
 
 def _shaped(reading: Reading, rule: SensorRule) -> Reading:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from lora_post.model import Device, Reading, Report, SensorRule, Value
 from lora_post.store import add_tally
@@ -55,7 +56,7 @@ class Thinner:
         kept = tuple(reading for reading in report.readings if self._keeps(db, report, reading))
         if len(kept) == len(report.readings):
             return report
-        return Report(report.uplink, kept, report.warnings, report.problem, report.data)
+        return replace(report, readings=kept)
 
     def _keeps(self, db: sqlite3.Connection, report: Report, reading: Reading) -> bool:
         sensor = (report.uplink.device.id, reading.name)

@@ -6,11 +6,12 @@ from math import isfinite
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lora_post.config import parse_config
 from lora_post.config_device_tables import SensorTable
 from lora_post.errors import ConfigError
-from lora_post.model import Device, Reading, SensorRule, Value
+from lora_post.model import Actuator, Device, Reading, SensorRule, Value
 from lora_post.shaping import on_curve, shape
 from tests.build import report
 from tests.test_config import GATEWAY, LORAWAN, PATH
@@ -33,6 +34,12 @@ def device_with(*sensors: str) -> Device:
 def test_readings_without_a_rule_pass_unchanged() -> None:
     before = report(Reading("x", 1), Reading("y", "text", "V", 3, "Voltage", 60.0))
     assert shape(before, {"z": SensorRule("z", drop=True)}) == before
+
+
+def test_announced_actuators_and_decoded_data_stay_in_the_report() -> None:
+    announced = replace(report(Reading("x", 1)), actuators=(Actuator("valve"),), data={"x": 1})
+    after = shape(announced, {"x": SensorRule("x", scale=2)})
+    assert (after.actuators, after.data) == (announced.actuators, announced.data)
 
 
 def test_name_unit_and_quantity_are_replaced_and_the_rest_kept() -> None:
