@@ -82,6 +82,27 @@ class _BoundedReader(io.RawIOBase):
         super().close()
 
 
+class _InOnePiece:
+    """A request leaves as one packet and one TLS record as far as it fits, not head and body apart."""
+
+    _pieces: list[Any] | None = None
+
+    def request(self, *what: Any, **options: Any) -> None:
+        pieces: list[Any] = []
+        self._pieces = pieces
+        try:
+            super().request(*what, **options)  # type: ignore[misc]
+        finally:
+            self._pieces = None
+        self.send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:
+        if self._pieces is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._pieces.append(data)
+
+
 def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
     """The usual kinds of connections, which read through a `_BoundedReader`, and are counted."""
 
@@ -90,7 +111,7 @@ def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
             super().__init__(sock, *args, **options)
             self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, traffic))
 
-    class Connection(HTTPConnection):
+    class Connection(_InOnePiece, HTTPConnection):
         response_class = Response
 
         def close(self) -> None:
@@ -98,7 +119,7 @@ def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
                 traffic.look_at(self.sock)
             super().close()
 
-    class SecureConnection(HTTPSConnection):
+    class SecureConnection(_InOnePiece, HTTPSConnection):
         response_class = Response
 
         def close(self) -> None:

@@ -17,6 +17,7 @@ class Doubt:
 
     ask_at: monotonic time. batch: which ones; None after an unclean stop, then any batch of the oldest.
     seen: how many the last look found, None before the first one.
+    recent: among how many of the sensor's last readings to look for them.
     final: the server is done with the batch, so one look is enough.
     """
 
@@ -24,6 +25,7 @@ class Doubt:
     batch: Batch | None
     seen: int | None = None
     final: bool = False
+    recent: int = MAX_BATCH
 
 
 @dataclass(slots=True)

@@ -19,6 +19,8 @@ _SECOND_US = 1_000_000
 class Sink(Protocol):
     """The sink that is served; see `uploader`."""
 
+    @property
+    def looks_back(self) -> int: ...
     def prepare(self) -> None: ...
     def send(self, batch: Batch) -> None: ...
     def stored(self, batch: Batch, recent: int) -> Sequence[int]: ...
@@ -63,6 +65,7 @@ class TimedSink:
         self._store = store
         self._spool = spool
         self._written_us: int | None = None
+        self.looks_back = sink.looks_back
         self.send = sink.send
         self.stored = sink.stored
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -246,12 +246,14 @@ class SpoolReader:
         )
         return [Lane(*row) for row in rows]
 
-    def claim(self, lane: Lane, limit: int) -> Batch | None:
-        """The oldest readings of a lane; they stay in the queue until they are settled."""
+    def claim(self, lane: Lane, limit: int, but: Collection[int] = ()) -> Batch | None:
+        """The oldest readings of a lane, `but` some times; they stay in the queue until they are settled."""
         rows = self._store.rows(
             "SELECT time_us, value FROM reading WHERE lane = ? AND time_us < ? ORDER BY time_us LIMIT ?",
-            (lane.id, UNKNOWN_FROM_US, limit),
+            (lane.id, UNKNOWN_FROM_US, limit + len(but)),
         )
+        if but:
+            rows = [row for row in rows if row[0] not in but][:limit]
         if not rows:
             return None
         times, values = zip(*rows, strict=True)
@@ -259,8 +261,14 @@ class SpoolReader:
 
     def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
         """Delivered: these readings of a batch leave the queue."""
+        self._delete([(batch.lane.id, time) for time in times_us])
+
+    def settle_all(self, batches: Iterable[Batch]) -> None:
+        """Delivered: all readings of these batches leave the queue together."""
+        self._delete([(batch.lane.id, time) for batch in batches for time in batch.times_us])
+
+    def _delete(self, readings: Sequence[tuple[int, int]]) -> None:
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
-        readings = [(batch.lane.id, time) for time in times_us]
         if readings:
             with self._store.transaction() as db:
                 db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)

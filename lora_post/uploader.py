@@ -21,6 +21,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool import SpoolReader
 from lora_post.turns import Turns
+from lora_post.unsettled import Unsettled, joined
 from lora_post.upload_gate import Closed, Gate
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,11 @@ DOUBTFUL = 10_000
 
 class Sink(Protocol):
     """Where readings go. All methods raise SinkError."""
+
+    @property
+    def looks_back(self) -> int:
+        """Of how many of a sensor's last readings `stored` can tell after a restart; below MAX_BATCH when of none."""
+        ...
 
     def prepare(self) -> None:
         """Whatever is due besides readings."""
@@ -69,6 +75,7 @@ class Uploader:
         self._closed_because = ""
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
+        self._unsettled = Unsettled()
         self._turns = Turns()
         self._backoff = Backoff(MAX_SINK_PAUSE_S)
         self._in_trouble: set[int] = set()
@@ -117,6 +124,7 @@ class Uploader:
         if not self._is_ours:
             return
         try:
+            self._settle_all()
             if self._gate:
                 self._gate.save()
             if not any(state.doubt for state in self._lanes.values()):
@@ -131,24 +139,28 @@ class Uploader:
     def step(self) -> float:
         """Do one piece of work; returns how many seconds there is nothing to do (0: go on)."""
         now = time.monotonic()
-        if now < self._backoff.until:
-            return self._backoff.until - now
         try:
-            self._is_ours = self._is_ours or self._take_over()
-            if not self._is_ours:
-                return IDLE_S
-            if self._gate and (closed := self._gate.closed()):
-                return self._wait_at(closed)
-            self._closed_because = ""
-            self._release_parked(now)
-            self._sink.prepare()
-            return self._serve_next(now)
+            wait_s = self._backoff.until - now if now < self._backoff.until else self._work(now)
+            if wait_s > 0 or self._unsettled.is_due(time.monotonic()):
+                self._settle_all()
+            return wait_s
         except SinkError as error:
             self._pause(error)
         except StoreError as error:
             log.error("%s", error)
             self._backoff.until = now + MAX_SINK_PAUSE_S
         return 0.0
+
+    def _work(self, now: float) -> float:
+        self._is_ours = self._is_ours or self._take_over()
+        if not self._is_ours:
+            return IDLE_S
+        if self._gate and (closed := self._gate.closed()):
+            return self._wait_at(closed)
+        self._closed_because = ""
+        self._release_parked(now)
+        self._sink.prepare()
+        return self._serve_next(now)
 
     def _wait_at(self, closed: Closed) -> float:
         if closed.reason != self._closed_because:
@@ -187,6 +199,7 @@ class Uploader:
         began = time.monotonic()
         try:
             if state.doubt:
+                self._settle_all()
                 self._resolve(lane, state, state.doubt)
             else:
                 self._send(lane, state)
@@ -209,9 +222,11 @@ class Uploader:
                 self._note(error)
 
     def _send(self, lane: Lane, state: LaneState) -> None:
-        batch = self._spool.claim(lane, state.limit)
+        batch = self._spool.claim(lane, state.limit, but=self._unsettled.times_of(lane))
         if batch is None:
+            self._settle_all()
             return
+        sent = time.monotonic()
         # In doubt until told otherwise, whatever goes wrong.
         state.doubt = doubt = Doubt(0.0, batch)
         try:
@@ -231,7 +246,10 @@ class Uploader:
         state.backoff.succeed()
         state.limit = min(MAX_BATCH, state.limit * 2)
         state.refusals = 0
-        self._settle(batch, batch.times_us, state)
+        self._unsettled.add(batch, sent)
+        # With the next batch under way, all of it must be found again after an unclean stop.
+        if len(self._unsettled.times_of(lane)) + MAX_BATCH > self._sink.looks_back:
+            self._settle_all()
 
     def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused) -> None:
         """Find the reading that is refused; set it aside alone, and park the lane if it is not alone."""
@@ -253,11 +271,14 @@ class Uploader:
         if batch is None:
             state.doubt = None
             return
-        stored = self._sink.stored(batch, min(len(batch.times_us), MAX_BATCH))
+        recent = min(len(batch.times_us), doubt.recent)
+        stored = self._sink.stored(batch, recent)
         self._answered()
         if stored:
             state.backoff.succeed()  # otherwise pushing may fail as before, and must be tried less and less often
-        if doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
+        if recent <= len(stored) < len(batch.times_us) and recent < self._sink.looks_back:
+            doubt.recent, doubt.seen = self._sink.looks_back, None  # there may be more of them
+        elif doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
             state.doubt = None
             self._settle(batch, stored, state)
         else:
@@ -270,7 +291,26 @@ class Uploader:
         except StoreError:
             state.doubt = Doubt(0.0, batch, final=True)
             raise
-        self._metrics.count("delivered", self._spool.sink, amount=len(times_us))
+        self._delivered(len(times_us))
+
+    def _settle_all(self) -> None:
+        """Tell the spool of everything that is confirmed; when it cannot be told, the sink is asked again."""
+        if not self._unsettled:
+            return
+        batches = self._unsettled.batches()
+        try:
+            self._spool.settle_all(batches)
+        except StoreError:
+            self._unsettled.clear()
+            for batch in batches:
+                state = self._lanes.setdefault(batch.lane.id, LaneState())
+                state.doubt = _with_earlier(batch, state.doubt)
+            raise
+        self._unsettled.clear()
+        self._delivered(sum(len(batch.times_us) for batch in batches))
+
+    def _delivered(self, amount: int) -> None:
+        self._metrics.count("delivered", self._spool.sink, amount=amount)
         self.delivered_us = now_us()
 
     def _answered(self) -> None:
@@ -292,3 +332,11 @@ class Uploader:
         if str(error) != self.last_error:
             log.warning("%s: waiting to send: %s", self._spool.sink, error)
         self.last_error = str(error)
+
+
+def _with_earlier(confirmed: Batch, doubt: Doubt | None) -> Doubt:
+    """The doubt over a batch that could not be settled, and over the one that was sent after it."""
+    if doubt is None or doubt.batch is None:
+        return Doubt(0.0, confirmed, final=True, recent=len(confirmed.times_us))
+    both = joined([confirmed, doubt.batch])
+    return Doubt(doubt.ask_at, both, final=doubt.final, recent=len(both.times_us))

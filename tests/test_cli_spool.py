@@ -183,6 +183,8 @@ def test_retry_releases_one_device_or_everything(store: Store) -> None:
 
 def test_running_uploader_sends_what_was_released(store: Store) -> None:
     class Accepting:
+        looks_back = 0
+
         def __init__(self) -> None:
             self.values: list[bytes] = []
 

@@ -14,13 +14,13 @@ from lora_post.cli.destinations import ServerMemory
 from lora_post.clock import now_us
 from lora_post.errors import OutcomeUnknown
 from lora_post.http_client import Answer
-from lora_post.lane_state import MAX_LANE_PAUSE_S
+from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.waziup import WaziupSink
+from lora_post.sinks.waziup import LOOKS_BACK, WaziupSink
 from lora_post.sinks.waziup_gateway import Gateway
 from lora_post.sinks.waziup_login import Account
 from lora_post.sinks.waziup_provision import DeviceInfo
@@ -374,11 +374,77 @@ def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Si
     site.put_values("t", 1, 2, 3)
     killed = site.uploader()
     # Killed between the answer and the commit: the readings are stored and still queued.
-    killed._spool.settle = lambda batch, times_us: None  # type: ignore[method-assign]
+    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
     work(killed, lambda: bool(server.days.pushes()))
     assert len(site.uploader()._spool.ready_lanes()) == 1
     work(site.uploader())
     assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("older", [0, 40])
+def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
+    site: Site, server: Waziup, older: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    site.put_values("t", *range(470))
+    killed = site.uploader()
+    work(killed, lambda: len(server.days.pushes()) == 4)
+    assert killed._spool.counts().queued == 470
+    for index in range(older):
+        site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
+    work(site.uploader())
+    values = server.values("pond-7", "t")
+    assert values == [*range(400), *range(1000, 1000 + older), *range(400, 470)]
+
+
+def test_no_more_is_confirmed_and_queued_than_can_be_found_again(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    site.put_values("t", *range(1200))
+    uploader = site.uploader()
+    for sent in range(1, 12):
+        work(uploader, lambda sent=sent: len(server.days.pushes()) == sent)  # type: ignore[misc]
+        settled = 1200 - uploader._spool.counts().queued
+        assert sent * 100 - settled <= LOOKS_BACK - MAX_BATCH
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(1200))
+
+
+def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    uploader = site.uploader()
+    settle, writes = uploader._spool.settle_all, []
+    uploader._spool.settle_all = lambda batches: (settle(batches), writes.append(len(batches)))  # type: ignore
+    site.put(report(Reading("t", 1), Reading("h", 2), Reading("p", 3)))
+    work(uploader, lambda: len(server.days.pushes()) == 3)
+    assert site.metrics.total("delivered") == 0
+    work(uploader)
+    assert writes == [3]
+    assert site.metrics.total("delivered") == 3
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is confirmed but queued, of the second nothing is known."""
+    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.uploader.MAX_SINK_PAUSE_S", 0.01)
+    site.put_values("t", *range(150))
+    uploader = site.uploader()
+    work(uploader, lambda: len(server.days.pushes()) == 1)
+    server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
+    site.store.db.execute("PRAGMA query_only=ON")
+    while uploader.step() == 0 or len(server.days.pushes()) < 2:
+        pass
+    Event().wait(uploader.step())
+    uploader.step()
+    assert uploader._spool.counts().queued == 150
+    site.store.db.execute("PRAGMA query_only=OFF")
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(150))
 
 
 def test_retry_after_is_honoured(site: Site, server: Waziup) -> None:
@@ -580,7 +646,7 @@ def test_readings_under_way_at_a_kill_are_found_behind_older_ones(site: Site, se
     """A capture of last week is replayed after the power cut."""
     site.put_values("t", *range(130))
     killed = site.uploader()
-    killed._spool.settle = lambda batch, times_us: None  # type: ignore[method-assign]
+    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
     work(killed, lambda: bool(server.days.pushes()))
     for index in range(older):
         site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))

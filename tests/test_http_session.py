@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
+import msgspec
 import pytest
 
 from lora_post.errors import OutcomeUnknown, SinkError
@@ -134,6 +135,25 @@ def test_answer_that_floods_is_given_up_after_a_few_megabytes(head: bytes) -> No
 def test_answer_that_is_no_http_is_an_answer_or_an_unknown_outcome(answer: bytes) -> None:
     with raw_server([answer]) as url, contextlib.suppress(SinkError):
         assert isinstance(ask(url), Answer)
+
+
+def test_head_and_body_of_a_request_leave_together() -> None:
+    """One packet and one TLS record less for each request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard: list[bytes] = []
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                heard.append(client.recv(1 << 16))
+                client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with closing(WaziupClient(f"http://127.0.0.1:{listener.getsockname()[1]}")) as client:
+            assert client.post_values("d", "s", [msgspec.Raw(b'{"value":1}')]).status == 204
+        thread.join()
+    assert heard[0].endswith(b'\r\n\r\n{"value":1}')
 
 
 def test_cookies_are_not_kept() -> None:

@@ -250,6 +250,19 @@ def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: Sto
     assert claim(store).times_us == (NOON_US + 3000,)
 
 
+def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(store: Store) -> None:
+    for offset in range(5):
+        put(store, report(Reading("t", offset), time_us=NOON_US + 2 * offset))
+    first = claim(store, limit=2)
+    put(store, report(Reading("t", 9), time_us=NOON_US + 1))
+    reader = SpoolReader(store, SINK)
+    then = reader.claim(first.lane, 2, but=set(first.times_us))
+    assert then is not None
+    assert then.times_us == (NOON_US + 1, NOON_US + 4)
+    reader.settle_all([first, then])
+    assert claim(store).times_us == (NOON_US + 6, NOON_US + 8)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Put, claim, settle, park, crash and reopen in any order: nothing lost, nothing settled twice."""
 

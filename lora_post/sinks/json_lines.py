@@ -29,6 +29,8 @@ LAST_BYTES = 1 << 20
 class JsonLinesFile:
     """Appends batches to a file; full ones are called FILE.1 (the newest), FILE.2 …"""
 
+    looks_back = 0
+
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
         """max_bytes: a file is full from here on. keep: how many full ones stay."""
         self._path = path
@@ -109,6 +111,8 @@ class JsonLinesFile:
 
 class JsonLinesOutput:
     """Writes batches to a stream that somebody reads, such as a pipe; what was in it when the reader ended is lost."""
+
+    looks_back = 0
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

@@ -20,6 +20,8 @@ PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
 class MqttSink:
     """Publishes one message a reading."""
 
+    looks_back = 0
+
     def __init__(self, config: MqttConfig, gateway_id: str) -> None:
         self._config = config
         self._gateway_id = gateway_id

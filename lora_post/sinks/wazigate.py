@@ -34,6 +34,8 @@ MAX_ROWS = 2000  # of a sensor's history that one question may bring
 class WazigateSink:
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
 
+    looks_back = 0
+
     def __init__(
         self,
         client: WazigateClient,

@@ -32,11 +32,14 @@ log = logging.getLogger(__name__)
 
 # The dashboard calls a gateway active for 12 hours after a heartbeat; each costs one, and often a login.
 HEARTBEAT_EVERY_S = 3600.0
+LOOKS_BACK = 500  # an answer of some 40 kB, after a power cut in the middle of a backlog
 OTHER_WRITERS = 50  # rows of a sensor's history that others may have added since our batch
 
 
 class WaziupSink:
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
+
+    looks_back = LOOKS_BACK
 
     def __init__(
         self,
