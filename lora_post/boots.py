@@ -13,11 +13,12 @@ import sqlite3
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.clock import BOOT_SLOTS, UNKNOWN_FROM_US, boot_zero, slot_range, utc_text
 from lora_post.gateway_clock import GatewayClock
 from lora_post.spool import insert_rows
-from lora_post.store import Store
+from lora_post.store import Store, load_joins, save_joins
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +154,9 @@ def give_times(db: sqlite3.Connection, number: int, offset_us: int) -> int:
     for table in ("undecoded", "heard", "kept"):
         # Names of ours, not from outside.
         db.execute(f"UPDATE {table} SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first, last))  # noqa: S608
+    # The answer to a join-request that came before the time was known is still to be told as one.
+    asked = {key: state for key, state in load_joins(db).items() if first <= state.asked_us <= last}
+    save_joins(db, {key: replace(state, asked_us=state.asked_us + by_us) for key, state in asked.items()})
     return moved
 
 

@@ -89,7 +89,7 @@ class SpoolLedger:
             with self._store.transaction() as db:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
-                    self._thinner.forget()
+                    self._read(db)
                 yield
                 self._writer.put(db, self._thinner.thin(db, self._reports))
                 self._save_sessions(db)
@@ -117,11 +117,14 @@ class SpoolLedger:
         """Counters that another process advanced are seen inside the transaction, never after it."""
         version = self._store.data_version()
         if version != self._version:
-            self._book.load(load_sessions(db), load_joins(db))
-            self._thinner.forget()
+            self._read(db)
             # A sink that was dropped has taken its lanes along, and their numbers are given out again.
             self._writer.forget_lanes()
             self._version = version
+
+    def _read(self, db: sqlite3.Connection) -> None:
+        self._book.load(load_sessions(db), load_joins(db))
+        self._thinner.forget()
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         db = self._store.db

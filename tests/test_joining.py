@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_post.boots import BootBook
 from lora_post.cli.outcome_log import OutcomeLog
 from lora_post.crypto import SessionKeys, SessionKeys11
 from lora_post.errors import FrameError, UnlockError
+from lora_post.gateway_clock import GatewayClock, Times
 from lora_post.join_model import Join, Joiner, JoinState
 from lora_post.joining import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
 from lora_post.ledger import MemoryLedger, SpoolLedger
@@ -25,6 +27,7 @@ from lora_post.spool_upkeep import reset_counter
 from lora_post.store import Store
 from lora_post.unlock import seal_lorawan
 from tests.build import NOON_US, device
+from tests.clocks import Machine
 from tests.seal import ROOT_10, ROOT_11, join_accept, join_request, seal_11
 
 DEV_ADDR = 0x02345678
@@ -103,6 +106,22 @@ def test_restart_between_request_and_answer_does_not_matter(site: Site) -> None:
     site.start()
     assert site.hear(join_accept(ROOT_10, 5, DEV_ADDR, join_nonce=5)) == "join-accept"
     assert site.hear(uplink(ROOT_10, 5, 0)) == 0
+
+
+def test_answer_is_known_when_the_time_was_learned_after_the_request(tmp_path: Path) -> None:
+    machine = Machine()
+    machine.start_in_1970()
+    store = Store(tmp_path / "spool.db")
+    clock = GatewayClock(machine)
+    ledger = SpoolLedger(store, [BUOY], SpoolWriter(store, ["waziup"], 1 << 30), BootBook(clock))
+    heard: list[Outcome] = []
+    pipeline = Pipeline(ledger, _never, Metrics(), heard.append, clock).taking(Times.LIVE)
+    for phy in (join_request(ROOT_10, 1), join_accept(ROOT_10, 1, DEV_ADDR)):
+        pipeline.handle([Frame("gw1", machine.wall_us(), phy, RxInfo())])
+        machine.pass_s(6)
+        clock.vouch(machine.booted_us, machine.booted_us)
+    store.close()
+    assert [each.message for each in heard if isinstance(each, Join)] == ["join-request", "join-accept"]
 
 
 def test_next_join_begins_a_new_session_and_the_one_before_lives_on_for_a_while(site: Site) -> None:
