@@ -190,8 +190,9 @@ class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
 
-    url: `stdin:`, `file:PATH`, `serial:///dev/ttyUSB0?baud=38400` (the baud rate may be left out), `udp://HOST:PORT`
-        for packet forwarders, `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker's topic.
+    url: `stdin:`, `file:PATH` (from the current folder), `serial:///dev/ttyUSB0?baud=38400` (the baud
+        rate may be left out), `udp://HOST:PORT` for packet forwarders, `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a
+        broker's topic.
     format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
         `capture`, or `auto`, which finds it out from the first frame. With `udp://` it is always `rxpk`.
     setup: What a serial module is told when its port is opened and whenever it has started anew: `"auto"`, or a list of
