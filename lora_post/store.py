@@ -22,7 +22,7 @@ from lora_post.crypto import KEY_SIZE
 from lora_post.errors import StoreDamaged, StoreError
 from lora_post.join_model import JoinState
 from lora_post.model import Device
-from lora_post.store_schema import STEPS
+from lora_post.store_schema import migrate
 
 _KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 # A commit writes whole pages, and an uplink changes a few bytes in each of a handful: 40 % less than with 4096.
@@ -47,7 +47,8 @@ class Store:
         """Open the file, create it with mode 0600 when missing.
 
         mend: clears the way for a new file when this one is damaged, now or later.
-        Raises StoreDamaged without it; StoreError when the file cannot be opened, or has a newer schema.
+        Raises StoreDamaged without it; StoreError when the file cannot be opened, or is of a newer
+        lora-post and not for this one.
         """
         self.path = path
         self._mend = mend
@@ -110,18 +111,7 @@ class Store:
 
     def _create(self) -> None:
         with self._all_or_nothing() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version == len(STEPS):
-                return
-            if not 0 <= version < len(STEPS):
-                raise StoreError(
-                    f"spool {self.path}: schema version {version}, this lora-post knows {len(STEPS)}; "
-                    "use the lora-post that wrote it, or another [spool] path"
-                )
-            for step in STEPS[version:]:
-                for statement in step.split(";"):
-                    db.execute(statement)
-            db.execute(f"PRAGMA user_version={len(STEPS)}")
+            migrate(db, f"spool {self.path}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -20,6 +20,7 @@ from typing import Final
 from lora_post.clock import now_us, utc_text
 from lora_post.errors import StoreError
 from lora_post.store import RUNNING, Store, is_damage, read_text
+from lora_post.store_schema import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ def open_spool(path: Path) -> Store:
     """
     store = Store(path, replace_damaged)
     try:
+        ((version,),) = store.rows("PRAGMA user_version")
+        if version > len(STEPS):
+            log.warning("spool %s was made by a newer lora-post; it is used as it is", path)
         if store.rows("SELECT 1 FROM known WHERE what = ? LIMIT 1", (RUNNING,)):
             problem = quick_check(store)
             if problem:

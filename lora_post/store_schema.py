@@ -5,7 +5,10 @@ A file that an earlier version wrote is brought up step by step; a released step
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
+
+from lora_post.errors import StoreError
 
 # Tables without rowid are one B-tree each, clustered in the order in which they are read.
 FIRST: Final = """
@@ -96,3 +99,41 @@ CREATE TABLE boot (                  -- when this machine started, as far as it 
 
 STEPS: Final = (FIRST, JOINS, KEPT, BOOTS)
 """Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""
+
+COMPATIBLE_FROM: Final = 4
+"""The earliest schema version whose lora-post may work with files of this version, so that a downgrade goes on.
+
+New tables and indexes leave it alone. A step that changes a table that was there, or what its rows mean, raises
+it to its own version: version 4 did, since rows of earlier versions have no unknown times.
+"""
+
+_KEY: Final = ("schema", "compatible_from")  # among what is known
+
+
+def migrate(db: sqlite3.Connection, name: str) -> None:
+    """Bring a file up to date, inside a transaction; one of a newer lora-post is left as it is.
+
+    Raises StoreError, with `name`, when that one says that this lora-post must not use it.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if 0 <= version < len(STEPS):
+        for step in STEPS[version:]:
+            for statement in step.split(";"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version={len(STEPS)}")
+        db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (*_KEY, str(COMPATIBLE_FROM)))
+    elif version != len(STEPS) and not 0 < (wants := _wants(db)) <= len(STEPS):
+        raise StoreError(
+            f"{name}: schema version {version}, "
+            + (f"for a lora-post that knows version {wants} or later, " if wants else "")
+            + f"this lora-post knows {len(STEPS)}; use the lora-post that wrote it, or another [spool] path"
+        )
+
+
+def _wants(db: sqlite3.Connection) -> int:
+    """The schema version that a lora-post must know to use this file; 0 when the file does not say."""
+    try:
+        row = db.execute("SELECT CAST(value AS INTEGER) FROM known WHERE server = ? AND what = ?", _KEY).fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return int(row[0]) if row else 0
