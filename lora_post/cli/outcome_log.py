@@ -1,4 +1,4 @@
-"""One log line for each uplink, and at most one a minute for each kind of trouble."""
+"""One log line for each uplink; of trouble, each cause once a minute, and so many causes of each kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from lora_post.pipeline import Outcome
 log = logging.getLogger("lora_post")
 
 QUIET_S = 60.0
-MAX_CAUSES = 1000
+# A kind of its own is each check, noise, and each device: a flood of one kind does not silence another.
+MAX_LINES = 20
+
+
+class _Kind:
+    """What was said of one kind of trouble in the minute that began at `since`."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.said: set[str] = set()
+        self.left_out = 0
 
 
 class OutcomeLog:
@@ -21,7 +31,7 @@ class OutcomeLog:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._said: dict[tuple[str, str], float] = {}
+        self._kinds: dict[str, _Kind] = {}
 
     def __call__(self, outcome: Outcome) -> None:
         if isinstance(outcome, Report):
@@ -49,14 +59,17 @@ class OutcomeLog:
             values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
             log.info("uplink device=%s fcnt=%d rssi=%s %s", device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
 
-    def _is_news(self, cause: str, detail: str) -> bool:
+    def _is_news(self, name: str, cause: str) -> bool:
         now = self._monotonic()
-        said = self._said.get((cause, detail))
-        if said is not None and now - said < QUIET_S:
+        kind = self._kinds.get(name)
+        if kind is None or now - kind.since >= QUIET_S:
+            if kind is not None and kind.left_out:
+                log.warning("%s: %d more were not logged", name, kind.left_out)
+            kind = self._kinds[name] = _Kind(now)
+        if cause in kind.said:
             return False
-        if len(self._said) >= MAX_CAUSES:
-            self._said = {key: at for key, at in self._said.items() if now - at < QUIET_S}
-            if len(self._said) >= MAX_CAUSES:
-                return False
-        self._said[cause, detail] = now
+        if len(kind.said) == MAX_LINES:
+            kind.left_out += 1
+            return False
+        kind.said.add(cause)
         return True
