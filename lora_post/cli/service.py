@@ -1,0 +1,133 @@
+"""`lora-post service print` and `install`"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from lora_post.cli.options import config_option, set_up_log
+from lora_post.config import Config, find_config, load_config
+from lora_post.errors import ConfigError
+from lora_post.service_install import (
+    InstallError,
+    install_units,
+    let_read,
+    make_user,
+    secret_files,
+    secret_variables,
+    write_units,
+)
+from lora_post.service_units import SERVICE, USER, Place, hidden, outside_folders, units
+
+radio_argument = click.argument("radio", nargs=-1, metavar="[-- PROGRAM ARGS…]")
+
+
+@click.group(name="service")
+def command() -> None:
+    """Run lora-post as a systemd service.
+
+    \b
+        sudo lora-post service install --now
+        sudo lora-post service install --now -- /opt/lora_gateway/lora_gateway --raw
+    """
+
+
+@command.command(name="print")
+@config_option
+@radio_argument
+def print_units(config_path: Path | None, radio: tuple[str, ...]) -> None:
+    """Print the units for this configuration, and write nothing.
+
+    PROGRAM is the radio program whose output is read, where the configuration reads stdin; the whole path.
+    """
+    path = (config_path or find_config()).absolute()
+    config = load_config(path)
+    place = Place(_own_command(), path)
+    for name, text in units(config, place, radio).items():
+        click.echo(f"# /etc/systemd/system/{name}\n{text}")
+    for line in hidden(config, place):
+        click.echo(f"Warning: {line}", err=True)
+
+
+@command.command(name="install")
+@config_option
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default="/",
+    help="Install into the system below this folder, an SD card's for example.",
+)
+@click.option("--force", is_flag=True, help="Also over units that were changed by hand.")
+@click.option("--now", is_flag=True, help="Also start it, now and at each boot.")
+@radio_argument
+def install(config_path: Path | None, root: Path, force: bool, now: bool, radio: tuple[str, ...]) -> None:
+    """Install the units for this configuration, and the user that they run as.
+
+    PROGRAM is the radio program whose output is read, where the configuration reads stdin; the whole path:
+
+    \b
+        sudo lora-post service install --now -- /opt/lora_gateway/lora_gateway --raw
+
+    The configuration and the files with its secrets become readable for the group lora-post, nobody else. It
+    may be repeated, after each change of the [[input]]s and each upgrade.
+    """
+    set_up_log(verbose=False, quiet=False)
+    root = root.resolve()
+    if now and root != Path("/"):
+        raise ConfigError("--now starts it on this machine; leave it out together with --root")
+    path = (config_path or find_config()).resolve()
+    config = _seen_from(load_config(path), root)
+    place = Place(_inside(_own_command(), root), _inside(path, root))
+    made = units(config, place, radio)
+    unseen = hidden(config, place)
+    if unseen:
+        raise ConfigError("\n".join(unseen))
+    written = write_units(made, root) if force else install_units(made, root)
+    group = make_user(root)
+    for file in secret_files(path):
+        let_read(file, group)
+    for file in written:
+        click.echo(f"wrote {file}")
+    for folder in outside_folders(config):
+        click.echo(f"it writes in {folder}: see that user {USER} may")
+    for name in secret_variables(path):
+        click.echo(f"it needs the variable {name}: systemctl edit {SERVICE}, Environment=; or use a file instead")
+    _start(now, root)
+
+
+def _start(now: bool, root: Path) -> None:
+    if root != Path("/"):
+        click.echo(f"to start it at each boot: systemctl --root={root} enable {SERVICE}")
+        return
+    for words in (["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", SERVICE]):
+        if not now:
+            click.echo(f"next: sudo {' '.join(words)}")
+        elif subprocess.run(words, check=False).returncode:  # noqa: S603 - no shell, words of our own
+            raise InstallError(f"{' '.join(words)} has failed; see: journalctl -u {SERVICE}")
+
+
+def _own_command() -> Path:
+    """The installed lora-post, as itself and not as what a link to its Python leads to."""
+    return Path(sys.executable).parent / "lora-post"
+
+
+def _seen_from(config: Config, root: Path) -> Config:
+    """The configuration with the paths as the service will see them."""
+    folder, lines = config.decoder_folder, config.json_lines
+    if lines is not None and lines.path is not None:
+        lines = replace(lines, path=_inside(lines.path, root))
+    return replace(
+        config,
+        spool_path=_inside(config.spool_path, root),
+        decoder_folder=None if folder is None else _inside(folder, root),
+        json_lines=lines,
+    )
+
+
+def _inside(path: Path, root: Path) -> Path:
+    """A path as it is called when `root` is the root."""
+    return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path

@@ -1,0 +1,276 @@
+"""The systemd units for a configuration: lora-post itself, and the radio program that feeds it.
+
+A radio program runs as a unit of its own and writes into a FIFO that systemd holds open. Neither end notices when
+the other one starts again, and what is heard meanwhile waits in the FIFO. The radio program may be root, as
+those that open /dev/mem must be; lora-post, which talks to networks, is not.
+
+Sources: systemd.unit(5), systemd.service(5), systemd.socket(5), systemd.exec(5), systemd.resource-control(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from zlib import crc32
+
+from msgspec import Struct
+
+from lora_post.config import Config
+from lora_post.errors import ConfigError
+
+USER: Final = "lora-post"
+STATE: Final = Path("/var/lib/lora-post")
+SERVICE: Final = "lora-post.service"
+RADIO: Final = "lora-post-radio.service"
+FIFO: Final = "lora-post-radio.socket"
+SYSUSERS: Final = f'u {USER} - "LoRa gateway" {STATE}\n'
+
+_FIFO_PATH: Final = "/run/lora-post-radio"
+# What ProtectHome and PrivateTmp take away.
+_HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+_ON_BOARD: Final = re.compile(r"/dev/(ttyAMA|ttyS|serial)[0-9]+")
+# Majors, as a USB port that is not plugged in has no other name. Source: Linux, admin-guide/devices.txt.
+_USB_MAJORS: Final = {"ttyUSB": ("188",), "ttyACM": ("166",)}
+_MARK: Final = re.compile(r"# Written by `lora-post service`, checksum ([0-9a-f]{8})\. .*\n")
+
+_SERVICE: Final = """\
+[Unit]
+Description=lora-post: LoRa frames to sensor values
+After=network-online.target time-sync.target{after}
+Wants=network-online.target{wants}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+User={user}
+Group={user}
+StateDirectory=lora-post
+StateDirectoryMode=0750
+UMask=0077
+# It feeds the watchdog only while every input and every destination gets on.
+WatchdogSec=2min
+# A large spool of an earlier version is brought up to date before it is ready.
+TimeoutStartSec=15min
+TimeoutStopSec=30s
+Restart=always
+RestartSec=15s
+MemoryMax=256M
+TasksMax=64
+LogRateLimitIntervalSec=1min
+LogRateLimitBurst=1000
+{extra}
+# What it may not do.
+{devices}
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+# To ask the kernel whether the clock is set; setting it takes a capability, and there is none.
+SystemCallFilter=adjtimex clock_adjtime clock_adjtime64
+{sandbox}
+CapabilityBoundingSet=
+PrivateUsers=yes
+RestrictRealtime=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_RADIO: Final = """\
+[Unit]
+Description=Radio program of lora-post
+Requires={fifo}
+After={fifo}
+# Stopped with lora-post, but not restarted with it.
+StopPropagatedFrom={service}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={command}
+WorkingDirectory={folder}
+StandardOutput=file:{path}
+Restart=always
+RestartSec=15s
+TimeoutStopSec=10s
+MemoryMax=128M
+TasksMax=32
+LogRateLimitIntervalSec=1min
+LogRateLimitBurst=100
+
+# The radio's bus and pins. Anything else: systemctl edit {radio}
+DevicePolicy=closed
+DeviceAllow=char-spi rw
+DeviceAllow=char-gpiochip rw
+DeviceAllow=/dev/gpiomem rw
+DeviceAllow=/dev/mem rw
+CapabilityBoundingSet=CAP_SYS_RAWIO CAP_SYS_NICE
+PrivateNetwork=yes
+IPAddressDeny=any
+RestrictAddressFamilies=AF_UNIX
+SystemCallFilter=@system-service
+SystemCallFilter=~@mount @swap @reboot @module @debug
+{sandbox}
+"""
+
+_FIFO: Final = """\
+[Unit]
+Description=What the radio program of lora-post hears
+StopPropagatedFrom={service}
+
+[Socket]
+ListenFIFO={path}
+SocketMode=0600
+# Some thousand frames wait here while lora-post starts anew.
+PipeSize=1M
+FileDescriptorName=radio
+RemoveOnStop=yes
+Service={service}
+"""
+
+_SANDBOX: Final = """\
+SystemCallErrorNumber=EPERM
+SystemCallArchitectures=native
+NoNewPrivileges=yes
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectProc=invisible
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+KeyringMode=private"""
+
+
+class Place(Struct, frozen=True):
+    """Where things are, as the service sees them: the lora-post command, and the configuration file."""
+
+    command: Path
+    config: Path
+
+
+def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, str]:
+    """File name → text of each unit. radio: the program that writes frames to its stdout, and its arguments.
+
+    Raises ConfigError when there is no radio program for an input that needs one, or one that nobody listens to.
+    """
+    reads_stdin = any(item.url.startswith("stdin:") for item in config.inputs)
+    if reads_stdin and not radio:
+        raise ConfigError(
+            f"{config.path}: frames come from stdin, so name the radio program that prints them: "
+            "lora-post service install -- /opt/lora_gateway/lora_gateway --raw"
+        )
+    if radio and not reads_stdin:
+        raise ConfigError(f'{config.path}: no [[input]] has url = "stdin:", so nobody would listen to {radio[0]}')
+    if radio and not radio[0].startswith("/"):
+        raise ConfigError(f"the radio program is {radio[0]!r}; give its whole path, such as /opt/radio/program")
+    names = {"service": SERVICE, "radio": RADIO, "fifo": FIFO, "path": _FIFO_PATH, "sandbox": _SANDBOX, "user": USER}
+    service = _SERVICE.format_map(
+        names
+        | {
+            "command": _command_line((str(place.command), "run", "-c", str(place.config))),
+            "after": f" {FIFO}" if radio else "",
+            "wants": f" {RADIO}\nRequires={FIFO}" if radio else "",
+            "devices": "\n".join(_devices(config)),
+            "extra": "".join(f"{line}\n" for line in _extra(config, radio)),
+        }
+    )
+    if any(line.startswith("SupplementaryGroups") for line in _devices(config)):
+        service = service.replace("PrivateUsers=yes\n", "")  # group dialout would be nobody's in there
+    made = {SERVICE: service}
+    if radio:
+        folder = _quoted(str(Path(radio[0]).parent))
+        made[FIFO] = _FIFO.format_map(names)
+        made[RADIO] = _RADIO.format_map(names | {"command": _command_line(radio), "folder": folder})
+    return {name: marked(text) for name, text in made.items()}
+
+
+def _devices(config: Config) -> Iterator[str]:
+    ports = [unquote(urlsplit(item.url).path) for item in config.inputs if item.url.startswith("serial:")]
+    if not ports:
+        yield "PrivateDevices=yes"
+        return
+    yield "DevicePolicy=closed"
+    on_board = {port for port in ports if _ON_BOARD.fullmatch(port)}
+    usb = {major for port in ports if port not in on_board for major in _usb_majors(port)}
+    for port in sorted(on_board):
+        yield f"DeviceAllow={port} rw"
+    if usb:
+        yield "# Serial ports on USB, also those that are plugged in later: major 188 is ttyUSB, 166 is ttyACM."
+    for major in sorted(usb, reverse=True):
+        yield f"DeviceAllow=char-{major} rw"
+    yield "SupplementaryGroups=dialout"
+
+
+def _usb_majors(port: str) -> tuple[str, ...]:
+    return next((majors for name, majors in _USB_MAJORS.items() if name in port), ("188", "166"))
+
+
+def _extra(config: Config, radio: Sequence[str]) -> Iterator[str]:
+    if radio:
+        yield f"Sockets={FIFO}"
+        yield "StandardInput=fd:radio"
+        yield "StandardOutput=journal"  # the default would be the other end of the FIFO
+    for folder in outside_folders(config):
+        yield f"ReadWritePaths={_quoted(str(folder))}"
+
+
+def outside_folders(config: Config) -> list[Path]:
+    """Where the service writes beside its own folder."""
+    folders = {config.spool_path.parent}
+    if config.json_lines is not None and config.json_lines.path is not None:
+        folders.add(config.json_lines.path.parent)
+    return sorted(folder for folder in folders if not folder.is_relative_to(STATE))
+
+
+def hidden(config: Config, place: Place) -> list[str]:
+    """What the service needs and would not see, one line each."""
+    needed = {
+        "the command": (place.command, "install lora-post below /opt or /usr/local, see docs/installation.md"),
+        "the configuration": (place.config, "move it to /etc/lora-post"),
+        "[spool] path": (config.spool_path, f"put it below {STATE}"),
+        "[decoders] folder": (config.decoder_folder, "put it below /etc/lora-post"),
+        "[json_lines] path": (config.json_lines.path if config.json_lines else None, f"put it below {STATE}"),
+    }
+    return [
+        f"{what} is {path}, which a service does not see; {fix}"
+        for what, (path, fix) in needed.items()
+        if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN)
+    ]
+
+
+def _command_line(words: Sequence[str]) -> str:
+    return " ".join(_quoted(word).replace("$", "$$") for word in words)
+
+
+def _quoted(word: str) -> str:
+    """A word as systemd.syntax(7) reads it back. Raises ConfigError for one that no unit can hold."""
+    if not word.isprintable():
+        raise ConfigError(f"{word!r} has characters that cannot stand in a systemd unit")
+    word = word.replace("%", "%%")
+    if re.fullmatch(r"[\w@%+=:,./$-]+", word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def marked(text: str) -> str:
+    """A unit with a first line by which a later lora-post sees whether somebody has changed it."""
+    sum_of = crc32(text.encode())
+    return f"# Written by `lora-post service`, checksum {sum_of:08x}. To change it: systemctl edit\n{text}"
+
+
+def is_untouched(text: str) -> bool:
+    """Whether a unit is as some lora-post wrote it."""
+    mark = _MARK.match(text)
+    return mark is not None and marked(text[mark.end() :]) == text

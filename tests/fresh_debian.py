@@ -1,0 +1,167 @@
+"""Follow docs/installation.md, word for word, in a Debian system that has just been made.
+
+    sudo python -m tests.fresh_debian [--suite bookworm] [--mirror URL]
+
+Takes some minutes and a network; not part of the suite. It needs root and debootstrap. pip inside uses the same
+configuration as pip here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+PAGE = (REPOSITORY / "docs" / "installation.md").read_text("utf-8")
+README = (REPOSITORY / "README.md").read_text("utf-8")
+COPY = "/root/lora-post"
+# What a gateway has and the smallest Debian has not.
+INCLUDED = "ca-certificates,sudo,systemd"
+RADIO = "/opt/lora_gateway/lora_gateway"
+UNITS = "/etc/systemd/system/lora-post"
+
+
+def block(name: str, text: str = PAGE) -> str:
+    """The fenced block behind `<!-- name -->`."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", text, re.DOTALL)
+    if found is None:
+        raise SystemExit(f"there is no block {name}")
+    return found[1]
+
+
+def pip_settings() -> dict[str, str]:
+    """What pip is configured with here, whether in files or in the environment."""
+    said = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
+    pairs = (line.partition("=") for line in said.stdout.splitlines())
+    return {key.rpartition(".")[2]: shlex.split(value)[0] for key, _, value in pairs if shlex.split(value)}
+
+
+def mirror() -> str:
+    """Where this system gets its packages from."""
+    for path in (*Path("/etc/apt").glob("sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
+        if found := re.search(r"(?m)^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+/debian)/?(?:\s|$)", path.read_text()):
+            return found[1]
+    return "http://deb.debian.org/debian"
+
+
+class Fresh:
+    """The new system, in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sh(self, script: str) -> None:
+        """Run it as root of the new system, in the copy of the repository. Raises CalledProcessError."""
+        for line in script.strip().splitlines():
+            print(f"# {line}", flush=True)
+        environ = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+        environ |= {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+        environ |= {"DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8", "PIP_ROOT_USER_ACTION": "ignore"}
+        words = ["chroot", str(self.root), "bash", "-euo", "pipefail", "-c", f"cd {COPY}\n{script}"]
+        subprocess.run(words, check=True, env=environ, stdin=subprocess.DEVNULL)
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, "utf-8")
+        place.chmod(mode)
+
+
+def bootstrap(root: Path, suite: str, source: str) -> None:
+    words = ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", suite, str(root), source]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+
+def mount(root: Path) -> None:
+    """Give it /proc, and what pip's configuration names."""
+    settings = pip_settings()
+    words = [word.removeprefix("file://") for value in settings.values() for word in value.split()]
+    paths = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
+    # An index refers to files beside itself.
+    folders = {path.parent if path.name == "simple" else path for path in paths if path.is_dir()}
+    for folder in sorted(folders):
+        inside = root / str(folder).lstrip("/")
+        inside.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "--bind", "-o", "ro", str(folder), str(inside)], check=True)
+    for name in ("null", "urandom"):
+        (root / "dev" / name).touch()
+        subprocess.run(["mount", "--bind", f"/dev/{name}", str(root / "dev" / name)], check=True)
+    subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
+    system = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
+    for path in (*map(Path, system), *(path for path in paths if path.is_file())):
+        if path.exists():
+            copy(path, root)
+    lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    (root / "etc/pip.conf").write_text(f"[global]\n{lines}")
+
+
+def copy(path: Path, root: Path) -> None:
+    target = root / str(path).lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+
+
+def copy_repository(root: Path) -> None:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True).stdout
+    for name in filter(None, names.decode().split("\0")):
+        if (REPOSITORY / name).is_file():
+            target = root / COPY.lstrip("/") / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target)
+
+
+def try_out(fresh: Fresh) -> None:
+    """Install, configure, run as a service, upgrade, uninstall; then the other way to install."""
+    fresh.write("/etc/apt/apt.conf.d/99yes", 'APT::Get::Assume-Yes "true";\n')
+    fresh.sh(block("install"))
+    fresh.sh(block("configure"))
+    nobody = '[waziup]\nurl = "http://127.0.0.1:9/api/v2"'
+    fresh.write("/etc/lora-post/lora-post.toml", block("site", README).replace("[waziup]", nobody), 0o640)
+    fresh.write("/etc/lora-post/waziup.password", "secret\n", 0o600)
+    fresh.write(RADIO, "#!/bin/sh\nexec sleep infinity\n", 0o755)
+    fresh.sh("lora-post check --offline")
+    # systemd does not run in here, so nothing can be started.
+    fresh.sh(block("service").replace("--now ", "") + "systemctl enable lora-post")
+    fresh.sh("test -L /etc/systemd/system/multi-user.target.wants/lora-post.service")
+    fresh.sh(f"systemd-analyze verify --man=no {UNITS}.service {UNITS}-radio.service {UNITS}-radio.socket")
+    fresh.sh(f"systemd-analyze security --offline=true --threshold=25 --no-pager {UNITS}.service | tail -1")
+    fresh.sh("test $(stat -c %U:%G:%a /etc/lora-post/waziup.password) = root:lora-post:640")
+    fresh.sh("mkdir -p /var/lib/lora-post && chown lora-post:lora-post /var/lib/lora-post")
+    fresh.sh("sudo -u lora-post lora-post check --offline && sudo -u lora-post lora-post run </dev/null")
+    fresh.sh(re.sub("--now |sudo systemctl restart.*", "", block("upgrade")))
+    fresh.sh(re.sub("--now |sudo systemctl daemon-reload", "", block("uninstall")))
+    fresh.sh("! command -v lora-post")
+    fresh.sh(block("install-pipx"))
+    fresh.sh(f"lora-post service install -- {RADIO} --raw")
+    fresh.sh(f"systemd-analyze verify --man=no {UNITS}.service {UNITS}-radio.service {UNITS}-radio.socket")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", default="bookworm")
+    parser.add_argument("--mirror", default=mirror(), help="default: the one of this system")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.inside is not None:
+        bootstrap(given.inside, given.suite, given.mirror)
+        copy_repository(given.inside)
+        mount(given.inside)
+        try_out(Fresh(given.inside))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        # In a mount namespace of its own: nothing of this machine is mounted there when the folder is removed.
+        alone = ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.fresh_debian"]
+        # Not the folder itself, which nobody but root may enter.
+        subprocess.run([*alone, *sys.argv[1:], "--inside", f"{folder}/root"], check=True, cwd=REPOSITORY)
+    print("the documented installation works")
+
+
+if __name__ == "__main__":
+    main()
