@@ -39,6 +39,11 @@ def slot_range(slot: int) -> tuple[int, int]:
     return first, first + _SLOT_US - 1
 
 
+def slot_of(time_us: int) -> int:
+    """The slot of the boot in which an unknown time was taken."""
+    return (time_us - UNKNOWN_FROM_US) // _SLOT_US
+
+
 def is_unknown(time_us: int) -> bool:
     """Whether a time still waits for the clock."""
     return time_us >= UNKNOWN_FROM_US

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from lora_post.clock import BOOT_SLOTS, boot_zero, is_unknown, slot_of
 from lora_post.errors import SinkError, StoreDamaged
 from lora_post.model import Batch, Lane
 from lora_post.spool import insert_rows
@@ -26,6 +27,7 @@ Arrived = Callable[[str, Batch], Collection[int]]
 class Salvaged(Struct, frozen=True):
     """What came back. arrived: readings that the sink had already; here: that this spool has already.
 
+    untimed: readings and payloads left out because nothing is known of the boot in which they were taken.
     unasked: sensors left out because their sink could not be asked, with the reason.
     """
 
@@ -34,6 +36,7 @@ class Salvaged(Struct, frozen=True):
     payloads: int = 0
     arrived: int = 0
     here: int = 0
+    untimed: int = 0
     unasked: tuple[str, ...] = ()
 
     def __add__(self, other: Salvaged) -> Salvaged:
@@ -43,6 +46,7 @@ class Salvaged(Struct, frozen=True):
             self.payloads + other.payloads,
             self.arrived + other.arrived,
             self.here + other.here,
+            self.untimed + other.untimed,
             self.unasked + other.unasked,
         )
 
@@ -82,9 +86,10 @@ def salvage(store: Store, damaged: Path, arrived: Arrived) -> Salvaged:
             joined = readable_rows(old, "SELECT CAST(device AS BLOB), state FROM joined")
             # What was joined since is the newer session.
             db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", joined)
-            found += Salvaged(payloads=_payloads(old, db))
+            shifts = _shifts(old, db)
+            found += _payloads(old, db, shifts)
         for lane in lanes:
-            found += _lane(store, old, lane, arrived)
+            found += _lane(store, old, lane, shifts, arrived)
     if not lanes and not counters and not found.payloads:
         raise StoreDamaged(f"{damaged}: nothing in it can be read as a spool")
     return found
@@ -124,23 +129,53 @@ def _counter(row: tuple[object, ...]) -> tuple[str, int] | None:
     return device.decode("utf-8", "replace"), fcnt
 
 
-def _lane(store: Store, old: sqlite3.Connection, row: _Row, arrived: Arrived) -> Salvaged:
+def _shifts(old: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, int]:
+    """How far unknown times of the damaged file move, by slot: to their true time, or to their boot's slot here."""
+    here = {
+        boot: (number, offset_us) for boot, number, offset_us in db.execute("SELECT id, number, offset_us FROM boot")
+    }
+    shifts = {}
+    for boot, number, offset_us in readable_rows(old, "SELECT id, number, offset_us FROM boot"):
+        if not isinstance(boot, bytes) or not isinstance(number, int):
+            continue
+        number_here, offset_here = here.get(boot.decode("utf-8", "replace"), (None, None))
+        offset = offset_us if offset_here is None else offset_here
+        zero = boot_zero(number % BOOT_SLOTS)
+        if isinstance(offset, int):
+            shifts[number % BOOT_SLOTS] = offset - zero
+        elif number_here is not None:
+            shifts[number % BOOT_SLOTS] = boot_zero(number_here % BOOT_SLOTS) - zero
+    return shifts
+
+
+def _shifted(time_us: int, shifts: Mapping[int, int]) -> int | None:
+    """A time of the damaged file as it is here; None when it is unknown for good."""
+    if not is_unknown(time_us):
+        return time_us
+    shift = shifts.get(slot_of(time_us))
+    return None if shift is None else time_us + shift
+
+
+def _lane(store: Store, old: sqlite3.Connection, row: _Row, shifts: Mapping[int, int], arrived: Arrived) -> Salvaged:
     """The readings of one sensor. The sink is asked outside the transaction: that may take a minute."""
-    queued = dict(_values(old, "SELECT time_us, value FROM reading WHERE lane = ?", row.id))
-    if not queued and not _values(old, "SELECT time_us, value FROM refused WHERE lane = ?", row.id):
+    rows = _values(old, "SELECT time_us, value FROM reading WHERE lane = ?", row.id)
+    queued = [(at, value) for time, value in rows if (at := _shifted(time, shifts)) is not None]
+    timed = [(time, value) for time, value in queued if not is_unknown(time)]
+    if not rows and not _values(old, "SELECT time_us, value FROM refused WHERE lane = ?", row.id):
         return Salvaged()
     lane = Lane(row.id, row.device, row.name, row.unit, row.quantity, row.channel)
     there: Collection[int] = ()
     try:
-        if queued:
-            there = set(arrived(row.sink, Batch(lane, tuple(queued), tuple(queued.values()))))
+        if timed:
+            times, values = zip(*timed, strict=True)
+            there = set(arrived(row.sink, Batch(lane, times, values)))
     except SinkError as error:
         return Salvaged(unasked=(f"{row.device}/{row.name}: {error}",))
     with store.transaction() as db:
         target = _find_or_add(db, row)
-        wanted = {time: value for time, value in queued.items() if time not in there}
-        here = {time for time, value in wanted.items() if _is_here(db, target, time, value)}
-        insert_rows(db, [(target, time, value) for time, value in wanted.items() if time not in here])
+        wanted = [(time, value) for time, value in queued if time not in there]
+        new = [(target, time, value) for time, value in wanted if not _is_here(db, target, time, value)]
+        insert_rows(db, new)
         refused = 0
         for values in readable_rows(old, "SELECT time_us, value, reason FROM refused WHERE lane = ?", (row.id,)):
             time, value, reason = values
@@ -149,7 +184,13 @@ def _lane(store: Store, old: sqlite3.Connection, row: _Row, arrived: Arrived) ->
                 refused += db.execute(
                     "INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", (target, time, value, text)
                 ).rowcount
-    return Salvaged(len(wanted) - len(here), refused, 0, len(queued) - len(wanted), len(here))
+    return Salvaged(
+        readings=len(new),
+        refused=refused,
+        arrived=len(queued) - len(wanted),
+        here=len(wanted) - len(new),
+        untimed=len(rows) - len(queued),
+    )
 
 
 def _values(old: sqlite3.Connection, query: str, lane: int) -> list[tuple[int, bytes]]:
@@ -196,14 +237,18 @@ _ADD_PAYLOAD: Final = (
 )
 
 
-def _payloads(old: sqlite3.Connection, db: sqlite3.Connection) -> int:
-    added = 0
+def _payloads(old: sqlite3.Connection, db: sqlite3.Connection, shifts: Mapping[int, int]) -> Salvaged:
+    added = untimed = 0
     for row in readable_rows(old, _PAYLOADS):
         device, decoder, time, fcnt, fport, payload, problem, kind = row
         try:
             texts = _text(device), _text(decoder), _text(problem)
         except UnicodeDecodeError:
             continue
-        if kind == b"blob":
-            added += db.execute(_ADD_PAYLOAD, (*texts[:2], time, fcnt, fport, payload, texts[2])).rowcount
-    return added
+        if kind == b"blob" and isinstance(time, int):
+            at = _shifted(time, shifts)
+            if at is None:
+                untimed += 1
+            else:
+                added += db.execute(_ADD_PAYLOAD, (*texts[:2], at, fcnt, fport, payload, texts[2])).rowcount
+    return Salvaged(payloads=added, untimed=untimed)

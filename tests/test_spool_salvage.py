@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lora_post.clock import boot_zero
 from lora_post.errors import StoreDamaged, Unavailable
 from lora_post.model import Batch, Reading, Report
 from lora_post.spool import SpoolReader, SpoolWriter
@@ -168,6 +169,43 @@ def test_file_in_which_nothing_can_be_read_is_told(tmp_path: Path, current: Stor
     path.write_bytes(content)
     with pytest.raises(StoreDamaged, match="nothing in it can be read as a spool"):
         salvage(current, path, nothing)
+
+
+def keep_boot(store: Store, boot: str, number: int, offset_us: int | None) -> None:
+    with store.transaction() as db:
+        db.execute("INSERT INTO boot (id, number, seen_us, offset_us) VALUES (?, ?, 0, ?)", (boot, number, offset_us))
+
+
+@pytest.mark.parametrize(
+    ("in_old", "in_new", "wanted"),
+    [
+        pytest.param(("b", 7, NOON_US), None, NOON_US, id="the damaged file knows"),
+        pytest.param(("b", 7, None), ("b", 2, NOON_US), NOON_US, id="learned since"),
+        pytest.param(("b", 7, None), ("b", 2, None), boot_zero(2), id="the same boot, not learned yet"),
+        pytest.param(("b", 7, None), ("c", 7, NOON_US), None, id="another boot of the same number"),
+        pytest.param(None, ("c", 7, NOON_US), None, id="nothing is known"),
+    ],
+)
+def test_reading_of_unknown_time_gets_the_one_of_its_own_boot_or_stays(
+    in_old: tuple[str, int, int | None] | None,
+    in_new: tuple[str, int, int | None] | None,
+    wanted: int | None,
+    damaged: Store,
+    current: Store,
+) -> None:
+    for store, boot in ((damaged, in_old), (current, in_new)):
+        if boot is not None:
+            keep_boot(store, *boot)
+    late = 5_000_000
+    put(damaged, report(Reading("t", 1), time_us=boot_zero(7) + late))
+    put(damaged, report(time_us=boot_zero(7) + late, problem="WrongLength: 1 byte"))
+    found = salvage(current, damaged.path, nothing)
+    assert found == (Salvaged(untimed=2) if wanted is None else Salvaged(readings=1, payloads=1))
+    here = [] if wanted is None else [(wanted + late,)]
+    for table in ("reading", "undecoded"):
+        assert current.rows(f"SELECT time_us FROM {table}") == here
+    # What was told once is known when it is salvaged again.
+    assert salvage(current, damaged.path, nothing) == (Salvaged(untimed=2) if wanted is None else Salvaged(here=1))
 
 
 def test_damaged_file_is_not_changed(damaged: Store, current: Store) -> None:

@@ -58,6 +58,11 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
     say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")
     say(f"{found.arrived} readings had arrived at the server, {found.here} were in the spool already")
     say(f"{found.refused} refused readings and {found.payloads} payloads that were not decoded are back")
+    if found.untimed:
+        say(
+            f"{found.untimed} stay in the file: nobody knows when they were taken, it says nothing of that boot",
+            fg="yellow",
+        )
     for sensor in found.unasked:
         say(f"left for another time: {sensor}", fg="yellow")
     if found.unasked:
