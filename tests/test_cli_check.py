@@ -4,6 +4,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.checks.finding import Verdict
-from lora_post.checks.server import check_clock
+from lora_post.checks.server import check_clock, no_address
 from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
 from lora_post.model import Reading
@@ -70,7 +71,10 @@ def test_good_set_up_is_ok_throughout_and_leaves_nothing_behind(server: Waziup) 
     write(server.url)
     ran = lora_post("check")
     assert ran.code == 0, ran.out
-    assert verdicts(ran) == {
+    found = verdicts(ran)
+    assert len(found.pop("time")) == 1  # it is the machine's, as its voltage is
+    found.pop("power", None)
+    assert found == {
         "configuration": ["ok"],
         "secrets": ["ok"],
         "decoders": ["ok"],
@@ -161,6 +165,21 @@ def test_key_that_everybody_knows_is_a_warning() -> None:
     ran = lora_post("check", "--offline")
     assert verdicts(ran)["keys"] == ["warning", "ok"]
     assert "2b7e" not in ran.out.lower()
+
+
+@pytest.mark.parametrize("key", ["00" * 16, "ff" * 16, bytes(range(16)).hex()])
+def test_key_that_anybody_would_try_is_a_warning(key: str) -> None:
+    write(extra=DEVICE.replace(KEY, key))
+    ran = lora_post("check", "--offline")
+    assert verdicts(ran)["keys"] == ["warning", "ok"]
+    assert key not in ran.out
+
+
+def test_devices_that_share_a_key_are_named_once() -> None:
+    write(extra="".join(DEVICE.replace("26011bda", f"26011bd{n}") for n in range(4)))
+    ran = lora_post("check", "--offline")
+    assert verdicts(ran)["keys"] == ["warning", "ok"]
+    assert "gw1-26011bd0, gw1-26011bd1 and 2 more have the same key" in ran.out
 
 
 def test_devices_without_keys_are_counted() -> None:
@@ -256,7 +275,11 @@ def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() 
             SpoolWriter(store, ["waziup"], 1 << 30).put(db, [report(problem="WrongLength: 1 byte")])
     ran = lora_post("check", "--offline")
     assert verdicts(ran)["spool"] == ["ok", "warning", "warning"]
-    for text in ("belongs to alice", "fix: see `lora-post spool`", "1 payloads could not be decoded"):
+    for text in (
+        "belongs to alice",
+        "fix: see `lora-post spool`",
+        "pond-7: 1 payloads could not be decoded by 'cayenne-lpp'",
+    ):
         assert text in ran.out
 
 
@@ -300,6 +323,38 @@ def test_server_that_is_down_fails_and_skips_what_needs_it() -> None:
 def test_server_name_that_cannot_be_looked_up_fails(url: str) -> None:
     write(url)
     assert verdicts(lora_post("check"))["server"] == ["FAIL"]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (socket.EAI_NONAME, "there is no host api.example"),
+        (socket.EAI_AGAIN, "no DNS server answers when asked for api.example"),
+        (socket.EAI_FAIL, "no DNS server answers"),
+        (socket.EAI_FAMILY, "no address for api.example"),
+    ],
+)
+def test_name_that_is_none_and_nobody_to_ask_are_told_apart(code: int, text: str) -> None:
+    assert text in no_address("api.example", socket.gaierror(code, "said the resolver")).text
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, [], b"<!DOCTYPE html><title>Cafe</title>"),
+        (302, [(b"location", b"http://login.example/")], b""),
+        (511, [], b"log in"),
+    ],
+)
+def test_login_page_of_a_network_is_told_from_the_api(
+    server: Waziup, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    server.days.faults.append(Fault("^GET /users/me", status, headers=headers, body=body))
+    write(server.url)
+    ran = lora_post("check")
+    assert verdicts(ran)["server"] == ["ok", "FAIL"]
+    assert "a web page answers at" in ran.out
+    assert "fix: log in to this network with a browser" in ran.out
 
 
 def test_server_without_encryption_where_https_is_configured_fails_over_tls(server: Waziup) -> None:
@@ -398,7 +453,9 @@ def test_control_characters_of_a_server_never_reach_the_terminal(server: Waziup)
         (0, Verdict.OK, "within 60 s"),
         (-60, Verdict.OK, "within 60 s"),
         (61, Verdict.WARNING, "61 s ahead of the server's"),
-        (-7200, Verdict.WARNING, "7200 s behind the server's"),
+        (-7200, Verdict.WARNING, "7200 s behind the server's, and readings get our time; 2 h sharp"),
+        (19800 + 40, Verdict.WARNING, "5.5 h sharp: it was probably set to local time"),
+        (15 * 3600, Verdict.WARNING, "get our time"),
     ],
 )
 def test_clocks_may_be_a_minute_apart(apart_s: int, verdict: Verdict, text: str) -> None:

@@ -16,7 +16,8 @@ import msgspec
 import requests
 
 from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warning
-from lora_post.clock import now_us, utc_text
+from lora_post.checks.tls import check_tls
+from lora_post.clock import now_us
 from lora_post.config_waziup import WaziupConfig
 from lora_post.errors import SinkError
 from lora_post.http_client import Answer
@@ -25,6 +26,9 @@ from lora_post.waziup_client import RemoteGateway, RemoteUser, WaziupClient, rea
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60
+QUARTER_HOUR_S = 900
+ZONE_QUARTERS = range(2, 57)
+NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 GUEST = "guest"
 AFTER_SERVER = ("credentials", "clock", "gateway")
 
@@ -78,7 +82,7 @@ def _check_way(url: str) -> Finding:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        return fail("server", f"no address for {host}: {error}", "is there a network, and is [waziup] url right?")
+        return no_address(host, error)
     address = found[0][4][0]
     try:
         socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
@@ -88,21 +92,44 @@ def _check_way(url: str) -> Finding:
     return ok("server", f"{host} ({address}) takes connections on port {port}")
 
 
+def no_address(host: str, error: Exception) -> Finding:
+    """Nobody to ask, or nothing by this name: told apart by resolver(3)'s codes."""
+    code = error.errno if isinstance(error, socket.gaierror) else None
+    if code in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM):
+        text = f"no DNS server answers when asked for {host}: {error}"
+        return fail("server", text, "is there a network (ip route), and a name server (cat /etc/resolv.conf)?")
+    if code in NO_SUCH_NAME:
+        text = f"there is no host {host}: {error}"
+        return fail(
+            "server", text, "correct [waziup] url; if it is right, is this network's DNS (cat /etc/resolv.conf)?"
+        )
+    return fail("server", f"no address for {host}: {error}", "is there a network, and is [waziup] url right?")
+
+
 def _no_answer(url: str, error: SinkError) -> Finding:
     if isinstance(error.__cause__, requests.exceptions.SSLError):
-        fix = f"is the clock right ({utc_text(now_us())[:19]}Z), and is this the right server?"
-        return fail("server", f"TLS: {error}", fix)
+        return check_tls(url, error, now_us())
     return fail("server", str(error), f"is {url} the address of the API?")
 
 
 def _check_api(url: str, answer: Answer) -> Iterator[Finding]:
     if urlsplit(url).scheme == "https":
         yield ok("server", "TLS: the certificate is good")
-    if _read(answer, RemoteUser) is None:
+    if is_web_page(answer):
+        text = f"a web page answers at {url}, not the Waziup API: status {answer.status}: {answer.text[:80]}"
+        fix = "log in to this network with a browser if it wants that; else correct [waziup] url"
+        yield fail("server", text, f"{fix}; it usually ends in /api/v2")
+    elif _read(answer, RemoteUser) is None:
         text = f"no Waziup API at {url}: status {answer.status}: {answer.text}"
         yield fail("server", text, "correct [waziup] url; it usually ends in /api/v2")
     else:
         yield ok("server", f"Waziup API at {url}")
+
+
+def is_web_page(answer: Answer) -> bool:
+    """Whether this is for people: the login page of a network (captive portal), or the way to it (RFC 6585, 511)."""
+    body = answer.body[:200].lstrip().lower()
+    return 300 <= answer.status < 400 or answer.status == 511 or body.startswith((b"<!doctype html", b"<html"))
 
 
 def check_clock(date: str, our_us: int) -> Finding:
@@ -115,6 +142,11 @@ def check_clock(date: str, our_us: int) -> Finding:
     if abs(apart_s) <= MAX_CLOCK_ERROR_S:
         return ok("clock", f"within {MAX_CLOCK_ERROR_S} s of the server's")
     text = f"{abs(apart_s):.0f} s {'ahead of' if apart_s > 0 else 'behind'} the server's, and readings get our time"
+    quarters = round(abs(apart_s) / QUARTER_HOUR_S)
+    # Zones are quarters of an hour apart, and up to 14 h from UTC.
+    if quarters in ZONE_QUARTERS and abs(abs(apart_s) - quarters * QUARTER_HOUR_S) <= MAX_CLOCK_ERROR_S:
+        text += f"; {quarters / 4:g} h sharp: it was probably set to local time as if that were UTC"
+        return warning("clock", text, "sudo timedatectl set-timezone REGION/CITY, then sudo timedatectl set-ntp true")
     return warning("clock", text, "set it: sudo timedatectl set-ntp true")
 
 

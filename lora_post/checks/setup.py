@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
+from lora_post.checks.serial_port import check_port
 from lora_post.config import Config
 from lora_post.config_inputs import InputConfig
 from lora_post.decoder_choice import mistakes_of
@@ -18,11 +18,13 @@ from lora_post.errors import ConfigError
 from lora_post.model import Device, Link
 from lora_post.mqtt_url import read_mqtt_url
 from lora_post.sources.udp import bind_udp
-from lora_post.transports import SerialTransport, file_path, open_transport
+from lora_post.transports import file_path, open_transport
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
 # Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.
 PUBLISHED_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
+# What people put in to try out: one byte again and again, or counting.
+COUNTING_KEY = bytes(range(16))
 
 BROKER_TIMEOUT_S = 5.0
 
@@ -54,12 +56,27 @@ def check_keys(config: Config) -> Iterator[Finding]:
                 f"{device.id} uses the key that is published with LowCostLoRaGw: anybody can read and forge its frames",
                 "give the device keys of its own",
             )
+        elif any(len(set(key)) == 1 or key == COUNTING_KEY for key in _secrets(device)):
+            text = f"{device.id} has a key that anybody would try first, so its frames can be forged"
+            yield warning("keys", text, "give the device keys of its own: openssl rand -hex 16")
+    yield from _check_shared_keys(config.devices)
     keyed = sum(bool(_secrets(device)) for device in config.devices)
     if keyed:
         yield ok("keys", f"{_count(keyed, 'device')} with keys of the right length")
     clear = sum(not _secrets(device) and device.link is Link.LOWCOST for device in config.devices)
     if clear:
         yield ok("keys", f"{_count(clear, 'device')} without keys: what is sent in clear can be forged")
+
+
+def _check_shared_keys(devices: Collection[Device]) -> Iterator[Finding]:
+    owners: dict[bytes, list[str]] = {}
+    for device in devices:
+        for key in set(_secrets(device)) - {PUBLISHED_KEY}:
+            owners.setdefault(key, []).append(device.id)
+    for group in sorted({tuple(ids) for ids in owners.values() if len(ids) > 1}):
+        more = f" and {len(group) - 2} more" if len(group) > 2 else ""
+        text = f"{group[0]}, {group[1]}{more} have the same key: who opens one of them can forge all"
+        yield warning("keys", text, "give each device keys of its own: openssl rand -hex 16")
 
 
 def _secrets(device: Device) -> tuple[bytes, ...]:
@@ -84,7 +101,21 @@ def check_inputs(config: Config, formats: Collection[str]) -> Iterator[Finding]:
         if item.format not in formats:
             known = f"known are {', '.join(formats)}"
             yield fail("inputs", f"[[input]] {item.url}: format {item.format!r} is unknown", known)
-        yield _check_input(item)
+        if item.url.startswith("serial:"):
+            yield from _check_serial(item.url)
+        else:
+            yield _check_input(item)
+
+
+def _check_serial(url: str) -> Iterator[Finding]:
+    try:
+        transport = open_transport(url)
+    except ConfigError as error:
+        text, _, fix = str(error).partition("; ")
+        yield fail("inputs", text, fix or "correct the url")
+        return
+    transport.close()
+    yield from check_port(transport.name)
 
 
 def _check_input(item: InputConfig) -> Finding:
@@ -102,8 +133,6 @@ def _check_input(item: InputConfig) -> Finding:
         text, _, fix = str(error).partition("; ")
         return fail("inputs", text, fix or "correct the url, or the mode of the file")
     transport.close()
-    if isinstance(transport, SerialTransport):
-        return _check_port(transport.name)
     return ok("inputs", f"{transport.name} can be read")
 
 
@@ -146,31 +175,6 @@ def _check_broker(item: InputConfig) -> Finding:
         why = error.strerror or str(error)
         return warning("inputs", f"{where} does not answer: {why}", "start it, or correct the url; `run` waits for it")
     return ok("inputs", f"{where} answers")
-
-
-def _check_port(path: str) -> Finding:
-    """Open a serial port and close it again, settings untouched: another program may be using it."""
-    try:
-        port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError as error:
-        return fail("inputs", f"serial port {path}: {error.strerror}", _port_fix(error.errno))
-    try:
-        if not os.isatty(port):
-            return fail("inputs", f"{path} is no serial port", "name the port, as serial:///dev/ttyUSB0?baud=38400")
-        fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return warning("inputs", f"serial port {path} is in use", "fine if that is `lora-post run`; else stop it")
-    finally:
-        os.close(port)
-    return ok("inputs", f"serial port {path} can be opened")
-
-
-def _port_fix(number: int | None) -> str:
-    if number in (errno.EACCES, errno.EPERM):
-        return "run: sudo usermod -aG dialout $USER, then log in again"
-    if number == errno.ENOENT:
-        return "plug it in, or name the port that is there: ls /dev/serial/by-id"
-    return "plug it out and in again; is another program using it?"
 
 
 def skip_setup(why: str) -> Iterator[Finding]:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from lora_post.checks.finding import Finding, fail, ok, warning
+from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
+from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config
 from lora_post.errors import StoreDamaged, StoreError
 from lora_post.spool import EVICTED, SpoolReader
-from lora_post.spool_upkeep import held_by_sink, parked, undecoded
+from lora_post.spool_upkeep import Undecoded, held_by_sink, parked, undecoded
 from lora_post.store import Store, tallies
 
 SUBJECT = "spool"
 NEARLY_FULL = 0.9
-# Beside the bound of its data, SQLite's write-ahead log and the system need room.
-SPARE_BYTES = 32 << 20
+MAX_NAMED = 5
 
 
 def check_spool(config: Config) -> Iterator[Finding]:
     """Path, access, schema, size, disk space, and what waits for a person."""
     path = config.spool_path
     used = 0
-    if not _is_there(path):
+    if is_read_only(path):
+        yield skipped(SUBJECT, f"{path} is on a read-only disk")
+        yield from check_disk(path, 0)
+        return
+    if not is_there(path):
         yield _check_place(path)
     elif not path.is_file():
         yield fail(SUBJECT, f"{path} is no file", "name a file in [spool] path")
@@ -49,11 +53,11 @@ def check_spool(config: Config) -> Iterator[Finding]:
         if not aside.name.endswith(("-wal", "-shm")):
             fix = f"run: lora-post spool salvage {aside}; then remove it with its -wal and -shm"
             yield warning(SUBJECT, f"{aside} is a damaged spool that was set aside", fix)
-    yield from _check_disk(path, config.spool_max_bytes - used)
+    yield from check_disk(path, config.spool_max_bytes - used)
 
 
 def _check_place(path: Path) -> Finding:
-    there = next(folder for folder in path.absolute().parents if _is_there(folder))
+    there = next(folder for folder in path.absolute().parents if is_there(folder))
     if not there.is_dir():
         return fail(SUBJECT, f"{path} cannot be made: {there} is no folder", "choose another [spool] path")
     if os.access(there, os.W_OK | os.X_OK):
@@ -61,13 +65,6 @@ def _check_place(path: Path) -> Finding:
     parent = path.absolute().parent
     text = f"{path} cannot be made: this user may not write in {there}"
     return fail(SUBJECT, text, f"run: sudo mkdir -p {parent}; {_chown(parent)}")
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # in a folder that is closed to this user
-        return False
 
 
 def _chown(folder: Path) -> str:
@@ -88,10 +85,21 @@ def _check_contents(store: Store, used: int, bound: int) -> Iterator[Finding]:
     if waiting:
         readings = sum(item.readings for item in waiting)
         yield warning(SUBJECT, f"{readings} readings wait for you, as: {waiting[0].reason}", "see `lora-post spool`")
-    not_decoded = len(undecoded(store))
-    if not_decoded:
-        fix = "correct the decoder, then: lora-post spool retry"
-        yield warning(SUBJECT, f"{not_decoded} payloads could not be decoded", fix)
+    yield from _check_undecoded(undecoded(store))
+
+
+def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:
+    """By device: that all come from one of them says that its decoder does not fit."""
+    counts = Counter(item.device for item in payloads)
+    last = {item.device: item for item in payloads}
+    for device, count in counts.most_common(MAX_NAMED):
+        item = last[device]
+        text = f"{device}: {count} payloads could not be decoded by {item.decoder!r}, the last as: {item.problem}"
+        fix = "is that the device's decoder (lora-post decoders)? Correct it, then: lora-post spool retry"
+        yield warning(SUBJECT, text, fix)
+    if len(counts) > MAX_NAMED:
+        text = f"{len(counts) - MAX_NAMED} more devices have payloads that could not be decoded"
+        yield warning(SUBJECT, text, "see `lora-post spool`")
 
 
 def _check_left_over(store: Store, destinations: Collection[str]) -> Iterator[Finding]:
@@ -103,21 +111,3 @@ def _check_left_over(store: Store, destinations: Collection[str]) -> Iterator[Fi
         else:
             fix = f"put [{sink}] back, or: lora-post spool drop --destination {sink}"
             yield warning(SUBJECT, f"{count} readings wait for {sink}, which is not in the configuration", fix)
-
-
-def _check_disk(path: Path, growth: int) -> Iterator[Finding]:
-    there = next(folder for folder in path.absolute().parents if _is_there(folder) and folder.is_dir())
-    free = shutil.disk_usage(there).free
-    text = f"{megabytes(free)} free on the disk of {there}"
-    if free < SPARE_BYTES:
-        yield fail("disk", text, "make room: nothing can be kept on a full disk")
-    elif free < growth + SPARE_BYTES:
-        fix = "make room, or lower [spool] max_mb"
-        yield warning("disk", f"{text}, and the spool may grow by {megabytes(growth)}", fix)
-    else:
-        yield ok("disk", text)
-
-
-def megabytes(size: int) -> str:
-    """A size for people, in the unit of [spool] max_mb."""
-    return f"{size / (1 << 20):.1f} MB"

@@ -11,6 +11,7 @@ from lora_post.byte_text import printable
 from lora_post.checks.broker import check_mqtt
 from lora_post.checks.finding import Finding, Verdict, fail, skipped
 from lora_post.checks.local_file import check_json_lines
+from lora_post.checks.machine import check_power, check_time
 from lora_post.checks.server import check_server, skip_server
 from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
 from lora_post.checks.storage import check_spool
@@ -20,6 +21,7 @@ from lora_post.cli.output import say
 from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError
 from lora_post.inputs import FORMATS
+from lora_post.system_clock import SystemClock
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAIL: "red", Verdict.SKIPPED: "bright_black"}
 
@@ -28,7 +30,7 @@ COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAIL: "red", 
 @config_option
 @click.option("--offline", is_flag=True, help="Leave out everything that needs the server.")
 def command(config_path: Path | None, offline: bool) -> None:
-    """Test the configuration, the server and the credentials.
+    """Test the configuration, the machine, the server and the credentials.
 
     Prints a verdict for each part, and below each that is not ok what to do about it:
 
@@ -58,6 +60,8 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     else:
         config, mistakes = examine_config(path)
         yield from check_configuration(path, config, mistakes)
+    yield from check_time(SystemClock())
+    yield from check_power()
     yield from check_decoders(config.devices if config else (), load_all_decoders(config))
     if config is None:
         yield from skip_setup("there is no configuration to go by")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lora_post.boots import estimate_text, estimates
-from lora_post.checks.storage import megabytes
+from lora_post.checks.disk import megabytes
 from lora_post.cli.output import print_table, say
 from lora_post.clock import utc_text
 from lora_post.config import Config

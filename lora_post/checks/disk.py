@@ -1,0 +1,79 @@
+"""Checks of the file system that the spool is on, usually an SD card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from lora_post.checks.finding import Finding, fail, ok, warning
+
+SUBJECT: Final = "disk"
+# Beside the bound of its data, SQLite's write-ahead log and the system need room.
+SPARE_BYTES: Final = 32 << 20
+NEARLY_FULL: Final = 0.05
+SPARE_FILES: Final = 100
+SYS: Final = Path("/sys")
+
+
+def check_disk(path: Path, growth: int, sys: Path = SYS) -> Iterator[Finding]:
+    """Room for a file that may grow by so many bytes, and what the kernel knows of the card."""
+    there = nearest_folder(path)
+    stats = os.statvfs(there)
+    free, total = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
+    text = f"{megabytes(free)} free on the disk of {there}"
+    if stats.f_flag & os.ST_RDONLY:
+        text = f"the disk of {there} is read-only; the kernel makes it so when an SD card begins to fail"
+        yield fail(
+            SUBJECT, text, "see why: sudo dmesg | grep -iE 'mmc|ext4'; replace the card, or: sudo mount -o remount,rw /"
+        )
+    elif free < SPARE_BYTES:
+        yield fail(SUBJECT, text, "make room: nothing can be kept on a full disk")
+    elif stats.f_files and stats.f_favail < SPARE_FILES:
+        # f_files is 0 where files are not counted, as on btrfs.
+        text = f"{stats.f_favail} more files can be made on the disk of {there}, whatever room there is"
+        yield fail(SUBJECT, text, "remove small files that nobody needs: sudo du --inodes -x / | sort -n | tail")
+    elif free < growth + SPARE_BYTES:
+        fix = "make room, or lower [spool] max_mb"
+        yield warning(SUBJECT, f"{text}, and the spool may grow by {megabytes(growth)}", fix)
+    elif free < NEARLY_FULL * total:
+        yield warning(SUBJECT, f"{text}, less than a twentieth of it", "make room: sudo journalctl --vacuum-size=50M")
+    else:
+        yield ok(SUBJECT, text)
+    errors = card_errors(there.stat().st_dev, sys)
+    if errors:
+        text = f"the file system of {there} has met {errors} errors since it was checked last"
+        yield warning(SUBJECT, text, "the card may be failing: copy the spool and the configuration, and replace it")
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether nothing at all can be written where this file is or would be."""
+    return bool(os.statvfs(nearest_folder(path)).f_flag & os.ST_RDONLY)
+
+
+def card_errors(device: int, sys: Path = SYS) -> int:
+    """How many errors an ext4 file system has counted (Linux Documentation/ABI/testing/sysfs-fs-ext4)."""
+    with suppress(OSError, ValueError):
+        name = (sys / f"dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+        return int((sys / "fs/ext4" / name / "errors_count").read_text("ascii"))
+    return 0
+
+
+def nearest_folder(path: Path) -> Path:
+    """The folder of a file, or the one that its folder would be made in."""
+    return next(folder for folder in path.absolute().parents if is_there(folder) and folder.is_dir())
+
+
+def is_there(path: Path) -> bool:
+    """Whether it exists, as far as this user can see."""
+    try:
+        return path.exists()
+    except OSError:  # in a folder that is closed to this user
+        return False
+
+
+def megabytes(size: int) -> str:
+    """A size for people, in the unit of [spool] max_mb."""
+    return f"{size / (1 << 20):.1f} MB"
