@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from configparser import RawConfigParser
 from pathlib import Path
 
+import click
 import pytest
 
+from lora_post.cli import cli
 from lora_post.config import parse_config
 from lora_post.decoder_choice import mistakes_of
 from lora_post.decoder_files import load_decoders, shipped_folder
-from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, links, mistake_in
+from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, commands_in, links, mistake_in
+from tests.in_process import lora_post
 
 LANGUAGES = {"toml", "sh", "console", "python", "ini", "yaml", "json", "log", "text", ""}
 MINIMAL = '[gateway]\nid = "farm-gateway-1"\n'
@@ -48,6 +55,42 @@ def test_configuration_has_no_mistake(block: Block, tmp_path: Path) -> None:
 def test_commands_exist_with_their_options(page: Path) -> None:
     mistakes = {line: mistake for line in command_lines(page) if (mistake := mistake_in(line))}
     assert mistakes == {}
+
+
+def helps(command: click.Command) -> Iterator[str]:
+    """The help of a command and of all below it."""
+    yield command.help or ""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            if inner := command.get_command(click.Context(command), name):
+                yield from helps(inner)
+
+
+def test_examples_in_helps_exist_with_their_options() -> None:
+    lines = [line for text in helps(cli) for line in commands_in(text)]
+    assert len(lines) > 20
+    assert {line: mistake for line in lines if (mistake := mistake_in(line))} == {}
+
+
+def test_new_device_type_in_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "decoders.md"
+    steps = next(block for block in blocks("sh") if block.page == page)
+    monkeypatch.chdir(tmp_path)
+    for line in commands_in(steps.text):
+        done = lora_post(*shlex.split(line, comments=True))
+        assert done.code == 0, f"{line}\n{done.out}{done.err}"
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.name)
+def test_json_is_json(block: Block) -> None:
+    assert [json.loads(line) for line in block.text.splitlines()]
+
+
+@pytest.mark.parametrize("block", blocks("ini"), ids=lambda block: block.name)
+def test_unit_starts_something(block: Block) -> None:
+    unit = RawConfigParser(strict=False)
+    unit.read_string(block.text)
+    assert unit.sections()
 
 
 def test_command_that_does_not_exist_is_found() -> None:

@@ -67,7 +67,12 @@ def command_lines(page: Path) -> Iterator[str]:
     shown = [block.text for block in blocks(*_SHELL) if block.page == page]
     shown += re.findall(r"`lora-post [^`]+`", prose(page))
     for text in shown:
-        yield from (match.strip() for match in _COMMAND.findall(text))
+        yield from commands_in(text)
+
+
+def commands_in(text: str) -> list[str]:
+    """What is behind `lora-post` in a text."""
+    return [match.strip() for match in _COMMAND.findall(re.sub(r"\\\n\s*", " ", text))]
 
 
 def mistake_in(command_line: str) -> str:
