@@ -17,8 +17,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_COMMAND = re.compile(r"(?:^|[\s`|/(])lora-post (?=[a-z-])([^`|>&;)#\n]*)")
-_SHELL = ("sh", "console", "ini")
+_COMMAND = re.compile(r"(?:^|[\s`|/(])lora-post (?!lora-post )(?=[a-z-])([^`|>&;)#\n]*)")
+_SHELL = ("sh", "console")
 
 
 class Block(Struct, frozen=True):
