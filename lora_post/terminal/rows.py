@@ -37,25 +37,24 @@ def arranged(sections: Sequence[Section], height: int | None, page: int) -> list
     """The sections below each other in this many rows at most; None: all of them in full. page: from 0."""
     if height is None:
         return [line for section in sections for line in _fitted(section, section.wants, page)]
-    rows = shares([section.needs for section in sections], [section.wants for section in sections], height, sections)
+    rows = _shares(sections, height)
     return [line for section, share in zip(sections, rows, strict=True) for line in _fitted(section, share, page)]
 
 
-def shares(needs: Sequence[int], wants: Sequence[int], height: int, sections: Sequence[Section]) -> list[int]:
+def _shares(sections: Sequence[Section], height: int) -> list[int]:
     """Rows for each section: first what they need, in their order; then in turns, as long as there are rows."""
     left = height
     given = []
-    for need in needs:
-        given.append(need if need <= left else 0)
+    for section in sections:
+        given.append(section.needs if section.needs <= left else 0)
         left -= given[-1]
-    while left > 0:
+    before = 0
+    while left != before:
         before = left
         for at, section in enumerate(sections):
-            more = min(section.weight, wants[at] - given[at], left) if given[at] else 0
+            more = min(section.weight, section.wants - given[at], left) if given[at] else 0
             given[at] += more
             left -= more
-        if left == before:
-            break
     return given
 
 
