@@ -16,7 +16,6 @@ from typing import Final
 from lora_post.checks.finding import Finding, fail, ok, warning
 
 SUBJECT: Final = "inputs"
-OURS: Final = "lora-post"
 # Linux Documentation/ABI/testing/sysfs-tty: the devices that are the kernel's console at the moment.
 CONSOLES: Final = Path("/sys/class/tty/console/active")
 _PROC: Final = Path("/proc")

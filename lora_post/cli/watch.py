@@ -70,7 +70,7 @@ def command(config_path: Path | None, url: str | None, token_file: Path | None, 
 
 
 def _where(config_path: Path | None, url: str | None) -> tuple[str, Secret | None]:
-    """The page's address, and the token for it: never the one of a configuration for another address."""
+    """The page's address, and the token for it; a configuration's goes to another address only when both are named."""
     if url is not None:
         if config_path is None:
             return url, None
