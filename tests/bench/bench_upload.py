@@ -2,9 +2,9 @@
 
     python -m tests.bench.bench_upload
 
-Bytes are counted on the socket, both ways, headers included, without TLS; the token is as long as the platform's,
-1.3 kB. Rates are medians of rounds in turns with a bare `requests.Session` that posts batches of the same size to
-the same server, a process of its own.
+Bytes are counted on the socket, both ways, headers included, without and with TLS; the token is as long as
+the platform's, 1.3 kB. Rates are medians of rounds in turns with a bare `requests.Session` that posts batches of
+the same size to the same server, a process of its own.
 """
 
 from __future__ import annotations
@@ -13,22 +13,34 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
+from lora_post.sandbox.server import API_PATH, _server, clock_us
+from lora_post.sandbox.state import State
 from lora_post.secret import Secret
 from lora_post.sinks.waziup_login import Account
 from lora_post.spool import SpoolWriter
 from lora_post.store import Store
 from lora_post.uploader import Uploader
+from lora_post.web.serving import base_url, listen, running
 from tests.build import NOON_US, report
 from tests.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
 from tests.test_delivery import Site, work
-from tests.waziup import CuttingProxy, Waziup, waziup
+from tests.waziup import BadDays, CuttingProxy, Waziup, waziup
 
 FRAMES = 200
 BACKLOG = 100_000
@@ -44,16 +56,61 @@ LONG_NAME = "x" * 777
 
 def main() -> None:
     users = {"demo": "demo", "admin": "admin", LONG_NAME: "long"}
-    with waziup(Settings(users=users)) as server:
-        account = Account(LONG_NAME, Secret("long"))
-        _say(f"token of {len(server.token(LONG_NAME, 'long'))} bytes")
-        for title, of, is_open in (("account", account, True), ("public devices, no token", None, False)):
-            _cost(server, f"trickle, {title}", lambda site, of=of, new=is_open: site.uploader(of, provision=new), 1)
-        _cost(server, "hold of ten minutes, a reading a minute", lambda site: site.uploader(account), HELD)
-        _cost(server, "backlog", lambda site: site.uploader(account), 1000)
+    for serving, how in ((waziup, ""), (_waziup_tls, "TLS: ")):
+        with serving(Settings(users=users)) as server:
+            account = Account(LONG_NAME, Secret("long"))
+            _say(f"{how}token of {len(server.token(LONG_NAME, 'long'))} bytes")
+            for title, of, is_open in (("account", account, True), ("public devices, no token", None, False)):
+                start = partial(Site.uploader, account=of, provision=is_open)
+                _cost(server, f"{how}trickle, {title}", start, 1)
+            start = partial(Site.uploader, account=account)
+            _cost(server, f"{how}hold of ten minutes, a reading a minute", start, HELD)
+            _cost(server, f"{how}backlog", start, 1000)
     _rates()
     _enqueue()
     _latency()
+
+
+@contextmanager
+def _waziup_tls(settings: Settings) -> Iterator[Waziup]:
+    """A sandbox behind TLS, with a certificate that this process trusts while it runs."""
+    days = BadDays()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(State(None)) as state,
+        listen("127.0.0.1", 0) as listener,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        certificate, key = _certificate(Path(folder))
+        server = _server(state, settings, clock_us, days)
+        server.config.ssl_certfile, server.config.ssl_keyfile = str(certificate), str(key)
+        patch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        with running(server, listener, "sandbox"):
+            yield Waziup(base_url(listener).replace("http:", "https:") + API_PATH, days)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sandbox")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
 
 
 def _say(line: str) -> None:
@@ -68,11 +125,11 @@ def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_ti
         server.call("POST", "/devices", json=body)
     meter = CuttingProxy(server.url)
     with tempfile.TemporaryDirectory() as folder:
-        site = Site(Path(folder), meter.url)
+        site = Site(Path(folder), meter.url.replace("http:", server.url.partition("/")[0]))
         uploader = start(site)
         _put(site, 0, 1)
         work(uploader)
-        size, calls = meter.bytes, len(server.days.seen)
+        size, calls, connections = meter.bytes, len(server.days.seen), meter.connections
         rounds = max(1, FRAMES // at_a_time)
         for index in range(rounds):
             _put(site, 1 + index * at_a_time, 1 + (index + 1) * at_a_time)
@@ -80,7 +137,8 @@ def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_ti
         readings = rounds * at_a_time * 2
         _say(
             f"{title}: {(len(server.days.seen) - calls) / readings:.3f} requests "
-            f"and {(meter.bytes - size) / readings:.0f} bytes a reading"
+            f"and {(meter.bytes - size) / readings:.0f} bytes a reading, "
+            f"{meter.connections - connections} new connections"
         )
         site.close()
     meter.close()
