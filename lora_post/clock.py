@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTES = tuple(f"{number:02}" for number in range(60))
 
 UNKNOWN_FROM_US: Final = 1 << 62
 BOOT_SLOTS: Final = 1 << 14
@@ -58,17 +59,15 @@ def utc_text(time_us: int) -> str:
 
 def short_utc_text(time_us: int) -> str:
     """The same instant in as few characters as RFC 3339 allows: without the zeros at the end of a fraction."""
-    day, us_of_day = divmod(time_us, 86_400_000_000)
-    second, fraction = divmod(us_of_day, 1_000_000)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
+    second, fraction = divmod(time_us, 1_000_000)
+    hour, second = divmod(second, 3600)
     digits = f".{fraction:06}".rstrip("0") if fraction else ""
-    return f"{_date_text(day)}T{hour:02}:{minute:02}:{second:02}{digits}Z"
+    return f"{_hour_text(hour)}:{_MINUTES[second // 60]}:{_MINUTES[second % 60]}{digits}Z"
 
 
-@lru_cache(16)  # the readings of a batch are of a day or two
-def _date_text(days: int) -> str:
-    return (_EPOCH + timedelta(days)).date().isoformat()
+@lru_cache(64)  # the readings of a batch are of some hours
+def _hour_text(hours: int) -> str:
+    return (_EPOCH + timedelta(hours=hours)).isoformat()[:13]
 
 
 def parse_utc(text: str) -> int:

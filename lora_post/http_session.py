@@ -50,6 +50,16 @@ class BoundedSession(requests.Session):
             self._settings = super().merge_environment_settings(url, *options)
         return self._settings
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """A request with this session's headers, and without the cookies that it has not."""
+        prepared = requests.PreparedRequest()
+        prepared.prepare_method(request.method)
+        prepared.prepare_url(request.url or "", None)
+        prepared.prepare_headers({**self.headers, **request.headers})
+        prepared.prepare_body(request.data, None)
+        prepared.prepare_auth(request.auth, request.url or "")
+        return prepared
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +33,7 @@ MAX_SENSORS = 256
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
+_FIRST_US = -(1 << 63)
 _INSERT = "INSERT INTO reading VALUES (?, ?, ?)"
 _EVICT: dict[WhenFull, str] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
@@ -246,11 +247,17 @@ class SpoolReader:
         )
         return [Lane(*row) for row in rows]
 
-    def claim(self, lane: Lane, limit: int, but: Collection[int] = ()) -> Batch | None:
+    def claim(self, lane: Lane, limit: int, but: Set[int] = frozenset()) -> Batch | None:
         """The oldest readings of a lane, `but` some times; they stay in the queue until they are settled."""
+        after = max(but, default=_FIRST_US)
+        if but and self._count_until(lane, after) == len(but):
+            but = frozenset()  # as long as nothing has come in among them
+        else:
+            after = _FIRST_US
         rows = self._store.rows(
-            "SELECT time_us, value FROM reading WHERE lane = ? AND time_us < ? ORDER BY time_us LIMIT ?",
-            (lane.id, UNKNOWN_FROM_US, limit + len(but)),
+            "SELECT time_us, value FROM reading WHERE lane = ? AND time_us > ? AND time_us < ?"
+            " ORDER BY time_us LIMIT ?",
+            (lane.id, after, UNKNOWN_FROM_US, limit + len(but)),
         )
         if but:
             rows = [row for row in rows if row[0] not in but][:limit]
@@ -258,6 +265,10 @@ class SpoolReader:
             return None
         times, values = zip(*rows, strict=True)
         return Batch(lane, times, values)
+
+    def _count_until(self, lane: Lane, time_us: int) -> int:
+        rows = self._store.rows("SELECT count(*) FROM reading WHERE lane = ? AND time_us <= ?", (lane.id, time_us))
+        return int(rows[0][0])
 
     def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
         """Delivered: these readings of a batch leave the queue."""

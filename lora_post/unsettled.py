@@ -5,7 +5,7 @@ A synced write takes as long as a request on a fast network does. On a slow one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 
 from lora_post.model import Batch, Lane
 
@@ -17,6 +17,7 @@ class Unsettled:
 
     def __init__(self) -> None:
         self._batches: dict[int, list[Batch]] = {}
+        self._times: dict[int, set[int]] = {}
         self._since = 0.0
 
     def __bool__(self) -> bool:
@@ -27,10 +28,11 @@ class Unsettled:
         if not self._batches:
             self._since = sent
         self._batches.setdefault(batch.lane.id, []).append(batch)
+        self._times.setdefault(batch.lane.id, set()).update(batch.times_us)
 
-    def times_of(self, lane: Lane) -> Collection[int]:
+    def times_of(self, lane: Lane) -> Set[int]:
         """The times of a lane's readings that must not be sent again."""
-        return {time for batch in self._batches.get(lane.id, ()) for time in batch.times_us}
+        return self._times.get(lane.id, frozenset())
 
     def is_due(self, now: float) -> bool:
         """Whether the first of them has waited long enough."""
@@ -43,6 +45,7 @@ class Unsettled:
     def clear(self) -> None:
         """They are settled, or in doubt."""
         self._batches.clear()
+        self._times.clear()
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
