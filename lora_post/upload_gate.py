@@ -14,6 +14,9 @@ from lora_post.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, closed_s
 
 SAVE_EVERY_BYTES = 16 << 10  # what a power cut forgets; a write for every request would wear the card
 KEEP_DAYS = 31
+# The next reading of a sensor that sends every minute, or every hold, is due when the time is over, or a little late:
+# it goes along, and its request, most of which is the token, is saved.
+LATE_SHARE = 1 / 60
 
 
 class Closed(Struct, frozen=True):
@@ -64,10 +67,11 @@ class Gate:
         if not queue or not self._rules.hold_s:
             self._is_flushing = False
             return 0.0
+        hold_s = self._rules.hold_s * (1 + LATE_SHARE)
         # Readings from the future tell that the clock was set; they are not waited for.
         age_s = self._clock() - min(waiting.oldest_us for waiting in queue) / 1e6
-        self._is_flushing = self._is_flushing or not 0 <= age_s < self._rules.hold_s or is_full()
-        return 0.0 if self._is_flushing else self._rules.hold_s - age_s
+        self._is_flushing = self._is_flushing or not 0 <= age_s < hold_s or is_full()
+        return 0.0 if self._is_flushing else hold_s - age_s
 
     def hold_no_longer(self) -> None:
         """The input has ended: nothing more is going to come that could share a request."""

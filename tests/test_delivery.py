@@ -857,17 +857,17 @@ def test_held_readings_share_a_request_for_each_sensor(site: Site, server: Waziu
     site.rules = UploadRules(hold_s=600.0)
     site.clock = lambda: start_us / 1e6
     uploader = site.uploader()
-    for minute in range(10):
+    for minute in range(11):
         readings = (Reading("t", minute), Reading("h", minute))
         site.put(report(*readings, time_us=start_us + minute * 60_000_000))
         site.clock = lambda minute=minute: start_us / 1e6 + minute * 60  # type: ignore[misc]
         gate_of(uploader)._clock = site.clock
         assert uploader.step() > 0
     assert server.days.pushes() == []
-    gate_of(uploader)._clock = lambda: start_us / 1e6 + 600
+    gate_of(uploader)._clock = lambda: start_us / 1e6 + 611
     work(uploader)
     assert server.days.pushes() == ["POST /devices/pond-7/sensors/t/values", "POST /devices/pond-7/sensors/h/values"]
-    assert server.values("pond-7", "t") == list(range(10))
+    assert server.values("pond-7", "t") == list(range(11))
 
 
 def test_full_batch_is_not_held(site: Site, server: Waziup) -> None:

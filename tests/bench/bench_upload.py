@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lora_post.model import Reading
+from lora_post.model import Reading, Report
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
@@ -35,11 +35,12 @@ from lora_post.secret import Secret
 from lora_post.sinks.waziup_login import Account
 from lora_post.spool import SpoolWriter
 from lora_post.store import Store
+from lora_post.upload_rules import UploadRules
 from lora_post.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.build import NOON_US, report
 from tests.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
-from tests.test_delivery import Site, work
+from tests.test_delivery import Site, gate_of, work
 from tests.waziup import BadDays, CuttingProxy, Waziup, waziup
 
 FRAMES = 200
@@ -48,7 +49,7 @@ ROUND = 10_000
 BATCH = 100
 QUEUED = 200_000
 GROUP = 500
-HELD = 10
+HELD = 11  # readings at the minutes 0, 1, … 10
 LATENCY_FRAMES = 100
 # The token repeats the name, in base64.
 LONG_NAME = "x" * 777
@@ -64,7 +65,7 @@ def main() -> None:
                 start = partial(Site.uploader, account=of, provision=is_open)
                 _cost(server, f"{how}trickle, {title}", start, 1)
             start = partial(Site.uploader, account=account)
-            _cost(server, f"{how}hold of ten minutes, a reading a minute", start, HELD)
+            _cost(server, f"{how}hold of ten minutes, a reading a minute", start, HELD, _a_minute_each)
             _cost(server, f"{how}backlog", start, 1000)
     _rates()
     _enqueue()
@@ -117,7 +118,30 @@ def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_time: int) -> None:
+def _at_once(site: Site, uploader: Uploader, first: int, last: int) -> None:
+    _put(site, first, last)
+    work(uploader)
+
+
+def _a_minute_each(site: Site, uploader: Uploader, first: int, last: int) -> None:
+    """With a holding time of ten minutes; each reading is up to two seconds late."""
+    gate = gate_of(uploader)
+    gate._rules = UploadRules(hold_s=600.0)
+    for index in range(first, last):
+        now_s = NOON_US / 1e6 + index * 60 + index * 7919 % 2000 / 1000
+        gate._clock = lambda now_s=now_s: now_s
+        while uploader.step() == 0:
+            pass
+        site.put(_report(index, int(now_s * 1e6)))
+
+
+def _cost(
+    server: Waziup,
+    title: str,
+    start: Callable[[Site], Uploader],
+    at_a_time: int,
+    feed: Callable[[Site, Uploader, int, int], None] = _at_once,
+) -> None:
     """Requests and bytes a reading of two sensors, so many readings of each at a time."""
     server.call("DELETE", "/devices/pond-7")
     if "no token" in title:
@@ -132,8 +156,9 @@ def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_ti
         size, calls, connections = meter.bytes, len(server.days.seen), meter.connections
         rounds = max(1, FRAMES // at_a_time)
         for index in range(rounds):
-            _put(site, 1 + index * at_a_time, 1 + (index + 1) * at_a_time)
-            work(uploader)
+            feed(site, uploader, 1 + index * at_a_time, 1 + (index + 1) * at_a_time)
+        gate_of(uploader).hold_no_longer()
+        work(uploader)
         readings = rounds * at_a_time * 2
         _say(
             f"{title}: {(len(server.days.seen) - calls) / readings:.3f} requests "
@@ -145,12 +170,11 @@ def _cost(server: Waziup, title: str, start: Callable[[Site], Uploader], at_a_ti
 
 
 def _put(site: Site, first: int, last: int) -> None:
-    site.put(
-        *(
-            report(Reading("temperature_1", index / 10, "°C", 1), Reading("voltage_2", 3.3, "V"), time_us=_time(index))
-            for index in range(first, last)
-        )
-    )
+    site.put(*(_report(index, _time(index)) for index in range(first, last)))
+
+
+def _report(index: int, time_us: int) -> Report:
+    return report(Reading("temperature_1", index / 10, "°C", 1), Reading("voltage_2", 3.3, "V"), time_us=time_us)
 
 
 def _time(index: int) -> int:
