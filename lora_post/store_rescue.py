@@ -133,7 +133,7 @@ def _take_over(aside: Path, new: Store) -> None:
                 rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
                 db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
         except (sqlite3.Error, StoreError) as error:
-            log.error("the %ss of %s cannot be taken over: %s", table, aside, error)
+            log.error("table %s of %s cannot be taken over: %s", table, aside, error)
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:

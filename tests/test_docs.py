@@ -50,6 +50,12 @@ def test_configuration_has_no_mistake(block: Block, tmp_path: Path) -> None:
         assert list(mistakes_of(config.devices, load_decoders(shipped_folder()).decoders)) == []
 
 
+def test_every_input_has_a_page_with_a_complete_configuration() -> None:
+    complete = {block.page.name for block in blocks("toml") if "[gateway]" in block.text and "[[input]]" in block.text}
+    pages = {page.name for page in PAGES if page.parent.name == "inputs"}
+    assert pages <= complete
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_commands_exist_with_their_options(page: Path) -> None:
     mistakes = {line: mistake for line in command_lines(page) if (mistake := mistake_in(line))}

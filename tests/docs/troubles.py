@@ -7,16 +7,18 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC
 from functools import reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lora_post.cli.outcome_log import OutcomeLog
 from lora_post.config import parse_config
 from lora_post.crypto import SessionKeys
 from lora_post.decoder_choice import Decoding
 from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.errors import DecodeError, Rejected
+from lora_post.errors import ConfigError, DecodeError, Rejected, StoreError
 from lora_post.http_client import Answer
 from lora_post.inputs import FORMATS
 from lora_post.ledger import MemoryLedger
@@ -28,6 +30,8 @@ from lora_post.root_keys import RootKeys
 from lora_post.sinks.waziup import _check_push
 from lora_post.sinks.waziup_login import transient
 from lora_post.sources.udp import UdpSource, bind_udp
+from lora_post.store import Store
+from lora_post.store_rescue import replace_damaged
 from lora_post.unlock import seal_lorawan
 from tests.build import NOON_US, frame
 from tests.seal import join_request
@@ -206,6 +210,33 @@ def _sending() -> Iterator[tuple[str, list[str]]]:
             yield kind, [f"waziup: {what} device=pond-7 sensor=temperature_3: {error}"]
 
 
+def _storing() -> Iterator[tuple[str, list[str]]]:
+    """What is said of a disk that is full, and of a spool that a card has spoiled."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "spool.db"
+        with closing(Store(path)) as store:
+            store.db.execute("PRAGMA max_page_count = 1")
+            try:
+                with store.transaction() as db:
+                    db.execute("CREATE TABLE more AS SELECT randomblob(99999)")
+            except StoreError as error:
+                full = f"cannot store readings, input waits: {error}"
+        path.write_bytes(b"no database" * 1000)
+        damaged = _logged(lambda: Store(path, replace_damaged).close())
+        found = {"StoreError": [full], "StoreDamaged": damaged[:1]}
+        for kind, lines in found.items():
+            texts = (line.replace(folder, "/var/lib/lora-post") for line in lines)
+            yield kind, [re.sub(r"damaged-\w+", "damaged-20261122T231500Z", text) for text in texts]
+
+
+def _configuring() -> list[str]:
+    try:
+        parse_config(SITE + '[waziup]\nusername = "me"\n', Path("lora-post.toml"), {})
+    except ConfigError as error:
+        return [f"Error: {error}"]
+    return []
+
+
 def log_lines() -> dict[str, list[str]]:
     """The lines of each entry of the page."""
     datagram, gateway = skipped_datagrams()
@@ -214,7 +245,7 @@ def log_lines() -> dict[str, list[str]]:
         found[reason] = [line for line in skipped(name, data) if f"reason={reason}:" in line]
     found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
     found |= {kind.__name__: undecoded(kind) for kind in DecodeError.__subclasses__()}
-    return found | dict(_sending())
+    return found | dict(_sending()) | dict(_storing()) | {"ConfigError": _configuring()}
 
 
 def refreshed(text: str, lines: dict[str, list[str]]) -> str:
