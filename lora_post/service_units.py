@@ -85,8 +85,8 @@ _RADIO: Final = """\
 Description=Radio program of lora-post
 Requires={fifo}
 After={fifo}
-# Stopped with lora-post, but not restarted with it.
-StopPropagatedFrom={service}
+# Stopped after lora-post, but neither when that is restarted nor when it fails.
+StopWhenUnneeded=yes
 StartLimitIntervalSec=0
 
 [Service]
@@ -119,7 +119,7 @@ SystemCallFilter=~@mount @swap @reboot @module @debug
 _FIFO: Final = """\
 [Unit]
 Description=What the radio program of lora-post hears
-StopPropagatedFrom={service}
+StopWhenUnneeded=yes
 
 [Socket]
 ListenFIFO={path}

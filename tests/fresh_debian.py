@@ -136,7 +136,7 @@ def try_out(fresh: Fresh) -> None:
     fresh.sh("mkdir -p /var/lib/lora-post && chown lora-post:lora-post /var/lib/lora-post")
     fresh.sh("sudo -u lora-post lora-post check --offline && sudo -u lora-post lora-post run </dev/null")
     fresh.sh(re.sub("--now |sudo systemctl restart.*", "", block("upgrade")))
-    fresh.sh(re.sub("--now |sudo systemctl daemon-reload", "", block("uninstall")))
+    fresh.sh(re.sub("sudo systemctl (stop|daemon-reload).*", "", block("uninstall")))
     fresh.sh("! command -v lora-post")
     fresh.sh(block("install-pipx"))
     fresh.sh(f"lora-post service install -- {RADIO} --raw")

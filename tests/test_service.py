@@ -115,6 +115,17 @@ def test_radio_program_is_started_as_it_stands_and_writes_into_what_lora_post_re
     assert re.findall(r"(?m)^StandardInput=fd:(.*)", found["lora-post.service"]) == name
 
 
+def test_radio_and_fifo_outlive_a_restart_of_lora_post_and_stop_when_nobody_wants_them() -> None:
+    found = made("stdin:", RADIO)
+    for name in ("lora-post-radio.service", "lora-post-radio.socket"):
+        assert "StopWhenUnneeded=yes\n" in found[name]
+        # Any of these would take them down together with a lora-post that is restarted or has failed.
+        assert not re.search(r"PartOf|StopPropagatedFrom|BindsTo", found[name])
+    text = found["lora-post.service"]
+    assert "Requires=lora-post-radio.socket\n" in text
+    assert re.search(r"(?m)^Wants=.*\blora-post-radio\.service$", text)
+
+
 @pytest.mark.parametrize(
     ("url", "radio", "says"),
     [
