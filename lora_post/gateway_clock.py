@@ -83,6 +83,22 @@ class GatewayClock:
         """UTC at boot in µs since 1970; None while it is not known."""
         return self._offset_us
 
+    def wall_us(self) -> int:
+        """UTC in µs since 1970; what the system clock says as long as nothing better is known."""
+        offset_us = self._offset_us
+        return self._system.wall_us() if offset_us is None else self._system.boot_us() + offset_us
+
+    def trouble(self) -> str:
+        """What is wrong with the time, "" for nothing."""
+        with self._lock:
+            self.look()
+            if self._offset_us is None:
+                return "the time is not known yet, readings wait for it; is there a link, or a time daemon?"
+            apart_us = self._wall_offset_us - self._offset_us
+        if abs(apart_us) <= TOLERANCE_US:
+            return ""
+        return f"the system clock is {apart_us / 1e6:+.0f} s from the right time; is a time daemon running?"
+
     def boot_us(self) -> int:
         """µs since boot."""
         return self._system.boot_us()

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from threading import Event
 
-from lora_post.clock import now_us
 from lora_post.errors import StoreError
 from lora_post.model import Event as Heard
 from lora_post.model import Noise
@@ -28,7 +27,8 @@ def pump(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals) -> Non
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
-    vitals.heard(source.name, 0)
+    vitals.opened(source.name)
+    monotonic = vitals.clock.monotonic
     keeper = _Keeper(source.name, pipeline, stop, vitals)
     try:
         while not stop.is_set():
@@ -36,10 +36,14 @@ def pump(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals) -> Non
             events = source.events(READ_TIMEOUT_S)
             if events is None:
                 return
+            vitals.trouble(source.name, source.trouble)
+            began = monotonic()
             if keeper.keep(events):
                 source.kept()
+            if events:
+                pipeline.metrics.observe("accept_duration", monotonic() - began)
             if events and not all(isinstance(event, Noise) for event in events):
-                vitals.heard(source.name, now_us())
+                vitals.heard(source.name)
         if keeper.keep(source.drain()):
             source.kept()
     finally:

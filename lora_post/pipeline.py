@@ -44,7 +44,7 @@ class Pipeline:
         """clock: puts the frames' times right; None: they are taken as they are."""
         self._ledger = ledger
         self._decode = decode
-        self._metrics = metrics
+        self.metrics = metrics
         self._listener = listener
         self._copies = Copies()
         self._clock = clock
@@ -128,18 +128,18 @@ class Pipeline:
                 readings += len(outcome.readings)
                 if outcome.problem is not None:
                     uplink = outcome.uplink
-                    self._metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
+                    self.metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
             elif type(outcome) is Refusal:
-                self._metrics.count("refused", outcome.check)
+                self.metrics.count("refused", outcome.check)
             elif type(outcome) is Copy:
-                self._metrics.count("copies")
+                self.metrics.count("copies")
             elif type(outcome) is Join:
-                self._metrics.count("joins", outcome.message)
+                self.metrics.count("joins", outcome.message)
             elif type(outcome) is Noise:
-                self._metrics.count("noise", outcome.reason)
+                self.metrics.count("noise", outcome.reason)
             self._listener(outcome)
-        self._metrics.count("uplinks", amount=uplinks)
-        self._metrics.count("readings", amount=readings)
+        self.metrics.count("uplinks", amount=uplinks)
+        self.metrics.count("readings", amount=readings)
 
 
 def _server_copies(events: Sequence[Event], outcomes: Sequence[Outcome]) -> Iterator[Copy]:

@@ -40,6 +40,11 @@ class Transport(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str:
+        """What keeps it from giving any, "" for nothing."""
+        ...
+
     def read(self, timeout_s: float) -> bytes | None:
         """Up to 64 KiB; b"" when nothing came within timeout_s; None at the end of input."""
         ...
@@ -53,6 +58,7 @@ class FileTransport:
     def __init__(self, name: str, fd: int, chunk: int = CHUNK) -> None:
         """chunk: how many bytes are read at once, at most."""
         self.name = name
+        self.trouble = ""
         self._fd = fd
         self._chunk = chunk
         self._poll = select.poll()
@@ -77,7 +83,7 @@ class SerialTransport:
         self._baud = baud
         self._wait = wait
         self._port: serial.Serial | None = None
-        self._trouble = ""
+        self.trouble = ""
         self.openings = 0
         """How many times the port was opened: each time its other end may have started anew."""
 
@@ -99,9 +105,9 @@ class SerialTransport:
 
         self._port = serial.Serial(self.name, self._baud, exclusive=True, write_timeout=WRITE_TIMEOUT_S)
         self.openings += 1
-        if self._trouble:
+        if self.trouble:
             log.warning("serial port %s is back", self.name)
-            self._trouble = ""
+            self.trouble = ""
         else:
             log.info("serial port %s open baud=%d", self.name, self._baud)
         return self._port
@@ -120,9 +126,11 @@ class SerialTransport:
             with suppress(OSError):
                 self._port.close()
             self._port = None
-        if not self._trouble:
-            log.warning("waiting for serial port %s: %s", self.name, error)
-        self._trouble = str(error)
+        number = getattr(error, "errno", None)
+        why = os.strerror(number) if isinstance(number, int) else str(error)
+        if not self.trouble:
+            log.warning("waiting for serial port %s: %s", self.name, why)
+        self.trouble = f"{why}; is it plugged in, and may this user read it?"
 
     def close(self) -> None:
         if self._port is not None:

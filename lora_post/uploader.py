@@ -8,8 +8,7 @@ before a request goes out: after a stop that was not clean, everything that was 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S, Doubt, LaneState
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool import SpoolReader
+from lora_post.steady import SteadyClock
 from lora_post.turns import Turns
 from lora_post.unsettled import Unsettled, joined
 from lora_post.upload_gate import Closed, Gate
@@ -34,6 +34,7 @@ MAX_SINK_PAUSE_S = 60.0
 LOOK_AGAIN_S = 60.0  # the clock may be set meanwhile
 MAX_RETRY_AFTER_S = 3600.0
 REFUSALS_BEFORE_PARKING = 3
+HOLDING = "[upload] hold: more readings may share the request"
 # One sensor over which the server hangs may use a fifth of the time.
 REST_AFTER_TROUBLE = 4.0
 # A server goes on with a batch after the client has left; it gets this long before it is asked.
@@ -67,12 +68,21 @@ class Sink(Protocol):
 class Uploader:
     """Delivers one sink's readings; `step` does one piece of work."""
 
-    def __init__(self, spool: SpoolReader, sink: Sink, metrics: Metrics, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        spool: SpoolReader,
+        sink: Sink,
+        metrics: Metrics,
+        gate: Gate | None = None,
+        clock: SteadyClock | None = None,
+    ) -> None:
         """gate None: whatever is there may be sent at any time."""
+        self._clock = clock or SteadyClock()
+        self._monotonic = self._clock.monotonic
         self._spool = spool
         self._sink = sink
         self._gate = gate
-        self._closed_because = ""
+        self._closed_because = self._held_because = ""
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
         self._unsettled = Unsettled()
@@ -81,16 +91,21 @@ class Uploader:
         self._in_trouble: set[int] = set()
         self._serving: LaneState | None = None
         self._look_for_parked_at = 0.0
+        self._is_prepared = True
         self.last_error = ""
         self.delivered_us = 0
         self._is_ours = self._take_over()
         if not self._is_ours:
             log.info("%s: another lora-post sends what is in this spool; leaving that to it", spool.sink)
 
-    def run(self, stop: Event, wake: Event) -> None:
-        """Work until `stop`; `wake` tells that there is something new."""
+    def run(self, stop: Event, wake: Event, alive: Callable[[float], object] = lambda wait_s: None) -> None:
+        """Work until `stop`; `wake` tells that there is something new.
+
+        alive: told each time round, and how many seconds are only waited.
+        """
         while not stop.is_set():
             wake.clear()
+            alive(0.0)
             try:
                 wait_s = self.step()
             except Exception:
@@ -98,6 +113,7 @@ class Uploader:
                 wait_s = self._after_defect()
             # `stop` is set before `wake`, which may have been cleared since.
             if wait_s > 0 and not stop.is_set():
+                alive(wait_s)
                 wake.wait(wait_s)
         self._finish()
 
@@ -108,7 +124,7 @@ class Uploader:
         if self._spool.mark_running():
             # Parked ones too: what was under way of them may have been stored, and they may be released.
             for lane in self._spool.queued_lanes():
-                self._lanes[lane.id] = LaneState(doubt=Doubt(time.monotonic() + ASK_AFTER_S, None))
+                self._lanes[lane.id] = LaneState(doubt=Doubt(self._monotonic() + ASK_AFTER_S, None))
         return True
 
     def _after_defect(self) -> float:
@@ -116,7 +132,7 @@ class Uploader:
         state, self._serving = self._serving, None
         if state is None:
             return MAX_SINK_PAUSE_S
-        state.backoff.until = time.monotonic() + MAX_LANE_PAUSE_S
+        state.backoff.until = self._monotonic() + MAX_LANE_PAUSE_S
         return 0.0
 
     def _finish(self) -> None:
@@ -138,10 +154,10 @@ class Uploader:
 
     def step(self) -> float:
         """Do one piece of work; returns how many seconds there is nothing to do (0: go on)."""
-        now = time.monotonic()
+        now = self._monotonic()
         try:
             wait_s = self._backoff.until - now if now < self._backoff.until else self._work(now)
-            if wait_s > 0 or self._unsettled.is_due(time.monotonic()):
+            if wait_s > 0 or self._unsettled.is_due(self._monotonic()):
                 self._settle_all()
             return wait_s
         except SinkError as error:
@@ -159,8 +175,19 @@ class Uploader:
             return self._wait_at(closed)
         self._closed_because = ""
         self._release_parked(now)
-        self._sink.prepare()
+        self._prepare()
         return self._serve_next(now)
+
+    def _prepare(self) -> None:
+        """Tells of a server that is back even when no reading waits for it."""
+        try:
+            self._sink.prepare()
+        except SinkError:
+            self._is_prepared = False
+            raise
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._answered()
 
     def _wait_at(self, closed: Closed) -> float:
         if closed.reason != self._closed_because:
@@ -172,6 +199,11 @@ class Uploader:
         """Whether the configuration forbids sending for now."""
         return bool(self._closed_because)
 
+    @property
+    def held(self) -> str:
+        """Why the configuration keeps readings back for now, "" when it does not."""
+        return self._closed_because or self._held_because
+
     def _release_parked(self, now: float) -> None:
         if now >= self._look_for_parked_at:
             self._look_for_parked_at = now + LOOK_FOR_PARKED_EVERY_S
@@ -181,7 +213,9 @@ class Uploader:
         wall_us = now_us()
         queue = self._spool.waiting()
         waits = [IDLE_S]
-        if self._gate and (held_s := self._gate.held_s(queue, lambda: self._spool.has_batch_of(MAX_BATCH))):
+        held_s = self._gate.held_s(queue, lambda: self._spool.has_batch_of(MAX_BATCH)) if self._gate else 0.0
+        self._held_because = HOLDING if held_s else ""
+        if held_s:
             return min(held_s, IDLE_S)
         for waiting in self._turns.order(queue, wall_us):
             lane = waiting.lane
@@ -196,7 +230,7 @@ class Uploader:
         return min(waits)
 
     def _serve(self, lane: Lane, state: LaneState) -> None:
-        began = time.monotonic()
+        began = self._monotonic()
         try:
             if state.doubt:
                 self._settle_all()
@@ -212,7 +246,7 @@ class Uploader:
             self._metrics.count("parked", self._spool.sink)
             log.error("%s: parked device=%s sensor=%s: %s", self._spool.sink, lane.device, lane.name, error)
         except SinkError as error:
-            now = time.monotonic()
+            now = self._monotonic()
             state.backoff.fail(now, at_least_s=(now - began) * REST_AFTER_TROUBLE)
             self._in_trouble.add(lane.id)
             # It may be this sensor alone; two of them, and nothing that went well between, are the server.
@@ -226,13 +260,13 @@ class Uploader:
         if batch is None:
             self._settle_all()
             return
-        sent = time.monotonic()
+        sent = self._monotonic()
         # In doubt until told otherwise, whatever goes wrong.
         state.doubt = doubt = Doubt(0.0, batch)
         try:
             self._sink.send(batch)
         except OutcomeUnknown:
-            doubt.ask_at = time.monotonic() + ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
+            doubt.ask_at = self._monotonic() + ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
             raise
         except BatchRefused as error:
             state.doubt = None
@@ -241,6 +275,7 @@ class Uploader:
         except (Unavailable, Rejected):
             state.doubt = None
             raise
+        self._observe(batch, sent)
         state.doubt = None
         self._answered()
         state.backoff.succeed()
@@ -250,6 +285,11 @@ class Uploader:
         # With the next batch under way, all of it must be found again after an unclean stop.
         if len(self._unsettled.times_of(lane)) + MAX_BATCH > self._sink.looks_back:
             self._settle_all()
+
+    def _observe(self, batch: Batch, sent: float) -> None:
+        sink, wall_us = self._spool.sink, self._clock.now_us() + self._clock.ahead_us()
+        self._metrics.observe("delivery_duration", self._monotonic() - sent, sink)
+        self._metrics.observe("delivery_age", max(0.0, (wall_us - max(batch.times_us)) / 1e6), sink)
 
     def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused) -> None:
         """Find the reading that is refused; set it aside alone, and park the lane if it is not alone."""
@@ -283,7 +323,7 @@ class Uploader:
             self._settle(batch, stored, state)
         else:
             doubt.seen = len(stored)
-            doubt.ask_at = time.monotonic() + ASK_AFTER_S
+            doubt.ask_at = self._monotonic() + ASK_AFTER_S
 
     def _settle(self, batch: Batch, times_us: Sequence[int], state: LaneState) -> None:
         try:
@@ -311,7 +351,7 @@ class Uploader:
 
     def _delivered(self, amount: int) -> None:
         self._metrics.count("delivered", self._spool.sink, amount=amount)
-        self.delivered_us = now_us()
+        self.delivered_us = self._clock.now_us()
 
     def _answered(self) -> None:
         if self.last_error:
@@ -323,7 +363,7 @@ class Uploader:
     def _pause(self, error: SinkError) -> None:
         """Trouble with the server as a whole: wait, longer each time."""
         asked_s = min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
-        self._backoff.fail(time.monotonic(), at_least_s=asked_s)
+        self._backoff.fail(self._monotonic(), at_least_s=asked_s)
         self._note(error)
 
     def _note(self, error: SinkError) -> None:

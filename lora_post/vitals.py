@@ -5,16 +5,18 @@ A thread beats each time it gets round its loop; one that has not for longer tha
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from threading import Lock
+
+from lora_post.steady import SteadyClock
 
 
 class Vitals:
     """Shared between all threads of a run."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self, clock: SteadyClock | None = None) -> None:
+        """clock: by which what is heard gets its time."""
+        self.clock = clock or SteadyClock()
+        self._monotonic = self.clock.monotonic
         self._lock = Lock()
         self._due: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
@@ -25,13 +27,18 @@ class Vitals:
         with self._lock:
             self._due[name] = self._monotonic() + within_s
 
-    def heard(self, name: str, time_us: int) -> None:
-        """This input gave a frame; µs since 1970 UTC, 0 when it has just been opened."""
+    def opened(self, name: str) -> None:
+        """There is such an input."""
         with self._lock:
-            self._last_us[name] = max(time_us, self._last_us.get(name, 0))
+            self._last_us.setdefault(name, 0)
+
+    def heard(self, name: str) -> None:
+        """This input gave a frame."""
+        with self._lock:
+            self._last_us[name] = self.clock.now_us()
 
     def inputs(self) -> dict[str, int]:
-        """When each input gave its latest frame."""
+        """When each input gave its latest frame, on the steady clock; 0 for never."""
         with self._lock:
             return dict(self._last_us)
 

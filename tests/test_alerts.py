@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lora_post.alerts.book import CLEAR_AFTER_US, Alert, AlertBook
+from lora_post.alerts.carried import Carried, carry
 from lora_post.alerts.message import body, subject
 from lora_post.alerts.outbox import GATHER_US, Digest, Outbox
 from lora_post.alerts.rules import SOON_US, Condition, conditions, span_text
@@ -84,6 +85,48 @@ def test_device_is_silent_after_four_times_its_usual_distance_or_a_day() -> None
     assert keys(at, board) == []
     assert keys(replace(at, now_us=at.now_us + 1), board) == ["silent:pond-7"]
     assert keys(replace(at, now_us=NOON_US + 25 * HOUR_US), board) == ["silent:pond-7", "silent:never"]
+
+
+def test_silence_goes_on_over_restarts_and_only_listening_counts() -> None:
+    board = Board([device()])
+    for step in range(4):
+        board.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
+    ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(Input("stdin", NOON_US + 6 * HOUR_US, ""),))
+    carried = carry(ended, board.devices(), Carried())
+    # Switched off for a month; three of the four hours have been listened for already.
+    start_us = NOON_US + 720 * HOUR_US
+    later, fresh = replace(WELL, started_us=start_us), Board([device()]).devices()
+    for hours, expected in ((0.9, []), (1.1, ["silent:pond-7"])):
+        now_us = start_us + int(hours * HOUR_US)
+        at = replace(later, now_us=now_us, inputs=(Input("stdin", now_us, ""),))
+        assert [found.key for found in conditions(at, fresh, LIMITS, (), carried)] == expected
+
+
+def test_no_upload_and_no_frame_go_on_over_restarts() -> None:
+    waiting = replace(LATER, destinations=(Destination("waziup", 5, 0, 0, 1, 0, ""),))
+    carried = carry(waiting, [], Carried())
+    again = replace(waiting, started_us=LATER.now_us, now_us=LATER.now_us + 1, inputs=(Input("stdin", 0, ""),))
+    assert [found.key for found in conditions(again, [], LIMITS, (), carried)] == ["no-frame", "no-upload:waziup"]
+    assert keys(again) == []
+
+
+def test_what_the_schedule_keeps_back_is_no_outage_but_ends_none_either() -> None:
+    inputs = (Input("stdin", LATER.now_us, ""),)
+    held = replace(LATER, inputs=inputs, destinations=(Destination("waziup", 5, 0, 0, 1, 0, "", "[upload] schedule"),))
+    assert keys(held) == []
+    assert keys(held, raised=("no-upload:waziup",)) == ["no-upload:waziup"]
+
+
+def test_while_no_input_works_nobody_is_silent() -> None:
+    board = Board([device()])
+    board.hear(report(Reading("t", 1)))
+    broken = replace(LATER, inputs=(Input("ttyUSB0", NOON_US, "unplugged"),), deaf_us=LATER.now_us)
+    assert keys(broken, board) == ["input:ttyUSB0"]
+    assert keys(broken, board, raised=("silent:pond-7", "no-frame")) == ["input:ttyUSB0", "no-frame", "silent:pond-7"]
+
+
+def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_low() -> None:
+    assert keys(WELL, Board([device()]), raised=("battery:pond-7",)) == ["battery:pond-7"]
 
 
 @pytest.mark.parametrize(
@@ -301,3 +344,25 @@ def test_watch_waits_longer_each_time_a_message_cannot_be_sent() -> None:
             state = replace(state, now_us=WELL.now_us + second * 1_000_000)
             watch.step(second)
     assert 5 < len(got) < 20
+
+
+def test_what_was_not_told_before_a_restart_is_told_after_it_with_times_of_the_right_clock() -> None:
+    memory = Remembered()
+    state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
+
+    def look() -> Runtime:
+        return state
+
+    with webhook(503) as (url, _):
+        watch = Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
+        for minute in range(3):
+            state = replace(state, now_us=WELL.now_us + minute * 60_000_000)
+            watch.step(minute * 60)
+    day_us = 24 * HOUR_US
+    # It starts in 1970, and the wall clock is set.
+    state = replace(state, started_us=HOUR_US, now_us=2 * HOUR_US, ahead_us=WELL.now_us + day_us)
+    with webhook() as (url, got):
+        Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory).step(0)
+    [(message, _)] = got
+    assert [alert["key"] for alert in message["raised"]] == ["disk"]
+    assert message["raised"][0]["raised"] == "2026-03-01T13:00:00Z"

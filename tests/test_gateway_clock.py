@@ -298,3 +298,17 @@ def test_times_never_go_back_and_are_right_once_known(
             assert abs(time_us - machine.true_us) <= us(16)
             assert is_unknown(last_us) or time_us >= last_us
         last_us = time_us
+
+
+def test_trouble_with_the_time_is_told_until_it_is_over() -> None:
+    machine = Machine()
+    machine.start_in_1970()
+    clock = GatewayClock(machine)
+    assert "the time is not known yet" in clock.trouble()
+    assert clock.wall_us() == machine.wall_us()
+    machine.wall_error_us, machine.is_vouched_for = 0, True
+    machine.pass_s(10)
+    assert clock.trouble() == ""
+    machine.wall_error_us, machine.is_vouched_for = 3_600_000_000, False
+    assert "the system clock is +3600 s from the right time" in clock.trouble()
+    assert clock.wall_us() == machine.true_us

@@ -17,6 +17,7 @@ class Listed:
     """A source that gives these events, one list a call."""
 
     name = "listed"
+    trouble = ""
 
     def __init__(self, *lists: Sequence[Frame | Noise]) -> None:
         self._lists = list(lists)

@@ -15,6 +15,7 @@ from lora_post.status.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSOR
 from lora_post.status.day import POINTS, STEP_US, Day
 from lora_post.status.overview import MAX_PLOTS, news, whole
 from lora_post.status.runtime import Disk, Runtime
+from lora_post.steady import SteadyClock
 from tests.build import NOON_US, device, frame, report
 
 RUNTIME = Runtime("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), {}, (), {}, {})
@@ -76,6 +77,23 @@ def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_join
     assert board.recent()[-1].text == "join-request: DevNonce 0001"
 
 
+@pytest.mark.parametrize("step_us", [56 * 365 * 86_400_000_000, -86_400_000_000])
+def test_step_of_the_wall_clock_makes_no_device_silent(step_us: int) -> None:
+    wall, monotonic = [NOON_US], [100.0]
+    clock = SteadyClock(lambda: wall[0], lambda: monotonic[0])
+    board = Board([device()], clock)
+    for _ in range(5):
+        board.hear(report(Reading("t", 1), time_us=wall[0]))
+        wall[0] += 600_000_000
+        monotonic[0] += 600
+    wall[0] += step_us
+    board.hear(report(Reading("t", 1), time_us=wall[0]))
+    [view] = board.devices()
+    assert (view.usual_us, clock.now_us() - view.last_us) == (600_000_000, 0)
+    shown = json.loads(whole(board, replace(RUNTIME, now_us=clock.now_us(), ahead_us=clock.ahead_us())))
+    assert shown["devices"][0]["last"] == shown["now"] == wall[0] // 1000
+
+
 def test_device_shows_its_latest_values_battery_and_problem() -> None:
     board = Board([device(), device("silent")])
     board.hear(report(Reading("battery_voltage", 3.3, "V"), Reading("t", 20.5, "°C")))
@@ -116,13 +134,13 @@ def test_reports_of_devices_that_are_not_configured_are_left_alone() -> None:
 def test_news_are_what_changed_and_nothing_else() -> None:
     board = Board([device(), device("other", address=0x26011BDB)])
     board.hear(numbered(1))
-    seen = news(board, 0)
+    seen = news(board, 0, 0)
     assert [item["id"] for item in seen["devices"]] == ["pond-7"]
     assert "refused" not in seen
-    later = news(board, seen["v"])
+    later = news(board, seen["v"], 0)
     assert (later["devices"], later["recent"]) == ([], [])
     board.hear(Refusal(frame(b"\x40"), "frame", "too short"))
-    assert [item["check"] for item in news(board, seen["v"])["refused"]] == ["frame"]
+    assert [item["check"] for item in news(board, seen["v"], 0)["refused"]] == ["frame"]
 
 
 def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:

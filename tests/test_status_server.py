@@ -182,7 +182,7 @@ def test_metrics_are_prometheus_text_with_bounded_labels() -> None:
     metrics.count("uplinks", amount=5)
     metrics.count("something internal", "x")
     for seconds in (0.0005, 0.2, 100.0):
-        metrics.observe("request", seconds)
+        metrics.observe("delivery_duration", seconds, "waziup")
     board.hear(report(Reading("t", 1)))
     board.hear(Refusal(frame(b'"\n\\'), "frame", "x"))
     with page(board, metrics=metrics) as url:
@@ -191,8 +191,8 @@ def test_metrics_are_prometheus_text_with_bounded_labels() -> None:
     samples = {(s.name, tuple(s.labels.items())): s.value for family in families.values() for s in family.samples}
     assert samples["lora_post_refused_total", (("check", "mic"),)] == 2
     assert samples["lora_post_uplinks_total", ()] == 5
-    assert samples["lora_post_request_seconds_bucket", (("le", "0.25"),)] == 2
-    assert samples["lora_post_request_seconds_count", ()] == 3
+    assert samples["lora_post_delivery_duration_seconds_bucket", (("destination", "waziup"), ("le", "0.25"))] == 2
+    assert samples["lora_post_delivery_duration_seconds_count", (("destination", "waziup"),)] == 3
     assert samples["lora_post_queue_readings", (("destination", "waziup"), ("state", "queued"))] == 3
     assert samples["lora_post_device_last_uplink_timestamp_seconds", (("device", "pond-7"),)] == NOON_US / 1e6
     assert not any("internal" in name for name in families)
@@ -207,8 +207,8 @@ def test_running_command_shows_its_page_and_fails_clearly_when_the_port_is_taken
         url = f"http://{address}"
         wait_until(lambda: heard(url) == ["counter-0", "counter-1"], "the page does not show the devices")
         # Nobody listens where the readings are to go.
-        wait_until(lambda: get(f"{url}/readyz").status_code == 503, "it says that it is ready")
-        assert "waziup" in get(f"{url}/readyz").text
+        wait_until(lambda: "waziup" in get(f"{url}/readyz").text, "it does not say what is missing")
+        assert get(f"{url}/readyz").status_code == 503
         assert get(f"{url}/healthz").text == "ok\n"
         second = run("run", "-c", str(site), "--status", address)
         assert second.returncode == 2

@@ -15,7 +15,7 @@ MAX_ALERTS: Final = 500
 
 
 class Alert(Struct, frozen=True):
-    """An alert that is raised, or was. raised_us, cleared_us: µs since 1970 UTC; cleared_us 0: still is."""
+    """An alert that is raised, or was. cleared_us 0: still is. Moments are on the steady clock of the run."""
 
     key: str
     text: str

@@ -28,8 +28,9 @@ class Digest(Struct, frozen=True):
 class Outbox:
     """Alerts on their way to one recipient."""
 
-    def __init__(self) -> None:
-        self._news: dict[str, Alert] = {}
+    def __init__(self, news: Iterable[Alert] = ()) -> None:
+        """news: what the last run did not get told."""
+        self._news = {alert.key: alert for alert in news}
         self._since_us = 0
 
     def put(self, changed: Iterable[Alert], now_us: int) -> None:
@@ -39,6 +40,10 @@ class Outbox:
                 self._since_us = now_us
             if alert.key in self._news or len(self._news) < MAX_NEWS:
                 self._news[alert.key] = alert
+
+    def news(self) -> list[Alert]:
+        """What has still to be told."""
+        return list(self._news.values())
 
     def digest(self, standing: Mapping[str, Alert], now_us: int) -> Digest | None:
         """What is to be told now, None when there is nothing or more may be coming. standing: all that are raised."""

@@ -11,19 +11,22 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.alerts.carried import Carried
 from lora_post.config_alerts import AlertLimits
 from lora_post.status.board import DeviceView, Shown
-from lora_post.status.runtime import Runtime
+from lora_post.status.runtime import CLOCK, Runtime
 
 SILENT_TIMES: Final = 4
 """A device is silent when it has not been heard for so many times its usual distance."""
 MIN_SILENT_US: Final = 3_600_000_000
 SOON_US: Final = 300_000_000
 """Troubles that often pass by themselves, as a port that is plugged in again, get so long."""
+NO_TIME_US: Final = 3_600_000_000
+"""A board without a clock battery has no time until its link is up."""
 AT_ONCE_US: Final = 0
 DISK_SHARE: Final = 0.05
-BATTERY_SLACK: Final = 1.1
-"""A battery that was low is well again a tenth above the limit."""
+SLACK: Final = 1.1
+"""What was too low is well again a tenth above the limit."""
 
 
 class Condition(Struct, frozen=True):
@@ -35,23 +38,28 @@ class Condition(Struct, frozen=True):
 
 
 def conditions(
-    runtime: Runtime, devices: Iterable[DeviceView], limits: AlertLimits, raised: Iterable[str]
+    runtime: Runtime,
+    devices: Iterable[DeviceView],
+    limits: AlertLimits,
+    raised: Iterable[str],
+    carried: Carried = Carried(),  # noqa: B008 - frozen
 ) -> Iterator[Condition]:
     """Everything that is wrong. raised: keys that are told of already, for limits with slack."""
-    yield from _inputs(runtime, limits)
-    yield from _destinations(runtime, limits)
-    yield from _machine(runtime)
     known = frozenset(raised)
+    yield from _inputs(runtime, limits, carried, known)
+    yield from _destinations(runtime, limits, carried, known)
+    yield from _machine(runtime, known)
     for device in devices:
-        yield from _device(device, runtime, limits, known)
+        yield from _device(device, runtime, limits, known, carried)
 
 
-def _inputs(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
+def _inputs(runtime: Runtime, limits: AlertLimits, carried: Carried, raised: frozenset[str]) -> Iterator[Condition]:
     for item in runtime.inputs:
         if item.trouble:
             yield Condition(f"input:{item.name}", f"input {item.name}: {item.trouble}", SOON_US)
     last_us = max((item.last_us for item in runtime.inputs), default=0)
-    silence_us = runtime.now_us - max(last_us, runtime.started_us)
+    since_us = carried.since(last_us, runtime, carried.no_frame_us)
+    silence_us = runtime.now_us - (since_us if "no-frame" in raised else max(since_us, runtime.deaf_us))
     if runtime.inputs and limits.no_frame_us and silence_us > limits.no_frame_us:
         yield Condition(
             "no-frame",
@@ -59,14 +67,19 @@ def _inputs(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
         )
 
 
-def _destinations(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
+def _destinations(
+    runtime: Runtime, limits: AlertLimits, carried: Carried, raised: frozenset[str]
+) -> Iterator[Condition]:
     for item in runtime.destinations:
-        waited_us = runtime.now_us - max(item.last_us, runtime.started_us)
-        if item.queued and limits.no_upload_us and waited_us > limits.no_upload_us:
+        waited_us = runtime.now_us - carried.since(item.last_us, runtime, carried.no_upload_us.get(item.name, 0))
+        key = f"no-upload:{item.name}"
+        is_allowed = key in raised or not item.held  # an outage is not over because the schedule ends
+        if item.queued and is_allowed and limits.no_upload_us and waited_us > limits.no_upload_us:
             why = f"; last error: {item.trouble}" if item.trouble else ""
             yield Condition(
-                f"no-upload:{item.name}",
+                key,
                 f"{item.name}: nothing delivered for {span_text(waited_us)}, {item.queued} readings wait{why}",
+                SOON_US,  # a schedule that opens once a day has just opened
             )
         if item.parked or item.refused:
             yield Condition(
@@ -76,25 +89,34 @@ def _destinations(runtime: Runtime, limits: AlertLimits) -> Iterator[Condition]:
             )
 
 
-def _machine(runtime: Runtime) -> Iterator[Condition]:
+def _machine(runtime: Runtime, raised: frozenset[str]) -> Iterator[Condition]:
     for name in runtime.stalled:
         yield Condition(f"stalled:{name}", f"{name} does not get on with its work; restart lora-post")
     for name, text in runtime.troubles.items():
-        yield Condition(f"trouble:{name}", f"{name}: {text}", SOON_US)
+        yield Condition(f"trouble:{name}", f"{name}: {text}", NO_TIME_US if name == CLOCK else SOON_US)
     disk = runtime.disk
-    if disk.free < DISK_SHARE * disk.total:
+    if disk.free < DISK_SHARE * (SLACK if "disk" in raised else 1.0) * disk.total:
         yield Condition("disk", f"only {disk.free >> 20} MB of the disk are free; when it is full, nothing can be kept")
 
 
-def _device(device: DeviceView, runtime: Runtime, limits: AlertLimits, raised: frozenset[str]) -> Iterator[Condition]:
-    since_us = runtime.now_us - (device.last_us or runtime.started_us)
-    usual_us = max(SILENT_TIMES * device.usual_us, MIN_SILENT_US) if device.usual_us else limits.silent_us
-    if limits.silent_us and since_us > min(usual_us, limits.silent_us):
-        yield Condition(f"silent:{device.id}", f"{device.name} has not been heard for {span_text(since_us)}")
+def _device(
+    device: DeviceView, runtime: Runtime, limits: AlertLimits, raised: frozenset[str], carried: Carried
+) -> Iterator[Condition]:
+    before = carried.quiet(device)
+    since_us = carried.since(device.last_us, runtime, before.silent_us)
+    if f"silent:{device.id}" not in raised:
+        since_us = max(since_us, runtime.deaf_us)  # nobody was listening, which is another alert
+    silent_us = runtime.now_us - since_us
+    distance_us = device.usual_us or before.usual_us
+    usual_us = max(SILENT_TIMES * distance_us, MIN_SILENT_US) if distance_us else limits.silent_us
+    if limits.silent_us and silent_us > min(usual_us, limits.silent_us):
+        yield Condition(f"silent:{device.id}", f"{device.name} has not been heard for {span_text(silent_us)}")
     key = f"battery:{device.id}"
-    if device.battery and _is_low(device.battery, limits, BATTERY_SLACK if key in raised else 1.0):
+    if device.battery and _is_low(device.battery, limits, SLACK if key in raised else 1.0):
         value = f"{device.battery.value} {device.battery.unit}".strip()
         yield Condition(key, f"{device.name}: battery at {value}")
+    elif key in raised and not device.last_us:
+        yield Condition(key, f"{device.name}: battery was low")  # not heard since the restart
 
 
 def _is_low(battery: Shown, limits: AlertLimits, slack: float) -> bool:

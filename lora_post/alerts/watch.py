@@ -6,13 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, json
+from msgspec.structs import astuple, replace
 
 from lora_post.alerts.book import Alert, AlertBook
-from lora_post.alerts.outbox import Outbox
+from lora_post.alerts.carried import Carried, carry
+from lora_post.alerts.outbox import Digest, Outbox
 from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
 from lora_post.backoff import Backoff
@@ -20,12 +22,22 @@ from lora_post.config_alerts import AlertLimits
 from lora_post.errors import StoreError, Unavailable
 from lora_post.status.board import Board
 from lora_post.status.runtime import Runtime
+from lora_post.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 30.0
 MAX_PAUSE_S: Final = 3600.0
+BEAT_S: Final = 600.0
+"""Looking, and a message to each recipient, may take so long."""
+NAME: Final = "alerts"
+CARRY_EVERY_US: Final = 3_600_000_000
+"""How often what a power cut must not forget is written: seldom, for the card's sake."""
 RAISED: Final = "raised"
+CARRIED: Final = "carried"
+NEWS: Final = "news "
+
+Kept = TypeVar("Kept")
 
 
 class Memory(Protocol):
@@ -52,30 +64,45 @@ class Watch:
         limits: AlertLimits,
         senders: Sequence[Sender],
         memory: Memory,
+        vitals: Vitals | None = None,
     ) -> None:
         self._board = board
         self._look = look
         self._limits = limits
-        self._recipients = [_Recipient(sender, Outbox(), Backoff(MAX_PAUSE_S)) for sender in senders]
         self._memory = memory
-        self._book = AlertBook(_recalled(memory))
+        self._vitals = vitals or Vitals()
+        runtime = look()
+        kept = _recall(memory)
+        self._carried = _decoded(kept.get(CARRIED, "{}"), Carried) or Carried()
+        self._book = AlertBook(_alerts(kept, RAISED, runtime))
+        self._recipients = [
+            _Recipient(sender, Outbox(_alerts(kept, NEWS + sender.name, runtime)), Backoff(MAX_PAUSE_S))
+            for sender in senders
+        ]
+        self._deaf_us = 0
+        self._written_us = runtime.now_us
         self.raised: Mapping[str, str] = {}
         self._show()
 
     def run(self, stop: Event) -> None:
         """Look every half minute until `stop`."""
         while not stop.wait(LOOK_EVERY_S):
+            self._vitals.beat(NAME, BEAT_S)
             try:
                 self.step(time.monotonic())
             except Exception:
                 log.exception("alerts: a defect")
+        self._vitals.end(NAME)
+        self._carry(self._look())
 
     def step(self, monotonic_s: float) -> None:
         """One look."""
         runtime = self._look()
-        changed = self._book.look(
-            conditions(runtime, self._board.devices(), self._limits, self._book.raised), runtime.now_us
-        )
+        if runtime.inputs and all(item.trouble for item in runtime.inputs):
+            self._deaf_us = runtime.now_us
+        runtime = replace(runtime, deaf_us=self._deaf_us)
+        found = conditions(runtime, self._board.devices(), self._limits, self._book.raised, self._carried)
+        changed = self._book.look(found, runtime.now_us)
         for alert in changed:
             if alert.cleared_us:
                 log.warning("alert over: %s", alert.text)
@@ -83,9 +110,13 @@ class Watch:
                 log.error("alert: %s", alert.text)
         if changed:
             self._show()
-            self._keep()
+            self._keep(runtime)
+        if changed or runtime.now_us - self._written_us >= CARRY_EVERY_US:
+            self._carry(runtime)
         for recipient in self._recipients:
-            recipient.outbox.put(changed, runtime.now_us)
+            if changed:
+                recipient.outbox.put(changed, runtime.now_us)
+                self._keep_news(recipient, runtime)
             self._tell(recipient, runtime, monotonic_s)
 
     def _tell(self, recipient: _Recipient, runtime: Runtime, monotonic_s: float) -> None:
@@ -95,29 +126,66 @@ class Watch:
         if digest is None:
             return
         try:
-            recipient.sender.send(runtime.gateway, digest)
+            recipient.sender.send(runtime.gateway, at_wall(digest, runtime.ahead_us))
         except Unavailable as error:
             if not recipient.backoff.failures:
                 log.warning("alerts wait: %s", error)
             recipient.backoff.fail(monotonic_s)
         else:
             recipient.outbox.told()
+            self._keep_news(recipient, runtime)
             recipient.backoff.succeed()
 
     def _show(self) -> None:
         self.raised = {alert.key: alert.text for alert in self._book.raised.values()}
 
-    def _keep(self) -> None:
+    def _keep(self, runtime: Runtime) -> None:
         """So that a restart does not raise everything again."""
+        self._remember(RAISED, [_moved(alert, runtime.ahead_us) for alert in self._book.raised.values()])
+
+    def _keep_news(self, recipient: _Recipient, runtime: Runtime) -> None:
+        """So that a restart while the link is down does not swallow what was not told."""
+        news = [_moved(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
+        self._remember(NEWS + recipient.sender.name, news)
+
+    def _carry(self, runtime: Runtime) -> None:
+        self._written_us = runtime.now_us
+        self._remember(CARRIED, carry(runtime, self._board.devices(), self._carried))
+
+    def _remember(self, what: str, value: object) -> None:
         try:
-            self._memory.remember(RAISED, json.encode(list(self._book.raised.values())).decode())
+            self._memory.remember(what, json.encode(value).decode())
         except StoreError as error:
             log.warning("%s", error)
 
 
-def _recalled(memory: Memory) -> list[Alert]:
+def at_wall(digest: Digest, ahead_us: int) -> Digest:
+    """The same with times of the wall clock, for people."""
+    return Digest(*(tuple(_moved(alert, ahead_us) for alert in alerts) for alerts in astuple(digest)))
+
+
+def _moved(alert: Alert, by_us: int) -> Alert:
+    cleared_us = alert.cleared_us and alert.cleared_us + by_us
+    return replace(alert, raised_us=alert.raised_us + by_us, cleared_us=cleared_us)
+
+
+def _alerts(kept: Mapping[str, str], what: str, runtime: Runtime) -> list[Alert]:
+    """Alerts of the last run by the clock of this one; one from the future is of a time when the clock was right."""
+    alerts = _decoded(kept.get(what, "[]"), list[Alert]) or []
+    return [_moved(alert, min(-runtime.ahead_us, runtime.now_us - alert.raised_us)) for alert in alerts]
+
+
+def _recall(memory: Memory) -> Mapping[str, str]:
     try:
-        return json.decode(memory.recall().get(RAISED, "[]"), type=list[Alert])
-    except (StoreError, msgspec.DecodeError) as error:
+        return memory.recall()
+    except StoreError as error:
         log.warning("the alerts of the last run are not known: %s", error)
-        return []
+        return {}
+
+
+def _decoded(text: str, kind: type[Kept]) -> Kept | None:
+    try:
+        return json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        log.warning("the alerts of the last run are not understood: %s", error)
+        return None

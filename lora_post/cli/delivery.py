@@ -26,6 +26,7 @@ from lora_post.status import runtime
 from lora_post.store import Store
 from lora_post.store_rescue import open_spool, replace_damaged
 from lora_post.system_clock import System, SystemClock
+from lora_post.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,13 @@ class Delivery:
         metrics: Metrics,
         listener: Callable[[Outcome], None],
         system: System | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
-        """system: the machine's clocks, when they are not this machine's."""
+        """system: the machine's clocks, when they are not this machine's. vitals: told that the uploaders get on."""
         clock = GatewayClock(system or SystemClock())
+        vitals = vitals or Vitals()
+        vitals.clock.follow(clock.wall_us)
+        self.clock_trouble = clock.trouble
         boots = BootBook(clock)
         time_ = ServerTime(clock, boots)
         self._announced = Announced()
@@ -65,7 +70,7 @@ class Delivery:
         # The threads of the pipeline and of each uploader have a connection each; this one is for whoever asks.
         self._view = Store(config.spool_path, replace_damaged)
         self._views = {name: SpoolReader(self._view, name) for name in sinks}
-        self._destinations = [
+        self.each = [
             Destination(
                 name,
                 make_sink,
@@ -74,6 +79,7 @@ class Delivery:
                 self._stop,
                 config.upload,
                 TimeSource(time_, is_told_elsewhere=config.waziup is not None),
+                vitals,
             )
             for name, make_sink in sinks.items()
         ]
@@ -81,27 +87,27 @@ class Delivery:
     def _hear(self, outcome: Outcome) -> None:
         if isinstance(outcome, Report):
             self._announced.hear(outcome)
-        for destination in self._destinations:
+        for destination in self.each:
             destination.wake()
         self._listener(outcome)
 
     def __enter__(self) -> Delivery:
-        for destination in self._destinations:
+        for destination in self.each:
             destination.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Let the requests under way finish, but not for long: what is cut off is asked for at the next start."""
         self._stop.set()
-        for destination in self._destinations:
+        for destination in self.each:
             destination.wake()
         deadline = time.monotonic() + JOIN_S
-        for destination in self._destinations:
+        for destination in self.each:
             destination.finish(deadline)
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""
-        for destination in self._destinations:
+        for destination in self.each:
             destination.hold_no_longer()
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self._has_work() and not stop.wait(POLL_S):
@@ -111,7 +117,7 @@ class Delivery:
         try:
             return any(
                 self._is_owing(self._views[destination.name]) and not destination.is_closed()
-                for destination in self._destinations
+                for destination in self.each
             )
         except StoreError as error:
             log.error("%s", error)
@@ -137,12 +143,12 @@ class Delivery:
 
     def last_errors(self) -> dict[str, str]:
         """Why each destination waits, "" when it does not."""
-        return {destination.name: destination.last_error for destination in self._destinations}
+        return {destination.name: destination.last_error for destination in self.each}
 
     def destinations(self) -> list[runtime.Destination]:
         """The state of each queue; for one thread at a time."""
         with closing(Store(self._path)) as store:
-            return [destination.state(store) for destination in self._destinations]
+            return [destination.state(store) for destination in self.each]
 
 
 def spool_path(config: Config) -> Path:

@@ -28,10 +28,15 @@ from lora_post.store import Store, forget, known, remember
 from lora_post.upload_gate import Gate
 from lora_post.upload_rules import UploadRules
 from lora_post.uploader import Sink, Uploader
+from lora_post.vitals import Vitals
 
 if TYPE_CHECKING:
     from lora_post.http_client import OnDate
     from lora_post.sinks.waziup import WaziupSink
+
+
+# One round may log in, create devices and sensors, and send or ask, each with an answer that takes two minutes.
+BEAT_S = 900.0
 
 
 class ClosableSink(Sink, Protocol):
@@ -176,6 +181,7 @@ class Destination:
         stop: Event,
         rules: UploadRules,
         source: TimeSource,
+        vitals: Vitals,
     ) -> None:
         """store: a connection of its own."""
         self.name = name
@@ -186,11 +192,20 @@ class Destination:
         self._sink = make_sink(spool, store)
         self._gate = gate_of(self._sink, rules, spool, store)
         timed = TimedSink(self._sink, source.server_time, store, spool, source.asker(self._sink, name))
-        self._uploader = Uploader(spool, timed, metrics, self._gate)
-        self._thread = Thread(target=self._uploader.run, args=(stop, self._wake), name=f"uploader {name}", daemon=True)
+        self._uploader = Uploader(spool, timed, metrics, self._gate, vitals.clock)
+        self._vitals = vitals
+        self._thread = Thread(target=self._run, name=f"upload {name}", daemon=True)
         self.start = self._thread.start
+        self.step = self._uploader.step
         self.wake = self._wake.set
         self.is_closed = self._uploader.is_closed
+
+    def _run(self) -> None:
+        name = self._thread.name
+        try:
+            self._uploader.run(self._stop, self._wake, lambda wait_s: self._vitals.beat(name, wait_s + BEAT_S))
+        finally:
+            self._vitals.end(name)
 
     @property
     def last_error(self) -> str:
@@ -215,6 +230,7 @@ class Destination:
             oldest_us=spool.oldest_us(),
             last_us=self._uploader.delivered_us,
             trouble=self.last_error,
+            held=self._uploader.held if counts.queued else "",
         )
 
     def finish(self, deadline: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -13,8 +13,10 @@ from lora_post.cli.background import known_to_systemd, watching
 from lora_post.cli.status import RunView, status_page
 from lora_post.config import Config
 from lora_post.metrics import Metrics
+from lora_post.sources import Source
+from lora_post.sources.gateway_book import GatewayBook
 from lora_post.status.board import Board
-from lora_post.status.runtime import Runtime
+from lora_post.status.runtime import Gateway, Runtime
 from lora_post.store import Store, known, remember
 from lora_post.systemd import Notifier
 from lora_post.vitals import Vitals
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
 ALERTS = "alerts"
 
 
-class _AlertMemory:
+@runtime_checkable
+class HearsGateways(Protocol):
+    """An input that knows its gateways apart."""
+
+    name: str
+    gateways: GatewayBook
+
+
+class AlertMemory:
     """Which alerts are raised, kept in the spool; opened for each look, as the file may be replaced while we run."""
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +58,20 @@ class Oversight:
         self._config = config
         self._metrics = metrics
         self.vitals = Vitals()
-        self.board = Board(config.devices)
+        self.board = Board(config.devices, self.vitals.clock)
+        self._books: dict[str, GatewayBook] = {}
+
+    def of(self, source: Source) -> None:
+        """Show which gateways this input hears, if it knows."""
+        if isinstance(source, HearsGateways):
+            self._books[source.name] = source.gateways
+
+    def _gateways(self, name: str) -> tuple[Gateway, ...]:
+        clock = self.vitals.clock
+        book = self._books.get(name)
+        return tuple(
+            Gateway(item.gateway, clock.at(item.last_s), item.stat) for item in (book.snapshot() if book else ())
+        )
 
     @contextmanager
     def over(self, delivery: Delivery) -> Iterator[None]:
@@ -58,8 +81,12 @@ class Oversight:
         from lora_post.alerts.watch import Watch
 
         config = self._config
-        view = RunView(config, self.vitals, self._metrics, delivery.destinations)
-        watch = Watch(self.board, view, config.alerts.limits, senders(config.alerts), _AlertMemory(config.spool_path))
+        view = RunView(
+            config, self.vitals, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
+        )
+        watch = Watch(
+            self.board, view, config.alerts.limits, senders(config.alerts), AlertMemory(config.spool_path), self.vitals
+        )
 
         def look() -> Runtime:
             return replace(view(), alerts=watch.raised)

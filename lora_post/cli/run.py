@@ -84,6 +84,8 @@ def command(
 
     broken: list[Exception] = []
     oversight = Oversight(config, metrics)
+    for source, _ in inputs:
+        oversight.of(source)
 
     def feed(pipeline: Pipeline) -> None:
         broken.extend(pump_all(inputs, pipeline, stop, oversight.vitals))

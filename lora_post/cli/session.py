@@ -92,7 +92,8 @@ def deliver(
             oversight.board.hear(outcome)
         said(outcome)
 
-    with Delivery(config, decode, metrics, listen) as delivery:
+    vitals = oversight.vitals if oversight is not None else None
+    with Delivery(config, decode, metrics, listen, vitals=vitals) as delivery:
         log.info(
             "started gateway=%s devices=%d spool=%s destinations=%s",
             config.gateway_id,

@@ -14,6 +14,8 @@ from lora_post.spool import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
 from lora_post.spool_upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
 from lora_post.store import Store, tallies
 from lora_post.thinning import THINNED
+from lora_post.traffic import Traffic
+from lora_post.upload_gate import Gate
 from lora_post.waziup_names import to_id
 
 VALUE_WIDTH = 40
@@ -49,6 +51,8 @@ def show(config: Config, store: Store, option: str) -> None:
             say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
+    if config.waziup is not None and (closed := Gate(config.upload, Traffic(), store, "waziup").closed()):
+        say(f"held       {closed.reason}", fg="yellow")
     shown = [state for state in states if state.waiting or state.refused or state.is_parked]
     if shown and len(counts) > 1:
         say("")

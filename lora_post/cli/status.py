@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
-from lora_post.clock import now_us
 from lora_post.config import Config
 from lora_post.config_status import StatusConfig
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
 from lora_post.status.board import Board
-from lora_post.status.runtime import Destination, Disk, Input, Runtime
+from lora_post.status.runtime import CLOCK, Destination, Disk, Gateway, Input, Runtime
 from lora_post.vitals import Vitals
 
 log = logging.getLogger("lora_post")
@@ -33,31 +31,42 @@ class RunView:
         vitals: Vitals,
         metrics: Metrics,
         destinations: Callable[[], Sequence[Destination]],
+        clock_trouble: Callable[[], str] = str,
+        gateways: Callable[[str], tuple[Gateway, ...]] = lambda name: (),
     ) -> None:
+        """clock_trouble: what is wrong with the time, "" for nothing; gateways: those that an input hears."""
+        self._clock_trouble = clock_trouble
+        self._gateways = gateways
         self._gateway = config.gateway_name
         self._spool = config.spool_path
         self._vitals = vitals
         self._metrics = metrics
         self._destinations = destinations
-        self._started_us = now_us()
+        self._clock = vitals.clock
+        self._started_us = self._clock.now_us()
         self._lock = Lock()
         self._seen: Runtime | None = None
         self._seen_at = 0.0
 
     def __call__(self) -> Runtime:
         with self._lock:
-            if self._seen is None or time.monotonic() - self._seen_at > FRESH_S:
+            if self._seen is None or self._clock.monotonic() - self._seen_at > FRESH_S:
                 self._seen = self._look()
-                self._seen_at = time.monotonic()
+                self._seen_at = self._clock.monotonic()
             return self._seen
 
     def _look(self) -> Runtime:
         troubles = self._vitals.troubles()
-        inputs = tuple(Input(name, last_us, troubles.pop(name, "")) for name, last_us in self._vitals.inputs().items())
+        if text := self._clock_trouble():
+            troubles[CLOCK] = text
+        inputs = tuple(
+            Input(name, last_us, troubles.pop(name, ""), self._gateways(name))
+            for name, last_us in self._vitals.inputs().items()
+        )
         return Runtime(
             gateway=self._gateway,
             started_us=self._started_us,
-            now_us=now_us(),
+            now_us=self._clock.now_us(),
             inputs=inputs,
             destinations=tuple(self._destinations()),
             disk=_disk(self._spool),
@@ -65,6 +74,7 @@ class RunView:
             stalled=tuple(self._vitals.stalled()),
             troubles=troubles,
             alerts={},
+            ahead_us=self._clock.ahead_us(),
         )
 
 

@@ -29,6 +29,11 @@ class Source(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str:
+        """What keeps it from giving frames, "" for nothing."""
+        ...
+
     def events(self, timeout_s: float) -> Sequence[Event] | None:
         """What arrived, empty when nothing did within timeout_s; None at the end of input."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 SILENT_AFTER_S = 120.0
 # Anybody can make EUIs up.
 MAX_GATEWAYS = 256
+MAX_NAMED = 3
 
 
 class GatewayHealth(Struct):
@@ -37,6 +38,7 @@ class GatewayBook:
         self._where = where
         self._monotonic = monotonic
         self._lock = Lock()
+        self._opened_s = monotonic()
         self._gateways: dict[str, GatewayHealth] = {}
 
     def heard(self, gateway: str, address: str) -> None:
@@ -79,6 +81,19 @@ class GatewayBook:
                         SILENT_AFTER_S,
                         " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "it told no figures",
                     )
+
+    def missing(self, expected: Collection[str]) -> str:
+        """Which of the expected gateways are silent; when none is expected by name, whether all that came are."""
+        with self._lock:
+            if self._monotonic() - self._opened_s < SILENT_AFTER_S:
+                return ""
+            speaking = {key for key, health in self._gateways.items() if not health.silent}
+            known = sorted(expected or self._gateways)
+        silent = [key for key in known if key not in speaking]
+        if not silent or (not expected and speaking):
+            return ""
+        names = ", ".join(silent[:MAX_NAMED]) + (", …" if len(silent) > MAX_NAMED else "")
+        return f"gateway {names} is silent; is it powered, and does its packet forwarder send to this port?"
 
     def snapshot(self) -> list[GatewayHealth]:
         """A copy of all entries."""

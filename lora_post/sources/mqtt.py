@@ -71,7 +71,7 @@ class MqttSource:
         self._retry_s = FIRST_RETRY_S
         self._connected_at = math.inf
         self._subscribed = False
-        self._trouble = ""
+        self.trouble = ""
         self._messages: list[MQTTMessage] = []
         self._unacknowledged: list[MQTTMessage] = []
         self._client = self._make_client(login, client_id)
@@ -144,9 +144,9 @@ class MqttSource:
         self._connected_at = math.inf
         self._retry_at = now + self._retry_s
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
-        if why != self._trouble:
+        if why != self.trouble:
             log.warning("%s: waiting for the broker: %s", self.name, printable(why))
-            self._trouble = why
+            self.trouble = why
 
     def _on_connect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
@@ -159,10 +159,11 @@ class MqttSource:
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: list[Any], properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            log.error("%s: the broker refuses this topic; correct url, or what the user may read", self.name)
+            self.trouble = "the broker refuses this topic; correct url, or what the user may read"
+            log.error("%s: %s", self.name, self.trouble)
             return
-        log.info("%s: subscribed%s", self.name, " again" if self._trouble else "")
-        self._trouble = ""
+        log.info("%s: subscribed%s", self.name, " again" if self.trouble else "")
+        self.trouble = ""
         self._subscribed = True
         if any(reason.value < self._address.qos for reason in reasons):
             log.warning("%s: the broker keeps nothing back for this user, it grants QoS 0 only", self.name)

@@ -31,6 +31,7 @@ class PacedSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = source.name
+        self.trouble = ""  # a capture has none
         self._source = source
         self._speed = speed
         self._wait = wait

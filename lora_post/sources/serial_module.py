@@ -24,6 +24,10 @@ class ModuleTransport:
         self._lines = LineReader(MAX_LINE)
         self._openings = 0
 
+    @property
+    def trouble(self) -> str:
+        return self._port.trouble
+
     def read(self, timeout_s: float) -> bytes | None:
         data = self._port.read(timeout_s)
         now = self._monotonic()

@@ -27,6 +27,10 @@ class StreamSource:
         self._hear = hear
         self._ended = False
 
+    @property
+    def trouble(self) -> str:
+        return self._transport.trouble
+
     def events(self, timeout_s: float) -> Sequence[Event] | None:
         if self._ended:
             return None

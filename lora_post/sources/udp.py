@@ -52,6 +52,7 @@ class UdpSource:
     ) -> None:
         """gateways: the EUIs of those that are listened to, all when it is empty."""
         self.name = "udp " + address_text(listener.getsockname())
+        self.trouble = ""
         self.gateways = GatewayBook(self.name, monotonic)
         self._allowed = gateways
         self._metrics = metrics
@@ -81,6 +82,7 @@ class UdpSource:
             self._next_look = now + LOSSES_EVERY_S
             self._tell_losses()
         self.gateways.look_for_silent()
+        self.trouble = self.gateways.missing(self._allowed)
         return events
 
     def drain(self) -> list[Frame | Noise]:

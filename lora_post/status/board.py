@@ -14,11 +14,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.clock import is_unknown, now_us
 from lora_post.join_model import Join
-from lora_post.model import Copy, Device, Frame, Noise, Refusal, Report, RxInfo, Value
+from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Value
 from lora_post.pipeline import Outcome
 from lora_post.status.day import Day
+from lora_post.steady import SteadyClock
 from lora_post.uplink_json import outcome_json
 from lora_post.waziup_names import to_id
 
@@ -31,7 +31,7 @@ MAX_GAP: Final = 10_000  # a counter that jumps further was set, it did not miss
 
 
 class Shown(Struct, frozen=True):
-    """One value as the page shows it; time in µs since 1970 UTC."""
+    """One value as the page shows it; time on the steady clock, as everywhere here."""
 
     name: str
     value: Value
@@ -106,7 +106,9 @@ class _DeviceState:
 class Board:
     """Listens to a pipeline's outcomes; shared between threads."""
 
-    def __init__(self, devices: Iterable[Device]) -> None:
+    def __init__(self, devices: Iterable[Device], clock: SteadyClock | None = None) -> None:
+        """clock: by which everything here has its time."""
+        self.clock = clock or SteadyClock()
         self._lock = Lock()
         self._devices = {device.id: _DeviceState(device) for device in devices}
         self._recent: deque[Entry] = deque(maxlen=MAX_RECENT)
@@ -134,7 +136,8 @@ class Board:
                 self._hear_copy(outcome)
             elif isinstance(outcome, Join):
                 self._changes += 1
-                self._add(_heard_us(outcome.frame), outcome.device.id, f"{outcome.message}: {outcome.detail}")
+                heard_us = self.clock.moment(outcome.frame.time_us)
+                self._add(heard_us, outcome.device.id, f"{outcome.message}: {outcome.detail}")
             else:
                 assert isinstance(outcome, Noise)  # noqa: S101 - what is left
 
@@ -171,7 +174,7 @@ class Board:
         state.fcnt = uplink.fcnt
         state.changed = self._changes
         state.heard += 1
-        heard_us = _heard_us(frame)
+        heard_us = self.clock.moment(frame.time_us)
         if state.last_us and heard_us > state.last_us:
             gap_us = heard_us - state.last_us
             state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
@@ -213,7 +216,7 @@ class Board:
         key = (refusal.check, address)
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
-        heard_us = _heard_us(refusal.frame)
+        heard_us = self.clock.moment(refusal.frame.time_us)
         self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(detail), _short(fix))
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
@@ -222,11 +225,6 @@ class Board:
     def _add(self, time_us: int, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)
         self._recent.append(Entry(self._changes, time_us, device, _short(text)))
-
-
-def _heard_us(frame: Frame) -> int:
-    """By the system clock while the time is not known: ages on the page are reckoned by that, too."""
-    return now_us() if is_unknown(frame.time_us) else frame.time_us
 
 
 def _view(state: _DeviceState) -> DeviceView:

@@ -54,6 +54,7 @@ async def stream(
     """Events for one page that knows everything up to `since`, until `stop` is set."""
     now = time.monotonic()
     budget, said_at, looked_at, known_state = Budget(now, bytes_per_s), now, now - STATE_EVERY_S, b""
+    ahead_us: int | None = None
     while not stop.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
         now = time.monotonic()
@@ -63,9 +64,13 @@ async def stream(
                 said_at = now
                 yield ALIVE
             continue
-        message: Json = news(board, since) if changed else {"v": since}
         looked_at = now
-        state = state_json(await asyncio.to_thread(look))
+        runtime = await asyncio.to_thread(look)
+        ahead_us = runtime.ahead_us if ahead_us is None else ahead_us
+        if runtime.ahead_us != ahead_us:
+            return  # the clock was set: the page asks for everything again, with its right times
+        message: Json = news(board, since, ahead_us) if changed else {"v": since}
+        state = state_json(runtime)
         encoded = json.encode(state)
         if encoded != known_state:
             message["state"] = state

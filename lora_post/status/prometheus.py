@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lora_post.metrics import BUCKETS_S, Metrics
+from lora_post.metrics import HISTOGRAMS, Metrics
 from lora_post.status.board import Board
 from lora_post.status.runtime import Look, Runtime
 
@@ -61,18 +61,20 @@ class _Run(Collector):
             yield family
 
     def _histograms(self) -> Iterator[Metric]:
-        for name, (counts, total_s) in sorted(self._metrics.durations().items()):
-            family = HistogramMetricFamily(f"lora_post_{name}_seconds", f"How long it took: {name}.")
-            running, buckets = 0, []
-            for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], counts, strict=True):
-                running += count
-                buckets.append((bound, float(running)))
-            family.add_metric([], buckets, total_s)
+        for name, kind in HISTOGRAMS.items():
+            labels = [kind.label] if kind.label else []
+            family = HistogramMetricFamily(f"lora_post_{name}_seconds", kind.help, labels=labels)
+            for label, (counts, total_s) in self._metrics.durations(name).items():
+                running, buckets = 0, []
+                for bound, count in zip([*map(str, kind.buckets_s), "+Inf"], counts, strict=True):
+                    running += count
+                    buckets.append((bound, float(running)))
+                family.add_metric([label] if labels else [], buckets, total_s)
             yield family
 
     def _gauges(self) -> Iterator[Metric]:
         run = self._runtime
-        yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", run.started_us / 1e6)
+        yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", self._seconds(run.started_us))
         yield _gauge("disk_free_bytes", "Free on the spool's file system.", run.disk.free)
         yield _gauge("spool_bytes", "Size of the spool.", run.disk.spool)
         yield _gauge("stalled_threads", "Threads that do not get on with their work.", len(run.stalled))
@@ -80,7 +82,7 @@ class _Run(Collector):
             "input_last_frame_timestamp_seconds",
             "Latest frame of an input, since 1970 UTC; 0 for none.",
             "input",
-            {item.name: item.last_us / 1e6 for item in run.inputs},
+            {item.name: self._seconds(item.last_us) for item in run.inputs},
         )
         yield _by(
             "input_up",
@@ -93,7 +95,7 @@ class _Run(Collector):
             "Age of the oldest reading in the queue of a destination.",
             "destination",
             {
-                item.name: max(0, run.now_us - item.oldest_us) / 1e6 if item.oldest_us else 0.0
+                item.name: max(0, run.now_us + run.ahead_us - item.oldest_us) / 1e6 if item.oldest_us else 0.0
                 for item in run.destinations
             },
         )
@@ -101,13 +103,19 @@ class _Run(Collector):
             "last_delivery_timestamp_seconds",
             "Latest delivery to a destination, since 1970 UTC; 0 for none.",
             "destination",
-            {item.name: item.last_us / 1e6 for item in run.destinations},
+            {item.name: self._seconds(item.last_us) for item in run.destinations},
         )
         yield _by(
             "destination_up",
             "Whether a destination took what it was last sent.",
             "destination",
             {item.name: float(not item.trouble) for item in run.destinations},
+        )
+        yield _by(
+            "destination_held",
+            "Whether the configuration keeps readings back for now.",
+            "destination",
+            {item.name: float(bool(item.held)) for item in run.destinations},
         )
         queue = GaugeMetricFamily(
             "lora_post_queue_readings",
@@ -126,7 +134,7 @@ class _Run(Collector):
             "device_last_uplink_timestamp_seconds",
             "Latest uplink of a device, since 1970 UTC; 0 for none.",
             "device",
-            {device.id: device.last_us / 1e6 for device in devices},
+            {device.id: self._seconds(device.last_us) for device in devices},
         )
         yield _by(
             "device_rssi_dbm",
@@ -140,6 +148,10 @@ class _Run(Collector):
         for device in devices:
             missed.add_metric([device.id], device.missed)
         yield missed
+
+    def _seconds(self, moment_us: int) -> float:
+        """Seconds since 1970 UTC; 0 for never."""
+        return (moment_us + self._runtime.ahead_us) / 1e6 if moment_us else 0.0
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

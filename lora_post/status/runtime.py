@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+CLOCK: Final = "clock"
+"""The part whose trouble is that the time is not known, or the system clock wrong."""
+
+
+class Gateway(Struct, frozen=True):
+    """A packet forwarder that an input hears. stat: what it told of itself, by the names of Semtech's protocol."""
+
+    name: str
+    last_us: int
+    stat: Mapping[str, float]
 
 
 class Input(Struct, frozen=True):
@@ -14,10 +25,15 @@ class Input(Struct, frozen=True):
     name: str
     last_us: int
     trouble: str
+    gateways: tuple[Gateway, ...] = ()
 
 
 class Destination(Struct, frozen=True):
-    """One sink's queue. oldest_us: time of the oldest reading that is queued, 0 for none; last_us: last delivery."""
+    """One sink's queue.
+
+    oldest_us: time of the oldest reading that is queued, µs since 1970 UTC, 0 for none; last_us: last delivery.
+    held: why the configuration keeps readings back, "" when it does not.
+    """
 
     name: str
     queued: int
@@ -26,6 +42,7 @@ class Destination(Struct, frozen=True):
     oldest_us: int
     last_us: int
     trouble: str
+    held: str = ""
 
 
 class Disk(Struct, frozen=True):
@@ -37,7 +54,12 @@ class Disk(Struct, frozen=True):
 
 
 class Runtime(Struct, frozen=True):
-    """Everything but what was heard. alerts: what persists, by name; counts: totals since the start."""
+    """Everything but what was heard.
+
+    Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
+    alerts: what persists, by name; counts: totals since the start. deaf_us: the last moment when no input could
+    give frames, 0 for none.
+    """
 
     gateway: str
     started_us: int
@@ -49,6 +71,8 @@ class Runtime(Struct, frozen=True):
     stalled: tuple[str, ...]
     troubles: Mapping[str, str]
     alerts: Mapping[str, str]
+    ahead_us: int = 0
+    deaf_us: int = 0
 
 
 class Look(Protocol):

@@ -6,6 +6,7 @@ import { plot, range } from "/status/plot.js";
 const MAX_RECENT = 60;
 const RETRY_MS = 5000;
 const MANY = 0.1; // share of missed frames that is worth a colour
+const CLOCK_SLACK_MS = 5000; // less is the way of the message
 const POINT_MS = 15 * 60 * 1000;
 
 const devices = new Map();
@@ -13,8 +14,11 @@ let recent = [];
 let refused = [];
 let state = null;
 let version = 0;
+let clockBehind = 0;
 
-function since(time) {
+// Times are those of the gateway, whose clock may be wrong; ages are right all the same.
+function since(gatewayTime) {
+  const time = gatewayTime + clockBehind;
   const node = element("span", "");
   node.dataset.time = String(time);
   node.textContent = ago(Date.now() - time);
@@ -83,8 +87,9 @@ function refusedLine(item) {
 }
 
 function recentLine(entry) {
-  const time = element("span", "when", new Date(entry.time).toLocaleTimeString());
-  time.title = new Date(entry.time).toLocaleString();
+  const heard = new Date(entry.time + clockBehind);
+  const time = element("span", "when", heard.toLocaleTimeString());
+  time.title = heard.toLocaleString();
   const from = element("span", entry.device ? "from" : "from turned", entry.device ?? "turned away");
   return element("li", "", time, element("span", "", from, ` ${entry.text}`));
 }
@@ -100,15 +105,28 @@ function count(amount, what) {
   return `${amount.toLocaleString()} ${what}`;
 }
 
+// What a packet forwarder tells of itself: packets received, those of them with a right CRC, share of answers that arrived.
+function gatewayLine(gateway) {
+  const stat = gateway.stat ?? {};
+  const told = [];
+  if (stat.rxnb !== undefined) told.push(`, ${number(stat.rxnb)} received`);
+  if (stat.rxok !== undefined) told.push(`, ${number(stat.rxok)} with a right CRC`);
+  if (stat.ackr !== undefined) told.push(`, ${number(stat.ackr)} % acknowledged`);
+  return [`gateway ${gateway.name} `, since(gateway.last), ...told];
+}
+
 function parts() {
   const inputs = state.inputs.map((input) => part(
-    `Input ${input.name}`, [input.last ? ["last frame ", since(input.last)] : "no frame yet"], input.trouble,
+    `Input ${input.name}`,
+    [input.last ? ["last frame ", since(input.last)] : "no frame yet", ...(input.gateways ?? []).map(gatewayLine)],
+    input.trouble,
   ));
   const destinations = state.destinations.map((item) => part(
     `To ${item.name}`,
     [
       item.last ? ["last delivery ", since(item.last)] : "nothing delivered yet",
       item.queued ? [count(item.queued, "readings wait"), ...(item.oldest ? [", the oldest ", since(item.oldest)] : [])] : "nothing waits",
+      item.held ? `held back: ${item.held}` : null,
       item.parked ? `${count(item.parked, "readings")} of parked sensors: see lora-post spool` : null,
       item.refused ? `${count(item.refused, "readings")} refused by the server: see lora-post spool` : null,
     ],
@@ -119,10 +137,14 @@ function parts() {
   return [...inputs, ...destinations, spool, run];
 }
 
+function troubles(which) {
+  return Object.entries(state.troubles).filter(([name]) => which(name)).map(([name, text]) => `${name}: ${text}`);
+}
+
 function problems() {
   const found = Object.values(state.alerts);
   found.push(...state.stalled.map((name) => `${name} does not get on: restart lora-post`));
-  found.push(...Object.entries(state.troubles).map(([name, text]) => `${name}: ${text}`));
+  found.push(...troubles((name) => name !== "clock"));
   for (const input of state.inputs) if (input.trouble) found.push(`input ${input.name}: ${input.trouble}`);
   return found;
 }
@@ -130,6 +152,7 @@ function problems() {
 function verdict() {
   const bad = problems();
   const waiting = state.destinations.filter((item) => item.trouble).map((item) => `${item.name}: ${item.trouble}`);
+  waiting.push(...troubles((name) => name === "clock"));
   const parked = state.destinations.some((item) => item.parked || item.refused);
   if (bad.length) return ["bad", "Needs attention", [...bad, ...waiting]];
   if (waiting.length) return ["wait", "Readings wait; nothing is lost", waiting];
@@ -193,6 +216,7 @@ function apply(message) {
   version = message.v;
   for (const device of message.devices ?? []) merge(device);
   recent = recent.concat(message.recent ?? []).slice(-MAX_RECENT);
+  if (message.now) clockBehind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
   if (message.refused) refused = message.refused;
   if (message.state) state = message.state;
   showAll((message.devices ?? []).map((device) => device.id));
