@@ -37,10 +37,16 @@ function latest(sensor) {
   return element("span", "latest", element("span", isNumber ? "value" : "value text", text || "(empty text)"), unit);
 }
 
+// Long names break where their words do.
+function nameOf(sensor) {
+  const words = sensor.name.split(/(?<=_)/);
+  return element("span", "name", ...words.flatMap((word, index) => (index ? [element("wbr", ""), word] : [word])));
+}
+
 function sensorRow(device, sensor) {
   const hasDay = typeof sensor.value === "number";
   const line = sensor.day ? plot(sensor.day, { width: 100, height: 24, lines: 0 }) : element("span", "");
-  const row = element(hasDay ? "button" : "div", "sensor", element("span", "name", sensor.name), latest(sensor), line);
+  const row = element(hasDay ? "button" : "div", "sensor", nameOf(sensor), latest(sensor), line);
   if (hasDay) {
     row.type = "button";
     row.title = "show the last day";
@@ -54,7 +60,7 @@ function facts(device) {
   if (device.last) list.push(element("span", "", since(device.last)));
   else list.push(element("span", "late", "not heard since lora-post was started"));
   if (device.rssi !== undefined) {
-    const snr = device.snr === undefined ? "" : `, SNR ${number(device.snr)} dB`;
+    const snr = device.snr === undefined ? "" : `, SNR ${number(Math.round(device.snr * 10) / 10)} dB`;
     list.push(element("span", "", `${number(device.rssi)} dBm${snr}`));
   }
   if (device.sf) list.push(element("span", "", `SF${device.sf}`));
@@ -102,7 +108,7 @@ function part(title, lines, trouble) {
 }
 
 function count(amount, what) {
-  return `${amount.toLocaleString()} ${what}`;
+  return `${amount.toLocaleString()} ${what}${amount === 1 ? "" : "s"}`;
 }
 
 // What a packet forwarder tells of itself: packets received, those of them with a right CRC, share of answers that arrived.
@@ -125,10 +131,10 @@ function parts() {
     `To ${item.name}`,
     [
       item.last ? ["last delivery ", since(item.last)] : "nothing delivered yet",
-      item.queued ? [count(item.queued, "readings wait"), ...(item.oldest ? [", the oldest ", since(item.oldest)] : [])] : "nothing waits",
+      item.queued ? [count(item.queued, "reading"), item.queued === 1 ? " waits" : " wait", ...(item.oldest ? [", the oldest ", since(item.oldest)] : [])] : "nothing waits",
       item.held ? `held back: ${item.held}` : null,
-      item.parked ? `${count(item.parked, "readings")} of parked sensors: see lora-post spool` : null,
-      item.refused ? `${count(item.refused, "readings")} refused by the server: see lora-post spool` : null,
+      item.parked ? `${count(item.parked, "reading")} of parked sensors: see lora-post spool` : null,
+      item.refused ? `${count(item.refused, "reading")} refused by the server: see lora-post spool` : null,
     ],
     item.trouble,
   ));
@@ -138,14 +144,17 @@ function parts() {
 }
 
 function troubles(which) {
-  return Object.entries(state.troubles).filter(([name]) => which(name)).map(([name, text]) => `${name}: ${text}`);
+  const isNews = ([name]) => which(name) && !(`trouble:${name}` in state.alerts);
+  return Object.entries(state.troubles).filter(isNews).map(([name, text]) => `${name}: ${text}`);
 }
 
 function problems() {
   const found = Object.values(state.alerts);
-  found.push(...state.stalled.map((name) => `${name} does not get on: restart lora-post`));
+  const stalled = state.stalled.filter((name) => !(`stalled:${name}` in state.alerts));
+  found.push(...stalled.map((name) => `${name} does not get on: restart lora-post`));
   found.push(...troubles((name) => name !== "clock"));
-  for (const input of state.inputs) if (input.trouble) found.push(`input ${input.name}: ${input.trouble}`);
+  const inputs = state.inputs.filter((input) => input.trouble && !(`input:${input.name}` in state.alerts));
+  found.push(...inputs.map((input) => `input ${input.name}: ${input.trouble}`));
   return found;
 }
 
