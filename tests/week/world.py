@@ -18,6 +18,7 @@ from tests.week.radio import GOOD_PERCENT, LOW_PERCENT, Device, Port
 
 STEP_S = 30.0
 DAEMON_AFTER_S = 600.0
+LAST_H = 0.2  # nothing more is sent, so that all of it can arrive
 HOUR_US = 3_600_000_000
 AHEAD_US = 3 * HOUR_US
 BEHIND_US = -2 * HOUR_US
@@ -63,7 +64,8 @@ class World:
         for device in self.devices:
             if not device.is_due(self.machine.true_us) or not self.port.is_plugged:
                 continue
-            if self.is_on(f"silent {device.index}") or self.is_on("no frames"):
+            is_over = self.hour > self.plan.hours - LAST_H
+            if is_over or self.is_on(f"silent {device.index}") or self.is_on("no frames"):
                 continue
             is_low = device.index == LOW_BATTERY and self.is_on("battery")
             self.port.write(device.frame(self.machine.wall_us(), LOW_PERCENT if is_low else GOOD_PERCENT))
