@@ -56,7 +56,7 @@ class BoundedSession(requests.Session):
         prepared.prepare_method(request.method)
         prepared.prepare_url(request.url or "", None)
         prepared.prepare_headers({**self.headers, **request.headers})
-        prepared.prepare_body(request.data, None)
+        prepared.prepare_body(request.data, None, request.json)
         prepared.prepare_auth(request.auth, request.url or "")
         return prepared
 

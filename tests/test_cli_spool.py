@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -399,3 +400,10 @@ def test_reading_whose_time_is_not_known_yet_is_shown_as_waiting(store: Store) -
     assert facts(ran)["oldest"] == "unknown"
     assert facts(ran)["queued"] == "1 reading"
     assert queued(store) == {}
+
+
+def test_what_the_schedule_holds_back_is_said(store: Store) -> None:
+    hour = time.localtime().tm_hour
+    closed = f"{(hour + 11) % 24:02}:00-{(hour + 13) % 24:02}:00"
+    Path("lora-post.toml").write_text(SITE + f'\n[upload]\nschedule = ["{closed}"]\n')
+    assert "held       [upload] schedule: it is not the time to send" in lora_post("spool").out

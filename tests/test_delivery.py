@@ -900,11 +900,28 @@ def test_nothing_at_all_is_sent_while_the_schedule_forbids_it(site: Site, server
     uploader = site.uploader()
     assert uploader.step() > 0
     assert uploader.is_closed()
+    assert uploader.held == "[upload] schedule: it is not the time to send"
     assert server.days.seen == []
     gate_of(uploader)._clock = lambda: noon + 10 * 3600
     work(uploader)
     assert server.values("pond-7", "t") == [1]
     assert not uploader.is_closed()
+    assert uploader.held == ""
+
+
+def test_uploader_says_each_time_round_that_it_gets_on_and_how_long_it_only_waits(site: Site) -> None:
+    stop, wake = Event(), Event()
+    told: list[float] = []
+
+    def alive(wait_s: float) -> None:
+        told.append(wait_s)
+        wake.set()  # at once
+        if len(told) > 20:
+            stop.set()
+
+    site.uploader().run(stop, wake, alive)
+    assert told[0] == 0.0
+    assert max(told) > 0.0
 
 
 def test_bytes_of_a_day_are_not_exceeded_and_the_rest_goes_out_the_next_day(tmp_path: Path, server: Waziup) -> None:
