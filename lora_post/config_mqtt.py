@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from lora_post.config_reader import TableReader
 from lora_post.config_tables import MqttTable
-from lora_post.errors import ConfigError
-from lora_post.mqtt_url import PORT, Broker, MqttAddress, read_broker_url
+from lora_post.mqtt_url import Broker
 
 WORDS = ("gateway", "device", "sensor")
 MAX_TOPIC = 256
@@ -31,7 +30,7 @@ def read_mqtt(reader: TableReader) -> MqttConfig | None:
     table = reader.table("mqtt", MqttTable)
     if table is None:
         return None
-    address = read_address(reader, "[mqtt] url", table.url)
+    address = reader.broker_address("[mqtt] url", table.url)
     _check_topic(reader, table.topic)
     password = reader.secret("[mqtt]", "password", table)
     if password and not table.username:
@@ -45,15 +44,6 @@ def read_mqtt(reader: TableReader) -> MqttConfig | None:
     if password and not broker.tls and not broker.is_local:
         reader.warnings.append("[mqtt] url starts with mqtt://, so the password travels in clear; use mqtts://")
     return MqttConfig(table.url, broker, table.topic, table.retain)
-
-
-def read_address(reader: TableReader, place: str, url: str) -> MqttAddress:
-    """What the URL names; a mistake is reported, and what is returned for it is of no use."""
-    try:
-        return read_broker_url(place, url)
-    except ConfigError as error:
-        reader.mistakes.append(str(error))
-        return MqttAddress("localhost", PORT, "", 1, False, "")
 
 
 def _check_topic(reader: TableReader, topic: str) -> None:

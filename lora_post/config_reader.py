@@ -15,6 +15,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from lora_post.config_convert import convert_table
+from lora_post.errors import ConfigError
+from lora_post.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Secret
 from lora_post.waziup_names import MAX_ID
 
@@ -87,6 +89,14 @@ class TableReader:
             self.mistakes.append(f"{place}: {path} is empty")
         self.check_mode(path)
         return Secret(text) if text else None
+
+    def broker_address(self, place: str, url: str) -> MqttAddress:
+        """What an mqtt:// URL names; a mistake is reported, and what is returned for it is of no use."""
+        try:
+            return read_broker_url(place, url)
+        except ConfigError as error:
+            self.mistakes.append(str(error))
+            return MqttAddress("localhost", PORT, "", 1, False, "")
 
     def check_mode(self, path: Path) -> None:
         """Warn when everybody may read a file that holds secrets."""

@@ -48,6 +48,8 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     password_file: str = ""
     password_env: str = ""
     provision: Literal["auto", "never"] = "auto"
+    protocol: Literal["http", "mqtt"] = "http"
+    mqtt_url: str = ""
 
 
 class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):

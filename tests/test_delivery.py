@@ -29,7 +29,7 @@ from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
 from lora_post.upload_gate import Gate
 from lora_post.upload_rules import UploadRules, Window
-from lora_post.uploader import PARKED_FOR_US, Uploader
+from lora_post.uploader import PARKED_FOR_US, Sink, Uploader
 from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
@@ -96,7 +96,11 @@ class Site:
             announced=Announced(),
         )
         gate = Gate(self.rules, client.traffic, self.store, spool.sink, self.clock)
-        return Uploader(spool, sink, self.metrics, gate)
+        return Uploader(spool, self.around(sink), self.metrics, gate)
+
+    def around(self, sink: WaziupSink) -> Sink:
+        """What the uploader is to see of a sink."""
+        return sink
 
     def close(self) -> None:
         self.store.close()

@@ -1,23 +1,22 @@
-"""Checks of the broker that [mqtt] names: a connection is made and ended, nothing is published."""
+"""Checks of the brokers that readings go to: a connection is made and ended, nothing is published."""
 
 from __future__ import annotations
 
 from lora_post.checks.finding import Finding, fail, ok
-from lora_post.config_mqtt import MqttConfig
 from lora_post.errors import Unavailable
+from lora_post.mqtt_url import Broker
 
-SUBJECT = "mqtt"
 
-
-def check_mqtt(config: MqttConfig, gateway_id: str) -> Finding:
-    """Name, connection, TLS and account."""
+def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) -> Finding:
+    """Name, connection, TLS and account. url_key: where the address is configured."""
     from lora_post.sinks.mqtt_connection import MqttConnection
 
     try:
         # Another id than `lora-post run` has: a broker ends the older one of two with the same.
-        MqttConnection(config.broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
+        MqttConnection(broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
     except Unavailable as error:
         text, _, fix = str(error).partition("; ")
-        return fail(SUBJECT, text, fix or "is it up, is [mqtt] url right, does a firewall allow it?")
-    who = f"as {config.broker.username}" if config.broker.username else "without an account"
-    return ok(SUBJECT, f"{config.url} takes us {who}{', and its certificate is good' if config.broker.tls else ''}")
+        return fail(subject, text, fix or f"is it up, is {url_key} right, does a firewall allow it?")
+    who = f"as {broker.username}" if broker.username else "without an account"
+    tls = ", and its certificate is good" if broker.tls else ""
+    return ok(subject, f"{broker.host} port {broker.port} takes us {who}{tls}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lora_post.byte_text import printable
-from lora_post.checks.broker import check_mqtt
+from lora_post.checks.broker import check_broker
 from lora_post.checks.finding import Finding, Verdict, fail, skipped
 from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.machine import check_power, check_time
@@ -74,6 +74,8 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     elif config.waziup is not None:
         gateway_id = None if any(" [gateway]" in mistake for mistake in mistakes) else config.gateway_id
         yield from check_server(config.waziup, gateway_id)
+        if config.waziup.broker is not None:
+            yield check_broker("server", "[waziup] mqtt_url", config.waziup.broker, config.gateway_id)
     elif mistakes:
         yield from skip_server("[waziup] cannot be read")
     elif not config.destinations:
@@ -81,7 +83,11 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     if config.wazigate is not None:
         yield from [skipped("wazigate", "--offline")] if offline else check_wazigate(config.wazigate)
     if config.mqtt is not None:
-        yield skipped("mqtt", "--offline") if offline else check_mqtt(config.mqtt, config.gateway_id)
+        yield (
+            skipped("mqtt", "--offline")
+            if offline
+            else check_broker("mqtt", "[mqtt] url", config.mqtt.broker, config.gateway_id)
+        )
     if config.json_lines is not None:
         yield check_json_lines(config.json_lines)
 

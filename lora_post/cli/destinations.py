@@ -32,7 +32,7 @@ from lora_post.vitals import Vitals
 
 if TYPE_CHECKING:
     from lora_post.http_client import OnDate
-    from lora_post.sinks.waziup import WaziupSink
+    from lora_post.traffic import Traffic
 
 
 # One round may log in, create devices and sensors, and send or ask, each with an answer that takes two minutes.
@@ -43,6 +43,13 @@ class ClosableSink(Sink, Protocol):
     """A sink that may hold a connection."""
 
     def close(self) -> None: ...
+
+
+class CloudSink(ClosableSink, Protocol):
+    """Waziup Cloud. traffic: what all connections to it cost. ask_time: a small request, for the date of its answer."""
+
+    traffic: Traffic
+    ask_time: Callable[[], None]
 
 
 MakeSink: TypeAlias = Callable[[SpoolReader, Store], ClosableSink]
@@ -77,7 +84,7 @@ def waziup_sink(
     store: Store,
     announced: Announced,
     on_date: OnDate | None,
-) -> WaziupSink:
+) -> ClosableSink:
     """Waziup Cloud; without a password, as nobody in particular."""
     from lora_post.sinks.waziup import WaziupSink
     from lora_post.sinks.waziup_gateway import Gateway
@@ -85,7 +92,7 @@ def waziup_sink(
     from lora_post.sinks.waziup_provision import DeviceInfo
     from lora_post.waziup_client import WaziupClient
 
-    return WaziupSink(
+    sink = WaziupSink(
         WaziupClient(waziup.url, on_date),
         Gateway(config.gateway_id, config.gateway_name, config.visibility),
         Account(waziup.username, waziup.password) if waziup.password else None,
@@ -95,6 +102,11 @@ def waziup_sink(
         memory=ServerMemory(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
         announced=announced,
     )
+    if waziup.broker is None:
+        return sink
+    from lora_post.sinks.waziup_mqtt import WaziupMqttSink
+
+    return WaziupMqttSink(sink, waziup.broker, f"lora-post-{config.gateway_id}")
 
 
 def wazigate_sink(wazigate: WazigateConfig, config: Config, spool: SpoolReader) -> ClosableSink:
@@ -154,7 +166,7 @@ class TimeSource(Struct, frozen=True):
     def asker(self, sink: ClosableSink, name: str) -> Callable[[], object] | None:
         """What to do when readings wait for their time; None: wait, too."""
         if name == "waziup":
-            return cast("WaziupSink", sink).ask_time
+            return cast("CloudSink", sink).ask_time
         return None if self.is_told_elsewhere else _ask_nobody
 
 
@@ -166,7 +178,7 @@ def gate_of(sink: ClosableSink, rules: UploadRules, spool: SpoolReader, store: S
     """[upload] is about Waziup Cloud alone: the others are near, or read by somebody who waits."""
     if spool.sink != "waziup":
         return None
-    return Gate(rules, cast("WaziupSink", sink).traffic, store, spool.sink)
+    return Gate(rules, cast("CloudSink", sink).traffic, store, spool.sink)
 
 
 class Destination:

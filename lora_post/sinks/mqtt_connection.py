@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
+from socket import socket
 from threading import Condition
 
 import paho.mqtt.client as mqtt
@@ -20,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from lora_post.errors import Unavailable
 from lora_post.mqtt_url import Broker
+from lora_post.traffic import Traffic
 
 CONNECT_S = 15.0
 ACKNOWLEDGE_S = 30.0  # without any progress
@@ -54,6 +56,8 @@ class MqttConnection:
         self._is_lost = False
         self._refusal = ""
         self._acknowledged: set[int] = set()
+        self._traffic = Traffic()
+        self._counted = 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv311, reconnect_on_failure=False
         )
@@ -61,6 +65,7 @@ class MqttConnection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_socket_close = lambda client, data, sock: self._look_at(sock)
         where = f"{broker.host} port {broker.port}"
         try:
             if broker.username:
@@ -97,6 +102,16 @@ class MqttConnection:
                 if not self._changed.wait(ACKNOWLEDGE_S):
                     break
             return [number in self._acknowledged for number in numbers]
+
+    def count(self, traffic: Traffic) -> None:
+        """Add what this connection has cost since the last time."""
+        self._look_at(self._client.socket())
+        traffic.bytes += self._traffic.bytes - self._counted
+        self._counted = self._traffic.bytes
+
+    def _look_at(self, sock: object) -> None:
+        if isinstance(sock, socket):
+            self._traffic.look_at(sock)
 
     def close(self) -> None:
         """End the connection."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from lora_post.clock import parse_utc, short_utc_text
+from lora_post.clock import parse_utc
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
 from lora_post.http_client import Answer
 from lora_post.model import Batch, Lane
@@ -24,7 +24,7 @@ from lora_post.sinks.waziup_actuators import ActuatorEntries
 from lora_post.sinks.waziup_gateway import Gateway, GatewayEntry
 from lora_post.sinks.waziup_login import Account, Login, transient
 from lora_post.sinks.waziup_provision import DeviceInfo, Provisioner
-from lora_post.sinks.waziup_wire import kind_of, wire_value
+from lora_post.sinks.waziup_wire import kind_of, value_objects, wire_value
 from lora_post.waziup_client import StoredValue, WaziupClient
 from lora_post.waziup_names import to_id
 
@@ -103,17 +103,15 @@ class WaziupSink:
             if answer.status == 404:
                 raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
         _check_push(batch, answer)
+        self.declare_actuators(lane.device)
+
+    def declare_actuators(self, device_id: str) -> None:
+        """Create what a device has announced and the server does not have; never raises over it."""
         if self._provisioner:
-            self._actuators.declare(lane.device)
+            self._actuators.declare(device_id)
 
     def _post(self, batch: Batch) -> Answer:
-        kind = kind_of(batch.lane)
-        bodies = [
-            msgspec.Raw(
-                b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, kind.factor), short_utc_text(time).encode())
-            )
-            for time, value in zip(batch.times_us, batch.values, strict=True)
-        ]
+        bodies = [msgspec.Raw(body) for body in value_objects(batch)]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
     def stored(self, batch: Batch, recent: int) -> list[int]:
@@ -121,9 +119,13 @@ class WaziupSink:
 
         Raises Unavailable, OutcomeUnknown, or Rejected when the server lets only others look.
         """
+        return self.stored_among(batch, recent + OTHER_WRITERS)
+
+    def stored_among(self, batch: Batch, rows: int) -> list[int]:
+        """Which times of a batch are among so many values that the server got last; raises as `stored` does."""
         lane = batch.lane
         self._login.renew()
-        answer = self._login.as_us(self._client.get_values, lane.device, to_id(lane.name), recent + OTHER_WRITERS)
+        answer = self._login.as_us(self._client.get_values, lane.device, to_id(lane.name), rows)
         if answer.status == 403:
             # Not nothing: a token that is not believed just then would make readings arrive twice.
             raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
@@ -132,7 +134,7 @@ class WaziupSink:
         if answer.status != 200:
             raise transient(f"asking what {lane.device}/{lane.name} has", answer)
         try:
-            rows = msgspec.json.decode(answer.body, type=list[StoredValue])
+            found = msgspec.json.decode(answer.body, type=list[StoredValue])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise Unavailable(f"asking what {lane.device}/{lane.name} has: no list of values: {error}") from error
         factor = kind_of(lane).factor
@@ -140,7 +142,7 @@ class WaziupSink:
             time: msgspec.json.decode(wire_value(value, factor))
             for time, value in zip(batch.times_us, batch.values, strict=True)
         }
-        return sorted({time for row in rows if (time := _instant(row)) in sent and sent[time] == row.value})
+        return sorted({time for row in found if (time := _instant(row)) in sent and sent[time] == row.value})
 
 
 def _check_push(batch: Batch, answer: Answer) -> None:
