@@ -18,6 +18,7 @@ from lora_post.secret import Secret
 
 KEY = "00112233445566778899aabbccddeeff"
 PATH = Path("site.toml")
+WAZIUP_MQTT = "[waziup]\nusername = 'me'\npassword = 'x'\nprotocol = 'mqtt'\n"
 MQTT = "[mqtt]\nurl = 'mqtt://broker'\n"
 GATEWAY = '[gateway]\nid = "gw1"\n'
 LORAWAN = f'[[device]]\ndev_addr = "26011bda"\nnwk_skey = "{KEY}"\napp_skey = "{KEY}"\ndecoder = "cayenne-lpp"\n'
@@ -133,6 +134,10 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         ),
         (GATEWAY + "[waziup]\n", '[waziup] provision = "auto" creates devices and needs username and password'),
         (GATEWAY + "[waziup]\nusername = 'me'\n", "[waziup] has a username and no password"),
+        (GATEWAY + "[waziup]\nprotocol = 'coap'\n", "[waziup] protocol is 'coap'; it must be 'http' or 'mqtt'"),
+        (GATEWAY + "[waziup]\nmqtt_url = 'mqtt://x'\n", '[waziup] mqtt_url is for protocol = "mqtt" only'),
+        (GATEWAY + WAZIUP_MQTT + "mqtt_url = 'mqtt://x/topic'\n", "[waziup] mqtt_url is 'mqtt://x/topic'; it must be"),
+        (GATEWAY + WAZIUP_MQTT + "mqtt_url = 'mqtt://me:secret@x'\n", "[waziup] mqtt_url holds a user"),
         (GATEWAY + "[waziup]\npassword = 'x'\n", "[waziup] has a password and no username"),
         (GATEWAY + "[waziup]\nurl = 'api.waziup.io'\nprovision = 'never'\n", "[waziup] url is 'api.waziup.io'"),
         (GATEWAY + "[input]\nurl = 'stdin:'\n", "[input] must be written [[input]]"),
@@ -251,6 +256,7 @@ def test_file_with_secrets_that_everybody_may_read_is_reported(tmp_path: Path) -
             GATEWAY + "[waziup]\nurl = 'http://example.org/api/v2'\nprovision = 'never'\n",
             "the password travels in clear",
         ),
+        (GATEWAY + WAZIUP_MQTT, "[waziup] the password travels in clear to mqtt://api.waziup.io"),
         (GATEWAY + MQTT + "username = 'me'\npassword = 'x'\n", "[mqtt] url starts with mqtt://, so the password"),
     ],
 )
@@ -319,3 +325,19 @@ def test_alerts_reach_people_by_webhook_and_mail() -> None:
     found = (alerts.email.user, alerts.email.host, alerts.email.port, alerts.email.tls, alerts.email.sender)
     assert found == ("me@x", "mail.example.org", 2525, False, "me@example.org")
     assert "5ec2e7" not in repr(alerts)
+
+
+@pytest.mark.parametrize(
+    ("lines", "host", "port", "tls"),
+    [
+        ("", "api.waziup.io", 1883, False),
+        ("url = 'http://127.0.0.1:8008/api/v2'\n", "127.0.0.1", 1883, False),
+        ("url = 'http://[::1]:8008/api/v2'\n", "::1", 1883, False),
+        ("mqtt_url = 'mqtts://broker.example.org'\n", "broker.example.org", 8883, True),
+    ],
+)
+def test_values_are_published_at_the_host_of_url_or_where_one_says(lines: str, host: str, port: int, tls: bool) -> None:
+    waziup = parse_config(GATEWAY + WAZIUP_MQTT + lines, Path("x.toml"), {}).waziup
+    assert waziup is not None and waziup.broker is not None
+    assert (waziup.broker.host, waziup.broker.port, waziup.broker.tls) == (host, port, tls)
+    assert waziup.broker.username == "me"

@@ -12,6 +12,7 @@ import pytest
 
 from lora_post.cli.destinations import open_sinks
 from lora_post.config import parse_config
+from lora_post.model import Reading
 from lora_post.mqtt_url import Broker
 from lora_post.secret import Secret
 from lora_post.sinks.announced import Announced
@@ -21,6 +22,7 @@ from lora_post.spool import SpoolReader
 from lora_post.spool_upkeep import parked
 from lora_post.uploader import Sink
 from tests.broker import mosquitto
+from tests.build import NOON_US, device, report
 from tests.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
 from tests.test_delivery import USERS, Site, work
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
@@ -32,9 +34,10 @@ class MqttSite(Site):
 
     now = 1000.0
     mqtt_port = 0
+    account = "demo"
 
     def around(self, sink: WaziupSink) -> Sink:
-        broker = Broker("[waziup]", "127.0.0.1", self.mqtt_port, False, "demo", Secret("demo"), None)
+        broker = Broker("[waziup]", "127.0.0.1", self.mqtt_port, False, self.account, Secret(self.account), None)
         self.sink = WaziupMqttSink(sink, broker, "lora-post-gw1", lambda: self.now)
         return self.sink
 
@@ -81,9 +84,6 @@ def numbers(first: int, last: int) -> list[object]:
 
 def put(site: Site, first: int, last: int, device_id: str = "pond-7") -> None:
     """Numbers as readings of the sensor t, each at a time of its own."""
-    from lora_post.model import Reading
-    from tests.build import NOON_US, device, report
-
     of = device(device_id)
     site.put(*(report(Reading("t", n), time_us=NOON_US + n * 1_000_000, of=of) for n in range(first, last)))
 

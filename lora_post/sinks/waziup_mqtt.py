@@ -56,6 +56,8 @@ class _Sensor:
 class WaziupMqttSink:
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
 
+    looks_back = WaziupSink.looks_back
+
     def __init__(
         self,
         http: WaziupSink,
