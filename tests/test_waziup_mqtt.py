@@ -306,6 +306,6 @@ def test_check_says_whether_the_platform_s_broker_takes_us(tmp_path: Path, monke
         config.write_text(text.replace("[spool]", extra + "[spool]"))
         with mosquitto(tmp_path, port):
             out = run("check", "-c", str(config)).stdout.decode()
-        assert re.search(rf"ok +server +127.0.0.1 port {mqtt.port} takes us as demo\n", out)
+        assert re.search(rf"ok +server +the broker at 127.0.0.1 port {mqtt.port} takes us as demo\n", out)
         out = run("check", "-c", str(config)).stdout.decode()
         assert re.search(rf"FAIL +server +the broker at 127.0.0.1 port {mqtt.port} does not answer", out)

@@ -19,4 +19,4 @@ def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) ->
         return fail(subject, text, fix or f"is it up, is {url_key} right, does a firewall allow it?")
     who = f"as {broker.username}" if broker.username else "without an account"
     tls = ", and its certificate is good" if broker.tls else ""
-    return ok(subject, f"{broker.host} port {broker.port} takes us {who}{tls}")
+    return ok(subject, f"the broker at {broker.host} port {broker.port} takes us {who}{tls}")
