@@ -40,6 +40,10 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     password: Its password. The variable `LORA_POST_WAZIUP_PASSWORD` is used when none of the three is given.
     provision: `"auto"`: create devices and sensors that are missing. `"never"`: they exist already, and are public
         unless there is an account.
+    protocol: `"mqtt"`: values are published over MQTT, for a tenth of the data; what it does not promise:
+        [values over MQTT](destinations.md#values-over-mqtt).
+    mqtt_url: With `protocol = "mqtt"`: the broker, `mqtt://HOST:PORT` or with TLS `mqtts://HOST:PORT`. Without one:
+        `mqtt://` and the host of `url`, port 1883.
     """
 
     url: str = PUBLIC_URL
