@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lora_post.errors import OutcomeUnknown, SinkError
-from lora_post.model import Batch
+from lora_post.model import Batch, Lane
 from lora_post.mqtt_url import Broker
 from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.waziup import WaziupSink
@@ -72,7 +72,7 @@ class WaziupMqttSink:
         self._monotonic = monotonic
         self._connection: MqttConnection | None = None
         self._used_at = 0.0
-        self._sensors: dict[int, _Sensor] = {}
+        self._sensors: dict[tuple[str, str], _Sensor] = {}
         self.traffic = http.traffic
         self.ask_time = http.ask_time
 
@@ -89,7 +89,7 @@ class WaziupMqttSink:
 
     def send(self, batch: Batch) -> None:
         """Deliver a batch. Raises Unavailable, OutcomeUnknown, or Rejected with a reason for a person."""
-        sensor = self._sensors.setdefault(batch.lane.id, _Sensor())
+        sensor = self._sensors.setdefault(_key(batch.lane), _Sensor())
         if not sensor.is_there or self._monotonic() < sensor.http_until:
             self._http.send(batch)
             sensor.is_there = True
@@ -120,7 +120,7 @@ class WaziupMqttSink:
         self._disconnect()
         if not is_silent:
             raise OutcomeUnknown(f"the connection to {self._broker.host} was lost: {text}")
-        self._sensors[lane.id] = _Sensor(self._monotonic() + HTTP_AFTER_SILENCE_S)
+        self._sensors[_key(lane)] = _Sensor(self._monotonic() + HTTP_AFTER_SILENCE_S)
         raise OutcomeUnknown(
             f"{self._broker.host} fell silent over {lane.device}/{lane.name}: {text}; HTTP will tell why"
         )
@@ -138,7 +138,7 @@ class WaziupMqttSink:
         if is_stored:
             sensor.looked_at, sensor.unlooked = now, 0
             return
-        self._sensors[lane.id] = _Sensor(now + HTTP_AFTER_LOSS_S)
+        self._sensors[_key(lane)] = _Sensor(now + HTTP_AFTER_LOSS_S)
         log.warning(
             "values of %s/%s were acknowledged by %s and not stored; they are sent over HTTP, for a day%s",
             lane.device,
@@ -163,3 +163,8 @@ class WaziupMqttSink:
             self._connection.close()
             self._connection.count(self.traffic)
             self._connection = None
+
+
+def _key(lane: Lane) -> tuple[str, str]:
+    """A lane's number is given to another sensor once its own is dropped."""
+    return lane.device, lane.name
