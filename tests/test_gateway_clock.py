@@ -118,10 +118,23 @@ def test_synchronised_clock_is_believed_against_the_server(caplog: pytest.LogCap
 
 def test_clock_is_believed_when_nobody_can_tell_but_not_one_that_was_never_set() -> None:
     machine, clock = lost_clock()
+    machine.pass_s(HOUR_S)
     clock.believe()
     assert is_unknown(arrival(clock, machine))
     machine = Machine()
+    machine.pass_s(HOUR_S)
     clock = GatewayClock(machine)
+    clock.believe()
+    assert arrival(clock, machine) == machine.true_us
+
+
+def test_clock_that_goes_on_from_the_last_shutdown_is_not_believed_before_a_daemon_had_time_to_set_it() -> None:
+    machine = Machine(wall_error_us=-us(6 * HOUR_S))
+    clock = GatewayClock(machine)
+    clock.believe()
+    assert is_unknown(arrival(clock, machine))
+    machine.pass_s(60)
+    machine.wall_error_us, machine.is_vouched_for = 0, True
     clock.believe()
     assert arrival(clock, machine) == machine.true_us
 
