@@ -17,7 +17,7 @@ RESTART_BELOW: Final = 100
 REPEAT_WINDOW_US: Final = 20_000_000
 """LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times."""
 RESTART_WINDOW_US: Final = 3_600_000_000
-"""How long a first frame after a restart is remembered: a gateway that was offline may deliver its copy late."""
+"""How far apart two equal frames around a restart are one: a gateway that was offline may deliver its copy late."""
 
 # A counter of 16 bits that fell back by less than half its range is an old frame, not a roll-over.
 _HALF_RANGE: Final = 0x8000
@@ -47,7 +47,8 @@ def repeat_window_us(uplink: Uplink) -> int:
         return 0
     if policy is FCntPolicy.UNCHECKED:
         return REPEAT_WINDOW_US
-    return RESTART_WINDOW_US if tolerates(uplink.device, uplink.fcnt) else 0
+    # All of them: after a restart, a frame from before it has the higher counter.
+    return RESTART_WINDOW_US if policy is FCntPolicy.RESTARTS else 0
 
 
 def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:

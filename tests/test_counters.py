@@ -147,10 +147,10 @@ def test_capture_of_restarts_can_be_fed_again(tmp_path: Path) -> None:
     of = under("restarts")
     frames = [
         Frame("gw1", NOON_US + n * MINUTE_US, seal_lorawan(KEYS, POND.address, fcnt, 2, b"%d" % n), RxInfo())
-        for n, fcnt in enumerate([0, 1, 2, 0, 1, 2, 3])
+        for n, fcnt in enumerate([RESTART_BELOW, 5000, 0, 1, 2, 0, 1, 2, 3])
     ]
     with closing(Store(tmp_path / "spool.db")) as store:
-        for accepted in (7, 0):
+        for accepted in (9, 0):
             outcomes: list[Outcome] = []
             ledger = SpoolLedger(store, [of], SpoolWriter(store, ["waziup"], 1 << 30))
             Pipeline(ledger, undecoded, Metrics(), outcomes.append).handle(frames)
