@@ -1,4 +1,4 @@
-"""Follow docs/installation.md, word for word, in a Debian system that has just been made.
+"""Follow docs/installation.md in a Debian system that has just been made, all but what needs a running systemd.
 
     sudo python -m tests.fresh_debian [--suite bookworm] [--mirror URL]
 
