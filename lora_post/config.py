@@ -142,6 +142,8 @@ def _read(reader: TableReader) -> Config:
     wazigate = read_wazigate(reader)
     mqtt = read_mqtt(reader)
     json_lines = read_json_lines(reader)
+    if json_lines and json_lines.path == reader.folder / spool.path:
+        reader.mistakes.append("[json_lines] path is the spool's own file; name another one")
     alerts = read_alerts(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.cli.capture import Tee
+from lora_post.capture_writer import PcapWriter
+from lora_post.cli.capture import Tee, Watch, _open
 from lora_post.inputs import FORMATS
+from lora_post.sources.mqtt import MqttSource
 from tests.command import run, started, wait_until
 from tests.in_process import lora_post
 from tests.parsers import FIXTURES, LAB_1
@@ -107,6 +109,14 @@ def test_bad_arguments_are_mistakes_of_the_user(tmp_path: Path) -> None:
     ):
         assert lora_post("capture", *arguments).code == 2
     assert diary.read_text() == "dear diary"
+
+
+def test_broker_keeps_nothing_for_a_capture_that_is_over(tmp_path: Path) -> None:
+    writer = PcapWriter(tmp_path / "a.pcap")
+    source = _open("mqtt://127.0.0.1:1/up", "lines", writer, Watch(line=False))
+    assert isinstance(source, MqttSource)
+    assert source._client._clean_session
+    writer.close()
 
 
 def test_run_writes_what_all_inputs_give_to_a_capture(tmp_path: Path) -> None:

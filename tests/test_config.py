@@ -158,6 +158,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + MQTT.replace("mqtt:", "mqtts:") + "ca_file = 'no-such'\n", "[mqtt] ca_file: there is no file"),
         (GATEWAY + "[json_lines]\nkeep = 1\n", "[json_lines] path is missing"),
         (GATEWAY + "[json_lines]\npath = ''\n", "[json_lines] path is empty; name a file"),
+        (GATEWAY + "[json_lines]\npath = 'x'\n[spool]\npath = 'x'\n", "[json_lines] path is the spool's own file"),
         (GATEWAY + "[json_lines]\npath = 'x'\nmax_mb = 0\n", "[json_lines] max_mb is 0; it must be at least 1"),
         (GATEWAY + "[json_lines]\npath = 'x'\nkeep = -1\n", "[json_lines] keep is -1; it must be between 0 and 1000"),
         (GATEWAY + "[[device]]\ndecoder = 'text'\n", "[[device]] number 1: give either dev_addr"),
