@@ -177,7 +177,8 @@ def test_without_a_name_all_are_tested_and_one_failure_counts() -> None:
     Path("own").mkdir()
     Path("own/broken.py").write_text("1 / 0")
     Path("lora-post.toml").write_text(SITE)
-    ran = lora_post("decoders", "test")
+    Path("no-captures").mkdir()
+    ran = lora_post("decoders", "test", "--fixtures", "no-captures")
     assert ran.code == 1
     assert "FAIL  own/broken.py: ZeroDivisionError" in ran.out
     assert "ok    text: " in ran.out

@@ -6,10 +6,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
-from lora_post.alerts.watch import Watch
 from lora_post.systemd import Notifier
 from lora_post.vitals import Vitals
+
+if TYPE_CHECKING:
+    from lora_post.alerts.watch import Watch
 
 log = logging.getLogger("lora_post")
 

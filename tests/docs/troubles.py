@@ -244,7 +244,8 @@ def log_lines() -> dict[str, list[str]]:
     for reason, (name, data) in SKIPPED.items():
         found[reason] = [line for line in skipped(name, data) if f"reason={reason}:" in line]
     found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
-    found |= {kind.__name__: undecoded(kind) for kind in DecodeError.__subclasses__()}
+    ours = [kind for kind in DecodeError.__subclasses__() if kind.__module__ == DecodeError.__module__]
+    found |= {kind.__name__: undecoded(kind) for kind in ours}
     return found | dict(_sending()) | dict(_storing()) | {"ConfigError": _configuring()}
 
 
