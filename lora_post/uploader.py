@@ -8,9 +8,8 @@ before a request goes out: after a stop that was not clean, everything that was 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Event
-from typing import Protocol
 
 from lora_post.backoff import Backoff
 from lora_post.clock import now_us
@@ -18,10 +17,11 @@ from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, 
 from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S, Doubt, LaneState
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
+from lora_post.settling import Settling
+from lora_post.sink import Sink
 from lora_post.spool import SpoolReader
 from lora_post.steady import SteadyClock
 from lora_post.turns import Turns
-from lora_post.unsettled import Unsettled, joined
 from lora_post.upload_gate import Closed, Gate
 
 log = logging.getLogger(__name__)
@@ -44,27 +44,6 @@ ASK_AFTER_PER_READING_S = 0.05
 DOUBTFUL = 10_000
 
 
-class Sink(Protocol):
-    """Where readings go. All methods raise SinkError."""
-
-    @property
-    def looks_back(self) -> int:
-        """Of how many of a sensor's last readings `stored` can tell after a restart; below MAX_BATCH when of none."""
-        ...
-
-    def prepare(self) -> None:
-        """Whatever is due besides readings."""
-        ...
-
-    def send(self, batch: Batch) -> None:
-        """Deliver a batch."""
-        ...
-
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
-        """The times of a batch that have arrived already, as far as they are among the `recent` last ones."""
-        ...
-
-
 class Uploader:
     """Delivers one sink's readings; `step` does one piece of work."""
 
@@ -85,7 +64,7 @@ class Uploader:
         self._closed_because = self._held_because = ""
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
-        self._unsettled = Unsettled()
+        self._settling = Settling(spool, metrics, self._clock, self._lanes)
         self._turns = Turns()
         self._backoff = Backoff(MAX_SINK_PAUSE_S)
         self._in_trouble: set[int] = set()
@@ -93,7 +72,6 @@ class Uploader:
         self._look_for_parked_at = 0.0
         self._is_prepared = True
         self.last_error = ""
-        self.delivered_us = 0
         self._is_ours = self._take_over()
         if not self._is_ours:
             log.info("%s: another lora-post sends what is in this spool; leaving that to it", spool.sink)
@@ -140,7 +118,7 @@ class Uploader:
         if not self._is_ours:
             return
         try:
-            self._settle_all()
+            self._settling.settle_all()
             if self._gate:
                 self._gate.save()
             if not any(state.doubt for state in self._lanes.values()):
@@ -157,8 +135,8 @@ class Uploader:
         now = self._monotonic()
         try:
             wait_s = self._backoff.until - now if now < self._backoff.until else self._work(now)
-            if wait_s > 0 or self._unsettled.is_due(self._monotonic()):
-                self._settle_all()
+            if wait_s > 0 or self._settling.unsettled.is_due(self._monotonic()):
+                self._settling.settle_all()
             return wait_s
         except SinkError as error:
             self._pause(error)
@@ -194,6 +172,11 @@ class Uploader:
             log.info("%s; readings are kept", closed.reason)
         self._closed_because = closed.reason
         return min(closed.wait_s, LOOK_AGAIN_S)
+
+    @property
+    def delivered_us(self) -> int:
+        """The latest delivery by the steady clock, 0 for none."""
+        return self._settling.delivered_us
 
     def is_closed(self) -> bool:
         """Whether the configuration forbids sending for now."""
@@ -233,7 +216,7 @@ class Uploader:
         began = self._monotonic()
         try:
             if state.doubt:
-                self._settle_all()
+                self._settling.settle_all()
                 self._resolve(lane, state, state.doubt)
             else:
                 self._send(lane, state)
@@ -256,9 +239,9 @@ class Uploader:
                 self._note(error)
 
     def _send(self, lane: Lane, state: LaneState) -> None:
-        batch = self._spool.claim(lane, state.limit, but=self._unsettled.times_of(lane))
+        batch = self._spool.claim(lane, state.limit, but=self._settling.unsettled.times_of(lane))
         if batch is None:
-            self._settle_all()
+            self._settling.settle_all()
             return
         sent = self._monotonic()
         # In doubt until told otherwise, whatever goes wrong.
@@ -281,10 +264,10 @@ class Uploader:
         state.backoff.succeed()
         state.limit = min(MAX_BATCH, state.limit * 2)
         state.refusals = 0
-        self._unsettled.add(batch, sent)
+        self._settling.unsettled.add(batch, sent)
         # With the next batch under way, all of it must be found again after an unclean stop.
-        if len(self._unsettled.times_of(lane)) + MAX_BATCH > self._sink.looks_back:
-            self._settle_all()
+        if len(self._settling.unsettled.times_of(lane)) + MAX_BATCH > self._sink.looks_back:
+            self._settling.settle_all()
 
     def _observe(self, batch: Batch, sent: float) -> None:
         sink, wall_us = self._spool.sink, self._clock.now_us() + self._clock.ahead_us()
@@ -320,38 +303,10 @@ class Uploader:
             doubt.recent, doubt.seen = self._sink.looks_back, None  # there may be more of them
         elif doubt.final or len(stored) in (doubt.seen, len(batch.times_us)):
             state.doubt = None
-            self._settle(batch, stored, state)
+            self._settling.settle(batch, stored, state)
         else:
             doubt.seen = len(stored)
             doubt.ask_at = self._monotonic() + ASK_AFTER_S
-
-    def _settle(self, batch: Batch, times_us: Sequence[int], state: LaneState) -> None:
-        try:
-            self._spool.settle(batch, times_us)
-        except StoreError:
-            state.doubt = Doubt(0.0, batch, final=True)
-            raise
-        self._delivered(len(times_us))
-
-    def _settle_all(self) -> None:
-        """Tell the spool of everything that is confirmed; when it cannot be told, the sink is asked again."""
-        if not self._unsettled:
-            return
-        batches = self._unsettled.batches()
-        try:
-            self._spool.settle_all(batches)
-        except StoreError:
-            self._unsettled.clear()
-            for batch in batches:
-                state = self._lanes.setdefault(batch.lane.id, LaneState())
-                state.doubt = _with_earlier(batch, state.doubt)
-            raise
-        self._unsettled.clear()
-        self._delivered(sum(len(batch.times_us) for batch in batches))
-
-    def _delivered(self, amount: int) -> None:
-        self._metrics.count("delivered", self._spool.sink, amount=amount)
-        self.delivered_us = self._clock.now_us()
 
     def _answered(self) -> None:
         if self.last_error:
@@ -372,11 +327,3 @@ class Uploader:
         if str(error) != self.last_error:
             log.warning("%s: waiting to send: %s", self._spool.sink, error)
         self.last_error = str(error)
-
-
-def _with_earlier(confirmed: Batch, doubt: Doubt | None) -> Doubt:
-    """The doubt over a batch that could not be settled, and over the one that was sent after it."""
-    if doubt is None or doubt.batch is None:
-        return Doubt(0.0, confirmed, final=True, recent=len(confirmed.times_us))
-    both = joined([confirmed, doubt.batch])
-    return Doubt(doubt.ask_at, both, final=doubt.final, recent=len(both.times_us))

@@ -19,6 +19,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
+from lora_post.sink import Sink
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.waziup import LOOKS_BACK, WaziupSink
 from lora_post.sinks.waziup_gateway import Gateway
@@ -29,7 +30,7 @@ from lora_post.spool_upkeep import parked, release
 from lora_post.store import Store
 from lora_post.upload_gate import Gate
 from lora_post.upload_rules import UploadRules, Window
-from lora_post.uploader import PARKED_FOR_US, Sink, Uploader
+from lora_post.uploader import PARKED_FOR_US, Uploader
 from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup

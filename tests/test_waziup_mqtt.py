@@ -15,12 +15,12 @@ from lora_post.config import parse_config
 from lora_post.model import Reading
 from lora_post.mqtt_url import Broker
 from lora_post.secret import Secret
+from lora_post.sink import Sink
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.waziup import WaziupSink
 from lora_post.sinks.waziup_mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
 from lora_post.spool import SpoolReader
 from lora_post.spool_upkeep import parked
-from lora_post.uploader import Sink
 from tests.broker import mosquitto
 from tests.build import NOON_US, device, report
 from tests.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site

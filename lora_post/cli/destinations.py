@@ -21,13 +21,14 @@ from lora_post.config_wazigate import WazigateConfig
 from lora_post.config_waziup import WaziupConfig
 from lora_post.metrics import Metrics
 from lora_post.server_time import ServerTime, TimedSink
+from lora_post.sink import Sink
 from lora_post.sinks.announced import Announced
 from lora_post.spool import SpoolReader
 from lora_post.status import runtime
 from lora_post.store import Store, forget, known, remember
 from lora_post.upload_gate import Gate
 from lora_post.upload_rules import UploadRules
-from lora_post.uploader import Sink, Uploader
+from lora_post.uploader import Uploader
 from lora_post.vitals import Vitals
 
 if TYPE_CHECKING:
