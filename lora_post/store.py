@@ -9,6 +9,7 @@ WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens it
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,9 @@ from lora_post.errors import StoreDamaged, StoreError
 from lora_post.join_model import JoinState
 from lora_post.model import Device
 from lora_post.store_schema import migrate
+from lora_post.store_swap import aside_of, complete_one, one_at_a_time, swap
+
+log = logging.getLogger(__name__)
 
 _KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 # A commit writes whole pages, and an uplink changes a few bytes in each of a handful: 40 % less than with 4096.
@@ -65,6 +69,8 @@ class Store:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if complete_one(self.path):
+                self._finish_swap()
             _create_private(self.path)
             self.inode = _inode(self.path)
             self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
@@ -84,6 +90,14 @@ class Store:
             self.db.close()
             raise
 
+    def _finish_swap(self) -> None:
+        """A power cut came in between while another file took the place of a damaged one, or it is going on now."""
+        with one_at_a_time(self.path):
+            if new := complete_one(self.path):
+                aside = aside_of(self.path, new)
+                swap(self.path, new)
+                log.error("spool %s was damaged and a new one goes on; lora-post spool salvage %s", self.path, aside)
+
     def _problem(self, error: OSError | sqlite3.Error) -> StoreError:
         kind = StoreDamaged if is_damage(error) else StoreError
         return kind(f"spool {self.path}: {error}")
@@ -92,7 +106,10 @@ class Store:
         """Raises StoreError, with the new file open, when the file is no longer the one that was opened."""
         if _inode(self.path) != self.inode:
             self._reopen()
-            raise StoreError(f"spool {self.path} is another file than before")
+            raise self._is_another()
+
+    def _is_another(self) -> StoreError:
+        return StoreError(f"spool {self.path} is another file than before")
 
     def _reopen(self) -> None:
         self.db.close()
@@ -122,7 +139,12 @@ class Store:
         self._follow()
         try:
             with self._all_or_nothing() as db:
-                yield db
+                # While this waited for the write lock, another file may have taken the place of a damaged one.
+                if _inode(self.path) == self.inode:
+                    yield db
+                    return
+            self._reopen()
+            raise self._is_another()
         except sqlite3.Error as error:
             raise self._trouble(error) from error
 

@@ -7,27 +7,23 @@ aside, for `lora-post spool salvage`.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Timer
 from typing import Final
 
-from lora_post.clock import now_us, utc_text
 from lora_post.errors import StoreError
 from lora_post.store import RUNNING, Store, is_damage, read_text
 from lora_post.store_schema import STEPS
+from lora_post.store_swap import aside_of, declare_complete, one_at_a_time, part_of, swap, throw_away_part
 
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
 _KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot")
-# The WAL first: one that is left beside a new file would be played back into that.
-_PARTS: Final = ("-wal", "-shm", "")
 
 
 def open_spool(path: Path) -> Store:
@@ -35,6 +31,8 @@ def open_spool(path: Path) -> Store:
 
     Only after an unclean stop is the file looked through, and not for long. Raises StoreError.
     """
+    if part_of(path).exists():
+        _throw_away(path)
     store = Store(path, replace_damaged)
     try:
         ((version,),) = store.rows("PRAGMA user_version")
@@ -50,6 +48,14 @@ def open_spool(path: Path) -> Store:
         store.close()
         raise
     return store
+
+
+def _throw_away(path: Path) -> None:
+    try:
+        with one_at_a_time(path):
+            throw_away_part(path)
+    except OSError as error:
+        raise StoreError(f"spool {path}: {error}") from error
 
 
 def quick_check(store: Store) -> str:
@@ -69,71 +75,51 @@ def quick_check(store: Store) -> str:
 def replace_damaged(path: Path, inode: int, problem: str) -> None:
     """Set the file with this inode number aside and make a new one; nothing when somebody has done so already.
 
-    Raises StoreError when it cannot be renamed.
+    Raises StoreError when that cannot be done.
     """
     try:
-        with _one_at_a_time(path):
+        with one_at_a_time(path):
             if path.stat().st_ino != inode:
                 return
-            aside = _free_name(path)
-            for part in _PARTS:
-                with suppress(FileNotFoundError):
-                    Path(f"{path}{part}").rename(f"{aside}{part}")
-            _sync(path.parent)
-            log.error(
-                "spool %s is damaged (%s); it is kept as %s and a new one goes on. "
-                "To bring back the readings that were queued: lora-post spool salvage %s",
-                path,
-                problem,
-                aside,
-                aside,
-            )
-            with closing(Store(path)) as new:
-                _take_over(aside, new)
-    except OSError as error:
+            with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as old:
+                old.text_factory = read_text
+                # What others would still keep in the damaged file is not to fall between the two.
+                with suppress(sqlite3.Error):
+                    old.execute("BEGIN IMMEDIATE")
+                make_part(path, old)
+                new = declare_complete(path)
+                log.error(
+                    "spool %s is damaged (%s); it is kept as %s and a new one goes on. "
+                    "To bring back the readings that were queued: lora-post spool salvage %s",
+                    path,
+                    problem,
+                    aside_of(path, new),
+                    aside_of(path, new),
+                )
+                swap(path, new)
+    except (OSError, sqlite3.Error) as error:
         raise StoreError(f"spool {path} is damaged ({problem}) and cannot be set aside: {error}") from error
 
 
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    fd = os.open(f"{path}-rescue", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def make_part(path: Path, old: sqlite3.Connection) -> None:
+    """Make the file that is to follow, with what it takes over. Raises StoreError, OSError, sqlite3.Error."""
+    throw_away_part(path)
+    with closing(Store(part_of(path))) as new:
+        for table in _KEPT:
+            _take_over(table, old, new)
+        new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _take_over(table: str, old: sqlite3.Connection, new: Store) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _free_name(path: Path) -> Path:
-    """A name with the date that is not taken; the clock may stand still."""
-    date = utc_text(now_us())[:19].replace("-", "").replace(":", "")
-    names = (
-        path.with_name(f"{path.name}.damaged-{date}Z{suffix}") for suffix in ("", *(f"-{n}" for n in range(2, 1000)))
-    )
-    return next(name for name in names if not name.exists())
-
-
-def _sync(folder: Path) -> None:
-    """A power cut is not to bring the old name back."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _take_over(aside: Path, new: Store) -> None:
-    for table in _KEPT:
-        try:
-            with closing(sqlite3.connect(aside, timeout=1.0)) as old, new.transaction() as db:
-                old.text_factory = read_text
-                # An earlier version may have written the damaged file; it knew fewer columns.
-                columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
-                names, marks = ",".join(columns), ",".join("?" * len(columns))
-                rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
-                db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
-        except (sqlite3.Error, StoreError) as error:
-            log.error("table %s of %s cannot be taken over: %s", table, aside, error)
+        with new.transaction() as db:
+            # An earlier version may have written the damaged file; it knew fewer columns.
+            columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
+            names, marks = ",".join(columns), ",".join("?" * len(columns))
+            rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
+            db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+    except (sqlite3.Error, StoreError) as error:
+        log.error("table %s cannot be taken over into the new spool: %s", table, error)
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:
