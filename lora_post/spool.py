@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lora_post.clock import UNKNOWN_FROM_US
 from lora_post.config_tables import WhenFull
+from lora_post.errors import StoreError
 from lora_post.model import Batch, Lane, Reading, Report
 from lora_post.store import RUNNING, Store, add_tally, forget, known, remember
 from lora_post.turns import Waiting
@@ -192,7 +193,21 @@ class SpoolReader:
 
     def __init__(self, store: Store, sink: str) -> None:
         self._store = store
+        self._inode = store.inode
         self.sink = sink
+
+    def go_on(self) -> bool:
+        """Whether another file has taken the place of the spool: lane numbers known so far mean other sensors then.
+
+        Until this has been asked, nothing is claimed, settled or set aside by such a number.
+        """
+        self._store.rows("SELECT 1")
+        before, self._inode = self._inode, self._store.inode
+        return before != self._inode
+
+    def _require_same_file(self) -> None:
+        if self._store.inode != self._inode:
+            raise StoreError(f"{self.sink}: the spool is another file than before")
 
     def ready_lanes(self) -> list[Lane]:
         """Lanes that have readings whose time is known, and are not parked."""
@@ -259,6 +274,7 @@ class SpoolReader:
             " ORDER BY time_us LIMIT ?",
             (lane.id, after, UNKNOWN_FROM_US, limit + len(but)),
         )
+        self._require_same_file()
         if but:
             rows = [row for row in rows if row[0] not in but][:limit]
         if not rows:
@@ -282,11 +298,13 @@ class SpoolReader:
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
         if readings:
             with self._store.transaction() as db:
+                self._require_same_file()
                 db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
 
     def park(self, lane: Lane, reason: str, now_us: int) -> None:
         """Send nothing of this lane until `release`."""
         with self._store.transaction() as db:
+            self._require_same_file()
             db.execute("UPDATE lane SET parked = ?, parked_us = ? WHERE id = ?", (reason, now_us, lane.id))
 
     def release_parked_before(self, time_us: int) -> int:
@@ -302,6 +320,7 @@ class SpoolReader:
     def refuse(self, batch: Batch, reason: str) -> None:
         """Set the readings of a batch aside, so that those behind them go on."""
         with self._store.transaction() as db:
+            self._require_same_file()
             for time, value in zip(batch.times_us, batch.values, strict=True):
                 db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", (batch.lane.id, time, value, reason))
                 db.execute("DELETE FROM reading WHERE lane = ? AND time_us = ?", (batch.lane.id, time))

@@ -100,10 +100,22 @@ class Uploader:
         if not self._spool.reserve():
             return False
         if self._spool.mark_running():
-            # Parked ones too: what was under way of them may have been stored, and they may be released.
-            for lane in self._spool.queued_lanes():
-                self._lanes[lane.id] = LaneState(doubt=Doubt(self._monotonic() + ASK_AFTER_S, None))
+            self._doubt_all()
         return True
+
+    def _doubt_all(self) -> None:
+        # Parked ones too: what was under way of them may have been stored, and they may be released.
+        for lane in self._spool.queued_lanes():
+            self._lanes[lane.id] = LaneState(doubt=Doubt(self._monotonic() + ASK_AFTER_S, None))
+
+    def _follow_spool(self) -> None:
+        """After another file has taken the place of a damaged one, what was learned is of other sensors."""
+        if self._spool.go_on():
+            self._lanes.clear()
+            self._settling.unsettled.clear()
+            self._in_trouble.clear()
+            self._spool.mark_running()
+            self._doubt_all()
 
     def _after_defect(self) -> float:
         """Leave the sensor alone over which it happened, everything if there was none; seconds to wait."""
@@ -149,6 +161,7 @@ class Uploader:
         self._is_ours = self._is_ours or self._take_over()
         if not self._is_ours:
             return IDLE_S
+        self._follow_spool()
         if self._gate and (closed := self._gate.closed()):
             return self._wait_at(closed)
         self._closed_because = ""

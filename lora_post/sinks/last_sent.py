@@ -11,13 +11,14 @@ class LastSent:
     """The readings of each lane that were delivered last; a doubt is never about older ones."""
 
     def __init__(self) -> None:
-        self._times: dict[int, frozenset[int]] = {}
+        # Not by the lane's number, which another spool gives to another sensor.
+        self._times: dict[tuple[str, str], frozenset[int]] = {}
 
     def note(self, batch: Batch, times_us: Iterable[int]) -> None:
         """These times of a batch have arrived, and no others of it."""
-        self._times[batch.lane.id] = frozenset(times_us)
+        self._times[batch.lane.device, batch.lane.name] = frozenset(times_us)
 
     def of(self, batch: Batch) -> list[int]:
         """The times of a batch that have arrived."""
-        known = self._times.get(batch.lane.id, frozenset())
+        known = self._times.get((batch.lane.device, batch.lane.name), frozenset())
         return [time for time in batch.times_us if time in known]
