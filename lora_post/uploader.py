@@ -153,8 +153,9 @@ class Uploader:
         except SinkError as error:
             self._pause(error)
         except StoreError as error:
-            log.error("%s", error)
-            self._backoff.until = now + MAX_SINK_PAUSE_S
+            if not self._backoff.failures:
+                log.error("%s", error)
+            self._backoff.fail(now)
         return 0.0
 
     def _work(self, now: float) -> float:
