@@ -107,10 +107,21 @@ def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config 
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return None, (f"{path}: not TOML: {error}",)
+        return None, (f"{path}: {_not_toml(str(error))}",)
     reader = TableReader(document, path, environ)
     config = _read(reader)
     return config, tuple(f"{path}: {mistake}" for mistake in reader.mistakes)
+
+
+def _not_toml(error: str) -> str:
+    """What the TOML library complains of, in words of the file."""
+    twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
+    if twice is None:
+        return f"not TOML: {error}"
+    name = ".".join(re.findall(r"'([^']*)'", twice[1]))
+    if name in LISTS:
+        return f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}"
+    return f"line {twice[2]}: [{name}] is there twice; put its keys into one"
 
 
 def _faultless(config: Config | None, mistakes: tuple[str, ...]) -> Config:

@@ -215,9 +215,15 @@ class GatewayClock:
             time_us = now_us
             self._say(
                 f"gateway {frame.gateway}",
-                "gateway %s: its clock is wrong (it says %s); frames get the time of arrival",
+                "gateway %s: it says that a frame is from %s, which is %s; its clock is wrong, or a recording is "
+                "replayed: such frames get the time of arrival",
                 frame.gateway,
                 utc_text(frame.time_us),
+                "ahead"
+                if frame.time_us > newest_us
+                else "before 2015"
+                if times is Times.PIPED
+                else "more than a day old",
             )
         if now_us <= self._hold_us and self._hold_us - 2 * _HOLD_US <= time_us < self._hold_us:
             time_us = self._hold_us  # the clock went back a little: nothing comes before what was stamped already

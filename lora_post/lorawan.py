@@ -46,6 +46,10 @@ class MType(IntEnum):
 _MTYPES: Final = tuple(MType)
 _DATA_TYPES: Final = (MType.UNCONFIRMED_UP, MType.UNCONFIRMED_DOWN, MType.CONFIRMED_UP, MType.CONFIRMED_DOWN)
 
+# MHDR without its three reserved bits, and what uplinks have there: unconfirmed, confirmed.
+MHDR_MASK: Final = 0xE3
+MHDR_UPLINKS: Final = (0x40, 0x80)
+
 DOWN_TYPES: Final = (MType.UNCONFIRMED_DOWN, MType.CONFIRMED_DOWN)
 """Data frames from the network to a device."""
 

@@ -311,11 +311,15 @@ class Decoder(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A frame that was turned away: which check failed, and what a person can do about it."""
+    """A frame that was turned away: which check failed, and what a person can do about it.
+
+    known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
+    """
 
     frame: Frame
     check: str
     detail: str
+    known: str = ""
 
 
 class Copy(Struct, frozen=True):

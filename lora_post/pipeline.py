@@ -95,9 +95,10 @@ class Pipeline:
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 self._refuse_repeat(uplink)
         except StaleFCnt as error:
-            return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error))
+            return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error), error.device)
         except Repeat as error:
-            return self._copies.match(frame, uplink.device.id) or Refusal(frame, error.check, str(error))
+            known = uplink.device.id
+            return self._copies.match(frame, known) or Refusal(frame, error.check, str(error), known)
         except NotUplink as error:
             return self._handle_join(frame) if is_join(frame) else Refusal(frame, error.check, str(error))
         except (FrameError, UnlockError) as error:

@@ -16,7 +16,17 @@ from lora_post.counters import is_old, stale, tolerates
 from lora_post.crypto import UPLINK, AnySessionKeys, SessionKeys
 from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, UnknownDevice
 from lora_post.join import ACCEPT_SIZES, REQUEST_SIZE
-from lora_post.lorawan import MAX_FCNT, DataFrame, MType, build_data_frame, describe, full_fcnt, parse_data_frame
+from lora_post.lorawan import (
+    MAX_FCNT,
+    MHDR_MASK,
+    MHDR_UPLINKS,
+    DataFrame,
+    MType,
+    build_data_frame,
+    describe,
+    full_fcnt,
+    parse_data_frame,
+)
 from lora_post.model import Device, FCntPolicy, FindSessions, Frame, Link, RxInfo, Session, Uplink
 from lora_post.unlock_lowcost import unlock_lowcost
 from lora_post.uplink_11 import fits as fits_11
@@ -30,10 +40,6 @@ _LOWCOST: Final = Link.LOWCOST
 _UPPER_HALVES: Final = 16
 
 _UPPER_STEP: Final = 0x10000
-
-# MHDR without its three reserved bits, and what uplinks have there: unconfirmed, confirmed.
-_MHDR_MASK: Final = 0xE3
-_MHDR_UPLINKS: Final = (0x40, 0x80)
 
 
 def unlock(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
@@ -103,7 +109,7 @@ def seal_lowcost(
 
 def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     phy_payload = frame.phy_payload
-    if not phy_payload or phy_payload[0] & _MHDR_MASK not in _MHDR_UPLINKS:
+    if not phy_payload or phy_payload[0] & MHDR_MASK not in MHDR_UPLINKS:
         raise NotUplink(describe(phy_payload))
     data = parse_data_frame(phy_payload)
     sessions = find(_LORAWAN, data.dev_addr)

@@ -16,15 +16,12 @@ from lora_post import lowcost
 from lora_post.counters import is_old, stale, tolerates
 from lora_post.crypto import UPLINK, SessionKeys
 from lora_post.errors import BadAppKey, BadMIC, FrameError, ImagePacket, NoKey, NotEncrypted, NotUplink, UnknownDevice
-from lora_post.lorawan import DataFrame, full_fcnt, parse_data_frame
+from lora_post.lorawan import MHDR_MASK, MHDR_UPLINKS, DataFrame, full_fcnt, parse_data_frame
 from lora_post.lsc import MIC_SIZE
 from lora_post.model import Device, FindSessions, Frame, Link, Session, Uplink
 
 _LOWCOST: Final = Link.LOWCOST
 _HEADER_SIZE: Final = 4
-# MHDR without its three reserved bits, and what uplinks have there: unconfirmed, confirmed.
-_MHDR_MASK: Final = 0xE3
-_MHDR_UPLINKS: Final = (0x40, 0x80)
 
 
 def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
@@ -58,7 +55,7 @@ def _open(packet: bytes, header: lowcost.Header, session: Session) -> tuple[byte
     keys, lsc = device.keys, device.lsc
     data = None
     if isinstance(keys, SessionKeys):
-        if inner and inner[0] & _MHDR_MASK in _MHDR_UPLINKS:
+        if inner and inner[0] & MHDR_MASK in MHDR_UPLINKS:
             data = _parse_inner(inner, src, strict=lsc is None)
         elif lsc is None:
             raise FrameError(f"address {src}: encrypted, but no LoRaWAN frame inside; for the LSC cipher add lsc_key")

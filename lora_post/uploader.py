@@ -338,6 +338,11 @@ class Uploader:
     def _note(self, error: SinkError) -> None:
         """Say so, once per cause."""
         self._metrics.count("retries", type(error).__name__)
-        if str(error) != self.last_error:
+        if _cause(str(error)) != _cause(self.last_error):
             log.warning("%s: waiting to send: %s", self._spool.sink, error)
         self.last_error = str(error)
+
+
+def _cause(text: str) -> str:
+    """What is wrong, without the sensor for which it was noticed: that is told before the first colon."""
+    return text.partition(": ")[2] or text

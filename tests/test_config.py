@@ -99,6 +99,8 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     [
         ("", "[gateway] is missing"),
         ("[gateway", "not TOML"),
+        (GATEWAY + "[device]\n[device]\n", "[device] must be written [[device]], once for each device"),
+        (GATEWAY + "[spool]\n[upload]\n[spool]\n", "[spool] is there twice; put its keys into one"),
         ('[gateway]\nid = "a b"\n', "[gateway] id is 'a b'"),
         ("[gateway]\nid = 5\n", "[gateway] id is a whole number; it must be a text in quotes"),
         ("[gateway]\n", "[gateway] id is missing"),

@@ -66,6 +66,19 @@ def test_capture_through_a_pipe_arrives_exactly_once(tmp_path: Path) -> None:
         assert_everything_arrived_once(Admin(url), 60)
 
 
+def test_capture_that_was_sent_already_is_counted_without_advice_that_would_double_it(tmp_path: Path) -> None:
+    (tmp_path / "day.lowcost").write_bytes(b"".join(counting_packet(n) for n in range(12)))
+    with sandbox_process(free_port()) as url:
+        site = str(write_site(tmp_path, url))
+        assert run("replay", "-c", site, "day.lowcost", cwd=tmp_path).returncode == 0
+        again = run("replay", "-c", site, "day.lowcost", cwd=tmp_path)
+        assert again.returncode == 0
+        said = again.stderr.decode()
+        assert "left out, since these frames or newer ones were accepted before: counter-" in said
+        assert "reset-counter" not in said and "restarts" not in said
+        assert_everything_arrived_once(Admin(url), 12)
+
+
 def test_capture_a_byte_at_a_time_with_the_server_down_at_the_start(tmp_path: Path) -> None:
     capture = b"\n garbage ^p1,2\n\xff\xfe" + b"".join(counting_packet(n) for n in range(9))
     port = free_port()

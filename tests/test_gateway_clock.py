@@ -242,7 +242,8 @@ def test_gateway_with_a_wrong_clock_is_named_once(caplog: pytest.LogCaptureFixtu
         told(clock, 77_000_000, Times.LIVE)
         machine.pass_s(1)
     assert caplog.messages == [
-        "gateway gw1: its clock is wrong (it says 1970-01-01T00:01:17Z); frames get the time of arrival"
+        "gateway gw1: it says that a frame is from 1970-01-01T00:01:17Z, which is more than a day old; its clock "
+        "is wrong, or a recording is replayed: such frames get the time of arrival"
     ]
 
 

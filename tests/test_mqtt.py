@@ -209,7 +209,7 @@ def test_broker_keeps_messages_while_nobody_is_there(plain: Broker, caplog: pyte
 def test_dry_run_takes_nothing_from_the_real_one(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
     item = InputConfig(f"mqtt://127.0.0.1:{plain.port}/dry/up", "chirpstack")
     real = open_source(item, Surroundings("gw1", Metrics()))
-    dry = open_source(item, Surroundings("gw1", Metrics(), dry=True))
+    dry = open_source(item, Surroundings("gw1", Metrics(), only_listens=True))
     assert isinstance(real, MqttSource) and isinstance(dry, MqttSource)
     subscribed(real, caplog)
     subscribed(dry, caplog, 2)

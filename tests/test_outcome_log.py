@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from lora_post.cli.outcome_log import MAX_LINES, OutcomeLog
+from lora_post.cli.outcome_log import MAX_LINES, OutcomeLog, RecordedLog
 from lora_post.model import Noise, NoiseReason, Reading, Refusal
 from tests.build import device, frame, report
 
@@ -76,3 +76,17 @@ def test_every_uplink_has_its_line(log: OutcomeLog, caplog: pytest.LogCaptureFix
     for _ in range(100):
         log(report(Reading("t", 1.5, "°C")))
     assert caplog.messages == ["uplink device=pond-7 fcnt=1 rssi=-50 t=1.5°C"] * 100
+
+
+def test_recorded_frames_that_were_accepted_before_are_counted_per_device(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    log = RecordedLog()
+    for name in ("pond-7", "pond-7", "field-9"):
+        log(Refusal(frame(), "replay", f"{name}: FCnt 3 after 7: a replay", name))
+    assert caplog.messages == []
+    log(stranger(1))
+    log.finish()
+    assert caplog.messages == [
+        "refused check=unknown-device: no device has DevAddr 00000001",
+        "left out, since these frames or newer ones were accepted before: pond-7 2, field-9 1",
+    ]

@@ -178,8 +178,7 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
         if data:
             watch.hear(data)
 
-    # Dry: no broker is to keep messages for a capture that is over.
-    surroundings = Surroundings(NO_GATEWAY, Metrics(), dry=True)
+    surroundings = Surroundings(NO_GATEWAY, Metrics(), only_listens=True)
     source = open_source(InputConfig(url, input_format), surroundings, hear)
     if isinstance(capture, CaptureWriter):
         if not isinstance(source, StreamSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from lora_post.join_model import Join
@@ -73,3 +74,24 @@ class OutcomeLog:
             return False
         kind.said.add(cause)
         return True
+
+
+class RecordedLog:
+    """The listener for recorded frames: to have been accepted before is no trouble with them, and is counted."""
+
+    def __init__(self) -> None:
+        self._log = OutcomeLog()
+        self._known: Counter[str] = Counter()
+
+    def __call__(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Refusal) and outcome.known:
+            self._known[outcome.known] += 1
+            log.debug("left out check=%s: %s", outcome.check, outcome.detail)
+        else:
+            self._log(outcome)
+
+    def finish(self) -> None:
+        """Say what was left out, if anything was."""
+        if self._known:
+            devices = ", ".join(f"{device} {count}" for device, count in self._known.items())
+            log.warning("left out, since these frames or newer ones were accepted before: %s", devices)

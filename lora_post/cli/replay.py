@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log, watch_decoders
+from lora_post.cli.outcome_log import RecordedLog
 from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.errors import ConfigError
 from lora_post.ingest import pump
@@ -123,7 +124,9 @@ def command(
         if dry:
             dry_run(config, decode, Metrics(), feed)
         else:
-            code = deliver(config, decode, Metrics(), feed, stop, drain_timeout)
+            said = RecordedLog()
+            code = deliver(config, decode, Metrics(), feed, stop, drain_timeout, say=said)
+            said.finish()
             if not unread:
                 raise SystemExit(code)
     if unread:

@@ -77,7 +77,7 @@ def command(
     config = with_status(read_config(config_path), status_listen)
     decode = read_decoding(config, watch_decoders())
     metrics = Metrics()
-    surroundings = Surroundings(config.gateway_id, metrics, dry)
+    surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry)
     tee = Tee(capture_path) if capture_path else None
     inputs = [(_open_heard(item, surroundings, tee), times_of(item)) for item in config.inputs]
     stop = stop_on_signals()

@@ -80,17 +80,21 @@ def deliver(
     stop: Event,
     drain_timeout_s: float,
     oversight: Oversight | None = None,
+    say: Callable[[Outcome], None] | None = None,
 ) -> int:
-    """Take everything that is fed to the destinations; returns the exit code. oversight: of a live run."""
+    """Take everything that is fed to the destinations; returns the exit code.
+
+    oversight: of a live run. say: what writes the log of outcomes, None for that of a live run.
+    """
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.cli.delivery import Delivery
 
-    said = OutcomeLog()
+    say = say or OutcomeLog()
 
     def listen(outcome: Outcome) -> None:
         if oversight is not None:
             oversight.board.hear(outcome)
-        said(outcome)
+        say(outcome)
 
     vitals = oversight.vitals if oversight is not None else None
     with Delivery(config, decode, metrics, listen, vitals=vitals) as delivery:

@@ -91,11 +91,12 @@ def command(
     """Make traffic as devices would: encrypted and signed uplinks with temperature, humidity and battery.
 
     \b
-        lora-post simulate --devices 20 --config > sim.toml
+        (umask 077; lora-post simulate --devices 20 --config > sim.toml)
         lora-post simulate --devices 20 --rate 5 | lora-post run -c sim.toml --dry-run
 
     Half of the devices are LoRaWAN, half LowCostLoRaGw with AES; a REYAX module carries neither, so there they send in
-    clear. The configuration sends to `lora-post sandbox`, not to the cloud. Ctrl-C ends it.
+    clear. The configuration sends to `lora-post sandbox`, not to the cloud; it has keys, so nobody else is to read it,
+    hence the umask. Ctrl-C ends it.
     """
     if not isfinite(rate) or not isfinite(duration or 0):
         raise click.BadParameter("a number is wanted", param_hint="--rate, --duration")

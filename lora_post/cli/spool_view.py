@@ -31,9 +31,10 @@ def show(config: Config, store: Store, option: str) -> None:
     oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
     say(f"spool      {store.path}")
     say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
-    say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
-    say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
-    say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
+    if len(counts) < 2:  # a sum over several would count a reading once for each
+        say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
+        say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
+        say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
     say(f"undecoded  {count_text(len(undecoded(store)), 'payload')}")
     totals = tallies(store.db)
     say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")

@@ -52,12 +52,13 @@ class Source(Protocol):
 class Surroundings(Struct, frozen=True):
     """What a source needs beside its own configuration.
 
-    gateway: the id of frames that name none. dry: nothing is kept, so nothing may be taken from who else wants it.
+    gateway: the id of frames that name none. only_listens: what it gives is not kept, so nothing may be
+    taken from who else wants it, and no broker is to keep messages for it.
     """
 
     gateway: str
     metrics: Metrics
-    dry: bool = False
+    only_listens: bool = False
 
 
 def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Source:
@@ -86,7 +87,7 @@ def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
     from lora_post.sources.mqtt import Login, MqttSource, client_id  # only for those who have one
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
-    who = "" if surroundings.dry else client_id(gateway, item.url)
+    who = "" if surroundings.only_listens else client_id(gateway, item.url)
     parser_for(item.format, gateway)  # raises ConfigError
     return MqttSource(address, Login(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
 
