@@ -752,6 +752,17 @@ def test_gateway_is_declared_as_soon_as_the_server_is_there(site: Site, server: 
     assert "PUT /gateways/gw1/heartbeat" in server.days.seen
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_outage_is_said_once_whatever_sensor_it_is_noticed_for(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("t", "h", "p"):
+        site.put_values(name, 1)
+    server.days.faults.append(Fault(r"/values?\b", 503, times=6))
+    work(site.uploader())
+    assert sum("waiting to send" in message for message in caplog.messages) == 1
+
+
 @pytest.mark.parametrize("status", [400, 401, 500])
 def test_password_that_the_server_sends_back_is_not_shown(
     site: Site, server: Waziup, caplog: pytest.LogCaptureFixture, status: int
