@@ -40,7 +40,7 @@ _SAME_CLOCK_US: Final = 500_000  # the clock that told a frame's time and the on
 _NEAR_US: Final = 4_500_000  # less than TOLERANCE_US: true times are never taken for those of a wrong clock
 _JUMP_US: Final = 50_000  # less is what a busy machine needs to read two clocks
 _PIPE_US: Final = 60_000_000  # how long bytes may be under way from the radio program
-_NOBODY_COMES_US: Final = 180_000_000  # a time daemon with a link needs a minute or two after boot
+NOBODY_COMES_US: Final = 180_000_000  # a time daemon with a link needs a minute or two after boot
 _LOOK_EVERY_US: Final = 5_000_000
 _HOLD_US: Final = 10_000_000
 _MAX_NAMED: Final = 100
@@ -183,7 +183,7 @@ class GatewayClock:
         """
         with self._lock:
             boot_us = self.look()
-            if boot_us < _NOBODY_COMES_US:
+            if boot_us < NOBODY_COMES_US:
                 return
             if self._offset_us is None and boot_us + self._wall_offset_us >= SET_FROM_US:
                 self._say("nobody", "nothing vouches for the system clock and no server tells the time: it is believed")

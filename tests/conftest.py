@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from lora_post.gateway_clock import NOBODY_COMES_US
+from lora_post.system_clock import SystemClock
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -14,3 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write fixtures/NAME.expected.json from what the pipeline makes of each capture; read the diff.",
     )
+
+
+def pytest_sessionstart() -> None:
+    """On a machine that was just started and whose clock nobody vouches for, the real command holds readings back."""
+    system = SystemClock()
+    while not system.vouches() and system.boot_us() < NOBODY_COMES_US:
+        time.sleep(1)

@@ -18,11 +18,14 @@ from lora_post.terminal.site import (
     Disk,
     Entry,
     Input,
+    Message,
     Mood,
     Refused,
     Sensor,
     Site,
     State,
+    changed_site,
+    first_site,
     judge,
 )
 from tests.build import NOON_US
@@ -100,6 +103,20 @@ def test_verdict_says_what_is_wrong_and_what_to_do(
 def test_what_is_told_by_an_alert_and_by_its_input_is_told_once() -> None:
     state = replace(WELL, inputs=(Input("tty", 0, "unplugged"),), alerts={"input:tty": "input tty: unplugged"})
     assert shown(site(POND, state=state)).count("unplugged") == 1
+
+
+def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
+    wrong = NOON - 40 * 86_400_000  # the gateway's clock is 40 days behind
+    whole = Message(
+        1, now=wrong, devices=(replace(POND, last=wrong - 3 * MINUTE),), recent=(Entry(wrong, "t 1"),), state=WELL
+    )
+    seen = first_site(whole, NOON)
+    assert seen is not None
+    assert "last frame 3 min ago" in shown(seen)
+    assert "12:00:00  turned away t 1" in shown(seen)
+    near = first_site(replace(whole, now=NOON - 2000), NOON)
+    assert near is not None and near.behind == 0
+    assert changed_site(seen, Message(2)).behind == seen.behind
 
 
 def test_what_was_turned_away_has_its_reason_and_fix() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from lora_post.clock import now_us
 from lora_post.errors import ConfigError, LoraPostError
 from lora_post.secret import Secret
 from lora_post.terminal.events import EventReader, EventTooLong
@@ -57,7 +58,7 @@ class StatusClient:
                 if len(body) > MAX_WHOLE or time.monotonic() > until:
                     raise NoAnswer("its answer does not end")
         message = read_message(bytes(body))
-        site = first_site(message) if message else None
+        site = first_site(message, now_us() // 1000) if message else None
         if site is None:
             raise NoAnswer(f"what answers at {self.url} is no status page of lora-post; correct the address")
         return site

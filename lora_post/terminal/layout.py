@@ -38,8 +38,11 @@ _MINUTE_MS: Final = 60_000
 def layout(view: View, now_ms: int, width: int, height: int | None, page: int = 0) -> list[Text]:
     """Lines of at most `width` cells, `height` of them at most; height None: as many as it takes.
 
+    now_ms: by this machine's clock.
+
     page: which part of what does not fit is shown, from 0.
     """
+    now_ms -= view.site.behind if view.site else 0
     head = list(_head(view, now_ms, width))
     sections: list[Section] = []
     if view.site is not None:
@@ -49,7 +52,7 @@ def layout(view: View, now_ms: int, width: int, height: int | None, page: int = 
             Section(None, [[line] for line in _parts(site, now_ms)], weight=2),
             _devices(site, now_ms, width),
             Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in site.refused]),
-            Section(_heading("As it arrives (UTC)"), [[_entry(entry)] for entry in reversed(site.recent)]),
+            Section(_heading("As it arrives (UTC)"), [[_entry(entry, site.behind)] for entry in reversed(site.recent)]),
         ]
     room = None if height is None else max(height - len(head), 0)
     lines = (head + arranged(sections, room, page))[:height]
@@ -184,9 +187,9 @@ def _refused(item: Refused, now_ms: int, width: int) -> list[Text]:
     return [line, *(Text(INDENT + text) for text in more), *_fix(item.fix, width)]
 
 
-def _entry(entry: Entry) -> Text:
+def _entry(entry: Entry, behind_ms: int) -> Text:
     who = (printable(entry.device), "bold") if entry.device else ("turned away", WARN)
-    return Text.assemble((_clock_time(entry.time), DIM), GAP, who, f" {printable(entry.text)}")
+    return Text.assemble((_clock_time(entry.time + behind_ms), DIM), GAP, who, f" {printable(entry.text)}")
 
 
 def _clock_time(time_ms: int) -> str:

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 MAX_RECENT: Final = 60
+CLOCK_SLACK_MS: Final = 5000
+"""Less is the way of the message."""
 
 Value = bool | int | float | str | None
 
@@ -99,9 +101,10 @@ class State(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """Everything, or what has changed since version `v` before; None: not changed."""
+    """Everything, or what has changed since version `v` before; None: not changed. now: the time there, or 0."""
 
     v: int
+    now: int = 0
     devices: tuple[Device, ...] = ()
     recent: tuple[Entry, ...] = ()
     refused: tuple[Refused, ...] | None = None
@@ -109,13 +112,17 @@ class Message(Struct, frozen=True):
 
 
 class Site(Struct, frozen=True):
-    """All that is known, version `v` of it. devices: by id, in the order of the configuration."""
+    """All that is known, version `v` of it. devices: by id, in the order of the configuration.
+
+    behind: what its times must be moved by to be times of this machine's clock, in ms.
+    """
 
     v: int
     devices: dict[str, Device]
     recent: tuple[Entry, ...]
     refused: tuple[Refused, ...]
     state: State
+    behind: int = 0
 
 
 class Mood(Enum):
@@ -149,12 +156,20 @@ def read_message(data: bytes) -> Message | None:
         return None
 
 
-def first_site(message: Message) -> Site | None:
-    """The site of a message that tells everything, None for one that does not."""
+def first_site(message: Message, now_ms: int) -> Site | None:
+    """The site of a message that tells everything and came at `now_ms`, None for one that does not."""
     if message.state is None:
         return None
     devices = {device.id: device for device in message.devices}
-    return Site(message.v, devices, message.recent[-MAX_RECENT:], message.refused or (), message.state)
+    behind = now_ms - message.now if message.now else 0
+    return Site(
+        v=message.v,
+        devices=devices,
+        recent=message.recent[-MAX_RECENT:],
+        refused=message.refused or (),
+        state=message.state,
+        behind=behind if abs(behind) > CLOCK_SLACK_MS else 0,
+    )
 
 
 def changed_site(site: Site, news: Message) -> Site:
@@ -165,6 +180,7 @@ def changed_site(site: Site, news: Message) -> Site:
         recent=(site.recent + news.recent)[-MAX_RECENT:],
         refused=site.refused if news.refused is None else news.refused,
         state=news.state or site.state,
+        behind=site.behind,
     )
 
 
