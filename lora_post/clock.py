@@ -54,7 +54,10 @@ def utc_text(time_us: int) -> str:
     """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second. "unknown" while it is not known."""
     if time_us >= UNKNOWN_FROM_US:
         return "unknown"
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
+    try:
+        return (_EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
+    except OverflowError:
+        return "unknown"  # no moment before the year 10000: a damaged file may hold anything
 
 
 def short_utc_text(time_us: int) -> str:

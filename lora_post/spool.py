@@ -20,6 +20,7 @@ from lora_post.clock import UNKNOWN_FROM_US
 from lora_post.config_tables import WhenFull
 from lora_post.errors import StoreError
 from lora_post.model import Batch, Lane, Reading, Report
+from lora_post.row_check import is_reading
 from lora_post.store import RUNNING, Store, add_tally, forget, known, remember
 from lora_post.turns import Waiting
 
@@ -27,6 +28,7 @@ COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
 EVICT_SHARE = 200  # when full, at least one in so many readings goes
 EVICTED = "evicted"
+DAMAGED = "damaged"
 TOO_MANY_SENSORS = "too-many-sensors"
 # A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
 MAX_SENSORS = 256
@@ -277,10 +279,25 @@ class SpoolReader:
         self._require_same_file()
         if but:
             rows = [row for row in rows if row[0] not in but][:limit]
-        if not rows:
+        readings = [row for row in rows if is_reading(row)]
+        if len(readings) < len(rows):
+            self._drop_damaged(lane, [row for row in rows if not is_reading(row)])
+        if not readings:
             return None
-        times, values = zip(*rows, strict=True)
+        times, values = zip(*readings, strict=True)
         return Batch(lane, times, values)
+
+    def _drop_damaged(self, lane: Lane, rows: Sequence[tuple[object, object]]) -> None:
+        """What is no reading any more leaves the queue, or it would keep those behind it."""
+        with self._store.transaction() as db:
+            self._require_same_file()
+            for time, value in rows:
+                db.execute("DELETE FROM reading WHERE lane = ? AND time_us = ?", (lane.id, time))
+                log.error(
+                    "%s: a reading in the spool is damaged and is dropped: device=%s sensor=%s time_us=%r value=%.80r",
+                    *(self.sink, lane.device, lane.name, time, value),
+                )
+            add_tally(db, DAMAGED, len(rows))
 
     def _count_until(self, lane: Lane, time_us: int) -> int:
         rows = self._store.rows("SELECT count(*) FROM reading WHERE lane = ? AND time_us <= ?", (lane.id, time_us))

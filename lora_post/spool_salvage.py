@@ -14,6 +14,7 @@ from msgspec import Struct
 from lora_post.clock import BOOT_SLOTS, boot_zero, is_unknown, slot_of
 from lora_post.errors import SinkError, StoreDamaged
 from lora_post.model import Batch, Lane
+from lora_post.row_check import is_reading, is_time
 from lora_post.spool import insert_rows
 from lora_post.store import Store
 from lora_post.store_rescue import readable_rows
@@ -149,11 +150,9 @@ def _shifts(old: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, int]:
 
 
 def _shifted(time_us: int, shifts: Mapping[int, int]) -> int | None:
-    """A time of the damaged file as it is here; None when it is unknown for good."""
-    if not is_unknown(time_us):
-        return time_us
-    shift = shifts.get(slot_of(time_us))
-    return None if shift is None else time_us + shift
+    """A time of the damaged file as it is here; None when it is unknown for good, or no time at all."""
+    shift = shifts.get(slot_of(time_us)) if is_unknown(time_us) else 0
+    return time_us + shift if shift is not None and is_time(time_us + shift) else None
 
 
 def _lane(store: Store, old: sqlite3.Connection, row: _Row, shifts: Mapping[int, int], arrived: Arrived) -> Salvaged:
@@ -179,7 +178,7 @@ def _lane(store: Store, old: sqlite3.Connection, row: _Row, shifts: Mapping[int,
         refused = 0
         for values in readable_rows(old, "SELECT time_us, value, reason FROM refused WHERE lane = ?", (row.id,)):
             time, value, reason = values
-            if _is_reading(time, value) and isinstance(reason, bytes) and not _is_here(db, target, time, value):
+            if is_reading((time, value)) and isinstance(reason, bytes) and not _is_here(db, target, time, value):
                 text = reason.decode("utf-8", "replace")
                 refused += db.execute(
                     "INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", (target, time, value, text)
@@ -196,17 +195,7 @@ def _lane(store: Store, old: sqlite3.Connection, row: _Row, shifts: Mapping[int,
 def _values(old: sqlite3.Connection, query: str, lane: int) -> list[tuple[int, bytes]]:
     """Readings in the order of their times, as far as they are any."""
     rows = _both_ways(old, query, "time_us", (lane,))
-    return sorted((time, value) for time, value in rows if _is_reading(time, value))  # type: ignore[misc]
-
-
-def _is_reading(time: object, value: object) -> bool:
-    if not isinstance(time, int) or not isinstance(value, bytes):
-        return False
-    try:
-        msgspec.json.decode(value)
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return True
+    return sorted(row for time, value in rows if is_reading(row := (time, value)))
 
 
 def _find_or_add(db: sqlite3.Connection, row: _Row) -> int:

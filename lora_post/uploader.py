@@ -14,7 +14,7 @@ from threading import Event
 from lora_post.backoff import Backoff
 from lora_post.clock import now_us
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, StoreError, Unavailable
-from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S, Doubt, LaneState
+from lora_post.lane_state import MAX_BATCH, Doubt, LaneState
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.settling import Settling
@@ -68,7 +68,7 @@ class Uploader:
         self._turns = Turns()
         self._backoff = Backoff(MAX_SINK_PAUSE_S)
         self._in_trouble: set[int] = set()
-        self._serving: LaneState | None = None
+        self._serving: tuple[Lane, LaneState] | None = None
         self._look_for_parked_at = 0.0
         self._is_prepared = True
         self.last_error = ""
@@ -86,9 +86,9 @@ class Uploader:
             alive(0.0)
             try:
                 wait_s = self.step()
-            except Exception:
+            except Exception as error:
                 log.exception("uploader: a defect")
-                wait_s = self._after_defect()
+                wait_s = self._after_defect(error)
             # `stop` is set before `wake`, which may have been cleared since.
             if wait_s > 0 and not stop.is_set():
                 alive(wait_s)
@@ -117,12 +117,24 @@ class Uploader:
             self._spool.mark_running()
             self._doubt_all()
 
-    def _after_defect(self) -> float:
-        """Leave the sensor alone over which it happened, everything if there was none; seconds to wait."""
-        state, self._serving = self._serving, None
-        if state is None:
+    def _after_defect(self, error: Exception) -> float:
+        """Leave the sensor alone over which it happened, everything if there was none; seconds to wait.
+
+        It is tried with fewer and fewer readings, and parked when it happens over a single one.
+        """
+        serving, self._serving = self._serving, None
+        if serving is None:
             return MAX_SINK_PAUSE_S
-        state.backoff.until = self._monotonic() + MAX_LANE_PAUSE_S
+        lane, state = serving
+        if state.limit > 1:
+            state.limit //= 2
+            state.backoff.fail(self._monotonic())
+            return 0.0
+        try:
+            self._park(lane, state, f"a defect of lora-post, please report it: {type(error).__name__}: {error}")
+        except StoreError as trouble:
+            log.error("%s", trouble)
+            return MAX_SINK_PAUSE_S
         return 0.0
 
     def _finish(self) -> None:
@@ -219,7 +231,7 @@ class Uploader:
             state = self._lanes.setdefault(lane.id, LaneState())
             if state.ready_at() <= now:
                 self._turns.took(waiting, wall_us)
-                self._serving = state
+                self._serving = lane, state
                 self._serve(lane, state)
                 self._serving = None
                 return 0.0
@@ -237,11 +249,7 @@ class Uploader:
         except Unavailable:
             raise
         except Rejected as error:
-            self._spool.park(lane, str(error), now_us())
-            if state.doubt is None:
-                del self._lanes[lane.id]
-            self._metrics.count("parked", self._spool.sink)
-            log.error("%s: parked device=%s sensor=%s: %s", self._spool.sink, lane.device, lane.name, error)
+            self._park(lane, state, str(error))
         except SinkError as error:
             now = self._monotonic()
             state.backoff.fail(now, at_least_s=(now - began) * REST_AFTER_TROUBLE)
@@ -251,6 +259,13 @@ class Uploader:
                 self._pause(error)
             else:
                 self._note(error)
+
+    def _park(self, lane: Lane, state: LaneState, reason: str) -> None:
+        self._spool.park(lane, reason, now_us())
+        if state.doubt is None:
+            del self._lanes[lane.id]
+        self._metrics.count("parked", self._spool.sink)
+        log.error("%s: parked device=%s sensor=%s: %s", self._spool.sink, lane.device, lane.name, reason)
 
     def _send(self, lane: Lane, state: LaneState) -> None:
         batch = self._spool.claim(lane, state.limit, but=self._settling.unsettled.times_of(lane))

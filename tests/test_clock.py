@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.clock import parse_utc, short_utc_text
+from lora_post.clock import parse_utc, short_utc_text, utc_text
 from tests.build import NOON_US
 
 
@@ -26,3 +26,8 @@ def test_short_time_is_the_same_instant(time_us: int) -> None:
 )
 def test_short_time_has_no_zeros_at_the_end(offset_us: int, text: str) -> None:
     assert short_utc_text(NOON_US + offset_us) == text
+
+
+@pytest.mark.parametrize("time_us", [1 << 61, -(1 << 61), 1 << 62, 1 << 80])
+def test_moment_that_no_date_can_say_is_unknown(time_us: int) -> None:
+    assert utc_text(time_us) == "unknown"

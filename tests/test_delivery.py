@@ -27,7 +27,7 @@ from lora_post.sinks.waziup_login import Account
 from lora_post.sinks.waziup_provision import DeviceInfo
 from lora_post.spool import SpoolReader, SpoolWriter
 from lora_post.spool_upkeep import parked, release
-from lora_post.store import Store
+from lora_post.store import Store, tallies
 from lora_post.upload_gate import Gate
 from lora_post.upload_rules import UploadRules, Window
 from lora_post.uploader import PARKED_FOR_US, Uploader
@@ -660,18 +660,46 @@ def test_readings_under_way_at_a_kill_are_found_behind_older_ones(site: Site, se
     assert sorted(values) == [*range(130), *range(1000, 1000 + older)]  # type: ignore[type-var]
 
 
-def test_defect_over_one_sensor_does_not_hold_up_the_others(
+@pytest.mark.usefixtures("no_waiting")
+def test_defect_over_one_sensor_parks_it_and_does_not_hold_up_the_others(
     site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.put(report(Reading("t", 1), time_us=-(10**17)))  # no date that can be written
+    class Broken(WaziupClient):
+        def post_values(self, device_id: str, *arguments: object) -> Answer:
+            assert device_id != "pond-7", "one that nobody thought of"
+            return super().post_values(device_id, *arguments)  # type: ignore[arg-type]
+
+    site.put_values("t", *range(5))
     site.put_values("t", 3, device_id="pond-8")
     site.put_values("t", 4, device_id="pond-9")
-    with running(site.uploader()):
+    with running(site.uploader(client=Broken(server.url))):
         deadline = time.monotonic() + 20
-        while len(server.days.pushes()) < 2 and time.monotonic() < deadline:
+        while not parked(site.store) and time.monotonic() < deadline:
             Event().wait(0.02)
     assert server.values("pond-9", "t") == [4]
     assert "a defect" in caplog.text
+    (held,) = parked(site.store)
+    assert (held.device, held.readings) == ("pond-7", 5)
+    assert "one that nobody thought of" in held.reason
+
+
+def test_damaged_row_of_the_queue_does_not_hold_up_its_neighbours(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put_values("t", *range(6))
+    rows = (
+        (NOON_US + 1, b"2\xb7.2"),
+        (NOON_US + 2, "text"),
+        (NOON_US + 0.5, b"1"),
+        (-(10**17), b"1"),
+        (1 << 60, b"1"),
+    )
+    with site.store.transaction() as db:
+        db.executemany("INSERT INTO reading VALUES (1, ?, ?)", rows)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(6))
+    assert caplog.text.count("is damaged and is dropped") == 5
+    assert tallies(site.store.db)["damaged"] == 5
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -214,3 +214,19 @@ def test_damaged_file_is_not_changed(damaged: Store, current: Store) -> None:
     before = damaged.path.read_bytes()
     salvage(current, damaged.path, nothing)
     assert damaged.path.read_bytes() == before
+
+
+def test_times_that_no_date_can_say_are_left_out(damaged: Store, current: Store) -> None:
+    put_values(damaged, "t", 1)
+    with damaged.transaction() as db:
+        db.execute("INSERT INTO boot (id, number, seen_us, offset_us) VALUES ('far', 1, 0, ?)", (1 << 60,))
+        db.executemany("INSERT INTO reading VALUES (1, ?, X'31')", [(1 << 60,), (-(1 << 60),), (boot_zero(1) + 5,)])
+    asked: list[int] = []
+
+    def arrived(sink: str, batch: Batch) -> Collection[int]:
+        asked.extend(batch.times_us)
+        return ()
+
+    assert salvage(current, damaged.path, arrived).readings == 1
+    assert asked == [NOON_US]
+    assert queued(current) == {"t": ["t-00000"]}

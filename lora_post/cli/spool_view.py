@@ -10,7 +10,7 @@ from lora_post.checks.disk import megabytes
 from lora_post.cli.output import print_table, say
 from lora_post.clock import utc_text
 from lora_post.config import Config
-from lora_post.spool import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
+from lora_post.spool import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
 from lora_post.spool_upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
 from lora_post.store import Store, tallies
 from lora_post.thinning import THINNED
@@ -38,6 +38,8 @@ def show(config: Config, store: Store, option: str) -> None:
     say(f"undecoded  {count_text(len(undecoded(store)), 'payload')}")
     totals = tallies(store.db)
     say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
+    if totals.get(DAMAGED):
+        say(f"damaged    {count_text(totals[DAMAGED], 'reading')} dropped so far: the disk has lost what they were")
     if totals.get(TOO_MANY_SENSORS):
         dropped = count_text(totals[TOO_MANY_SENSORS], "reading")
         say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
