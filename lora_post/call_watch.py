@@ -4,9 +4,9 @@ One thread looks, twice a second, at what is under way, and raises `Overrun` ins
 had its time. Python delivers that between two steps of Python code, so there are two things it cannot
 end: one endless step inside of C (a regular expression that backtracks for years, `10**10**8`), and code
 that catches everything for ever. For these the interpreter's own watchdog, which needs no Python to run,
-writes to stderr where each thread is and ends the process with exit code 1: whatever started it starts it
-again, and nothing that was accepted is lost. A process that stands still while one call runs on until the
-power is cut would be worse.
+writes where each thread is, to stderr or a file, and ends the process with exit code 1: whatever started it
+starts it again, and nothing that was accepted is lost. A process that stands still while one call runs on
+until the power is cut would be worse.
 
 Source: CPython, C API, PyThreadState_SetAsyncExc; library, faulthandler.dump_traceback_later.
 """
@@ -20,16 +20,19 @@ import sys
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from io import FileIO
 from threading import Event, Thread, get_ident
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TextIO, TypeVar
 
 log = logging.getLogger(__name__)
 
 LIMIT_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.5
 PUSH_EVERY_S: Final = 0.01  # to code that has caught one Overrun already
-GIVE_UP_S: Final = 60.0
+# All inputs stand still for so long. Ten times what a call has, so that an SD card or a swap that takes seconds does
+# not look like a hang.
+GIVE_UP_S: Final = 20.0
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -57,9 +60,13 @@ class CallWatch:
     under way. Whichever comes second sees the other, so no Overrun is ever raised after its call.
     """
 
-    def __init__(self, limit_s: float = LIMIT_S, give_up_s: float = GIVE_UP_S) -> None:
+    def __init__(
+        self, limit_s: float = LIMIT_S, give_up_s: float = GIVE_UP_S, dump: FileIO | TextIO | None = None
+    ) -> None:
+        """dump: where the interpreter's watchdog writes, open until the end; stderr when there is none."""
         self.limit_s = limit_s
         self._give_up_s = give_up_s
+        self._dump = dump or sys.__stderr__
         self._look_every_s = min(LOOK_EVERY_S, limit_s / 4)
         self._thread_id = 0
         self._under_way: object = None
@@ -149,8 +156,8 @@ class CallWatch:
 
     def _arm(self) -> None:
         """End the process unless this is called again in time."""
-        if sys.__stderr__ is not None:
-            faulthandler.dump_traceback_later(self._give_up_s, exit=True, file=sys.__stderr__)
+        if self._dump is not None:
+            faulthandler.dump_traceback_later(self._give_up_s, exit=True, file=self._dump)
 
 
 def _place(thread_id: int) -> str:

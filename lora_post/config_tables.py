@@ -109,7 +109,7 @@ class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The queue on disk. See [delivery](delivery.md).
 
-    path: The file (SQLite). Beside it are one that ends in `-wal` and one that ends in `-shm`.
+    path: The file (SQLite). Beside it are others that end in `-wal`, `-shm` and `-hang`.
     max_mb: What the file may hold, in MiB; 1 or more. A reading takes 20 to 30 bytes for each destination.
     when_full: The sensor with the most queued readings gives up its oldest ones, or with `"drop-newest"` its newest
         ones.

@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from lora_post.call_watch import CallWatch, Overrun
@@ -22,13 +23,19 @@ MAX_HANGS: Final = 3
 class WatchedDecoding:
     """A `Decoding` whose decoders are given a limited time, and few chances."""
 
-    def __init__(self, decoding: Decoding, decoders: Mapping[str, Decoder], watch: CallWatch) -> None:
-        """decoders: those that `decoding` uses."""
+    def __init__(
+        self,
+        decoding: Decoding,
+        decoders: Mapping[str, Decoder],
+        watch: CallWatch,
+        aside: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """decoders: those that `decoding` uses. aside: those of them that are not to be used, each with the reason."""
         self._decoding = decoding
         self._decoders = decoders
         self._watch = watch
         self._hangs: dict[str, int] = {}
-        self._aside: frozenset[str] = frozenset()
+        self._aside = dict(aside)
 
     def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]:
         """Decode with these from now on; see `Decoding.use`. One that has changed gets its chances anew."""
@@ -37,10 +44,10 @@ class WatchedDecoding:
         except Overrun as error:
             log.error("decoders: options are not taken in %s; all decoders stay as they were", self._time(error))
             return []
-        changed = [name for name in self._hangs if decoders.get(name) is not self._decoders.get(name)]
-        for name in changed:
-            del self._hangs[name]
-        self._aside = self._aside.difference(changed)
+        for name in self._hangs.keys() | self._aside.keys():
+            if decoders.get(name) is not self._decoders.get(name):
+                self._hangs.pop(name, None)
+                self._aside.pop(name, None)
         self._decoders = decoders
         return mistakes
 
@@ -49,7 +56,7 @@ class WatchedDecoding:
         if self._aside:
             name = uplink.device.decoder_for(uplink.fport)
             if name in self._aside and uplink.payload and uplink.fport != 0:
-                return _hung(uplink, f"{name} is set aside because it hung {MAX_HANGS} times, until its file changes")
+                return _hung(uplink, f"{name} is set aside because {self._aside[name]}, until its file changes")
         try:
             return self._watch.call(self._decoding.decode, uplink)
         except Overrun as error:
@@ -60,7 +67,7 @@ class WatchedDecoding:
         hangs = self._hangs[name] = self._hangs.get(name, 0) + 1
         time = self._time(error)
         if hangs >= MAX_HANGS:
-            self._aside |= {name}
+            self._aside[name] = f"it hung {MAX_HANGS} times"
             log.error("decoder=%s hangs: no result in %s; set aside until its file changes", name, time)
         else:
             log.error("decoder=%s hangs: no result in %s", name, time)

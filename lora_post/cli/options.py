@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from lora_post.decoder_files import LoadedDecoders, combined, load_folder, load_
 from lora_post.decoder_reload import DecoderFolder, LiveDecoding
 from lora_post.decoder_watch import WatchedDecoding, watched_loading
 from lora_post.errors import ConfigError
+from lora_post.hang_file import HangFile, hang_path
 from lora_post.model import Decode
 
 log = logging.getLogger(__name__)
@@ -89,14 +91,25 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
     return combined(load_folder(shipped_folder()), load_plugins(), *own)
 
 
-def watch_decoders() -> CallWatch:
-    """What ends decoders that hang, until the command has ended."""
-    return click.get_current_context().with_resource(CallWatch())
+def watch_decoders(hangs: HangFile | None = None) -> CallWatch:
+    """What ends decoders that hang, until the command has ended. hangs: where it is written down if that fails."""
+    return click.get_current_context().with_resource(CallWatch(dump=hangs.file if hangs else None))
 
 
-def read_decoding(config: Config, watch: CallWatch) -> Decode:
+def open_hang_file(config: Config) -> HangFile | None:
+    """What the last run left if it was ended over a decoder; None, with a warning, when it cannot be opened."""
+    path = hang_path(config.spool_path)
+    try:
+        return click.get_current_context().with_resource(closing(HangFile(path)))
+    except OSError as error:
+        log.warning("%s: %s; a decoder that has to be ended with lora-post is not remembered", path, error.strerror)
+        return None
+
+
+def read_decoding(config: Config, watch: CallWatch, hangs: HangFile | None = None) -> Decode:
     """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
 
+    hangs: says which decoders are set aside.
     Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.
     """
     folder = DecoderFolder(config.decoder_folder, watched_loading(watch)) if config.decoder_folder else None
@@ -115,5 +128,6 @@ def read_decoding(config: Config, watch: CallWatch) -> Decode:
     if mistakes:
         lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
         raise ConfigError("\n".join(lines))
-    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch)
+    aside = hangs.settle(loaded.decoders) if hangs is not None else {}
+    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.capture import Tee
-from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log, watch_decoders
+from lora_post.cli.options import (
+    config_option,
+    log_options,
+    open_hang_file,
+    read_config,
+    read_decoding,
+    set_up_log,
+    watch_decoders,
+)
 from lora_post.cli.oversight import Oversight
 from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
 from lora_post.config import Config
@@ -75,7 +83,8 @@ def command(
     """
     set_up_log(verbose=verbose, quiet=quiet)
     config = with_status(read_config(config_path), status_listen)
-    decode = read_decoding(config, watch_decoders())
+    hangs = None if dry else open_hang_file(config)
+    decode = read_decoding(config, watch_decoders(hangs), hangs)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry)
     tee = Tee(capture_path) if capture_path else None

@@ -21,6 +21,7 @@ from lora_post.config import Config
 from lora_post.decoder_choice import Decoding
 from lora_post.decoder_watch import WatchedDecoding
 from lora_post.errors import ConfigError, StoreError
+from lora_post.hang_file import hang_path, set_aside
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.spool import SpoolWriter
 from lora_post.spool_upkeep import (
@@ -227,7 +228,8 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
     # All payloads are read in one transaction, for which the running lora-post waits.
-    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders())
+    aside = set_aside(hang_path(config.spool_path), loaded.decoders)
+    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders(), aside)
 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.

@@ -19,6 +19,7 @@ from lora_post.crypto import SessionKeys
 from lora_post.decoder_choice import Decoding
 from lora_post.decoder_files import load_decoders, shipped_folder
 from lora_post.errors import ConfigError, DecodeError, Rejected, StoreError
+from lora_post.hang_file import HangFile
 from lora_post.http_client import Answer
 from lora_post.inputs import FORMATS
 from lora_post.ledger import MemoryLedger
@@ -229,6 +230,26 @@ def _storing() -> Iterator[tuple[str, list[str]]]:
             yield kind, [re.sub(r"damaged-\w+", "damaged-20261122T231500Z", text) for text in texts]
 
 
+def _ended() -> list[str]:
+    """What is said after a decoder could not be stopped."""
+    with TemporaryDirectory() as folder:
+        path, file = Path(folder) / "spool.db-hang", Path(folder) / "probe.py"
+        file.touch()
+        frames = (
+            ("re/__init__.py", 173, "fullmatch"),
+            (str(file), 14, "decode"),
+            ("lora_post/call_watch.py", 79, "call"),
+        )
+        lines = (f'  File "{name}", line {line} in {function}\n' for name, line, function in frames)
+        path.write_text("Timeout (0:00:20)!\nThread 0x00007f01 (most recent call first):\n" + "".join(lines))
+
+        def start() -> None:
+            with closing(HangFile(path)) as hangs:
+                hangs.settle({"probe": Decoder("probe", lambda payload, fport: [], "", "", "", (), origin=str(file))})
+
+        return [line.replace(folder, "/etc/lora-post/decoders") for line in _logged(start)]
+
+
 def _configuring() -> list[str]:
     try:
         parse_config(SITE + '[waziup]\nusername = "me"\n', Path("lora-post.toml"), {})
@@ -246,6 +267,7 @@ def log_lines() -> dict[str, list[str]]:
     found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
     ours = [kind for kind in DecodeError.__subclasses__() if kind.__module__ == DecodeError.__module__]
     found |= {kind.__name__: undecoded(kind) for kind in ours}
+    found["DecoderHang"] += _ended()
     return found | dict(_sending()) | dict(_storing()) | {"ConfigError": _configuring()}
 
 

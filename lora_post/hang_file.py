@@ -1,0 +1,146 @@
+"""What is left of a run that had to be ended because a call hung, and the decoders that are set aside for it.
+
+The file lies beside the spool. Its first lines name the files that are set aside, each with a hash of what it
+was then; behind them the interpreter's watchdog writes where each thread was (see `call_watch`) when it ends the
+process. The next start finds the decoder in that, so that the payload over which it hung, which an MQTT broker
+sends again and again, ends the process once and not for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from lora_post.model import Decoder
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 1 << 18  # the watchdog writes at most 100 frames of 100 threads
+MAX_FRAMES: Final = 12  # of a stack, in the log
+WHY: Final = "lora-post had to be ended over it"
+
+# Library, faulthandler: "Dumping a traceback"; CPython, Python/traceback.c
+_FRAME: Final = re.compile(r'^  File "(.*)", line (\S+) in (.*)$', re.MULTILINE)
+_CALL: Final = re.compile(r'^  File ".*call_watch\.py", line \S+ in call$', re.MULTILINE)
+_ASIDE: Final = re.compile(r"^aside ([0-9a-f]*) (.+)$", re.MULTILINE)
+
+
+def hang_path(spool: Path) -> Path:
+    """Where the file of a spool is."""
+    return spool.with_name(f"{spool.name}-hang")
+
+
+class HangFile:
+    """The file of a run that takes readings. Close it when no watchdog writes there any more."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, create it with mode 0600 when missing, and log what the last run left. Raises OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.file = os.fdopen(descriptor, "rb", buffering=0)
+        found = os.fstat(descriptor)
+        self._written_ns = found.st_mtime_ns
+        if found.st_size > MAX_BYTES:
+            os.truncate(descriptor, MAX_BYTES)
+        self._text = _text(self.file.read(MAX_BYTES) or b"")
+        self._dump = _ASIDE.sub("", self._text).strip()
+        if self._dump:
+            log.error("the last run was ended because a call did not end: %s", _stack(self._dump))
+
+    def close(self) -> None:
+        self.file.close()
+
+    def settle(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+        """The decoders that are set aside from now on by name, each with the reason; it is written down, too.
+
+        One whose file was changed after the run had ended gets its chance.
+        """
+        aside = _still_aside(self._text, decoders)
+        if self._dump:
+            known = {_escaped(file_of(decoder)): name for name, decoder in decoders.items()}
+            found = [known[file] for file, _, _ in _FRAME.findall(self._dump) if file in known]
+            for name in dict.fromkeys(found):
+                file = file_of(decoders[name])
+                if _changed_ns(file) > self._written_ns:
+                    log.warning("decoder=%s hung in the last run; %s has changed since, it is used again", name, file)
+                    continue
+                aside[name] = WHY
+                log.error(
+                    "decoder=%s is set aside until %s changes: %s; its payloads are kept for `lora-post spool retry`",
+                    name,
+                    file,
+                    WHY,
+                )
+            if not found:
+                log.error("no decoder of this configuration is in that stack: none is set aside")
+        lines = _lines(file_of(decoders[name]) for name in aside)
+        if lines != self._text:
+            try:
+                # A power cut between the two costs another end like the last one.
+                os.ftruncate(self.file.fileno(), 0)
+                os.write(self.file.fileno(), lines.encode())
+            except OSError as error:
+                log.warning("%s: %s; after the next start no decoder is set aside", self._path, error.strerror)
+        return aside
+
+
+def set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+    """The decoders that a hang file says are set aside, with the reason; changes nothing."""
+    try:
+        with path.open("rb") as file:
+            return _still_aside(_text(file.read(MAX_BYTES)), decoders)
+    except OSError:
+        return {}
+
+
+def file_of(decoder: Decoder) -> str:
+    """The file that a decoder comes from; of one that comes with a package, the file of its function."""
+    code = getattr(decoder.decode, "__code__", None)
+    return decoder.origin if code is None or Path(decoder.origin).is_absolute() else str(code.co_filename)
+
+
+def _still_aside(text: str, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+    lines = set(_ASIDE.findall(text))
+    return {name: WHY for name, decoder in decoders.items() if lines and _key(file_of(decoder)) in lines}
+
+
+def _lines(files: Iterable[str]) -> str:
+    return "".join(f"aside {digest} {file}\n" for digest, file in map(_key, files))
+
+
+def _key(file: str) -> tuple[str, str]:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest(), _escaped(file)
+    except OSError:
+        return "", _escaped(file)
+
+
+def _changed_ns(file: str) -> int:
+    """When a file was last changed, moved to its place or given another mode."""
+    try:
+        return Path(file).stat().st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _escaped(file: str) -> str:
+    """A path as the watchdog writes it."""
+    return file.encode("ascii", "backslashreplace").decode()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("ascii", "replace")
+
+
+def _stack(dump: str) -> str:
+    """What the call that was watched was doing, the innermost first, in one line."""
+    threads = re.split(r"^(?=(?:Current thread|Thread) 0x)", dump, flags=re.MULTILINE)
+    thread = next((each for each in threads if _CALL.search(each)), dump)
+    frames = [f"{file} line {line} in {name}" for file, line, name in _FRAME.findall(_CALL.split(thread)[0])]
+    return " < ".join(frames[:MAX_FRAMES]) or "where is not known"
