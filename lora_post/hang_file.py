@@ -1,9 +1,9 @@
 """What is left of a run that had to be ended because a call hung, and the decoders that are set aside for it.
 
-The file lies beside the spool. Its first lines name the files that are set aside, each with a hash of what it
-was then; behind them the interpreter's watchdog writes where each thread was (see `call_watch`) when it ends the
-process. The next start finds the decoder in that, so that the payload over which it hung, which an MQTT broker
-sends again and again, ends the process once and not for ever.
+The file lies beside the spool. Its first lines name the decoders' files, each with a hash of what it was when the
+run started, and whether it is used or set aside. Behind them the interpreter's watchdog writes where each thread
+was (see `call_watch`) when it ends the process. The next start finds the decoder in that, so that the payload over
+which it hung, which an MQTT broker sends again and again, ends the process once and not for ever.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ WHY: Final = "lora-post had to be ended over it"
 # Library, faulthandler: "Dumping a traceback"; CPython, Python/traceback.c
 _FRAME: Final = re.compile(r'^  File "(.*)", line (\S+) in (.*)$', re.MULTILINE)
 _CALL: Final = re.compile(r'^  File ".*call_watch\.py", line \S+ in call$', re.MULTILINE)
-_ASIDE: Final = re.compile(r"^aside ([0-9a-f]*) (.+)$", re.MULTILINE)
+_LINE: Final = re.compile(r"^(used|aside) ([0-9a-f]*) (.+)$", re.MULTILINE)
 
 
 def hang_path(spool: Path) -> Path:
@@ -44,12 +44,10 @@ class HangFile:
         self._path = path
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.file = os.fdopen(descriptor, "rb", buffering=0)
-        found = os.fstat(descriptor)
-        self._written_ns = found.st_mtime_ns
-        if found.st_size > MAX_BYTES:
+        if os.fstat(descriptor).st_size > MAX_BYTES:
             os.truncate(descriptor, MAX_BYTES)
         self._text = _text(self.file.read(MAX_BYTES) or b"")
-        self._dump = _ASIDE.sub("", self._text).strip()
+        self._dump = _LINE.sub("", self._text).strip()
         if self._dump:
             log.error("the last run was ended because a call did not end: %s", _stack(self._dump))
 
@@ -59,15 +57,18 @@ class HangFile:
     def settle(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
         """The decoders that are set aside from now on by name, each with the reason; it is written down, too.
 
-        One whose file was changed after the run had ended gets its chance.
+        One whose file has changed since that run started gets its chance. Files are told by what is in them: the
+        clock of a gateway may have been wrong.
         """
         aside = _still_aside(self._text, decoders)
         if self._dump:
+            used = {file: digest for kind, digest, file in _LINE.findall(self._text) if kind == "used"}
             known = {_escaped(file_of(decoder)): name for name, decoder in decoders.items()}
             found = [known[file] for file, _, _ in _FRAME.findall(self._dump) if file in known]
             for name in dict.fromkeys(found):
                 file = file_of(decoders[name])
-                if _changed_ns(file) > self._written_ns:
+                digest, key = _key(file)
+                if used.get(key, digest) != digest:
                     log.warning("decoder=%s hung in the last run; %s has changed since, it is used again", name, file)
                     continue
                 aside[name] = WHY
@@ -79,7 +80,10 @@ class HangFile:
                 )
             if not found:
                 log.error("no decoder of this configuration is in that stack: none is set aside")
-        lines = _lines(file_of(decoders[name]) for name in aside)
+        lines = "".join(
+            f"{'aside' if name in aside else 'used'} {' '.join(_key(file_of(decoder)))}\n"
+            for name, decoder in sorted(decoders.items())
+        )
         if lines != self._text:
             try:
                 # A power cut between the two costs another end like the last one.
@@ -102,31 +106,20 @@ def set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
 def file_of(decoder: Decoder) -> str:
     """The file that a decoder comes from; of one that comes with a package, the file of its function."""
     code = getattr(decoder.decode, "__code__", None)
-    return decoder.origin if code is None or Path(decoder.origin).is_absolute() else str(code.co_filename)
+    return decoder.origin if code is None or Path(decoder.origin).is_file() else str(code.co_filename)
 
 
 def _still_aside(text: str, decoders: Mapping[str, Decoder]) -> dict[str, str]:
-    lines = set(_ASIDE.findall(text))
-    return {name: WHY for name, decoder in decoders.items() if lines and _key(file_of(decoder)) in lines}
-
-
-def _lines(files: Iterable[str]) -> str:
-    return "".join(f"aside {digest} {file}\n" for digest, file in map(_key, files))
+    aside = {(digest, file) for kind, digest, file in _LINE.findall(text) if kind == "aside"}
+    return {name: WHY for name, decoder in decoders.items() if aside and _key(file_of(decoder)) in aside}
 
 
 def _key(file: str) -> tuple[str, str]:
+    """What is in a file, and which it is."""
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest(), _escaped(file)
     except OSError:
         return "", _escaped(file)
-
-
-def _changed_ns(file: str) -> int:
-    """When a file was last changed, moved to its place or given another mode."""
-    try:
-        return Path(file).stat().st_ctime_ns
-    except OSError:
-        return 0
 
 
 def _escaped(file: str) -> str:

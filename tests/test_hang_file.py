@@ -109,7 +109,7 @@ def test_payload_that_ends_the_process_does_so_once_and_its_neighbour_is_decoded
     broken.write_text(DECODER.format(name="broken", step="pass"))
     fourth = run(folder, 3)
     assert (fourth.returncode, sorted(delivered(folder))) == (0, ["broken"] + ["healthy"] * 3), fourth.stderr
-    assert hang_path(folder / "spool.db").read_bytes() == b""
+    assert "aside" not in hang_path(folder / "spool.db").read_text()
 
 
 def dump_of(*files: Path) -> str:
@@ -123,21 +123,32 @@ def loaded(folder: Path) -> LoadedDecoders:
     return load_folder(folder / "own décodeurs", load_decoder)
 
 
-def left(folder: Path, text: str, changed_after: bool = False) -> Path:
-    """What an ended run has left, before or after the decoders were written."""
+def left(folder: Path, text: str) -> Path:
+    """What a run that was ended has left."""
     path = folder / "spool.db-hang"
-    path.write_text(text)
-    if changed_after:
-        os.utime(path, (0, 0))
+    with closing(HangFile(path)) as hangs:
+        hangs.settle(loaded(folder).decoders)
+    with path.open("a") as file:
+        file.write(text)
     return path
 
 
 def test_file_that_was_changed_after_the_end_gets_its_chance(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = left(folder, dump_of(folder / "own décodeurs" / "broken.py"), changed_after=True)
+    broken = folder / "own décodeurs" / "broken.py"
+    path = left(folder, dump_of(broken))
+    broken.write_text(broken.read_text() + "# changed\n")
     with closing(HangFile(path)) as hangs:
         assert hangs.settle(loaded(folder).decoders) == {}
     assert "has changed since, it is used again" in caplog.text
-    assert path.read_bytes() == b""
+    assert "Thread" not in path.read_text()
+
+
+def test_file_is_written_only_when_a_decoder_has_changed(folder: Path) -> None:
+    path = left(folder, "")
+    os.utime(path, (0, 0))
+    with closing(HangFile(path)) as hangs:
+        hangs.settle(loaded(folder).decoders)
+    assert path.stat().st_mtime == 0
 
 
 @pytest.mark.parametrize(
@@ -146,7 +157,7 @@ def test_file_that_was_changed_after_the_end_gets_its_chance(folder: Path, caplo
         dump_of(Path("/usr/lib/python3.11/socket.py")),
         "Timeout (0:00:20)!\n",
         "\0 no dump",
-        "aside x y\naside\n" * 50_000,
+        "aside x y\nused\n" * 50_000,
     ],
 )
 def test_dump_without_a_decoder_sets_none_aside_and_says_so(
@@ -157,7 +168,8 @@ def test_dump_without_a_decoder_sets_none_aside_and_says_so(
         assert hangs.settle(loaded(folder).decoders) == {}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
     assert "no decoder of this configuration is in that stack: none is set aside" in caplog.text
-    assert path.read_bytes() == b""
+    assert "Thread" not in path.read_text()
+    assert len(path.read_text().splitlines()) == 2
 
 
 def test_what_is_set_aside_can_be_asked_for_without_a_run(folder: Path) -> None:
