@@ -24,9 +24,9 @@ from lora_post.terminal.site import (
     Sensor,
     Site,
     State,
+    Verdict,
     changed_site,
     first_site,
-    judge,
 )
 from tests.build import NOON_US
 
@@ -50,11 +50,12 @@ POND = Device(
     battery=Sensor("battery", 3.61, "V"),
     sensors=(Sensor("temperature", 22.123456789, "°C"), Sensor("open", True), Sensor("note", "a\x1b[2Jb")),
 )
+FINE = Verdict(Mood.GOOD, "Everything works")
 HOSTILE = "[red]x[/red]\x1b[2J\u202eevil\x9b\x07\n[link=http://x]"
 
 
 def site(*devices: Device, state: State = WELL, **changes: object) -> Site:
-    return replace(Site(1, {d.id: d for d in devices}, (), (), state), **changes)
+    return replace(Site(1, {d.id: d for d in devices}, (), (), state, FINE), **changes)
 
 
 def shown(
@@ -80,35 +81,22 @@ def test_everything_that_is_known_of_a_device_is_in_its_line() -> None:
     assert "spool  2 MB, 45 % of the disk free; started 3 h ago" in text
 
 
-@pytest.mark.parametrize(
-    ("state", "devices", "mood", "says"),
-    [
-        (WELL, (POND,), Mood.GOOD, "Everything works"),
-        (WELL, (Device("d"),), Mood.WAITING, "no device heard yet"),
-        (replace(WELL, alerts={"a": "disk is full; make room"}), (POND,), Mood.ATTENTION, "fix: make room"),
-        (replace(WELL, stalled=("serial",)), (POND,), Mood.ATTENTION, "fix: restart lora-post"),
-        (replace(WELL, troubles={"spool": "no space"}), (POND,), Mood.ATTENTION, "spool: no space"),
-        (replace(WELL, inputs=(Input("tty", 0, "unplugged"),)), (POND,), Mood.ATTENTION, "input tty: unplugged"),
-        (replace(WELL, destinations=(Destination("w", trouble="no way"),)), (POND,), Mood.WAITING, "nothing is lost"),
-        (replace(WELL, destinations=(Destination("w", parked=1),)), (POND,), Mood.WAITING, "fix: `lora-post spool`"),
-    ],
-)
-def test_verdict_says_what_is_wrong_and_what_to_do(
-    state: State, devices: tuple[Device, ...], mood: Mood, says: str
-) -> None:
-    assert judge(site(*devices, state=state)).mood is mood
-    assert says in shown(site(*devices, state=state))
-
-
-def test_what_is_told_by_an_alert_and_by_its_input_is_told_once() -> None:
-    state = replace(WELL, inputs=(Input("tty", 0, "unplugged"),), alerts={"input:tty": "input tty: unplugged"})
-    assert shown(site(POND, state=state)).count("unplugged") == 1
+def test_verdict_of_the_page_is_shown_with_what_to_do() -> None:
+    text = shown(site(POND, verdict=Verdict(Mood.ATTENTION, "Needs attention", ("disk is full; make room", "no way"))))
+    assert "[!!] Needs attention  Farm" in text
+    assert "     disk is full\n     fix: make room\n     no way\n" in text
+    assert "[--] Running" in shown(site(POND, verdict=Verdict(Mood.WAITING, "Running; no device heard yet")))
 
 
 def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
     wrong = NOON - 40 * 86_400_000  # the gateway's clock is 40 days behind
     whole = Message(
-        1, now=wrong, devices=(replace(POND, last=wrong - 3 * MINUTE),), recent=(Entry(wrong, "t 1"),), state=WELL
+        1,
+        now=wrong,
+        devices=(replace(POND, last=wrong - 3 * MINUTE),),
+        recent=(Entry(wrong, "t 1"),),
+        state=WELL,
+        verdict=FINE,
     )
     seen = first_site(whole, NOON)
     assert seen is not None
@@ -142,8 +130,8 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
             gateway=HOSTILE,
             inputs=(Input(HOSTILE, 0, HOSTILE),),
             destinations=(Destination(HOSTILE, trouble=HOSTILE),),
-            alerts={HOSTILE: HOSTILE},
         ),
+        verdict=Verdict(Mood.ATTENTION, HOSTILE, (HOSTILE,)),
     )
     text = shown(View(hostile, HOSTILE), width=200, height=None, color=color)
     assert "[red]x[/red]\\x1b[2J\\u202eevil" in text

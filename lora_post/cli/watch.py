@@ -119,7 +119,7 @@ def _print_once(client: StatusClient) -> NoReturn:
     from lora_post.terminal.client import NoAnswer
     from lora_post.terminal.follower import View
     from lora_post.terminal.layout import layout
-    from lora_post.terminal.site import Mood, judge
+    from lora_post.terminal.site import Mood
 
     try:
         site = client.fetch()
@@ -129,7 +129,7 @@ def _print_once(client: StatusClient) -> NoReturn:
     console = Console(highlight=False, markup=False, emoji=False)
     for line in layout(View(site), _now_ms(), console.width, None):
         console.print(line, no_wrap=True)
-    raise SystemExit(1 if judge(site).mood is Mood.ATTENTION else 0)
+    raise SystemExit(1 if site.verdict.kind is Mood.ATTENTION else 0)
 
 
 def _show(client: StatusClient) -> None:

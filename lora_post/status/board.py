@@ -122,6 +122,12 @@ class Board:
         """Grows with everything that is heard."""
         return self._changes
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether any device was."""
+        with self._lock:
+            return any(state.last_us for state in self._devices.values())
+
     def hear(self, outcome: Outcome) -> None:
         """Take in one outcome of the pipeline."""
         with self._lock:

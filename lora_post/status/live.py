@@ -17,6 +17,7 @@ from msgspec import json
 from lora_post.status.board import Board
 from lora_post.status.overview import Json, news, state_json
 from lora_post.status.runtime import Look
+from lora_post.status.verdict import Verdict, judge
 
 LOOK_EVERY_S: Final = 1.0
 STATE_EVERY_S: Final = 10.0
@@ -55,6 +56,7 @@ async def stream(
     now = time.monotonic()
     budget, said_at, looked_at, known_state = Budget(now, bytes_per_s), now, now - STATE_EVERY_S, b""
     ahead_us: int | None = None
+    known_verdict: Verdict | None = None
     while not stop.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
         now = time.monotonic()
@@ -74,9 +76,12 @@ async def stream(
         encoded = json.encode(state)
         if encoded != known_state:
             message["state"] = state
+        verdict = judge(runtime, is_heard=board.is_heard)
+        if verdict != known_verdict:
+            message["verdict"] = verdict
         if len(message) == 1:
             continue
         event = b"data: " + json.encode(message) + b"\n\n"
         budget.spend(len(event))
-        since, known_state, said_at = message["v"], encoded, now
+        since, known_state, known_verdict, said_at = message["v"], encoded, verdict, now
         yield event

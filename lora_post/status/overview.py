@@ -11,6 +11,7 @@ from msgspec import Struct, json
 
 from lora_post.status.board import Board, DeviceView, Entry, Refused, Shown
 from lora_post.status.runtime import Runtime
+from lora_post.status.verdict import judge
 
 # A page of more sensors would be too large with all their days; they come one by one on request.
 MAX_PLOTS: Final = 300
@@ -34,6 +35,7 @@ def whole(board: Board, runtime: Runtime) -> bytes:
             "recent": [_entry(entry, at) for entry in board.recent()],
             "refused": [_refused(refused, at) for refused in board.refused()],
             "state": state_json(runtime),
+            "verdict": judge(runtime, is_heard=board.is_heard),
         }
     )
 
@@ -83,9 +85,6 @@ def state_json(runtime: Runtime) -> Json:
             "free": round(100 * runtime.disk.free / max(runtime.disk.total, 1)),
             "spool": runtime.disk.spool >> 20,
         },
-        "stalled": list(runtime.stalled),
-        "troubles": dict(runtime.troubles),
-        "alerts": dict(runtime.alerts),
     }
 
 

@@ -17,7 +17,7 @@ from lora_post.byte_text import printable
 from lora_post.clock import utc_text
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
-from lora_post.terminal.site import Destination, Device, Entry, Input, Mood, Refused, Sensor, Site, Verdict, judge
+from lora_post.terminal.site import Destination, Device, Entry, Input, Mood, Refused, Sensor, Site, Verdict
 
 STYLES: Final = {Mood.GOOD: "bold green", Mood.WAITING: "bold yellow", Mood.ATTENTION: "bold red"}
 MARKS: Final = {Mood.GOOD: "[ok]", Mood.WAITING: "[--]", Mood.ATTENTION: "[!!]"}
@@ -48,7 +48,7 @@ def layout(view: View, now_ms: int, width: int, height: int | None, page: int = 
     if view.site is not None:
         site = view.site
         sections = [
-            _problems(judge(site), width),
+            _problems(site.verdict, width),
             Section(None, [[line] for line in _parts(site, now_ms)], weight=2),
             _devices(site, now_ms, width),
             Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in site.refused]),
@@ -71,7 +71,7 @@ def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
     if view.site is None:
         return
     site = view.site
-    verdict = judge(site)
+    verdict = site.verdict
     last = max((device.last for device in site.devices.values()), default=0)
     heard = sum(bool(device.last) for device in site.devices.values())
     queued = sum(item.queued for item in site.state.destinations)
@@ -79,19 +79,20 @@ def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
     if last:
         facts.insert(0, f"last frame {ago(now_ms - last)}")
     if view.trouble:
-        says = (f"[??] before that: {verdict.text}", DIM)
+        says = (f"[??] before that: {printable(verdict.text)}", DIM)
     else:
-        says = (f"{MARKS[verdict.mood]} {verdict.text}", STYLES[verdict.mood])
+        says = (f"{MARKS[verdict.kind]} {printable(verdict.text)}", STYLES[verdict.kind])
     yield Text.assemble(says, (f"{GAP}{printable(site.state.gateway)}", "bold"))
     yield Text(INDENT + ", ".join(facts))
 
 
 def _problems(verdict: Verdict, width: int) -> Section:
     items = []
-    style = BAD if verdict.mood is Mood.ATTENTION else WARN
+    style = BAD if verdict.kind is Mood.ATTENTION else WARN
     for problem in verdict.problems:
-        lines = [Text(INDENT + line, style=style) for line in _wrapped(problem.text, width)]
-        items.append(lines + _fix(problem.fix, width))
+        what, _, fix = problem.partition("; ")
+        lines = [Text(INDENT + line, style=style) for line in _wrapped(what, width)]
+        items.append(lines + _fix(fix, width))
     return Section(None, items, weight=3)
 
 

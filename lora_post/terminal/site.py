@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -88,16 +87,29 @@ class Disk(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """The state of the run. alerts: text by name."""
+    """The state of the run."""
 
     gateway: str
     started: int = 0
     inputs: tuple[Input, ...] = ()
     destinations: tuple[Destination, ...] = ()
     disk: Disk = Disk()
-    stalled: tuple[str, ...] = ()
-    troubles: dict[str, str] = {}
-    alerts: dict[str, str] = {}
+
+
+class Mood(Enum):
+    """How things are. WAITING: nothing is lost, nothing is to be done."""
+
+    GOOD = "good"
+    WAITING = "wait"
+    ATTENTION = "bad"
+
+
+class Verdict(Struct, frozen=True):
+    """The answer to the first question of who looks: does it work? problems: as "what is wrong; what to do"."""
+
+    kind: Mood
+    text: str
+    problems: tuple[str, ...] = ()
 
 
 class Message(Struct, frozen=True):
@@ -109,6 +121,7 @@ class Message(Struct, frozen=True):
     recent: tuple[Entry, ...] = ()
     refused: tuple[Refused, ...] | None = None
     state: State | None = None
+    verdict: Verdict | None = None
 
 
 class Site(Struct, frozen=True):
@@ -122,30 +135,8 @@ class Site(Struct, frozen=True):
     recent: tuple[Entry, ...]
     refused: tuple[Refused, ...]
     state: State
+    verdict: Verdict
     behind: int = 0
-
-
-class Mood(Enum):
-    """How things are. WAITING: nothing is lost, nothing is to be done."""
-
-    GOOD = "good"
-    WAITING = "waiting"
-    ATTENTION = "attention"
-
-
-class Problem(Struct, frozen=True):
-    """What is wrong, and what to do, "" when that is part of the text."""
-
-    text: str
-    fix: str
-
-
-class Verdict(Struct, frozen=True):
-    """The answer to the first question of who looks: does it work?"""
-
-    mood: Mood
-    text: str
-    problems: tuple[Problem, ...]
 
 
 def read_message(data: bytes) -> Message | None:
@@ -158,7 +149,7 @@ def read_message(data: bytes) -> Message | None:
 
 def first_site(message: Message, now_ms: int) -> Site | None:
     """The site of a message that tells everything and came at `now_ms`, None for one that does not."""
-    if message.state is None:
+    if message.state is None or message.verdict is None:
         return None
     devices = {device.id: device for device in message.devices}
     behind = now_ms - message.now if message.now else 0
@@ -168,6 +159,7 @@ def first_site(message: Message, now_ms: int) -> Site | None:
         recent=message.recent[-MAX_RECENT:],
         refused=message.refused or (),
         state=message.state,
+        verdict=message.verdict,
         behind=behind if abs(behind) > CLOCK_SLACK_MS else 0,
     )
 
@@ -180,38 +172,6 @@ def changed_site(site: Site, news: Message) -> Site:
         recent=(site.recent + news.recent)[-MAX_RECENT:],
         refused=site.refused if news.refused is None else news.refused,
         state=news.state or site.state,
+        verdict=news.verdict or site.verdict,
         behind=site.behind,
     )
-
-
-def judge(site: Site) -> Verdict:
-    """The same verdict as the page's (static/page.js)."""
-    state = site.state
-    bad = tuple(_problem(text) for text in dict.fromkeys(_troubles(state)))
-    waiting = tuple(_problem(f"{item.name}: {item.trouble}") for item in state.destinations if item.trouble)
-    if bad:
-        return Verdict(Mood.ATTENTION, "Needs attention", bad + waiting)
-    if waiting:
-        return Verdict(Mood.WAITING, "Readings wait; nothing is lost", waiting)
-    if any(item.parked or item.refused for item in state.destinations):
-        why = (Problem("some sensors are parked", "`lora-post spool` says which, and why"),)
-        return Verdict(Mood.WAITING, "Works, but some sensors are parked", why)
-    if not any(device.last for device in site.devices.values()):
-        return Verdict(Mood.WAITING, "Running; no device heard yet", ())
-    return Verdict(Mood.GOOD, "Everything works", ())
-
-
-def _troubles(state: State) -> Iterator[str]:
-    yield from state.alerts.values()
-    for name in state.stalled:
-        yield f"{name} does not get on with its work; restart lora-post"
-    for name, text in state.troubles.items():
-        yield f"{name}: {text}"
-    for item in state.inputs:
-        if item.trouble:
-            yield f"input {item.name}: {item.trouble}"
-
-
-def _problem(text: str) -> Problem:
-    what, _, fix = text.partition("; ")
-    return Problem(what, fix)

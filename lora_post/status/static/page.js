@@ -13,6 +13,7 @@ const devices = new Map();
 let recent = [];
 let refused = [];
 let state = null;
+let verdict = null;
 let version = 0;
 let clockBehind = 0;
 
@@ -143,38 +144,11 @@ function parts() {
   return [...inputs, ...destinations, spool, run];
 }
 
-function troubles(which) {
-  const isNews = ([name]) => which(name) && !(`trouble:${name}` in state.alerts);
-  return Object.entries(state.troubles).filter(isNews).map(([name, text]) => `${name}: ${text}`);
-}
-
-function problems() {
-  const found = Object.values(state.alerts);
-  const stalled = state.stalled.filter((name) => !(`stalled:${name}` in state.alerts));
-  found.push(...stalled.map((name) => `${name} does not get on: restart lora-post`));
-  found.push(...troubles((name) => name !== "clock"));
-  const inputs = state.inputs.filter((input) => input.trouble && !(`input:${input.name}` in state.alerts));
-  found.push(...inputs.map((input) => `input ${input.name}: ${input.trouble}`));
-  return found;
-}
-
-function verdict() {
-  const bad = problems();
-  const waiting = state.destinations.filter((item) => item.trouble).map((item) => `${item.name}: ${item.trouble}`);
-  waiting.push(...troubles((name) => name === "clock"));
-  const parked = state.destinations.some((item) => item.parked || item.refused);
-  if (bad.length) return ["bad", "Needs attention", [...bad, ...waiting]];
-  if (waiting.length) return ["wait", "Readings wait; nothing is lost", waiting];
-  if (parked) return ["wait", "Works, but some sensors are parked", ["lora-post spool says which, and why"]];
-  if (![...devices.values()].some((device) => device.last)) return ["wait", "Running; no device heard yet", []];
-  return ["good", "Everything works", []];
-}
-
 function showState() {
-  const [kind, text, list] = verdict();
+  const { kind, text, problems = [] } = verdict;
   find("verdict").className = `verdict ${kind}`;
   find("verdict-text").textContent = text;
-  find("problems").replaceChildren(...list.map((problem) => element("li", "", problem)));
+  find("problems").replaceChildren(...problems.map((problem) => element("li", "", problem)));
   find("gateway").textContent = state.gateway;
   document.title = `${kind === "good" ? "✓" : "!"} ${state.gateway}`;
   find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
@@ -228,6 +202,7 @@ function apply(message) {
   if (message.now) clockBehind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
   if (message.refused) refused = message.refused;
   if (message.state) state = message.state;
+  if (message.verdict) verdict = message.verdict;
   showAll((message.devices ?? []).map((device) => device.id));
 }
 
