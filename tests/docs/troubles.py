@@ -224,7 +224,7 @@ def _storing() -> Iterator[tuple[str, list[str]]]:
                 full = f"cannot store readings, input waits: {error}"
         path.write_bytes(b"no database" * 1000)
         damaged = _logged(lambda: Store(path, replace_damaged).close())
-        found = {"StoreError": [full], "StoreDamaged": damaged[:1]}
+        found = {"StoreError": [full], "StoreDamaged": damaged[-1:]}
         for kind, lines in found.items():
             texts = (line.replace(folder, "/var/lib/lora-post") for line in lines)
             yield kind, [re.sub(r"damaged-\w+", "damaged-20261122T231500Z", text) for text in texts]
