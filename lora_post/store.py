@@ -252,8 +252,8 @@ def session_key(device: Device) -> str:
 
 
 def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
-    """All stored counters: session_key -> next FCnt."""
-    return dict(db.execute("SELECT device, next_fcnt FROM session"))
+    """All stored counters: session_key -> next FCnt; one that a damaged file has made no number is left out."""
+    return dict(db.execute("SELECT device, next_fcnt FROM session WHERE typeof(next_fcnt) = 'integer'"))
 
 
 def save_sessions(db: sqlite3.Connection, sessions: dict[str, int]) -> None:
@@ -272,13 +272,23 @@ def join_key(device: Device) -> str:
 
 
 def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
-    """What was heard of all devices' joins: join_key -> state; what a damaged file made of one is left out."""
+    """What was heard of all devices' joins: join_key -> state; called inside a transaction.
+
+    One of another form is left out. What a damaged file has made no JSON is deleted, with a line in the log.
+    """
     found = {}
-    for device, text in db.execute("SELECT device, state FROM joined"):
-        with suppress(msgspec.DecodeError):
+    for key, device, text in db.execute("SELECT CAST(device AS BLOB), device, state FROM joined").fetchall():
+        try:
             state = msgspec.json.decode(text, type=JoinState)
-            if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
-                found[device] = state
+        except msgspec.ValidationError:
+            continue
+        except (msgspec.DecodeError, TypeError) as error:
+            name = str(device).partition(":")[0]
+            log.error("what was heard of the joins of %s is damaged and dropped; it must join again: %s", name, error)
+            db.execute("DELETE FROM joined WHERE CAST(device AS BLOB) = ?", (key,))
+            continue
+        if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
+            found[device] = state
     return found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import StoreError
+from lora_post.join_model import JoinState
 from lora_post.spool import SpoolReader
 from lora_post.spool_upkeep import parked, undecoded
 from lora_post.store import (
@@ -16,8 +18,10 @@ from lora_post.store import (
     add_tally,
     forget,
     known,
+    load_joins,
     load_sessions,
     remember,
+    save_joins,
     save_sessions,
     session_key,
     tallies,
@@ -159,3 +163,25 @@ def test_counter_belongs_to_address_and_keys_not_to_the_device_s_name() -> None:
     assert session_key(device("a")) == session_key(device("b"))
     assert session_key(device(address=1)) != session_key(device(address=2))
     assert session_key(lowcost_device(keys=KEYS)) != session_key(lowcost_device())
+
+
+@pytest.mark.parametrize("state", [7, 1.5, b"\xff", "{", ""], ids=repr)
+def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, state: object
+) -> None:
+    with closing(Store(tmp_path / "spool.db")) as store:
+        with store.transaction() as db:
+            save_joins(db, {"whole": JoinState((1,))})
+            db.execute("INSERT INTO joined VALUES (CAST(? AS TEXT), ?)", (b"pond\xff", state))
+        for _ in range(2):
+            with store.transaction() as db:
+                assert load_joins(db) == {"whole": JoinState((1,))}
+        (line,) = caplog.records
+        assert line.levelno == logging.ERROR
+        assert "pond" in line.getMessage()
+
+
+def test_counter_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "spool.db")) as store:
+        store.db.execute("INSERT INTO session VALUES ('a', 'x'), ('b', 7)")
+        assert load_sessions(store.db) == {"b": 7}
