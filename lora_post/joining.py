@@ -24,7 +24,8 @@ from lora_post.model import Device, Frame, Link
 ANSWER_WINDOW_US: Final = 60_000_000
 """How far apart join-request and join-accept may be: the network answers after 5 or 6 s, clocks differ."""
 _MAJOR: Final = 0x03
-KEEP_NONCES: Final = 64
+KEEP_NONCES: Final = 512
+"""A device that joins daily repeats none of these for over a year; a recording older than all of them passes."""
 KEEP_SESSIONS: Final = 2
 """The session before the last one stays good: a recorded join-accept must not cut a device off."""
 

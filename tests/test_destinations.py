@@ -15,6 +15,8 @@ from tests.build import NOON_US, report
 from tests.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.in_process import lora_post
 
+pytestmark = pytest.mark.usefixtures("believed_clock")
+
 JSON_LINES = '[json_lines]\npath = "readings.jsonl"\n'
 
 

@@ -18,6 +18,8 @@ from lora_post.store import Store
 from lora_post.unlock import seal_lorawan
 from tests.build import KEYS
 
+pytestmark = pytest.mark.usefixtures("believed_clock")
+
 DECODER = """
 import re
 from lora_post import Decoder, Reading

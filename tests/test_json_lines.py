@@ -14,6 +14,8 @@ from lora_post.model import Batch, Lane
 from lora_post.sinks.json_lines import JsonLinesFile, JsonLinesOutput
 from tests.build import NOON_US
 
+pytestmark = pytest.mark.usefixtures("believed_clock")
+
 LANE = Lane(1, "pond-7", "temperature_3", "°C", "", 3)
 
 

@@ -34,6 +34,8 @@ from tests.in_process import lora_post
 from tests.keeping_broker import Broker, broker, publish
 from tests.parsers import LAB_1, capture
 
+pytestmark = pytest.mark.usefixtures("believed_clock")
+
 UPLINK = json.dumps(
     {
         "time": "2024-05-14T08:15:30.123456Z",

@@ -30,6 +30,8 @@ from tests.build import NOON_US
 from tests.command import counting_packet, free_port, run, started, wait_until, write_site
 from tests.waziup import CuttingProxy
 
+pytestmark = pytest.mark.usefixtures("believed_clock")
+
 LANE = Lane(1, "pond-7", "temperature_3", "°C", "", 3)
 
 
