@@ -43,12 +43,12 @@ def pip_settings() -> dict[str, str]:
     return {key.rpartition(".")[2]: shlex.split(value)[0] for key, _, value in pairs if shlex.split(value)}
 
 
-def mirror() -> str:
-    """Where this system gets its packages from."""
+def mirror() -> str | None:
+    """Where this system gets its packages from, None when that is no mirror of Debian."""
     for path in (*Path("/etc/apt").glob("sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
         if found := re.search(r"(?m)^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+/debian)/?(?:\s|$)", path.read_text()):
             return found[1]
-    return "http://deb.debian.org/debian"
+    return None
 
 
 class Fresh:
@@ -149,6 +149,8 @@ def main() -> None:
     parser.add_argument("--mirror", default=mirror(), help="default: the one of this system")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.mirror is None:
+        parser.error("this system has no mirror of Debian; name one with --mirror")
     if given.inside is not None:
         bootstrap(given.inside, given.suite, given.mirror)
         copy_repository(given.inside)
