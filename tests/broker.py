@@ -28,7 +28,7 @@ def mosquitto(folder: Path, port: int, settings: str = "allow_anonymous true\n")
     file.write_text(f"user root\npersistence false\nlistener {port} 127.0.0.1\n{settings}")
     process = subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: _listens(port) or process.poll() is not None, "mosquitto does not listen")
+        wait_until(lambda: listens(port) or process.poll() is not None, "mosquitto does not listen")
         assert process.poll() is None, process.stderr and process.stderr.read()
         yield process
     finally:
@@ -37,7 +37,8 @@ def mosquitto(folder: Path, port: int, settings: str = "allow_anonymous true\n")
             pass
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
     try:
         socket.create_connection(("127.0.0.1", port), 5).close()
     except OSError:

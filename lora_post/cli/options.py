@@ -24,6 +24,8 @@ from lora_post.model import Decode
 
 log = logging.getLogger(__name__)
 
+DRAIN_TIMEOUT_S = 60.0
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -39,6 +41,18 @@ def log_options(command: F) -> F:
     """-v and -q."""
     command = click.option("-v", "--verbose", is_flag=True, help="Also log details for finding faults.")(command)
     return click.option("-q", "--quiet", is_flag=True, help="Log only what needs attention.")(command)
+
+
+def drain_timeout_option(when: str) -> Callable[[F], F]:
+    """--drain-timeout; when: what has to have ended."""
+    return click.option(
+        "--drain-timeout",
+        type=click.FloatRange(0),
+        default=DRAIN_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help=f"{when}, how long to go on sending what is queued.",
+    )
 
 
 class _LineFormatter(logging.Formatter):

@@ -12,9 +12,17 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from lora_post.cli.options import config_option, log_options, read_config, read_decoding, set_up_log, watch_decoders
+from lora_post.cli.options import (
+    config_option,
+    drain_timeout_option,
+    log_options,
+    read_config,
+    read_decoding,
+    set_up_log,
+    watch_decoders,
+)
 from lora_post.cli.outcome_log import RecordedLog
-from lora_post.cli.session import DRAIN_TIMEOUT_S, EXIT_QUEUED, deliver, dry_run, stop_on_signals
+from lora_post.cli.session import EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.errors import ConfigError
 from lora_post.ingest import pump
 from lora_post.inputs import FORMATS, STREAM_FORMATS
@@ -64,14 +72,7 @@ def read_speed(context: click.Context, parameter: click.Parameter, value: str) -
     metavar="FACTOR|max",
     help="1: as far apart as the frames were heard; 10: ten times as fast; max: without waiting.",
 )
-@click.option(
-    "--drain-timeout",
-    type=click.FloatRange(0),
-    default=DRAIN_TIMEOUT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="After the last file, how long to go on sending what is queued.",
-)
+@drain_timeout_option("After the last file")
 @log_options
 def command(
     files: tuple[Path, ...],

@@ -14,6 +14,7 @@ from lora_post.cli import EXIT_FAILED
 from lora_post.cli.capture import Tee
 from lora_post.cli.options import (
     config_option,
+    drain_timeout_option,
     log_options,
     open_hang_file,
     read_config,
@@ -22,7 +23,7 @@ from lora_post.cli.options import (
     watch_decoders,
 )
 from lora_post.cli.oversight import Oversight
-from lora_post.cli.session import DRAIN_TIMEOUT_S, deliver, dry_run, stop_on_signals
+from lora_post.cli.session import deliver, dry_run, stop_on_signals
 from lora_post.config import Config
 from lora_post.config_inputs import InputConfig
 from lora_post.config_status import status_at
@@ -47,14 +48,7 @@ log = logging.getLogger("lora_post")
     metavar="HOST:PORT",
     help="Show a status page here, as 127.0.0.1:8080; replaces the address of [status].",
 )
-@click.option(
-    "--drain-timeout",
-    type=click.FloatRange(0),
-    default=DRAIN_TIMEOUT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="At the end of input, how long to go on sending what is queued.",
-)
+@drain_timeout_option("At the end of input")
 @click.option(
     "--capture",
     "capture_path",

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("lora_post")
 
 EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
-DRAIN_TIMEOUT_S = 60.0
 
 Feed: TypeAlias = Callable[[Pipeline], None]
 
