@@ -39,7 +39,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lora_post import ConfigError, DecodeError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
-from lora_post.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, explain, read_item
+from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, explain, read_item
 
 PORTS = {"packed_ports": range(1, 224), "history_ports": range(100, 200)}
 KNOWN_OPTIONS = ", ".join(["signed", *PORTS])

@@ -14,8 +14,8 @@ references (tags 25 and 29), and a second item behind the first.
 """
 
 from lora_post import Decoded, Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.flatten import flatten
-from lora_post.payload_values import read_cbor
+from lora_post.payloads.flatten import flatten
+from lora_post.payloads.json_cbor import read_cbor
 
 
 def decode(payload: bytes, fport: int) -> Decoded:

@@ -1,6 +1,6 @@
 """Decentlab DL-5TM soil sensor: moisture, temperature, battery.
 
-The header of all Decentlab devices (`lora_post.vendor_formats.decentlab`), then the words of the
+The header of all Decentlab devices (`lora_post.payloads.decentlab`), then the words of the
 sensors that it lists, big-endian:
 
     sensor 0  u16  dielectric permittivity, 0.02
@@ -14,7 +14,7 @@ Not seen: words in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.decentlab import BATTERY, Sensor, Words, read_sensors
+from lora_post.payloads.decentlab import BATTERY, Sensor, Words, read_sensors
 
 PERMITTIVITY_OF_WATER = 81
 

@@ -1,6 +1,6 @@
 """Decentlab DL-MBX ultrasonic distance and level sensor: distance to a surface, battery.
 
-The header of all Decentlab devices (`lora_post.vendor_formats.decentlab`), then the words of the
+The header of all Decentlab devices (`lora_post.payloads.decentlab`), then the words of the
 sensors that it lists, big-endian:
 
     sensor 0  u16  distance, mm
@@ -11,7 +11,7 @@ Without a valid sample there is no distance, only their number.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.decentlab import BATTERY, Sensor, Words, read_sensors
+from lora_post.payloads.decentlab import BATTERY, Sensor, Words, read_sensors
 
 FARTHEST = 10_000  # mm; the longer of two ranges
 

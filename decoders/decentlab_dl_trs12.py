@@ -1,6 +1,6 @@
 """Decentlab DL-TRS12 soil sensor: moisture, temperature, conductivity, battery.
 
-The header of all Decentlab devices (`lora_post.vendor_formats.decentlab`), then, every 10 minutes, the
+The header of all Decentlab devices (`lora_post.payloads.decentlab`), then, every 10 minutes, the
 words of the sensors that it lists, big-endian:
 
     sensor 0  u16  raw moisture R, 0.1
@@ -15,7 +15,7 @@ the frame; slightly below zero it is air. Not seen: words in place of which a fa
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.decentlab import BATTERY, Sensor, Words, read_sensors
+from lora_post.payloads.decentlab import BATTERY, Sensor, Words, read_sensors
 
 DRIEST, WETTEST = -20, 100  # %
 

@@ -1,6 +1,6 @@
 """Elsys ERS, and with it EMS, ELT and all other Elsys sensors: they share one payload.
 
-A sequence of values, each behind a type byte (`lora_post.vendor_formats.tagged`), big-endian:
+A sequence of values, each behind a type byte (`lora_post.payloads.tagged`), big-endian:
 
     T   V
     01  i16    temperature, 0.1 °C
@@ -41,7 +41,7 @@ later ones comes from users' decoders.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import Item, number, read_tagged, skipped, together
+from lora_post.payloads.tagged import Item, number, read_tagged, skipped, together
 
 SETTINGS = 0x3E
 COUNTS_PER_G = 63

@@ -1,6 +1,6 @@
 """INTEL-IRRIS soil sensor with a capacitive probe (SEN0308): soil moisture, soil temperature, battery.
 
-A sequence of values, each behind a channel and a type byte (`lora_post.vendor_formats.tagged`): XLPP or
+A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`): XLPP or
 Cayenne LPP of two types, every hour. The firmware sends nearly everything as a temperature; the channel
 tells what it is, big-endian:
 
@@ -18,7 +18,7 @@ use intel-irris-tensiometer for it. Firmware built without LPP sends text. The F
 """
 
 from lora_post import Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import number, read_tagged
+from lora_post.payloads.tagged import number, read_tagged
 
 NO_PROBE = frozenset({-990, -1270})
 ITEMS = {

@@ -1,6 +1,6 @@
 """INTEL-IRRIS soil sensor with one or two tensiometers (Watermark): soil moisture tension, battery.
 
-A sequence of values, each behind a channel and a type byte (`lora_post.vendor_formats.tagged`): XLPP or
+A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`): XLPP or
 Cayenne LPP of two types, every hour. The firmware sends nearly everything as a temperature; the channel
 tells what it is, big-endian:
 
@@ -20,7 +20,7 @@ sends text. The FPort is not checked.
 """
 
 from lora_post import Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import number, read_tagged
+from lora_post.payloads.tagged import number, read_tagged
 
 SHORTED_OR_OPEN = frozenset({2400, 2550})
 OPEN = frozenset({32760})

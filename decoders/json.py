@@ -13,8 +13,8 @@ and devices send, count as null. A name that occurs twice has its last value.
 """
 
 from lora_post import Decoded, Decoder, Example, Reading, WrongFormat
-from lora_post.flatten import flatten
-from lora_post.payload_values import read_json
+from lora_post.payloads.flatten import flatten
+from lora_post.payloads.json_cbor import read_json
 
 
 def decode(payload: bytes, fport: int) -> Decoded:

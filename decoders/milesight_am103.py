@@ -1,6 +1,6 @@
 """Milesight AM103 and AM103L: indoor air with temperature, humidity, CO2.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`),
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`),
 little-endian:
 
     C T   V
@@ -14,7 +14,7 @@ Stored values are reported and the rest is kept. Not seen: a value in place of w
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, HISTORY, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, number, read_items, stored
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,

@@ -1,6 +1,6 @@
 """Milesight AM107: indoor air with temperature, humidity, CO2, VOC, pressure, light and activity.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`), every
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`), every
 10 minutes (battery once a day), little-endian:
 
     C T   V
@@ -20,7 +20,7 @@ is sent.
 from struct import Struct
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, Item, number, read_items
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, Item, number, read_items
 
 LIGHT = Struct("<HHH")
 

@@ -1,6 +1,6 @@
 """Milesight EM310-UDL: ultrasonic distance to a surface, and whether the device is tilted.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`),
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`),
 little-endian:
 
     C T   V
@@ -12,7 +12,7 @@ Not seen: a distance in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, number, read_items, state
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, number, read_items, state
 
 FARTHEST = 10_000  # mm; well beyond the device's range, so that only nonsense is farther
 

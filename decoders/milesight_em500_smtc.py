@@ -1,6 +1,6 @@
 """Milesight EM500-SMTC: soil moisture, temperature and conductivity.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`),
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`),
 little-endian:
 
     C T   V
@@ -21,7 +21,7 @@ from them, so it gives no reading. Stored values are reported and the rest is ke
 from struct import Struct
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
 
 FAULTS = frozenset({0xFFFF, 0xFFFD})
 SIGNED_FAULTS = frozenset({-1, -3})

@@ -1,6 +1,6 @@
 """Milesight EM500-UDL: ultrasonic distance to a surface.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`),
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`),
 little-endian:
 
     C T   V
@@ -16,7 +16,7 @@ fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
 
 FARTHEST = 10_000  # mm; the longest variant ends here
 ALARM_SIZE = 5

@@ -1,6 +1,6 @@
 """Milesight WS301: magnetic contact of a door or window.
 
-A sequence of values as all Milesight sensors send it (`lora_post.vendor_formats.milesight`), at each
+A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`), at each
 change and at an interval:
 
     C T   V
@@ -13,7 +13,7 @@ does; the table is followed, as other published examples do.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.milesight import BATTERY, BATTERY_LEVEL, read_items, state
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, read_items, state
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,

@@ -1,6 +1,6 @@
 """RAKwireless RAK7200 tracker, and with it RAK5205, RAK7204 and RAK7205: they share one payload.
 
-A sequence of values, each behind a channel and a type byte (`lora_post.vendor_formats.tagged`); types
+A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`); types
 and values are Cayenne LPP's, the channel tells the sensor, big-endian:
 
     C  T   V
@@ -24,7 +24,7 @@ decimals, which a firmware for it sends under the same channel and type.
 from struct import Struct
 
 from lora_post import Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import Item, axes, number, read_tagged
+from lora_post.payloads.tagged import Item, axes, number, read_tagged
 
 POSITION_TAG = b"\x01\x88"
 POSITION = Struct(">bHbHbH")  # a signed 24-bit number is `bH`: its high byte, the rest

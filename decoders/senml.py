@@ -27,7 +27,7 @@ from typing import Any
 
 from lora_post import Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
 from lora_post.model import Value
-from lora_post.payload_values import read_cbor, read_json
+from lora_post.payloads.json_cbor import read_cbor, read_json
 from lora_post.units import OTHER, UNITS, describe
 
 LABELS = {

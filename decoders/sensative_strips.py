@@ -1,6 +1,6 @@
 """Sensative Strips: Guard, Drip, Comfort, Presence and the multi-sensor.
 
-A sequence of values, each behind a type byte (`lora_post.vendor_formats.tagged`), big-endian:
+A sequence of values, each behind a type byte (`lora_post.payloads.tagged`), big-endian:
 
     FPort 1, at changes and at intervals        NN NN  TT VV …  TT VV …
     FPort 2, stored values that were asked for  NN NN  AA AA AA AA TT VV …  AA AA AA AA TT VV …
@@ -37,7 +37,7 @@ as the number it is.
 """
 
 from lora_post import DecodeError, Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import Item, flag, number, read_tagged, skipped, together
+from lora_post.payloads.tagged import Item, flag, number, read_tagged, skipped, together
 
 NOW, STORED = 1, 2
 NUMBER_SIZE, AGE_SIZE = 2, 4

@@ -1,6 +1,6 @@
 """SenseCAP S2120 (Seeed): weather station with temperature, humidity, light, UV, wind, rain, pressure.
 
-A sequence of frames, each behind a type byte (`lora_post.vendor_formats.tagged`), big-endian:
+A sequence of frames, each behind a type byte (`lora_post.payloads.tagged`), big-endian:
 
     T   V
     01  i16   air temperature, 0.1 °C
@@ -25,7 +25,7 @@ replaces a value that could not be measured.
 """
 
 from lora_post import Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import number, read_tagged, skipped, together
+from lora_post.payloads.tagged import number, read_tagged, skipped, together
 
 AIR = together(
     number("air_temperature", "°C", ">h", 10),

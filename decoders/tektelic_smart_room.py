@@ -1,7 +1,7 @@
 """Tektelic Smart Room Sensor (generations 2 and 3), Comfort and Vivid.
 
 A sequence of values on FPort 10, each behind a channel and a type byte
-(`lora_post.vendor_formats.tagged`), temperature and humidity every hour, big-endian:
+(`lora_post.payloads.tagged`), temperature and humidity every hour, big-endian:
 
     C  T   V
     00 FF  i16    battery, 0.01 V; older models
@@ -28,7 +28,7 @@ questions about settings. Not seen: the statistics of types 10 to 17, and genera
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats.tagged import axes, flag, number, read_tagged
+from lora_post.payloads.tagged import axes, flag, number, read_tagged
 
 FPORT = 10
 SETTINGS = 100

@@ -31,8 +31,8 @@ import struct
 from struct import Struct
 
 from lora_post import Actuator, Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.lpp import HEADER_SIZE, ITEMS, NAMES, read_item
 from lora_post.model import Value
+from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, NAMES, read_item
 
 ACTUATORS_WITH_CHANNEL, ACTUATORS, DELAY = 0xFB, 0xFC, 0xFD
 INTEGER, STRING, BOOL, TRUE, FALSE, BINARY, NULL = 51, 52, 53, 54, 55, 57, 58

@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.crypto import AnySessionKeys
 from lora_post.errors import DecodeError
-from lora_post.lsc import LscKey
-from lora_post.root_keys import RootKeys
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import AnySessionKeys
+from lora_post.lowcost.lsc import LscKey
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
@@ -338,6 +338,13 @@ class Lane(Struct, frozen=True):
     unit: str
     quantity: str
     channel: int | None
+
+
+class Waiting(Struct, frozen=True):
+    """A lane that has readings, and the time of the oldest one, µs since 1970 UTC."""
+
+    lane: Lane
+    oldest_us: int
 
 
 class Batch(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lora_post.crypto import SessionKeys
+from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.model import Device, Frame, Link, Reading, Report, RxInfo, Uplink
 
 NWK_SKEY = bytes(range(16, 32))

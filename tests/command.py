@@ -12,8 +12,8 @@ from pathlib import Path
 
 import requests
 
-from lora_post.crypto import SessionKeys
-from lora_post.unlock import seal_lorawan
+from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.uplink.unlock import seal_lorawan
 
 COMMAND = str(Path(sys.executable).parent / "lora-post")
 DEVICES = 3

@@ -6,8 +6,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lora_post.gateway_clock import NOBODY_COMES_US
-from lora_post.system_clock import SystemClock
+from lora_post.clocks.gateway import NOBODY_COMES_US
+from lora_post.clocks.system import SystemClock
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -31,7 +31,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.unlock import seal_lorawan
+from lora_post.uplink.unlock import seal_lorawan
 from tests.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
 from tests.keeping_broker import broker, publisher
 from tests.test_transports import Port

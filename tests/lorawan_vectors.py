@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from lora_post.crypto import SessionKeys
-from lora_post.lorawan import MType
+from lora_post.lorawan.phy_payload import MType
+from lora_post.lorawan.session_keys import SessionKeys
 
 
 class Vector(Struct, frozen=True):

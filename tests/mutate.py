@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from lora_post.format_writers import WRITERS
-from lora_post.inputs import FORMATS, Parser
-from lora_post.inputs.capture_file import MAGIC, data_lines, start_line
-from lora_post.inputs.loratap import build_loratap
-from lora_post.inputs.loratap_pcap import write_pcap_header
+from lora_post.formats import FORMATS, Parser
+from lora_post.formats.capture_file import MAGIC, data_lines, start_line
+from lora_post.formats.loratap import build_loratap
+from lora_post.formats.loratap_pcap import write_pcap_header
 from lora_post.model import ClearUplink, Event, Frame
-from lora_post.simulator import clear_devices, in_turns, simulated_devices, simulated_frame
+from lora_post.simulate.devices import clear_devices, in_turns, simulated_devices, simulated_frame
+from lora_post.simulate.format_writers import WRITERS
 
 NOW_US = 1_772_366_400_000_000
 STREAM = 60  # frames in a stream

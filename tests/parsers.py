@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from lora_post.inputs import FORMATS
+from lora_post.formats import FORMATS
 from lora_post.model import Frame, Noise
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

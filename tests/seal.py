@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lora_post.crypto import UPLINK, SessionKeys11
-from lora_post.join import build_join_accept, build_join_request
-from lora_post.lorawan import MType, build_data_frame
-from lora_post.lowcost import Header, build_header
-from lora_post.lsc import LscKey
-from lora_post.root_keys import RootKeys
+from lora_post.lorawan.join_messages import build_join_accept, build_join_request
+from lora_post.lorawan.phy_payload import MType, build_data_frame
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import UPLINK, SessionKeys11
+from lora_post.lowcost.header import Header, build_header
+from lora_post.lowcost.lsc import LscKey
 
 KEYS_11 = SessionKeys11(*(bytes(range(first, first + 16)) for first in (0x10, 0x20, 0x30, 0x40)))
 DEV_EUI, JOIN_EUI = 0x02AABBCCDDEEFF01, 0xFEEDC0DE00000001

@@ -23,12 +23,12 @@ from lora_post.alerts.outbox import GATHER_US, Digest, Outbox
 from lora_post.alerts.rules import SOON_US, Condition, conditions, span_text
 from lora_post.alerts.senders import Email, Webhook
 from lora_post.alerts.watch import LOOK_EVERY_S, Watch
-from lora_post.config_alerts import AlertLimits, EmailConfig, WebhookConfig
+from lora_post.config.alerts import AlertLimits, EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
 from lora_post.model import Reading
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Destination, Disk, Input, Runtime
 from lora_post.secret import Secret
-from lora_post.status.board import Board
-from lora_post.status.runtime import Destination, Disk, Input, Runtime
 from tests.build import NOON_US, device, report
 from tests.command import free_port
 

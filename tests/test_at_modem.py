@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.inputs import FORMATS
-from lora_post.inputs.at_modem import MAX_LINE, MAX_PAUSE_US, rak_parser, rn2483_parser
+from lora_post.formats import FORMATS
+from lora_post.formats.at_modem import MAX_LINE, MAX_PAUSE_US, rak_parser, rn2483_parser
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.parsers import (
     LAB_1,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs.at_reyax import MAX_LINE, MAX_PAUSE_US, ReyaxParser
+from lora_post.formats.at_reyax import MAX_LINE, MAX_PAUSE_US, ReyaxParser
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from tests.parsers import (
     NOW_US,

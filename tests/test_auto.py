@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs import FORMATS
-from lora_post.inputs.auto import MAX_HELD, MAX_NOISE, SAY_AFTER, AutoParser
-from lora_post.inputs.signatures import formats_of
+from lora_post.formats import FORMATS
+from lora_post.formats.auto import MAX_HELD, MAX_NOISE, SAY_AFTER, AutoParser
+from lora_post.formats.signatures import formats_of
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.parsers import FIXTURES, LAB_1, NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, cut
 

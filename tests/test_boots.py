@@ -8,14 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lora_post.boots import BootBook, Estimate, estimate_text, estimates
-from lora_post.clock import is_unknown
-from lora_post.counters import REPEAT_WINDOW_US
-from lora_post.gateway_clock import GatewayClock, Times
-from lora_post.ledger import SpoolLedger
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.clocks.scale import is_unknown
 from lora_post.model import Frame, Reading, Report, Session, Uplink
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
+from lora_post.spool.boots import BootBook, Estimate, estimate_text, estimates
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.counters import REPEAT_WINDOW_US
 from tests.build import device, frame, lowcost_device
 from tests.clocks import Machine
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.byte_text import Spelled, Spelling, as_text, escaped_json, parse_bytes, printable
 from lora_post.errors import FrameError
+from lora_post.text import Spelled, Spelling, as_text, escaped_json, parse_bytes, printable
 
 DATA = bytes.fromhex("40035cab01ff")
 

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from lora_post.call_watch import CallWatch, Overrun
+from lora_post.decoding.time_limit import CallWatch, Overrun
 
 
 def forever(argument: object) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.capture_writer import SYNC_EVERY_S, CaptureWriter, PcapWriter
+from lora_post.captures.writer import SYNC_EVERY_S, CaptureWriter, PcapWriter
 from lora_post.errors import ConfigError, StoreError
-from lora_post.inputs.capture_file import MAGIC, MAX_DATA, data_lines, start_line
-from lora_post.inputs.loratap_pcap import pcap_record, write_pcap_header
+from lora_post.formats.capture_file import MAGIC, MAX_DATA, data_lines, start_line
+from lora_post.formats.loratap_pcap import pcap_record, write_pcap_header
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
 from tests.parsers import (
     LAB_1,

@@ -10,18 +10,19 @@ import msgspec
 import pytest
 
 import lora_post
-from lora_post.clock import parse_utc
+from lora_post.clocks.scale import parse_utc
 from lora_post.config import load_config
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.inputs import FORMATS
-from lora_post.ledger import SpoolLedger
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
-from lora_post.uplink_json import outcome_json
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.outcome_json import outcome_json
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DEMO = Path(lora_post.__file__).parent / "demo"

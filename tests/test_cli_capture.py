@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.capture_writer import PcapWriter
+from lora_post.captures.writer import PcapWriter
 from lora_post.cli.capture import Tee, Watch, _open
-from lora_post.inputs import FORMATS
-from lora_post.sources.mqtt import MqttSource
+from lora_post.formats import FORMATS
+from lora_post.inputs.mqtt import MqttSource
 from tests.command import run, started, wait_until
 from tests.in_process import lora_post
 from tests.parsers import FIXTURES, LAB_1
@@ -189,7 +189,7 @@ def test_wireshark_and_we_read_the_same_times(name: str, convert: list[str], tmp
 
 
 def _utc(epoch: str) -> str:
-    from lora_post.clock import utc_text
+    from lora_post.clocks.scale import utc_text
 
     seconds, _, fraction = epoch.partition(".")
     return utc_text(int(seconds) * 1_000_000 + int(fraction[:6]))

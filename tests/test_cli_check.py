@@ -19,8 +19,8 @@ from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store, add_tally
+from lora_post.spool.database import Store, add_tally
+from lora_post.spool.queue import SpoolReader, SpoolWriter
 from tests.build import NOON_US, report
 from tests.command import free_port, run
 from tests.in_process import Ran, harmless, lora_post

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.crypto import SessionKeys
-from lora_post.lowcost import Header, build_header
-from lora_post.unlock import seal_lorawan, seal_lowcost
+from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.lowcost.header import Header, build_header
+from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.build import KEYS
 from tests.command import run
 from tests.in_process import harmless, lora_post

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_decoders, shipped_folder
 from tests.command import run
 from tests.in_process import harmless, lora_post
 

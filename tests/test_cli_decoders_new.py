@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoder_files import load_decoder
+from lora_post.decoding.files import load_decoder
 from tests.in_process import Ran, harmless, lora_post
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"

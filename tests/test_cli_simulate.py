@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from lora_post.cli import cli
 from lora_post.config import load_config
-from lora_post.format_writers import WRITERS
+from lora_post.simulate.format_writers import WRITERS
 from tests.command import COMMAND, started
 from tests.in_process import lora_post
 

@@ -10,18 +10,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.clock import boot_zero, now_us
+from lora_post.clocks.scale import boot_zero, now_us
 from lora_post.config import load_config
-from lora_post.crypto import SessionKeys
-from lora_post.ledger import SpoolLedger
+from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.spool_upkeep import decode_again, undecoded
-from lora_post.store import Store, add_tally
-from lora_post.unlock import seal_lorawan
-from lora_post.uploader import Uploader
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store, add_tally
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import decode_again, undecoded
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
+from lora_post.upload.uploader import Uploader
 from tests.build import NOON_US, device, report
 from tests.command import COMMAND
 from tests.in_process import Ran, harmless, lora_post

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.clock import parse_utc, short_utc_text, utc_text
+from lora_post.clocks.scale import parse_utc, short_utc_text, utc_text
 from tests.build import NOON_US
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import load_config, parse_config
-from lora_post.config_json_lines import JsonLinesConfig
-from lora_post.config_status import StatusConfig
-from lora_post.config_wazigate import WazigateConfig
+from lora_post.config.json_lines import JsonLinesConfig
+from lora_post.config.status import StatusConfig
+from lora_post.config.wazigate import WazigateConfig
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Link, SensorRule
 from lora_post.secret import Secret

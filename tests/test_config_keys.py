@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from lora_post.config import Config, examine_config, parse_config
-from lora_post.crypto import SessionKeys11
 from lora_post.errors import ConfigError
-from lora_post.lsc import LscKey
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import SessionKeys11
+from lora_post.lowcost.lsc import LscKey
 from lora_post.model import Device, FCntPolicy
-from lora_post.root_keys import RootKeys
 
 KEY = "00112233445566778899aabbccddeeff"
 GATEWAY = '[gateway]\nid = "gw1"\n'

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.copies import COPY_WINDOW_US, MAX_GATEWAYS
-from lora_post.ledger import MemoryLedger, SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Copy, Frame, Reading, Refusal, Report, RxInfo, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
-from lora_post.uplink_json import outcome_json
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.copies import COPY_WINDOW_US, MAX_GATEWAYS
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.outcome_json import outcome_json
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import KEYS, NOON_US, device, lowcost_device
 
 POND = device()

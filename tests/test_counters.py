@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lora_post.counters import REPEAT_WINDOW_US, RESTART_BELOW, RESTART_WINDOW_US, stale
-from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Device, FCntPolicy, Frame, Link, Refusal, Report, RxInfo, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan, seal_lowcost
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.counters import REPEAT_WINDOW_US, RESTART_BELOW, RESTART_WINDOW_US, stale
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.build import KEYS, NOON_US, device, lowcost_device
 
 POND = device("pond")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from lora_post.crypto import DOWNLINK, UPLINK, SessionKeys
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
 from tests.lorawan_vectors import LORA_PACKET, VECTORS, Vector
 
 NWK_SKEY, APP_SKEY = bytes(range(16)), bytes(range(240, 256))

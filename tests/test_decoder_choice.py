@@ -10,21 +10,22 @@ import msgspec
 import pytest
 
 from lora_post import Decoder, Reading
-from lora_post.call_watch import CallWatch
 from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
-from lora_post.decoder_choice import Decoding, mistakes_of
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.choice import Decoding, mistakes_of
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.time_limit import CallWatch
 from lora_post.errors import ConfigError
-from lora_post.inputs.lowcost_gw import LowcostParser
-from lora_post.ledger import SpoolLedger
+from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.model import DecodeFunction, Device, Options, Report, SensorRule, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolWriter
-from lora_post.spool_upkeep import undecoded
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.upkeep import undecoded
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import KEYS, NOON_US, device, frame
 from tests.command import packet
 from tests.in_process import lora_post

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.call_watch import CallWatch
 from lora_post.cli.options import load_all_decoders, read_decoding
 from lora_post.config import parse_config
-from lora_post.decoder_plugins import load_plugins
+from lora_post.decoding.plugins import load_plugins
+from lora_post.decoding.time_limit import CallWatch
 from tests.in_process import lora_post
 
 MODULE = """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders
-from lora_post.decoder_reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders
+from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
 from lora_post.model import Report, Uplink
 from tests.build import device, frame
 

@@ -10,17 +10,18 @@ from threading import Thread
 
 import pytest
 
-from lora_post.call_watch import CallWatch
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import LoadedDecoders, load_decoder
-from lora_post.decoder_reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
-from lora_post.decoder_watch import MAX_HANGS, WatchedDecoding, watched_loading
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import LoadedDecoders, load_decoder
+from lora_post.decoding.hangs import MAX_HANGS, WatchedDecoding, watched_loading
+from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
+from lora_post.decoding.time_limit import CallWatch
 from lora_post.errors import DecoderCrash
-from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, Report, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.unlock import seal_lorawan
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import KEYS, device, frame
 
 HOSTILE = Path(__file__).parent.parent / "fixtures" / "hostile_plugins"
@@ -99,8 +100,8 @@ ALONE = """
 import sys
 from pathlib import Path
 from threading import Thread
-from lora_post.decoder_files import load_decoder
-from lora_post.call_watch import CallWatch
+from lora_post.decoding.files import load_decoder
+from lora_post.decoding.time_limit import CallWatch
 
 decoder = load_decoder(Path(sys.argv[1]))
 with CallWatch(0.1, give_up_s=0.6) as watch:

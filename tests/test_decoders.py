@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, DecodeError
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.model import Decoded, DecodeFunction, Decoder, Example, Reading, Value
 from lora_post.units import UNITS
 

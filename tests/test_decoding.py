@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
-from lora_post.decoder_files import LoadedDecoders, load_decoders, shipped_folder
-from lora_post.decoding import MAX_READINGS, MAX_WARNINGS, decode
+from lora_post.decoding.decode import MAX_READINGS, MAX_WARNINGS, decode
+from lora_post.decoding.files import LoadedDecoders, load_decoders, shipped_folder
 from lora_post.errors import DecodeError
 from lora_post.model import Decoded, Device, Frame, Link, Report, RxInfo, Uplink
 
@@ -153,7 +153,7 @@ def test_crash_is_logged_once_per_cause_with_traceback(caplog: pytest.LogCapture
     def second(payload: bytes, fport: int) -> list[Reading]:
         return [Reading("x", payload[98])]
 
-    with caplog.at_level(logging.ERROR, logger="lora_post.decoding"):
+    with caplog.at_level(logging.ERROR, logger="lora_post.decoding.decode"):
         for function in (first, first, second, first, second):
             run(function)
     assert len(caplog.records) == 2

@@ -10,28 +10,28 @@ from threading import Event, Thread
 
 import pytest
 
-from lora_post.cli.destinations import ServerMemory
-from lora_post.clock import now_us
+from lora_post.clocks.scale import now_us
+from lora_post.config.upload_rules import UploadRules, Window
 from lora_post.errors import OutcomeUnknown
-from lora_post.http_client import Answer
-from lora_post.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
+from lora_post.net.http_client import Answer
+from lora_post.run.destinations import ServerMemory
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
-from lora_post.sink import Sink
-from lora_post.sinks.announced import Announced
-from lora_post.sinks.waziup import LOOKS_BACK, WaziupSink
-from lora_post.sinks.waziup_gateway import Gateway
-from lora_post.sinks.waziup_login import Account
-from lora_post.sinks.waziup_provision import DeviceInfo
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.spool_upkeep import parked, release
-from lora_post.store import Store, tallies
-from lora_post.upload_gate import Gate
-from lora_post.upload_rules import UploadRules, Window
-from lora_post.uploader import PARKED_FOR_US, Uploader
-from lora_post.waziup_client import DeviceBody, SensorBody, WaziupClient, read_claims
+from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
+from lora_post.sinks.waziup.gateway import Gateway
+from lora_post.sinks.waziup.login import Account
+from lora_post.sinks.waziup.provision import DeviceInfo
+from lora_post.sinks.waziup.sink import LOOKS_BACK, WaziupSink
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import parked, release
+from lora_post.upload.gate import Gate
+from lora_post.upload.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
+from lora_post.upload.sink import Sink
+from lora_post.upload.uploader import PARKED_FOR_US, Uploader
 from tests.build import NOON_US, device, report
 from tests.waziup import CuttingProxy, Fault, Waziup, waziup
 
@@ -48,8 +48,8 @@ def server() -> Iterator[Waziup]:
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-off and the wait before asking are as short as they can be; what is asked stays."""
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
     monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
 
 
@@ -391,7 +391,7 @@ def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Si
 def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
     site: Site, server: Waziup, older: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
     site.put_values("t", *range(470))
     killed = site.uploader()
     work(killed, lambda: len(server.days.pushes()) == 4)
@@ -406,7 +406,7 @@ def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
 def test_no_more_is_confirmed_and_queued_than_can_be_found_again(
     site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
     site.put_values("t", *range(1200))
     uploader = site.uploader()
     for sent in range(1, 12):
@@ -418,7 +418,7 @@ def test_no_more_is_confirmed_and_queued_than_can_be_found_again(
 
 
 def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
     uploader = site.uploader()
     settle, writes = uploader._spool.settle_all, []
     uploader._spool.settle_all = lambda batches: (settle(batches), writes.append(len(batches)))  # type: ignore
@@ -435,8 +435,8 @@ def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(
     site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is confirmed but queued, of the second nothing is known."""
-    monkeypatch.setattr("lora_post.unsettled.SHARE_FOR_S", 1e9)
-    monkeypatch.setattr("lora_post.uploader.MAX_SINK_PAUSE_S", 0.01)
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.01)
     site.put_values("t", *range(150))
     uploader = site.uploader()
     work(uploader, lambda: len(server.days.pushes()) == 1)
@@ -854,9 +854,9 @@ def test_device_with_many_sensors_does_not_hold_up_the_others(site: Site, server
 def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
     site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lora_post.http_session.READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("lora_post.http_client.READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("lora_post.uploader.REST_AFTER_TROUBLE", 1000.0)
+    monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.upload.uploader.REST_AFTER_TROUBLE", 1000.0)
     uploader = site.uploader()
     site.put_values("good", 0)
     work(uploader)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.model import Reading
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolReader, SpoolWriter
 from tests.build import NOON_US, report
 from tests.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.in_process import lora_post

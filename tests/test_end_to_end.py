@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.unlock import seal_lorawan
+from lora_post.uplink.unlock import seal_lorawan
 from tests.command import (
     COMMAND,
     DEVICES,

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.crypto import DOWNLINK, UPLINK, SessionKeys
 from lora_post.errors import FrameError
-from lora_post.explain import Explanation, Mic, explain
-from lora_post.frame_fields import Field, mac_fields
-from lora_post.join_model import Join
-from lora_post.lorawan import MType, build_data_frame
-from lora_post.lowcost import Header, build_header
-from lora_post.lsc import LscKey
+from lora_post.explain.fields import Field, mac_fields
+from lora_post.explain.frame import Explanation, Mic, explain
+from lora_post.lorawan.phy_payload import MType, build_data_frame
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
+from lora_post.lowcost.header import Header, build_header
+from lora_post.lowcost.lsc import LscKey
 from lora_post.model import Device, Link, Refusal, Session, Uplink
-from lora_post.root_keys import RootKeys
-from lora_post.unlock import seal_lorawan, seal_lowcost
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.build import KEYS, device, frame, lowcost_device
 from tests.lorawan_vectors import LAB_1, VECTORS, Vector
 from tests.seal import KEYS_11, ROOT_11, seal_11, seal_lsc

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.codec_names import known_unit, meaning_of
-from lora_post.decoding import fault_of
-from lora_post.flatten import MAX_LIST, MAX_READINGS, flatten, flatten_normalized
+from lora_post.decoding.decode import fault_of
 from lora_post.model import Reading
+from lora_post.payloads.codec_names import known_unit, meaning_of
+from lora_post.payloads.flatten import MAX_LIST, MAX_READINGS, flatten, flatten_normalized
 from lora_post.units import UNITS, describe, ontology
 
 
@@ -115,7 +115,7 @@ def test_texts_and_booleans_have_no_unit() -> None:
 
 
 def test_every_unit_and_quantity_exists() -> None:
-    from lora_post import codec_names
+    from lora_post.payloads import codec_names
 
     quantities = {term.id for term in ontology().quantity_kinds} | {""}
     for meaning in [*codec_names._MEANINGS.values(), *codec_names._NORMALIZED.values()]:

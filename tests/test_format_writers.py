@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.format_writers import WRITERS
-from lora_post.inputs import FORMATS
+from lora_post.formats import FORMATS
 from lora_post.model import Frame
-from lora_post.simulator import clear_devices, simulated_devices, simulated_frame
+from lora_post.simulate.devices import clear_devices, simulated_devices, simulated_frame
+from lora_post.simulate.format_writers import WRITERS
 from tests.parsers import NOW_US, frames_of, reasons_of
 
 TIMED = ("lowcost", "rxpk", "pcap")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.clock import boot_zero, is_unknown
-from lora_post.gateway_clock import GatewayClock, Times
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.clocks.scale import boot_zero, is_unknown
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.build import frame
 from tests.clocks import BOOTED_US, Machine

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoder_files import LoadedDecoders, load_decoder, load_folder
-from lora_post.hang_file import HangFile, hang_path, set_aside
-from lora_post.spool_upkeep import undecoded
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
+from lora_post.decoding.files import LoadedDecoders, load_decoder, load_folder
+from lora_post.decoding.hang_file import HangFile, hang_path, set_aside
+from lora_post.spool.database import Store
+from lora_post.spool.upkeep import undecoded
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import KEYS
 
 pytestmark = pytest.mark.usefixtures("believed_clock")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.byte_text import MAX_TEXT
-from lora_post.inputs.hex_lines import hex_lines_parser
+from lora_post.formats.hex_lines import hex_lines_parser
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
+from lora_post.text import MAX_TEXT
 from tests.parsers import (
     LAB_1,
     NOW_US,

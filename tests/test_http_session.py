@@ -15,7 +15,7 @@ import pytest
 
 from lora_post.errors import OutcomeUnknown, SinkError
 from lora_post.secret import Secret
-from lora_post.waziup_client import Answer, WaziupClient
+from lora_post.sinks.waziup.client import Answer, WaziupClient
 
 
 @contextmanager
@@ -70,7 +70,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("where", ENDLESS)
 def test_answer_that_drips_is_given_up_at_the_deadline(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.http_session.ANSWER_DEADLINE_S", 0.3)
+    monkeypatch.setattr("lora_post.net.bounded_session.ANSWER_DEADLINE_S", 0.3)
     with raw_server(ENDLESS[where]) as url, pytest.raises(OutcomeUnknown, match="no complete answer to GET /users/me"):
         ask(url)
 

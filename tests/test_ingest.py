@@ -7,19 +7,20 @@ from threading import Event
 
 import pytest
 
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.ingest import pump
-from lora_post.inputs import FORMATS
-from lora_post.ledger import SpoolLedger
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.formats import FORMATS
+from lora_post.inputs.stream import StreamSource
+from lora_post.inputs.transports import open_file
 from lora_post.metrics import Metrics
 from lora_post.model import Link, Report, Session
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.sources.stream import StreamSource
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
-from lora_post.transports import open_file
-from lora_post.vitals import Vitals
+from lora_post.observed.vitals import Vitals
+from lora_post.run.ingest import pump
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.outcome import Outcome
 from tests.build import lowcost_device
 
 NODE = lowcost_device()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.errors import FrameError
-from lora_post.join import build_join_accept, build_join_request, parse_join_accept, parse_join_request
+from lora_post.lorawan.join_messages import build_join_accept, build_join_request, parse_join_accept, parse_join_request
 
 euis = st.integers(0, 2**64 - 1)
 MIC = bytes.fromhex("01020304")

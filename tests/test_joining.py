@@ -10,22 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.boots import BootBook
-from lora_post.cli.outcome_log import OutcomeLog
-from lora_post.crypto import SessionKeys, SessionKeys11
+from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, UnlockError
-from lora_post.gateway_clock import GatewayClock, Times
-from lora_post.join_model import Join, Joiner, JoinState
-from lora_post.joining import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
-from lora_post.ledger import MemoryLedger, SpoolLedger
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, Link, Refusal, Report, RxInfo, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.root_keys import RootKeys
-from lora_post.spool import SpoolWriter
-from lora_post.spool_upkeep import reset_counter
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
+from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.boots import BootBook
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.upkeep import reset_counter
+from lora_post.uplink.join_state import Join, Joiner, JoinState
+from lora_post.uplink.joins import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import NOON_US, device
 from tests.clocks import Machine
 from tests.seal import ROOT_10, ROOT_11, join_accept, join_request, seal_11

@@ -15,17 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, Reading, WrongFormat
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoder, load_decoders
-from lora_post.decoding import decode
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.decode import decode
+from lora_post.decoding.files import load_decoder, load_decoders
+from lora_post.decoding.javascript.codec import load_js_codec
+from lora_post.decoding.javascript.realm import Answer, Codec
 from lora_post.errors import DecoderCrash
-from lora_post.js_codec import load_js_codec
-from lora_post.js_realm import Answer, Codec
-from lora_post.ledger import MemoryLedger
 from lora_post.metrics import Metrics
 from lora_post.model import Decoder, Report, Uplink
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.unlock import seal_lorawan
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import KEYS, device, frame
 from tests.in_process import lora_post
 
@@ -638,7 +639,7 @@ def test_missing_engine_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest
 
 def test_engine_is_not_loaded_where_no_codec_is() -> None:
     script = (
-        "import sys, lora_post.cli, lora_post.decoder_files as d;"
+        "import sys, lora_post.cli, lora_post.decoding.files as d;"
         "d.load_decoders(d.shipped_folder()); print('quickjs' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.counters import REPEAT_WINDOW_US
 from lora_post.errors import StoreError
-from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.model import Link, Reading, Session, Uplink
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.spool_upkeep import drop_sink
-from lora_post.store import Store
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import drop_sink
+from lora_post.uplink.counters import REPEAT_WINDOW_US
 from tests.build import KEYS, NOON_US, device, frame, lowcost_device, report
 
 POND = device()
@@ -143,7 +143,7 @@ def test_capture_fed_again_after_a_restart_is_recognised(store: Store) -> None:
 
 
 def test_memory_of_clear_frames_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.ledger.KEEP_HEARD", 2000)
+    monkeypatch.setattr("lora_post.spool.ledger.KEEP_HEARD", 2000)
     ledger = spool_ledger(store)
     with ledger.group():
         for n in range(5000):

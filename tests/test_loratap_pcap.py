@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs.loratap import build_loratap, read_loratap
-from lora_post.inputs.loratap_pcap import MAX_RECORD, PcapParser, pcap_record, write_pcap_header
+from lora_post.formats.loratap import build_loratap, read_loratap
+from lora_post.formats.loratap_pcap import MAX_RECORD, PcapParser, pcap_record, write_pcap_header
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from tests.parsers import (
     LAB_1,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.errors import FrameError
-from lora_post.lorawan import (
+from lora_post.lorawan.phy_payload import (
     MAX_PHY_PAYLOAD,
     MacCommand,
     MType,

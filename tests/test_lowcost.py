@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post import lowcost
 from lora_post.errors import FrameError
-from lora_post.lowcost import Header, build_header, is_image, parse_header
+from lora_post.lowcost import header as lowcost
+from lora_post.lowcost.header import Header, build_header, is_image, parse_header
 
 byte = st.integers(0, 255)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs import FORMATS, Parser
-from lora_post.inputs.lowcost_gw import MAX_LINE, MAX_PAUSE_US, LowcostParser
+from lora_post.formats import FORMATS, Parser
+from lora_post.formats.lowcost_gw import MAX_LINE, MAX_PAUSE_US, LowcostParser
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

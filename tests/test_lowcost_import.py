@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
-from lora_post.crypto import SessionKeys
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_shipped
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_shipped
 from lora_post.errors import ConfigError
-from lora_post.ledger import MemoryLedger
-from lora_post.lowcost_import import import_site
-from lora_post.lowcost_site import read_assignments, read_heard, read_site
+from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
+from lora_post.migrate.lowcost_installation import read_assignments, read_heard, read_site
+from lora_post.migrate.lowcost_toml import import_site
 from lora_post.model import Frame, Refusal, Report
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.unlock import seal_lorawan
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import seal_lorawan
 from lora_post.waziup_names import to_id
 from tests.build import frame
 from tests.in_process import lora_post

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, DecodeError, Options, Reading, WrongFormat, WrongLength
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.lpp import NAMES, SIGNED
+from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.model import Value
+from lora_post.payloads.lpp import NAMES, SIGNED
 
 decoder = load_decoders(shipped_folder()).decoders["cayenne-lpp"]
 

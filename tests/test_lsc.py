@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.lsc import LscKey
+from lora_post.lowcost.lsc import LscKey
 
 PUBLISHED = LscKey(bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"))
 VECTORS = [

@@ -20,15 +20,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lora_post.config import parse_config
-from lora_post.config_inputs import InputConfig
+from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
-from lora_post.inputs import FORMATS
+from lora_post.formats import FORMATS
+from lora_post.inputs import Surroundings, open_source
+from lora_post.inputs.mqtt import Login, MqttSource, client_id
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Event, Frame, Noise
-from lora_post.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
+from lora_post.net.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
 from lora_post.secret import Secret
-from lora_post.sources import Surroundings, open_source
-from lora_post.sources.mqtt import Login, MqttSource, client_id
 from tests.command import started, wait_until
 from tests.in_process import lora_post
 from tests.keeping_broker import Broker, broker, publish

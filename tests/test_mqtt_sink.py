@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.config_mqtt import MqttConfig
+from lora_post.config.mqtt import MqttConfig
 from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.model import Batch, Lane
-from lora_post.mqtt_url import Broker
+from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Secret
 from lora_post.sinks.mqtt import MqttSink, topic_of
 from tests.broker import Listener, listener, mosquitto

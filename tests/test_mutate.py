@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.inputs import FORMATS
+from lora_post.formats import FORMATS
 from tests.mutate import Kind, examine, held, kinds
 
 KINDS = kinds()

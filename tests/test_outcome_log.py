@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from lora_post.cli.outcome_log import MAX_LINES, OutcomeLog, RecordedLog
 from lora_post.model import Noise, NoiseReason, Reading, Refusal
+from lora_post.run.outcome_log import MAX_LINES, OutcomeLog, RecordedLog
 from tests.build import device, frame, report
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from lora_post.inputs.paced import MAX_GAP_US, PacedSource
 from lora_post.model import Frame, Noise, NoiseReason
-from lora_post.sources.paced import MAX_GAP_US, PacedSource
 from tests.build import NOON_US, frame
 
 NOISE = Noise(NoiseReason.DAMAGED, 3, "x")

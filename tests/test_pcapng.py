@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs.loratap import build_loratap
-from lora_post.inputs.pcapng import MAX_TIME_US
+from lora_post.formats.loratap import build_loratap
+from lora_post.formats.pcapng import MAX_TIME_US
 from lora_post.model import Frame, Noise, RxInfo
 from tests.parsers import (
     LAB_1,

@@ -12,9 +12,9 @@ from lora_post.errors import OutcomeUnknown, StoreError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import RUNNING, Store, known
-from lora_post.uploader import Uploader
+from lora_post.spool.database import RUNNING, Store, known
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.upload.uploader import Uploader
 from tests.build import NOON_US, report
 
 SINK = "waziup"
@@ -74,9 +74,9 @@ def path(tmp_path: Path) -> Path:
 def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
     path: Path, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
 ) -> None:
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.0)
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.uploader.MAX_SINK_PAUSE_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.0)
     monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.0)
     sink = Collector()
     with closing(spool(path, "a", "b")) as store:

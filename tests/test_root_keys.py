@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.crypto import SessionKeys, SessionKeys11
-from lora_post.join import parse_join_accept, parse_join_request
-from lora_post.root_keys import RootKeys
+from lora_post.lorawan.join_messages import parse_join_accept, parse_join_request
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from tests.seal import ROOT_10, ROOT_11
 
 LMIC = RootKeys(0x008B1A90C8D4A8B2, 0x70B3D57ED0019A7C, bytes.fromhex("d84259acb354ca38d9b1bbeee638e5cf"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.inputs.rxpk_json import MAX_LINE, read_gwmp, rxpk_parser
+from lora_post.formats.rxpk_json import MAX_LINE, read_gwmp, rxpk_parser
 from lora_post.model import Frame, Link, Noise, RxInfo
 from tests.parsers import (
     LAB_1,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from lora_post.clock import utc_text
-from lora_post.inputs.rxpk_time import arrivals, reception_us
+from lora_post.clocks.scale import utc_text
+from lora_post.formats.rxpk_time import arrivals, reception_us
 
 NOW_US = 1_772_366_400_000_000
 

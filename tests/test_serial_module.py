@@ -13,12 +13,12 @@ from threading import Thread
 import pytest
 
 from lora_post.config import parse_config
-from lora_post.config_inputs import InputConfig
+from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
-from lora_post.inputs.at_setup import AGAIN_S, ANSWER_S, MODULES, Setup
+from lora_post.formats.at_setup import AGAIN_S, ANSWER_S, MODULES, Setup
+from lora_post.inputs import Source, Surroundings, open_source
 from lora_post.metrics import Metrics
 from lora_post.model import Frame
-from lora_post.sources import Source, Surroundings, open_source
 
 FRAME = bytes.fromhex("40035CAB0100000002C53FAAD42929AFBCD834BC63")
 RN_COMMANDS = ("mac pause", "radio set freq 868100000", "radio rx 0")

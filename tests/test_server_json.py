@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.errors import ConfigError
-from lora_post.ledger import SpoolLedger
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Link, Noise, Refusal, Report
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.uplink.outcome import Outcome
 from tests.build import device
 from tests.parsers import NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, capture, events_of
 

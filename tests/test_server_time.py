@@ -11,20 +11,20 @@ from threading import Event
 
 import pytest
 
-from lora_post.boots import BootBook, estimates
-from lora_post.cli.delivery import Delivery
-from lora_post.clock import parse_utc
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.clocks.scale import parse_utc
 from lora_post.config import Config, parse_config
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.gateway_clock import GatewayClock, Times
-from lora_post.inputs import FORMATS
-from lora_post.inputs.lowcost_gw import LowcostParser
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.formats import FORMATS
+from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
+from lora_post.run.delivery import Delivery
 from lora_post.sandbox.endpoint import Settings
-from lora_post.server_time import ServerTime, read_date
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
+from lora_post.spool.boots import BootBook, estimates
+from lora_post.spool.database import Store
+from lora_post.uplink.unlock import seal_lorawan
+from lora_post.upload.server_time import ServerTime, read_date
 from tests.clocks import BOOTED_US, Machine
 from tests.command import DEVICES, counting_packet, dev_addr, free_port, keys, write_site
 from tests.waziup import Fault, Waziup, waziup

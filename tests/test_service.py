@@ -11,8 +11,8 @@ import pytest
 
 from lora_post.config import parse_config
 from lora_post.errors import ConfigError
-from lora_post.service_install import InstallError, install_units, secret_files, secret_variables, write_units
-from lora_post.service_units import Place, hidden, is_untouched, marked, units
+from lora_post.service.install import InstallError, install_units, secret_files, secret_variables, write_units
+from lora_post.service.units import Place, hidden, is_untouched, marked, units
 from tests.command import COMMAND
 from tests.in_process import lora_post
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lora_post.config import parse_config
-from lora_post.config_device_tables import SensorTable
+from lora_post.config.device_tables import SensorTable
+from lora_post.decoding.sensor_rules import on_curve, shape
 from lora_post.errors import ConfigError
 from lora_post.model import Actuator, Device, Reading, SensorRule, Value
-from lora_post.shaping import on_curve, shape
 from tests.build import report
 from tests.test_config import GATEWAY, LORAWAN, PATH
 

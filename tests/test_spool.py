@@ -13,16 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.errors import StoreError
 from lora_post.model import Batch, Lane, Reading
-from lora_post.spool import (
-    MAX_SENSORS,
-    TOO_MANY_SENSORS,
-    Counts,
-    SpoolReader,
-    SpoolWriter,
-    _cut_level,
-)
-from lora_post.spool_upkeep import drop, move, parked, release
-from lora_post.store import Store, tallies
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.queue import MAX_SENSORS, TOO_MANY_SENSORS, Counts, SpoolReader, SpoolWriter, _cut_level
+from lora_post.spool.upkeep import drop, move, parked, release
 from tests.build import NOON_US, device, report
 
 SINK = "waziup"

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.clock import boot_zero
+from lora_post.clocks.scale import boot_zero
 from lora_post.errors import StoreDamaged, Unavailable
 from lora_post.model import Batch, Reading, Report
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.spool_salvage import Salvaged, salvage
-from lora_post.spool_upkeep import parked, undecoded
-from lora_post.store import Store, load_sessions, save_sessions
+from lora_post.spool.database import Store, load_sessions, save_sessions
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.salvage import Salvaged, salvage
+from lora_post.spool.upkeep import parked, undecoded
 from tests.build import NOON_US, device, report
 from tests.damage import damage_page_with, damage_table
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.join_model import Join
+from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Copy, Device, Frame, Reading, Refusal, Report, RxInfo, Uplink
-from lora_post.status.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, Board
-from lora_post.status.day import POINTS, STEP_US, Day
+from lora_post.observed.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, Board
+from lora_post.observed.day import POINTS, STEP_US, Day
+from lora_post.observed.runtime import Disk, Runtime
 from lora_post.status.overview import MAX_PLOTS, news, whole
-from lora_post.status.runtime import Disk, Runtime
-from lora_post.steady import SteadyClock
+from lora_post.uplink.join_state import Join
 from tests.build import NOON_US, device, frame, report
 
 RUNTIME = Runtime("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), {}, (), {}, {})

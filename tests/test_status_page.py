@@ -6,8 +6,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from lora_post.model import Reading, Refusal
-from lora_post.status.board import Board
-from lora_post.status.day import STEP_US
+from lora_post.observed.board import Board
+from lora_post.observed.day import STEP_US
 from tests.browser import browser
 from tests.build import NOON_US, device, frame, report
 from tests.test_status_server import page

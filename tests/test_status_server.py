@@ -16,12 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Refusal
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Destination, Disk, Input, Runtime
 from lora_post.secret import Secret
 from lora_post.status.access import Credentials, Gate
 from lora_post.status.app import MAX_STREAMS, create_app
-from lora_post.status.board import Board
 from lora_post.status.live import BURST_BYTES, BYTES_PER_S, Budget
-from lora_post.status.runtime import Destination, Disk, Input, Runtime
 from lora_post.web.serving import base_url, listen, serving
 from tests.build import NOON_US, device, frame, report
 from tests.command import counting_packet, free_port, run, started, wait_until, write_site

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.steady import STEP_US, SteadyClock
+from lora_post.clocks.steady import STEP_US, SteadyClock
 
 YEARS_US = 56 * 365 * 86_400_000_000
 

@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import StoreError
-from lora_post.join_model import JoinState
-from lora_post.spool import SpoolReader
-from lora_post.spool_upkeep import parked, undecoded
-from lora_post.store import (
+from lora_post.spool.database import (
     Store,
     add_tally,
     forget,
@@ -23,10 +20,13 @@ from lora_post.store import (
     remember,
     save_joins,
     save_sessions,
-    session_key,
     tallies,
 )
-from lora_post.store_schema import FIRST, STEPS
+from lora_post.spool.queue import SpoolReader
+from lora_post.spool.schema import FIRST, STEPS
+from lora_post.spool.upkeep import parked, undecoded
+from lora_post.uplink.join_state import JoinState
+from lora_post.uplink.sessions import session_key
 from tests.build import KEYS, device, lowcost_device
 
 
@@ -58,7 +58,9 @@ def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: 
     stores = [Store(path), Store(path), Store(path)]
     with stores[0].transaction() as db:
         save_sessions(db, {"a": 1})
-    visit = "import sys; from pathlib import Path; from lora_post.store import *; s = Store(Path(sys.argv[1])); "
+    visit = (
+        "import sys; from pathlib import Path; from lora_post.spool.database import *; s = Store(Path(sys.argv[1])); "
+    )
     look = [sys.executable, "-c", visit + "print(load_sessions(s.db)); s.close()", str(path)]
     assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 1}\n"
     with stores[0].transaction() as db:

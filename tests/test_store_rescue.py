@@ -8,9 +8,9 @@ import pytest
 
 from lora_post.errors import StoreDamaged, StoreError
 from lora_post.model import Reading
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store, load_sessions, save_sessions
-from lora_post.store_rescue import open_spool, quick_check, replace_damaged
+from lora_post.spool.database import Store, load_sessions, save_sessions
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
 from tests.build import NOON_US, report
 from tests.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.damage import damage_page_with, damage_table, set_aside
@@ -121,7 +121,7 @@ def test_look_through_the_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mo
     damage_page_with(path, b"value-20-")  # read last: SQLite goes from the end to the beginning
     with closing(Store(path)) as store:
         assert quick_check(store) != ""
-        monkeypatch.setattr("lora_post.store_rescue.CHECK_S", 0.001)
+        monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 0.001)
         assert quick_check(store) == ""
 
 

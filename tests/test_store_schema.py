@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lora_post import store_schema
 from lora_post.errors import StoreError
 from lora_post.model import Reading
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store, load_sessions, save_sessions
-from lora_post.store_rescue import open_spool
-from lora_post.store_schema import COMPATIBLE_FROM, STEPS
+from lora_post.spool import schema as store_schema
+from lora_post.spool.database import Store, load_sessions, save_sessions
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.rescue import open_spool
+from lora_post.spool.schema import COMPATIBLE_FROM, STEPS
 from tests.build import NOON_US, report
 
 NEWEST = len(STEPS)

@@ -10,10 +10,10 @@ import pytest
 
 from lora_post.errors import StoreError
 from lora_post.model import Reading
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import RUNNING, Store, known, load_sessions, save_sessions
-from lora_post.store_rescue import make_part, open_spool, replace_damaged
-from lora_post.store_swap import declare_complete, part_of, set_aside, swap
+from lora_post.spool.database import RUNNING, Store, known, load_sessions, save_sessions
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.rescue import make_part, open_spool, replace_damaged
+from lora_post.spool.swap import declare_complete, part_of, set_aside, swap
 from tests.build import report
 from tests.damage import damage_table
 from tests.damage import set_aside as set_aside_of

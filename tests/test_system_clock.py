@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.system_clock import SET_FROM_US, SystemClock
+from lora_post.clocks.system import SET_FROM_US, SystemClock
 
 
 def test_boot_is_named_alike_in_every_process() -> None:
-    code = "from lora_post.system_clock import SystemClock; print(SystemClock().boot_id)"
+    code = "from lora_post.clocks.system import SystemClock; print(SystemClock().boot_id)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == SystemClock().boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -25,7 +25,7 @@ def test_clocks_run_in_microseconds() -> None:
 
 def test_kernel_is_asked_whether_the_clock_is_synchronised() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", "from lora_post.system_clock import _is_synchronised; print(_is_synchronised())"],
+        [sys.executable, "-c", "from lora_post.clocks.system import _is_synchronised; print(_is_synchronised())"],
         capture_output=True,
         text=True,
         check=True,
@@ -40,8 +40,8 @@ def test_kernel_is_asked_whether_the_clock_is_synchronised() -> None:
 def test_battery_clock_vouches_when_the_system_clock_was_set_from_it_and_agrees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hctosys: str, apart_s: int, agrees: bool
 ) -> None:
-    monkeypatch.setattr("lora_post.system_clock._RTC", tmp_path)
-    monkeypatch.setattr("lora_post.system_clock._is_synchronised", lambda: False)
+    monkeypatch.setattr("lora_post.clocks.system._RTC", tmp_path)
+    monkeypatch.setattr("lora_post.clocks.system._is_synchronised", lambda: False)
     assert SystemClock().vouches() is False
     (tmp_path / "hctosys").write_text(f"{hctosys}\n")
     (tmp_path / "since_epoch").write_text(f"{int(time.time()) + apart_s}\n")
@@ -49,12 +49,12 @@ def test_battery_clock_vouches_when_the_system_clock_was_set_from_it_and_agrees(
 
 
 def test_nothing_vouches_for_a_clock_that_was_never_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.system_clock._is_synchronised", lambda: True)
+    monkeypatch.setattr("lora_post.clocks.system._is_synchronised", lambda: True)
     assert SystemClock().vouches()
-    monkeypatch.setattr("lora_post.system_clock.SystemClock.wall_us", lambda self: SET_FROM_US - 1)
+    monkeypatch.setattr("lora_post.clocks.system.SystemClock.wall_us", lambda self: SET_FROM_US - 1)
     assert not SystemClock().vouches()
 
 
 def test_machine_that_does_not_name_its_boots_gets_a_name_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.system_clock._BOOT_ID", Path("/nowhere"))
+    monkeypatch.setattr("lora_post.clocks.system._BOOT_ID", Path("/nowhere"))
     assert SystemClock().boot_id != SystemClock().boot_id

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.systemd import Notifier
+from lora_post.run.systemd import Notifier
 from tests.command import counting_packet, started, wait_until, write_site
 
 

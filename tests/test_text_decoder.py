@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, NoReading, WrongFormat
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.model import Value
 
 decode = load_decoders(shipped_folder()).decoders["text"].decode

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.ledger import SpoolLedger
 from lora_post.model import Device, Reading, SensorRule, Session, Value
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store, tallies
-from lora_post.thinning import THINNED, says_nothing_new
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.thinning import THINNED, says_nothing_new
 from tests.build import NOON_US, device, report
 
 SINK = "waziup"

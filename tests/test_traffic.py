@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lora_post.traffic import SEGMENT_HEADERS, Traffic
-from lora_post.waziup_client import WaziupClient
+from lora_post.net.traffic import SEGMENT_HEADERS, Traffic
+from lora_post.sinks.waziup.client import WaziupClient
 from tests.waziup import CuttingProxy, waziup
 
 

@@ -10,17 +10,18 @@ from threading import Event, Thread
 
 import pytest
 
-from lora_post.decoder_choice import Decoding
+from lora_post.decoding.choice import Decoding
 from lora_post.errors import ConfigError
-from lora_post.ingest import pump
-from lora_post.inputs.lowcost_gw import LowcostParser
-from lora_post.ledger import MemoryLedger
+from lora_post.formats.lowcost_gw import LowcostParser
+from lora_post.inputs.stream import StreamSource
+from lora_post.inputs.transports import SerialTransport, Transport, open_transport
 from lora_post.metrics import Metrics
 from lora_post.model import Report
-from lora_post.pipeline import Outcome, Pipeline
-from lora_post.sources.stream import StreamSource
-from lora_post.transports import SerialTransport, Transport, open_transport
-from lora_post.vitals import Vitals
+from lora_post.observed.vitals import Vitals
+from lora_post.run.ingest import pump
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.outcome import Outcome
 from tests.build import lowcost_device
 
 PACKET = b"^p1,16,6,%d,9,8,-45\r\n^r125,5,12\r\n\xff\xfe\\!TC/22.5\n"

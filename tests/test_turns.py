@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from lora_post.model import Lane
-from lora_post.turns import FRESH_US, Turns, Waiting, is_fresh
+from lora_post.model import Lane, Waiting
+from lora_post.upload.turns import FRESH_US, Turns, is_fresh
 from tests.build import NOON_US
 
 NOW_US = NOON_US

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.config_inputs import InputConfig
+from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, FrameError
-from lora_post.inputs.rxpk_json import MAX_PACKETS, read_push_data
-from lora_post.inputs.semtech_udp import read_datagram
+from lora_post.formats.rxpk_json import MAX_PACKETS, read_push_data
+from lora_post.formats.semtech_udp import read_datagram
+from lora_post.inputs import Surroundings, gateway_book, open_source, push_queue
+from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.inputs.push_queue import MAX_SHARE, Push, PushQueue, Taken
+from lora_post.inputs.udp import UdpSource, bind_udp
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
-from lora_post.sources import Surroundings, gateway_book, open_source, push_queue
-from lora_post.sources.gateway_book import GatewayBook
-from lora_post.sources.push_queue import MAX_SHARE, Push, PushQueue, Taken
-from lora_post.sources.udp import UdpSource, bind_udp
 from tests.in_process import lora_post
 from tests.parsers import LAB_1, NOW_US, assert_events_are_sound
 

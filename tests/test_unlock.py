@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lora_post.crypto import SessionKeys
 from lora_post.errors import (
     BadAppKey,
     BadMIC,
@@ -22,10 +21,11 @@ from lora_post.errors import (
     UnknownDevice,
     UnlockError,
 )
-from lora_post.lorawan import MAX_FCNT, MType
-from lora_post.lowcost import Header, build_header
+from lora_post.lorawan.phy_payload import MAX_FCNT, MType
+from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.lowcost.header import Header, build_header
 from lora_post.model import Device, FindSessions, Frame, Link, RxInfo, Session, Uplink
-from lora_post.unlock import link_of, seal_lorawan, seal_lowcost, unlock
+from lora_post.uplink.unlock import link_of, seal_lorawan, seal_lowcost, unlock
 from tests.build import KEYS, device, lowcost_device
 from tests.lorawan_vectors import LAB_1, VECTORS, WAZIUP, Vector
 

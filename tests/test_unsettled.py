@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lora_post.model import Batch, Lane
-from lora_post.unsettled import SHARE_FOR_S, Unsettled
+from lora_post.upload.unsettled import SHARE_FOR_S, Unsettled
 
 POND, WELL = (Lane(number, device, "t", "", "", None) for number, device in ((1, "pond"), (2, "well")))
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.crypto import SessionKeys11
 from lora_post.errors import BadMIC, FrameError, StaleFCnt, UnlockError
+from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, Frame, RxInfo, Session, Uplink
-from lora_post.unlock import unlock
-from lora_post.uplink_11 import channels, data_rates
+from lora_post.uplink.mic_11 import channels, data_rates
+from lora_post.uplink.unlock import unlock
 from tests.build import device
 from tests.seal import KEYS_11, seal_11
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.model import Lane
-from lora_post.store import Store, known
-from lora_post.traffic import Traffic
-from lora_post.turns import Waiting
-from lora_post.upload_gate import KEEP_DAYS, SAVE_EVERY_BYTES, Gate
-from lora_post.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
+from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
+from lora_post.model import Lane, Waiting
+from lora_post.net.traffic import Traffic
+from lora_post.spool.database import Store, known
+from lora_post.upload.gate import KEEP_DAYS, SAVE_EVERY_BYTES, Gate
 
 NOON = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
 MEGABYTE = 1_000_000

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
-from lora_post.config_upload import MIN_BYTES_PER_DAY, parse_window
+from lora_post.config.upload import MIN_BYTES_PER_DAY, parse_window
+from lora_post.config.upload_rules import DAY_S, UploadRules, Window, closed_s
 from lora_post.durations import parse_duration
 from lora_post.errors import ConfigError
-from lora_post.upload_rules import DAY_S, UploadRules, Window, closed_s
 
 GATEWAY = '[gateway]\nid = "gw1"\n[waziup]\nusername = "demo"\npassword = "x"\n'
 HOUR = 3600

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.vendor_formats import decentlab, milesight
+from lora_post.payloads import decentlab, milesight
 
 ITEMS = {
     milesight.BATTERY: milesight.BATTERY_LEVEL,

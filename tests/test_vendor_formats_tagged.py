@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lora_post.errors import DecodeError, Implausible, WrongFormat, WrongLength
 from lora_post.model import Reading
-from lora_post.vendor_formats.tagged import Items, axes, flag, number, read_tagged, skipped, together
+from lora_post.payloads.tagged import Items, axes, flag, number, read_tagged, skipped, together
 
 ITEMS: Items = {
     b"\x01": number("temperature", "°C", ">h", 10, least=-40, most=85, faults=frozenset({0x7FFF})),

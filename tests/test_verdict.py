@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lora_post.status.runtime import Destination, Input, Runtime
-from lora_post.status.verdict import judge
+from lora_post.observed.runtime import Destination, Input, Runtime
+from lora_post.observed.verdict import judge
 from tests.test_status_server import WELL
 
 

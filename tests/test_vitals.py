@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from lora_post.steady import SteadyClock
-from lora_post.vitals import Vitals
+from lora_post.clocks.steady import SteadyClock
+from lora_post.observed.vitals import Vitals
 
 
 def test_thread_that_does_not_beat_in_time_is_stalled_until_it_ends() -> None:

@@ -22,9 +22,9 @@ from rich.text import Text
 
 from lora_post.errors import ConfigError
 from lora_post.model import Reading, Refusal
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Input
 from lora_post.secret import Secret
-from lora_post.status.board import Board
-from lora_post.status.runtime import Input
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.follower import View, follow
 from lora_post.terminal.screen import Keys, Screen

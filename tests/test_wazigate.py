@@ -13,12 +13,12 @@ import pytest
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Value
 from lora_post.secret import Secret
-from lora_post.sinks.wazigate import WazigateSink
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.spool_upkeep import parked
-from lora_post.store import Store
-from lora_post.uploader import Uploader
-from lora_post.wazigate_client import WazigateClient
+from lora_post.sinks.wazigate.client import WazigateClient
+from lora_post.sinks.wazigate.sink import WazigateSink
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import parked
+from lora_post.upload.uploader import Uploader
 from tests.build import NOON_US, device, report
 from tests.command import counting_packet, run, write_site
 from tests.wazigate import Gate, wazigate
@@ -40,8 +40,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
     monkeypatch.setattr("lora_post.backoff.random.uniform", lambda low, high: 0.01)
 
 

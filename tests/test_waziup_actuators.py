@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.cli.destinations import ServerMemory
-from lora_post.decoder_files import load_decoder, shipped_folder
-from lora_post.decoding import decode
+from lora_post.decoding.decode import decode
+from lora_post.decoding.files import load_decoder, shipped_folder
 from lora_post.metrics import Metrics
 from lora_post.model import Actuator, Decoded, Decoder, Reading, Report, Uplink
-from lora_post.sinks.announced import MAX_ACTUATORS, Announced
-from lora_post.sinks.waziup import WaziupSink
-from lora_post.sinks.waziup_gateway import Gateway
-from lora_post.sinks.waziup_login import Account
-from lora_post.sinks.waziup_provision import DeviceInfo
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store
-from lora_post.uploader import Uploader
-from lora_post.waziup_client import WaziupClient
+from lora_post.run.destinations import ServerMemory
+from lora_post.sinks.waziup.announced import MAX_ACTUATORS, Announced
+from lora_post.sinks.waziup.client import WaziupClient
+from lora_post.sinks.waziup.gateway import Gateway
+from lora_post.sinks.waziup.login import Account
+from lora_post.sinks.waziup.provision import DeviceInfo
+from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.upload.uploader import Uploader
 from tests.build import NOON_US, device, frame
 from tests.test_delivery import DEMO, work
 from tests.waziup import Waziup, waziup

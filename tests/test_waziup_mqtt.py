@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import pytest
 
-from lora_post.cli.destinations import open_sinks
 from lora_post.config import parse_config
 from lora_post.model import Reading
-from lora_post.mqtt_url import Broker
+from lora_post.net.mqtt_url import Broker
+from lora_post.run.destinations import open_sinks
 from lora_post.secret import Secret
-from lora_post.sink import Sink
-from lora_post.sinks.announced import Announced
-from lora_post.sinks.waziup import WaziupSink
-from lora_post.sinks.waziup_mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
-from lora_post.spool import SpoolReader
-from lora_post.spool_upkeep import parked
+from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
+from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.spool.queue import SpoolReader
+from lora_post.spool.upkeep import parked
+from lora_post.upload.sink import Sink
 from tests.broker import mosquitto
 from tests.build import NOON_US, device, report
 from tests.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
@@ -66,8 +66,8 @@ class World(NamedTuple):
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
     monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
     monkeypatch.setattr("lora_post.sinks.mqtt_connection.ACKNOWLEDGE_S", 0.5)
     port = free_port()

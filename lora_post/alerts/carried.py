@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from lora_post.status.board import DeviceView
-from lora_post.status.runtime import Runtime
+from lora_post.observed.board import DeviceView
+from lora_post.observed.runtime import Runtime
 
 
 class Quiet(Struct, frozen=True, array_like=True):

@@ -7,7 +7,7 @@ from typing import Any
 from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
 from lora_post.alerts.rules import span_text
-from lora_post.clock import utc_text
+from lora_post.clocks.scale import utc_text
 
 
 def subject(gateway: str, digest: Digest) -> str:

@@ -12,9 +12,9 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.alerts.carried import Carried
-from lora_post.config_alerts import AlertLimits
-from lora_post.status.board import DeviceView, Shown
-from lora_post.status.runtime import CLOCK, Runtime
+from lora_post.config.alerts import AlertLimits
+from lora_post.observed.board import DeviceView, Shown
+from lora_post.observed.runtime import CLOCK, Runtime
 
 SILENT_TIMES: Final = 4
 """A device is silent when it has not been heard for so many times its usual distance."""

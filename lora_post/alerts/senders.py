@@ -11,10 +11,10 @@ import requests
 
 from lora_post.alerts.message import as_json, body, subject
 from lora_post.alerts.outbox import Digest
-from lora_post.config_alerts import AlertsConfig, EmailConfig, WebhookConfig
+from lora_post.config.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
-from lora_post.http_session import BoundedSession
-from lora_post.web.visitors import is_loopback
+from lora_post.net.bounded_session import BoundedSession
+from lora_post.net.visitors import is_loopback
 
 TIMEOUT_S: Final = 30.0
 

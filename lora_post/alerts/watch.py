@@ -18,11 +18,11 @@ from lora_post.alerts.outbox import Digest, Outbox
 from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
 from lora_post.backoff import Backoff
-from lora_post.config_alerts import AlertLimits
+from lora_post.config.alerts import AlertLimits
 from lora_post.errors import StoreError, Unavailable
-from lora_post.status.board import Board
-from lora_post.status.runtime import Runtime
-from lora_post.vitals import Vitals
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Runtime
+from lora_post.observed.vitals import Vitals
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lora_post.checks.finding import Finding, fail, ok
 from lora_post.errors import Unavailable
-from lora_post.mqtt_url import Broker
+from lora_post.net.mqtt_url import Broker
 
 
 def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) -> Finding:

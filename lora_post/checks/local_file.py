@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lora_post.checks.finding import Finding, fail, ok
-from lora_post.config_json_lines import JsonLinesConfig
+from lora_post.config.json_lines import JsonLinesConfig
 
 SUBJECT = "json_lines"
 

@@ -17,12 +17,12 @@ import requests
 
 from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warning
 from lora_post.checks.tls import check_tls
-from lora_post.clock import now_us
-from lora_post.config_waziup import WaziupConfig
+from lora_post.clocks.scale import now_us
+from lora_post.config.waziup import WaziupConfig
 from lora_post.errors import SinkError
-from lora_post.http_client import Answer
+from lora_post.net.http_client import Answer
 from lora_post.secret import Secret
-from lora_post.waziup_client import RemoteGateway, RemoteUser, WaziupClient, read_login
+from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient, read_login
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60

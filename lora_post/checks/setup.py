@@ -11,14 +11,14 @@ from pathlib import Path
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.checks.serial_port import check_port
 from lora_post.config import Config
-from lora_post.config_inputs import InputConfig
-from lora_post.decoder_choice import mistakes_of
-from lora_post.decoder_files import LoadedDecoders
+from lora_post.config.inputs import InputConfig
+from lora_post.decoding.choice import mistakes_of
+from lora_post.decoding.files import LoadedDecoders
 from lora_post.errors import ConfigError
+from lora_post.inputs.transports import file_path, open_transport
+from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
-from lora_post.mqtt_url import read_mqtt_url
-from lora_post.sources.udp import bind_udp
-from lora_post.transports import file_path, open_transport
+from lora_post.net.mqtt_url import read_mqtt_url
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
 # Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.

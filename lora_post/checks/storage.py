@@ -12,9 +12,9 @@ from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config
 from lora_post.errors import StoreDamaged, StoreError
-from lora_post.spool import EVICTED, SpoolReader
-from lora_post.spool_upkeep import Undecoded, held_by_sink, parked, undecoded
-from lora_post.store import Store, tallies
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.queue import EVICTED, SpoolReader
+from lora_post.spool.upkeep import Undecoded, held_by_sink, parked, undecoded
 
 SUBJECT = "spool"
 NEARLY_FULL = 0.9

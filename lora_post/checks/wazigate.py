@@ -11,9 +11,9 @@ from contextlib import closing
 import msgspec
 
 from lora_post.checks.finding import Finding, fail, ok
-from lora_post.config_wazigate import WazigateConfig
+from lora_post.config.wazigate import WazigateConfig
 from lora_post.errors import SinkError
-from lora_post.wazigate_client import WazigateClient, read_token
+from lora_post.sinks.wazigate.client import WazigateClient, read_token
 
 SUBJECT = "wazigate"
 # Any device would do: without the right to look, the answer is 401 whether it is there or not.

@@ -11,22 +11,22 @@ from threading import Lock
 
 import click
 
-from lora_post.byte_text import as_text, printable
-from lora_post.capture_writer import CaptureWriter, PcapWriter
+from lora_post.captures.writer import CaptureWriter, PcapWriter
 from lora_post.cli.options import log_options, set_up_log
-from lora_post.cli.outcome_log import OutcomeLog
-from lora_post.cli.session import stop_on_signals
-from lora_post.clock import now_us, utc_text
-from lora_post.config_inputs import InputConfig
+from lora_post.clocks.scale import now_us, utc_text
+from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, FrameError, StoreError
-from lora_post.inputs import FORMATS
-from lora_post.lorawan import describe
-from lora_post.lowcost import parse_header, type_text
+from lora_post.formats import FORMATS
+from lora_post.inputs import Source, Surroundings, open_source
+from lora_post.inputs.stream import Hear, StreamSource
+from lora_post.lorawan.phy_payload import describe
+from lora_post.lowcost.header import parse_header, type_text
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Event, Frame, Link, Noise
-from lora_post.sources import Source, Surroundings, open_source
-from lora_post.sources.stream import Hear, StreamSource
-from lora_post.unlock import link_of
+from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.session import stop_on_signals
+from lora_post.text import as_text, printable
+from lora_post.uplink.unlock import link_of
 
 log = logging.getLogger("lora_post")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from lora_post.byte_text import printable
 from lora_post.checks.broker import check_broker
 from lora_post.checks.finding import Finding, Verdict, fail, skipped
 from lora_post.checks.local_file import check_json_lines
@@ -18,10 +17,11 @@ from lora_post.checks.storage import check_spool
 from lora_post.checks.wazigate import check_wazigate
 from lora_post.cli.options import config_option, load_all_decoders
 from lora_post.cli.output import say
+from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError
-from lora_post.inputs import FORMATS
-from lora_post.system_clock import SystemClock
+from lora_post.formats import FORMATS
+from lora_post.text import printable
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAIL: "red", Verdict.SKIPPED: "bright_black"}
 

@@ -15,21 +15,21 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post import lowcost
-from lora_post.byte_text import MAX_TEXT, Spelling, parse_bytes
 from lora_post.cli.explained import show_frame, show_payload
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli.output import complain, print_json
-from lora_post.clock import now_us
-from lora_post.crypto import KEY_SIZE, SessionKeys
-from lora_post.decoder_choice import Decoding, decoder_names
-from lora_post.decoder_files import load_decoder
-from lora_post.decoding import run
+from lora_post.clocks.scale import now_us
+from lora_post.decoding.choice import Decoding, decoder_names
+from lora_post.decoding.decode import run
+from lora_post.decoding.files import load_decoder
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
-from lora_post.explain import Mic, explain
-from lora_post.join_model import Join
+from lora_post.explain.frame import Mic, explain
+from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys
+from lora_post.lowcost import header as lowcost
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
-from lora_post.uplink_json import outcome_json, reading_json
+from lora_post.text import MAX_TEXT, Spelling, parse_bytes
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.outcome_json import outcome_json, reading_json
 
 EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1

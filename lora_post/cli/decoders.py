@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from lora_post.captures import check_captures
+from lora_post.captures.expected import check_captures
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli.output import print_table, say
-from lora_post.decoder_files import load_decoder, shipped_folder
-from lora_post.decoder_skeleton import skeleton
-from lora_post.decoder_tests import Difference, Failure, check_decoder
+from lora_post.decoding.examples import Difference, Failure, check_decoder
+from lora_post.decoding.files import load_decoder, shipped_folder
+from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash
 from lora_post.model import Decoder, Reading
 

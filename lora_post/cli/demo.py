@@ -13,21 +13,21 @@ import click
 import msgspec
 import requests
 
-from lora_post.cli.delivery import Delivery
 from lora_post.cli.options import read_decoding, watch_decoders
 from lora_post.cli.output import print_table, say
-from lora_post.cli.session import stop_on_signals
-from lora_post.clock import now_us
+from lora_post.clocks.scale import now_us
 from lora_post.config import Config, parse_config
-from lora_post.config_waziup import WaziupConfig
+from lora_post.config.waziup import WaziupConfig
 from lora_post.errors import ConfigError, Unavailable
-from lora_post.inputs import FORMATS
+from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise, Refusal
-from lora_post.pipeline import Outcome
+from lora_post.run.delivery import Delivery
+from lora_post.run.session import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
 from lora_post.secret import Secret
+from lora_post.uplink.outcome import Outcome
 
 USER = "demo"
 DRAIN_S = 30.0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from lora_post.byte_text import as_text, escaped_json
 from lora_post.cli.output import print_table, say
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
-from lora_post.explain import Explanation, Mic
-from lora_post.frame_fields import Field, mac_fields
-from lora_post.join_model import Join
+from lora_post.explain.fields import Field, mac_fields
+from lora_post.explain.frame import Explanation, Mic
 from lora_post.model import Reading, Refusal, Report
-from lora_post.uplink_json import reading_json
+from lora_post.text import as_text, escaped_json
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.outcome_json import reading_json
 
 INDENT = "  "
 VERDICT_COLOURS = {Mic.OK: "green", Mic.BAD: "red", Mic.NOT_CHECKED: "yellow"}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from lora_post.byte_text import printable
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.output import complain, say
 from lora_post.config import parse_config
 from lora_post.errors import ConfigError
-from lora_post.lowcost_import import import_site
-from lora_post.lowcost_site import Address, read_heard, read_site
+from lora_post.migrate.lowcost_installation import Address, read_heard, read_site
+from lora_post.migrate.lowcost_toml import import_site
+from lora_post.text import printable
 
 
 @click.command(name="import-lowcost")

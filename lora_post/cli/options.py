@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 import click
 
-from lora_post.byte_text import printable
-from lora_post.call_watch import CallWatch
 from lora_post.config import Config, find_config, load_config
-from lora_post.decoder_choice import Decoding, decoder_names, mistakes_of
-from lora_post.decoder_files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
-from lora_post.decoder_reload import DecoderFolder, LiveDecoding
-from lora_post.decoder_watch import WatchedDecoding, watched_loading
+from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
+from lora_post.decoding.files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
+from lora_post.decoding.hang_file import HangFile, hang_path
+from lora_post.decoding.hangs import WatchedDecoding, watched_loading
+from lora_post.decoding.reload import DecoderFolder, LiveDecoding
+from lora_post.decoding.time_limit import CallWatch
 from lora_post.errors import ConfigError
-from lora_post.hang_file import HangFile, hang_path
 from lora_post.model import Decode
+from lora_post.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def optional_config(path: Path | None) -> Config | None:
 
 def load_all_decoders(config: Config | None) -> LoadedDecoders:
     """The decoders that come with lora-post, those of installed packages, and those of the configured folder."""
-    from lora_post.decoder_plugins import load_plugins
+    from lora_post.decoding.plugins import load_plugins
 
     own = (load_folder(config.decoder_folder),) if config and config.decoder_folder else ()
     return combined(load_folder(shipped_folder()), load_plugins(), *own)
@@ -132,7 +132,7 @@ def read_decoding(config: Config, watch: CallWatch, hangs: HangFile | None = Non
     others = load_shipped(names)
     if names - own.decoders.keys() - others.decoders.keys():
         # Looking through all installed packages costs 2 MB: only for a decoder that is nowhere else.
-        from lora_post.decoder_plugins import load_plugins
+        from lora_post.decoding.plugins import load_plugins
 
         others = combined(load_folder(shipped_folder()), load_plugins())
     loaded = combined(others, own)

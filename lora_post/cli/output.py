@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lora_post.byte_text import escaped_json, printable
+from lora_post.text import escaped_json, printable
 
 # A column of plain text is not made wider than this for the sake of one long cell.
 MAX_PAD = 40

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from lora_post.cli.dry_run import dry_run
 from lora_post.cli.options import (
     config_option,
     drain_timeout_option,
@@ -21,19 +22,19 @@ from lora_post.cli.options import (
     set_up_log,
     watch_decoders,
 )
-from lora_post.cli.outcome_log import RecordedLog
-from lora_post.cli.session import EXIT_QUEUED, deliver, dry_run, stop_on_signals
 from lora_post.errors import ConfigError
-from lora_post.ingest import pump
-from lora_post.inputs import FORMATS, STREAM_FORMATS
-from lora_post.inputs.auto import AutoParser
+from lora_post.formats import FORMATS, STREAM_FORMATS
+from lora_post.formats.auto import AutoParser
+from lora_post.inputs import parser_for
+from lora_post.inputs.paced import PacedSource
+from lora_post.inputs.stream import StreamSource
+from lora_post.inputs.transports import CHUNK, open_file
 from lora_post.metrics import Metrics
-from lora_post.pipeline import Pipeline
-from lora_post.sources import parser_for
-from lora_post.sources.paced import PacedSource
-from lora_post.sources.stream import StreamSource
-from lora_post.transports import CHUNK, open_file
-from lora_post.vitals import Vitals
+from lora_post.observed.vitals import Vitals
+from lora_post.run.ingest import pump
+from lora_post.run.outcome_log import RecordedLog
+from lora_post.run.pipeline import Pipeline
+from lora_post.run.session import EXIT_QUEUED, deliver, stop_on_signals
 
 log = logging.getLogger("lora_post")
 

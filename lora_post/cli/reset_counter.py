@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli.delivery import spool_path
 from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
-from lora_post.spool_upkeep import reset_counter
-from lora_post.store import Store
+from lora_post.run.delivery import spool_path
+from lora_post.spool.database import Store
+from lora_post.spool.upkeep import reset_counter
 
 
 @click.command(name="reset-counter")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli.capture import Tee
+from lora_post.cli.dry_run import dry_run
 from lora_post.cli.options import (
     config_option,
     drain_timeout_option,
@@ -22,19 +23,19 @@ from lora_post.cli.options import (
     set_up_log,
     watch_decoders,
 )
-from lora_post.cli.oversight import Oversight
-from lora_post.cli.session import deliver, dry_run, stop_on_signals
+from lora_post.clocks.gateway import Times
 from lora_post.config import Config
-from lora_post.config_inputs import InputConfig
-from lora_post.config_status import status_at
+from lora_post.config.inputs import InputConfig
+from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
-from lora_post.gateway_clock import Times
-from lora_post.ingest import pump
+from lora_post.inputs import Source, Surroundings, open_source, times_of
+from lora_post.inputs.stream import StreamSource
 from lora_post.metrics import Metrics
-from lora_post.pipeline import Pipeline
-from lora_post.sources import Source, Surroundings, open_source, times_of
-from lora_post.sources.stream import StreamSource
-from lora_post.vitals import Vitals
+from lora_post.observed.vitals import Vitals
+from lora_post.run.ingest import pump
+from lora_post.run.oversight import Oversight
+from lora_post.run.pipeline import Pipeline
+from lora_post.run.session import deliver, stop_on_signals
 
 log = logging.getLogger("lora_post")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli.destinations import open_sinks
 from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
 from lora_post.errors import Rejected
 from lora_post.model import Batch
-from lora_post.sinks.announced import Announced
-from lora_post.spool import SpoolReader
-from lora_post.spool_salvage import salvage
-from lora_post.store import Store
+from lora_post.run.destinations import open_sinks
+from lora_post.sinks.waziup.announced import Announced
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolReader
+from lora_post.spool.salvage import salvage
 
 EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 # The values that a sensor got last, among which those of the damaged file are looked for; about 0.7 MB.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from lora_post.net.visitors import is_loopback
 from lora_post.sandbox.access import GUEST
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.errors import ErrorAnswer
 from lora_post.sandbox.faults import KINDS, Kind, RandomFaults, read_rates
 from lora_post.sandbox.rules import check_text
 from lora_post.sandbox.server import API_PATH, serve
-from lora_post.web.visitors import is_loopback
 
 DEFAULT_USERS = ("demo:demo", "admin:admin")
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lora_post.cli.options import config_option, set_up_log
 from lora_post.config import Config, find_config, load_config
 from lora_post.errors import ConfigError
-from lora_post.service_install import (
+from lora_post.service.install import (
     InstallError,
     install_units,
     let_read,
@@ -21,7 +21,7 @@ from lora_post.service_install import (
     secret_variables,
     write_units,
 )
-from lora_post.service_units import SERVICE, USER, Place, hidden, outside_folders, units
+from lora_post.service.units import SERVICE, USER, Place, hidden, outside_folders, units
 
 radio_argument = click.argument("radio", nargs=-1, metavar="[-- PROGRAM ARGS…]")
 

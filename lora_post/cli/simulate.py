@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 
 import click
 
-from lora_post.cli.session import stop_on_signals
-from lora_post.clock import now_us, parse_utc
+from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.errors import ConfigError, SinkError
-from lora_post.format_writers import WRITERS, push_data
 from lora_post.model import Frame, Link
-from lora_post.simulator import (
+from lora_post.run.session import stop_on_signals
+from lora_post.simulate.devices import (
     GATEWAY,
     MAX_DEVICES,
     MAX_LOWCOST,
@@ -32,6 +31,7 @@ from lora_post.simulator import (
     simulated_devices,
     simulated_frame,
 )
+from lora_post.simulate.format_writers import WRITERS, push_data
 
 FAST_START_US = parse_utc("2026-01-01T00:00:00Z")
 UDP_PORT = 1700

@@ -13,18 +13,19 @@ import click
 from msgspec import Struct
 
 from lora_post.cli import reset_counter, salvage
-from lora_post.cli.delivery import spool_path
 from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log, watch_decoders
 from lora_post.cli.output import say
 from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_watch import WatchedDecoding
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.hang_file import hang_path, set_aside
+from lora_post.decoding.hangs import WatchedDecoding
 from lora_post.errors import ConfigError, StoreError
-from lora_post.hang_file import hang_path, set_aside
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
-from lora_post.spool import SpoolWriter
-from lora_post.spool_upkeep import (
+from lora_post.run.delivery import spool_path
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.upkeep import (
     Parked,
     Undecoded,
     decode_again,
@@ -37,7 +38,6 @@ from lora_post.spool_upkeep import (
     sensor_states,
     undecoded,
 )
-from lora_post.store import Store
 from lora_post.waziup_names import to_id
 
 

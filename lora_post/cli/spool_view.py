@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lora_post.boots import estimate_text, estimates
 from lora_post.checks.disk import megabytes
 from lora_post.cli.output import print_table, say
-from lora_post.clock import utc_text
+from lora_post.clocks.scale import utc_text
 from lora_post.config import Config
-from lora_post.spool import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
-from lora_post.spool_upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
-from lora_post.store import Store, tallies
-from lora_post.thinning import THINNED
-from lora_post.traffic import Traffic
-from lora_post.upload_gate import Gate
+from lora_post.net.traffic import Traffic
+from lora_post.spool.boots import estimate_text, estimates
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.queue import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
+from lora_post.spool.thinning import THINNED
+from lora_post.spool.upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
+from lora_post.upload.gate import Gate
 from lora_post.waziup_names import to_id
 
 VALUE_WIDTH = 40

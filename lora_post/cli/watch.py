@@ -16,9 +16,9 @@ import click
 
 from lora_post.cli.options import config_option
 from lora_post.cli.output import complain
-from lora_post.clock import now_us
+from lora_post.clocks.scale import now_us
 from lora_post.config import examine_config, find_config
-from lora_post.config_status import StatusConfig
+from lora_post.config.status import StatusConfig
 from lora_post.errors import ConfigError
 from lora_post.secret import Secret
 

@@ -1,40 +1,114 @@
-"""Input formats: one sans-IO parser a file, found by name in `FORMATS`."""
+"""Where frames come from: one kind of source a file, opened by its URL.
+
+Any transport of bytes goes with any format; sources whose messages are whole are of a kind of their own.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
-from lora_post.inputs.at_modem import rak_parser, rn2483_parser
-from lora_post.inputs.at_reyax import ReyaxParser
-from lora_post.inputs.auto import AutoParser
-from lora_post.inputs.capture_file import CaptureParser
-from lora_post.inputs.hex_lines import hex_lines_parser
-from lora_post.inputs.loratap_pcap import PcapParser
-from lora_post.inputs.lowcost_gw import LowcostParser
-from lora_post.inputs.parser import MakeParser, Parser
-from lora_post.inputs.rxpk_json import rxpk_parser
-from lora_post.inputs.server_json import chirpstack_parser, ttn_parser
+from msgspec import Struct
 
-__all__ = ["FORMATS", "STREAM_FORMATS", "MakeParser", "Parser"]
+from lora_post.clocks.gateway import Times
+from lora_post.config.inputs import InputConfig
+from lora_post.errors import ConfigError
+from lora_post.formats import FORMATS, Parser
+from lora_post.formats.bare_payload import BarePayloadParser
+from lora_post.inputs.stream import Hear, StreamSource
+from lora_post.inputs.transports import file_path, is_regular, open_transport
+from lora_post.metrics import Metrics
+from lora_post.model import Event
+from lora_post.net.mqtt_url import read_mqtt_url
 
-STREAM_FORMATS: Final[dict[str, MakeParser]] = {
-    "lowcost": LowcostParser,
-    "rxpk": rxpk_parser,
-    "lines": hex_lines_parser,
-    "rn2483": rn2483_parser,
-    "rak": rak_parser,
-    "reyax": ReyaxParser,
-    "pcap": PcapParser,
-    "chirpstack": chirpstack_parser,
-    "ttn": ttn_parser,
-}
-"""What radio programs, modules and other tools write. How "auto" recognises each is in `signatures`."""
 
-_DETECTED: Final[dict[str, MakeParser]] = {
-    **STREAM_FORMATS,
-    "capture": partial(CaptureParser, {**STREAM_FORMATS, "auto": partial(AutoParser, STREAM_FORMATS)}),
-}
+class Source(Protocol):
+    """Gives frames as they arrive. name: how logs call it."""
 
-FORMATS: Final[dict[str, MakeParser]] = {**_DETECTED, "auto": partial(AutoParser, _DETECTED)}
-"""Name of a format -> its parser."""
+    name: str
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from giving frames, "" for nothing."""
+        ...
+
+    def events(self, timeout_s: float) -> Sequence[Event] | None:
+        """What arrived, empty when nothing did within timeout_s; None at the end of input."""
+        ...
+
+    def drain(self) -> Sequence[Event]:
+        """What is there already, for when no more is to be waited for."""
+        ...
+
+    def kept(self) -> None:
+        """All that was given so far is on disk: who sent it may be told so."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Surroundings(Struct, frozen=True):
+    """What a source needs beside its own configuration.
+
+    gateway: the id of frames that name none. only_listens: what it gives is not kept, so nothing may be
+    taken from who else wants it, and no broker is to keep messages for it.
+    """
+
+    gateway: str
+    metrics: Metrics
+    only_listens: bool = False
+
+
+def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Source:
+    """Open an input. Raises ConfigError.
+
+    hear: is given all bytes that arrive, where an input is a stream of bytes.
+    """
+    if item.url.startswith("udp:"):
+        from lora_post.inputs.udp import UdpSource, bind_udp  # only for those who have one
+
+        return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
+    if item.url.startswith(("mqtt:", "mqtts:")):
+        return _open_mqtt(item, surroundings)
+    transport = open_transport(item.url)
+    if item.setup:
+        from lora_post.inputs.serial_module import set_up_by  # only for those who have one
+
+        transport = set_up_by(item.setup, item.format, transport)
+    parser = parser_for(item.format, surroundings.gateway)
+    if item.address is not None:
+        parser = BarePayloadParser(parser, item.address)
+    return StreamSource(transport, parser, hear)
+
+
+def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
+    from lora_post.inputs.mqtt import Login, MqttSource, client_id  # only for those who have one
+
+    address, gateway = read_mqtt_url(item.url), surroundings.gateway
+    who = "" if surroundings.only_listens else client_id(gateway, item.url)
+    parser_for(item.format, gateway)  # raises ConfigError
+    return MqttSource(address, Login(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
+
+
+def times_of(item: InputConfig) -> Times:
+    """What the times of an input's frames are worth: a file's are the truth, a serial port's are anybody's.
+
+    A broker may have kept messages for days, so theirs are as old as they say.
+    """
+    scheme = item.url.partition(":")[0]
+    if scheme == "stdin":
+        return Times.RECORDED if sys.stdin is not None and is_regular(sys.stdin.fileno()) else Times.PIPED
+    if scheme == "file":
+        return Times.RECORDED if file_path(item.url).is_file() else Times.PIPED
+    return Times.PIPED if scheme in ("mqtt", "mqtts") else Times.LIVE
+
+
+def parser_for(input_format: str, gateway: str) -> Parser:
+    """A parser for a stream of bytes. Raises ConfigError when its format is unknown."""
+    if input_format not in FORMATS:
+        raise ConfigError(f"[[input]] format {input_format!r} is unknown; known are {', '.join(FORMATS)}")
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None  # noqa: S101 - astimezone() always sets one
+    return FORMATS[input_format](gateway, zone)

@@ -11,6 +11,7 @@ from functools import cache
 
 from msgspec import Struct, json
 
+from lora_post.net.visitors import PAGE_HEADERS, host_name, is_loopback
 from lora_post.sandbox.endpoint import Reply
 from lora_post.sandbox.entities import Entity
 from lora_post.sandbox.errors import ErrorAnswer
@@ -20,7 +21,6 @@ from lora_post.sandbox.state import State
 from lora_post.sandbox.views import device_json
 from lora_post.units import ontology
 from lora_post.web.files import SHARED, page_file
-from lora_post.web.visitors import PAGE_HEADERS, host_name, is_loopback
 
 MAX_DEVICES = 200
 """Devices on the page, the latest changed first; a browser polls this every two seconds."""

@@ -6,7 +6,7 @@ message whose acknowledgement was lost is sent again, with the same time in it.
 
 from __future__ import annotations
 
-from lora_post.config_mqtt import MqttConfig
+from lora_post.config.mqtt import MqttConfig
 from lora_post.errors import OutcomeUnknown
 from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent

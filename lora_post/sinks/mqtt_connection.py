@@ -20,8 +20,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from lora_post.errors import Unavailable
-from lora_post.mqtt_url import Broker
-from lora_post.traffic import Traffic
+from lora_post.net.mqtt_url import Broker
+from lora_post.net.traffic import Traffic
 
 CONNECT_S = 15.0
 ACKNOWLEDGE_S = 30.0  # without any progress

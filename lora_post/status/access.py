@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.net.visitors import host_name, is_loopback
 from lora_post.secret import Secret
-from lora_post.web.visitors import host_name, is_loopback
 
 COOKIE: Final = "lora_post_status"
 

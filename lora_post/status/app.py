@@ -18,14 +18,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lora_post.metrics import Metrics
+from lora_post.net.visitors import PAGE_HEADERS
+from lora_post.observed.board import Board
+from lora_post.observed.health import faults, obstacles
+from lora_post.observed.runtime import Look
 from lora_post.status.access import COOKIE, Credentials, Gate
-from lora_post.status.board import Board
-from lora_post.status.health import faults, obstacles
 from lora_post.status.live import stream
 from lora_post.status.overview import whole
-from lora_post.status.runtime import Look
 from lora_post.web.files import SHARED, page_file
-from lora_post.web.visitors import PAGE_HEADERS
 
 MAX_STREAMS: Final = 16
 _COOKIE_AGE_S: Final = 365 * 86400

@@ -14,10 +14,10 @@ from typing import Final
 
 from msgspec import json
 
-from lora_post.status.board import Board
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Look
+from lora_post.observed.verdict import Verdict, judge
 from lora_post.status.overview import Json, news, state_json
-from lora_post.status.runtime import Look
-from lora_post.status.verdict import Verdict, judge
 
 LOOK_EVERY_S: Final = 1.0
 STATE_EVERY_S: Final = 10.0

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from msgspec import Struct, json
 
-from lora_post.status.board import Board, DeviceView, Entry, Refused, Shown
-from lora_post.status.runtime import Runtime
-from lora_post.status.verdict import judge
+from lora_post.observed.board import Board, DeviceView, Entry, Refused, Shown
+from lora_post.observed.runtime import Runtime
+from lora_post.observed.verdict import judge
 
 # A page of more sensors would be too large with all their days; they come one by one on request.
 MAX_PLOTS: Final = 300

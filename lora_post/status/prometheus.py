@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from lora_post.metrics import HISTOGRAMS, Metrics
-from lora_post.status.board import Board
-from lora_post.status.runtime import Look, Runtime
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Look, Runtime
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # A device is one time series of each gauge; a configuration may have more than a server cares to keep.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from lora_post.clock import now_us
+from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, LoraPostError
 from lora_post.secret import Secret
 from lora_post.terminal.events import EventReader, EventTooLong

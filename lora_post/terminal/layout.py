@@ -13,11 +13,11 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from lora_post.byte_text import printable
-from lora_post.clock import utc_text
+from lora_post.clocks.scale import utc_text
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
 from lora_post.terminal.site import Destination, Device, Entry, Input, Mood, Refused, Sensor, Site, Verdict
+from lora_post.text import printable
 
 STYLES: Final = {Mood.GOOD: "bold green", Mood.WAITING: "bold yellow", Mood.ATTENTION: "bold red"}
 MARKS: Final = {Mood.GOOD: "[ok]", Mood.WAITING: "[--]", Mood.ATTENTION: "[!!]"}

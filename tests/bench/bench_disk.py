@@ -18,8 +18,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.model import Reading
-from lora_post.spool import SpoolReader, SpoolWriter
-from lora_post.store import Store, save_sessions
+from lora_post.spool.database import Store, save_sessions
+from lora_post.spool.queue import SpoolReader, SpoolWriter
 from tests.build import NOON_US, device, report
 from tests.command import free_port, started, write_site
 

@@ -22,12 +22,12 @@ from collections.abc import Callable
 from datetime import UTC
 from functools import partial
 
-from lora_post.inputs import FORMATS
-from lora_post.inputs.loratap_pcap import pcap_record, write_pcap_header
-from lora_post.inputs.rxpk_json import read_push_data
-from lora_post.inputs.semtech_udp import read_datagram
+from lora_post.formats import FORMATS
+from lora_post.formats.loratap_pcap import pcap_record, write_pcap_header
+from lora_post.formats.rxpk_json import read_push_data
+from lora_post.formats.semtech_udp import read_datagram
+from lora_post.inputs.push_queue import Push, PushQueue
 from lora_post.model import Frame, RxInfo
-from lora_post.sources.push_queue import Push, PushQueue
 from tests.command import packet
 
 PHY_PAYLOAD = bytes.fromhex("40035cab0100000002c53faad42929afbcd834bc63")

@@ -19,8 +19,8 @@ from timeit import repeat
 import msgspec
 import quickjs  # type: ignore[import-untyped]
 
-from lora_post.js_codec import load_js_codec
-from lora_post.js_realm import Codec
+from lora_post.decoding.javascript.codec import load_js_codec
+from lora_post.decoding.javascript.realm import Codec
 
 # As vendors write them: channels and types, a polyfill, helper functions.
 TYPICAL = """

@@ -23,15 +23,15 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.inputs.lowcost_gw import LowcostParser
-from lora_post.ledger import Ledger, MemoryLedger, SpoolLedger
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
-from lora_post.pipeline import Pipeline
-from lora_post.spool import SpoolWriter
-from lora_post.store import Store
-from lora_post.unlock import seal_lorawan
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolWriter
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import APP_SKEY, NWK_SKEY, device
 from tests.command import packet
 

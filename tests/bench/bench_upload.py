@@ -27,16 +27,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lora_post.config.upload_rules import UploadRules
 from lora_post.model import Reading, Report
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
 from lora_post.secret import Secret
-from lora_post.sinks.waziup_login import Account
-from lora_post.spool import SpoolWriter
-from lora_post.store import Store
-from lora_post.upload_rules import UploadRules
-from lora_post.uploader import Uploader
+from lora_post.sinks.waziup.login import Account
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolWriter
+from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.build import NOON_US, report
 from tests.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site

@@ -15,7 +15,7 @@ from pathlib import Path
 from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
-from lora_post.sinks.waziup_login import Account
+from lora_post.sinks.waziup.login import Account
 from tests.bench.bench_upload import LONG_NAME
 from tests.broker import mosquitto
 from tests.build import NOON_US, report

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lora_post import lane_state, uploader
 from lora_post.cli import main
+from lora_post.upload import lane_state, uploader
 
 HURRY = 10
 WAITS = ("ASK_AFTER_S", "ASK_AFTER_PER_READING_S")

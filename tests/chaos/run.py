@@ -10,7 +10,7 @@ from random import Random
 
 from msgspec import Struct
 
-from lora_post.clock import parse_utc
+from lora_post.clocks.scale import parse_utc
 from lora_post.sandbox.faults import RandomFaults, read_rates
 from lora_post.sandbox.server import running_sandbox
 from tests.chaos import site

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.lowcost import DATA, GATEWAY
-from lora_post.unlock import seal_lorawan
+from lora_post.lowcost.header import DATA, GATEWAY
+from lora_post.uplink.unlock import seal_lorawan
 from tests.command import dev_addr, keys, packet
 
 LORAWAN = 4  # devices with a frame counter

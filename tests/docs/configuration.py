@@ -12,8 +12,8 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from lora_post.config_device_tables import SensorTable
-from lora_post.config_tables import LISTS, TABLES
+from lora_post.config.device_tables import SensorTable
+from lora_post.config.tables import LISTS, TABLES
 
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): ""}
 SECRET_SUFFIXES = ("_file", "_env")

@@ -13,27 +13,27 @@ from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lora_post.cli.outcome_log import OutcomeLog
 from lora_post.config import parse_config
-from lora_post.crypto import SessionKeys
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.hang_file import HangFile
 from lora_post.errors import ConfigError, DecodeError, Rejected, StoreError
-from lora_post.hang_file import HangFile
-from lora_post.http_client import Answer
-from lora_post.inputs import FORMATS
-from lora_post.ledger import MemoryLedger
-from lora_post.lowcost import Header, build_header
+from lora_post.formats import FORMATS
+from lora_post.inputs.udp import UdpSource, bind_udp
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.lowcost.header import Header, build_header
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Decoder, Event, Lane, Noise
-from lora_post.pipeline import Pipeline
-from lora_post.root_keys import RootKeys
-from lora_post.sinks.waziup import _check_push
-from lora_post.sinks.waziup_login import transient
-from lora_post.sources.udp import UdpSource, bind_udp
-from lora_post.store import Store
-from lora_post.store_rescue import replace_damaged
-from lora_post.unlock import seal_lorawan
+from lora_post.net.http_client import Answer
+from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.pipeline import Pipeline
+from lora_post.sinks.waziup.login import transient
+from lora_post.sinks.waziup.sink import _check_push
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import MemoryLedger
+from lora_post.spool.rescue import replace_damaged
+from lora_post.uplink.unlock import seal_lorawan
 from tests.build import NOON_US, frame
 from tests.seal import join_request
 

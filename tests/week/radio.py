@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from lora_post.unlock import seal_lorawan
+from lora_post.uplink.unlock import seal_lorawan
 from tests.command import dev_addr, keys, packet
 from tests.week.plan import DEVICES, INTERVALS_MIN, LOW_BATTERY
 

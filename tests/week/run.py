@@ -16,26 +16,26 @@ from msgspec import Struct
 
 from lora_post.alerts.senders import Webhook
 from lora_post.alerts.watch import Watch
-from lora_post.cli.delivery import Delivery
-from lora_post.cli.oversight import AlertMemory
-from lora_post.cli.status import RunView
-from lora_post.clock import parse_utc
+from lora_post.clocks.gateway import Times
+from lora_post.clocks.scale import parse_utc
+from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config, load_config
-from lora_post.config_alerts import WebhookConfig
-from lora_post.decoder_choice import Decoding
-from lora_post.decoder_files import load_decoders, shipped_folder
-from lora_post.gateway_clock import Times
-from lora_post.ingest import pump
-from lora_post.inputs import FORMATS
+from lora_post.config.alerts import WebhookConfig
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.formats import FORMATS
+from lora_post.inputs.stream import StreamSource
+from lora_post.inputs.transports import SerialTransport
 from lora_post.metrics import Metrics
+from lora_post.observed.board import Board
+from lora_post.observed.health import faults
+from lora_post.observed.runtime import Runtime
+from lora_post.observed.vitals import Vitals
+from lora_post.run.delivery import Delivery
+from lora_post.run.ingest import pump
+from lora_post.run.oversight import AlertMemory
+from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
-from lora_post.sources.stream import StreamSource
-from lora_post.status.board import Board
-from lora_post.status.health import faults
-from lora_post.status.runtime import Runtime
-from lora_post.steady import SteadyClock
-from lora_post.transports import SerialTransport
-from lora_post.vitals import Vitals
 from tests.command import Admin
 from tests.test_alerts import webhook
 from tests.week.plan import Plan
@@ -155,7 +155,9 @@ def week(folder: Path, plan: Plan, random: Random, progress: Callable[[float, st
         config = load_config(write_site(folder, url, port.path), {})
         one = _Week(world, config, hook, progress)
         # The server's clock is that of the week, too.
-        with patch("lora_post.server_time.read_date", lambda date: world.machine.true_us // 1_000_000 * 1_000_000):
+        with patch(
+            "lora_post.upload.server_time.read_date", lambda date: world.machine.true_us // 1_000_000 * 1_000_000
+        ):
             while world.hour < plan.hours:
                 one.live(plan.hours)
         wrong = [*_readings_wrong(world, url), *_alerts_wrong(world, one.alerts), *one.stalled]

@@ -1,0 +1,1 @@
+"""Captures: written, and held against what is expected of them."""

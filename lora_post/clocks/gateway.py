@@ -1,0 +1,261 @@
+"""The time as far as it can be trusted, and the times of frames by it.
+
+The truth is the time since boot plus an offset. The offset is the system clock's, once something vouches for
+that: a time daemon, a battery-backed clock, or the server, whose answers carry a date. A system clock that the
+server contradicts gives way to the server's date. Until then times are on the scale of unknown times (`clock`).
+
+Inputs stamp frames by the system clock, or by the times that the radio program tells; `stamp` puts right what
+the system clock had wrong, follows its jumps, and turns away what cannot be true.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import Enum
+from threading import RLock
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from lora_post.clocks.scale import boot_zero, utc_text
+from lora_post.clocks.system import SET_FROM_US, System
+from lora_post.model import Event, Frame
+
+log = logging.getLogger(__name__)
+
+TOLERANCE_US: Final = 5_000_000
+"""How far the system clock may be from the server's, which tells whole seconds."""
+
+AHEAD_US: Final = 5_000_000
+"""How far a live frame may come from the future, when another machine's clock told its time."""
+
+LIVE_DAYS: Final = 1
+LORA_FROM_US: Final = 1_420_070_400_000_000
+"""2015, when LoRaWAN 1.0 came out: what is older has no clock."""
+
+_DAY_US: Final = 86_400_000_000
+_SAME_CLOCK_US: Final = 500_000  # the clock that told a frame's time and the one read after it are one
+_NEAR_US: Final = 4_500_000  # less than TOLERANCE_US: true times are never taken for those of a wrong clock
+_JUMP_US: Final = 50_000  # less is what a busy machine needs to read two clocks
+_PIPE_US: Final = 60_000_000  # how long bytes may be under way from the radio program
+NOBODY_COMES_US: Final = 180_000_000  # a time daemon with a link needs a minute or two after boot
+_LOOK_EVERY_US: Final = 5_000_000
+_HOLD_US: Final = 10_000_000
+_MAX_NAMED: Final = 100
+
+
+class Times(Enum):
+    """What the times that an input tells are worth."""
+
+    RECORDED = "recorded"
+    """A capture: its times are the truth."""
+    PIPED = "piped"
+    """A program on this machine, with this machine's clock; or a capture that is piped in."""
+    LIVE = "live"
+    """What is received now, its time told by a clock that may be anybody's."""
+
+
+class Jump(Struct, frozen=True):
+    """The system clock was set: what it was ahead of the time since boot before, and until when."""
+
+    offset_us: int
+    until_us: int
+
+
+class GatewayClock:
+    """One machine's time, for all threads of a process."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.boot_id = system.boot_id
+        self._lock = RLock()
+        self._zero_us = boot_zero(0)
+        self._wall_offset_us = system.wall_us() - system.boot_us()
+        self._offset_us: int | None = None
+        self._jumps: list[Jump] = []
+        self._hold_us = 0
+        self._look_at_us = 0
+        self._named: set[str] = set()
+
+    @property
+    def offset_us(self) -> int | None:
+        """UTC at boot in µs since 1970; None while it is not known."""
+        return self._offset_us
+
+    def wall_us(self) -> int:
+        """UTC in µs since 1970; what the system clock says as long as nothing better is known."""
+        offset_us = self._offset_us
+        return self._system.wall_us() if offset_us is None else self._system.boot_us() + offset_us
+
+    def trouble(self) -> str:
+        """What is wrong with the time, "" for nothing."""
+        with self._lock:
+            self.look()
+            if self._offset_us is None:
+                return "the time is not known yet, readings wait for it; is there a link, or a time daemon?"
+            apart_us = self._wall_offset_us - self._offset_us
+        if abs(apart_us) <= TOLERANCE_US:
+            return ""
+        return f"the system clock is {apart_us / 1e6:+.0f} s from the right time; is a time daemon running?"
+
+    def boot_us(self) -> int:
+        """µs since boot."""
+        return self._system.boot_us()
+
+    def take_slot(self, slot: int) -> None:
+        """Where on the scale of unknown times this boot has its place."""
+        self._zero_us = boot_zero(slot)
+
+    def look(self) -> int:
+        """Follow the system clock as far as somebody vouches for it; returns µs since boot."""
+        with self._lock:
+            boot_us = self._system.boot_us()
+            offset_us = self._system.wall_us() - boot_us
+            if abs(offset_us - self._wall_offset_us) > _JUMP_US:
+                self._see_jump()
+            if self._offset_us != self._wall_offset_us and boot_us >= self._look_at_us:
+                self._look_at_us = boot_us + _LOOK_EVERY_US
+                if self._system.vouches():
+                    self._follow(self._wall_offset_us)
+            while self._jumps and boot_us - self._jumps[0].until_us > _PIPE_US:
+                del self._jumps[0]
+            return boot_us
+
+    def _see_jump(self) -> None:
+        """Both clocks run at one rate, so their difference changes only when the system clock is set."""
+        for _ in range(5):  # unless this thread was put to sleep between the two
+            before_us = self._system.boot_us()
+            offset_us = self._system.wall_us() - before_us
+            if self._system.boot_us() - before_us < _JUMP_US // 10:
+                break
+        jump_us = offset_us - self._wall_offset_us
+        if abs(jump_us) <= _JUMP_US:
+            return
+        self._jumps.append(Jump(self._wall_offset_us, before_us))
+        self._wall_offset_us = offset_us
+        self._look_at_us = 0
+        if self._offset_us is not None and not self._system.vouches():
+            log.warning(
+                "the system clock jumped by %+.1f s and nothing vouches for it; readings keep to the time since boot",
+                jump_us / 1e6,
+            )
+
+    def _follow(self, offset_us: int) -> None:
+        """From now on this is the time. What was given out stays, and what follows comes after it if it can."""
+        old_us, self._offset_us = self._offset_us, offset_us
+        if old_us is None:
+            log.debug("the clock is confirmed: %s", utc_text(offset_us + self._system.boot_us()))
+            return
+        log.warning("the clock was corrected by %+.1f s; readings from now on follow it", (offset_us - old_us) / 1e6)
+        if 0 < old_us - offset_us <= _HOLD_US:
+            self._hold_us = old_us + self._system.boot_us()
+
+    def adopt(self, offset_us: int) -> None:
+        """Another process of this boot has learned the time."""
+        with self._lock:
+            self.look()
+            if self._offset_us is None:
+                self._follow(offset_us if abs(offset_us - self._wall_offset_us) > _JUMP_US else self._wall_offset_us)
+
+    def vouch(self, low_us: int, high_us: int) -> None:
+        """The server's date: UTC at boot lies between these two."""
+        with self._lock:
+            self.look()
+            low_us, high_us = low_us - TOLERANCE_US, high_us + TOLERANCE_US
+            apart_s = (self._wall_offset_us - (low_us + high_us) // 2) / 1e6
+            wall_is_right = low_us <= self._wall_offset_us <= high_us
+            if self._offset_us is not None and low_us <= self._offset_us <= high_us:
+                return
+            if wall_is_right:
+                self._follow(self._wall_offset_us)
+            elif self._offset_us == self._wall_offset_us and self._system.vouches():
+                self._say("server", "the server's clock is %+.0f s from ours, which is synchronised", -apart_s)
+            else:
+                self._say("system", "the system clock is %+.0f s from the server's; readings get the server's", apart_s)
+                self._follow((low_us + high_us) // 2)
+
+    def believe(self) -> None:
+        """Nobody is there who could tell the time: the system clock is all there is, unless it was never set.
+
+        Not soon after boot: a board without a battery goes on from its last shutdown until a time daemon has a link.
+        """
+        with self._lock:
+            boot_us = self.look()
+            if boot_us < NOBODY_COMES_US:
+                return
+            if self._offset_us is None and boot_us + self._wall_offset_us >= SET_FROM_US:
+                self._say("nobody", "nothing vouches for the system clock and no server tells the time: it is believed")
+                self._follow(self._wall_offset_us)
+
+    def stamp(self, events: Sequence[Event], times: Times) -> Sequence[Event]:
+        """Frames with the times that they have by this clock, and not by the system's.
+
+        Uplinks that a network server tells of keep their times, which are that server's.
+        """
+        with self._lock:
+            boot_us = self.look()
+            now_us = self._now(boot_us)
+            if self._offset_us == self._wall_offset_us and not self._jumps and now_us > self._hold_us:
+                oldest_us, newest_us = _believable(times, now_us)
+                if all(not isinstance(event, Frame) or oldest_us <= event.time_us <= newest_us for event in events):
+                    return events
+            return [self._stamp(event, times, boot_us) if isinstance(event, Frame) else event for event in events]
+
+    def _stamp(self, frame: Frame, times: Times, boot_us: int) -> Frame:
+        now_us = self._now(boot_us)
+        lag_us = self._lag(frame.time_us, times, boot_us)
+        oldest_us, newest_us = _believable(times, now_us)
+        if lag_us is not None:
+            time_us = now_us - lag_us
+        elif oldest_us <= frame.time_us <= newest_us:
+            time_us = frame.time_us
+        else:
+            time_us = now_us
+            self._say(
+                f"gateway {frame.gateway}",
+                "gateway %s: it says that a frame is from %s, which is %s; its clock is wrong, or a recording is "
+                "replayed: such frames get the time of arrival",
+                frame.gateway,
+                utc_text(frame.time_us),
+                "ahead"
+                if frame.time_us > newest_us
+                else "before 2015"
+                if times is Times.PIPED
+                else "more than a day old",
+            )
+        if now_us <= self._hold_us and self._hold_us - 2 * _HOLD_US <= time_us < self._hold_us:
+            time_us = self._hold_us  # the clock went back a little: nothing comes before what was stamped already
+        return frame if time_us == frame.time_us else msgspec.structs.replace(frame, time_us=time_us)
+
+    def _lag(self, time_us: int, times: Times, boot_us: int) -> int | None:
+        """How long ago it was, by the system clock as it is or was before a jump; None when it did not tell this."""
+        offset_us = self._offset_us
+        is_ahead = offset_us is not None and self._wall_offset_us > offset_us
+        reach_us = _NEAR_US if times is Times.RECORDED or (times is Times.LIVE and is_ahead) else boot_us
+        lag_us = boot_us + self._wall_offset_us - time_us
+        lags = [lag_us] if -_SAME_CLOCK_US <= lag_us <= reach_us else []
+        for jump in self._jumps:
+            lag_us = boot_us + jump.offset_us - time_us
+            if boot_us - jump.until_us - _SAME_CLOCK_US <= lag_us <= _PIPE_US:
+                lags.append(lag_us)
+        return min(lags, key=abs, default=None)
+
+    def _now(self, boot_us: int) -> int:
+        return boot_us + (self._zero_us if self._offset_us is None else self._offset_us)
+
+    def _say(self, about: str, message: str, *values: object) -> None:
+        """Once in a process."""
+        if about not in self._named and len(self._named) < _MAX_NAMED:
+            self._named.add(about)
+            log.warning(message, *values)
+
+
+def _believable(times: Times, now_us: int) -> tuple[int, int]:
+    """The oldest and the newest time that an input may tell; now_us may be unknown."""
+    if times is Times.RECORDED:
+        return 0, now_us + boot_zero(0)
+    if times is Times.PIPED:
+        return LORA_FROM_US, now_us + AHEAD_US
+    return now_us - LIVE_DAYS * _DAY_US, now_us + AHEAD_US

@@ -1,0 +1,191 @@
+"""TOML → frozen `Config`; reports every mistake at once, with its place and the fix."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from lora_post.config.alerts import AlertsConfig, read_alerts
+from lora_post.config.convert import suggest
+from lora_post.config.devices import read_devices
+from lora_post.config.inputs import InputConfig, read_inputs
+from lora_post.config.json_lines import JsonLinesConfig, read_json_lines
+from lora_post.config.keys import KEY_NAMES
+from lora_post.config.mqtt import MqttConfig, read_mqtt
+from lora_post.config.reader import TableReader
+from lora_post.config.status import StatusConfig, read_status
+from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull
+from lora_post.config.upload import read_upload
+from lora_post.config.upload_rules import UploadRules
+from lora_post.config.wazigate import WazigateConfig, read_wazigate
+from lora_post.config.waziup import WaziupConfig, read_waziup
+from lora_post.errors import ConfigError
+from lora_post.model import Device
+
+DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
+DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")
+MIN_SPOOL_MB = 1
+
+_LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
+
+
+class Config(Struct, frozen=True):
+    """The whole configuration, checked.
+
+    warnings: what works but should be put right, one line each.
+    """
+
+    path: Path | None
+    gateway_id: str
+    gateway_name: str
+    visibility: str
+    waziup: WaziupConfig | None
+    status: StatusConfig | None
+    wazigate: WazigateConfig | None
+    mqtt: MqttConfig | None
+    json_lines: JsonLinesConfig | None
+    alerts: AlertsConfig
+    spool_path: Path
+    spool_max_bytes: int
+    spool_when_full: WhenFull
+    decoder_folder: Path | None
+    inputs: tuple[InputConfig, ...]
+    devices: tuple[Device, ...]
+    upload: UploadRules
+    warnings: tuple[str, ...]
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The tables of this configuration that readings go to; also the names of their queues in the spool."""
+        return tuple(name for name in DESTINATIONS if getattr(self, name) is not None)
+
+
+def find_config() -> Path:
+    """The configuration file that is used when none is named.
+
+    Raises ConfigError when there is none.
+    """
+    for path in DEFAULT_PATHS:
+        try:
+            if path.exists():
+                return path
+        except OSError:  # in a folder that is closed to this user: reading it will say so
+            return path
+    places = " or ".join(map(str, DEFAULT_PATHS))
+    raise ConfigError(f"no configuration: there is no {places}; name one with -c FILE (see lora-post.example.toml)")
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read and check a configuration file. Raises ConfigError with one line for each mistake."""
+    return _faultless(*examine_config(path, environ))
+
+
+def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
+    """Check the text of a configuration; `path` is where it stands, for messages and relative paths."""
+    return _faultless(*_examine(text, path, environ))
+
+
+def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[str, ...]]:
+    """As much of a configuration file as makes sense, and its mistakes, one line each.
+
+    None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
+    configuration without mistakes may be run; the rest of one with mistakes can still be checked.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return None, (f"{path}: {getattr(error, 'strerror', None) or error}",)
+    return _examine(text, path, environ)
+
+
+def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[str, ...]]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return None, (f"{path}: {_not_toml(str(error))}",)
+    reader = TableReader(document, path, environ)
+    config = _read(reader)
+    return config, tuple(f"{path}: {mistake}" for mistake in reader.mistakes)
+
+
+def _not_toml(error: str) -> str:
+    """What the TOML library complains of, in words of the file."""
+    twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
+    if twice is None:
+        return f"not TOML: {error}"
+    name = ".".join(re.findall(r"'([^']*)'", twice[1]))
+    if name in LISTS:
+        return f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}"
+    return f"line {twice[2]}: [{name}] is there twice; put its keys into one"
+
+
+def _faultless(config: Config | None, mistakes: tuple[str, ...]) -> Config:
+    if config is None or mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return config
+
+
+def _read(reader: TableReader) -> Config:
+    """One document → a configuration of what is right in it."""
+    for key in reader.document:
+        if key not in TABLES and key not in LISTS:
+            reader.mistakes.append(f"unknown table [{key}]{suggest(key, [*TABLES, *LISTS])}")
+    if "gateway" not in reader.document:
+        reader.mistakes.append('[gateway] is missing; it needs at least id = "…"')
+    gateway = reader.table("gateway", GatewayTable) or GatewayTable("gateway")
+    spool = reader.table("spool", SpoolTable) or SpoolTable()
+    decoders = reader.table("decoders", DecodersTable) or DecodersTable()
+    reader.check_id("[gateway] id", gateway.id)
+    if _LOOKS_LIKE_A_NUMBER.fullmatch(gateway.id):
+        reader.warnings.append(
+            f"[gateway] id {gateway.id!r} looks like a number, so Waziup cannot list this gateway's devices; "
+            "put a letter in front"
+        )
+    if spool.max_mb < MIN_SPOOL_MB:
+        reader.mistakes.append(f"[spool] max_mb is {spool.max_mb}; it must be at least {MIN_SPOOL_MB}")
+    waziup = read_waziup(reader)
+    status = read_status(reader)
+    wazigate = read_wazigate(reader)
+    mqtt = read_mqtt(reader)
+    json_lines = read_json_lines(reader)
+    if json_lines and json_lines.path == reader.folder / spool.path:
+        reader.mistakes.append("[json_lines] path is the spool's own file; name another one")
+    alerts = read_alerts(reader)
+    devices = read_devices(reader, gateway)
+    inputs = read_inputs(reader)
+    _check_readable_by_others(reader)
+    return Config(
+        path=reader.path,
+        gateway_id=gateway.id,
+        gateway_name=gateway.name or gateway.id,
+        visibility=gateway.visibility,
+        waziup=waziup,
+        status=status,
+        wazigate=wazigate,
+        mqtt=mqtt,
+        json_lines=json_lines,
+        alerts=alerts,
+        spool_path=reader.folder / spool.path,
+        spool_max_bytes=spool.max_mb << 20,
+        spool_when_full=spool.when_full,
+        decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
+        inputs=inputs,
+        devices=devices,
+        upload=read_upload(reader),
+        warnings=tuple(reader.warnings),
+    )
+
+
+def _check_readable_by_others(reader: TableReader) -> None:
+    try:
+        text = reader.path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    names = "|".join(("password", "smtp_password", "webhook_token", "token", "app_keys", *KEY_NAMES))
+    if re.search(rf"(?m)^\s*({names})\s*=", text):
+        reader.check_mode(reader.path)

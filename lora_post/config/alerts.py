@@ -1,0 +1,118 @@
+"""The [alerts] table → what is too long or too little, and who is told."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from lora_post.config.reader import TableReader
+from lora_post.config.tables import AlertsTable
+from lora_post.durations import parse_duration
+from lora_post.net.visitors import is_loopback
+from lora_post.secret import Secret
+
+
+class AlertLimits(Struct, frozen=True):
+    """How long is too long, in µs; how little is too little. 0 switches a rule off."""
+
+    no_frame_us: int
+    no_upload_us: int
+    silent_us: int
+    battery_percent: float
+    battery_volts: float
+
+
+class WebhookConfig(Struct, frozen=True):
+    """Where a digest is posted. token: sent as `Authorization: Bearer`."""
+
+    url: str
+    token: Secret | None
+
+
+class EmailConfig(Struct, frozen=True):
+    """Who gets a digest by e-mail. tls: from the first byte; else by STARTTLS, but for a server on this machine."""
+
+    to: str
+    sender: str
+    host: str
+    port: int
+    tls: bool
+    user: str
+    password: Secret | None
+
+
+class AlertsConfig(Struct, frozen=True):
+    """The whole table."""
+
+    limits: AlertLimits
+    webhook: WebhookConfig | None
+    email: EmailConfig | None
+
+
+def read_alerts(reader: TableReader) -> AlertsConfig:
+    """The [alerts] table; the defaults when there is none."""
+    table = reader.table("alerts", AlertsTable) or AlertsTable()
+    for key in ("battery_percent", "battery_volts"):
+        if not 0 <= getattr(table, key) <= 100:
+            reader.mistakes.append(f"[alerts] {key} is {getattr(table, key)}; it must be from 0 (never) to 100")
+    limits = AlertLimits(
+        no_frame_us=_span_us(reader, "no_frame", table.no_frame),
+        no_upload_us=_span_us(reader, "no_upload", table.no_upload),
+        silent_us=_span_us(reader, "silent", table.silent),
+        battery_percent=table.battery_percent,
+        battery_volts=table.battery_volts,
+    )
+    return AlertsConfig(limits, _webhook(reader, table), _email(reader, table))
+
+
+def _span_us(reader: TableReader, key: str, text: str) -> int:
+    if text == "never":
+        return 0
+    seconds = parse_duration(text)
+    if not seconds:
+        reader.mistakes.append(f'[alerts] {key} is {text!r}; write it as "30min", "6h" or "2d", or "never"')
+    return int((seconds or 0) * 1e6)
+
+
+def _webhook(reader: TableReader, table: AlertsTable) -> WebhookConfig | None:
+    token = reader.secret("[alerts]", "webhook_token", table)
+    if not table.webhook:
+        if token is not None:
+            reader.mistakes.append("[alerts] has a webhook_token and no webhook; give both, or neither")
+        return None
+    parts = urlsplit(table.webhook)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        reader.mistakes.append(
+            f'[alerts] webhook is {table.webhook!r}; it must be an address, as "https://example.org/x"'
+        )
+        return None
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        reader.warnings.append("[alerts] webhook starts with http://, so alerts travel in clear; use https://")
+    return WebhookConfig(table.webhook, token)
+
+
+def _email(reader: TableReader, table: AlertsTable) -> EmailConfig | None:
+    password = reader.secret("[alerts]", "smtp_password", table)
+    if not table.email and not table.smtp:
+        return None
+    if not table.email or not table.smtp:
+        given, missing = ("email", "smtp") if table.email else ("smtp", "email")
+        reader.mistakes.append(f"[alerts] has {given} and no {missing}; give both, or neither")
+        return None
+    for key, address in (("email", table.email), ("email_from", table.email_from or table.email)):
+        if address.count("@") != 1 or not address.isprintable() or " " in address:
+            reader.mistakes.append(f'[alerts] {key} is {address!r}; it must be one address, as "me@example.org"')
+    parts = urlsplit(table.smtp)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        reader.mistakes.append(
+            f'[alerts] smtp is {table.smtp!r}; it must be a mail server, as "smtps://user@mail.example.org"'
+        )
+        return None
+    tls = parts.scheme == "smtps"
+    user = unquote(parts.username or "")
+    if bool(user) != bool(password):
+        given, missing = ("a user in smtp", "smtp_password") if user else ("smtp_password", "user in smtp")
+        reader.mistakes.append(f"[alerts] has {given} and no {missing}; give both, or neither")
+    sender = table.email_from or table.email
+    return EmailConfig(table.email, sender, parts.hostname, parts.port or (465 if tls else 587), tls, user, password)

@@ -1,0 +1,118 @@
+"""[[device]] tables → devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lora_post.config.decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
+from lora_post.config.keys import DeviceKeys, joins, read_keys
+from lora_post.config.reader import TableReader
+from lora_post.config.sensors import read_sensors
+from lora_post.config.tables import GatewayTable
+from lora_post.lorawan.session_keys import SessionKeys11
+from lora_post.model import Device, FCntPolicy, Link, address_text
+
+
+def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:
+    """The devices of a document; those with mistakes are left out."""
+    devices: list[Device] = []
+    places: dict[str, str] = {}
+    rules = read_decoder_rules(reader.list("decoder_rule", DecoderRuleTable), reader.mistakes)
+    for place, table in reader.list("device", DeviceTable):
+        device = _device(reader, place, table, gateway, rules)
+        if device is None:
+            continue
+        if device.id in places:
+            reader.mistakes.append(f"{place}: id {device.id!r} is the one of {places[device.id]}; ids must differ")
+        places[device.id] = place
+        if any(_same_sender(other, device) for other in devices):
+            what = "DevEUI" if device.root else "address"
+            reader.mistakes.append(
+                f"{place}: {what} {device.address_text} with the same keys is listed before; "
+                "nothing could tell the two devices apart"
+            )
+        devices.append(device)
+    return tuple(devices)
+
+
+def _device(
+    reader: TableReader, place: str, table: DeviceTable, gateway: GatewayTable, rules: Mapping[str, str]
+) -> Device | None:
+    decoder = read_decoder(place, table, rules, reader.mistakes)
+    decoder_by_fport = read_decoder_by_fport(place, table, reader.mistakes)
+    sensors = read_sensors(table.sensor, place, reader.mistakes)
+    keys = read_keys(reader, place, table)
+    address = (Link.LORAWAN, None) if joins(table) else _address(reader, place, table)
+    app_keys = [reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
+    if address is None or (joins(table) and (keys is None or keys.root is None)):
+        return None
+    link, number = address
+    if link is Link.LORAWAN and keys == DeviceKeys():
+        reader.mistakes.append(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
+    if link is Link.SERVER and keys != DeviceKeys():
+        reader.mistakes.append(
+            f"{place}: keys need a dev_addr; for a device behind a network server (dev_eui alone), remove them"
+        )
+        keys = None
+    if table.accept_half_mic and not _may_be_11(keys):
+        reader.mistakes.append(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves; remove it")
+    keys = keys or DeviceKeys()
+    if link is not Link.LOWCOST and table.app_keys:
+        reader.mistakes.append(f"{place} app_keys: only devices with `address` send application keys; remove it")
+    own = f"{keys.root.dev_eui:016x}" if keys.root else address_text(link, number or 0)
+    device_id = table.id or f"{gateway.id}-{own}"
+    reader.check_id(f"{place} id", device_id)
+    return Device(
+        id=device_id,
+        name=table.name or device_id,
+        link=link,
+        address=number,
+        decoder=decoder,
+        keys=keys.session,
+        lsc=keys.lsc,
+        root=keys.root,
+        fcnt=FCntPolicy(table.fcnt),
+        accept_half_mic=table.accept_half_mic,
+        app_keys=frozenset(key for key in app_keys if key),
+        visibility=table.visibility or gateway.visibility,
+        decoder_by_fport=decoder_by_fport,
+        options=table.options,
+        sensors=sensors,
+    )
+
+
+def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link, int] | None:
+    if table.dev_eui and not table.dev_addr and table.address is None:
+        dev_eui = plain_hex(table.dev_eui)
+        return (Link.SERVER, int(dev_eui, 16)) if re.fullmatch(r"[0-9a-f]{16}", dev_eui) else None  # said already
+    if bool(table.dev_addr) == (table.address is not None):
+        reader.mistakes.append(
+            f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255), or "
+            "dev_eui alone (a device behind a network server)"
+        )
+    elif table.address is not None:
+        if 1 < table.address < 256:
+            return Link.LOWCOST, table.address
+        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+    else:
+        dev_addr = reader.hex(place, "dev_addr", table.dev_addr.removeprefix("0x"), 4)
+        if dev_addr:
+            return Link.LORAWAN, int.from_bytes(dev_addr)
+    return None
+
+
+def _may_be_11(keys: DeviceKeys | None) -> bool:
+    if keys is None:
+        return True  # what is wrong with them has been said
+    return isinstance(keys.session, SessionKeys11) or bool(keys.root and keys.root.is_11)
+
+
+def _same_sender(one: Device, other: Device) -> bool:
+    """Whether nothing in a frame would tell which of the two sent it."""
+    if one.root is not None and other.root is not None:
+        return one.root.dev_eui == other.root.dev_eui
+    if (one.link, one.address) != (other.link, other.address):
+        return False
+    return one.link is not Link.LORAWAN or one.keys == other.keys

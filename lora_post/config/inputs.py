@@ -1,0 +1,123 @@
+"""[[input]] tables → where frames come from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from msgspec import Struct
+
+from lora_post.config.decoders import plain_hex
+from lora_post.config.reader import TableReader
+from lora_post.config.tables import InputTable
+from lora_post.errors import ConfigError
+from lora_post.formats.at_setup import MODULES
+from lora_post.formats.bare_payload import BARE_FORMATS
+from lora_post.net.mqtt_url import EXAMPLE, is_local, read_mqtt_url, without_password
+from lora_post.secret import Secret
+
+
+class InputConfig(Struct, frozen=True):
+    """Where bytes come from, and what they are.
+
+    gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
+    password: of the user at a broker. ca_file: certificates by which the broker is known; None: the system's.
+    setup: commands for a serial module. address: of the device that sends payloads without any header; None: frames
+    have one.
+    """
+
+    url: str
+    format: str
+    gateways: frozenset[str] = frozenset()
+    password: Secret | None = None
+    ca_file: Path | None = None
+    setup: tuple[str, ...] = ()
+    address: int | None = None
+
+
+def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
+    """The inputs of a document; stdin when it names none."""
+    tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
+    return tuple(_input(reader, place, table) for place, table in tables)
+
+
+def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
+    scheme = table.url.partition(":")[0]
+    if scheme in ("mqtt", "mqtts"):
+        return _mqtt_input(reader, place, table)
+    if any((table.password, table.password_file, table.password_env, table.ca_file)):
+        reader.mistakes.append(f"{place} password, ca_file: only brokers (mqtt://…) want them; remove them")
+    input_format = table.format
+    if scheme == "udp":
+        if input_format not in ("rxpk", InputTable().format):
+            reader.mistakes.append(f"{place} format is {input_format!r}; packet forwarders send rxpk: remove it")
+        input_format = "rxpk"
+    elif table.gateways:
+        reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+    gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
+    return InputConfig(
+        table.url, input_format, gateways, setup=_setup(reader, place, table), address=_address(reader, place, table)
+    )
+
+
+def _address(reader: TableReader, place: str, table: InputTable) -> int | None:
+    if table.address is None:
+        return None
+    if table.format not in BARE_FORMATS or not table.url.startswith(("stdin:", "file:", "serial:")):
+        known = ", ".join(BARE_FORMATS)
+        reader.mistakes.append(
+            f"{place} address: only format {known} from stdin:, file: and serial: may be without header; remove it"
+        )
+    elif not 1 < table.address < 256:
+        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+    return table.address
+
+
+def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...]:
+    if not table.setup:
+        return ()
+    if table.format not in MODULES or not table.url.startswith("serial:"):
+        reader.mistakes.append(
+            f"{place} setup: only serial modules can be set up: url serial:… and format {', '.join(MODULES)}; remove it"
+        )
+        return ()
+    if isinstance(table.setup, str):
+        if table.setup != "auto":
+            reader.mistakes.append(f'{place} setup is {table.setup!r}; it must be "auto" or a list of commands')
+        return MODULES[table.format].auto
+    for command in table.setup:
+        if not re.fullmatch(r"[ -~]{1,200}", command):
+            reader.mistakes.append(f"{place} setup has {command[:40]!r}; a command is one line of ASCII, at most 200")
+    return tuple(table.setup)
+
+
+def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
+    password = reader.secret(place, "password", table)
+    ca_file = reader.folder / table.ca_file if table.ca_file else None
+    _setup(reader, place, table)
+    _address(reader, place, table)
+    if table.gateways:
+        reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+    url = table.url
+    try:
+        address = read_mqtt_url(url)
+    except ConfigError as error:
+        url = without_password(url)
+        reader.mistakes.append(str(error).replace("[[input]]", place, 1))
+    else:
+        if password is not None and not address.user:
+            reader.mistakes.append(f"{place} password: the url names no user; write {EXAMPLE}")
+        if ca_file is not None and not address.tls:
+            reader.mistakes.append(f"{place} ca_file: the connection is not encrypted; write mqtts://")
+        if password is not None and not address.tls and not is_local(address.host):
+            reader.warnings.append(
+                f"{place}: the password for {address.host} can be read on its way there; use mqtts:// (port 8883)"
+            )
+    return InputConfig(url, table.format, password=password, ca_file=ca_file)
+
+
+def _eui(reader: TableReader, place: str, text: str) -> str:
+    eui = plain_hex(text)
+    if not re.fullmatch(r"[0-9a-f]{16}", eui):
+        reader.mistakes.append(f"{place} gateways has {text!r}; a gateway's EUI has 16 hex digits")
+    return eui

@@ -1,0 +1,110 @@
+"""The keys of a [[device]]: of a LoRaWAN 1.0 or 1.1 session, of joins, of LowCostLoRaGw's ciphers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.config.decoders import plain_hex
+from lora_post.config.device_tables import DeviceTable
+from lora_post.config.reader import TableReader
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import KEY_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
+from lora_post.lowcost.lsc import LscKey
+
+SESSION_10: Final = ("nwk_skey", "app_skey")
+SESSION_11: Final = ("f_nwk_s_int_key", "s_nwk_s_int_key", "nwk_s_enc_key", "app_skey")
+ROOT: Final = ("app_key", "nwk_key")
+LSC: Final = "lsc_key"
+SESSION: Final = tuple(dict.fromkeys((*SESSION_10, *SESSION_11)))
+KEY_NAMES: Final = (*SESSION, *ROOT, LSC)
+
+
+class DeviceKeys(Struct, frozen=True):
+    """What a device has of each kind."""
+
+    session: AnySessionKeys | None = None
+    root: RootKeys | None = None
+    lsc: LscKey | None = None
+
+
+def joins(table: DeviceTable) -> bool:
+    """Whether a device is to get its session by joining (OTAA)."""
+    return any(_given(table, name) for name in ROOT) or bool(table.join_eui)
+
+
+def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys | None:
+    """All keys of a device; None when there is a mistake in them."""
+    before = len(reader.mistakes)
+    session = _session(reader, place, table)
+    root = _root(reader, place, table) if joins(table) else None
+    (lsc,) = _keys(reader, place, table, (LSC,))
+    if lsc and table.address is None:
+        reader.mistakes.append(f"{place} {LSC}: only devices with `address` use LowCostLoRaGw's cipher; remove it")
+    if len(reader.mistakes) > before:
+        return None
+    return DeviceKeys(session, root, LscKey(lsc) if lsc else None)
+
+
+def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionKeys | None:
+    is_11 = any(_given(table, name) for name in SESSION_11[:-1])
+    names = SESSION_11 if is_11 else SESSION_10
+    if is_11 and _given(table, SESSION_10[0]):
+        reader.mistakes.append(
+            f"{place}: {SESSION_10[0]} is a key of LoRaWAN 1.0, {', '.join(SESSION_11[:-1])} are keys of 1.1; "
+            "give those of one version"
+        )
+        return None
+    if is_11 and table.address is not None:
+        reader.mistakes.append(f"{place}: devices with `address` use nwk_skey and app_skey; remove the other keys")
+        return None
+    keys = _keys(reader, place, table, names)
+    missing = [name for name in names if not _given(table, name)]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        wanted = "both" if len(names) == 2 else f"all of {', '.join(names)}"
+        what = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        reader.mistakes.append(f"{place}: {what}; a device with keys needs {wanted}")
+        return None
+    if not all(keys):
+        return None
+    return SessionKeys11(*keys) if is_11 else SessionKeys(*keys)
+
+
+def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | None:
+    """The keys for joining, with the EUIs that go with them."""
+    if table.dev_addr or table.address is not None or any(_given(table, name) for name in SESSION):
+        reader.mistakes.append(
+            f"{place}: a device that joins gets its address and session keys by joining; give either app_key, dev_eui "
+            "and join_eui (OTAA), or dev_addr and session keys (ABP)"
+        )
+        return None
+    for name in ("dev_eui", "join_eui"):
+        if not getattr(table, name):
+            reader.mistakes.append(f"{place}: {name} is missing; joining needs dev_eui, join_eui and app_key")
+    if not _given(table, "app_key"):
+        also = " beside nwk_key" if _given(table, "nwk_key") else ""
+        reader.mistakes.append(f"{place}: app_key is missing; a device that joins needs it{also}")
+    dev_eui = plain_hex(table.dev_eui)  # what is wrong with it is said by whoever chooses the decoder
+    join_eui = reader.hex(place, "join_eui", plain_hex(table.join_eui), 8) if table.join_eui else b""
+    app_key, nwk_key = _keys(reader, place, table, ROOT)
+    if not re.fullmatch(r"[0-9a-f]{16}", dev_eui) or not join_eui or not app_key:
+        return None
+    return RootKeys(int(dev_eui, 16), int.from_bytes(join_eui), app_key, nwk_key or None)
+
+
+def _given(table: DeviceTable, name: str) -> bool:
+    return any(getattr(table, name + suffix) for suffix in ("", "_file", "_env"))
+
+
+def _keys(reader: TableReader, place: str, table: DeviceTable, names: Sequence[str]) -> list[bytes]:
+    """The bytes of each key; b"" for one that is not given or wrong."""
+    secrets = [(name, reader.secret(place, name, table)) for name in names]
+    return [
+        reader.hex(place, name, secret.reveal(), KEY_SIZE, secret=True) if secret is not None else b""
+        for name, secret in secrets
+    ]

@@ -1,0 +1,109 @@
+"""What every part of the configuration is read with: tables, identifiers, hex and secrets; mistakes are collected.
+
+Secrets may stand in the file, in a file of their own (`password_file`), or in an environment
+variable (`password_env`, for the password also LORA_POST_WAZIUP_PASSWORD).
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from lora_post.config.convert import convert_table
+from lora_post.errors import ConfigError
+from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
+from lora_post.secret import Secret
+from lora_post.waziup_names import MAX_ID
+
+_ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
+
+T = TypeVar("T", bound=Struct)
+
+
+class TableReader:
+    """One document on its way to a configuration, with the mistakes and warnings found so far."""
+
+    def __init__(self, document: Mapping[str, object], path: Path, environ: Mapping[str, str]) -> None:
+        self.document = document
+        self.path = path
+        self.folder = path.parent
+        self.environ = environ
+        self.mistakes: list[str] = []
+        self.warnings: list[str] = []
+
+    def table(self, name: str, kind: type[T]) -> T | None:
+        """[name], None when it is missing or useless."""
+        if name not in self.document:
+            return None
+        return convert_table(self.document[name], f"[{name}]", kind, self.mistakes)
+
+    def list(self, name: str, kind: type[T]) -> list[tuple[str, T]]:
+        """Every [[name]] with its place, for messages."""
+        items = self.document.get(name, [])
+        if not isinstance(items, list):
+            self.mistakes.append(f"[{name}] must be written [[{name}]], once for each {name}")
+            return []
+        places = [f"[[{name}]] number {number}" for number in range(1, len(items) + 1)]
+        tables = [
+            (place, convert_table(item, place, kind, self.mistakes)) for place, item in zip(places, items, strict=True)
+        ]
+        return [(place, table) for place, table in tables if table is not None]
+
+    def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
+        """`size` bytes of hex as people write it; b"" for a mistake."""
+        digits = "".join(text.split()).replace(":", "")
+        if re.fullmatch(r"[0-9A-Fa-f]*", digits) and len(digits) == 2 * size:
+            return bytes.fromhex(digits)
+        found = f"has {len(digits)} characters"
+        if len(digits) == 2 * size:
+            found = "has a character that is no hex digit" if secret else f"is {text!r}"
+        self.mistakes.append(f"{place} {key} {found}; it must be {2 * size} hex digits")
+        return b""
+
+    def secret(self, place: str, key: str, table: Struct, default_env: str = "") -> Secret | None:
+        """The value of `key`, `key_file` or `key_env`, whichever is given."""
+        text, file, variable = (getattr(table, key + suffix) for suffix in ("", "_file", "_env"))
+        if sum(map(bool, (text, file, variable))) > 1:
+            self.mistakes.append(f"{place}: give only one of {key}, {key}_file and {key}_env")
+        if text:
+            return Secret(text)
+        if file:
+            return self._secret_file(f"{place} {key}_file", self.folder / file)
+        if variable and not self.environ.get(variable):
+            self.mistakes.append(f"{place} {key}_env: the environment variable {variable} is not set")
+        value = self.environ.get(variable or default_env, "")
+        return Secret(value) if value else None
+
+    def _secret_file(self, place: str, path: Path) -> Secret | None:
+        try:
+            text = path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.mistakes.append(f"{place}: {error}")
+            return None
+        if not text:
+            self.mistakes.append(f"{place}: {path} is empty")
+        self.check_mode(path)
+        return Secret(text) if text else None
+
+    def broker_address(self, place: str, url: str) -> MqttAddress:
+        """What an mqtt:// URL names; a mistake is reported, and what is returned for it is of no use."""
+        try:
+            return read_broker_url(place, url)
+        except ConfigError as error:
+            self.mistakes.append(str(error))
+            return MqttAddress("localhost", PORT, "", 1, False, "")
+
+    def check_mode(self, path: Path) -> None:
+        """Warn when everybody may read a file that holds secrets."""
+        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            self.warnings.append(f"{path} holds secrets and everybody may read it; run: chmod 640 {path}")
+
+    def check_id(self, place: str, text: str) -> None:
+        """What is used as an id on Waziup must be one."""
+        if not _ID.fullmatch(text) or len(text) > MAX_ID:
+            self.mistakes.append(f"{place} is {text!r}; Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")

@@ -1,0 +1,1 @@
+"""From a payload to readings: decoders, found, chosen, run and watched."""

@@ -1,0 +1,126 @@
+"""Which decoder serves which device: what the configuration says, put together once.
+
+The choice goes by device and FPort, never by what a payload looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post.decoding.decode import configured, decode
+from lora_post.decoding.sensor_rules import shape
+from lora_post.errors import ConfigError, DecodeError
+from lora_post.model import DecodeFunction, Decoder, Device, Reading, Report, SensorRule, Uplink
+
+
+class Mistake(Struct, frozen=True):
+    """Why a device cannot be decoded as it is configured, and what to do about it."""
+
+    device: str
+    text: str
+    fix: str
+
+
+class Choice(Struct, frozen=True):
+    """The decoders of one device by name, with its options, and its sensors by their decoder's name."""
+
+    decoders: Mapping[str, Decoder]
+    sensors: Mapping[str, SensorRule]
+
+
+class Decoding:
+    """Decodes uplinks with the decoder that is configured for their device and FPort.
+
+    Devices that are not among `devices`, such as those that have left the configuration, are served
+    as they describe themselves.
+    """
+
+    def __init__(self, devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> None:
+        self._devices = tuple(devices)
+        self._choices: dict[str, Choice] = {}
+        self.use(decoders)
+
+    def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]:
+        """Decode with these from now on; returns what is wrong with them for the devices.
+
+        A device whose new decoder refuses its options keeps the one that it has.
+        """
+        mistakes: list[Mistake] = []
+        before = self._choices
+        choices = {device.id: choose(device, decoders, mistakes, before.get(device.id)) for device in self._devices}
+        self._decoders = decoders
+        self._choices = choices
+        # Nearly every device: one decoder and nothing else, found with one look.
+        self._only = {
+            device.id: choices[device.id].decoders[device.decoder]
+            for device in self._devices
+            if not device.sensors and not device.decoder_by_fport and device.decoder in choices[device.id].decoders
+        }
+        return mistakes
+
+    def decode(self, uplink: Uplink) -> Report:
+        """The readings of an uplink, or the problem; never raises."""
+        decoder = self._only.get(uplink.device.id)
+        if decoder is not None:
+            return decode(uplink, decoder)
+        device = uplink.device
+        choice = self._choices.get(device.id) or choose(device, self._decoders, [])
+        report = decode(uplink, choice.decoders.get(device.decoder_for(uplink.fport)))
+        return shape(report, choice.sensors) if choice.sensors else report
+
+
+def choose(
+    device: Device, decoders: Mapping[str, Decoder], mistakes: list[Mistake], before: Choice | None = None
+) -> Choice:
+    """The decoders of a device with its options; what is wrong is added to `mistakes`.
+
+    A device with several decoders hands its options to those that have options, at least one.
+    A decoder that refuses them is the one of `before`, or one that fails for this reason.
+    """
+    found: dict[str, Decoder] = {}
+    for name in decoder_names(device):
+        decoder = decoders.get(name)
+        if decoder is None:
+            mistakes.append(Mistake(device.id, f"there is no decoder {name!r}", _similar(name, decoders)))
+        else:
+            found[name] = decoder
+    takers = [name for name, decoder in found.items() if decoder.configure is not None] or list(found)
+    for name in takers if device.options else ():
+        try:
+            found[name] = replace(found[name], decode=configured(found[name], device.options))
+        except ConfigError as error:
+            text, _, fix = str(error).partition("; ")
+            mistakes.append(Mistake(device.id, f"options: {text}", fix or "correct the options"))
+            old = before.decoders.get(name) if before else None
+            found[name] = old or replace(found[name], decode=_refusing(f"options: {error}"))
+    return Choice(found, {rule.name: rule for rule in device.sensors})
+
+
+def _refusing(why: str) -> DecodeFunction:
+    def refuse(payload: bytes, fport: int) -> list[Reading]:
+        raise DecodeError(why)
+
+    return refuse
+
+
+def decoder_names(device: Device) -> list[str]:
+    """The decoders that a device is configured with, each once."""
+    return list(dict.fromkeys(name for name in (device.decoder, *device.decoder_by_fport.values()) if name))
+
+
+def mistakes_of(devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> Iterator[Mistake]:
+    """Everything that is wrong with the decoders and options of some devices."""
+    for device in devices:
+        mistakes: list[Mistake] = []
+        choose(device, decoders, mistakes)
+        yield from mistakes
+
+
+def _similar(name: str, decoders: Mapping[str, Decoder]) -> str:
+    import difflib  # only for a mistake
+
+    close = difflib.get_close_matches(name, decoders, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(decoders))}"

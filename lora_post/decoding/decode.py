@@ -1,0 +1,287 @@
+"""Run a decoder, and make the report.
+
+A decoder is somebody's file. What it raises or returns never gets further than here.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Sequence
+from math import isfinite
+from threading import current_thread, main_thread
+
+from msgspec.structs import replace
+
+from lora_post.decoding.time_limit import Overrun
+from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
+from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
+from lora_post.units import UNITS
+
+log = logging.getLogger(__name__)
+
+MAX_READINGS = 256  # a payload has at most 255 bytes; more is a decoder's mistake
+MAX_WARNINGS = 16
+MAX_ACTUATORS = 64
+VALUE_TYPES = ("string", "number", "bool", "object", "array")
+MAX_DEPTH = 8
+MAX_AGE_S = 4 * 366 * 86400.0  # longer than devices store readings; a time that waits for the clock stays in its slot
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
+MAX_TEXT = 200  # characters of a message
+MAX_CAUSES = 256  # crashes that are remembered as told
+
+
+def configured(decoder: Decoder, options: Options) -> DecodeFunction:
+    """The function that decodes for a device with these options.
+
+    Raises ConfigError when the decoder has no options, refuses these, or fails over them.
+    """
+    if not options:
+        return decoder.decode
+    if decoder.configure is None:
+        raise ConfigError(f"decoder {decoder.name!r} has no options; remove {', '.join(options)}")
+    try:
+        function = decoder.configure(options)
+    except ConfigError as error:
+        raise ConfigError(f"decoder {decoder.name!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # the decoder boundary
+        _log_crash(decoder, error)
+        raise ConfigError(f"decoder {decoder.name!r} crashed over these options: {message_of(error)}") from error
+    if not callable(function):
+        raise ConfigError(f"decoder {decoder.name!r} made {kind_of(function)} of these options, want a function")
+    return function
+
+
+def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
+    """Run a decode function for a person who wants to see what it does; nothing is dropped or counted.
+
+    Raises DecodeError, as DecoderCrash for whatever else the function raises or returns.
+    """
+    try:
+        found = function(payload, fport)
+    except DecodeError:
+        raise
+    except (Exception, SystemExit) as error:  # the decoder boundary
+        raise DecoderCrash(message_of(error)) from error
+    if type(found) is Decoded and type(found.readings) is list:
+        return found
+    if type(found) is not list:
+        raise DecoderCrash(f"returned {kind_of(found)}, want a list")
+    return Decoded(found)
+
+
+def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
+    """Run the decoder of an uplink; never raises. None: there is none, which is a problem.
+
+    A DecodeError's kept readings are used and its message becomes a warning, or the problem when
+    nothing was kept. Readings that no sink could send are dropped one by one, each with a warning.
+    FPort 0 and empty payloads have no readings and need no decoder; NoReading is no problem either.
+    """
+    if uplink.fport == 0:
+        return Report(uplink, (), ("MAC commands only",))
+    if not uplink.payload:
+        return Report(uplink, ())
+    if decoder is None:
+        return Report(uplink, (), (), _no_decoder(uplink))
+    return run(uplink, decoder)
+
+
+def run(uplink: Uplink, decoder: Decoder) -> Report:
+    """What `decode` does, for any payload: the empty one too."""
+    try:
+        readings = decoder.decode(uplink.payload, uplink.fport or 0)
+    except NoReading as error:
+        return Report(uplink, (), (str(error),))
+    except DecodeError as error:
+        kept = getattr(error, "kept", None)  # a decoder's own class may have forgotten it
+        return _examine(uplink, kept if isinstance(kept, tuple) else (), message_of(error))
+    except BaseException as error:  # a decoder that wants to leave must not take the gateway along
+        if isinstance(error, Overrun) or (isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()):
+            raise
+        _log_crash(decoder, error)
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {message_of(error)}")
+    if type(readings) is Decoded:
+        return _examine_decoded(uplink, readings)
+    if type(readings) is not list:
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {kind_of(readings)}, want a list")
+    if len(readings) > MAX_READINGS:
+        return _examine(uplink, readings)
+    for reading in readings:
+        if not _is_plain(reading):
+            return _examine(uplink, readings)
+    return Report(uplink, tuple(readings))
+
+
+def _no_decoder(uplink: Uplink) -> str:
+    device, fport = uplink.device, uplink.fport
+    name = device.decoder_for(fport)
+    if name:
+        return f"no decoder is called {name!r}"
+    known = ", ".join(map(str, sorted(device.decoder_by_fport)))
+    where = "without FPort" if fport is None else f"on FPort {fport}"
+    return f"no decoder for payloads {where}: decoder_by_fport has {known or 'none'}, and there is no decoder"
+
+
+def _is_plain(reading: object) -> bool:
+    """True for nearly every reading there is, found out quickly; False: look closer."""
+    if type(reading) is not Reading:
+        return False
+    value = reading.value
+    kind = type(value)
+    if kind is float:
+        plain = isfinite(value)  # type: ignore[arg-type]
+    elif kind is int:
+        plain = MIN_INT <= value <= MAX_INT  # type: ignore[operator]
+    else:
+        plain = kind is bool
+    name, unit, quantity = reading.name, reading.unit, reading.quantity
+    return (
+        plain
+        and type(name) is str
+        and name != ""
+        and name.isascii()
+        and type(unit) is str
+        and (unit == "" or unit in UNITS)
+        and type(quantity) is str
+        and quantity == ""
+        and type(reading.age_s) is float
+        and reading.age_s == 0.0
+        and (reading.channel is None or (type(reading.channel) is int and 0 <= reading.channel <= 255))
+    )
+
+
+def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> Report:
+    """The report with the readings that are good; message: what the decoder itself had to say."""
+    kept: list[Reading] = []
+    warnings: list[str] = []
+    for number, reading in enumerate(readings[:MAX_READINGS], start=1):
+        fault = fault_of(reading)
+        if isinstance(reading, Reading) and not fault:
+            kept.append(reading)
+        else:
+            warnings.append(f"reading {number} dropped: {fault}")
+    if len(readings) > MAX_READINGS:
+        warnings.append(f"{len(readings)} readings, only the first {MAX_READINGS} are used")
+    if not kept and not message and readings:
+        message = f"{DecoderCrash.__name__}: returned no usable reading"
+    if kept and message:
+        warnings.append(message)
+    return Report(uplink, tuple(kept), tuple(warnings), message if message and not kept else None)
+
+
+def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
+    """The report of a decoder that has more to say than readings; what it says comes first."""
+    if type(decoded.readings) is not list or not isinstance(decoded.warnings, (tuple, list)):
+        text = (
+            f"returned {kind_of(decoded.readings)} of readings and {kind_of(decoded.warnings)} of warnings, want lists"
+        )
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
+    report = _examine(uplink, decoded.readings)
+    said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
+    announced = decoded.actuators if isinstance(decoded.actuators, (tuple, list)) else ()
+    actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
+    if len(actuators) < len(announced):
+        said.append(f"{len(announced) - len(actuators)} actuators are left out: too many, or not as they should be")
+    return replace(report, warnings=(*said, *report.warnings), data=decoded.data, actuators=actuators)
+
+
+def _is_actuator(thing: object) -> bool:
+    if type(thing) is not Actuator:
+        return False
+    texts = (thing.name, thing.kind, thing.value_type)
+    return thing.value_type in VALUE_TYPES and thing.name != "" and all(type(t) is str and _is_utf8(t) for t in texts)
+
+
+def fault_of(reading: object) -> str:
+    """What is wrong with something that a decoder returned; "" when nothing is."""
+    if type(reading) is not Reading:
+        return f"{kind_of(reading)}, want a Reading"
+    for field in ("name", "unit", "quantity"):
+        text: object = getattr(reading, field)
+        if type(text) is not str or not _is_utf8(text):
+            return f"its {field} is {kind_of(text) if type(text) is not str else 'no valid text'}"
+    if reading.name == "":
+        return "it has no name"
+    called = repr(reading.name[:40])
+    if reading.channel is not None and (type(reading.channel) is not int or not MIN_INT <= reading.channel <= MAX_INT):
+        return f"the channel of {called} is no integer"
+    age: object = reading.age_s
+    if type(age) not in (int, float) or not 0 <= reading.age_s <= MAX_AGE_S:
+        return f"the age of {called} is not in 0 … {MAX_AGE_S:.0f} s"
+    fault = _value_fault(reading.value, MAX_DEPTH)
+    return f"the value of {called} is {fault}" if fault else ""
+
+
+def _value_fault(value: object, depth: int) -> str:
+    """What keeps a value from being stored as JSON; depth: how many objects and lists may be inside one another."""
+    if isinstance(value, bool):
+        return ""
+    if type(value) is float:
+        return "" if isfinite(value) else f"{value}, no finite number"
+    if type(value) is int:
+        return "" if MIN_INT <= value <= MAX_INT else "an integer beyond 64 bits"
+    if type(value) is str:
+        return "" if _is_utf8(value) else "no valid text"
+    if type(value) is dict or type(value) is list:
+        if depth == 0:
+            return f"nested deeper than {MAX_DEPTH} levels"
+        if type(value) is dict and not all(type(key) is str and _is_utf8(key) for key in value):
+            return "an object with a key that is no valid text"
+        items = value.values() if type(value) is dict else value
+        return next((fault for fault in (_value_fault(item, depth - 1) for item in items) if fault), "")
+    return kind_of(value)
+
+
+def _is_utf8(text: str) -> bool:
+    """False for text with half a surrogate pair, which JSON cannot carry."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def kind_of(thing: object) -> str:
+    name = type(thing).__name__
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
+def message_of(error: BaseException) -> str:
+    """Class and text of an exception on one printable line, also when its own text cannot be made."""
+    text = " ".join("".join(traceback.format_exception_only(error)).split())
+    return _one_line(text.removeprefix(f"{type(error).__module__}."))
+
+
+def _one_line(text: str) -> str:
+    """Somebody's text, printable and not too long."""
+    return "".join(character if character.isprintable() else "?" for character in text[:MAX_TEXT])
+
+
+class _OncePerCause(logging.Filter):
+    """Lets a record with a `cause` through the first time only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[object] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cause = getattr(record, "cause", None)
+        if cause is None:
+            return True
+        if cause in self._told:
+            return False
+        if len(self._told) >= MAX_CAUSES:
+            self._told.clear()
+        self._told.add(cause)
+        return True
+
+
+log.addFilter(_OncePerCause())
+
+
+def _log_crash(decoder: Decoder, error: BaseException) -> None:
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    cause = (decoder.name, type(error).__qualname__, frame.f_code.co_filename, line)
+    log.error("decoder=%s crashed: %s", decoder.name, message_of(error), exc_info=error, extra={"cause": cause})

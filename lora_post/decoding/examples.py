@@ -1,0 +1,86 @@
+"""A decoder against its own examples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from lora_post.decoding.decode import attempt, configured, fault_of
+from lora_post.errors import ConfigError, DecodeError
+from lora_post.model import Decoder, Example, Reading
+
+
+class Difference(Struct, frozen=True):
+    """One reading that is not as the example says; None: there is none on that side."""
+
+    name: str
+    expected: Reading | None
+    got: Reading | None
+
+
+class Failure(Struct, frozen=True):
+    """An example that does not come true. number: its place in the decoder's list, from 1."""
+
+    number: int
+    example: Example
+    complaints: tuple[str, ...]
+    differences: tuple[Difference, ...] = ()
+
+
+def check_decoder(decoder: Decoder) -> list[Failure]:
+    """Run every example of a decoder; what does not come true."""
+    found = (_check_example(decoder, number, example) for number, example in enumerate(decoder.examples, start=1))
+    return [failure for failure in found if failure is not None]
+
+
+def _check_example(decoder: Decoder, number: int, example: Example) -> Failure | None:
+    if type(example) is not Example:
+        return Failure(number, Example(""), (f"it is of type {type(example).__name__}, want an Example",))
+    try:
+        payload = bytes.fromhex(example.payload)
+    except (ValueError, TypeError) as error:
+        return Failure(number, example, (f"the payload is no hex: {error}",))
+    complaints: list[str] = []
+    got: Sequence[Reading] = ()
+    try:
+        got = attempt(configured(decoder, example.options), payload, example.fport).readings
+        if example.fails is not None:
+            complaints.append(f"expected {_error_name(example)}, got no error")
+    except ConfigError as error:
+        return Failure(number, example, (f"options: {error}",))
+    except DecodeError as error:
+        got = getattr(error, "kept", ())  # a decoder's own class may have forgotten it
+        if type(error) is not example.fails:
+            complaints.append(f"expected {_error_name(example)}, got {type(error).__name__}: {error}")
+    faults = [fault for fault in map(fault_of, got) if fault]
+    complaints += [f"a reading that nobody could use: {fault}" for fault in faults]
+    differences = () if faults else tuple(compare(example.gives, got))
+    if not faults and not differences and list(example.gives) != list(got):
+        complaints.append(f"the order differs: got {', '.join(reading.name for reading in got)}")
+    return Failure(number, example, tuple(complaints), differences) if complaints or differences else None
+
+
+def _error_name(example: Example) -> str:
+    return "no error" if example.fails is None else getattr(example.fails, "__name__", repr(example.fails))
+
+
+def compare(expected: Sequence[Reading], got: Sequence[Reading]) -> Iterator[Difference]:
+    """Readings that differ, paired by name; of several with one name, the first with the first and so on."""
+    there = _by_name(got)
+    for key, reading in _by_name(expected).items():
+        found = there.pop(key, None)
+        if found != reading:
+            yield Difference(reading.name, reading, found)
+    for reading in there.values():
+        yield Difference(reading.name, None, reading)
+
+
+def _by_name(readings: Sequence[Reading]) -> dict[tuple[str, int], Reading]:
+    seen: Counter[str] = Counter()
+    found: dict[tuple[str, int], Reading] = {}
+    for reading in readings:
+        found[reading.name, seen[reading.name]] = reading
+        seen[reading.name] += 1
+    return found

@@ -1,0 +1,139 @@
+"""Decoder files: find them and load them; one that fails is reported, and the others are there."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Callable, Collection
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post.decoding.decode import kind_of, message_of
+from lora_post.decoding.time_limit import Overrun
+from lora_post.errors import DecoderCrash
+from lora_post.model import Decoder
+
+log = logging.getLogger(__name__)
+
+
+class LoadedDecoders(Struct, frozen=True):
+    """Decoders by name, and one line for each file that was skipped."""
+
+    decoders: dict[str, Decoder]
+    problems: tuple[str, ...]
+
+
+def shipped_folder() -> Path:
+    """Where lora-post's own decoder files are: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    installed = package / "decoders"
+    return installed if installed.is_dir() else package.parent / "decoders"
+
+
+def load_decoders(*folders: Path) -> LoadedDecoders:
+    """Load the decoder files of some folders; see `load_folder` and `combined`."""
+    return combined(*map(load_folder, folders))
+
+
+def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
+    """All of them; a later decoder replaces an earlier one of the same name.
+
+    So a user's file goes before a shipped one.
+    """
+    decoders: dict[str, Decoder] = {}
+    for loaded in all_loaded:
+        for name in sorted(loaded.decoders.keys() & decoders.keys()):
+            log.info("decoder=%s: %s replaces %s", name, loaded.decoders[name].origin, decoders[name].origin)
+        decoders |= loaded.decoders
+    return LoadedDecoders(decoders, tuple(problem for loaded in all_loaded for problem in loaded.problems))
+
+
+def decoder_files(folder: Path) -> list[Path]:
+    """The files of a folder that are to be decoders, sorted; names that start with `_` are left out.
+
+    Raises OSError.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".js") and not path.name.startswith("_"))
+
+
+def load_shipped(names: Collection[str]) -> LoadedDecoders:
+    """Only these of the decoders that come with lora-post: `cayenne-lpp` is in cayenne_lpp.py."""
+    return load_folder(shipped_folder(), wanted=lambda path: path.stem.replace("_", "-") in names)
+
+
+def load_folder(
+    folder: Path, load: Callable[[Path], Decoder] | None = None, wanted: Callable[[Path], bool] = lambda path: True
+) -> LoadedDecoders:
+    """Load every wanted decoder file of a folder with `load`, which is `load_decoder` if not given.
+
+    A file that fails, or has a name that its folder has already, is skipped and reported.
+    """
+    found: dict[str, Decoder] = {}
+    problems: list[str] = []
+    try:
+        paths = decoder_files(folder)
+    except OSError as error:
+        return LoadedDecoders({}, (f"{folder}: {error.strerror}",))
+    for path in filter(wanted, paths):
+        try:
+            decoder = (load or load_decoder)(path)
+        except DecoderCrash as crash:
+            problems.append(str(crash))
+            continue
+        if decoder.name in found:
+            problems.append(f"{path}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
+            continue
+        found[decoder.name] = decoder
+    return LoadedDecoders(found, tuple(problems))
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles each time: a cached compilation is told by second and size, and people edit faster than that."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def load_decoder(path: Path) -> Decoder:
+    """The `DECODER` of a Python file, or a JavaScript codec. Raises DecoderCrash with path and cause."""
+    if path.suffix == ".js":
+        from lora_post.decoding.javascript.codec import load_js_codec  # the engine is for sites that have codecs
+
+        return load_js_codec(path)
+    name = str(path)  # in sys.modules, where no importable module is called so
+    loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if path.suffix != ".py" or spec is None or spec.loader is None:
+        raise DecoderCrash(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit, Overrun) as error:  # the decoder boundary: a file of somebody else's
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before  # the decoder that was loaded from it may go on
+        raise DecoderCrash(f"{path}: {message_of(error)}") from error
+    return checked(getattr(module, "DECODER", None), str(path))
+
+
+def checked(decoder: object, origin: str) -> Decoder:
+    """The `DECODER` of somebody's module, if it is one. Raises DecoderCrash with its origin."""
+    if type(decoder) is not Decoder:
+        fault = f"DECODER is {kind_of(decoder)}, want a Decoder" if decoder else "no DECODER"
+        raise DecoderCrash(f"{origin}: {fault}")
+    if type(decoder.name) is not str or not decoder.name or not callable(decoder.decode):
+        raise DecoderCrash(f"{origin}: DECODER needs a name and a function to decode")
+    texts = (decoder.vendor, decoder.model, decoder.source)
+    if any(type(text) is not str for text in texts) or not isinstance(decoder.examples, (list, tuple)):
+        raise DecoderCrash(f"{origin}: DECODER needs texts for vendor, model and source, and a list of examples")
+    if decoder.configure is not None and not callable(decoder.configure):
+        raise DecoderCrash(f"{origin}: DECODER's configure is {kind_of(decoder.configure)}, want a function or None")
+    return replace(decoder, origin=origin)

@@ -1,0 +1,1 @@
+"""Codecs of vendors in JavaScript."""

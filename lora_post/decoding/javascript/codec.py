@@ -1,0 +1,178 @@
+"""A vendor's JavaScript codec as a `Decoder`.
+
+The file is used as it was published: `decodeUplink(input)` with optional `normalizeUplink(input)` (LoRa
+Alliance TS013, The Things Stack, ChirpStack v4), `Decode(fPort, bytes, variables)` (ChirpStack v3) or
+`Decoder(bytes, port)` (The Things Network v2); the first of these that it has is called. What keeps a
+frame from seeing another one, and the limits, are in `js_realm`.
+
+Examples come from a file beside it, `NAME.examples.json`: a list of
+
+    {"input": {"bytes": [1, 2, 3] or "010203", "fPort": 2, "variables": {}}, "output": {"data": {}}}
+
+as The Things Stack's device repository writes them; ChirpStack's word for `output` is `expected`. With
+`normalizeUplink` the example also needs its result as `normalizedOutput`. An output with `errors` means
+that the payload is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from lora_post.decoding.javascript.realm import Answer, Codec
+from lora_post.errors import ConfigError, DecoderCrash, WrongFormat
+from lora_post.model import Decoded, Decoder, Example, Options
+from lora_post.payloads.flatten import flatten, flatten_normalized
+from lora_post.text import printable
+
+MAX_FILE: Final = 1 << 20  # bytes; the largest published codec has 170 KB
+MAX_TEXT: Final = 200
+MAX_SAID: Final = 3  # errors that are quoted
+_COMMENT = re.compile(r"\A\s*(?:['\"]use strict['\"];?\s*)?(/\*.*?\*/|(?://[^\n]*\n?\s*)+)", re.DOTALL)
+_TAG = re.compile(r"@(brand|vendor|manufacturer|product|model|device)s?\b:?[ \t]+(\S[^\n]*)", re.IGNORECASE)
+_ORNAMENT = re.compile(r"^[\s/*=#-]+|[\s*=#/-]+$")
+
+
+class _Input(Struct):
+    data: list[int] | str = field(name="bytes", default_factory=list)
+    fport: int = field(name="fPort", default=1)
+    variables: dict[str, str] = {}
+
+
+class _Output(Struct):
+    data: Any = None
+    errors: list[Any] | None = None
+
+
+class _Case(Struct):
+    input: _Input
+    output: _Output | None = None
+    expected: _Output | None = None
+    normalized: _Output | None = field(name="normalizedOutput", default=None)
+
+
+def load_js_codec(path: Path) -> Decoder:
+    """The decoder of one codec file. Raises DecoderCrash with path and cause."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise DecoderCrash(f"{path}: {error.strerror}") from error
+    if len(data) > MAX_FILE:
+        raise DecoderCrash(f"{path}: more than {MAX_FILE >> 20} MiB, too long for a codec")
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    try:
+        codec = Codec(text)
+    except DecoderCrash as crash:
+        raise DecoderCrash(f"{path}: {_line(str(crash))}") from None
+    vendor, model, source = _about(path, text)
+    return Decoder(
+        name=re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-") or "codec",
+        decode=_Configured(codec, {}),
+        vendor=vendor,
+        model=model,
+        source=source,
+        examples=_examples(path.with_name(f"{path.stem}.examples.json"), codec),
+        configure=lambda options: _Configured(codec, options),
+        origin=str(path),
+        memory_bytes=codec.memory_bytes,
+    )
+
+
+class _Configured:
+    """The decode function of a codec for devices with these options, which it sees as `variables`.
+
+    Raises ConfigError for an option that is no text, number or boolean.
+    """
+
+    def __init__(self, codec: Codec, options: Options) -> None:
+        self._codec = codec
+        variables = {name: _variable(name, value) for name, value in options.items()}
+        self._variables = msgspec.json.encode(variables).decode() if variables else ""
+
+    def __call__(self, payload: bytes, fport: int) -> Decoded:
+        """Decode one payload; `recvTime` and the age of readings are as if it had been received now.
+
+        Raises WrongFormat with the codec's own errors, DecoderCrash when it fails.
+        """
+        try:
+            answer = self._codec.call(payload, fport, self._variables)
+        except DecoderCrash as crash:
+            raise DecoderCrash(_line(str(crash))) from None
+        if answer.errors:
+            raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
+        found = _readings(answer)
+        said = tuple(_line(text) for text in answer.warnings)
+        return Decoded(found.readings, said + found.warnings, answer.data)
+
+
+def _readings(answer: Answer) -> Decoded:
+    """The normalised payload names the readings, where there is one."""
+    return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, time())
+
+
+def _variable(name: str, value: object) -> str:
+    """ChirpStack's variables are texts; a codec makes numbers of them itself."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise ConfigError(f"{name} must be a text, a number or a boolean")
+
+
+def _line(text: str) -> str:
+    """A stranger's text on one printable, short line."""
+    return printable(" ".join(text.split()))[:MAX_TEXT]
+
+
+def _about(path: Path, text: str) -> tuple[str, str, str]:
+    """Vendor, model and source, from the comment at the top where it says, else from the file's name."""
+    opening = _COMMENT.match(text)
+    comment = opening[1][:2000] if opening else ""
+    tags = {tag.lower(): _ORNAMENT.sub("", value) for tag, value in _TAG.findall(comment)}
+    parts = [part for part in re.split(r"[\s_-]+", path.stem, maxsplit=1) if part]
+    vendor = next(
+        (tags[tag] for tag in ("vendor", "brand", "manufacturer") if tags.get(tag)), parts[0] if parts else ""
+    )
+    model = next(
+        (tags[tag] for tag in ("product", "model", "device") if tags.get(tag)), " ".join(parts[1:]) or path.stem
+    )
+    lines = [_ORNAMENT.sub("", line) for line in comment.splitlines()]
+    title = next((line for line in lines if re.search(r"\w{3}", line) and not line.startswith("@")), "")
+    return _line(vendor)[:60], _line(model)[:60], _line(f"{path.name}: {title}" if title else path.name)
+
+
+def _examples(path: Path, codec: Codec) -> Sequence[Example]:
+    """The examples beside a codec; none where there is no file. Raises DecoderCrash for one that cannot be read."""
+    try:
+        cases = msgspec.json.decode(path.read_bytes(), type=list[_Case])
+        return [example for case in cases if (example := _example(case, codec)) is not None]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DecoderCrash(f"{path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DecoderCrash(f"{path}: {_line(str(error))}") from error
+
+
+def _example(case: _Case, codec: Codec) -> Example | None:
+    """None for what says too little to be checked."""
+    output = case.output or case.expected
+    given = case.input.data
+    payload = given.lower() if isinstance(given, str) else bytes(byte & 0xFF for byte in given).hex()
+    bytes.fromhex(payload)  # ValueError names what is wrong
+    options: Mapping[str, object] = case.input.variables
+    if output is not None and output.errors:
+        return Example(payload, case.input.fport, fails=WrongFormat, options=options)
+    if codec.normalizes:
+        expected = case.normalized
+        gives = flatten_normalized(expected.data, time()).readings if expected else None
+    else:
+        gives = flatten(output.data).readings if output else None
+    return None if gives is None else Example(payload, case.input.fport, gives, options=options)

@@ -1,0 +1,185 @@
+"""A frame explained to a person: every field, the verdict on its MIC, whose it is, the clear payload.
+
+Nothing is turned away for what it is: downlinks, joins and strangers' frames are explained as far as
+the bytes and the keys at hand go. Every frame is a first sight: no counter is too old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from hmac import compare_digest
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.errors import BadMIC, FrameError, NotUplink, UnlockError
+from lora_post.explain.fields import NOT_CHECKED, Field, Opened, lorawan_field, lowcost_fields
+from lora_post.lorawan.join_messages import parse_join_accept
+from lora_post.lorawan.phy_payload import DOWN_TYPES, MType, describe, message_type, parse_data_frame
+from lora_post.lorawan.session_keys import DOWNLINK, SessionKeys11
+from lora_post.lowcost import header as lowcost
+from lora_post.model import Device, FindSessions, Frame, Link, Refusal, Session, Uplink
+from lora_post.uplink.join_state import Join, Joiner
+from lora_post.uplink.joins import hear_join, is_join
+from lora_post.uplink.unlock import link_of, unlock
+
+# How many upper halves of FCnt are tried, `unlock` trying the first few of those that it is pointed to.
+# 67 million frames are a decade of a dozen a minute, and a forged frame fits one of these halves once in 4 million.
+_UPPER_HALVES: Final = 1024
+_HALVES_AT_ONCE: Final = 17
+
+
+class Mic(StrEnum):
+    """The verdict on a message integrity code."""
+
+    OK = "OK"
+    BAD = "BAD"
+    NOT_CHECKED = NOT_CHECKED
+
+
+class Explanation(Struct, frozen=True):
+    """What can be told of one frame.
+
+    mic: None where the frame has none. fport: None where it has none.
+    device: whose frame it is; None when no device has that address, or its key does not fit.
+    payload: clear bytes behind FPort or four-byte header; None when they are encrypted or not there.
+    outcome: what a gateway makes of the frame that hears this device for the first time.
+    """
+
+    title: str
+    fields: tuple[Field, ...]
+    mic: Mic | None
+    device: Device | None
+    fport: int | None
+    payload: bytes | None
+    outcome: Uplink | Refusal | Join
+
+
+def explain(frame: Frame, find: FindSessions, joiners: Sequence[Device] = ()) -> Explanation:
+    """Take a frame apart, and open it with the keys of the devices that `find` knows, joins with those of `joiners`.
+
+    Raises FrameError when the bytes are neither a LoRaWAN nor a LowCostLoRaGw frame.
+    """
+    link = frame.link or link_of(frame.phy_payload)
+    if link is Link.LOWCOST:
+        return _explain_lowcost(frame, find)
+    mtype = message_type(frame.phy_payload)
+    if is_join(frame):
+        return _explain_request(frame, joiners) if mtype is MType.JOIN_REQUEST else _explain_accept(frame, joiners)
+    if mtype in DOWN_TYPES:
+        return _explain_downlink(frame, find)
+    return _explain_uplink(frame, mtype, find)
+
+
+def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanation:
+    """Data, joins and proprietary frames: everything that a device may have sent."""
+    phy_payload = frame.phy_payload
+    is_data = mtype in (MType.UNCONFIRMED_UP, MType.CONFIRMED_UP)
+    fport = parse_data_frame(phy_payload).fport if is_data else None
+    outcome, mic = _ask(frame, find)
+    title = f"LoRaWAN {describe(phy_payload)}"
+    if isinstance(outcome, Uplink):
+        opened = Opened(mic, outcome.fcnt, outcome.payload, _clear_fopts(outcome))
+        fields = (lorawan_field(phy_payload, opened),)
+        return Explanation(title, fields, mic, outcome.device, fport, outcome.payload, outcome)
+    fields = (lorawan_field(phy_payload, Opened(mic)),)
+    return Explanation(title, fields, None if mtype is MType.PROPRIETARY else mic, None, fport, None, outcome)
+
+
+def _clear_fopts(uplink: Uplink) -> bytes | None:
+    """FOpts decrypted, for a device of LoRaWAN 1.1; None for others, which send them in clear."""
+    keys = uplink.device.keys
+    if not isinstance(keys, SessionKeys11):
+        return None
+    data = parse_data_frame(uplink.frame.phy_payload)
+    return keys.crypt_fopts(data.dev_addr, uplink.fcnt, data.fopts)
+
+
+def _explain_request(frame: Frame, joiners: Sequence[Device]) -> Explanation:
+    by_eui = {device.root.dev_eui: Joiner(device) for device in joiners if device.root is not None}
+    outcome: Refusal | Join
+    device = None
+    try:
+        outcome, _ = hear_join(frame, by_eui)
+        mic, device = Mic.OK, outcome.device
+    except UnlockError as error:
+        outcome = Refusal(frame, error.check, str(error))
+        mic = Mic.BAD if isinstance(error, BadMIC) else Mic.NOT_CHECKED
+    title = f"LoRaWAN {describe(frame.phy_payload)}"
+    return Explanation(title, (lorawan_field(frame.phy_payload, Opened(mic)),), mic, device, None, None, outcome)
+
+
+def _explain_accept(frame: Frame, joiners: Sequence[Device]) -> Explanation:
+    """A join-accept alone proves itself in LoRaWAN 1.0 only; in 1.1 its MIC covers the DevNonce of the request."""
+    phy_payload = frame.phy_payload
+    title = f"LoRaWAN {describe(phy_payload)}"
+    for device in joiners:
+        root = device.root
+        if root is None:
+            continue
+        clear = root.open_accept(phy_payload[1:])
+        accept = parse_join_accept(phy_payload[0], clear)
+        if compare_digest(root.accept_mic(accept.signed, 0, opt_neg=False), accept.mic):
+            fields = (lorawan_field(phy_payload, Opened(Mic.OK, clear=clear)),)
+            join = Join(frame, device, "join-accept", f"DevAddr {accept.dev_addr:08x}", accept.dev_addr)
+            return Explanation(title, fields, Mic.OK, device, None, None, join)
+    outcome = Refusal(frame, NotUplink.check, describe(phy_payload))
+    fields = (lorawan_field(phy_payload, Opened(Mic.NOT_CHECKED)),)
+    return Explanation(title, fields, Mic.NOT_CHECKED, None, None, None, outcome)
+
+
+def _explain_downlink(frame: Frame, find: FindSessions) -> Explanation:
+    data = parse_data_frame(frame.phy_payload)
+    title = f"LoRaWAN {describe(frame.phy_payload)}"
+    outcome = Refusal(frame, NotUplink.check, describe(frame.phy_payload))
+    mic = Mic.NOT_CHECKED
+    for session in find(Link.LORAWAN, data.dev_addr):
+        keys = session.device.keys
+        if keys is None:
+            continue
+        for fcnt in range(data.fcnt16, _UPPER_HALVES << 16, 1 << 16):
+            if compare_digest(keys.downlink_mic(data.dev_addr, fcnt, data.signed), data.mic):
+                clear = keys.crypt(data.dev_addr, fcnt, DOWNLINK, data.fport or 0, data.frm_payload)
+                fields = (lorawan_field(frame.phy_payload, Opened(Mic.OK, fcnt, clear)),)
+                return Explanation(title, fields, Mic.OK, session.device, data.fport, clear, outcome)
+        mic = Mic.BAD
+    fields = (lorawan_field(frame.phy_payload, Opened(mic)),)
+    return Explanation(title, fields, mic, None, data.fport, None, outcome)
+
+
+def _explain_lowcost(frame: Frame, find: FindSessions) -> Explanation:
+    packet = frame.phy_payload
+    header = lowcost.parse_header(packet)
+    title = f"LowCostLoRaGw {lowcost.type_text(header.ptype)} from address {header.src}, sequence number {header.seq}"
+    outcome, verdict = _ask(frame, find)
+    mic = verdict if header.ptype & lowcost.ENCRYPTED else None
+    if isinstance(outcome, Uplink):
+        is_lsc = bool(header.ptype & lowcost.ENCRYPTED) and not outcome.authentic
+        opened = Opened(verdict, outcome.fcnt, outcome.payload, is_lsc=is_lsc)
+        return Explanation(title, lowcost_fields(packet, opened), mic, outcome.device, None, outcome.payload, outcome)
+    fields = lowcost_fields(packet, Opened(verdict))
+    if mic is not None:
+        return Explanation(title, fields, mic, None, None, None, outcome)
+    sessions = find(Link.LOWCOST, header.src)
+    device = sessions[0].device if sessions else None
+    clear = packet[4 + (lowcost.APP_KEY_SIZE if header.ptype & lowcost.WITH_APP_KEY else 0) :]
+    return Explanation(title, fields, None, device, None, clear, outcome)
+
+
+def _ask(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
+    """Ask `unlock`, as a running gateway does; that one knows where the counter is, here it is searched for."""
+    for halves in range(0, _UPPER_HALVES, _HALVES_AT_ONCE):
+
+        def sessions(link: Link, address: int, next_fcnt: int = halves << 16) -> list[Session]:
+            return [Session(session.device, next_fcnt) for session in find(link, address)]
+
+        try:
+            uplink, _ = unlock(frame, sessions)
+        except BadMIC as error:
+            refusal = Refusal(frame, error.check, str(error))
+        except (FrameError, UnlockError) as error:
+            return Refusal(frame, error.check, str(error)), Mic.NOT_CHECKED
+        else:
+            return uplink, Mic.OK
+    return refusal, Mic.BAD

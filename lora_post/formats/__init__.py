@@ -1,0 +1,40 @@
+"""Input formats: one sans-IO parser a file, found by name in `FORMATS`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from lora_post.formats.at_modem import rak_parser, rn2483_parser
+from lora_post.formats.at_reyax import ReyaxParser
+from lora_post.formats.auto import AutoParser
+from lora_post.formats.capture_file import CaptureParser
+from lora_post.formats.hex_lines import hex_lines_parser
+from lora_post.formats.loratap_pcap import PcapParser
+from lora_post.formats.lowcost_gw import LowcostParser
+from lora_post.formats.parser import MakeParser, Parser
+from lora_post.formats.rxpk_json import rxpk_parser
+from lora_post.formats.server_json import chirpstack_parser, ttn_parser
+
+__all__ = ["FORMATS", "STREAM_FORMATS", "MakeParser", "Parser"]
+
+STREAM_FORMATS: Final[dict[str, MakeParser]] = {
+    "lowcost": LowcostParser,
+    "rxpk": rxpk_parser,
+    "lines": hex_lines_parser,
+    "rn2483": rn2483_parser,
+    "rak": rak_parser,
+    "reyax": ReyaxParser,
+    "pcap": PcapParser,
+    "chirpstack": chirpstack_parser,
+    "ttn": ttn_parser,
+}
+"""What radio programs, modules and other tools write. How "auto" recognises each is in `signatures`."""
+
+_DETECTED: Final[dict[str, MakeParser]] = {
+    **STREAM_FORMATS,
+    "capture": partial(CaptureParser, {**STREAM_FORMATS, "auto": partial(AutoParser, STREAM_FORMATS)}),
+}
+
+FORMATS: Final[dict[str, MakeParser]] = {**_DETECTED, "auto": partial(AutoParser, _DETECTED)}
+"""Name of a format -> its parser."""

@@ -1,0 +1,43 @@
+"""Radio programs and modules that hear bare payloads, without any header: one device, which the configuration names.
+
+A frame is put together as LowCostLoRaGw's four-byte header would have it, from the named address to the
+gateway with sequence number 0, so that the device is a [[device]] with that `address`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from lora_post.formats.parser import Parser
+from lora_post.lowcost import header as lowcost
+from lora_post.model import Event, Frame, Link
+
+BARE_FORMATS: Final = ("lines", "rn2483", "rak", "rxpk")
+"""Formats whose frames may be bare payloads."""
+
+
+class BarePayloadParser:
+    """Another parser, whose frames are payloads of the device with this address, 2 … 255."""
+
+    def __init__(self, parser: Parser, address: int) -> None:
+        self._parser = parser
+        self._header = lowcost.build_header(lowcost.Header(lowcost.GATEWAY, lowcost.DATA, address, 0))
+
+    def feed(self, data: bytes, now_us: int) -> list[Event]:
+        """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
+        return self._with_header(self._parser.feed(data, now_us))
+
+    def finish(self, now_us: int) -> list[Event]:
+        """End of input: return what the remaining bytes still give."""
+        return self._with_header(self._parser.finish(now_us))
+
+    def _with_header(self, events: Sequence[Event]) -> list[Event]:
+        return [
+            replace(event, phy_payload=self._header + event.phy_payload, link=Link.LOWCOST)
+            if isinstance(event, Frame)
+            else event
+            for event in events
+        ]

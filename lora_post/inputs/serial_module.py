@@ -1,0 +1,54 @@
+"""A serial module that is set up by us: its port, and what it is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lora_post.errors import ConfigError
+from lora_post.formats.at_modem import MAX_LINE
+from lora_post.formats.at_setup import MODULES, Setup
+from lora_post.formats.line_reader import LineReader
+from lora_post.inputs.transports import SerialTransport, Transport
+from lora_post.model import Noise
+
+
+class ModuleTransport:
+    """Hands on what a module says, and answers it: reads like the port itself."""
+
+    def __init__(self, port: SerialTransport, setup: Setup, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.name = port.name
+        self._port = port
+        self._setup = setup
+        self._monotonic = monotonic
+        self._lines = LineReader(MAX_LINE)
+        self._openings = 0
+
+    @property
+    def trouble(self) -> str:
+        return self._port.trouble
+
+    def read(self, timeout_s: float) -> bytes | None:
+        data = self._port.read(timeout_s)
+        now = self._monotonic()
+        if self._port.openings != self._openings:
+            self._openings = self._port.openings
+            self._lines.take_rest()
+            self._setup.start(now)
+        for line in self._lines.feed(data or b""):
+            if not isinstance(line, Noise) and (text := line.strip()):
+                self._setup.take(text, now)
+        command = self._setup.due(now)
+        if command:
+            self._port.write(command)
+        return data
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def set_up_by(commands: tuple[str, ...], input_format: str, port: Transport) -> Transport:
+    """The port of a module with these commands. Raises ConfigError when it is no serial port."""
+    if not isinstance(port, SerialTransport):
+        raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is none; remove it")
+    return ModuleTransport(port, Setup(port.name, MODULES[input_format], commands))

@@ -1,0 +1,61 @@
+"""A transport and the parser that its bytes go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from lora_post.clocks.scale import now_us
+from lora_post.formats import Parser
+from lora_post.inputs.transports import Transport
+from lora_post.model import Event
+
+Hear: TypeAlias = Callable[[bytes, int], None]
+
+# What a radio program has written before we were told to stop; a Linux pipe holds 64 KiB.
+LAST_READS = 16
+
+
+class StreamSource:
+    """Frames out of a stream of bytes."""
+
+    def __init__(self, transport: Transport, parser: Parser, hear: Hear = lambda data, now_us: None) -> None:
+        """hear: is given the bytes of each read and their time, before they are parsed."""
+        self.name = transport.name
+        self._transport = transport
+        self._parser = parser
+        self._hear = hear
+        self._ended = False
+
+    @property
+    def trouble(self) -> str:
+        return self._transport.trouble
+
+    def events(self, timeout_s: float) -> Sequence[Event] | None:
+        if self._ended:
+            return None
+        data = self._transport.read(timeout_s)
+        if data is None:
+            self._ended = True
+            return self._parser.finish(now_us())
+        return self._take(data)
+
+    def drain(self) -> list[Event]:
+        events: list[Event] = []
+        for _ in range(LAST_READS):
+            data = self._transport.read(0.0)
+            if not data:
+                break
+            events += self._take(data)
+        return [*events, *self._parser.finish(now_us())]
+
+    def kept(self) -> None:
+        """Nothing to do: nobody waits for an answer."""
+
+    def _take(self, data: bytes) -> Sequence[Event]:
+        now = now_us()
+        self._hear(data, now)
+        return self._parser.feed(data, now)
+
+    def close(self) -> None:
+        self._transport.close()

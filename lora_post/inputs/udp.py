@@ -1,0 +1,217 @@
+"""The server that Semtech's packet forwarders talk to: `udp://0.0.0.0:1700`.
+
+A thread answers and queues, so that gateways get their acknowledgement at once; what it acknowledges
+is in the queue. Forwarders do not send again what is not acknowledged, they count it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+from lora_post.clocks.scale import now_us
+from lora_post.errors import ConfigError, FrameError
+from lora_post.formats.rxpk_json import read_push_data
+from lora_post.formats.semtech_udp import PUSH_DATA, Datagram, read_datagram
+from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.inputs.push_queue import Push, PushQueue, Taken
+from lora_post.metrics import Metrics
+from lora_post.model import Frame, Noise, NoiseReason
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 1700
+MAX_DATAGRAM = 1 << 16
+RECEIVE_BUFFER = 1 << 20
+# One transaction's worth: other inputs have their turn after it.
+BATCH = 64
+# Noise beyond this is counted, and nobody would read it.
+MAX_NOISE = 32
+LOSSES_EVERY_S = 60.0
+POLL_S = 0.25
+SO_RXQ_OVFL = 40  # Linux: how many datagrams the socket's buffer had no room for; asm-generic/socket.h
+
+
+class UdpSource:
+    """Frames out of the datagrams of any number of packet forwarders."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        gateways: frozenset[str],
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """gateways: the EUIs of those that are listened to, all when it is empty."""
+        self.name = "udp " + address_text(listener.getsockname())
+        self.trouble = ""
+        self.gateways = GatewayBook(self.name, monotonic)
+        self._allowed = gateways
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._listener = listener
+        self._queue = PushQueue()
+        self._noise: deque[Noise] = deque()
+        self._stopped = Event()
+        self._defect: Exception | None = None
+        self._no_room = self._kernel_drops = 0
+        self._said = (0, 0)
+        self._next_look = 0.0
+        self._thread = Thread(target=self._receive_safely, name=self.name, daemon=True)
+        listener.settimeout(POLL_S)
+
+    def events(self, timeout_s: float) -> list[Frame | Noise]:
+        if self._thread.ident is None:  # not before somebody takes what is acknowledged
+            self._thread.start()
+            log.info("%s: waiting for packet forwarders", self.name)
+        if self._defect is not None:
+            raise self._defect
+        events = self._take_noise()
+        for push in self._queue.take(BATCH, 0.0 if events else timeout_s):
+            events += self._read(push)
+        now = self._monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOSSES_EVERY_S
+            self._tell_losses()
+        self.gateways.look_for_silent()
+        self.trouble = self.gateways.missing(self._allowed)
+        return events
+
+    def drain(self) -> list[Frame | Noise]:
+        self._stop()
+        events = self._take_noise()
+        while pushes := self._queue.take(BATCH, 0.0):
+            for push in pushes:
+                events += self._read(push)
+        return events
+
+    def kept(self) -> None:
+        """Nothing to do: forwarders have their acknowledgement."""
+
+    def close(self) -> None:
+        self._stop()
+        self._tell_losses()
+        self._listener.close()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _read(self, push: Push) -> list[Frame | Noise]:
+        found = read_push_data(push.body, push.gateway, push.time_us)
+        if found.stat:
+            self.gateways.told(push.gateway, found.stat)
+        return found.events
+
+    def _take_noise(self) -> list[Frame | Noise]:
+        return [self._noise.popleft() for _ in range(len(self._noise))]
+
+    def _tell_losses(self) -> None:
+        now = (self._no_room, self._kernel_drops)
+        if now != self._said:
+            log.warning(
+                "%s: more datagrams than can be dealt with; lost since the start: %d for which the queue had no room, "
+                "%d for which the system had none",
+                self.name,
+                *now,
+            )
+            self._said = now
+
+    def _receive_safely(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._receive()
+        except Exception as error:  # the thread boundary; `events` hands it on
+            self._defect = error
+
+    def _receive(self) -> None:
+        try:
+            data, extra, _, sender = self._listener.recvmsg(MAX_DATAGRAM, 64)
+        except TimeoutError:
+            return
+        except OSError as error:
+            log.warning("%s: %s", self.name, error)
+            self._stopped.wait(1.0)
+            return
+        for level, kind, value in extra:
+            if (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL) and len(value) == 4:
+                self._count_kernel_drops(*struct.unpack("=I", value))
+        try:
+            datagram = read_datagram(data)
+        except FrameError as error:
+            self._count_noise(NoiseReason.BAD_DATAGRAM, data, sender, str(error))
+            return
+        if self._allowed and datagram.gateway not in self._allowed:
+            fix = f'gateway {datagram.gateway} is not listed; if it is yours, add "{datagram.gateway}" to gateways'
+            self._count_noise(NoiseReason.UNKNOWN_GATEWAY, data, sender, fix)
+            return
+        self.gateways.heard(datagram.gateway, address_text(sender))
+        if datagram.kind == PUSH_DATA and self._put(datagram) is Taken.FULL:
+            return
+        if datagram.answer:
+            with suppress(OSError):  # its sender may be gone
+                self._listener.sendto(datagram.answer, sender)
+
+    def _put(self, datagram: Datagram) -> Taken:
+        taken = self._queue.put(Push(datagram.gateway, datagram.token, datagram.body, now_us()))
+        if taken is Taken.FULL:
+            self._no_room += 1
+            self._metrics.count("dropped", "udp-queue-full")
+        elif taken is Taken.REPEATED:
+            self._metrics.count("noise", "repeated-datagram")
+        return taken
+
+    def _count_kernel_drops(self, total: int) -> None:
+        lost = (total - self._kernel_drops) & 0xFFFFFFFF
+        if lost:
+            self._metrics.count("dropped", "udp-system", lost)
+            self._kernel_drops += lost
+
+    def _count_noise(self, reason: NoiseReason, data: bytes, sender: Any, detail: str) -> None:
+        if len(self._noise) < MAX_NOISE:
+            self._noise.append(Noise(reason, len(data), f"{self.name} from {address_text(sender)}: {detail}"))
+        else:
+            self._metrics.count("noise", reason)
+
+
+def address_text(address: Any) -> str:
+    """A socket address as people write it."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bind_udp(url: str) -> socket.socket:
+    """A socket bound to what the URL names, this machine alone if it names no host. Raises ConfigError."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "127.0.0.1", DEFAULT_PORT if parts.port is None else parts.port
+        strange = parts.path not in ("", "/") or parts.query or parts.username is not None
+    except ValueError:
+        strange = True
+    if strange:
+        raise ConfigError(f"[[input]] url {url!r} is not understood; write udp://0.0.0.0:{DEFAULT_PORT}")
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        with suppress(OSError):  # another system than Linux: its losses stay unknown
+            listener.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        listener.bind(address)
+        return listener
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        raise ConfigError(
+            f"[[input]] url {url!r}: {error.strerror}; is another program using the port, and is the address one of "
+            "this machine's (0.0.0.0 for all)?"
+        ) from error

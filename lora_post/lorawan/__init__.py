@@ -1,0 +1,1 @@
+"""LoRaWAN: the layout of its frames, and its keys. Bytes in, bytes out."""

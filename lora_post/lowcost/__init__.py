@@ -1,0 +1,1 @@
+"""LowCostLoRaGw's four-byte header and its light cipher. Bytes in, bytes out."""

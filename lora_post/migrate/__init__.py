@@ -1,0 +1,1 @@
+"""From other programs' installations to a configuration."""

@@ -1,0 +1,153 @@
+"""A LowCostLoRaGw installation as a lora-post.toml that keeps the names of its devices and sensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from lora_post.migrate.lowcost_installation import DEFAULT_KEY, ENCRYPTED, Address, KeyPair, Site
+from lora_post.model import Link
+from lora_post.text import printable
+
+HEAD = """\
+# Made from a LowCostLoRaGw installation; the Waziup names of devices and sensors are as they were.
+# It holds secrets:  chmod 640 lora-post.toml        Then run:  lora-post check
+"""
+INPUT = """
+# What the radio program prints:  sudo ./lora_gateway | sudo lora-post run
+# (with --raw where there are LoRaWAN devices)
+[[input]]
+url = "stdin:"
+format = "lowcost"
+"""
+OTHERS = """
+# Any other device is refused, and the log says which lines would let it in. So that it goes on under its old name,
+# give it the id that the old uploader gave it, with its address in the place of ADDRESS (LoRaWAN: 0x and the DevAddr
+# in 8 digits and capital letters):
+# [[device]]
+# address = ADDRESS
+# id = {id}
+# decoder = "text"
+"""
+SWITCHES = {
+    ("gateway_conf", "dht22"): "the gateway's own temperature sensor (dht22) is not read",
+    ("gateway_conf", "downlink"): "downlinks are not sent",
+    ("gateway_conf", "aux_radio"): "the auxiliary radio (aux_radio) is not used",
+    ("alert_conf", "use_mail"): "mails about alerts are not sent",
+    ("alert_conf", "use_sms"): "text messages about alerts are not sent",
+    ("status_conf", "dynamic_gps"): "the gateway's own position (dynamic_gps) is not sent",
+    ("gateway_conf", "lsc"): "LSC is switched on: give the devices that encrypt with it their lsc_key, from key_LSC.py",
+}
+
+
+class Imported(Struct, frozen=True):
+    """text: the configuration. devices: how many it has. left_out: what it could not carry over, for a person."""
+
+    text: str
+    devices: int
+    left_out: tuple[str, ...]
+
+
+def import_site(site: Site, heard: Mapping[Address, int]) -> Imported:
+    """heard: addresses in the old program's logs, with the bits of their packet types."""
+    left_out = [*site.missing, *_left_out(site, heard)]
+    tables: list[str] = []
+    for address in _addresses(site, heard):
+        keys = _keys_of(site, address)
+        if keys is None and address.link is Link.LORAWAN:
+            left_out.append(f"LoRaWAN device {address.text}: key_AES.py has no keys for it, nor default ones")
+            continue
+        tables.append(_device(site, address, keys, is_encrypted=bool(heard.get(address, 0) & ENCRYPTED)))
+    if not tables:
+        left_out.append(
+            "no device is known; name the old program's logs with --log, or add devices when they are refused"
+        )
+    parts = [HEAD, *(_comment(f"NOT CARRIED OVER: {line}") for line in left_out), _gateway(site), _waziup(site), INPUT]
+    return Imported(
+        "".join([*parts, *tables, OTHERS.format(id=_quoted(site.device_id("ADDRESS")))]), len(tables), tuple(left_out)
+    )
+
+
+def _addresses(site: Site, heard: Mapping[Address, int]) -> list[Address]:
+    """Everyone who is known and whose values the old uploader took, sorted."""
+    if site.source_list:
+        return sorted(set(site.source_list))
+    keyed = (int(name, 16) for name in site.keys if name != DEFAULT_KEY)
+    known = (Address(Link.LOWCOST if 1 < number < 256 else Link.LORAWAN, number) for number in keyed)
+    return sorted({*heard, *known})
+
+
+def _keys_of(site: Site, address: Address) -> KeyPair | None:
+    return site.keys.get(f"{address.number:08X}") or site.keys.get(DEFAULT_KEY)
+
+
+def _gateway(site: Site) -> str:
+    visibility = site.visibility if site.visibility in ("private", "public") else "private"
+    return f'\n[gateway]\nid = {_quoted(site.gateway_id)}\nvisibility = "{visibility}"\n'
+
+
+def _waziup(site: Site) -> str:
+    lines = ["\n[waziup]\n"]
+    if site.server and "//api.waziup.io" not in site.server:
+        lines.append(f"url = {_quoted(site.server.rstrip('/').removesuffix('/v1').removesuffix('/v2') + '/v2')}\n")
+    if site.username == "guest":
+        lines.append(
+            "# As guest: values go to the devices and sensors that exist already. With an account of your own, say so\n"
+        )
+        lines.append('# here (username, password), and provision = "auto" creates new ones.\nprovision = "never"\n')
+    else:
+        lines.append(f"username = {_quoted(site.username)}\npassword = {_quoted(site.password.reveal())}\n")
+    return "".join(lines)
+
+
+def _device(site: Site, address: Address, keys: KeyPair | None, *, is_encrypted: bool) -> str:
+    lines = ["\n[[device]]"]
+    is_lorawan = address.link is Link.LORAWAN
+    lines.append(f'dev_addr = "{address.text}"' if is_lorawan else f"address = {address.number}")
+    lines.append(f"id = {_quoted(site.device_id(address))}")
+    lines.append('decoder = "text"')
+    if keys is not None:
+        has_own = f"{address.number:08X}" in site.keys
+        pair = [f'nwk_skey = "{keys.nwk_skey.reveal()}"', f'app_skey = "{keys.app_skey.reveal()}"']
+        if is_lorawan or is_encrypted or has_own:
+            if not is_lorawan:
+                lines.append("# With keys it is believed only when it encrypts; if it sends in clear, take them out.")
+            lines += pair
+        elif _is_on(site, "gateway_conf", "aes") or _is_on(site, "gateway_conf", "aes_lorawan"):
+            lines.append("# If it encrypts, which the log then says (no-key), these are its keys:")
+            lines += [f"# {line}" for line in pair]
+    if not is_lorawan and site.app_keys and _is_on(site, "gateway_conf", "wappkey"):
+        lines.append(f"app_keys = [{', '.join(_quoted(key.reveal()) for key in site.app_keys)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _left_out(site: Site, heard: Mapping[Address, int]) -> Iterator[str]:
+    for name in site.clouds:
+        yield f"the cloud {name!r} is switched on; lora-post sends to Waziup"
+    for (table, key), text in SWITCHES.items():
+        if _is_on(site, table, key):
+            yield text
+    if site.source_list:
+        for address in sorted(heard.keys() - set(site.source_list)):
+            yield f"{address.text} was heard, but source_list does not have it, so Waziup never got its values"
+    if _is_on(site, "gateway_conf", "wappkey") and not site.app_keys:
+        yield "application keys are asked for (wappkey), but key_AppKey.py has none: any key is accepted now"
+    if site.visibility not in ("private", "public"):
+        yield f"visibility {site.visibility!r} is neither private nor public; it is private now"
+    if "/api/v1" in site.server:
+        yield f"the server's address {site.server!r} is of the first API; the second one, /api/v2, is used"
+
+
+def _is_on(site: Site, table: str, key: str) -> bool:
+    return site.conf.get(table, {}).get(key) not in (None, False, 0, "", "0", "false")
+
+
+def _quoted(text: str) -> str:
+    """A TOML string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    return f"# {printable(text)}\n"

@@ -1,0 +1,269 @@
+"""What has been heard since the start: every device with its sensors, the latest frames, the refusals.
+
+Bounded whatever is sent: devices are those of the configuration, everything else is cut to a number.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isfinite
+from threading import Lock
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.clocks.steady import SteadyClock
+from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Value
+from lora_post.observed.day import Day
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.outcome_json import outcome_json
+from lora_post.waziup_names import to_id
+
+MAX_SENSORS: Final = 256
+MAX_DAYS: Final = 2000  # a megabyte
+MAX_RECENT: Final = 60
+MAX_REFUSALS: Final = 40
+MAX_TEXT: Final = 120
+MAX_GAP: Final = 10_000  # a counter that jumps further was set, it did not miss so many frames
+
+
+class Shown(Struct, frozen=True):
+    """One value as the page shows it; time on the steady clock, as everywhere here."""
+
+    name: str
+    value: Value
+    unit: str
+    time_us: int
+
+
+class Entry(Struct, frozen=True):
+    """One line of what arrived. device: None for a frame that was refused. text: values, or why it was refused."""
+
+    number: int
+    time_us: int
+    device: str | None
+    text: str
+
+
+class Refused(Struct, frozen=True):
+    """Frames that were turned away for one reason from one address. fix: what a person can do, "" for nothing."""
+
+    check: str
+    address: str
+    count: int
+    last_us: int
+    detail: str
+    fix: str
+
+
+class DeviceView(Struct, frozen=True):
+    """A device at one moment.
+
+    last_us: 0 for never. usual_us: the distance of its uplinks, 0 while it is not known.
+    missed: frames that its FCnt says were sent and not heard.
+    copies: how other gateways heard its last frame.
+    """
+
+    id: str
+    name: str
+    changed: int
+    last_us: int
+    rssi_dbm: float | None
+    snr_db: float | None
+    sf: int | None
+    gateway: str
+    copies: tuple[tuple[str, RxInfo], ...]
+    usual_us: int
+    heard: int
+    missed: int
+    problem: str
+    battery: Shown | None
+    sensors: tuple[Shown, ...]
+
+
+@dataclass(slots=True)
+class _DeviceState:
+    device: Device
+    changed: int = 0
+    last_us: int = 0
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+    sf: int | None = None
+    gateway: str = ""
+    copies: dict[str, RxInfo] = field(default_factory=dict)
+    usual_us: int = 0
+    fcnt: int | None = None
+    heard: int = 0
+    missed: int = 0
+    problem: str = ""
+    sensors: dict[str, Shown] = field(default_factory=dict)
+    days: dict[str, Day] = field(default_factory=dict)
+
+
+class Board:
+    """Listens to a pipeline's outcomes; shared between threads."""
+
+    def __init__(self, devices: Iterable[Device], clock: SteadyClock | None = None) -> None:
+        """clock: by which everything here has its time."""
+        self.clock = clock or SteadyClock()
+        self._lock = Lock()
+        self._devices = {device.id: _DeviceState(device) for device in devices}
+        self._recent: deque[Entry] = deque(maxlen=MAX_RECENT)
+        self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
+        self._changes = 0
+        self._days = 0
+        self.last_frame_us = 0
+
+    @property
+    def changes(self) -> int:
+        """Grows with everything that is heard."""
+        return self._changes
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether any device was."""
+        with self._lock:
+            return any(state.last_us for state in self._devices.values())
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take in one outcome of the pipeline."""
+        with self._lock:
+            if isinstance(outcome, Report):
+                self._changes += 1
+                self._hear_uplink(outcome)
+            elif isinstance(outcome, Refusal):
+                self._changes += 1
+                self._hear_refusal(outcome)
+            elif isinstance(outcome, Copy):
+                self._changes += 1
+                self._hear_copy(outcome)
+            elif isinstance(outcome, Join):
+                self._changes += 1
+                heard_us = self.clock.moment(outcome.frame.time_us)
+                self._add(heard_us, outcome.device.id, f"{outcome.message}: {outcome.detail}")
+            else:
+                assert isinstance(outcome, Noise)  # noqa: S101 - what is left
+
+    def devices(self, since: int = -1) -> list[DeviceView]:
+        """The devices that changed after `since`, in the order of the configuration."""
+        with self._lock:
+            return [_view(state) for state in self._devices.values() if state.changed > since]
+
+    def recent(self, since: int = 0) -> list[Entry]:
+        """The latest frames whose number is above `since`, oldest first."""
+        with self._lock:
+            return [entry for entry in self._recent if entry.number > since]
+
+    def refused(self) -> list[Refused]:
+        """What was turned away, the latest first."""
+        with self._lock:
+            return list(reversed(self._refused.values()))
+
+    def day(self, device: str, sensor: str, now_us: int) -> list[float | None] | None:
+        """The last day of a sensor, None when there is nothing to plot."""
+        with self._lock:
+            state = self._devices.get(device)
+            day = state.days.get(sensor) if state else None
+            return day.points(now_us) if day else None
+
+    def _hear_uplink(self, report: Report) -> None:
+        uplink = report.uplink
+        frame, rx = uplink.frame, uplink.frame.rx
+        state = self._devices.get(uplink.device.id)
+        if state is None:
+            return
+        if uplink.authentic and state.fcnt is not None and 1 < uplink.fcnt - state.fcnt <= MAX_GAP:
+            state.missed += uplink.fcnt - state.fcnt - 1
+        state.fcnt = uplink.fcnt
+        state.changed = self._changes
+        state.heard += 1
+        heard_us = self.clock.moment(frame.time_us)
+        if state.last_us and heard_us > state.last_us:
+            gap_us = heard_us - state.last_us
+            state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
+        state.last_us = max(state.last_us, heard_us)
+        state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
+        state.copies.clear()
+        state.problem = _short(report.problem or "; ".join(report.warnings))
+        for reading in report.readings:
+            time_us = heard_us - int(reading.age_s * 1e6)
+            self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
+        values = ", ".join(f"{reading.name} {reading.value} {reading.unit}".strip() for reading in report.readings[:12])
+        self._add(heard_us, uplink.device.id, values or report.problem or "no readings")
+
+    def _hear_copy(self, copy: Copy) -> None:
+        state = self._devices.get(copy.uplink.device.id)
+        if state is not None:
+            state.changed = self._changes
+            state.copies[copy.frame.gateway] = copy.frame.rx  # the pipeline bounds how many there are
+
+    def _hear_reading(self, state: _DeviceState, shown: Shown) -> None:
+        known = state.sensors.get(shown.name)
+        if known is None and len(state.sensors) >= MAX_SENSORS:
+            return
+        if known is None or shown.time_us >= known.time_us:
+            state.sensors[shown.name] = shown
+        value = shown.value
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
+            day = state.days.get(shown.name)
+            if day is None:
+                if self._days >= MAX_DAYS:
+                    return
+                self._days += 1
+                day = state.days[shown.name] = Day()
+            day.add(shown.time_us, value)
+
+    def _hear_refusal(self, refusal: Refusal) -> None:
+        address = outcome_json(refusal)["address"] or ""
+        detail, _, fix = refusal.detail.partition("; ")
+        key = (refusal.check, address)
+        known = self._refused.pop(key, None)
+        count = known.count + 1 if known else 1
+        heard_us = self.clock.moment(refusal.frame.time_us)
+        self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(detail), _short(fix))
+        if len(self._refused) > MAX_REFUSALS:
+            self._refused.popitem(last=False)
+        self._add(heard_us, None, f"{refusal.check}: {detail}")
+
+    def _add(self, time_us: int, device: str | None, text: str) -> None:
+        self.last_frame_us = max(self.last_frame_us, time_us)
+        self._recent.append(Entry(self._changes, time_us, device, _short(text)))
+
+
+def _view(state: _DeviceState) -> DeviceView:
+    sensors = tuple(state.sensors.values())
+    return DeviceView(
+        id=state.device.id,
+        name=state.device.name,
+        changed=state.changed,
+        last_us=state.last_us,
+        rssi_dbm=state.rssi_dbm,
+        snr_db=state.snr_db,
+        sf=state.sf,
+        gateway=state.gateway,
+        copies=tuple(state.copies.items()),
+        usual_us=state.usual_us,
+        heard=state.heard,
+        missed=state.missed,
+        problem=state.problem,
+        battery=next((shown for shown in sensors if _is_battery(shown)), None),
+        sensors=sensors,
+    )
+
+
+def _is_battery(shown: Shown) -> bool:
+    return shown.name.lower().startswith(("bat", "vbat")) and type(shown.value) in (int, float)
+
+
+def _cut(value: Value) -> Value:
+    """A value that fits on a page; long ones as text that is cut off."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    return _short(value if isinstance(value, str) else str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,91 @@
+"""From a source into the pipeline, until the input ends or `stop` is set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from threading import Event
+
+from lora_post.errors import StoreError
+from lora_post.inputs import Source
+from lora_post.model import Event as Heard
+from lora_post.model import Noise
+from lora_post.observed.vitals import Vitals
+from lora_post.run.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+READ_TIMEOUT_S = 0.5
+STORE_RETRY_S = 5.0
+# Getting round takes half a second, unless the store is slow; a decoder that never returns is found out by this.
+BEAT_S = 60.0
+STORE = "spool"
+
+
+def pump(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+    """Feed everything that arrives.
+
+    When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
+    """
+    vitals.opened(source.name)
+    monotonic = vitals.clock.monotonic
+    keeper = _Keeper(source.name, pipeline, stop, vitals)
+    try:
+        while not stop.is_set():
+            keeper.beat()
+            events = source.events(READ_TIMEOUT_S)
+            if events is None:
+                return
+            vitals.trouble(source.name, source.trouble)
+            began = monotonic()
+            if keeper.keep(events):
+                source.kept()
+            if events:
+                pipeline.metrics.observe("accept_duration", monotonic() - began)
+            if events and not all(isinstance(event, Noise) for event in events):
+                vitals.heard(source.name)
+        if keeper.keep(source.drain()):
+            source.kept()
+    finally:
+        vitals.end(source.name)
+
+
+class _Keeper:
+    """Hands events to the pipeline until they are kept."""
+
+    def __init__(self, name: str, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+        self._name = name
+        self._pipeline = pipeline
+        self._stop = stop
+        self._vitals = vitals
+
+    def beat(self) -> None:
+        self._vitals.beat(self._name, BEAT_S)
+
+    def keep(self, events: Sequence[Heard]) -> bool:
+        """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
+        trouble = ""
+        while True:
+            try:
+                self._pipeline.handle(events)
+                if trouble:
+                    log.warning("storing readings again")
+                    self._vitals.trouble(STORE, "")
+                return True
+            except StoreError as error:
+                if str(error) != trouble:
+                    log.error("cannot store readings, input waits: %s", error)
+                trouble = str(error)
+                self._vitals.trouble(STORE, trouble)
+                if self._stop.wait(STORE_RETRY_S):
+                    log.error("stopped with %d frames that could not be stored", len(events))
+                    return False
+                self.beat()
+            except OSError:
+                raise  # what is printed has nowhere to go
+            except Exception:
+                if len(events) == 1:
+                    log.exception("a defect: %s is skipped", events[0])
+                    return True
+                # One of them is at fault; the others, which nothing was kept of, go through.
+                return all([self.keep([event]) for event in events])

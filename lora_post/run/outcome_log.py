@@ -1,0 +1,97 @@
+"""One log line for each uplink; of trouble, each cause once a minute, and so many causes of each kind."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from lora_post.model import Copy, Refusal, Report
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.outcome import Outcome
+
+log = logging.getLogger("lora_post")
+
+QUIET_S = 60.0
+# A kind of its own is each check, noise, and each device: a flood of one kind does not silence another.
+MAX_LINES = 20
+
+
+class _Kind:
+    """What was said of one kind of trouble in the minute that began at `since`."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.said: set[str] = set()
+        self.left_out = 0
+
+
+class OutcomeLog:
+    """A pipeline listener that writes the log; totals are in the metrics."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._kinds: dict[str, _Kind] = {}
+
+    def __call__(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Report):
+            self._uplink(outcome)
+        elif isinstance(outcome, Refusal):
+            # A stranger's address is part of the detail, so each is reported.
+            if self._is_news(outcome.check, outcome.detail):
+                log.warning("refused check=%s: %s", outcome.check, outcome.detail)
+        elif isinstance(outcome, Copy):
+            frame = outcome.frame
+            device, rssi, gateway = outcome.uplink.device.id, frame.rx.rssi_dbm, frame.gateway
+            log.debug("copy device=%s fcnt=%d gateway=%s rssi=%s", device, outcome.uplink.fcnt, gateway, rssi)
+        elif isinstance(outcome, Join):
+            log.info("%s device=%s: %s", outcome.message, outcome.device.id, outcome.detail)
+        elif self._is_news("noise", outcome.reason):
+            log.warning("skipped %d bytes reason=%s: %s", outcome.size, outcome.reason, outcome.detail)
+
+    def _uplink(self, report: Report) -> None:
+        uplink = report.uplink
+        device = uplink.device.id
+        for warning in (*report.warnings, *([report.problem] if report.problem else [])):
+            if self._is_news(device, warning):
+                log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder_for(uplink.fport), warning)
+        if log.isEnabledFor(logging.INFO):
+            values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
+            log.info("uplink device=%s fcnt=%d rssi=%s %s", device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
+
+    def _is_news(self, name: str, cause: str) -> bool:
+        now = self._monotonic()
+        kind = self._kinds.get(name)
+        if kind is None or now - kind.since >= QUIET_S:
+            if kind is not None and kind.left_out:
+                log.warning("%s: %d more were not logged", name, kind.left_out)
+            kind = self._kinds[name] = _Kind(now)
+        if cause in kind.said:
+            return False
+        if len(kind.said) == MAX_LINES:
+            kind.left_out += 1
+            return False
+        kind.said.add(cause)
+        return True
+
+
+class RecordedLog:
+    """The listener for recorded frames: to have been accepted before is no trouble with them, and is counted."""
+
+    def __init__(self) -> None:
+        self._log = OutcomeLog()
+        self._known: Counter[str] = Counter()
+
+    def __call__(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Refusal) and outcome.known:
+            self._known[outcome.known] += 1
+            log.debug("left out check=%s: %s", outcome.check, outcome.detail)
+        else:
+            self._log(outcome)
+
+    def finish(self) -> None:
+        """Say what was left out, if anything was."""
+        if self._known:
+            devices = ", ".join(f"{device} {count}" for device, count in self._known.items())
+            log.warning("left out, since these frames or newer ones were accepted before: %s", devices)

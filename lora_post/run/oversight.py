@@ -1,0 +1,99 @@
+"""What watches over a live run: the status page, alerts, systemd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from msgspec.structs import replace
+
+from lora_post.config import Config
+from lora_post.inputs import Source
+from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.metrics import Metrics
+from lora_post.observed.board import Board
+from lora_post.observed.runtime import Gateway, Runtime
+from lora_post.observed.vitals import Vitals
+from lora_post.run.background import known_to_systemd, watching
+from lora_post.run.systemd import Notifier
+from lora_post.run.view import RunView, status_page
+from lora_post.spool.database import Store, known, remember
+
+if TYPE_CHECKING:
+    from lora_post.run.delivery import Delivery
+
+
+ALERTS = "alerts"
+
+
+@runtime_checkable
+class HearsGateways(Protocol):
+    """An input that knows its gateways apart."""
+
+    name: str
+    gateways: GatewayBook
+
+
+class AlertMemory:
+    """Which alerts are raised, kept in the spool; opened for each look, as the file may be replaced while we run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def recall(self) -> dict[str, str]:
+        with closing(Store(self._path)) as store:
+            return known(store.db, ALERTS)
+
+    def remember(self, what: str, value: str) -> None:
+        with closing(Store(self._path)) as store, store.transaction() as db:
+            remember(db, ALERTS, what, value)
+
+
+class Oversight:
+    """Of one run. The board is to hear every outcome, the vitals every thread."""
+
+    def __init__(self, config: Config, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self.vitals = Vitals()
+        self.board = Board(config.devices, self.vitals.clock)
+        self._books: dict[str, GatewayBook] = {}
+
+    def of(self, source: Source) -> None:
+        """Show which gateways this input hears, if it knows."""
+        if isinstance(source, HearsGateways):
+            self._books[source.name] = source.gateways
+
+    def _gateways(self, name: str) -> tuple[Gateway, ...]:
+        clock = self.vitals.clock
+        book = self._books.get(name)
+        return tuple(
+            Gateway(item.gateway, clock.at(item.last_s), item.stat) for item in (book.snapshot() if book else ())
+        )
+
+    @contextmanager
+    def over(self, delivery: Delivery) -> Iterator[None]:
+        """Watch as long as the block runs. Raises ConfigError when the page cannot be shown."""
+        # What sends mail is of no use to a dry run.
+        from lora_post.alerts.senders import senders
+        from lora_post.alerts.watch import Watch
+
+        config = self._config
+        view = RunView(
+            config, self.vitals, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
+        )
+        watch = Watch(
+            self.board, view, config.alerts.limits, senders(config.alerts), AlertMemory(config.spool_path), self.vitals
+        )
+
+        def look() -> Runtime:
+            return replace(view(), alerts=watch.raised)
+
+        with ExitStack() as stack:
+            stack.enter_context(watching(watch))
+            if config.status is not None:
+                stack.enter_context(status_page(config.status, self.board, self._metrics, look))
+            stack.enter_context(known_to_systemd(self.vitals, Notifier()))
+            yield

@@ -1,0 +1,150 @@
+"""One read's worth of events, from the parser to the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from threading import Lock
+from typing import Final
+
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
+from lora_post.metrics import Metrics
+from lora_post.model import ClearUplink, Copy, Decode, Event, FCntPolicy, Frame, Noise, Refusal, Report, Uplink
+from lora_post.spool.ledger import Ledger
+from lora_post.uplink.copies import Copies
+from lora_post.uplink.counters import repeat_window_us
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.joins import hear_join, is_join
+from lora_post.uplink.network_server import resolve
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.unlock import unlock
+
+log = logging.getLogger(__name__)
+
+_STRICT: Final = FCntPolicy.STRICT
+
+
+class Pipeline:
+    """Unlocks, decodes and keeps frames; tells `listener` of each outcome once it is kept.
+
+    Shared by all transports; events that arrive together are kept together.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        decode: Decode,
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+        clock: GatewayClock | None = None,
+    ) -> None:
+        """clock: puts the frames' times right; None: they are taken as they are."""
+        self._ledger = ledger
+        self._decode = decode
+        self.metrics = metrics
+        self._listener = listener
+        self._copies = Copies()
+        self._clock = clock
+        self._times = Times.RECORDED
+        self._lock = Lock()
+
+    def taking(self, times: Times) -> Pipeline:
+        """The same pipeline for an input whose times are worth this; otherwise they are the truth."""
+        same = copy(self)
+        same._times = times
+        return same
+
+    def handle(self, events: Sequence[Event]) -> None:
+        """Take events from a parser to the ledger, or count why not.
+
+        Raises StoreError when nothing could be kept; the same events may then be handed in again.
+        """
+        if not events:
+            return
+        with self._lock:
+            with self._ledger.group():
+                # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
+                if self._clock:
+                    events = self._clock.stamp(events, self._times)
+                outcomes = [self._handle_event(event) for event in events]
+            self._tell([*outcomes, *_server_copies(events, outcomes)])
+
+    def _handle_event(self, event: Event) -> Outcome:
+        if isinstance(event, Frame):
+            return self._handle_frame(event)
+        return self._handle_clear(event) if isinstance(event, ClearUplink) else event
+
+    def _handle_clear(self, event: ClearUplink) -> Report | Refusal:
+        try:
+            uplink, session = resolve(event, self._ledger.find)
+            # A server that sends again sends the same time; the same counter at another time is a new session.
+            if self._ledger.is_repeat(uplink, 0):
+                raise Repeat(f"{uplink.device.id}: FCnt {uplink.fcnt} of this time again; the server has sent it twice")
+        except UnlockError as error:
+            return Refusal(event.frame, error.check, str(error))
+        report = self._decode(uplink)
+        self._ledger.keep(report, session)
+        return report
+
+    def _handle_frame(self, frame: Frame) -> Report | Refusal | Copy | Join:
+        try:
+            uplink, session = unlock(frame, self._ledger.find)
+            if uplink.device.fcnt is not _STRICT or not uplink.authentic:
+                self._refuse_repeat(uplink)
+        except StaleFCnt as error:
+            return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error), error.device)
+        except Repeat as error:
+            known = uplink.device.id
+            return self._copies.match(frame, known) or Refusal(frame, error.check, str(error), known)
+        except NotUplink as error:
+            return self._handle_join(frame) if is_join(frame) else Refusal(frame, error.check, str(error))
+        except (FrameError, UnlockError) as error:
+            return Refusal(frame, error.check, str(error))
+        report = self._decode(uplink)
+        self._ledger.keep(report, session)
+        self._copies.accepted(uplink)
+        return report
+
+    def _refuse_repeat(self, uplink: Uplink) -> None:
+        window_us = repeat_window_us(uplink)
+        if window_us and self._ledger.is_repeat(uplink, window_us):
+            raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
+
+    def _handle_join(self, frame: Frame) -> Refusal | Join:
+        try:
+            join, joiner = hear_join(frame, self._ledger.joiners)
+        except (FrameError, UnlockError) as error:
+            return Refusal(frame, error.check, str(error))
+        self._ledger.keep_join(joiner)
+        return join
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        uplinks = readings = 0
+        for outcome in outcomes:
+            if type(outcome) is Report:
+                uplinks += 1
+                readings += len(outcome.readings)
+                if outcome.problem is not None:
+                    uplink = outcome.uplink
+                    self.metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
+            elif type(outcome) is Refusal:
+                self.metrics.count("refused", outcome.check)
+            elif type(outcome) is Copy:
+                self.metrics.count("copies")
+            elif type(outcome) is Join:
+                self.metrics.count("joins", outcome.message)
+            elif type(outcome) is Noise:
+                self.metrics.count("noise", outcome.reason)
+            self._listener(outcome)
+        self.metrics.count("uplinks", amount=uplinks)
+        self.metrics.count("readings", amount=readings)
+
+
+def _server_copies(events: Sequence[Event], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
+    """How other gateways heard the uplinks that a network server told of."""
+    for event, outcome in zip(events, outcomes, strict=True):
+        if type(event) is ClearUplink and type(outcome) is Report:
+            for frame in event.copies:
+                yield Copy(frame, outcome.uplink)

@@ -1,0 +1,1 @@
+"""lora-post as a systemd service."""

@@ -1,0 +1,1 @@
+"""A WaziGate on the local network."""

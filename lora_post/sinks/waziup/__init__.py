@@ -1,0 +1,1 @@
+"""Waziup Cloud."""

@@ -1,0 +1,73 @@
+"""The gateway's own entry on Waziup: declared once, kept alive by a heartbeat.
+
+Source: Waziup/wazicloud-api: src/Waziup/Gateways.hs.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from msgspec import Struct
+
+from lora_post.errors import Rejected
+from lora_post.net.http_client import Answer
+from lora_post.sinks.waziup.client import WaziupClient
+from lora_post.sinks.waziup.known import Known
+from lora_post.sinks.waziup.login import Login, transient
+from lora_post.waziup_names import to_text
+
+log = logging.getLogger(__name__)
+
+
+class Gateway(Struct, frozen=True):
+    """How the gateway is declared."""
+
+    id: str
+    name: str
+    visibility: str
+
+
+class GatewayEntry:
+    """The gateway as the server knows it."""
+
+    def __init__(self, client: WaziupClient, login: Login, gateway: Gateway, known: Known, *, provision: bool) -> None:
+        """provision: declare it when it is missing."""
+        self._client = client
+        self._login = login
+        self._gateway = gateway
+        self._known = known
+        self._provision = provision
+
+    def beat(self) -> None:
+        """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
+        if self._provision and "gateway" not in self._known:
+            self._declare()
+        path = self._known.get("heartbeat", "heartbeat")
+        answer = self._login.as_us(self._client.put_heartbeat, self._gateway.id, path)
+        if _is_no_route(answer):
+            answer = self._client.put_heartbeat(self._gateway.id, "health")
+            if answer.status == 204:
+                self._known.remember("heartbeat", "health")
+        if answer.status == 404 and answer.body and self._provision:
+            self._declare()
+        elif answer.status == 403:
+            raise Rejected(
+                f"gateway {self._gateway.id} belongs to another account, so its heartbeat is refused; "
+                "choose another [gateway] id"
+            )
+        elif answer.status != 204:
+            log.warning("heartbeat: status %d: %s", answer.status, answer.text)
+
+    def _declare(self) -> None:
+        gateway = self._gateway
+        answer = self._client.post_gateway(gateway.id, to_text(gateway.name), gateway.visibility)
+        if answer.status == 400:
+            raise Rejected(f"gateway {gateway.id}: {answer.text}")
+        if answer.status not in (200, 204, 422):
+            raise transient("declaring the gateway", answer)
+        self._known.remember("gateway", "declared")
+        log.info("gateway declared id=%s", gateway.id)
+
+
+def _is_no_route(answer: Answer) -> bool:
+    return answer.status == 405 or (answer.status == 404 and not answer.body)

@@ -1,0 +1,31 @@
+"""A lane's readings in Waziup's words: sensor id, kinds and unit, JSON values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lora_post.clocks.scale import short_utc_text
+from lora_post.model import Batch, Lane
+from lora_post.units import SensorKind, describe, to_waziup_value
+from lora_post.waziup_names import to_value
+
+
+def kind_of(lane: Lane) -> SensorKind:
+    """What Waziup calls such a sensor."""
+    return describe(lane.name, lane.unit, lane.quantity, lane.channel)
+
+
+def wire_value(value: bytes, factor: float) -> bytes:
+    """A queued JSON value as the server gets it; plain numbers pass without being parsed."""
+    if factor == 1 and value[0] in b"-0123456789tf":
+        return value
+    return msgspec.json.encode(to_waziup_value(to_value(msgspec.json.decode(value)), factor))
+
+
+def value_objects(batch: Batch) -> list[bytes]:
+    """A batch as the `{"value","timestamp"}` objects that the server takes, over HTTP and MQTT alike."""
+    factor = kind_of(batch.lane).factor
+    return [
+        b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, factor), short_utc_text(time).encode())
+        for time, value in zip(batch.times_us, batch.values, strict=True)
+    ]

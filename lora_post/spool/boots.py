@@ -1,0 +1,179 @@
+"""The spool's memory of this machine's boots: readings taken before the time was known get it later.
+
+Their rows carry a time on the scale of unknown times (`clock`). Once the clock of their boot is known, they move
+to their true times. A boot that ended before is placed as late as it can have been: it ended when the next one
+began. That is an estimate, and is counted as one together with how much earlier it may have been, since it
+began after the last moment that is known.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post.clocks.gateway import GatewayClock
+from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US, boot_zero, slot_range, utc_text
+from lora_post.spool.database import Store, load_joins, save_joins
+from lora_post.spool.queue import insert_rows
+
+log = logging.getLogger(__name__)
+
+NOTE_EVERY_US = 600_000_000
+KEEP_BOOTS = 200
+
+
+class Boot(Struct, frozen=True):
+    """One boot. seen_us: µs since boot when something was last kept. offset_us: UTC at boot, None: not known."""
+
+    number: int
+    seen_us: int
+    offset_us: int | None
+
+
+class Estimate(Struct, frozen=True):
+    """Readings whose times are estimated: they end at until_us, and may have been up to early_us earlier.
+
+    early_us: None when nothing says how much.
+    """
+
+    readings: int
+    until_us: int
+    early_us: int | None
+
+
+class BootBook:
+    """Keeps the times in the spool in step with the clock; all methods are called inside a transaction."""
+
+    def __init__(self, clock: GatewayClock) -> None:
+        self._clock = clock
+        self._noted_us = -NOTE_EVERY_US
+
+    def enter(self, db: sqlite3.Connection) -> None:
+        """Find this boot's place, learn what was known of it, and see to readings that others left behind."""
+        self.follow(db)
+        _give_left_behind(db)
+
+    def follow(self, db: sqlite3.Connection) -> bool:
+        """Take over what another process of this boot has learned, and give readings the time once it is known.
+
+        Returns whether times in the store have changed.
+        """
+        this = self._this(db)
+        if self._clock.offset_us is None and this.offset_us is not None:
+            self._clock.adopt(this.offset_us)
+        offset_us = self._clock.offset_us
+        if offset_us is None or offset_us == this.offset_us:
+            return False
+        db.execute("UPDATE boot SET offset_us = ? WHERE number = ?", (offset_us, this.number))
+        if this.offset_us is not None:
+            return False
+        moved = give_times(db, this.number, offset_us)
+        if moved:
+            log.info("%d readings taken before the time was known have got it", moved)
+        _estimate_earlier(db, this.number, offset_us)
+        db.execute("DELETE FROM boot WHERE number <= ?", (this.number - KEEP_BOOTS,))
+        return True
+
+    def note(self, db: sqlite3.Connection) -> None:
+        """Remember that this boot has lasted until now; seldom while that only serves as a bound for later ones."""
+        boot_us = self._clock.boot_us()
+        if self._clock.offset_us is None or boot_us - self._noted_us >= NOTE_EVERY_US:
+            self._noted_us = boot_us
+            db.execute("UPDATE boot SET seen_us = max(seen_us, ?) WHERE id = ?", (boot_us, self._clock.boot_id))
+
+    def _this(self, db: sqlite3.Connection) -> Boot:
+        """This boot's entry, made when it is missing: a damaged file may have been replaced."""
+        query = "SELECT number, seen_us, offset_us FROM boot WHERE id = ?"
+        row = db.execute(query, (self._clock.boot_id,)).fetchone()
+        if row is None:
+            db.execute(
+                "INSERT INTO boot (id, number, seen_us) SELECT ?, coalesce(max(number), 0) + 1, ? FROM boot",
+                (self._clock.boot_id, self._clock.boot_us()),
+            )
+            row = db.execute(query, (self._clock.boot_id,)).fetchone()
+        this = Boot(*row)
+        self._clock.take_slot(this.number % BOOT_SLOTS)
+        return this
+
+
+def _give_left_behind(db: sqlite3.Connection) -> None:
+    """Readings of boots whose times are known: salvaged from a damaged file, they came in after the others."""
+    slots = db.execute(
+        "SELECT DISTINCT (time_us >> 48) & ? FROM lane JOIN reading ON reading.lane = lane.id AND time_us >= ?",
+        (BOOT_SLOTS - 1, UNKNOWN_FROM_US),
+    ).fetchall()
+    for (slot,) in slots:
+        query = "SELECT number, offset_us FROM boot WHERE offset_us IS NOT NULL AND number % ? = ?"
+        for number, offset_us in db.execute(query, (BOOT_SLOTS, slot)).fetchall():
+            give_times(db, number, offset_us)
+
+
+def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: int) -> None:
+    """Place the boots before this one that never learned the time, one behind the other, the last ending here."""
+    rows = db.execute("SELECT number, seen_us, offset_us FROM boot WHERE number < ? ORDER BY number DESC", (number,))
+    unknown: list[Boot] = []
+    known_until_us = None
+    for boot in (Boot(*row) for row in rows.fetchall()):
+        if boot.offset_us is not None:
+            known_until_us = boot.offset_us + boot.seen_us
+            break
+        unknown.append(boot)
+    lasted_us = sum(boot.seen_us for boot in unknown)
+    # Between the last known moment and this boot, the others leave so much room for all of them to move.
+    early_us = None if known_until_us is None else max(0, began_us - lasted_us - known_until_us)
+    for boot in unknown:
+        until_us = began_us
+        began_us -= boot.seen_us
+        moved = give_times(db, boot.number, began_us)
+        db.execute(
+            "UPDATE boot SET offset_us = ?, estimated = ?, early_us = ? WHERE number = ?",
+            (began_us, moved, early_us, boot.number),
+        )
+        if moved:
+            log.warning("%s", estimate_text(Estimate(moved, until_us, early_us)))
+
+
+def give_times(db: sqlite3.Connection, number: int, offset_us: int) -> int:
+    """Move everything that was kept in a boot to its times; returns how many readings that are."""
+    slot = number % BOOT_SLOTS
+    first, last = slot_range(slot)
+    by_us = offset_us - boot_zero(slot)
+    moved = 0
+    for (lane,) in db.execute("SELECT id FROM lane").fetchall():
+        place = (lane, first, last)
+        rows = db.execute(
+            "SELECT lane, time_us, value FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", place
+        ).fetchall()
+        insert_rows(db, [(lane, time_us + by_us, value) for lane, time_us, value in rows])
+        db.execute("DELETE FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", place)
+        moved += len(rows)
+    for table in ("undecoded", "heard", "kept"):
+        # Names of ours, not from outside.
+        db.execute(f"UPDATE {table} SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first, last))  # noqa: S608
+    # The answer to a join-request that came before the time was known is still to be told as one.
+    asked = {key: state for key, state in load_joins(db).items() if first <= state.asked_us <= last}
+    save_joins(db, {key: replace(state, asked_us=state.asked_us + by_us) for key, state in asked.items()})
+    return moved
+
+
+def estimates(store: Store) -> list[Estimate]:
+    """The boots whose readings have estimated times, oldest first."""
+    rows: Sequence[tuple[int, int, int | None]] = store.rows(
+        "SELECT estimated, offset_us + seen_us, early_us FROM boot WHERE estimated > 0 ORDER BY number"
+    )
+    return [Estimate(*row) for row in rows]
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """One estimate as a line for a person."""
+    early = "older by an unknown time"
+    if estimate.early_us is not None:
+        early = f"up to {max(1, round(estimate.early_us / 60_000_000))} min older"
+    return (
+        f"{estimate.readings} readings up to {utc_text(estimate.until_us)[:19]}Z have estimated times: the gateway"
+        f" restarted before it learned the time; they may be {early}"
+    )

@@ -1,0 +1,314 @@
+"""The one SQLite file: open, create, `transaction()`, sessions, and what is known of the server.
+
+A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
+what is accepted from then on is kept.
+
+WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own Store.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from lora_post.errors import StoreDamaged, StoreError
+from lora_post.lorawan.session_keys import KEY_SIZE
+from lora_post.spool.schema import migrate
+from lora_post.spool.swap import aside_of, complete_one, one_at_a_time, swap
+from lora_post.uplink.join_state import JoinState
+
+log = logging.getLogger(__name__)
+
+_KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
+# A commit writes whole pages, and an uplink changes a few bytes in each of a handful: 40 % less than with 4096.
+PAGE_BYTES = 1024
+CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
+
+
+RUNNING: Final = "running"  # what is known of a sink whose readings may be under way, see SpoolReader.mark_running
+
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_MISSING: Final = -1
+_NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
+
+Mend: TypeAlias = Callable[[Path, int, str], None]
+"""Gets the path of a damaged spool, its inode number and what is wrong; another file may be made there afterwards."""
+
+
+class Store:
+    """A connection to the spool file. Not shared between threads at the same time."""
+
+    def __init__(self, path: Path, mend: Mend | None = None) -> None:
+        """Open the file, create it with mode 0600 when missing.
+
+        mend: clears the way for a new file when this one is damaged, now or later.
+        Raises StoreDamaged without it; StoreError when the file cannot be opened, or is of a newer
+        lora-post and not for this one.
+        """
+        self.path = path
+        self._mend = mend
+        self._reserved: dict[str, int] = {}
+        self.inode = _NOT_OPEN
+        try:
+            self._open()
+        except StoreDamaged as error:
+            if mend is None:
+                raise
+            mend(path, self.inode, str(error))
+            self._open()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if complete_one(self.path):
+                self._finish_swap()
+            _create_private(self.path)
+            self.inode = _inode(self.path)
+            self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self.db.text_factory = read_text
+        except (OSError, sqlite3.Error) as error:
+            raise self._problem(error) from error
+        try:
+            self.db.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a file that is new
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            self.db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+            self._create()
+        except sqlite3.Error as error:
+            self.db.close()
+            raise self._problem(error) from error
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _finish_swap(self) -> None:
+        """A power cut came in between while another file took the place of a damaged one, or it is going on now."""
+        with one_at_a_time(self.path):
+            if new := complete_one(self.path):
+                aside = aside_of(self.path, new)
+                swap(self.path, new)
+                log.error("spool %s was damaged and a new one goes on; lora-post spool salvage %s", self.path, aside)
+
+    def _problem(self, error: OSError | sqlite3.Error) -> StoreError:
+        kind = StoreDamaged if is_damage(error) else StoreError
+        return kind(f"spool {self.path}: {error}")
+
+    def _follow(self) -> None:
+        """Raises StoreError, with the new file open, when the file is no longer the one that was opened."""
+        if _inode(self.path) != self.inode:
+            self._reopen()
+            raise self._is_another()
+
+    def _is_another(self) -> StoreError:
+        return StoreError(f"spool {self.path} is another file than before")
+
+    def _reopen(self) -> None:
+        self.db.close()
+        self.inode = _NOT_OPEN
+        self._open()
+
+    def _trouble(self, error: sqlite3.Error) -> StoreError:
+        """What to raise; a damaged file has given way to a new one then, if that could be done."""
+        problem = self._problem(error)
+        if isinstance(problem, StoreDamaged) and self._mend is not None:
+            damaged, self.inode = self.inode, _NOT_OPEN
+            self.db.close()
+            self._mend(self.path, damaged, str(error))
+            self._reopen()
+        return problem
+
+    def _create(self) -> None:
+        with self._all_or_nothing() as db:
+            migrate(db, f"spool {self.path}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that what is read stays true.
+
+        Raises StoreError when the file cannot be written, or is no longer the one that it was.
+        """
+        self._follow()
+        try:
+            with self._all_or_nothing() as db:
+                # While this waited for the write lock, another file may have taken the place of a damaged one.
+                if _inode(self.path) == self.inode:
+                    yield db
+                    return
+            self._reopen()
+            raise self._is_another()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            yield self.db
+            self.db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        # A full disk may have rolled back already; one that fails altogether is told of by the first error.
+        with suppress(sqlite3.Error):
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+    def reserve(self, task: str) -> bool:
+        """Claim a task that only one process may do at a time, until `close`; False while another one has it.
+
+        Raises StoreError when the lock file beside the spool cannot be made.
+        """
+        if task in self._reserved:
+            return True
+        try:
+            fd = os.open(f"{self.path}-{task}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(fd)
+                if isinstance(error, BlockingIOError):
+                    return False
+                raise
+        except OSError as error:
+            raise StoreError(f"spool {self.path}: {error}") from error
+        self._reserved[task] = fd
+        return True
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises StoreError when the file cannot be read."""
+        if not self.db.in_transaction and _inode(self.path) != self.inode:
+            self._reopen()
+        try:
+            return self.db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def used_bytes(self) -> int:
+        """Bytes of the file that hold data."""
+        (pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self.db.execute("PRAGMA page_size").fetchone()
+        return int((pages - free) * size)
+
+    def close(self) -> None:
+        self.db.close()
+        while self._reserved:
+            os.close(self._reserved.popitem()[1])
+
+
+def read_text(data: bytes) -> str:
+    """A text of the file. One bit that a card has lost may make it no UTF-8, which is to cost its own row only."""
+    return data.decode("utf-8", "replace")
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error is about what is in the file, not about the disk or this process."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def _inode(path: Path) -> int:
+    """The number of the file; raises StoreError when the folder cannot be looked into."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return _MISSING
+    except OSError as error:
+        raise StoreError(f"spool {path}: {error}") from error
+
+
+def _create_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; one that is there is not even opened.
+
+    To close it again would take away the locks that other connections of this process hold on it, and
+    another process would then remove the WAL from under them.
+    Source: "How To Corrupt An SQLite Database File", section 2.2.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+
+
+def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
+    """All stored counters: session_key -> next FCnt; one that a damaged file has made no number is left out."""
+    return dict(db.execute("SELECT device, next_fcnt FROM session WHERE typeof(next_fcnt) = 'integer'"))
+
+
+def save_sessions(db: sqlite3.Connection, sessions: dict[str, int]) -> None:
+    """Store counters, in the transaction of the readings that they belong to."""
+    db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", sessions.items())
+
+
+def forget_sessions(db: sqlite3.Connection, sessions: Sequence[str]) -> int:
+    """Delete counters by session_key; returns how many there were."""
+    return db.executemany("DELETE FROM session WHERE device = ?", [(key,) for key in sessions]).rowcount
+
+
+def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
+    """What was heard of all devices' joins: join_key -> state; called inside a transaction.
+
+    One of another form is left out. What a damaged file has made no JSON is deleted, with a line in the log.
+    """
+    found = {}
+    for key, device, text in db.execute("SELECT CAST(device AS BLOB), device, state FROM joined").fetchall():
+        try:
+            state = msgspec.json.decode(text, type=JoinState)
+        except msgspec.ValidationError:
+            continue
+        except (msgspec.DecodeError, TypeError) as error:
+            name = str(device).partition(":")[0]
+            log.error("what was heard of the joins of %s is damaged and dropped; it must join again: %s", name, error)
+            db.execute("DELETE FROM joined WHERE CAST(device AS BLOB) = ?", (key,))
+            continue
+        if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
+            found[device] = state
+    return found
+
+
+def save_joins(db: sqlite3.Connection, joins: dict[str, JoinState]) -> None:
+    """Store joins, session keys included, in the transaction of the readings that they belong to."""
+    rows = [(device, msgspec.json.encode(state)) for device, state in joins.items()]
+    db.executemany("INSERT OR REPLACE INTO joined VALUES (?, ?)", rows)
+
+
+def add_tally(db: sqlite3.Connection, name: str, amount: int) -> None:
+    """Add to a total that outlives the process."""
+    db.execute(
+        "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET amount = amount + excluded.amount",
+        (name, amount),
+    )
+
+
+def tallies(db: sqlite3.Connection) -> dict[str, int]:
+    """All totals."""
+    return dict(db.execute("SELECT name, amount FROM tally"))
+
+
+def known(db: sqlite3.Connection, server: str) -> dict[str, str]:
+    """Everything remembered about a server."""
+    return dict(db.execute("SELECT what, value FROM known WHERE server = ?", (server,)))
+
+
+def remember(db: sqlite3.Connection, server: str, what: str, value: str) -> None:
+    """Remember one thing about a server."""
+    db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (server, what, value))
+
+
+def forget(db: sqlite3.Connection, server: str, what: str) -> None:
+    """Forget it again."""
+    db.execute("DELETE FROM known WHERE server = ? AND what = ?", (server, what))

@@ -1,0 +1,178 @@
+"""What has been accepted: frame counters, frames without MIC, and the readings themselves.
+
+A ledger is told of everything that arrives together and keeps all of it or nothing. `SpoolLedger`
+keeps it in the store, counters and readings in one transaction; `MemoryLedger` forgets it, for dry runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from lora_post.model import Device, Link, Report, Session, Uplink
+from lora_post.spool.boots import BootBook
+from lora_post.spool.database import Store, forget_sessions, load_joins, load_sessions, save_joins, save_sessions
+from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.thinning import Thinner
+from lora_post.uplink.join_state import Joiner
+from lora_post.uplink.sessions import SessionBook, session_key
+
+KEEP_HEARD = 20_000
+PRUNE_HEARD_EVERY = 1_000
+NOT_LOADED = -1
+
+
+class Ledger(Protocol):
+    """Where accepted uplinks are kept."""
+
+    def group(self) -> AbstractContextManager[None]:
+        """All that is kept inside is kept together; raises StoreError when nothing was."""
+        ...
+
+    def find(self, link: Link, address: int) -> Sequence[Session]:
+        """The sessions of all devices with this address."""
+        ...
+
+    @property
+    def joiners(self) -> Mapping[int, Joiner]:
+        """The devices that join, by DevEUI."""
+        ...
+
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
+        """Whether an uplink was accepted before, at most so long before or after; if not, it counts as accepted now.
+
+        For those that their counter does not tell it of.
+        """
+        ...
+
+    def keep(self, report: Report, session: Session) -> None:
+        """Accept an uplink's readings and the counter that it advances."""
+        ...
+
+    def keep_join(self, joiner: Joiner) -> None:
+        """Accept what a join said."""
+        ...
+
+
+class SpoolLedger:
+    """The durable ledger."""
+
+    def __init__(
+        self, store: Store, devices: Iterable[Device], writer: SpoolWriter, boots: BootBook | None = None
+    ) -> None:
+        """boots: what keeps the spool's times in step with the clock; None where all times are the frames' own."""
+        self._store = store
+        self._writer = writer
+        self._boots = boots
+        devices = tuple(devices)
+        self._book = SessionBook(devices)
+        self._thinner = Thinner(devices)
+        self._version = NOT_LOADED
+        self._reports: list[Report] = []
+        self.find = self._book.find
+        self.joiners: Mapping[int, Joiner] = self._book.joiners
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        try:
+            with self._store.transaction() as db:
+                self._take_over(db)
+                if self._boots and self._boots.follow(db):
+                    self._read(db)
+                yield
+                self._writer.put(db, self._thinner.thin(db, self._reports))
+                self._save_sessions(db)
+                if self._boots:
+                    self._boots.note(db)
+                self._writer.make_room(db)
+        except BaseException:
+            # Nothing was kept: the counters in the file are the true ones.
+            self._version = NOT_LOADED
+            self._writer.forget_lanes()
+            self._thinner.forget()
+            raise
+        finally:
+            self._book.settled()
+            self._reports.clear()
+
+    def _save_sessions(self, db: sqlite3.Connection) -> None:
+        book = self._book
+        save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()})
+        if book.joined:
+            forget_sessions(db, book.over)
+            save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
+
+    def _take_over(self, db: sqlite3.Connection) -> None:
+        """Counters that another process advanced are seen inside the transaction, never after it."""
+        version = self._store.data_version()
+        if version != self._version:
+            self._read(db)
+            # A sink that was dropped has taken its lanes along, and their numbers are given out again.
+            self._writer.forget_lanes()
+            self._version = version
+
+    def _read(self, db: sqlite3.Connection) -> None:
+        self._book.load(load_sessions(db), load_joins(db))
+        self._thinner.forget()
+
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
+        db = self._store.db
+        print_, time_us = _print(uplink), uplink.frame.time_us
+        window = (print_, time_us - window_us, time_us + window_us)
+        if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():
+            return True
+        cursor = db.execute("INSERT INTO heard (print, time_us) VALUES (?, ?)", (print_, time_us))
+        row = cursor.lastrowid or 0
+        if row % PRUNE_HEARD_EVERY == 0:
+            db.execute("DELETE FROM heard WHERE id <= ?", (row - KEEP_HEARD,))
+        return False
+
+    def keep(self, report: Report, session: Session) -> None:
+        self._reports.append(report)
+        if report.uplink.authentic:
+            self._book.advance(session)
+
+    def keep_join(self, joiner: Joiner) -> None:
+        self._book.join(joiner)
+
+
+class MemoryLedger:
+    """The ledger of a dry run: the same verdicts, nothing kept."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._book = SessionBook(devices)
+        self._heard: dict[int, int] = {}
+        self.find = self._book.find
+        self.joiners: Mapping[int, Joiner] = self._book.joiners
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        yield
+        self._book.settled()
+
+    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
+        print_, time_us = _print(uplink), uplink.frame.time_us
+        last = self._heard.get(print_)
+        if last is not None and abs(time_us - last) <= window_us:
+            return True
+        self._heard[print_] = time_us
+        while len(self._heard) > KEEP_HEARD:
+            del self._heard[next(iter(self._heard))]
+        return False
+
+    def keep(self, report: Report, session: Session) -> None:
+        if report.uplink.authentic:
+            self._book.advance(session)
+
+    def keep_join(self, joiner: Joiner) -> None:
+        self._book.join(joiner)
+
+
+def _print(uplink: Uplink) -> int:
+    """63 bits that tell one uplink from another."""
+    device = uplink.device
+    text = b"%d %d %s" % (device.address or 0, uplink.fcnt, uplink.payload)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

@@ -1,0 +1,134 @@
+"""A damaged spool makes way for a new one: detected at start, set aside under another name, never deleted.
+
+What is small and needed at once goes over into the new file: frame counters, which keep recorded frames
+out, sensors with their state, what is known of the server. Queued readings stay in the file that was set
+aside, for `lora-post spool salvage`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Timer
+from typing import Final
+
+from lora_post.errors import StoreError
+from lora_post.spool.database import RUNNING, Store, is_damage, read_text
+from lora_post.spool.schema import STEPS
+from lora_post.spool.swap import aside_of, declare_complete, one_at_a_time, part_of, swap, throw_away_part
+
+log = logging.getLogger(__name__)
+
+CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
+_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot")
+
+
+def open_spool(path: Path) -> Store:
+    """Open the spool for a process that keeps readings in it: a damaged file is set aside, now or when it is met.
+
+    Only after an unclean stop is the file looked through, and not for long. Raises StoreError.
+    """
+    if part_of(path).exists():
+        _throw_away(path)
+    store = Store(path, replace_damaged)
+    try:
+        ((version,),) = store.rows("PRAGMA user_version")
+        if version > len(STEPS):
+            log.warning("spool %s was made by a newer lora-post; it is used as it is", path)
+        if store.rows("SELECT 1 FROM known WHERE what = ? LIMIT 1", (RUNNING,)):
+            problem = quick_check(store)
+            if problem:
+                replace_damaged(path, store.inode, problem)
+                store.close()
+                store = Store(path, replace_damaged)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _throw_away(path: Path) -> None:
+    try:
+        with one_at_a_time(path):
+            throw_away_part(path)
+    except OSError as error:
+        raise StoreError(f"spool {path}: {error}") from error
+
+
+def quick_check(store: Store) -> str:
+    """What SQLite finds wrong with the file within CHECK_S; "" when nothing."""
+    alarm = Timer(CHECK_S, store.db.interrupt)
+    alarm.start()
+    try:
+        (verdict,) = store.db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error) if is_damage(error) else ""
+    finally:
+        alarm.cancel()
+        alarm.join()  # it must not interrupt what comes next
+    return "" if verdict == "ok" else str(verdict)
+
+
+def replace_damaged(path: Path, inode: int, problem: str) -> None:
+    """Set the file with this inode number aside and make a new one; nothing when somebody has done so already.
+
+    Raises StoreError when that cannot be done.
+    """
+    try:
+        with one_at_a_time(path):
+            if path.stat().st_ino != inode:
+                return
+            with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as old:
+                old.text_factory = read_text
+                # What others would still keep in the damaged file is not to fall between the two.
+                with suppress(sqlite3.Error):
+                    old.execute("BEGIN IMMEDIATE")
+                make_part(path, old)
+                new = declare_complete(path)
+                log.error(
+                    "spool %s is damaged (%s); it is kept as %s and a new one goes on. "
+                    "To bring back the readings that were queued: lora-post spool salvage %s",
+                    path,
+                    problem,
+                    aside_of(path, new),
+                    aside_of(path, new),
+                )
+                swap(path, new)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"spool {path} is damaged ({problem}) and cannot be set aside: {error}") from error
+
+
+def make_part(path: Path, old: sqlite3.Connection) -> None:
+    """Make the file that is to follow, with what it takes over. Raises StoreError, OSError, sqlite3.Error."""
+    throw_away_part(path)
+    with closing(Store(part_of(path))) as new:
+        for table in _KEPT:
+            _take_over(table, old, new)
+        new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _take_over(table: str, old: sqlite3.Connection, new: Store) -> None:
+    try:
+        with new.transaction() as db:
+            # An earlier version may have written the damaged file; it knew fewer columns.
+            columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
+            names, marks = ",".join(columns), ",".join("?" * len(columns))
+            rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
+            db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+    except (sqlite3.Error, StoreError) as error:
+        log.error("table %s cannot be taken over into the new spool: %s", table, error)
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+
+
+def readable_rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """The rows of a query up to the place where the file cannot be read any further."""
+    try:
+        yield from db.execute(query, values)
+    except sqlite3.Error as error:
+        log.warning("not all of it can be read: %s", error)

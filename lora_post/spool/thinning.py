@@ -1,0 +1,97 @@
+"""Readings that say nothing new are left out, where a sensor's rule asks for it; what is left out is counted.
+
+A sensor's reading is compared with the last one that was kept. It is left out when that one is younger
+than `min_interval`, or when the value is within `deadband` of that one's (texts, truth values and
+objects: when it is the same) and that one is younger than `max_interval`. A reading that is older than
+the last one kept, from a device that sends its history, is always kept.
+
+What was kept last is in the store, in the transaction of the readings, so a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TypeGuard
+
+import msgspec
+from msgspec.structs import replace
+
+from lora_post.model import Device, Reading, Report, SensorRule, Value
+from lora_post.spool.database import add_tally
+
+THINNED = "thinned"
+ROUNDING = 1 + 1e-9  # 22.9 - 22.7 is not quite 0.2
+
+Last = tuple[int, Value]
+
+
+class Thinner:
+    """Leaves readings out of reports before they are queued."""
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._rules = {
+            (device.id, rule.rename or rule.name): rule
+            for device in devices
+            for rule in device.sensors
+            if rule.deadband is not None or rule.min_interval_s
+        }
+        self._last: dict[tuple[str, str], Last] = {}
+
+    def forget(self) -> None:
+        """What is remembered may not be what the store has: after a rollback, or another process's commit."""
+        self._last.clear()
+
+    def thin(self, db: sqlite3.Connection, reports: Sequence[Report]) -> Sequence[Report]:
+        """The reports without what says nothing new; remembers what is kept, inside the caller's transaction."""
+        if not self._rules:
+            return reports
+        thinned = [self._thin(db, report) for report in reports]
+        left_out = sum(len(report.readings) for report in reports) - sum(len(report.readings) for report in thinned)
+        if left_out:
+            add_tally(db, THINNED, left_out)
+        return thinned
+
+    def _thin(self, db: sqlite3.Connection, report: Report) -> Report:
+        kept = tuple(reading for reading in report.readings if self._keeps(db, report, reading))
+        if len(kept) == len(report.readings):
+            return report
+        return replace(report, readings=kept)
+
+    def _keeps(self, db: sqlite3.Connection, report: Report, reading: Reading) -> bool:
+        sensor = (report.uplink.device.id, reading.name)
+        rule = self._rules.get(sensor)
+        if rule is None:
+            return True
+        time_us = report.uplink.frame.time_us - int(reading.age_s * 1e6)
+        last = self._last.get(sensor) or _load(db, sensor)
+        if last is not None:
+            if time_us < last[0]:
+                return True
+            if says_nothing_new(rule, (time_us - last[0]) / 1e6, last[1], reading.value):
+                self._last[sensor] = last
+                return False
+        self._last[sensor] = (time_us, reading.value)
+        value = msgspec.json.encode(reading.value)
+        db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", (*sensor, time_us, value))
+        return True
+
+
+def says_nothing_new(rule: SensorRule, age_s: float, last: Value, value: Value) -> bool:
+    """Whether a value may be left out, so many seconds after the last one that was kept."""
+    if age_s < rule.min_interval_s:
+        return True
+    if rule.deadband is None or (rule.max_interval_s and age_s >= rule.max_interval_s):
+        return False
+    if _is_number(last) and _is_number(value):
+        return abs(value - last) <= rule.deadband * ROUNDING
+    return type(value) is type(last) and value == last
+
+
+def _load(db: sqlite3.Connection, sensor: tuple[str, str]) -> Last | None:
+    row = db.execute("SELECT time_us, value FROM kept WHERE device = ? AND name = ?", sensor).fetchone()
+    return (row[0], msgspec.json.decode(row[1])) if row else None
+
+
+def _is_number(value: Value) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

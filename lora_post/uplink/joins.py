@@ -1,0 +1,140 @@
+"""Joins overheard: a device asks for a session (OTAA), the network answers, and both are known here.
+
+lora-post does not answer join-requests. It listens: a session can be followed when the join-request and
+the join-accept were both heard and the root keys are configured.
+
+Sources: LoRaWAN 1.0.3, section 6.2; LoRaWAN 1.1, section 6.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hmac import compare_digest
+from typing import Final
+
+from msgspec.structs import replace
+
+from lora_post.errors import BadMIC, NotUplink, UnknownDevice, UsedNonce
+from lora_post.lorawan.join_messages import (
+    ACCEPT_SIZES,
+    REQUEST_SIZE,
+    JoinAccept,
+    parse_join_accept,
+    parse_join_request,
+)
+from lora_post.lorawan.phy_payload import MType, describe, message_type
+from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys, SessionKeys11
+from lora_post.model import Device, Frame, Link
+from lora_post.uplink.join_state import Join, JoinedSession, Joiner
+
+ANSWER_WINDOW_US: Final = 60_000_000
+"""How far apart join-request and join-accept may be: the network answers after 5 or 6 s, clocks differ."""
+_MAJOR: Final = 0x03
+KEEP_NONCES: Final = 512
+"""A device that joins daily repeats none of these for over a year; a recording older than all of them passes."""
+KEEP_SESSIONS: Final = 2
+"""The session before the last one stays good: a recorded join-accept must not cut a device off."""
+
+
+def is_join(frame: Frame) -> bool:
+    """Tell whether a frame has the form of a join-request or a join-accept."""
+    phy_payload = frame.phy_payload
+    if frame.link is Link.LOWCOST or not phy_payload or phy_payload[0] & _MAJOR:
+        return False
+    mtype, size = message_type(phy_payload), len(phy_payload)
+    return (mtype is MType.JOIN_REQUEST and size == REQUEST_SIZE) or (
+        mtype is MType.JOIN_ACCEPT and size in ACCEPT_SIZES
+    )
+
+
+def hear_join(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
+    """What a frame that `is_join` says, and its device with what is now known of its joins.
+
+    joiners: by DevEUI. Raises a subclass of UnlockError for a join that is not true, not new, or not of a
+    device that is known.
+    """
+    if message_type(frame.phy_payload) is MType.JOIN_REQUEST:
+        return _hear_request(frame, joiners)
+    return _hear_accept(frame, joiners)
+
+
+def joined_device(device: Device, session: JoinedSession) -> Device:
+    """The device as it is in a session."""
+    return replace(device, address=session.dev_addr, keys=keys_of(session))
+
+
+def keys_of(session: JoinedSession) -> AnySessionKeys:
+    """The keys of a session. Raises ValueError when they are none."""
+    if len(session.keys) == 2:
+        return SessionKeys(*session.keys)
+    return SessionKeys11(*session.keys)
+
+
+def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
+    request = parse_join_request(frame.phy_payload)
+    joiner = joiners.get(request.dev_eui)
+    if joiner is None or joiner.device.root is None:
+        raise UnknownDevice(
+            f"no device joins with DevEUI {request.dev_eui:016x}; add a [[device]] with "
+            f'dev_eui = "{request.dev_eui:016x}", join_eui = "{request.join_eui:016x}" and its app_key'
+        )
+    device, root, state = joiner.device, joiner.device.root, joiner.state
+    if not compare_digest(root.request_mic(request.signed), request.mic):
+        key = "nwk_key" if root.is_11 else "app_key"
+        raise BadMIC(f"{device.id}: the MIC of a join-request does not fit; damaged, forged, or {key} is wrong")
+    if request.join_eui != root.join_eui:
+        raise UnknownDevice(
+            f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}; correct join_eui"
+        )
+    if request.dev_nonce in state.dev_nonces:
+        newest = request.dev_nonce == state.dev_nonces[-1]
+        why = "a repeat, or the copy of another gateway" if newest else "a replay, or the device repeats its nonces"
+        raise UsedNonce(f"{device.id}: join-request with DevNonce {request.dev_nonce:04x} again: {why}")
+    heard = replace(state, dev_nonces=(*state.dev_nonces, request.dev_nonce)[-KEEP_NONCES:], asked_us=frame.time_us)
+    join = Join(frame, device, "join-request", f"DevNonce {request.dev_nonce:04x}")
+    return join, Joiner(device, heard)
+
+
+def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
+    phy_payload = frame.phy_payload
+    for joiner in _waiting(joiners, frame.time_us):
+        device, root, state = joiner.device, joiner.device.root, joiner.state
+        accept = open_accept(joiner, phy_payload)
+        if accept is None or root is None:
+            continue
+        if accept.join_nonce in state.join_nonces:
+            raise UsedNonce(
+                f"{device.id}: join-accept with JoinNonce {accept.join_nonce:06x} again: a repeat or a replay"
+            )
+        keys = root.session_keys(
+            accept.join_nonce, accept.net_id, state.dev_nonces[-1], opt_neg=root.is_11 and accept.opt_neg
+        )
+        session = JoinedSession(accept.dev_addr, keys.secrets)
+        heard = replace(
+            state,
+            join_nonces=(*state.join_nonces, accept.join_nonce)[-KEEP_NONCES:],
+            sessions=(*state.sessions, session)[-KEEP_SESSIONS:],
+        )
+        version = "1.1" if isinstance(keys, SessionKeys11) else "1.0"
+        detail = f"DevAddr {accept.dev_addr:08x}, JoinNonce {accept.join_nonce:06x}, LoRaWAN {version}"
+        return Join(frame, device, "join-accept", detail, accept.dev_addr), Joiner(device, heard)
+    raise NotUplink(
+        f"{describe(phy_payload)}, the answer to no join-request that was heard of a configured device just before"
+    )
+
+
+def _waiting(joiners: Mapping[int, Joiner], time_us: int) -> Iterator[Joiner]:
+    """The devices that asked a moment ago, the last one first."""
+    for joiner in sorted(joiners.values(), key=lambda each: -each.state.asked_us):
+        if joiner.state.dev_nonces and abs(time_us - joiner.state.asked_us) <= ANSWER_WINDOW_US:
+            yield joiner
+
+
+def open_accept(joiner: Joiner, phy_payload: bytes) -> JoinAccept | None:
+    """A join-accept in clear, if it is the answer to this device's last join-request. phy_payload: 17 or 33 bytes."""
+    root = joiner.device.root
+    if root is None or not joiner.state.dev_nonces:
+        return None
+    accept = parse_join_accept(phy_payload[0], root.open_accept(phy_payload[1:]))
+    mic = root.accept_mic(accept.signed, joiner.state.dev_nonces[-1], opt_neg=root.is_11 and accept.opt_neg)
+    return accept if compare_digest(mic, accept.mic) else None

@@ -1,0 +1,74 @@
+"""The MIC of LoRaWAN 1.1 uplinks, half of which covers what a listener does not know: data rate and channel index.
+
+What is possible is tried, the likely first; the half that needs no guessing is checked before.
+
+Sources: LoRaWAN 1.1, section 4.4.1; LoRaWAN Regional Parameters RP002-1.0.3, sections 2.4 to 2.14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hmac import compare_digest
+from typing import Final
+
+from lora_post.errors import BadMIC
+from lora_post.lorawan.phy_payload import DataFrame
+from lora_post.lorawan.session_keys import SessionKeys11
+from lora_post.model import Device, RxInfo
+
+_HALF: Final = 2
+_ACK: Final = 0x20
+_ANY_DATA_RATE: Final = range(8)
+_FREE_CHANNELS: Final = range(16)  # plans in which the network adds channels to a few fixed ones
+_ALL_CHANNELS: Final = range(96)
+# Plans with fixed channels: US902-928 and AU915-928 have 72, CN470-510 has 96.
+_FIXED_PLANS: Final = ((902.0, 928.0, range(72)), (470.0, 510.0, _ALL_CHANNELS))
+
+
+def fits(data: DataFrame, device: Device, keys: SessionKeys11, fcnt: int, rx: RxInfo) -> bool:
+    """Whether both halves of an uplink's MIC fit for some way in which it can have been sent.
+
+    Raises BadMIC for a frame of this device that acknowledges a downlink, unless half a MIC is enough for it.
+    """
+    dev_addr, message, mic = data.dev_addr, data.signed, data.mic
+    if not compare_digest(keys.forwarding_mic(dev_addr, fcnt, message), mic[_HALF:]):
+        return False
+    if data.fctrl & _ACK:
+        # ConfFCnt, the counter of that downlink, may be any of 65536: to try them all would prove nothing.
+        if device.accept_half_mic:
+            return True
+        raise BadMIC(
+            f"{device.id}: the frame acknowledges a downlink that was not heard here, so only half of its MIC can be "
+            "checked; accept_half_mic = true accepts that"
+        )
+    serving = mic[:_HALF]
+    return any(
+        compare_digest(keys.serving_mic(dev_addr, fcnt, message, tx_dr, tx_ch, 0), serving)
+        for tx_dr in data_rates(rx)
+        for tx_ch in channels(rx)
+    )
+
+
+def data_rates(rx: RxInfo) -> Sequence[int]:
+    """The data rate indices that a frame heard like this can have had, in all regions."""
+    sf, bw_khz = rx.sf, rx.bw_khz
+    if sf is None or bw_khz is None:
+        return _ANY_DATA_RATE
+    if bw_khz == 125:
+        if sf < 7:
+            return (18 - sf,)
+        return (12 - sf, 10 - sf) if sf <= 10 else (12 - sf,)
+    if bw_khz == 250:
+        return (6,)
+    return (4, 6) if bw_khz == 500 else _ANY_DATA_RATE
+
+
+def channels(rx: RxInfo) -> Sequence[int]:
+    """The channel indices that a frame heard like this can have had, in all regions."""
+    freq_mhz = rx.freq_mhz
+    if freq_mhz is None:
+        return _ALL_CHANNELS
+    for lowest, highest, fixed in _FIXED_PLANS:
+        if lowest <= freq_mhz <= highest:
+            return fixed
+    return _FREE_CHANNELS

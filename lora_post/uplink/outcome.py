@@ -1,0 +1,12 @@
+"""What becomes of an event."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from lora_post.model import Copy, Noise, Refusal, Report
+from lora_post.uplink.join_state import Join
+
+Outcome: TypeAlias = "Report | Refusal | Copy | Join | Noise"
+
+__all__ = ["Copy", "Join", "Noise", "Outcome", "Refusal", "Report"]

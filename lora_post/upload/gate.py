@@ -1,0 +1,119 @@
+"""Whether sending is allowed just now: by the hour, by what is left of the day's bytes, and by the holding time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, closed_s
+from lora_post.model import Waiting
+from lora_post.net.traffic import Traffic
+from lora_post.spool.database import Store, forget, known, remember
+
+SAVE_EVERY_BYTES = 16 << 10  # what a power cut forgets; a write for every request would wear the card
+KEEP_DAYS = 31
+# The next reading of a sensor that sends every minute, or every hold, is due when the time is over, or a little late:
+# it goes along, and its request, most of which is the token, is saved.
+LATE_SHARE = 1 / 60
+
+
+class Closed(Struct, frozen=True):
+    """Nothing may be sent for so many seconds, and why."""
+
+    wait_s: float
+    reason: str
+
+
+class Gate:
+    """The rules of one destination, and what was spent there today."""
+
+    def __init__(
+        self,
+        rules: UploadRules,
+        traffic: Traffic,
+        store: Store,
+        sink: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._book = DayBook(traffic, store, sink)
+        self._clock = clock
+        self._is_flushing = False
+
+    def closed(self) -> Closed | None:
+        """Why nothing may be sent now; None when it may. Raises StoreError."""
+        rules = self._rules
+        now = time.localtime(self._clock())
+        second = now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec
+        if wait_s := closed_s(rules.windows, second):
+            return Closed(wait_s, "[upload] schedule: it is not the time to send")
+        if rules.max_bytes_per_day:
+            spent = self._book.spent(time.strftime("%Y-%m-%d", now))
+            if spent > rules.max_bytes_per_day - RESERVE_BYTES:
+                return Closed(
+                    DAY_S - second,
+                    f"[upload] max_bytes_per_day: {spent} of {rules.max_bytes_per_day} bytes are used up, "
+                    "as far as a request fits in; sending goes on at midnight",
+                )
+        return None
+
+    def held_s(self, queue: Sequence[Waiting], is_full: Callable[[], bool]) -> float:
+        """Seconds for which what is queued need not go yet; once anything must, all goes.
+
+        is_full: whether there is a full batch; asked only when it matters.
+        """
+        if not queue or not self._rules.hold_s:
+            self._is_flushing = False
+            return 0.0
+        hold_s = self._rules.hold_s * (1 + LATE_SHARE)
+        # Readings from the future tell that the clock was set; they are not waited for.
+        age_s = self._clock() - min(waiting.oldest_us for waiting in queue) / 1e6
+        self._is_flushing = self._is_flushing or not 0 <= age_s < hold_s or is_full()
+        return 0.0 if self._is_flushing else hold_s - age_s
+
+    def hold_no_longer(self) -> None:
+        """The input has ended: nothing more is going to come that could share a request."""
+        self._rules = UploadRules(self._rules.windows, self._rules.max_bytes_per_day)
+
+    def save(self) -> None:
+        """Write down what was spent. Raises StoreError."""
+        self._book.save()
+
+
+class DayBook:
+    """The bytes of each local day, in the store: a restart does not give a day its bytes back."""
+
+    def __init__(self, traffic: Traffic, store: Store, sink: str) -> None:
+        self._traffic = traffic
+        self._store = store
+        self._page = f"traffic {sink}"
+        self._day = ""
+        self._spent = 0
+        self._counted = traffic.bytes
+        self._unsaved = 0
+
+    def spent(self, day: str) -> int:
+        """Bytes spent on this day so far."""
+        new = self._traffic.bytes - self._counted
+        self._counted += new
+        self._unsaved += new
+        self._spent += new
+        if day != self._day:
+            self.save()
+            rows = self._store.rows("SELECT value FROM known WHERE server = ? AND what = ?", (self._page, day))
+            self._day, self._spent = day, int(rows[0][0]) if rows else 0
+        if self._unsaved >= SAVE_EVERY_BYTES:
+            self.save()
+        return self._spent
+
+    def save(self) -> None:
+        """Write the day down. Raises StoreError."""
+        if not self._unsaved or not self._day:
+            return
+        with self._store.transaction() as db:
+            remember(db, self._page, self._day, str(self._spent))
+            for old in sorted(known(db, self._page))[:-KEEP_DAYS]:
+                forget(db, self._page, old)
+        self._unsaved = 0

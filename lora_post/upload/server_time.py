@@ -1,0 +1,71 @@
+"""The time from the server's answers, learned before the first readings go to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from lora_post.clocks.gateway import GatewayClock
+from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
+from lora_post.spool.boots import BootBook
+from lora_post.spool.database import Store
+from lora_post.spool.queue import SpoolReader
+from lora_post.upload.sink import Sink
+
+_SECOND_US = 1_000_000
+
+
+def read_date(date: str) -> int | None:
+    """The instant of an HTTP Date header in µs since 1970 UTC; None when it is none, or a time that cannot be now."""
+    try:
+        date_us = int(parsedate_to_datetime(date).timestamp()) * _SECOND_US
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date_us if SET_FROM_US <= date_us < SET_UNTIL_US else None
+
+
+class ServerTime:
+    """Tells the clock what the server's answers say of the time."""
+
+    def __init__(self, clock: GatewayClock, boots: BootBook) -> None:
+        self.clock = clock
+        self.boots = boots
+
+    def on_date(self, date: str, took_us: int) -> None:
+        """An answer with this Date header has come, took_us after its request was begun."""
+        date_us = read_date(date)
+        if date_us is not None:
+            answered_us = self.clock.boot_us()
+            # It was written at some moment since the request, and the rest of its second is cut off.
+            self.clock.vouch(date_us - answered_us, date_us + _SECOND_US - (answered_us - took_us))
+
+
+class TimedSink:
+    """A sink before whose first batch the time is learned, and readings that wait for it get it."""
+
+    def __init__(
+        self, sink: Sink, time: ServerTime, store: Store, spool: SpoolReader, ask: Callable[[], object] | None
+    ) -> None:
+        """ask: makes a request whose answer may tell the time; raises SinkError. None: another sink hears it."""
+        self._sink = sink
+        self._ask = ask
+        self._clock = time.clock
+        self._boots = time.boots
+        self._store = store
+        self._spool = spool
+        self._written_us: int | None = None
+        self.looks_back = sink.looks_back
+        self.send = sink.send
+        self.stored = sink.stored
+
+    def prepare(self) -> None:
+        """Whatever is due besides readings; an account logs in here, and hears the time."""
+        self._sink.prepare()
+        self._clock.look()
+        if self._clock.offset_us is None and self._ask is not None and self._spool.awaits_time():
+            self._ask()
+            self._clock.believe()
+        if self._clock.offset_us != self._written_us:
+            with self._store.transaction() as db:
+                self._boots.follow(db)
+            self._written_us = self._clock.offset_us
