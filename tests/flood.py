@@ -32,9 +32,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.uplink.unlock import seal_lorawan
-from tests.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
-from tests.keeping_broker import broker, publisher
-from tests.test_transports import Port
+from tests.inputs.test_transports import Port
+from tests.support.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
+from tests.support.keeping_broker import broker, publisher
 
 HONEST, FLOODING = "b827ebfffe112233", "b827ebfffe445566"
 DEV_EUI = "02aabbccddeeff01"

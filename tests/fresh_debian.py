@@ -18,7 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
+REPOSITORY = ROOT
 PAGE = (REPOSITORY / "docs" / "installation.md").read_text("utf-8")
 README = (REPOSITORY / "README.md").read_text("utf-8")
 COPY = "/root/lora-post"

@@ -137,7 +137,7 @@ _PCAPNG_START += struct.pack("<IIHHII", 1, 20, 270, 0, 0, 20)
 
 
 def _pcapng(piece: Piece) -> Piece:
-    from tests.build import frame
+    from tests.support.build import frame
 
     data = build_loratap(frame(piece.sent), 1)
     padding = bytes(-len(data) % 4)

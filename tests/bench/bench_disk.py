@@ -20,8 +20,8 @@ from msgspec import Struct
 from lora_post.model import Reading
 from lora_post.spool.database import Store, save_sessions
 from lora_post.spool.queue import SpoolReader, SpoolWriter
-from tests.build import NOON_US, device, report
-from tests.command import free_port, started, write_site
+from tests.support.build import NOON_US, device, report
+from tests.support.command import free_port, started, write_site
 
 SINK = "waziup"
 UPLINKS = 2000

@@ -28,7 +28,7 @@ from lora_post.formats.rxpk_json import read_push_data
 from lora_post.formats.semtech_udp import read_datagram
 from lora_post.inputs.push_queue import Push, PushQueue
 from lora_post.model import Frame, RxInfo
-from tests.command import packet
+from tests.support.command import packet
 
 PHY_PAYLOAD = bytes.fromhex("40035cab0100000002c53faad42929afbcd834bc63")
 HEX = PHY_PAYLOAD.hex().upper().encode()

@@ -32,8 +32,8 @@ from lora_post.spool.database import Store
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.spool.queue import SpoolWriter
 from lora_post.uplink.unlock import seal_lorawan
-from tests.build import APP_SKEY, NWK_SKEY, device
-from tests.command import packet
+from tests.support.build import APP_SKEY, NWK_SKEY, device
+from tests.support.command import packet
 
 PAYLOAD = bytes.fromhex("03670110056700ff")
 POND = device()

@@ -13,7 +13,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.command import COMMAND, DEVICES, Admin, counting_packet, free_port, sandbox_process, started, write_site
+from tests.support.command import (
+    COMMAND,
+    DEVICES,
+    Admin,
+    counting_packet,
+    free_port,
+    sandbox_process,
+    started,
+    write_site,
+)
 
 STEADY_S = 30
 

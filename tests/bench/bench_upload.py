@@ -38,10 +38,10 @@ from lora_post.spool.database import Store
 from lora_post.spool.queue import SpoolWriter
 from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
-from tests.build import NOON_US, report
-from tests.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
-from tests.test_delivery import Site, gate_of, work
-from tests.waziup import BadDays, CuttingProxy, Waziup, waziup
+from tests.support.build import NOON_US, report
+from tests.support.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
+from tests.support.waziup import BadDays, CuttingProxy, Waziup, waziup
+from tests.upload.test_delivery import Site, gate_of, work
 
 FRAMES = 200
 BACKLOG = 100_000

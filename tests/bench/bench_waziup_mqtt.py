@@ -17,13 +17,13 @@ from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.login import Account
 from tests.bench.bench_upload import LONG_NAME
-from tests.broker import mosquitto
-from tests.build import NOON_US, report
-from tests.command import free_port
-from tests.test_delivery import Site, work
-from tests.test_waziup_mqtt import MqttSite
-from tests.waziup import CuttingProxy, Waziup, waziup
-from tests.waziup_mqtt import platform
+from tests.sinks.waziup.test_mqtt import MqttSite
+from tests.support.broker import mosquitto
+from tests.support.build import NOON_US, report
+from tests.support.command import free_port
+from tests.support.waziup import CuttingProxy, Waziup, waziup
+from tests.support.waziup_mqtt import platform
+from tests.upload.test_delivery import Site, work
 
 UPLINKS = 200
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos import site
+from tests.support.paths import ROOT
 
 # What the pipe (64 KiB) and one read (64 KiB) can hold of frames that were written and not accepted yet: some 700.
 REPLAY_BUFFER = 1500
 DRAIN_S = 300
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = ROOT
 
 
 class Gateway:

@@ -17,7 +17,7 @@ from tests.chaos import site
 from tests.chaos.gateway import Gateway
 from tests.chaos.site import Row
 from tests.chaos.verdict import Verdict, compare
-from tests.command import Admin
+from tests.support.command import Admin
 
 # Together about a quarter of all requests; a person would call that unusable.
 BAD_DAYS = (

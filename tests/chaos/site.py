@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.uplink.unlock import seal_lorawan
-from tests.command import dev_addr, keys, packet
+from tests.support.command import dev_addr, keys, packet
 
 LORAWAN = 4  # devices with a frame counter
 LOWCOST = 2  # devices without one

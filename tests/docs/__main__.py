@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from tests.docs.configuration import page
 from tests.docs.troubles import PAGE, log_lines, refreshed
+from tests.support.paths import ROOT
 
 if sys.argv[1:] != ["--update"]:
     raise SystemExit(__doc__)
-(Path(__file__).parents[2] / "docs" / "configuration.md").write_text(page(), "utf-8")
+(ROOT / "docs" / "configuration.md").write_text(page(), "utf-8")
 PAGE.write_text(refreshed(PAGE.read_text("utf-8"), log_lines()), "utf-8")

@@ -34,10 +34,10 @@ from lora_post.spool.database import Store
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.spool.rescue import replace_damaged
 from lora_post.uplink.unlock import seal_lorawan
-from tests.build import NOON_US, frame
-from tests.seal import join_request
+from tests.support.build import NOON_US, frame
+from tests.support.paths import ROOT
+from tests.support.seal import join_request
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 KEYS = SessionKeys(KEY, KEY)

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from lora_post.uplink.unlock import seal_lorawan
-from tests.command import dev_addr, keys, packet
+from tests.support.command import dev_addr, keys, packet
 from tests.week.plan import DEVICES, INTERVALS_MIN, LOW_BATTERY
 
 GOOD_PERCENT, LOW_PERCENT = 80, 5

@@ -36,8 +36,8 @@ from lora_post.run.ingest import pump
 from lora_post.run.oversight import AlertMemory
 from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
-from tests.command import Admin
-from tests.test_alerts import webhook
+from tests.alerts.test_alerts import webhook
+from tests.support.command import Admin
 from tests.week.plan import Plan
 from tests.week.radio import Port, write_site
 from tests.week.world import AlertCount, Ticking, World

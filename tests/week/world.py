@@ -12,7 +12,7 @@ from lora_post.errors import Unavailable
 from lora_post.inputs import Source
 from lora_post.model import Event as Heard
 from lora_post.sandbox.faults import Ending, Fault
-from tests.clocks import Machine
+from tests.support.clocks import Machine
 from tests.week.plan import DEVICES, LOW_BATTERY, Plan, Restart
 from tests.week.radio import GOOD_PERCENT, LOW_PERCENT, Device, Port
 

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lora_post.decoding.files import load_decoders, shipped_folder
+from tests.support.command import run
+from tests.support.in_process import harmless, lora_post
+
+MINE = (
+    "from lora_post import Decoder, Example, Reading\n"
+    "def decode(payload, fport):\n    return [Reading('x', 1)]\n"
+    "EXAMPLE = Example('00', gives=[Reading('x', 1)])\n"
+    "DECODER = Decoder({name!r}, decode, 'Me', 'Mine 1', 'my notebook, page 3', [EXAMPLE])\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def no_other_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lora_post.config.DEFAULT_PATHS", (Path("lora-post.toml"),))
+
+
+def own(name: str, file: str = "mine.py", text: str = MINE) -> Path:
+    """A configuration with a folder of its own that holds one decoder."""
+    Path("own").mkdir(exist_ok=True)
+    Path("own", file).write_text(text.format(name=name))
+    path = Path("site.toml")
+    path.write_text('[gateway]\nid = "gw1"\n[decoders]\nfolder = "own"\n')
+    return path
+
+
+def test_every_shipped_decoder_is_one_line_with_its_origin_examples_and_source() -> None:
+    ran = lora_post("decoders")
+    shipped = load_decoders(shipped_folder()).decoders
+    lines = ran.out.splitlines()
+    assert (ran.code, ran.err, len(lines)) == (0, "", len(shipped))
+    for line, (name, decoder) in zip(lines, sorted(shipped.items()), strict=True):
+        assert line.split("  ")[0] == name
+        count = len(decoder.examples)
+        for text in (decoder.vendor, decoder.model, "  shipped  ", f"  {count} example", decoder.source):
+            assert text in line
+
+
+def test_decoder_of_the_configured_folder_is_listed_with_its_path() -> None:
+    ran = lora_post("decoders", "-c", own("mine"))
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("mine ")]
+    assert [cell.strip() for cell in line.split("  ") if cell.strip()][1:] == [
+        "Me",
+        "Mine 1",
+        "own/mine.py",
+        "1 example",
+        "my notebook, page 3",
+    ]
+
+
+def test_decoder_of_the_configured_folder_replaces_a_shipped_one_of_its_name() -> None:
+    (line,) = [line for line in lora_post("decoders", "-c", own("text")).out.splitlines() if line.startswith("text ")]
+    assert "own/mine.py" in line
+
+
+def test_default_configuration_is_used_when_it_is_there() -> None:
+    own("mine").rename("lora-post.toml")
+    assert "own/mine.py" in lora_post("decoders").out
+
+
+def test_file_that_cannot_be_loaded_is_reported_on_stderr(tmp_path: Path) -> None:
+    own("mine", "broken.py", "DECODER = 5\n")
+    found = run("decoders", "-c", "site.toml", cwd=tmp_path)
+    assert found.returncode == 0
+    assert b"broken.py" not in found.stdout
+    assert b"decoder skipped: own/broken.py: DECODER is" in found.stderr
+
+
+def test_decoder_with_fields_of_the_wrong_type_is_reported_and_not_listed(caplog: pytest.LogCaptureFixture) -> None:
+    ran = lora_post("decoders", "-c", own("mine", text=MINE.replace("'Me'", "5")))
+    assert ran.code == 0
+    assert "mine" not in ran.out
+    assert "needs texts for vendor, model and source" in caplog.text
+
+
+def test_terminal_gets_a_table_with_headers() -> None:
+    out = lora_post("decoders", FORCE_COLOR="1", COLUMNS="200").out
+    assert harmless(out)
+    for header in ("Name", "Vendor", "Model", "From", "Examples", "Source"):
+        assert header in out.splitlines()[0]
+
+
+def test_named_configuration_with_a_mistake_ends_it() -> None:
+    Path("site.toml").write_text("[gatway]\n")
+    assert lora_post("decoders", "-c", "site.toml").code == 2

@@ -1,0 +1,121 @@
+"""Traffic that is made up goes through the real pipeline."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lora_post.cli import cli
+from lora_post.config import load_config
+from lora_post.simulate.format_writers import WRITERS
+from tests.support.command import COMMAND, started
+from tests.support.in_process import lora_post
+
+
+def traffic(*arguments: str) -> bytes:
+    """What `lora-post simulate --fast` prints."""
+    found = CliRunner().invoke(cli, ["simulate", "--fast", *arguments])
+    assert found.exit_code == 0 and found.stderr == ""
+    return found.stdout_bytes
+
+
+def config(folder: Path, *arguments: str) -> Path:
+    path = folder / "sim.toml"
+    path.write_text(lora_post("simulate", "--config", *arguments).out)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_simulated_uplinks_are_all_accepted_and_look_real(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"sim.{name}"
+    path.write_bytes(traffic("--format", name, "--count", "20", "--rate", "0.1"))
+    ran = lora_post("replay", path, "-c", config(tmp_path, "--format", name), "--dry-run", "-q")
+    uplinks = [json.loads(line) for line in ran.out.splitlines()]
+    assert [uplink["refused"] for uplink in uplinks] == [None] * 20
+    assert {uplink["device"] for uplink in uplinks} == {f"simulated-{n}" for n in range(4)}
+    for uplink in uplinks:
+        values = {reading["sensor"]: reading["value"] for reading in uplink["readings"]}
+        assert 5 < values["temperature_1"] < 45
+        assert 0 <= values["relative_humidity_2"] <= 100
+        assert 3 < values["analog_in_3"] < 5
+
+
+def test_simulate_goes_into_run_through_a_pipe(tmp_path: Path) -> None:
+    """As the help shows it."""
+    site = config(tmp_path, "--devices", "20")
+    command = f"{COMMAND} simulate --devices 20 --rate 500 --count 40 | {COMMAND} run -q -c {site} --dry-run"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60, check=True)
+    uplinks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [uplink["refused"] for uplink in uplinks] == [None] * 40
+
+
+def test_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
+    first, again, other = (traffic("--count", "5", "--seed", seed) for seed in ("7", "7", "8"))
+    assert first == again != other
+
+
+def test_datagrams_reach_a_packet_forwarders_server() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.settimeout(10)
+        server.bind(("127.0.0.1", 0))
+        url = f"udp://127.0.0.1:{server.getsockname()[1]}"
+        assert lora_post("simulate", "--fast", "--count", "3", "--to", url).code == 0
+        datagrams = [server.recv(65536) for _ in range(3)]
+    assert {datagram[0:1] + datagram[3:4] for datagram in datagrams} == {b"\x02\x00"}
+    assert len({datagram[4:12] for datagram in datagrams}) == 1
+    assert [len(json.loads(datagram[12:])["rxpk"]) for datagram in datagrams] == [1, 1, 1]
+
+
+def test_configuration_for_datagrams_listens_where_they_go(tmp_path: Path) -> None:
+    (item,) = load_config(config(tmp_path, "--to", "udp://127.0.0.1:1700")).inputs
+    assert item.url == "udp://127.0.0.1:1700"
+
+
+def test_other_machines_get_made_up_traffic_only_when_told() -> None:
+    ran = lora_post("simulate", "--fast", "--count", "1", "--to", "udp://192.0.2.1:1700")
+    assert ran.code == 2 and "--allow-remote" in ran.err
+
+
+def test_simulation_ends_when_it_is_interrupted_and_when_nobody_reads() -> None:
+    with started("simulate", "--rate", "1000") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read(100)
+        process.stdout.close()
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""
+    with started("simulate", "--rate", "1") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"--- rxlora[1]")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_counter_and_duration_are_as_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.lowcost"
+    path.write_bytes(traffic("--fcnt", "70000", "--duration", "3", "--rate", "2", "--devices", "1"))
+    ran = lora_post("replay", path, "-c", config(tmp_path, "--devices", "1"), "--dry-run", "-q")
+    assert [json.loads(line)["fcnt"] for line in ran.out.splitlines()] == list(range(70_000, 70_006))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--devices", "0"),
+        ("--rate", "0"),
+        ("--rate", "nan"),
+        ("--format", "vhs"),
+        ("--format", "reyax", "--devices", "300"),
+        ("--to", "tcp://127.0.0.1"),
+        ("--to", "udp://"),
+        ("--to", "udp://127.0.0.1:99999"),
+    ],
+)
+def test_bad_arguments_are_mistakes_of_the_user(arguments: tuple[str, ...]) -> None:
+    assert lora_post("simulate", "--count", "1", *arguments).code == 2

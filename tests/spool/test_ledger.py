@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lora_post.errors import StoreError
+from lora_post.model import Link, Reading, Session, Uplink
+from lora_post.spool.database import Store
+from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import drop_sink
+from lora_post.uplink.counters import REPEAT_WINDOW_US
+from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
+
+POND = device()
+NODE = lowcost_device()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "spool.db")
+    yield store
+    store.close()
+
+
+def spool_ledger(store: Store) -> SpoolLedger:
+    return SpoolLedger(store, [POND, NODE], SpoolWriter(store, ["waziup"], 1 << 30))
+
+
+def accept(ledger: Ledger, fcnt: int) -> None:
+    with ledger.group():
+        ledger.keep(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+
+
+def next_fcnt(ledger: Ledger) -> int:
+    with ledger.group():
+        return ledger.find(Link.LORAWAN, POND.address)[0].next_fcnt
+
+
+def clear_uplink(fcnt: int = 5, payload: bytes = b"\\!TC/1", time_us: int = NOON_US) -> Uplink:
+    return Uplink(frame(time_us=time_us), NODE, fcnt, None, payload, False)
+
+
+def is_repeat(ledger: Ledger, uplink: Uplink) -> bool:
+    with ledger.group():
+        return ledger.is_repeat(uplink, REPEAT_WINDOW_US)
+
+
+def test_counter_and_readings_are_kept_together(store: Store) -> None:
+    accept(spool_ledger(store), 41)
+    assert next_fcnt(spool_ledger(store)) == 42
+    assert SpoolReader(store, "waziup").counts().queued == 1
+
+
+def test_nothing_of_a_failed_group_is_kept(store: Store) -> None:
+    ledger = spool_ledger(store)
+    accept(ledger, 1)
+    with pytest.raises(ZeroDivisionError), ledger.group():
+        ledger.keep(report(Reading("t", 2), of=POND), Session(POND, 3))
+        assert not ledger.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
+        raise ZeroDivisionError
+    assert next_fcnt(ledger) == 2
+    assert SpoolReader(store, "waziup").counts().queued == 1
+    assert not is_repeat(ledger, clear_uplink())
+
+
+def test_new_sensor_of_a_failed_group_can_be_kept_later(store: Store) -> None:
+    ledger = spool_ledger(store)
+    store.db.execute("PRAGMA max_page_count = 30")
+    with pytest.raises(StoreError, match="full"), ledger.group():
+        ledger.keep(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
+    store.db.execute("PRAGMA max_page_count = 1000")
+    with ledger.group():
+        ledger.keep(report(Reading("new", 1), of=POND), Session(POND, 3))
+    (ready,) = SpoolReader(store, "waziup").ready_lanes()
+    assert ready.name == "new"
+
+
+def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: Store) -> None:
+    """A sink is dropped while a run that still has it goes on."""
+    ledger = SpoolLedger(store, [POND, NODE], SpoolWriter(store, ["waziup", "mqtt"], 1 << 30))
+    with ledger.group():
+        ledger.keep(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
+    with closing(Store(store.path)) as other:
+        drop_sink(other, "mqtt")
+    for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
+        with ledger.group():
+            ledger.keep(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+    rows = store.rows("SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value")
+    sent = [("humidity", b"55"), ("t", b"2")]
+    assert rows == [
+        *(("mqtt", *each) for each in sent),
+        *(("waziup", *each) for each in [sent[0], ("t", b"1"), sent[1]]),
+    ]
+
+
+def test_counter_that_another_process_advanced_is_seen(store: Store, tmp_path: Path) -> None:
+    one = spool_ledger(store)
+    accept(one, 1)
+    other_store = Store(tmp_path / "spool.db")
+    accept(spool_ledger(other_store), 7)
+    other_store.close()
+    assert next_fcnt(one) == 8
+
+
+def test_device_with_new_keys_starts_a_new_counter(store: Store) -> None:
+    accept(spool_ledger(store), 41)
+    fresh = msgspec.structs.replace(POND, keys=type(KEYS)(bytes(16), bytes(16)))
+    ledger = SpoolLedger(store, [fresh], SpoolWriter(store, ["waziup"], 1 << 30))
+    assert next_fcnt(ledger) == 0
+    renamed = msgspec.structs.replace(POND, id="other")
+    assert next_fcnt(SpoolLedger(store, [renamed], SpoolWriter(store, ["waziup"], 1 << 30))) == 42
+
+
+@pytest.mark.parametrize("kind", ["spool", "memory"])
+@pytest.mark.parametrize(
+    ("second", "repeat"),
+    [
+        (clear_uplink(), True),
+        (clear_uplink(time_us=NOON_US + REPEAT_WINDOW_US), True),
+        (clear_uplink(time_us=NOON_US - REPEAT_WINDOW_US), True),
+        (clear_uplink(time_us=NOON_US + REPEAT_WINDOW_US + 1), False),
+        (clear_uplink(fcnt=6), False),
+        (clear_uplink(payload=b"\\!TC/2"), False),
+    ],
+)
+def test_frame_without_mic_is_taken_once(kind: str, second: Uplink, repeat: bool, store: Store) -> None:
+    ledger: Ledger = spool_ledger(store) if kind == "spool" else MemoryLedger([POND, NODE])
+    assert not is_repeat(ledger, clear_uplink())
+    assert is_repeat(ledger, second) is repeat
+
+
+def test_capture_fed_again_after_a_restart_is_recognised(store: Store) -> None:
+    times = [NOON_US + n * 600_000_000 for n in range(5)]
+    first = spool_ledger(store)
+    assert [is_repeat(first, clear_uplink(time_us=time)) for time in times] == [False] * 5
+    again = spool_ledger(store)
+    assert [is_repeat(again, clear_uplink(time_us=time)) for time in times] == [True] * 5
+
+
+def test_memory_of_clear_frames_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.spool.ledger.KEEP_HEARD", 2000)
+    ledger = spool_ledger(store)
+    with ledger.group():
+        for n in range(5000):
+            assert not ledger.is_repeat(clear_uplink(payload=b"%d" % n), REPEAT_WINDOW_US)
+    (kept,) = store.db.execute("SELECT count(*) FROM heard").fetchone()
+    assert 2000 <= kept < 3001

@@ -1,0 +1,125 @@
+"""Another file takes the place of the spool under a running uploader: lane numbers mean other sensors in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lora_post.errors import OutcomeUnknown, StoreError
+from lora_post.metrics import Metrics
+from lora_post.model import Batch, Lane, Reading
+from lora_post.sinks.last_sent import LastSent
+from lora_post.spool.database import RUNNING, Store, known
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.upload.uploader import Uploader
+from tests.support.build import NOON_US, report
+
+SINK = "waziup"
+
+
+class Collector:
+    """Keeps what it gets; may give no answer."""
+
+    looks_back = 5000
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, bytes]] = []
+        self.asked: list[str] = []
+        self.is_silent = False
+
+    def prepare(self) -> None:
+        """Nothing is due."""
+
+    def send(self, batch: Batch) -> None:
+        self.got += [(batch.lane.name, value) for value in batch.values]
+        if self.is_silent:
+            raise OutcomeUnknown("no answer")
+
+    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+        self.asked.append(batch.lane.name)
+        pairs = zip(batch.times_us, batch.values, strict=True)
+        return [time for time, value in pairs if (batch.lane.name, value) in self.got]
+
+
+def spool(path: Path, *sensors: str) -> Store:
+    """One reading of each sensor, all of the same moment; lanes are numbered in this order."""
+    store = Store(path)
+    with store.transaction() as db:
+        writer = SpoolWriter(store, [SINK], 1 << 30)
+        writer.put(db, [report(*(Reading(name, f"{path.stem} {name}") for name in sensors), time_us=NOON_US)])
+    return store
+
+
+def replace(path: Path, *sensors: str) -> None:
+    spool(path.with_name("other.db"), *sensors).close()
+    for part in ("-wal", "-shm", ""):
+        if Path(f"{path}{part}").exists():
+            Path(f"{path}{part}").rename(f"{path}.aside{part}")
+    path.with_name("other.db").rename(path)
+
+
+def queued(store: Store) -> list[str]:
+    return sorted(name for (name,) in store.rows("SELECT name FROM lane JOIN reading ON lane.id = lane"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.db"
+
+
+@pytest.mark.parametrize("is_silent", [False, True], ids=["confirmed", "in-doubt"])
+def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
+) -> None:
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.0)
+    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.0)
+    sink = Collector()
+    with closing(spool(path, "a", "b")) as store:
+        uploader = Uploader(SpoolReader(store, SINK), sink, Metrics())
+        sink.is_silent = is_silent
+        uploader.step()
+        assert sink.got == [("a", b'"spool a"')]
+        sink.is_silent = False
+        replace(path, "b", "a")
+        for _ in range(20):
+            uploader.step()
+        assert queued(store) == []
+        assert sorted(sink.got[1:]) == [("a", b'"other a"'), ("b", b'"other b"')]
+        # Everything was asked about before it was sent, and is again after a kill.
+        assert set(sink.asked) == {"a", "b"}
+        assert RUNNING in known(store.db, SINK)
+
+
+def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -> None:
+    with closing(spool(path, "a", "b")) as store:
+        reader = SpoolReader(store, SINK)
+        lane = reader.ready_lanes()[0]
+        batch = reader.claim(lane, 10)
+        assert batch is not None
+        replace(path, "b", "a")
+        store.rows("SELECT 1")
+        for use in (
+            lambda: reader.claim(lane, 10),
+            lambda: reader.settle(batch, batch.times_us),
+            lambda: reader.refuse(batch, "no"),
+            lambda: reader.park(lane, "no", NOON_US),
+        ):
+            with pytest.raises(StoreError, match="another file"):
+                use()
+        assert queued(store) == ["a", "b"]
+        assert reader.go_on()
+        assert not reader.go_on()
+        assert [each.name for each in reader.ready_lanes()] == ["b", "a"]
+
+
+def test_what_arrived_is_remembered_by_sensor() -> None:
+    sent = LastSent()
+    a, b = (Batch(Lane(1, "pond-7", name, "", "", None), (NOON_US,), (b"1",)) for name in ("a", "b"))
+    sent.note(a, (NOON_US,))
+    assert sent.of(a) == [NOON_US]
+    assert sent.of(b) == []

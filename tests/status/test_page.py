@@ -1,0 +1,46 @@
+"""The status page in a real browser."""
+
+from __future__ import annotations
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from lora_post.model import Reading, Refusal
+from lora_post.observed.board import Board
+from lora_post.observed.day import STEP_US
+from tests.status.test_server import page
+from tests.support.browser import browser
+from tests.support.build import NOON_US, device, frame, report
+
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+
+
+def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
+    board = Board([device(name=HOSTILE), device("silent", address=1)])
+    for step in range(8):
+        board.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
+    board.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
+    board.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", f"{HOSTILE}; <b>fix</b>"))
+    with page(board) as url, browser(390, 844) as chromium:
+        wait = WebDriverWait(chromium, 20)
+        chromium.get(url)
+        wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Everything works")
+        assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
+        assert chromium.find_elements(By.CSS_SELECTOR, ".sensor svg path")
+        assert HOSTILE in chromium.find_element(By.ID, "devices").text
+        assert "<b>fix</b>" in chromium.find_element(By.ID, "refused").text
+        assert not chromium.find_elements(By.CSS_SELECTOR, "img, b")
+        # Nothing is wider than a phone.
+        width = chromium.execute_script("return document.documentElement.scrollWidth")
+        assert width <= 390
+
+        chromium.find_element(By.CSS_SELECTOR, "button.sensor").click()
+        wait.until(lambda b: b.find_element(By.ID, "plot-range").is_displayed())
+        assert chromium.find_element(By.ID, "plot-range").text == "20 to 23.5 °C"
+        assert chromium.find_elements(By.CSS_SELECTOR, "#plot-area path")
+        chromium.find_element(By.CSS_SELECTOR, "#plot .close").click()
+
+        board.hear(report(Reading("temperature", 99.5, "°C"), time_us=NOON_US + 1))
+        wait.until(lambda b: "99.5" in b.find_element(By.ID, "devices").text)
+        assert "owned" not in chromium.title
+        assert chromium.get_log("browser") == []

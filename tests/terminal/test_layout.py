@@ -1,0 +1,195 @@
+"""What `lora-post watch` shows, without a terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.console import Console
+
+from lora_post.terminal.follower import View
+from lora_post.terminal.layout import ago, layout, span
+from lora_post.terminal.site import (
+    Destination,
+    Device,
+    Disk,
+    Entry,
+    Input,
+    Message,
+    Mood,
+    Refused,
+    Sensor,
+    Site,
+    State,
+    Verdict,
+    changed_site,
+    first_site,
+)
+from tests.support.build import NOON_US
+
+NOON = NOON_US // 1000
+MINUTE = 60_000
+WELL = State(
+    gateway="Farm",
+    started=NOON - 180 * MINUTE,
+    inputs=(Input("stdin", NOON - 3 * MINUTE),),
+    destinations=(Destination("waziup", queued=3, oldest=NOON - 5 * MINUTE, last=NOON - 90 * MINUTE),),
+    disk=Disk(45, 2),
+)
+POND = Device(
+    "pond-7",
+    "Pond 7",
+    last=NOON - 3 * MINUTE,
+    rssi=-97,
+    snr=0,
+    heard=30,
+    missed=10,
+    battery=Sensor("battery", 3.61, "V"),
+    sensors=(Sensor("temperature", 22.123456789, "°C"), Sensor("open", True), Sensor("note", "a\x1b[2Jb")),
+)
+FINE = Verdict(Mood.GOOD, "Everything works")
+HOSTILE = "[red]x[/red]\x1b[2J\u202eevil\x9b\x07\n[link=http://x]"
+
+
+def site(*devices: Device, state: State = WELL, **changes: object) -> Site:
+    return replace(Site(1, {d.id: d for d in devices}, (), (), state, FINE), **changes)
+
+
+def shown(
+    view: View | Site, width: int = 80, height: int | None = 24, page: int = 0, *, color: str | None = None
+) -> str:
+    """As a terminal gets it."""
+    view = view if isinstance(view, View) else View(view)
+    system = {"color_system": color, "force_terminal": True} if color else {"color_system": None}
+    console = Console(record=True, width=width, file=StringIO(), **system)  # type: ignore[arg-type]
+    for line in layout(view, NOON, width, height, page):
+        console.print(line, no_wrap=True)
+    return console.export_text(styles=bool(color))
+
+
+def test_everything_that_is_known_of_a_device_is_in_its_line() -> None:
+    text = shown(site(POND), width=120)
+    assert "[ok] Everything works  Farm" in text
+    assert "last frame 3 min ago, 1 of 1 devices heard, 3 readings wait" in text
+    line = next(line for line in text.splitlines() if line.startswith("Pond 7"))
+    for part in ("3 min", "-97/0", "3.61 V", "10 of 40", "temperature 22.1235 °C, open true, note a\\x1b[2Jb"):
+        assert part in line
+    assert "to waziup  last delivery 90 min ago; 3 readings wait, the oldest 5 min ago" in text
+    assert "spool  2 MB, 45 % of the disk free; started 3 h ago" in text
+
+
+def test_verdict_of_the_page_is_shown_with_what_to_do() -> None:
+    text = shown(site(POND, verdict=Verdict(Mood.ATTENTION, "Needs attention", ("disk is full; make room", "no way"))))
+    assert "[!!] Needs attention  Farm" in text
+    assert "     disk is full\n     fix: make room\n     no way\n" in text
+    assert "[--] Running" in shown(site(POND, verdict=Verdict(Mood.WAITING, "Running; no device heard yet")))
+
+
+def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
+    wrong = NOON - 40 * 86_400_000  # the gateway's clock is 40 days behind
+    whole = Message(
+        1,
+        now=wrong,
+        devices=(replace(POND, last=wrong - 3 * MINUTE),),
+        recent=(Entry(wrong, "t 1"),),
+        state=WELL,
+        verdict=FINE,
+    )
+    seen = first_site(whole, NOON)
+    assert seen is not None
+    assert "last frame 3 min ago" in shown(seen)
+    assert "12:00:00  turned away t 1" in shown(seen)
+    near = first_site(replace(whole, now=NOON - 2000), NOON)
+    assert near is not None and near.behind == 0
+    assert changed_site(seen, Message(2)).behind == seen.behind
+
+
+def test_what_was_turned_away_has_its_reason_and_fix() -> None:
+    refused = (Refused("mic", "26011bda", 12, NOON - 2 * MINUTE, "no key fits", "correct nwk_skey"),)
+    text = shown(site(POND, refused=refused))
+    assert "mic 26011bda 12 times, 2 min ago: no key fits\n     fix: correct nwk_skey" in text
+
+
+def test_latest_frames_come_first() -> None:
+    recent = (Entry(NOON, "t 1", "pond-7"), Entry(NOON + 1000, "mic: forged"))
+    assert "12:00:01  turned away mic: forged\n12:00:00  pond-7 t 1" in shown(site(POND, recent=recent))
+
+
+@pytest.mark.parametrize("color", [None, "standard", "truecolor"])
+def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
+    hostile = site(
+        Device(HOSTILE, HOSTILE, last=NOON, sensors=(Sensor(HOSTILE, HOSTILE, HOSTILE),)),
+        Device("second", last=NOON, problem=HOSTILE),
+        recent=(Entry(NOON, HOSTILE, HOSTILE), Entry(2**62, HOSTILE)),
+        refused=(Refused(HOSTILE, HOSTILE, 1, NOON, HOSTILE, HOSTILE),),
+        state=replace(
+            WELL,
+            gateway=HOSTILE,
+            inputs=(Input(HOSTILE, 0, HOSTILE),),
+            destinations=(Destination(HOSTILE, trouble=HOSTILE),),
+        ),
+        verdict=Verdict(Mood.ATTENTION, HOSTILE, (HOSTILE,)),
+    )
+    text = shown(View(hostile, HOSTILE), width=200, height=None, color=color)
+    assert "[red]x[/red]\\x1b[2J\\u202eevil" in text
+    for line in text.split("\n"):
+        assert "\x1b[2J" not in line
+        assert "\x1b]8" not in line
+        assert color or line.isprintable()
+        assert not set(line) & {"\u202e", "\x9b", "\x07"}
+
+
+@given(
+    width=st.integers(1, 150),
+    height=st.integers(1, 60),
+    devices=st.integers(0, 80),
+    refused=st.integers(0, 12),
+    trouble=st.sampled_from(["", "gone", "很 " * 60]),
+    page=st.integers(0, 99),
+)
+def test_it_fits_every_window(width: int, height: int, devices: int, refused: int, trouble: str, page: int) -> None:
+    of = [Device(f"device-{n}", "池塘" * (n % 9), last=NOON, problem="broken" * (n % 5 == 0)) for n in range(devices)]
+    turned = tuple(Refused("mic", str(n), 2, NOON, "why " * 40, "fix " * 40) for n in range(refused))
+    lines = layout(View(site(*of, refused=turned), trouble), NOON, width, height, page)
+    assert len(lines) <= height
+    assert all(line.cell_len <= width for line in lines)
+
+
+def test_devices_with_a_problem_come_first_and_space_turns_to_the_others() -> None:
+    of = [Device(f"device-{n:02}", last=NOON) for n in range(40)]
+    of[33] = replace(of[33], problem="WrongLength: 3 bytes, want 4")
+    first = shown(site(*of))
+    assert "device-33" in first
+    assert "! WrongLength: 3 bytes, want 4" in first
+    assert "more, space shows them" in first
+    pages = [shown(site(*of), page=page) for page in range(6)]
+    assert all(any(f"device-{n:02}" in page for page in pages) for n in range(40))
+
+
+def test_all_is_shown_where_there_is_no_height() -> None:
+    text = shown(site(*(Device(f"device-{n}", last=NOON) for n in range(300))), height=None)
+    assert text.count("device-") == 300
+    assert "more" not in text
+
+
+def test_what_was_known_stays_when_there_is_no_answer_and_is_marked_as_old() -> None:
+    text = shown(View(site(POND), "the connection broke"))
+    assert text.startswith("lora-post does not answer, trying again: the connection broke")
+    assert "before that: Everything works" in text
+    assert "Pond 7" in text
+    assert "asking" in shown(View())
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(0, "<1 min"), (1, "1 min"), (119, "119 min"), (120, "2 h"), (47 * 60, "47 h"), (2880, "2 d")]
+)
+def test_spans_are_told_in_minutes_so_that_lines_rarely_change(minutes: int, text: str) -> None:
+    assert span(minutes * MINUTE + 59_000) == text
+    assert ago(minutes * MINUTE) == f"{text} ago"
+
+
+def test_times_of_a_clock_that_is_ahead_say_so() -> None:
+    assert ago(-120 * MINUTE) == "2 h ahead of this clock"

@@ -1,0 +1,997 @@
+"""Spool, uploader and Waziup sink together, against a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from lora_post.clocks.scale import now_us
+from lora_post.config.upload_rules import UploadRules, Window
+from lora_post.errors import OutcomeUnknown
+from lora_post.metrics import Metrics
+from lora_post.model import Reading, Report, Value
+from lora_post.net.http_client import Answer
+from lora_post.run.destinations import ServerMemory
+from lora_post.sandbox.endpoint import Settings
+from lora_post.secret import Secret
+from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
+from lora_post.sinks.waziup.gateway import Gateway
+from lora_post.sinks.waziup.login import Account
+from lora_post.sinks.waziup.provision import DeviceInfo
+from lora_post.sinks.waziup.sink import LOOKS_BACK, WaziupSink
+from lora_post.spool.database import Store, tallies
+from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.upkeep import parked, release
+from lora_post.upload.gate import Gate
+from lora_post.upload.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
+from lora_post.upload.sink import Sink
+from lora_post.upload.uploader import PARKED_FOR_US, Uploader
+from tests.support.build import NOON_US, device, report
+from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
+
+USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
+DEMO = Account("demo", Secret("demo"))
+
+
+@pytest.fixture
+def server() -> Iterator[Waziup]:
+    with waziup(USERS) as running:
+        yield running
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off and the wait before asking are as short as they can be; what is asked stays."""
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
+    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
+    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
+
+
+class Site:
+    """One lora-post: its spool file and whatever process has it open."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.path = folder / "spool.db"
+        self.url = url
+        self.store = Store(self.path)
+        self.metrics = Metrics()
+        self.clients: list[WaziupClient] = []
+        self.rules = UploadRules()
+        self.clock: Callable[[], float] = time.time
+
+    def put(self, *reports: Report) -> None:
+        writer = SpoolWriter(self.store, ["waziup"], 1 << 30)
+        with self.store.transaction() as db:
+            writer.put(db, reports)
+
+    def put_values(self, name: str, *values: Value, device_id: str = "pond-7", unit: str = "") -> None:
+        pond = device(device_id)
+        for index, value in enumerate(values):
+            self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
+
+    def uploader(
+        self,
+        account: Account | None = DEMO,
+        *,
+        provision: bool = True,
+        client: WaziupClient | None = None,
+        visibility: str = "private",
+    ) -> Uploader:
+        client = client or WaziupClient(self.url)
+        self.clients.append(client)
+        spool = SpoolReader(self.store, "waziup")
+        sink = WaziupSink(
+            client,
+            Gateway("gw1", "Farm (north)", visibility),
+            account,
+            provision=provision,
+            devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
+            lanes_of=spool.lanes_of,
+            memory=ServerMemory(self.store, self.url),
+            announced=Announced(),
+        )
+        gate = Gate(self.rules, client.traffic, self.store, spool.sink, self.clock)
+        return Uploader(spool, self.around(sink), self.metrics, gate)
+
+    def around(self, sink: WaziupSink) -> Sink:
+        """What the uploader is to see of a sink."""
+        return sink
+
+    def close(self) -> None:
+        self.store.close()
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
+    here = Site(tmp_path, server.url)
+    yield here
+    here.close()
+
+
+def gate_of(uploader: Uploader) -> Gate:
+    assert uploader._gate is not None
+    return uploader._gate
+
+
+@contextmanager
+def running(uploader: Uploader) -> Iterator[None]:
+    """The uploader in its own thread."""
+    stop, wake = Event(), Event()
+    thread = Thread(target=uploader.run, args=(stop, wake))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        wake.set()
+        thread.join()
+
+
+def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
+    """Step until nothing is left that could go out (or `until`)."""
+    done = until or uploader.is_done
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, uploader.last_error
+        Event().wait(uploader.step())
+
+
+def test_gateway_device_sensors_and_values_appear(site: Site, server: Waziup) -> None:
+    site.put(
+        report(Reading("temperature_3", 27.2, "°C", 3), Reading("relative_humidity_4", 60.5, "%", 4)),
+        report(Reading("temperature_3", 27.5, "°C", 3), time_us=NOON_US + 60_000_000),
+    )
+    work(site.uploader())
+    assert server.get("/gateways/gw1")["name"] == "Farm （north）"  # type: ignore[index]
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["gateway_id"], found["visibility"], found["name"]) == (  # type: ignore[index]
+        "demo",
+        "gw1",
+        "private",
+        "Pond 7 （west）",
+    )
+    kinds = {s["id"]: (s["sensor_kind"], s["quantity_kind"], s["unit"]) for s in found["sensors"]}  # type: ignore[index]
+    assert kinds["temperature_3"] == ("Thermometer", "Temperature", "DegreeCelsius")
+    assert kinds["relative_humidity_4"] == ("HumiditySensor", "RelativeHumidity", "Percent")
+    rows = server.rows("pond-7", "temperature_3")
+    assert [(row["value"], row["timestamp"]) for row in rows] == [
+        (27.2, "2026-03-01T12:00:00Z"),
+        (27.5, "2026-03-01T12:01:00Z"),
+    ]
+
+
+def test_steady_state_is_one_request_for_a_value(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    server.days.seen.clear()
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(uploader)
+    assert server.days.seen == ["POST /devices/pond-7/sensors/t/value"]
+
+
+def test_first_value_of_a_new_device_costs_what_it_must(site: Site, server: Waziup) -> None:
+    site.put(report(Reading("t", 1), Reading("h", 2)))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "POST /gateways",
+        "PUT /gateways/gw1/heartbeat",
+        "GET /devices/pond-7",
+        "POST /devices",
+        "GET /devices/pond-7",
+        "POST /devices/pond-7/sensors/t/value",
+        "POST /devices/pond-7/sensors/h/value",
+    ]
+
+
+def test_what_is_known_is_not_asked_again_after_a_restart(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    work(uploader)
+    stop = Event()
+    stop.set()
+    uploader.run(stop, Event())
+    server.days.seen.clear()
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "PUT /gateways/gw1/heartbeat",
+        "POST /devices/pond-7/sensors/t/value",
+    ]
+
+
+def test_backlog_goes_out_in_batches_in_order(site: Site, server: Waziup) -> None:
+    site.put_values("t", *range(250))
+    site.put_values("h", *range(30))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(250))
+    assert server.values("pond-7", "h") == list(range(30))
+    assert len(server.days.pushes()) == 4
+
+
+def test_sensor_that_appears_later_is_added_without_touching_the_others(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    site.put_values("h", 5)
+    work(uploader)
+    found = server.get("/devices/pond-7")
+    assert {s["id"]: s["value"]["value"] for s in found["sensors"]} == {"t": 1, "h": 5}  # type: ignore[index]
+
+
+def test_device_deleted_on_the_server_is_made_again(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    assert server.call("DELETE", "/devices/pond-7").status_code == 204
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(uploader)
+    assert server.values("pond-7", "t") == [2]
+
+
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
+    site: Site, server: Waziup, visibility: str
+) -> None:
+    body = {"id": "pond-7", "visibility": visibility, "sensors": [{"id": "t"}]}
+    assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
+    site.put_values("t", 1, 2)
+    site.put_values("t", 3, device_id="pond-8")
+    work(site.uploader())
+    assert server.values("pond-7", "t") == []
+    assert server.values("pond-8", "t") == [3]
+    (held,) = parked(site.store)
+    assert (held.device, held.name, held.readings) == ("pond-7", "t", 2)
+    assert "another account" in held.reason or "belongs to alice" in held.reason
+
+
+def test_parked_readings_go_out_once_they_are_released(site: Site, server: Waziup) -> None:
+    server.call("POST", "/devices", user="alice", json={"id": "pond-7"})
+    site.put_values("t", 1, 2)
+    uploader = site.uploader()
+    work(uploader)
+    server.call("DELETE", "/devices/pond-7")
+    assert release(site.store, None, None) == 2
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2]
+
+
+def test_simple_protocol_sends_to_public_devices_without_account(site: Site, server: Waziup) -> None:
+    body = {"id": "pond-7", "visibility": "public", "sensors": [{"id": "t"}]}
+    assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
+    server.days.seen.clear()
+    site.put_values("t", 21.5)
+    site.put_values("unknown", 1)
+    site.put_values("t", 1, device_id="nowhere")
+    work(site.uploader(None, provision=False))
+    assert server.values("pond-7", "t") == [21.5]
+    assert sorted(server.days.seen[:3]) == [
+        "POST /devices/nowhere/sensors/t/value",
+        "POST /devices/pond-7/sensors/t/value",
+        "POST /devices/pond-7/sensors/unknown/value",
+    ]
+    assert {(held.device, held.name) for held in parked(site.store)} == {("pond-7", "unknown"), ("nowhere", "t")}
+    assert all('provision = "auto"' in held.reason for held in parked(site.store))
+    assert server.call("GET", "/devices/nowhere").status_code == 404
+
+
+def test_private_device_is_parked_in_the_simple_protocol(site: Site, server: Waziup) -> None:
+    body = {"id": "pond-7", "visibility": "private", "sensors": [{"id": "t"}]}
+    server.call("POST", "/devices", user="alice", json=body)
+    site.put_values("t", 21.5)
+    work(site.uploader(None, provision=False))
+    assert "is private and not ours" in parked(site.store)[0].reason
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+def test_passing_trouble_is_retried_and_nothing_doubled(site: Site, server: Waziup, status: int) -> None:
+    server.days.faults.append(Fault(r"POST .*/values$", status, times=3))
+    site.put_values("t", 1, 2, 3)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_values_stored_before_a_500_are_not_sent_again(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/values$", 500, times=2, work_first=True))
+    site.put_values("t", *range(150))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(150))
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_sensor_that_was_parked_in_doubt_before_a_kill_is_asked_about_when_it_is_released(
+    site: Site, server: Waziup
+) -> None:
+    server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
+    server.days.faults.append(Fault(r"GET .*/values$", 403, times=2))
+    site.put_values("t", 1, 2, 3)
+    work(site.uploader())
+    assert len(parked(site.store)) == 1
+    after_the_kill = site.uploader()
+    release(site.store, None, None)
+    work(after_the_kill)
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+def test_parked_sensor_is_tried_again_by_itself_after_a_day(site: Site, server: Waziup) -> None:
+    """Somebody else has deleted the device of that name meanwhile."""
+    server.call("POST", "/devices", user="alice", json={"id": "pond-7", "visibility": "private"})
+    site.put_values("t", 1, 2)
+    work(site.uploader())
+    assert len(parked(site.store)) == 1
+    server.call("DELETE", "/devices/pond-7", user="alice")
+    work(site.uploader())
+    assert len(parked(site.store)) == 1
+    with site.store.transaction() as db:
+        db.execute("UPDATE lane SET parked_us = parked_us - ?", (PARKED_FOR_US,))
+    uploader = site.uploader()
+    uploader.step()
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_sensor_that_is_parked_in_doubt_is_asked_about_when_it_is_released(site: Site, server: Waziup) -> None:
+    """A server that does not believe our token for a while, right after a confirmation was lost."""
+    server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
+    server.days.faults.append(Fault(r"GET .*/values$", 403, times=2))
+    site.put_values("t", 1, 2, 3)
+    uploader = site.uploader()
+    work(uploader)
+    assert [held.readings for held in parked(site.store)] == [3]
+    release(site.store, None, None)
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_values_whose_confirmation_was_lost_are_not_sent_again(tmp_path: Path, server: Waziup) -> None:
+    proxy = CuttingProxy(server.url)
+    site = Site(tmp_path, proxy.url)
+    try:
+        site.put_values("t", 1)
+        uploader = site.uploader()
+        work(uploader)
+        for index in range(2, 6):
+            proxy.answers_to_take = 1
+            site.put(report(Reading("t", index), time_us=NOON_US + index * 60_000_000))
+            work(uploader)
+        assert server.values("pond-7", "t") == [1, 2, 3, 4, 5]
+    finally:
+        site.close()
+        proxy.close()
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, 2, 3)
+    killed = site.uploader()
+    # Killed between the answer and the commit: the readings are stored and still queued.
+    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
+    work(killed, lambda: bool(server.days.pushes()))
+    assert len(site.uploader()._spool.ready_lanes()) == 1
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("older", [0, 40])
+def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
+    site: Site, server: Waziup, older: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    site.put_values("t", *range(470))
+    killed = site.uploader()
+    work(killed, lambda: len(server.days.pushes()) == 4)
+    assert killed._spool.counts().queued == 470
+    for index in range(older):
+        site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
+    work(site.uploader())
+    values = server.values("pond-7", "t")
+    assert values == [*range(400), *range(1000, 1000 + older), *range(400, 470)]
+
+
+def test_no_more_is_confirmed_and_queued_than_can_be_found_again(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    site.put_values("t", *range(1200))
+    uploader = site.uploader()
+    for sent in range(1, 12):
+        work(uploader, lambda sent=sent: len(server.days.pushes()) == sent)  # type: ignore[misc]
+        settled = 1200 - uploader._spool.counts().queued
+        assert sent * 100 - settled <= LOOKS_BACK - MAX_BATCH
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(1200))
+
+
+def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    uploader = site.uploader()
+    settle, writes = uploader._spool.settle_all, []
+    uploader._spool.settle_all = lambda batches: (settle(batches), writes.append(len(batches)))  # type: ignore
+    site.put(report(Reading("t", 1), Reading("h", 2), Reading("p", 3)))
+    work(uploader, lambda: len(server.days.pushes()) == 3)
+    assert site.metrics.total("delivered") == 0
+    work(uploader)
+    assert writes == [3]
+    assert site.metrics.total("delivered") == 3
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is confirmed but queued, of the second nothing is known."""
+    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.01)
+    site.put_values("t", *range(150))
+    uploader = site.uploader()
+    work(uploader, lambda: len(server.days.pushes()) == 1)
+    server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
+    site.store.db.execute("PRAGMA query_only=ON")
+    while uploader.step() == 0 or len(server.days.pushes()) < 2:
+        pass
+    Event().wait(uploader.step())
+    uploader.step()
+    assert uploader._spool.counts().queued == 150
+    site.store.db.execute("PRAGMA query_only=OFF")
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(150))
+
+
+def test_retry_after_is_honoured(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 429, headers=[(b"retry-after", b"1234")]))
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    while not server.days.pushes():
+        uploader.step()
+    assert 1200 < uploader.step() <= 1234
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_one_refused_value_steps_aside_and_the_others_arrive_once(site: Site, server: Waziup) -> None:
+    site.put_values("t", *range(40))
+    uploader = site.uploader()
+    too_long = report(Reading("t", "x" * 1_100_000), time_us=NOON_US + 16_500_000)
+    site.put(too_long)
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(40))
+    (held,) = parked(site.store)
+    assert (held.readings, "(status 413)" in held.reason) == (1, True)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_sensor_whose_every_value_is_refused_is_parked_after_a_few(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/t/values?$", 400, times=1000, body=b"Error from Orion: no"))
+    site.put_values("t", *range(300))
+    site.put_values("h", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "h") == [1]
+    assert sum(held.readings for held in parked(site.store)) == 300
+    assert len(server.days.pushes()) < 15
+
+
+def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
+    with waziup(Settings(token_lifetime_s=2)) as server:
+        site = Site(tmp_path, server.url)
+        uploader = site.uploader()
+        for index in range(8):
+            site.put(report(Reading("t", index), time_us=NOON_US + index * 60_000_000))
+            work(uploader)
+            Event().wait(0.4)
+        site.close()
+        assert server.values("pond-7", "t") == list(range(8))
+        assert server.days.seen.count("POST /auth/token") >= 2
+        assert server.get("/devices/pond-7")["owner"] == "demo"  # type: ignore[index]
+
+
+def test_wrong_password_waits_and_says_so_without_the_password(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put_values("t", 1)
+    uploader = site.uploader(Account("demo", Secret("open-sesame")))
+    uploader.step()
+    assert uploader.step() > 200
+    assert "refuses user 'demo' or the password" in uploader.last_error
+    assert "sesame" not in caplog.text + uploader.last_error
+    assert server.days.seen == ["POST /auth/token"]
+
+
+def test_server_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:
+    site = Site(tmp_path, "http://127.0.0.1:9/api/v2")
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    assert uploader.step() == 0.0
+    assert 0 < uploader.step() <= 1.0
+    assert "refused" in uploader.last_error
+    assert not uploader.is_done()
+    site.close()
+
+
+def test_wrong_address_is_told_apart_from_an_unknown_device(site: Site, server: Waziup) -> None:
+    site.url = server.url.replace("v2", "v1")
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    uploader.step()
+    assert "no Waziup API at this address" in uploader.last_error
+
+
+def test_heartbeat_of_an_older_server_is_found(tmp_path: Path) -> None:
+    with waziup(Settings(legacy_health=True)) as server:
+        site = Site(tmp_path, server.url)
+        site.put_values("t", 1)
+        first = site.uploader()
+        work(first)
+        first._spool.mark_stopped()
+        assert "PUT /gateways/gw1/health" in server.days.seen
+        server.days.seen.clear()
+        site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+        work(site.uploader())
+        assert "PUT /gateways/gw1/heartbeat" not in server.days.seen
+        site.close()
+
+
+def test_gateway_of_somebody_else_does_not_hold_up_values(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.call("POST", "/gateways", user="alice", json={"id": "gw1"})
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+    assert "gateway gw1 belongs to another account" in caplog.text
+
+
+def test_names_that_would_overwrite_a_device_field_are_mapped(site: Site, server: Waziup) -> None:
+    for name in ("owner", "visibility", "name", "T (°C)", "a/b", ".", ".."):
+        site.put_values(name, 1)
+    site.put_values("text", "<b>(ok)</b>")
+    site.put_values("accelerometer_1", {"x": 1.0, "y": 0.0, "z": -2.0}, unit="g")
+    work(site.uploader())
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    ids = {sensor["id"] for sensor in found["sensors"]}  # type: ignore[index]
+    assert {"owner~", "visibility~", "name~", "T~20~28~c2~b0C~29", "a~2fb", "text", "~2e", "~2e~2e"} <= ids
+    assert server.values("pond-7", "~2e~2e") == [1]
+    assert server.values("pond-7", "text") == ["＜b＞（ok）＜/b＞"]
+    assert server.values("pond-7", "accelerometer_1") == [{"x": 9.80665, "y": 0.0, "z": -19.6133}]
+
+
+def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup) -> None:
+    """The server stops believing the token just for the creation: it answers 204 and the owner is guest."""
+
+    class Distrusted(WaziupClient):
+        def post_device(self, device):  # type: ignore[no-untyped-def]
+            token, self._http._token = self._http._token, None
+            try:
+                return super().post_device(device)
+            finally:
+                self._http._token = token
+
+    site.put_values("t", 1)
+    work(site.uploader(client=Distrusted(server.url)))
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, server: Waziup) -> None:
+    other = Site(site.path.parent, server.url)
+    first, second = site.uploader(), other.uploader()
+    site.put_values("t", *range(5))
+    assert second.step() > 0
+    assert server.days.seen == []
+    work(first)
+    site.store.close()
+    other.put_values("h", 7)
+    work(second)
+    assert server.values("pond-7", "t") == list(range(5))
+    assert server.values("pond-7", "h") == [7]
+    other.close()
+
+
+def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, 2)
+    site.put_values("h", 3)
+    spool, sink = SpoolReader(site.store, "waziup"), site.uploader()._sink
+    first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
+    assert first is not None
+    assert other is not None
+    server.call("POST", "/devices", user="demo", json={"id": "pond-7", "visibility": "private"})
+    sink.send(first)
+    assert server.call("DELETE", "/devices/pond-7/sensors/h").status_code == 204
+    server.days.faults.append(Fault(r"GET /devices/pond-7$", 500))
+    with pytest.raises(OutcomeUnknown):
+        sink.send(other)
+    assert sink.stored(first, 2) == list(first.times_us)
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [404, 502, 200])
+def test_answer_of_something_in_between_is_not_taken_for_nothing_stored(
+    site: Site, server: Waziup, status: int
+) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 500, work_first=True))
+    server.days.faults.append(Fault(r"GET .*/values$", status, times=4, body=b""))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 302])
+def test_page_of_a_network_operator_is_no_confirmation(tmp_path: Path, server: Waziup, status: int) -> None:
+    """Without an account there is no login that would have failed before."""
+    server.call("POST", "/devices", user="alice", json={"id": "pond-7", "sensors": [{"id": "t"}]})
+    site = Site(tmp_path, server.url)
+    page = b"<html>Your credit is used up</html>"
+    server.days.faults.append(Fault(r"/values?$", status, times=3, body=page))
+    site.put_values("t", 1)
+    work(site.uploader(None, provision=False))
+    assert server.values("pond-7", "t") == [1]
+    site.close()
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("older", [0, 40, 300])
+def test_readings_under_way_at_a_kill_are_found_behind_older_ones(site: Site, server: Waziup, older: int) -> None:
+    """A capture of last week is replayed after the power cut."""
+    site.put_values("t", *range(130))
+    killed = site.uploader()
+    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
+    work(killed, lambda: bool(server.days.pushes()))
+    for index in range(older):
+        site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
+    work(site.uploader())
+    values = server.values("pond-7", "t")
+    assert sorted(values) == [*range(130), *range(1000, 1000 + older)]  # type: ignore[type-var]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_defect_over_one_sensor_parks_it_and_does_not_hold_up_the_others(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(WaziupClient):
+        def post_values(self, device_id: str, *arguments: object) -> Answer:
+            assert device_id != "pond-7", "one that nobody thought of"
+            return super().post_values(device_id, *arguments)  # type: ignore[arg-type]
+
+    site.put_values("t", *range(5))
+    site.put_values("t", 3, device_id="pond-8")
+    site.put_values("t", 4, device_id="pond-9")
+    with running(site.uploader(client=Broken(server.url))):
+        deadline = time.monotonic() + 20
+        while not parked(site.store) and time.monotonic() < deadline:
+            Event().wait(0.02)
+    assert server.values("pond-9", "t") == [4]
+    assert "a defect" in caplog.text
+    (held,) = parked(site.store)
+    assert (held.device, held.readings) == ("pond-7", 5)
+    assert "one that nobody thought of" in held.reason
+
+
+def test_damaged_row_of_the_queue_does_not_hold_up_its_neighbours(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put_values("t", *range(6))
+    rows = (
+        (NOON_US + 1, b"2\xb7.2"),
+        (NOON_US + 2, "text"),
+        (NOON_US + 0.5, b"1"),
+        (-(10**17), b"1"),
+        (1 << 60, b"1"),
+    )
+    with site.store.transaction() as db:
+        db.executemany("INSERT INTO reading VALUES (1, ?, ?)", rows)
+    work(site.uploader())
+    assert server.values("pond-7", "t") == list(range(6))
+    assert caplog.text.count("is damaged and is dropped") == 5
+    assert tallies(site.store.db)["damaged"] == 5
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_defect_on_the_way_back_leaves_a_doubt(site: Site, server: Waziup) -> None:
+    class Broken(WaziupClient):
+        is_broken = True
+
+        def post_values(self, *arguments: object) -> Answer:
+            answer = super().post_values(*arguments)  # type: ignore[arg-type]
+            broken, self.is_broken = self.is_broken, False
+            assert not broken
+            return answer
+
+    site.put_values("t", 1)
+    uploader = site.uploader(client=Broken(server.url))
+    with pytest.raises(AssertionError):
+        work(uploader)
+    work(uploader)
+    assert server.values("pond-7", "t") == [1]
+
+
+def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(
+    site: Site, server: Waziup, no_waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the server answers each time when it is asked what it has."""
+    failures = []
+
+    def backoff(count: int, most_s: float) -> float:
+        failures.append((most_s, count))
+        return 0.01
+
+    monkeypatch.setattr("lora_post.backoff.pause_s", backoff)
+    server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert [count for most_s, count in failures if most_s == MAX_LANE_PAUSE_S] == [1, 2, 3, 4, 5]
+    assert server.values("pond-7", "t") == [1]
+
+
+class Picky(WaziupClient):
+    """A server that does not take a sensor called `bad`."""
+
+    def post_device(self, device: DeviceBody) -> Answer:
+        if any(sensor.id == "bad" for sensor in device.sensors):
+            return Answer(400, b"Error from Orion: no")
+        return super().post_device(device)
+
+    def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
+        return Answer(400, b"Error from Orion: no") if sensor.id == "bad" else super().post_sensor(device_id, sensor)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_sensor_that_cannot_be_created_does_not_park_the_others_of_its_device(
+    site: Site, server: Waziup, is_new: bool
+) -> None:
+    if not is_new:
+        server.call("POST", "/devices", user="demo", json={"id": "pond-7", "sensors": [{"id": "other"}]})
+    site.put(report(Reading("t", 1), Reading("bad", 2), Reading("h", 3)))
+    work(site.uploader(client=Picky(server.url)))
+    assert (server.values("pond-7", "t"), server.values("pond-7", "h")) == ([1], [3])
+    assert [(held.name, held.readings) for held in parked(site.store)] == [("bad", 1)]
+
+
+def test_token_that_is_no_longer_believed_is_renewed(site: Site, server: Waziup) -> None:
+    """A server that has forgotten its tokens, for example after a restart, may say 401."""
+    server.days.faults.append(Fault(r"POST .*/value$", 401))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.days.seen.count("POST /auth/token") == 2
+    assert server.values("pond-7", "t") == [1]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_gateway_is_declared_as_soon_as_the_server_is_there(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST /auth/token$", 503, times=3))
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert "PUT /gateways/gw1/heartbeat" in server.days.seen
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_outage_is_said_once_whatever_sensor_it_is_noticed_for(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("t", "h", "p"):
+        site.put_values(name, 1)
+    server.days.faults.append(Fault(r"/values?\b", 503, times=6))
+    work(site.uploader())
+    assert sum("waiting to send" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_password_that_the_server_sends_back_is_not_shown(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    server.days.faults.append(Fault(r"POST /auth/token$", status, body=b'cannot read {"password":"open-sesame"}'))
+    uploader = site.uploader(Account("demo", Secret("open-sesame")))
+    uploader.step()
+    assert "cannot read" in uploader.last_error
+    assert "sesame" not in caplog.text + uploader.last_error
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "..",
+        "a.b",
+        "a.é.b",
+        "a.e30.b",
+        "a.eyJleHAiOiAxfQ.b\r\nX: y",  # it goes into a header
+        "a.eyJleHAiOiAxfQ.b c",
+        "a.eyJleHAiOiAibm93In0.b",
+        "a." + "W1tb" * 10_000 + ".b",
+    ],
+)
+def test_text_that_is_no_token_is_not_used_as_one(token: str) -> None:
+    assert read_claims(token) is None
+    assert read_claims("a.eyJleHAiOiAxfQ.b") is not None
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_hostile_answers_never_lose_or_double_a_value(site: Site, server: Waziup) -> None:
+    nested = b"[" * 100_000
+    for body in (b"", b"null", b"{}", b'[{"timestamp": 5}]', b'{"id": 5}', nested, b'[{"value": ' + nested):
+        server.days.faults.append(Fault(r"^GET ", 200, body=body))
+        server.days.faults.append(Fault(r"POST .*/value$", 500, work_first=len(body) % 2 == 0))
+    site.put_values("t", *range(3))
+    site.put_values("h", *range(2))
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [0, 1, 2]
+    assert server.values("pond-7", "h") == [0, 1]
+
+
+def test_device_that_has_left_the_configuration_is_created_private(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, device_id="pond-8")
+    work(site.uploader(visibility="public"))
+    assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]
+
+
+def test_device_with_many_sensors_does_not_hold_up_the_others(site: Site, server: Waziup) -> None:
+    """Anybody can invent sensors for a device that sends text without a MIC."""
+    site.put(report(*[Reading(f"s{index}", index) for index in range(30)]))
+    site.put_values("t", 1, device_id="pond-8")
+    site.put_values("t", 2, device_id="pond-9")
+    work(site.uploader())
+    turns = [line.split("/")[2] for line in server.days.pushes()]
+    assert sorted(turns[:3]) == ["pond-7", "pond-8", "pond-9"]
+    assert turns.count("pond-7") == 30
+
+
+def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
+    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.upload.uploader.REST_AFTER_TROUBLE", 1000.0)
+    uploader = site.uploader()
+    site.put_values("good", 0)
+    work(uploader)
+    server.days.hanging = r"/sensors/bad/value"
+    for index in range(1, 30):
+        site.put(report(Reading("bad", index), Reading("good", index), time_us=NOON_US + index * 60_000_000))
+        while len(server.values("pond-7", "good")) <= index:
+            assert uploader.step() < 0.5  # no pause but the sensor's own
+    assert sum("bad" in line for line in server.days.seen) == 1
+    server.days.hanging = ""
+    for state in uploader._lanes.values():
+        state.backoff.succeed()
+    work(uploader)
+    assert server.values("pond-7", "bad") == list(range(1, 30))
+
+
+def test_two_sensors_in_a_row_that_get_no_answer_are_trouble_with_the_server(site: Site, server: Waziup) -> None:
+    server.days.faults.append(Fault(r"POST .*/value$", 503, times=2))
+    for name in ("a", "b", "c"):
+        site.put_values(name, 1)
+    uploader = site.uploader()
+    while len(server.days.pushes()) < 2:
+        assert uploader.step() == 0.0
+    assert uploader.step() > 0.0
+    assert len(server.days.pushes()) == 2
+
+
+def test_fresh_reading_goes_out_in_the_midst_of_a_backlog(site: Site, server: Waziup) -> None:
+    for name in ("a", "b", "c"):
+        site.put_values(name, *range(250))
+    uploader = site.uploader()
+    work(uploader, lambda: len(server.days.pushes()) == 2)
+    site.put(report(Reading("t", 21.5), time_us=now_us(), of=device("pond-8")))
+    work(uploader)
+    assert server.values("pond-8", "t") == [21.5]
+    assert "/devices/pond-8/" in server.days.pushes()[2]
+    assert server.values("pond-7", "a") == list(range(250))
+
+
+def test_held_readings_share_a_request_for_each_sensor(site: Site, server: Waziup) -> None:
+    start_us = now_us()
+    site.rules = UploadRules(hold_s=600.0)
+    site.clock = lambda: start_us / 1e6
+    uploader = site.uploader()
+    for minute in range(11):
+        readings = (Reading("t", minute), Reading("h", minute))
+        site.put(report(*readings, time_us=start_us + minute * 60_000_000))
+        site.clock = lambda minute=minute: start_us / 1e6 + minute * 60  # type: ignore[misc]
+        gate_of(uploader)._clock = site.clock
+        assert uploader.step() > 0
+    assert server.days.pushes() == []
+    gate_of(uploader)._clock = lambda: start_us / 1e6 + 611
+    work(uploader)
+    assert server.days.pushes() == ["POST /devices/pond-7/sensors/t/values", "POST /devices/pond-7/sensors/h/values"]
+    assert server.values("pond-7", "t") == list(range(11))
+
+
+def test_full_batch_is_not_held(site: Site, server: Waziup) -> None:
+    start_us = now_us()
+    site.rules = UploadRules(hold_s=600.0)
+    uploader = site.uploader()
+    for index in range(100):
+        site.put(report(Reading("t", index), time_us=start_us + index))
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(100))
+
+
+def test_held_readings_stay_in_the_spool_at_a_stop_and_go_out_later(site: Site, server: Waziup) -> None:
+    site.rules = UploadRules(hold_s=600.0)
+    site.put(report(Reading("t", 1), time_us=now_us()))
+    uploader = site.uploader()
+    with running(uploader):
+        pass
+    assert server.days.pushes() == []
+    site.rules = UploadRules()
+    work(site.uploader())
+    assert server.values("pond-7", "t") == [1]
+
+
+def test_nothing_at_all_is_sent_while_the_schedule_forbids_it(site: Site, server: Waziup) -> None:
+    noon = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+    site.rules = UploadRules((Window(22 * 3600, 6 * 3600),))
+    site.clock = lambda: noon
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    assert uploader.step() > 0
+    assert uploader.is_closed()
+    assert uploader.held == "[upload] schedule: it is not the time to send"
+    assert server.days.seen == []
+    gate_of(uploader)._clock = lambda: noon + 10 * 3600
+    work(uploader)
+    assert server.values("pond-7", "t") == [1]
+    assert not uploader.is_closed()
+    assert uploader.held == ""
+
+
+def test_uploader_says_each_time_round_that_it_gets_on_and_how_long_it_only_waits(site: Site) -> None:
+    stop, wake = Event(), Event()
+    told: list[float] = []
+
+    def alive(wait_s: float) -> None:
+        told.append(wait_s)
+        wake.set()  # at once
+        if len(told) > 20:
+            stop.set()
+
+    site.uploader().run(stop, wake, alive)
+    assert told[0] == 0.0
+    assert max(told) > 0.0
+
+
+def test_bytes_of_a_day_are_not_exceeded_and_the_rest_goes_out_the_next_day(tmp_path: Path, server: Waziup) -> None:
+    meter = CuttingProxy(server.url)
+    site = Site(tmp_path, meter.url)
+    noon = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+    site.rules = UploadRules(max_bytes_per_day=70_000)
+    site.clock = lambda: noon
+    site.put_values("t", *range(1200))
+    uploader = site.uploader()
+    while not uploader.is_closed():
+        uploader.step()
+    sent = len(server.values("pond-7", "t"))
+    assert 0 < sent < 1200
+    assert 30_000 < meter.bytes <= 70_000
+    uploader._finish()
+    restarted = site.uploader()
+    assert restarted.step() > 0
+    restarted._finish()
+    assert len(server.values("pond-7", "t")) == sent
+    for day in range(1, 10):
+        site.clock = lambda day=day: noon + day * 86_400  # type: ignore[misc]
+        again = site.uploader()
+        while not again.is_closed() and not again.is_done():
+            again.step()
+        again._finish()
+    assert server.values("pond-7", "t") == list(range(1200))
+    site.close()
+    meter.close()

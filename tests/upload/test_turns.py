@@ -1,0 +1,58 @@
+"""Whose turn it is to send."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lora_post.model import Lane, Waiting
+from lora_post.upload.turns import FRESH_US, Turns, is_fresh
+from tests.support.build import NOON_US
+
+NOW_US = NOON_US
+OLD_US = NOON_US - 3 * 86_400_000_000
+
+
+def lane(lane_id: int, device: str) -> Lane:
+    return Lane(lane_id, device, f"t{lane_id}", "", "", None)
+
+
+def served(turns: Turns, queue: list[Waiting], times: int) -> list[Lane]:
+    """Who is served, when nobody's queue ever empties."""
+    found = []
+    for _ in range(times):
+        first = turns.order(queue, NOW_US)[0]
+        turns.took(first, NOW_US)
+        found.append(first.lane)
+    return found
+
+
+def test_fresh_readings_get_every_other_turn_beside_any_backlog() -> None:
+    backlog = [Waiting(lane(n, f"old-{n}"), OLD_US) for n in range(40)]
+    fresh = Waiting(lane(99, "young"), NOW_US)
+    found = served(Turns(), [*backlog, fresh], 80)
+    assert [each.id == 99 for each in found] == [True, False] * 40
+    assert len(set(found)) == 41
+
+
+def test_backlog_gets_every_other_turn_beside_any_number_of_fresh_readings() -> None:
+    fresh = [Waiting(lane(n, f"young-{n}"), NOW_US) for n in range(40)]
+    found = served(Turns(), [*fresh, Waiting(lane(99, "old"), OLD_US)], 80)
+    assert Counter(each.id for each in found)[99] == 40
+
+
+@pytest.mark.parametrize("oldest_us", [NOW_US, OLD_US])
+def test_devices_take_turns_and_the_sensors_of_each(oldest_us: int) -> None:
+    queue = [Waiting(lane(n, "crowd"), oldest_us) for n in range(1, 31)] + [Waiting(lane(31, "lone"), oldest_us)]
+    found = served(Turns(), queue, 60)
+    assert [each.device for each in found] == ["crowd", "lone"] * 30
+    assert {each.id for each in found} == set(range(1, 32))
+
+
+@pytest.mark.parametrize(
+    ("oldest_us", "fresh"),
+    [(NOW_US, True), (NOW_US - FRESH_US + 1, True), (NOW_US - FRESH_US, False), (NOW_US + 86_400_000_000, True)],
+)
+def test_what_is_younger_than_a_quarter_of_an_hour_is_fresh(oldest_us: int, fresh: bool) -> None:
+    assert is_fresh(Waiting(lane(1, "d"), oldest_us), NOW_US) is fresh
