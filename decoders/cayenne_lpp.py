@@ -39,7 +39,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lora_post import ConfigError, DecodeError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
-from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, explain, read_item
+from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, item_error, read_item
 
 PORTS = {"packed_ports": range(1, 224), "history_ports": range(100, 200)}
 KNOWN_OPTIONS = ", ".join(["signed", *PORTS])
@@ -90,7 +90,7 @@ def read_packed(payload: bytes, items: Items) -> list[Reading]:
             reading, size = read_item(items[channel << 8 | kind], padded, offset)
         except (KeyError, struct.error, DecodeError) as error:
             left = len(payload) - offset - 1
-            raise explain(f"offset {offset}: type {kind}", kind, left, error, readings) from None
+            raise item_error(f"offset {offset}: type {kind}", kind, left, error, readings) from None
         readings.append(reading)
         offset += size - 1
     return readings
@@ -109,7 +109,7 @@ def read_history(payload: bytes, channel: int, items: Items) -> list[Reading]:
             reading, size = read_item(items[channel << 8 | kind], payload, offset + 1, age_s)
         except (KeyError, struct.error, DecodeError) as error:
             left = len(payload) - offset - HISTORY_HEADER_SIZE
-            raise explain(where, kind, left, error, readings) from None
+            raise item_error(where, kind, left, error, readings) from None
         readings.append(reading)
         offset += size - HEADER_SIZE + HISTORY_HEADER_SIZE
     return readings

@@ -24,8 +24,8 @@ LoraPostError
 │   ├── OutcomeUnknown   perhaps sent; ask before sending again
 │   └── Rejected         will not change by trying again
 │       └── BatchRefused     it is about a value, not about the sensor
-└── StoreError       disk full, schema too new
-    └── StoreDamaged     what is in the file is no longer a spool
+└── SpoolError       disk full, schema too new
+    └── SpoolDamaged     what is in the file is no longer a spool
 
 `check` is the word for the same thing in counters, logs and JSON.
 """
@@ -193,9 +193,9 @@ class BatchRefused(Rejected):
     """Something in this batch is refused; a part of the batch may have been stored before it."""
 
 
-class StoreError(LoraPostError):
+class SpoolError(LoraPostError):
     """The spool file: disk full, not writable, written by a newer version."""
 
 
-class StoreDamaged(StoreError):
+class SpoolDamaged(SpoolError):
     """The spool file is damaged, or is no database at all."""

@@ -101,7 +101,7 @@ class Noise(Struct, frozen=True, gc=False):
     detail: str
 
 
-Event: TypeAlias = "Frame | ClearUplink | Noise"
+Heard: TypeAlias = "Frame | ClearUplink | Noise"
 """What inputs give."""
 
 

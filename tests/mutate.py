@@ -26,7 +26,7 @@ from lora_post.formats import FORMATS, Parser
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap import build_loratap
 from lora_post.formats.loratap_pcap import write_pcap_header
-from lora_post.model import ClearUplink, Event, Frame
+from lora_post.model import ClearUplink, Frame, Heard
 from lora_post.simulate.devices import clear_devices, in_turns, simulated_devices, simulated_frame
 from lora_post.simulate.format_writers import WRITERS
 
@@ -191,7 +191,7 @@ def _change(old: bytes, random: Random) -> bytes | None:
             return None
 
 
-def feed(parser: Parser, stream: bytes, random: Random) -> Iterator[tuple[Sequence[Event], int]]:
+def feed(parser: Parser, stream: bytes, random: Random) -> Iterator[tuple[Sequence[Heard], int]]:
     """The events of each piece fed, and how many bytes the parser then holds."""
     at = 0
     while at < len(stream):

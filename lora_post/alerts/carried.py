@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from lora_post.observed.board import DeviceView
-from lora_post.observed.runtime import Runtime
+from lora_post.observed.run_state import RunState
+from lora_post.observed.site_state import DeviceView
 
 
 class Quiet(Struct, frozen=True, array_like=True):
@@ -28,7 +28,7 @@ class Carried(Struct, frozen=True):
     no_upload_us: Mapping[str, int] = {}
     devices: Mapping[str, Quiet] = {}
 
-    def since(self, last_us: int, runtime: Runtime, before_us: int) -> int:
+    def since(self, last_us: int, runtime: RunState, before_us: int) -> int:
         """Since when something has been silent. last_us: when it was heard in this run, 0 for not."""
         return last_us or runtime.started_us - before_us
 
@@ -40,7 +40,7 @@ class Carried(Struct, frozen=True):
 _UNKNOWN = Quiet(0, 0)
 
 
-def carry(runtime: Runtime, devices: Iterable[DeviceView], before: Carried) -> Carried:
+def carry(runtime: RunState, devices: Iterable[DeviceView], before: Carried) -> Carried:
     """What the next run is to know."""
     now_us = runtime.now_us
     last_us = max((item.last_us for item in runtime.inputs), default=0)

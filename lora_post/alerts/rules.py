@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from lora_post.alerts.carried import Carried
 from lora_post.config.alerts import AlertLimits
-from lora_post.observed.board import DeviceView, Shown
-from lora_post.observed.runtime import CLOCK, Runtime
+from lora_post.observed.run_state import CLOCK, RunState
+from lora_post.observed.site_state import DeviceView, Shown
 
 SILENT_TIMES: Final = 4
 """A device is silent when it has not been heard for so many times its usual distance."""
@@ -38,7 +38,7 @@ class Condition(Struct, frozen=True):
 
 
 def conditions(
-    runtime: Runtime,
+    runtime: RunState,
     devices: Iterable[DeviceView],
     limits: AlertLimits,
     raised: Iterable[str],
@@ -53,7 +53,7 @@ def conditions(
         yield from _device(device, runtime, limits, known, carried)
 
 
-def _inputs(runtime: Runtime, limits: AlertLimits, carried: Carried, raised: frozenset[str]) -> Iterator[Condition]:
+def _inputs(runtime: RunState, limits: AlertLimits, carried: Carried, raised: frozenset[str]) -> Iterator[Condition]:
     for item in runtime.inputs:
         if item.trouble:
             yield Condition(f"input:{item.name}", f"input {item.name}: {item.trouble}", SOON_US)
@@ -68,7 +68,7 @@ def _inputs(runtime: Runtime, limits: AlertLimits, carried: Carried, raised: fro
 
 
 def _destinations(
-    runtime: Runtime, limits: AlertLimits, carried: Carried, raised: frozenset[str]
+    runtime: RunState, limits: AlertLimits, carried: Carried, raised: frozenset[str]
 ) -> Iterator[Condition]:
     for item in runtime.destinations:
         waited_us = runtime.now_us - carried.since(item.last_us, runtime, carried.no_upload_us.get(item.name, 0))
@@ -89,7 +89,7 @@ def _destinations(
             )
 
 
-def _machine(runtime: Runtime, raised: frozenset[str]) -> Iterator[Condition]:
+def _machine(runtime: RunState, raised: frozenset[str]) -> Iterator[Condition]:
     for name in runtime.stalled:
         yield Condition(f"stalled:{name}", f"{name} does not get on with its work; restart lora-post")
     for name, text in runtime.troubles.items():
@@ -100,7 +100,7 @@ def _machine(runtime: Runtime, raised: frozenset[str]) -> Iterator[Condition]:
 
 
 def _device(
-    device: DeviceView, runtime: Runtime, limits: AlertLimits, raised: frozenset[str], carried: Carried
+    device: DeviceView, runtime: RunState, limits: AlertLimits, raised: frozenset[str], carried: Carried
 ) -> Iterator[Condition]:
     before = carried.quiet(device)
     since_us = carried.since(device.last_us, runtime, before.silent_us)

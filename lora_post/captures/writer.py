@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from lora_post.errors import ConfigError, StoreError
+from lora_post.errors import ConfigError, SpoolError
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap_pcap import pcap_end, pcap_record, write_pcap_header
 from lora_post.model import Frame
@@ -64,33 +64,33 @@ class AppendFile:
             raise ConfigError(f"capture {path}: {error}") from None
 
     def append(self, record: bytes) -> None:
-        """Write a record, whole or not at all. Raises StoreError."""
+        """Write a record, whole or not at all. Raises SpoolError."""
         try:
             written = os.pwrite(self._fd, record, self._size)
             if written < len(record):
                 os.ftruncate(self._fd, self._size)
-                raise StoreError(f"capture {self._path}: the disk is full")
+                raise SpoolError(f"capture {self._path}: the disk is full")
             self._size += written
         except OSError as error:
-            raise StoreError(f"capture {self._path}: {error.strerror}") from error
+            raise SpoolError(f"capture {self._path}: {error.strerror}") from error
         if self._unsynced_since is None:
             self._unsynced_since = self._monotonic()
         self.settle()
 
     def settle(self) -> None:
-        """Let time pass: what was written SYNC_EVERY_S ago goes onto the card. Raises StoreError."""
+        """Let time pass: what was written SYNC_EVERY_S ago goes onto the card. Raises SpoolError."""
         if self._unsynced_since is not None and self._monotonic() - self._unsynced_since >= SYNC_EVERY_S:
             self._unsynced_since = None
             try:
                 os.fdatasync(self._fd)
             except OSError as error:
-                raise StoreError(f"capture {self._path}: {error.strerror}") from error
+                raise SpoolError(f"capture {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            raise StoreError(f"capture {self._path}: {error.strerror}") from error
+            raise SpoolError(f"capture {self._path}: {error.strerror}") from error
         finally:
             os.close(self._fd)
 
@@ -103,12 +103,12 @@ class CaptureWriter:
         self._file = AppendFile(path, MAGIC, _end_of_lines, monotonic)
 
     def start(self, stream: int, time_us: int, input_format: str, name: str) -> None:
-        """An input begins. Raises StoreError."""
+        """An input begins. Raises SpoolError."""
         with self._lock:
             self._file.append(start_line(stream, time_us, input_format, name))
 
     def write(self, stream: int, time_us: int, data: bytes) -> None:
-        """Bytes arrived on an input; none: only time has passed. Raises StoreError."""
+        """Bytes arrived on an input; none: only time has passed. Raises SpoolError."""
         with self._lock:
             if data:
                 self._file.append(b"".join(data_lines(stream, time_us, data)))
@@ -126,11 +126,11 @@ class PcapWriter:
         self._file = AppendFile(path, write_pcap_header(), _end_of_packets)
 
     def write(self, frame: Frame) -> None:
-        """Raises StoreError."""
+        """Raises SpoolError."""
         self._file.append(pcap_record(frame))
 
     def settle(self) -> None:
-        """Let time pass. Raises StoreError."""
+        """Let time pass. Raises SpoolError."""
         self._file.settle()
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 
-class Verdict(StrEnum):
+class Grade(StrEnum):
     """How a check ended. SKIPPED: it could not be made, because of something reported before."""
 
     OK = "ok"
@@ -20,22 +20,22 @@ class Finding(Struct, frozen=True):
     """One verdict. subject: what was looked at. fix: what to do about it, "" when nothing is to be done."""
 
     subject: str
-    verdict: Verdict
+    verdict: Grade
     text: str
     fix: str = ""
 
 
 def ok(subject: str, text: str) -> Finding:
-    return Finding(subject, Verdict.OK, text)
+    return Finding(subject, Grade.OK, text)
 
 
 def warning(subject: str, text: str, fix: str = "") -> Finding:
-    return Finding(subject, Verdict.WARNING, text, fix)
+    return Finding(subject, Grade.WARNING, text, fix)
 
 
 def fail(subject: str, text: str, fix: str = "") -> Finding:
-    return Finding(subject, Verdict.FAIL, text, fix)
+    return Finding(subject, Grade.FAIL, text, fix)
 
 
 def skipped(subject: str, text: str) -> Finding:
-    return Finding(subject, Verdict.SKIPPED, text)
+    return Finding(subject, Grade.SKIPPED, text)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from lora_post.checks.finding import Finding, Verdict, fail, ok, skipped, warning
+from lora_post.checks.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.checks.tls import check_tls
 from lora_post.clocks.scale import now_us
 from lora_post.config.waziup import WaziupConfig
@@ -42,7 +42,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Findi
     """
     way = _check_way(waziup.url)
     yield way
-    if way.verdict is Verdict.FAIL:
+    if way.verdict is Grade.FAIL:
         yield from skip_server("the server cannot be reached", AFTER_SERVER)
         return
     with closing(WaziupClient(waziup.url)) as client:

@@ -11,9 +11,9 @@ from pathlib import Path
 from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
 from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config
-from lora_post.errors import StoreDamaged, StoreError
-from lora_post.spool.database import Store, tallies
-from lora_post.spool.queue import EVICTED, SpoolReader
+from lora_post.errors import SpoolDamaged, SpoolError
+from lora_post.spool.queue import EVICTED, Queue
+from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.upkeep import Undecoded, held_by_sink, parked, undecoded
 
 SUBJECT = "spool"
@@ -39,14 +39,14 @@ def check_spool(config: Config) -> Iterator[Finding]:
         return
     else:
         try:
-            with closing(Store(path)) as store:
+            with closing(SpoolFile(path)) as store:
                 used = store.used_bytes()
                 yield from _check_contents(store, used, config.spool_max_bytes)
                 yield from _check_left_over(store, config.destinations)
-        except StoreDamaged as error:
+        except SpoolDamaged as error:
             fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
             yield fail(SUBJECT, str(error), fix)
-        except StoreError as error:
+        except SpoolError as error:
             text, _, fix = str(error).partition("; ")
             yield fail(SUBJECT, text, fix or "see that the disk is not full and can be written")
     for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z*")):
@@ -71,7 +71,7 @@ def _chown(folder: Path) -> str:
     return f"sudo chown -R $USER {folder}"
 
 
-def _check_contents(store: Store, used: int, bound: int) -> Iterator[Finding]:
+def _check_contents(store: SpoolFile, used: int, bound: int) -> Iterator[Finding]:
     text = f"{store.path}: {megabytes(used)} of {megabytes(bound)} used"
     if used > bound * NEARLY_FULL:
         fix = "get the link to the server up, or raise [spool] max_mb"
@@ -102,10 +102,10 @@ def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:
         yield warning(SUBJECT, text, "see `lora-post spool`")
 
 
-def _check_left_over(store: Store, destinations: Collection[str]) -> Iterator[Finding]:
+def _check_left_over(store: SpoolFile, destinations: Collection[str]) -> Iterator[Finding]:
     for sink, count in sorted(held_by_sink(store).items()):
         if sink in destinations:
-            queued = SpoolReader(store, sink).counts().queued
+            queued = Queue(store, sink).counts().queued
             if queued:
                 yield ok(SUBJECT, f"{queued} readings are queued for {sink}")
         else:

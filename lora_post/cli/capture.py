@@ -15,14 +15,14 @@ from lora_post.captures.writer import CaptureWriter, PcapWriter
 from lora_post.cli.options import log_options, set_up_log
 from lora_post.clocks.scale import now_us, utc_text
 from lora_post.config.inputs import InputConfig
-from lora_post.errors import ConfigError, FrameError, StoreError
+from lora_post.errors import ConfigError, FrameError, SpoolError
 from lora_post.formats import FORMATS
-from lora_post.inputs import Source, Surroundings, open_source
+from lora_post.inputs import Input, Surroundings, open_source
 from lora_post.inputs.stream import Hear, StreamSource
 from lora_post.lorawan.phy_payload import describe
 from lora_post.lowcost.header import parse_header, type_text
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Event, Frame, Link, Noise
+from lora_post.model import ClearUplink, Frame, Heard, Link, Noise
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.session import stop_on_signals
 from lora_post.text import as_text, printable
@@ -56,9 +56,9 @@ class Tee:
                 return
             try:
                 write(self._writer)
-            except StoreError as error:
+            except SpoolError as error:
                 log.error("%s; going on without capture", error)
-                with suppress(StoreError):
+                with suppress(SpoolError):
                     self._writer.close()
                 self._writer = None
 
@@ -68,11 +68,11 @@ class Tee:
         try:
             if writer is not None:
                 writer.close()
-        except StoreError as error:
+        except SpoolError as error:
             log.error("%s", error)
 
 
-class Watch:
+class CaptureDisplay:
     """Counts what is heard, and shows it: each frame in the log, or one line on a terminal."""
 
     def __init__(self, *, line: bool) -> None:
@@ -86,7 +86,7 @@ class Watch:
         self.size += len(data)
         self._show()
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Heard) -> None:
         if isinstance(event, Noise):
             self.noise += 1
             if not self._line:
@@ -151,7 +151,7 @@ def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool)
     """
     set_up_log(verbose=verbose, quiet=quiet or sys.stderr.isatty())
     stop = stop_on_signals()
-    watch = Watch(line=sys.stderr.isatty() and not quiet)
+    watch = CaptureDisplay(line=sys.stderr.isatty() and not quiet)
     with_pcap = path.suffix == ".pcap"
     capture = PcapWriter(path) if with_pcap else CaptureWriter(path)
     try:
@@ -169,7 +169,7 @@ def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool)
     click.echo(f"{path}: {watch.summary()}", err=True)
 
 
-def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watch: Watch) -> Source:
+def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watch: CaptureDisplay) -> Input:
     def hear(data: bytes, at_us: int) -> None:
         if isinstance(capture, CaptureWriter):
             capture.write(0, at_us, data)
@@ -188,7 +188,7 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
     return source
 
 
-def _take(events: Sequence[Event], capture: CaptureWriter | PcapWriter, watch: Watch) -> None:
+def _take(events: Sequence[Heard], capture: CaptureWriter | PcapWriter, watch: CaptureDisplay) -> None:
     for event in events:
         if isinstance(capture, PcapWriter) and isinstance(event, Frame):
             capture.write(event)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lora_post.checks.broker import check_broker
-from lora_post.checks.finding import Finding, Verdict, fail, skipped
+from lora_post.checks.finding import Finding, Grade, fail, skipped
 from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.machine import check_power, check_time
 from lora_post.checks.server import check_server, skip_server
@@ -23,7 +23,7 @@ from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
 from lora_post.text import printable
 
-COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAIL: "red", Verdict.SKIPPED: "bright_black"}
+COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAIL: "red", Grade.SKIPPED: "bright_black"}
 
 
 @click.command(name="check")
@@ -44,7 +44,7 @@ def command(config_path: Path | None, offline: bool) -> None:
     failed = False
     for finding in _findings(config_path, offline):
         _show(finding)
-        failed |= finding.verdict is Verdict.FAIL
+        failed |= finding.verdict is Grade.FAIL
     raise SystemExit(1 if failed else 0)
 
 

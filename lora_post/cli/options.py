@@ -15,9 +15,9 @@ from lora_post.config import Config, find_config, load_config
 from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoding.files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.decoding.hang_file import HangFile, hang_path
-from lora_post.decoding.hangs import WatchedDecoding, watched_loading
+from lora_post.decoding.hangs import LimitedDecoding, watched_loading
 from lora_post.decoding.reload import DecoderFolder, LiveDecoding
-from lora_post.decoding.time_limit import CallWatch
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
 from lora_post.model import Decode
 from lora_post.text import printable
@@ -105,9 +105,9 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
     return combined(load_folder(shipped_folder()), load_plugins(), *own)
 
 
-def watch_decoders(hangs: HangFile | None = None) -> CallWatch:
+def watch_decoders(hangs: HangFile | None = None) -> TimeLimit:
     """What ends decoders that hang, until the command has ended. hangs: where it is written down if that fails."""
-    return click.get_current_context().with_resource(CallWatch(dump=hangs.file if hangs else None))
+    return click.get_current_context().with_resource(TimeLimit(dump=hangs.file if hangs else None))
 
 
 def open_hang_file(config: Config) -> HangFile | None:
@@ -120,7 +120,7 @@ def open_hang_file(config: Config) -> HangFile | None:
         return None
 
 
-def read_decoding(config: Config, watch: CallWatch, hangs: HangFile | None = None) -> Decode:
+def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = None) -> Decode:
     """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
 
     hangs: says which decoders are set aside.
@@ -143,5 +143,5 @@ def read_decoding(config: Config, watch: CallWatch, hangs: HangFile | None = Non
         lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
         raise ConfigError("\n".join(lines))
     aside = hangs.settle(loaded.decoders) if hangs is not None else {}
-    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
+    decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

@@ -28,7 +28,7 @@ from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
-from lora_post.inputs import Source, Surroundings, open_source, times_of
+from lora_post.inputs import Input, Surroundings, open_source, times_of
 from lora_post.inputs.stream import StreamSource
 from lora_post.metrics import Metrics
 from lora_post.observed.vitals import Vitals
@@ -114,7 +114,7 @@ def with_status(config: Config, listen: str | None) -> Config:
         raise ConfigError(f"--status {error}") from error
 
 
-def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Source:
+def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Input:
     if tee is None:
         return open_source(item, surroundings)
     parts = urlsplit(item.url)
@@ -125,7 +125,7 @@ def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) 
     return source
 
 
-def pump_all(inputs: list[tuple[Source, Times]], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
+def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
     """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
 
     Raises BrokenPipeError when nobody reads our output any more.
@@ -145,7 +145,7 @@ def pump_all(inputs: list[tuple[Source, Times]], pipeline: Pipeline, stop: Event
     return broken
 
 
-def _pump_safely(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals, broken: list[Exception]) -> None:
+def _pump_safely(source: Input, pipeline: Pipeline, stop: Event, vitals: Vitals, broken: list[Exception]) -> None:
     try:
         pump(source, pipeline, stop, vitals)
     except BrokenPipeError as error:

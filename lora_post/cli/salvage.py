@@ -14,9 +14,9 @@ from lora_post.errors import Rejected
 from lora_post.model import Batch
 from lora_post.run.destinations import open_sinks
 from lora_post.sinks.waziup.announced import Announced
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolReader
+from lora_post.spool.queue import Queue
 from lora_post.spool.salvage import salvage
+from lora_post.spool.spool_file import SpoolFile
 
 EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 # The values that a sensor got last, among which those of the damaged file are looked for; about 0.7 MB.
@@ -42,9 +42,9 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
     if config.spool_path.exists() and damaged.samefile(config.spool_path):
         raise click.UsageError(f"{damaged} is the current spool; name the file that was set aside")
     with ExitStack() as stack:
-        store = stack.enter_context(closing(Store(config.spool_path)))
+        store = stack.enter_context(closing(SpoolFile(config.spool_path)))
         sinks = {
-            name: stack.enter_context(closing(make_sink(SpoolReader(store, name), store)))
+            name: stack.enter_context(closing(make_sink(Queue(store, name), store)))
             for name, make_sink in open_sinks(config, Announced()).items()
         }
 

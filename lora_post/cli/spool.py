@@ -19,12 +19,12 @@ from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hang_file import hang_path, set_aside
-from lora_post.decoding.hangs import WatchedDecoding
-from lora_post.errors import ConfigError, StoreError
+from lora_post.decoding.hangs import LimitedDecoding
+from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.run.delivery import spool_path
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import (
     Parked,
     Undecoded,
@@ -200,36 +200,36 @@ class Target(Struct, frozen=True):
 
 
 @contextmanager
-def _open(config_path: Path | None) -> Iterator[tuple[Config, Store]]:
+def _open(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
     config = read_config(config_path)
-    with closing(Store(spool_path(config))) as store:
+    with closing(SpoolFile(spool_path(config))) as store:
         yield config, store
 
 
-def _target(store: Store, text: str | None) -> Target:
-    """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises StoreError when the spool has none such."""
+def _target(store: SpoolFile, text: str | None) -> Target:
+    """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises SpoolError when the spool has none such."""
     if text is None:
         return Target(None, None)
     device, slash, sensor = text.partition("/")
     names = [state.name for state in sensor_states(store) if state.device == device]
     if not names and not undecoded(store, device):
-        raise StoreError(f"the spool has nothing of a device {device!r}; see `lora-post spool`")
+        raise SpoolError(f"the spool has nothing of a device {device!r}; see `lora-post spool`")
     if not slash:
         return Target(device, None)
     for name in names:
         if sensor in (to_id(name), name):
             return Target(device, name)
-    raise StoreError(f"the spool has no sensor {sensor!r} of {device}; it has {', '.join(map(to_id, names)) or 'none'}")
+    raise SpoolError(f"the spool has no sensor {sensor!r} of {device}; it has {', '.join(map(to_id, names)) or 'none'}")
 
 
-def _decode_again(config: Config, store: Store, device: str | None) -> list[Report]:
+def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[Report]:
     loaded = load_all_decoders(config)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
     # All payloads are read in one transaction, for which the running lora-post waits.
     aside = set_aside(hang_path(config.spool_path), loaded.decoders)
-    decoding = WatchedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders(), aside)
+    decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders(), aside)
 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.
@@ -239,7 +239,7 @@ def _decode_again(config: Config, store: Store, device: str | None) -> list[Repo
 
     if undecoded(store, device) and not config.destinations:
         raise ConfigError(f"{config.path}: there is nowhere to send to, so nothing is decoded again; see [waziup]")
-    writer = SpoolWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
+    writer = QueueWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
     return decode_again(store, writer, read, device)
 
 

@@ -11,22 +11,22 @@ from lora_post.clocks.scale import utc_text
 from lora_post.config import Config
 from lora_post.net.traffic import Traffic
 from lora_post.spool.boots import estimate_text, estimates
-from lora_post.spool.database import Store, tallies
-from lora_post.spool.queue import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, SpoolReader
+from lora_post.spool.queue import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, Queue
+from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.thinning import THINNED
 from lora_post.spool.upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
-from lora_post.upload.gate import Gate
+from lora_post.upload.allowance import UploadAllowance
 from lora_post.waziup_names import to_id
 
 VALUE_WIDTH = 40
 HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
 
 
-def show(config: Config, store: Store, option: str) -> None:
+def show(config: Config, store: SpoolFile, option: str) -> None:
     """What is in the spool. option: the -c that was given, for the commands that are shown."""
     held = held_by_sink(store)
     sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
-    counts = {sink: SpoolReader(store, sink).counts() for sink in sinks}
+    counts = {sink: Queue(store, sink).counts() for sink in sinks}
     states = sensor_states(store)
     oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
     say(f"spool      {store.path}")
@@ -54,7 +54,7 @@ def show(config: Config, store: Store, option: str) -> None:
             say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
-    if config.waziup is not None and (closed := Gate(config.upload, Traffic(), store, "waziup").closed()):
+    if config.waziup is not None and (closed := UploadAllowance(config.upload, Traffic(), store, "waziup").closed()):
         say(f"held       {closed.reason}", fg="yellow")
     shown = [state for state in states if state.waiting or state.refused or state.is_parked]
     if shown and len(counts) > 1:

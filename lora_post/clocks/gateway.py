@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import boot_zero, utc_text
 from lora_post.clocks.system import SET_FROM_US, System
-from lora_post.model import Event, Frame
+from lora_post.model import Frame, Heard
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class GatewayClock:
                 self._say("nobody", "nothing vouches for the system clock and no server tells the time: it is believed")
                 self._follow(self._wall_offset_us)
 
-    def stamp(self, events: Sequence[Event], times: Times) -> Sequence[Event]:
+    def stamp(self, events: Sequence[Heard], times: Times) -> Sequence[Heard]:
         """Frames with the times that they have by this clock, and not by the system's.
 
         Uplinks that a network server tells of keep their times, which are that server's.

@@ -11,7 +11,7 @@ from typing import Final
 
 from lora_post.decoding.choice import Decoding, Mistake
 from lora_post.decoding.files import load_decoder
-from lora_post.decoding.time_limit import CallWatch, Overrun
+from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.model import Decoder, Report, Uplink
 
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 MAX_HANGS: Final = 3
 
 
-class WatchedDecoding:
+class LimitedDecoding:
     """A `Decoding` whose decoders are given a limited time, and few chances."""
 
     def __init__(
         self,
         decoding: Decoding,
         decoders: Mapping[str, Decoder],
-        watch: CallWatch,
+        watch: TimeLimit,
         aside: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """decoders: those that `decoding` uses. aside: those of them that are not to be used, each with the reason."""
@@ -78,11 +78,11 @@ class WatchedDecoding:
         raised = error.__context__ if isinstance(error.__context__, Overrun) else error
         *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
         file = frame.f_code.co_filename
-        place = "" if file == CallWatch.call.__code__.co_filename else f" ({Path(file).name} line {line})"
+        place = "" if file == TimeLimit.call.__code__.co_filename else f" ({Path(file).name} line {line})"
         return f"{self._watch.limit_s:g} s{place}"
 
 
-def watched_loading(watch: CallWatch) -> Callable[[Path], Decoder]:
+def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:
     """`load_decoder`, but a file whose top level takes too long is a DecoderCrash, too."""
 
     def load(path: Path) -> Decoder:

@@ -52,7 +52,7 @@ class _Alarm(IntEnum):
     RAISED = 2
 
 
-class CallWatch:
+class TimeLimit:
     """Limits how long calls take, those of one thread at a time. Use as a context manager.
 
     The two threads agree without a lock, so that a call costs a tenth of a microsecond: the caller takes

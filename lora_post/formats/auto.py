@@ -14,7 +14,7 @@ from typing import Final
 from lora_post.formats.line_reader import show
 from lora_post.formats.parser import MakeParser, Parser
 from lora_post.formats.signatures import MAGIC_SIZE, MAGICS, formats_of, may_be_hex
-from lora_post.model import Event, Noise, NoiseReason
+from lora_post.model import Heard, Noise, NoiseReason
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class AutoParser:
         self._hex_lines = 0
         self._said = False
 
-    def feed(self, data: bytes, now_us: int) -> list[Event]:
+    def feed(self, data: bytes, now_us: int) -> list[Heard]:
         """Take bytes that arrived at now_us; nothing comes back before the format is known."""
         if self._parser is not None:
             return self._watch(self._parser.feed(data, now_us))
@@ -64,9 +64,9 @@ class AutoParser:
         name = self._find()
         return self._choose(name) if name else self._limit()
 
-    def finish(self, now_us: int) -> list[Event]:
+    def finish(self, now_us: int) -> list[Heard]:
         """End of input."""
-        events: list[Event] = []
+        events: list[Heard] = []
         if self._parser is None and self._held:
             self._held += b"\n"
             name = self._find() or ("lines" if self._hex_lines else "")
@@ -106,20 +106,20 @@ class AutoParser:
                     return "lines"
         return ""
 
-    def _choose(self, name: str) -> list[Event]:
+    def _choose(self, name: str) -> list[Heard]:
         log.info("the input's format is %s", name)
         self.chosen = name
         self._parser = parser = self._formats[name](self._gateway, self._zone)
         held = bytes(self._held)
         ends = [at for at, _ in self._marks[1:]] + [len(held)]
-        events: list[Event] = []
+        events: list[Heard] = []
         for (start, now_us), end in zip(self._marks, ends, strict=True):
             if start < end:
                 events += parser.feed(held[start:end], now_us)
         self._begin()
         return self._watch(events)
 
-    def _limit(self) -> list[Event]:
+    def _limit(self) -> list[Heard]:
         """Say it when nothing is recognised, and let go of the oldest bytes when there are too many."""
         size = len(self._held)
         if size > MAX_HELD:
@@ -141,9 +141,9 @@ class AutoParser:
         detail = f"format not recognised, set format to one of {names}; it begins {show(bytes(self._held[:256]))}"
         return Noise(NoiseReason.UNKNOWN_FORMAT, size, detail)
 
-    def _watch(self, events: Iterable[Event]) -> list[Event]:
+    def _watch(self, events: Iterable[Heard]) -> list[Heard]:
         """The same events, and a doubt about the choice where there is nothing but noise."""
-        watched: list[Event] = []
+        watched: list[Heard] = []
         for event in events:
             watched.append(event)
             self._noise = self._noise + 1 if isinstance(event, Noise) else 0

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lora_post.formats.parser import Parser
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Event, Frame, Link
+from lora_post.model import Frame, Heard, Link
 
 BARE_FORMATS: Final = ("lines", "rn2483", "rak", "rxpk")
 """Formats whose frames may be bare payloads."""
@@ -26,15 +26,15 @@ class BarePayloadParser:
         self._parser = parser
         self._header = lowcost.build_header(lowcost.Header(lowcost.GATEWAY, lowcost.DATA, address, 0))
 
-    def feed(self, data: bytes, now_us: int) -> list[Event]:
+    def feed(self, data: bytes, now_us: int) -> list[Heard]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         return self._with_header(self._parser.feed(data, now_us))
 
-    def finish(self, now_us: int) -> list[Event]:
+    def finish(self, now_us: int) -> list[Heard]:
         """End of input: return what the remaining bytes still give."""
         return self._with_header(self._parser.finish(now_us))
 
-    def _with_header(self, events: Sequence[Event]) -> list[Event]:
+    def _with_header(self, events: Sequence[Heard]) -> list[Heard]:
         return [
             replace(event, phy_payload=self._header + event.phy_payload, link=Link.LOWCOST)
             if isinstance(event, Frame)

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from lora_post.formats.line_reader import LineReader, show
 from lora_post.formats.parser import MakeParser, Parser
-from lora_post.model import Event, Noise, NoiseReason
+from lora_post.model import Heard, Noise, NoiseReason
 
 MAGIC: Final = b"lora-post-capture 1\n"
 
@@ -65,9 +65,9 @@ class CaptureParser:
         self._lines = LineReader(_MAX_LINE)
         self._streams: dict[int, _Stream] = {}
 
-    def feed(self, data: bytes, now_us: int) -> list[Event]:
+    def feed(self, data: bytes, now_us: int) -> list[Heard]:
         """Take bytes of the file; now_us plays no part, the lines have times."""
-        events: list[Event] = []
+        events: list[Heard] = []
         for line in self._lines.feed(data):
             if isinstance(line, Noise):
                 events.append(line)
@@ -75,9 +75,9 @@ class CaptureParser:
                 events += self._take(line)
         return events
 
-    def finish(self, now_us: int) -> list[Event]:
+    def finish(self, now_us: int) -> list[Heard]:
         """End of the file: a last line that is cut short is what a power cut leaves."""
-        events: list[Event] = []
+        events: list[Heard] = []
         if rest := self._lines.take_rest():
             events.append(Noise(NoiseReason.TRUNCATED, len(rest), show(rest)))
         for stream in self._streams.values():
@@ -85,7 +85,7 @@ class CaptureParser:
         self._streams.clear()
         return events
 
-    def _take(self, line: bytes) -> list[Event]:
+    def _take(self, line: bytes) -> list[Heard]:
         if magic := _match_magic(line):
             return [] if magic[1] == b"1" else [_noise(NoiseReason.BAD_HEADER, line)]
         match = _match_line(line)
@@ -107,7 +107,7 @@ class CaptureParser:
         # What was given up in a pause then is given up now.
         return [*stream.parser.feed(b"", stream.at_us), *stream.parser.feed(data, stream.at_us)]
 
-    def _start(self, line: bytes, number: int, content: bytes, time_us: int) -> list[Event]:
+    def _start(self, line: bytes, number: int, content: bytes, time_us: int) -> list[Heard]:
         old = self._streams.pop(number, None)
         events = list(old.parser.finish(old.at_us)) if old else []
         try:

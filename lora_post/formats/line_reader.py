@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from lora_post.model import Event, Noise, NoiseReason
+from lora_post.model import Heard, Noise, NoiseReason
 
 _SHOWN: Final = 64
 
-ReadLine: TypeAlias = Callable[[bytes, str, int], Sequence[Event]]
+ReadLine: TypeAlias = Callable[[bytes, str, int], Sequence[Heard]]
 """(line without its end, gateway, now_us) -> what the line says; never raises."""
 
 
@@ -63,9 +63,9 @@ class LineParser:
         self._lines = LineReader(max_line)
         self._read_line = read_line
 
-    def feed(self, data: bytes, now_us: int) -> list[Event]:
+    def feed(self, data: bytes, now_us: int) -> list[Heard]:
         """Take bytes that arrived at now_us and return what they complete."""
-        events: list[Event] = []
+        events: list[Heard] = []
         for line in self._lines.feed(data):
             if isinstance(line, Noise):
                 events.append(line)
@@ -73,7 +73,7 @@ class LineParser:
                 events += self._read_line(line, self._gateway, now_us)
         return events
 
-    def finish(self, now_us: int) -> list[Event]:
+    def finish(self, now_us: int) -> list[Heard]:
         """End of input: what is left is a line."""
         return [*self._read_line(self._lines.take_rest(), self._gateway, now_us)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
-from lora_post.model import Event
+from lora_post.model import Heard
 
 
 class Parser(Protocol):
@@ -15,14 +15,14 @@ class Parser(Protocol):
     The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
     """
 
-    def feed(self, data: bytes, now_us: int) -> Sequence[Event]:
+    def feed(self, data: bytes, now_us: int) -> Sequence[Heard]:
         """Take bytes that arrived at now_us and return what they complete.
 
         b"" tells only that time has passed: a frame that stopped half-way is then given up.
         """
         ...
 
-    def finish(self, now_us: int) -> Sequence[Event]:
+    def finish(self, now_us: int) -> Sequence[Heard]:
         """End of input: return what the remaining bytes still give."""
         ...
 

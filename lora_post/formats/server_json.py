@@ -25,7 +25,7 @@ from lora_post.clocks.scale import parse_utc
 from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser, show
 from lora_post.lorawan.phy_payload import MAX_FCNT, MAX_PHY_PAYLOAD
-from lora_post.model import ClearUplink, Event, Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.model import ClearUplink, Frame, Heard, Link, Noise, NoiseReason, RxInfo
 from lora_post.text import parse_base64
 
 MAX_LINE: Final = 1 << 18
@@ -92,7 +92,7 @@ def ttn_parser(gateway: str, zone: tzinfo) -> LineParser:
     return LineParser(gateway, MAX_LINE, lambda line, gateway, now_us: _read(line, gateway, read_ttn))
 
 
-def _read(line: bytes, gateway: str, read: Callable[[bytes, str], ClearUplink | None]) -> list[Event]:
+def _read(line: bytes, gateway: str, read: Callable[[bytes, str], ClearUplink | None]) -> list[Heard]:
     body = line[line.find(b"{") :].strip() if b"{" in line else line.strip()
     if not body:
         return []

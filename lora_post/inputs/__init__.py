@@ -20,11 +20,11 @@ from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.inputs.stream import Hear, StreamSource
 from lora_post.inputs.transports import file_path, is_regular, open_transport
 from lora_post.metrics import Metrics
-from lora_post.model import Event
+from lora_post.model import Heard
 from lora_post.net.mqtt_url import read_mqtt_url
 
 
-class Source(Protocol):
+class Input(Protocol):
     """Gives frames as they arrive. name: how logs call it."""
 
     name: str
@@ -34,11 +34,11 @@ class Source(Protocol):
         """What keeps it from giving frames, "" for nothing."""
         ...
 
-    def events(self, timeout_s: float) -> Sequence[Event] | None:
+    def events(self, timeout_s: float) -> Sequence[Heard] | None:
         """What arrived, empty when nothing did within timeout_s; None at the end of input."""
         ...
 
-    def drain(self) -> Sequence[Event]:
+    def drain(self) -> Sequence[Heard]:
         """What is there already, for when no more is to be waited for."""
         ...
 
@@ -61,7 +61,7 @@ class Surroundings(Struct, frozen=True):
     only_listens: bool = False
 
 
-def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Source:
+def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Input:
     """Open an input. Raises ConfigError.
 
     hear: is given all bytes that arrive, where an input is a stream of bytes.
@@ -83,13 +83,15 @@ def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lamb
     return StreamSource(transport, parser, hear)
 
 
-def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Source:
-    from lora_post.inputs.mqtt import Login, MqttSource, client_id  # only for those who have one
+def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
+    from lora_post.inputs.mqtt import BrokerAccount, MqttSource, client_id  # only for those who have one
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
     who = "" if surroundings.only_listens else client_id(gateway, item.url)
     parser_for(item.format, gateway)  # raises ConfigError
-    return MqttSource(address, Login(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
+    return MqttSource(
+        address, BrokerAccount(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway)
+    )
 
 
 def times_of(item: InputConfig) -> Times:

@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError
 from lora_post.formats import Parser
-from lora_post.model import Event, Noise, NoiseReason
+from lora_post.model import Heard, Noise, NoiseReason
 from lora_post.net.mqtt_url import MqttAddress
 from lora_post.secret import Secret
 from lora_post.text import printable
@@ -39,7 +39,7 @@ FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 
 
-class Login(Struct, frozen=True):
+class BrokerAccount(Struct, frozen=True):
     """What a broker wants to see, and how it shows that it is the right one: ca_file, None for the system's."""
 
     password: Secret | None = None
@@ -52,7 +52,7 @@ class MqttSource:
     def __init__(
         self,
         address: MqttAddress,
-        login: Login,
+        login: BrokerAccount,
         client_id: str,
         make_parser: Callable[[], Parser],
         wait: Callable[[float], object] = time.sleep,
@@ -76,7 +76,7 @@ class MqttSource:
         self._unacknowledged: list[MQTTMessage] = []
         self._client = self._make_client(login, client_id)
 
-    def _make_client(self, login: Login, client_id: str) -> Client:
+    def _make_client(self, login: BrokerAccount, client_id: str) -> Client:
         client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=not client_id, manual_ack=True)
         client.connect_timeout = CONNECT_TIMEOUT_S
         if self._address.user:
@@ -93,7 +93,7 @@ class MqttSource:
         client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
         return client
 
-    def events(self, timeout_s: float) -> Sequence[Event]:
+    def events(self, timeout_s: float) -> Sequence[Heard]:
         if self._client.socket() is None and not self._connect(timeout_s):
             return ()
         self._client.loop(timeout_s)
@@ -108,7 +108,7 @@ class MqttSource:
         self._messages.clear()
         return events
 
-    def drain(self) -> Sequence[Event]:
+    def drain(self) -> Sequence[Heard]:
         """Nothing: what is not acknowledged comes again."""
         return ()
 
@@ -171,7 +171,7 @@ class MqttSource:
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self._messages.append(message)
 
-    def _read(self, message: MQTTMessage) -> list[Event]:
+    def _read(self, message: MQTTMessage) -> list[Heard]:
         payload = bytes(message.payload)
         if len(payload) > MAX_MESSAGE:
             return [Noise(NoiseReason.LINE_TOO_LONG, len(payload), f"a message of {len(payload)} bytes")]

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lora_post.model import ClearUplink, Event, Noise
+from lora_post.model import ClearUplink, Heard, Noise
 
 if TYPE_CHECKING:
-    from lora_post.inputs import Source
+    from lora_post.inputs import Input
 
 MAX_GAP_US: Final = 86_400_000_000
 """A longer gap is the jump of a clock that was set, from 1970 to today for example."""
@@ -25,7 +25,7 @@ class PacedSource:
 
     def __init__(
         self,
-        source: Source,
+        source: Input,
         speed: float,
         wait: Callable[[float], object],
         monotonic: Callable[[], float] = time.monotonic,
@@ -36,18 +36,18 @@ class PacedSource:
         self._speed = speed
         self._wait = wait
         self._monotonic = monotonic
-        self._pending: deque[Event] = deque()
+        self._pending: deque[Heard] = deque()
         self._last_us: int | None = None
         self._due_s = 0.0  # of the first pending frame
         self._is_timed = False  # _due_s is that of the first pending frame
 
-    def events(self, timeout_s: float) -> Sequence[Event] | None:
+    def events(self, timeout_s: float) -> Sequence[Heard] | None:
         if not self._pending:
             events = self._source.events(timeout_s)
             if events is None:
                 return None
             self._pending.extend(events)
-        due: list[Event] = []
+        due: list[Heard] = []
         while self._pending:
             left_s = self._left_s(self._pending[0])
             if left_s > 0:
@@ -58,7 +58,7 @@ class PacedSource:
             self._is_timed = False
         return due
 
-    def drain(self) -> Sequence[Event]:
+    def drain(self) -> Sequence[Heard]:
         """Nothing: what was not due yet is still in the capture."""
         return []
 
@@ -68,7 +68,7 @@ class PacedSource:
     def close(self) -> None:
         self._source.close()
 
-    def _left_s(self, event: Event) -> float:
+    def _left_s(self, event: Heard) -> float:
         """Seconds until an event is due."""
         now_s = self._monotonic()
         if isinstance(event, Noise):

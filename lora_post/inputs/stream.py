@@ -8,7 +8,7 @@ from typing import TypeAlias
 from lora_post.clocks.scale import now_us
 from lora_post.formats import Parser
 from lora_post.inputs.transports import Transport
-from lora_post.model import Event
+from lora_post.model import Heard
 
 Hear: TypeAlias = Callable[[bytes, int], None]
 
@@ -31,7 +31,7 @@ class StreamSource:
     def trouble(self) -> str:
         return self._transport.trouble
 
-    def events(self, timeout_s: float) -> Sequence[Event] | None:
+    def events(self, timeout_s: float) -> Sequence[Heard] | None:
         if self._ended:
             return None
         data = self._transport.read(timeout_s)
@@ -40,8 +40,8 @@ class StreamSource:
             return self._parser.finish(now_us())
         return self._take(data)
 
-    def drain(self) -> list[Event]:
-        events: list[Event] = []
+    def drain(self) -> list[Heard]:
+        events: list[Heard] = []
         for _ in range(LAST_READS):
             data = self._transport.read(0.0)
             if not data:
@@ -52,7 +52,7 @@ class StreamSource:
     def kept(self) -> None:
         """Nothing to do: nobody waits for an answer."""
 
-    def _take(self, data: bytes) -> Sequence[Event]:
+    def _take(self, data: bytes) -> Sequence[Heard]:
         now = now_us()
         self._hear(data, now)
         return self._parser.feed(data, now)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lora_post.observed.runtime import Runtime
+from lora_post.observed.run_state import RunState
 
 
-def faults(runtime: Runtime) -> list[str]:
+def faults(runtime: RunState) -> list[str]:
     """Why this process should be restarted: threads that do not get on with their work."""
     return [f"{name} is stalled" for name in runtime.stalled]
 
 
-def obstacles(runtime: Runtime) -> list[str]:
+def obstacles(runtime: RunState) -> list[str]:
     """Why frames cannot be taken or readings not be sent at the moment."""
     found = faults(runtime)
     found += [f"{name}: {text}" for name, text in runtime.troubles.items()]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lora_post.observed.runtime import CLOCK, Runtime
+from lora_post.observed.run_state import CLOCK, RunState
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
@@ -18,7 +18,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     problems: tuple[str, ...] = ()
 
 
-def judge(runtime: Runtime, *, is_heard: bool) -> Verdict:
+def judge(runtime: RunState, *, is_heard: bool) -> Verdict:
     """How things are. is_heard: any device was."""
     bad = tuple(dict.fromkeys(_bad(runtime)))
     waiting = tuple(_waiting(runtime))
@@ -34,7 +34,7 @@ def judge(runtime: Runtime, *, is_heard: bool) -> Verdict:
     return Verdict("good", "Everything works")
 
 
-def _bad(runtime: Runtime) -> Iterator[str]:
+def _bad(runtime: RunState) -> Iterator[str]:
     """What an alert tells of already is not told twice."""
     alerts = runtime.alerts
     yield from alerts.values()
@@ -49,7 +49,7 @@ def _bad(runtime: Runtime) -> Iterator[str]:
             yield f"input {item.name}: {item.trouble}"
 
 
-def _waiting(runtime: Runtime) -> Iterator[str]:
+def _waiting(runtime: RunState) -> Iterator[str]:
     for item in runtime.destinations:
         if item.trouble:
             yield f"{item.name}: {item.trouble}"

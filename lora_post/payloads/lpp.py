@@ -208,11 +208,11 @@ def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
     except (KeyError, struct.error, DecodeError) as error:
         channel, kind = payload[offset], payload[offset + 1]
         left = len(payload) - offset - HEADER_SIZE
-        raise explain(f"offset {offset}: channel {channel}, type {kind}", kind, left, error, readings) from None
+        raise item_error(f"offset {offset}: channel {channel}, type {kind}", kind, left, error, readings) from None
     return readings
 
 
-def explain(where: str, kind: int, left: int, error: Exception, kept: list[Reading]) -> DecodeError:
+def item_error(where: str, kind: int, left: int, error: Exception, kept: list[Reading]) -> DecodeError:
     """What is wrong with an item: a KeyError is an unknown type, a struct.error a value cut short.
 
     left: how many bytes follow its header.

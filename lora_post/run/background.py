@@ -12,7 +12,7 @@ from lora_post.observed.vitals import Vitals
 from lora_post.run.systemd import Notifier
 
 if TYPE_CHECKING:
-    from lora_post.alerts.watch import Watch
+    from lora_post.alerts.loop import AlertLoop
 
 log = logging.getLogger("lora_post")
 
@@ -20,7 +20,7 @@ JOIN_S = 2.0
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[None]:
+def watching(watch: AlertLoop) -> Iterator[None]:
     """Look for alerts as long as the block runs."""
     stop = Event()
     thread = Thread(target=watch.run, args=(stop,), name="alerts", daemon=True)

@@ -12,19 +12,19 @@ from threading import Event
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.config import DESTINATIONS, Config
-from lora_post.errors import ConfigError, StoreError
+from lora_post.errors import ConfigError, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Report
-from lora_post.observed import runtime
+from lora_post.observed.run_state import DestinationState
 from lora_post.observed.vitals import Vitals
 from lora_post.run.destinations import Destination, TimeSource, open_sinks
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.spool.boots import BootBook
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Counts, SpoolReader, SpoolWriter
+from lora_post.spool.queue import Counts, Queue, QueueWriter
 from lora_post.spool.rescue import open_spool, replace_damaged
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink
 from lora_post.uplink.outcome import Outcome
 from lora_post.upload.server_time import ServerTime
@@ -63,19 +63,19 @@ class Delivery:
         self._stop = Event()
         self._path = config.spool_path
         writer_store = open_spool(config.spool_path)
-        writer = SpoolWriter(writer_store, list(sinks), config.spool_max_bytes, config.spool_when_full)
+        writer = QueueWriter(writer_store, list(sinks), config.spool_max_bytes, config.spool_when_full)
         ledger = SpoolLedger(writer_store, config.devices, writer, boots)
         self.pipeline = Pipeline(ledger, decode, metrics, self._hear, clock)
         with writer_store.transaction() as db:
             boots.enter(db)
         # The threads of the pipeline and of each uploader have a connection each; this one is for whoever asks.
-        self._view = Store(config.spool_path, replace_damaged)
-        self._views = {name: SpoolReader(self._view, name) for name in sinks}
+        self._view = SpoolFile(config.spool_path, replace_damaged)
+        self._views = {name: Queue(self._view, name) for name in sinks}
         self.each = [
             Destination(
                 name,
                 make_sink,
-                Store(config.spool_path, replace_damaged),
+                SpoolFile(config.spool_path, replace_damaged),
                 metrics,
                 self._stop,
                 config.upload,
@@ -120,12 +120,12 @@ class Delivery:
                 self._is_owing(self._views[destination.name]) and not destination.is_closed()
                 for destination in self.each
             )
-        except StoreError as error:
+        except SpoolError as error:
             log.error("%s", error)
             return True
 
     @staticmethod
-    def _is_owing(view: SpoolReader) -> bool:
+    def _is_owing(view: Queue) -> bool:
         # In this order: readings that get their time in between are seen as ready.
         return view.awaits_time() or bool(view.ready_lanes())
 
@@ -146,9 +146,9 @@ class Delivery:
         """Why each destination waits, "" when it does not."""
         return {destination.name: destination.last_error for destination in self.each}
 
-    def destinations(self) -> list[runtime.Destination]:
+    def destinations(self) -> list[DestinationState]:
         """The state of each queue; for one thread at a time."""
-        with closing(Store(self._path)) as store:
+        with closing(SpoolFile(self._path)) as store:
             return [destination.state(store) for destination in self.each]
 
 

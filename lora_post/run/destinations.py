@@ -21,12 +21,12 @@ from lora_post.config.upload_rules import UploadRules
 from lora_post.config.wazigate import WazigateConfig
 from lora_post.config.waziup import WaziupConfig
 from lora_post.metrics import Metrics
-from lora_post.observed import runtime
+from lora_post.observed.run_state import DestinationState
 from lora_post.observed.vitals import Vitals
 from lora_post.sinks.waziup.announced import Announced
-from lora_post.spool.database import Store, forget, known, remember
-from lora_post.spool.queue import SpoolReader
-from lora_post.upload.gate import Gate
+from lora_post.spool.queue import Queue
+from lora_post.spool.spool_file import SpoolFile, forget, known, remember
+from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.server_time import ServerTime, TimedSink
 from lora_post.upload.sink import Sink
 from lora_post.upload.uploader import Uploader
@@ -53,13 +53,13 @@ class CloudSink(ClosableSink, Protocol):
     ask_time: Callable[[], None]
 
 
-MakeSink: TypeAlias = Callable[[SpoolReader, Store], ClosableSink]
+MakeSink: TypeAlias = Callable[[Queue, SpoolFile], ClosableSink]
 
 
 class ServerMemory:
     """Facts about one server and account, kept in the store."""
 
-    def __init__(self, store: Store, server: str) -> None:
+    def __init__(self, store: SpoolFile, server: str) -> None:
         self._store = store
         self._server = server
 
@@ -81,8 +81,8 @@ class ServerMemory:
 def waziup_sink(
     waziup: WaziupConfig,
     config: Config,
-    spool: SpoolReader,
-    store: Store,
+    spool: Queue,
+    store: SpoolFile,
     announced: Announced,
     on_date: OnDate | None,
 ) -> ClosableSink:
@@ -110,7 +110,7 @@ def waziup_sink(
     return WaziupMqttSink(sink, waziup.broker, f"lora-post-{config.gateway_id}")
 
 
-def wazigate_sink(wazigate: WazigateConfig, config: Config, spool: SpoolReader) -> ClosableSink:
+def wazigate_sink(wazigate: WazigateConfig, config: Config, spool: Queue) -> ClosableSink:
     """A WaziGate on the local network."""
     from lora_post.sinks.wazigate.client import WazigateClient
     from lora_post.sinks.wazigate.sink import WazigateSink
@@ -175,11 +175,11 @@ def _ask_nobody() -> None:
     """The system clock is all there is."""
 
 
-def gate_of(sink: ClosableSink, rules: UploadRules, spool: SpoolReader, store: Store) -> Gate | None:
+def gate_of(sink: ClosableSink, rules: UploadRules, spool: Queue, store: SpoolFile) -> UploadAllowance | None:
     """[upload] is about Waziup Cloud alone: the others are near, or read by somebody who waits."""
     if spool.sink != "waziup":
         return None
-    return Gate(rules, cast("CloudSink", sink).traffic, store, spool.sink)
+    return UploadAllowance(rules, cast("CloudSink", sink).traffic, store, spool.sink)
 
 
 class Destination:
@@ -189,7 +189,7 @@ class Destination:
         self,
         name: str,
         make_sink: MakeSink,
-        store: Store,
+        store: SpoolFile,
         metrics: Metrics,
         stop: Event,
         rules: UploadRules,
@@ -201,7 +201,7 @@ class Destination:
         self._store = store
         self._stop = stop
         self._wake = Event()
-        spool = SpoolReader(store, name)
+        spool = Queue(store, name)
         self._sink = make_sink(spool, store)
         self._gate = gate_of(self._sink, rules, spool, store)
         timed = TimedSink(self._sink, source.server_time, store, spool, source.asker(self._sink, name))
@@ -231,11 +231,11 @@ class Destination:
             self._gate.hold_no_longer()
         self._wake.set()
 
-    def state(self, store: Store) -> runtime.Destination:
+    def state(self, store: SpoolFile) -> DestinationState:
         """Its queue, as it is seen through another connection."""
-        spool = SpoolReader(store, self.name)
+        spool = Queue(store, self.name)
         counts = spool.counts()
-        return runtime.Destination(
+        return DestinationState(
             name=self.name,
             queued=counts.queued,
             parked=counts.parked,

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from threading import Event
 
-from lora_post.errors import StoreError
-from lora_post.inputs import Source
-from lora_post.model import Event as Heard
+from lora_post.errors import SpoolError
+from lora_post.inputs import Input
+from lora_post.model import Heard as Heard
 from lora_post.model import Noise
 from lora_post.observed.vitals import Vitals
 from lora_post.run.pipeline import Pipeline
@@ -22,7 +22,7 @@ BEAT_S = 60.0
 STORE = "spool"
 
 
-def pump(source: Source, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+def pump(source: Input, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
     """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
@@ -72,7 +72,7 @@ class _Keeper:
                     log.warning("storing readings again")
                     self._vitals.trouble(STORE, "")
                 return True
-            except StoreError as error:
+            except SpoolError as error:
                 if str(error) != trouble:
                     log.error("cannot store readings, input waits: %s", error)
                 trouble = str(error)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from msgspec.structs import replace
 
 from lora_post.config import Config
-from lora_post.inputs import Source
+from lora_post.inputs import Input
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Gateway, Runtime
+from lora_post.observed.run_state import GatewayState, RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
 from lora_post.run.background import known_to_systemd, watching
 from lora_post.run.systemd import Notifier
 from lora_post.run.view import RunView, status_page
-from lora_post.spool.database import Store, known, remember
+from lora_post.spool.spool_file import SpoolFile, known, remember
 
 if TYPE_CHECKING:
     from lora_post.run.delivery import Delivery
@@ -43,11 +43,11 @@ class AlertMemory:
         self._path = path
 
     def recall(self) -> dict[str, str]:
-        with closing(Store(self._path)) as store:
+        with closing(SpoolFile(self._path)) as store:
             return known(store.db, ALERTS)
 
     def remember(self, what: str, value: str) -> None:
-        with closing(Store(self._path)) as store, store.transaction() as db:
+        with closing(SpoolFile(self._path)) as store, store.transaction() as db:
             remember(db, ALERTS, what, value)
 
 
@@ -58,37 +58,37 @@ class Oversight:
         self._config = config
         self._metrics = metrics
         self.vitals = Vitals()
-        self.board = Board(config.devices, self.vitals.clock)
+        self.board = SiteState(config.devices, self.vitals.clock)
         self._books: dict[str, GatewayBook] = {}
 
-    def of(self, source: Source) -> None:
+    def of(self, source: Input) -> None:
         """Show which gateways this input hears, if it knows."""
         if isinstance(source, HearsGateways):
             self._books[source.name] = source.gateways
 
-    def _gateways(self, name: str) -> tuple[Gateway, ...]:
+    def _gateways(self, name: str) -> tuple[GatewayState, ...]:
         clock = self.vitals.clock
         book = self._books.get(name)
         return tuple(
-            Gateway(item.gateway, clock.at(item.last_s), item.stat) for item in (book.snapshot() if book else ())
+            GatewayState(item.gateway, clock.at(item.last_s), item.stat) for item in (book.snapshot() if book else ())
         )
 
     @contextmanager
     def over(self, delivery: Delivery) -> Iterator[None]:
         """Watch as long as the block runs. Raises ConfigError when the page cannot be shown."""
         # What sends mail is of no use to a dry run.
+        from lora_post.alerts.loop import AlertLoop
         from lora_post.alerts.senders import senders
-        from lora_post.alerts.watch import Watch
 
         config = self._config
         view = RunView(
             config, self.vitals, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
         )
-        watch = Watch(
+        watch = AlertLoop(
             self.board, view, config.alerts.limits, senders(config.alerts), AlertMemory(config.spool_path), self.vitals
         )
 
-        def look() -> Runtime:
+        def look() -> RunState:
             return replace(view(), alerts=watch.raised)
 
         with ExitStack() as stack:

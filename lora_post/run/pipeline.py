@@ -11,7 +11,7 @@ from typing import Final
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Copy, Decode, Event, FCntPolicy, Frame, Noise, Refusal, Report, Uplink
+from lora_post.model import ClearUplink, Copy, Decode, FCntPolicy, Frame, Heard, Noise, Refusal, Report, Uplink
 from lora_post.spool.ledger import Ledger
 from lora_post.uplink.copies import Copies
 from lora_post.uplink.counters import repeat_window_us
@@ -56,10 +56,10 @@ class Pipeline:
         same._times = times
         return same
 
-    def handle(self, events: Sequence[Event]) -> None:
+    def handle(self, events: Sequence[Heard]) -> None:
         """Take events from a parser to the ledger, or count why not.
 
-        Raises StoreError when nothing could be kept; the same events may then be handed in again.
+        Raises SpoolError when nothing could be kept; the same events may then be handed in again.
         """
         if not events:
             return
@@ -71,7 +71,7 @@ class Pipeline:
                 outcomes = [self._handle_event(event) for event in events]
             self._tell([*outcomes, *_server_copies(events, outcomes)])
 
-    def _handle_event(self, event: Event) -> Outcome:
+    def _handle_event(self, event: Heard) -> Outcome:
         if isinstance(event, Frame):
             return self._handle_frame(event)
         return self._handle_clear(event) if isinstance(event, ClearUplink) else event
@@ -142,7 +142,7 @@ class Pipeline:
         self.metrics.count("readings", amount=readings)
 
 
-def _server_copies(events: Sequence[Event], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
+def _server_copies(events: Sequence[Heard], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
     """How other gateways heard the uplinks that a network server told of."""
     for event, outcome in zip(events, outcomes, strict=True):
         if type(event) is ClearUplink and type(outcome) is Report:

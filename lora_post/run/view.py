@@ -13,8 +13,8 @@ from lora_post.config import Config
 from lora_post.config.status import StatusConfig
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import CLOCK, Destination, Disk, Gateway, Input, Runtime
+from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
 
 log = logging.getLogger("lora_post")
@@ -30,9 +30,9 @@ class RunView:
         config: Config,
         vitals: Vitals,
         metrics: Metrics,
-        destinations: Callable[[], Sequence[Destination]],
+        destinations: Callable[[], Sequence[DestinationState]],
         clock_trouble: Callable[[], str] = str,
-        gateways: Callable[[str], tuple[Gateway, ...]] = lambda name: (),
+        gateways: Callable[[str], tuple[GatewayState, ...]] = lambda name: (),
     ) -> None:
         """clock_trouble: what is wrong with the time, "" for nothing; gateways: those that an input hears."""
         self._clock_trouble = clock_trouble
@@ -45,25 +45,25 @@ class RunView:
         self._clock = vitals.clock
         self._started_us = self._clock.now_us()
         self._lock = Lock()
-        self._seen: Runtime | None = None
+        self._seen: RunState | None = None
         self._seen_at = 0.0
 
-    def __call__(self) -> Runtime:
+    def __call__(self) -> RunState:
         with self._lock:
             if self._seen is None or self._clock.monotonic() - self._seen_at > FRESH_S:
                 self._seen = self._look()
                 self._seen_at = self._clock.monotonic()
             return self._seen
 
-    def _look(self) -> Runtime:
+    def _look(self) -> RunState:
         troubles = self._vitals.troubles()
         if text := self._clock_trouble():
             troubles[CLOCK] = text
         inputs = tuple(
-            Input(name, last_us, troubles.pop(name, ""), self._gateways(name))
+            InputState(name, last_us, troubles.pop(name, ""), self._gateways(name))
             for name, last_us in self._vitals.inputs().items()
         )
-        return Runtime(
+        return RunState(
             gateway=self._gateway,
             started_us=self._started_us,
             now_us=self._clock.now_us(),
@@ -85,10 +85,12 @@ def _disk(spool: Path) -> Disk:
 
 
 @contextmanager
-def status_page(status: StatusConfig, board: Board, metrics: Metrics, look: Callable[[], Runtime]) -> Iterator[None]:
+def status_page(
+    status: StatusConfig, board: SiteState, metrics: Metrics, look: Callable[[], RunState]
+) -> Iterator[None]:
     """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
     # Starlette and uvicorn are a third of the memory: only for those who want the page.
-    from lora_post.status.access import Gate
+    from lora_post.status.access import AccessRule
     from lora_post.status.app import create_app
     from lora_post.web.serving import base_url, listen, serving
 
@@ -97,7 +99,7 @@ def status_page(status: StatusConfig, board: Board, metrics: Metrics, look: Call
         listener = listen(status.host, status.port)
     except OSError as error:
         raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    with listener, serving(create_app(board, metrics, look, Gate(status.token), stop), listener, "status"):
+    with listener, serving(create_app(board, metrics, look, AccessRule(status.token), stop), listener, "status"):
         log.info("status page at %s/", base_url(listener))
         try:
             yield

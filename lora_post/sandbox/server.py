@@ -40,7 +40,7 @@ def running_sandbox(
     """A sandbox in a thread of this process; gives its API url, as http://127.0.0.1:40123/api/v2.
 
     faults: what goes wrong. The server takes connections when this returns and has ended, with all its
-    threads, when the block ends. Raises StoreError for a bad file and OSError when the port is taken.
+    threads, when the block ends. Raises SpoolError for a bad file and OSError when the port is taken.
     """
     with closing(State(file)) as state, listen(host, port) as listener:
         server = _server(state, settings or Settings(), clock, faults)
@@ -60,7 +60,7 @@ def serve(
     """Serve in the foreground until SIGINT or SIGTERM.
 
     faults: what goes wrong. announce: gets the base url, as http://127.0.0.1:8008, once connections are taken.
-    Raises StoreError for a bad file and OSError when the port is taken.
+    Raises SpoolError for a bad file and OSError when the port is taken.
     """
     with closing(State(file)) as state, listen(host, port) as listener:
         server = _server(state, settings, clock_us, faults)

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.sandbox.entities import Attribute, Attributes, Entity
 from lora_post.sandbox.rules import Json
 
@@ -69,11 +69,11 @@ class State:
     """The database of one sandbox."""
 
     def __init__(self, file: Path | None = None) -> None:
-        """file: None keeps everything in memory. Raises StoreError when it is no sandbox file."""
+        """file: None keeps everything in memory. Raises SpoolError when it is no sandbox file."""
         try:
             self._db = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
         except sqlite3.Error as error:
-            raise StoreError(f"{file}: {error}") from error
+            raise SpoolError(f"{file}: {error}") from error
         try:
             self._prepare(file)
         except BaseException:
@@ -86,16 +86,16 @@ class State:
             version = self._number("PRAGMA user_version")
             is_new = self._number("SELECT count(*) FROM sqlite_schema") == 0
             if not is_new and application != _APPLICATION_ID:
-                raise StoreError(f"{file} is not a file of the sandbox")
+                raise SpoolError(f"{file} is not a file of the sandbox")
             if not is_new and version != _SCHEMA_VERSION:
-                raise StoreError(f"{file} was written by another version of the sandbox (format {version})")
+                raise SpoolError(f"{file} was written by another version of the sandbox (format {version})")
             # A commit survives the end of this process, which is all that a sandbox promises.
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             if is_new:
                 self._create()
         except sqlite3.Error as error:
-            raise StoreError(f"{file}: {error}") from error
+            raise SpoolError(f"{file}: {error}") from error
 
     def _create(self) -> None:
         with self._transaction():

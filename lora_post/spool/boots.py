@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US, boot_zero, slot_range, utc_text
-from lora_post.spool.database import Store, load_joins, save_joins
 from lora_post.spool.queue import insert_rows
+from lora_post.spool.spool_file import SpoolFile, load_joins, save_joins
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def give_times(db: sqlite3.Connection, number: int, offset_us: int) -> int:
     return moved
 
 
-def estimates(store: Store) -> list[Estimate]:
+def estimates(store: SpoolFile) -> list[Estimate]:
     """The boots whose readings have estimated times, oldest first."""
     rows: Sequence[tuple[int, int, int | None]] = store.rows(
         "SELECT estimated, offset_us + seen_us, early_us FROM boot WHERE estimated > 0 ORDER BY number"

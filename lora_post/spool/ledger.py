@@ -14,8 +14,8 @@ from typing import Protocol
 
 from lora_post.model import Device, Link, Report, Session, Uplink
 from lora_post.spool.boots import BootBook
-from lora_post.spool.database import Store, forget_sessions, load_joins, load_sessions, save_joins, save_sessions
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile, forget_sessions, load_joins, load_sessions, save_joins, save_sessions
 from lora_post.spool.thinning import Thinner
 from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.sessions import SessionBook, session_key
@@ -29,7 +29,7 @@ class Ledger(Protocol):
     """Where accepted uplinks are kept."""
 
     def group(self) -> AbstractContextManager[None]:
-        """All that is kept inside is kept together; raises StoreError when nothing was."""
+        """All that is kept inside is kept together; raises SpoolError when nothing was."""
         ...
 
     def find(self, link: Link, address: int) -> Sequence[Session]:
@@ -61,7 +61,7 @@ class SpoolLedger:
     """The durable ledger."""
 
     def __init__(
-        self, store: Store, devices: Iterable[Device], writer: SpoolWriter, boots: BootBook | None = None
+        self, store: SpoolFile, devices: Iterable[Device], writer: QueueWriter, boots: BootBook | None = None
     ) -> None:
         """boots: what keeps the spool's times in step with the clock; None where all times are the frames' own."""
         self._store = store

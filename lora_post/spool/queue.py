@@ -18,10 +18,10 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.config.tables import WhenFull
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Batch, Lane, Reading, Report, Waiting
-from lora_post.spool.database import RUNNING, Store, add_tally, forget, known, remember
 from lora_post.spool.row_check import is_reading
+from lora_post.spool.spool_file import RUNNING, SpoolFile, add_tally, forget, known, remember
 
 COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
@@ -45,10 +45,12 @@ _EVICT: dict[WhenFull, str] = {
 }
 
 
-class SpoolWriter:
+class QueueWriter:
     """Puts readings into the queue of each sink, inside the caller's transaction."""
 
-    def __init__(self, store: Store, sinks: Sequence[str], max_bytes: int, when_full: WhenFull = "drop-oldest") -> None:
+    def __init__(
+        self, store: SpoolFile, sinks: Sequence[str], max_bytes: int, when_full: WhenFull = "drop-oldest"
+    ) -> None:
         self._store = store
         self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
@@ -189,10 +191,10 @@ class Counts(Struct, frozen=True):
         return self.queued + self.parked + self.refused
 
 
-class SpoolReader:
+class Queue:
     """Takes readings out of the queue of one sink."""
 
-    def __init__(self, store: Store, sink: str) -> None:
+    def __init__(self, store: SpoolFile, sink: str) -> None:
         self._store = store
         self._inode = store.inode
         self.sink = sink
@@ -208,7 +210,7 @@ class SpoolReader:
 
     def _require_same_file(self) -> None:
         if self._store.inode != self._inode:
-            raise StoreError(f"{self.sink}: the spool is another file than before")
+            raise SpoolError(f"{self.sink}: the spool is another file than before")
 
     def ready_lanes(self) -> list[Lane]:
         """Lanes that have readings whose time is known, and are not parked."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Timer
 from typing import Final
 
-from lora_post.errors import StoreError
-from lora_post.spool.database import RUNNING, Store, is_damage, read_text
+from lora_post.errors import SpoolError
 from lora_post.spool.schema import STEPS
+from lora_post.spool.spool_file import RUNNING, SpoolFile, is_damage, read_text
 from lora_post.spool.swap import aside_of, declare_complete, one_at_a_time, part_of, swap, throw_away_part
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,14 @@ CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on 
 _KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot")
 
 
-def open_spool(path: Path) -> Store:
+def open_spool(path: Path) -> SpoolFile:
     """Open the spool for a process that keeps readings in it: a damaged file is set aside, now or when it is met.
 
-    Only after an unclean stop is the file looked through, and not for long. Raises StoreError.
+    Only after an unclean stop is the file looked through, and not for long. Raises SpoolError.
     """
     if part_of(path).exists():
         _throw_away(path)
-    store = Store(path, replace_damaged)
+    store = SpoolFile(path, replace_damaged)
     try:
         ((version,),) = store.rows("PRAGMA user_version")
         if version > len(STEPS):
@@ -43,7 +43,7 @@ def open_spool(path: Path) -> Store:
             if problem:
                 replace_damaged(path, store.inode, problem)
                 store.close()
-                store = Store(path, replace_damaged)
+                store = SpoolFile(path, replace_damaged)
     except BaseException:
         store.close()
         raise
@@ -55,10 +55,10 @@ def _throw_away(path: Path) -> None:
         with one_at_a_time(path):
             throw_away_part(path)
     except OSError as error:
-        raise StoreError(f"spool {path}: {error}") from error
+        raise SpoolError(f"spool {path}: {error}") from error
 
 
-def quick_check(store: Store) -> str:
+def quick_check(store: SpoolFile) -> str:
     """What SQLite finds wrong with the file within CHECK_S; "" when nothing."""
     alarm = Timer(CHECK_S, store.db.interrupt)
     alarm.start()
@@ -75,7 +75,7 @@ def quick_check(store: Store) -> str:
 def replace_damaged(path: Path, inode: int, problem: str) -> None:
     """Set the file with this inode number aside and make a new one; nothing when somebody has done so already.
 
-    Raises StoreError when that cannot be done.
+    Raises SpoolError when that cannot be done.
     """
     try:
         with one_at_a_time(path):
@@ -98,19 +98,19 @@ def replace_damaged(path: Path, inode: int, problem: str) -> None:
                 )
                 swap(path, new)
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"spool {path} is damaged ({problem}) and cannot be set aside: {error}") from error
+        raise SpoolError(f"spool {path} is damaged ({problem}) and cannot be set aside: {error}") from error
 
 
 def make_part(path: Path, old: sqlite3.Connection) -> None:
-    """Make the file that is to follow, with what it takes over. Raises StoreError, OSError, sqlite3.Error."""
+    """Make the file that is to follow, with what it takes over. Raises SpoolError, OSError, sqlite3.Error."""
     throw_away_part(path)
-    with closing(Store(part_of(path))) as new:
+    with closing(SpoolFile(part_of(path))) as new:
         for table in _KEPT:
             _take_over(table, old, new)
         new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _take_over(table: str, old: sqlite3.Connection, new: Store) -> None:
+def _take_over(table: str, old: sqlite3.Connection, new: SpoolFile) -> None:
     try:
         with new.transaction() as db:
             # An earlier version may have written the damaged file; it knew fewer columns.
@@ -118,7 +118,7 @@ def _take_over(table: str, old: sqlite3.Connection, new: Store) -> None:
             names, marks = ",".join(columns), ",".join("?" * len(columns))
             rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
             db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
-    except (sqlite3.Error, StoreError) as error:
+    except (sqlite3.Error, SpoolError) as error:
         log.error("table %s cannot be taken over into the new spool: %s", table, error)
 
 

@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_unknown, slot_of
-from lora_post.errors import SinkError, StoreDamaged
+from lora_post.errors import SinkError, SpoolDamaged
 from lora_post.model import Batch, Lane
-from lora_post.spool.database import Store
 from lora_post.spool.queue import insert_rows
 from lora_post.spool.rescue import readable_rows
 from lora_post.spool.row_check import is_reading, is_time
+from lora_post.spool.spool_file import SpoolFile
 
 _LANES: Final = "SELECT id, sink, device, name, unit, quantity, channel, parked, parked_us FROM lane"
 
@@ -66,10 +66,10 @@ class _Row(Struct, frozen=True, array_like=True):
     parked_us: int | None
 
 
-def salvage(store: Store, damaged: Path, arrived: Arrived) -> Salvaged:
+def salvage(store: SpoolFile, damaged: Path, arrived: Arrived) -> Salvaged:
     """Bring back readings, frame counters, refused readings and payloads; may be repeated with the same file.
 
-    The damaged file is not changed. Raises StoreDamaged when nothing in it can be read.
+    The damaged file is not changed. Raises SpoolDamaged when nothing in it can be read.
     """
     found = Salvaged()
     with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as old:
@@ -92,7 +92,7 @@ def salvage(store: Store, damaged: Path, arrived: Arrived) -> Salvaged:
         for lane in lanes:
             found += _lane(store, old, lane, shifts, arrived)
     if not lanes and not counters and not found.payloads:
-        raise StoreDamaged(f"{damaged}: nothing in it can be read as a spool")
+        raise SpoolDamaged(f"{damaged}: nothing in it can be read as a spool")
     return found
 
 
@@ -155,7 +155,9 @@ def _shifted(time_us: int, shifts: Mapping[int, int]) -> int | None:
     return time_us + shift if shift is not None and is_time(time_us + shift) else None
 
 
-def _lane(store: Store, old: sqlite3.Connection, row: _Row, shifts: Mapping[int, int], arrived: Arrived) -> Salvaged:
+def _lane(
+    store: SpoolFile, old: sqlite3.Connection, row: _Row, shifts: Mapping[int, int], arrived: Arrived
+) -> Salvaged:
     """The readings of one sensor. The sink is asked outside the transaction: that may take a minute."""
     rows = _values(old, "SELECT time_us, value FROM reading WHERE lane = ?", row.id)
     queued = [(at, value) for time, value in rows if (at := _shifted(time, shifts)) is not None]

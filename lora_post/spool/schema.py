@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 
 # Tables without rowid are one B-tree each, clustered in the order in which they are read.
 FIRST: Final = """
@@ -113,7 +113,7 @@ _KEY: Final = ("schema", "compatible_from")  # among what is known
 def migrate(db: sqlite3.Connection, name: str) -> None:
     """Bring a file up to date, inside a transaction; one of a newer lora-post is left as it is.
 
-    Raises StoreError, with `name`, when that one says that this lora-post must not use it.
+    Raises SpoolError, with `name`, when that one says that this lora-post must not use it.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if 0 <= version < len(STEPS):
@@ -123,7 +123,7 @@ def migrate(db: sqlite3.Connection, name: str) -> None:
         db.execute(f"PRAGMA user_version={len(STEPS)}")
         db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (*_KEY, str(COMPATIBLE_FROM)))
     elif version != len(STEPS) and not 0 < (wants := _wants(db)) <= len(STEPS):
-        raise StoreError(
+        raise SpoolError(
             f"{name}: schema version {version}, "
             + (f"for a lora-post that knows version {wants} or later, " if wants else "")
             + f"this lora-post knows {len(STEPS)}; use the lora-post that wrote it, or another [spool] path"

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.model import Device, Reading, Report, SensorRule, Value
-from lora_post.spool.database import add_tally
+from lora_post.spool.spool_file import add_tally
 
 THINNED = "thinned"
 ROUNDING = 1 + 1e-9  # 22.9 - 22.7 is not quite 0.2

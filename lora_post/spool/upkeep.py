@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Device, Report
-from lora_post.spool.database import Store, forget_sessions, load_joins
-from lora_post.spool.queue import SpoolWriter, insert_rows
+from lora_post.spool.queue import QueueWriter, insert_rows
+from lora_post.spool.spool_file import SpoolFile, forget_sessions, load_joins
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import joined_device
 from lora_post.uplink.sessions import join_key, session_key
 
 
-def held_by_sink(store: Store) -> dict[str, int]:
+def held_by_sink(store: SpoolFile) -> dict[str, int]:
     """How many readings are held for each sink that some are held for."""
     rows = store.rows(
         "SELECT sink, (SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE sink = known.sink)"
@@ -26,7 +26,7 @@ def held_by_sink(store: Store) -> dict[str, int]:
     return {sink: held for sink, held in rows if held}
 
 
-def drop_sink(store: Store, sink: str) -> int:
+def drop_sink(store: SpoolFile, sink: str) -> int:
     """Forget a sink that nothing is sent to any more, and all that it still had to get; returns how many readings."""
     lanes = "(SELECT id FROM lane WHERE sink = ?)"
     with store.transaction() as db:
@@ -51,7 +51,7 @@ class SensorState(Struct, frozen=True):
     sink: str
 
 
-def sensor_states(store: Store) -> list[SensorState]:
+def sensor_states(store: SpoolFile) -> list[SensorState]:
     """Every sensor that something was ever queued for, by device and name."""
     rows = store.rows(
         "SELECT device, name, parked IS NOT NULL, (SELECT count(*) FROM reading WHERE lane = lane.id),"
@@ -81,7 +81,7 @@ class Parked(Struct, frozen=True):
     refused: bytes | None = None
 
 
-def parked(store: Store) -> list[Parked]:
+def parked(store: SpoolFile) -> list[Parked]:
     """Everything that needs a person: parked lanes and refused readings, by device and sensor."""
     rows = store.rows(
         "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL"
@@ -92,7 +92,7 @@ def parked(store: Store) -> list[Parked]:
     return [Parked(*row) for row in rows]
 
 
-def release(store: Store, device: str | None, name: str | None) -> int:
+def release(store: SpoolFile, device: str | None, name: str | None) -> int:
     """Let parked lanes and refused readings go out again; returns how many readings that are.
 
     device, name: only these; None means all.
@@ -114,7 +114,7 @@ def release(store: Store, device: str | None, name: str | None) -> int:
     return released
 
 
-def drop(store: Store, device: str | None, name: str | None) -> int:
+def drop(store: SpoolFile, device: str | None, name: str | None) -> int:
     """Delete what is parked or refused; returns the number of readings. A parked sensor stays parked."""
     dropped = 0
     with store.transaction() as db:
@@ -131,7 +131,7 @@ def _matching_lanes(db: sqlite3.Connection, device: str | None, name: str | None
         "SELECT id FROM lane WHERE (?1 IS NULL OR device = ?1) AND (?2 IS NULL OR name = ?2)", (device, name)
     ).fetchall()
     if not rows and device is not None:
-        raise StoreError(f"the spool knows no sensor {device}{'/' + name if name else ''}")
+        raise SpoolError(f"the spool knows no sensor {device}{'/' + name if name else ''}")
     return [row[0] for row in rows]
 
 
@@ -148,7 +148,7 @@ class Undecoded(Struct, frozen=True):
     problem: str
 
 
-def undecoded(store: Store, device: str | None = None) -> list[Undecoded]:
+def undecoded(store: SpoolFile, device: str | None = None) -> list[Undecoded]:
     """The payloads that wait for a better decoder, oldest first. device: only of this one."""
     rows = store.rows(
         "SELECT id, device, decoder, time_us, fcnt, fport, payload, problem FROM undecoded"
@@ -159,7 +159,7 @@ def undecoded(store: Store, device: str | None = None) -> list[Undecoded]:
 
 
 def decode_again(
-    store: Store, writer: SpoolWriter, decode: Callable[[Undecoded], Report], device: str | None = None
+    store: SpoolFile, writer: QueueWriter, decode: Callable[[Undecoded], Report], device: str | None = None
 ) -> list[Report]:
     """Try the undecoded payloads once more, all in one transaction; returns their reports.
 
@@ -180,7 +180,7 @@ def decode_again(
     return reports
 
 
-def reset_counter(store: Store, device: Device) -> bool:
+def reset_counter(store: SpoolFile, device: Device) -> bool:
     """Forget the frame counters of a device's sessions; False when there was none.
 
     A `run` that is going on reads them again before its next frame.
@@ -193,7 +193,7 @@ def reset_counter(store: Store, device: Device) -> bool:
         return forget_sessions(db, [session_key(each) for each in sessions]) > 0
 
 
-def move(store: Store, device: str, new_device: str) -> int:
+def move(store: SpoolFile, device: str, new_device: str) -> int:
     """Give everything that is held of a device to another id, and let it go out; returns the number of readings.
 
     The one way in which an accepted reading changes its address: a person asks for it, because the id was wrong.

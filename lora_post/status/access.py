@@ -23,7 +23,7 @@ class Credentials(Struct, frozen=True):
     query: str = ""
 
 
-class Gate:
+class AccessRule:
     """Decides about requests. token None: the page is on loopback."""
 
     def __init__(self, token: Secret | None) -> None:

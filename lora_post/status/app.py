@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lora_post.metrics import Metrics
 from lora_post.net.visitors import PAGE_HEADERS
-from lora_post.observed.board import Board
 from lora_post.observed.health import faults, obstacles
-from lora_post.observed.runtime import Look
-from lora_post.status.access import COOKIE, Credentials, Gate
+from lora_post.observed.run_state import Look
+from lora_post.observed.site_state import SiteState
+from lora_post.status.access import COOKIE, AccessRule, Credentials
 from lora_post.status.live import stream
 from lora_post.status.overview import whole
 from lora_post.web.files import SHARED, page_file
@@ -43,7 +43,7 @@ _CLOSED: Final = (
 )
 
 
-def create_app(board: Board, metrics: Metrics, look: Look, gate: Gate, stop: Event) -> Starlette:
+def create_app(board: SiteState, metrics: Metrics, look: Look, gate: AccessRule, stop: Event) -> Starlette:
     """The application; open streams end when `stop` is set."""
     views = _Views(board, metrics, look, gate, stop)
     routes = [
@@ -61,7 +61,7 @@ def create_app(board: Board, metrics: Metrics, look: Look, gate: Gate, stop: Eve
 class _Door:
     """Lets nobody in whom the gate does not admit."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: AccessRule) -> None:
         self._app = app
         self._gate = gate
 
@@ -83,7 +83,7 @@ def _credentials(request: Request) -> Credentials:
 
 
 class _Views:
-    def __init__(self, board: Board, metrics: Metrics, look: Look, gate: Gate, stop: Event) -> None:
+    def __init__(self, board: SiteState, metrics: Metrics, look: Look, gate: AccessRule, stop: Event) -> None:
         self._board = board
         self._metrics = metrics
         self._look = look

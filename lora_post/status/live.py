@@ -14,8 +14,8 @@ from typing import Final
 
 from msgspec import json
 
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Look
+from lora_post.observed.run_state import Look
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import Verdict, judge
 from lora_post.status.overview import Json, news, state_json
 
@@ -50,7 +50,7 @@ class Budget:
 
 
 async def stream(
-    board: Board, look: Look, since: int, stop: Event, bytes_per_s: float = BYTES_PER_S
+    board: SiteState, look: Look, since: int, stop: Event, bytes_per_s: float = BYTES_PER_S
 ) -> AsyncIterator[bytes]:
     """Events for one page that knows everything up to `since`, until `stop` is set."""
     now = time.monotonic()

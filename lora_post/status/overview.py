@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from msgspec import Struct, json
 
-from lora_post.observed.board import Board, DeviceView, Entry, Refused, Shown
-from lora_post.observed.runtime import Runtime
+from lora_post.observed.run_state import RunState
+from lora_post.observed.site_state import DeviceView, Entry, Refused, Shown, SiteState
 from lora_post.observed.verdict import judge
 
 # A page of more sensors would be too large with all their days; they come one by one on request.
@@ -20,7 +20,7 @@ MAX_GATEWAYS: Final = 16
 Json = dict[str, Any]
 
 
-def whole(board: Board, runtime: Runtime) -> bytes:
+def whole(board: SiteState, runtime: RunState) -> bytes:
     """Everything that the page shows, as JSON."""
     # What is heard in between is told twice, which does no harm; the other way round it would be missed.
     changes = board.changes
@@ -40,8 +40,8 @@ def whole(board: Board, runtime: Runtime) -> bytes:
     )
 
 
-def news(board: Board, since: int, ahead_us: int) -> Json:
-    """What was heard after `since`, and the number to go on from. ahead_us: of the run, see Runtime."""
+def news(board: SiteState, since: int, ahead_us: int) -> Json:
+    """What was heard after `since`, and the number to go on from. ahead_us: of the run, see RunState."""
     changes = board.changes
     at = _Wall(ahead_us)
     recent = board.recent(since)
@@ -52,7 +52,7 @@ def news(board: Board, since: int, ahead_us: int) -> Json:
     return found
 
 
-def state_json(runtime: Runtime) -> Json:
+def state_json(runtime: RunState) -> Json:
     """The state of the run, without the moment it was taken at: two of them are equal when nothing has happened."""
     at = _Wall(runtime.ahead_us)
     return {
@@ -98,7 +98,7 @@ class _Wall(Struct, frozen=True):
         return _ms(moment_us + self.ahead_us) if moment_us else 0
 
 
-def _device(device: DeviceView, board: Board, now_us: int | None, at: _Wall) -> Json:
+def _device(device: DeviceView, board: SiteState, now_us: int | None, at: _Wall) -> Json:
     """One device; now_us: the end of the days that are sent along, None for none."""
     return _filled(
         id=device.id,

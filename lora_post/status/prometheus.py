@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from lora_post.metrics import HISTOGRAMS, Metrics
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Look, Runtime
+from lora_post.observed.run_state import Look, RunState
+from lora_post.observed.site_state import SiteState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # A device is one time series of each gauge; a configuration may have more than a server cares to keep.
@@ -34,7 +34,7 @@ COUNTERS: Final = {
 """Name in `Metrics` -> help and label; what is counted under other names is not shown."""
 
 
-def metrics_text(metrics: Metrics, board: Board, look: Look) -> bytes:
+def metrics_text(metrics: Metrics, board: SiteState, look: Look) -> bytes:
     """Everything, at this moment."""
     registry = CollectorRegistry()
     registry.register(_Run(metrics, board, look()))
@@ -42,7 +42,7 @@ def metrics_text(metrics: Metrics, board: Board, look: Look) -> bytes:
 
 
 class _Run(Collector):
-    def __init__(self, metrics: Metrics, board: Board, runtime: Runtime) -> None:
+    def __init__(self, metrics: Metrics, board: SiteState, runtime: RunState) -> None:
         self._metrics = metrics
         self._board = board
         self._runtime = runtime

@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
 from lora_post.spool.boots import BootBook
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolReader
+from lora_post.spool.queue import Queue
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.sink import Sink
 
 _SECOND_US = 1_000_000
@@ -44,7 +44,7 @@ class TimedSink:
     """A sink before whose first batch the time is learned, and readings that wait for it get it."""
 
     def __init__(
-        self, sink: Sink, time: ServerTime, store: Store, spool: SpoolReader, ask: Callable[[], object] | None
+        self, sink: Sink, time: ServerTime, store: SpoolFile, spool: Queue, ask: Callable[[], object] | None
     ) -> None:
         """ask: makes a request whose answer may tell the time; raises SinkError. None: another sink hears it."""
         self._sink = sink

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch
-from lora_post.spool.queue import SpoolReader
+from lora_post.spool.queue import Queue
 from lora_post.upload.lane_state import Doubt, LaneState
 from lora_post.upload.unsettled import Unsettled, joined
 
@@ -16,7 +16,7 @@ from lora_post.upload.unsettled import Unsettled, joined
 class Settling:
     """Of one sink. lanes: their doubts, by id; delivered_us: the latest delivery by the steady clock, 0 for none."""
 
-    def __init__(self, spool: SpoolReader, metrics: Metrics, clock: SteadyClock, lanes: dict[int, LaneState]) -> None:
+    def __init__(self, spool: Queue, metrics: Metrics, clock: SteadyClock, lanes: dict[int, LaneState]) -> None:
         self._spool = spool
         self._metrics = metrics
         self._clock = clock
@@ -25,22 +25,22 @@ class Settling:
         self.delivered_us = 0
 
     def settle(self, batch: Batch, times_us: Sequence[int], state: LaneState) -> None:
-        """These of a batch have arrived. Raises StoreError; the sink is then asked again."""
+        """These of a batch have arrived. Raises SpoolError; the sink is then asked again."""
         try:
             self._spool.settle(batch, times_us)
-        except StoreError:
+        except SpoolError:
             state.doubt = Doubt(0.0, batch, final=True)
             raise
         self._delivered(len(times_us))
 
     def settle_all(self) -> None:
-        """Everything that is confirmed. Raises StoreError; the sink is then asked again."""
+        """Everything that is confirmed. Raises SpoolError; the sink is then asked again."""
         if not self.unsettled:
             return
         batches = self.unsettled.batches()
         try:
             self._spool.settle_all(batches)
-        except StoreError:
+        except SpoolError:
             self.unsettled.clear()
             for batch in batches:
                 state = self._lanes.setdefault(batch.lane.id, LaneState())

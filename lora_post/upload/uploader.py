@@ -14,15 +14,15 @@ from threading import Event
 from lora_post.backoff import Backoff
 from lora_post.clocks.scale import now_us
 from lora_post.clocks.steady import SteadyClock
-from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, StoreError, Unavailable
+from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
-from lora_post.spool.queue import SpoolReader
-from lora_post.upload.gate import Closed, Gate
+from lora_post.spool.queue import Queue
+from lora_post.upload.allowance import Closed, UploadAllowance
+from lora_post.upload.fairness import Fairness
 from lora_post.upload.lane_state import MAX_BATCH, Doubt, LaneState
 from lora_post.upload.settling import Settling
 from lora_post.upload.sink import Sink
-from lora_post.upload.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +49,10 @@ class Uploader:
 
     def __init__(
         self,
-        spool: SpoolReader,
+        spool: Queue,
         sink: Sink,
         metrics: Metrics,
-        gate: Gate | None = None,
+        gate: UploadAllowance | None = None,
         clock: SteadyClock | None = None,
     ) -> None:
         """gate None: whatever is there may be sent at any time."""
@@ -65,7 +65,7 @@ class Uploader:
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
         self._settling = Settling(spool, metrics, self._clock, self._lanes)
-        self._turns = Turns()
+        self._turns = Fairness()
         self._backoff = Backoff(MAX_SINK_PAUSE_S)
         self._in_trouble: set[int] = set()
         self._serving: tuple[Lane, LaneState] | None = None
@@ -132,7 +132,7 @@ class Uploader:
             return 0.0
         try:
             self._park(lane, state, f"a defect of lora-post, please report it: {type(error).__name__}: {error}")
-        except StoreError as trouble:
+        except SpoolError as trouble:
             log.error("%s", trouble)
             return MAX_SINK_PAUSE_S
         return 0.0
@@ -147,7 +147,7 @@ class Uploader:
                 self._gate.save()
             if not any(state.doubt for state in self._lanes.values()):
                 self._spool.mark_stopped()
-        except StoreError as error:
+        except SpoolError as error:
             log.error("%s", error)
 
     def is_done(self) -> bool:
@@ -164,7 +164,7 @@ class Uploader:
             return wait_s
         except SinkError as error:
             self._pause(error)
-        except StoreError as error:
+        except SpoolError as error:
             if not self._backoff.failures:
                 log.error("%s", error)
             self._backoff.fail(now)

@@ -18,28 +18,28 @@ from msgspec.structs import replace
 
 from lora_post.alerts.book import CLEAR_AFTER_US, Alert, AlertBook
 from lora_post.alerts.carried import Carried, carry
+from lora_post.alerts.loop import LOOK_EVERY_S, AlertLoop
 from lora_post.alerts.message import body, subject
 from lora_post.alerts.outbox import GATHER_US, Digest, Outbox
 from lora_post.alerts.rules import SOON_US, Condition, conditions, span_text
 from lora_post.alerts.senders import Email, Webhook
-from lora_post.alerts.watch import LOOK_EVERY_S, Watch
 from lora_post.config.alerts import AlertLimits, EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
 from lora_post.model import Reading
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Destination, Disk, Input, Runtime
+from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port
 
 HOUR_US = 3_600_000_000
 LIMITS = AlertLimits(3 * HOUR_US, 24 * HOUR_US, 24 * HOUR_US, 15, 2.5)
-WELL = Runtime(
+WELL = RunState(
     gateway="Farm",
     started_us=NOON_US,
     now_us=NOON_US + HOUR_US,
-    inputs=(Input("stdin", NOON_US + HOUR_US, ""),),
-    destinations=(Destination("waziup", 0, 0, 0, 0, 0, ""),),
+    inputs=(InputState("stdin", NOON_US + HOUR_US, ""),),
+    destinations=(DestinationState("waziup", 0, 0, 0, 0, 0, ""),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
     counts={},
     stalled=(),
@@ -51,8 +51,8 @@ RAISED = Alert("disk", "only 5 MB of the disk are free", NOON_US)
 CLEARED = replace(RAISED, cleared_us=NOON_US + 3 * HOUR_US)
 
 
-def keys(runtime: Runtime, board: Board | None = None, raised: tuple[str, ...] = ()) -> list[str]:
-    devices = (board or Board([])).devices()
+def keys(runtime: RunState, board: SiteState | None = None, raised: tuple[str, ...] = ()) -> list[str]:
+    devices = (board or SiteState([])).devices()
     return [condition.key for condition in conditions(runtime, devices, LIMITS, raised)]
 
 
@@ -60,27 +60,30 @@ def keys(runtime: Runtime, board: Board | None = None, raised: tuple[str, ...] =
     ("runtime", "expected"),
     [
         (WELL, []),
-        (replace(WELL, inputs=(Input("ttyUSB0", NOON_US, "unplugged"),)), ["input:ttyUSB0"]),
+        (replace(WELL, inputs=(InputState("ttyUSB0", NOON_US, "unplugged"),)), ["input:ttyUSB0"]),
         (LATER, ["no-frame"]),
         (replace(LATER, inputs=()), []),
-        (replace(LATER, inputs=(Input("stdin", LATER.now_us - 1, ""),)), []),
-        (replace(LATER, inputs=(), destinations=(Destination("waziup", 5, 0, 0, 1, 0, ""),)), ["no-upload:waziup"]),
-        (replace(WELL, destinations=(Destination("waziup", 5, 0, 0, 1, 0, "no route"),)), []),
-        (replace(WELL, destinations=(Destination("waziup", 0, 2, 0, 0, 0, ""),)), ["parked:waziup"]),
+        (replace(LATER, inputs=(InputState("stdin", LATER.now_us - 1, ""),)), []),
+        (
+            replace(LATER, inputs=(), destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),)),
+            ["no-upload:waziup"],
+        ),
+        (replace(WELL, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, "no route"),)), []),
+        (replace(WELL, destinations=(DestinationState("waziup", 0, 2, 0, 0, 0, ""),)), ["parked:waziup"]),
         (replace(WELL, stalled=("serial",), troubles={"spool": "disk full"}), ["stalled:serial", "trouble:spool"]),
         (replace(WELL, disk=Disk(1 << 20, 1 << 31, 0)), ["disk"]),
     ],
 )
-def test_rules_name_what_is_wrong(runtime: Runtime, expected: list[str]) -> None:
+def test_rules_name_what_is_wrong(runtime: RunState, expected: list[str]) -> None:
     assert keys(runtime) == expected
 
 
 def test_device_is_silent_after_four_times_its_usual_distance_or_a_day() -> None:
-    board = Board([device(), device("never", address=1)])
+    board = SiteState([device(), device("never", address=1)])
     for step in range(4):
         board.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
     last_us = NOON_US + 3 * HOUR_US
-    inputs = (Input("stdin", NOON_US + 100 * HOUR_US, ""),)
+    inputs = (InputState("stdin", NOON_US + 100 * HOUR_US, ""),)
     at = replace(WELL, inputs=inputs, now_us=last_us + 4 * HOUR_US)
     assert keys(at, board) == []
     assert keys(replace(at, now_us=at.now_us + 1), board) == ["silent:pond-7"]
@@ -88,45 +91,47 @@ def test_device_is_silent_after_four_times_its_usual_distance_or_a_day() -> None
 
 
 def test_silence_goes_on_over_restarts_and_only_listening_counts() -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     for step in range(4):
         board.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
-    ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(Input("stdin", NOON_US + 6 * HOUR_US, ""),))
+    ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(InputState("stdin", NOON_US + 6 * HOUR_US, ""),))
     carried = carry(ended, board.devices(), Carried())
     # Switched off for a month; three of the four hours have been listened for already.
     start_us = NOON_US + 720 * HOUR_US
-    later, fresh = replace(WELL, started_us=start_us), Board([device()]).devices()
+    later, fresh = replace(WELL, started_us=start_us), SiteState([device()]).devices()
     for hours, expected in ((0.9, []), (1.1, ["silent:pond-7"])):
         now_us = start_us + int(hours * HOUR_US)
-        at = replace(later, now_us=now_us, inputs=(Input("stdin", now_us, ""),))
+        at = replace(later, now_us=now_us, inputs=(InputState("stdin", now_us, ""),))
         assert [found.key for found in conditions(at, fresh, LIMITS, (), carried)] == expected
 
 
 def test_no_upload_and_no_frame_go_on_over_restarts() -> None:
-    waiting = replace(LATER, destinations=(Destination("waziup", 5, 0, 0, 1, 0, ""),))
+    waiting = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),))
     carried = carry(waiting, [], Carried())
-    again = replace(waiting, started_us=LATER.now_us, now_us=LATER.now_us + 1, inputs=(Input("stdin", 0, ""),))
+    again = replace(waiting, started_us=LATER.now_us, now_us=LATER.now_us + 1, inputs=(InputState("stdin", 0, ""),))
     assert [found.key for found in conditions(again, [], LIMITS, (), carried)] == ["no-frame", "no-upload:waziup"]
     assert keys(again) == []
 
 
 def test_what_the_schedule_keeps_back_is_no_outage_but_ends_none_either() -> None:
-    inputs = (Input("stdin", LATER.now_us, ""),)
-    held = replace(LATER, inputs=inputs, destinations=(Destination("waziup", 5, 0, 0, 1, 0, "", "[upload] schedule"),))
+    inputs = (InputState("stdin", LATER.now_us, ""),)
+    held = replace(
+        LATER, inputs=inputs, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, "", "[upload] schedule"),)
+    )
     assert keys(held) == []
     assert keys(held, raised=("no-upload:waziup",)) == ["no-upload:waziup"]
 
 
 def test_while_no_input_works_nobody_is_silent() -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     board.hear(report(Reading("t", 1)))
-    broken = replace(LATER, inputs=(Input("ttyUSB0", NOON_US, "unplugged"),), deaf_us=LATER.now_us)
+    broken = replace(LATER, inputs=(InputState("ttyUSB0", NOON_US, "unplugged"),), deaf_us=LATER.now_us)
     assert keys(broken, board) == ["input:ttyUSB0"]
     assert keys(broken, board, raised=("silent:pond-7", "no-frame")) == ["input:ttyUSB0", "no-frame", "silent:pond-7"]
 
 
 def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_low() -> None:
-    assert keys(WELL, Board([device()]), raised=("battery:pond-7",)) == ["battery:pond-7"]
+    assert keys(WELL, SiteState([device()]), raised=("battery:pond-7",)) == ["battery:pond-7"]
 
 
 @pytest.mark.parametrize(
@@ -144,16 +149,16 @@ def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_l
 def test_battery_is_low_below_the_limit_and_well_a_tenth_above(
     value: float, unit: str, raised: tuple[str, ...], is_low: bool
 ) -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     board.hear(report(Reading("battery", value, unit)))
     assert keys(WELL, board, raised) == (["battery:pond-7"] if is_low else [])
 
 
 def test_limits_of_zero_switch_rules_off() -> None:
     off = AlertLimits(0, 0, 0, 0, 0)
-    board = Board([device()])
+    board = SiteState([device()])
     board.hear(report(Reading("battery", 1, "%")))
-    runtime = replace(LATER, destinations=(Destination("waziup", 5, 0, 0, 1, 0, ""),))
+    runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),))
     assert list(conditions(runtime, board.devices(), off, ())) == []
 
 
@@ -314,12 +319,12 @@ def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart
     memory = Remembered()
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
-    def look() -> Runtime:
+    def look() -> RunState:
         return state
 
     with webhook() as (url, got):
         for _ in range(3):  # restarts
-            watch = Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
+            watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
             for step in range(10):
                 state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
                 watch.step(step * LOOK_EVERY_S)
@@ -335,11 +340,11 @@ def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart
 def test_watch_waits_longer_each_time_a_message_cannot_be_sent() -> None:
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
-    def look() -> Runtime:
+    def look() -> RunState:
         return state
 
     with webhook(503) as (url, got):
-        watch = Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], Remembered())
+        watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], Remembered())
         for second in range(0, 3600, 30):
             state = replace(state, now_us=WELL.now_us + second * 1_000_000)
             watch.step(second)
@@ -350,11 +355,11 @@ def test_what_was_not_told_before_a_restart_is_told_after_it_with_times_of_the_r
     memory = Remembered()
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
-    def look() -> Runtime:
+    def look() -> RunState:
         return state
 
     with webhook(503) as (url, _):
-        watch = Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
+        watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
         for minute in range(3):
             state = replace(state, now_us=WELL.now_us + minute * 60_000_000)
             watch.step(minute * 60)
@@ -362,7 +367,7 @@ def test_what_was_not_told_before_a_restart_is_told_after_it_with_times_of_the_r
     # It starts in 1970, and the wall clock is set.
     state = replace(state, started_us=HOUR_US, now_us=2 * HOUR_US, ahead_us=WELL.now_us + day_us)
     with webhook() as (url, got):
-        Watch(Board([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory).step(0)
+        AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory).step(0)
     [(message, _)] = got
     assert [alert["key"] for alert in message["raised"]] == ["disk"]
     assert message["raised"][0]["raised"] == "2026-03-01T13:00:00Z"

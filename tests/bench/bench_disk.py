@@ -18,8 +18,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.model import Reading
-from lora_post.spool.database import Store, save_sessions
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile, save_sessions
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site
 
@@ -64,14 +64,14 @@ def _show_written(folder: Path, setting: Setting) -> None:
 
 def written(path: Path, page_size: int, checkpoint_pages: int, group: int) -> int:
     """Bytes that go to the disk while uplinks are accepted and their readings delivered."""
-    with closing(Store(path)) as store:
+    with closing(SpoolFile(path)) as store:
         store.db.execute("PRAGMA journal_mode=DELETE")
         store.db.execute(f"PRAGMA page_size={page_size}")
         store.db.execute("VACUUM")
         store.db.execute("PRAGMA journal_mode=WAL")
         store.db.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
-        writer = SpoolWriter(store, [SINK], 1 << 30)
-        reader = SpoolReader(store, SINK)
+        writer = QueueWriter(store, [SINK], 1 << 30)
+        reader = Queue(store, SINK)
         before = _written_bytes()
         for first in range(0, UPLINKS, group):
             with store.transaction() as db:
@@ -94,14 +94,14 @@ def _written_bytes() -> int:
 
 def _show_start(folder: Path, queued: int) -> None:
     """With nobody to send to, after an unclean stop: all of it is looked at."""
-    with closing(Store(folder / "spool.db")) as store:
-        writer = SpoolWriter(store, [SINK], 1 << 30)
+    with closing(SpoolFile(folder / "spool.db")) as store:
+        writer = QueueWriter(store, [SINK], 1 << 30)
         for first in range(0, queued, 10_000):
             with store.transaction() as db:
                 for number in range(first, first + 10_000):
                     of = device(f"pond-{number % 100}")
                     writer.put(db, [report(Reading("temperature_1", number / 10), time_us=NOON_US + number, of=of)])
-        SpoolReader(store, SINK).mark_running()
+        Queue(store, SINK).mark_running()
         size = store.used_bytes()
     site = write_site(folder, f"http://127.0.0.1:{free_port()}/api/v2")
     began = time.monotonic()

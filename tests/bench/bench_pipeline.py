@@ -28,9 +28,9 @@ from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import APP_SKEY, NWK_SKEY, device
 from tests.support.command import packet
@@ -103,8 +103,8 @@ def main() -> None:
     chunks = capture(0, frames)
     dry = per_item(through(MemoryLedger([POND]), chunks), frames)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "spool.db")
-        ledger = SpoolLedger(store, [POND], SpoolWriter(store, ["waziup"], 1 << 40))
+        store = SpoolFile(Path(folder) / "spool.db")
+        ledger = SpoolLedger(store, [POND], QueueWriter(store, ["waziup"], 1 << 40))
         spooled = per_item(through(ledger, chunks), frames)
         store.close()  # moves the log into the file
         size = (Path(folder) / "spool.db").stat().st_size

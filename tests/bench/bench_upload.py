@@ -34,8 +34,8 @@ from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.login import Account
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.support.build import NOON_US, report
@@ -220,8 +220,8 @@ def _enqueue() -> None:
     reports = [report(Reading("t", n / 10), Reading("h", n), time_us=_time(n)) for n in range(QUEUED // 2)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spool.db"
-        store = Store(path)
-        writer = SpoolWriter(store, ["waziup"], 1 << 40)
+        store = SpoolFile(path)
+        writer = QueueWriter(store, ["waziup"], 1 << 40)
         began = time.perf_counter()
         for start in range(0, len(reports), GROUP // 2):
             with store.transaction() as db:

@@ -18,9 +18,9 @@ from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from tests.support.paths import FIXTURES
@@ -36,9 +36,9 @@ HEARD_US = parse_utc("2026-03-01T12:00:00Z")
 def test_capture_gives_what_is_expected(capture: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     own = capture.with_suffix(".toml")
     config = load_config(own if own.exists() else FIXTURES / "devices.toml")
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     outcomes: list[Outcome] = []
-    ledger = SpoolLedger(store, config.devices, SpoolWriter(store, ["waziup"], 1 << 30))
+    ledger = SpoolLedger(store, config.devices, QueueWriter(store, ["waziup"], 1 << 30))
     pipeline = Pipeline(ledger, Decoding(config.devices, DECODERS).decode, Metrics(), outcomes.append)
     parser = FORMATS[capture.suffix[1:]](config.gateway_id, UTC)
     pipeline.handle([*parser.feed(capture.read_bytes(), HEARD_US), *parser.finish(HEARD_US)])
@@ -50,7 +50,7 @@ def test_capture_gives_what_is_expected(capture: Path, tmp_path: Path, request: 
     if request.config.getoption("--update-expected"):
         expected.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     assert found == json.loads(expected.read_text("utf-8"))
-    assert SpoolReader(store, "waziup").counts().queued == sum(len(uplink["readings"]) for uplink in uplinks)
+    assert Queue(store, "waziup").counts().queued == sum(len(uplink["readings"]) for uplink in uplinks)
     store.close()
 
 

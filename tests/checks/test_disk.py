@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.checks.disk import card_errors, check_disk
-from lora_post.checks.finding import Verdict
+from lora_post.checks.finding import Grade
 from lora_post.checks.storage import check_spool
 from lora_post.config import parse_config
 
@@ -32,27 +32,27 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("options", "growth", "verdict", "text"),
     [
-        ("size=100m", 1 << 20, Verdict.OK, "100.0 MB free"),
-        ("size=100m", 90 << 20, Verdict.WARNING, "the spool may grow by 90.0 MB"),
-        ("size=20m", 1 << 20, Verdict.FAIL, "20.0 MB free"),
-        ("size=100m,nr_inodes=20", 1 << 20, Verdict.FAIL, "more files can be made"),
-        ("size=100m,ro", 1 << 20, Verdict.FAIL, "is read-only"),
+        ("size=100m", 1 << 20, Grade.OK, "100.0 MB free"),
+        ("size=100m", 90 << 20, Grade.WARNING, "the spool may grow by 90.0 MB"),
+        ("size=20m", 1 << 20, Grade.FAIL, "20.0 MB free"),
+        ("size=100m,nr_inodes=20", 1 << 20, Grade.FAIL, "more files can be made"),
+        ("size=100m,ro", 1 << 20, Grade.FAIL, "is read-only"),
     ],
 )
 def test_card_without_room_is_told_before_it_hurts(
-    tmp_path: Path, options: str, growth: int, verdict: Verdict, text: str
+    tmp_path: Path, options: str, growth: int, verdict: Grade, text: str
 ) -> None:
     with mounted(tmp_path / "disk", options) as folder:
         (finding,) = check_disk(folder / "spool.db", growth)
     assert finding.verdict is verdict
     assert text in finding.text
-    assert bool(finding.fix) == (verdict is not Verdict.OK)
+    assert bool(finding.fix) == (verdict is not Grade.OK)
 
 
 def test_spool_on_a_read_only_card_is_not_blamed_on_its_owner(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "size=1m,ro"):
         found = {item.subject: item for item in check_spool(parse_config(SPOOL, tmp_path / "site.toml", {}))}
-    assert found["spool"].verdict is Verdict.SKIPPED
+    assert found["spool"].verdict is Grade.SKIPPED
     assert "dmesg" in found["disk"].fix
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from lora_post.checks.finding import Verdict
+from lora_post.checks.finding import Grade
 from lora_post.checks.machine import check_power, check_time
 from tests.support.build import NOON_US
 
@@ -30,18 +30,18 @@ class Clocks(Struct, frozen=True):
 @pytest.mark.parametrize(
     ("clocks", "verdict", "text"),
     [
-        (Clocks(NOON_US, good=True), Verdict.OK, "it is 2026-03-01T12:00Z"),
-        (Clocks(NOON_US, good=False), Verdict.WARNING, "nothing keeps the clock right"),
-        (Clocks(86_400_000_000, good=False), Verdict.WARNING, "was never set since the start: it is 1970-01-02T00:00Z"),
+        (Clocks(NOON_US, good=True), Grade.OK, "it is 2026-03-01T12:00Z"),
+        (Clocks(NOON_US, good=False), Grade.WARNING, "nothing keeps the clock right"),
+        (Clocks(86_400_000_000, good=False), Grade.WARNING, "was never set since the start: it is 1970-01-02T00:00Z"),
     ],
 )
 def test_clock_without_anything_that_sets_it_is_a_warning(
-    tmp_path: Path, clocks: Clocks, verdict: Verdict, text: str
+    tmp_path: Path, clocks: Clocks, verdict: Grade, text: str
 ) -> None:
     (finding,) = check_time(clocks, tmp_path / "adjtime")
     assert finding.verdict is verdict
     assert text in finding.text
-    assert ("timedatectl" in finding.fix) == (verdict is Verdict.WARNING)
+    assert ("timedatectl" in finding.fix) == (verdict is Grade.WARNING)
 
 
 def test_battery_clock_in_local_time_is_a_warning(tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_supply_of_a_raspberry_pi_that_is_too_weak_is_a_warning(
             (monitor / "in0_lcrit_alarm").write_text(f"{value}\n")
     found = list(check_power(tmp_path))
     assert len(found) == bool(text)
-    assert all(text in finding.text and finding.verdict is Verdict.WARNING for finding in found)
+    assert all(text in finding.text and finding.verdict is Grade.WARNING for finding in found)

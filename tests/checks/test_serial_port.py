@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lora_post.checks.finding import Verdict
+from lora_post.checks.finding import Grade
 from lora_post.checks.serial_port import check_port, holders, not_opened
 from tests.support.command import wait_until
 
@@ -40,7 +40,7 @@ def held() -> Iterator[Port]:
 
 def test_who_has_the_port_open_is_named_with_the_way_to_stop_it(held: Port) -> None:
     (finding,) = check_port(held.path)
-    assert finding.verdict is Verdict.WARNING
+    assert finding.verdict is Grade.WARNING
     assert f"also open in sleep (process {held.holder.pid})" in finding.text
     assert finding.fix == f"stop it: sudo kill {held.holder.pid}"
 
@@ -48,7 +48,7 @@ def test_who_has_the_port_open_is_named_with_the_way_to_stop_it(held: Port) -> N
 def test_who_has_locked_the_port_is_named(held: Port) -> None:
     fcntl.flock(held.fd, fcntl.LOCK_EX)
     (finding,) = check_port(held.path)
-    assert finding.verdict is Verdict.WARNING
+    assert finding.verdict is Grade.WARNING
     assert f"is in use by sleep (process {held.holder.pid})" in finding.text
 
 
@@ -56,7 +56,7 @@ def test_port_that_nobody_has_is_ok(held: Port) -> None:
     held.holder.kill()
     held.holder.wait()
     (finding,) = check_port(held.path)
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is Grade.OK
 
 
 def test_port_that_the_system_writes_to_is_a_warning(held: Port, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_permission_that_is_missing_is_told_with_the_group_that_has_it(tmp_path:
     port = tmp_path / "ttyUSB0"
     port.touch(0o600)
     finding = not_opened(str(port), denied, {})
-    assert finding.verdict is Verdict.FAIL
+    assert finding.verdict is Grade.FAIL
     assert "its mode is 600" in finding.text
     assert finding.fix.endswith(f"sudo chmod 660 {port}")
     if os.geteuid() == 0:

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lora_post.checks.finding import Finding, Verdict
+from lora_post.checks.finding import Finding, Grade
 from lora_post.checks.server import check_server
 from lora_post.checks.tls import presented
 from lora_post.config import parse_config
@@ -88,7 +88,7 @@ def tls_finding(url: str) -> Finding:
     text = f'[gateway]\nid = "gw1"\n[waziup]\nurl = "{url}"\nprovision = "never"\n'
     config = parse_config(text, Path("site.toml"), {})
     assert config.waziup is not None
-    return next(item for item in check_server(config.waziup, "gw1") if item.verdict is Verdict.FAIL)
+    return next(item for item in check_server(config.waziup, "gw1") if item.verdict is Grade.FAIL)
 
 
 @pytest.fixture(autouse=True)

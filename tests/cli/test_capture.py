@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.captures.writer import PcapWriter
-from lora_post.cli.capture import Tee, Watch, _open
+from lora_post.cli.capture import CaptureDisplay, Tee, _open
 from lora_post.formats import FORMATS
 from lora_post.inputs.mqtt import MqttSource
 from tests.support.command import run, started, wait_until
@@ -113,7 +113,7 @@ def test_bad_arguments_are_mistakes_of_the_user(tmp_path: Path) -> None:
 
 def test_broker_keeps_nothing_for_a_capture_that_is_over(tmp_path: Path) -> None:
     writer = PcapWriter(tmp_path / "a.pcap")
-    source = _open("mqtt://127.0.0.1:1/up", "lines", writer, Watch(line=False))
+    source = _open("mqtt://127.0.0.1:1/up", "lines", writer, CaptureDisplay(line=False))
     assert isinstance(source, MqttSource)
     assert source._client._clean_session
     writer.close()

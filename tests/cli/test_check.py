@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.checks.finding import Verdict
+from lora_post.checks.finding import Grade
 from lora_post.checks.server import check_clock, no_address
 from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
-from lora_post.spool.database import Store, add_tally
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile, add_tally
 from tests.support.build import NOON_US, report
 from tests.support.command import free_port, run
 from tests.support.in_process import Ran, harmless, lora_post
@@ -244,8 +244,8 @@ def test_serial_port_can_be_opened_unless_another_program_has_it() -> None:
 
 def put(*, max_mb: int = 256) -> None:
     write(extra=f"max_mb = {max_mb}\n{DEVICE}")
-    with closing(Store(Path("spool.db"))) as store, store.transaction() as db:
-        writer = SpoolWriter(store, ["waziup"], 1 << 30)
+    with closing(SpoolFile(Path("spool.db"))) as store, store.transaction() as db:
+        writer = QueueWriter(store, ["waziup"], 1 << 30)
         writer.put(db, [report(Reading("t", "x" * 1000), time_us=NOON_US + n) for n in range(1000)])
 
 
@@ -258,7 +258,7 @@ def test_spool_that_is_there_is_measured_and_not_touched() -> None:
 
 def test_spool_that_is_nearly_full_or_gave_readings_up_is_a_warning() -> None:
     put(max_mb=1)
-    with closing(Store(Path("spool.db"))) as store, store.transaction() as db:
+    with closing(SpoolFile(Path("spool.db"))) as store, store.transaction() as db:
         add_tally(db, "evicted", 7)
     ran = lora_post("check", "--offline")
     assert verdicts(ran)["spool"][:2] == ["warning", "warning"]
@@ -268,11 +268,11 @@ def test_spool_that_is_nearly_full_or_gave_readings_up_is_a_warning() -> None:
 
 def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() -> None:
     put()
-    with closing(Store(Path("spool.db"))) as store:
-        reader = SpoolReader(store, "waziup")
+    with closing(SpoolFile(Path("spool.db"))) as store:
+        reader = Queue(store, "waziup")
         reader.park(reader.ready_lanes()[0], "belongs to alice", NOON_US)
         with store.transaction() as db:
-            SpoolWriter(store, ["waziup"], 1 << 30).put(db, [report(problem="WrongLength: 1 byte")])
+            QueueWriter(store, ["waziup"], 1 << 30).put(db, [report(problem="WrongLength: 1 byte")])
     ran = lora_post("check", "--offline")
     assert verdicts(ran)["spool"] == ["ok", "warning", "warning"]
     for text in (
@@ -305,7 +305,7 @@ def test_spool_in_an_impossible_place_fails(place: str) -> None:
 def test_disk_that_the_spool_could_fill_is_a_warning() -> None:
     write(extra=f"max_mb = {(shutil.disk_usage('.').total >> 20) + 1}\n{DEVICE}")
     findings = {finding.subject: finding for finding in check_spool(load_config(Path("lora-post.toml")))}
-    assert findings["disk"].verdict is Verdict.WARNING
+    assert findings["disk"].verdict is Grade.WARNING
 
 
 def test_server_that_is_down_fails_and_skips_what_needs_it() -> None:
@@ -450,15 +450,15 @@ def test_control_characters_of_a_server_never_reach_the_terminal(server: Waziup)
 @pytest.mark.parametrize(
     ("apart_s", "verdict", "text"),
     [
-        (0, Verdict.OK, "within 60 s"),
-        (-60, Verdict.OK, "within 60 s"),
-        (61, Verdict.WARNING, "61 s ahead of the server's"),
-        (-7200, Verdict.WARNING, "7200 s behind the server's, and readings get our time; 2 h sharp"),
-        (19800 + 40, Verdict.WARNING, "5.5 h sharp: it was probably set to local time"),
-        (15 * 3600, Verdict.WARNING, "get our time"),
+        (0, Grade.OK, "within 60 s"),
+        (-60, Grade.OK, "within 60 s"),
+        (61, Grade.WARNING, "61 s ahead of the server's"),
+        (-7200, Grade.WARNING, "7200 s behind the server's, and readings get our time; 2 h sharp"),
+        (19800 + 40, Grade.WARNING, "5.5 h sharp: it was probably set to local time"),
+        (15 * 3600, Grade.WARNING, "get our time"),
     ],
 )
-def test_clocks_may_be_a_minute_apart(apart_s: int, verdict: Verdict, text: str) -> None:
+def test_clocks_may_be_a_minute_apart(apart_s: int, verdict: Grade, text: str) -> None:
     finding = check_clock(formatdate(NOON_US / 1e6, usegmt=True), NOON_US + apart_s * 1_000_000)
     assert finding.verdict is verdict
     assert text in finding.text
@@ -466,12 +466,12 @@ def test_clocks_may_be_a_minute_apart(apart_s: int, verdict: Verdict, text: str)
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 12:00:00 GMT"])
 def test_server_without_a_usable_date_is_a_warning(date: str) -> None:
-    assert check_clock(date, NOON_US).verdict is Verdict.WARNING
+    assert check_clock(date, NOON_US).verdict is Grade.WARNING
 
 
 def test_installed_command_runs_beside_a_running_upload(server: Waziup, tmp_path: Path) -> None:
     write(server.url)
-    with closing(Store(tmp_path / "spool.db")):
+    with closing(SpoolFile(tmp_path / "spool.db")):
         found = run("check", "-c", "lora-post.toml", cwd=tmp_path)
     assert found.returncode == 0, found.stdout
     assert found.stderr == b""

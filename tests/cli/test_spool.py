@@ -16,9 +16,9 @@ from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store, add_tally
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile, add_tally
 from lora_post.spool.upkeep import decode_again, undecoded
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -55,34 +55,34 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store() -> Iterator[SpoolFile]:
     """The spool, open as a running lora-post has it."""
-    with closing(Store(Path("spool.db"))) as store:
+    with closing(SpoolFile(Path("spool.db"))) as store:
         yield store
 
 
-def put(store: Store, *reports: Report) -> None:
+def put(store: SpoolFile, *reports: Report) -> None:
     with store.transaction() as db:
-        SpoolWriter(store, [SINK], 1 << 30).put(db, reports)
+        QueueWriter(store, [SINK], 1 << 30).put(db, reports)
 
 
-def lanes(store: Store, of: str = "pond-7") -> dict[str, Lane]:
-    return {lane.name: lane for lane in SpoolReader(store, SINK).lanes_of(of)}
+def lanes(store: SpoolFile, of: str = "pond-7") -> dict[str, Lane]:
+    return {lane.name: lane for lane in Queue(store, SINK).lanes_of(of)}
 
 
-def park(store: Store, name: str, reason: str = "belongs to alice", of: str = "pond-7") -> None:
-    SpoolReader(store, SINK).park(lanes(store, of)[name], reason, NOON_US)
+def park(store: SpoolFile, name: str, reason: str = "belongs to alice", of: str = "pond-7") -> None:
+    Queue(store, SINK).park(lanes(store, of)[name], reason, NOON_US)
 
 
-def refuse(store: Store, name: str, reason: str = "status 400") -> None:
-    batch = SpoolReader(store, SINK).claim(lanes(store)[name], 1)
+def refuse(store: SpoolFile, name: str, reason: str = "status 400") -> None:
+    batch = Queue(store, SINK).claim(lanes(store)[name], 1)
     assert batch is not None
-    SpoolReader(store, SINK).refuse(batch, reason)
+    Queue(store, SINK).refuse(batch, reason)
 
 
-def queued(store: Store) -> dict[str, list[object]]:
+def queued(store: SpoolFile) -> dict[str, list[object]]:
     """What would be sent, by sensor."""
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     batches = {lane.name: reader.claim(lane, 1000) for lane in reader.ready_lanes()}
     return {name: [msgspec.json.decode(value) for value in batch.values] for name, batch in batches.items() if batch}
 
@@ -98,7 +98,7 @@ def facts(ran: Ran) -> dict[str, str]:
     return dict(line.split(None, 1) for line in ran.out.partition("\n\n")[0].splitlines())  # type: ignore[misc]
 
 
-def test_status_counts_what_is_there(store: Store) -> None:
+def test_status_counts_what_is_there(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("t", 3), time_us=NOON_US + 1_000_000))
     put(store, unreadable(b"\x01"))
     park(store, "h")
@@ -119,13 +119,13 @@ def test_status_counts_what_is_there(store: Store) -> None:
     }
 
 
-def test_status_of_an_empty_spool_is_short(store: Store) -> None:
+def test_status_of_an_empty_spool_is_short(store: SpoolFile) -> None:
     ran = lora_post("spool")
     assert (ran.code, facts(ran)["queued"], facts(ran)["oldest"]) == (0, "0 readings", "none")
     assert "\n\n" not in ran.out
 
 
-def test_status_has_a_line_for_each_sensor_that_waits(store: Store) -> None:
+def test_status_has_a_line_for_each_sensor_that_waits(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1)), report(Reading("t", 1), Reading("soil m", 2), of=device("field-9")))
     park(store, "soil m", of="field-9")
     out = lora_post("spool").out
@@ -137,7 +137,7 @@ def test_status_has_a_line_for_each_sensor_that_waits(store: Store) -> None:
     ]
 
 
-def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it(store: Store) -> None:
+def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("soil m", 2)), unreadable(b"\x01"))
     park(store, "soil m", "device pond-7 belongs to alice")
     refuse(store, "t", "status 400: too long")
@@ -157,7 +157,7 @@ def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it
         assert text in out
 
 
-def test_retry_releases_one_sensor_by_its_waziup_id(store: Store) -> None:
+def test_retry_releases_one_sensor_by_its_waziup_id(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("soil m", 2)))
     park(store, "t")
     park(store, "soil m")
@@ -166,14 +166,14 @@ def test_retry_releases_one_sensor_by_its_waziup_id(store: Store) -> None:
     assert queued(store) == {"soil m": [2]}
 
 
-def test_retry_releases_a_sensor_by_its_own_name_also_when_it_holds_a_slash(store: Store) -> None:
+def test_retry_releases_a_sensor_by_its_own_name_also_when_it_holds_a_slash(store: SpoolFile) -> None:
     put(store, report(Reading("air/°C", 1)))
     park(store, "air/°C")
     assert lora_post("spool", "retry", "pond-7/air/°C").code == 0
     assert queued(store) == {"air/°C": [1]}
 
 
-def test_retry_releases_one_device_or_everything(store: Store) -> None:
+def test_retry_releases_one_device_or_everything(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("t", 3), of=device("field-9")))
     for name, of in (("t", "pond-7"), ("t", "field-9")):
         park(store, name, of=of)
@@ -183,7 +183,7 @@ def test_retry_releases_one_device_or_everything(store: Store) -> None:
     assert lora_post("spool", "retry").out.startswith("1 reading released")
 
 
-def test_running_uploader_sends_what_was_released(store: Store) -> None:
+def test_running_uploader_sends_what_was_released(store: SpoolFile) -> None:
     class Accepting:
         looks_back = 0
 
@@ -200,9 +200,9 @@ def test_running_uploader_sends_what_was_released(store: Store) -> None:
             return []
 
     put(store, report(Reading("t", 1)))
-    SpoolReader(store, SINK).park(lanes(store)["t"], "belongs to alice", now_us())
+    Queue(store, SINK).park(lanes(store)["t"], "belongs to alice", now_us())
     sink = Accepting()
-    uploader = Uploader(SpoolReader(store, SINK), sink, Metrics())
+    uploader = Uploader(Queue(store, SINK), sink, Metrics())
     uploader.step()
     assert sink.values == []
     lora_post("spool", "retry")
@@ -210,14 +210,14 @@ def test_running_uploader_sends_what_was_released(store: Store) -> None:
     assert sink.values == [b"1"]
 
 
-def test_retry_decodes_again_with_the_original_time(store: Store) -> None:
+def test_retry_decodes_again_with_the_original_time(store: SpoolFile) -> None:
     put(store, unreadable(LPP), unreadable(b"\x01", time_us=NOON_US + 1))
     ran = lora_post("spool", "retry")
     assert ran.code == 0
     assert "1 payload decoded, with 2 readings\n" in ran.out
     assert "1 payload of pond-7 still cannot be decoded: WrongLength" in ran.out
     assert queued(store) == {"temperature_3": [27.2], "temperature_5": [25.5]}
-    batch = SpoolReader(store, SINK).claim(lanes(store)["temperature_3"], 10)
+    batch = Queue(store, SINK).claim(lanes(store)["temperature_3"], 10)
     assert batch is not None
     assert batch.times_us == (NOON_US,)
     assert lanes(store)["temperature_3"].unit == "°C"
@@ -226,7 +226,7 @@ def test_retry_decodes_again_with_the_original_time(store: Store) -> None:
     assert "stray byte" in left.problem
 
 
-def test_retry_decodes_again_only_the_device_that_is_named(store: Store) -> None:
+def test_retry_decodes_again_only_the_device_that_is_named(store: SpoolFile) -> None:
     put(store, unreadable(LPP), unreadable(LPP, of="field-9"), report(Reading("x", 1)))
     assert "1 payload decoded" in lora_post("spool", "retry", "pond-7").out
     assert [row.device for row in undecoded(store)] == ["field-9"]
@@ -234,31 +234,31 @@ def test_retry_decodes_again_only_the_device_that_is_named(store: Store) -> None
     assert "1 payload decoded" in lora_post("spool", "retry", "field-9").out
 
 
-def test_payloads_are_read_as_the_configuration_says_today(store: Store) -> None:
+def test_payloads_are_read_as_the_configuration_says_today(store: SpoolFile) -> None:
     put(store, unreadable(LPP, decoder="of-yesterday"), unreadable(LPP, of="gone", decoder="text"))
     out = lora_post("spool", "retry").out
     assert "1 payload decoded, with 2 readings" in out
     assert "1 payload of gone still cannot be decoded: WrongFormat" in out
 
 
-def test_decoding_again_is_all_or_nothing(store: Store) -> None:
+def test_decoding_again_is_all_or_nothing(store: SpoolFile) -> None:
     put(store, unreadable(LPP), unreadable(LPP, time_us=NOON_US + 1))
     calls = iter([report(Reading("t", 1))])
     with pytest.raises(StopIteration):
-        decode_again(store, SpoolWriter(store, [SINK], 1 << 30), lambda row: next(calls))
+        decode_again(store, QueueWriter(store, [SINK], 1 << 30), lambda row: next(calls))
     assert len(undecoded(store)) == 2
     assert queued(store) == {}
 
 
-def test_decoding_again_keeps_the_spool_within_its_bound(store: Store) -> None:
+def test_decoding_again_keeps_the_spool_within_its_bound(store: SpoolFile) -> None:
     put(store, *[unreadable(LPP, time_us=NOON_US + n) for n in range(200)])
     big = "x" * 20_000
-    decode_again(store, SpoolWriter(store, [SINK], 1 << 20), lambda row: report(Reading("t", big), time_us=row.time_us))
+    decode_again(store, QueueWriter(store, [SINK], 1 << 20), lambda row: report(Reading("t", big), time_us=row.time_us))
     assert undecoded(store) == []
     assert store.used_bytes() <= 1 << 20
 
 
-def test_drop_deletes_what_is_held_back_and_leaves_the_queue(store: Store) -> None:
+def test_drop_deletes_what_is_held_back_and_leaves_the_queue(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("h", 3), time_us=NOON_US + 1), unreadable(LPP))
     park(store, "t")
     refuse(store, "h")
@@ -268,23 +268,23 @@ def test_drop_deletes_what_is_held_back_and_leaves_the_queue(store: Store) -> No
     assert len(undecoded(store)) == 1
 
 
-def test_drop_of_nothing_says_so(store: Store) -> None:
+def test_drop_of_nothing_says_so(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1)))
     ran = lora_post("spool", "drop", "pond-7")
     assert ran == Ran(0, "nothing is parked or refused there\n", "")
 
 
-def test_drop_without_a_terminal_wants_to_be_told_twice(store: Store) -> None:
+def test_drop_without_a_terminal_wants_to_be_told_twice(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1)))
     park(store, "t")
     ran = lora_post("spool", "drop", "--all", stdin=b"y\n")
     assert ran.code == 2
     assert "1 reading would be deleted, and there is no terminal to ask on; add --yes" in ran.err
-    assert SpoolReader(store, SINK).counts().parked == 1
+    assert Queue(store, SINK).counts().parked == 1
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
-def test_drop_on_a_terminal_asks_first(store: Store, answer: bytes, left: int) -> None:
+def test_drop_on_a_terminal_asks_first(store: SpoolFile, answer: bytes, left: int) -> None:
     put(store, report(Reading("t", 1)))
     park(store, "t")
     ours, terminal = os.openpty()
@@ -295,7 +295,7 @@ def test_drop_on_a_terminal_asks_first(store: Store, answer: bytes, left: int) -
     os.close(ours)
     process.wait()
     assert b"Delete 1 reading for good?" in shown
-    assert SpoolReader(store, SINK).counts().parked == left
+    assert Queue(store, SINK).counts().parked == left
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_drop_on_a_terminal_asks_first(store: Store, answer: bytes, left: int) -
         (["shrink"], 2, "No such command 'shrink'"),
     ],
 )
-def test_mistake_is_named_with_what_there_is(store: Store, arguments: list[str], code: int, complaint: str) -> None:
+def test_mistake_is_named_with_what_there_is(store: SpoolFile, arguments: list[str], code: int, complaint: str) -> None:
     put(store, report(Reading("t", 1), Reading("soil m", 2)))
     ran = lora_post("spool", *arguments)
     assert (ran.code, ran.out) == (code, "")
@@ -324,7 +324,7 @@ def test_spool_that_is_not_there_yet_is_not_made(arguments: list[str]) -> None:
     assert not Path("spool.db").exists()
 
 
-def test_configuration_may_be_named_before_or_after_the_word(store: Store) -> None:
+def test_configuration_may_be_named_before_or_after_the_word(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1)))
     Path("lora-post.toml").rename("site.toml")
     assert lora_post("spool", "-c", "site.toml", "retry").code == 0
@@ -332,7 +332,7 @@ def test_configuration_may_be_named_before_or_after_the_word(store: Store) -> No
     assert lora_post("spool", "retry").code == 2
 
 
-def test_names_and_reasons_from_outside_cannot_command_the_terminal(store: Store) -> None:
+def test_names_and_reasons_from_outside_cannot_command_the_terminal(store: SpoolFile) -> None:
     put(store, report(Reading("t\x1b[2J", 1)), report(problem="\x1b]0;x\x07"))
     park(store, "t\x1b[2J", "\x1b[31m\x9b")
     for colours in ({}, {"FORCE_COLOR": "1"}):
@@ -352,11 +352,11 @@ def _read_all(terminal: int) -> bytes:
         shown += data
 
 
-def accept(store: Store, fcnt: int) -> str:
+def accept(store: SpoolFile, fcnt: int) -> str:
     """What becomes of a frame of the device at a running lora-post."""
     config = load_config(Path("lora-post.toml"))
     outcomes: list[Outcome] = []
-    ledger = SpoolLedger(store, config.devices, SpoolWriter(store, [SINK], 1 << 30))
+    ledger = SpoolLedger(store, config.devices, QueueWriter(store, [SINK], 1 << 30))
     keys = SessionKeys(bytes.fromhex(KEY), bytes.fromhex(KEY))
     phy = seal_lorawan(keys, 0x26011BDA, fcnt, 2, LPP)
     Pipeline(ledger, lambda uplink: Report(uplink, ()), Metrics(), outcomes.append).handle(
@@ -365,14 +365,14 @@ def accept(store: Store, fcnt: int) -> str:
     return type(outcomes[0]).__name__
 
 
-def test_device_is_accepted_again_after_its_counter_was_reset(store: Store) -> None:
+def test_device_is_accepted_again_after_its_counter_was_reset(store: SpoolFile) -> None:
     assert [accept(store, fcnt) for fcnt in (900, 0)] == ["Report", "Refusal"]
     ran = lora_post("spool", "reset-counter", "pond-7", "--yes")
     assert ran.code == 0 and "next frame of pond-7 is accepted" in ran.out
     assert accept(store, 0) == "Report"
 
 
-def test_reset_of_a_device_that_was_never_heard_says_so(store: Store) -> None:
+def test_reset_of_a_device_that_was_never_heard_says_so(store: SpoolFile) -> None:
     assert "no counter to forget" in lora_post("spool", "reset-counter", "pond-7", "--yes").out
 
 
@@ -380,12 +380,12 @@ def test_reset_of_a_device_that_was_never_heard_says_so(store: Store) -> None:
     ("arguments", "complaint"),
     [(["pond-8", "--yes"], "there are pond-7"), (["pond-7"], "add --yes"), ([], "DEVICE")],
 )
-def test_reset_counter_says_what_is_wrong(arguments: list[str], complaint: str, store: Store) -> None:
+def test_reset_counter_says_what_is_wrong(arguments: list[str], complaint: str, store: SpoolFile) -> None:
     ran = lora_post("spool", "reset-counter", *arguments)
     assert ran.code == 2 and complaint in ran.err
 
 
-def test_status_says_which_times_are_estimated(store: Store) -> None:
+def test_status_says_which_times_are_estimated(store: SpoolFile) -> None:
     assert "estimated" not in lora_post("spool").out
     with store.transaction() as db:
         db.execute("INSERT INTO boot VALUES ('boot-1', 1, 3600000000, ?, 14, 7200000000)", (NOON_US,))
@@ -395,7 +395,7 @@ def test_status_says_which_times_are_estimated(store: Store) -> None:
     )
 
 
-def test_reading_whose_time_is_not_known_yet_is_shown_as_waiting(store: Store) -> None:
+def test_reading_whose_time_is_not_known_yet_is_shown_as_waiting(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), time_us=boot_zero(1) + 5))
     ran = lora_post("spool")
     assert facts(ran)["oldest"] == "unknown"
@@ -403,7 +403,7 @@ def test_reading_whose_time_is_not_known_yet_is_shown_as_waiting(store: Store) -
     assert queued(store) == {}
 
 
-def test_what_the_schedule_holds_back_is_said(store: Store) -> None:
+def test_what_the_schedule_holds_back_is_said(store: SpoolFile) -> None:
     hour = time.localtime().tm_hour
     closed = f"{(hour + 11) % 24:02}:00-{(hour + 13) % 24:02}:00"
     Path("lora-post.toml").write_text(SITE + f'\n[upload]\nschedule = ["{closed}"]\n')

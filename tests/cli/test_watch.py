@@ -22,8 +22,8 @@ from rich.text import Text
 
 from lora_post.errors import ConfigError
 from lora_post.model import Reading, Refusal
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Input
+from lora_post.observed.run_state import InputState
+from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.follower import View, follow
@@ -66,7 +66,7 @@ def raw_server(answer: bytes) -> Iterator[str]:
 
 
 def test_view_follows_what_happens_and_says_when_it_no_longer_can() -> None:
-    board = Board([device(), device("silent", address=1)])
+    board = SiteState([device(), device("silent", address=1)])
     views: list[View] = []
     stop = Event()
     with page(board) as url, closing(StatusClient(url, None)) as client:
@@ -132,7 +132,7 @@ def test_token_opens_the_page() -> None:
 
 
 def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_path: Path) -> None:
-    board = Board([device(name=HOSTILE)])
+    board = SiteState([device(name=HOSTILE)])
     board.hear(report(Reading("t", HOSTILE)))
     with page(board) as url:
         ran = lora_post("watch", "--url", url, "--once")
@@ -143,7 +143,7 @@ def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_pa
         found = run("watch", "--url", url, "--once", cwd=tmp_path)
         # Below come times of day, which are moved by what this clock is ahead of the page's, to the millisecond.
         assert (found.returncode, found.stdout.decode().splitlines()[:4]) == (0, ran.out.splitlines()[:4])
-    with page(board, replace(WELL, inputs=(Input("ttyUSB0", 0, "unplugged"),))) as url:
+    with page(board, replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),))) as url:
         ran = lora_post("watch", "--url", url, "--once")
         assert (ran.code, "input ttyUSB0: unplugged" in ran.out) == (1, True)
 

@@ -14,15 +14,15 @@ from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding, mistakes_of
 from lora_post.decoding.files import load_decoders, shipped_folder
-from lora_post.decoding.time_limit import CallWatch
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.model import DecodeFunction, Device, Options, Report, SensorRule, Uplink
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -179,7 +179,7 @@ def site(text: str, folder: Path = Path("x")) -> Config:
     ],
 )
 def test_configuration_that_cannot_be_decoded_ends_the_command(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError) as caught, CallWatch() as watch:
+    with pytest.raises(ConfigError) as caught, TimeLimit() as watch:
         read_decoding(site(text), watch)
     assert str(caught.value).startswith(f"x/site.toml: {complaint}")
 
@@ -199,8 +199,8 @@ def test_uplinks_of_one_device_go_through_the_pipeline_by_their_fport(tmp_path: 
     config = site(BY_FPORT, tmp_path)
     outcomes: list[Outcome] = []
     metrics = Metrics()
-    with closing(Store(config.spool_path)) as store, CallWatch() as watch:
-        ledger = SpoolLedger(store, config.devices, SpoolWriter(store, ["waziup"], 1 << 30))
+    with closing(SpoolFile(config.spool_path)) as store, TimeLimit() as watch:
+        ledger = SpoolLedger(store, config.devices, QueueWriter(store, ["waziup"], 1 << 30))
         pipeline = Pipeline(ledger, read_decoding(config, watch), metrics, outcomes.append)
         lpp = bytes.fromhex("03670110")
         capture = sent(2, lpp, 1) + sent(10, b"\\!TC/4", 2) + sent(3, lpp, 3) + sent(10, lpp, 4)
@@ -249,8 +249,8 @@ def test_spool_retry_makes_the_choice_of_today(here: Path) -> None:
     Path("lora-post.toml").write_text(SITE + "decoder_by_fport = { 2 = 'text' }\n")
     config = parse_config(Path("lora-post.toml").read_text(), Path("lora-post.toml"), {})
     of = config.devices[0]
-    with closing(Store(config.spool_path)) as store:
-        writer = SpoolWriter(store, ["waziup"], 1 << 30)
+    with closing(SpoolFile(config.spool_path)) as store:
+        writer = QueueWriter(store, ["waziup"], 1 << 30)
         with store.transaction() as db:
             writer.put(db, [Decoding([of], {}).decode(uplink(of, 2, bytes.fromhex("03670110")))])
         assert [row.decoder for row in undecoded(store)] == ["text"]

@@ -13,7 +13,7 @@ import pytest
 
 from lora_post.decoding.files import LoadedDecoders, load_decoder, load_folder
 from lora_post.decoding.hang_file import HangFile, hang_path, set_aside
-from lora_post.spool.database import Store
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
@@ -52,7 +52,7 @@ SHORT = """
 import functools
 from lora_post.cli import main, options
 
-options.CallWatch = functools.partial(options.CallWatch, 0.2, 1.5)
+options.TimeLimit = functools.partial(options.TimeLimit, 0.2, 1.5)
 main()
 """
 
@@ -98,7 +98,7 @@ def test_payload_that_ends_the_process_does_so_once_and_its_neighbour_is_decoded
     assert "the last run was ended because a call did not end: " in second.stderr
     assert "broken.py line 6 in decode < " in second.stderr
     assert f"decoder=broken is set aside until {broken} changes" in second.stderr
-    with closing(Store(folder / "spool.db")) as store:
+    with closing(SpoolFile(folder / "spool.db")) as store:
         (kept,) = undecoded(store, "broken")
     assert kept.payload == b"\7"
 

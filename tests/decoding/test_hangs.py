@@ -12,9 +12,9 @@ import pytest
 
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.files import LoadedDecoders, load_decoder
-from lora_post.decoding.hangs import MAX_HANGS, WatchedDecoding, watched_loading
+from lora_post.decoding.hangs import MAX_HANGS, LimitedDecoding, watched_loading
 from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
-from lora_post.decoding.time_limit import CallWatch
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, Report, Uplink
@@ -51,8 +51,8 @@ CANNOT_BE_ENDED = {"catches_everything", "loops_in_engine"}
 
 
 @pytest.fixture
-def watch() -> Iterator[CallWatch]:
-    with CallWatch(LIMIT_S) as watch:
+def watch() -> Iterator[TimeLimit]:
+    with TimeLimit(LIMIT_S) as watch:
         yield watch
 
 
@@ -69,7 +69,7 @@ def test_every_hostile_plug_in_has_an_expectation() -> None:
 
 @pytest.mark.parametrize("name", CONTAINED)
 def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
-    name: str, tmp_path: Path, watch: CallWatch
+    name: str, tmp_path: Path, watch: TimeLimit
 ) -> None:
     bad_decoder = load_decoder(HOSTILE / f"{name}.py")
     good_file = tmp_path / "good.py"
@@ -77,7 +77,7 @@ def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
     decoders = {bad_decoder.name: bad_decoder, "good": load_decoder(good_file)}
     hostile, good = device("hostile", address=1, decoder=bad_decoder.name), device("good", address=2, decoder="good")
     outcomes: list[Outcome] = []
-    decoding = WatchedDecoding(Decoding([hostile, good], decoders), decoders, watch)
+    decoding = LimitedDecoding(Decoding([hostile, good], decoders), decoders, watch)
     pipeline = Pipeline(MemoryLedger([hostile, good]), decoding.decode, Metrics(), outcomes.append)
     for fcnt in (1, 2):
         bad_frame, good_frame = (frame(seal_lorawan(KEYS, address, fcnt, 5, b"\7")) for address in (1, 2))
@@ -92,7 +92,7 @@ def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
         assert report.problem is None
 
 
-def test_file_that_hangs_while_it_is_loaded_is_reported(watch: CallWatch) -> None:
+def test_file_that_hangs_while_it_is_loaded_is_reported(watch: TimeLimit) -> None:
     with pytest.raises(DecoderCrash, match=r"loops_at_top\.py: took longer than 0\.1 s to load"):
         watched_loading(watch)(HOSTILE / "loops_at_top.py")
 
@@ -102,10 +102,10 @@ import sys
 from pathlib import Path
 from threading import Thread
 from lora_post.decoding.files import load_decoder
-from lora_post.decoding.time_limit import CallWatch
+from lora_post.decoding.time_limit import TimeLimit
 
 decoder = load_decoder(Path(sys.argv[1]))
-with CallWatch(0.1, give_up_s=0.6) as watch:
+with TimeLimit(0.1, give_up_s=0.6) as watch:
     thread = Thread(target=watch.call, args=(lambda payload: decoder.decode(payload, 1), b"x"))
     thread.start()
     thread.join()
@@ -125,14 +125,14 @@ def test_what_cannot_be_ended_ends_the_process_and_says_where_it_was(name: str) 
 class Site:
     """A folder with one decoder, followed by a running lora-post."""
 
-    def __init__(self, folder: Path, watch: CallWatch) -> None:
+    def __init__(self, folder: Path, watch: TimeLimit) -> None:
         self.device: Device = device(decoder="a")
         self.path = folder / "a.py"
         self.clock = 0.0
         self.write_hanging()
         decoders = DecoderFolder(folder)
         first = decoders.load()
-        decoding = WatchedDecoding(Decoding([self.device], first.decoders), first.decoders, watch)
+        decoding = LimitedDecoding(Decoding([self.device], first.decoders), first.decoders, watch)
         self.live = LiveDecoding(decoding, LoadedDecoders({}, ()), decoders, first, lambda: self.clock)
 
     def write_hanging(self) -> None:
@@ -144,7 +144,7 @@ class Site:
 
 
 def test_decoder_that_hangs_again_and_again_is_set_aside_until_its_file_changes(
-    tmp_path: Path, watch: CallWatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, watch: TimeLimit, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = Site(tmp_path, watch)
     assert ["gave no result" in site.problem() for _ in range(MAX_HANGS)] == [True] * MAX_HANGS
@@ -159,7 +159,7 @@ def test_decoder_that_hangs_again_and_again_is_set_aside_until_its_file_changes(
     assert site.problem() == ""
 
 
-def test_decoder_that_was_changed_and_still_hangs_has_its_chances_anew(tmp_path: Path, watch: CallWatch) -> None:
+def test_decoder_that_was_changed_and_still_hangs_has_its_chances_anew(tmp_path: Path, watch: TimeLimit) -> None:
     site = Site(tmp_path, watch)
     for _ in range(MAX_HANGS):
         site.problem()

@@ -7,7 +7,7 @@ import pytest
 from lora_post.cli.options import load_all_decoders, read_decoding
 from lora_post.config import parse_config
 from lora_post.decoding.plugins import load_plugins
-from lora_post.decoding.time_limit import CallWatch
+from lora_post.decoding.time_limit import TimeLimit
 from tests.support.in_process import lora_post
 
 MODULE = """
@@ -62,7 +62,7 @@ def test_installed_decoder_goes_before_a_shipped_one_and_after_the_configured_fo
         {},
     )
     assert load_all_decoders(config).decoders["text"].vendor == "Mine"
-    with CallWatch() as watch:
+    with TimeLimit() as watch:
         assert callable(read_decoding(config, watch))
 
 

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from lora_post.decoding.time_limit import CallWatch, Overrun
+from lora_post.decoding.time_limit import Overrun, TimeLimit
 
 
 def forever(argument: object) -> None:
@@ -14,22 +14,22 @@ def forever(argument: object) -> None:
 
 
 def test_call_in_time_gives_its_result() -> None:
-    with CallWatch() as watch:
+    with TimeLimit() as watch:
         assert watch.call(len, [1]) == 1
 
 
 def test_error_of_the_call_is_raised() -> None:
-    with CallWatch() as watch, pytest.raises(ZeroDivisionError):
+    with TimeLimit() as watch, pytest.raises(ZeroDivisionError):
         watch.call(lambda number: 1 / number, 0)
 
 
 def test_call_that_takes_too_long_is_ended() -> None:
-    with CallWatch(0.05) as watch, pytest.raises(Overrun):
+    with TimeLimit(0.05) as watch, pytest.raises(Overrun):
         watch.call(forever, object())
 
 
 def test_watch_goes_on_after_a_call_that_took_too_long() -> None:
-    with CallWatch(0.05) as watch:
+    with TimeLimit(0.05) as watch:
         for _ in range(3):
             with pytest.raises(Overrun):
                 watch.call(forever, object())
@@ -39,7 +39,7 @@ def test_watch_goes_on_after_a_call_that_took_too_long() -> None:
 def test_no_overrun_ever_hits_what_comes_after_its_call() -> None:
     """Calls that end just when they have had their time, as near to it as can be."""
     ended = in_time = 0
-    with CallWatch(0.02) as watch:
+    with TimeLimit(0.02) as watch:
 
         def spin(until: float) -> int:
             while time.monotonic() < until:
@@ -59,13 +59,13 @@ def test_no_overrun_ever_hits_what_comes_after_its_call() -> None:
 def test_calls_may_come_from_one_thread_after_the_other() -> None:
     found: list[object] = []
 
-    def hang(watch: CallWatch) -> None:
+    def hang(watch: TimeLimit) -> None:
         try:
             watch.call(forever, object())
         except Overrun as error:
             found.append(error)
 
-    with CallWatch(0.05) as watch:
+    with TimeLimit(0.05) as watch:
         for _ in range(2):
             thread = Thread(target=hang, args=(watch,))
             thread.start()

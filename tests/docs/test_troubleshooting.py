@@ -53,7 +53,7 @@ REFUSALS = [kind.check for kind in (errors.FrameError, *below(errors.UnlockError
         ("Skipped bytes", [str(reason) for reason in NoiseReason]),
         ("Payloads", [kind.__name__ for kind in below(errors.DecodeError)]),
         ("Destinations", [kind.__name__ for kind in below(errors.SinkError)]),
-        ("Spool", ["StoreError", *(kind.__name__ for kind in below(errors.StoreError))]),
+        ("Spool", ["SpoolError", *(kind.__name__ for kind in below(errors.SpoolError))]),
         ("Configuration", ["ConfigError"]),
     ],
 )
@@ -63,7 +63,7 @@ def test_every_reason_of_trouble_has_one_entry_and_no_other_has(heading: str, na
 
 def test_sections_are_all_kinds_of_errors() -> None:
     kinds = {kind.__name__ for kind in errors.LoraPostError.__subclasses__() if kind.__module__ == errors.__name__}
-    assert kinds == {"FrameError", "UnlockError", "DecodeError", "SinkError", "StoreError", "ConfigError"}
+    assert kinds == {"FrameError", "UnlockError", "DecodeError", "SinkError", "SpoolError", "ConfigError"}
 
 
 def test_every_alert_has_a_row() -> None:

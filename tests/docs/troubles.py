@@ -17,22 +17,22 @@ from lora_post.config import parse_config
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.files import load_decoders, shipped_folder
 from lora_post.decoding.hang_file import HangFile
-from lora_post.errors import ConfigError, DecodeError, Rejected, StoreError
+from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
 from lora_post.formats import FORMATS
 from lora_post.inputs.udp import UdpSource, bind_udp
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost.header import Header, build_header
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Decoder, Event, Lane, Noise
+from lora_post.model import Batch, Decoder, Heard, Lane, Noise
 from lora_post.net.http_client import Answer
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.waziup.login import transient
 from lora_post.sinks.waziup.sink import _check_push
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.spool.rescue import replace_damaged
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import NOON_US, frame
 from tests.support.paths import ROOT
@@ -139,7 +139,7 @@ def refused(frames: Iterable[bytes], decoders: dict[str, Decoder] | None = None)
     devices = parse_config(SITE, Path("lora-post.toml"), {}).devices
     decoding = Decoding(devices, decoders or load_decoders(shipped_folder()).decoders)
     pipeline = Pipeline(MemoryLedger(devices), decoding.decode, Metrics(), OutcomeLog())
-    events: list[Event] = [frame(each, NOON_US + at) for at, each in enumerate(frames)]
+    events: list[Heard] = [frame(each, NOON_US + at) for at, each in enumerate(frames)]
     return _logged(lambda: pipeline.handle(events))
 
 
@@ -187,7 +187,7 @@ EXAMPLES = {
 }
 
 
-def _told(events: Iterable[Event]) -> list[str]:
+def _told(events: Iterable[Heard]) -> list[str]:
     log = OutcomeLog()
     return _logged(lambda: [log(event) for event in events if isinstance(event, Noise)] and None)
 
@@ -215,16 +215,16 @@ def _storing() -> Iterator[tuple[str, list[str]]]:
     """What is said of a disk that is full, and of a spool that a card has spoiled."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "spool.db"
-        with closing(Store(path)) as store:
+        with closing(SpoolFile(path)) as store:
             store.db.execute("PRAGMA max_page_count = 1")
             try:
                 with store.transaction() as db:
                     db.execute("CREATE TABLE more AS SELECT randomblob(99999)")
-            except StoreError as error:
+            except SpoolError as error:
                 full = f"cannot store readings, input waits: {error}"
         path.write_bytes(b"no database" * 1000)
-        damaged = _logged(lambda: Store(path, replace_damaged).close())
-        found = {"StoreError": [full], "StoreDamaged": damaged[-1:]}
+        damaged = _logged(lambda: SpoolFile(path, replace_damaged).close())
+        found = {"SpoolError": [full], "SpoolDamaged": damaged[-1:]}
         for kind, lines in found.items():
             texts = (line.replace(folder, "/var/lib/lora-post") for line in lines)
             yield kind, [re.sub(r"damaged-\w+", "damaged-20261122T231500Z", text) for text in texts]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_post.captures.writer import SYNC_EVERY_S, CaptureWriter, PcapWriter
-from lora_post.errors import ConfigError, StoreError
+from lora_post.errors import ConfigError, SpoolError
 from lora_post.formats.capture_file import MAGIC, MAX_DATA, data_lines, start_line
 from lora_post.formats.loratap_pcap import pcap_record, write_pcap_header
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
@@ -186,10 +186,10 @@ def test_record_that_a_full_disk_cuts_short_is_taken_back(tmp_path: Path, monkey
     whole, pwrite = path.read_bytes(), os.pwrite
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[:10], at))
-        with pytest.raises(StoreError, match="full"):
+        with pytest.raises(SpoolError, match="full"):
             writer.write(0, HEARD_US, LINE)
         patch.setattr(os, "pwrite", _no_space)
-        with pytest.raises(StoreError, match="No space"):
+        with pytest.raises(SpoolError, match="No space"):
             writer.write(0, HEARD_US, LINE)
     assert path.read_bytes() == whole
     writer.write(0, HEARD_US, LINE)

@@ -14,9 +14,9 @@ from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Link, Noise, Refusal, Report
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import device
 from tests.support.parsers import NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, capture, events_of
@@ -171,10 +171,10 @@ class Site:
     """A pipeline into a spool that can be opened again."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(folder / "spool.db")
+        self.store = SpoolFile(folder / "spool.db")
         self.outcomes: list[Outcome] = []
         self.metrics = Metrics()
-        ledger = SpoolLedger(self.store, [BEHIND], SpoolWriter(self.store, ["waziup"], 1 << 30))
+        ledger = SpoolLedger(self.store, [BEHIND], QueueWriter(self.store, ["waziup"], 1 << 30))
         decode = Decoding([BEHIND], load_decoders(shipped_folder()).decoders).decode
         self.pipeline = Pipeline(ledger, decode, self.metrics, self.outcomes.append)
 
@@ -183,7 +183,7 @@ class Site:
 
     @property
     def queued(self) -> int:
-        return SpoolReader(self.store, "waziup").counts().queued
+        return Queue(self.store, "waziup").counts().queued
 
 
 def test_uplink_that_the_server_sends_again_is_not_doubled_even_after_a_restart(tmp_path: Path) -> None:

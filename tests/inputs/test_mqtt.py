@@ -24,9 +24,9 @@ from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
 from lora_post.inputs import Surroundings, open_source
-from lora_post.inputs.mqtt import Login, MqttSource, client_id
+from lora_post.inputs.mqtt import BrokerAccount, MqttSource, client_id
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Event, Frame, Noise
+from lora_post.model import ClearUplink, Frame, Heard, Noise
 from lora_post.net.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
 from lora_post.secret import Secret
 from tests.support.command import started, wait_until
@@ -54,11 +54,13 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 def source(
-    port: int, topic: str, name: str = "chirpstack", who: str = "", login: Login | None = None, **changes: Any
+    port: int, topic: str, name: str = "chirpstack", who: str = "", login: BrokerAccount | None = None, **changes: Any
 ) -> MqttSource:
     address = MqttAddress("127.0.0.1", port, topic, 1, False, "")
     address = MqttAddress(**({field: getattr(address, field) for field in address.__struct_fields__} | changes))
-    return MqttSource(address, login or Login(), who, lambda: FORMATS[name]("gw1", UTC), wait=lambda seconds: None)
+    return MqttSource(
+        address, login or BrokerAccount(), who, lambda: FORMATS[name]("gw1", UTC), wait=lambda seconds: None
+    )
 
 
 def subscribed(found: MqttSource, caplog: pytest.LogCaptureFixture, times: int = 1) -> None:
@@ -67,9 +69,9 @@ def subscribed(found: MqttSource, caplog: pytest.LogCaptureFixture, times: int =
     wait_until(lambda: found.events(0.02) or caplog.text.count(": subscribed") >= times, "not subscribed")
 
 
-def collect(found: MqttSource, number: int) -> list[Event]:
+def collect(found: MqttSource, number: int) -> list[Heard]:
     """Events until there are so many, each batch acknowledged."""
-    events: list[Event] = []
+    events: list[Heard] = []
 
     def enough() -> bool:
         events.extend(found.events(0.05))
@@ -80,7 +82,7 @@ def collect(found: MqttSource, number: int) -> list[Event]:
     return events
 
 
-def payloads(events: Sequence[Event]) -> list[str]:
+def payloads(events: Sequence[Heard]) -> list[str]:
     return [event.payload.hex() for event in events if isinstance(event, ClearUplink)]
 
 
@@ -273,11 +275,11 @@ def test_user_and_password_are_shown_to_the_broker(tmp_path: Path, caplog: pytes
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "me", "se cret"], check=True, capture_output=True)
     with broker(tmp_path, f"password_file {passwords}", "allow_anonymous false", "user root") as found:
-        wrong = source(found.port, "up", who="wrong", login=Login(Secret("guess")), user="me")
+        wrong = source(found.port, "up", who="wrong", login=BrokerAccount(Secret("guess")), user="me")
         wait_until(lambda: not wrong.events(0.05) and "it refuses the connection" in caplog.text, "not refused")
         assert "guess" not in caplog.text
         wrong.close()
-        right = source(found.port, "up", who="right", login=Login(Secret("se cret")), user="me")
+        right = source(found.port, "up", who="right", login=BrokerAccount(Secret("se cret")), user="me")
         subscribed(right, caplog)
         right.close()
 
@@ -314,7 +316,7 @@ def test_broker_with_tls_must_show_the_right_certificate(tmp_path: Path, caplog:
     with broker(tmp_path, f"certfile {cert}", f"keyfile {key}", "allow_anonymous true", "user root") as found:
         stranger = source(found.port, "up", who="tls1", tls=True)
         wait_until(lambda: not stranger.events(0.05) and "self-signed certificate" in caplog.text, "not refused")
-        known = source(found.port, "up", who="tls2", login=Login(ca_file=cert), tls=True)
+        known = source(found.port, "up", who="tls2", login=BrokerAccount(ca_file=cert), tls=True)
         subscribed(known, caplog)
         known.close()
     gc.collect()
@@ -324,7 +326,7 @@ def test_certificate_file_of_no_use_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
     for name in ("empty.pem", "missing.pem"):
         with pytest.raises(ConfigError, match=f"{name}.*PEM"):
-            source(1, "up", login=Login(ca_file=tmp_path / name), tls=True)
+            source(1, "up", login=BrokerAccount(ca_file=tmp_path / name), tls=True)
 
 
 def test_topic_is_shown_safely() -> None:

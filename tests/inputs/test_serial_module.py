@@ -16,7 +16,7 @@ from lora_post.config import parse_config
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats.at_setup import AGAIN_S, ANSWER_S, MODULES, Setup
-from lora_post.inputs import Source, Surroundings, open_source
+from lora_post.inputs import Input, Surroundings, open_source
 from lora_post.metrics import Metrics
 from lora_post.model import Frame
 
@@ -73,14 +73,14 @@ def rn2483(tmp_path: Path) -> Iterator[Module]:
 
 
 @pytest.fixture
-def source(rn2483: Module) -> Iterator[Source]:
+def source(rn2483: Module) -> Iterator[Input]:
     item = InputConfig(f"serial://{rn2483.path}?baud=57600", "rn2483", setup=RN_COMMANDS)
     source = open_source(item, Surroundings("gw1", Metrics()))
     yield source
     source.close()
 
 
-def until(source: Source, done: Callable[[], bool]) -> list[Frame]:
+def until(source: Input, done: Callable[[], bool]) -> list[Frame]:
     """Read until something has happened; the frames of that time."""
     found: list[Frame] = []
     deadline = time.monotonic() + 20
@@ -90,13 +90,13 @@ def until(source: Source, done: Callable[[], bool]) -> list[Frame]:
     return found
 
 
-def test_commands_are_sent_in_order_when_the_port_is_opened(source: Source, rn2483: Module) -> None:
+def test_commands_are_sent_in_order_when_the_port_is_opened(source: Input, rn2483: Module) -> None:
     until(source, lambda: len(rn2483.heard) >= 3)
     assert rn2483.heard == list(RN_COMMANDS)
 
 
 def test_rn2483_is_asked_for_its_signal_and_told_to_receive_again_after_each_frame(
-    source: Source, rn2483: Module
+    source: Input, rn2483: Module
 ) -> None:
     until(source, lambda: len(rn2483.heard) >= 3)
     frames: list[Frame] = []
@@ -108,7 +108,7 @@ def test_rn2483_is_asked_for_its_signal_and_told_to_receive_again_after_each_fra
     assert [(each.phy_payload, each.rx.snr_db, each.rx.rssi_dbm) for each in frames] == [(FRAME, 8, -57)] * 2
 
 
-def test_rn2483_is_told_to_receive_again_after_an_error(source: Source, rn2483: Module) -> None:
+def test_rn2483_is_told_to_receive_again_after_an_error(source: Input, rn2483: Module) -> None:
     until(source, lambda: len(rn2483.heard) >= 3)
     rn2483.say("radio_err")
     until(source, lambda: len(rn2483.heard) >= 4)
@@ -116,7 +116,7 @@ def test_rn2483_is_told_to_receive_again_after_an_error(source: Source, rn2483: 
 
 
 def test_refused_command_is_one_clear_line_and_the_others_are_sent(
-    source: Source, rn2483: Module, caplog: pytest.LogCaptureFixture
+    source: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
 ) -> None:
     rn2483.answers["radio set freq 868100000"] = "invalid_param"
     until(source, lambda: len(rn2483.heard) >= 3)
@@ -125,7 +125,7 @@ def test_refused_command_is_one_clear_line_and_the_others_are_sent(
 
 
 def test_module_that_was_unplugged_and_came_back_is_set_up_again(
-    source: Source, rn2483: Module, caplog: pytest.LogCaptureFixture
+    source: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
 ) -> None:
     until(source, lambda: len(rn2483.heard) >= 3)
     rn2483.unplug()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lora_post.observed.runtime import Destination, Input, Runtime
+from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.verdict import judge
 from tests.status.test_server import WELL
 
@@ -18,21 +18,23 @@ from tests.status.test_server import WELL
         (replace(WELL, stalled=("serial",)), "bad", ("serial does not get on with its work; restart lora-post",)),
         (replace(WELL, troubles={"spool": "no space"}), "bad", ("spool: no space",)),
         (replace(WELL, troubles={"clock": "not set"}), "wait", ("clock: not set",)),
-        (replace(WELL, inputs=(Input("tty", 0, "unplugged"),)), "bad", ("input tty: unplugged",)),
+        (replace(WELL, inputs=(InputState("tty", 0, "unplugged"),)), "bad", ("input tty: unplugged",)),
         (
-            replace(WELL, destinations=(Destination("w", 0, 0, 0, 0, 0, "no way"),), troubles={"spool": "no space"}),
+            replace(
+                WELL, destinations=(DestinationState("w", 0, 0, 0, 0, 0, "no way"),), troubles={"spool": "no space"}
+            ),
             "bad",
             ("spool: no space", "w: no way"),
         ),
-        (replace(WELL, destinations=(Destination("w", 0, 0, 0, 0, 0, "no way"),)), "wait", ("w: no way",)),
+        (replace(WELL, destinations=(DestinationState("w", 0, 0, 0, 0, 0, "no way"),)), "wait", ("w: no way",)),
         (
-            replace(WELL, destinations=(Destination("w", 0, 1, 0, 0, 0, ""),)),
+            replace(WELL, destinations=(DestinationState("w", 0, 1, 0, 0, 0, ""),)),
             "wait",
             ("some sensors are parked; `lora-post spool` says which, and why",),
         ),
     ],
 )
-def test_verdict_says_what_is_wrong_and_what_to_do(runtime: Runtime, kind: str, says: tuple[str, ...]) -> None:
+def test_verdict_says_what_is_wrong_and_what_to_do(runtime: RunState, kind: str, says: tuple[str, ...]) -> None:
     verdict = judge(runtime, is_heard=True)
     assert (verdict.kind, verdict.problems) == (kind, says)
 
@@ -44,7 +46,11 @@ def test_what_an_alert_tells_is_told_once() -> None:
         "stalled:udp": "udp is stalled",
     }
     runtime = replace(
-        WELL, inputs=(Input("tty", 0, "unplugged"),), troubles={"clock": "not set"}, stalled=("udp",), alerts=alerts
+        WELL,
+        inputs=(InputState("tty", 0, "unplugged"),),
+        troubles={"clock": "not set"},
+        stalled=("udp",),
+        alerts=alerts,
     )
     assert judge(runtime, is_heard=True).problems == tuple(alerts.values())
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.model import Reading
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.in_process import lora_post
@@ -77,9 +77,9 @@ def left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "lora-post.toml"
     config.write_text('[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n' + JSON_LINES)
-    with closing(Store(tmp_path / "spool.db")) as store, store.transaction() as db:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store, store.transaction() as db:
         reports = [report(Reading("t", n), time_us=NOON_US + n * 1_000_000) for n in range(3)]
-        SpoolWriter(store, ["json_lines", "mqtt"], 1 << 30).put(db, reports)
+        QueueWriter(store, ["json_lines", "mqtt"], 1 << 30).put(db, reports)
     return config
 
 
@@ -100,14 +100,14 @@ def test_readings_for_a_destination_that_left_can_be_dropped(left_over: Path) ->
     assert "there is json_lines, mqtt" in lora_post("spool", "drop", "--destination", "mqt", "--yes").err
     assert lora_post("spool", "drop", "--all", "--destination", "mqtt").code == 2
     assert "3 readings deleted" in lora_post("spool", "drop", "--destination", "mqtt", "--yes").out
-    with closing(Store(Path("spool.db"))) as store:
-        assert SpoolReader(store, "mqtt").counts().queued == 0
-        assert SpoolReader(store, "json_lines").counts().queued == 3
+    with closing(SpoolFile(Path("spool.db"))) as store:
+        assert Queue(store, "mqtt").counts().queued == 0
+        assert Queue(store, "json_lines").counts().queued == 3
 
 
 def test_parked_sensor_is_shown_with_its_destination(left_over: Path) -> None:
-    with closing(Store(Path("spool.db"))) as store:
-        reader = SpoolReader(store, "json_lines")
+    with closing(SpoolFile(Path("spool.db"))) as store:
+        reader = Queue(store, "json_lines")
         reader.park(reader.ready_lanes()[0], "because", NOON_US)
     out = lora_post("spool").out
     assert "pond-7/t: 3 readings held back for json_lines since" in out

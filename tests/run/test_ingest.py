@@ -17,18 +17,18 @@ from lora_post.model import Link, Report, Session
 from lora_post.observed.vitals import Vitals
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
 
 NODE = lowcost_device()
 
 
-def poisoned_ledger(store: Store) -> SpoolLedger:
+def poisoned_ledger(store: SpoolFile) -> SpoolLedger:
     """A defect of our own that one address lays bare."""
-    ledger = SpoolLedger(store, [NODE], SpoolWriter(store, ["waziup"], 1 << 30))
+    ledger = SpoolLedger(store, [NODE], QueueWriter(store, ["waziup"], 1 << 30))
     find = ledger.find
 
     def find_or_fail(link: Link, address: int) -> Sequence[Session]:
@@ -49,12 +49,12 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     capture.write_bytes(packet(6, 1) + packet(66, 2) + packet(6, 3))
     outcomes: list[Outcome] = []
     decode = Decoding([NODE], load_decoders(shipped_folder()).decoders).decode
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
     transport = open_file(capture)
     pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Vitals())
     transport.close()
-    assert SpoolReader(store, "waziup").counts().queued == 2
+    assert Queue(store, "waziup").counts().queued == 2
     store.close()
     assert [o.uplink.fcnt for o in outcomes if isinstance(o, Report)] == [1, 3]
     assert caplog.text.count("a defect") == 1

@@ -16,7 +16,7 @@ import requests
 from click.testing import CliRunner
 
 from lora_post.cli.sandbox import command
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
 from lora_post.sandbox.state import State
@@ -166,7 +166,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, kind: str) -> No
             db.execute("PRAGMA user_version = 99")
         db.close()
     before = file.read_bytes()
-    with pytest.raises(StoreError, match="file"), running_sandbox(file=file):
+    with pytest.raises(SpoolError, match="file"), running_sandbox(file=file):
         pytest.fail("it was opened")
     assert file.read_bytes() == before
 

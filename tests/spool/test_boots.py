@@ -12,9 +12,9 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
 from lora_post.model import Frame, Reading, Report, Session, Uplink
 from lora_post.spool.boots import BootBook, Estimate, estimate_text, estimates
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import REPEAT_WINDOW_US
 from tests.support.build import device, frame, lowcost_device
 from tests.support.clocks import Machine
@@ -34,12 +34,12 @@ class Gateway:
         self.start()
 
     def start(self) -> None:
-        self.store = Store(self.path)
+        self.store = SpoolFile(self.path)
         self.clock = GatewayClock(self.machine)
         boots = BootBook(self.clock)
         with self.store.transaction() as db:
             boots.enter(db)
-        self.ledger = SpoolLedger(self.store, [POND, NODE], SpoolWriter(self.store, ["waziup"], 1 << 30), boots)
+        self.ledger = SpoolLedger(self.store, [POND, NODE], QueueWriter(self.store, ["waziup"], 1 << 30), boots)
 
     def stop(self) -> None:
         self.store.close()
@@ -76,7 +76,7 @@ class Gateway:
         ]
 
     def ready(self) -> int:
-        reader = SpoolReader(self.store, "waziup")
+        reader = Queue(self.store, "waziup")
         return sum(len(batch.times_us) for lane in reader.ready_lanes() if (batch := reader.claim(lane, 1000)))
 
 
@@ -94,12 +94,12 @@ def test_readings_wait_for_their_time_and_get_it(gateway: Gateway) -> None:
         gateway.hear()
         gateway.machine.pass_s(100)
     assert gateway.ready() == 0
-    assert SpoolReader(gateway.store, "waziup").awaits_time()
-    assert SpoolReader(gateway.store, "waziup").counts().queued == 3
+    assert Queue(gateway.store, "waziup").awaits_time()
+    assert Queue(gateway.store, "waziup").counts().queued == 3
     gateway.learn()
     gateway.hear()
     assert gateway.ready() == 4
-    assert not SpoolReader(gateway.store, "waziup").awaits_time()
+    assert not Queue(gateway.store, "waziup").awaits_time()
     assert all(time_us == true_us for time_us, true_us in gateway.times())
     assert estimates(gateway.store) == []
 
@@ -192,7 +192,7 @@ def test_repeat_is_recognised_across_the_moment_when_the_time_is_learned(gateway
 
 def test_readings_that_would_meet_are_moved_apart(gateway: Gateway) -> None:
     gateway.hear()
-    writer = SpoolWriter(gateway.store, ["waziup"], 1 << 30)
+    writer = QueueWriter(gateway.store, ["waziup"], 1 << 30)
     uplink = Uplink(frame(time_us=gateway.machine.true_us), POND, 1, 2, b"\x01", True)
     with gateway.store.transaction() as db:
         writer.put(db, [Report(uplink, (Reading("t", 1),))])

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Link, Reading, Session, Uplink
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import drop_sink
 from lora_post.uplink.counters import REPEAT_WINDOW_US
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
@@ -21,14 +21,14 @@ NODE = lowcost_device()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "spool.db")
+def store(tmp_path: Path) -> Iterator[SpoolFile]:
+    store = SpoolFile(tmp_path / "spool.db")
     yield store
     store.close()
 
 
-def spool_ledger(store: Store) -> SpoolLedger:
-    return SpoolLedger(store, [POND, NODE], SpoolWriter(store, ["waziup"], 1 << 30))
+def spool_ledger(store: SpoolFile) -> SpoolLedger:
+    return SpoolLedger(store, [POND, NODE], QueueWriter(store, ["waziup"], 1 << 30))
 
 
 def accept(ledger: Ledger, fcnt: int) -> None:
@@ -50,13 +50,13 @@ def is_repeat(ledger: Ledger, uplink: Uplink) -> bool:
         return ledger.is_repeat(uplink, REPEAT_WINDOW_US)
 
 
-def test_counter_and_readings_are_kept_together(store: Store) -> None:
+def test_counter_and_readings_are_kept_together(store: SpoolFile) -> None:
     accept(spool_ledger(store), 41)
     assert next_fcnt(spool_ledger(store)) == 42
-    assert SpoolReader(store, "waziup").counts().queued == 1
+    assert Queue(store, "waziup").counts().queued == 1
 
 
-def test_nothing_of_a_failed_group_is_kept(store: Store) -> None:
+def test_nothing_of_a_failed_group_is_kept(store: SpoolFile) -> None:
     ledger = spool_ledger(store)
     accept(ledger, 1)
     with pytest.raises(ZeroDivisionError), ledger.group():
@@ -64,28 +64,28 @@ def test_nothing_of_a_failed_group_is_kept(store: Store) -> None:
         assert not ledger.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
         raise ZeroDivisionError
     assert next_fcnt(ledger) == 2
-    assert SpoolReader(store, "waziup").counts().queued == 1
+    assert Queue(store, "waziup").counts().queued == 1
     assert not is_repeat(ledger, clear_uplink())
 
 
-def test_new_sensor_of_a_failed_group_can_be_kept_later(store: Store) -> None:
+def test_new_sensor_of_a_failed_group_can_be_kept_later(store: SpoolFile) -> None:
     ledger = spool_ledger(store)
     store.db.execute("PRAGMA max_page_count = 30")
-    with pytest.raises(StoreError, match="full"), ledger.group():
+    with pytest.raises(SpoolError, match="full"), ledger.group():
         ledger.keep(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
     store.db.execute("PRAGMA max_page_count = 1000")
     with ledger.group():
         ledger.keep(report(Reading("new", 1), of=POND), Session(POND, 3))
-    (ready,) = SpoolReader(store, "waziup").ready_lanes()
+    (ready,) = Queue(store, "waziup").ready_lanes()
     assert ready.name == "new"
 
 
-def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: Store) -> None:
+def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: SpoolFile) -> None:
     """A sink is dropped while a run that still has it goes on."""
-    ledger = SpoolLedger(store, [POND, NODE], SpoolWriter(store, ["waziup", "mqtt"], 1 << 30))
+    ledger = SpoolLedger(store, [POND, NODE], QueueWriter(store, ["waziup", "mqtt"], 1 << 30))
     with ledger.group():
         ledger.keep(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
-    with closing(Store(store.path)) as other:
+    with closing(SpoolFile(store.path)) as other:
         drop_sink(other, "mqtt")
     for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
         with ledger.group():
@@ -98,22 +98,22 @@ def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(s
     ]
 
 
-def test_counter_that_another_process_advanced_is_seen(store: Store, tmp_path: Path) -> None:
+def test_counter_that_another_process_advanced_is_seen(store: SpoolFile, tmp_path: Path) -> None:
     one = spool_ledger(store)
     accept(one, 1)
-    other_store = Store(tmp_path / "spool.db")
+    other_store = SpoolFile(tmp_path / "spool.db")
     accept(spool_ledger(other_store), 7)
     other_store.close()
     assert next_fcnt(one) == 8
 
 
-def test_device_with_new_keys_starts_a_new_counter(store: Store) -> None:
+def test_device_with_new_keys_starts_a_new_counter(store: SpoolFile) -> None:
     accept(spool_ledger(store), 41)
     fresh = msgspec.structs.replace(POND, keys=type(KEYS)(bytes(16), bytes(16)))
-    ledger = SpoolLedger(store, [fresh], SpoolWriter(store, ["waziup"], 1 << 30))
+    ledger = SpoolLedger(store, [fresh], QueueWriter(store, ["waziup"], 1 << 30))
     assert next_fcnt(ledger) == 0
     renamed = msgspec.structs.replace(POND, id="other")
-    assert next_fcnt(SpoolLedger(store, [renamed], SpoolWriter(store, ["waziup"], 1 << 30))) == 42
+    assert next_fcnt(SpoolLedger(store, [renamed], QueueWriter(store, ["waziup"], 1 << 30))) == 42
 
 
 @pytest.mark.parametrize("kind", ["spool", "memory"])
@@ -128,13 +128,13 @@ def test_device_with_new_keys_starts_a_new_counter(store: Store) -> None:
         (clear_uplink(payload=b"\\!TC/2"), False),
     ],
 )
-def test_frame_without_mic_is_taken_once(kind: str, second: Uplink, repeat: bool, store: Store) -> None:
+def test_frame_without_mic_is_taken_once(kind: str, second: Uplink, repeat: bool, store: SpoolFile) -> None:
     ledger: Ledger = spool_ledger(store) if kind == "spool" else MemoryLedger([POND, NODE])
     assert not is_repeat(ledger, clear_uplink())
     assert is_repeat(ledger, second) is repeat
 
 
-def test_capture_fed_again_after_a_restart_is_recognised(store: Store) -> None:
+def test_capture_fed_again_after_a_restart_is_recognised(store: SpoolFile) -> None:
     times = [NOON_US + n * 600_000_000 for n in range(5)]
     first = spool_ledger(store)
     assert [is_repeat(first, clear_uplink(time_us=time)) for time in times] == [False] * 5
@@ -142,7 +142,7 @@ def test_capture_fed_again_after_a_restart_is_recognised(store: Store) -> None:
     assert [is_repeat(again, clear_uplink(time_us=time)) for time in times] == [True] * 5
 
 
-def test_memory_of_clear_frames_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_clear_frames_is_bounded(store: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.spool.ledger.KEEP_HEARD", 2000)
     ledger = spool_ledger(store)
     with ledger.group():

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Batch, Lane, Reading
-from lora_post.spool.database import Store, tallies
-from lora_post.spool.queue import MAX_SENSORS, TOO_MANY_SENSORS, Counts, SpoolReader, SpoolWriter, _cut_level
+from lora_post.spool.queue import MAX_SENSORS, TOO_MANY_SENSORS, Counts, Queue, QueueWriter, _cut_level
+from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.upkeep import drop, move, parked, release
 from tests.support.build import NOON_US, device, report
 
@@ -23,30 +23,30 @@ ROOMY = 1 << 30
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "spool.db")
+def store(tmp_path: Path) -> Iterator[SpoolFile]:
+    store = SpoolFile(tmp_path / "spool.db")
     yield store
     store.close()
 
 
-def put(store: Store, *reports: object, max_bytes: int = ROOMY) -> None:
-    writer = SpoolWriter(store, [SINK], max_bytes)
+def put(store: SpoolFile, *reports: object, max_bytes: int = ROOMY) -> None:
+    writer = QueueWriter(store, [SINK], max_bytes)
     with store.transaction() as db:
         writer.put(db, reports)  # type: ignore[arg-type]
         writer.make_room(db)
 
 
-def claim(store: Store, name: str = "t", limit: int = 100) -> Batch:
-    batch = SpoolReader(store, SINK).claim(lane(store, name), limit)
+def claim(store: SpoolFile, name: str = "t", limit: int = 100) -> Batch:
+    batch = Queue(store, SINK).claim(lane(store, name), limit)
     assert batch is not None
     return batch
 
 
-def lane(store: Store, name: str = "t") -> Lane:
-    return next(lane for lane in SpoolReader(store, SINK).lanes_of("pond-7") if lane.name == name)
+def lane(store: SpoolFile, name: str = "t") -> Lane:
+    return next(lane for lane in Queue(store, SINK).lanes_of("pond-7") if lane.name == name)
 
 
-def test_readings_come_out_in_time_order_with_their_unit(store: Store) -> None:
+def test_readings_come_out_in_time_order_with_their_unit(store: SpoolFile) -> None:
     put(store, report(Reading("t", 2.5, "°C", 3), Reading("h", 80), time_us=NOON_US))
     put(store, report(Reading("t", 2.75, "°C", 3), time_us=NOON_US - 5_000_000))
     batch = claim(store)
@@ -56,19 +56,19 @@ def test_readings_come_out_in_time_order_with_their_unit(store: Store) -> None:
     assert claim(store, limit=1).values == (b"2.75",)
 
 
-def test_value_of_any_kind_comes_back_as_it_was(store: Store) -> None:
+def test_value_of_any_kind_comes_back_as_it_was(store: SpoolFile) -> None:
     values = [0, -5, 1e300, 0.1, True, "ü\n\"'", {"latitude": 1.5, "x": [1, "y"]}, [], 2**63 - 1]
     for index, value in enumerate(values):
         put(store, report(Reading("t", value), time_us=NOON_US + index))
     assert [msgspec.json.decode(value) for value in claim(store).values] == values
 
 
-def test_age_puts_a_reading_into_the_past(store: Store) -> None:
+def test_age_puts_a_reading_into_the_past(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("t", 2, age_s=60.5)))
     assert claim(store).times_us == (NOON_US - 60_500_000, NOON_US)
 
 
-def test_readings_of_one_sensor_at_one_instant_are_moved_apart(store: Store) -> None:
+def test_readings_of_one_sensor_at_one_instant_are_moved_apart(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("t", 2), Reading("h", 5)))
     put(store, report(Reading("t", 3)))
     batch = claim(store)
@@ -77,17 +77,17 @@ def test_readings_of_one_sensor_at_one_instant_are_moved_apart(store: Store) -> 
     assert claim(store, "h").times_us == (NOON_US,)
 
 
-def test_settling_leaves_readings_that_came_in_between(store: Store) -> None:
+def test_settling_leaves_readings_that_came_in_between(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1)), report(Reading("t", 3), time_us=NOON_US + 2))
     batch = claim(store)
     put(store, report(Reading("t", 2), time_us=NOON_US + 1))
-    SpoolReader(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle(batch, batch.times_us)
     assert claim(store).values == (b"2",)
 
 
-def test_parked_lane_is_not_ready_until_it_is_released(store: Store) -> None:
+def test_parked_lane_is_not_ready_until_it_is_released(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)))
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     reader.park(lane(store), "belongs to alice", NOON_US)
     assert [ready.name for ready in reader.ready_lanes()] == ["h"]
     assert [(p.device, p.name, p.reason, p.readings) for p in parked(store)] == [("pond-7", "t", "belongs to alice", 1)]
@@ -98,9 +98,9 @@ def test_parked_lane_is_not_ready_until_it_is_released(store: Store) -> None:
     assert parked(store) == []
 
 
-def test_refused_reading_steps_aside_and_can_come_back(store: Store) -> None:
+def test_refused_reading_steps_aside_and_can_come_back(store: SpoolFile) -> None:
     put(store, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     reader.refuse(claim(store, limit=1), "status 400")
     assert claim(store).values == (b"2",)
     assert parked(store)[0].reason == "status 400"
@@ -108,18 +108,18 @@ def test_refused_reading_steps_aside_and_can_come_back(store: Store) -> None:
     assert claim(store).values == (b'"bad"', b"2")
 
 
-def test_dropping_deletes_what_is_parked_and_nothing_else(store: Store) -> None:
+def test_dropping_deletes_what_is_parked_and_nothing_else(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("h", 3), time_us=NOON_US + 1))
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     reader.park(lane(store), "x", NOON_US)
     reader.refuse(claim(store, "h", limit=1), "y")
     assert drop(store, None, None) == 2
     assert reader.counts() == Counts(queued=1, parked=0, refused=0, undecoded=0)
 
 
-def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: Store) -> None:
+def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1, "°C", 3)), report(Reading("t", 2, "°C", 3), time_us=NOON_US + 1))
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     reader.refuse(claim(store, limit=1), "status 400")
     reader.park(lane(store), "belongs to alice", NOON_US)
     put(store, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
@@ -131,39 +131,39 @@ def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: Store) -
     assert parked(store) == []
 
 
-def test_unknown_sensor_is_named_in_the_complaint(store: Store) -> None:
-    with pytest.raises(StoreError, match="knows no sensor pond-8/t"):
+def test_unknown_sensor_is_named_in_the_complaint(store: SpoolFile) -> None:
+    with pytest.raises(SpoolError, match="knows no sensor pond-8/t"):
         release(store, "pond-8", "t")
 
 
-def test_undecodable_payload_is_kept(store: Store) -> None:
+def test_undecodable_payload_is_kept(store: SpoolFile) -> None:
     put(store, report(problem="WrongLength: 1 byte"))
-    assert SpoolReader(store, SINK).counts().undecoded == 1
+    assert Queue(store, SINK).counts().undecoded == 1
     row = store.db.execute("SELECT device, decoder, time_us, payload, problem FROM undecoded").fetchone()
     assert row == ("pond-7", "cayenne-lpp", NOON_US, b"\x01", "WrongLength: 1 byte")
 
 
-def test_full_spool_takes_from_the_longest_lane_and_says_how_much(store: Store) -> None:
+def test_full_spool_takes_from_the_longest_lane_and_says_how_much(store: SpoolFile) -> None:
     text = "x" * 200
     for start in range(0, 6000, 500):
         reports = [report(Reading("long", text), time_us=NOON_US + start + n) for n in range(500)]
         put(store, *reports, report(Reading("short", start), time_us=NOON_US + start), max_bytes=1 << 20)
     assert store.used_bytes() <= 1 << 20
-    counts = SpoolReader(store, SINK).counts()
+    counts = Queue(store, SINK).counts()
     assert counts.queued + tallies(store.db)["evicted"] == 6012
     assert len(claim(store, "short").values) == 12
     newest = store.db.execute("SELECT max(time_us) FROM reading WHERE lane = ?", (lane(store, "long").id,)).fetchone()
     assert newest == (NOON_US + 5999,)
 
 
-def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(store: Store) -> None:
-    writer = SpoolWriter(store, [SINK], 128 << 10, "drop-newest")
+def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(store: SpoolFile) -> None:
+    writer = QueueWriter(store, [SINK], 128 << 10, "drop-newest")
     kept = []
     for first in range(0, 8000, 500):
         with store.transaction() as db:
             writer.put(db, [report(Reading("t", n), time_us=NOON_US + n) for n in range(first, first + 500)])
             writer.make_room(db)
-        batch = SpoolReader(store, SINK).claim(lane(store, "t"), 1 << 20)
+        batch = Queue(store, SINK).claim(lane(store, "t"), 1 << 20)
         assert batch is not None
         kept.append(batch.times_us)
     assert all(times[0] == NOON_US for times in kept)
@@ -172,7 +172,7 @@ def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(store: Store
     assert tallies(store.db)["evicted"] == 8000 - len(kept[-1])
 
 
-def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(store: Store) -> None:
+def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(store: SpoolFile) -> None:
     names = [f"s{number}" for number in range(20)]
     for start in range(0, 2000, 500):
         put(store, *[report(*[Reading(n, 1) for n in names], time_us=NOON_US + start + t) for t in range(500)])
@@ -203,35 +203,35 @@ def test_longest_lanes_are_cut_by_no_more_than_is_needed(lengths: list[int], sur
     assert gone < surplus + len(lengths)
 
 
-def test_device_that_invents_names_gets_only_so_many_sensors(store: Store) -> None:
+def test_device_that_invents_names_gets_only_so_many_sensors(store: SpoolFile) -> None:
     put(store, report(*(Reading(f"n{index}", 1) for index in range(MAX_SENSORS + 10))))
     put(store, report(Reading("n1", 2), Reading("another", 2), time_us=NOON_US + 1))
     put(store, report(Reading("t", 3), of=device("honest")))
-    assert SpoolReader(store, SINK).counts().queued == MAX_SENSORS + 2
+    assert Queue(store, SINK).counts().queued == MAX_SENSORS + 2
     assert tallies(store.db) == {TOO_MANY_SENSORS: 11}
 
 
-def test_each_sink_has_its_own_copy(store: Store) -> None:
-    writer = SpoolWriter(store, ["a", "b"], ROOMY)
+def test_each_sink_has_its_own_copy(store: SpoolFile) -> None:
+    writer = QueueWriter(store, ["a", "b"], ROOMY)
     with store.transaction() as db:
         writer.put(db, [report(Reading("t", 1))])
-    one, other = SpoolReader(store, "a"), SpoolReader(store, "b")
+    one, other = Queue(store, "a"), Queue(store, "b")
     batch = one.claim(one.ready_lanes()[0], 10)
     assert batch is not None
     one.settle(batch, batch.times_us)
     assert (one.counts().queued, other.counts().queued) == (0, 1)
 
 
-def test_reading_that_comes_in_among_those_under_way_stays(store: Store) -> None:
+def test_reading_that_comes_in_among_those_under_way_stays(store: SpoolFile) -> None:
     for offset in (0, 2000):
         put(store, report(Reading("t", offset), time_us=NOON_US + offset))
     batch = claim(store)
     put(store, report(Reading("t", 1000), time_us=NOON_US + 1000))
-    SpoolReader(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle(batch, batch.times_us)
     assert claim(store).times_us == (NOON_US + 1000,)
 
 
-def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: Store) -> None:
+def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: SpoolFile) -> None:
     """As many as were under way, and not the same ones: a full spool gave up the oldest, a device sent its history."""
     for offset in (0, 2000, 4000):
         put(store, report(Reading("t", offset), time_us=NOON_US + offset))
@@ -239,16 +239,16 @@ def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: Sto
     with store.transaction() as db:
         db.execute("DELETE FROM reading WHERE time_us = ?", (NOON_US,))
     put(store, report(Reading("t", 3000), time_us=NOON_US + 3000))
-    SpoolReader(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle(batch, batch.times_us)
     assert claim(store).times_us == (NOON_US + 3000,)
 
 
-def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(store: Store) -> None:
+def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(store: SpoolFile) -> None:
     for offset in range(5):
         put(store, report(Reading("t", offset), time_us=NOON_US + 2 * offset))
     first = claim(store, limit=2)
     put(store, report(Reading("t", 9), time_us=NOON_US + 1))
-    reader = SpoolReader(store, SINK)
+    reader = Queue(store, SINK)
     then = reader.claim(first.lane, 2, but=set(first.times_us))
     assert then is not None
     assert then.times_us == (NOON_US + 1, NOON_US + 4)
@@ -263,7 +263,7 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "spool.db"
-        self.store = Store(self.path)
+        self.store = SpoolFile(self.path)
         self.clock = itertools.count(NOON_US, 1000)
         self.queued: dict[str, list[tuple[int, int]]] = {}
         self.batch: Batch | None = None
@@ -281,15 +281,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(names=st.lists(st.sampled_from("abc"), min_size=1))
     def crash_while_putting(self, names: list[str]) -> None:
-        writer = SpoolWriter(self.store, [SINK], ROOMY)
+        writer = QueueWriter(self.store, [SINK], ROOMY)
         self.store.db.execute("BEGIN IMMEDIATE")
         writer.put(self.store.db, [report(Reading(name, 1), time_us=next(self.clock)) for name in names])
         self.store.close()
-        self.store = Store(self.path)
+        self.store = SpoolFile(self.path)
 
     @rule(name=st.sampled_from("abc"), limit=st.integers(1, 4))
     def claim(self, name: str, limit: int) -> None:
-        reader = SpoolReader(self.store, SINK)
+        reader = Queue(self.store, SINK)
         for ready in reader.ready_lanes():
             if ready.name == name:
                 self.batch = reader.claim(ready, limit)
@@ -300,7 +300,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         assert self.batch is not None
-        SpoolReader(self.store, SINK).settle(self.batch, self.batch.times_us)
+        Queue(self.store, SINK).settle(self.batch, self.batch.times_us)
         name = self.batch.lane.name
         self.queued[name] = [item for item in self.queued[name] if item[0] not in self.batch.times_us]
         self.batch = None
@@ -308,11 +308,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = Store(self.path)
+        self.store = SpoolFile(self.path)
 
     @invariant()
     def queue_is_what_was_put_and_not_settled(self) -> None:
-        reader = SpoolReader(self.store, SINK)
+        reader = Queue(self.store, SINK)
         found = {ready.name: reader.claim(ready, 10_000) for ready in reader.ready_lanes()}
         assert {name: list(batch.times_us) for name, batch in found.items() if batch} == {
             name: [time for time, _ in items] for name, items in self.queued.items() if items

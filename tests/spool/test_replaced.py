@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.errors import OutcomeUnknown, StoreError
+from lora_post.errors import OutcomeUnknown, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
-from lora_post.spool.database import RUNNING, Store, known
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import RUNNING, SpoolFile, known
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, report
 
@@ -44,11 +44,11 @@ class Collector:
         return [time for time, value in pairs if (batch.lane.name, value) in self.got]
 
 
-def spool(path: Path, *sensors: str) -> Store:
+def spool(path: Path, *sensors: str) -> SpoolFile:
     """One reading of each sensor, all of the same moment; lanes are numbered in this order."""
-    store = Store(path)
+    store = SpoolFile(path)
     with store.transaction() as db:
-        writer = SpoolWriter(store, [SINK], 1 << 30)
+        writer = QueueWriter(store, [SINK], 1 << 30)
         writer.put(db, [report(*(Reading(name, f"{path.stem} {name}") for name in sensors), time_us=NOON_US)])
     return store
 
@@ -61,7 +61,7 @@ def replace(path: Path, *sensors: str) -> None:
     path.with_name("other.db").rename(path)
 
 
-def queued(store: Store) -> list[str]:
+def queued(store: SpoolFile) -> list[str]:
     return sorted(name for (name,) in store.rows("SELECT name FROM lane JOIN reading ON lane.id = lane"))
 
 
@@ -80,7 +80,7 @@ def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
     monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.0)
     sink = Collector()
     with closing(spool(path, "a", "b")) as store:
-        uploader = Uploader(SpoolReader(store, SINK), sink, Metrics())
+        uploader = Uploader(Queue(store, SINK), sink, Metrics())
         sink.is_silent = is_silent
         uploader.step()
         assert sink.got == [("a", b'"spool a"')]
@@ -97,7 +97,7 @@ def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
 
 def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -> None:
     with closing(spool(path, "a", "b")) as store:
-        reader = SpoolReader(store, SINK)
+        reader = Queue(store, SINK)
         lane = reader.ready_lanes()[0]
         batch = reader.claim(lane, 10)
         assert batch is not None
@@ -109,7 +109,7 @@ def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -
             lambda: reader.refuse(batch, "no"),
             lambda: reader.park(lane, "no", NOON_US),
         ):
-            with pytest.raises(StoreError, match="another file"):
+            with pytest.raises(SpoolError, match="another file"):
                 use()
         assert queued(store) == ["a", "b"]
         assert reader.go_on()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.errors import StoreDamaged, StoreError
+from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.model import Reading
-from lora_post.spool.database import Store, load_sessions, save_sessions
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
+from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.damage import damage_page_with, damage_table, set_aside
@@ -20,18 +20,18 @@ SINK = "waziup"
 
 def fill(path: Path, *, readings: int = 3, clean: bool = True) -> None:
     """A spool with queued readings and a frame counter."""
-    with closing(Store(path)) as store:
-        writer = SpoolWriter(store, [SINK], 1 << 30)
+    with closing(SpoolFile(path)) as store:
+        writer = QueueWriter(store, [SINK], 1 << 30)
         with store.transaction() as db:
             writer.put(db, [report(Reading("t", f"value-{n}-"), time_us=NOON_US + n) for n in range(readings)])
             save_sessions(db, {"pond": 7})
-        reader = SpoolReader(store, SINK)
+        reader = Queue(store, SINK)
         reader.mark_running()
         if clean:
             reader.mark_stopped()
 
 
-def keep(store: Store, fcnt: int) -> None:
+def keep(store: SpoolFile, fcnt: int) -> None:
     with store.transaction() as db:
         save_sessions(db, {"pond": fcnt})
 
@@ -57,8 +57,8 @@ def test_damage_is_found_at_the_start_after_an_unclean_stop(tmp_path: Path) -> N
     damage_table(path, "reading")
     with closing(open_spool(path)) as store:
         assert load_sessions(store.db) == {"pond": 7}
-        assert [lane.name for lane in SpoolReader(store, SINK).lanes_of("pond-7")] == ["t"]
-        assert SpoolReader(store, SINK).ready_lanes() == []
+        assert [lane.name for lane in Queue(store, SINK).lanes_of("pond-7")] == ["t"]
+        assert Queue(store, SINK).ready_lanes() == []
     assert len(set_aside(path)) == 1
 
 
@@ -66,13 +66,13 @@ def test_start_after_a_clean_stop_looks_at_nothing_and_damage_is_met_later(tmp_p
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(open_spool(path)) as store, closing(Store(path, replace_damaged)) as other:
+    with closing(open_spool(path)) as store, closing(SpoolFile(path, replace_damaged)) as other:
         assert set_aside(path) == []
-        with pytest.raises(StoreDamaged):
-            SpoolReader(store, SINK).ready_lanes()
-        assert SpoolReader(store, SINK).ready_lanes() == []
+        with pytest.raises(SpoolDamaged):
+            Queue(store, SINK).ready_lanes()
+        assert Queue(store, SINK).ready_lanes() == []
         # Another connection, which has met nothing, does not go on in the file that was set aside.
-        with pytest.raises(StoreError, match="another file"):
+        with pytest.raises(SpoolError, match="another file"):
             keep(other, 8)
         keep(other, 8)
         assert load_sessions(store.db) == {"pond": 8}
@@ -83,14 +83,14 @@ def test_damage_that_is_met_in_a_transaction_costs_that_transaction(tmp_path: Pa
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(Store(path, replace_damaged)) as store:
-        writer = SpoolWriter(store, [SINK], 1 << 30)
-        with pytest.raises(StoreDamaged), store.transaction() as db:
+    with closing(SpoolFile(path, replace_damaged)) as store:
+        writer = QueueWriter(store, [SINK], 1 << 30)
+        with pytest.raises(SpoolDamaged), store.transaction() as db:
             writer.put(db, [report(Reading("t", 1))])
         writer.forget_lanes()
         with store.transaction() as db:
             writer.put(db, [report(Reading("t", 1))])
-        assert len(SpoolReader(store, SINK).ready_lanes()) == 1
+        assert len(Queue(store, SINK).ready_lanes()) == 1
 
 
 def test_counters_that_cannot_be_read_do_not_stop_reception(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -99,7 +99,7 @@ def test_counters_that_cannot_be_read_do_not_stop_reception(tmp_path: Path, capl
     damage_table(path, "session")
     with closing(open_spool(path)) as store:
         assert load_sessions(store.db) == {}
-        assert [lane.name for lane in SpoolReader(store, SINK).lanes_of("pond-7")] == ["t"]
+        assert [lane.name for lane in Queue(store, SINK).lanes_of("pond-7")] == ["t"]
     assert "not all of it can be read" in caplog.text
 
 
@@ -107,8 +107,8 @@ def test_without_somebody_to_mend_it_damage_is_only_told(tmp_path: Path) -> None
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(Store(path)) as store, pytest.raises(StoreDamaged):
-        SpoolReader(store, SINK).ready_lanes()
+    with closing(SpoolFile(path)) as store, pytest.raises(SpoolDamaged):
+        Queue(store, SINK).ready_lanes()
     assert set_aside(path) == []
 
 
@@ -116,10 +116,10 @@ def test_look_through_the_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "spool.db"
     fill(path)
     many = "WITH RECURSIVE n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
-    with closing(Store(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as store, store.transaction() as db:
         db.execute(f"INSERT INTO reading {many} SELECT 1, i, CAST('\"value-' || i || '-\"' AS BLOB) FROM n")
     damage_page_with(path, b"value-20-")  # read last: SQLite goes from the end to the beginning
-    with closing(Store(path)) as store:
+    with closing(SpoolFile(path)) as store:
         assert quick_check(store) != ""
         monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 0.001)
         assert quick_check(store) == ""
@@ -127,14 +127,14 @@ def test_look_through_the_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_spool_that_is_removed_while_it_is_open_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
-    with closing(Store(path)) as store:
+    with closing(SpoolFile(path)) as store:
         keep(store, 7)
         for part in ("", "-wal", "-shm"):
             Path(f"{path}{part}").unlink()
-        with pytest.raises(StoreError, match="another file"):
+        with pytest.raises(SpoolError, match="another file"):
             keep(store, 8)
         keep(store, 8)
-        with closing(Store(path)) as again:
+        with closing(SpoolFile(path)) as again:
             assert load_sessions(again.db) == {"pond": 8}
 
 
@@ -157,8 +157,8 @@ def test_damaged_spool_costs_nothing_that_comes_after_it_and_gives_back_what_was
         offline.write_text(offline.read_text().replace('"spool.db"', '"../spool.db"'))
         done = run("run", "-q", "-c", str(offline), "--drain-timeout", "0", stdin=b"".join(frames[:30]))
         assert done.returncode == 75
-        with closing(Store(tmp_path / "spool.db")) as store:
-            SpoolReader(store, SINK).mark_running()
+        with closing(SpoolFile(tmp_path / "spool.db")) as store:
+            Queue(store, SINK).mark_running()
         damage_table(tmp_path / "spool.db", "undecoded")
 
         done = run("run", "-q", "-c", site, stdin=b"".join(frames))

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from lora_post.clocks.scale import boot_zero
-from lora_post.errors import StoreDamaged, Unavailable
+from lora_post.errors import SpoolDamaged, Unavailable
 from lora_post.model import Batch, Reading, Report
-from lora_post.spool.database import Store, load_sessions, save_sessions
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.salvage import Salvaged, salvage
+from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
 from lora_post.spool.upkeep import parked, undecoded
 from tests.support.build import NOON_US, device, report
 from tests.support.damage import damage_page_with, damage_table
@@ -21,29 +21,29 @@ SINK = "waziup"
 
 
 @pytest.fixture
-def damaged(tmp_path: Path) -> Iterator[Store]:
+def damaged(tmp_path: Path) -> Iterator[SpoolFile]:
     """The spool that is going to be damaged."""
-    with closing(Store(tmp_path / "old.db")) as store:
+    with closing(SpoolFile(tmp_path / "old.db")) as store:
         yield store
 
 
 @pytest.fixture
-def current(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path / "spool.db")) as store:
+def current(tmp_path: Path) -> Iterator[SpoolFile]:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         yield store
 
 
-def put(store: Store, *reports: Report) -> None:
+def put(store: SpoolFile, *reports: Report) -> None:
     with store.transaction() as db:
-        SpoolWriter(store, [SINK], 1 << 30).put(db, reports)
+        QueueWriter(store, [SINK], 1 << 30).put(db, reports)
 
 
-def put_values(store: Store, name: str, count: int) -> None:
+def put_values(store: SpoolFile, name: str, count: int) -> None:
     put(store, *(report(Reading(name, f"{name}-{n:05}"), time_us=NOON_US + n * 1000) for n in range(count)))
 
 
-def queued(store: Store) -> dict[str, list[object]]:
-    reader = SpoolReader(store, SINK)
+def queued(store: SpoolFile) -> dict[str, list[object]]:
+    reader = Queue(store, SINK)
     return {
         lane.name: [msgspec.json.decode(value) for value in batch.values]
         for lane in reader.ready_lanes()
@@ -55,16 +55,16 @@ def nothing(sink: str, batch: Batch) -> Collection[int]:
     return ()
 
 
-def park(store: Store, name: str) -> None:
-    reader = SpoolReader(store, SINK)
+def park(store: SpoolFile, name: str) -> None:
+    reader = Queue(store, SINK)
     lane = next(lane for lane in reader.lanes_of("pond-7") if lane.name == name)
     reader.park(lane, "belongs to alice", NOON_US)
 
 
-def test_everything_that_was_held_comes_back_once(damaged: Store, current: Store) -> None:
+def test_everything_that_was_held_comes_back_once(damaged: SpoolFile, current: SpoolFile) -> None:
     put(damaged, report(Reading("t", 1), Reading("h", 2)), report(Reading("t", 3), time_us=NOON_US + 1))
     put(damaged, report(time_us=NOON_US, problem="WrongLength: 1 byte"))
-    reader = SpoolReader(damaged, SINK)
+    reader = Queue(damaged, SINK)
     for lane in reader.lanes_of("pond-7"):
         if lane.name == "t" and (batch := reader.claim(lane, 1)):
             reader.refuse(batch, "status 400")
@@ -76,14 +76,14 @@ def test_everything_that_was_held_comes_back_once(damaged: Store, current: Store
     assert salvage(current, damaged.path, nothing) == Salvaged(here=2)
 
 
-def test_reading_that_has_arrived_is_left_where_it_is(damaged: Store, current: Store) -> None:
+def test_reading_that_has_arrived_is_left_where_it_is(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 5)
     found = salvage(current, damaged.path, lambda sink, batch: batch.times_us[:2])
     assert found == Salvaged(readings=3, arrived=2)
     assert queued(current) == {"t": ["t-00002", "t-00003", "t-00004"]}
 
 
-def test_sensor_whose_sink_cannot_be_asked_is_left_for_another_time(damaged: Store, current: Store) -> None:
+def test_sensor_whose_sink_cannot_be_asked_is_left_for_another_time(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 2)
     put_values(damaged, "h", 2)
 
@@ -96,7 +96,7 @@ def test_sensor_whose_sink_cannot_be_asked_is_left_for_another_time(damaged: Sto
     assert queued(current) == {"h": ["h-00000", "h-00001"]}
 
 
-def test_what_is_before_and_behind_the_damage_comes_back(damaged: Store, current: Store) -> None:
+def test_what_is_before_and_behind_the_damage_comes_back(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 3000)
     damaged.close()
     damage_page_with(damaged.path, b"t-01500")
@@ -108,7 +108,7 @@ def test_what_is_before_and_behind_the_damage_comes_back(damaged: Store, current
 
 
 @pytest.mark.parametrize("table", ["session", "reading", "refused", "undecoded", "known", "heard", "tally", "joined"])
-def test_one_table_that_is_lost_does_not_cost_the_others(damaged: Store, current: Store, table: str) -> None:
+def test_one_table_that_is_lost_does_not_cost_the_others(damaged: SpoolFile, current: SpoolFile, table: str) -> None:
     put_values(damaged, "t", 3)
     with damaged.transaction() as db:
         save_sessions(db, {"pond": 7})
@@ -119,7 +119,7 @@ def test_one_table_that_is_lost_does_not_cost_the_others(damaged: Store, current
     assert load_sessions(current.db) == ({} if table == "session" else {"pond": 7})
 
 
-def test_joined_sessions_come_back_unless_there_is_a_newer_one(damaged: Store, current: Store) -> None:
+def test_joined_sessions_come_back_unless_there_is_a_newer_one(damaged: SpoolFile, current: SpoolFile) -> None:
     add = "INSERT INTO joined VALUES (?, ?)"
     with damaged.transaction() as db:
         db.executemany(add, [("a", b"{}"), ("b", b"{}")])
@@ -130,7 +130,7 @@ def test_joined_sessions_come_back_unless_there_is_a_newer_one(damaged: Store, c
     assert current.rows("SELECT device, state FROM joined") == [("a", b"{}"), ("b", b'{"newer": 1}')]
 
 
-def test_counters_never_go_back(damaged: Store, current: Store) -> None:
+def test_counters_never_go_back(damaged: SpoolFile, current: SpoolFile) -> None:
     with damaged.transaction() as db:
         save_sessions(db, {"a": 7, "b": 7, "c": 7})
     with current.transaction() as db:
@@ -139,14 +139,14 @@ def test_counters_never_go_back(damaged: Store, current: Store) -> None:
     assert load_sessions(current.db) == {"a": 9, "b": 7, "c": 7}
 
 
-def test_reading_of_the_same_time_and_another_value_is_moved_apart(damaged: Store, current: Store) -> None:
+def test_reading_of_the_same_time_and_another_value_is_moved_apart(damaged: SpoolFile, current: SpoolFile) -> None:
     put(damaged, report(Reading("t", 1)))
     put(current, report(Reading("t", 2)))
     assert salvage(current, damaged.path, nothing) == Salvaged(readings=1)
     assert queued(current) == {"t": [2, 1]}
 
 
-def test_sensor_that_was_released_meanwhile_is_not_parked_again(damaged: Store, current: Store) -> None:
+def test_sensor_that_was_released_meanwhile_is_not_parked_again(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 1)
     park(damaged, "t")
     put(current, report(Reading("t", 2)))
@@ -154,7 +154,7 @@ def test_sensor_that_was_released_meanwhile_is_not_parked_again(damaged: Store, 
     assert parked(current) == []
 
 
-def test_what_is_no_reading_is_left_out(damaged: Store, current: Store) -> None:
+def test_what_is_no_reading_is_left_out(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 2)
     with damaged.transaction() as db:
         db.execute("INSERT INTO reading VALUES (1, 5, ?)", (b"{",))
@@ -164,14 +164,14 @@ def test_what_is_no_reading_is_left_out(damaged: Store, current: Store) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all " * 1000])
-def test_file_in_which_nothing_can_be_read_is_told(tmp_path: Path, current: Store, content: bytes) -> None:
+def test_file_in_which_nothing_can_be_read_is_told(tmp_path: Path, current: SpoolFile, content: bytes) -> None:
     path = tmp_path / "noise"
     path.write_bytes(content)
-    with pytest.raises(StoreDamaged, match="nothing in it can be read as a spool"):
+    with pytest.raises(SpoolDamaged, match="nothing in it can be read as a spool"):
         salvage(current, path, nothing)
 
 
-def keep_boot(store: Store, boot: str, number: int, offset_us: int | None) -> None:
+def keep_boot(store: SpoolFile, boot: str, number: int, offset_us: int | None) -> None:
     with store.transaction() as db:
         db.execute("INSERT INTO boot (id, number, seen_us, offset_us) VALUES (?, ?, 0, ?)", (boot, number, offset_us))
 
@@ -190,8 +190,8 @@ def test_reading_of_unknown_time_gets_the_one_of_its_own_boot_or_stays(
     in_old: tuple[str, int, int | None] | None,
     in_new: tuple[str, int, int | None] | None,
     wanted: int | None,
-    damaged: Store,
-    current: Store,
+    damaged: SpoolFile,
+    current: SpoolFile,
 ) -> None:
     for store, boot in ((damaged, in_old), (current, in_new)):
         if boot is not None:
@@ -208,7 +208,7 @@ def test_reading_of_unknown_time_gets_the_one_of_its_own_boot_or_stays(
     assert salvage(current, damaged.path, nothing) == (Salvaged(untimed=2) if wanted is None else Salvaged(here=1))
 
 
-def test_damaged_file_is_not_changed(damaged: Store, current: Store) -> None:
+def test_damaged_file_is_not_changed(damaged: SpoolFile, current: SpoolFile) -> None:
     put(damaged, report(Reading("t", 1), of=device("pond-8")))
     damaged.close()
     before = damaged.path.read_bytes()
@@ -216,7 +216,7 @@ def test_damaged_file_is_not_changed(damaged: Store, current: Store) -> None:
     assert damaged.path.read_bytes() == before
 
 
-def test_times_that_no_date_can_say_are_left_out(damaged: Store, current: Store) -> None:
+def test_times_that_no_date_can_say_are_left_out(damaged: SpoolFile, current: SpoolFile) -> None:
     put_values(damaged, "t", 1)
     with damaged.transaction() as db:
         db.execute("INSERT INTO boot (id, number, seen_us, offset_us) VALUES ('far', 1, 0, ?)", (1 << 60,))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Reading
 from lora_post.spool import schema as store_schema
-from lora_post.spool.database import Store, load_sessions, save_sessions
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.schema import COMPATIBLE_FROM, STEPS
+from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
 from tests.support.build import NOON_US, report
 
 NEWEST = len(STEPS)
@@ -37,8 +37,8 @@ def write_version(path: Path, version: int, steps: tuple[str, ...] = STEPS) -> N
         db.commit()
 
 
-def queued(store: Store) -> list[bytes]:
-    reader = SpoolReader(store, "waziup")
+def queued(store: SpoolFile) -> list[bytes]:
+    reader = Queue(store, "waziup")
     batches = [reader.claim(lane, 10) for lane in reader.ready_lanes()]
     return [value for batch in batches if batch is not None for value in batch.values]
 
@@ -61,11 +61,11 @@ def test_spool_of_every_version_opens_goes_on_and_gives_its_readings(version: in
     with closing(open_spool(path)) as store:
         assert store.rows("PRAGMA user_version") == [(NEWEST,)]
         assert load_sessions(store.db) == {"pond": 7}
-        writer = SpoolWriter(store, ["waziup"], 1 << 20, "drop-oldest")
+        writer = QueueWriter(store, ["waziup"], 1 << 20, "drop-oldest")
         with store.transaction() as db:
             writer.put(db, [report(Reading("t", 24.0, "°C"), time_us=NOON_US + 2)])
         assert queued(store) == [b"22.5", b"23", b"24.0"]
-        with closing(Store(tmp_path / "new.db")) as new:
+        with closing(SpoolFile(tmp_path / "new.db")) as new:
             assert shape(store.db) == shape(new.db)
 
 
@@ -73,13 +73,13 @@ def test_upgrade_that_is_cut_off_leaves_the_file_as_it_was(tmp_path: Path, monke
     path = tmp_path / "spool.db"
     write_version(path, 1)
     monkeypatch.setattr(store_schema, "STEPS", (*STEPS[:2], "CREATE TABLE half (id); CREATE TABLE session (id)"))
-    with pytest.raises(StoreError, match="already exists"):
-        Store(path)
+    with pytest.raises(SpoolError, match="already exists"):
+        SpoolFile(path)
     monkeypatch.undo()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert not {"half", "joined"} & {name for name, _ in shape(db)}
-    with closing(Store(path)) as store:
+    with closing(SpoolFile(path)) as store:
         assert queued(store) == [b"22.5", b"23"]
 
 
@@ -89,7 +89,7 @@ def test_downgrade_and_upgrade_again_go_on_with_the_same_file(
     path = tmp_path / "spool.db"
     write_version(path, NEWEST)
     grow(monkeypatch, COMPATIBLE_FROM)
-    with closing(Store(path)) as later, later.transaction() as db:
+    with closing(SpoolFile(path)) as later, later.transaction() as db:
         db.execute("INSERT INTO later VALUES (5)")
     monkeypatch.undo()
     with closing(open_spool(path)) as store:
@@ -98,7 +98,7 @@ def test_downgrade_and_upgrade_again_go_on_with_the_same_file(
         with store.transaction() as db:
             save_sessions(db, {"pond": 8})
     grow(monkeypatch, COMPATIBLE_FROM)
-    with closing(Store(path)) as later:
+    with closing(SpoolFile(path)) as later:
         assert later.rows("PRAGMA user_version") == [(NEWEST + 1,)]
         assert later.rows("SELECT id FROM later") == [(5,)]
         assert load_sessions(later.db) == {"pond": 8}
@@ -110,11 +110,11 @@ def test_file_that_is_not_for_this_version_is_refused_and_left_untouched(
     path = tmp_path / "spool.db"
     write_version(path, NEWEST)
     grow(monkeypatch, NEWEST + 1)
-    Store(path).close()
+    SpoolFile(path).close()
     monkeypatch.undo()
     before = hashlib.sha256(path.read_bytes()).digest()
     wanted = f"version {NEWEST + 1}, for a lora-post that knows version {NEWEST + 1} or later, this lora-post knows"
-    with pytest.raises(StoreError, match=wanted):
+    with pytest.raises(SpoolError, match=wanted):
         open_spool(path)
     assert hashlib.sha256(path.read_bytes()).digest() == before
 
@@ -124,13 +124,13 @@ def test_file_that_does_not_say_whom_it_is_for_is_refused(version: int, tmp_path
     path = tmp_path / "spool.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {version}")
-    with pytest.raises(StoreError, match=f"schema version {version}, this lora-post knows"):
-        Store(path)
+    with pytest.raises(SpoolError, match=f"schema version {version}, this lora-post knows"):
+        SpoolFile(path)
 
 
 def test_tables_of_the_versions_that_may_use_the_file_are_as_those_made_them(tmp_path: Path) -> None:
     """If this fails, a step has changed a table: COMPATIBLE_FROM must be raised to its version."""
     assert 1 <= COMPATIBLE_FROM <= NEWEST
     write_version(tmp_path / "then.db", COMPATIBLE_FROM)
-    with closing(sqlite3.connect(tmp_path / "then.db")) as then, closing(Store(tmp_path / "now.db")) as now:
+    with closing(sqlite3.connect(tmp_path / "then.db")) as then, closing(SpoolFile(tmp_path / "now.db")) as now:
         assert {(name, sql) for name, sql in shape(then) if sql.startswith("CREATE TABLE")} <= shape(now.db)

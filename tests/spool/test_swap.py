@@ -8,11 +8,11 @@ from threading import Thread
 
 import pytest
 
-from lora_post.errors import StoreError
+from lora_post.errors import SpoolError
 from lora_post.model import Reading
-from lora_post.spool.database import RUNNING, Store, known, load_sessions, save_sessions
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.rescue import make_part, open_spool, replace_damaged
+from lora_post.spool.spool_file import RUNNING, SpoolFile, known, load_sessions, save_sessions
 from lora_post.spool.swap import declare_complete, part_of, set_aside, swap
 from tests.support.build import report
 from tests.support.damage import damage_table
@@ -29,12 +29,12 @@ class PowerCut(Exception):
 def damaged(tmp_path: Path) -> Path:
     """A spool with a counter and a reading, whose newest commit is in the WAL, as a power cut leaves it."""
     made, path = tmp_path / "made.db", tmp_path / "spool.db"
-    with closing(Store(made)) as store:
+    with closing(SpoolFile(made)) as store:
         with store.transaction() as db:
-            SpoolWriter(store, [SINK], 1 << 30).put(db, [report(Reading("t", 1))])
-        SpoolReader(store, SINK).mark_running()
+            QueueWriter(store, [SINK], 1 << 30).put(db, [report(Reading("t", 1))])
+        Queue(store, SINK).mark_running()
     damage_table(made, "undecoded")
-    with closing(Store(made)) as store:
+    with closing(SpoolFile(made)) as store:
         with store.transaction() as db:
             save_sessions(db, {"pond": 7})
         for part in ("", "-wal"):
@@ -88,7 +88,7 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
     with closing(open_spool(damaged)) as store:
         assert load_sessions(store.db) == {"pond": 7}
         assert RUNNING in known(store.db, SINK)
-        assert SpoolReader(store, SINK).ready_lanes() == []
+        assert Queue(store, SINK).ready_lanes() == []
     (aside,) = set_aside_of(damaged)
     with closing(sqlite3.connect(aside)) as old:
         assert old.execute("SELECT count(*) FROM reading").fetchone() == (1,)
@@ -98,7 +98,7 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
 
 def test_command_that_opens_the_spool_first_finishes_the_change_too(damaged: Path) -> None:
     before_it_is_swapped(damaged)
-    with closing(Store(damaged)) as store:
+    with closing(SpoolFile(damaged)) as store:
         assert load_sessions(store.db) == {"pond": 7}
 
 
@@ -109,22 +109,22 @@ def test_spool_that_somebody_began_meanwhile_is_kept(damaged: Path) -> None:
     set_aside(damaged, aside)
     with closing(sqlite3.connect(damaged)) as db:
         db.execute("CREATE TABLE theirs (n)")
-    with closing(Store(damaged)) as store:
+    with closing(SpoolFile(damaged)) as store:
         assert store.rows("SELECT count(*) FROM theirs") == [(0,)]
     assert not new.exists()
 
 
 def test_what_waits_for_the_write_lock_meanwhile_is_not_kept_in_the_file_that_goes(damaged: Path) -> None:
-    failed: list[StoreError] = []
+    failed: list[SpoolError] = []
 
-    def keep(store: Store) -> None:
+    def keep(store: SpoolFile) -> None:
         try:
             with store.transaction() as db:
                 save_sessions(db, {"pond": 8})
-        except StoreError as error:
+        except SpoolError as error:
             failed.append(error)
 
-    with closing(Store(damaged)) as store, closing(sqlite3.connect(damaged, isolation_level=None)) as lock:
+    with closing(SpoolFile(damaged)) as store, closing(sqlite3.connect(damaged, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         begun: list[str] = []
         store.db.set_trace_callback(begun.append)

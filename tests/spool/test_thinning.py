@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from lora_post.model import Device, Reading, SensorRule, Session, Value
-from lora_post.spool.database import Store, tallies
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.thinning import THINNED, says_nothing_new
 from tests.support.build import NOON_US, device, report
 
@@ -48,8 +48,8 @@ def test_what_says_nothing_new(rule: SensorRule, age_s: float, last: Value, valu
 class Site:
     def __init__(self, path: Path, *sensors: SensorRule) -> None:
         self.device: Device = device(sensors=sensors)
-        self.store = Store(path)
-        self.ledger = SpoolLedger(self.store, [self.device], SpoolWriter(self.store, [SINK], 1 << 30))
+        self.store = SpoolFile(path)
+        self.ledger = SpoolLedger(self.store, [self.device], QueueWriter(self.store, [SINK], 1 << 30))
 
     def keep(self, *readings: Reading, minute: int) -> None:
         with self.ledger.group():
@@ -57,7 +57,7 @@ class Site:
             self.ledger.keep(said, Session(self.device, minute))
 
     def queued(self, name: str = "t") -> list[object]:
-        reader = SpoolReader(self.store, SINK)
+        reader = Queue(self.store, SINK)
         batches = [reader.claim(lane, 1000) for lane in reader.ready_lanes() if lane.name == name]
         return [msgspec.json.decode(value) for batch in batches if batch for value in batch.values]
 

@@ -6,8 +6,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from lora_post.model import Reading, Refusal
-from lora_post.observed.board import Board
 from lora_post.observed.day import STEP_US
+from lora_post.observed.site_state import SiteState
 from tests.status.test_server import page
 from tests.support.browser import browser
 from tests.support.build import NOON_US, device, frame, report
@@ -16,7 +16,7 @@ HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
 def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
-    board = Board([device(name=HOSTILE), device("silent", address=1)])
+    board = SiteState([device(name=HOSTILE), device("silent", address=1)])
     for step in range(8):
         board.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
     board.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Refusal
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Destination, Disk, Input, Runtime
+from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
-from lora_post.status.access import Credentials, Gate
+from lora_post.status.access import AccessRule, Credentials
 from lora_post.status.app import MAX_STREAMS, create_app
 from lora_post.status.live import BURST_BYTES, BYTES_PER_S, Budget
 from lora_post.web.serving import base_url, listen, serving
@@ -27,12 +27,12 @@ from tests.support.build import NOON_US, device, frame, report
 from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site
 
 TOKEN = "a-token-of-this-test"
-WELL = Runtime(
+WELL = RunState(
     gateway="Farm",
     started_us=NOON_US,
     now_us=NOON_US,
-    inputs=(Input("stdin", NOON_US, ""),),
-    destinations=(Destination("waziup", 3, 0, 0, NOON_US, NOON_US, ""),),
+    inputs=(InputState("stdin", NOON_US, ""),),
+    destinations=(DestinationState("waziup", 3, 0, 0, NOON_US, NOON_US, ""),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
     counts={},
     stalled=(),
@@ -44,12 +44,12 @@ PATHS = ["/", "/status.json", "/status/page.js", "/status/live", "/metrics", "/h
 
 @contextmanager
 def page(
-    board: Board | None = None, runtime: Runtime = WELL, token: str | None = None, metrics: Metrics | None = None
+    board: SiteState | None = None, runtime: RunState = WELL, token: str | None = None, metrics: Metrics | None = None
 ) -> Iterator[str]:
     """A status server; gives its address."""
     stop = Event()
-    gate = Gate(Secret(token) if token else None)
-    app = create_app(board or Board([device()]), metrics or Metrics(), lambda: runtime, gate, stop)
+    gate = AccessRule(Secret(token) if token else None)
+    app = create_app(board or SiteState([device()]), metrics or Metrics(), lambda: runtime, gate, stop)
     with listen("127.0.0.1", 0) as listener, serving(app, listener, "status"):
         try:
             yield base_url(listener)
@@ -63,7 +63,7 @@ def get(url: str, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.0.2.1:8080", ""])
 def test_on_loopback_other_sites_see_nothing(host: str) -> None:
-    assert not Gate(None).admits(Credentials(host))
+    assert not AccessRule(None).admits(Credentials(host))
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -104,7 +104,7 @@ def test_page_allows_nothing_from_elsewhere_and_nothing_inline() -> None:
 
 def test_first_load_is_small() -> None:
     devices = [device(f"device-{number}", address=number) for number in range(50)]
-    board = Board(devices)
+    board = SiteState(devices)
     for of in devices:
         board.hear(report(*(Reading(f"sensor_{number}", number * 1.37, "°C") for number in range(5)), of=of))
     with page(board) as url:
@@ -124,7 +124,7 @@ def test_first_load_is_small() -> None:
 
 
 def test_open_page_is_told_what_changes_within_its_budget() -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     with page(board) as url, requests.get(f"{url}/status/live?since=0", stream=True, timeout=20) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         board.hear(report(Reading("t", 20.5, "°C")))
@@ -159,16 +159,16 @@ def test_budget_holds_over_time_whatever_happens() -> None:
         (WELL, 200, 200, "ok"),
         (replace(WELL, stalled=("serial",)), 503, 503, "serial is stalled"),
         (replace(WELL, troubles={"spool": "disk full"}), 200, 503, "spool: disk full"),
-        (replace(WELL, inputs=(Input("ttyUSB0", 0, "unplugged"),)), 200, 503, "input ttyUSB0: unplugged"),
+        (replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),)), 200, 503, "input ttyUSB0: unplugged"),
         (
-            replace(WELL, destinations=(Destination("waziup", 1, 0, 0, 1, 0, "no route"),)),
+            replace(WELL, destinations=(DestinationState("waziup", 1, 0, 0, 1, 0, "no route"),)),
             200,
             503,
             "waziup: no route",
         ),
     ],
 )
-def test_health_tells_the_truth(runtime: Runtime, health: int, ready: int, said: str) -> None:
+def test_health_tells_the_truth(runtime: RunState, health: int, ready: int, said: str) -> None:
     with page(runtime=runtime) as url:
         assert get(url + "/healthz").status_code == health
         answer = get(url + "/readyz")
@@ -177,7 +177,7 @@ def test_health_tells_the_truth(runtime: Runtime, health: int, ready: int, said:
 
 
 def test_metrics_are_prometheus_text_with_bounded_labels() -> None:
-    metrics, board = Metrics(), Board([device()])
+    metrics, board = Metrics(), SiteState([device()])
     metrics.count("refused", "mic", 2)
     metrics.count("uplinks", amount=5)
     metrics.count("something internal", "x")

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from lora_post.spool.database import PAGE_BYTES
+from lora_post.spool.spool_file import PAGE_BYTES
 
 
 def damage_table(path: Path, table: str) -> None:

@@ -7,9 +7,9 @@ import pytest
 from lora_post.metrics import Metrics
 from lora_post.model import Copy, Frame, Reading, Refusal, Report, RxInfo, Uplink
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.copies import COPY_WINDOW_US, MAX_GATEWAYS
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
@@ -102,7 +102,7 @@ def test_invented_gateways_do_not_fill_the_memory() -> None:
 
 
 def test_copy_adds_nothing_to_the_spool_also_when_the_first_try_failed(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     broken = [RuntimeError("a defect")]
 
     def decode(uplink: Uplink) -> Report:
@@ -111,12 +111,12 @@ def test_copy_adds_nothing_to_the_spool_also_when_the_first_try_failed(tmp_path:
         return one_reading(uplink)
 
     outcomes: list[Outcome] = []
-    ledger = SpoolLedger(store, [POND], SpoolWriter(store, ["waziup"], 1 << 30))
+    ledger = SpoolLedger(store, [POND], QueueWriter(store, ["waziup"], 1 << 30))
     pipeline = Pipeline(ledger, decode, Metrics(), outcomes.append)
     frames = [heard("gw1", phy(1)), heard("gw2", phy(1)), heard("gw1", phy(2))]
     with pytest.raises(RuntimeError):
         pipeline.handle(frames)
     pipeline.handle(frames)
     assert [type(outcome) for outcome in outcomes] == [Report, Copy, Report]
-    assert SpoolReader(store, "waziup").counts().queued == 2
+    assert Queue(store, "waziup").counts().queued == 2
     store.close()

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from lora_post.metrics import Metrics
 from lora_post.model import Device, FCntPolicy, Frame, Link, Refusal, Report, RxInfo, Uplink
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import REPEAT_WINDOW_US, RESTART_BELOW, RESTART_WINDOW_US, stale
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
@@ -67,9 +67,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Device], S
     def build(of: Device) -> Site:
         if request.param == "memory":
             return Site(MemoryLedger([of]), of)
-        store = Store(tmp_path / "spool.db")
+        store = SpoolFile(tmp_path / "spool.db")
         request.addfinalizer(store.close)
-        return Site(SpoolLedger(store, [of], SpoolWriter(store, ["waziup"], 1 << 30)), of)
+        return Site(SpoolLedger(store, [of], QueueWriter(store, ["waziup"], 1 << 30)), of)
 
     return build
 
@@ -150,13 +150,13 @@ def test_capture_of_restarts_can_be_fed_again(tmp_path: Path) -> None:
         Frame("gw1", NOON_US + n * MINUTE_US, seal_lorawan(KEYS, POND.address, fcnt, 2, b"%d" % n), RxInfo())
         for n, fcnt in enumerate([RESTART_BELOW, 5000, 0, 1, 2, 0, 1, 2, 3])
     ]
-    with closing(Store(tmp_path / "spool.db")) as store:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         for accepted in (9, 0):
             outcomes: list[Outcome] = []
-            ledger = SpoolLedger(store, [of], SpoolWriter(store, ["waziup"], 1 << 30))
+            ledger = SpoolLedger(store, [of], QueueWriter(store, ["waziup"], 1 << 30))
             Pipeline(ledger, undecoded, Metrics(), outcomes.append).handle(frames)
             assert sum(isinstance(outcome, Report) for outcome in outcomes) == accepted
-        assert SpoolReader(store, "waziup").counts().queued == 0
+        assert Queue(store, "waziup").counts().queued == 0
 
 
 # unchecked

@@ -19,9 +19,9 @@ from lora_post.model import Device, Frame, Link, Refusal, Report, RxInfo, Uplink
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.boots import BootBook
-from lora_post.spool.database import Store
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
-from lora_post.spool.queue import SpoolWriter
+from lora_post.spool.queue import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 from lora_post.uplink.join_state import Join, Joiner, JoinState
 from lora_post.uplink.joins import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
@@ -44,14 +44,14 @@ class Site:
         self.metrics = Metrics()
         self.time_us = NOON_US
         self.outcome: Outcome | None = None
-        self.store: Store | None = None
+        self.store: SpoolFile | None = None
         self.start()
 
     def start(self) -> None:
         if self.store is not None:
             self.store.close()
-        self.store = Store(self.path)
-        ledger = SpoolLedger(self.store, self.devices, SpoolWriter(self.store, ["waziup"], 1 << 30))
+        self.store = SpoolFile(self.path)
+        ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
         self.pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear)
 
     def _hear(self, outcome: Outcome) -> None:
@@ -112,9 +112,9 @@ def test_restart_between_request_and_answer_does_not_matter(site: Site) -> None:
 def test_answer_is_known_when_the_time_was_learned_after_the_request(tmp_path: Path) -> None:
     machine = Machine()
     machine.start_in_1970()
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     clock = GatewayClock(machine)
-    ledger = SpoolLedger(store, [BUOY], SpoolWriter(store, ["waziup"], 1 << 30), BootBook(clock))
+    ledger = SpoolLedger(store, [BUOY], QueueWriter(store, ["waziup"], 1 << 30), BootBook(clock))
     heard: list[Outcome] = []
     pipeline = Pipeline(ledger, _never, Metrics(), heard.append, clock).taking(Times.LIVE)
     for phy in (join_request(ROOT_10, 1), join_accept(ROOT_10, 1, DEV_ADDR)):
@@ -183,7 +183,7 @@ def test_device_with_other_root_keys_starts_from_nothing(site: Site) -> None:
 def test_counter_of_a_joined_device_can_be_reset_while_it_is_heard(site: Site, tmp_path: Path) -> None:
     site.join(ROOT_10, 1)
     assert [site.hear(uplink(ROOT_10, 1, fcnt)) for fcnt in (500, 3)] == [500, "replay"]
-    other = Store(tmp_path / "spool.db")
+    other = SpoolFile(tmp_path / "spool.db")
     assert reset_counter(other, BUOY)
     assert not reset_counter(other, BUOY)
     other.close()

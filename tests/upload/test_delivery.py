@@ -25,10 +25,10 @@ from lora_post.sinks.waziup.gateway import Gateway
 from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import LOOKS_BACK, WaziupSink
-from lora_post.spool.database import Store, tallies
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.upkeep import parked, release
-from lora_post.upload.gate import Gate
+from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
 from lora_post.upload.sink import Sink
 from lora_post.upload.uploader import PARKED_FOR_US, Uploader
@@ -59,14 +59,14 @@ class Site:
     def __init__(self, folder: Path, url: str) -> None:
         self.path = folder / "spool.db"
         self.url = url
-        self.store = Store(self.path)
+        self.store = SpoolFile(self.path)
         self.metrics = Metrics()
         self.clients: list[WaziupClient] = []
         self.rules = UploadRules()
         self.clock: Callable[[], float] = time.time
 
     def put(self, *reports: Report) -> None:
-        writer = SpoolWriter(self.store, ["waziup"], 1 << 30)
+        writer = QueueWriter(self.store, ["waziup"], 1 << 30)
         with self.store.transaction() as db:
             writer.put(db, reports)
 
@@ -85,7 +85,7 @@ class Site:
     ) -> Uploader:
         client = client or WaziupClient(self.url)
         self.clients.append(client)
-        spool = SpoolReader(self.store, "waziup")
+        spool = Queue(self.store, "waziup")
         sink = WaziupSink(
             client,
             Gateway("gw1", "Farm (north)", visibility),
@@ -96,7 +96,7 @@ class Site:
             memory=ServerMemory(self.store, self.url),
             announced=Announced(),
         )
-        gate = Gate(self.rules, client.traffic, self.store, spool.sink, self.clock)
+        gate = UploadAllowance(self.rules, client.traffic, self.store, spool.sink, self.clock)
         return Uploader(spool, self.around(sink), self.metrics, gate)
 
     def around(self, sink: WaziupSink) -> Sink:
@@ -116,7 +116,7 @@ def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
     here.close()
 
 
-def gate_of(uploader: Uploader) -> Gate:
+def gate_of(uploader: Uploader) -> UploadAllowance:
     assert uploader._gate is not None
     return uploader._gate
 
@@ -606,7 +606,7 @@ def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, ser
 def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
     site.put_values("t", 1, 2)
     site.put_values("h", 3)
-    spool, sink = SpoolReader(site.store, "waziup"), site.uploader()._sink
+    spool, sink = Queue(site.store, "waziup"), site.uploader()._sink
     first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
     assert first is not None
     assert other is not None

@@ -22,7 +22,7 @@ from lora_post.metrics import Metrics
 from lora_post.run.delivery import Delivery
 from lora_post.sandbox.endpoint import Settings
 from lora_post.spool.boots import BootBook, estimates
-from lora_post.spool.database import Store
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from lora_post.upload.server_time import ServerTime, read_date
 from tests.support.clocks import BOOTED_US, Machine
@@ -177,7 +177,7 @@ def test_two_reboots_without_server_then_everything_arrives_once_in_order(tmp_pa
     assert times == sorted(times)
     assert abs(times[1] - times[0] - HOUR_US) < SECOND_US
     assert times[2] < booted_us + SECOND_US < times[3]
-    store = Store(config.spool_path)
+    store = SpoolFile(config.spool_path)
     assert [each.readings for each in estimates(store)] == [4, 2]  # two sensors a frame
     store.close()
 

@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from msgspec import Struct
 
+from lora_post.alerts.loop import AlertLoop
 from lora_post.alerts.senders import Webhook
-from lora_post.alerts.watch import Watch
 from lora_post.clocks.gateway import Times
 from lora_post.clocks.scale import parse_utc
 from lora_post.clocks.steady import SteadyClock
@@ -27,9 +27,9 @@ from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import SerialTransport
 from lora_post.metrics import Metrics
-from lora_post.observed.board import Board
 from lora_post.observed.health import faults
-from lora_post.observed.runtime import Runtime
+from lora_post.observed.run_state import RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
 from lora_post.run.delivery import Delivery
 from lora_post.run.ingest import pump
@@ -96,10 +96,10 @@ class _Week:
         self.lives += 1
         clock = SteadyClock(machine.wall_us, lambda: machine.boot_us() / 1e6)
         vitals, metrics, stop = Vitals(clock), Metrics(), Event()
-        board = Board(self._config.devices, clock)
+        board = SiteState(self._config.devices, clock)
         delivery = Delivery(self._config, self._decode, metrics, board.hear, machine, vitals)
         view = RunView(self._config, vitals, metrics, delivery.destinations, delivery.clock_trouble)
-        watch = Watch(
+        watch = AlertLoop(
             board, view, self._config.alerts.limits, [self._sender], AlertMemory(self._config.spool_path), vitals
         )
         ends: list[str] = []
@@ -131,7 +131,7 @@ class _Week:
         if ends[0] == "power":
             world.power_cut(off_h[0])
 
-    def _look(self, raised: object, runtime: Runtime) -> None:
+    def _look(self, raised: object, runtime: RunState) -> None:
         self.alerts.look(list(raised))  # type: ignore[call-overload]
         self.stalled.update(faults(runtime))
         spool = self._config.spool_path

@@ -9,8 +9,8 @@ from random import Random
 from lora_post.alerts.outbox import Digest
 from lora_post.alerts.senders import Sender
 from lora_post.errors import Unavailable
-from lora_post.inputs import Source
-from lora_post.model import Event as Heard
+from lora_post.inputs import Input
+from lora_post.model import Heard as Heard
 from lora_post.sandbox.faults import Ending, Fault
 from tests.support.clocks import Machine
 from tests.week.plan import DEVICES, LOW_BATTERY, Plan, Restart
@@ -132,7 +132,7 @@ class AlertCount:
 class Ticking:
     """The input as lora-post reads it: the real port, behind which the world goes on with each read."""
 
-    def __init__(self, inner: Source, world: World, tick: Callable[[], object]) -> None:
+    def __init__(self, inner: Input, world: World, tick: Callable[[], object]) -> None:
         self._inner = inner
         self._world = world
         self._tick = tick

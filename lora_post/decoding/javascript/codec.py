@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from lora_post.decoding.javascript.realm import Answer, Codec
+from lora_post.decoding.javascript.realm import Codec, CodecResult
 from lora_post.errors import ConfigError, DecoderCrash, WrongFormat
 from lora_post.model import Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
@@ -112,7 +112,7 @@ class _Configured:
         return Decoded(found.readings, said + found.warnings, answer.data)
 
 
-def _readings(answer: Answer) -> Decoded:
+def _readings(answer: CodecResult) -> Decoded:
     """The normalised payload names the readings, where there is one."""
     return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, time())
 

@@ -57,7 +57,7 @@ _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}
 _OUT_OF_MEMORY = re.compile(r'\{"crash":"(?:null|InternalError: out of memory)"')
 
 
-class Answer(Struct, frozen=True):
+class CodecResult(Struct, frozen=True):
     """What one call of a codec came to.
 
     data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that.
@@ -116,7 +116,7 @@ class Codec:
         self._run: _Run | None = None
         self._lock = threading.Lock()
 
-    def call(self, payload: bytes, fport: int, variables: str) -> Answer:
+    def call(self, payload: bytes, fport: int, variables: str) -> CodecResult:
         """Decode one payload; variables: a JSON object of texts, "" for none.
 
         `recvTime` is the time of the call. Raises DecoderCrash when the codec throws, hits a limit or
@@ -127,7 +127,7 @@ class Codec:
         raw = _parse(text)
         if raw.crash is not None:
             raise DecoderCrash(_crash_text(raw.crash, raw.stack))
-        return Answer(raw.data, raw.normalized, raw.warnings, raw.errors)
+        return CodecResult(raw.data, raw.normalized, raw.warnings, raw.errors)
 
     def _call(self, payload: str, fport: int, variables: str) -> str:
         run, self._run = self._run, None  # only put back when all went well

@@ -19,7 +19,7 @@ from lora_post.model import Actuator
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.client import ActuatorBody, RemoteDevice, WaziupClient
 from lora_post.sinks.waziup.known import Known
-from lora_post.sinks.waziup.login import Login
+from lora_post.sinks.waziup.login import Identity
 from lora_post.waziup_names import to_text
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ AGAIN_AFTER_S = 600.0
 class ActuatorEntries:
     """Creates the actuators of devices that are there and ours."""
 
-    def __init__(self, client: WaziupClient, login: Login, known: Known, announced: Announced) -> None:
+    def __init__(self, client: WaziupClient, login: Identity, known: Known, announced: Announced) -> None:
         self._client = client
         self._login = login
         self._known = known

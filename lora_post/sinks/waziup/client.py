@@ -29,7 +29,7 @@ class Claims(Struct, frozen=True):
     preferred_username: str = ""
 
 
-class Login(Struct, frozen=True):
+class Token(Struct, frozen=True):
     """A token, and what it says of itself."""
 
     token: Secret
@@ -116,11 +116,11 @@ def read_claims(token: str) -> Claims | None:
         return None
 
 
-def read_login(answer: Answer) -> Login | None:
+def read_login(answer: Answer) -> Token | None:
     """The token in the answer to a login, bare or as a JSON string; None when there is none."""
     token = answer.body.decode("ascii", "replace").strip().strip('"')
     claims = read_claims(token)
-    return Login(Secret(token), claims) if claims else None
+    return Token(Secret(token), claims) if claims else None
 
 
 class WaziupClient:

@@ -13,7 +13,7 @@ from lora_post.errors import Rejected
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import WaziupClient
 from lora_post.sinks.waziup.known import Known
-from lora_post.sinks.waziup.login import Login, transient
+from lora_post.sinks.waziup.login import Identity, transient
 from lora_post.waziup_names import to_text
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,9 @@ class Gateway(Struct, frozen=True):
 class GatewayEntry:
     """The gateway as the server knows it."""
 
-    def __init__(self, client: WaziupClient, login: Login, gateway: Gateway, known: Known, *, provision: bool) -> None:
+    def __init__(
+        self, client: WaziupClient, login: Identity, gateway: Gateway, known: Known, *, provision: bool
+    ) -> None:
         """provision: declare it when it is missing."""
         self._client = client
         self._login = login

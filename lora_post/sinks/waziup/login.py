@@ -26,7 +26,7 @@ class Account(Struct, frozen=True):
     password: Secret
 
 
-class Login:
+class Identity:
     """The user as whom a client speaks; account None: nobody in particular.
 
     owner: the name under which the server knows us, "" before the first login.

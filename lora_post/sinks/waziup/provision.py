@@ -19,7 +19,7 @@ from lora_post.model import Lane
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient
 from lora_post.sinks.waziup.known import Known
-from lora_post.sinks.waziup.login import Login, transient
+from lora_post.sinks.waziup.login import Identity, transient
 from lora_post.sinks.waziup.wire import kind_of
 from lora_post.waziup_names import to_id, to_text
 
@@ -42,7 +42,7 @@ class Provisioner:
     def __init__(
         self,
         client: WaziupClient,
-        login: Login,
+        login: Identity,
         known: Known,
         *,
         gateway_id: str,

@@ -23,7 +23,7 @@ from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.client import StoredValue, WaziupClient
 from lora_post.sinks.waziup.gateway import Gateway, GatewayEntry
 from lora_post.sinks.waziup.known import Known, Memory
-from lora_post.sinks.waziup.login import Account, Login, transient
+from lora_post.sinks.waziup.login import Account, Identity, transient
 from lora_post.sinks.waziup.provision import DeviceInfo, Provisioner
 from lora_post.sinks.waziup.wire import kind_of, value_objects, wire_value
 from lora_post.waziup_names import to_id
@@ -57,7 +57,7 @@ class WaziupSink:
         known = Known(memory)
         self._client = client
         self.traffic = client.traffic
-        self._login = Login(client, account)
+        self._login = Identity(client, account)
         self._gateway = GatewayEntry(client, self._login, gateway, known, provision=provision)
         self._provisioner = (
             Provisioner(client, self._login, known, gateway_id=gateway.id, devices=devices, lanes_of=lanes_of)

@@ -19,7 +19,7 @@ from lora_post.decoding.choice import Decoding
 from lora_post.decoding.decode import decode
 from lora_post.decoding.files import load_decoder, load_decoders
 from lora_post.decoding.javascript.codec import load_js_codec
-from lora_post.decoding.javascript.realm import Answer, Codec
+from lora_post.decoding.javascript.realm import Codec, CodecResult
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
 from lora_post.model import Decoder, Report, Uplink
@@ -52,7 +52,7 @@ NORMALIZES = (
 )
 
 
-def call(text: str, payload: bytes = b"\x01", fport: int = 1, variables: str = "") -> Answer:
+def call(text: str, payload: bytes = b"\x01", fport: int = 1, variables: str = "") -> CodecResult:
     return Codec(dedent(text)).call(payload, fport, variables)
 
 
@@ -76,14 +76,14 @@ def uplink(payload: bytes, fport: int) -> Uplink:
 
 
 def test_ts013_gives_data_and_warnings() -> None:
-    assert call(TS013, bytes.fromhex("0898b4"), 5) == Answer({"temperature": 22, "battery": 3.6})
-    assert call(TS013, bytes.fromhex("ff388c"), 5) == Answer(
+    assert call(TS013, bytes.fromhex("0898b4"), 5) == CodecResult({"temperature": 22, "battery": 3.6})
+    assert call(TS013, bytes.fromhex("ff388c"), 5) == CodecResult(
         {"temperature": -2, "battery": 2.8}, None, ("low battery",)
     )
 
 
 def test_ts013_errors_leave_no_data() -> None:
-    assert call(TS013, b"\0\0\0", 9) == Answer(errors=("unexpected FPort 9",))
+    assert call(TS013, b"\0\0\0", 9) == CodecResult(errors=("unexpected FPort 9",))
 
 
 def test_normalize_uplink_sees_the_data_and_adds_its_own() -> None:

@@ -15,8 +15,8 @@ from lora_post.model import Reading, Value
 from lora_post.secret import Secret
 from lora_post.sinks.wazigate.client import WazigateClient
 from lora_post.sinks.wazigate.sink import WazigateSink
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import parked
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
@@ -33,8 +33,8 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path / "spool.db")) as store:
+def store(tmp_path: Path) -> Iterator[SpoolFile]:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         yield store
 
 
@@ -45,17 +45,17 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.backoff.random.uniform", lambda low, high: 0.01)
 
 
-def put(store: Store, name: str, *values: Value, step_us: int = 1_000_000, unit: str = "") -> None:
+def put(store: SpoolFile, name: str, *values: Value, step_us: int = 1_000_000, unit: str = "") -> None:
     pond = device("pond-7")
     with store.transaction() as db:
         for index, value in enumerate(values):
             item = report(Reading(name, value, unit), time_us=NOON_US + index * step_us, of=pond)
-            SpoolWriter(store, [SINK], 1 << 30).put(db, [item])
+            QueueWriter(store, [SINK], 1 << 30).put(db, [item])
 
 
-def work(store: Store, gate: Gate, password: str | None = None, username: str = "admin") -> Uploader:
+def work(store: SpoolFile, gate: Gate, password: str | None = None, username: str = "admin") -> Uploader:
     """Step until nothing is left that could go out."""
-    spool = SpoolReader(store, SINK)
+    spool = Queue(store, SINK)
     client = WazigateClient(gate.url)
     secret = Secret(password) if password else None
     sink = WazigateSink(client, username, secret, names={"pond-7": "Pond 7 (west)"}, lanes_of=spool.lanes_of)
@@ -70,7 +70,7 @@ def work(store: Store, gate: Gate, password: str | None = None, username: str = 
     return uploader
 
 
-def test_device_sensors_and_values_appear_in_the_gate_s_own_words(store: Store, gate: Gate) -> None:
+def test_device_sensors_and_values_appear_in_the_gate_s_own_words(store: SpoolFile, gate: Gate) -> None:
     put(store, "temperature_3", 27.2, 27.5, unit="°C")
     put(store, "owner", "<b>")
     work(store, gate)
@@ -87,7 +87,7 @@ def test_device_sensors_and_values_appear_in_the_gate_s_own_words(store: Store, 
     assert gate.row_values("pond-7", "owner~") == ["＜b＞"]
 
 
-def test_steady_state_is_one_request(store: Store, gate: Gate) -> None:
+def test_steady_state_is_one_request(store: SpoolFile, gate: Gate) -> None:
     put(store, "t", 1)
     work(store, gate)
     assert gate.seen == [
@@ -103,7 +103,7 @@ def test_steady_state_is_one_request(store: Store, gate: Gate) -> None:
     assert len([line for line in gate.seen if line.startswith("POST")]) == 1
 
 
-def test_sensor_that_appears_later_is_added(store: Store, gate: Gate) -> None:
+def test_sensor_that_appears_later_is_added(store: SpoolFile, gate: Gate) -> None:
     put(store, "t", 1)
     work(store, gate)
     put(store, "h", {"x": [1, True, "y"]})
@@ -113,7 +113,7 @@ def test_sensor_that_appears_later_is_added(store: Store, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_error_of_its_database_neither_loses_nor_doubles(store: Store, gate: Gate, is_stored: bool) -> None:
+def test_error_of_its_database_neither_loses_nor_doubles(store: SpoolFile, gate: Gate, is_stored: bool) -> None:
     values = [1, 1, 2**60, 0.5, "text", True, {"a": 1.0}, 1]
     put(store, "t", 1)
     work(store, gate)
@@ -124,11 +124,11 @@ def test_error_of_its_database_neither_loses_nor_doubles(store: Store, gate: Gat
     assert gate.row_values("pond-7", "t") == values
 
 
-def test_equal_values_within_a_second_are_counted(store: Store, gate: Gate) -> None:
+def test_equal_values_within_a_second_are_counted(store: SpoolFile, gate: Gate) -> None:
     """The gate keeps whole seconds: one of two equal readings is there, and the other one goes out."""
     put(store, "t", 5)
     work(store, gate)
-    spool = SpoolReader(store, SINK)
+    spool = Queue(store, SINK)
     put(store, "t", 5, 5, step_us=300_000)
     batch = spool.claim(spool.lanes_of("pond-7")[0], 10)
     assert batch is not None
@@ -137,14 +137,14 @@ def test_equal_values_within_a_second_are_counted(store: Store, gate: Gate) -> N
         assert sink.stored(batch, 2) == [NOON_US]
 
 
-def test_device_that_was_created_although_the_answer_said_otherwise(store: Store, gate: Gate) -> None:
+def test_device_that_was_created_although_the_answer_said_otherwise(store: SpoolFile, gate: Gate) -> None:
     gate.trouble.append((r"POST /devices$", 500, True))
     put(store, "t", 1)
     work(store, gate)
     assert gate.row_values("pond-7", "t") == [1]
 
 
-def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(store: Store) -> None:
+def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(store: SpoolFile) -> None:
     with wazigate("sesame") as gate:
         put(store, "t", 1)
         assert work(store, gate, "sesame").is_done()
@@ -158,10 +158,10 @@ def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(stor
     ("password", "complaint"),
     [("wrong5ec2e7", "refuses user 'admin' or the password (Invalid credentials)"), (None, "wants a login")],
 )
-def test_login_that_fails_is_said_without_the_password(store: Store, password: str | None, complaint: str) -> None:
+def test_login_that_fails_is_said_without_the_password(store: SpoolFile, password: str | None, complaint: str) -> None:
     with wazigate("sesame") as gate:
         put(store, "t", 1)
-        spool = SpoolReader(store, SINK)
+        spool = Queue(store, SINK)
         secret = Secret(password) if password else None
         with closing(WazigateClient(gate.url)) as client:
             sink = WazigateSink(client, "admin", secret, names={}, lanes_of=spool.lanes_of)
@@ -174,7 +174,7 @@ def test_login_that_fails_is_said_without_the_password(store: Store, password: s
 
 @pytest.mark.parametrize("body", [b"null", b"{}", b'[{"time": 5, "value": 1}]', b'[{"value": 1}]', b"[" * 100_000])
 def test_hostile_answers_are_trouble_that_passes(
-    store: Store, gate: Gate, body: bytes, monkeypatch: pytest.MonkeyPatch
+    store: SpoolFile, gate: Gate, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_answer = Gate.answer
     lies = 3
@@ -193,11 +193,11 @@ def test_hostile_answers_are_trouble_that_passes(
     assert gate.row_values("pond-7", "t") == [1]
 
 
-def test_address_of_something_else_is_said(store: Store, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_of_something_else_is_said(store: SpoolFile, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     for status, body in ((200, b"<html>"), (404, b"404 page not found\n")):
         monkeypatch.setattr(Gate, "answer", lambda *_, s=status, b=body: (s, b))
         put(store, "t", 1)
-        spool = SpoolReader(store, SINK)
+        spool = Queue(store, SINK)
         with closing(WazigateClient(gate.url)) as client:
             uploader = Uploader(spool, WazigateSink(client, "", None, names={}, lanes_of=spool.lanes_of), Metrics())
             while not uploader.last_error:

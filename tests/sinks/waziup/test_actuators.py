@@ -19,8 +19,8 @@ from lora_post.sinks.waziup.gateway import Gateway
 from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import WaziupSink
-from lora_post.spool.database import Store
-from lora_post.spool.queue import SpoolReader, SpoolWriter
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame
 from tests.support.waziup import Waziup, waziup
@@ -43,11 +43,11 @@ class Gateway1:
 
     def __init__(self, path: Path, server: Waziup, device_id: str, account: Account | None = DEMO) -> None:
         self.device = device(device_id, decoder="xlpp")
-        self.store = Store(path / "spool.db")
+        self.store = SpoolFile(path / "spool.db")
         self.client = WaziupClient(server.url)
         self.announced = Announced()
         self.minute = 0
-        spool = SpoolReader(self.store, WAZIUP)
+        spool = Queue(self.store, WAZIUP)
         sink = WaziupSink(
             self.client,
             Gateway("gw1", "Farm", "private"),
@@ -68,7 +68,7 @@ class Gateway1:
         report = decode(uplink, XLPP)
         assert report.problem is None
         with self.store.transaction() as db:
-            SpoolWriter(self.store, [WAZIUP], 1 << 30).put(db, [report])
+            QueueWriter(self.store, [WAZIUP], 1 << 30).put(db, [report])
         self.announced.hear(report)
         work(self.uploader)
 

@@ -18,7 +18,7 @@ from lora_post.secret import Secret
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
 from lora_post.sinks.waziup.sink import WaziupSink
-from lora_post.spool.queue import SpoolReader
+from lora_post.spool.queue import Queue
 from lora_post.spool.upkeep import parked
 from lora_post.upload.sink import Sink
 from tests.support.broker import mosquitto
@@ -174,7 +174,7 @@ def test_device_that_was_given_away_is_parked_with_the_reason_and_the_others_go_
     assert (found.device, found.name) == ("pond-7", "t")
     assert "device pond-7 is private and not ours" in found.reason
     assert [status for topic, status in world.mqtt.published if "pond-7" in topic] == [403] * 3
-    assert SpoolReader(world.site.store, "waziup").counts().parked == 3
+    assert Queue(world.site.store, "waziup").counts().parked == 3
     assert world.values() == numbers(0, 1)
     assert world.values(device="pond-8") == numbers(0, 4)
 
@@ -245,7 +245,7 @@ def test_public_device_takes_values_without_an_account(world: World) -> None:
         f'[gateway]\nid = "gw1"\n[waziup]\nurl = "{world.server.url}"\nprovision = "never"\n'
         f'protocol = "mqtt"\nmqtt_url = "mqtt://127.0.0.1:{world.mqtt.port}"\n'
     )
-    spool = SpoolReader(world.site.store, "waziup")
+    spool = Queue(world.site.store, "waziup")
     put(world.site, 0, 3)
     (lane,) = spool.ready_lanes()
     sink = open_sinks(parse_config(text, Path("x.toml"), {}), Announced())["waziup"](spool, world.site.store)

@@ -19,9 +19,9 @@ from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
 from lora_post.backoff import Backoff
 from lora_post.config.alerts import AlertLimits
-from lora_post.errors import StoreError, Unavailable
-from lora_post.observed.board import Board
-from lora_post.observed.runtime import Runtime
+from lora_post.errors import SpoolError, Unavailable
+from lora_post.observed.run_state import RunState
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ Kept = TypeVar("Kept")
 
 
 class Memory(Protocol):
-    """What outlives the process. Both raise StoreError."""
+    """What outlives the process. Both raise SpoolError."""
 
     def recall(self) -> Mapping[str, str]: ...
 
@@ -54,13 +54,13 @@ class _Recipient(Struct, frozen=True):
     backoff: Backoff
 
 
-class Watch:
+class AlertLoop:
     """One run's alerts. raised: texts by key, may be read by any thread."""
 
     def __init__(
         self,
-        board: Board,
-        look: Callable[[], Runtime],
+        board: SiteState,
+        look: Callable[[], RunState],
         limits: AlertLimits,
         senders: Sequence[Sender],
         memory: Memory,
@@ -119,7 +119,7 @@ class Watch:
                 self._keep_news(recipient, runtime)
             self._tell(recipient, runtime, monotonic_s)
 
-    def _tell(self, recipient: _Recipient, runtime: Runtime, monotonic_s: float) -> None:
+    def _tell(self, recipient: _Recipient, runtime: RunState, monotonic_s: float) -> None:
         if monotonic_s < recipient.backoff.until:
             return
         digest = recipient.outbox.digest(self._book.raised, runtime.now_us)
@@ -139,23 +139,23 @@ class Watch:
     def _show(self) -> None:
         self.raised = {alert.key: alert.text for alert in self._book.raised.values()}
 
-    def _keep(self, runtime: Runtime) -> None:
+    def _keep(self, runtime: RunState) -> None:
         """So that a restart does not raise everything again."""
         self._remember(RAISED, [_moved(alert, runtime.ahead_us) for alert in self._book.raised.values()])
 
-    def _keep_news(self, recipient: _Recipient, runtime: Runtime) -> None:
+    def _keep_news(self, recipient: _Recipient, runtime: RunState) -> None:
         """So that a restart while the link is down does not swallow what was not told."""
         news = [_moved(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
         self._remember(NEWS + recipient.sender.name, news)
 
-    def _carry(self, runtime: Runtime) -> None:
+    def _carry(self, runtime: RunState) -> None:
         self._written_us = runtime.now_us
         self._remember(CARRIED, carry(runtime, self._board.devices(), self._carried))
 
     def _remember(self, what: str, value: object) -> None:
         try:
             self._memory.remember(what, json.encode(value).decode())
-        except StoreError as error:
+        except SpoolError as error:
             log.warning("%s", error)
 
 
@@ -169,7 +169,7 @@ def _moved(alert: Alert, by_us: int) -> Alert:
     return replace(alert, raised_us=alert.raised_us + by_us, cleared_us=cleared_us)
 
 
-def _alerts(kept: Mapping[str, str], what: str, runtime: Runtime) -> list[Alert]:
+def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert]:
     """Alerts of the last run by the clock of this one; one from the future is of a time when the clock was right."""
     alerts = _decoded(kept.get(what, "[]"), list[Alert]) or []
     return [_moved(alert, min(-runtime.ahead_us, runtime.now_us - alert.raised_us)) for alert in alerts]
@@ -178,7 +178,7 @@ def _alerts(kept: Mapping[str, str], what: str, runtime: Runtime) -> list[Alert]
 def _recall(memory: Memory) -> Mapping[str, str]:
     try:
         return memory.recall()
-    except StoreError as error:
+    except SpoolError as error:
         log.warning("the alerts of the last run are not known: %s", error)
         return {}
 

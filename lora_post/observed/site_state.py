@@ -103,7 +103,7 @@ class _DeviceState:
     days: dict[str, Day] = field(default_factory=dict)
 
 
-class Board:
+class SiteState:
     """Listens to a pipeline's outcomes; shared between threads."""
 
     def __init__(self, devices: Iterable[Device], clock: SteadyClock | None = None) -> None:

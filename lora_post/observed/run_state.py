@@ -11,7 +11,7 @@ CLOCK: Final = "clock"
 """The part whose trouble is that the time is not known, or the system clock wrong."""
 
 
-class Gateway(Struct, frozen=True):
+class GatewayState(Struct, frozen=True):
     """A packet forwarder that an input hears. stat: what it told of itself, by the names of Semtech's protocol."""
 
     name: str
@@ -19,16 +19,16 @@ class Gateway(Struct, frozen=True):
     stat: Mapping[str, float]
 
 
-class Input(Struct, frozen=True):
+class InputState(Struct, frozen=True):
     """Where frames come from. last_us: the latest frame, 0 for none. trouble: why none can come, "" for nothing."""
 
     name: str
     last_us: int
     trouble: str
-    gateways: tuple[Gateway, ...] = ()
+    gateways: tuple[GatewayState, ...] = ()
 
 
-class Destination(Struct, frozen=True):
+class DestinationState(Struct, frozen=True):
     """One sink's queue.
 
     oldest_us: time of the oldest reading that is queued, µs since 1970 UTC, 0 for none; last_us: last delivery.
@@ -53,7 +53,7 @@ class Disk(Struct, frozen=True):
     spool: int
 
 
-class Runtime(Struct, frozen=True):
+class RunState(Struct, frozen=True):
     """Everything but what was heard.
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
@@ -64,8 +64,8 @@ class Runtime(Struct, frozen=True):
     gateway: str
     started_us: int
     now_us: int
-    inputs: tuple[Input, ...]
-    destinations: tuple[Destination, ...]
+    inputs: tuple[InputState, ...]
+    destinations: tuple[DestinationState, ...]
     disk: Disk
     counts: Mapping[str, int]
     stalled: tuple[str, ...]
@@ -78,4 +78,4 @@ class Runtime(Struct, frozen=True):
 class Look(Protocol):
     """Gives the state at this moment."""
 
-    def __call__(self) -> Runtime: ...
+    def __call__(self) -> RunState: ...

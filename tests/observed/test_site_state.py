@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Copy, Device, Frame, Reading, Refusal, Report, RxInfo, Uplink
-from lora_post.observed.board import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, Board
 from lora_post.observed.day import POINTS, STEP_US, Day
-from lora_post.observed.runtime import Disk, Runtime
+from lora_post.observed.run_state import Disk, RunState
+from lora_post.observed.site_state import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
 from lora_post.status.overview import MAX_PLOTS, news, whole
 from lora_post.uplink.join_state import Join
 from tests.support.build import NOON_US, device, frame, report
 
-RUNTIME = Runtime("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), {}, (), {}, {})
+RUNTIME = RunState("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), {}, (), {}, {})
 
 
 def numbered(fcnt: int, of: Device | None = None) -> Report:
@@ -56,7 +56,7 @@ def test_day_takes_any_values_at_any_times(values: list[tuple[int, float]]) -> N
     [([1, 2, 3], 0), ([1, 5], 3), ([5, 1, 2], 0), ([1, MAX_GAP + 2], 0), ([7], 0), ([1, 4, 4, 6], 3)],
 )
 def test_gaps_of_the_counter_are_missed_frames(fcnts: list[int], missed: int) -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     for fcnt in fcnts:
         board.hear(numbered(fcnt))
     [view] = board.devices()
@@ -64,7 +64,7 @@ def test_gaps_of_the_counter_are_missed_frames(fcnts: list[int], missed: int) ->
 
 
 def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_joined() -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     first, second = numbered(1), numbered(2)
     board.hear(first)
     board.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(rssi_dbm=-70)), first.uplink))
@@ -81,7 +81,7 @@ def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_join
 def test_step_of_the_wall_clock_makes_no_device_silent(step_us: int) -> None:
     wall, monotonic = [NOON_US], [100.0]
     clock = SteadyClock(lambda: wall[0], lambda: monotonic[0])
-    board = Board([device()], clock)
+    board = SiteState([device()], clock)
     for _ in range(5):
         board.hear(report(Reading("t", 1), time_us=wall[0]))
         wall[0] += 600_000_000
@@ -95,7 +95,7 @@ def test_step_of_the_wall_clock_makes_no_device_silent(step_us: int) -> None:
 
 
 def test_device_shows_its_latest_values_battery_and_problem() -> None:
-    board = Board([device(), device("silent")])
+    board = SiteState([device(), device("silent")])
     board.hear(report(Reading("battery_voltage", 3.3, "V"), Reading("t", 20.5, "°C")))
     board.hear(report(Reading("t", 19.0, "°C", age_s=3600.0), problem="decoder broke"))
     heard, silent = board.devices()
@@ -106,7 +106,7 @@ def test_device_shows_its_latest_values_battery_and_problem() -> None:
 
 
 def test_refusals_are_counted_by_check_and_address_with_their_fix() -> None:
-    board = Board([])
+    board = SiteState([])
     stranger = frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e"))
     for _ in range(3):
         board.hear(Refusal(stranger, "unknown-device", "no device has DevAddr 26011bda; add a [[device]]"))
@@ -116,7 +116,7 @@ def test_refusals_are_counted_by_check_and_address_with_their_fix() -> None:
 
 
 def test_memory_is_bounded_whatever_is_heard() -> None:
-    board = Board([device()])
+    board = SiteState([device()])
     for number in range(max(MAX_SENSORS, MAX_RECENT, MAX_REFUSALS) + 50):
         board.hear(report(Reading(f"s{number}", "x" * 5000)))
         board.hear(Refusal(frame(bytes([0x40]) + number.to_bytes(4) + bytes(8)), "mic", "y" * 5000))
@@ -126,13 +126,13 @@ def test_memory_is_bounded_whatever_is_heard() -> None:
 
 
 def test_reports_of_devices_that_are_not_configured_are_left_alone() -> None:
-    board = Board([])
+    board = SiteState([])
     board.hear(report(Reading("t", 1)))
     assert board.devices() == []
 
 
 def test_news_are_what_changed_and_nothing_else() -> None:
-    board = Board([device(), device("other", address=0x26011BDB)])
+    board = SiteState([device(), device("other", address=0x26011BDB)])
     board.hear(numbered(1))
     seen = news(board, 0, 0)
     assert [item["id"] for item in seen["devices"]] == ["pond-7"]
@@ -145,7 +145,7 @@ def test_news_are_what_changed_and_nothing_else() -> None:
 
 def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
     devices = [device(f"device-{number}", address=number) for number in range(50)]
-    board = Board(devices)
+    board = SiteState(devices)
     for step in range(POINTS):
         for number, of in enumerate(devices):
             readings = [Reading(f"sensor_{sensor}", 20 + (step * number) % 17 / 10, "°C") for sensor in range(5)]
@@ -157,7 +157,7 @@ def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
 
 
 def test_many_sensors_come_without_their_days() -> None:
-    board = Board([device("a"), device("b", address=1)])
+    board = SiteState([device("a"), device("b", address=1)])
     for of in ("a", "b"):
         board.hear(report(*(Reading(f"s{number}", 1.5) for number in range(200)), of=device(of)))
     assert MAX_PLOTS < 2 * 200

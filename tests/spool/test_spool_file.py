@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.errors import StoreError
-from lora_post.spool.database import (
-    Store,
+from lora_post.errors import SpoolError
+from lora_post.spool.queue import Queue
+from lora_post.spool.schema import FIRST, STEPS
+from lora_post.spool.spool_file import (
+    SpoolFile,
     add_tally,
     forget,
     known,
@@ -22,8 +24,6 @@ from lora_post.spool.database import (
     save_sessions,
     tallies,
 )
-from lora_post.spool.queue import SpoolReader
-from lora_post.spool.schema import FIRST, STEPS
 from lora_post.spool.upkeep import parked, undecoded
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import session_key
@@ -32,21 +32,21 @@ from tests.support.build import KEYS, device, lowcost_device
 
 def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "spool.db"
-    store = Store(path)
+    store = SpoolFile(path)
     with store.transaction() as db:
         save_sessions(db, {"a": 7})
         add_tally(db, "evicted", 2)
         add_tally(db, "evicted", 3)
     store.close()
     assert path.stat().st_mode & 0o077 == 0
-    again = Store(path)
+    again = SpoolFile(path)
     assert load_sessions(again.db) == {"a": 7}
     assert tallies(again.db) == {"evicted": 5}
     again.close()
 
 
 def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
     store.close()
@@ -55,11 +55,12 @@ def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
 def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: Path) -> None:
     """`lora-post spool` beside a running `lora-post run`, which has several connections."""
     path = tmp_path / "spool.db"
-    stores = [Store(path), Store(path), Store(path)]
+    stores = [SpoolFile(path), SpoolFile(path), SpoolFile(path)]
     with stores[0].transaction() as db:
         save_sessions(db, {"a": 1})
     visit = (
-        "import sys; from pathlib import Path; from lora_post.spool.database import *; s = Store(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from lora_post.spool.spool_file import *; "
+        "s = SpoolFile(Path(sys.argv[1])); "
     )
     look = [sys.executable, "-c", visit + "print(load_sessions(s.db)); s.close()", str(path)]
     assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 1}\n"
@@ -71,7 +72,7 @@ def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: 
 
 
 def test_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     with pytest.raises(ZeroDivisionError), store.transaction() as db:
         save_sessions(db, {"a": 7})
         raise ZeroDivisionError
@@ -84,8 +85,8 @@ def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="schema version 99, this lora-post knows"):
-        Store(path)
+    with pytest.raises(SpoolError, match="schema version 99, this lora-post knows"):
+        SpoolFile(path)
 
 
 def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
@@ -103,9 +104,9 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
         db.execute("INSERT INTO known VALUES ('server', 'device pond-7', 'ours')")
         db.execute("INSERT INTO tally VALUES ('evicted', 3)")
         db.commit()
-    with closing(Store(path)) as store:
+    with closing(SpoolFile(path)) as store:
         assert store.rows("PRAGMA user_version") == [(len(STEPS),)]
-        reader = SpoolReader(store, "waziup")
+        reader = Queue(store, "waziup")
         (lane,) = reader.ready_lanes()
         assert (lane.device, lane.name, lane.unit, lane.channel) == ("pond-7", "t", "°C", 3)
         batch = reader.claim(lane, 10)
@@ -123,9 +124,9 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
 
 def test_file_system_that_turns_read_only_is_an_error_that_passes(tmp_path: Path) -> None:
     """Linux does that to an SD card that fails."""
-    with closing(Store(tmp_path / "spool.db")) as store:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         store.db.execute("PRAGMA query_only = ON")
-        with pytest.raises(StoreError, match="readonly"), store.transaction() as db:
+        with pytest.raises(SpoolError, match="readonly"), store.transaction() as db:
             save_sessions(db, {"a": 7})
         store.db.execute("PRAGMA query_only = OFF")
         with store.transaction() as db:
@@ -136,22 +137,22 @@ def test_file_system_that_turns_read_only_is_an_error_that_passes(tmp_path: Path
 def test_text_that_lost_a_bit_costs_its_own_row_only(tmp_path: Path) -> None:
     """SQLite has no checksums, and its own check finds nothing wrong with such a text."""
     path = tmp_path / "spool.db"
-    with closing(Store(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as store, store.transaction() as db:
         save_sessions(db, {"one": 1, "two": 2})
     path.write_bytes(path.read_bytes().replace(b"two", b"tw\xef"))
-    with closing(Store(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as store, store.transaction() as db:
         assert load_sessions(db) == {"one": 1, "tw\ufffd": 2}
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     path.write_bytes(b"not a database at all " * 100)
-    with pytest.raises(StoreError, match="not a database"):
-        Store(path)
+    with pytest.raises(SpoolError, match="not a database"):
+        SpoolFile(path)
 
 
 def test_facts_about_a_server_are_kept_apart(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db")
+    store = SpoolFile(tmp_path / "spool.db")
     with store.transaction() as db:
         remember(db, "one", "device a", "ours")
         remember(db, "two", "device a", "ours")
@@ -171,7 +172,7 @@ def test_counter_belongs_to_address_and_keys_not_to_the_device_s_name() -> None:
 def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, state: object
 ) -> None:
-    with closing(Store(tmp_path / "spool.db")) as store:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         with store.transaction() as db:
             save_joins(db, {"whole": JoinState((1,))})
             db.execute("INSERT INTO joined VALUES (CAST(? AS TEXT), ?)", (b"pond\xff", state))
@@ -184,6 +185,6 @@ def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
 
 
 def test_counter_that_is_no_number_is_left_out(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "spool.db")) as store:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
         store.db.execute("INSERT INTO session VALUES ('a', 'x'), ('b', 7)")
         assert load_sessions(store.db) == {"b": 7}

@@ -11,8 +11,8 @@ import pytest
 from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
 from lora_post.model import Lane, Waiting
 from lora_post.net.traffic import Traffic
-from lora_post.spool.database import Store, known
-from lora_post.upload.gate import KEEP_DAYS, SAVE_EVERY_BYTES, Gate
+from lora_post.spool.spool_file import SpoolFile, known
+from lora_post.upload.allowance import KEEP_DAYS, SAVE_EVERY_BYTES, UploadAllowance
 
 NOON = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
 MEGABYTE = 1_000_000
@@ -28,23 +28,25 @@ class Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "spool.db")
+def store(tmp_path: Path) -> Iterator[SpoolFile]:
+    store = SpoolFile(tmp_path / "spool.db")
     yield store
     store.close()
 
 
-def gate(store: Store, rules: UploadRules, traffic: Traffic | None = None, clock: Clock | None = None) -> Gate:
-    return Gate(rules, traffic or Traffic(), store, "waziup", clock or Clock())
+def gate(
+    store: SpoolFile, rules: UploadRules, traffic: Traffic | None = None, clock: Clock | None = None
+) -> UploadAllowance:
+    return UploadAllowance(rules, traffic or Traffic(), store, "waziup", clock or Clock())
 
 
-def test_without_rules_nothing_is_held_up(store: Store) -> None:
+def test_without_rules_nothing_is_held_up(store: SpoolFile) -> None:
     open_gate = gate(store, UploadRules())
     assert open_gate.closed() is None
     assert open_gate.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
 
 
-def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: Store) -> None:
+def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: SpoolFile) -> None:
     clock = Clock()
     scheduled = gate(store, UploadRules((Window(13 * 3600, 14 * 3600),)), clock=clock)
     closed = scheduled.closed()
@@ -54,7 +56,7 @@ def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: Stor
     assert scheduled.closed() is None
 
 
-def test_day_s_bytes_last_until_midnight(store: Store) -> None:
+def test_day_s_bytes_last_until_midnight(store: SpoolFile) -> None:
     traffic, clock = Traffic(), Clock()
     limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
     assert limited.closed() is None
@@ -68,7 +70,7 @@ def test_day_s_bytes_last_until_midnight(store: Store) -> None:
     assert limited.closed() is None
 
 
-def test_restart_does_not_give_the_day_its_bytes_back(store: Store) -> None:
+def test_restart_does_not_give_the_day_its_bytes_back(store: SpoolFile) -> None:
     traffic = Traffic()
     first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
     first.closed()
@@ -77,7 +79,7 @@ def test_restart_does_not_give_the_day_its_bytes_back(store: Store) -> None:
     assert gate(store, UploadRules(max_bytes_per_day=MEGABYTE)).closed() is not None
 
 
-def test_few_bytes_are_saved_at_the_end(store: Store) -> None:
+def test_few_bytes_are_saved_at_the_end(store: SpoolFile) -> None:
     traffic = Traffic()
     first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
     first.closed()
@@ -88,7 +90,7 @@ def test_few_bytes_are_saved_at_the_end(store: Store) -> None:
     assert known(store.db, "traffic waziup") == {"2026-03-01": str(SAVE_EVERY_BYTES - 1)}
 
 
-def test_days_do_not_pile_up(store: Store) -> None:
+def test_days_do_not_pile_up(store: SpoolFile) -> None:
     traffic, clock = Traffic(), Clock()
     limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
     for _ in range(KEEP_DAYS + 10):
@@ -99,7 +101,7 @@ def test_days_do_not_pile_up(store: Store) -> None:
     assert len(known(store.db, "traffic waziup")) == KEEP_DAYS
 
 
-def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: Store) -> None:
+def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: SpoolFile) -> None:
     clock = Clock()
     holding = gate(store, UploadRules(hold_s=600.0), clock=clock)
     old, young = Waiting(LANE, int(NOON * 1e6)), Waiting(LANE, int((NOON + 500) * 1e6))
@@ -115,17 +117,17 @@ def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store:
     assert holding.held_s([young], lambda: False) == 500.0
 
 
-def test_full_batch_goes_out_at_once(store: Store) -> None:
+def test_full_batch_goes_out_at_once(store: SpoolFile) -> None:
     holding = gate(store, UploadRules(hold_s=600.0))
     assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: True) == 0.0
 
 
-def test_nothing_is_held_any_longer_once_the_input_has_ended(store: Store) -> None:
+def test_nothing_is_held_any_longer_once_the_input_has_ended(store: SpoolFile) -> None:
     holding = gate(store, UploadRules(hold_s=600.0))
     holding.hold_no_longer()
     assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
 
 
-def test_clock_that_was_set_back_does_not_make_readings_wait_for_the_future(store: Store) -> None:
+def test_clock_that_was_set_back_does_not_make_readings_wait_for_the_future(store: SpoolFile) -> None:
     holding = gate(store, UploadRules(hold_s=600.0))
     assert holding.held_s([Waiting(LANE, int((NOON + DAY_S) * 1e6))], lambda: False) == 0.0

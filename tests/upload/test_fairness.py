@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from lora_post.model import Lane, Waiting
-from lora_post.upload.turns import FRESH_US, Turns, is_fresh
+from lora_post.upload.fairness import FRESH_US, Fairness, is_fresh
 from tests.support.build import NOON_US
 
 NOW_US = NOON_US
@@ -18,7 +18,7 @@ def lane(lane_id: int, device: str) -> Lane:
     return Lane(lane_id, device, f"t{lane_id}", "", "", None)
 
 
-def served(turns: Turns, queue: list[Waiting], times: int) -> list[Lane]:
+def served(turns: Fairness, queue: list[Waiting], times: int) -> list[Lane]:
     """Who is served, when nobody's queue ever empties."""
     found = []
     for _ in range(times):
@@ -31,21 +31,21 @@ def served(turns: Turns, queue: list[Waiting], times: int) -> list[Lane]:
 def test_fresh_readings_get_every_other_turn_beside_any_backlog() -> None:
     backlog = [Waiting(lane(n, f"old-{n}"), OLD_US) for n in range(40)]
     fresh = Waiting(lane(99, "young"), NOW_US)
-    found = served(Turns(), [*backlog, fresh], 80)
+    found = served(Fairness(), [*backlog, fresh], 80)
     assert [each.id == 99 for each in found] == [True, False] * 40
     assert len(set(found)) == 41
 
 
 def test_backlog_gets_every_other_turn_beside_any_number_of_fresh_readings() -> None:
     fresh = [Waiting(lane(n, f"young-{n}"), NOW_US) for n in range(40)]
-    found = served(Turns(), [*fresh, Waiting(lane(99, "old"), OLD_US)], 80)
+    found = served(Fairness(), [*fresh, Waiting(lane(99, "old"), OLD_US)], 80)
     assert Counter(each.id for each in found)[99] == 40
 
 
 @pytest.mark.parametrize("oldest_us", [NOW_US, OLD_US])
 def test_devices_take_turns_and_the_sensors_of_each(oldest_us: int) -> None:
     queue = [Waiting(lane(n, "crowd"), oldest_us) for n in range(1, 31)] + [Waiting(lane(31, "lone"), oldest_us)]
-    found = served(Turns(), queue, 60)
+    found = served(Fairness(), queue, 60)
     assert [each.device for each in found] == ["crowd", "lone"] * 30
     assert {each.id for each in found} == set(range(1, 32))
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, closed_s
 from lora_post.model import Waiting
 from lora_post.net.traffic import Traffic
-from lora_post.spool.database import Store, forget, known, remember
+from lora_post.spool.spool_file import SpoolFile, forget, known, remember
 
 SAVE_EVERY_BYTES = 16 << 10  # what a power cut forgets; a write for every request would wear the card
 KEEP_DAYS = 31
@@ -26,14 +26,14 @@ class Closed(Struct, frozen=True):
     reason: str
 
 
-class Gate:
+class UploadAllowance:
     """The rules of one destination, and what was spent there today."""
 
     def __init__(
         self,
         rules: UploadRules,
         traffic: Traffic,
-        store: Store,
+        store: SpoolFile,
         sink: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -43,7 +43,7 @@ class Gate:
         self._is_flushing = False
 
     def closed(self) -> Closed | None:
-        """Why nothing may be sent now; None when it may. Raises StoreError."""
+        """Why nothing may be sent now; None when it may. Raises SpoolError."""
         rules = self._rules
         now = time.localtime(self._clock())
         second = now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec
@@ -78,14 +78,14 @@ class Gate:
         self._rules = UploadRules(self._rules.windows, self._rules.max_bytes_per_day)
 
     def save(self) -> None:
-        """Write down what was spent. Raises StoreError."""
+        """Write down what was spent. Raises SpoolError."""
         self._book.save()
 
 
 class DayBook:
     """The bytes of each local day, in the store: a restart does not give a day its bytes back."""
 
-    def __init__(self, traffic: Traffic, store: Store, sink: str) -> None:
+    def __init__(self, traffic: Traffic, store: SpoolFile, sink: str) -> None:
         self._traffic = traffic
         self._store = store
         self._page = f"traffic {sink}"
@@ -109,7 +109,7 @@ class DayBook:
         return self._spent
 
     def save(self) -> None:
-        """Write the day down. Raises StoreError."""
+        """Write the day down. Raises SpoolError."""
         if not self._unsaved or not self._day:
             return
         with self._store.transaction() as db:

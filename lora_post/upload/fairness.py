@@ -20,7 +20,7 @@ def is_fresh(waiting: Waiting, now_us: int) -> bool:
     return waiting.oldest_us > now_us - FRESH_US
 
 
-class Turns:
+class Fairness:
     """The order in which lanes are served; remembers who was."""
 
     def __init__(self) -> None:

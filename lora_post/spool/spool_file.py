@@ -3,7 +3,7 @@
 A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
 what is accepted from then on is kept.
 
-WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own Store.
+WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own SpoolFile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from lora_post.errors import StoreDamaged, StoreError
+from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.lorawan.session_keys import KEY_SIZE
 from lora_post.spool.schema import migrate
 from lora_post.spool.swap import aside_of, complete_one, one_at_a_time, swap
@@ -33,7 +33,7 @@ PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 
-RUNNING: Final = "running"  # what is known of a sink whose readings may be under way, see SpoolReader.mark_running
+RUNNING: Final = "running"  # what is known of a sink whose readings may be under way, see Queue.mark_running
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _MISSING: Final = -1
@@ -43,14 +43,14 @@ Mend: TypeAlias = Callable[[Path, int, str], None]
 """Gets the path of a damaged spool, its inode number and what is wrong; another file may be made there afterwards."""
 
 
-class Store:
+class SpoolFile:
     """A connection to the spool file. Not shared between threads at the same time."""
 
     def __init__(self, path: Path, mend: Mend | None = None) -> None:
         """Open the file, create it with mode 0600 when missing.
 
         mend: clears the way for a new file when this one is damaged, now or later.
-        Raises StoreDamaged without it; StoreError when the file cannot be opened, or is of a newer
+        Raises SpoolDamaged without it; SpoolError when the file cannot be opened, or is of a newer
         lora-post and not for this one.
         """
         self.path = path
@@ -59,7 +59,7 @@ class Store:
         self.inode = _NOT_OPEN
         try:
             self._open()
-        except StoreDamaged as error:
+        except SpoolDamaged as error:
             if mend is None:
                 raise
             mend(path, self.inode, str(error))
@@ -97,28 +97,28 @@ class Store:
                 swap(self.path, new)
                 log.error("spool %s was damaged and a new one goes on; lora-post spool salvage %s", self.path, aside)
 
-    def _problem(self, error: OSError | sqlite3.Error) -> StoreError:
-        kind = StoreDamaged if is_damage(error) else StoreError
+    def _problem(self, error: OSError | sqlite3.Error) -> SpoolError:
+        kind = SpoolDamaged if is_damage(error) else SpoolError
         return kind(f"spool {self.path}: {error}")
 
     def _follow(self) -> None:
-        """Raises StoreError, with the new file open, when the file is no longer the one that was opened."""
+        """Raises SpoolError, with the new file open, when the file is no longer the one that was opened."""
         if _inode(self.path) != self.inode:
             self._reopen()
             raise self._is_another()
 
-    def _is_another(self) -> StoreError:
-        return StoreError(f"spool {self.path} is another file than before")
+    def _is_another(self) -> SpoolError:
+        return SpoolError(f"spool {self.path} is another file than before")
 
     def _reopen(self) -> None:
         self.db.close()
         self.inode = _NOT_OPEN
         self._open()
 
-    def _trouble(self, error: sqlite3.Error) -> StoreError:
+    def _trouble(self, error: sqlite3.Error) -> SpoolError:
         """What to raise; a damaged file has given way to a new one then, if that could be done."""
         problem = self._problem(error)
-        if isinstance(problem, StoreDamaged) and self._mend is not None:
+        if isinstance(problem, SpoolDamaged) and self._mend is not None:
             damaged, self.inode = self.inode, _NOT_OPEN
             self.db.close()
             self._mend(self.path, damaged, str(error))
@@ -133,7 +133,7 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; takes the write lock at once, so that what is read stays true.
 
-        Raises StoreError when the file cannot be written, or is no longer the one that it was.
+        Raises SpoolError when the file cannot be written, or is no longer the one that it was.
         """
         self._follow()
         try:
@@ -166,7 +166,7 @@ class Store:
     def reserve(self, task: str) -> bool:
         """Claim a task that only one process may do at a time, until `close`; False while another one has it.
 
-        Raises StoreError when the lock file beside the spool cannot be made.
+        Raises SpoolError when the lock file beside the spool cannot be made.
         """
         if task in self._reserved:
             return True
@@ -180,12 +180,12 @@ class Store:
                     return False
                 raise
         except OSError as error:
-            raise StoreError(f"spool {self.path}: {error}") from error
+            raise SpoolError(f"spool {self.path}: {error}") from error
         self._reserved[task] = fd
         return True
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query. Raises StoreError when the file cannot be read."""
+        """All rows of a query. Raises SpoolError when the file cannot be read."""
         if not self.db.in_transaction and _inode(self.path) != self.inode:
             self._reopen()
         try:
@@ -222,13 +222,13 @@ def is_damage(error: BaseException) -> bool:
 
 
 def _inode(path: Path) -> int:
-    """The number of the file; raises StoreError when the folder cannot be looked into."""
+    """The number of the file; raises SpoolError when the folder cannot be looked into."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
         return _MISSING
     except OSError as error:
-        raise StoreError(f"spool {path}: {error}") from error
+        raise SpoolError(f"spool {path}: {error}") from error
 
 
 def _create_private(path: Path) -> None:
