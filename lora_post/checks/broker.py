@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lora_post.checks.finding import Finding, fail, ok
 from lora_post.errors import Unavailable
+from lora_post.finding import Finding, fail, ok
 from lora_post.net.mqtt_url import Broker
 
 

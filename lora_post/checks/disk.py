@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lora_post.checks.finding import Finding, fail, ok, warning
+from lora_post.finding import Finding, fail, ok, warning
 
 SUBJECT: Final = "disk"
 # Beside the bound of its data, SQLite's write-ahead log and the system need room.

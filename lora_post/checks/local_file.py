@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lora_post.checks.finding import Finding, fail, ok
 from lora_post.config.json_lines import JsonLinesConfig
+from lora_post.finding import Finding, fail, ok
 
 SUBJECT = "json_lines"
 

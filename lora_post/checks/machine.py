@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lora_post.checks.finding import Finding, ok, warning
 from lora_post.clocks.scale import utc_text
 from lora_post.clocks.system import SET_FROM_US, System
+from lora_post.finding import Finding, ok, warning
 
 CLOCK: Final = "time"
 POWER: Final = "power"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lora_post.checks.finding import Finding, fail, ok, warning
+from lora_post.finding import Finding, fail, ok, warning
 
 SUBJECT: Final = "inputs"
 # Linux Documentation/ABI/testing/sysfs-tty: the devices that are the kernel's console at the moment.

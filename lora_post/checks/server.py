@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from lora_post.checks.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.checks.tls import check_tls
 from lora_post.clocks.scale import now_us
 from lora_post.config.waziup import WaziupConfig
 from lora_post.errors import SinkError
+from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient, read_login

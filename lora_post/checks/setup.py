@@ -8,13 +8,13 @@ import socket
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.checks.serial_port import check_port
 from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.files import LoadedDecoders
 from lora_post.errors import ConfigError
+from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.transports import file_path, open_transport
 from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link

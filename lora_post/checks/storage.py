@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
-from lora_post.checks.finding import Finding, fail, ok, skipped, warning
 from lora_post.config import Config
 from lora_post.errors import SpoolDamaged, SpoolError
+from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.spool.queue import EVICTED, Queue
 from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.upkeep import Undecoded, held_by_sink, parked, undecoded

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from lora_post.checks.finding import Finding, fail
 from lora_post.clocks.scale import utc_text
+from lora_post.finding import Finding, fail
 
 TIMEOUT_S: Final = 10.0
 SUBJECT: Final = "server"

@@ -10,9 +10,9 @@ from contextlib import closing
 
 import msgspec
 
-from lora_post.checks.finding import Finding, fail, ok
 from lora_post.config.wazigate import WazigateConfig
 from lora_post.errors import SinkError
+from lora_post.finding import Finding, fail, ok
 from lora_post.sinks.wazigate.client import WazigateClient, read_token
 
 SUBJECT = "wazigate"

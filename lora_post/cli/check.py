@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from lora_post.checks.broker import check_broker
-from lora_post.checks.finding import Finding, Grade, fail, skipped
 from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.machine import check_power, check_time
 from lora_post.checks.server import check_server, skip_server
@@ -20,6 +19,7 @@ from lora_post.cli.output import say
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError
+from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.formats import FORMATS
 from lora_post.text import printable
 

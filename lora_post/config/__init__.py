@@ -11,13 +11,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.config.alerts import AlertsConfig, read_alerts
-from lora_post.config.convert import suggest
 from lora_post.config.devices import read_devices
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.json_lines import JsonLinesConfig, read_json_lines
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.mqtt import MqttConfig, read_mqtt
-from lora_post.config.reader import TableReader
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull
 from lora_post.config.upload import read_upload
@@ -26,6 +24,7 @@ from lora_post.config.wazigate import WazigateConfig, read_wazigate
 from lora_post.config.waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError
 from lora_post.model import Device
+from lora_post.toml_table import TableReader, suggest
 
 DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
 DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")

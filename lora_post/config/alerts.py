@@ -6,11 +6,11 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import AlertsTable
 from lora_post.durations import parse_duration
 from lora_post.net.visitors import is_loopback
 from lora_post.secret import Secret
+from lora_post.toml_table import TableReader
 
 
 class AlertLimits(Struct, frozen=True):

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from lora_post.config.decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config.keys import DeviceKeys, joins, read_keys
-from lora_post.config.reader import TableReader
 from lora_post.config.sensors import read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
+from lora_post.toml_table import TableReader
 
 
 def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.config.decoders import plain_hex
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import InputTable
 from lora_post.errors import ConfigError
 from lora_post.formats.at_setup import MODULES
 from lora_post.formats.bare_payload import BARE_FORMATS
 from lora_post.net.mqtt_url import EXAMPLE, is_local, read_mqtt_url, without_password
 from lora_post.secret import Secret
+from lora_post.toml_table import TableReader
 
 
 class InputConfig(Struct, frozen=True):

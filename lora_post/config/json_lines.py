@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import JsonLinesTable
+from lora_post.toml_table import TableReader
 
 STDOUT = "-"
 

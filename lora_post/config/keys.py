@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from lora_post.config.decoders import plain_hex
 from lora_post.config.device_tables import DeviceTable
-from lora_post.config.reader import TableReader
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import KEY_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.lowcost.lsc import LscKey
+from lora_post.toml_table import TableReader
 
 SESSION_10: Final = ("nwk_skey", "app_skey")
 SESSION_11: Final = ("f_nwk_s_int_key", "s_nwk_s_int_key", "nwk_s_enc_key", "app_skey")

@@ -6,9 +6,9 @@ import re
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import MqttTable
 from lora_post.net.mqtt_url import Broker
+from lora_post.toml_table import TableReader
 
 WORDS = ("gateway", "device", "sensor")
 MAX_TOPIC = 256

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from sys import float_info
 
-from lora_post.config.convert import convert_table, suggest
 from lora_post.config.device_tables import SensorTable
 from lora_post.durations import parse_duration
 from lora_post.model import SensorRule
+from lora_post.toml_table import convert_table, suggest
 from lora_post.units import UNITS, ontology
 from lora_post.waziup_names import MAX_ID, to_id
 

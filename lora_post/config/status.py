@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import StatusTable
 from lora_post.errors import ConfigError
 from lora_post.net.visitors import is_loopback
 from lora_post.secret import Secret
+from lora_post.toml_table import TableReader
 
 MIN_TOKEN: Final = 16
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import UploadTable
 from lora_post.config.upload_rules import RESERVE_BYTES, UploadRules, Window
 from lora_post.durations import parse_duration
+from lora_post.toml_table import TableReader
 
 MIN_BYTES_PER_DAY = 2 * RESERVE_BYTES
 MAX_HOLD_S = 86_400

@@ -6,9 +6,9 @@ import re
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import WazigateTable
 from lora_post.secret import Secret
+from lora_post.toml_table import TableReader
 
 
 class WazigateConfig(Struct, frozen=True):

@@ -6,10 +6,10 @@ import re
 
 from msgspec import Struct
 
-from lora_post.config.reader import TableReader
 from lora_post.config.tables import PUBLIC_URL, WaziupTable
 from lora_post.net.mqtt_url import Broker, is_local
 from lora_post.secret import Secret
+from lora_post.toml_table import TableReader
 
 PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 

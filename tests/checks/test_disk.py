@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lora_post.checks.disk import card_errors, check_disk
-from lora_post.checks.finding import Grade
 from lora_post.checks.storage import check_spool
 from lora_post.config import parse_config
+from lora_post.finding import Grade
 
 SPOOL = '[gateway]\nid = "gw1"\n[json_lines]\npath = "-"\n[spool]\npath = "disk/spool.db"\n'
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from lora_post.checks.finding import Grade
 from lora_post.checks.machine import check_power, check_time
+from lora_post.finding import Grade
 from tests.support.build import NOON_US
 
 

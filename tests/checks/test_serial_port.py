@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from lora_post.checks.finding import Grade
 from lora_post.checks.serial_port import check_port, holders, not_opened
+from lora_post.finding import Grade
 from tests.support.command import wait_until
 
 

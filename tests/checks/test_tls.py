@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lora_post.checks.finding import Finding, Grade
 from lora_post.checks.server import check_server
 from lora_post.checks.tls import presented
 from lora_post.config import parse_config
+from lora_post.finding import Finding, Grade
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.checks.finding import Grade
 from lora_post.checks.server import check_clock, no_address
 from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
+from lora_post.finding import Grade
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.queue import Queue, QueueWriter
