@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct, json
@@ -23,6 +23,7 @@ from lora_post.errors import SpoolError, Unavailable
 from lora_post.observed.run_state import RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
+from lora_post.spool.facts import Facts
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,6 @@ NEWS: Final = "news "
 Kept = TypeVar("Kept")
 
 
-class Memory(Protocol):
-    """What outlives the process. Both raise SpoolError."""
-
-    def recall(self) -> Mapping[str, str]: ...
-
-    def remember(self, what: str, value: str) -> None: ...
-
-
 class _Recipient(Struct, frozen=True):
     sender: Sender
     outbox: Outbox
@@ -63,16 +56,16 @@ class AlertLoop:
         look: Callable[[], RunState],
         limits: AlertLimits,
         senders: Sequence[Sender],
-        memory: Memory,
+        facts: Facts,
         vitals: Vitals | None = None,
     ) -> None:
         self._board = board
         self._look = look
         self._limits = limits
-        self._memory = memory
+        self._facts = facts
         self._vitals = vitals or Vitals()
         runtime = look()
-        kept = _recall(memory)
+        kept = _recall(facts)
         self._carried = _decoded(kept.get(CARRIED, "{}"), Carried) or Carried()
         self._book = AlertBook(_alerts(kept, RAISED, runtime))
         self._recipients = [
@@ -154,7 +147,7 @@ class AlertLoop:
 
     def _remember(self, what: str, value: object) -> None:
         try:
-            self._memory.remember(what, json.encode(value).decode())
+            self._facts.remember(what, json.encode(value).decode())
         except SpoolError as error:
             log.warning("%s", error)
 
@@ -175,9 +168,9 @@ def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert
     return [_moved(alert, min(-runtime.ahead_us, runtime.now_us - alert.raised_us)) for alert in alerts]
 
 
-def _recall(memory: Memory) -> Mapping[str, str]:
+def _recall(facts: Facts) -> Mapping[str, str]:
     try:
-        return memory.recall()
+        return facts.recall()
     except SpoolError as error:
         log.warning("the alerts of the last run are not known: %s", error)
         return {}

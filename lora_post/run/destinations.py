@@ -24,8 +24,9 @@ from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.vitals import Vitals
 from lora_post.sinks.waziup.announced import Announced
+from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
-from lora_post.spool.spool_file import SpoolFile, forget, known, remember
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.server_time import ServerTime, TimedSink
 from lora_post.upload.sink import Sink
@@ -56,25 +57,6 @@ class CloudSink(ClosableSink, Protocol):
 MakeSink: TypeAlias = Callable[[Queue, SpoolFile], ClosableSink]
 
 
-class ServerMemory:
-    """Facts about one server and account, kept in the store."""
-
-    def __init__(self, store: SpoolFile, server: str) -> None:
-        self._store = store
-        self._server = server
-
-    def recall(self) -> dict[str, str]:
-        return known(self._store.db, self._server)
-
-    def remember(self, what: str, value: str) -> None:
-        with self._store.transaction() as db:
-            remember(db, self._server, what, value)
-
-    def forget(self, what: str) -> None:
-        with self._store.transaction() as db:
-            forget(db, self._server, what)
-
-
 # The libraries that a sink needs are large; only those of configured destinations are loaded.
 
 
@@ -100,7 +82,7 @@ def waziup_sink(
         provision=waziup.provision,
         devices={device.id: DeviceInfo(device.name, device.visibility) for device in config.devices},
         lanes_of=spool.lanes_of,
-        memory=ServerMemory(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
+        facts=Facts(store, f"{waziup.url.rstrip('/')} {waziup.username}"),
         announced=announced,
     )
     if waziup.broker is None:

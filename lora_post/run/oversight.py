@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec.structs import replace
@@ -19,7 +18,8 @@ from lora_post.observed.vitals import Vitals
 from lora_post.run.background import known_to_systemd, watching
 from lora_post.run.systemd import Notifier
 from lora_post.run.view import RunView, status_page
-from lora_post.spool.spool_file import SpoolFile, known, remember
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
 
 if TYPE_CHECKING:
     from lora_post.run.delivery import Delivery
@@ -34,21 +34,6 @@ class HearsGateways(Protocol):
 
     name: str
     gateways: GatewayBook
-
-
-class AlertMemory:
-    """Which alerts are raised, kept in the spool; opened for each look, as the file may be replaced while we run."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def recall(self) -> dict[str, str]:
-        with closing(SpoolFile(self._path)) as store:
-            return known(store.db, ALERTS)
-
-    def remember(self, what: str, value: str) -> None:
-        with closing(SpoolFile(self._path)) as store, store.transaction() as db:
-            remember(db, ALERTS, what, value)
 
 
 class Oversight:
@@ -84,14 +69,13 @@ class Oversight:
         view = RunView(
             config, self.vitals, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
         )
-        watch = AlertLoop(
-            self.board, view, config.alerts.limits, senders(config.alerts), AlertMemory(config.spool_path), self.vitals
-        )
 
         def look() -> RunState:
             return replace(view(), alerts=watch.raised)
 
         with ExitStack() as stack:
+            facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
+            watch = AlertLoop(self.board, view, config.alerts.limits, senders(config.alerts), facts, self.vitals)
             stack.enter_context(watching(watch))
             if config.status is not None:
                 stack.enter_context(status_page(config.status, self.board, self._metrics, look))

@@ -20,8 +20,9 @@ from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.config.tables import WhenFull
 from lora_post.errors import SpoolError
 from lora_post.model import Batch, Lane, Reading, Report, Waiting
+from lora_post.spool.facts import Facts
 from lora_post.spool.row_check import is_reading
-from lora_post.spool.spool_file import RUNNING, SpoolFile, add_tally, forget, known, remember
+from lora_post.spool.spool_file import SpoolFile, add_tally
 
 COLLISION_STEP_US = 1000
 KEEP_UNDECODED = 10_000  # at 51 bytes a payload about 1 MB
@@ -29,6 +30,7 @@ EVICT_SHARE = 200  # when full, at least one in so many readings goes
 EVICTED = "evicted"
 DAMAGED = "damaged"
 TOO_MANY_SENSORS = "too-many-sensors"
+RUNNING = "running"  # a fact about a sink whose readings may be under way, see Queue.mark_running
 # A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
 MAX_SENSORS = 256
 
@@ -197,6 +199,7 @@ class Queue:
     def __init__(self, store: SpoolFile, sink: str) -> None:
         self._store = store
         self._inode = store.inode
+        self._facts = Facts(store, sink)
         self.sink = sink
 
     def go_on(self) -> bool:
@@ -349,15 +352,13 @@ class Queue:
 
     def mark_running(self) -> bool:
         """Remember that readings may be under way; returns whether the last process left it so."""
-        with self._store.transaction() as db:
-            was_running = RUNNING in known(db, self.sink)
-            remember(db, self.sink, RUNNING, "yes")
+        was_running = RUNNING in self._facts.recall()
+        self._facts.remember(RUNNING, "yes")
         return was_running
 
     def mark_stopped(self) -> None:
         """Nothing is under way any more."""
-        with self._store.transaction() as db:
-            forget(db, self.sink, RUNNING)
+        self._facts.forget(RUNNING)
 
     def oldest_us(self) -> int:
         """The time of the oldest reading that is to be sent, 0 when there is none whose time is known."""

@@ -16,8 +16,10 @@ from threading import Timer
 from typing import Final
 
 from lora_post.errors import SpoolError
+from lora_post.spool.facts import subjects_with
+from lora_post.spool.queue import RUNNING
 from lora_post.spool.schema import STEPS
-from lora_post.spool.spool_file import RUNNING, SpoolFile, is_damage, read_text
+from lora_post.spool.spool_file import SpoolFile, is_damage, read_text
 from lora_post.spool.swap import aside_of, declare_complete, one_at_a_time, part_of, swap, throw_away_part
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ def open_spool(path: Path) -> SpoolFile:
         ((version,),) = store.rows("PRAGMA user_version")
         if version > len(STEPS):
             log.warning("spool %s was made by a newer lora-post; it is used as it is", path)
-        if store.rows("SELECT 1 FROM known WHERE what = ? LIMIT 1", (RUNNING,)):
+        if subjects_with(store, RUNNING):
             problem = quick_check(store)
             if problem:
                 replace_damaged(path, store.inode, problem)

@@ -1,4 +1,4 @@
-"""The one SQLite file: open, create, `transaction()`, sessions, and what is known of the server.
+"""The one SQLite file: open, create, `transaction()`, and sessions.
 
 A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
 what is accepted from then on is kept.
@@ -32,8 +32,6 @@ _KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
-
-RUNNING: Final = "running"  # what is known of a sink whose readings may be under way, see Queue.mark_running
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _MISSING: Final = -1
@@ -101,11 +99,12 @@ class SpoolFile:
         kind = SpoolDamaged if is_damage(error) else SpoolError
         return kind(f"spool {self.path}: {error}")
 
-    def _follow(self) -> None:
-        """Raises SpoolError, with the new file open, when the file is no longer the one that was opened."""
-        if _inode(self.path) != self.inode:
-            self._reopen()
-            raise self._is_another()
+    def follow(self) -> bool:
+        """Open the file that has taken the place of this one; False while it is the same. Raises SpoolError."""
+        if _inode(self.path) == self.inode:
+            return False
+        self._reopen()
+        return True
 
     def _is_another(self) -> SpoolError:
         return SpoolError(f"spool {self.path} is another file than before")
@@ -135,7 +134,8 @@ class SpoolFile:
 
         Raises SpoolError when the file cannot be written, or is no longer the one that it was.
         """
-        self._follow()
+        if self.follow():
+            raise self._is_another()
         try:
             with self._all_or_nothing() as db:
                 # While this waited for the write lock, another file may have taken the place of a damaged one.
@@ -186,8 +186,8 @@ class SpoolFile:
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises SpoolError when the file cannot be read."""
-        if not self.db.in_transaction and _inode(self.path) != self.inode:
-            self._reopen()
+        if not self.db.in_transaction:
+            self.follow()
         try:
             return self.db.execute(query, values).fetchall()
         except sqlite3.Error as error:
@@ -297,18 +297,3 @@ def add_tally(db: sqlite3.Connection, name: str, amount: int) -> None:
 def tallies(db: sqlite3.Connection) -> dict[str, int]:
     """All totals."""
     return dict(db.execute("SELECT name, amount FROM tally"))
-
-
-def known(db: sqlite3.Connection, server: str) -> dict[str, str]:
-    """Everything remembered about a server."""
-    return dict(db.execute("SELECT what, value FROM known WHERE server = ?", (server,)))
-
-
-def remember(db: sqlite3.Connection, server: str, what: str, value: str) -> None:
-    """Remember one thing about a server."""
-    db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (server, what, value))
-
-
-def forget(db: sqlite3.Connection, server: str, what: str) -> None:
-    """Forget it again."""
-    db.execute("DELETE FROM known WHERE server = ? AND what = ?", (server, what))

@@ -10,7 +10,8 @@ from msgspec import Struct
 from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, closed_s
 from lora_post.model import Waiting
 from lora_post.net.traffic import Traffic
-from lora_post.spool.spool_file import SpoolFile, forget, known, remember
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
 
 SAVE_EVERY_BYTES = 16 << 10  # what a power cut forgets; a write for every request would wear the card
 KEEP_DAYS = 31
@@ -87,8 +88,7 @@ class DayBook:
 
     def __init__(self, traffic: Traffic, store: SpoolFile, sink: str) -> None:
         self._traffic = traffic
-        self._store = store
-        self._page = f"traffic {sink}"
+        self._facts = Facts(store, f"traffic {sink}")
         self._day = ""
         self._spent = 0
         self._counted = traffic.bytes
@@ -102,8 +102,7 @@ class DayBook:
         self._spent += new
         if day != self._day:
             self.save()
-            rows = self._store.rows("SELECT value FROM known WHERE server = ? AND what = ?", (self._page, day))
-            self._day, self._spent = day, int(rows[0][0]) if rows else 0
+            self._day, self._spent = day, int(self._facts.recall().get(day, "0"))
         if self._unsaved >= SAVE_EVERY_BYTES:
             self.save()
         return self._spent
@@ -112,8 +111,7 @@ class DayBook:
         """Write the day down. Raises SpoolError."""
         if not self._unsaved or not self._day:
             return
-        with self._store.transaction() as db:
-            remember(db, self._page, self._day, str(self._spent))
-            for old in sorted(known(db, self._page))[:-KEEP_DAYS]:
-                forget(db, self._page, old)
+        self._facts.remember(self._day, str(self._spent))
+        for old in sorted(self._facts.recall())[:-KEEP_DAYS]:
+            self._facts.forget(old)
         self._unsaved = 0

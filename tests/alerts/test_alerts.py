@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -29,6 +30,8 @@ from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port
 
@@ -223,17 +226,15 @@ def test_spans_read_as_people_say_them(minutes: int, text: str) -> None:
     assert span_text(minutes * 60_000_000) == text
 
 
-class Remembered:
-    """Memory as long as the test runs."""
+@pytest.fixture
+def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        yield spool_file
 
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
 
-    def recall(self) -> Mapping[str, str]:
-        return self.values
-
-    def remember(self, what: str, value: str) -> None:
-        self.values[what] = value
+def restarted(spool_file: SpoolFile, look: Callable[[], RunState], url: str) -> AlertLoop:
+    sender = Webhook(WebhookConfig(url, None))
+    return AlertLoop(SiteState([]), look, LIMITS, [sender], Facts(spool_file, "alerts"))
 
 
 @contextmanager
@@ -315,8 +316,7 @@ def test_mail_server_that_is_not_there_is_no_crash() -> None:
         Email(EmailConfig("a@b", "a@b", "127.0.0.1", 1, False, "", None)).send("Farm", Digest((RAISED,), (), ()))
 
 
-def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart() -> None:
-    memory = Remembered()
+def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart(spool_file: SpoolFile) -> None:
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
     def look() -> RunState:
@@ -324,50 +324,49 @@ def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart
 
     with webhook() as (url, got):
         for _ in range(3):  # restarts
-            watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
+            alerts = restarted(spool_file, look, url)
             for step in range(10):
                 state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
-                watch.step(step * LOOK_EVERY_S)
-            assert list(watch.raised) == ["disk"]
+                alerts.step(step * LOOK_EVERY_S)
+            assert list(alerts.raised) == ["disk"]
         state = replace(state, disk=WELL.disk)
         for step in range(30):
             state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
-            watch.step(1000 + step * LOOK_EVERY_S)
-        assert watch.raised == {}
+            alerts.step(1000 + step * LOOK_EVERY_S)
+        assert alerts.raised == {}
     assert [(len(message["raised"]), len(message["cleared"])) for message, _ in got] == [(1, 0), (0, 1)]
 
 
-def test_watch_waits_longer_each_time_a_message_cannot_be_sent() -> None:
+def test_watch_waits_longer_each_time_a_message_cannot_be_sent(spool_file: SpoolFile) -> None:
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
     def look() -> RunState:
         return state
 
     with webhook(503) as (url, got):
-        watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], Remembered())
+        alerts = restarted(spool_file, look, url)
         for second in range(0, 3600, 30):
             state = replace(state, now_us=WELL.now_us + second * 1_000_000)
-            watch.step(second)
+            alerts.step(second)
     assert 5 < len(got) < 20
 
 
-def test_what_was_not_told_before_a_restart_is_told_after_it_with_times_of_the_right_clock() -> None:
-    memory = Remembered()
+def test_what_was_not_told_before_a_restart_is_told_after_it_with_the_right_times(spool_file: SpoolFile) -> None:
     state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
 
     def look() -> RunState:
         return state
 
     with webhook(503) as (url, _):
-        watch = AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory)
+        alerts = restarted(spool_file, look, url)
         for minute in range(3):
             state = replace(state, now_us=WELL.now_us + minute * 60_000_000)
-            watch.step(minute * 60)
+            alerts.step(minute * 60)
     day_us = 24 * HOUR_US
     # It starts in 1970, and the wall clock is set.
     state = replace(state, started_us=HOUR_US, now_us=2 * HOUR_US, ahead_us=WELL.now_us + day_us)
     with webhook() as (url, got):
-        AlertLoop(SiteState([]), look, LIMITS, [Webhook(WebhookConfig(url, None))], memory).step(0)
+        restarted(spool_file, look, url).step(0)
     [(message, _)] = got
     assert [alert["key"] for alert in message["raised"]] == ["disk"]
     assert message["raised"][0]["raised"] == "2026-03-01T13:00:00Z"

@@ -12,8 +12,9 @@ from lora_post.errors import OutcomeUnknown, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import RUNNING, SpoolFile, known
+from lora_post.spool.facts import Facts
+from lora_post.spool.queue import RUNNING, Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, report
 
@@ -92,7 +93,7 @@ def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
         assert sorted(sink.got[1:]) == [("a", b'"other a"'), ("b", b'"other b"')]
         # Everything was asked about before it was sent, and is again after a kill.
         assert set(sink.asked) == {"a", "b"}
-        assert RUNNING in known(store.db, SINK)
+        assert RUNNING in Facts(store, SINK).recall()
 
 
 def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -> None:

@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import SpoolError
+from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
 from lora_post.spool.schema import FIRST, STEPS
 from lora_post.spool.spool_file import (
     SpoolFile,
     add_tally,
-    forget,
-    known,
     load_joins,
     load_sessions,
-    remember,
     save_joins,
     save_sessions,
     tallies,
@@ -118,7 +116,7 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
         ]
         assert [payload.problem for payload in undecoded(store)] == ["WrongLength"]
         assert load_sessions(store.db) == {"pond": 7}
-        assert known(store.db, "server") == {"device pond-7": "ours"}
+        assert Facts(store, "server").recall() == {"device pond-7": "ours"}
         assert tallies(store.db) == {"evicted": 3}
 
 
@@ -149,17 +147,6 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all " * 100)
     with pytest.raises(SpoolError, match="not a database"):
         SpoolFile(path)
-
-
-def test_facts_about_a_server_are_kept_apart(tmp_path: Path) -> None:
-    store = SpoolFile(tmp_path / "spool.db")
-    with store.transaction() as db:
-        remember(db, "one", "device a", "ours")
-        remember(db, "two", "device a", "ours")
-        forget(db, "two", "device a")
-    assert known(store.db, "one") == {"device a": "ours"}
-    assert known(store.db, "two") == {}
-    store.close()
 
 
 def test_counter_belongs_to_address_and_keys_not_to_the_device_s_name() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from lora_post.errors import SpoolError
 from lora_post.model import Reading
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.facts import Facts
+from lora_post.spool.queue import RUNNING, Queue, QueueWriter
 from lora_post.spool.rescue import make_part, open_spool, replace_damaged
-from lora_post.spool.spool_file import RUNNING, SpoolFile, known, load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
 from lora_post.spool.swap import declare_complete, part_of, set_aside, swap
 from tests.support.build import report
 from tests.support.damage import damage_table
@@ -87,7 +88,7 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
     cut(damaged)
     with closing(open_spool(damaged)) as store:
         assert load_sessions(store.db) == {"pond": 7}
-        assert RUNNING in known(store.db, SINK)
+        assert RUNNING in Facts(store, SINK).recall()
         assert Queue(store, SINK).ready_lanes() == []
     (aside,) = set_aside_of(damaged)
     with closing(sqlite3.connect(aside)) as old:

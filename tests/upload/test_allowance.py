@@ -11,7 +11,8 @@ import pytest
 from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
 from lora_post.model import Lane, Waiting
 from lora_post.net.traffic import Traffic
-from lora_post.spool.spool_file import SpoolFile, known
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.allowance import KEEP_DAYS, SAVE_EVERY_BYTES, UploadAllowance
 
 NOON = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
@@ -85,9 +86,9 @@ def test_few_bytes_are_saved_at_the_end(store: SpoolFile) -> None:
     first.closed()
     traffic.bytes = SAVE_EVERY_BYTES - 1
     first.closed()
-    assert known(store.db, "traffic waziup") == {}
+    assert Facts(store, "traffic waziup").recall() == {}
     first.save()
-    assert known(store.db, "traffic waziup") == {"2026-03-01": str(SAVE_EVERY_BYTES - 1)}
+    assert Facts(store, "traffic waziup").recall() == {"2026-03-01": str(SAVE_EVERY_BYTES - 1)}
 
 
 def test_days_do_not_pile_up(store: SpoolFile) -> None:
@@ -98,7 +99,7 @@ def test_days_do_not_pile_up(store: SpoolFile) -> None:
         traffic.bytes += SAVE_EVERY_BYTES
         limited.closed()
         clock.now += DAY_S
-    assert len(known(store.db, "traffic waziup")) == KEEP_DAYS
+    assert len(Facts(store, "traffic waziup").recall()) == KEEP_DAYS
 
 
 def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: SpoolFile) -> None:

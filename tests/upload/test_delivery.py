@@ -16,7 +16,6 @@ from lora_post.errors import OutcomeUnknown
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.net.http_client import Answer
-from lora_post.run.destinations import ServerMemory
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.announced import Announced
@@ -25,6 +24,7 @@ from lora_post.sinks.waziup.gateway import Gateway
 from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import LOOKS_BACK, WaziupSink
+from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.spool_file import SpoolFile, tallies
 from lora_post.spool.upkeep import parked, release
@@ -93,7 +93,7 @@ class Site:
             provision=provision,
             devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
             lanes_of=spool.lanes_of,
-            memory=ServerMemory(self.store, self.url),
+            facts=Facts(self.store, self.url),
             announced=Announced(),
         )
         gate = UploadAllowance(self.rules, client.traffic, self.store, spool.sink, self.clock)

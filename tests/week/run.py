@@ -33,9 +33,11 @@ from lora_post.observed.site_state import SiteState
 from lora_post.observed.vitals import Vitals
 from lora_post.run.delivery import Delivery
 from lora_post.run.ingest import pump
-from lora_post.run.oversight import AlertMemory
+from lora_post.run.oversight import ALERTS
 from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
 from tests.alerts.test_alerts import webhook
 from tests.support.command import Admin
 from tests.week.plan import Plan
@@ -99,9 +101,9 @@ class _Week:
         board = SiteState(self._config.devices, clock)
         delivery = Delivery(self._config, self._decode, metrics, board.hear, machine, vitals)
         view = RunView(self._config, vitals, metrics, delivery.destinations, delivery.clock_trouble)
-        watch = AlertLoop(
-            board, view, self._config.alerts.limits, [self._sender], AlertMemory(self._config.spool_path), vitals
-        )
+        spool_file = SpoolFile(self._config.spool_path)
+        facts = Facts(spool_file, ALERTS)
+        watch = AlertLoop(board, view, self._config.alerts.limits, [self._sender], facts, vitals)
         ends: list[str] = []
 
         def tick() -> None:
@@ -128,6 +130,7 @@ class _Week:
                 pass  # lets the uploaders finish
         else:
             _cut_off(delivery)
+        spool_file.close()
         if ends[0] == "power":
             world.power_cut(off_h[0])
 

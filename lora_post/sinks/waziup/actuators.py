@@ -18,8 +18,8 @@ from lora_post.errors import SinkError
 from lora_post.model import Actuator
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.client import ActuatorBody, RemoteDevice, WaziupClient
-from lora_post.sinks.waziup.known import Known
 from lora_post.sinks.waziup.login import Identity
+from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_text
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,10 @@ AGAIN_AFTER_S = 600.0
 class ActuatorEntries:
     """Creates the actuators of devices that are there and ours."""
 
-    def __init__(self, client: WaziupClient, login: Identity, known: Known, announced: Announced) -> None:
+    def __init__(self, client: WaziupClient, login: Identity, facts: Facts, announced: Announced) -> None:
         self._client = client
         self._login = login
-        self._known = known
+        self._facts = facts
         self._announced = announced
         self._not_before: dict[str, float] = {}
 
@@ -42,7 +42,7 @@ class ActuatorEntries:
         wanted = {
             each: actuator
             for each, actuator in self._announced.of(device_id).items()
-            if _key(device_id, each) not in self._known
+            if _key(device_id, each) not in self._facts.recall()
         }
         if not wanted or time.monotonic() < self._not_before.get(device_id, 0.0):
             return
@@ -52,7 +52,7 @@ class ActuatorEntries:
             for actuator_id, actuator in wanted.items():
                 # Creating one that exists would overwrite it with its value; a sensor of that name, too.
                 if actuator_id in taken or self._create(device_id, actuator_id, actuator):
-                    self._known.remember(_key(device_id, actuator_id), "there")
+                    self._facts.remember(_key(device_id, actuator_id), "there")
         except (SinkError, msgspec.MsgspecError, RecursionError) as error:
             log.warning("device=%s: its actuators are not declared yet: %s", device_id, error)
 

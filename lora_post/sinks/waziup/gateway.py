@@ -12,8 +12,8 @@ from msgspec import Struct
 from lora_post.errors import Rejected
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import WaziupClient
-from lora_post.sinks.waziup.known import Known
 from lora_post.sinks.waziup.login import Identity, transient
+from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_text
 
 log = logging.getLogger(__name__)
@@ -31,25 +31,25 @@ class GatewayEntry:
     """The gateway as the server knows it."""
 
     def __init__(
-        self, client: WaziupClient, login: Identity, gateway: Gateway, known: Known, *, provision: bool
+        self, client: WaziupClient, login: Identity, gateway: Gateway, facts: Facts, *, provision: bool
     ) -> None:
         """provision: declare it when it is missing."""
         self._client = client
         self._login = login
         self._gateway = gateway
-        self._known = known
+        self._facts = facts
         self._provision = provision
 
     def beat(self) -> None:
         """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
-        if self._provision and "gateway" not in self._known:
+        if self._provision and "gateway" not in self._facts.recall():
             self._declare()
-        path = self._known.get("heartbeat", "heartbeat")
+        path = self._facts.recall().get("heartbeat", "heartbeat")
         answer = self._login.as_us(self._client.put_heartbeat, self._gateway.id, path)
         if _is_no_route(answer):
             answer = self._client.put_heartbeat(self._gateway.id, "health")
             if answer.status == 204:
-                self._known.remember("heartbeat", "health")
+                self._facts.remember("heartbeat", "health")
         if answer.status == 404 and answer.body and self._provision:
             self._declare()
         elif answer.status == 403:
@@ -67,7 +67,7 @@ class GatewayEntry:
             raise Rejected(f"gateway {gateway.id}: {answer.text}")
         if answer.status not in (200, 204, 422):
             raise transient("declaring the gateway", answer)
-        self._known.remember("gateway", "declared")
+        self._facts.remember("gateway", "declared")
         log.info("gateway declared id=%s", gateway.id)
 
 

@@ -18,9 +18,9 @@ from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
 from lora_post.model import Lane
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient
-from lora_post.sinks.waziup.known import Known
 from lora_post.sinks.waziup.login import Identity, transient
 from lora_post.sinks.waziup.wire import kind_of
+from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_id, to_text
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Provisioner:
         self,
         client: WaziupClient,
         login: Identity,
-        known: Known,
+        facts: Facts,
         *,
         gateway_id: str,
         devices: Mapping[str, DeviceInfo],
@@ -51,14 +51,14 @@ class Provisioner:
     ) -> None:
         self._client = client
         self._login = login
-        self._known = known
+        self._facts = facts
         self._gateway_id = gateway_id
         self._devices = devices
         self._lanes_of = lanes_of
 
     def is_ours(self, device_id: str) -> bool:
         """Whether a device was found to be there and ours before."""
-        return _device_key(device_id) in self._known
+        return _device_key(device_id) in self._facts.recall()
 
     def ensure(self, lane: Lane) -> None:
         """Make sure that a device is there, is ours, and has this sensor; and all others that we know of it."""
@@ -68,13 +68,13 @@ class Provisioner:
             device = self._look_at(device_id) or self._create(device_id, wanted)
             self._check_owner(device)
         except Rejected:
-            self._known.forget(_device_key(device_id))
+            self._facts.forget(_device_key(device_id))
             raise
         there = {sensor.id for sensor in device.sensors}
         for sensor in wanted:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
-        self._known.remember(_device_key(device_id), "ours")
+        self._facts.remember(_device_key(device_id), "ours")
 
     def _add_sensor(self, device_id: str, sensor: SensorBody, *, is_needed: bool) -> None:
         answer = self._login.as_us(self._client.post_sensor, device_id, sensor)

@@ -22,10 +22,10 @@ from lora_post.sinks.waziup.actuators import ActuatorEntries
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.client import StoredValue, WaziupClient
 from lora_post.sinks.waziup.gateway import Gateway, GatewayEntry
-from lora_post.sinks.waziup.known import Known, Memory
 from lora_post.sinks.waziup.login import Account, Identity, transient
 from lora_post.sinks.waziup.provision import DeviceInfo, Provisioner
 from lora_post.sinks.waziup.wire import kind_of, value_objects, wire_value
+from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_id
 
 log = logging.getLogger(__name__)
@@ -50,21 +50,20 @@ class WaziupSink:
         provision: bool,
         devices: Mapping[str, DeviceInfo],
         lanes_of: Callable[[str], Sequence[Lane]],
-        memory: Memory,
+        facts: Facts,
         announced: Announced,
     ) -> None:
         """account None: the simple protocol, public devices only. provision: create what is missing."""
-        known = Known(memory)
         self._client = client
         self.traffic = client.traffic
         self._login = Identity(client, account)
-        self._gateway = GatewayEntry(client, self._login, gateway, known, provision=provision)
+        self._gateway = GatewayEntry(client, self._login, gateway, facts, provision=provision)
         self._provisioner = (
-            Provisioner(client, self._login, known, gateway_id=gateway.id, devices=devices, lanes_of=lanes_of)
+            Provisioner(client, self._login, facts, gateway_id=gateway.id, devices=devices, lanes_of=lanes_of)
             if provision
             else None
         )
-        self._actuators = ActuatorEntries(client, self._login, known, announced)
+        self._actuators = ActuatorEntries(client, self._login, facts, announced)
         self._heartbeat_at = 0.0
 
     def close(self) -> None:

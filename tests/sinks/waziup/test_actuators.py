@@ -12,13 +12,13 @@ from lora_post.decoding.decode import decode
 from lora_post.decoding.files import load_decoder, shipped_folder
 from lora_post.metrics import Metrics
 from lora_post.model import Actuator, Decoded, Decoder, Reading, Report, Uplink
-from lora_post.run.destinations import ServerMemory
 from lora_post.sinks.waziup.announced import MAX_ACTUATORS, Announced
 from lora_post.sinks.waziup.client import WaziupClient
 from lora_post.sinks.waziup.gateway import Gateway
 from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
@@ -55,7 +55,7 @@ class Gateway1:
             provision=True,
             devices={device_id: DeviceInfo(device_id, "private")},
             lanes_of=spool.lanes_of,
-            memory=ServerMemory(self.store, server.url),
+            facts=Facts(self.store, server.url),
             announced=self.announced,
         )
         self.uploader = Uploader(spool, sink, Metrics())

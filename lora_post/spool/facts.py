@@ -1,0 +1,46 @@
+"""The table `known`: what is remembered about a server, a destination or the alerts, over restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from lora_post.spool.spool_file import SpoolFile
+
+
+class Facts:
+    """What is known about one subject. Read once, written at once; not shared between threads at the same time."""
+
+    def __init__(self, spool_file: SpoolFile, subject: str) -> None:
+        """subject: "waziup", "traffic waziup", a server's URL and user; different for all who use the file."""
+        self._spool_file = spool_file
+        self._subject = subject
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        rows = self._spool_file.rows("SELECT what, value FROM known WHERE server = ?", (self._subject,))
+        return dict(rows)
+
+    def recall(self) -> Mapping[str, str]:
+        """Return everything that is known; it changes with `remember` and `forget`. Raises SpoolError."""
+        return self._known
+
+    def remember(self, what: str, value: str) -> None:
+        """Write one fact down. Raises SpoolError when it is known in this process only."""
+        self._known[what] = value
+        # It is as true in a file that has taken the place of a damaged one.
+        self._spool_file.follow()
+        with self._spool_file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (self._subject, what, value))
+
+    def forget(self, what: str) -> None:
+        """Delete one fact. Raises SpoolError."""
+        self._known.pop(what, None)
+        self._spool_file.follow()
+        with self._spool_file.transaction() as db:
+            db.execute("DELETE FROM known WHERE server = ? AND what = ?", (self._subject, what))
+
+
+def subjects_with(spool_file: SpoolFile, what: str) -> list[str]:
+    """Return the subjects of which this is known. Raises SpoolError."""
+    return [subject for (subject,) in spool_file.rows("SELECT server FROM known WHERE what = ?", (what,))]
