@@ -5,7 +5,7 @@ Any FPort, any length, big-endian:
     CC TT VV …  CC TT VV …
 
     C  u8   channel, 0 … 255: which of the device's sensors; a reading's name ends in it
-    T  u8   type: what the value is, its size and unit; the tables of `lora_post.lpp`
+    T  u8   type: what the value is, its size and unit; the tables of `lora_post.payloads.lpp`
     V       the value
 
 There is no length and no checksum: behind an unknown type or a value cut short nothing can be
@@ -24,95 +24,26 @@ The value of a polyline (240) is a track of positions:
     O  s24    longitude of the first point, likewise
     D  2×s4   steps to the next point: longitude in the high four bits, latitude in the low four
 
-A device may have these options; an FPort alone never changes how a payload is read:
+A device may have this option:
 
-    signed         true: types 115, 116, 117, 130 and 131 are signed, as some libraries send them
-    packed_ports   FPorts of packed payloads, TT VV … TT VV …: the channel is the place, 0 the first
-    history_ports  FPorts 100 … 199 of stored values, TT AA AA VV … TT AA AA VV …: the channel is
-                   FPort - 100, A (u16) how old the value is, in seconds
-
-The last two come from one document on LPP 2.0; no device that sends them was seen.
+    signed   true: types 115, 116, 117, 130 and 131 are signed, as some libraries send them
 """
 
-import struct
 from collections.abc import Callable
 from functools import partial
 
-from lora_post import ConfigError, DecodeError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
-from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, SIGNED_ITEMS, Items, decode, item_error, read_item
-
-PORTS = {"packed_ports": range(1, 224), "history_ports": range(100, 200)}
-KNOWN_OPTIONS = ", ".join(["signed", *PORTS])
-HISTORY_HEADER_SIZE = 3  # a type and an age
+from lora_post import ConfigError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
+from lora_post.payloads.lpp import ITEMS, SIGNED_ITEMS, decode
 
 
 def configure(options: Options) -> Callable[[bytes, int], list[Reading]]:
-    mistakes = [
-        f"option {name!r} is not known; known are {KNOWN_OPTIONS}"
-        for name in options
-        if name != "signed" and name not in PORTS
-    ]
+    mistakes = [f"option {name!r} is not known; known is signed" for name in options if name != "signed"]
     signed = options.get("signed", False)
     if not isinstance(signed, bool):
         mistakes.append(f"option 'signed' is {signed!r}, want true or false")
-    ports: dict[str, frozenset[int]] = {}
-    for name, allowed in PORTS.items():
-        value = options.get(name, ())
-        if isinstance(value, list | tuple) and all(type(port) is int and port in allowed for port in value):
-            ports[name] = frozenset(value)
-        else:
-            mistakes.append(f"option {name!r} is {value!r}, want a list of FPorts {allowed[0]} … {allowed[-1]}")
     if mistakes:
         raise ConfigError("; ".join(mistakes))
-    packed, history = ports["packed_ports"], ports["history_ports"]
-    if packed & history:
-        raise ConfigError(f"FPort {min(packed & history)} is in 'packed_ports' and in 'history_ports', want one")
-    return partial(decode_configured, SIGNED_ITEMS if signed else ITEMS, packed, history)
-
-
-def decode_configured(
-    items: Items, packed: frozenset[int], history: frozenset[int], payload: bytes, fport: int
-) -> list[Reading]:
-    if fport in packed:
-        return read_packed(payload, items)
-    if fport in history:
-        return read_history(payload, fport - 100, items)
-    return decode(payload, fport, items)
-
-
-def read_packed(payload: bytes, items: Items) -> list[Reading]:
-    readings: list[Reading] = []
-    padded = b"\0" + payload  # the layouts begin with a channel
-    offset = 0  # of the type
-    while offset < len(payload):
-        channel, kind = len(readings), payload[offset]
-        try:
-            reading, size = read_item(items[channel << 8 | kind], padded, offset)
-        except (KeyError, struct.error, DecodeError) as error:
-            left = len(payload) - offset - 1
-            raise item_error(f"offset {offset}: type {kind}", kind, left, error, readings) from None
-        readings.append(reading)
-        offset += size - 1
-    return readings
-
-
-def read_history(payload: bytes, channel: int, items: Items) -> list[Reading]:
-    readings: list[Reading] = []
-    offset = 0
-    while offset < len(payload):
-        kind, age = payload[offset], payload[offset + 1 : offset + HISTORY_HEADER_SIZE]
-        where = f"offset {offset}: type {kind}"
-        if len(age) < HISTORY_HEADER_SIZE - 1:
-            raise WrongLength(f"{where}: age cut short, {len(age)} of 2 bytes", readings)
-        try:
-            age_s = float(int.from_bytes(age, "big"))
-            reading, size = read_item(items[channel << 8 | kind], payload, offset + 1, age_s)
-        except (KeyError, struct.error, DecodeError) as error:
-            left = len(payload) - offset - HISTORY_HEADER_SIZE
-            raise item_error(where, kind, left, error, readings) from None
-        readings.append(reading)
-        offset += size - HEADER_SIZE + HISTORY_HEADER_SIZE
-    return readings
+    return partial(decode, items=SIGNED_ITEMS if signed else ITEMS)
 
 
 DECODER = Decoder(
@@ -165,30 +96,10 @@ DECODER = Decoder(
             gives=[Reading("voltage_1", 555.36, "V", 1)],
         ),
         Example("01 74 D8F0", gives=[Reading("voltage_1", -100.0, "V", 1)], options={"signed": True}),
-        Example(  # packed
-            "67 0110  67 00FF",
-            fport=2,
-            gives=[Reading("temperature_0", 27.2, "°C", 0), Reading("temperature_1", 25.5, "°C", 1)],
-            options={"packed_ports": [2]},
-        ),
-        Example(  # 200 W a minute ago, 250 W now
-            "80 003C 00C8  80 0000 00FA",
-            fport=101,
-            gives=[Reading("power_1", 200, "W", 1, age_s=60.0), Reading("power_1", 250, "W", 1)],
-            options={"history_ports": [101, 102]},
-        ),
         Example("", gives=[]),
         Example("03 67 0110  05", gives=[Reading("temperature_3", 27.2, "°C", 3)], fails=WrongLength),
         Example("03 67 01", fails=WrongLength),
         Example("03 67 0110  01 FF 00", gives=[Reading("temperature_3", 27.2, "°C", 3)], fails=WrongFormat),
         Example("01 F0 08 F0 07CA1D 0218A5", fails=WrongFormat),
-        Example(
-            "67 0110  80",
-            fport=2,
-            gives=[Reading("temperature_0", 27.2, "°C", 0)],
-            fails=WrongLength,
-            options={"packed_ports": [2]},
-        ),
-        Example("80 00", fport=101, fails=WrongLength, options={"history_ports": [101]}),
     ],
 )

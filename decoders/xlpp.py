@@ -7,7 +7,7 @@ Any FPort, any length, big-endian; fields and markers in any order:
     FC NN TT …        actuators: N types; their channels are 0, 1, 2 … by their place
     FB NN CC TT …     actuators: N pairs of channel and type
 
-Types are those of Cayenne LPP (tables of `lora_post.lpp`, unsigned where libraries differ) and:
+Types are those of Cayenne LPP (tables of `lora_post.payloads.lpp`, unsigned where libraries differ) and:
 
     51  integer   varint: 7 bits a byte, lowest first, bit 7 = more follow; 0, -1, 1, -2 are 0, 1, 2, 3
     52  string    UTF-8, then 00; bytes that are no UTF-8 appear as \\xNN

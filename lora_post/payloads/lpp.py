@@ -206,19 +206,17 @@ def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
     except IndexError:
         raise WrongLength(f"offset {offset}: one stray byte {payload[offset]:02x} at the end", readings) from None
     except (KeyError, struct.error, DecodeError) as error:
-        channel, kind = payload[offset], payload[offset + 1]
-        left = len(payload) - offset - HEADER_SIZE
-        raise item_error(f"offset {offset}: channel {channel}, type {kind}", kind, left, error, readings) from None
+        raise _item_error(payload, offset, error, readings) from None
     return readings
 
 
-def item_error(where: str, kind: int, left: int, error: Exception, kept: list[Reading]) -> DecodeError:
-    """What is wrong with an item: a KeyError is an unknown type, a struct.error a value cut short.
-
-    left: how many bytes follow its header.
-    """
+def _item_error(payload: bytes, offset: int, error: Exception, kept: list[Reading]) -> DecodeError:
+    """Say what is wrong with the item at offset: a KeyError is an unknown type, a struct.error a value cut short."""
+    kind = payload[offset + 1]
+    where = f"offset {offset}: channel {payload[offset]}, type {kind}"
     if isinstance(error, DecodeError):
         return type(error)(f"{where}: {error}", kept)
     if isinstance(error, KeyError):
         return WrongFormat(f"{where}: unknown type", kept)
+    left = len(payload) - offset - HEADER_SIZE
     return WrongLength(f"{where}: value cut short, {left} of {ITEMS[kind][3] - HEADER_SIZE} bytes", kept)
