@@ -1,4 +1,4 @@
-"""Names that Waziup Cloud takes, and the way back.
+"""Names that Waziup Cloud takes.
 
 Orion, the store behind the cloud, keeps a device's own fields and its sensors in one map, refuses
 some characters in ids and fewer in free text, and uses a few more as operators of its query
@@ -31,10 +31,8 @@ RESERVED = frozenset(
 MAX_ID = 128
 
 _UNSAFE_ID = re.compile(rb"[^A-Za-z0-9_.-]")
-_ESCAPED = re.compile(rb"~([0-9a-f]{2})")
 _FORBIDDEN = "<>\"'=;()"
 _TO_TEXT = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in _FORBIDDEN})
-_FROM_TEXT = str.maketrans({chr(ord(c) + 0xFEE0): c for c in _FORBIDDEN})
 _TO_KEY = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in _FORBIDDEN + ".$"})
 
 
@@ -51,22 +49,9 @@ def to_id(name: str) -> str:
     return escaped
 
 
-def from_id(sensor_id: str) -> str:
-    """The name that `to_id` was given; an id cut for its length comes back as it is."""
-    if "~~" in sensor_id:
-        return sensor_id
-    plain = _ESCAPED.sub(lambda m: bytes([int(m[1], 16)]), sensor_id.removesuffix("~").encode())
-    return plain.decode("utf-8", "surrogatepass")
-
-
 def to_text(text: str) -> str:
     """Free text without the characters that Orion refuses."""
     return text.translate(_TO_TEXT)
-
-
-def from_text(text: str) -> str:
-    """The text that `to_text` was given."""
-    return text.translate(_FROM_TEXT)
 
 
 def to_value(value: Value) -> Value:

@@ -75,10 +75,10 @@ class AppendFile:
             raise SpoolError(f"capture {self._path}: {error.strerror}") from error
         if self._unsynced_since is None:
             self._unsynced_since = self._monotonic()
-        self.settle()
+        self.sync_if_due()
 
-    def settle(self) -> None:
-        """Let time pass: what was written SYNC_EVERY_S ago goes onto the card. Raises SpoolError."""
+    def sync_if_due(self) -> None:
+        """Sync to the card what was written SYNC_EVERY_S ago. Raises SpoolError."""
         if self._unsynced_since is not None and self._monotonic() - self._unsynced_since >= SYNC_EVERY_S:
             self._unsynced_since = None
             try:
@@ -113,7 +113,7 @@ class CaptureWriter:
             if data:
                 self._file.append(b"".join(data_lines(stream, time_us, data)))
             else:
-                self._file.settle()
+                self._file.sync_if_due()
 
     def close(self) -> None:
         self._file.close()
@@ -129,9 +129,9 @@ class PcapWriter:
         """Raises SpoolError."""
         self._file.append(pcap_record(frame))
 
-    def settle(self) -> None:
-        """Let time pass. Raises SpoolError."""
-        self._file.settle()
+    def sync_if_due(self) -> None:
+        """Sync to the card what is due. Raises SpoolError."""
+        self._file.sync_if_due()
 
     def close(self) -> None:
         self._file.close()

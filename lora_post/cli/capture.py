@@ -174,7 +174,7 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
         if isinstance(capture, CaptureWriter):
             capture.write(0, at_us, data)
         else:
-            capture.settle()
+            capture.sync_if_due()
         if data:
             watch.hear(data)
 

@@ -142,6 +142,6 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
     if mistakes:
         lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
         raise ConfigError("\n".join(lines))
-    aside = hangs.settle(loaded.decoders) if hangs is not None else {}
+    aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

@@ -18,7 +18,7 @@ from lora_post.cli.output import say
 from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.hang_file import hang_path, set_aside
+from lora_post.decoding.hang_file import decoders_set_aside, hang_path
 from lora_post.decoding.hangs import LimitedDecoding
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
@@ -228,7 +228,7 @@ def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
     # All payloads are read in one transaction, for which the running lora-post waits.
-    aside = set_aside(hang_path(config.spool_path), loaded.decoders)
+    aside = decoders_set_aside(hang_path(config.spool_path), loaded.decoders)
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders(), aside)
 
     def read(row: Undecoded) -> Report:

@@ -35,11 +35,6 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "decoders"
 
 
-def load_decoders(*folders: Path) -> LoadedDecoders:
-    """Load the decoder files of some folders; see `load_folder` and `combined`."""
-    return combined(*map(load_folder, folders))
-
-
 def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
     """All of them; a later decoder replaces an earlier one of the same name.
 

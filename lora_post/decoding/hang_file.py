@@ -2,7 +2,7 @@
 
 The file lies beside the spool. Its first lines name the decoders' files, each with a hash of what it was when the
 run started, and whether it is used or set aside. Behind them the interpreter's watchdog writes where each thread
-was (see `call_watch`) when it ends the process. The next start finds the decoder in that, so that the payload over
+was (see `time_limit`) when it ends the process. The next start finds the decoder in that, so that the payload over
 which it hung, which an MQTT broker sends again and again, ends the process once and not for ever.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from lora_post.decoding import time_limit
 from lora_post.model import Decoder
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ WHY: Final = "lora-post had to be ended over it"
 
 # Library, faulthandler: "Dumping a traceback"; CPython, Python/traceback.c
 _FRAME: Final = re.compile(r'^  File "(.*)", line (\S+) in (.*)$', re.MULTILINE)
-_CALL: Final = re.compile(r'^  File ".*call_watch\.py", line \S+ in call$', re.MULTILINE)
+_CALL: Final = re.compile(rf'^  File ".*{re.escape(Path(time_limit.__file__).name)}", line \S+ in call$', re.MULTILINE)
 _LINE: Final = re.compile(r"^(used|aside) ([0-9a-f]*) (.+)$", re.MULTILINE)
 
 
@@ -54,7 +55,7 @@ class HangFile:
     def close(self) -> None:
         self.file.close()
 
-    def settle(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+    def set_aside(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
         """The decoders that are set aside from now on by name, each with the reason; it is written down, too.
 
         One whose file has changed since that run started gets its chance. Files are told by what is in them: the
@@ -94,7 +95,7 @@ class HangFile:
         return aside
 
 
-def set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+def decoders_set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
     """The decoders that a hang file says are set aside, with the reason; changes nothing."""
     try:
         with path.open("rb") as file:

@@ -95,7 +95,7 @@ class TimeLimit:
             finally:
                 self._under_way = None
                 if self._alarm:
-                    self._settle()
+                    self._take_back()
         except Overrun:
             self._under_way = None
             while True:
@@ -109,7 +109,7 @@ class TimeLimit:
             self._alarm = _Alarm.OFF
             raise
 
-    def _settle(self) -> None:
+    def _take_back(self) -> None:
         while self._alarm is _Alarm.DECIDING:
             time.sleep(0)
         if self._alarm is _Alarm.RAISED:  # and perhaps not delivered yet, or caught by the function

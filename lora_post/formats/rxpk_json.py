@@ -70,7 +70,6 @@ class _Rxpk(Struct, gc=False):
     time: object = None
     tmms: object = None
     stat: object = 1
-    modu: object = None
     datr: object = None
     codr: object = None
     freq: object = None

@@ -20,7 +20,6 @@ REQUEST_SIZE: Final = 23
 ACCEPT_SIZES: Final = (17, 33)
 
 _REQUEST: Final = Layout("<BQQH")
-_REQUEST_MHDR: Final = 0x00
 _ACCEPT_MHDR: Final = 0x20
 _MIC_SIZE: Final = 4
 _OPT_NEG: Final = 0x80
@@ -53,11 +52,6 @@ def parse_join_request(phy_payload: bytes) -> JoinRequest:
         raise FrameError(f"{len(phy_payload)} bytes, a join-request has {REQUEST_SIZE}")
     _, join_eui, dev_eui, dev_nonce = _REQUEST.unpack_from(phy_payload)
     return JoinRequest(join_eui, dev_eui, dev_nonce, phy_payload[-_MIC_SIZE:], phy_payload[:-_MIC_SIZE])
-
-
-def build_join_request(join_eui: int, dev_eui: int, dev_nonce: int) -> bytes:
-    """A join-request up to its MIC; raises struct.error for what the layout cannot hold."""
-    return _REQUEST.pack(_REQUEST_MHDR, join_eui, dev_eui, dev_nonce)
 
 
 def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:

@@ -95,7 +95,7 @@ class SpoolLedger:
             self._thinner.forget()
             raise
         finally:
-            self._book.settled()
+            self._book.clear_changes()
             self._reports.clear()
 
     def _save_sessions(self, db: sqlite3.Connection) -> None:
@@ -151,7 +151,7 @@ class MemoryLedger:
     @contextmanager
     def group(self) -> Iterator[None]:
         yield
-        self._book.settled()
+        self._book.clear_changes()
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = _print(uplink), uplink.frame.time_us

@@ -65,8 +65,8 @@ class SessionBook:
         self._fill(counters)
         self.over += counters.keys() - {session_key(s.device) for each in self._sessions.values() for s in each}
 
-    def settled(self) -> None:
-        """What is new has been kept."""
+    def clear_changes(self) -> None:
+        """Forget which of it is new: all of it is kept."""
         self.advanced.clear()
         self.joined.clear()
         self.over.clear()

@@ -11,7 +11,7 @@ from timeit import repeat
 
 from cayennelpp import LppFrame  # type: ignore[import-untyped]
 
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 
 PAYLOADS = {
     "two temperatures": "03670110056700ff",
@@ -29,7 +29,7 @@ def microseconds(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    decode = load_decoders(shipped_folder()).decoders["cayenne-lpp"].decode
+    decode = load_folder(shipped_folder()).decoders["cayenne-lpp"].decode
     print(f"{'µs per payload':24}{'lora-post':>10}{'pycayennelpp':>14}{'ratio':>8}")
     for name, text in PAYLOADS.items():
         payload = bytes.fromhex(text)

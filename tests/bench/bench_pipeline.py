@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.run.pipeline import Pipeline
@@ -74,7 +74,7 @@ def bare_crypto(frames: int) -> Callable[[], None]:
 
 
 def decoding() -> Decoding:
-    return Decoding([POND], load_decoders(shipped_folder()).decoders)
+    return Decoding([POND], load_folder(shipped_folder()).decoders)
 
 
 def through(ledger: Ledger, chunks: list[bytes]) -> Callable[[], None]:

@@ -13,7 +13,7 @@ import lora_post
 from lora_post.clocks.scale import parse_utc
 from lora_post.config import load_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise
@@ -27,7 +27,7 @@ from tests.support.paths import FIXTURES
 
 DEMO = Path(lora_post.__file__).parent / "demo"
 CAPTURES = sorted(path for name in FORMATS for folder in (FIXTURES, DEMO) for path in folder.glob(f"*.{name}"))
-DECODERS = load_decoders(shipped_folder()).decoders
+DECODERS = load_folder(shipped_folder()).decoders
 # Where a capture does not say when it was heard.
 HEARD_US = parse_utc("2026-03-01T12:00:00Z")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from tests.support.command import run
 from tests.support.in_process import harmless, lora_post
 
@@ -33,7 +33,7 @@ def own(name: str, file: str = "mine.py", text: str = MINE) -> Path:
 
 def test_every_shipped_decoder_is_one_line_with_its_origin_examples_and_source() -> None:
     ran = lora_post("decoders")
-    shipped = load_decoders(shipped_folder()).decoders
+    shipped = load_folder(shipped_folder()).decoders
     lines = ran.out.splitlines()
     assert (ran.code, ran.err, len(lines)) == (0, "", len(shipped))
     for line, (name, decoder) in zip(lines, sorted(shipped.items()), strict=True):

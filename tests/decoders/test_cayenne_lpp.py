@@ -6,11 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, WrongFormat, WrongLength
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.model import Reading, Value
 from lora_post.units import UNITS
 
-decode = load_decoders(shipped_folder()).decoders["cayenne-lpp"].decode
+decode = load_folder(shipped_folder()).decoders["cayenne-lpp"].decode
 
 # Published: ElectronicCats/CayenneLPP: test/. Built: computed by hand from the type table.
 PUBLISHED: list[tuple[str, dict[str, Value]]] = [

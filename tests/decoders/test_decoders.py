@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, DecodeError
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.model import Decoded, DecodeFunction, Decoder, Example, Reading, Value
 from lora_post.units import UNITS
 from tests.support.paths import ROOT
 
-LOADED = load_decoders(shipped_folder())
+LOADED = load_folder(shipped_folder())
 DECODERS = list(LOADED.decoders.values())
 EXAMPLES = [(decoder, example) for decoder in DECODERS for example in decoder.examples]
 IDS = [f"{decoder.name}-{example.payload or 'empty'}" for decoder, example in EXAMPLES]

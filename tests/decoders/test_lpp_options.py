@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, DecodeError, Options, Reading
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.model import Value
 from lora_post.payloads.lpp import NAMES, SIGNED
 
-decoder = load_decoders(shipped_folder()).decoders["cayenne-lpp"]
+decoder = load_folder(shipped_folder()).decoders["cayenne-lpp"]
 
 
 def decode(payload: str | bytes, fport: int, options: Options) -> list[Reading]:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, NoReading, WrongFormat
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.model import Value
 
-decode = load_decoders(shipped_folder()).decoders["text"].decode
+decode = load_folder(shipped_folder()).decoders["text"].decode
 
 
 def pairs(payload: str | bytes) -> list[tuple[str, Value]]:

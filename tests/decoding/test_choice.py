@@ -13,7 +13,7 @@ from lora_post import Decoder, Reading
 from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding, mistakes_of
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser
@@ -267,7 +267,7 @@ def test_check_names_a_decoder_that_refuses_its_options(here: Path) -> None:
 
 
 def test_decoders_of_a_device_without_rules_are_the_loaded_ones(caplog: pytest.LogCaptureFixture) -> None:
-    shipped = load_decoders(shipped_folder()).decoders
+    shipped = load_folder(shipped_folder()).decoders
     with caplog.at_level(logging.INFO):
         report = Decoding([device()], shipped).decode(uplink(device(), 2, bytes.fromhex("03670110")))
     assert report.readings == (Reading("temperature_3", 27.2, "°C", 3),)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
 from lora_post.decoding.decode import MAX_READINGS, MAX_WARNINGS, decode
-from lora_post.decoding.files import LoadedDecoders, load_decoders, shipped_folder
+from lora_post.decoding.files import LoadedDecoders, combined, load_folder, shipped_folder
 from lora_post.errors import DecodeError
 from lora_post.model import Decoded, Device, Frame, Link, Report, RxInfo, Uplink
 
-SHIPPED = load_decoders(shipped_folder()).decoders
+SHIPPED = load_folder(shipped_folder()).decoders
 
 
 def uplink(payload: bytes = b"\x01", fport: int | None = 1, decoder: str = "under-test") -> Uplink:
@@ -316,7 +316,7 @@ def test_whatever_a_decoder_returns_the_report_can_be_written_as_json(result: An
     assert all(warning.isprintable() for warning in report.warnings)
 
 
-# load_decoders
+# load_folder
 
 GOOD_FILE = """
 from lora_post import Decoder, Reading
@@ -341,7 +341,7 @@ def test_every_file_gives_its_decoder_and_says_where_it_is_from(tmp_path: Path) 
     path = write(tmp_path, "kijani.py", GOOD_FILE.format(name="kijani-sm3", value=1))
     write(tmp_path, "_helper.py", "raise RuntimeError('not a decoder file')")
     write(tmp_path, "notes.txt", "not Python")
-    loaded = load_decoders(tmp_path)
+    loaded = load_folder(tmp_path)
     assert list(loaded.decoders) == ["kijani-sm3"]
     assert loaded.decoders["kijani-sm3"].origin == str(path)
     assert loaded.problems == ()
@@ -363,7 +363,7 @@ def test_every_file_gives_its_decoder_and_says_where_it_is_from(tmp_path: Path) 
 def test_file_that_fails_is_reported_and_the_others_load(tmp_path: Path, text: str, why: str) -> None:
     path = write(tmp_path, "broken.py", text)
     write(tmp_path, "good.py", GOOD_FILE.format(name="good", value=1))
-    loaded = load_decoders(tmp_path)
+    loaded = load_folder(tmp_path)
     assert list(loaded.decoders) == ["good"]
     (problem,) = loaded.problems
     assert problem.startswith(f"{path}: ")
@@ -373,7 +373,7 @@ def test_file_that_fails_is_reported_and_the_others_load(tmp_path: Path, text: s
 def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> None:
     first = write(tmp_path, "a.py", GOOD_FILE.format(name="same", value=1))
     second = write(tmp_path, "b.py", GOOD_FILE.format(name="same", value=2))
-    loaded = load_decoders(tmp_path)
+    loaded = load_folder(tmp_path)
     assert value_of(loaded, "same") == 1
     assert loaded.problems == (f"{second}: the name 'same' is taken by {first}",)
 
@@ -382,7 +382,7 @@ def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> Non
     write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
     write(tmp_path / "shipped", "other.py", GOOD_FILE.format(name="other", value=1))
     mine = write(tmp_path / "mine", "same.py", GOOD_FILE.format(name="same", value=2))
-    loaded = load_decoders(tmp_path / "shipped", tmp_path / "mine")
+    loaded = combined(load_folder(tmp_path / "shipped"), load_folder(tmp_path / "mine"))
     assert value_of(loaded, "same") == 2
     assert value_of(loaded, "other") == 1
     assert loaded.decoders["same"].origin == str(mine)
@@ -392,13 +392,13 @@ def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> Non
 def test_broken_file_of_a_later_folder_leaves_the_shipped_one(tmp_path: Path) -> None:
     write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
     write(tmp_path / "mine", "same.py", "1 / 0")
-    loaded = load_decoders(tmp_path / "shipped", tmp_path / "mine")
+    loaded = combined(load_folder(tmp_path / "shipped"), load_folder(tmp_path / "mine"))
     assert value_of(loaded, "same") == 1
     assert len(loaded.problems) == 1
 
 
 def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
-    loaded = load_decoders(tmp_path / "nowhere")
+    loaded = load_folder(tmp_path / "nowhere")
     assert loaded.decoders == {}
     assert loaded.problems == (f"{tmp_path / 'nowhere'}: No such file or directory",)
 
@@ -406,7 +406,7 @@ def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
 def test_decoder_file_may_define_a_dataclass(tmp_path: Path) -> None:
     text = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
     write(tmp_path, "data.py", text + GOOD_FILE.format(name="data", value=1))
-    assert load_decoders(tmp_path).problems == ()
+    assert load_folder(tmp_path).problems == ()
 
 
 def test_shipped_folder_has_the_formats_of_every_gateway() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.decoding.files import LoadedDecoders, load_decoder, load_folder
-from lora_post.decoding.hang_file import HangFile, hang_path, set_aside
+from lora_post.decoding.hang_file import HangFile, decoders_set_aside, hang_path
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.unlock import seal_lorawan
@@ -96,7 +96,9 @@ def test_payload_that_ends_the_process_does_so_once_and_its_neighbour_is_decoded
     second = run(folder, 1)  # the broker sends it again
     assert (second.returncode, delivered(folder)) == (0, ["healthy"]), second.stderr
     assert "the last run was ended because a call did not end: " in second.stderr
-    assert "broken.py line 6 in decode < " in second.stderr
+    (stack,) = (line for line in second.stderr.splitlines() if "did not end: " in line)
+    assert "broken.py line 6 in decode < " in stack
+    assert "in call" not in stack  # the log begins at the hang and ends where the decoder was called
     assert f"decoder=broken is set aside until {broken} changes" in second.stderr
     with closing(SpoolFile(folder / "spool.db")) as store:
         (kept,) = undecoded(store, "broken")
@@ -129,7 +131,7 @@ def left(folder: Path, text: str) -> Path:
     """What a run that was ended has left."""
     path = folder / "spool.db-hang"
     with closing(HangFile(path)) as hangs:
-        hangs.settle(loaded(folder).decoders)
+        hangs.set_aside(loaded(folder).decoders)
     with path.open("a") as file:
         file.write(text)
     return path
@@ -140,7 +142,7 @@ def test_file_that_was_changed_after_the_end_gets_its_chance(folder: Path, caplo
     path = left(folder, dump_of(broken))
     broken.write_text(broken.read_text() + "# changed\n")
     with closing(HangFile(path)) as hangs:
-        assert hangs.settle(loaded(folder).decoders) == {}
+        assert hangs.set_aside(loaded(folder).decoders) == {}
     assert "has changed since, it is used again" in caplog.text
     assert "Thread" not in path.read_text()
 
@@ -149,7 +151,7 @@ def test_file_is_written_only_when_a_decoder_has_changed(folder: Path) -> None:
     path = left(folder, "")
     os.utime(path, (0, 0))
     with closing(HangFile(path)) as hangs:
-        hangs.settle(loaded(folder).decoders)
+        hangs.set_aside(loaded(folder).decoders)
     assert path.stat().st_mtime == 0
 
 
@@ -167,7 +169,7 @@ def test_dump_without_a_decoder_sets_none_aside_and_says_so(
 ) -> None:
     path = left(folder, text)
     with closing(HangFile(path)) as hangs:
-        assert hangs.settle(loaded(folder).decoders) == {}
+        assert hangs.set_aside(loaded(folder).decoders) == {}
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
     assert "no decoder of this configuration is in that stack: none is set aside" in caplog.text
     assert "Thread" not in path.read_text()
@@ -177,8 +179,8 @@ def test_dump_without_a_decoder_sets_none_aside_and_says_so(
 def test_what_is_set_aside_can_be_asked_for_without_a_run(folder: Path) -> None:
     path = left(folder, dump_of(folder / "own décodeurs" / "broken.py"))
     decoders = loaded(folder).decoders
-    assert set_aside(path, decoders) == {}
+    assert decoders_set_aside(path, decoders) == {}
     with closing(HangFile(path)) as hangs:
-        assert list(hangs.settle(decoders)) == ["broken"]
-    assert list(set_aside(path, decoders)) == ["broken"]
-    assert set_aside(folder / "none", decoders) == {}
+        assert list(hangs.set_aside(decoders)) == ["broken"]
+    assert list(decoders_set_aside(path, decoders)) == ["broken"]
+    assert decoders_set_aside(folder / "none", decoders) == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders
+from lora_post.decoding.files import load_folder
 from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
 from lora_post.model import Report, Uplink
 from tests.support.build import device, frame
@@ -31,7 +31,7 @@ class Running:
         shipped.mkdir()
         (shipped / "a.py").write_text(FILE.format(name="a", value=0, configure=ANY_OPTIONS))
         self.device = device(decoder="a", options=options or {})
-        self.shipped = load_decoders(shipped)
+        self.shipped = load_folder(shipped)
         self.clock = 1000.0
 
     def write(self, file: str = "a.py", name: str = "a", value: object = 1, configure: str = ANY_OPTIONS) -> Path:

@@ -17,7 +17,7 @@ import pytest
 from lora_post.cli import cli
 from lora_post.config import parse_config
 from lora_post.decoding.choice import mistakes_of
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, commands_in, links, mistake_in
 from tests.support.in_process import lora_post
 
@@ -47,7 +47,7 @@ def test_configuration_has_no_mistake(block: Block, tmp_path: Path) -> None:
     config = parse_config(text, tmp_path / "lora-post.toml", environ)
     assert config.warnings == ()
     if config.decoder_folder is None:
-        assert list(mistakes_of(config.devices, load_decoders(shipped_folder()).decoders)) == []
+        assert list(mistakes_of(config.devices, load_folder(shipped_folder()).decoders)) == []
 
 
 def test_every_input_has_a_page_with_a_complete_configuration() -> None:

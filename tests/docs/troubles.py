@@ -14,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lora_post.config import parse_config
+from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.decoding.hang_file import HangFile
 from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
 from lora_post.formats import FORMATS
@@ -137,7 +138,7 @@ def _logged(act: Callable[[], None]) -> list[str]:
 def refused(frames: Iterable[bytes], decoders: dict[str, Decoder] | None = None) -> list[str]:
     """What the log of the site has to say of these frames."""
     devices = parse_config(SITE, Path("lora-post.toml"), {}).devices
-    decoding = Decoding(devices, decoders or load_decoders(shipped_folder()).decoders)
+    decoding = Decoding(devices, decoders or load_folder(shipped_folder()).decoders)
     pipeline = Pipeline(MemoryLedger(devices), decoding.decode, Metrics(), OutcomeLog())
     events: list[Heard] = [frame(each, NOON_US + at) for at, each in enumerate(frames)]
     return _logged(lambda: pipeline.handle(events))
@@ -238,14 +239,16 @@ def _ended() -> list[str]:
         frames = (
             ("re/__init__.py", 173, "fullmatch"),
             (str(file), 14, "decode"),
-            ("lora_post/call_watch.py", 79, "call"),
+            (time_limit.__file__, 79, "call"),
         )
         lines = (f'  File "{name}", line {line} in {function}\n' for name, line, function in frames)
         path.write_text("Timeout (0:00:20)!\nThread 0x00007f01 (most recent call first):\n" + "".join(lines))
 
         def start() -> None:
             with closing(HangFile(path)) as hangs:
-                hangs.settle({"probe": Decoder("probe", lambda payload, fport: [], "", "", "", (), origin=str(file))})
+                hangs.set_aside(
+                    {"probe": Decoder("probe", lambda payload, fport: [], "", "", "", (), origin=str(file))}
+                )
 
         return [line.replace(folder, "/etc/lora-post/decoders") for line in _logged(start)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lora_post.config import parse_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Link, Noise, Refusal, Report
@@ -175,7 +175,7 @@ class Site:
         self.outcomes: list[Outcome] = []
         self.metrics = Metrics()
         ledger = SpoolLedger(self.store, [BEHIND], QueueWriter(self.store, ["waziup"], 1 << 30))
-        decode = Decoding([BEHIND], load_decoders(shipped_folder()).decoders).decode
+        decode = Decoding([BEHIND], load_folder(shipped_folder()).decoders).decode
         self.pipeline = Pipeline(ledger, decode, self.metrics, self.outcomes.append)
 
     def take(self, *lines: bytes) -> None:

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import open_file
@@ -48,7 +48,7 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     capture = tmp_path / "capture.bin"
     capture.write_bytes(packet(6, 1) + packet(66, 2) + packet(6, 3))
     outcomes: list[Outcome] = []
-    decode = Decoding([NODE], load_decoders(shipped_folder()).decoders).decode
+    decode = Decoding([NODE], load_folder(shipped_folder()).decoders).decode
     store = SpoolFile(tmp_path / "spool.db")
     pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
     transport = open_file(capture)

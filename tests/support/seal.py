@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lora_post.lorawan.join_messages import build_join_accept, build_join_request
+import struct
+
+from lora_post.lorawan.join_messages import build_join_accept
 from lora_post.lorawan.phy_payload import MType, build_data_frame
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import UPLINK, SessionKeys11
@@ -49,8 +51,14 @@ def seal_lsc(key: LscKey, header: Header, payload: bytes) -> bytes:
     return head + sealed + key.mic(head, sealed, header.seq)
 
 
+def signed_join_request(join_eui: int, dev_eui: int, dev_nonce: int) -> bytes:
+    """A join-request up to its MIC."""
+    return struct.pack("<BQQH", 0x00, join_eui, dev_eui, dev_nonce)
+
+
 def join_request(root: RootKeys, dev_nonce: int) -> bytes:
-    signed = build_join_request(root.join_eui, root.dev_eui, dev_nonce)
+    """The join-request of a device."""
+    signed = signed_join_request(root.join_eui, root.dev_eui, dev_nonce)
     return signed + root.request_mic(signed)
 
 

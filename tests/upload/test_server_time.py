@@ -15,7 +15,7 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import parse_utc
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
@@ -93,7 +93,7 @@ def site(folder: Path, url: str) -> Config:
 
 
 def delivery(config: Config, board: Board) -> Delivery:
-    decode = Decoding(config.devices, load_decoders(shipped_folder()).decoders).decode
+    decode = Decoding(config.devices, load_folder(shipped_folder()).decoders).decode
     return Delivery(config, decode, Metrics(), lambda outcome: None, board)
 
 

@@ -22,7 +22,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config, load_config
 from lora_post.config.alerts import WebhookConfig
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_decoders, shipped_folder
+from lora_post.decoding.files import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import SerialTransport
@@ -85,7 +85,7 @@ class _Week:
         self._config = config
         self._sender = world.sender(Webhook(WebhookConfig(hook, None)))
         self._progress = progress
-        self._decode = Decoding(config.devices, load_decoders(shipped_folder()).decoders).decode
+        self._decode = Decoding(config.devices, load_folder(shipped_folder()).decoders).decode
         self.alerts = AlertCount()
         self.lives = 0
         self.spool_kb = 0

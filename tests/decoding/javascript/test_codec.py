@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lora_post import ConfigError, Decoded, Reading, WrongFormat
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.decode import decode
-from lora_post.decoding.files import load_decoder, load_decoders
+from lora_post.decoding.files import load_decoder, load_folder
 from lora_post.decoding.javascript.codec import load_js_codec
 from lora_post.decoding.javascript.realm import Codec, CodecResult
 from lora_post.errors import DecoderCrash
@@ -449,7 +449,7 @@ def everything_said(report: Report) -> str:
 def test_pipeline_survives_a_hostile_codec_and_decodes_the_next_frame(path: Path, tmp_path: Path) -> None:
     (tmp_path / path.name).write_bytes(path.read_bytes())
     codec_file(tmp_path, TS013, "good.js")
-    loaded = load_decoders(tmp_path)
+    loaded = load_folder(tmp_path)
     hostile = device("hostile", address=1, decoder=path.stem.replace("_", "-"))
     good = device("good", address=2, decoder="good")
     outcomes: list[Outcome] = []
@@ -530,7 +530,7 @@ def readings(decoder: Decoder, payload: str, fport: int) -> Sequence[Reading]:
 def test_file_in_a_decoders_folder_is_a_decoder(tmp_path: Path) -> None:
     codec_file(tmp_path, TS013, "Acme TH1.js")
     codec_file(tmp_path, "not javascript", "broken.js")
-    loaded = load_decoders(tmp_path)
+    loaded = load_folder(tmp_path)
     assert list(loaded.decoders) == ["acme-th1"]
     assert loaded.decoders["acme-th1"].origin == str(tmp_path / "Acme TH1.js")
     assert len(loaded.problems) == 1
@@ -641,7 +641,7 @@ def test_missing_engine_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest
 def test_engine_is_not_loaded_where_no_codec_is() -> None:
     script = (
         "import sys, lora_post.cli, lora_post.decoding.files as d;"
-        "d.load_decoders(d.shipped_folder()); print('quickjs' in sys.modules)"
+        "d.load_folder(d.shipped_folder()); print('quickjs' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout == "False\n"
