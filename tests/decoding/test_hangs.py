@@ -68,20 +68,20 @@ def test_every_hostile_plug_in_has_an_expectation() -> None:
 
 
 @pytest.mark.parametrize("name", CONTAINED)
-def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(
-    name: str, tmp_path: Path, watch: TimeLimit
-) -> None:
+def test_pipeline_survives_a_hostile_plug_in_and_decodes_the_next_frame(name: str, tmp_path: Path) -> None:
     bad_decoder = load_decoder(HOSTILE / f"{name}.py")
     good_file = tmp_path / "good.py"
     good_file.write_text(GOOD.format(name="good"))
     decoders = {bad_decoder.name: bad_decoder, "good": load_decoder(good_file)}
     hostile, good = device("hostile", address=1, decoder=bad_decoder.name), device("good", address=2, decoder="good")
     outcomes: list[Outcome] = []
-    decoding = LimitedDecoding(Decoding([hostile, good], decoders), decoders, watch)
-    pipeline = Pipeline(MemoryLedger([hostile, good]), decoding.decode, Metrics(), outcomes.append)
-    for fcnt in (1, 2):
-        bad_frame, good_frame = (frame(seal_lorawan(KEYS, address, fcnt, 5, b"\7")) for address in (1, 2))
-        in_thread(pipeline, bad_frame, good_frame)
+    # A plug-in that fails by itself has the time that a loaded machine takes for it.
+    with TimeLimit(LIMIT_S if CONTAINED[name] is HANGS else 60.0) as watch:
+        decoding = LimitedDecoding(Decoding([hostile, good], decoders), decoders, watch)
+        pipeline = Pipeline(MemoryLedger([hostile, good]), decoding.decode, Metrics(), outcomes.append)
+        for fcnt in (1, 2):
+            bad_frame, good_frame = (frame(seal_lorawan(KEYS, address, fcnt, 5, b"\7")) for address in (1, 2))
+            in_thread(pipeline, bad_frame, good_frame)
     reports = [outcome for outcome in outcomes if isinstance(outcome, Report)]
     assert [report.uplink.device.id for report in reports] == ["hostile", "good", "hostile", "good"]
     for report in reports[::2]:
