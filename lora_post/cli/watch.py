@@ -117,19 +117,18 @@ def _print_once(client: StatusClient) -> NoReturn:
     from rich.console import Console
 
     from lora_post.terminal.client import NoAnswer
-    from lora_post.terminal.follower import View
+    from lora_post.terminal.follower import view_of
     from lora_post.terminal.layout import layout
-    from lora_post.terminal.site import Mood
 
     try:
-        site = client.fetch()
+        page = client.fetch()
     except NoAnswer as error:
         complain(f"{client.url} does not answer: {error}")
         raise SystemExit(EXIT_NO_ANSWER) from None
     console = Console(highlight=False, markup=False, emoji=False)
-    for line in layout(View(site), _now_ms(), console.width, None):
+    for line in layout(view_of(page), _now_ms(), console.width, None):
         console.print(line, no_wrap=True)
-    raise SystemExit(1 if site.verdict.kind is Mood.ATTENTION else 0)
+    raise SystemExit(1 if page.verdict.kind == "bad" else 0)
 
 
 def _show(client: StatusClient) -> None:
@@ -148,14 +147,14 @@ def _show(client: StatusClient) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     screen = Screen(console)
     with suppress(KeyboardInterrupt, EOFError), keys() as typed, console.screen(hide_cursor=True):
-        drawn, drawn_at, page, key = None, 0.0, 0, ""
+        drawn, drawn_at, turn, key = None, 0.0, 0, ""
         while key not in ("q", "Q"):
-            page += key == " "
+            turn += key == " "
             now, view = time.monotonic(), views[0]
             since = now - drawn_at
-            wanted = (view, screen.size, page)
+            wanted = (view, screen.size, turn)
             if key == " " or (wanted != drawn and since >= REDRAW_S) or since >= REFRESH_S:
-                screen.draw(layout(view, _now_ms(), *screen.size, page))
+                screen.draw(layout(view, _now_ms(), *screen.size, turn))
                 drawn, drawn_at = wanted, now
             key = typed.wait(REDRAW_S)
 

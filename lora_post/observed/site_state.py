@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Value
+from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Scalar, Value
 from lora_post.observed.day import Day
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.outcome import Outcome
@@ -34,7 +34,7 @@ class Shown(Struct, frozen=True):
     """One value as the page shows it; time on the steady clock, as everywhere here."""
 
     name: str
-    value: Value
+    value: Scalar
     unit: str
     time_us: int
 
@@ -258,7 +258,7 @@ def _is_battery(shown: Shown) -> bool:
     return shown.name.lower().startswith(("bat", "vbat")) and type(shown.value) in (int, float)
 
 
-def _cut(value: Value) -> Value:
+def _cut(value: Value) -> Scalar:
     """A value that fits on a page; long ones as text that is cut off."""
     if isinstance(value, (bool, int, float)):
         return value

@@ -109,7 +109,7 @@ class _Views:
 
     async def status(self, request: Request) -> Response:
         runtime = await asyncio.to_thread(self._look)
-        return Response(whole(self._board, runtime), 200, PAGE_HEADERS, "application/json")
+        return Response(json.encode(whole(self._board, runtime)), 200, PAGE_HEADERS, "application/json")
 
     async def day(self, request: Request) -> Response:
         device, sensor = request.query_params.get("device", ""), request.query_params.get("sensor", "")

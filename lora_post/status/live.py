@@ -13,11 +13,13 @@ from threading import Event
 from typing import Final
 
 from msgspec import json
+from msgspec.structs import replace
 
+from lora_post.observed.page_model import PageNews, PageRun
 from lora_post.observed.run_state import Look
 from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import Verdict, judge
-from lora_post.status.overview import Json, news, state_json
+from lora_post.status.overview import news, run_page
 
 LOOK_EVERY_S: Final = 1.0
 STATE_EVERY_S: Final = 10.0
@@ -54,8 +56,9 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """Events for one page that knows everything up to `since`, until `stop` is set."""
     now = time.monotonic()
-    budget, said_at, looked_at, known_state = Budget(now, bytes_per_s), now, now - STATE_EVERY_S, b""
+    budget, said_at, looked_at = Budget(now, bytes_per_s), now, now - STATE_EVERY_S
     ahead_us: int | None = None
+    known_state: PageRun | None = None
     known_verdict: Verdict | None = None
     while not stop.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
@@ -71,17 +74,16 @@ async def stream(
         ahead_us = runtime.ahead_us if ahead_us is None else ahead_us
         if runtime.ahead_us != ahead_us:
             return  # the clock was set: the page asks for everything again, with its right times
-        message: Json = news(board, since, ahead_us) if changed else {"v": since}
-        state = state_json(runtime)
-        encoded = json.encode(state)
-        if encoded != known_state:
-            message["state"] = state
-        verdict = judge(runtime, is_heard=board.is_heard)
-        if verdict != known_verdict:
-            message["verdict"] = verdict
-        if len(message) == 1:
+        state, verdict = run_page(runtime), judge(runtime, is_heard=board.is_heard)
+        message = replace(
+            news(board, since, ahead_us),
+            state=None if state == known_state else state,
+            verdict=None if verdict == known_verdict else verdict,
+        )
+        since, known_state, known_verdict = message.v, state, verdict
+        if message == PageNews(since):
             continue
         event = b"data: " + json.encode(message) + b"\n\n"
         budget.spend(len(event))
-        since, known_state, known_verdict, said_at = message["v"], encoded, verdict, now
+        said_at = now
         yield event

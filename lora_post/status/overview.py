@@ -1,15 +1,26 @@
-"""What the page is told: everything once, and after that what has changed.
-
-Times are in ms since 1970 UTC by this machine, as browsers have them; what is empty is left out.
-"""
+"""What was heard and the state of the run → what the page is told: everything once, then what has changed."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct
 
-from lora_post.observed.run_state import RunState
+from lora_post.observed.page_model import (
+    Page,
+    PageCopy,
+    PageDestination,
+    PageDevice,
+    PageDisk,
+    PageFrame,
+    PageGateway,
+    PageInput,
+    PageNews,
+    PageRefusal,
+    PageRun,
+    PageSensor,
+)
+from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import DeviceView, Entry, Refused, Shown, SiteState
 from lora_post.observed.verdict import judge
 
@@ -17,133 +28,119 @@ from lora_post.observed.verdict import judge
 MAX_PLOTS: Final = 300
 MAX_GATEWAYS: Final = 16
 
-Json = dict[str, Any]
 
-
-def whole(board: SiteState, runtime: RunState) -> bytes:
-    """Everything that the page shows, as JSON."""
+def whole(board: SiteState, runtime: RunState) -> Page:
+    """Return everything that the page shows."""
     # What is heard in between is told twice, which does no harm; the other way round it would be missed.
     changes = board.changes
     at = _Wall(runtime.ahead_us)
     devices = board.devices()
     plots = sum(len(device.sensors) for device in devices) <= MAX_PLOTS
-    return json.encode(
-        {
-            "v": changes,
-            "now": _ms(runtime.now_us + runtime.ahead_us),
-            "devices": [_device(device, board, runtime.now_us if plots else None, at) for device in devices],
-            "recent": [_entry(entry, at) for entry in board.recent()],
-            "refused": [_refused(refused, at) for refused in board.refused()],
-            "state": state_json(runtime),
-            "verdict": judge(runtime, is_heard=board.is_heard),
-        }
+    return Page(
+        v=changes,
+        now=_ms(runtime.now_us + runtime.ahead_us),
+        devices=tuple(_device(device, at, board, runtime.now_us if plots else None) for device in devices),
+        recent=tuple(_frame(entry, at) for entry in board.recent()),
+        refused=tuple(_refusal(refused, at) for refused in board.refused()),
+        state=run_page(runtime),
+        verdict=judge(runtime, is_heard=board.is_heard),
     )
 
 
-def news(board: SiteState, since: int, ahead_us: int) -> Json:
-    """What was heard after `since`, and the number to go on from. ahead_us: of the run, see RunState."""
+def news(board: SiteState, since: int, ahead_us: int) -> PageNews:
+    """Return what was heard after version `since`. ahead_us: of the run, see RunState."""
     changes = board.changes
     at = _Wall(ahead_us)
     recent = board.recent(since)
-    found: Json = {"v": changes, "devices": [_device(device, board, None, at) for device in board.devices(since)]}
-    found["recent"] = [_entry(entry, at) for entry in recent]
-    if any(entry.device is None for entry in recent):
-        found["refused"] = [_refused(refused, at) for refused in board.refused()]
-    return found
+    is_refused = any(entry.device is None for entry in recent)
+    return PageNews(
+        v=changes,
+        devices=tuple(_device(device, at, board, None) for device in board.devices(since)),
+        recent=tuple(_frame(entry, at) for entry in recent),
+        refused=tuple(_refusal(refused, at) for refused in board.refused()) if is_refused else None,
+    )
 
 
-def state_json(runtime: RunState) -> Json:
-    """The state of the run, without the moment it was taken at: two of them are equal when nothing has happened."""
-    at = _Wall(runtime.ahead_us)
-    return {
-        "gateway": runtime.gateway,
-        "started": at.ms(runtime.started_us),
-        "inputs": [
-            _filled(
-                name=i.name,
-                last=at.ms(i.last_us),
-                trouble=i.trouble,
-                gateways=[_filled(name=g.name, last=at.ms(g.last_us), stat=g.stat) for g in i.gateways[:MAX_GATEWAYS]],
-            )
-            for i in runtime.inputs
-        ],
-        "destinations": [
-            _filled(
-                name=d.name,
-                queued=d.queued,
-                parked=d.parked,
-                refused=d.refused,
-                oldest=_ms(d.oldest_us),
-                last=at.ms(d.last_us),
-                trouble=d.trouble,
-                held=d.held,
-            )
-            for d in runtime.destinations
-        ],
+def run_page(runtime: RunState) -> PageRun:
+    """Return the state of the run; two of them are equal when nothing has happened in between."""
+    at, disk = _Wall(runtime.ahead_us), runtime.disk
+    return PageRun(
+        gateway=runtime.gateway,
+        started=at.ms(runtime.started_us),
+        inputs=tuple(_input(item, at) for item in runtime.inputs),
+        destinations=tuple(_destination(item, at) for item in runtime.destinations),
         # In hundredths of the disk, so that it does not change all the time.
-        "disk": {
-            "free": round(100 * runtime.disk.free / max(runtime.disk.total, 1)),
-            "spool": runtime.disk.spool >> 20,
-        },
-    }
+        disk=PageDisk(free=round(100 * disk.free / max(disk.total, 1)), spool=disk.spool >> 20),
+    )
 
 
 class _Wall(Struct, frozen=True):
-    """Moments of the steady clock as browsers have times."""
+    """Makes moments of the steady clock times for the page. ahead_us: of the run, see RunState."""
 
     ahead_us: int
 
     def ms(self, moment_us: int) -> int:
-        """ms since 1970 UTC; 0 for never."""
+        """Return ms since 1970 UTC; 0 for never."""
         return _ms(moment_us + self.ahead_us) if moment_us else 0
 
 
-def _device(device: DeviceView, board: SiteState, now_us: int | None, at: _Wall) -> Json:
-    """One device; now_us: the end of the days that are sent along, None for none."""
-    return _filled(
+def _device(device: DeviceView, at: _Wall, board: SiteState, days_end_us: int | None) -> PageDevice:
+    """Return one device; days_end_us: None leaves the days of its sensors out."""
+    return PageDevice(
         id=device.id,
-        name=device.name if device.name != device.id else None,
+        name=device.name if device.name != device.id else "",
         last=at.ms(device.last_us),
+        rssi=device.rssi_dbm,
+        snr=device.snr_db,
         sf=device.sf,
         gateway=device.gateway,
-        copies=[{"gateway": gateway} | _signal(rx.rssi_dbm, rx.snr_db) for gateway, rx in device.copies],
+        copies=tuple(PageCopy(gateway, rx.rssi_dbm, rx.snr_db) for gateway, rx in device.copies),
         heard=device.heard,
         missed=device.missed,
         problem=device.problem,
-        battery=_shown(device.battery, at) if device.battery else None,
-        sensors=[
-            _shown(sensor, at) | ({} if now_us is None else _filled(day=board.day(device.id, sensor.name, now_us)))
-            for sensor in device.sensors
-        ],
-    ) | _signal(device.rssi_dbm, device.snr_db)
+        battery=_sensor(device.battery, at) if device.battery else None,
+        sensors=tuple(
+            _sensor(shown, at, None if days_end_us is None else board.day(device.id, shown.name, days_end_us))
+            for shown in device.sensors
+        ),
+    )
 
 
-def _signal(rssi_dbm: float | None, snr_db: float | None) -> Json:
-    """What was measured: 0 dB is a signal."""
-    return {key: value for key, value in (("rssi", rssi_dbm), ("snr", snr_db)) if value is not None}
+def _sensor(shown: Shown, at: _Wall, day: list[float | None] | None = None) -> PageSensor:
+    return PageSensor(shown.name, shown.value, shown.unit, at.ms(shown.time_us), day)
 
 
-def _shown(shown: Shown, at: _Wall) -> Json:
-    return {"name": shown.name, "value": shown.value} | _filled(unit=shown.unit, time=at.ms(shown.time_us))
+def _frame(entry: Entry, at: _Wall) -> PageFrame:
+    return PageFrame(at.ms(entry.time_us), entry.text, entry.device)
 
 
-def _entry(entry: Entry, at: _Wall) -> Json:
-    return _filled(time=at.ms(entry.time_us), device=entry.device, text=entry.text)
-
-
-def _refused(refused: Refused, at: _Wall) -> Json:
-    return _filled(
+def _refusal(refused: Refused, at: _Wall) -> PageRefusal:
+    return PageRefusal(
         check=refused.check,
-        address=refused.address,
         count=refused.count,
+        address=refused.address,
         last=at.ms(refused.last_us),
         detail=refused.detail,
         fix=refused.fix,
     )
 
 
-def _filled(**fields: object) -> Json:
-    return {key: value for key, value in fields.items() if value not in (None, "", 0, [], {})}
+def _input(item: InputState, at: _Wall) -> PageInput:
+    gateways = tuple(PageGateway(it.name, at.ms(it.last_us), it.stat) for it in item.gateways[:MAX_GATEWAYS])
+    return PageInput(item.name, at.ms(item.last_us), item.trouble, gateways)
+
+
+def _destination(item: DestinationState, at: _Wall) -> PageDestination:
+    return PageDestination(
+        name=item.name,
+        queued=item.queued,
+        parked=item.parked,
+        refused=item.refused,
+        oldest=_ms(item.oldest_us),  # a wall time already
+        last=at.ms(item.last_us),
+        trouble=item.trouble,
+        held=item.held,
+    )
 
 
 def _ms(time_us: int) -> int:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, LoraPostError
+from lora_post.observed.page_model import Page, PageNews
 from lora_post.secret import Secret
 from lora_post.terminal.events import EventReader, EventTooLong
-from lora_post.terminal.site import Message, Site, first_site, read_message
+from lora_post.terminal.page import read_message
 
 CONNECT_TIMEOUT_S: Final = 10.0
 # The stream says something every 50 s.
@@ -48,7 +48,7 @@ class StatusClient:
     def close(self) -> None:
         self._session.close()
 
-    def fetch(self) -> Site:
+    def fetch(self) -> Page:
         """Everything. Raises NoAnswer."""
         until = time.monotonic() + WHOLE_TIMEOUT_S
         body = bytearray()
@@ -57,13 +57,12 @@ class StatusClient:
                 body += chunk
                 if len(body) > MAX_WHOLE or time.monotonic() > until:
                     raise NoAnswer("its answer does not end")
-        message = read_message(bytes(body))
-        site = first_site(message, now_us() // 1000) if message else None
-        if site is None:
+        page = read_message(bytes(body), Page)
+        if page is None:
             raise NoAnswer(f"what answers at {self.url} is no status page of lora-post; correct the address")
-        return site
+        return page
 
-    def follow(self, version: int) -> Iterator[Message]:
+    def follow(self, version: int) -> Iterator[PageNews]:
         """What has changed since this version, as it happens. Raises NoAnswer when the stream ends."""
         reader = EventReader()
         path = f"/status/live?since={version}&rate={BYTES_PER_S}"
@@ -74,8 +73,8 @@ class StatusClient:
                 except EventTooLong:
                     raise NoAnswer("it tells more at once than it should") from None
                 for data in events:
-                    if message := read_message(data):
-                        yield message
+                    if news := read_message(data, PageNews):
+                        yield news
         raise NoAnswer("lora-post has ended, or is being restarted")
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Keeps a view of a site up to date, whatever becomes of the connection."""
+"""Keeps a view of the page up to date, whatever becomes of the connection."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ from threading import Event
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.backoff import Backoff
+from lora_post.clocks.scale import now_us
+from lora_post.observed.page_model import Page
 from lora_post.terminal.client import NoAnswer, StatusClient
-from lora_post.terminal.site import Site, changed_site
+from lora_post.terminal.page import behind_ms, changed_page
 
 MAX_PAUSE_S: Final = 30.0
 
 
 class View(Struct, frozen=True):
-    """What is known. site: None before the first answer. trouble: why nothing new comes, "" while it does."""
+    """What is known.
 
-    site: Site | None = None
+    page: None before the first answer. behind: ms by which its times are moved to be times of this clock.
+    trouble: why nothing new comes, "" while it does.
+    """
+
+    page: Page | None = None
+    behind: int = 0
     trouble: str = ""
+
+
+def view_of(page: Page) -> View:
+    """Return the view of a page that has just come."""
+    return View(page, behind_ms(page, now_us() // 1000))
 
 
 def follow(client: StatusClient, show: Callable[[View], None], stop: Event) -> None:
@@ -29,16 +42,16 @@ def follow(client: StatusClient, show: Callable[[View], None], stop: Event) -> N
     backoff = Backoff(MAX_PAUSE_S)
     while not stop.is_set():
         try:
-            site = client.fetch()
-            show(view := View(site))
-            for news in client.follow(site.v):
+            page = client.fetch()
+            show(view := view_of(page))
+            for news in client.follow(page.v):
                 if stop.is_set():
                     return
                 backoff.succeed()
-                site = changed_site(site, news)
-                show(view := View(site))
+                page = changed_page(page, news)
+                show(view := replace(view, page=page))
         except NoAnswer as error:
             now = time.monotonic()
             backoff.fail(now)
-            show(view := View(view.site, str(error)))
+            show(view := replace(view, trouble=str(error)))
             stop.wait(backoff.until - now)

@@ -1,4 +1,4 @@
-"""What is known of a site → lines for a terminal. Pure: no clock, no terminal.
+"""The page → lines for a terminal. Pure: no clock, no terminal.
 
 Everything comes by radio or over the network: it is shown as `Text`, never read as markup, and what a terminal
 might obey is escaped. Spans are told in minutes, so that a line changes only when something has happened.
@@ -14,13 +14,22 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lora_post.clocks.scale import utc_text
+from lora_post.observed.page_model import (
+    Page,
+    PageDestination,
+    PageDevice,
+    PageFrame,
+    PageInput,
+    PageRefusal,
+    PageSensor,
+)
+from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
-from lora_post.terminal.site import Destination, Device, Entry, Input, Mood, Refused, Sensor, Site, Verdict
 from lora_post.text import printable
 
-STYLES: Final = {Mood.GOOD: "bold green", Mood.WAITING: "bold yellow", Mood.ATTENTION: "bold red"}
-MARKS: Final = {Mood.GOOD: "[ok]", Mood.WAITING: "[--]", Mood.ATTENTION: "[!!]"}
+STYLES: Final = {"good": "bold green", "wait": "bold yellow", "bad": "bold red"}
+MARKS: Final = {"good": "[ok]", "wait": "[--]", "bad": "[!!]"}
 WARN: Final = "yellow"
 BAD: Final = "red"
 HEADERS: Final = ("Device", "last", "dBm/SNR", "battery", "missed", "values")
@@ -35,27 +44,25 @@ INDENT: Final = "     "
 _MINUTE_MS: Final = 60_000
 
 
-def layout(view: View, now_ms: int, width: int, height: int | None, page: int = 0) -> list[Text]:
+def layout(view: View, now_ms: int, width: int, height: int | None, turn: int = 0) -> list[Text]:
     """Lines of at most `width` cells, `height` of them at most; height None: as many as it takes.
 
-    now_ms: by this machine's clock.
-
-    page: which part of what does not fit is shown, from 0.
+    now_ms: by this machine's clock. turn: which part of what does not fit is shown, from 0.
     """
-    now_ms -= view.site.behind if view.site else 0
+    now_ms -= view.behind
     head = list(_head(view, now_ms, width))
     sections: list[Section] = []
-    if view.site is not None:
-        site = view.site
+    if view.page is not None:
+        page = view.page
         sections = [
-            _problems(site.verdict, width),
-            Section(None, [[line] for line in _parts(site, now_ms)], weight=2),
-            _devices(site, now_ms, width),
-            Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in site.refused]),
-            Section(_heading("As it arrives (UTC)"), [[_entry(entry, site.behind)] for entry in reversed(site.recent)]),
+            _problems(page.verdict, width),
+            Section(None, [[line] for line in _parts(page, now_ms)], weight=2),
+            _devices(page, now_ms, width),
+            Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in page.refused]),
+            Section(_heading("As it arrives (UTC)"), [[_entry(entry, view.behind)] for entry in reversed(page.recent)]),
         ]
     room = None if height is None else max(height - len(head), 0)
-    lines = (head + arranged(sections, room, page))[:height]
+    lines = (head + arranged(sections, room, turn))[:height]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines
@@ -66,29 +73,29 @@ def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
         # The last thing that was known stays below, for as long as it takes.
         for number, line in enumerate(_wrapped(f"lora-post does not answer, trying again: {view.trouble}", width)):
             yield Text(line if number == 0 else INDENT + line, style="bold yellow")
-    elif view.site is None:
+    elif view.page is None:
         yield Text("asking lora-post …", style=DIM)
-    if view.site is None:
+    if view.page is None:
         return
-    site = view.site
-    verdict = site.verdict
-    last = max((device.last for device in site.devices.values()), default=0)
-    heard = sum(bool(device.last) for device in site.devices.values())
-    queued = sum(item.queued for item in site.state.destinations)
-    facts = [f"{heard} of {len(site.devices)} devices heard", f"{queued} readings wait"]
+    page = view.page
+    verdict = page.verdict
+    last = max((device.last for device in page.devices), default=0)
+    heard = sum(bool(device.last) for device in page.devices)
+    queued = sum(item.queued for item in page.state.destinations)
+    facts = [f"{heard} of {len(page.devices)} devices heard", f"{queued} readings wait"]
     if last:
         facts.insert(0, f"last frame {ago(now_ms - last)}")
     if view.trouble:
         says = (f"[??] before that: {printable(verdict.text)}", DIM)
     else:
         says = (f"{MARKS[verdict.kind]} {printable(verdict.text)}", STYLES[verdict.kind])
-    yield Text.assemble(says, (f"{GAP}{printable(site.state.gateway)}", "bold"))
+    yield Text.assemble(says, (f"{GAP}{printable(page.state.gateway)}", "bold"))
     yield Text(INDENT + ", ".join(facts))
 
 
 def _problems(verdict: Verdict, width: int) -> Section:
     items = []
-    style = BAD if verdict.kind is Mood.ATTENTION else WARN
+    style = BAD if verdict.kind == "bad" else WARN
     for problem in verdict.problems:
         what, _, fix = problem.partition("; ")
         lines = [Text(INDENT + line, style=style) for line in _wrapped(what, width)]
@@ -100,25 +107,25 @@ def _fix(fix: str, width: int) -> list[Text]:
     return [Text(INDENT + line) for line in _wrapped(f"fix: {fix}", width)] if fix else []
 
 
-def _parts(site: Site, now_ms: int) -> Iterator[Text]:
+def _parts(page: Page, now_ms: int) -> Iterator[Text]:
     """Inputs, destinations and the disk; what is wrong with them is told among the problems."""
-    for item in site.state.inputs:
+    for item in page.state.inputs:
         yield _part(f"from {item.name}", _input(item, now_ms))
-    for to in site.state.destinations:
+    for to in page.state.destinations:
         yield _part(f"to {to.name}", _destination(to, now_ms))
-    disk = site.state.disk
-    yield _part("spool", f"{disk.spool} MB, {disk.free} % of the disk free; started {ago(now_ms - site.state.started)}")
+    disk = page.state.disk
+    yield _part("spool", f"{disk.spool} MB, {disk.free} % of the disk free; started {ago(now_ms - page.state.started)}")
 
 
 def _part(name: str, text: str) -> Text:
     return Text.assemble((printable(name), "bold"), f"{GAP}{text}")
 
 
-def _input(item: Input, now_ms: int) -> str:
+def _input(item: PageInput, now_ms: int) -> str:
     return f"last frame {ago(now_ms - item.last)}" if item.last else "no frame yet"
 
 
-def _destination(item: Destination, now_ms: int) -> str:
+def _destination(item: PageDestination, now_ms: int) -> str:
     facts = [f"last delivery {ago(now_ms - item.last)}" if item.last else "nothing delivered yet"]
     if item.queued:
         oldest = f", the oldest {ago(now_ms - item.oldest)}" if item.oldest else ""
@@ -128,19 +135,19 @@ def _destination(item: Destination, now_ms: int) -> str:
     return "; ".join(facts)
 
 
-def _devices(site: Site, now_ms: int, width: int) -> Section:
+def _devices(page: Page, now_ms: int, width: int) -> Section:
     """A table; devices with a problem come first, in case that not all fit. Columns without content are left out."""
-    devices = sorted(site.devices.values(), key=lambda device: not device.problem)
+    devices = sorted(page.devices, key=lambda device: not device.problem)
     rows = [_device_cells(device, now_ms) for device in devices]
     used = [at for at in range(len(HEADERS)) if at in ALWAYS or any(row[at].plain for row in rows)]
     header, rows = [Text(HEADERS[at]) for at in used], [[row[at] for at in used] for row in rows]
     widths = [max(cell_len(row[at].plain) for row in [header, *rows]) for at in range(len(used) - 1)]
     others = sum(widths[1:]) + len(GAP) * len(widths)
     widths[0] = max(min(widths[0], width - others - MIN_VALUES), MIN_NAME)
-    return Section(_table_line(header, widths, "bold"), [[_table_line(row, widths)] for row in rows], 4, pages=True)
+    return Section(_table_line(header, widths, "bold"), [[_table_line(row, widths)] for row in rows], 4, turns=True)
 
 
-def _device_cells(device: Device, now_ms: int) -> list[Text]:
+def _device_cells(device: PageDevice, now_ms: int) -> list[Text]:
     missed, sent = device.missed, device.missed + device.heard
     if device.problem:
         values = Text(f"! {printable(device.problem)}", style=BAD)
@@ -164,11 +171,11 @@ def _table_line(cells: Sequence[Text], widths: Sequence[int], style: str = "") -
     return line.append_text(cells[-1])
 
 
-def _value(sensor: Sensor) -> str:
+def _value(sensor: PageSensor) -> str:
     return f"{printable(sensor.name)} {_amount(sensor)}"
 
 
-def _amount(sensor: Sensor) -> str:
+def _amount(sensor: PageSensor) -> str:
     value = sensor.value
     if isinstance(value, bool):
         text = "true" if value else "false"
@@ -179,7 +186,7 @@ def _amount(sensor: Sensor) -> str:
     return printable(f"{text} {sensor.unit}".strip())
 
 
-def _refused(item: Refused, now_ms: int, width: int) -> list[Text]:
+def _refused(item: PageRefusal, now_ms: int, width: int) -> list[Text]:
     times = f" {item.count} times" if item.count > 1 else ""
     who = printable(f"{item.check} {item.address}".strip())
     first, *more = _wrapped(f"{who}{times}, {ago(now_ms - item.last)}: {item.detail}", width)
@@ -188,7 +195,7 @@ def _refused(item: Refused, now_ms: int, width: int) -> list[Text]:
     return [line, *(Text(INDENT + text) for text in more), *_fix(item.fix, width)]
 
 
-def _entry(entry: Entry, behind_ms: int) -> Text:
+def _entry(entry: PageFrame, behind_ms: int) -> Text:
     who = (printable(entry.device), "bold") if entry.device else ("turned away", WARN)
     return Text.assemble((_clock_time(entry.time + behind_ms), DIM), GAP, who, f" {printable(entry.text)}")
 

@@ -14,13 +14,13 @@ DIM: Final = "dim"
 class Section(Struct, frozen=True):
     """A heading, None for none, and items of one or more lines.
 
-    weight: rows that it gets in each turn while there are rows left. pages: what is cut off can be turned to.
+    weight: rows that it gets in each turn while there are rows left. turns: space turns to what is cut off.
     """
 
     heading: Text | None
     items: Sequence[Sequence[Text]]
     weight: int = 1
-    pages: bool = False
+    turns: bool = False
 
     @property
     def wants(self) -> int:
@@ -33,12 +33,12 @@ class Section(Struct, frozen=True):
         return min(self.wants, 1 + (self.heading is not None))
 
 
-def arranged(sections: Sequence[Section], height: int | None, page: int) -> list[Text]:
-    """The sections below each other in this many rows at most; None: all of them in full. page: from 0."""
+def arranged(sections: Sequence[Section], height: int | None, turn: int) -> list[Text]:
+    """The sections below each other in this many rows at most; None: all of them in full. turn: from 0."""
     if height is None:
-        return [line for section in sections for line in _fitted(section, section.wants, page)]
+        return [line for section in sections for line in _fitted(section, section.wants, turn)]
     rows = _shares(sections, height)
-    return [line for section, share in zip(sections, rows, strict=True) for line in _fitted(section, share, page)]
+    return [line for section, share in zip(sections, rows, strict=True) for line in _fitted(section, share, turn)]
 
 
 def _shares(sections: Sequence[Section], height: int) -> list[int]:
@@ -58,7 +58,7 @@ def _shares(sections: Sequence[Section], height: int) -> list[int]:
     return given
 
 
-def _fitted(section: Section, rows: int, page: int) -> list[Text]:
+def _fitted(section: Section, rows: int, turn: int) -> list[Text]:
     """A section in so many rows; the last one says how much is missing."""
     if rows <= 0 or not section.items:
         return []
@@ -66,9 +66,9 @@ def _fitted(section: Section, rows: int, page: int) -> list[Text]:
     if rows >= section.wants:
         return lines + [line for item in section.items for line in item]
     if rows == len(lines) + 1:  # no room to say what is missing
-        return [*lines, section.items[_page_start(section, 1, page)][0]]
+        return [*lines, section.items[_start(section, 1, turn)][0]]
     room = rows - len(lines) - 1
-    start = _page_start(section, room, page)
+    start = _start(section, room, turn)
     shown = 0
     for item in section.items[start:]:
         if len(item) > room:
@@ -80,12 +80,12 @@ def _fitted(section: Section, rows: int, page: int) -> list[Text]:
         lines += section.items[start][:room]
         shown = 1
     left = len(section.items) - shown
-    lines.append(Text(f"… {left} more{', space shows them' if section.pages else ''}", style=DIM))
+    lines.append(Text(f"… {left} more{', space shows them' if section.turns else ''}", style=DIM))
     return lines
 
 
-def _page_start(section: Section, room: int, page: int) -> int:
-    if not section.pages:
+def _start(section: Section, room: int, turn: int) -> int:
+    if not section.turns:
         return 0
     pages = -(-len(section.items) // room)
-    return page % pages * room
+    return turn % pages * room

@@ -75,16 +75,16 @@ def test_view_follows_what_happens_and_says_when_it_no_longer_can() -> None:
         wait_until(lambda: views, "there is no first view")
         board.hear(report(Reading("t", 20.5, "°C")))
         board.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", "no key fits; correct it"))
-        wait_until(lambda: views[-1].site and views[-1].site.refused, "the news do not come")
-        site = views[-1].site
-        assert site is not None
-        assert site.devices["pond-7"].sensors[0].value == 20.5
-        assert list(site.devices) == ["pond-7", "silent"]
-        assert site.refused[0].fix == "correct it"
+        wait_until(lambda: views[-1].page and views[-1].page.refused, "the news do not come")
+        seen = views[-1].page
+        assert seen is not None
+        assert seen.devices[0].sensors[0].value == 20.5
+        assert [item.id for item in seen.devices] == ["pond-7", "silent"]
+        assert seen.refused[0].fix == "correct it"
         stop.set()
     thread.join()
     assert views[-1].trouble == "lora-post has ended, or is being restarted"
-    assert views[-1].site == site
+    assert views[-1].page == seen
 
 
 def test_page_that_comes_later_is_found() -> None:

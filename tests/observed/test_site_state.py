@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import json
 from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Copy, Device, Frame, Reading, Refusal, Report, RxInfo, Uplink
 from lora_post.observed.day import POINTS, STEP_US, Day
+from lora_post.observed.page_model import PageNews
 from lora_post.observed.run_state import Disk, RunState
 from lora_post.observed.site_state import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
 from lora_post.status.overview import MAX_PLOTS, news, whole
@@ -90,8 +90,8 @@ def test_step_of_the_wall_clock_makes_no_device_silent(step_us: int) -> None:
     board.hear(report(Reading("t", 1), time_us=wall[0]))
     [view] = board.devices()
     assert (view.usual_us, clock.now_us() - view.last_us) == (600_000_000, 0)
-    shown = json.loads(whole(board, replace(RUNTIME, now_us=clock.now_us(), ahead_us=clock.ahead_us())))
-    assert shown["devices"][0]["last"] == shown["now"] == wall[0] // 1000
+    shown = whole(board, replace(RUNTIME, now_us=clock.now_us(), ahead_us=clock.ahead_us()))
+    assert shown.devices[0].last == shown.now == wall[0] // 1000
 
 
 def test_device_shows_its_latest_values_battery_and_problem() -> None:
@@ -122,7 +122,7 @@ def test_memory_is_bounded_whatever_is_heard() -> None:
         board.hear(Refusal(frame(bytes([0x40]) + number.to_bytes(4) + bytes(8)), "mic", "y" * 5000))
     [view] = board.devices()
     assert (len(view.sensors), len(board.recent()), len(board.refused())) == (MAX_SENSORS, MAX_RECENT, MAX_REFUSALS)
-    assert len(whole(board, RUNTIME)) < 100_000
+    assert len(json.encode(whole(board, RUNTIME))) < 100_000
 
 
 def test_reports_of_devices_that_are_not_configured_are_left_alone() -> None:
@@ -135,12 +135,11 @@ def test_news_are_what_changed_and_nothing_else() -> None:
     board = SiteState([device(), device("other", address=0x26011BDB)])
     board.hear(numbered(1))
     seen = news(board, 0, 0)
-    assert [item["id"] for item in seen["devices"]] == ["pond-7"]
-    assert "refused" not in seen
-    later = news(board, seen["v"], 0)
-    assert (later["devices"], later["recent"]) == ([], [])
+    assert [item.id for item in seen.devices] == ["pond-7"]
+    assert seen.refused is None
+    assert news(board, seen.v, 0) == PageNews(seen.v)
     board.hear(Refusal(frame(b"\x40"), "frame", "too short"))
-    assert [item["check"] for item in news(board, seen["v"], 0)["refused"]] == ["frame"]
+    assert [item.check for item in news(board, seen.v, 0).refused or ()] == ["frame"]
 
 
 def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
@@ -152,8 +151,8 @@ def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
             uplink = Uplink(frame(time_us=NOON_US + step * STEP_US), of, step, 1, b"\x01", True)
             board.hear(Report(uplink, tuple(readings)))
     runtime = replace(RUNTIME, now_us=NOON_US + POINTS * STEP_US)
-    text = whole(board, runtime)
-    assert sum(len(sensor["day"]) for item in json.loads(text)["devices"] for sensor in item["sensors"]) == 250 * POINTS
+    days = [sensor.day or [] for item in whole(board, runtime).devices for sensor in item.sensors]
+    assert sum(map(len, days)) == 250 * POINTS
 
 
 def test_many_sensors_come_without_their_days() -> None:
@@ -161,7 +160,7 @@ def test_many_sensors_come_without_their_days() -> None:
     for of in ("a", "b"):
         board.hear(report(*(Reading(f"s{number}", 1.5) for number in range(200)), of=device(of)))
     assert MAX_PLOTS < 2 * 200
-    assert b'"day"' not in whole(board, RUNTIME)
+    assert {sensor.day for item in whole(board, RUNTIME).devices for sensor in item.sensors} == {None}
     assert board.day("a", "s3", NOON_US) is not None
     assert board.day("a", "unknown", NOON_US) is None
     assert board.day("unknown", "s3", NOON_US) is None

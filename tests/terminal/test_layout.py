@@ -10,36 +10,34 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
 
+from lora_post.observed.page_model import (
+    Page,
+    PageDestination,
+    PageDevice,
+    PageDisk,
+    PageFrame,
+    PageInput,
+    PageNews,
+    PageRefusal,
+    PageRun,
+    PageSensor,
+)
+from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.layout import ago, layout, span
-from lora_post.terminal.site import (
-    Destination,
-    Device,
-    Disk,
-    Entry,
-    Input,
-    Message,
-    Mood,
-    Refused,
-    Sensor,
-    Site,
-    State,
-    Verdict,
-    changed_site,
-    first_site,
-)
+from lora_post.terminal.page import behind_ms, changed_page
 from tests.support.build import NOON_US
 
 NOON = NOON_US // 1000
 MINUTE = 60_000
-WELL = State(
+WELL = PageRun(
     gateway="Farm",
     started=NOON - 180 * MINUTE,
-    inputs=(Input("stdin", NOON - 3 * MINUTE),),
-    destinations=(Destination("waziup", queued=3, oldest=NOON - 5 * MINUTE, last=NOON - 90 * MINUTE),),
-    disk=Disk(45, 2),
+    inputs=(PageInput("stdin", NOON - 3 * MINUTE),),
+    destinations=(PageDestination("waziup", queued=3, oldest=NOON - 5 * MINUTE, last=NOON - 90 * MINUTE),),
+    disk=PageDisk(45, 2),
 )
-POND = Device(
+POND = PageDevice(
     "pond-7",
     "Pond 7",
     last=NOON - 3 * MINUTE,
@@ -47,31 +45,31 @@ POND = Device(
     snr=0,
     heard=30,
     missed=10,
-    battery=Sensor("battery", 3.61, "V"),
-    sensors=(Sensor("temperature", 22.123456789, "°C"), Sensor("open", True), Sensor("note", "a\x1b[2Jb")),
+    battery=PageSensor("battery", 3.61, "V"),
+    sensors=(PageSensor("temperature", 22.123456789, "°C"), PageSensor("open", True), PageSensor("note", "a\x1b[2Jb")),
 )
-FINE = Verdict(Mood.GOOD, "Everything works")
+FINE = Verdict("good", "Everything works")
 HOSTILE = "[red]x[/red]\x1b[2J\u202eevil\x9b\x07\n[link=http://x]"
 
 
-def site(*devices: Device, state: State = WELL, **changes: object) -> Site:
-    return replace(Site(1, {d.id: d for d in devices}, (), (), state, FINE), **changes)
+def page(*devices: PageDevice, state: PageRun = WELL, **changes: object) -> Page:
+    return replace(Page(1, NOON, devices, (), (), state, FINE), **changes)
 
 
 def shown(
-    view: View | Site, width: int = 80, height: int | None = 24, page: int = 0, *, color: str | None = None
+    view: View | Page, width: int = 80, height: int | None = 24, turn: int = 0, *, color: str | None = None
 ) -> str:
     """As a terminal gets it."""
     view = view if isinstance(view, View) else View(view)
     system = {"color_system": color, "force_terminal": True} if color else {"color_system": None}
     console = Console(record=True, width=width, file=StringIO(), **system)  # type: ignore[arg-type]
-    for line in layout(view, NOON, width, height, page):
+    for line in layout(view, NOON, width, height, turn):
         console.print(line, no_wrap=True)
     return console.export_text(styles=bool(color))
 
 
 def test_everything_that_is_known_of_a_device_is_in_its_line() -> None:
-    text = shown(site(POND), width=120)
+    text = shown(page(POND), width=120)
     assert "[ok] Everything works  Farm" in text
     assert "last frame 3 min ago, 1 of 1 devices heard, 3 readings wait" in text
     line = next(line for line in text.splitlines() if line.startswith("Pond 7"))
@@ -82,58 +80,61 @@ def test_everything_that_is_known_of_a_device_is_in_its_line() -> None:
 
 
 def test_verdict_of_the_page_is_shown_with_what_to_do() -> None:
-    text = shown(site(POND, verdict=Verdict(Mood.ATTENTION, "Needs attention", ("disk is full; make room", "no way"))))
+    text = shown(page(POND, verdict=Verdict("bad", "Needs attention", ("disk is full; make room", "no way"))))
     assert "[!!] Needs attention  Farm" in text
     assert "     disk is full\n     fix: make room\n     no way\n" in text
-    assert "[--] Running" in shown(site(POND, verdict=Verdict(Mood.WAITING, "Running; no device heard yet")))
+    assert "[--] Running" in shown(page(POND, verdict=Verdict("wait", "Running; no device heard yet")))
 
 
 def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
     wrong = NOON - 40 * 86_400_000  # the gateway's clock is 40 days behind
-    whole = Message(
-        1,
-        now=wrong,
-        devices=(replace(POND, last=wrong - 3 * MINUTE),),
-        recent=(Entry(wrong, "t 1"),),
-        state=WELL,
-        verdict=FINE,
-    )
-    seen = first_site(whole, NOON)
-    assert seen is not None
-    assert "last frame 3 min ago" in shown(seen)
-    assert "12:00:00  turned away t 1" in shown(seen)
-    near = first_site(replace(whole, now=NOON - 2000), NOON)
-    assert near is not None and near.behind == 0
-    assert changed_site(seen, Message(2)).behind == seen.behind
+    then = replace(POND, last=wrong - 3 * MINUTE)
+    came = page(then, now=wrong, recent=(PageFrame(wrong, "t 1"),))
+    view = View(came, behind_ms(came, NOON))
+    assert "last frame 3 min ago" in shown(view)
+    assert "12:00:00  turned away t 1" in shown(view)
+    assert behind_ms(replace(came, now=NOON - 2000), NOON) == 0
+
+
+def test_news_change_what_they_tell_and_nothing_else() -> None:
+    other = PageDevice("other")
+    before = page(POND, other, recent=(PageFrame(NOON, "t 1"),), refused=(PageRefusal("mic", 1),))
+    assert changed_page(before, PageNews(2)) == replace(before, v=2)
+    heard = replace(POND, heard=31)
+    news = PageNews(3, (heard,), (PageFrame(NOON + 1, "t 2"),), (), replace(WELL, gateway="x"), Verdict("bad", "No"))
+    after = changed_page(before, news)
+    assert after.devices == (heard, other)
+    assert [frame.text for frame in after.recent] == ["t 1", "t 2"]
+    assert (after.refused, after.state.gateway, after.verdict.text) == ((), "x", "No")
 
 
 def test_what_was_turned_away_has_its_reason_and_fix() -> None:
-    refused = (Refused("mic", "26011bda", 12, NOON - 2 * MINUTE, "no key fits", "correct nwk_skey"),)
-    text = shown(site(POND, refused=refused))
+    refused = (PageRefusal("mic", 12, "26011bda", NOON - 2 * MINUTE, "no key fits", "correct nwk_skey"),)
+    text = shown(page(POND, refused=refused))
     assert "mic 26011bda 12 times, 2 min ago: no key fits\n     fix: correct nwk_skey" in text
 
 
 def test_latest_frames_come_first() -> None:
-    recent = (Entry(NOON, "t 1", "pond-7"), Entry(NOON + 1000, "mic: forged"))
-    assert "12:00:01  turned away mic: forged\n12:00:00  pond-7 t 1" in shown(site(POND, recent=recent))
+    recent = (PageFrame(NOON, "t 1", "pond-7"), PageFrame(NOON + 1000, "mic: forged"))
+    assert "12:00:01  turned away mic: forged\n12:00:00  pond-7 t 1" in shown(page(POND, recent=recent))
 
 
 @pytest.mark.parametrize("color", [None, "standard", "truecolor"])
 def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
-    hostile = site(
-        Device(HOSTILE, HOSTILE, last=NOON, sensors=(Sensor(HOSTILE, HOSTILE, HOSTILE),)),
-        Device("second", last=NOON, problem=HOSTILE),
-        recent=(Entry(NOON, HOSTILE, HOSTILE), Entry(2**62, HOSTILE)),
-        refused=(Refused(HOSTILE, HOSTILE, 1, NOON, HOSTILE, HOSTILE),),
+    hostile = page(
+        PageDevice(HOSTILE, HOSTILE, last=NOON, sensors=(PageSensor(HOSTILE, HOSTILE, HOSTILE),)),
+        PageDevice("second", last=NOON, problem=HOSTILE),
+        recent=(PageFrame(NOON, HOSTILE, HOSTILE), PageFrame(2**62, HOSTILE)),
+        refused=(PageRefusal(HOSTILE, 1, HOSTILE, NOON, HOSTILE, HOSTILE),),
         state=replace(
             WELL,
             gateway=HOSTILE,
-            inputs=(Input(HOSTILE, 0, HOSTILE),),
-            destinations=(Destination(HOSTILE, trouble=HOSTILE),),
+            inputs=(PageInput(HOSTILE, 0, HOSTILE),),
+            destinations=(PageDestination(HOSTILE, trouble=HOSTILE),),
         ),
-        verdict=Verdict(Mood.ATTENTION, HOSTILE, (HOSTILE,)),
+        verdict=Verdict("bad", HOSTILE, (HOSTILE,)),
     )
-    text = shown(View(hostile, HOSTILE), width=200, height=None, color=color)
+    text = shown(View(hostile, trouble=HOSTILE), width=200, height=None, color=color)
     assert "[red]x[/red]\\x1b[2J\\u202eevil" in text
     for line in text.split("\n"):
         assert "\x1b[2J" not in line
@@ -148,35 +149,37 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
     devices=st.integers(0, 80),
     refused=st.integers(0, 12),
     trouble=st.sampled_from(["", "gone", "很 " * 60]),
-    page=st.integers(0, 99),
+    turn=st.integers(0, 99),
 )
-def test_it_fits_every_window(width: int, height: int, devices: int, refused: int, trouble: str, page: int) -> None:
-    of = [Device(f"device-{n}", "池塘" * (n % 9), last=NOON, problem="broken" * (n % 5 == 0)) for n in range(devices)]
-    turned = tuple(Refused("mic", str(n), 2, NOON, "why " * 40, "fix " * 40) for n in range(refused))
-    lines = layout(View(site(*of, refused=turned), trouble), NOON, width, height, page)
+def test_it_fits_every_window(width: int, height: int, devices: int, refused: int, trouble: str, turn: int) -> None:
+    of = [
+        PageDevice(f"device-{n}", "池塘" * (n % 9), last=NOON, problem="broken" * (n % 5 == 0)) for n in range(devices)
+    ]
+    turned = tuple(PageRefusal("mic", 2, str(n), NOON, "why " * 40, "fix " * 40) for n in range(refused))
+    lines = layout(View(page(*of, refused=turned), trouble=trouble), NOON, width, height, turn)
     assert len(lines) <= height
     assert all(line.cell_len <= width for line in lines)
 
 
 def test_devices_with_a_problem_come_first_and_space_turns_to_the_others() -> None:
-    of = [Device(f"device-{n:02}", last=NOON) for n in range(40)]
+    of = [PageDevice(f"device-{n:02}", last=NOON) for n in range(40)]
     of[33] = replace(of[33], problem="WrongLength: 3 bytes, want 4")
-    first = shown(site(*of))
+    first = shown(page(*of))
     assert "device-33" in first
     assert "! WrongLength: 3 bytes, want 4" in first
     assert "more, space shows them" in first
-    pages = [shown(site(*of), page=page) for page in range(6)]
-    assert all(any(f"device-{n:02}" in page for page in pages) for n in range(40))
+    parts = [shown(page(*of), turn=turn) for turn in range(6)]
+    assert all(any(f"device-{n:02}" in part for part in parts) for n in range(40))
 
 
 def test_all_is_shown_where_there_is_no_height() -> None:
-    text = shown(site(*(Device(f"device-{n}", last=NOON) for n in range(300))), height=None)
+    text = shown(page(*(PageDevice(f"device-{n}", last=NOON) for n in range(300))), height=None)
     assert text.count("device-") == 300
     assert "more" not in text
 
 
 def test_what_was_known_stays_when_there_is_no_answer_and_is_marked_as_old() -> None:
-    text = shown(View(site(POND), "the connection broke"))
+    text = shown(View(page(POND), trouble="the connection broke"))
     assert text.startswith("lora-post does not answer, trying again: the connection broke")
     assert "before that: Everything works" in text
     assert "Pond 7" in text

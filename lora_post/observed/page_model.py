@@ -1,0 +1,156 @@
+"""What the status page and `lora-post watch` are told, as JSON: these structs write it and read it.
+
+Times are ms since 1970 UTC by the gateway's clock, 0 for never. A field that has its default is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from lora_post.model import Scalar
+from lora_post.observed.verdict import Verdict
+
+
+class PageSensor(Struct, frozen=True, omit_defaults=True):
+    """The latest value of one sensor; None for a number that JSON does not have.
+
+    day: means of the quarter hours of the last day, oldest first, None where there was no value.
+    """
+
+    name: str
+    value: Scalar | None
+    unit: str = ""
+    time: int = 0
+    day: list[float | None] | None = None
+
+
+class PageCopy(Struct, frozen=True, omit_defaults=True):
+    """How another gateway heard the last frame of a device. rssi: dBm. snr: dB."""
+
+    gateway: str
+    rssi: float | None = None
+    snr: float | None = None
+
+
+class PageDevice(Struct, frozen=True, omit_defaults=True):
+    """One device of the configuration, and its last frame.
+
+    name: "" when it is the id. rssi: dBm. snr: dB. gateway: that heard it. heard, missed: frames since the start;
+    missed ones are known from gaps of FCnt. problem: why there are no readings, or a warning of the decoder.
+    """
+
+    id: str
+    name: str = ""
+    last: int = 0
+    rssi: float | None = None
+    snr: float | None = None
+    sf: int | None = None
+    gateway: str = ""
+    copies: tuple[PageCopy, ...] = ()
+    heard: int = 0
+    missed: int = 0
+    problem: str = ""
+    battery: PageSensor | None = None
+    sensors: tuple[PageSensor, ...] = ()
+
+
+class PageFrame(Struct, frozen=True, omit_defaults=True):
+    """One frame that was heard. text: its values, or why it was refused. device: None for a refused one."""
+
+    time: int
+    text: str = ""
+    device: str | None = None
+
+
+class PageRefusal(Struct, frozen=True, omit_defaults=True):
+    """Frames that were refused for one reason from one address. last: the latest. fix: what a person can do."""
+
+    check: str
+    count: int
+    address: str = ""
+    last: int = 0
+    detail: str = ""
+    fix: str = ""
+
+
+class PageGateway(Struct, frozen=True, omit_defaults=True):
+    """A packet forwarder. stat: what it tells of itself, by the names of Semtech's protocol."""
+
+    name: str
+    last: int = 0
+    stat: Mapping[str, float] = {}
+
+
+class PageInput(Struct, frozen=True, omit_defaults=True):
+    """Where frames come from. last: the latest frame. trouble: why none can come."""
+
+    name: str
+    last: int = 0
+    trouble: str = ""
+    gateways: tuple[PageGateway, ...] = ()
+
+
+class PageDestination(Struct, frozen=True, omit_defaults=True):
+    """Where readings go.
+
+    queued, parked, refused: readings. oldest: time of the oldest queued one. last: the latest delivery.
+    trouble: why it takes nothing. held: why the configuration keeps readings back.
+    """
+
+    name: str
+    queued: int = 0
+    parked: int = 0
+    refused: int = 0
+    oldest: int = 0
+    last: int = 0
+    trouble: str = ""
+    held: str = ""
+
+
+class PageDisk(Struct, frozen=True):
+    """free: percent of the disk. spool: MB."""
+
+    free: int
+    spool: int
+
+
+class PageRun(Struct, frozen=True):
+    """The state of the run. gateway: its name. started: when."""
+
+    gateway: str
+    started: int
+    inputs: tuple[PageInput, ...]
+    destinations: tuple[PageDestination, ...]
+    disk: PageDisk
+
+
+class Page(Struct, frozen=True):
+    """Everything, as `/status.json` answers it.
+
+    v: the version, from which `/status/live` goes on. now: the time there. recent: the latest frames, oldest first.
+    refused: the latest first.
+    """
+
+    v: int
+    now: int
+    devices: tuple[PageDevice, ...]
+    recent: tuple[PageFrame, ...]
+    refused: tuple[PageRefusal, ...]
+    state: PageRun
+    verdict: Verdict
+
+
+class PageNews(Struct, frozen=True, omit_defaults=True):
+    """What has changed up to version v, as `/status/live` tells it; None: not changed.
+
+    devices: those that changed, without the days of their sensors. recent: frames that came. refused: all of them.
+    """
+
+    v: int
+    devices: tuple[PageDevice, ...] = ()
+    recent: tuple[PageFrame, ...] = ()
+    refused: tuple[PageRefusal, ...] | None = None
+    state: PageRun | None = None
+    verdict: Verdict | None = None

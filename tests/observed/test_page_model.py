@@ -1,0 +1,135 @@
+"""The page's JSON: its keys are public, and what is written can be read."""
+
+from __future__ import annotations
+
+from msgspec import json
+from msgspec.structs import replace
+
+from lora_post.model import Copy, Frame, Reading, Refusal, RxInfo
+from lora_post.observed.page_model import Page, PageNews, PageSensor
+from lora_post.observed.run_state import DestinationState, Disk, GatewayState, InputState, RunState
+from lora_post.observed.site_state import SiteState
+from lora_post.status.overview import news, whole
+from tests.support.build import NOON_US, device, frame, report
+
+NOON = NOON_US // 1000
+FULL = RunState(
+    gateway="Farm",
+    started_us=NOON_US,
+    now_us=NOON_US,
+    inputs=(InputState("udp", NOON_US, "broken", (GatewayState("gw1", NOON_US, {"rxnb": 2}),)), InputState("i", 0, "")),
+    destinations=(
+        DestinationState("waziup", 1, 2, 3, NOON_US, NOON_US, "no way", "night"),
+        DestinationState("d", 0, 0, 0, 0, 0, ""),
+    ),
+    disk=Disk(1 << 30, 1 << 31, 3 << 20),
+    counts={},
+    stalled=(),
+    troubles={},
+    alerts={"a": "x; y"},
+)
+
+
+def full_board() -> SiteState:
+    board = SiteState([device(name="Pond"), device("silent", address=1)])
+    heard = report(Reading("battery", 3.3, "V"), Reading("open", False), Reading("count", 0))
+    board.hear(heard)
+    board.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(snr_db=0)), heard.uplink))
+    board.hear(
+        Refusal(frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")), "mic", "no key fits; correct it")
+    )
+    return board
+
+
+def test_keys_are_those_that_programs_read() -> None:
+    found = json.decode(json.encode(whole(full_board(), FULL)))
+    for sensor in found["devices"][0]["sensors"]:
+        if day := sensor.pop("day", None):
+            assert len(day) == 96
+    battery = {"name": "battery", "value": 3.3, "unit": "V", "time": NOON}
+    assert found == {
+        "v": 3,
+        "now": NOON,
+        "devices": [
+            {
+                "id": "pond-7",
+                "name": "Pond",
+                "last": NOON,
+                "rssi": -50,
+                "snr": 7.0,
+                "gateway": "gw1",
+                "copies": [{"gateway": "gw2", "snr": 0}],
+                "heard": 1,
+                "battery": battery,
+                "sensors": [
+                    battery,
+                    {"name": "open", "value": False, "time": NOON},
+                    {"name": "count", "value": 0, "time": NOON},
+                ],
+            },
+            {"id": "silent"},
+        ],
+        "recent": [
+            {"time": NOON, "text": "battery 3.3 V, open False, count 0", "device": "pond-7"},
+            {"time": NOON, "text": "mic: no key fits"},
+        ],
+        "refused": [
+            {
+                "check": "mic",
+                "count": 1,
+                "address": "26011bda",
+                "last": NOON,
+                "detail": "no key fits",
+                "fix": "correct it",
+            }
+        ],
+        "state": {
+            "gateway": "Farm",
+            "started": NOON,
+            "inputs": [
+                {
+                    "name": "udp",
+                    "last": NOON,
+                    "trouble": "broken",
+                    "gateways": [{"name": "gw1", "last": NOON, "stat": {"rxnb": 2}}],
+                },
+                {"name": "i"},
+            ],
+            "destinations": [
+                {
+                    "name": "waziup",
+                    "queued": 1,
+                    "parked": 2,
+                    "refused": 3,
+                    "oldest": NOON,
+                    "last": NOON,
+                    "trouble": "no way",
+                    "held": "night",
+                },
+                {"name": "d"},
+            ],
+            "disk": {"free": 50, "spool": 3},
+        },
+        "verdict": {
+            "kind": "bad",
+            "text": "Needs attention",
+            "problems": ["x; y", "input udp: broken", "waziup: no way"],
+        },
+    }
+
+
+def test_a_site_of_which_nothing_is_known_has_all_its_lists() -> None:
+    found = json.decode(json.encode(whole(SiteState([]), replace(FULL, inputs=(), destinations=()))))
+    assert (found["devices"], found["recent"], found["refused"]) == ([], [], [])
+    assert (found["state"]["inputs"], found["state"]["destinations"]) == ([], [])
+
+
+def test_what_is_written_is_read() -> None:
+    board = full_board()
+    page = whole(board, FULL)
+    assert json.decode(json.encode(page), type=Page) == page
+    told = replace(news(board, 0, 0), state=page.state, verdict=page.verdict)
+    assert json.decode(json.encode(told), type=PageNews) == told
+    assert json.encode(PageNews(7)) == b'{"v":7}'
+    assert json.encode(PageNews(7, refused=())) == b'{"v":7,"refused":[]}'
+    assert json.encode(PageSensor("t", float("nan"))) == b'{"name":"t","value":null}'
