@@ -1,4 +1,4 @@
-"""Allowed unit symbols, and what Waziup calls a reading: sensor kind, quantity kind and unit.
+"""Allowed unit symbols, and what Waziup calls a reading: sensor kind, quantity kind, unit.
 
 The tables here are looked up by hand; `ontology.json` holds the three lists of the cloud that they
 refer to and is read only when somebody asks for it.

@@ -1,1 +1,1 @@
-"""Telling a person that something persists: rules, when they are raised and cleared, and how it is sent."""
+"""Tell a person about trouble that lasts: rules, when one begins and ends, how it is sent."""

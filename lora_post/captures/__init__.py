@@ -1,1 +1,1 @@
-"""Captures: written, and held against what is expected of them."""
+"""Write captures, and compare replayed ones with what is expected of them."""

@@ -1,1 +1,1 @@
-"""Tests of a set-up before it runs: each gives findings, one verdict and one fix a line; nothing is changed."""
+"""Test a set-up before it runs, for `check`: each finding has a grade and a fix."""

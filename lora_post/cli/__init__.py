@@ -1,4 +1,4 @@
-"""The command line: every command is loaded only when it is used, so that --version is quick."""
+"""The command line: one command a file, loaded only when it is used."""
 
 from __future__ import annotations
 

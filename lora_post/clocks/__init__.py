@@ -1,1 +1,1 @@
-"""What time it is: this machine's clocks, the one by which frames are stamped, one that is never set."""
+"""The clocks: this machine's, the gateway's (which stamps frames), one that is never set."""

@@ -1,1 +1,1 @@
-"""From a payload to readings: decoders, found, chosen, run and watched."""
+"""From a payload to readings: decoders are found, chosen, run and limited in time."""

@@ -1,1 +1,1 @@
-"""A frame explained to a person."""
+"""Explain a frame or a payload to a person, for `decode`."""

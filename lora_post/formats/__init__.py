@@ -1,4 +1,4 @@
-"""Input formats: one sans-IO parser a file, found by name in `FORMATS`."""
+"""Input formats: one parser without IO a file, found by name in `FORMATS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where frames come from: one kind of source a file, opened by its URL.
+"""Inputs: where frames come from; one kind a file, opened by its URL.
 
 Any transport of bytes goes with any format; sources whose messages are whole are of a kind of their own.
 """

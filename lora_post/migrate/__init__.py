@@ -1,1 +1,1 @@
-"""From other programs' installations to a configuration."""
+"""Turn an installation of LowCostLoRaGw into a configuration, for `import-lowcost`."""

@@ -1,1 +1,1 @@
-"""What clients of servers share."""
+"""Network parts that several folders share: bounded HTTP, MQTT addresses, traffic, visitors."""

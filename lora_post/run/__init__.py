@@ -1,1 +1,1 @@
-"""One run of lora-post, put together: inputs, pipeline, destinations, and what watches over them."""
+"""One run, put together: inputs, pipeline, destinations, and what watches over them."""

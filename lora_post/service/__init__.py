@@ -1,1 +1,1 @@
-"""lora-post as a systemd service."""
+"""Print or install the systemd units, for `service`."""

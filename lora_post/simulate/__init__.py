@@ -1,1 +1,1 @@
-"""Devices that do not exist."""
+"""Make traffic as devices would, for `simulate`."""

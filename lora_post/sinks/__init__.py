@@ -1,0 +1,1 @@
+"""Destinations: the servers, brokers and files that readings are sent to."""

@@ -1,1 +1,1 @@
-"""The one SQLite file: sessions, the queue of readings, and what a person does with it."""
+"""The one SQLite file: sessions, the queue of readings, what is known of servers."""

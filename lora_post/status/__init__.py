@@ -1,1 +1,1 @@
-"""What a running lora-post tells of itself: a page, metrics and health."""
+"""The status page, the metrics and the health of a run, over HTTP."""

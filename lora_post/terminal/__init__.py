@@ -1,1 +1,1 @@
-"""The status page's view in a terminal."""
+"""The status page in a terminal, for `watch`."""

@@ -1,1 +1,1 @@
-"""What the pages have in common: how they are served, who may see them, and how they look."""
+"""What pages share: how they are served, who may see them, how they look."""

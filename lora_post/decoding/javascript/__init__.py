@@ -1,1 +1,1 @@
-"""Codecs of vendors in JavaScript."""
+"""JavaScript codecs of makers, run in QuickJS with limits."""

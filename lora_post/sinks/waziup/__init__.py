@@ -1,1 +1,1 @@
-"""Waziup Cloud."""
+"""Waziup Cloud: HTTP, accounts, creating what is missing, values over MQTT."""

@@ -1,0 +1,123 @@
+"""What docs/architecture.md takes from the code: the folders by layer, and the steps of a frame and of a reading."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.support.paths import DOCS, ROOT
+
+PAGE: Final = DOCS / "architecture.md"
+PACKAGE: Final = ROOT / "lora_post"
+MADE: Final = "made by `python -m tests.docs --update`; a test compares it with the code"
+
+FRAME: Final = (
+    ("inputs/transports.py", "Transport.read"),
+    ("formats/parser.py", "Parser.feed"),
+    ("inputs/__init__.py", "Input.events"),
+    ("run/pipeline.py", "Pipeline.handle"),
+    ("clocks/gateway.py", "GatewayClock.stamp"),
+    ("uplink/unlock.py", "unlock"),
+    ("decoding/choice.py", "Decoding.decode"),
+    ("spool/ledger.py", "Ledger.keep"),
+    ("spool/queue.py", "QueueWriter.put"),
+)
+READING: Final = (
+    ("spool/queue.py", "Queue.waiting"),
+    ("upload/fairness.py", "Fairness.order"),
+    ("spool/queue.py", "Queue.claim"),
+    ("upload/sink.py", "Sink.prepare"),
+    ("upload/sink.py", "Sink.send"),
+    ("upload/sink.py", "Sink.stored"),
+    ("spool/queue.py", "Queue.settle_all"),
+)
+
+
+def refreshed(text: str) -> str:
+    """Return the page with its generated blocks as the code has them now."""
+    for name, block in {"layers": layers(), "frame": steps(FRAME), "reading": steps(READING)}.items():
+        before, fence, rest = text.partition(f"<!-- {name}: {MADE} -->\n```text\n")
+        if not fence:
+            raise ValueError(f"docs/architecture.md: there is no block behind <!-- {name}: {MADE} -->")
+        text = before + fence + block + rest[rest.index("```\n") :]
+    return text
+
+
+def rungs() -> list[list[str]]:
+    """Return the layers of the import contract, highest first, with the names on each."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (contract,) = (each for each in contracts if each["type"] == "layers")
+    return [rung.split(" | ") for rung in contract["layers"]]
+
+
+def layers() -> str:
+    """Return each folder and module of lora_post/ with its docstring's first line, a paragraph a layer."""
+    return "\n".join("".join(line for name in rung for line in _entries(name)) for rung in rungs())
+
+
+def _entries(name: str) -> Iterator[str]:
+    folder = PACKAGE / name
+    if not folder.is_dir():
+        yield f"{f'{name}.py':<18} {first_line(folder.with_suffix('.py'))}\n"
+        return
+    yield f"{f'{name}/':<18} {first_line(folder)}\n"
+    for inner in packages_in(folder):
+        yield f"{f'  {inner.name}/':<18} {first_line(inner)}\n"
+
+
+def packages_in(folder: Path) -> list[Path]:
+    """Return the packages directly in a folder, by name."""
+    return sorted(init.parent for init in folder.glob("*/__init__.py"))
+
+
+def first_line(path: Path) -> str:
+    """Return the first line of the docstring of a module or package, "" for none."""
+    module = path / "__init__.py" if path.is_dir() else path
+    return (ast.get_docstring(_parsed(module)) or "").partition("\n")[0]
+
+
+def steps(path: tuple[tuple[str, str], ...]) -> str:
+    """Return the signature, module and purpose of each step of a path."""
+    return "\n".join("".join(_step(module, name)) for module, name in path)
+
+
+def _step(module: str, name: str) -> Iterator[str]:
+    found = _function(PACKAGE / module, name.split("."))
+    found.args.args = [each for each in found.args.args if each.arg != "self"]
+    result = ast.unparse(found.returns) if found.returns else "None"
+    yield f"{name}({ast.unparse(found.args)}) -> {result}\n"
+    purpose = (ast.get_docstring(found) or "").partition("\n")[0]
+    yield f"    {module}: {purpose}\n"
+
+
+def _function(module: Path, name: list[str]) -> ast.FunctionDef:
+    nodes: list[ast.stmt] = _parsed(module).body
+    for part in name:
+        named = [node for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == part]
+        if not named:
+            raise ValueError(f"{module.relative_to(ROOT)} has no {'.'.join(name)}; correct tests/docs/architecture.py")
+        found = named[0]
+        nodes = found.body
+    if not isinstance(found, ast.FunctionDef):
+        raise ValueError(f"{module.relative_to(ROOT)}: {'.'.join(name)} is not a function")
+    return found
+
+
+def defined() -> set[str]:
+    """Return the names of all classes, functions, constants and type aliases of lora_post/."""
+    names: set[str] = set()
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(_parsed(module)):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.AnnAssign | ast.Assign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return names
+
+
+def _parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text("utf-8"))
