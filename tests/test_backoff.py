@@ -30,3 +30,8 @@ def test_longer_pause_that_is_asked_for_is_kept() -> None:
     backoff = Backoff(60.0)
     backoff.fail(100.0, at_least_s=1234.0)
     assert backoff.until == 1334.0
+
+
+def test_first_pause_can_be_shorter() -> None:
+    assert all(0.005 <= pause_s(1, 60.0, 0.01) <= 0.01 for _ in range(100))
+    assert all(0.02 <= pause_s(3, 60.0, 0.01) <= 0.04 for _ in range(100))

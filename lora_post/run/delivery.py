@@ -27,6 +27,7 @@ from lora_post.spool.rescue import open_spool, replace_damaged
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink
 from lora_post.uplink.outcome import Outcome
+from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.server_time import ServerTime
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,12 @@ class Delivery:
         listener: Callable[[Outcome], None],
         system: System | None = None,
         vitals: Vitals | None = None,
+        policy: UploadPolicy | None = None,
     ) -> None:
-        """system: the machine's clocks, when they are not this machine's. vitals: told that the uploaders get on."""
+        """system: the machine's clocks, when they are not this machine's. vitals: told that the uploaders get on.
+
+        policy: of all uploaders, None for the usual one.
+        """
         clock = GatewayClock(system or SystemClock())
         vitals = vitals or Vitals()
         vitals.clock.follow(clock.wall_us)
@@ -81,6 +86,7 @@ class Delivery:
                 config.upload,
                 TimeSource(time_, is_told_elsewhere=config.waziup is not None),
                 vitals,
+                policy,
             )
             for name, make_sink in sinks.items()
         ]

@@ -28,6 +28,7 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.allowance import UploadAllowance
+from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.server_time import ServerTime, TimedSink
 from lora_post.upload.sink import Sink
 from lora_post.upload.uploader import Uploader
@@ -177,6 +178,7 @@ class Destination:
         rules: UploadRules,
         source: TimeSource,
         vitals: Vitals,
+        policy: UploadPolicy | None = None,
     ) -> None:
         """store: a connection of its own."""
         self.name = name
@@ -187,7 +189,7 @@ class Destination:
         self._sink = make_sink(spool, store)
         self._gate = gate_of(self._sink, rules, spool, store)
         timed = TimedSink(self._sink, source.server_time, store, spool, source.asker(self._sink, name))
-        self._uploader = Uploader(spool, timed, metrics, self._gate, vitals.clock)
+        self._uploader = Uploader(spool, timed, metrics, self._gate, vitals.clock, policy)
         self._vitals = vitals
         self._thread = Thread(target=self._run, name=f"upload {name}", daemon=True)
         self.start = self._thread.start

@@ -21,6 +21,7 @@ from lora_post.uplink.outcome import Outcome
 
 if TYPE_CHECKING:
     from lora_post.run.oversight import Oversight
+    from lora_post.upload.policy import UploadPolicy
 
 log = logging.getLogger("lora_post")
 
@@ -62,10 +63,12 @@ def deliver(
     drain_timeout_s: float,
     oversight: Oversight | None = None,
     say: Callable[[Outcome], None] | None = None,
+    policy: UploadPolicy | None = None,
 ) -> int:
     """Take everything that is fed to the destinations; returns the exit code.
 
     oversight: of a live run. say: what writes the log of outcomes, None for that of a live run.
+    policy: of the uploaders, None for the usual one.
     """
     # Not for dry runs: the HTTP library alone is a third of the memory.
     from lora_post.run.delivery import Delivery
@@ -78,7 +81,7 @@ def deliver(
         say(outcome)
 
     vitals = oversight.vitals if oversight is not None else None
-    with Delivery(config, decode, metrics, listen, vitals=vitals) as delivery:
+    with Delivery(config, decode, metrics, listen, vitals=vitals, policy=policy) as delivery:
         log.info(
             "started gateway=%s devices=%d spool=%s destinations=%s",
             config.gateway_id,

@@ -2,7 +2,7 @@
 
 The readings of one sensor leave in the order of their times, always: the server shows as a sensor's
 value what it received last. So fresh and old are told apart between sensors. One whose oldest queued
-reading is younger than `FRESH_US` has no backlog; while there are sensors of both kinds, every other
+reading is young has no backlog; while there are sensors of both kinds, every other
 turn belongs to each.
 """
 
@@ -12,31 +12,29 @@ from collections.abc import Sequence
 
 from lora_post.model import Lane, Waiting
 
-FRESH_US = 15 * 60 * 1_000_000
-
-
-def is_fresh(waiting: Waiting, now_us: int) -> bool:
-    """Whether nothing of this lane is old; what is dated in the future is not old either."""
-    return waiting.oldest_us > now_us - FRESH_US
-
 
 class Fairness:
     """The order in which lanes are served; remembers who was."""
 
-    def __init__(self) -> None:
+    def __init__(self, fresh_for_s: float) -> None:
+        self._fresh_for_us = int(fresh_for_s * 1e6)
         self._fresh_is_next = True
         self._rotations = {True: _Rotation(), False: _Rotation()}
 
+    def is_fresh(self, waiting: Waiting, now_us: int) -> bool:
+        """Return whether nothing of this lane is old; what is dated in the future is not old either."""
+        return waiting.oldest_us > now_us - self._fresh_for_us
+
     def order(self, queue: Sequence[Waiting], now_us: int) -> list[Waiting]:
         """Everybody, whose turn it is first."""
-        return sorted(queue, key=lambda waiting: self._turn(waiting, is_fresh(waiting, now_us)))
+        return sorted(queue, key=lambda waiting: self._turn(waiting, self.is_fresh(waiting, now_us)))
 
     def _turn(self, waiting: Waiting, fresh: bool) -> tuple[bool, bool, str, bool, int]:
         return fresh is not self._fresh_is_next, *self._rotations[fresh].turn(waiting.lane)
 
     def took(self, waiting: Waiting, now_us: int) -> None:
         """This one is being served."""
-        fresh = is_fresh(waiting, now_us)
+        fresh = self.is_fresh(waiting, now_us)
         self._fresh_is_next = not fresh
         self._rotations[fresh].took(waiting.lane)
 

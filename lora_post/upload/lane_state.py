@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lora_post.backoff import Backoff
 from lora_post.model import Batch
-
-MAX_BATCH = 100  # the server stores one by one, so more only risks a time-out
-MAX_LANE_PAUSE_S = 600.0
+from lora_post.upload.policy import UploadPolicy
 
 
 @dataclass(slots=True)
@@ -23,20 +21,25 @@ class Doubt:
 
     ask_at: float
     batch: Batch | None
+    recent: int
     seen: int | None = None
     final: bool = False
-    recent: int = MAX_BATCH
 
 
 @dataclass(slots=True)
 class LaneState:
     """limit: how many readings the next request may hold. refusals: single readings refused in a row."""
 
-    backoff: Backoff = field(default_factory=lambda: Backoff(MAX_LANE_PAUSE_S))
+    backoff: Backoff
+    limit: int
     refusals: int = 0
-    limit: int = MAX_BATCH
     doubt: Doubt | None = None
 
     def ready_at(self) -> float:
         """Monotonic time from which on there is something to do."""
         return max(self.backoff.until, self.doubt.ask_at if self.doubt else 0.0)
+
+
+def new_state(policy: UploadPolicy, doubt: Doubt | None = None) -> LaneState:
+    """Return the state of a lane of which nothing has been learned."""
+    return LaneState(Backoff(policy.max_lane_pause_s, policy.first_pause_s), policy.max_batch, doubt=doubt)

@@ -9,19 +9,23 @@ from lora_post.errors import SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch
 from lora_post.spool.queue import Queue
-from lora_post.upload.lane_state import Doubt, LaneState
+from lora_post.upload.lane_state import Doubt, LaneState, new_state
+from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.unsettled import Unsettled, joined
 
 
 class Settling:
     """Of one sink. lanes: their doubts, by id; delivered_us: the latest delivery by the steady clock, 0 for none."""
 
-    def __init__(self, spool: Queue, metrics: Metrics, clock: SteadyClock, lanes: dict[int, LaneState]) -> None:
+    def __init__(
+        self, spool: Queue, metrics: Metrics, clock: SteadyClock, policy: UploadPolicy, lanes: dict[int, LaneState]
+    ) -> None:
+        self._policy = policy
         self._spool = spool
         self._metrics = metrics
         self._clock = clock
         self._lanes = lanes
-        self.unsettled = Unsettled()
+        self.unsettled = Unsettled(policy.share_write_for_s)
         self.delivered_us = 0
 
     def settle(self, batch: Batch, times_us: Sequence[int], state: LaneState) -> None:
@@ -29,7 +33,7 @@ class Settling:
         try:
             self._spool.settle(batch, times_us)
         except SpoolError:
-            state.doubt = Doubt(0.0, batch, final=True)
+            state.doubt = Doubt(0.0, batch, self._policy.max_batch, final=True)
             raise
         self._delivered(len(times_us))
 
@@ -43,7 +47,7 @@ class Settling:
         except SpoolError:
             self.unsettled.clear()
             for batch in batches:
-                state = self._lanes.setdefault(batch.lane.id, LaneState())
+                state = self._lanes.setdefault(batch.lane.id, new_state(self._policy))
                 state.doubt = _with_earlier(batch, state.doubt)
             raise
         self.unsettled.clear()
@@ -57,6 +61,6 @@ class Settling:
 def _with_earlier(confirmed: Batch, doubt: Doubt | None) -> Doubt:
     """The doubt over a batch that could not be settled, and over the one that was sent after it."""
     if doubt is None or doubt.batch is None:
-        return Doubt(0.0, confirmed, final=True, recent=len(confirmed.times_us))
+        return Doubt(0.0, confirmed, len(confirmed.times_us), final=True)
     both = joined([confirmed, doubt.batch])
-    return Doubt(doubt.ask_at, both, final=doubt.final, recent=len(both.times_us))
+    return Doubt(doubt.ask_at, both, len(both.times_us), final=doubt.final)

@@ -9,13 +9,12 @@ from collections.abc import Sequence, Set
 
 from lora_post.model import Batch, Lane
 
-SHARE_FOR_S = 0.25
-
 
 class Unsettled:
     """Confirmed batches that are still queued, by lane, in the order in which they were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, share_write_for_s: float) -> None:
+        self._share_write_for_s = share_write_for_s
         self._batches: dict[int, list[Batch]] = {}
         self._times: dict[int, set[int]] = {}
         self._since = 0.0
@@ -36,7 +35,7 @@ class Unsettled:
 
     def is_due(self, now: float) -> bool:
         """Whether the first of them has waited long enough."""
-        return bool(self._batches) and now - self._since >= SHARE_FOR_S
+        return bool(self._batches) and now - self._since >= self._share_write_for_s
 
     def batches(self) -> list[Batch]:
         """All of it, one batch for each lane."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from threading import Event
 
 from lora_post.backoff import Backoff
-from lora_post.clocks.scale import now_us
 from lora_post.clocks.steady import SteadyClock
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
@@ -20,28 +19,14 @@ from lora_post.model import Batch, Lane
 from lora_post.spool.queue import Queue
 from lora_post.upload.allowance import Closed, UploadAllowance
 from lora_post.upload.fairness import Fairness
-from lora_post.upload.lane_state import MAX_BATCH, Doubt, LaneState
+from lora_post.upload.lane_state import Doubt, LaneState, new_state
+from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.settling import Settling
 from lora_post.upload.sink import Sink
 
 log = logging.getLogger(__name__)
 
-# A sensor that is parked is tried again by itself: the device may have been given to us, or made public.
-PARKED_FOR_US = 24 * 3600 * 1_000_000
-LOOK_FOR_PARKED_EVERY_S = 3600.0
-IDLE_S = 5.0  # how soon readings are seen that another process has queued
-MAX_SINK_PAUSE_S = 60.0
-LOOK_AGAIN_S = 60.0  # the clock may be set meanwhile
-MAX_RETRY_AFTER_S = 3600.0
-REFUSALS_BEFORE_PARKING = 3
 HOLDING = "[upload] hold: more readings may share the request"
-# One sensor over which the server hangs may use a fifth of the time.
-REST_AFTER_TROUBLE = 4.0
-# A server goes on with a batch after the client has left; it gets this long before it is asked.
-ASK_AFTER_S = 2.0
-ASK_AFTER_PER_READING_S = 0.05
-# After an unclean stop: those that were under way are among the oldest, but for what came in before them since.
-DOUBTFUL = 10_000
 
 
 class Uploader:
@@ -52,21 +37,23 @@ class Uploader:
         spool: Queue,
         sink: Sink,
         metrics: Metrics,
-        gate: UploadAllowance | None = None,
+        allowance: UploadAllowance | None = None,
         clock: SteadyClock | None = None,
+        policy: UploadPolicy | None = None,
     ) -> None:
-        """gate None: whatever is there may be sent at any time."""
+        """allowance None: everything may be sent at any time."""
+        self._policy = policy or UploadPolicy()
         self._clock = clock or SteadyClock()
         self._monotonic = self._clock.monotonic
         self._spool = spool
         self._sink = sink
-        self._gate = gate
+        self._allowance = allowance
         self._closed_because = self._held_because = ""
         self._metrics = metrics
         self._lanes: dict[int, LaneState] = {}
-        self._settling = Settling(spool, metrics, self._clock, self._lanes)
-        self._turns = Fairness()
-        self._backoff = Backoff(MAX_SINK_PAUSE_S)
+        self._settling = Settling(spool, metrics, self._clock, self._policy, self._lanes)
+        self._fairness = Fairness(self._policy.fresh_for_s)
+        self._backoff = Backoff(self._policy.max_sink_pause_s, self._policy.first_pause_s)
         self._in_trouble: set[int] = set()
         self._serving: tuple[Lane, LaneState] | None = None
         self._look_for_parked_at = 0.0
@@ -103,10 +90,14 @@ class Uploader:
             self._doubt_all()
         return True
 
+    def _wall_us(self) -> int:
+        return self._clock.now_us() + self._clock.ahead_us()
+
     def _doubt_all(self) -> None:
         # Parked ones too: what was under way of them may have been stored, and they may be released.
+        ask_at = self._monotonic() + self._policy.ask_after_s
         for lane in self._spool.queued_lanes():
-            self._lanes[lane.id] = LaneState(doubt=Doubt(self._monotonic() + ASK_AFTER_S, None))
+            self._lanes[lane.id] = new_state(self._policy, Doubt(ask_at, None, self._policy.max_batch))
 
     def _follow_spool(self) -> None:
         """After another file has taken the place of a damaged one, what was learned is of other sensors."""
@@ -124,7 +115,7 @@ class Uploader:
         """
         serving, self._serving = self._serving, None
         if serving is None:
-            return MAX_SINK_PAUSE_S
+            return self._policy.max_sink_pause_s
         lane, state = serving
         if state.limit > 1:
             state.limit //= 2
@@ -134,7 +125,7 @@ class Uploader:
             self._park(lane, state, f"a defect of lora-post, please report it: {type(error).__name__}: {error}")
         except SpoolError as trouble:
             log.error("%s", trouble)
-            return MAX_SINK_PAUSE_S
+            return self._policy.max_sink_pause_s
         return 0.0
 
     def _finish(self) -> None:
@@ -143,8 +134,8 @@ class Uploader:
             return
         try:
             self._settling.settle_all()
-            if self._gate:
-                self._gate.save()
+            if self._allowance:
+                self._allowance.save()
             if not any(state.doubt for state in self._lanes.values()):
                 self._spool.mark_stopped()
         except SpoolError as error:
@@ -173,9 +164,9 @@ class Uploader:
     def _work(self, now: float) -> float:
         self._is_ours = self._is_ours or self._take_over()
         if not self._is_ours:
-            return IDLE_S
+            return self._policy.idle_s
         self._follow_spool()
-        if self._gate and (closed := self._gate.closed()):
+        if self._allowance and (closed := self._allowance.closed()):
             return self._wait_at(closed)
         self._closed_because = ""
         self._release_parked(now)
@@ -197,7 +188,7 @@ class Uploader:
         if closed.reason != self._closed_because:
             log.info("%s; readings are kept", closed.reason)
         self._closed_because = closed.reason
-        return min(closed.wait_s, LOOK_AGAIN_S)
+        return min(closed.wait_s, self._policy.look_again_s)
 
     @property
     def delivered_us(self) -> int:
@@ -215,28 +206,31 @@ class Uploader:
 
     def _release_parked(self, now: float) -> None:
         if now >= self._look_for_parked_at:
-            self._look_for_parked_at = now + LOOK_FOR_PARKED_EVERY_S
-            self._spool.release_parked_before(now_us() - PARKED_FOR_US)
+            self._look_for_parked_at = now + self._policy.look_for_parked_every_s
+            self._spool.release_parked_before(self._wall_us() - int(self._policy.parked_for_s * 1e6))
 
     def _serve_next(self, now: float) -> float:
-        wall_us = now_us()
+        wall_us = self._wall_us()
         queue = self._spool.waiting()
-        waits = [IDLE_S]
-        held_s = self._gate.held_s(queue, lambda: self._spool.has_batch_of(MAX_BATCH)) if self._gate else 0.0
+        waits = [self._policy.idle_s]
+        held_s = self._allowance.held_s(queue, self._has_full_batch) if self._allowance else 0.0
         self._held_because = HOLDING if held_s else ""
         if held_s:
-            return min(held_s, IDLE_S)
-        for waiting in self._turns.order(queue, wall_us):
+            return min(held_s, self._policy.idle_s)
+        for waiting in self._fairness.order(queue, wall_us):
             lane = waiting.lane
-            state = self._lanes.setdefault(lane.id, LaneState())
+            state = self._lanes.setdefault(lane.id, new_state(self._policy))
             if state.ready_at() <= now:
-                self._turns.took(waiting, wall_us)
+                self._fairness.took(waiting, wall_us)
                 self._serving = lane, state
                 self._serve(lane, state)
                 self._serving = None
                 return 0.0
             waits.append(state.ready_at() - now)
         return min(waits)
+
+    def _has_full_batch(self) -> bool:
+        return self._spool.has_batch_of(self._policy.max_batch)
 
     def _serve(self, lane: Lane, state: LaneState) -> None:
         began = self._monotonic()
@@ -252,7 +246,7 @@ class Uploader:
             self._park(lane, state, str(error))
         except SinkError as error:
             now = self._monotonic()
-            state.backoff.fail(now, at_least_s=(now - began) * REST_AFTER_TROUBLE)
+            state.backoff.fail(now, at_least_s=(now - began) * self._policy.rest_after_trouble)
             self._in_trouble.add(lane.id)
             # It may be this sensor alone; two of them, and nothing that went well between, are the server.
             if len(self._in_trouble) > 1 or error.retry_after_s is not None:
@@ -261,7 +255,7 @@ class Uploader:
                 self._note(error)
 
     def _park(self, lane: Lane, state: LaneState, reason: str) -> None:
-        self._spool.park(lane, reason, now_us())
+        self._spool.park(lane, reason, self._wall_us())
         if state.doubt is None:
             del self._lanes[lane.id]
         self._metrics.count("parked", self._spool.sink)
@@ -274,11 +268,11 @@ class Uploader:
             return
         sent = self._monotonic()
         # In doubt until told otherwise, whatever goes wrong.
-        state.doubt = doubt = Doubt(0.0, batch)
+        state.doubt = doubt = Doubt(0.0, batch, self._policy.max_batch)
         try:
             self._sink.send(batch)
         except OutcomeUnknown:
-            doubt.ask_at = self._monotonic() + ASK_AFTER_S + ASK_AFTER_PER_READING_S * len(batch.times_us)
+            doubt.ask_at = self._monotonic() + self._policy.ask_after(len(batch.times_us))
             raise
         except BatchRefused as error:
             state.doubt = None
@@ -291,15 +285,15 @@ class Uploader:
         state.doubt = None
         self._answered()
         state.backoff.succeed()
-        state.limit = min(MAX_BATCH, state.limit * 2)
+        state.limit = min(self._policy.max_batch, state.limit * 2)
         state.refusals = 0
         self._settling.unsettled.add(batch, sent)
         # With the next batch under way, all of it must be found again after an unclean stop.
-        if len(self._settling.unsettled.times_of(lane)) + MAX_BATCH > self._sink.looks_back:
+        if len(self._settling.unsettled.times_of(lane)) + self._policy.max_batch > self._sink.looks_back:
             self._settling.settle_all()
 
     def _observe(self, batch: Batch, sent: float) -> None:
-        sink, wall_us = self._spool.sink, self._clock.now_us() + self._clock.ahead_us()
+        sink, wall_us = self._spool.sink, self._wall_us()
         self._metrics.observe("delivery_duration", self._monotonic() - sent, sink)
         self._metrics.observe("delivery_age", max(0.0, (wall_us - max(batch.times_us)) / 1e6), sink)
 
@@ -307,10 +301,10 @@ class Uploader:
         """Find the reading that is refused; set it aside alone, and park the lane if it is not alone."""
         if len(batch.times_us) > 1:
             state.limit = len(batch.times_us) // 2
-            state.doubt = Doubt(0.0, batch, final=True)
+            state.doubt = Doubt(0.0, batch, self._policy.max_batch, final=True)
             return
         state.refusals += 1
-        if state.refusals >= REFUSALS_BEFORE_PARKING:
+        if state.refusals >= self._policy.refusals_before_parking:
             raise error
         self._spool.refuse(batch, str(error))
         self._metrics.count("rejected", self._spool.sink)
@@ -319,7 +313,7 @@ class Uploader:
         )
 
     def _resolve(self, lane: Lane, state: LaneState, doubt: Doubt) -> None:
-        batch = doubt.batch or self._spool.claim(lane, DOUBTFUL)
+        batch = doubt.batch or self._spool.claim(lane, self._policy.doubted_after_kill)
         if batch is None:
             state.doubt = None
             return
@@ -335,7 +329,7 @@ class Uploader:
             self._settling.settle(batch, stored, state)
         else:
             doubt.seen = len(stored)
-            doubt.ask_at = self._monotonic() + ASK_AFTER_S
+            doubt.ask_at = self._monotonic() + self._policy.ask_after_s
 
     def _answered(self) -> None:
         if self.last_error:
@@ -346,7 +340,7 @@ class Uploader:
 
     def _pause(self, error: SinkError) -> None:
         """Trouble with the server as a whole: wait, longer each time."""
-        asked_s = min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
+        asked_s = min(error.retry_after_s or 0.0, self._policy.max_retry_after_s)
         self._backoff.fail(self._monotonic(), at_least_s=asked_s)
         self._note(error)
 

@@ -40,8 +40,8 @@ from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.support.build import NOON_US, report
 from tests.support.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
+from tests.support.upload_site import Site, work
 from tests.support.waziup import BadDays, CuttingProxy, Waziup, waziup
-from tests.upload.test_delivery import Site, gate_of, work
 
 FRAMES = 200
 BACKLOG = 100_000
@@ -65,7 +65,8 @@ def main() -> None:
                 start = partial(Site.uploader, account=of, provision=is_open)
                 _cost(server, f"{how}trickle, {title}", start, 1)
             start = partial(Site.uploader, account=account)
-            _cost(server, f"{how}hold of ten minutes, a reading a minute", start, HELD, _a_minute_each)
+            holding = partial(_holding, account=account)
+            _cost(server, f"{how}hold of ten minutes, a reading a minute", holding, HELD, _a_minute_each)
             _cost(server, f"{how}backlog", start, 1000)
     _rates()
     _enqueue()
@@ -118,6 +119,11 @@ def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
+def _holding(site: Site, account: Account) -> Uploader:
+    site.rules = UploadRules(hold_s=600.0)
+    return site.uploader(account)
+
+
 def _at_once(site: Site, uploader: Uploader, first: int, last: int) -> None:
     _put(site, first, last)
     work(uploader)
@@ -125,11 +131,9 @@ def _at_once(site: Site, uploader: Uploader, first: int, last: int) -> None:
 
 def _a_minute_each(site: Site, uploader: Uploader, first: int, last: int) -> None:
     """With a holding time of ten minutes; each reading is up to two seconds late."""
-    gate = gate_of(uploader)
-    gate._rules = UploadRules(hold_s=600.0)
     for index in range(first, last):
         now_s = NOON_US / 1e6 + index * 60 + index * 7919 % 2000 / 1000
-        gate._clock = lambda now_s=now_s: now_s
+        site.clock = lambda now_s=now_s: now_s
         while uploader.step() == 0:
             pass
         site.put(_report(index, int(now_s * 1e6)))
@@ -157,7 +161,7 @@ def _cost(
         rounds = max(1, FRAMES // at_a_time)
         for index in range(rounds):
             feed(site, uploader, 1 + index * at_a_time, 1 + (index + 1) * at_a_time)
-        gate_of(uploader).hold_no_longer()
+        site.allowance.hold_no_longer()
         work(uploader)
         readings = rounds * at_a_time * 2
         _say(

@@ -21,9 +21,9 @@ from tests.sinks.waziup.test_mqtt import MqttSite
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, report
 from tests.support.command import free_port
+from tests.support.upload_site import Site, work
 from tests.support.waziup import CuttingProxy, Waziup, waziup
 from tests.support.waziup_mqtt import platform
-from tests.upload.test_delivery import Site, work
 
 UPLINKS = 200
 

@@ -15,6 +15,7 @@ from lora_post.sinks.last_sent import LastSent
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import RUNNING, Queue, QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, report
 
@@ -72,16 +73,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("is_silent", [False, True], ids=["confirmed", "in-doubt"])
-def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(
-    path: Path, monkeypatch: pytest.MonkeyPatch, *, is_silent: bool
-) -> None:
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.0)
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.0)
-    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.0)
+def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(path: Path, *, is_silent: bool) -> None:
+    policy = UploadPolicy(first_pause_s=0.0, ask_after_s=0.0, ask_after_per_reading_s=0.0)
     sink = Collector()
     with closing(spool(path, "a", "b")) as store:
-        uploader = Uploader(Queue(store, SINK), sink, Metrics())
+        uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=policy)
         sink.is_silent = is_silent
         uploader.step()
         assert sink.got == [("a", b'"spool a"')]

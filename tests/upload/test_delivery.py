@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
+from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from lora_post.clocks.scale import now_us
 from lora_post.config.upload_rules import UploadRules, Window
 from lora_post.errors import OutcomeUnknown
-from lora_post.metrics import Metrics
-from lora_post.model import Reading, Report, Value
+from lora_post.model import Batch, Reading
 from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
-from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
-from lora_post.sinks.waziup.gateway import Gateway
 from lora_post.sinks.waziup.login import Account
-from lora_post.sinks.waziup.provision import DeviceInfo
-from lora_post.sinks.waziup.sink import LOOKS_BACK, WaziupSink
-from lora_post.spool.facts import Facts
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import SpoolFile, tallies
+from lora_post.sinks.waziup.sink import LOOKS_BACK
+from lora_post.spool.queue import Queue
+from lora_post.spool.spool_file import tallies
 from lora_post.spool.upkeep import parked, release
-from lora_post.upload.allowance import UploadAllowance
-from lora_post.upload.lane_state import MAX_BATCH, MAX_LANE_PAUSE_S
-from lora_post.upload.sink import Sink
-from lora_post.upload.uploader import PARKED_FOR_US, Uploader
+from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
+from tests.support.upload_site import IMPATIENT, USERS, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
-
-USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
-DEMO = Account("demo", Secret("demo"))
 
 
 @pytest.fixture
@@ -46,102 +38,15 @@ def server() -> Iterator[Waziup]:
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back-off and the wait before asking are as short as they can be; what is asked stays."""
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
-
-
-class Site:
-    """One lora-post: its spool file and whatever process has it open."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.path = folder / "spool.db"
-        self.url = url
-        self.store = SpoolFile(self.path)
-        self.metrics = Metrics()
-        self.clients: list[WaziupClient] = []
-        self.rules = UploadRules()
-        self.clock: Callable[[], float] = time.time
-
-    def put(self, *reports: Report) -> None:
-        writer = QueueWriter(self.store, ["waziup"], 1 << 30)
-        with self.store.transaction() as db:
-            writer.put(db, reports)
-
-    def put_values(self, name: str, *values: Value, device_id: str = "pond-7", unit: str = "") -> None:
-        pond = device(device_id)
-        for index, value in enumerate(values):
-            self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
-
-    def uploader(
-        self,
-        account: Account | None = DEMO,
-        *,
-        provision: bool = True,
-        client: WaziupClient | None = None,
-        visibility: str = "private",
-    ) -> Uploader:
-        client = client or WaziupClient(self.url)
-        self.clients.append(client)
-        spool = Queue(self.store, "waziup")
-        sink = WaziupSink(
-            client,
-            Gateway("gw1", "Farm (north)", visibility),
-            account,
-            provision=provision,
-            devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
-            lanes_of=spool.lanes_of,
-            facts=Facts(self.store, self.url),
-            announced=Announced(),
-        )
-        gate = UploadAllowance(self.rules, client.traffic, self.store, spool.sink, self.clock)
-        return Uploader(spool, self.around(sink), self.metrics, gate)
-
-    def around(self, sink: WaziupSink) -> Sink:
-        """What the uploader is to see of a sink."""
-        return sink
-
-    def close(self) -> None:
-        self.store.close()
-        for client in self.clients:
-            client.close()
-
-
-@pytest.fixture
 def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
     here = Site(tmp_path, server.url)
     yield here
     here.close()
 
 
-def gate_of(uploader: Uploader) -> UploadAllowance:
-    assert uploader._gate is not None
-    return uploader._gate
-
-
-@contextmanager
-def running(uploader: Uploader) -> Iterator[None]:
-    """The uploader in its own thread."""
-    stop, wake = Event(), Event()
-    thread = Thread(target=uploader.run, args=(stop, wake))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        wake.set()
-        thread.join()
-
-
-def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
-    """Step until nothing is left that could go out (or `until`)."""
-    done = until or uploader.is_done
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline, uploader.last_error
-        Event().wait(uploader.step())
+@pytest.fixture
+def no_waiting(site: Site) -> None:
+    site.policy = IMPATIENT
 
 
 def test_gateway_device_sensors_and_values_appear(site: Site, server: Waziup) -> None:
@@ -197,9 +102,7 @@ def test_what_is_known_is_not_asked_again_after_a_restart(site: Site, server: Wa
     site.put_values("t", 1)
     uploader = site.uploader()
     work(uploader)
-    stop = Event()
-    stop.set()
-    uploader.run(stop, Event())
+    end(uploader)
     server.days.seen.clear()
     site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
     work(site.uploader())
@@ -335,7 +238,7 @@ def test_parked_sensor_is_tried_again_by_itself_after_a_day(site: Site, server: 
     work(site.uploader())
     assert len(parked(site.store)) == 1
     with site.store.transaction() as db:
-        db.execute("UPDATE lane SET parked_us = parked_us - ?", (PARKED_FOR_US,))
+        db.execute("UPDATE lane SET parked_us = parked_us - ?", (int(site.policy.parked_for_s * 1e6),))
     uploader = site.uploader()
     uploader.step()
     work(uploader)
@@ -356,10 +259,9 @@ def test_sensor_that_is_parked_in_doubt_is_asked_about_when_it_is_released(site:
     assert server.values("pond-7", "t") == [1, 2, 3]
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_values_whose_confirmation_was_lost_are_not_sent_again(tmp_path: Path, server: Waziup) -> None:
     proxy = CuttingProxy(server.url)
-    site = Site(tmp_path, proxy.url)
+    site = Site(tmp_path, proxy.url, IMPATIENT)
     try:
         site.put_values("t", 1)
         uploader = site.uploader()
@@ -376,12 +278,11 @@ def test_values_whose_confirmation_was_lost_are_not_sent_again(tmp_path: Path, s
 
 @pytest.mark.usefixtures("no_waiting")
 def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Site, server: Waziup) -> None:
+    site.policy = replace(site.policy, share_write_for_s=1e9)
     site.put_values("t", 1, 2, 3)
     killed = site.uploader()
-    # Killed between the answer and the commit: the readings are stored and still queued.
-    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
     work(killed, lambda: bool(server.days.pushes()))
-    assert len(site.uploader()._spool.ready_lanes()) == 1
+    assert len(site.queue().ready_lanes()) == 1
     work(site.uploader())
     assert server.values("pond-7", "t") == [1, 2, 3]
 
@@ -389,13 +290,13 @@ def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Si
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("older", [0, 40])
 def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
-    site: Site, server: Waziup, older: int, monkeypatch: pytest.MonkeyPatch
+    site: Site, server: Waziup, older: int
 ) -> None:
-    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+    site.policy = replace(site.policy, share_write_for_s=1e9)
     site.put_values("t", *range(470))
     killed = site.uploader()
     work(killed, lambda: len(server.days.pushes()) == 4)
-    assert killed._spool.counts().queued == 470
+    assert site.queue().counts().queued == 470
     for index in range(older):
         site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
     work(site.uploader())
@@ -403,40 +304,41 @@ def test_confirmed_batches_that_a_kill_left_in_the_queue_are_not_sent_again(
     assert values == [*range(400), *range(1000, 1000 + older), *range(400, 470)]
 
 
-def test_no_more_is_confirmed_and_queued_than_can_be_found_again(
-    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
+def test_no_more_is_confirmed_and_queued_than_can_be_found_again(site: Site, server: Waziup) -> None:
+    site.policy = replace(site.policy, share_write_for_s=1e9)
     site.put_values("t", *range(1200))
     uploader = site.uploader()
     for sent in range(1, 12):
         work(uploader, lambda sent=sent: len(server.days.pushes()) == sent)  # type: ignore[misc]
-        settled = 1200 - uploader._spool.counts().queued
-        assert sent * 100 - settled <= LOOKS_BACK - MAX_BATCH
+        settled = 1200 - site.queue().counts().queued
+        assert sent * 100 - settled <= LOOKS_BACK - site.policy.max_batch
     work(uploader)
     assert server.values("pond-7", "t") == list(range(1200))
 
 
-def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
-    uploader = site.uploader()
-    settle, writes = uploader._spool.settle_all, []
-    uploader._spool.settle_all = lambda batches: (settle(batches), writes.append(len(batches)))  # type: ignore
+def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup) -> None:
+    site.policy = replace(site.policy, share_write_for_s=1e9)
+
+    class Counting(Queue):
+        writes: ClassVar[list[int]] = []
+
+        def settle_all(self, batches: Iterable[Batch]) -> None:
+            super().settle_all(batches := list(batches))
+            self.writes.append(len(batches))
+
+    uploader = site.uploader(queue=Counting(site.store, "waziup"))
     site.put(report(Reading("t", 1), Reading("h", 2), Reading("p", 3)))
     work(uploader, lambda: len(server.days.pushes()) == 3)
     assert site.metrics.total("delivered") == 0
     work(uploader)
-    assert writes == [3]
+    assert Counting.writes == [3]
     assert site.metrics.total("delivered") == 3
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(
-    site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(site: Site, server: Waziup) -> None:
     """The first is confirmed but queued, of the second nothing is known."""
-    monkeypatch.setattr("lora_post.upload.unsettled.SHARE_FOR_S", 1e9)
-    monkeypatch.setattr("lora_post.upload.uploader.MAX_SINK_PAUSE_S", 0.01)
+    site.policy = replace(site.policy, share_write_for_s=1e9)
     site.put_values("t", *range(150))
     uploader = site.uploader()
     work(uploader, lambda: len(server.days.pushes()) == 1)
@@ -446,7 +348,7 @@ def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(
         pass
     Event().wait(uploader.step())
     uploader.step()
-    assert uploader._spool.counts().queued == 150
+    assert site.queue().counts().queued == 150
     site.store.db.execute("PRAGMA query_only=OFF")
     work(uploader)
     assert server.values("pond-7", "t") == list(range(150))
@@ -535,7 +437,7 @@ def test_heartbeat_of_an_older_server_is_found(tmp_path: Path) -> None:
         site.put_values("t", 1)
         first = site.uploader()
         work(first)
-        first._spool.mark_stopped()
+        end(first)
         assert "PUT /gateways/gw1/health" in server.days.seen
         server.days.seen.clear()
         site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
@@ -587,9 +489,8 @@ def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, serve
     assert server.values("pond-7", "t") == [1]
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, server: Waziup) -> None:
-    other = Site(site.path.parent, server.url)
+    other = Site(site.path.parent, server.url, IMPATIENT)
     first, second = site.uploader(), other.uploader()
     site.put_values("t", *range(5))
     assert second.step() > 0
@@ -606,7 +507,7 @@ def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, ser
 def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
     site.put_values("t", 1, 2)
     site.put_values("h", 3)
-    spool, sink = Queue(site.store, "waziup"), site.uploader()._sink
+    spool, sink = site.queue(), site.sink()
     first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
     assert first is not None
     assert other is not None
@@ -631,12 +532,11 @@ def test_answer_of_something_in_between_is_not_taken_for_nothing_stored(
     assert server.values("pond-7", "t") == [1]
 
 
-@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 302])
 def test_page_of_a_network_operator_is_no_confirmation(tmp_path: Path, server: Waziup, status: int) -> None:
     """Without an account there is no login that would have failed before."""
     server.call("POST", "/devices", user="alice", json={"id": "pond-7", "sensors": [{"id": "t"}]})
-    site = Site(tmp_path, server.url)
+    site = Site(tmp_path, server.url, IMPATIENT)
     page = b"<html>Your credit is used up</html>"
     server.days.faults.append(Fault(r"/values?$", status, times=3, body=page))
     site.put_values("t", 1)
@@ -649,9 +549,9 @@ def test_page_of_a_network_operator_is_no_confirmation(tmp_path: Path, server: W
 @pytest.mark.parametrize("older", [0, 40, 300])
 def test_readings_under_way_at_a_kill_are_found_behind_older_ones(site: Site, server: Waziup, older: int) -> None:
     """A capture of last week is replayed after the power cut."""
+    site.policy = replace(site.policy, share_write_for_s=1e9)
     site.put_values("t", *range(130))
     killed = site.uploader()
-    killed._spool.settle_all = lambda batches: None  # type: ignore[method-assign]
     work(killed, lambda: bool(server.days.pushes()))
     for index in range(older):
         site.put(report(Reading("t", 1000 + index), time_us=NOON_US - 86_400_000_000 + index))
@@ -721,21 +621,22 @@ def test_defect_on_the_way_back_leaves_a_doubt(site: Site, server: Waziup) -> No
     assert server.values("pond-7", "t") == [1]
 
 
-def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(
-    site: Site, server: Waziup, no_waiting: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(site: Site, server: Waziup) -> None:
     """Although the server answers each time when it is asked what it has."""
-    failures = []
-
-    def backoff(count: int, most_s: float) -> float:
-        failures.append((most_s, count))
-        return 0.01
-
-    monkeypatch.setattr("lora_post.backoff.pause_s", backoff)
+    site.policy = UploadPolicy(ask_after_s=0.0, ask_after_per_reading_s=0.0)
+    now, pushed_at = 0.0, []
+    site.monotonic = lambda: now
     server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
     site.put_values("t", 1)
-    work(site.uploader())
-    assert [count for most_s, count in failures if most_s == MAX_LANE_PAUSE_S] == [1, 2, 3, 4, 5]
+    uploader = site.uploader()
+    while not uploader.is_done():
+        before = len(server.days.pushes())
+        wait_s = uploader.step()
+        pushed_at += [now] * (len(server.days.pushes()) - before)
+        now += wait_s
+    gaps = [later - earlier for earlier, later in pairwise(pushed_at)]
+    assert all(2**n / 2 <= gap <= 2**n for n, gap in enumerate(gaps))
+    assert len(gaps) == 5
     assert server.values("pond-7", "t") == [1]
 
 
@@ -856,7 +757,7 @@ def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
 ) -> None:
     monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.5)
     monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("lora_post.upload.uploader.REST_AFTER_TROUBLE", 1000.0)
+    site.policy = UploadPolicy(rest_after_trouble=1000.0)
     uploader = site.uploader()
     site.put_values("good", 0)
     work(uploader)
@@ -867,8 +768,7 @@ def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
             assert uploader.step() < 0.5  # no pause but the sensor's own
     assert sum("bad" in line for line in server.days.seen) == 1
     server.days.hanging = ""
-    for state in uploader._lanes.values():
-        state.backoff.succeed()
+    site.monotonic = lambda: time.monotonic() + 10_000.0
     work(uploader)
     assert server.values("pond-7", "bad") == list(range(1, 30))
 
@@ -905,10 +805,9 @@ def test_held_readings_share_a_request_for_each_sensor(site: Site, server: Waziu
         readings = (Reading("t", minute), Reading("h", minute))
         site.put(report(*readings, time_us=start_us + minute * 60_000_000))
         site.clock = lambda minute=minute: start_us / 1e6 + minute * 60  # type: ignore[misc]
-        gate_of(uploader)._clock = site.clock
         assert uploader.step() > 0
     assert server.days.pushes() == []
-    gate_of(uploader)._clock = lambda: start_us / 1e6 + 611
+    site.clock = lambda: start_us / 1e6 + 611
     work(uploader)
     assert server.days.pushes() == ["POST /devices/pond-7/sensors/t/values", "POST /devices/pond-7/sensors/h/values"]
     assert server.values("pond-7", "t") == list(range(11))
@@ -946,7 +845,7 @@ def test_nothing_at_all_is_sent_while_the_schedule_forbids_it(site: Site, server
     assert uploader.is_closed()
     assert uploader.held == "[upload] schedule: it is not the time to send"
     assert server.days.seen == []
-    gate_of(uploader)._clock = lambda: noon + 10 * 3600
+    site.clock = lambda: noon + 10 * 3600
     work(uploader)
     assert server.values("pond-7", "t") == [1]
     assert not uploader.is_closed()
@@ -981,17 +880,17 @@ def test_bytes_of_a_day_are_not_exceeded_and_the_rest_goes_out_the_next_day(tmp_
     sent = len(server.values("pond-7", "t"))
     assert 0 < sent < 1200
     assert 30_000 < meter.bytes <= 70_000
-    uploader._finish()
+    end(uploader)
     restarted = site.uploader()
     assert restarted.step() > 0
-    restarted._finish()
+    end(restarted)
     assert len(server.values("pond-7", "t")) == sent
     for day in range(1, 10):
         site.clock = lambda day=day: noon + day * 86_400  # type: ignore[misc]
         again = site.uploader()
         while not again.is_closed() and not again.is_done():
             again.step()
-        again._finish()
+        end(again)
     assert server.values("pond-7", "t") == list(range(1200))
     site.close()
     meter.close()

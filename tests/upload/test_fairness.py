@@ -7,10 +7,13 @@ from collections import Counter
 import pytest
 
 from lora_post.model import Lane, Waiting
-from lora_post.upload.fairness import FRESH_US, Fairness, is_fresh
+from lora_post.upload.fairness import Fairness
+from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US
 
 NOW_US = NOON_US
+FRESH_S = UploadPolicy().fresh_for_s
+FRESH_US = int(FRESH_S * 1e6)
 OLD_US = NOON_US - 3 * 86_400_000_000
 
 
@@ -31,21 +34,21 @@ def served(turns: Fairness, queue: list[Waiting], times: int) -> list[Lane]:
 def test_fresh_readings_get_every_other_turn_beside_any_backlog() -> None:
     backlog = [Waiting(lane(n, f"old-{n}"), OLD_US) for n in range(40)]
     fresh = Waiting(lane(99, "young"), NOW_US)
-    found = served(Fairness(), [*backlog, fresh], 80)
+    found = served(Fairness(FRESH_S), [*backlog, fresh], 80)
     assert [each.id == 99 for each in found] == [True, False] * 40
     assert len(set(found)) == 41
 
 
 def test_backlog_gets_every_other_turn_beside_any_number_of_fresh_readings() -> None:
     fresh = [Waiting(lane(n, f"young-{n}"), NOW_US) for n in range(40)]
-    found = served(Fairness(), [*fresh, Waiting(lane(99, "old"), OLD_US)], 80)
+    found = served(Fairness(FRESH_S), [*fresh, Waiting(lane(99, "old"), OLD_US)], 80)
     assert Counter(each.id for each in found)[99] == 40
 
 
 @pytest.mark.parametrize("oldest_us", [NOW_US, OLD_US])
 def test_devices_take_turns_and_the_sensors_of_each(oldest_us: int) -> None:
     queue = [Waiting(lane(n, "crowd"), oldest_us) for n in range(1, 31)] + [Waiting(lane(31, "lone"), oldest_us)]
-    found = served(Fairness(), queue, 60)
+    found = served(Fairness(FRESH_S), queue, 60)
     assert [each.device for each in found] == ["crowd", "lone"] * 30
     assert {each.id for each in found} == set(range(1, 32))
 
@@ -55,4 +58,4 @@ def test_devices_take_turns_and_the_sensors_of_each(oldest_us: int) -> None:
     [(NOW_US, True), (NOW_US - FRESH_US + 1, True), (NOW_US - FRESH_US, False), (NOW_US + 86_400_000_000, True)],
 )
 def test_what_is_younger_than_a_quarter_of_an_hour_is_fresh(oldest_us: int, fresh: bool) -> None:
-    assert is_fresh(Waiting(lane(1, "d"), oldest_us), NOW_US) is fresh
+    assert Fairness(FRESH_S).is_fresh(Waiting(lane(1, "d"), oldest_us), NOW_US) is fresh

@@ -21,6 +21,7 @@ from lora_post.spool.upkeep import parked
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import counting_packet, run, write_site
+from tests.support.upload_site import IMPATIENT
 from tests.support.wazigate import Gate, wazigate
 
 SINK = "wazigate"
@@ -38,13 +39,6 @@ def store(tmp_path: Path) -> Iterator[SpoolFile]:
         yield store
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.backoff.random.uniform", lambda low, high: 0.01)
-
-
 def put(store: SpoolFile, name: str, *values: Value, step_us: int = 1_000_000, unit: str = "") -> None:
     pond = device("pond-7")
     with store.transaction() as db:
@@ -59,7 +53,7 @@ def work(store: SpoolFile, gate: Gate, password: str | None = None, username: st
     client = WazigateClient(gate.url)
     secret = Secret(password) if password else None
     sink = WazigateSink(client, username, secret, names={"pond-7": "Pond 7 (west)"}, lanes_of=spool.lanes_of)
-    uploader = Uploader(spool, sink, Metrics())
+    uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
     deadline = time.monotonic() + 30
     with closing(sink):
         while not uploader.is_done():
@@ -165,7 +159,7 @@ def test_login_that_fails_is_said_without_the_password(store: SpoolFile, passwor
         secret = Secret(password) if password else None
         with closing(WazigateClient(gate.url)) as client:
             sink = WazigateSink(client, "admin", secret, names={}, lanes_of=spool.lanes_of)
-            uploader = Uploader(spool, sink, Metrics())
+            uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
             uploader.step()
         assert complaint in uploader.last_error
         assert "5ec2e7" not in uploader.last_error
@@ -199,7 +193,8 @@ def test_address_of_something_else_is_said(store: SpoolFile, gate: Gate, monkeyp
         put(store, "t", 1)
         spool = Queue(store, SINK)
         with closing(WazigateClient(gate.url)) as client:
-            uploader = Uploader(spool, WazigateSink(client, "", None, names={}, lanes_of=spool.lanes_of), Metrics())
+            sink = WazigateSink(client, "", None, names={}, lanes_of=spool.lanes_of)
+            uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
             while not uploader.last_error:
                 Event().wait(uploader.step())
         assert "is no WaziGate" in uploader.last_error

@@ -23,8 +23,8 @@ from lora_post.spool.queue import Queue, QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame
+from tests.support.upload_site import DEMO, work
 from tests.support.waziup import Waziup, waziup
-from tests.upload.test_delivery import DEMO, work
 
 WAZIUP = "waziup"
 POND = device(decoder="xlpp")

@@ -24,9 +24,9 @@ from lora_post.upload.sink import Sink
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, device, report
 from tests.support.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.upload_site import IMPATIENT, USERS, Site, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
 from tests.support.waziup_mqtt import Platform, platform
-from tests.upload.test_delivery import USERS, Site, work
 
 
 class MqttSite(Site):
@@ -66,13 +66,10 @@ class World(NamedTuple):
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_S", 0.01)
-    monkeypatch.setattr("lora_post.upload.uploader.ASK_AFTER_PER_READING_S", 0.0)
-    monkeypatch.setattr("lora_post.backoff.pause_s", lambda failures, most_s: 0.01)
     monkeypatch.setattr("lora_post.sinks.mqtt_connection.ACKNOWLEDGE_S", 0.5)
     port = free_port()
     with waziup(USERS) as server, mosquitto(tmp_path, port), platform(server.url, port) as mqtt:
-        site = MqttSite(tmp_path, server.url)
+        site = MqttSite(tmp_path, server.url, IMPATIENT)
         site.mqtt_port = mqtt.port
         yield World(site, server, mqtt)
         site.close()
@@ -222,7 +219,7 @@ def test_look_that_fails_is_made_again_before_anything_is_sent_again(world: Worl
 def test_broker_that_is_restarted_gets_the_rest_once(tmp_path: Path) -> None:
     port = free_port()
     with waziup(USERS) as server, platform(server.url, port) as mqtt:
-        site = MqttSite(tmp_path, server.url)
+        site = MqttSite(tmp_path, server.url, IMPATIENT)
         site.mqtt_port = mqtt.port
         uploader = site.uploader()
         put(site, 0, 1)

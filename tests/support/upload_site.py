@@ -1,0 +1,146 @@
+"""One lora-post from its spool to a server, without threads: a test makes it work step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from lora_post.clocks.steady import SteadyClock
+from lora_post.config.upload_rules import UploadRules
+from lora_post.metrics import Metrics
+from lora_post.model import Reading, Report, Value
+from lora_post.sandbox.endpoint import Settings
+from lora_post.secret import Secret
+from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.waziup.client import WaziupClient
+from lora_post.sinks.waziup.gateway import Gateway
+from lora_post.sinks.waziup.login import Account
+from lora_post.sinks.waziup.provision import DeviceInfo
+from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.spool.facts import Facts
+from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.upload.allowance import UploadAllowance
+from lora_post.upload.policy import UploadPolicy
+from lora_post.upload.sink import Sink
+from lora_post.upload.uploader import Uploader
+from tests.support.build import NOON_US, device, report
+
+USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
+DEMO = Account("demo", Secret("demo"))
+IMPATIENT = UploadPolicy(
+    first_pause_s=0.01,
+    max_sink_pause_s=0.01,
+    max_lane_pause_s=0.01,
+    ask_after_s=0.01,
+    ask_after_per_reading_s=0.0,
+)
+"""Back-off and the wait before asking are as short as they can be; what is asked stays."""
+
+
+class Site:
+    """One lora-post: its spool file, and uploaders that use it. A test may set clocks, and rules and policy first."""
+
+    def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None) -> None:
+        self.path = folder / "spool.db"
+        self.url = url
+        self.store = SpoolFile(self.path)
+        self.metrics = Metrics()
+        self.clients: list[WaziupClient] = []
+        self.rules = UploadRules()
+        self.policy = policy or UploadPolicy()
+        self.clock: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
+
+    def put(self, *reports: Report) -> None:
+        writer = QueueWriter(self.store, ["waziup"], 1 << 30)
+        with self.store.transaction() as db:
+            writer.put(db, reports)
+
+    def put_values(self, name: str, *values: Value, device_id: str = "pond-7", unit: str = "") -> None:
+        pond = device(device_id)
+        for index, value in enumerate(values):
+            self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
+
+    def queue(self) -> Queue:
+        """The queue, for a look from outside, and for what is started next."""
+        return Queue(self.store, "waziup")
+
+    def uploader(
+        self,
+        account: Account | None = DEMO,
+        *,
+        provision: bool = True,
+        client: WaziupClient | None = None,
+        visibility: str = "private",
+        queue: Queue | None = None,
+    ) -> Uploader:
+        queue = queue or self.queue()
+        sink = self.sink(account, provision=provision, client=client, visibility=visibility)
+        # The clocks are looked up each time: a test may move them meanwhile.
+        self.allowance = UploadAllowance(self.rules, sink.traffic, self.store, queue.sink, lambda: self.clock())
+        clock = SteadyClock(monotonic=lambda: self.monotonic())
+        return Uploader(queue, self.around(sink), self.metrics, self.allowance, clock, self.policy)
+
+    def sink(
+        self,
+        account: Account | None = DEMO,
+        *,
+        provision: bool = True,
+        client: WaziupClient | None = None,
+        visibility: str = "private",
+    ) -> WaziupSink:
+        client = client or WaziupClient(self.url)
+        self.clients.append(client)
+        return WaziupSink(
+            client,
+            Gateway("gw1", "Farm (north)", visibility),
+            account,
+            provision=provision,
+            devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
+            lanes_of=self.queue().lanes_of,
+            facts=Facts(self.store, self.url),
+            announced=Announced(),
+        )
+
+    def around(self, sink: WaziupSink) -> Sink:
+        """What the uploader is to see of a sink."""
+        return sink
+
+    def close(self) -> None:
+        self.store.close()
+        for client in self.clients:
+            client.close()
+
+
+@contextmanager
+def running(uploader: Uploader) -> Iterator[None]:
+    """The uploader in its own thread."""
+    stop, wake = Event(), Event()
+    thread = Thread(target=uploader.run, args=(stop, wake))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        wake.set()
+        thread.join()
+
+
+def end(uploader: Uploader) -> None:
+    """What an uploader does when it is told to stop; without it, it was killed."""
+    stop = Event()
+    stop.set()
+    uploader.run(stop, Event())
+
+
+def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
+    """Step until nothing is left that could go out (or `until`)."""
+    done = until or uploader.is_done
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, uploader.last_error
+        Event().wait(uploader.step())

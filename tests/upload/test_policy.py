@@ -1,0 +1,39 @@
+"""The numbers that an uploader goes by are passed to it, never changed behind its back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+UPLOAD = ("lora_post.upload.", "lora_post.backoff.")
+
+
+def constants_patched(code: str) -> Iterator[str]:
+    """Names of constants of the uploader, written down as monkeypatch and mock.patch take them."""
+    for node in ast.walk(ast.parse(code)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and text.startswith(UPLOAD) and text.rpartition(".")[2].isupper():
+            yield text
+
+
+def insides_of_uploaders(code: str) -> Iterator[str]:
+    """Attributes beginning with _ of what is called an uploader."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and "uploader" in ast.unparse(node.value):
+            yield ast.unparse(node)
+
+
+def test_no_test_patches_a_constant_of_upload_or_reaches_into_an_uploader() -> None:
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    found = {path: [*constants_patched(code := path.read_text()), *insides_of_uploaders(code)] for path in paths}
+    assert len(found) > 100
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_search_finds_both() -> None:
+    code = 'patch.setattr("lora_post.upload." "uploader.ASK_AFTER_S", 0)\nsite.uploader()._queue.counts()\n'
+    assert list(constants_patched(code)) == ["lora_post.upload.uploader.ASK_AFTER_S"]
+    assert list(insides_of_uploaders(code)) == ["site.uploader()._queue"]
