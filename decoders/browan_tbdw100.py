@@ -14,26 +14,14 @@ FPorts 204 and 222 tell settings and versions.
 """
 
 from lora_post import Decoder, Example, NoReading, Reading, WrongFormat, WrongLength
+from lora_post.payloads.browan import check, read_events
 
 FPORT = 100
-ABOUT_DEVICE = (204, 222)
-SIZE = 8
 
 
 def decode(payload: bytes, fport: int) -> list[Reading]:
-    if fport in ABOUT_DEVICE:
-        raise NoReading(f"FPort {fport} tells the device's settings")
-    if len(payload) != SIZE:
-        raise WrongLength(f"{len(payload)} bytes, want {SIZE}")
-    if fport != FPORT:
-        raise WrongFormat(f"FPort {fport}, want {FPORT}")
-    return [
-        Reading("door", payload[0] & 1 == 1),
-        Reading("battery_voltage", (25 + (payload[1] & 0x0F)) / 10, "V"),
-        Reading("board_temperature", (payload[2] & 0x7F) - 32, "°C"),
-        Reading("since_event", int.from_bytes(payload[3:5], "little"), "min"),
-        Reading("count", int.from_bytes(payload[5:8], "little")),
-    ]
+    check(payload, fport, FPORT)
+    return read_events("door", payload)
 
 
 DECODER = Decoder(

@@ -15,25 +15,16 @@ settings and versions.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
+from lora_post.payloads.browan import battery_voltage, check, temperature
 
 FPORT = 103
-ABOUT_DEVICE = (204, 222)
-SIZE = 8
 HUMIDITY_FAULT = 127
 
 
 def decode(payload: bytes, fport: int) -> list[Reading]:
-    if fport in ABOUT_DEVICE:
-        raise NoReading(f"FPort {fport} tells the device's settings")
-    if len(payload) != SIZE:
-        raise WrongLength(f"{len(payload)} bytes, want {SIZE}")
-    if fport != FPORT:
-        raise WrongFormat(f"FPort {fport}, want {FPORT}")
+    check(payload, fport, FPORT)
     humidity = payload[3] & 0x7F
-    readings = [
-        Reading("battery_voltage", (25 + (payload[1] & 0x0F)) / 10, "V"),
-        Reading("temperature", (payload[2] & 0x7F) - 32, "°C"),
-    ]
+    readings = [battery_voltage(payload), temperature("temperature", payload)]
     if 100 < humidity < HUMIDITY_FAULT:
         raise Implausible(f"humidity {humidity} %", readings)
     if humidity != HUMIDITY_FAULT:

@@ -20,7 +20,8 @@ is sent.
 from struct import Struct
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, Item, number, read_items
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, read_items
+from lora_post.payloads.tagged import Item, number
 
 LIGHT = Struct("<HHH")
 
@@ -36,13 +37,13 @@ def read_light(value: bytes) -> list[Reading]:
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x67): number("temperature", "°C", "h", 10),
-    (0x04, 0x68): number("relative_humidity", "%", "B", 2, most=100),
-    (0x05, 0x6A): number("activity", "", "H"),
-    (0x06, 0x65): Item(LIGHT.size, read_light),
-    (0x07, 0x7D): number("co2", "ppm", "H"),
-    (0x08, 0x7D): number("tvoc", "ppb", "H"),
-    (0x09, 0x73): number("barometric_pressure", "hPa", "H", 10),
+    b"\x03\x67": number("temperature", "°C", "<h", 10),
+    b"\x04\x68": number("relative_humidity", "%", "B", 2, most=100),
+    b"\x05\x6a": number("activity", "", "<H"),
+    b"\x06\x65": Item(LIGHT.size, read_light),
+    b"\x07\x7d": number("co2", "ppm", "<H"),
+    b"\x08\x7d": number("tvoc", "ppb", "<H"),
+    b"\x09\x73": number("barometric_pressure", "hPa", "<H", 10),
 }
 
 

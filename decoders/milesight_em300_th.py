@@ -13,12 +13,13 @@ Stored values are reported and the rest is kept. Not seen: a value in place of w
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, read_items, stored
+from lora_post.payloads.tagged import number
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x67): number("temperature", "°C", "h", 10),
-    (0x04, 0x68): number("relative_humidity", "%", "B", 2, most=100),
+    b"\x03\x67": number("temperature", "°C", "<h", 10),
+    b"\x04\x68": number("relative_humidity", "%", "B", 2, most=100),
     HISTORY: stored(8),
 }
 

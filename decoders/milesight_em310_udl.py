@@ -12,14 +12,15 @@ Not seen: a distance in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, number, read_items, state
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, read_items, state
+from lora_post.payloads.tagged import number
 
 FARTHEST = 10_000  # mm; well beyond the device's range, so that only nonsense is farther
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x82): number("distance", "mm", "H", most=FARTHEST),
-    (0x04, 0x00): state("tilted"),
+    b"\x03\x82": number("distance", "mm", "<H", most=FARTHEST),
+    b"\x04\x00": state("tilted"),
 }
 
 

@@ -21,7 +21,8 @@ from them, so it gives no reading. Stored values are reported and the rest is ke
 from struct import Struct
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, read_items, stored
+from lora_post.payloads.tagged import Item, number
 
 FAULTS = frozenset({0xFFFF, 0xFFFD})
 SIGNED_FAULTS = frozenset({-1, -3})
@@ -43,11 +44,11 @@ def read_alarm(value: bytes) -> list[Reading]:
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x67): number("soil_temperature", "°C", "h", 10, faults=SIGNED_FAULTS),
-    (0x04, 0x68): number("soil_moisture", "%", "B", 2, most=100),
-    (0x04, 0xCA): number("soil_moisture", "%", "H", 100, most=100, faults=FAULTS),
-    (0x05, 0x7F): number("soil_conductivity", "µS/cm", "H", faults=FAULTS),
-    (0x83, 0xD7): Item(ALARM.size, read_alarm),
+    b"\x03\x67": number("soil_temperature", "°C", "<h", 10, faults=SIGNED_FAULTS),
+    b"\x04\x68": number("soil_moisture", "%", "B", 2, most=100),
+    b"\x04\xca": number("soil_moisture", "%", "<H", 100, most=100, faults=FAULTS),
+    b"\x05\x7f": number("soil_conductivity", "µS/cm", "<H", faults=FAULTS),
+    b"\x83\xd7": Item(ALARM.size, read_alarm),
     HISTORY: stored(10),
 }
 

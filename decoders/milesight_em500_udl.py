@@ -16,7 +16,8 @@ fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
-from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, Item, number, read_items, stored
+from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, read_items, stored
+from lora_post.payloads.tagged import Item, number
 
 FARTHEST = 10_000  # mm; the longest variant ends here
 ALARM_SIZE = 5
@@ -32,8 +33,8 @@ def read_alarm(value: bytes) -> list[Reading]:
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x82): number("distance", "mm", "H", most=FARTHEST),
-    (0x83, 0xE9): Item(ALARM_SIZE, read_alarm),
+    b"\x03\x82": number("distance", "mm", "<H", most=FARTHEST),
+    b"\x83\xe9": Item(ALARM_SIZE, read_alarm),
     HISTORY: stored(6),
 }
 

@@ -17,8 +17,8 @@ from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, read_items, sta
 
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    (0x03, 0x00): state("door"),
-    (0x04, 0x00): state("tamper"),
+    b"\x03\x00": state("door"),
+    b"\x04\x00": state("tamper"),
 }
 
 

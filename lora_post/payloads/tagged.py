@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import count
 from typing import TypeAlias
 
@@ -60,8 +60,10 @@ def number(
         if raw in faults:
             return []
         measured = raw if scale == 1 else raw / scale
-        if (least is not None and measured < least) or (most is not None and measured > most):
-            raise Implausible(" ".join((name, str(measured), unit)).strip())
+        limit = f"at least {least}" if least is not None and measured < least else ""
+        limit = f"at most {most}" if most is not None and measured > most else limit
+        if limit:
+            raise Implausible(f"{' '.join((name, str(measured), unit)).strip()}, {limit}")
         return [Reading(name, measured, unit, quantity=quantity)]
 
     return Item(raw_number.size, read)
@@ -109,17 +111,15 @@ def together(*items: Item) -> Item:
     return Item(sum(item.size for item in items), read)
 
 
-def read_tagged(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
-    """All readings of a payload.
+def read_values(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
+    """All readings of a payload, under the names that their items give them.
 
     items: at least one, all tags of one size. start: where the first tag is.
-    A name that comes up again gets the next free number: `distance`, `distance_2`.
     Raises WrongLength or WrongFormat where decoding ends, the first item's error where it could go on,
     each with the readings that were understood.
     """
     tag_size = len(next(iter(items)))
     readings: list[Reading] = []
-    names: set[str] = set()
     problem: DecodeError | None = None
     offset = start
     while offset < len(payload):
@@ -131,21 +131,33 @@ def read_tagged(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
         if len(value) < item.size:
             raise WrongLength(f"offset {offset}: value cut short, {len(value)} of {item.size} bytes", readings)
         try:
-            found = item.read(value)
+            readings += item.read(value)
         except DecodeError as error:
-            found = list(error.kept)
+            readings += error.kept
             problem = problem or type(error)(f"offset {offset}: {error}")
-        for reading in found:
-            name = _free_name(reading.name, names)
-            names.add(name)
-            readings.append(reading if name == reading.name else replace(reading, name=name))
         offset += tag_size + item.size
     if problem:
         raise type(problem)(str(problem), readings)
     return readings
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def read_tagged(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
+    """As `read_values`, but a name that comes up again gets the next free number: `distance`, `distance_2`."""
+    try:
+        return _numbered(read_values(payload, items, start))
+    except DecodeError as error:
+        raise type(error)(str(error), _numbered(error.kept)) from None
+
+
+def _numbered(readings: Iterable[Reading]) -> list[Reading]:
+    found: dict[str, Reading] = {}
+    for reading in readings:
+        name = _free_name(reading.name, found)
+        found[name] = reading if name == reading.name else replace(reading, name=name)
+    return list(found.values())
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
     if name not in taken:
         return name
     base = re.sub(r"_[0-9]+\Z", "", name)

@@ -62,9 +62,9 @@ def test_name_that_comes_again_gets_the_next_free_number() -> None:
     [
         ("02 01  08 00", ["door"], WrongFormat, "offset 2: 08 is not known"),
         ("02 01  01 00", ["door"], WrongLength, "offset 2: value cut short, 1 of 2 bytes"),
-        ("01 0384  02 01", ["door"], Implausible, "offset 0: temperature 90.0 °C"),
-        ("01 FE0C  02 01", ["door"], Implausible, "offset 0: temperature -50.0 °C"),
-        ("05 FF 0100  02 01", ["distance_2", "door"], Implausible, "offset 0: humidity 255 %"),
+        ("01 0384  02 01", ["door"], Implausible, "offset 0: temperature 90.0 °C, at most 85"),
+        ("01 FE0C  02 01", ["door"], Implausible, "offset 0: temperature -50.0 °C, at least -40"),
+        ("05 FF 0100  02 01", ["distance_2", "door"], Implausible, "offset 0: humidity 255 %, at most 100"),
     ],
 )
 def test_fault_costs_as_little_as_it_can(payload: str, kept: list[str], error: type[DecodeError], message: str) -> None:

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from lora_post import DecodeError, Implausible, NoReading, Reading, WrongFormat, WrongLength
 from lora_post.payloads import decentlab, milesight
+from lora_post.payloads.tagged import number
 
 ITEMS = {
     milesight.BATTERY: milesight.BATTERY_LEVEL,
-    (0x03, 0x67): milesight.number("temperature", "°C", "h", 10, faults=frozenset({-1})),
-    (0x04, 0x00): milesight.state("door"),
+    b"\x03\x67": number("temperature", "°C", "<h", 10, faults=frozenset({-1})),
+    b"\x04\x00": milesight.state("door"),
     milesight.HISTORY: milesight.stored(6),
 }
 TEMPERATURE = Reading("temperature", 27.2, "°C")
