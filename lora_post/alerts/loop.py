@@ -21,8 +21,8 @@ from lora_post.backoff import Backoff
 from lora_post.config.alerts import AlertLimits
 from lora_post.errors import SpoolError, Unavailable
 from lora_post.observed.run_state import RunState
+from lora_post.observed.signs import Heartbeats
 from lora_post.observed.site_state import SiteState
-from lora_post.observed.vitals import Vitals
 from lora_post.spool.facts import Facts
 
 log = logging.getLogger(__name__)
@@ -57,13 +57,13 @@ class AlertLoop:
         limits: AlertLimits,
         senders: Sequence[Sender],
         facts: Facts,
-        vitals: Vitals | None = None,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self._board = board
         self._look = look
         self._limits = limits
         self._facts = facts
-        self._vitals = vitals or Vitals()
+        self._heartbeats = heartbeats or Heartbeats()
         runtime = look()
         kept = _recall(facts)
         self._carried = _decoded(kept.get(CARRIED, "{}"), Carried) or Carried()
@@ -80,12 +80,12 @@ class AlertLoop:
     def run(self, stop: Event) -> None:
         """Look every half minute until `stop`."""
         while not stop.wait(LOOK_EVERY_S):
-            self._vitals.beat(NAME, BEAT_S)
+            self._heartbeats.beat(NAME, BEAT_S)
             try:
                 self.step(time.monotonic())
             except Exception:
                 log.exception("alerts: a defect")
-        self._vitals.end(NAME)
+        self._heartbeats.end(NAME)
         self._carry(self._look())
 
     def step(self, monotonic_s: float) -> None:

@@ -30,7 +30,7 @@ from lora_post.inputs.paced import PacedSource
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import CHUNK, open_file
 from lora_post.metrics import Metrics
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.outcome_log import RecordedLog
 from lora_post.run.pipeline import Pipeline
@@ -115,7 +115,7 @@ def command(
             if not stop.is_set():
                 stream = StreamSource(transport, parser, partial(_advance, progress, task))
                 source = stream if speed == inf else PacedSource(stream, speed, stop.wait)
-                pump(source, pipeline, stop, Vitals())
+                pump(source, pipeline, stop, Signs())
             if stop.is_set():
                 unread.append(path)
             transport.close()

@@ -31,7 +31,7 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import Input, Surroundings, open_source, times_of
 from lora_post.inputs.stream import StreamSource
 from lora_post.metrics import Metrics
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.oversight import Oversight
 from lora_post.run.pipeline import Pipeline
@@ -92,7 +92,7 @@ def command(
         oversight.of(source)
 
     def feed(pipeline: Pipeline) -> None:
-        broken.extend(pump_all(inputs, pipeline, stop, oversight.vitals))
+        broken.extend(pump_all(inputs, pipeline, stop, oversight.signs))
 
     code = 0
     if dry:
@@ -125,14 +125,14 @@ def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) 
     return source
 
 
-def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event, vitals: Vitals) -> list[Exception]:
+def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
     """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
 
     Raises BrokenPipeError when nobody reads our output any more.
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(source, pipeline.taking(times), stop, vitals, broken), name=source.name)
+        Thread(target=_pump_safely, args=(source, pipeline.taking(times), stop, signs, broken), name=source.name)
         for source, times in inputs
     ]
     for thread in threads:
@@ -145,9 +145,9 @@ def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event,
     return broken
 
 
-def _pump_safely(source: Input, pipeline: Pipeline, stop: Event, vitals: Vitals, broken: list[Exception]) -> None:
+def _pump_safely(source: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
     try:
-        pump(source, pipeline, stop, vitals)
+        pump(source, pipeline, stop, signs)
     except BrokenPipeError as error:
         broken.append(error)
         stop.set()

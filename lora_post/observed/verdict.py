@@ -1,4 +1,4 @@
-"""The answer to the first question of who looks: does it work? The page and `lora-post watch` show it."""
+"""Whether a run works, and what is wrong: in words for the page and `watch`, as lines for /healthz and /readyz."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ def judge(runtime: RunState, *, is_heard: bool) -> Verdict:
     if not is_heard:
         return Verdict("wait", "Running; no device heard yet")
     return Verdict("good", "Everything works")
+
+
+def faults(runtime: RunState) -> list[str]:
+    """Return why this process should be restarted: threads that do not get on with their work."""
+    return [f"{name} is stalled" for name in runtime.stalled]
+
+
+def obstacles(runtime: RunState) -> list[str]:
+    """Return why frames cannot be taken or readings not be sent at the moment."""
+    found = faults(runtime)
+    found += [f"{name}: {text}" for name, text in runtime.troubles.items()]
+    found += [f"input {item.name}: {item.trouble}" for item in runtime.inputs if item.trouble]
+    found += [f"{item.name}: {item.trouble}" for item in runtime.destinations if item.trouble]
+    return found
 
 
 def _bad(runtime: RunState) -> Iterator[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Heartbeats
 from lora_post.run.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def watching(watch: AlertLoop) -> Iterator[None]:
 
 
 @contextmanager
-def known_to_systemd(vitals: Vitals, notifier: Notifier) -> Iterator[None]:
+def known_to_systemd(heartbeats: Heartbeats, notifier: Notifier) -> Iterator[None]:
     """Tell systemd that we are ready, and that we get on as long as every thread does."""
     stop = Event()
     notifier.tell("READY=1")
-    thread = Thread(target=_feed_watchdog, args=(vitals, notifier, stop), name="watchdog", daemon=True)
+    thread = Thread(target=_feed_watchdog, args=(heartbeats, notifier, stop), name="watchdog", daemon=True)
     if notifier.watchdog_s:
         thread.start()
     try:
@@ -47,10 +47,10 @@ def known_to_systemd(vitals: Vitals, notifier: Notifier) -> Iterator[None]:
         stop.set()
 
 
-def _feed_watchdog(vitals: Vitals, notifier: Notifier, stop: Event) -> None:
+def _feed_watchdog(heartbeats: Heartbeats, notifier: Notifier, stop: Event) -> None:
     said: list[str] = []
     while not stop.wait(notifier.watchdog_s / 3):
-        stalled = vitals.stalled()
+        stalled = heartbeats.stalled()
         if not stalled:
             notifier.tell("WATCHDOG=1")
         elif stalled != said:

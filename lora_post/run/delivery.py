@@ -10,13 +10,14 @@ from pathlib import Path
 from threading import Event
 
 from lora_post.clocks.gateway import GatewayClock
+from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.config import DESTINATIONS, Config
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Decode, Report
 from lora_post.observed.run_state import DestinationState
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Heartbeats
 from lora_post.run.destinations import Destination, TimeSource, open_sinks
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.waziup.announced import Announced
@@ -46,16 +47,18 @@ class Delivery:
         metrics: Metrics,
         listener: Callable[[Outcome], None],
         system: System | None = None,
-        vitals: Vitals | None = None,
+        steady: SteadyClock | None = None,
+        heartbeats: Heartbeats | None = None,
         policy: UploadPolicy | None = None,
     ) -> None:
-        """system: the machine's clocks, when they are not this machine's. vitals: told that the uploaders get on.
+        """system: the machine's clocks, when they are not this machine's. steady: is to follow the gateway's clock.
 
-        policy: of all uploaders, None for the usual one.
+        heartbeats: of the uploaders. policy: of all uploaders, None for the usual one.
         """
         clock = GatewayClock(system or SystemClock())
-        vitals = vitals or Vitals()
-        vitals.clock.follow(clock.wall_us)
+        steady = steady or SteadyClock()
+        steady.follow(clock.wall_us)
+        heartbeats = heartbeats or Heartbeats()
         self.clock_trouble = clock.trouble
         boots = BootBook(clock)
         time_ = ServerTime(clock, boots)
@@ -85,7 +88,8 @@ class Delivery:
                 self._stop,
                 config.upload,
                 TimeSource(time_, is_told_elsewhere=config.waziup is not None),
-                vitals,
+                steady,
+                heartbeats,
                 policy,
             )
             for name, make_sink in sinks.items()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from msgspec import Struct
 
+from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
 from lora_post.config.json_lines import JsonLinesConfig
 from lora_post.config.mqtt import MqttConfig
@@ -22,7 +23,7 @@ from lora_post.config.wazigate import WazigateConfig
 from lora_post.config.waziup import WaziupConfig
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Heartbeats
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
@@ -177,7 +178,8 @@ class Destination:
         stop: Event,
         rules: UploadRules,
         source: TimeSource,
-        vitals: Vitals,
+        clock: SteadyClock,
+        heartbeats: Heartbeats,
         policy: UploadPolicy | None = None,
     ) -> None:
         """store: a connection of its own."""
@@ -189,8 +191,8 @@ class Destination:
         self._sink = make_sink(spool, store)
         self._gate = gate_of(self._sink, rules, spool, store)
         timed = TimedSink(self._sink, source.server_time, store, spool, source.asker(self._sink, name))
-        self._uploader = Uploader(spool, timed, metrics, self._gate, vitals.clock, policy)
-        self._vitals = vitals
+        self._uploader = Uploader(spool, timed, metrics, self._gate, clock, policy)
+        self._heartbeats = heartbeats
         self._thread = Thread(target=self._run, name=f"upload {name}", daemon=True)
         self.start = self._thread.start
         self.step = self._uploader.step
@@ -200,9 +202,9 @@ class Destination:
     def _run(self) -> None:
         name = self._thread.name
         try:
-            self._uploader.run(self._stop, self._wake, lambda wait_s: self._vitals.beat(name, wait_s + BEAT_S))
+            self._uploader.run(self._stop, self._wake, lambda wait_s: self._heartbeats.beat(name, wait_s + BEAT_S))
         finally:
-            self._vitals.end(name)
+            self._heartbeats.end(name)
 
     @property
     def last_error(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from threading import Event
 
@@ -10,7 +11,7 @@ from lora_post.errors import SpoolError
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
 from lora_post.model import Noise
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Signs
 from lora_post.run.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -22,45 +23,45 @@ BEAT_S = 60.0
 STORE = "spool"
 
 
-def pump(source: Input, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+def pump(source: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
     """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
-    vitals.opened(source.name)
-    monotonic = vitals.clock.monotonic
-    keeper = _Keeper(source.name, pipeline, stop, vitals)
+    signs.last_frames.opened(source.name)
+    keeper = _Keeper(source.name, pipeline, stop, signs)
     try:
         while not stop.is_set():
             keeper.beat()
             events = source.events(READ_TIMEOUT_S)
             if events is None:
                 return
-            vitals.trouble(source.name, source.trouble)
-            began = monotonic()
+            signs.troubles.tell(source.name, source.trouble)
+            began = time.monotonic()
             if keeper.keep(events):
                 source.kept()
             if events:
-                pipeline.metrics.observe("accept_duration", monotonic() - began)
+                pipeline.metrics.observe("accept_duration", time.monotonic() - began)
             if events and not all(isinstance(event, Noise) for event in events):
-                vitals.heard(source.name)
+                signs.last_frames.heard(source.name)
         if keeper.keep(source.drain()):
             source.kept()
     finally:
-        vitals.end(source.name)
+        signs.heartbeats.end(source.name)
+        signs.troubles.tell(source.name, "")
 
 
 class _Keeper:
     """Hands events to the pipeline until they are kept."""
 
-    def __init__(self, name: str, pipeline: Pipeline, stop: Event, vitals: Vitals) -> None:
+    def __init__(self, name: str, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
         self._name = name
         self._pipeline = pipeline
         self._stop = stop
-        self._vitals = vitals
+        self._signs = signs
 
     def beat(self) -> None:
-        self._vitals.beat(self._name, BEAT_S)
+        self._signs.heartbeats.beat(self._name, BEAT_S)
 
     def keep(self, events: Sequence[Heard]) -> bool:
         """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
@@ -70,13 +71,13 @@ class _Keeper:
                 self._pipeline.handle(events)
                 if trouble:
                     log.warning("storing readings again")
-                    self._vitals.trouble(STORE, "")
+                    self._signs.troubles.tell(STORE, "")
                 return True
             except SpoolError as error:
                 if str(error) != trouble:
                     log.error("cannot store readings, input waits: %s", error)
                 trouble = str(error)
-                self._vitals.trouble(STORE, trouble)
+                self._signs.troubles.tell(STORE, trouble)
                 if self._stop.wait(STORE_RETRY_S):
                     log.error("stopped with %d frames that could not be stored", len(events))
                     return False

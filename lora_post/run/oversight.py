@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
+from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
 from lora_post.inputs import Input
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import GatewayState, RunState
+from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.observed.vitals import Vitals
 from lora_post.run.background import known_to_systemd, watching
 from lora_post.run.systemd import Notifier
 from lora_post.run.view import RunView, status_page
@@ -37,13 +38,14 @@ class HearsGateways(Protocol):
 
 
 class Oversight:
-    """Of one run. The board is to hear every outcome, the vitals every thread."""
+    """Of one run. The board is to hear every outcome, the signs every thread."""
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
-        self.vitals = Vitals()
-        self.board = SiteState(config.devices, self.vitals.clock)
+        self.clock = SteadyClock()
+        self.signs = Signs(self.clock)
+        self.board = SiteState(config.devices, self.clock)
         self._books: dict[str, GatewayBook] = {}
 
     def of(self, source: Input) -> None:
@@ -52,10 +54,10 @@ class Oversight:
             self._books[source.name] = source.gateways
 
     def _gateways(self, name: str) -> tuple[GatewayState, ...]:
-        clock = self.vitals.clock
         book = self._books.get(name)
         return tuple(
-            GatewayState(item.gateway, clock.at(item.last_s), item.stat) for item in (book.snapshot() if book else ())
+            GatewayState(item.gateway, self.clock.at(item.last_s), item.stat)
+            for item in (book.snapshot() if book else ())
         )
 
     @contextmanager
@@ -67,7 +69,7 @@ class Oversight:
 
         config = self._config
         view = RunView(
-            config, self.vitals, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
+            config, self.signs, self.clock, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
         )
 
         def look() -> RunState:
@@ -75,9 +77,11 @@ class Oversight:
 
         with ExitStack() as stack:
             facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
-            watch = AlertLoop(self.board, view, config.alerts.limits, senders(config.alerts), facts, self.vitals)
+            watch = AlertLoop(
+                self.board, view, config.alerts.limits, senders(config.alerts), facts, self.signs.heartbeats
+            )
             stack.enter_context(watching(watch))
             if config.status is not None:
                 stack.enter_context(status_page(config.status, self.board, self._metrics, look))
-            stack.enter_context(known_to_systemd(self.vitals, Notifier()))
+            stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
             yield

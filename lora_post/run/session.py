@@ -80,8 +80,9 @@ def deliver(
             oversight.board.hear(outcome)
         say(outcome)
 
-    vitals = oversight.vitals if oversight is not None else None
-    with Delivery(config, decode, metrics, listen, vitals=vitals, policy=policy) as delivery:
+    steady = oversight.clock if oversight is not None else None
+    heartbeats = oversight.signs.heartbeats if oversight is not None else None
+    with Delivery(config, decode, metrics, listen, steady=steady, heartbeats=heartbeats, policy=policy) as delivery:
         log.info(
             "started gateway=%s devices=%d spool=%s destinations=%s",
             config.gateway_id,

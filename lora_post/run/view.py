@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
+from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
 from lora_post.config.status import StatusConfig
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
+from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.observed.vitals import Vitals
 
 log = logging.getLogger("lora_post")
 
@@ -28,7 +29,8 @@ class RunView:
     def __init__(
         self,
         config: Config,
-        vitals: Vitals,
+        signs: Signs,
+        clock: SteadyClock,
         metrics: Metrics,
         destinations: Callable[[], Sequence[DestinationState]],
         clock_trouble: Callable[[], str] = str,
@@ -39,10 +41,10 @@ class RunView:
         self._gateways = gateways
         self._gateway = config.gateway_name
         self._spool = config.spool_path
-        self._vitals = vitals
+        self._signs = signs
         self._metrics = metrics
         self._destinations = destinations
-        self._clock = vitals.clock
+        self._clock = clock
         self._started_us = self._clock.now_us()
         self._lock = Lock()
         self._seen: RunState | None = None
@@ -56,12 +58,12 @@ class RunView:
             return self._seen
 
     def _look(self) -> RunState:
-        troubles = self._vitals.troubles()
+        troubles = self._signs.troubles.texts()
         if text := self._clock_trouble():
             troubles[CLOCK] = text
         inputs = tuple(
             InputState(name, last_us, troubles.pop(name, ""), self._gateways(name))
-            for name, last_us in self._vitals.inputs().items()
+            for name, last_us in self._signs.last_frames.moments().items()
         )
         return RunState(
             gateway=self._gateway,
@@ -71,7 +73,7 @@ class RunView:
             destinations=tuple(self._destinations()),
             disk=_disk(self._spool),
             counts={name: self._metrics.total(name) for name in ("uplinks", "readings", "refused", "noise")},
-            stalled=tuple(self._vitals.stalled()),
+            stalled=tuple(self._signs.heartbeats.stalled()),
             troubles=troubles,
             alerts={},
             ahead_us=self._clock.ahead_us(),

@@ -20,7 +20,7 @@ from lora_post.sandbox.rules import Json
 from lora_post.sandbox.state import State
 from lora_post.sandbox.views import device_json
 from lora_post.units import ontology
-from lora_post.web.files import SHARED, page_file
+from lora_post.web.serving import SHARED, page_file
 
 MAX_DEVICES = 200
 """Devices on the page, the latest changed first; a browser polls this every two seconds."""

@@ -19,13 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lora_post.metrics import Metrics
 from lora_post.net.visitors import PAGE_HEADERS
-from lora_post.observed.health import faults, obstacles
 from lora_post.observed.run_state import Look
 from lora_post.observed.site_state import SiteState
+from lora_post.observed.verdict import faults, obstacles
 from lora_post.status.access import COOKIE, AccessRule, Credentials
 from lora_post.status.live import stream
 from lora_post.status.overview import whole
-from lora_post.web.files import SHARED, page_file
+from lora_post.web.serving import SHARED, page_file
 
 MAX_STREAMS: Final = 16
 _COOKIE_AGE_S: Final = 365 * 86400

@@ -1,4 +1,4 @@
-"""A listening socket and the server behind it, in the foreground or in a thread."""
+"""A listening socket, the server behind it, in the foreground or in a thread, and the files that all pages share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import resources
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 
+SHARED: Final = {
+    "/web/look.css": ("css", "look.css"),
+    "/web/parts.js": ("javascript", "parts.js"),
+}
+"""Path -> kind of text, as in text/css, and file name."""
 # The real Waziup server's HTTP library keeps an idle connection for 30 s.
 _KEEP_ALIVE_S: Final = 30
 # An upload or a page that hangs must not hold up the end.
@@ -76,3 +83,9 @@ def running(server: uvicorn.Server, listener: socket.socket, name: str) -> Itera
     finally:
         server.should_exit = True
         thread.join()
+
+
+@cache
+def page_file(package: str, name: str) -> bytes:
+    """Return a file of the folder `static` of a package."""
+    return resources.files(package).joinpath("static", name).read_bytes()

@@ -17,7 +17,7 @@ from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import SerialTransport, Transport, open_transport
 from lora_post.metrics import Metrics
 from lora_post.model import Report
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
@@ -119,7 +119,7 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
     stop = Event()
     transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
     thread = Thread(
-        target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop, Vitals()), daemon=True
+        target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop, Signs()), daemon=True
     )
     thread.start()
     for seq in range(3):

@@ -14,7 +14,7 @@ from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import open_file
 from lora_post.metrics import Metrics
 from lora_post.model import Link, Report, Session
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import SpoolLedger
@@ -52,7 +52,7 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     store = SpoolFile(tmp_path / "spool.db")
     pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
     transport = open_file(capture)
-    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Vitals())
+    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Signs())
     transport.close()
     assert Queue(store, "waziup").counts().queued == 2
     store.close()

@@ -27,10 +27,10 @@ from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import SerialTransport
 from lora_post.metrics import Metrics
-from lora_post.observed.health import faults
 from lora_post.observed.run_state import RunState
+from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.observed.vitals import Vitals
+from lora_post.observed.verdict import faults
 from lora_post.run.delivery import Delivery
 from lora_post.run.ingest import pump
 from lora_post.run.oversight import ALERTS
@@ -97,13 +97,13 @@ class _Week:
         world, machine = self._world, self._world.machine
         self.lives += 1
         clock = SteadyClock(machine.wall_us, lambda: machine.boot_us() / 1e6)
-        vitals, metrics, stop = Vitals(clock), Metrics(), Event()
+        signs, metrics, stop = Signs(clock), Metrics(), Event()
         board = SiteState(self._config.devices, clock)
-        delivery = Delivery(self._config, self._decode, metrics, board.hear, machine, vitals)
-        view = RunView(self._config, vitals, metrics, delivery.destinations, delivery.clock_trouble)
+        delivery = Delivery(self._config, self._decode, metrics, board.hear, machine, clock, signs.heartbeats)
+        view = RunView(self._config, signs, clock, metrics, delivery.destinations, delivery.clock_trouble)
         spool_file = SpoolFile(self._config.spool_path)
         facts = Facts(spool_file, ALERTS)
-        watch = AlertLoop(board, view, self._config.alerts.limits, [self._sender], facts, vitals)
+        watch = AlertLoop(board, view, self._config.alerts.limits, [self._sender], facts, signs.heartbeats)
         ends: list[str] = []
 
         def tick() -> None:
@@ -122,7 +122,7 @@ class _Week:
         off_h: list[float] = []
         port = SerialTransport(str(world.port.path), 38400, wait=lambda seconds: None)
         source = Ticking(StreamSource(port, FORMATS["lowcost"]("week", UTC)), world, tick)
-        pump(source, delivery.pipeline.taking(Times.LIVE), stop, vitals)
+        pump(source, delivery.pipeline.taking(Times.LIVE), stop, signs)
         source.close()
         if ends[0] == "stop":
             watch.run(stop)  # writes down what the next run is to know

@@ -1,0 +1,89 @@
+"""What the threads of a run tell of themselves: that they get on, what keeps them from it, when frames came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+from lora_post.clocks.steady import SteadyClock
+
+
+class Heartbeats:
+    """The threads that must get round their loops; one that has not for longer than it may is stalled."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._due: dict[str, float] = {}
+
+    def beat(self, name: str, within_s: float) -> None:
+        """Take down that this thread is alive, and is to beat again within so many seconds."""
+        with self._lock:
+            self._due[name] = self._monotonic() + within_s
+
+    def end(self, name: str) -> None:
+        """Expect nothing more of this thread: it has finished."""
+        with self._lock:
+            self._due.pop(name, None)
+
+    def stalled(self) -> list[str]:
+        """Return the threads that should have beaten by now."""
+        now = self._monotonic()
+        with self._lock:
+            return [name for name, due in self._due.items() if due < now]
+
+
+class Troubles:
+    """What keeps parts of the run from working, in words."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._texts: dict[str, str] = {}
+
+    def tell(self, name: str, text: str) -> None:
+        """Replace what keeps this part from working; "" for nothing."""
+        with self._lock:
+            if text:
+                self._texts[name] = text
+            else:
+                self._texts.pop(name, None)
+
+    def texts(self) -> dict[str, str]:
+        """Return what is wrong at the moment, by part."""
+        with self._lock:
+            return dict(self._texts)
+
+
+class LastFrames:
+    """When each input gave its latest frame."""
+
+    def __init__(self, clock: SteadyClock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._last_us: dict[str, int] = {}
+
+    def opened(self, name: str) -> None:
+        """Take down that there is this input; what it gave before stays known."""
+        with self._lock:
+            self._last_us.setdefault(name, 0)
+
+    def heard(self, name: str) -> None:
+        """Take down that this input has just given a frame."""
+        with self._lock:
+            self._last_us[name] = self._clock.now_us()
+
+    def moments(self) -> dict[str, int]:
+        """Return the moment of each input's latest frame, on the steady clock; 0 for never."""
+        with self._lock:
+            return dict(self._last_us)
+
+
+class Signs:
+    """All of it for one run; shared between its threads."""
+
+    def __init__(self, clock: SteadyClock | None = None) -> None:
+        clock = clock or SteadyClock()
+        self.heartbeats = Heartbeats(clock.monotonic)
+        self.troubles = Troubles()
+        self.last_frames = LastFrames(clock)
