@@ -1,4 +1,4 @@
-"""README.md and docs/: their pages, blocks, headings, links and command lines."""
+"""README.md, its neighbours and docs/: their pages, blocks, headings, links and command lines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import click
 from msgspec import Struct
 
 from lora_post.cli import cli
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

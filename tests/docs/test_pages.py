@@ -20,6 +20,7 @@ from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.files import load_folder, shipped_folder
 from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, commands_in, links, mistake_in
 from tests.support.in_process import lora_post
+from tests.support.paths import DOCS
 
 LANGUAGES = {"toml", "sh", "console", "python", "yaml", "json", "log", "text", ""}
 MINIMAL = '[gateway]\nid = "farm-gateway-1"\n'
@@ -87,6 +88,11 @@ def test_new_device_type_in_five_minutes(tmp_path: Path, monkeypatch: pytest.Mon
         assert done.code == 0, f"{line}\n{done.out}{done.err}"
 
 
+@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.name)
+def test_python_runs(block: Block) -> None:
+    exec(block.text, {"__name__": block.name})
+
+
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.name)
 def test_json_is_json(block: Block) -> None:
     assert [json.loads(line) for line in block.text.splitlines()]
@@ -132,9 +138,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    index = ROOT / "docs" / "README.md"
+    index = DOCS / "README.md"
     listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
-    assert [page_name(page) for page in PAGES[1:] if page != index and page.resolve() not in listed] == []
+    assert [page_name(page) for page in PAGES if page != index and page.resolve() not in listed] == []
 
 
 def test_blocks_are_of_kinds_that_are_looked_at() -> None:

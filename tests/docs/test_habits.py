@@ -1,0 +1,30 @@
+"""What a contributor is told to run is what the checks run."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import lora_post
+from tests.support.paths import ROOT
+
+
+def tools(name: str) -> set[str]:
+    """The tools of the virtual environment that a file calls, with the command of ruff."""
+    return set(re.findall(r"\.venv/bin/((?:ruff )?[\w-]+)", (ROOT / name).read_text("utf-8")))
+
+
+def test_hooks_before_a_commit_are_the_checks() -> None:
+    assert tools(".pre-commit-config.yaml") == tools("scripts/check")
+
+
+def test_every_way_to_the_checks_is_one() -> None:
+    assert "scripts/check" in (ROOT / ".ci" / "run").read_text("utf-8")
+    for path in (".github/workflows/checks.yml", "CONTRIBUTING.md", ".github/PULL_REQUEST_TEMPLATE.md"):
+        assert "bash .ci/run" in (ROOT / path).read_text("utf-8"), path
+
+
+def test_version_is_in_one_place_and_in_the_changelog() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert "version" in project["dynamic"]
+    assert f"\n## {lora_post.__version__} (" in (ROOT / "CHANGELOG.md").read_text("utf-8")
