@@ -1,4 +1,4 @@
-"""The watch: looks at the run, keeps the book, tells people."""
+"""Looks at the run every half minute, keeps the book of alerts, tells people."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class AlertLoop:
 
     def __init__(
         self,
-        board: SiteState,
+        site: SiteState,
         look: Callable[[], RunState],
         limits: AlertLimits,
         senders: Sequence[Sender],
         facts: Facts,
         heartbeats: Heartbeats | None = None,
     ) -> None:
-        self._board = board
+        self._site = site
         self._look = look
         self._limits = limits
         self._facts = facts
@@ -94,7 +94,7 @@ class AlertLoop:
         if runtime.inputs and all(item.trouble for item in runtime.inputs):
             self._deaf_us = runtime.now_us
         runtime = replace(runtime, deaf_us=self._deaf_us)
-        found = conditions(runtime, self._board.devices(), self._limits, self._book.raised, self._carried)
+        found = conditions(runtime, self._site.devices(), self._limits, self._book.raised, self._carried)
         changed = self._book.look(found, runtime.now_us)
         for alert in changed:
             if alert.cleared_us:
@@ -143,7 +143,7 @@ class AlertLoop:
 
     def _carry(self, runtime: RunState) -> None:
         self._written_us = runtime.now_us
-        self._remember(CARRIED, carry(runtime, self._board.devices(), self._carried))
+        self._remember(CARRIED, carry(runtime, self._site.devices(), self._carried))
 
     def _remember(self, what: str, value: object) -> None:
         try:

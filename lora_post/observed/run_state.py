@@ -57,7 +57,7 @@ class RunState(Struct, frozen=True):
     """Everything but what was heard.
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
-    alerts: what persists, by name; counts: totals since the start. deaf_us: the last moment when no input could
+    alerts: what persists, by name. deaf_us: the last moment when no input could
     give frames, 0 for none.
     """
 
@@ -67,10 +67,9 @@ class RunState(Struct, frozen=True):
     inputs: tuple[InputState, ...]
     destinations: tuple[DestinationState, ...]
     disk: Disk
-    counts: Mapping[str, int]
     stalled: tuple[str, ...]
     troubles: Mapping[str, str]
-    alerts: Mapping[str, str]
+    alerts: Mapping[str, str] = {}
     ahead_us: int = 0
     deaf_us: int = 0
 

@@ -20,10 +20,10 @@ JOIN_S = 2.0
 
 
 @contextmanager
-def watching(watch: AlertLoop) -> Iterator[None]:
+def alerting(alert_loop: AlertLoop) -> Iterator[None]:
     """Look for alerts as long as the block runs."""
     stop = Event()
-    thread = Thread(target=watch.run, args=(stop,), name="alerts", daemon=True)
+    thread = Thread(target=alert_loop.run, args=(stop,), name="alerts", daemon=True)
     thread.start()
     try:
         yield

@@ -16,7 +16,7 @@ from lora_post.metrics import Metrics
 from lora_post.observed.run_state import GatewayState, RunState
 from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.run.background import known_to_systemd, watching
+from lora_post.run.background import alerting, known_to_systemd
 from lora_post.run.systemd import Notifier
 from lora_post.run.view import RunView, status_page
 from lora_post.spool.facts import Facts
@@ -38,14 +38,14 @@ class HearsGateways(Protocol):
 
 
 class Oversight:
-    """Of one run. The board is to hear every outcome, the signs every thread."""
+    """The page, the alerts and systemd of one run. site: is to hear every outcome. signs: of every thread."""
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
         self.clock = SteadyClock()
         self.signs = Signs(self.clock)
-        self.board = SiteState(config.devices, self.clock)
+        self.site = SiteState(config.devices, self.clock)
         self._books: dict[str, GatewayBook] = {}
 
     def of(self, source: Input) -> None:
@@ -68,20 +68,18 @@ class Oversight:
         from lora_post.alerts.senders import senders
 
         config = self._config
-        view = RunView(
-            config, self.signs, self.clock, self._metrics, delivery.destinations, delivery.clock_trouble, self._gateways
-        )
+        view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock_trouble, self._gateways)
 
         def look() -> RunState:
-            return replace(view(), alerts=watch.raised)
+            return replace(view(), alerts=alert_loop.raised)
 
         with ExitStack() as stack:
             facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
-            watch = AlertLoop(
-                self.board, view, config.alerts.limits, senders(config.alerts), facts, self.signs.heartbeats
+            alert_loop = AlertLoop(
+                self.site, view, config.alerts.limits, senders(config.alerts), facts, self.signs.heartbeats
             )
-            stack.enter_context(watching(watch))
+            stack.enter_context(alerting(alert_loop))
             if config.status is not None:
-                stack.enter_context(status_page(config.status, self.board, self._metrics, look))
+                stack.enter_context(status_page(config.status, self.site, self._metrics, look))
             stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
             yield

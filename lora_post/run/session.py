@@ -77,7 +77,7 @@ def deliver(
 
     def listen(outcome: Outcome) -> None:
         if oversight is not None:
-            oversight.board.hear(outcome)
+            oversight.site.hear(outcome)
         say(outcome)
 
     steady = oversight.clock if oversight is not None else None

@@ -31,7 +31,6 @@ class RunView:
         config: Config,
         signs: Signs,
         clock: SteadyClock,
-        metrics: Metrics,
         destinations: Callable[[], Sequence[DestinationState]],
         clock_trouble: Callable[[], str] = str,
         gateways: Callable[[str], tuple[GatewayState, ...]] = lambda name: (),
@@ -42,7 +41,6 @@ class RunView:
         self._gateway = config.gateway_name
         self._spool = config.spool_path
         self._signs = signs
-        self._metrics = metrics
         self._destinations = destinations
         self._clock = clock
         self._started_us = self._clock.now_us()
@@ -72,10 +70,8 @@ class RunView:
             inputs=inputs,
             destinations=tuple(self._destinations()),
             disk=_disk(self._spool),
-            counts={name: self._metrics.total(name) for name in ("uplinks", "readings", "refused", "noise")},
             stalled=tuple(self._signs.heartbeats.stalled()),
             troubles=troubles,
-            alerts={},
             ahead_us=self._clock.ahead_us(),
         )
 
@@ -88,7 +84,7 @@ def _disk(spool: Path) -> Disk:
 
 @contextmanager
 def status_page(
-    status: StatusConfig, board: SiteState, metrics: Metrics, look: Callable[[], RunState]
+    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState]
 ) -> Iterator[None]:
     """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
     # Starlette and uvicorn are a third of the memory: only for those who want the page.
@@ -101,7 +97,7 @@ def status_page(
         listener = listen(status.host, status.port)
     except OSError as error:
         raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    with listener, serving(create_app(board, metrics, look, AccessRule(status.token), stop), listener, "status"):
+    with listener, serving(create_app(site, metrics, look, AccessRule(status.token), stop), listener, "status"):
         log.info("status page at %s/", base_url(listener))
         try:
             yield

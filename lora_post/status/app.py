@@ -43,9 +43,9 @@ _CLOSED: Final = (
 )
 
 
-def create_app(board: SiteState, metrics: Metrics, look: Look, gate: AccessRule, stop: Event) -> Starlette:
+def create_app(site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> Starlette:
     """The application; open streams end when `stop` is set."""
-    views = _Views(board, metrics, look, gate, stop)
+    views = _Views(site, metrics, look, rule, stop)
     routes = [
         *(Route(path, views.file) for path in _FILES),
         Route("/status.json", views.status),
@@ -55,18 +55,18 @@ def create_app(board: SiteState, metrics: Metrics, look: Look, gate: AccessRule,
         Route("/healthz", views.healthz),
         Route("/readyz", views.readyz),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Door, gate), Middleware(GZipMiddleware, minimum_size=500)])
+    return Starlette(routes=routes, middleware=[Middleware(_Door, rule), Middleware(GZipMiddleware, minimum_size=500)])
 
 
 class _Door:
-    """Lets nobody in whom the gate does not admit."""
+    """Answers 403 to requests that the rule does not admit."""
 
-    def __init__(self, app: ASGIApp, gate: AccessRule) -> None:
+    def __init__(self, app: ASGIApp, rule: AccessRule) -> None:
         self._app = app
-        self._gate = gate
+        self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._gate.admits(_credentials(Request(scope))):
+        if scope["type"] == "http" and not self._rule.admits(_credentials(Request(scope))):
             await Response(_CLOSED, 403, PAGE_HEADERS, "text/plain")(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -83,11 +83,11 @@ def _credentials(request: Request) -> Credentials:
 
 
 class _Views:
-    def __init__(self, board: SiteState, metrics: Metrics, look: Look, gate: AccessRule, stop: Event) -> None:
-        self._board = board
+    def __init__(self, site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> None:
+        self._site = site
         self._metrics = metrics
         self._look = look
-        self._gate = gate
+        self._rule = rule
         self._stop = stop
         self._streams = 0
 
@@ -95,7 +95,7 @@ class _Views:
         if "token" in request.query_params:
             # The token must not stay in the address, where it would be shown, kept and shared.
             answer: Response = RedirectResponse("/", 303, PAGE_HEADERS)
-            if cookie := self._gate.cookie():
+            if cookie := self._rule.cookie():
                 answer.set_cookie(COOKIE, cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="strict")
             return answer
         package, name, subtype = _FILES[request.url.path]
@@ -109,12 +109,12 @@ class _Views:
 
     async def status(self, request: Request) -> Response:
         runtime = await asyncio.to_thread(self._look)
-        return Response(json.encode(whole(self._board, runtime)), 200, PAGE_HEADERS, "application/json")
+        return Response(json.encode(whole(self._site, runtime)), 200, PAGE_HEADERS, "application/json")
 
     async def day(self, request: Request) -> Response:
         device, sensor = request.query_params.get("device", ""), request.query_params.get("sensor", "")
         runtime = await asyncio.to_thread(self._look)
-        points = self._board.day(device, sensor, runtime.now_us)
+        points = self._site.day(device, sensor, runtime.now_us)
         return Response(json.encode(points), 200 if points else 404, PAGE_HEADERS, "application/json")
 
     async def live(self, request: Request) -> Response:
@@ -130,7 +130,7 @@ class _Views:
     async def _counted(self, since: int, rate: int) -> AsyncIterator[bytes]:
         self._streams += 1
         try:
-            async for event in stream(self._board, self._look, since, self._stop, rate):
+            async for event in stream(self._site, self._look, since, self._stop, rate):
                 yield event
         finally:
             self._streams -= 1
@@ -138,7 +138,7 @@ class _Views:
     async def metrics(self, request: Request) -> Response:
         from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus
 
-        text = await asyncio.to_thread(metrics_text, self._metrics, self._board, self._look)
+        text = await asyncio.to_thread(metrics_text, self._metrics, self._site, self._look)
         return Response(text, 200, PAGE_HEADERS, CONTENT_TYPE)
 
     async def healthz(self, request: Request) -> Response:

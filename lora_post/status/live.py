@@ -52,7 +52,7 @@ class Budget:
 
 
 async def stream(
-    board: SiteState, look: Look, since: int, stop: Event, bytes_per_s: float = BYTES_PER_S
+    site: SiteState, look: Look, since: int, stop: Event, bytes_per_s: float = BYTES_PER_S
 ) -> AsyncIterator[bytes]:
     """Events for one page that knows everything up to `since`, until `stop` is set."""
     now = time.monotonic()
@@ -63,7 +63,7 @@ async def stream(
     while not stop.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
         now = time.monotonic()
-        changed = board.changes != since
+        changed = site.changes != since
         if (not changed and now - looked_at < STATE_EVERY_S) or not budget.allows(now):
             if now - said_at >= ALIVE_EVERY_S:
                 said_at = now
@@ -74,9 +74,9 @@ async def stream(
         ahead_us = runtime.ahead_us if ahead_us is None else ahead_us
         if runtime.ahead_us != ahead_us:
             return  # the clock was set: the page asks for everything again, with its right times
-        state, verdict = run_page(runtime), judge(runtime, is_heard=board.is_heard)
+        state, verdict = run_page(runtime), judge(runtime, is_heard=site.is_heard)
         message = replace(
-            news(board, since, ahead_us),
+            news(site, since, ahead_us),
             state=None if state == known_state else state,
             verdict=None if verdict == known_verdict else verdict,
         )

@@ -29,35 +29,35 @@ MAX_PLOTS: Final = 300
 MAX_GATEWAYS: Final = 16
 
 
-def whole(board: SiteState, runtime: RunState) -> Page:
+def whole(site: SiteState, runtime: RunState) -> Page:
     """Return everything that the page shows."""
     # What is heard in between is told twice, which does no harm; the other way round it would be missed.
-    changes = board.changes
+    changes = site.changes
     at = _Wall(runtime.ahead_us)
-    devices = board.devices()
+    devices = site.devices()
     plots = sum(len(device.sensors) for device in devices) <= MAX_PLOTS
     return Page(
         v=changes,
         now=_ms(runtime.now_us + runtime.ahead_us),
-        devices=tuple(_device(device, at, board, runtime.now_us if plots else None) for device in devices),
-        recent=tuple(_frame(entry, at) for entry in board.recent()),
-        refused=tuple(_refusal(refused, at) for refused in board.refused()),
+        devices=tuple(_device(device, at, site, runtime.now_us if plots else None) for device in devices),
+        recent=tuple(_frame(entry, at) for entry in site.recent()),
+        refused=tuple(_refusal(refused, at) for refused in site.refused()),
         state=run_page(runtime),
-        verdict=judge(runtime, is_heard=board.is_heard),
+        verdict=judge(runtime, is_heard=site.is_heard),
     )
 
 
-def news(board: SiteState, since: int, ahead_us: int) -> PageNews:
+def news(site: SiteState, since: int, ahead_us: int) -> PageNews:
     """Return what was heard after version `since`. ahead_us: of the run, see RunState."""
-    changes = board.changes
+    changes = site.changes
     at = _Wall(ahead_us)
-    recent = board.recent(since)
+    recent = site.recent(since)
     is_refused = any(entry.device is None for entry in recent)
     return PageNews(
         v=changes,
-        devices=tuple(_device(device, at, board, None) for device in board.devices(since)),
+        devices=tuple(_device(device, at, site, None) for device in site.devices(since)),
         recent=tuple(_frame(entry, at) for entry in recent),
-        refused=tuple(_refusal(refused, at) for refused in board.refused()) if is_refused else None,
+        refused=tuple(_refusal(refused, at) for refused in site.refused()) if is_refused else None,
     )
 
 
@@ -84,7 +84,7 @@ class _Wall(Struct, frozen=True):
         return _ms(moment_us + self.ahead_us) if moment_us else 0
 
 
-def _device(device: DeviceView, at: _Wall, board: SiteState, days_end_us: int | None) -> PageDevice:
+def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: int | None) -> PageDevice:
     """Return one device; days_end_us: None leaves the days of its sensors out."""
     return PageDevice(
         id=device.id,
@@ -100,7 +100,7 @@ def _device(device: DeviceView, at: _Wall, board: SiteState, days_end_us: int | 
         problem=device.problem,
         battery=_sensor(device.battery, at) if device.battery else None,
         sensors=tuple(
-            _sensor(shown, at, None if days_end_us is None else board.day(device.id, shown.name, days_end_us))
+            _sensor(shown, at, None if days_end_us is None else site.day(device.id, shown.name, days_end_us))
             for shown in device.sensors
         ),
     )

@@ -34,17 +34,17 @@ COUNTERS: Final = {
 """Name in `Metrics` -> help and label; what is counted under other names is not shown."""
 
 
-def metrics_text(metrics: Metrics, board: SiteState, look: Look) -> bytes:
+def metrics_text(metrics: Metrics, site: SiteState, look: Look) -> bytes:
     """Everything, at this moment."""
     registry = CollectorRegistry()
-    registry.register(_Run(metrics, board, look()))
+    registry.register(_Run(metrics, site, look()))
     return generate_latest(registry)
 
 
 class _Run(Collector):
-    def __init__(self, metrics: Metrics, board: SiteState, runtime: RunState) -> None:
+    def __init__(self, metrics: Metrics, site: SiteState, runtime: RunState) -> None:
         self._metrics = metrics
-        self._board = board
+        self._site = site
         self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
@@ -129,7 +129,7 @@ class _Run(Collector):
         yield _by("alert", "An alert that is raised.", "alert", dict.fromkeys(run.alerts, 1.0))
 
     def _devices(self) -> Iterator[Metric]:
-        devices = self._board.devices()[:MAX_DEVICES]
+        devices = self._site.devices()[:MAX_DEVICES]
         yield _by(
             "device_last_uplink_timestamp_seconds",
             "Latest uplink of a device, since 1970 UTC; 0 for none.",

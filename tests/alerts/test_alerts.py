@@ -44,18 +44,16 @@ WELL = RunState(
     inputs=(InputState("stdin", NOON_US + HOUR_US, ""),),
     destinations=(DestinationState("waziup", 0, 0, 0, 0, 0, ""),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
-    counts={},
     stalled=(),
     troubles={},
-    alerts={},
 )
 LATER = replace(WELL, now_us=NOON_US + 30 * HOUR_US)
 RAISED = Alert("disk", "only 5 MB of the disk are free", NOON_US)
 CLEARED = replace(RAISED, cleared_us=NOON_US + 3 * HOUR_US)
 
 
-def keys(runtime: RunState, board: SiteState | None = None, raised: tuple[str, ...] = ()) -> list[str]:
-    devices = (board or SiteState([])).devices()
+def keys(runtime: RunState, site: SiteState | None = None, raised: tuple[str, ...] = ()) -> list[str]:
+    devices = (site or SiteState([])).devices()
     return [condition.key for condition in conditions(runtime, devices, LIMITS, raised)]
 
 
@@ -82,23 +80,23 @@ def test_rules_name_what_is_wrong(runtime: RunState, expected: list[str]) -> Non
 
 
 def test_device_is_silent_after_four_times_its_usual_distance_or_a_day() -> None:
-    board = SiteState([device(), device("never", address=1)])
+    site = SiteState([device(), device("never", address=1)])
     for step in range(4):
-        board.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
+        site.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
     last_us = NOON_US + 3 * HOUR_US
     inputs = (InputState("stdin", NOON_US + 100 * HOUR_US, ""),)
     at = replace(WELL, inputs=inputs, now_us=last_us + 4 * HOUR_US)
-    assert keys(at, board) == []
-    assert keys(replace(at, now_us=at.now_us + 1), board) == ["silent:pond-7"]
-    assert keys(replace(at, now_us=NOON_US + 25 * HOUR_US), board) == ["silent:pond-7", "silent:never"]
+    assert keys(at, site) == []
+    assert keys(replace(at, now_us=at.now_us + 1), site) == ["silent:pond-7"]
+    assert keys(replace(at, now_us=NOON_US + 25 * HOUR_US), site) == ["silent:pond-7", "silent:never"]
 
 
 def test_silence_goes_on_over_restarts_and_only_listening_counts() -> None:
-    board = SiteState([device()])
+    site = SiteState([device()])
     for step in range(4):
-        board.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
+        site.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
     ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(InputState("stdin", NOON_US + 6 * HOUR_US, ""),))
-    carried = carry(ended, board.devices(), Carried())
+    carried = carry(ended, site.devices(), Carried())
     # Switched off for a month; three of the four hours have been listened for already.
     start_us = NOON_US + 720 * HOUR_US
     later, fresh = replace(WELL, started_us=start_us), SiteState([device()]).devices()
@@ -126,11 +124,11 @@ def test_what_the_schedule_keeps_back_is_no_outage_but_ends_none_either() -> Non
 
 
 def test_while_no_input_works_nobody_is_silent() -> None:
-    board = SiteState([device()])
-    board.hear(report(Reading("t", 1)))
+    site = SiteState([device()])
+    site.hear(report(Reading("t", 1)))
     broken = replace(LATER, inputs=(InputState("ttyUSB0", NOON_US, "unplugged"),), deaf_us=LATER.now_us)
-    assert keys(broken, board) == ["input:ttyUSB0"]
-    assert keys(broken, board, raised=("silent:pond-7", "no-frame")) == ["input:ttyUSB0", "no-frame", "silent:pond-7"]
+    assert keys(broken, site) == ["input:ttyUSB0"]
+    assert keys(broken, site, raised=("silent:pond-7", "no-frame")) == ["input:ttyUSB0", "no-frame", "silent:pond-7"]
 
 
 def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_low() -> None:
@@ -152,17 +150,17 @@ def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_l
 def test_battery_is_low_below_the_limit_and_well_a_tenth_above(
     value: float, unit: str, raised: tuple[str, ...], is_low: bool
 ) -> None:
-    board = SiteState([device()])
-    board.hear(report(Reading("battery", value, unit)))
-    assert keys(WELL, board, raised) == (["battery:pond-7"] if is_low else [])
+    site = SiteState([device()])
+    site.hear(report(Reading("battery", value, unit)))
+    assert keys(WELL, site, raised) == (["battery:pond-7"] if is_low else [])
 
 
 def test_limits_of_zero_switch_rules_off() -> None:
     off = AlertLimits(0, 0, 0, 0, 0)
-    board = SiteState([device()])
-    board.hear(report(Reading("battery", 1, "%")))
+    site = SiteState([device()])
+    site.hear(report(Reading("battery", 1, "%")))
     runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),))
-    assert list(conditions(runtime, board.devices(), off, ())) == []
+    assert list(conditions(runtime, site.devices(), off, ())) == []
 
 
 def test_alert_is_raised_once_it_persists_and_cleared_once_it_stays_away() -> None:

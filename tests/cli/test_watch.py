@@ -66,15 +66,15 @@ def raw_server(answer: bytes) -> Iterator[str]:
 
 
 def test_view_follows_what_happens_and_says_when_it_no_longer_can() -> None:
-    board = SiteState([device(), device("silent", address=1)])
+    site = SiteState([device(), device("silent", address=1)])
     views: list[View] = []
     stop = Event()
-    with page(board) as url, closing(StatusClient(url, None)) as client:
+    with page(site) as url, closing(StatusClient(url, None)) as client:
         thread = Thread(target=follow, args=(client, views.append, stop))
         thread.start()
         wait_until(lambda: views, "there is no first view")
-        board.hear(report(Reading("t", 20.5, "°C")))
-        board.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", "no key fits; correct it"))
+        site.hear(report(Reading("t", 20.5, "°C")))
+        site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", "no key fits; correct it"))
         wait_until(lambda: views[-1].page and views[-1].page.refused, "the news do not come")
         seen = views[-1].page
         assert seen is not None
@@ -132,9 +132,9 @@ def test_token_opens_the_page() -> None:
 
 
 def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_path: Path) -> None:
-    board = SiteState([device(name=HOSTILE)])
-    board.hear(report(Reading("t", HOSTILE)))
-    with page(board) as url:
+    site = SiteState([device(name=HOSTILE)])
+    site.hear(report(Reading("t", HOSTILE)))
+    with page(site) as url:
         ran = lora_post("watch", "--url", url, "--once")
         assert (ran.code, ran.err) == (0, "")
         assert "[ok] Everything works  Farm" in ran.out
@@ -143,7 +143,7 @@ def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_pa
         found = run("watch", "--url", url, "--once", cwd=tmp_path)
         # Below come times of day, which are moved by what this clock is ahead of the page's, to the millisecond.
         assert (found.returncode, found.stdout.decode().splitlines()[:4]) == (0, ran.out.splitlines()[:4])
-    with page(board, replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),))) as url:
+    with page(site, replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),))) as url:
         ran = lora_post("watch", "--url", url, "--once")
         assert (ran.code, "input ttyUSB0: unplugged" in ran.out) == (1, True)
 

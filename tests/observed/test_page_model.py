@@ -23,7 +23,6 @@ FULL = RunState(
         DestinationState("d", 0, 0, 0, 0, 0, ""),
     ),
     disk=Disk(1 << 30, 1 << 31, 3 << 20),
-    counts={},
     stalled=(),
     troubles={},
     alerts={"a": "x; y"},
@@ -31,14 +30,12 @@ FULL = RunState(
 
 
 def full_board() -> SiteState:
-    board = SiteState([device(name="Pond"), device("silent", address=1)])
+    site = SiteState([device(name="Pond"), device("silent", address=1)])
     heard = report(Reading("battery", 3.3, "V"), Reading("open", False), Reading("count", 0))
-    board.hear(heard)
-    board.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(snr_db=0)), heard.uplink))
-    board.hear(
-        Refusal(frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")), "mic", "no key fits; correct it")
-    )
-    return board
+    site.hear(heard)
+    site.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(snr_db=0)), heard.uplink))
+    site.hear(Refusal(frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")), "mic", "no key fits; correct it"))
+    return site
 
 
 def test_keys_are_those_that_programs_read() -> None:
@@ -125,10 +122,10 @@ def test_a_site_of_which_nothing_is_known_has_all_its_lists() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    board = full_board()
-    page = whole(board, FULL)
+    site = full_board()
+    page = whole(site, FULL)
     assert json.decode(json.encode(page), type=Page) == page
-    told = replace(news(board, 0, 0), state=page.state, verdict=page.verdict)
+    told = replace(news(site, 0, 0), state=page.state, verdict=page.verdict)
     assert json.decode(json.encode(told), type=PageNews) == told
     assert json.encode(PageNews(7)) == b'{"v":7}'
     assert json.encode(PageNews(7, refused=())) == b'{"v":7,"refused":[]}'

@@ -18,7 +18,7 @@ from lora_post.status.overview import MAX_PLOTS, news, whole
 from lora_post.uplink.join_state import Join
 from tests.support.build import NOON_US, device, frame, report
 
-RUNTIME = RunState("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), {}, (), {}, {})
+RUNTIME = RunState("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), (), {})
 
 
 def numbered(fcnt: int, of: Device | None = None) -> Report:
@@ -56,49 +56,49 @@ def test_day_takes_any_values_at_any_times(values: list[tuple[int, float]]) -> N
     [([1, 2, 3], 0), ([1, 5], 3), ([5, 1, 2], 0), ([1, MAX_GAP + 2], 0), ([7], 0), ([1, 4, 4, 6], 3)],
 )
 def test_gaps_of_the_counter_are_missed_frames(fcnts: list[int], missed: int) -> None:
-    board = SiteState([device()])
+    site = SiteState([device()])
     for fcnt in fcnts:
-        board.hear(numbered(fcnt))
-    [view] = board.devices()
+        site.hear(numbered(fcnt))
+    [view] = site.devices()
     assert (view.heard, view.missed) == (len(fcnts), missed)
 
 
 def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_joined() -> None:
-    board = SiteState([device()])
+    site = SiteState([device()])
     first, second = numbered(1), numbered(2)
-    board.hear(first)
-    board.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(rssi_dbm=-70)), first.uplink))
-    [view] = board.devices()
+    site.hear(first)
+    site.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(rssi_dbm=-70)), first.uplink))
+    [view] = site.devices()
     assert [(gateway, rx.rssi_dbm) for gateway, rx in view.copies] == [("gw2", -70)]
     assert view.heard == 1
-    board.hear(second)
-    board.hear(Join(frame(b""), device(), "join-request", "DevNonce 0001"))
-    assert board.devices()[0].copies == ()
-    assert board.recent()[-1].text == "join-request: DevNonce 0001"
+    site.hear(second)
+    site.hear(Join(frame(b""), device(), "join-request", "DevNonce 0001"))
+    assert site.devices()[0].copies == ()
+    assert site.recent()[-1].text == "join-request: DevNonce 0001"
 
 
 @pytest.mark.parametrize("step_us", [56 * 365 * 86_400_000_000, -86_400_000_000])
 def test_step_of_the_wall_clock_makes_no_device_silent(step_us: int) -> None:
     wall, monotonic = [NOON_US], [100.0]
     clock = SteadyClock(lambda: wall[0], lambda: monotonic[0])
-    board = SiteState([device()], clock)
+    site = SiteState([device()], clock)
     for _ in range(5):
-        board.hear(report(Reading("t", 1), time_us=wall[0]))
+        site.hear(report(Reading("t", 1), time_us=wall[0]))
         wall[0] += 600_000_000
         monotonic[0] += 600
     wall[0] += step_us
-    board.hear(report(Reading("t", 1), time_us=wall[0]))
-    [view] = board.devices()
+    site.hear(report(Reading("t", 1), time_us=wall[0]))
+    [view] = site.devices()
     assert (view.usual_us, clock.now_us() - view.last_us) == (600_000_000, 0)
-    shown = whole(board, replace(RUNTIME, now_us=clock.now_us(), ahead_us=clock.ahead_us()))
+    shown = whole(site, replace(RUNTIME, now_us=clock.now_us(), ahead_us=clock.ahead_us()))
     assert shown.devices[0].last == shown.now == wall[0] // 1000
 
 
 def test_device_shows_its_latest_values_battery_and_problem() -> None:
-    board = SiteState([device(), device("silent")])
-    board.hear(report(Reading("battery_voltage", 3.3, "V"), Reading("t", 20.5, "°C")))
-    board.hear(report(Reading("t", 19.0, "°C", age_s=3600.0), problem="decoder broke"))
-    heard, silent = board.devices()
+    site = SiteState([device(), device("silent")])
+    site.hear(report(Reading("battery_voltage", 3.3, "V"), Reading("t", 20.5, "°C")))
+    site.hear(report(Reading("t", 19.0, "°C", age_s=3600.0), problem="decoder broke"))
+    heard, silent = site.devices()
     assert [(shown.name, shown.value) for shown in heard.sensors] == [("battery_voltage", 3.3), ("t", 20.5)]
     assert heard.battery is not None
     assert (heard.battery.value, heard.problem, heard.rssi_dbm) == (3.3, "decoder broke", -50)
@@ -106,61 +106,61 @@ def test_device_shows_its_latest_values_battery_and_problem() -> None:
 
 
 def test_refusals_are_counted_by_check_and_address_with_their_fix() -> None:
-    board = SiteState([])
+    site = SiteState([])
     stranger = frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e"))
     for _ in range(3):
-        board.hear(Refusal(stranger, "unknown-device", "no device has DevAddr 26011bda; add a [[device]]"))
-    [refused] = board.refused()
+        site.hear(Refusal(stranger, "unknown-device", "no device has DevAddr 26011bda; add a [[device]]"))
+    [refused] = site.refused()
     assert (refused.address, refused.count, refused.fix) == ("26011bda", 3, "add a [[device]]")
     assert refused.detail == "no device has DevAddr 26011bda"
 
 
 def test_memory_is_bounded_whatever_is_heard() -> None:
-    board = SiteState([device()])
+    site = SiteState([device()])
     for number in range(max(MAX_SENSORS, MAX_RECENT, MAX_REFUSALS) + 50):
-        board.hear(report(Reading(f"s{number}", "x" * 5000)))
-        board.hear(Refusal(frame(bytes([0x40]) + number.to_bytes(4) + bytes(8)), "mic", "y" * 5000))
-    [view] = board.devices()
-    assert (len(view.sensors), len(board.recent()), len(board.refused())) == (MAX_SENSORS, MAX_RECENT, MAX_REFUSALS)
-    assert len(json.encode(whole(board, RUNTIME))) < 100_000
+        site.hear(report(Reading(f"s{number}", "x" * 5000)))
+        site.hear(Refusal(frame(bytes([0x40]) + number.to_bytes(4) + bytes(8)), "mic", "y" * 5000))
+    [view] = site.devices()
+    assert (len(view.sensors), len(site.recent()), len(site.refused())) == (MAX_SENSORS, MAX_RECENT, MAX_REFUSALS)
+    assert len(json.encode(whole(site, RUNTIME))) < 100_000
 
 
 def test_reports_of_devices_that_are_not_configured_are_left_alone() -> None:
-    board = SiteState([])
-    board.hear(report(Reading("t", 1)))
-    assert board.devices() == []
+    site = SiteState([])
+    site.hear(report(Reading("t", 1)))
+    assert site.devices() == []
 
 
 def test_news_are_what_changed_and_nothing_else() -> None:
-    board = SiteState([device(), device("other", address=0x26011BDB)])
-    board.hear(numbered(1))
-    seen = news(board, 0, 0)
+    site = SiteState([device(), device("other", address=0x26011BDB)])
+    site.hear(numbered(1))
+    seen = news(site, 0, 0)
     assert [item.id for item in seen.devices] == ["pond-7"]
     assert seen.refused is None
-    assert news(board, seen.v, 0) == PageNews(seen.v)
-    board.hear(Refusal(frame(b"\x40"), "frame", "too short"))
-    assert [item.check for item in news(board, seen.v, 0).refused or ()] == ["frame"]
+    assert news(site, seen.v, 0) == PageNews(seen.v)
+    site.hear(Refusal(frame(b"\x40"), "frame", "too short"))
+    assert [item.check for item in news(site, seen.v, 0).refused or ()] == ["frame"]
 
 
 def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
     devices = [device(f"device-{number}", address=number) for number in range(50)]
-    board = SiteState(devices)
+    site = SiteState(devices)
     for step in range(POINTS):
         for number, of in enumerate(devices):
             readings = [Reading(f"sensor_{sensor}", 20 + (step * number) % 17 / 10, "°C") for sensor in range(5)]
             uplink = Uplink(frame(time_us=NOON_US + step * STEP_US), of, step, 1, b"\x01", True)
-            board.hear(Report(uplink, tuple(readings)))
+            site.hear(Report(uplink, tuple(readings)))
     runtime = replace(RUNTIME, now_us=NOON_US + POINTS * STEP_US)
-    days = [sensor.day or [] for item in whole(board, runtime).devices for sensor in item.sensors]
+    days = [sensor.day or [] for item in whole(site, runtime).devices for sensor in item.sensors]
     assert sum(map(len, days)) == 250 * POINTS
 
 
 def test_many_sensors_come_without_their_days() -> None:
-    board = SiteState([device("a"), device("b", address=1)])
+    site = SiteState([device("a"), device("b", address=1)])
     for of in ("a", "b"):
-        board.hear(report(*(Reading(f"s{number}", 1.5) for number in range(200)), of=device(of)))
+        site.hear(report(*(Reading(f"s{number}", 1.5) for number in range(200)), of=device(of)))
     assert MAX_PLOTS < 2 * 200
-    assert {sensor.day for item in whole(board, RUNTIME).devices for sensor in item.sensors} == {None}
-    assert board.day("a", "s3", NOON_US) is not None
-    assert board.day("a", "unknown", NOON_US) is None
-    assert board.day("unknown", "s3", NOON_US) is None
+    assert {sensor.day for item in whole(site, RUNTIME).devices for sensor in item.sensors} == {None}
+    assert site.day("a", "s3", NOON_US) is not None
+    assert site.day("a", "unknown", NOON_US) is None
+    assert site.day("unknown", "s3", NOON_US) is None

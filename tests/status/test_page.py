@@ -16,12 +16,12 @@ HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
 def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
-    board = SiteState([device(name=HOSTILE), device("silent", address=1)])
+    site = SiteState([device(name=HOSTILE), device("silent", address=1)])
     for step in range(8):
-        board.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
-    board.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
-    board.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", f"{HOSTILE}; <b>fix</b>"))
-    with page(board) as url, browser(390, 844) as chromium:
+        site.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
+    site.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
+    site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", f"{HOSTILE}; <b>fix</b>"))
+    with page(site) as url, browser(390, 844) as chromium:
         wait = WebDriverWait(chromium, 20)
         chromium.get(url)
         wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Everything works")
@@ -40,7 +40,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         assert chromium.find_elements(By.CSS_SELECTOR, "#plot-area path")
         chromium.find_element(By.CSS_SELECTOR, "#plot .close").click()
 
-        board.hear(report(Reading("temperature", 99.5, "°C"), time_us=NOON_US + 1))
+        site.hear(report(Reading("temperature", 99.5, "°C"), time_us=NOON_US + 1))
         wait.until(lambda b: "99.5" in b.find_element(By.ID, "devices").text)
         assert "owned" not in chromium.title
         assert chromium.get_log("browser") == []

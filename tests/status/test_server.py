@@ -34,22 +34,20 @@ WELL = RunState(
     inputs=(InputState("stdin", NOON_US, ""),),
     destinations=(DestinationState("waziup", 3, 0, 0, NOON_US, NOON_US, ""),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
-    counts={},
     stalled=(),
     troubles={},
-    alerts={},
 )
 PATHS = ["/", "/status.json", "/status/page.js", "/status/live", "/metrics", "/healthz", "/readyz"]
 
 
 @contextmanager
 def page(
-    board: SiteState | None = None, runtime: RunState = WELL, token: str | None = None, metrics: Metrics | None = None
+    site: SiteState | None = None, runtime: RunState = WELL, token: str | None = None, metrics: Metrics | None = None
 ) -> Iterator[str]:
     """A status server; gives its address."""
     stop = Event()
     gate = AccessRule(Secret(token) if token else None)
-    app = create_app(board or SiteState([device()]), metrics or Metrics(), lambda: runtime, gate, stop)
+    app = create_app(site or SiteState([device()]), metrics or Metrics(), lambda: runtime, gate, stop)
     with listen("127.0.0.1", 0) as listener, serving(app, listener, "status"):
         try:
             yield base_url(listener)
@@ -104,10 +102,10 @@ def test_page_allows_nothing_from_elsewhere_and_nothing_inline() -> None:
 
 def test_first_load_is_small() -> None:
     devices = [device(f"device-{number}", address=number) for number in range(50)]
-    board = SiteState(devices)
+    site = SiteState(devices)
     for of in devices:
-        board.hear(report(*(Reading(f"sensor_{number}", number * 1.37, "°C") for number in range(5)), of=of))
-    with page(board) as url:
+        site.hear(report(*(Reading(f"sensor_{number}", number * 1.37, "°C") for number in range(5)), of=of))
+    with page(site) as url:
         size = 0
         for path in (
             "/",
@@ -124,10 +122,10 @@ def test_first_load_is_small() -> None:
 
 
 def test_open_page_is_told_what_changes_within_its_budget() -> None:
-    board = SiteState([device()])
-    with page(board) as url, requests.get(f"{url}/status/live?since=0", stream=True, timeout=20) as stream:
+    site = SiteState([device()])
+    with page(site) as url, requests.get(f"{url}/status/live?since=0", stream=True, timeout=20) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
-        board.hear(report(Reading("t", 20.5, "°C")))
+        site.hear(report(Reading("t", 20.5, "°C")))
         line = next(line for line in stream.iter_lines() if line.startswith(b"data: "))
         message = json.loads(line.removeprefix(b"data: "))
         assert message["devices"][0]["sensors"] == [{"name": "t", "value": 20.5, "unit": "°C", "time": NOON_US // 1000}]
@@ -177,15 +175,15 @@ def test_health_tells_the_truth(runtime: RunState, health: int, ready: int, said
 
 
 def test_metrics_are_prometheus_text_with_bounded_labels() -> None:
-    metrics, board = Metrics(), SiteState([device()])
+    metrics, site = Metrics(), SiteState([device()])
     metrics.count("refused", "mic", 2)
     metrics.count("uplinks", amount=5)
     metrics.count("something internal", "x")
     for seconds in (0.0005, 0.2, 100.0):
         metrics.observe("delivery_duration", seconds, "waziup")
-    board.hear(report(Reading("t", 1)))
-    board.hear(Refusal(frame(b'"\n\\'), "frame", "x"))
-    with page(board, metrics=metrics) as url:
+    site.hear(report(Reading("t", 1)))
+    site.hear(Refusal(frame(b'"\n\\'), "frame", "x"))
+    with page(site, metrics=metrics) as url:
         answer = get(url + "/metrics")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
     samples = {(s.name, tuple(s.labels.items())): s.value for family in families.values() for s in family.samples}

@@ -98,12 +98,12 @@ class _Week:
         self.lives += 1
         clock = SteadyClock(machine.wall_us, lambda: machine.boot_us() / 1e6)
         signs, metrics, stop = Signs(clock), Metrics(), Event()
-        board = SiteState(self._config.devices, clock)
-        delivery = Delivery(self._config, self._decode, metrics, board.hear, machine, clock, signs.heartbeats)
-        view = RunView(self._config, signs, clock, metrics, delivery.destinations, delivery.clock_trouble)
+        site = SiteState(self._config.devices, clock)
+        delivery = Delivery(self._config, self._decode, metrics, site.hear, machine, clock, signs.heartbeats)
+        view = RunView(self._config, signs, clock, delivery.destinations, delivery.clock_trouble)
         spool_file = SpoolFile(self._config.spool_path)
         facts = Facts(spool_file, ALERTS)
-        watch = AlertLoop(board, view, self._config.alerts.limits, [self._sender], facts, signs.heartbeats)
+        alert_loop = AlertLoop(site, view, self._config.alerts.limits, [self._sender], facts, signs.heartbeats)
         ends: list[str] = []
 
         def tick() -> None:
@@ -111,8 +111,8 @@ class _Week:
                 for _ in range(MAX_STEPS):
                     if destination.step() > 0:
                         break
-            watch.step(clock.monotonic())
-            self._look(watch.raised, view())
+            alert_loop.step(clock.monotonic())
+            self._look(alert_loop.raised, view())
             restart = world.restart_due()
             if restart is not None or world.hour >= hours:
                 ends.append(restart.kind if restart else "stop")
@@ -125,7 +125,7 @@ class _Week:
         pump(source, delivery.pipeline.taking(Times.LIVE), stop, signs)
         source.close()
         if ends[0] == "stop":
-            watch.run(stop)  # writes down what the next run is to know
+            alert_loop.run(stop)  # writes down what the next run is to know
             with delivery:
                 pass  # lets the uploaders finish
         else:
