@@ -8,7 +8,7 @@ fields have numbers:
 A base field (b…) holds for its record and those behind it. A reading is named bn + n; `urn:dev:…:ID` in
 front, which says what device it is, is left out if all records have the same, and what is then empty is
 named `value`. v, vs, vb and vd are numbers, texts, booleans and bytes (in readings: hex text). Units become
-the symbols of `lora_post.units`; one that has none there is left out with a warning.
+the symbols of `lora_post.UNITS`; one that has none there is left out with a warning.
 
 Times below 2^28 are seconds from now: -60 is a reading of age 60; one in the future is left out. Greater
 ones are seconds since 1970, by the device's clock, which nobody has compared with ours: its latest
@@ -25,10 +25,9 @@ from base64 import b64decode
 from math import isfinite
 from typing import Any
 
-from lora_post import Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.model import Value
+from lora_post import UNITS, Decoded, DecodeError, Decoder, Example, Reading, Value, WrongFormat, WrongLength
+from lora_post.payloads.codec_names import tells_quantity
 from lora_post.payloads.json_cbor import read_cbor, read_json
-from lora_post.units import OTHER, UNITS, describe
 
 LABELS = {
     -1: "bver",
@@ -230,7 +229,7 @@ def to_readings(records: list[Record], warnings: list[str]) -> list[Reading]:
             number, symbol = in_our_unit(value, unit)
             if symbol is None:
                 warnings.append(f"{name[:40]!r} has unit {unit[:20]!r}, which is not known here")
-            quantity = QUANTITIES.get(unit, "") if describe(name, "") == OTHER else ""
+            quantity = "" if tells_quantity(name) else QUANTITIES.get(unit, "")
             readings.append(Reading(name, number, symbol or "", quantity=quantity, age_s=age_s))
         else:
             readings.append(Reading(name, value, age_s=age_s))

@@ -30,8 +30,7 @@ from __future__ import annotations
 import struct
 from struct import Struct
 
-from lora_post import Actuator, Decoded, DecodeError, Decoder, Example, Reading, WrongFormat, WrongLength
-from lora_post.model import Value
+from lora_post import Actuator, Decoded, DecodeError, Decoder, Example, Reading, Value, WrongFormat, WrongLength
 from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, NAMES, read_item
 
 ACTUATORS_WITH_CHANNEL, ACTUATORS, DELAY = 0xFB, 0xFC, 0xFD

@@ -1,14 +1,16 @@
 """lora-post: radio frames in, sensor values on Waziup Cloud.
 
-What a decoder file in `decoders/` needs is importable from here.
+The names here and in `lora_post.payloads` are what a decoder file may import.
 """
 
 from lora_post.errors import BadChecksum, ConfigError, DecodeError, Implausible, NoReading, WrongFormat, WrongLength
-from lora_post.model import Actuator, Decoded, Decoder, Example, Options, Reading
+from lora_post.model import Actuator, Decoded, Decoder, Example, Options, Reading, Value
+from lora_post.units import UNITS
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "UNITS",
     "Actuator",
     "BadChecksum",
     "ConfigError",
@@ -20,6 +22,7 @@ __all__ = [
     "NoReading",
     "Options",
     "Reading",
+    "Value",
     "WrongFormat",
     "WrongLength",
 ]

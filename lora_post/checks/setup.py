@@ -12,7 +12,7 @@ from lora_post.checks.serial_port import check_port
 from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.decoding.choice import mistakes_of
-from lora_post.decoding.files import LoadedDecoders
+from lora_post.decoding.loading import LoadedDecoders
 from lora_post.errors import ConfigError
 from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.transports import file_path, open_transport

@@ -21,7 +21,7 @@ from lora_post.cli.output import complain, print_json
 from lora_post.clocks.scale import now_us
 from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run
-from lora_post.decoding.files import load_decoder
+from lora_post.decoding.loading import load_decoder
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Mic, explain
 from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys

@@ -13,7 +13,7 @@ from lora_post.captures.expected import check_captures
 from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli.output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
-from lora_post.decoding.files import load_decoder, shipped_folder
+from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash
 from lora_post.model import Decoder, Reading

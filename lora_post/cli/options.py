@@ -13,9 +13,8 @@ import click
 
 from lora_post.config import Config, find_config, load_config
 from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
-from lora_post.decoding.files import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
-from lora_post.decoding.hang_file import HangFile, hang_path
-from lora_post.decoding.hangs import LimitedDecoding, watched_loading
+from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watched_loading
+from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.decoding.reload import DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
@@ -99,10 +98,10 @@ def optional_config(path: Path | None) -> Config | None:
 
 def load_all_decoders(config: Config | None) -> LoadedDecoders:
     """The decoders that come with lora-post, those of installed packages, and those of the configured folder."""
-    from lora_post.decoding.plugins import load_plugins
+    from lora_post.decoding.loading import load_installed
 
     own = (load_folder(config.decoder_folder),) if config and config.decoder_folder else ()
-    return combined(load_folder(shipped_folder()), load_plugins(), *own)
+    return combined(load_folder(shipped_folder()), load_installed(), *own)
 
 
 def watch_decoders(hangs: HangFile | None = None) -> TimeLimit:
@@ -132,9 +131,9 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
     others = load_shipped(names)
     if names - own.decoders.keys() - others.decoders.keys():
         # Looking through all installed packages costs 2 MB: only for a decoder that is nowhere else.
-        from lora_post.decoding.plugins import load_plugins
+        from lora_post.decoding.loading import load_installed
 
-        others = combined(load_folder(shipped_folder()), load_plugins())
+        others = combined(load_folder(shipped_folder()), load_installed())
     loaded = combined(others, own)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)

@@ -18,8 +18,7 @@ from lora_post.cli.output import say
 from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.hang_file import decoders_set_aside, hang_path
-from lora_post.decoding.hangs import LimitedDecoding
+from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_path
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.run.delivery import spool_path

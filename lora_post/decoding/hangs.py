@@ -1,16 +1,26 @@
-"""Decoders that take too long: each hang costs its own frame, and after some the decoder is not asked any more."""
+"""Decoders that take too long: each hang costs its own frame, and after some the decoder is not asked any more.
+
+A hang that `time_limit` cannot end ends the process, and leaves a file beside the spool. Its first lines name the
+decoders' files, each with a hash of what it was when the run started, and whether it is used or set aside. Behind
+them the interpreter's watchdog writes where each thread was. The next start finds the decoder in that, so that the
+payload over which it hung, which an MQTT broker sends again and again, ends the process once and not for ever.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding, Mistake
-from lora_post.decoding.files import load_decoder
+from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.model import Decoder, Report, Uplink
@@ -18,6 +28,14 @@ from lora_post.model import Decoder, Report, Uplink
 log = logging.getLogger(__name__)
 
 MAX_HANGS: Final = 3
+MAX_BYTES: Final = 1 << 18  # the watchdog writes at most 100 frames of 100 threads
+MAX_FRAMES: Final = 12  # of a stack, in the log
+WHY: Final = "lora-post had to be ended over it"
+
+# Library, faulthandler: "Dumping a traceback"; CPython, Python/traceback.c
+_FRAME: Final = re.compile(r'^  File "(.*)", line (\S+) in (.*)$', re.MULTILINE)
+_CALL: Final = re.compile(rf'^  File ".*{re.escape(Path(time_limit.__file__).name)}", line \S+ in call$', re.MULTILINE)
+_LINE: Final = re.compile(r"^(used|aside) ([0-9a-f]*) (.+)$", re.MULTILINE)
 
 
 class LimitedDecoding:
@@ -96,3 +114,112 @@ def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:
 
 def _hung(uplink: Uplink, text: str) -> Report:
     return Report(uplink, (), (), f"{DecoderHang.__name__}: {text}")
+
+
+def hang_path(spool: Path) -> Path:
+    """Where the file of a spool is."""
+    return spool.with_name(f"{spool.name}-hang")
+
+
+class HangFile:
+    """The file of a run that takes readings. Close it when no watchdog writes there any more."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, create it with mode 0600 when missing, and log what the last run left. Raises OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.file = os.fdopen(descriptor, "rb", buffering=0)
+        if os.fstat(descriptor).st_size > MAX_BYTES:
+            os.truncate(descriptor, MAX_BYTES)
+        self._text = _text(self.file.read(MAX_BYTES) or b"")
+        self._dump = _LINE.sub("", self._text).strip()
+        if self._dump:
+            log.error("the last run was ended because a call did not end: %s", _stack(self._dump))
+
+    def close(self) -> None:
+        self.file.close()
+
+    def set_aside(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+        """The decoders that are set aside from now on by name, each with the reason; it is written down, too.
+
+        One whose file has changed since that run started gets its chance. Files are told by what is in them: the
+        clock of a gateway may have been wrong.
+        """
+        aside = _still_aside(self._text, decoders)
+        if self._dump:
+            used = {file: digest for kind, digest, file in _LINE.findall(self._text) if kind == "used"}
+            known = {_escaped(file_of(decoder)): name for name, decoder in decoders.items()}
+            found = [known[file] for file, _, _ in _FRAME.findall(self._dump) if file in known]
+            for name in dict.fromkeys(found):
+                file = file_of(decoders[name])
+                digest, key = _key(file)
+                if used.get(key, digest) != digest:
+                    log.warning("decoder=%s hung in the last run; %s has changed since, it is used again", name, file)
+                    continue
+                aside[name] = WHY
+                log.error(
+                    "decoder=%s is set aside until %s changes: %s; its payloads are kept for `lora-post spool retry`",
+                    name,
+                    file,
+                    WHY,
+                )
+            if not found:
+                log.error("no decoder of this configuration is in that stack: none is set aside")
+        lines = "".join(
+            f"{'aside' if name in aside else 'used'} {' '.join(_key(file_of(decoder)))}\n"
+            for name, decoder in sorted(decoders.items())
+        )
+        if lines != self._text:
+            try:
+                # A power cut between the two costs another end like the last one.
+                os.ftruncate(self.file.fileno(), 0)
+                os.write(self.file.fileno(), lines.encode())
+            except OSError as error:
+                log.warning("%s: %s; after the next start no decoder is set aside", self._path, error.strerror)
+        return aside
+
+
+def decoders_set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+    """The decoders that a hang file says are set aside, with the reason; changes nothing."""
+    try:
+        with path.open("rb") as file:
+            return _still_aside(_text(file.read(MAX_BYTES)), decoders)
+    except OSError:
+        return {}
+
+
+def file_of(decoder: Decoder) -> str:
+    """The file that a decoder comes from; of one that comes with a package, the file of its function."""
+    code = getattr(decoder.decode, "__code__", None)
+    return decoder.origin if code is None or Path(decoder.origin).is_file() else str(code.co_filename)
+
+
+def _still_aside(text: str, decoders: Mapping[str, Decoder]) -> dict[str, str]:
+    aside = {(digest, file) for kind, digest, file in _LINE.findall(text) if kind == "aside"}
+    return {name: WHY for name, decoder in decoders.items() if aside and _key(file_of(decoder)) in aside}
+
+
+def _key(file: str) -> tuple[str, str]:
+    """What is in a file, and which it is."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest(), _escaped(file)
+    except OSError:
+        return "", _escaped(file)
+
+
+def _escaped(file: str) -> str:
+    """A path as the watchdog writes it."""
+    return file.encode("ascii", "backslashreplace").decode()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("ascii", "replace")
+
+
+def _stack(dump: str) -> str:
+    """What the call that was watched was doing, the innermost first, in one line."""
+    threads = re.split(r"^(?=(?:Current thread|Thread) 0x)", dump, flags=re.MULTILINE)
+    thread = next((each for each in threads if _CALL.search(each)), dump)
+    frames = [f"{file} line {line} in {name}" for file, line, name in _FRAME.findall(_CALL.split(thread)[0])]
+    return " < ".join(frames[:MAX_FRAMES]) or "where is not known"

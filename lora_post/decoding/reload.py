@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from lora_post.decoding.choice import Mistake
-from lora_post.decoding.files import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
+from lora_post.decoding.loading import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder, Report, Uplink
 

@@ -1,5 +1,5 @@
-"""What decoder files import: LPP, and what several device types of one maker share.
+"""What several device types share, for the decoder files in `decoders/`.
 
-One module a maker. A decoder file is loaded by its path and cannot import its neighbours, so the
-common part of a maker's payloads is here.
+One module a way to write payloads, or a maker. A decoder file is loaded by its path and cannot import its
+neighbours, so the common part is here.
 """

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from lora_post.units import UNITS, describe
+from lora_post.units import OTHER, UNITS, describe
 
 POSITION = "Position"
 
@@ -211,6 +211,11 @@ def _words(part: str) -> str:
     """soilMoisture, Soil-Moisture → soil_moisture; BatmV → bat_mv."""
     apart = _CAMEL_UNITS.sub(lambda match: f"_{match[1].lower()}_", _CAPITAL_VOLTS.sub("_volts", part))
     return _NOT_WORD.sub("_", _CAMEL.sub("_", apart).lower()).strip("_")
+
+
+def tells_quantity(name: str) -> bool:
+    """Tell whether the name of a reading says its quantity, whatever its unit."""
+    return describe(name, "") != OTHER
 
 
 def known_unit(text: str) -> str:

@@ -11,7 +11,7 @@ from timeit import repeat
 
 from cayennelpp import LppFrame  # type: ignore[import-untyped]
 
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 
 PAYLOADS = {
     "two temperatures": "03670110056700ff",

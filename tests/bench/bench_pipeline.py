@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.run.pipeline import Pipeline

@@ -13,7 +13,7 @@ import lora_post
 from lora_post.clocks.scale import parse_utc
 from lora_post.config import load_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise

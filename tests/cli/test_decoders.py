@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from tests.support.command import run
 from tests.support.in_process import harmless, lora_post
 

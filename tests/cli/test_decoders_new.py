@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoding.files import load_decoder
+from lora_post.decoding.loading import load_decoder
 from tests.support.in_process import Ran, harmless, lora_post
 from tests.support.paths import ROOT
 

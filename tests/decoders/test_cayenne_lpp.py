@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, WrongFormat, WrongLength
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Reading, Value
 from lora_post.units import UNITS
 

@@ -8,22 +8,25 @@ import sys
 import tomllib
 from math import isfinite
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post import ConfigError, DecodeError
-from lora_post.decoding.files import load_folder, shipped_folder
+import lora_post
+from lora_post import ConfigError, DecodeError, payloads
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Decoded, DecodeFunction, Decoder, Example, Reading, Value
 from lora_post.units import UNITS
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 
 LOADED = load_folder(shipped_folder())
 DECODERS = list(LOADED.decoders.values())
 EXAMPLES = [(decoder, example) for decoder in DECODERS for example in decoder.examples]
 IDS = [f"{decoder.name}-{example.payload or 'empty'}" for decoder, example in EXAMPLES]
 GOOD = [(decoder, example) for decoder, example in EXAMPLES if not example.fails]
+PAYLOADS = {f"lora_post.payloads.{module.name}" for module in iter_modules(payloads.__path__)}
 PROJECT = ROOT / "pyproject.toml"
 
 
@@ -86,6 +89,15 @@ def test_decoder_imports_only_the_standard_library_lora_post_and_what_it_depends
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     roots = {name.split(".")[0] for name in names}
     assert roots <= sys.stdlib_module_names | {"lora_post"} | libraries
+    ours = {name for name in names if name.split(".")[0] == "lora_post"}
+    assert ours <= {"lora_post"} | PAYLOADS, "docs/decoders.md says what a decoder may import"
+
+
+def test_page_names_everything_that_a_decoder_may_import() -> None:
+    page = (DOCS / "decoders.md").read_text(encoding="utf-8")
+    section = page.partition("## What a decoder file may import\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", section))
+    assert named - {"lora_post", "unit"} == set(lora_post.__all__) | {name.rpartition(".")[2] for name in PAYLOADS}
 
 
 @given(

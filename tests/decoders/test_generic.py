@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lora_post import Decoded, DecodeError, Reading, WrongFormat, WrongLength
 from lora_post.decoding.decode import decode
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Decoder, Uplink
 from lora_post.units import UNITS, ontology
 from tests.support.build import device, frame
@@ -196,7 +196,7 @@ def test_bytes_behind_the_cbor_item_are_told_and_the_item_is_kept() -> None:
 
 def test_cbor_library_is_imported_only_when_a_payload_is_decoded() -> None:
     program = (
-        "import sys; from lora_post.decoding.files import load_folder, shipped_folder\n"
+        "import sys; from lora_post.decoding.loading import load_folder, shipped_folder\n"
         "decoders = load_folder(shipped_folder()).decoders\n"
         "assert 'cbor2' not in sys.modules\n"
         "decoders['cbor'].decode(b'\\x01', 1)\n"

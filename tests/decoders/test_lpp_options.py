@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, DecodeError, Options, Reading
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Value
 from lora_post.payloads.lpp import NAMES, SIGNED
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import DecodeError, NoReading, WrongFormat
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Value
 
 decode = load_folder(shipped_folder()).decoders["text"].decode

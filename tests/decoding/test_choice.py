@@ -13,7 +13,7 @@ from lora_post import Decoder, Reading
 from lora_post.cli.options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding, mistakes_of
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser

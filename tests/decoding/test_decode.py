@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
 from lora_post.decoding.decode import MAX_READINGS, MAX_WARNINGS, decode
-from lora_post.decoding.files import LoadedDecoders, combined, load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import DecodeError
 from lora_post.model import Decoded, Device, Frame, Link, Report, RxInfo, Uplink
 
@@ -314,100 +313,3 @@ def test_whatever_a_decoder_returns_the_report_can_be_written_as_json(result: An
         fields = [reading.name, reading.value, reading.unit, reading.channel, reading.quantity, reading.age_s]
         json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
     assert all(warning.isprintable() for warning in report.warnings)
-
-
-# load_folder
-
-GOOD_FILE = """
-from lora_post import Decoder, Reading
-def decode(payload, fport):
-    return [Reading("x", {value})]
-DECODER = Decoder(name="{name}", vendor="v", model="m", source="s", decode=decode, examples=[])
-"""
-
-
-def write(folder: Path, file: str, text: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / file
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def value_of(loaded: LoadedDecoders, name: str) -> object:
-    return loaded.decoders[name].decode(b"", 0)[0].value
-
-
-def test_every_file_gives_its_decoder_and_says_where_it_is_from(tmp_path: Path) -> None:
-    path = write(tmp_path, "kijani.py", GOOD_FILE.format(name="kijani-sm3", value=1))
-    write(tmp_path, "_helper.py", "raise RuntimeError('not a decoder file')")
-    write(tmp_path, "notes.txt", "not Python")
-    loaded = load_folder(tmp_path)
-    assert list(loaded.decoders) == ["kijani-sm3"]
-    assert loaded.decoders["kijani-sm3"].origin == str(path)
-    assert loaded.problems == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("def decode(:", "SyntaxError"),
-        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("raise SystemExit(1)", "SystemExit: 1"),
-        ("", "no DECODER"),
-        ("DECODER = 5", "DECODER is an int, want a Decoder"),
-        (GOOD_FILE.format(name="", value=1), "DECODER needs a name and a function to decode"),
-        ("\0", "source code string cannot contain null bytes"),
-    ],
-)
-def test_file_that_fails_is_reported_and_the_others_load(tmp_path: Path, text: str, why: str) -> None:
-    path = write(tmp_path, "broken.py", text)
-    write(tmp_path, "good.py", GOOD_FILE.format(name="good", value=1))
-    loaded = load_folder(tmp_path)
-    assert list(loaded.decoders) == ["good"]
-    (problem,) = loaded.problems
-    assert problem.startswith(f"{path}: ")
-    assert why in problem
-
-
-def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> None:
-    first = write(tmp_path, "a.py", GOOD_FILE.format(name="same", value=1))
-    second = write(tmp_path, "b.py", GOOD_FILE.format(name="same", value=2))
-    loaded = load_folder(tmp_path)
-    assert value_of(loaded, "same") == 1
-    assert loaded.problems == (f"{second}: the name 'same' is taken by {first}",)
-
-
-def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> None:
-    write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
-    write(tmp_path / "shipped", "other.py", GOOD_FILE.format(name="other", value=1))
-    mine = write(tmp_path / "mine", "same.py", GOOD_FILE.format(name="same", value=2))
-    loaded = combined(load_folder(tmp_path / "shipped"), load_folder(tmp_path / "mine"))
-    assert value_of(loaded, "same") == 2
-    assert value_of(loaded, "other") == 1
-    assert loaded.decoders["same"].origin == str(mine)
-    assert loaded.problems == ()
-
-
-def test_broken_file_of_a_later_folder_leaves_the_shipped_one(tmp_path: Path) -> None:
-    write(tmp_path / "shipped", "same.py", GOOD_FILE.format(name="same", value=1))
-    write(tmp_path / "mine", "same.py", "1 / 0")
-    loaded = combined(load_folder(tmp_path / "shipped"), load_folder(tmp_path / "mine"))
-    assert value_of(loaded, "same") == 1
-    assert len(loaded.problems) == 1
-
-
-def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
-    loaded = load_folder(tmp_path / "nowhere")
-    assert loaded.decoders == {}
-    assert loaded.problems == (f"{tmp_path / 'nowhere'}: No such file or directory",)
-
-
-def test_decoder_file_may_define_a_dataclass(tmp_path: Path) -> None:
-    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
-    write(tmp_path, "data.py", text + GOOD_FILE.format(name="data", value=1))
-    assert load_folder(tmp_path).problems == ()
-
-
-def test_shipped_folder_has_the_formats_of_every_gateway() -> None:
-    assert {"cayenne-lpp", "text"} <= set(SHIPPED)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.decoding.files import LoadedDecoders, load_decoder, load_folder
-from lora_post.decoding.hang_file import HangFile, decoders_set_aside, hang_path
+from lora_post.decoding.hangs import HangFile, decoders_set_aside, hang_path
+from lora_post.decoding.loading import LoadedDecoders, load_decoder, load_folder
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.unlock import seal_lorawan

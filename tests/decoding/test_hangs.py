@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import LoadedDecoders, load_decoder
 from lora_post.decoding.hangs import MAX_HANGS, LimitedDecoding, watched_loading
+from lora_post.decoding.loading import LoadedDecoders, load_decoder
 from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import DecoderCrash
@@ -101,7 +101,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from threading import Thread
-from lora_post.decoding.files import load_decoder
+from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.time_limit import TimeLimit
 
 decoder = load_decoder(Path(sys.argv[1]))

@@ -17,7 +17,7 @@ import pytest
 from lora_post.cli import cli
 from lora_post.config import parse_config
 from lora_post.decoding.choice import mistakes_of
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, commands_in, links, mistake_in
 from tests.support.in_process import lora_post
 from tests.support.paths import DOCS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lora_post.cli import LazyGroup
 from lora_post.config import parse_config
-from lora_post.decoding.files import load_decoder
+from lora_post.decoding.loading import load_decoder
 from lora_post.model import Reading
 from tests.support.paths import ROOT
 

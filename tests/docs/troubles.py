@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from lora_post.config import parse_config
 from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
-from lora_post.decoding.hang_file import HangFile
+from lora_post.decoding.hangs import HangFile
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
 from lora_post.formats import FORMATS
 from lora_post.inputs.udp import UdpSource, bind_udp

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lora_post.config import parse_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Link, Noise, Refusal, Report

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lora_post.config import parse_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_shipped
+from lora_post.decoding.loading import load_shipped
 from lora_post.errors import ConfigError
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics

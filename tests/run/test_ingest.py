@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import open_file

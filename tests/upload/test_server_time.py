@@ -15,7 +15,7 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import parse_utc
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics

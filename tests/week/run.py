@@ -22,7 +22,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config, load_config
 from lora_post.config.alerts import WebhookConfig
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.files import load_folder, shipped_folder
+from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.inputs.stream import StreamSource
 from lora_post.inputs.transports import SerialTransport

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from lora_post import ConfigError, Decoded, Reading, WrongFormat
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.decode import decode
-from lora_post.decoding.files import load_decoder, load_folder
 from lora_post.decoding.javascript.codec import load_js_codec
 from lora_post.decoding.javascript.realm import Codec, CodecResult
+from lora_post.decoding.loading import load_decoder, load_folder
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
 from lora_post.model import Decoder, Report, Uplink
@@ -640,7 +640,7 @@ def test_missing_engine_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest
 
 def test_engine_is_not_loaded_where_no_codec_is() -> None:
     script = (
-        "import sys, lora_post.cli, lora_post.decoding.files as d;"
+        "import sys, lora_post.cli, lora_post.decoding.loading as d;"
         "d.load_folder(d.shipped_folder()); print('quickjs' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.decoding.decode import decode
-from lora_post.decoding.files import load_decoder, shipped_folder
+from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.metrics import Metrics
 from lora_post.model import Actuator, Decoded, Decoder, Reading, Report, Uplink
 from lora_post.sinks.waziup.announced import MAX_ACTUATORS, Announced

@@ -1,14 +1,26 @@
-"""Decoder files: find them and load them; one that fails is reported, and the others are there."""
+"""Decoders: find them and load them, from files and from installed packages.
+
+One that fails is reported, and the others are there. A package announces its decoders with entry points, each of
+which names a `Decoder`, or a module with a `DECODER`:
+
+    [project.entry-points."lora_post.decoders"]
+    kijani-sm3 = "kijani_decoders.sm3"
+
+Source: Python Packaging User Guide, "Entry points specification".
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +30,18 @@ from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import DecoderCrash
 from lora_post.model import Decoder
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 log = logging.getLogger(__name__)
+
+ENTRY_POINTS: Final = "lora_post.decoders"
+_MOVED: Final = {
+    "lora_post.lpp": "lora_post.payloads.lpp",
+    "lora_post.flatten": "lora_post.payloads.flatten",
+    "lora_post.vendor_formats": "lora_post.payloads",
+}
+_no_name: Final = re.compile(r"cannot import name '(\w+)' from '(lora_post)'").match
 
 
 class LoadedDecoders(Struct, frozen=True):
@@ -68,20 +91,35 @@ def load_folder(
 
     A file that fails, or has a name that its folder has already, is skipped and reported.
     """
-    found: dict[str, Decoder] = {}
-    problems: list[str] = []
     try:
         paths = decoder_files(folder)
     except OSError as error:
         return LoadedDecoders({}, (f"{folder}: {error.strerror}",))
-    for path in filter(wanted, paths):
+    return _collect(partial(load or load_decoder, path) for path in paths if wanted(path))
+
+
+def load_installed() -> LoadedDecoders:
+    """Load the decoders of all installed packages, by the entry point group `lora_post.decoders`.
+
+    One that fails, or whose name is taken, is skipped and reported.
+    """
+    from importlib.metadata import entry_points  # only for a decoder that is not in a file
+
+    entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (_package(entry), entry.name))
+    return _collect(partial(_load_entry, entry) for entry in entries)
+
+
+def _collect(loads: Iterable[Callable[[], Decoder]]) -> LoadedDecoders:
+    found: dict[str, Decoder] = {}
+    problems: list[str] = []
+    for load in loads:
         try:
-            decoder = (load or load_decoder)(path)
+            decoder = load()
         except DecoderCrash as crash:
             problems.append(str(crash))
             continue
         if decoder.name in found:
-            problems.append(f"{path}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
+            problems.append(f"{decoder.origin}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
             continue
         found[decoder.name] = decoder
     return LoadedDecoders(found, tuple(problems))
@@ -115,11 +153,32 @@ def load_decoder(path: Path) -> Decoder:
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before  # the decoder that was loaded from it may go on
-        raise DecoderCrash(f"{path}: {message_of(error)}") from error
-    return checked(getattr(module, "DECODER", None), str(path))
+        raise DecoderCrash(f"{path}: {message_of(error)}{_moved(error)}") from error
+    return _checked(getattr(module, "DECODER", None), str(path))
 
 
-def checked(decoder: object, origin: str) -> Decoder:
+def _load_entry(entry: EntryPoint) -> Decoder:
+    origin = f"{_package(entry)}: {entry.value}"
+    try:
+        thing = entry.load()
+    except (Exception, SystemExit) as error:  # the decoder boundary: a package of somebody else's
+        raise DecoderCrash(f"{origin}: {message_of(error)}{_moved(error)}") from error
+    return _checked(getattr(thing, "DECODER", None) if isinstance(thing, ModuleType) else thing, origin)
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "?"
+
+
+def _moved(error: BaseException) -> str:
+    """Return where a module of lora-post is that has moved, "" for any other failure to import."""
+    if not isinstance(error, ImportError):
+        return ""
+    name = f"{member[2]}.{member[1]}" if (member := _no_name(str(error))) else error.name or ""
+    return f"; {name} is {_MOVED[name]} now (docs/decoders.md says what decoders may import)" if name in _MOVED else ""
+
+
+def _checked(decoder: object, origin: str) -> Decoder:
     """The `DECODER` of somebody's module, if it is one. Raises DecoderCrash with its origin."""
     if type(decoder) is not Decoder:
         fault = f"DECODER is {kind_of(decoder)}, want a Decoder" if decoder else "no DECODER"
