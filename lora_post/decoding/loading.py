@@ -39,6 +39,8 @@ ENTRY_POINTS: Final = "lora_post.decoders"
 _MOVED: Final = {
     "lora_post.lpp": "lora_post.payloads.lpp",
     "lora_post.flatten": "lora_post.payloads.flatten",
+    "lora_post.payload_values": "lora_post.payloads.json_cbor",
+    "lora_post.codec_names": "lora_post.payloads.codec_names",
     "lora_post.vendor_formats": "lora_post.payloads",
 }
 _no_name: Final = re.compile(r"cannot import name '(\w+)' from '(lora_post)'").match
