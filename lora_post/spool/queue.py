@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import msgspec
 from msgspec import Struct
@@ -307,20 +307,13 @@ class Queue:
         rows = self._store.rows("SELECT count(*) FROM reading WHERE lane = ? AND time_us <= ?", (lane.id, time_us))
         return int(rows[0][0])
 
-    def settle(self, batch: Batch, times_us: Iterable[int]) -> None:
-        """Delivered: these readings of a batch leave the queue."""
-        self._delete([(batch.lane.id, time) for time in times_us])
-
-    def settle_all(self, batches: Iterable[Batch]) -> None:
-        """Delivered: all readings of these batches leave the queue together."""
-        self._delete([(batch.lane.id, time) for batch in batches for time in batch.times_us])
-
-    def _delete(self, readings: Sequence[tuple[int, int]]) -> None:
+    def settle(self, times_us: Mapping[int, Iterable[int]]) -> None:
+        """Take delivered readings out of the queue, together. times_us: by the numbers of their lanes."""
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
-        if readings:
-            with self._store.transaction() as db:
-                self._require_same_file()
-                db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
+        readings = [(lane, time) for lane, times in times_us.items() for time in times]
+        with self._store.transaction() as db:
+            self._require_same_file()
+            db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
 
     def park(self, lane: Lane, reason: str, now_us: int) -> None:
         """Send nothing of this lane until `release`."""

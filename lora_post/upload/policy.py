@@ -55,7 +55,3 @@ class UploadPolicy(Struct, frozen=True, kw_only=True):
 
     look_for_parked_every_s: float = 3600.0
     """How often the queue is searched for such sensors."""
-
-    def ask_after(self, readings: int) -> float:
-        """Return how many seconds a server gets for a batch of so many readings after the client has left."""
-        return self.ask_after_s + self.ask_after_per_reading_s * readings

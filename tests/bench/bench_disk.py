@@ -83,7 +83,7 @@ def written(path: Path, page_size: int, checkpoint_pages: int, group: int) -> in
             for lane in reader.ready_lanes():
                 batch = reader.claim(lane, 100)
                 if batch is not None:
-                    reader.settle(batch, batch.times_us)
+                    reader.settle({batch.lane.id: batch.times_us})
     return _written_bytes() - before
 
 

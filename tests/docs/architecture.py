@@ -32,7 +32,7 @@ READING: Final = (
     ("upload/sink.py", "Sink.prepare"),
     ("upload/sink.py", "Sink.send"),
     ("upload/sink.py", "Sink.stored"),
-    ("spool/queue.py", "Queue.settle_all"),
+    ("spool/queue.py", "Queue.settle"),
 )
 
 

@@ -81,7 +81,7 @@ def test_settling_leaves_readings_that_came_in_between(store: SpoolFile) -> None
     put(store, report(Reading("t", 1)), report(Reading("t", 3), time_us=NOON_US + 2))
     batch = claim(store)
     put(store, report(Reading("t", 2), time_us=NOON_US + 1))
-    Queue(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
     assert claim(store).values == (b"2",)
 
 
@@ -218,7 +218,7 @@ def test_each_sink_has_its_own_copy(store: SpoolFile) -> None:
     one, other = Queue(store, "a"), Queue(store, "b")
     batch = one.claim(one.ready_lanes()[0], 10)
     assert batch is not None
-    one.settle(batch, batch.times_us)
+    one.settle({batch.lane.id: batch.times_us})
     assert (one.counts().queued, other.counts().queued) == (0, 1)
 
 
@@ -227,7 +227,7 @@ def test_reading_that_comes_in_among_those_under_way_stays(store: SpoolFile) -> 
         put(store, report(Reading("t", offset), time_us=NOON_US + offset))
     batch = claim(store)
     put(store, report(Reading("t", 1000), time_us=NOON_US + 1000))
-    Queue(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
     assert claim(store).times_us == (NOON_US + 1000,)
 
 
@@ -239,7 +239,7 @@ def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: Spo
     with store.transaction() as db:
         db.execute("DELETE FROM reading WHERE time_us = ?", (NOON_US,))
     put(store, report(Reading("t", 3000), time_us=NOON_US + 3000))
-    Queue(store, SINK).settle(batch, batch.times_us)
+    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
     assert claim(store).times_us == (NOON_US + 3000,)
 
 
@@ -252,7 +252,7 @@ def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(st
     then = reader.claim(first.lane, 2, but=set(first.times_us))
     assert then is not None
     assert then.times_us == (NOON_US + 1, NOON_US + 4)
-    reader.settle_all([first, then])
+    reader.settle({first.lane.id: (*first.times_us, *then.times_us)})
     assert claim(store).times_us == (NOON_US + 6, NOON_US + 8)
 
 
@@ -300,7 +300,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         assert self.batch is not None
-        Queue(self.store, SINK).settle(self.batch, self.batch.times_us)
+        Queue(self.store, SINK).settle({self.batch.lane.id: self.batch.times_us})
         name = self.batch.lane.name
         self.queued[name] = [item for item in self.queued[name] if item[0] not in self.batch.times_us]
         self.batch = None

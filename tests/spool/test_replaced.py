@@ -102,7 +102,7 @@ def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -
         store.rows("SELECT 1")
         for use in (
             lambda: reader.claim(lane, 10),
-            lambda: reader.settle(batch, batch.times_us),
+            lambda: reader.settle({batch.lane.id: batch.times_us}),
             lambda: reader.refuse(batch, "no"),
             lambda: reader.park(lane, "no", NOON_US),
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lora_post.clocks.scale import now_us
 from lora_post.config.upload_rules import UploadRules, Window
 from lora_post.errors import OutcomeUnknown
-from lora_post.model import Batch, Reading
+from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Secret
@@ -322,9 +322,9 @@ def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup) -> Non
     class Counting(Queue):
         writes: ClassVar[list[int]] = []
 
-        def settle_all(self, batches: Iterable[Batch]) -> None:
-            super().settle_all(batches := list(batches))
-            self.writes.append(len(batches))
+        def settle(self, times_us: Mapping[int, Iterable[int]]) -> None:
+            super().settle(times_us)
+            self.writes.append(len(times_us))
 
     uploader = site.uploader(queue=Counting(site.store, "waziup"))
     site.put(report(Reading("t", 1), Reading("h", 2), Reading("p", 3)))
@@ -349,6 +349,24 @@ def test_spool_that_cannot_be_written_leaves_both_batches_in_doubt(site: Site, s
     Event().wait(uploader.step())
     uploader.step()
     assert site.queue().counts().queued == 150
+    site.store.db.execute("PRAGMA query_only=OFF")
+    work(uploader)
+    assert server.values("pond-7", "t") == list(range(150))
+
+
+def test_nothing_is_sent_or_asked_while_confirmed_readings_cannot_leave_the_queue(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.policy = replace(IMPATIENT, share_write_for_s=0.0)
+    site.put_values("t", *range(150))
+    uploader = site.uploader()
+    work(uploader, lambda: len(server.days.pushes()) == 1)
+    site.store.db.execute("PRAGMA query_only=ON")
+    seen = len(server.days.seen)
+    for _ in range(20):
+        Event().wait(uploader.step())
+    assert len(server.days.seen) == seen
+    assert len([message for message in caplog.messages if "readonly" in message]) == 1
     site.store.db.execute("PRAGMA query_only=OFF")
     work(uploader)
     assert server.values("pond-7", "t") == list(range(150))

@@ -252,7 +252,7 @@ def test_public_device_takes_values_without_an_account(world: World) -> None:
         assert batch is not None
         sink.prepare()
         sink.send(batch)
-        spool.settle(batch, batch.times_us)
+        spool.settle({batch.lane.id: batch.times_us})
     assert world.values() == numbers(0, 3)
     assert world.mqtt.stored() == 2
 

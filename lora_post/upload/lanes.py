@@ -1,0 +1,55 @@
+"""What an uploader has learned about each lane; none of it outlives the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lora_post.backoff import Backoff
+from lora_post.model import Lane
+from lora_post.upload.doubt import Doubt
+from lora_post.upload.policy import UploadPolicy
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane. limit: readings that the next batch may hold. refusals: single readings refused in a row."""
+
+    backoff: Backoff
+    limit: int
+    refusals: int = 0
+    doubt: Doubt | None = None
+
+    def ready_at(self) -> float:
+        """Return the monotonic time from which on there is something to do."""
+        return max(self.backoff.until, self.doubt.ask_at if self.doubt else 0.0)
+
+
+class Lanes:
+    """The lanes of one sink, by number."""
+
+    def __init__(self, policy: UploadPolicy) -> None:
+        self._policy = policy
+        self._states: dict[int, LaneState] = {}
+
+    def state(self, lane: Lane) -> LaneState:
+        """Return what is known of a lane; a new one has a state that nothing was learned for."""
+        if lane.id not in self._states:
+            backoff = Backoff(self._policy.max_lane_pause_s, self._policy.first_pause_s)
+            self._states[lane.id] = LaneState(backoff, self._policy.max_batch)
+        return self._states[lane.id]
+
+    def start_anew(self, lanes: Iterable[Lane], doubt: Doubt) -> None:
+        """Forget everything; these lanes are in doubt."""
+        self._states.clear()
+        for lane in lanes:
+            self.state(lane).doubt = doubt
+
+    def forget(self, lane: Lane) -> None:
+        """Forget what was learned about a lane, unless it is in doubt."""
+        if self._states[lane.id].doubt is None:
+            del self._states[lane.id]
+
+    def are_in_doubt(self) -> bool:
+        """Return whether any of them is."""
+        return any(state.doubt for state in self._states.values())

@@ -1,0 +1,43 @@
+"""What a sink refuses: single readings are set aside, lanes are parked and tried again after a day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from lora_post.metrics import Metrics
+from lora_post.model import Batch, Lane
+from lora_post.spool.queue import Queue
+from lora_post.upload.policy import UploadPolicy
+
+log = logging.getLogger(__name__)
+
+
+class Parking:
+    """What one queue holds that others do not wait for. All methods raise SpoolError."""
+
+    def __init__(self, queue: Queue, metrics: Metrics, policy: UploadPolicy, wall_us: Callable[[], int]) -> None:
+        self._queue = queue
+        self._metrics = metrics
+        self._policy = policy
+        self._wall_us = wall_us
+        self._look_at = 0.0
+
+    def park(self, lane: Lane, reason: str) -> None:
+        """Send nothing more of a lane until a person releases it, or a day has passed."""
+        self._queue.park(lane, reason, self._wall_us())
+        self._metrics.count("parked", self._queue.sink)
+        log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, reason)
+
+    def set_aside(self, batch: Batch, reason: str) -> None:
+        """Take a reading that is refused out of the way of those behind it."""
+        self._queue.refuse(batch, reason)
+        self._metrics.count("rejected", self._queue.sink)
+        lane = batch.lane
+        log.error("%s: refused reading device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, reason)
+
+    def release(self, now: float) -> None:
+        """Let lanes go that have been parked for long; looks for them once an hour. now: monotonic."""
+        if now >= self._look_at:
+            self._look_at = now + self._policy.look_for_parked_every_s
+            self._queue.release_parked_before(self._wall_us() - int(self._policy.parked_for_s * 1e6))

@@ -1,0 +1,71 @@
+"""What keeps a destination from taking readings, and how long it is left alone."""
+
+from __future__ import annotations
+
+import logging
+
+from lora_post.backoff import Backoff
+from lora_post.errors import SinkError, SpoolError
+from lora_post.metrics import Metrics
+from lora_post.model import Lane
+from lora_post.upload.policy import UploadPolicy
+
+log = logging.getLogger(__name__)
+
+
+class Trouble:
+    """The trouble of one destination as a whole; each cause is told once. last_error: "" without trouble."""
+
+    def __init__(self, sink: str, metrics: Metrics, policy: UploadPolicy) -> None:
+        self._sink = sink
+        self._metrics = metrics
+        self._policy = policy
+        self._backoff = Backoff(policy.max_sink_pause_s, policy.first_pause_s)
+        self._lanes: set[tuple[str, str]] = set()
+        self._spool_error = ""
+        self.last_error = ""
+
+    @property
+    def until(self) -> float:
+        """Until when nothing is sent, in monotonic seconds."""
+        return self._backoff.until
+
+    def of_destination(self, error: SinkError, now: float) -> None:
+        """Back off from all of it, for as long as it asks."""
+        asked_s = min(error.retry_after_s or 0.0, self._policy.max_retry_after_s)
+        self._backoff.fail(now, at_least_s=asked_s)
+        self._tell(error)
+
+    def of_lane(self, lane: Lane, error: SinkError, now: float) -> None:
+        """Back off from all of it if a second lane fails and nothing went well between: that is not the sensor."""
+        self._lanes.add((lane.device, lane.name))
+        if len(self._lanes) > 1 or error.retry_after_s is not None:
+            self.of_destination(error, now)
+        else:
+            self._tell(error)
+
+    def of_spool(self, error: SpoolError, now: float) -> None:
+        """Back off, since what arrives could not leave the queue."""
+        self._backoff.fail(now)
+        if str(error) != self._spool_error:
+            log.error("%s", error)
+        self._spool_error = str(error)
+
+    def over(self) -> None:
+        """Note that the destination has answered as it should."""
+        if self.last_error:
+            log.info("%s: sending again", self._sink)
+        self._backoff.succeed()
+        self._lanes.clear()
+        self.last_error = self._spool_error = ""
+
+    def _tell(self, error: SinkError) -> None:
+        self._metrics.count("retries", type(error).__name__)
+        if _cause(str(error)) != _cause(self.last_error):
+            log.warning("%s: waiting to send: %s", self._sink, error)
+        self.last_error = str(error)
+
+
+def _cause(text: str) -> str:
+    """Return what is wrong, without the sensor for which it was noticed: that is told before the first colon."""
+    return text.partition(": ")[2] or text
