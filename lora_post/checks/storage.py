@@ -12,9 +12,14 @@ from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
 from lora_post.config import Config
 from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.finding import Finding, fail, ok, skipped, warning
-from lora_post.spool.queue import EVICTED, Queue
-from lora_post.spool.spool_file import SpoolFile, tallies
-from lora_post.spool.upkeep import Undecoded, held_by_sink, parked, undecoded
+from lora_post.spool import undecoded
+from lora_post.spool.lanes import parked
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import EVICTED
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import tallies
+from lora_post.spool.undecoded import Undecoded
+from lora_post.spool.upkeep import held_by_sink
 
 SUBJECT = "spool"
 NEARLY_FULL = 0.9
@@ -85,7 +90,7 @@ def _check_contents(store: SpoolFile, used: int, bound: int) -> Iterator[Finding
     if waiting:
         readings = sum(item.readings for item in waiting)
         yield warning(SUBJECT, f"{readings} readings wait for you, as: {waiting[0].reason}", "see `lora-post spool`")
-    yield from _check_undecoded(undecoded(store))
+    yield from _check_undecoded(undecoded.load(store))
 
 
 def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:

@@ -22,21 +22,12 @@ from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_p
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
 from lora_post.run.delivery import spool_path
-from lora_post.spool.queue import QueueWriter
+from lora_post.spool import undecoded
+from lora_post.spool.lanes import Parked, parked, sensor_states
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.upkeep import (
-    Parked,
-    Undecoded,
-    decode_again,
-    drop,
-    drop_sink,
-    held_by_sink,
-    move,
-    parked,
-    release,
-    sensor_states,
-    undecoded,
-)
+from lora_post.spool.undecoded import Undecoded
+from lora_post.spool.upkeep import decode_again, drop, drop_sink, held_by_sink, move, release
 from lora_post.waziup_names import to_id
 
 
@@ -211,7 +202,7 @@ def _target(store: SpoolFile, text: str | None) -> Target:
         return Target(None, None)
     device, slash, sensor = text.partition("/")
     names = [state.name for state in sensor_states(store) if state.device == device]
-    if not names and not undecoded(store, device):
+    if not names and not undecoded.load(store, device):
         raise SpoolError(f"the spool has nothing of a device {device!r}; see `lora-post spool`")
     if not slash:
         return Target(device, None)
@@ -236,7 +227,7 @@ def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[
         frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
         return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
 
-    if undecoded(store, device) and not config.destinations:
+    if undecoded.load(store, device) and not config.destinations:
         raise ConfigError(f"{config.path}: there is nowhere to send to, so nothing is decoded again; see [waziup]")
     writer = QueueWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
     return decode_again(store, writer, read, device)

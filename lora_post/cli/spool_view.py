@@ -10,11 +10,16 @@ from lora_post.cli.output import print_table, say
 from lora_post.clocks.scale import utc_text
 from lora_post.config import Config
 from lora_post.net.traffic import Traffic
+from lora_post.spool import undecoded
 from lora_post.spool.boots import estimate_text, estimates
-from lora_post.spool.queue import DAMAGED, EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, Queue
-from lora_post.spool.spool_file import SpoolFile, tallies
+from lora_post.spool.lanes import SensorState, parked, sensor_states
+from lora_post.spool.queue import DAMAGED, Queue
+from lora_post.spool.queue_writer import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED
-from lora_post.spool.upkeep import SensorState, Undecoded, held_by_sink, parked, sensor_states, undecoded
+from lora_post.spool.undecoded import Undecoded
+from lora_post.spool.upkeep import held_by_sink
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.waziup_names import to_id
 
@@ -35,7 +40,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
         say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
         say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
         say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
-    say(f"undecoded  {count_text(len(undecoded(store)), 'payload')}")
+    say(f"undecoded  {count_text(len(undecoded.load(store)), 'payload')}")
     totals = tallies(store.db)
     say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
     if totals.get(DAMAGED):
@@ -78,7 +83,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
             say("  it is tried again by itself after a day")
         say(f"  when that is put right: lora-post spool retry {where}{option}")
         say(f"  to give it up: lora-post spool drop {where}{option}")
-    _show_undecoded(undecoded(store), option)
+    _show_undecoded(undecoded.load(store), option)
 
 
 def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:

@@ -23,7 +23,8 @@ from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.spool.boots import BootBook
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Counts, Queue, QueueWriter
+from lora_post.spool.queue import Counts, Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, replace_damaged
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink

@@ -13,12 +13,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lora_post.clocks.gateway import GatewayClock
-from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US, boot_zero, slot_range, utc_text
-from lora_post.spool.queue import insert_rows
-from lora_post.spool.spool_file import SpoolFile, load_joins, save_joins
+from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, slot_range, utc_text
+from lora_post.spool import heard, joins, lanes, thinning, undecoded
+from lora_post.spool.spool_file import SpoolFile
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +101,7 @@ class BootBook:
 
 def _give_left_behind(db: sqlite3.Connection) -> None:
     """Readings of boots whose times are known: salvaged from a damaged file, they came in after the others."""
-    slots = db.execute(
-        "SELECT DISTINCT (time_us >> 48) & ? FROM lane JOIN reading ON reading.lane = lane.id AND time_us >= ?",
-        (BOOT_SLOTS - 1, UNKNOWN_FROM_US),
-    ).fetchall()
-    for (slot,) in slots:
+    for slot in lanes.unknown_slots(db):
         query = "SELECT number, offset_us FROM boot WHERE offset_us IS NOT NULL AND number % ? = ?"
         for number, offset_us in db.execute(query, (BOOT_SLOTS, slot)).fetchall():
             give_times(db, number, offset_us)
@@ -140,29 +135,23 @@ def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: int) -> Non
 def give_times(db: sqlite3.Connection, number: int, offset_us: int) -> int:
     """Move everything that was kept in a boot to its times; returns how many readings that are."""
     slot = number % BOOT_SLOTS
-    first, last = slot_range(slot)
+    first_us, last_us = slot_range(slot)
     by_us = offset_us - boot_zero(slot)
-    moved = 0
-    for (lane,) in db.execute("SELECT id FROM lane").fetchall():
-        place = (lane, first, last)
-        rows = db.execute(
-            "SELECT lane, time_us, value FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", place
-        ).fetchall()
-        insert_rows(db, [(lane, time_us + by_us, value) for lane, time_us, value in rows])
-        db.execute("DELETE FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", place)
-        moved += len(rows)
-    for table in ("undecoded", "heard", "kept"):
-        # Names of ours, not from outside.
-        db.execute(f"UPDATE {table} SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first, last))  # noqa: S608
-    # The answer to a join-request that came before the time was known is still to be told as one.
-    asked = {key: state for key, state in load_joins(db).items() if first <= state.asked_us <= last}
-    save_joins(db, {key: replace(state, asked_us=state.asked_us + by_us) for key, state in asked.items()})
+    moved = lanes.shift(db, first_us, last_us, by_us)
+    for table in (undecoded, heard, thinning, joins):
+        table.shift(db, first_us, last_us, by_us)
     return moved
 
 
-def estimates(store: SpoolFile) -> list[Estimate]:
+def known_boots(db: sqlite3.Connection) -> dict[str, tuple[int, int | None]]:
+    """Return number and offset of each boot, by its id."""
+    rows = db.execute("SELECT id, number, offset_us FROM boot")
+    return {boot: (number, offset_us) for boot, number, offset_us in rows}
+
+
+def estimates(spool_file: SpoolFile) -> list[Estimate]:
     """The boots whose readings have estimated times, oldest first."""
-    rows: Sequence[tuple[int, int, int | None]] = store.rows(
+    rows: Sequence[tuple[int, int, int | None]] = spool_file.rows(
         "SELECT estimated, offset_us + seen_us, early_us FROM boot WHERE estimated > 0 ORDER BY number"
     )
     return [Estimate(*row) for row in rows]

@@ -6,7 +6,6 @@ keeps it in the store, counters and readings in one transaction; `MemoryLedger` 
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,14 +13,15 @@ from typing import Protocol
 
 from lora_post.model import Device, Link, Report, Session, Uplink
 from lora_post.spool.boots import BootBook
-from lora_post.spool.queue import QueueWriter
-from lora_post.spool.spool_file import SpoolFile, forget_sessions, load_joins, load_sessions, save_joins, save_sessions
+from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
+from lora_post.spool.joins import load_joins, save_joins
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.sessions import forget_sessions, load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
 from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.sessions import SessionBook, session_key
 
-KEEP_HEARD = 20_000
-PRUNE_HEARD_EVERY = 1_000
 NOT_LOADED = -1
 
 
@@ -61,10 +61,10 @@ class SpoolLedger:
     """The durable ledger."""
 
     def __init__(
-        self, store: SpoolFile, devices: Iterable[Device], writer: QueueWriter, boots: BootBook | None = None
+        self, spool_file: SpoolFile, devices: Iterable[Device], writer: QueueWriter, boots: BootBook | None = None
     ) -> None:
         """boots: what keeps the spool's times in step with the clock; None where all times are the frames' own."""
-        self._store = store
+        self._spool_file = spool_file
         self._writer = writer
         self._boots = boots
         devices = tuple(devices)
@@ -78,7 +78,7 @@ class SpoolLedger:
     @contextmanager
     def group(self) -> Iterator[None]:
         try:
-            with self._store.transaction() as db:
+            with self._spool_file.transaction() as db:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
@@ -107,7 +107,7 @@ class SpoolLedger:
 
     def _take_over(self, db: sqlite3.Connection) -> None:
         """Counters that another process advanced are seen inside the transaction, never after it."""
-        version = self._store.data_version()
+        version = self._spool_file.data_version()
         if version != self._version:
             self._read(db)
             # A sink that was dropped has taken its lanes along, and their numbers are given out again.
@@ -119,16 +119,7 @@ class SpoolLedger:
         self._thinner.forget()
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
-        db = self._store.db
-        print_, time_us = _print(uplink), uplink.frame.time_us
-        window = (print_, time_us - window_us, time_us + window_us)
-        if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():
-            return True
-        cursor = db.execute("INSERT INTO heard (print, time_us) VALUES (?, ?)", (print_, time_us))
-        row = cursor.lastrowid or 0
-        if row % PRUNE_HEARD_EVERY == 0:
-            db.execute("DELETE FROM heard WHERE id <= ?", (row - KEEP_HEARD,))
-        return False
+        return is_repeat(self._spool_file.db, uplink, window_us)
 
     def keep(self, report: Report, session: Session) -> None:
         self._reports.append(report)
@@ -154,7 +145,7 @@ class MemoryLedger:
         self._book.clear_changes()
 
     def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
-        print_, time_us = _print(uplink), uplink.frame.time_us
+        print_, time_us = print_of(uplink), uplink.frame.time_us
         last = self._heard.get(print_)
         if last is not None and abs(time_us - last) <= window_us:
             return True
@@ -169,10 +160,3 @@ class MemoryLedger:
 
     def keep_join(self, joiner: Joiner) -> None:
         self._book.join(joiner)
-
-
-def _print(uplink: Uplink) -> int:
-    """63 bits that tell one uplink from another."""
-    device = uplink.device
-    text = b"%d %d %s" % (device.address or 0, uplink.fcnt, uplink.payload)
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Timer
@@ -35,21 +35,21 @@ def open_spool(path: Path) -> SpoolFile:
     """
     if part_of(path).exists():
         _throw_away(path)
-    store = SpoolFile(path, replace_damaged)
+    spool_file = SpoolFile(path, replace_damaged)
     try:
-        ((version,),) = store.rows("PRAGMA user_version")
+        ((version,),) = spool_file.rows("PRAGMA user_version")
         if version > len(STEPS):
             log.warning("spool %s was made by a newer lora-post; it is used as it is", path)
-        if subjects_with(store, RUNNING):
-            problem = quick_check(store)
+        if subjects_with(spool_file, RUNNING):
+            problem = quick_check(spool_file)
             if problem:
-                replace_damaged(path, store.inode, problem)
-                store.close()
-                store = SpoolFile(path, replace_damaged)
+                replace_damaged(path, spool_file.inode, problem)
+                spool_file.close()
+                spool_file = SpoolFile(path, replace_damaged)
     except BaseException:
-        store.close()
+        spool_file.close()
         raise
-    return store
+    return spool_file
 
 
 def _throw_away(path: Path) -> None:
@@ -60,12 +60,12 @@ def _throw_away(path: Path) -> None:
         raise SpoolError(f"spool {path}: {error}") from error
 
 
-def quick_check(store: SpoolFile) -> str:
+def quick_check(spool_file: SpoolFile) -> str:
     """What SQLite finds wrong with the file within CHECK_S; "" when nothing."""
-    alarm = Timer(CHECK_S, store.db.interrupt)
+    alarm = Timer(CHECK_S, spool_file.db.interrupt)
     alarm.start()
     try:
-        (verdict,) = store.db.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = spool_file.db.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         return str(error) if is_damage(error) else ""
     finally:
@@ -116,21 +116,24 @@ def _take_over(table: str, old: sqlite3.Connection, new: SpoolFile) -> None:
     try:
         with new.transaction() as db:
             # An earlier version may have written the damaged file; it knew fewer columns.
-            columns = [name for name in _columns(new.db, table) if name in _columns(old, table)]
+            columns = [name for name in columns_of(new.db, table) if name in columns_of(old, table)]
             names, marks = ",".join(columns), ",".join("?" * len(columns))
-            rows = readable_rows(old, f"SELECT {names} FROM {table}")  # noqa: S608 - names of our own
-            db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+            rows = readable_rows(old, table, columns)
+            db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of our own
     except (sqlite3.Error, SpoolError) as error:
         log.error("table %s cannot be taken over into the new spool: %s", table, error)
 
 
-def _columns(db: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+def columns_of(db: sqlite3.Connection, table: str) -> list[str]:
+    """Return the names of a table's columns; none when there is no such table."""
+    return [row[1] for row in db.execute("SELECT * FROM pragma_table_info(?)", (table,))]
 
 
-def readable_rows(db: sqlite3.Connection, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
-    """The rows of a query up to the place where the file cannot be read any further."""
+def readable_rows(
+    db: sqlite3.Connection, table: str, columns: Sequence[str], rest: str = "", values: tuple[object, ...] = ()
+) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a table up to the place where the file cannot be read any further. rest: WHERE, ORDER BY."""
     try:
-        yield from db.execute(query, values)
+        yield from db.execute(f"SELECT {','.join(columns)} FROM {table} {rest}", values)  # noqa: S608 - names of our own
     except sqlite3.Error as error:
         log.warning("not all of it can be read: %s", error)

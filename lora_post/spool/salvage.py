@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_unknown, slot_of
 from lora_post.errors import SinkError, SpoolDamaged
 from lora_post.model import Batch, Lane
-from lora_post.spool.queue import insert_rows
+from lora_post.spool import lanes, undecoded
+from lora_post.spool.boots import known_boots
+from lora_post.spool.joins import add_joins
 from lora_post.spool.rescue import readable_rows
 from lora_post.spool.row_check import is_reading, is_time
+from lora_post.spool.sessions import raise_sessions
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.undecoded import Undecoded
 
-_LANES: Final = "SELECT id, sink, device, name, unit, quantity, channel, parked, parked_us FROM lane"
+_LANE: Final = ("id", "sink", "device", "name", "unit", "quantity", "channel", "parked", "parked_us")
+_PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "payload", "problem")
 
+Row = TypeVar("Row", bound=Struct)
 Arrived = Callable[[str, Batch], Collection[int]]
 """The times of a batch whose readings the sink of this name has already. Raises SinkError when that is not known."""
 
@@ -52,7 +59,11 @@ class Salvaged(Struct, frozen=True):
         )
 
 
-class _Row(Struct, frozen=True, array_like=True):
+class _Text(bytes):
+    """A text of the damaged file, which may be no UTF-8; a plain `bytes` is a BLOB."""
+
+
+class _Lane(Struct, frozen=True, array_like=True):
     """One row of the table of lanes; strict types, since anything may stand in a damaged file."""
 
     id: int
@@ -66,78 +77,85 @@ class _Row(Struct, frozen=True, array_like=True):
     parked_us: int | None
 
 
-def salvage(store: SpoolFile, damaged: Path, arrived: Arrived) -> Salvaged:
+class _DamagedFile:
+    """Rows of a spool as far as they can be read, of any type; texts are `_Text`."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        self._db.text_factory = _Text
+        self.close = self._db.close
+
+    def rows(self, table: str, columns: Sequence[str], lane: int | None = None) -> Iterator[tuple[object, ...]]:
+        """Yield all rows before a damaged place, and all behind it; the first column is the key. lane: only of this."""
+        where, values = ("", ()) if lane is None else ("WHERE lane = ?", (lane,))
+        seen: set[object] = set()
+        for order in ("ASC", "DESC"):
+            for row in readable_rows(self._db, table, columns, f"{where} ORDER BY {columns[0]} {order}", values):
+                if row[0] in seen:
+                    if order == "DESC":
+                        return
+                    continue
+                seen.add(row[0])
+                yield row
+
+    def readings(self, lane: int) -> list[tuple[int, bytes]]:
+        """Return the readings of a lane in the order of their times, as far as they are any."""
+        rows = self.rows("reading", ("time_us", "value"), lane)
+        return sorted(row for time, value in rows if is_reading(row := (time, value)))
+
+    def refused(self, lane: int) -> Iterator[tuple[int, bytes, str]]:
+        """Yield the refused readings of a lane, as far as they are any, with the reason."""
+        for time, value, reason in self.rows("refused", ("time_us", "value", "reason"), lane):
+            if is_reading(row := (time, value)) and isinstance(reason, _Text):
+                yield *row, reason.decode("utf-8", "replace")
+
+
+def salvage(spool_file: SpoolFile, damaged: Path, arrived: Arrived) -> Salvaged:
     """Bring back readings, frame counters, refused readings and payloads; may be repeated with the same file.
 
     The damaged file is not changed. Raises SpoolDamaged when nothing in it can be read.
     """
     found = Salvaged()
-    with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as old:
-        old.text_factory = bytes  # text that is no UTF-8 is not to end it
-        lanes = list(_lanes(old))
-        with store.transaction() as db:
-            counters = [
-                row for row in map(_counter, _both_ways(old, "SELECT device, next_fcnt FROM session", "device")) if row
-            ]
-            db.executemany(
-                "INSERT INTO session VALUES (?, ?)"
-                " ON CONFLICT (device) DO UPDATE SET next_fcnt = max(next_fcnt, excluded.next_fcnt)",
-                counters,
-            )
-            joined = readable_rows(old, "SELECT CAST(device AS BLOB), state FROM joined")
-            # What was joined since is the newer session.
-            db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", joined)
-            shifts = _shifts(old, db)
+    with closing(_DamagedFile(damaged)) as old:
+        of_lanes = list(_typed(old.rows("lane", _LANE), _Lane))
+        with spool_file.transaction() as db:
+            counters = [row for row in map(_counter, old.rows("session", ("device", "next_fcnt"))) if row]
+            raise_sessions(db, counters)
+            add_joins(db, old.rows("joined", ("device", "state")))
+            shifts = _shifts(old, known_boots(db))
             found += _payloads(old, db, shifts)
-        for lane in lanes:
-            found += _lane(store, old, lane, shifts, arrived)
-    if not lanes and not counters and not found.payloads:
+        for lane in of_lanes:
+            found += _lane(spool_file, old, lane, shifts, arrived)
+    if not of_lanes and not counters and not found.payloads:
         raise SpoolDamaged(f"{damaged}: nothing in it can be read as a spool")
     return found
 
 
-def _lanes(old: sqlite3.Connection) -> Iterator[_Row]:
-    for values in _both_ways(old, _LANES, "id"):
+def _typed(rows: Iterator[tuple[object, ...]], kind: type[Row]) -> Iterator[Row]:
+    """Yield the rows whose values are of the right types."""
+    for row in rows:
         try:
-            yield msgspec.convert([_text(value) for value in values], type=_Row)
+            values = [value.decode() if isinstance(value, _Text) else value for value in row]
+            yield msgspec.convert(values, type=kind, builtin_types=(bytes,))
         except (msgspec.ValidationError, UnicodeDecodeError):
             continue
 
 
-def _both_ways(
-    old: sqlite3.Connection, query: str, key: str, values: tuple[object, ...] = ()
-) -> Iterator[tuple[object, ...]]:
-    """All rows before a damaged place, and all behind it."""
-    seen: set[object] = set()
-    for order in ("ASC", "DESC"):
-        for row in readable_rows(old, f"{query} ORDER BY {key} {order}", values):
-            if row[0] in seen:
-                if order == "DESC":
-                    return
-                continue
-            seen.add(row[0])
-            yield row
-
-
-def _text(value: object) -> object:
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def _counter(row: tuple[object, ...]) -> tuple[str, int] | None:
     device, fcnt = row
-    if not isinstance(device, bytes) or not isinstance(fcnt, int):
+    if not isinstance(device, _Text) or not isinstance(fcnt, int):
         return None
     return device.decode("utf-8", "replace"), fcnt
 
 
-def _shifts(old: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, int]:
-    """How far unknown times of the damaged file move, by slot: to their true time, or to their boot's slot here."""
-    here = {
-        boot: (number, offset_us) for boot, number, offset_us in db.execute("SELECT id, number, offset_us FROM boot")
-    }
+def _shifts(old: _DamagedFile, here: Mapping[str, tuple[int, int | None]]) -> dict[int, int]:
+    """Return how far unknown times of the damaged file move, by slot.
+
+    They move to their true time, or to their boot's slot here. here: number and offset of boots by id.
+    """
     shifts = {}
-    for boot, number, offset_us in readable_rows(old, "SELECT id, number, offset_us FROM boot"):
-        if not isinstance(boot, bytes) or not isinstance(number, int):
+    for boot, number, offset_us in old.rows("boot", ("id", "number", "offset_us")):
+        if not isinstance(boot, _Text) or not isinstance(number, int):
             continue
         number_here, offset_here = here.get(boot.decode("utf-8", "replace"), (None, None))
         offset = offset_us if offset_here is None else offset_here
@@ -150,20 +168,31 @@ def _shifts(old: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, int]:
 
 
 def _shifted(time_us: int, shifts: Mapping[int, int]) -> int | None:
-    """A time of the damaged file as it is here; None when it is unknown for good, or no time at all."""
+    """Return a time of the damaged file as it is here; None when it is unknown for good, or not a time at all."""
     shift = shifts.get(slot_of(time_us)) if is_unknown(time_us) else 0
     return time_us + shift if shift is not None and is_time(time_us + shift) else None
 
 
+def _payloads(old: _DamagedFile, db: sqlite3.Connection, shifts: Mapping[int, int]) -> Salvaged:
+    added = untimed = 0
+    for payload in _typed(old.rows("undecoded", _PAYLOAD), Undecoded):
+        at = _shifted(payload.time_us, shifts)
+        if at is None:
+            untimed += 1
+        else:
+            added += undecoded.add(db, replace(payload, time_us=at))
+    return Salvaged(payloads=added, untimed=untimed)
+
+
 def _lane(
-    store: SpoolFile, old: sqlite3.Connection, row: _Row, shifts: Mapping[int, int], arrived: Arrived
+    spool_file: SpoolFile, old: _DamagedFile, row: _Lane, shifts: Mapping[int, int], arrived: Arrived
 ) -> Salvaged:
-    """The readings of one sensor. The sink is asked outside the transaction: that may take a minute."""
-    rows = _values(old, "SELECT time_us, value FROM reading WHERE lane = ?", row.id)
+    """Bring back the readings of one sensor. The sink is asked outside the transaction: that may take a minute."""
+    rows, refused = old.readings(row.id), list(old.refused(row.id))
+    if not rows and not refused:
+        return Salvaged()
     queued = [(at, value) for time, value in rows if (at := _shifted(time, shifts)) is not None]
     timed = [(time, value) for time, value in queued if not is_unknown(time)]
-    if not rows and not _values(old, "SELECT time_us, value FROM refused WHERE lane = ?", row.id):
-        return Salvaged()
     lane = Lane(row.id, row.device, row.name, row.unit, row.quantity, row.channel)
     there: Collection[int] = ()
     try:
@@ -172,74 +201,22 @@ def _lane(
             there = set(arrived(row.sink, Batch(lane, times, values)))
     except SinkError as error:
         return Salvaged(unasked=(f"{row.device}/{row.name}: {error}",))
-    with store.transaction() as db:
-        target = _find_or_add(db, row)
+    with spool_file.transaction() as db:
+        target = lanes.find(db, row.sink, row.device, row.name) or lanes.add(
+            db, row.sink, lane, row.parked, row.parked_us
+        )
         wanted = [(time, value) for time, value in queued if time not in there]
-        new = [(target, time, value) for time, value in wanted if not _is_here(db, target, time, value)]
-        insert_rows(db, new)
-        refused = 0
-        for values in readable_rows(old, "SELECT time_us, value, reason FROM refused WHERE lane = ?", (row.id,)):
-            time, value, reason = values
-            if is_reading((time, value)) and isinstance(reason, bytes) and not _is_here(db, target, time, value):
-                text = reason.decode("utf-8", "replace")
-                refused += db.execute(
-                    "INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", (target, time, value, text)
-                ).rowcount
+        new = [(target, time, value) for time, value in wanted if not lanes.has(db, target, time, value)]
+        lanes.put(db, new)
+        added = sum(
+            lanes.add_refused(db, target, time, value, reason)
+            for time, value, reason in refused
+            if not lanes.has(db, target, time, value)
+        )
     return Salvaged(
         readings=len(new),
-        refused=refused,
+        refused=added,
         arrived=len(queued) - len(wanted),
         here=len(wanted) - len(new),
         untimed=len(rows) - len(queued),
     )
-
-
-def _values(old: sqlite3.Connection, query: str, lane: int) -> list[tuple[int, bytes]]:
-    """Readings in the order of their times, as far as they are any."""
-    rows = _both_ways(old, query, "time_us", (lane,))
-    return sorted(row for time, value in rows if is_reading(row := (time, value)))
-
-
-def _find_or_add(db: sqlite3.Connection, row: _Row) -> int:
-    """The sensor in the current spool; one that it did not have comes with its state."""
-    db.execute(
-        "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel, parked, parked_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.sink, row.device, row.name, row.unit, row.quantity, row.channel, row.parked, row.parked_us),
-    )
-    key = (row.sink, row.device, row.name)
-    return int(db.execute("SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?", key).fetchone()[0])
-
-
-def _is_here(db: sqlite3.Connection, lane: int, time: object, value: object) -> bool:
-    found = db.execute(
-        "SELECT 1 FROM reading WHERE lane = ?1 AND time_us = ?2 AND value = ?3"
-        " UNION ALL SELECT 1 FROM refused WHERE lane = ?1 AND time_us = ?2 AND value = ?3",
-        (lane, time, value),
-    )
-    return found.fetchone() is not None
-
-
-_PAYLOADS: Final = "SELECT device, decoder, time_us, fcnt, fport, payload, problem, typeof(payload) FROM undecoded"
-_ADD_PAYLOAD: Final = (
-    "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"
-    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS"
-    " (SELECT 1 FROM undecoded WHERE device = ?1 AND time_us = ?3 AND payload = ?6)"
-)
-
-
-def _payloads(old: sqlite3.Connection, db: sqlite3.Connection, shifts: Mapping[int, int]) -> Salvaged:
-    added = untimed = 0
-    for row in readable_rows(old, _PAYLOADS):
-        device, decoder, time, fcnt, fport, payload, problem, kind = row
-        try:
-            texts = _text(device), _text(decoder), _text(problem)
-        except UnicodeDecodeError:
-            continue
-        if kind == b"blob" and isinstance(time, int):
-            at = _shifted(time, shifts)
-            if at is None:
-                untimed += 1
-            else:
-                added += db.execute(_ADD_PAYLOAD, (*texts[:2], at, fcnt, fport, payload, texts[2])).rowcount
-    return Salvaged(payloads=added, untimed=untimed)

@@ -1,4 +1,4 @@
-"""The one SQLite file: open, create, `transaction()`, and sessions.
+"""The one SQLite file: open, create, `transaction()`.
 
 A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
 what is accepted from then on is kept.
@@ -17,17 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from lora_post.errors import SpoolDamaged, SpoolError
-from lora_post.lorawan.session_keys import KEY_SIZE
 from lora_post.spool.schema import migrate
 from lora_post.spool.swap import aside_of, complete_one, one_at_a_time, swap
-from lora_post.uplink.join_state import JoinState
 
 log = logging.getLogger(__name__)
 
-_KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 # A commit writes whole pages, and an uplink changes a few bytes in each of a handful: 40 % less than with 4096.
 PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
@@ -242,58 +237,3 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return
-
-
-def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
-    """All stored counters: session_key -> next FCnt; one that a damaged file has made no number is left out."""
-    return dict(db.execute("SELECT device, next_fcnt FROM session WHERE typeof(next_fcnt) = 'integer'"))
-
-
-def save_sessions(db: sqlite3.Connection, sessions: dict[str, int]) -> None:
-    """Store counters, in the transaction of the readings that they belong to."""
-    db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", sessions.items())
-
-
-def forget_sessions(db: sqlite3.Connection, sessions: Sequence[str]) -> int:
-    """Delete counters by session_key; returns how many there were."""
-    return db.executemany("DELETE FROM session WHERE device = ?", [(key,) for key in sessions]).rowcount
-
-
-def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
-    """What was heard of all devices' joins: join_key -> state; called inside a transaction.
-
-    One of another form is left out. What a damaged file has made no JSON is deleted, with a line in the log.
-    """
-    found = {}
-    for key, device, text in db.execute("SELECT CAST(device AS BLOB), device, state FROM joined").fetchall():
-        try:
-            state = msgspec.json.decode(text, type=JoinState)
-        except msgspec.ValidationError:
-            continue
-        except (msgspec.DecodeError, TypeError) as error:
-            name = str(device).partition(":")[0]
-            log.error("what was heard of the joins of %s is damaged and dropped; it must join again: %s", name, error)
-            db.execute("DELETE FROM joined WHERE CAST(device AS BLOB) = ?", (key,))
-            continue
-        if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
-            found[device] = state
-    return found
-
-
-def save_joins(db: sqlite3.Connection, joins: dict[str, JoinState]) -> None:
-    """Store joins, session keys included, in the transaction of the readings that they belong to."""
-    rows = [(device, msgspec.json.encode(state)) for device, state in joins.items()]
-    db.executemany("INSERT OR REPLACE INTO joined VALUES (?, ?)", rows)
-
-
-def add_tally(db: sqlite3.Connection, name: str, amount: int) -> None:
-    """Add to a total that outlives the process."""
-    db.execute(
-        "INSERT INTO tally VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET amount = amount + excluded.amount",
-        (name, amount),
-    )
-
-
-def tallies(db: sqlite3.Connection) -> dict[str, int]:
-    """All totals."""
-    return dict(db.execute("SELECT name, amount FROM tally"))

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.model import Device, Reading, Report, SensorRule, Value
-from lora_post.spool.spool_file import add_tally
+from lora_post.spool.tallies import add_tally
 
 THINNED = "thinned"
 ROUNDING = 1 + 1e-9  # 22.9 - 22.7 is not quite 0.2
@@ -91,6 +91,11 @@ def says_nothing_new(rule: SensorRule, age_s: float, last: Value, value: Value) 
 def _load(db: sqlite3.Connection, sensor: tuple[str, str]) -> Last | None:
     row = db.execute("SELECT time_us, value FROM kept WHERE device = ? AND name = ?", sensor).fetchone()
     return (row[0], msgspec.json.decode(row[1])) if row else None
+
+
+def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+    """Move the times within a range of what was kept last."""
+    db.execute("UPDATE kept SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
 
 
 def _is_number(value: Value) -> TypeGuard[int | float]:

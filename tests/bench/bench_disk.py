@@ -18,8 +18,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.model import Reading
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import SpoolFile, save_sessions
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.sessions import save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site
 

@@ -29,7 +29,7 @@ from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import QueueWriter
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import APP_SKEY, NWK_SKEY, device

@@ -34,7 +34,7 @@ from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.login import Account
-from lora_post.spool.queue import QueueWriter
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running

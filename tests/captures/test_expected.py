@@ -19,7 +19,8 @@ from lora_post.metrics import Metrics
 from lora_post.model import Noise
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json

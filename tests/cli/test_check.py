@@ -19,8 +19,10 @@ from lora_post.config import load_config
 from lora_post.finding import Grade
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import SpoolFile, add_tally
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import add_tally
 from tests.support.build import NOON_US, report
 from tests.support.command import free_port, run
 from tests.support.in_process import Ran, harmless, lora_post

@@ -16,10 +16,13 @@ from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
 from lora_post.run.pipeline import Pipeline
+from lora_post.spool import undecoded
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import SpoolFile, add_tally
-from lora_post.spool.upkeep import decode_again, undecoded
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import add_tally
+from lora_post.spool.upkeep import decode_again
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from lora_post.upload.uploader import Uploader
@@ -221,7 +224,7 @@ def test_retry_decodes_again_with_the_original_time(store: SpoolFile) -> None:
     assert batch is not None
     assert batch.times_us == (NOON_US,)
     assert lanes(store)["temperature_3"].unit == "°C"
-    (left,) = undecoded(store)
+    (left,) = undecoded.load(store)
     assert left.payload == b"\x01"
     assert "stray byte" in left.problem
 
@@ -229,7 +232,7 @@ def test_retry_decodes_again_with_the_original_time(store: SpoolFile) -> None:
 def test_retry_decodes_again_only_the_device_that_is_named(store: SpoolFile) -> None:
     put(store, unreadable(LPP), unreadable(LPP, of="field-9"), report(Reading("x", 1)))
     assert "1 payload decoded" in lora_post("spool", "retry", "pond-7").out
-    assert [row.device for row in undecoded(store)] == ["field-9"]
+    assert [row.device for row in undecoded.load(store)] == ["field-9"]
     assert "decoded" not in lora_post("spool", "retry", "pond-7/x").out
     assert "1 payload decoded" in lora_post("spool", "retry", "field-9").out
 
@@ -246,7 +249,7 @@ def test_decoding_again_is_all_or_nothing(store: SpoolFile) -> None:
     calls = iter([report(Reading("t", 1))])
     with pytest.raises(StopIteration):
         decode_again(store, QueueWriter(store, [SINK], 1 << 30), lambda row: next(calls))
-    assert len(undecoded(store)) == 2
+    assert len(undecoded.load(store)) == 2
     assert queued(store) == {}
 
 
@@ -254,7 +257,7 @@ def test_decoding_again_keeps_the_spool_within_its_bound(store: SpoolFile) -> No
     put(store, *[unreadable(LPP, time_us=NOON_US + n) for n in range(200)])
     big = "x" * 20_000
     decode_again(store, QueueWriter(store, [SINK], 1 << 20), lambda row: report(Reading("t", big), time_us=row.time_us))
-    assert undecoded(store) == []
+    assert undecoded.load(store) == []
     assert store.used_bytes() <= 1 << 20
 
 
@@ -265,7 +268,7 @@ def test_drop_deletes_what_is_held_back_and_leaves_the_queue(store: SpoolFile) -
     assert lora_post("spool", "drop", "pond-7/t", "--yes").out == "1 reading deleted\n"
     assert lora_post("spool", "drop", "--all", "--yes").out == "1 reading deleted\n"
     assert queued(store) == {"h": [3]}
-    assert len(undecoded(store)) == 1
+    assert len(undecoded.load(store)) == 1
 
 
 def test_drop_of_nothing_says_so(store: SpoolFile) -> None:

@@ -20,10 +20,10 @@ from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
 from lora_post.model import DecodeFunction, Device, Options, Report, SensorRule, Uplink
 from lora_post.run.pipeline import Pipeline
+from lora_post.spool import undecoded
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import QueueWriter
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, NOON_US, device, frame
@@ -205,7 +205,7 @@ def test_uplinks_of_one_device_go_through_the_pipeline_by_their_fport(tmp_path: 
         lpp = bytes.fromhex("03670110")
         capture = sent(2, lpp, 1) + sent(10, b"\\!TC/4", 2) + sent(3, lpp, 3) + sent(10, lpp, 4)
         pipeline.handle(LowcostParser("gw1", UTC).feed(capture, NOON_US))
-        left = undecoded(store)
+        left = undecoded.load(store)
     reports = [outcome for outcome in outcomes if isinstance(outcome, Report)]
     assert [[(r.name, r.value) for r in report.readings] for report in reports] == [
         [("pond", 27.0)],
@@ -253,7 +253,7 @@ def test_spool_retry_makes_the_choice_of_today(here: Path) -> None:
         writer = QueueWriter(store, ["waziup"], 1 << 30)
         with store.transaction() as db:
             writer.put(db, [Decoding([of], {}).decode(uplink(of, 2, bytes.fromhex("03670110")))])
-        assert [row.decoder for row in undecoded(store)] == ["text"]
+        assert [row.decoder for row in undecoded.load(store)] == ["text"]
     Path("lora-post.toml").write_text(SITE + BY_FPORT)
     assert "1 payload decoded, with 1 reading" in lora_post("spool", "retry").out
     assert "pond " in lora_post("spool").out

@@ -13,8 +13,8 @@ import pytest
 
 from lora_post.decoding.hangs import HangFile, decoders_set_aside, hang_path
 from lora_post.decoding.loading import LoadedDecoders, load_decoder, load_folder
+from lora_post.spool import undecoded
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.upkeep import undecoded
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
 
@@ -101,7 +101,7 @@ def test_payload_that_ends_the_process_does_so_once_and_its_neighbour_is_decoded
     assert "in call" not in stack  # the log begins at the hang and ends where the decoder was called
     assert f"decoder=broken is set aside until {broken} changes" in second.stderr
     with closing(SpoolFile(folder / "spool.db")) as store:
-        (kept,) = undecoded(store, "broken")
+        (kept,) = undecoded.load(store, "broken")
     assert kept.payload == b"\7"
 
     third = run(folder, 2)

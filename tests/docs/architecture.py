@@ -23,7 +23,7 @@ FRAME: Final = (
     ("uplink/unlock.py", "unlock"),
     ("decoding/choice.py", "Decoding.decode"),
     ("spool/ledger.py", "Ledger.keep"),
-    ("spool/queue.py", "QueueWriter.put"),
+    ("spool/queue_writer.py", "QueueWriter.put"),
 )
 READING: Final = (
     ("spool/queue.py", "Queue.waiting"),

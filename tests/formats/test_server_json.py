@@ -15,7 +15,8 @@ from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Link, Noise, Refusal, Report
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import device

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.model import Reading
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site

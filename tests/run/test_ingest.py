@@ -18,7 +18,8 @@ from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device

@@ -13,7 +13,8 @@ from lora_post.clocks.scale import is_unknown
 from lora_post.model import Frame, Reading, Report, Session, Uplink
 from lora_post.spool.boots import BootBook, Estimate, estimate_text, estimates
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import REPEAT_WINDOW_US
 from tests.support.build import device, frame, lowcost_device

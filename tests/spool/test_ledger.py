@@ -10,7 +10,8 @@ import pytest
 from lora_post.errors import SpoolError
 from lora_post.model import Link, Reading, Session, Uplink
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import drop_sink
 from lora_post.uplink.counters import REPEAT_WINDOW_US
@@ -143,7 +144,7 @@ def test_capture_fed_again_after_a_restart_is_recognised(store: SpoolFile) -> No
 
 
 def test_memory_of_clear_frames_is_bounded(store: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lora_post.spool.ledger.KEEP_HEARD", 2000)
+    monkeypatch.setattr("lora_post.spool.heard.KEEP_HEARD", 2000)
     ledger = spool_ledger(store)
     with ledger.group():
         for n in range(5000):

@@ -13,9 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.errors import SpoolError
 from lora_post.model import Batch, Lane, Reading
-from lora_post.spool.queue import MAX_SENSORS, TOO_MANY_SENSORS, Counts, Queue, QueueWriter, _cut_level
-from lora_post.spool.spool_file import SpoolFile, tallies
-from lora_post.spool.upkeep import drop, move, parked, release
+from lora_post.spool.lanes import parked
+from lora_post.spool.queue import Counts, Queue
+from lora_post.spool.queue_writer import MAX_SENSORS, TOO_MANY_SENSORS, QueueWriter, _cut_level
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import tallies
+from lora_post.spool.upkeep import drop, move, release
 from tests.support.build import NOON_US, device, report
 
 SINK = "waziup"
@@ -106,6 +109,15 @@ def test_refused_reading_steps_aside_and_can_come_back(store: SpoolFile) -> None
     assert parked(store)[0].reason == "status 400"
     assert release(store, None, None) == 1
     assert claim(store).values == (b'"bad"', b"2")
+
+
+def test_refused_reading_of_a_parked_lane_counts_once_when_it_is_released(store: SpoolFile) -> None:
+    put(store, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
+    reader = Queue(store, SINK)
+    reader.refuse(claim(store, limit=1), "status 400")
+    reader.park(lane(store), "belongs to alice", NOON_US)
+    assert release(store, None, None) == 2
+    assert reader.counts() == Counts(queued=2, parked=0, refused=0, undecoded=0)
 
 
 def test_dropping_deletes_what_is_parked_and_nothing_else(store: SpoolFile) -> None:

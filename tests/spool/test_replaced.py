@@ -13,7 +13,8 @@ from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
 from lora_post.spool.facts import Facts
-from lora_post.spool.queue import RUNNING, Queue, QueueWriter
+from lora_post.spool.queue import RUNNING, Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader

@@ -8,9 +8,11 @@ import pytest
 
 from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.model import Reading
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
-from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
+from lora_post.spool.sessions import load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.damage import damage_page_with, damage_table, set_aside

@@ -10,10 +10,13 @@ import pytest
 from lora_post.clocks.scale import boot_zero
 from lora_post.errors import SpoolDamaged, Unavailable
 from lora_post.model import Batch, Reading, Report
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool import undecoded
+from lora_post.spool.lanes import parked
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.salvage import Salvaged, salvage
-from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
-from lora_post.spool.upkeep import parked, undecoded
+from lora_post.spool.sessions import load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, device, report
 from tests.support.damage import damage_page_with, damage_table
 
@@ -72,7 +75,7 @@ def test_everything_that_was_held_comes_back_once(damaged: SpoolFile, current: S
     assert salvage(current, damaged.path, nothing) == Salvaged(readings=2, refused=1, payloads=1)
     assert queued(current) == {"t": [3]}
     assert [(held.name, held.reason) for held in parked(current)] == [("h", "belongs to alice"), ("t", "status 400")]
-    assert [payload.problem for payload in undecoded(current)] == ["WrongLength: 1 byte"]
+    assert [payload.problem for payload in undecoded.load(current)] == ["WrongLength: 1 byte"]
     assert salvage(current, damaged.path, nothing) == Salvaged(here=2)
 
 

@@ -12,10 +12,12 @@ import pytest
 from lora_post.errors import SpoolError
 from lora_post.model import Reading
 from lora_post.spool import schema as store_schema
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.schema import COMPATIBLE_FROM, STEPS
-from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
+from lora_post.spool.sessions import load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 
 NEWEST = len(STEPS)

@@ -10,19 +10,15 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import SpoolError
+from lora_post.spool import undecoded
 from lora_post.spool.facts import Facts
+from lora_post.spool.joins import load_joins, save_joins
+from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from lora_post.spool.schema import FIRST, STEPS
-from lora_post.spool.spool_file import (
-    SpoolFile,
-    add_tally,
-    load_joins,
-    load_sessions,
-    save_joins,
-    save_sessions,
-    tallies,
-)
-from lora_post.spool.upkeep import parked, undecoded
+from lora_post.spool.sessions import load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import add_tally, tallies
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import session_key
 from tests.support.build import KEYS, device, lowcost_device
@@ -57,8 +53,8 @@ def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: 
     with stores[0].transaction() as db:
         save_sessions(db, {"a": 1})
     visit = (
-        "import sys; from pathlib import Path; from lora_post.spool.spool_file import *; "
-        "s = SpoolFile(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from lora_post.spool.spool_file import SpoolFile; "
+        "from lora_post.spool.sessions import load_sessions; s = SpoolFile(Path(sys.argv[1])); "
     )
     look = [sys.executable, "-c", visit + "print(load_sessions(s.db)); s.close()", str(path)]
     assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 1}\n"
@@ -114,7 +110,7 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
             ("pond-7", "status 400"),
             ("pond-8", "belongs to alice"),
         ]
-        assert [payload.problem for payload in undecoded(store)] == ["WrongLength"]
+        assert [payload.problem for payload in undecoded.load(store)] == ["WrongLength"]
         assert load_sessions(store.db) == {"pond": 7}
         assert Facts(store, "server").recall() == {"device pond-7": "ours"}
         assert tallies(store.db) == {"evicted": 3}

@@ -11,9 +11,11 @@ import pytest
 from lora_post.errors import SpoolError
 from lora_post.model import Reading
 from lora_post.spool.facts import Facts
-from lora_post.spool.queue import RUNNING, Queue, QueueWriter
+from lora_post.spool.queue import RUNNING, Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import make_part, open_spool, replace_damaged
-from lora_post.spool.spool_file import SpoolFile, load_sessions, save_sessions
+from lora_post.spool.sessions import load_sessions, save_sessions
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.swap import declare_complete, part_of, set_aside, swap
 from tests.support.build import report
 from tests.support.damage import damage_table

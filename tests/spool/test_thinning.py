@@ -10,8 +10,10 @@ import pytest
 
 from lora_post.model import Device, Reading, SensorRule, Session, Value
 from lora_post.spool.ledger import SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
-from lora_post.spool.spool_file import SpoolFile, tallies
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED, says_nothing_new
 from tests.support.build import NOON_US, device, report
 

@@ -8,7 +8,8 @@ from lora_post.metrics import Metrics
 from lora_post.model import Copy, Frame, Reading, Refusal, Report, RxInfo, Uplink
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.copies import COPY_WINDOW_US, MAX_GATEWAYS
 from lora_post.uplink.outcome import Outcome

@@ -13,7 +13,8 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device, FCntPolicy, Frame, Link, Refusal, Report, RxInfo, Uplink
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import REPEAT_WINDOW_US, RESTART_BELOW, RESTART_WINDOW_US, stale
 from lora_post.uplink.outcome import Outcome

@@ -20,7 +20,7 @@ from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.boots import BootBook
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
-from lora_post.spool.queue import QueueWriter
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 from lora_post.uplink.join_state import Join, Joiner, JoinState

@@ -9,7 +9,8 @@ import pytest
 
 from lora_post.errors import SpoolError
 from lora_post.model import Lane, Reading
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.confirmed import Confirmed
 from tests.support.build import NOON_US, report

@@ -22,9 +22,10 @@ from lora_post.secret import Secret
 from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
 from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.sink import LOOKS_BACK
+from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
-from lora_post.spool.spool_file import tallies
-from lora_post.spool.upkeep import parked, release
+from lora_post.spool.tallies import tallies
+from lora_post.spool.upkeep import release
 from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
 from tests.support.upload_site import IMPATIENT, USERS, Site, end, running, work

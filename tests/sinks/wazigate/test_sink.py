@@ -15,9 +15,10 @@ from lora_post.model import Reading, Value
 from lora_post.secret import Secret
 from lora_post.sinks.wazigate.client import WazigateClient
 from lora_post.sinks.wazigate.sink import WazigateSink
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.lanes import parked
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.upkeep import parked
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import counting_packet, run, write_site

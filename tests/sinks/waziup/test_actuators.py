@@ -19,7 +19,8 @@ from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.spool.facts import Facts
-from lora_post.spool.queue import Queue, QueueWriter
+from lora_post.spool.queue import Queue
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame

@@ -18,8 +18,8 @@ from lora_post.secret import Secret
 from lora_post.sinks.waziup.announced import Announced
 from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
 from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
-from lora_post.spool.upkeep import parked
 from lora_post.upload.sink import Sink
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, device, report

@@ -1,0 +1,37 @@
+"""The table `heard`: uplinks that were accepted lately and that no counter tells from a repetition."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from typing import Final
+
+from lora_post.model import Uplink
+
+KEEP_HEARD: Final = 20_000
+PRUNE_HEARD_EVERY: Final = 1_000
+
+
+def is_repeat(db: sqlite3.Connection, uplink: Uplink, window_us: int) -> bool:
+    """Tell whether an uplink was accepted at most so long before or after; if not, it counts as accepted now."""
+    print_, time_us = print_of(uplink), uplink.frame.time_us
+    window = (print_, time_us - window_us, time_us + window_us)
+    if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():
+        return True
+    cursor = db.execute("INSERT INTO heard (print, time_us) VALUES (?, ?)", (print_, time_us))
+    row = cursor.lastrowid or 0
+    if row % PRUNE_HEARD_EVERY == 0:
+        db.execute("DELETE FROM heard WHERE id <= ?", (row - KEEP_HEARD,))
+    return False
+
+
+def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+    """Move the times within a range."""
+    db.execute("UPDATE heard SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
+
+
+def print_of(uplink: Uplink) -> int:
+    """Return 63 bits that tell one uplink from another."""
+    device = uplink.device
+    text = b"%d %d %s" % (device.address or 0, uplink.fcnt, uplink.payload)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

@@ -1,0 +1,344 @@
+"""The tables `lane`, `reading`, `refused`: a sensor at a sink, its queued readings, and those that were refused.
+
+A reading is one row, keyed by its lane and its time. Two readings of one sensor at the same
+microsecond are told apart by moving the later one 1 ms on: the server has no other key by
+which a reading could be found again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
+from lora_post.config.tables import WhenFull
+from lora_post.model import Batch, Lane, Waiting
+from lora_post.spool.spool_file import SpoolFile
+
+COLLISION_STEP_US: Final = 1000
+
+_INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
+_EVICT: Final[dict[WhenFull, str]] = {
+    "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
+    " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
+    "drop-newest": "DELETE FROM reading WHERE lane = ?1 AND time_us >="
+    " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us DESC LIMIT 1 OFFSET ?2)",
+}
+
+
+# What is there. Raises SpoolError.
+
+
+def waiting(spool_file: SpoolFile, sink: str) -> list[Waiting]:
+    """Return the lanes with readings whose time is known, but for parked ones, each with its oldest time."""
+    rows = spool_file.rows(
+        "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
+        " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
+        " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us < ? ORDER BY id",
+        (sink, UNKNOWN_FROM_US),
+    )
+    return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
+
+
+def queued(spool_file: SpoolFile, sink: str) -> list[Lane]:
+    """Return the lanes with readings, parked ones too."""
+    rows = spool_file.rows(
+        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ?"
+        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
+        (sink,),
+    )
+    return [Lane(*row) for row in rows]
+
+
+def of_device(spool_file: SpoolFile, sink: str, device: str) -> list[Lane]:
+    """Return all lanes of a device."""
+    rows = spool_file.rows(
+        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? ORDER BY id",
+        (sink, device),
+    )
+    return [Lane(*row) for row in rows]
+
+
+def has_batch_of(spool_file: SpoolFile, sink: str, size: int) -> bool:
+    """Tell whether a lane that is not parked has so many readings whose time is known."""
+    rows = spool_file.rows(
+        "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
+        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us < ? LIMIT 1 OFFSET ?) LIMIT 1",
+        (sink, UNKNOWN_FROM_US, size - 1),
+    )
+    return bool(rows)
+
+
+def awaits_time(spool_file: SpoolFile, sink: str) -> bool:
+    """Tell whether a lane that is not parked has readings whose time is not known."""
+    rows = spool_file.rows(
+        "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
+        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us >= ?) LIMIT 1",
+        (sink, UNKNOWN_FROM_US),
+    )
+    return bool(rows)
+
+
+def has_parked_before(spool_file: SpoolFile, sink: str, time_us: int) -> bool:
+    """Tell whether a lane has been parked since before a time."""
+    return bool(spool_file.rows("SELECT 1 FROM lane WHERE sink = ? AND parked_us < ? LIMIT 1", (sink, time_us)))
+
+
+def oldest(spool_file: SpoolFile, lane: Lane, after_us: int, limit: int) -> list[tuple[object, object]]:
+    """Return (time, value) of the oldest readings behind a time, in order; of a damaged file they may be anything."""
+    return spool_file.rows(
+        "SELECT time_us, value FROM reading WHERE lane = ? AND time_us > ? AND time_us < ? ORDER BY time_us LIMIT ?",
+        (lane.id, after_us, UNKNOWN_FROM_US, limit),
+    )
+
+
+def count_until(spool_file: SpoolFile, lane: Lane, time_us: int) -> int:
+    """Return how many readings a lane has up to a time."""
+    rows = spool_file.rows("SELECT count(*) FROM reading WHERE lane = ? AND time_us <= ?", (lane.id, time_us))
+    return int(rows[0][0])
+
+
+def counts(spool_file: SpoolFile, sink: str) -> tuple[int, int, int]:
+    """Return how many readings of a sink are to be sent, are of parked lanes, and are refused."""
+    ((queued, parked),) = spool_file.rows(
+        "SELECT count(*) FILTER (WHERE parked IS NULL), count(*) FILTER (WHERE parked IS NOT NULL)"
+        " FROM reading JOIN lane ON lane.id = lane WHERE sink = ?",
+        (sink,),
+    )
+    ((refused,),) = spool_file.rows("SELECT count(*) FROM refused JOIN lane ON lane.id = lane WHERE sink = ?", (sink,))
+    return queued, parked, refused
+
+
+class SensorState(Struct, frozen=True):
+    """One sensor in the spool: how many readings are to be sent or held back, how many the server refused.
+
+    oldest_us: of the oldest of them, None when there are none. sink: where it goes.
+    """
+
+    device: str
+    name: str
+    is_parked: bool
+    waiting: int
+    refused: int
+    oldest_us: int | None
+    sink: str
+
+
+def sensor_states(spool_file: SpoolFile) -> list[SensorState]:
+    """Return every sensor that something was ever queued for, by device and name."""
+    rows = spool_file.rows(
+        "SELECT device, name, parked IS NOT NULL, (SELECT count(*) FROM reading WHERE lane = lane.id),"
+        " (SELECT count(*) FROM refused WHERE lane = lane.id),"
+        " (SELECT min(time_us) FROM (SELECT min(time_us) AS time_us FROM reading WHERE lane = lane.id"
+        " UNION ALL SELECT min(time_us) FROM refused WHERE lane = lane.id))"
+        ", sink FROM lane ORDER BY device, name, sink"
+    )
+    return [
+        SensorState(device, name, bool(is_parked), waiting, refused, oldest, sink)
+        for device, name, is_parked, waiting, refused, oldest, sink in rows
+    ]
+
+
+class Parked(Struct, frozen=True):
+    """A sensor that is held back, or readings of it that were refused one by one.
+
+    since_us: when it was parked, or the time of the oldest refused reading. refused: that reading's JSON value.
+    """
+
+    device: str
+    name: str
+    reason: str
+    readings: int
+    since_us: int
+    sink: str
+    refused: bytes | None = None
+
+
+def parked(spool_file: SpoolFile) -> list[Parked]:
+    """Return everything that needs a person: parked lanes and refused readings, by device and sensor."""
+    rows = spool_file.rows(
+        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL"
+        " FROM lane WHERE parked IS NOT NULL"
+        " UNION ALL SELECT device, name, reason, count(*), min(time_us), sink, value"
+        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2, 6"
+    )
+    return [Parked(*row) for row in rows]
+
+
+# What changes it, inside the caller's transaction.
+
+
+def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> int | None:
+    """Return the number of a lane, None when there is none."""
+    key = (sink, device, name)
+    found = db.execute("SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?", key).fetchone()
+    return int(found[0]) if found else None
+
+
+def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:
+    """Return how many lanes a device has."""
+    return int(db.execute("SELECT count(*) FROM lane WHERE sink = ? AND device = ?", (sink, device)).fetchone()[0])
+
+
+def add(db: sqlite3.Connection, sink: str, lane: Lane, reason: str | None = None, parked_us: int | None = None) -> int:
+    """Make a lane like this one, parked for a reason or not; returns its number."""
+    (number,) = db.execute(
+        "INSERT INTO lane (sink, device, name, unit, quantity, channel, parked, parked_us)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (sink, lane.device, lane.name, lane.unit, lane.quantity, lane.channel, reason, parked_us),
+    ).fetchone()
+    return int(number)
+
+
+def put(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
+    """Queue (lane, time, value) rows, moving those apart that would share a time."""
+    db.execute("SAVEPOINT rows")
+    try:
+        db.executemany(_INSERT, rows)
+    except sqlite3.IntegrityError:
+        db.execute("ROLLBACK TO rows")
+        for row in rows:
+            _put_apart(db, *row)
+    db.execute("RELEASE rows")
+
+
+def _put_apart(db: sqlite3.Connection, lane: int, time_us: int, value: bytes) -> None:
+    while True:
+        try:
+            db.execute(_INSERT, (lane, time_us, value))
+            return
+        except sqlite3.IntegrityError:
+            time_us += COLLISION_STEP_US
+
+
+def take(db: sqlite3.Connection, readings: Iterable[tuple[int, object]]) -> None:
+    """Delete readings by (lane, time); those that are gone already do not matter."""
+    db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
+
+
+def lengths(db: sqlite3.Connection) -> dict[int, int]:
+    """Return how many readings each lane has, of those that have any."""
+    return dict(db.execute("SELECT lane, count(*) FROM reading GROUP BY lane"))
+
+
+def evict(db: sqlite3.Connection, lane: int, count: int, which: WhenFull) -> int:
+    """Delete the oldest or the newest readings of a lane; returns how many."""
+    return db.execute(_EVICT[which], (lane, count - 1)).rowcount
+
+
+def park(db: sqlite3.Connection, lane: Lane, reason: str, now_us: int) -> None:
+    """Send nothing of a lane until it is released."""
+    db.execute("UPDATE lane SET parked = ?, parked_us = ? WHERE id = ?", (reason, now_us, lane.id))
+
+
+def refuse(db: sqlite3.Connection, batch: Batch, reason: str) -> None:
+    """Set the readings of a batch aside, so that those behind them go on."""
+    lane = batch.lane.id
+    rows = [(lane, time, value, reason) for time, value in zip(batch.times_us, batch.values, strict=True)]
+    db.executemany("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?)", rows)
+    take(db, [(lane, time) for time in batch.times_us])
+
+
+def add_refused(db: sqlite3.Connection, lane: int, time_us: int, value: bytes, reason: str) -> int:
+    """Add a refused reading of another file; returns 0 when one of that time is here already, else 1."""
+    row = (lane, time_us, value, reason)
+    return db.execute("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", row).rowcount
+
+
+def has(db: sqlite3.Connection, lane: int, time_us: int, value: bytes) -> bool:
+    """Tell whether a reading is here, queued or refused."""
+    found = db.execute(
+        "SELECT 1 FROM reading WHERE lane = ?1 AND time_us = ?2 AND value = ?3"
+        " UNION ALL SELECT 1 FROM refused WHERE lane = ?1 AND time_us = ?2 AND value = ?3",
+        (lane, time_us, value),
+    )
+    return found.fetchone() is not None
+
+
+def matching(db: sqlite3.Connection, device: str | None, name: str | None) -> list[int]:
+    """Return the numbers of the lanes of a device and sensor at all sinks. None: of any."""
+    rows = db.execute(
+        "SELECT id FROM lane WHERE (?1 IS NULL OR device = ?1) AND (?2 IS NULL OR name = ?2)", (device, name)
+    )
+    return [lane for (lane,) in rows.fetchall()]
+
+
+def release(db: sqlite3.Connection, lane: int) -> int:
+    """Let a parked lane and its refused readings go out again; returns how many readings that are."""
+    (held,) = db.execute(
+        "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE lane = ? AND parked IS NOT NULL", (lane,)
+    ).fetchone()
+    rows = db.execute("SELECT lane, time_us, value FROM refused WHERE lane = ?", (lane,)).fetchall()
+    put(db, rows)
+    db.execute("DELETE FROM refused WHERE lane = ?", (lane,))
+    db.execute("UPDATE lane SET parked = NULL, parked_us = NULL WHERE id = ?", (lane,))
+    return len(rows) + int(held)
+
+
+def release_parked_before(db: sqlite3.Connection, sink: str, time_us: int) -> int:
+    """Release the lanes of a sink that were parked before a time; returns how many lanes."""
+    return db.execute(
+        "UPDATE lane SET parked = NULL, parked_us = NULL WHERE sink = ? AND parked_us < ?", (sink, time_us)
+    ).rowcount
+
+
+def drop_held(db: sqlite3.Connection, lane: int) -> int:
+    """Delete what is parked or refused of a lane; returns the number of readings. It stays parked."""
+    dropped = db.execute("DELETE FROM refused WHERE lane = ?", (lane,)).rowcount
+    dropped += db.execute(
+        "DELETE FROM reading WHERE lane = ? AND EXISTS (SELECT 1 FROM lane WHERE id = ? AND parked IS NOT NULL)",
+        (lane, lane),
+    ).rowcount
+    return dropped
+
+
+def drop_sink(db: sqlite3.Connection, sink: str) -> int:
+    """Delete all lanes of a sink, and their readings; returns the number of readings."""
+    dropped = db.execute("DELETE FROM reading WHERE lane IN (SELECT id FROM lane WHERE sink = ?)", (sink,)).rowcount
+    dropped += db.execute("DELETE FROM refused WHERE lane IN (SELECT id FROM lane WHERE sink = ?)", (sink,)).rowcount
+    db.execute("DELETE FROM lane WHERE sink = ?", (sink,))
+    return dropped
+
+
+def move(db: sqlite3.Connection, lane: int, new_device: str) -> int:
+    """Queue everything that is held of a lane for another device; returns the number of readings."""
+    db.execute(
+        "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel)"
+        " SELECT sink, ?, name, unit, quantity, channel FROM lane WHERE id = ?",
+        (new_device, lane),
+    )
+    (target,) = db.execute(
+        "SELECT new.id FROM lane AS new JOIN lane AS old USING (sink, name) WHERE old.id = ? AND new.device = ?",
+        (lane, new_device),
+    ).fetchone()
+    release(db, lane)
+    rows = db.execute("SELECT ?, time_us, value FROM reading WHERE lane = ?", (target, lane)).fetchall()
+    db.execute("DELETE FROM reading WHERE lane = ?", (lane,))
+    put(db, rows)
+    return len(rows)
+
+
+def unknown_slots(db: sqlite3.Connection) -> list[int]:
+    """Return the slots of the boots that readings with unknown times are from."""
+    rows = db.execute(
+        "SELECT DISTINCT (time_us >> 48) & ? FROM lane JOIN reading ON reading.lane = lane.id AND time_us >= ?",
+        (BOOT_SLOTS - 1, UNKNOWN_FROM_US),
+    )
+    return [slot for (slot,) in rows.fetchall()]
+
+
+def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> int:
+    """Move the times of readings within a range; returns how many."""
+    moved = 0
+    for (lane,) in db.execute("SELECT id FROM lane").fetchall():
+        place = (lane, first_us, last_us)
+        rows = db.execute(
+            "SELECT lane, time_us + ?, value FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", (by_us, *place)
+        ).fetchall()
+        put(db, rows)
+        db.execute("DELETE FROM reading WHERE lane = ? AND time_us BETWEEN ? AND ?", place)
+        moved += len(rows)
+    return moved

@@ -1,0 +1,113 @@
+"""Puts readings into the queues of all sinks, and keeps the file within its bound.
+
+When the spool is full, the sensor with the most queued readings gives up its oldest ones, or its newest.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from lora_post.config.tables import WhenFull
+from lora_post.model import Lane, Reading, Report
+from lora_post.spool import lanes, undecoded
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import add_tally
+
+EVICT_SHARE: Final = 200  # when full, at least one in so many readings goes
+EVICTED: Final = "evicted"
+TOO_MANY_SENSORS: Final = "too-many-sensors"
+# A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
+MAX_SENSORS: Final = 256
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class QueueWriter:
+    """Puts readings into the queue of each sink, inside the caller's transaction."""
+
+    def __init__(
+        self, spool_file: SpoolFile, sinks: Sequence[str], max_bytes: int, when_full: WhenFull = "drop-oldest"
+    ) -> None:
+        self._spool_file = spool_file
+        self._sinks = tuple(sinks)
+        self._max_bytes = max_bytes
+        self._when_full = when_full
+        self._lanes: dict[tuple[str, str, str], int] = {}
+        self._crowded: set[str] = set()
+
+    def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
+        """Queue every reading of the reports; returns how many rows were added."""
+        rows: list[tuple[int, int, bytes]] = []
+        for report in reports:
+            uplink = report.uplink
+            if report.problem is not None:
+                undecoded.put(db, report)
+            for reading in report.readings:
+                time_us = uplink.frame.time_us - int(reading.age_s * 1e6)
+                value = _encode(reading.value)
+                for sink in self._sinks:
+                    lane = self._lane(db, sink, uplink.device.id, reading)
+                    if lane is not None:
+                        rows.append((lane, time_us, value))
+        lanes.put(db, rows)
+        return len(rows)
+
+    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
+        """Return the lane of a reading; None for one name too many, which is counted."""
+        key = (sink, device, reading.name)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = lanes.find(db, *key) or self._add_lane(db, sink, device, reading)
+            if lane is not None:
+                self._lanes[key] = lane
+        return lane
+
+    def _add_lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
+        sensors = lanes.count_of(db, sink, device)
+        if sensors >= MAX_SENSORS:
+            if device not in self._crowded:
+                self._crowded.add(device)
+                log.error("device=%s has %d sensors, readings of further names are dropped", device, sensors)
+            add_tally(db, TOO_MANY_SENSORS, 1)
+            return None
+        # The unit of a sensor is the one it was first seen with, as on the server.
+        return lanes.add(db, sink, Lane(0, device, reading.name, reading.unit, reading.quantity, reading.channel))
+
+    def forget_lanes(self) -> None:
+        """Look lanes up again: those of a rollback are not there, after another process's commit others may be."""
+        self._lanes.clear()
+
+    def make_room(self, db: sqlite3.Connection) -> int:
+        """Keep the file within its bound; returns how many readings were given up for it."""
+        evicted = 0
+        while (used := self._spool_file.used_bytes()) > self._max_bytes:
+            lengths = lanes.lengths(db)
+            total = sum(lengths.values())
+            if not total:
+                break
+            # Counting takes a look at everything, so it has to be worth it.
+            surplus = max(1, total // EVICT_SHARE, int(total * (1 - self._max_bytes / used)))
+            level = _cut_level(lengths.values(), surplus)
+            for lane, length in lengths.items():
+                if length > level:
+                    evicted += lanes.evict(db, lane, length - level, self._when_full)
+        if evicted:
+            add_tally(db, EVICTED, evicted)
+        return evicted
+
+
+def _cut_level(lengths: Iterable[int], surplus: int) -> int:
+    """Return the length to which the longest must be cut for `surplus` to go altogether; 0 when that is everything."""
+    ordered = sorted(lengths, reverse=True)
+    for count, (length, shorter) in enumerate(zip(ordered, [*ordered[1:], 0], strict=True), start=1):
+        if (length - shorter) * count >= surplus:
+            return length - -(-surplus // count)
+        surplus -= (length - shorter) * count
+    return 0
