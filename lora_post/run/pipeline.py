@@ -17,9 +17,8 @@ from lora_post.uplink.copies import Copies
 from lora_post.uplink.counters import repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
-from lora_post.uplink.network_server import resolve
 from lora_post.uplink.outcome import Outcome
-from lora_post.uplink.unlock import unlock
+from lora_post.uplink.unlock import identify, unlock
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class Pipeline:
 
     def _handle_clear(self, event: ClearUplink) -> Report | Refusal:
         try:
-            uplink, session = resolve(event, self._ledger.find)
+            uplink, session = identify(event, self._ledger.find)
             # A server that sends again sends the same time; the same counter at another time is a new session.
             if self._ledger.is_repeat(uplink, 0):
                 raise Repeat(f"{uplink.device.id}: FCnt {uplink.fcnt} of this time again; the server has sent it twice")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from hmac import compare_digest
 from typing import Final
 
-from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, UnknownDevice
+from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, UnknownDevice, UnlockError
 from lora_post.lorawan.join_messages import ACCEPT_SIZES, REQUEST_SIZE
 from lora_post.lorawan.phy_payload import (
     MAX_FCNT,
@@ -26,7 +26,7 @@ from lora_post.lorawan.phy_payload import (
 )
 from lora_post.lorawan.session_keys import UPLINK, AnySessionKeys, SessionKeys
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Device, FCntPolicy, FindSessions, Frame, Link, RxInfo, Session, Uplink
+from lora_post.model import ClearUplink, Device, FCntPolicy, FindSessions, Frame, Link, RxInfo, Session, Uplink
 from lora_post.uplink.counters import is_old, stale, tolerates
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
@@ -54,6 +54,22 @@ def unlock(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     if link is _LORAWAN:
         return _unlock_lorawan(frame, find)
     return unlock_lowcost(frame, find)
+
+
+def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
+    """Find the device of an uplink that a network server has authenticated and decrypted.
+
+    Counters are the server's business as well: they start again when a device joins again.
+    Raises UnknownDevice with the lines that would let it in.
+    """
+    sessions = find(Link.SERVER, event.dev_eui)
+    if not sessions:
+        raise UnknownDevice(
+            f"no device has DevEUI {event.dev_eui:016x}; add a [[device]] with "
+            f'dev_eui = "{event.dev_eui:016x}" and a decoder, without dev_addr and keys'
+        )
+    session = sessions[0]
+    return Uplink(event.frame, session.device, event.fcnt, event.fport, event.payload, False), session
 
 
 def link_of(phy_payload: bytes) -> Link:
@@ -119,16 +135,18 @@ def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
         if keys is not None:
             fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
             if _fits(data, device, keys, fcnt, frame.rx):
-                return _accept(frame, data, device, keys, fcnt, fcnt + 1)
-    return _accept(frame, data, *_search(data, sessions, frame.rx))
+                return _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
+    for session, fcnt in _candidates(sessions, data.fcnt16):
+        keys = session.device.keys
+        if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
+            return _open(frame, data, keys, fcnt, _advanced(session, fcnt))
+    raise _refusal(data.dev_addr, sessions)
 
 
-def _accept(
-    frame: Frame, data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, next_fcnt: int
-) -> tuple[Uplink, Session]:
+def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:
     fport = data.fport
     payload = b"" if fport is None else keys.crypt(data.dev_addr, fcnt, UPLINK, fport, data.frm_payload)
-    return Uplink(frame, device, fcnt, fport, payload, True), Session(device, next_fcnt)
+    return Uplink(frame, session.device, fcnt, fport, payload, True), session
 
 
 def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: RxInfo) -> bool:
@@ -139,49 +157,28 @@ def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: 
     return fits_11(data, device, keys, fcnt, rx)
 
 
-def _search(data: DataFrame, sessions: Sequence[Session], rx: RxInfo) -> tuple[Device, AnySessionKeys, int, int]:
-    """Find whose frame this is when no expected FCnt fits: a long gap, an old frame, or a forgery.
+def _candidates(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Session, int]]:
+    """Yield the sessions and FCnts that a frame may have which is not the next one of any session.
 
-    All devices are tried for a new frame before any of them is tried for an old one, except for
-    the newest frame heard again, the usual case where two gateways hear one device.
-    Gives device, keys, FCnt, and the next FCnt of its session.
+    First the newest frame of a device heard again, the usual case where two gateways hear one device; then, for
+    all devices, new frames after a long gap; old frames last.
     """
-    address = f"{data.dev_addr:08x}"
-    if not sessions:
-        raise UnknownDevice(f'no device has DevAddr {address}; add a [[device]] with dev_addr = "{address}"')
-    keyed = [(session.next_fcnt, session.device, session.device.keys) for session in sessions]
-    tried = [(next_fcnt, device, keys) for next_fcnt, device, keys in keyed if keys is not None]
-    if not tried:
-        raise NoKey(f"the device with DevAddr {address} has no keys; add nwk_skey and app_skey to its [[device]]")
-    for next_fcnt, device, keys in tried:
-        if device.fcnt is FCntPolicy.SIXTEEN_BIT and _fits(data, device, keys, data.fcnt16, rx):
-            fcnt = full_fcnt(next_fcnt, data.fcnt16)
-            if is_old(next_fcnt, fcnt):
-                raise stale(device, data.fcnt16, (next_fcnt - 1) & 0xFFFF)
-            return device, keys, data.fcnt16, fcnt + 1
-    wide = [each for each in tried if each[1].fcnt is not FCntPolicy.SIXTEEN_BIT]
-    for next_fcnt, device, keys in wide:
-        newest = next_fcnt - 1
-        if newest >= 0 and newest & 0xFFFF == data.fcnt16 and _fits(data, device, keys, newest, rx):
-            return _take_again(device, keys, newest, newest)
-    for next_fcnt, device, keys in wide:
-        expected = full_fcnt(next_fcnt, data.fcnt16)
-        for fcnt in range(expected + _UPPER_STEP, expected + (_UPPER_HALVES + 1) * _UPPER_STEP, _UPPER_STEP):
-            if _fits(data, device, keys, fcnt, rx):
-                return device, keys, fcnt, fcnt + 1
-    for next_fcnt, device, keys in wide:
-        for fcnt in _older(next_fcnt, data.fcnt16):
-            if _fits(data, device, keys, fcnt, rx):
-                return _take_again(device, keys, fcnt, next_fcnt - 1)
-    whose = tried[0][1].id if len(tried) == 1 else f"any of {len(tried)} devices"
-    raise BadMIC(f"DevAddr {address}: the MIC fits no key of {whose}; damaged, forged, or configured with wrong keys")
-
-
-def _take_again(device: Device, keys: AnySessionKeys, fcnt: int, last: int) -> tuple[Device, AnySessionKeys, int, int]:
-    """What `_search` gives for a counter that is not above the last one, if the device may do that."""
-    if not tolerates(device, fcnt):
-        raise stale(device, fcnt, last)
-    return device, keys, fcnt, fcnt + 1
+    wide = []
+    for session in sessions:
+        if session.device.fcnt is FCntPolicy.SIXTEEN_BIT:
+            yield session, fcnt16
+        else:
+            wide.append(session)
+    for session in wide:
+        if session.next_fcnt and (session.next_fcnt - 1) & 0xFFFF == fcnt16:
+            yield session, session.next_fcnt - 1
+    for session in wide:
+        expected = full_fcnt(session.next_fcnt, fcnt16)
+        for halves in range(1, _UPPER_HALVES + 1):
+            yield session, expected + halves * _UPPER_STEP
+    for session in wide:
+        for fcnt in _older(session.next_fcnt, fcnt16):
+            yield session, fcnt
 
 
 def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
@@ -194,3 +191,28 @@ def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
         yield expected - halves * _UPPER_STEP
     if expected // _UPPER_STEP > _UPPER_HALVES:
         yield fcnt16
+
+
+def _advanced(session: Session, fcnt: int) -> Session:
+    """Return the session after an authentic frame with this FCnt. Raises StaleFCnt when its device may not send it."""
+    device, next_fcnt = session.device, session.next_fcnt
+    if device.fcnt is FCntPolicy.SIXTEEN_BIT:
+        unwrapped = full_fcnt(next_fcnt, fcnt)
+        if is_old(next_fcnt, unwrapped):
+            raise stale(device, fcnt, (next_fcnt - 1) & 0xFFFF)
+        return Session(device, unwrapped + 1)
+    if fcnt < next_fcnt and not tolerates(device, fcnt):
+        raise stale(device, fcnt, next_fcnt - 1)
+    return Session(device, fcnt + 1)
+
+
+def _refusal(dev_addr: int, sessions: Sequence[Session]) -> UnlockError:
+    """Return why a frame is of none of these sessions."""
+    address = f"{dev_addr:08x}"
+    if not sessions:
+        return UnknownDevice(f'no device has DevAddr {address}; add a [[device]] with dev_addr = "{address}"')
+    tried = [session.device.id for session in sessions if session.device.keys is not None]
+    if not tried:
+        return NoKey(f"the device with DevAddr {address} has no keys; add nwk_skey and app_skey to its [[device]]")
+    whose = tried[0] if len(tried) == 1 else f"any of {len(tried)} devices"
+    return BadMIC(f"DevAddr {address}: the MIC fits no key of {whose}; damaged, forged, or configured with wrong keys")
