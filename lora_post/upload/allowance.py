@@ -1,4 +1,4 @@
-"""Whether sending is allowed just now: by the hour, by what is left of the day's bytes, and by the holding time."""
+"""Whether [upload] allows sending now: time of day, bytes left for today, holding time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 
-SAVE_EVERY_BYTES = 16 << 10  # what a power cut forgets; a write for every request would wear the card
+SAVE_EVERY_BYTES = 16 << 10  # so many a power cut forgets; a write for every request would wear the card
 KEEP_DAYS = 31
 # The next reading of a sensor that sends every minute, or every hold, is due when the time is over, or a little late:
 # it goes along, and its request, most of which is the token, is saved.
@@ -21,14 +21,14 @@ LATE_SHARE = 1 / 60
 
 
 class Closed(Struct, frozen=True):
-    """Nothing may be sent for so many seconds, and why."""
+    """For how many seconds nothing may be sent, and why."""
 
     wait_s: float
     reason: str
 
 
 class UploadAllowance:
-    """The rules of one destination, and what was spent there today."""
+    """What [upload] allows at one destination, and the bytes spent there today."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class UploadAllowance:
         self._is_flushing = False
 
     def closed(self) -> Closed | None:
-        """Why nothing may be sent now; None when it may. Raises SpoolError."""
+        """Return why nothing may be sent now; None when it may. Raises SpoolError."""
         rules = self._rules
         now = time.localtime(self._clock())
         second = now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec
@@ -55,15 +55,17 @@ class UploadAllowance:
             if spent > rules.max_bytes_per_day - RESERVE_BYTES:
                 return Closed(
                     DAY_S - second,
-                    f"[upload] max_bytes_per_day: {spent} of {rules.max_bytes_per_day} bytes are used up, "
-                    "as far as a request fits in; sending goes on at midnight",
+                    f"[upload] max_bytes_per_day: {spent} of {rules.max_bytes_per_day} bytes are used, "
+                    "the next request may not fit; sending goes on at midnight",
                 )
         return None
 
     def held_s(self, queue: Sequence[Waiting], is_full: Callable[[], bool]) -> float:
-        """Seconds for which what is queued need not go yet; once anything must, all goes.
+        """Return for how many seconds the queue may wait for more; 0 when it is to be sent.
 
-        is_full: whether there is a full batch; asked only when it matters.
+        When one reading has waited long enough, everything goes.
+
+        is_full: whether there is a full batch; called only when it matters.
         """
         if not queue or not self._rules.hold_s:
             self._is_flushing = False
@@ -75,16 +77,16 @@ class UploadAllowance:
         return 0.0 if self._is_flushing else hold_s - age_s
 
     def hold_no_longer(self) -> None:
-        """The input has ended: nothing more is going to come that could share a request."""
+        """Hold nothing from now on: the input has ended, and no more will come to share a request."""
         self._rules = UploadRules(self._rules.windows, self._rules.max_bytes_per_day)
 
     def save(self) -> None:
-        """Write down what was spent. Raises SpoolError."""
+        """Write down the bytes spent today. Raises SpoolError."""
         self._book.save()
 
 
 class DayBook:
-    """The bytes of each local day, in the store: a restart does not give a day its bytes back."""
+    """The bytes of each local day, in the spool: a restart does not give a day its bytes back."""
 
     def __init__(self, traffic: Traffic, store: SpoolFile, sink: str) -> None:
         self._traffic = traffic
@@ -95,7 +97,7 @@ class DayBook:
         self._unsaved = 0
 
     def spent(self, day: str) -> int:
-        """Bytes spent on this day so far."""
+        """Return the bytes spent on this day so far. Raises SpoolError."""
         new = self._traffic.bytes - self._counted
         self._counted += new
         self._unsaved += new

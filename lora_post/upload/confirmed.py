@@ -23,7 +23,10 @@ class Confirmed:
         self._since = 0.0
 
     def add(self, lane: Lane, times_us: Collection[int], since: float) -> None:
-        """Note that these readings of a lane have arrived. since: when their request was begun, monotonic."""
+        """Note that these readings of a lane have arrived.
+
+        since: when their request was begun, in monotonic seconds.
+        """
         if not times_us:
             return
         if not self._times:
@@ -39,7 +42,10 @@ class Confirmed:
         return bool(self._times) and now - self._since >= self._share_write_for_s
 
     def settle(self) -> int:
-        """Take all of them out of the queue; return how many. Raises SpoolError: they are due until it succeeds."""
+        """Take all of them out of the queue; return how many.
+
+        Raises SpoolError; they stay confirmed then, and are due until it succeeds.
+        """
         count = sum(map(len, self._times.values()))
         if count:
             self._since = -math.inf
@@ -48,5 +54,5 @@ class Confirmed:
         return count
 
     def clear(self) -> None:
-        """Forget all: another file is the spool now, in which the numbers of lanes mean others."""
+        """Forget all: another file is the spool now, and its lanes have other numbers."""
         self._times.clear()

@@ -1,4 +1,4 @@
-"""When it is in doubt whether readings have arrived, when the sink is asked, and when the doubt is over.
+"""When readings are in doubt, when the sink is asked about them, and when the doubt is over.
 
 No IO and no clock: times are monotonic, in seconds, and given.
 """
@@ -36,7 +36,7 @@ class DoubtRules:
     """How doubts begin at one sink, and how they end."""
 
     def __init__(self, policy: UploadPolicy, looks_back: int) -> None:
-        """looks_back: as of the sink."""
+        """looks_back: see `Sink.looks_back`."""
         self._policy = policy
         self._looks_back = looks_back
 
@@ -45,7 +45,7 @@ class DoubtRules:
         return Doubt(now + self._policy.ask_after_s, None, self._policy.max_batch)
 
     def under_way(self, batch: Batch) -> Doubt:
-        """Return the doubt that lasts while a batch is sent, and stays if that ends in a way nobody thought of."""
+        """Return the doubt over a batch while it is sent; it stays if that ends in a defect."""
         return Doubt(0.0, batch, self._policy.max_batch)
 
     def unanswered(self, batch: Batch, now: float) -> Doubt:
@@ -58,8 +58,9 @@ class DoubtRules:
         return Doubt(0.0, batch, self._policy.max_batch, final=True)
 
     def after_look(self, doubt: Doubt, size: int, found: int, now: float) -> Doubt | None:
-        """Return the doubt that is left when the sink has `found` of the `size` readings; None when it is over.
+        """Return the doubt that is left after a look; None when it is over.
 
+        size: how many readings are in doubt. found: how many of them the sink has.
         It is over when two looks find the same, or the first one finds everything.
         """
         depth = doubt.depth(size)

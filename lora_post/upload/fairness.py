@@ -1,4 +1,6 @@
-"""Whose turn it is: devices take turns, and the sensors of each; fresh readings do not wait behind a backlog.
+"""Whose turn it is: devices take turns, and the sensors of each device.
+
+Fresh readings do not wait behind a backlog.
 
 The readings of one sensor leave in the order of their times, always: the server shows as a sensor's
 value what it received last. So fresh and old are told apart between sensors. One whose oldest queued
@@ -14,7 +16,7 @@ from lora_post.model import Lane, Waiting
 
 
 class Fairness:
-    """The order in which lanes are served; remembers who was."""
+    """The order in which lanes are served; remembers which were."""
 
     def __init__(self, fresh_for_s: float) -> None:
         self._fresh_for_us = int(fresh_for_s * 1e6)
@@ -26,21 +28,21 @@ class Fairness:
         return waiting.oldest_us > now_us - self._fresh_for_us
 
     def order(self, queue: Sequence[Waiting], now_us: int) -> list[Waiting]:
-        """Everybody, whose turn it is first."""
+        """Return the lanes in the order of their turns."""
         return sorted(queue, key=lambda waiting: self._turn(waiting, self.is_fresh(waiting, now_us)))
 
     def _turn(self, waiting: Waiting, fresh: bool) -> tuple[bool, bool, str, bool, int]:
         return fresh is not self._fresh_is_next, *self._rotations[fresh].turn(waiting.lane)
 
     def took(self, waiting: Waiting, now_us: int) -> None:
-        """This one is being served."""
+        """Note that a lane is served now."""
         fresh = self.is_fresh(waiting, now_us)
         self._fresh_is_next = not fresh
         self._rotations[fresh].took(waiting.lane)
 
 
 class _Rotation:
-    """A device with a thousand sensors does not hold up the others."""
+    """The turns of devices: one with a thousand sensors does not hold up the others."""
 
     def __init__(self) -> None:
         self._last_device = ""

@@ -13,7 +13,10 @@ from lora_post.upload.policy import UploadPolicy
 
 @dataclass(slots=True)
 class LaneState:
-    """One lane. limit: readings that the next batch may hold. refusals: single readings refused in a row."""
+    """What is known of one lane.
+
+    limit: how many readings the next batch may hold. refusals: single readings refused in a row.
+    """
 
     backoff: Backoff
     limit: int
@@ -33,7 +36,7 @@ class Lanes:
         self._states: dict[int, LaneState] = {}
 
     def state(self, lane: Lane) -> LaneState:
-        """Return what is known of a lane; a new one has a state that nothing was learned for."""
+        """Return what is known of a lane, which may be nothing."""
         if lane.id not in self._states:
             backoff = Backoff(self._policy.max_lane_pause_s, self._policy.first_pause_s)
             self._states[lane.id] = LaneState(backoff, self._policy.max_batch)

@@ -1,4 +1,4 @@
-"""What a sink refuses: single readings are set aside, lanes are parked and tried again after a day."""
+"""What a sink refuses: readings are set aside, lanes are parked and tried again after a day."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Parking:
         log.error("%s: refused reading device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, reason)
 
     def release(self, now: float) -> None:
-        """Let lanes go that have been parked for long; looks for them once an hour. now: monotonic."""
+        """Let lanes go that were parked a day ago; look for them once an hour. now: monotonic."""
         if now >= self._look_at:
             self._look_at = now + self._policy.look_for_parked_every_s
             self._queue.release_parked_before(self._wall_us() - int(self._policy.parked_for_s * 1e6))

@@ -1,4 +1,4 @@
-"""How patient an uploader is, and how careful: every number that it goes by, each with its reason."""
+"""How patient and how careful an uploader is: the numbers that it uses, with their reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class UploadPolicy(Struct, frozen=True, kw_only=True):
-    """The numbers that an uploader goes by. None of them is a setting: a test that cannot wait passes others."""
+    """The numbers that an uploader uses. A test that cannot wait passes others."""
 
     max_batch: int = 100
     """Readings in one request. The server stores them one by one, so more only risks a time-out."""

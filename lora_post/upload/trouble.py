@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Trouble:
-    """The trouble of one destination as a whole; each cause is told once. last_error: "" without trouble."""
+    """The trouble of one destination; each cause is told once. last_error: "" without trouble."""
 
     def __init__(self, sink: str, metrics: Metrics, policy: UploadPolicy) -> None:
         self._sink = sink
@@ -27,17 +27,17 @@ class Trouble:
 
     @property
     def until(self) -> float:
-        """Until when nothing is sent, in monotonic seconds."""
+        """The monotonic time until which nothing is sent."""
         return self._backoff.until
 
     def of_destination(self, error: SinkError, now: float) -> None:
-        """Back off from all of it, for as long as it asks."""
+        """Back off from the destination, for as long as it asks."""
         asked_s = min(error.retry_after_s or 0.0, self._policy.max_retry_after_s)
         self._backoff.fail(now, at_least_s=asked_s)
         self._tell(error)
 
     def of_lane(self, lane: Lane, error: SinkError, now: float) -> None:
-        """Back off from all of it if a second lane fails and nothing went well between: that is not the sensor."""
+        """Back off from the destination if a second lane fails and nothing has arrived in between."""
         self._lanes.add((lane.device, lane.name))
         if len(self._lanes) > 1 or error.retry_after_s is not None:
             self.of_destination(error, now)
@@ -45,7 +45,7 @@ class Trouble:
             self._tell(error)
 
     def of_spool(self, error: SpoolError, now: float) -> None:
-        """Back off, since what arrives could not leave the queue."""
+        """Back off: what arrives could not leave the queue."""
         self._backoff.fail(now)
         if str(error) != self._spool_error:
             log.error("%s", error)
@@ -67,5 +67,5 @@ class Trouble:
 
 
 def _cause(text: str) -> str:
-    """Return what is wrong, without the sensor for which it was noticed: that is told before the first colon."""
+    """Return what is wrong, without the part before the first colon, which names the sensor."""
     return text.partition(": ")[2] or text

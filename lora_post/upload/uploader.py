@@ -31,11 +31,11 @@ from lora_post.upload.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
-HOLDING = "[upload] hold: more readings may share the request"
+HOLDING = "[upload] hold: waiting for more readings to share the request"
 
 
 class Uploader:
-    """Delivers what one queue holds. delivered_us: the latest delivery by the steady clock, 0 for none."""
+    """Delivers one queue. delivered_us: the latest delivery by the steady clock, 0 for none."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class Uploader:
         self.delivered_us = 0
         self._is_alone = self._take_over()
         if not self._is_alone:
-            log.info("%s: another lora-post sends what is in this spool; leaving that to it", queue.sink)
+            log.info("%s: not sending: another lora-post sends from this spool", queue.sink)
 
-    # What others may know
+    # What others ask
 
     @property
     def last_error(self) -> str:
@@ -91,9 +91,9 @@ class Uploader:
     # The loop
 
     def run(self, stop: Event, wake: Event, alive: Callable[[float], object] = lambda wait_s: None) -> None:
-        """Work until `stop`; `wake` tells that there is something new.
+        """Work until `stop` is set; `wake` is set when there is something new.
 
-        alive: told each time round, and how many seconds are only waited.
+        alive: called each time round, with the seconds that are only waited.
         """
         while not stop.is_set():
             wake.clear()
@@ -101,7 +101,7 @@ class Uploader:
             try:
                 wait_s = self.step()
             except Exception as error:
-                log.exception("uploader: a defect")
+                log.exception("%s: a defect of lora-post, please report it", self._queue.sink)
                 wait_s = self._after_defect(error)
             # `stop` is set before `wake`, which may have been cleared since.
             if wait_s > 0 and not stop.is_set():
@@ -143,12 +143,12 @@ class Uploader:
     def _closed_s(self) -> float:
         closed = self._allowance.closed() if self._allowance else None
         if closed and closed.reason != self._closed_because:
-            log.info("%s; readings are kept", closed.reason)
+            log.info("%s: keeping readings: %s", self._queue.sink, closed.reason)
         self._closed_because = closed.reason if closed else ""
         return min(closed.wait_s, self._policy.look_again_s) if closed else 0.0
 
     def _prepare(self) -> None:
-        """Let the sink do what is due; that it can tells that a server is back even when no reading waits for it."""
+        """Let the sink do what is due; its success ends a trouble even when no reading waits."""
         try:
             self._sink.prepare()
         except SinkError:
@@ -232,7 +232,7 @@ class Uploader:
             self._settle()
 
     def _settle(self) -> None:
-        """Take what is confirmed out of the queue. Raises SpoolError: it is tried again before anything else."""
+        """Take what is confirmed out of the queue. Raises SpoolError; it is tried again first."""
         if count := self._confirmed.settle():
             self._metrics.count("delivered", self._queue.sink, amount=count)
             self.delivered_us = self._clock.now_us()
@@ -261,7 +261,10 @@ class Uploader:
     # What a server refuses
 
     def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused) -> None:
-        """Find the reading that is refused; set it aside alone, and park the lane if it is not alone."""
+        """Halve the batch until the refused reading is alone, and set it aside.
+
+        Raises BatchRefused, which parks the lane, when one after another is refused.
+        """
         if len(batch.times_us) > 1:
             state.limit = len(batch.times_us) // 2
             state.doubt = self._doubts.refused(batch)
@@ -276,7 +279,7 @@ class Uploader:
         self._lanes.forget(lane)
 
     def _after_defect(self, error: Exception) -> float:
-        """Leave the lane alone over which it happened, everything if there was none; return seconds to wait.
+        """Back off from the lane over which it happened; return how many seconds to wait.
 
         It is tried with fewer and fewer readings, and parked when it happens over a single one.
         """
@@ -298,7 +301,7 @@ class Uploader:
     # Beginning and end
 
     def _take_over(self) -> bool:
-        """Become the one who empties the queue: two would send everything twice. False while another does it."""
+        """Become the only one who empties the queue; return False while another process does."""
         if not self._queue.reserve():
             return False
         if self._queue.mark_running():
@@ -317,7 +320,7 @@ class Uploader:
         self._lanes.start_anew(self._queue.queued_lanes(), self._doubts.after_kill(self._monotonic()))
 
     def _finish(self) -> None:
-        """Leave no doubt behind if there is none: then the next start need not ask about anything."""
+        """Note that nothing is in doubt, if so: the next start need not ask about anything."""
         if not self._is_alone:
             return
         try:

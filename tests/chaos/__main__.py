@@ -1,4 +1,4 @@
-"""The command: a progress bar, one line of summary, exit code 1 when anything arrived wrongly."""
+"""The command: a progress bar, a line of summary, exit code 1 when it shows a mistake."""
 
 from __future__ import annotations
 

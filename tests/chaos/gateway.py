@@ -1,4 +1,4 @@
-"""A real `lora-post run` behind a pipe, killed and started again, fed by a radio program with a replay buffer."""
+"""A real `lora-post run` behind a pipe, and the radio program that feeds it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from tests.support.paths import ROOT
 # What the pipe (64 KiB) and one read (64 KiB) can hold of frames that were written and not accepted yet: some 700.
 REPLAY_BUFFER = 1500
 DRAIN_S = 300
-REPOSITORY = ROOT
 
 
 class Gateway:
-    """The radio program and the process behind it. written: frames that a process has been given so far."""
+    """The radio program and the process behind it. written: frames that were given so far."""
 
     def __init__(self, config: Path) -> None:
         self._config = config
@@ -26,7 +25,7 @@ class Gateway:
         self.kills = 0
 
     def live(self, due: Callable[[], int], over: Callable[[], bool]) -> None:
-        """One life: frames as they become due, SIGKILL when it is over."""
+        """Feed frames as they become due, and kill the process when its life is over."""
         with self._start("run", "-q") as process:
             feeder = threading.Thread(target=self._feed, args=(process, due, over))
             feeder.start()
@@ -37,7 +36,7 @@ class Gateway:
         self.kills += 1
 
     def drain(self, frames: int) -> int:
-        """A last life, in which all frames are heard and everything goes out; the exit code."""
+        """Feed the rest and let everything go out; return the exit code."""
         with self._start("run", "-q", "--drain-timeout", str(DRAIN_S)) as process:
             self._feed(process, lambda: frames, lambda: self.written >= frames)
             assert process.stdin is not None
@@ -45,15 +44,15 @@ class Gateway:
             return process.wait(DRAIN_S + 60)
 
     def release(self) -> int:
-        """What a person does about sensors that are parked; how many readings that let go."""
-        command = [sys.executable, "-m", "tests.chaos.hurried", "spool", "retry", "-c", str(self._config)]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        """Release parked sensors, as a person does; return how many readings went."""
+        command = [sys.executable, "-m", "lora_post", "spool", "retry", "-c", str(self._config)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         return int(done.stdout.split()[0])
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.chaos.hurried", *arguments, "-c", str(self._config)]
         with (self._config.parent / "log").open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=REPOSITORY, bufsize=0)
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=ROOT, bufsize=0)
 
     def _feed(self, process: subprocess.Popen[bytes], due: Callable[[], int], over: Callable[[], bool]) -> None:
         assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""`lora-post` with its waits shortened ten times, so that minutes show what otherwise takes an hour."""
+"""`lora-post` with an uploader ten times as hasty: a minute shows what otherwise takes ten."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ TRIES = 5
 
 
 class Summary(Struct, frozen=True):
-    """What happened. faults: how many of each kind. released: readings that a person had to let go."""
+    """What happened. faults: how many of each kind. released: readings let go by a person."""
 
     verdict: Verdict
     kills: int
@@ -53,7 +53,10 @@ class Summary(Struct, frozen=True):
 def bad_days(
     folder: Path, seconds: float, seed: int, frames_a_second: float, progress: Callable[[float, str], None]
 ) -> Summary:
-    """Faults and kills for so many seconds, then what is left is let out. progress: share done, and what it is at."""
+    """Spoil and kill for so many seconds, then let the queue drain and compare.
+
+    progress: told the share that is done, and what it is at.
+    """
     faults = RandomFaults(read_rates(BAD_DAYS), seed)
     lives = Random(seed)
     began = time.monotonic()
@@ -76,7 +79,10 @@ def bad_days(
 
 
 def _drain(gateway: Gateway, frames: int) -> int:
-    """Until nothing is left; tokens that were not believed twice have parked sensors, which a person lets go."""
+    """Run until nothing is left; return how many readings of parked sensors were let go.
+
+    A server that does not believe the token twice in a row parks a sensor.
+    """
     released = 0
     for _ in range(TRIES):
         if gateway.drain(frames) == 0:

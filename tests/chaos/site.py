@@ -27,7 +27,7 @@ class Row(Struct, frozen=True):
 
 
 def frame(number: int) -> bytes:
-    """Frame `number` of the site as a radio program prints it."""
+    """Return frame `number` of the site as a radio program prints it."""
     index, count = number % DEVICES, number // DEVICES
     time_us = START_US + number * STEP_US
     if index < LORAWAN:
@@ -40,7 +40,7 @@ def frame(number: int) -> bytes:
 
 
 def expected(frames: int) -> dict[tuple[str, str], list[Row]]:
-    """What must arrive of the first frames, by device and sensor, in order."""
+    """Return what must arrive of the first frames, by device and sensor, in order."""
     wanted: dict[tuple[str, str], list[Row]] = {}
     for number in range(frames):
         index, count = number % DEVICES, number // DEVICES
@@ -61,7 +61,7 @@ def _sensors(index: int) -> tuple[str, str]:
 
 
 def write_site(folder: Path, url: str) -> Path:
-    """The configuration of the site; its spool is beside it."""
+    """Write the configuration of the site; its spool will be beside it."""
     path = folder / "site.toml"
     path.write_text("\n".join(_tables(url)))
     path.chmod(0o600)

@@ -26,7 +26,7 @@ class Verdict(Struct, frozen=True):
 
 
 def compare(wanted: Mapping[tuple[str, str], Sequence[Row]], found: Mapping[tuple[str, str], Sequence[Row]]) -> Verdict:
-    """found: the rows of each sensor in the order of their arrival."""
+    """Return what is wrong. found: the rows of each sensor in the order of their arrival."""
     missing = doubled = strange = out_of_order = 0
     for sensor in wanted.keys() | found.keys():
         want, got = Counter(wanted.get(sensor, ())), Counter(found.get(sensor, ()))

@@ -1,4 +1,4 @@
-"""One lora-post from its spool to a server, without threads: a test makes it work step by step."""
+"""One lora-post from its spool to a server, which a test makes work step by step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IMPATIENT = UploadPolicy(
 
 
 class Site:
-    """One lora-post: its spool file, and uploaders that use it. A test may set clocks, and rules and policy first."""
+    """A spool file and uploaders that use it. A test may set the clocks, rules and policy."""
 
     def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None) -> None:
         self.path = folder / "spool.db"
@@ -67,7 +67,7 @@ class Site:
             self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
 
     def queue(self) -> Queue:
-        """The queue, for a look from outside, and for what is started next."""
+        """Return the queue, for a look from outside or for an uploader."""
         return Queue(self.store, "waziup")
 
     def uploader(
@@ -108,7 +108,7 @@ class Site:
         )
 
     def around(self, sink: WaziupSink) -> Sink:
-        """What the uploader is to see of a sink."""
+        """Return the sink as the uploader is to see it."""
         return sink
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Site:
 
 @contextmanager
 def running(uploader: Uploader) -> Iterator[None]:
-    """The uploader in its own thread."""
+    """Run the uploader in a thread of its own."""
     stop, wake = Event(), Event()
     thread = Thread(target=uploader.run, args=(stop, wake))
     thread.start()
@@ -132,7 +132,7 @@ def running(uploader: Uploader) -> Iterator[None]:
 
 
 def end(uploader: Uploader) -> None:
-    """What an uploader does when it is told to stop; without it, it was killed."""
+    """Tell an uploader to stop; without this, it was killed."""
     stop = Event()
     stop.set()
     uploader.run(stop, Event())

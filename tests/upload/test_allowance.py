@@ -35,21 +35,21 @@ def store(tmp_path: Path) -> Iterator[SpoolFile]:
     store.close()
 
 
-def gate(
+def allowance(
     store: SpoolFile, rules: UploadRules, traffic: Traffic | None = None, clock: Clock | None = None
 ) -> UploadAllowance:
     return UploadAllowance(rules, traffic or Traffic(), store, "waziup", clock or Clock())
 
 
 def test_without_rules_nothing_is_held_up(store: SpoolFile) -> None:
-    open_gate = gate(store, UploadRules())
-    assert open_gate.closed() is None
-    assert open_gate.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
+    free = allowance(store, UploadRules())
+    assert free.closed() is None
+    assert free.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
 
 
 def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: SpoolFile) -> None:
     clock = Clock()
-    scheduled = gate(store, UploadRules((Window(13 * 3600, 14 * 3600),)), clock=clock)
+    scheduled = allowance(store, UploadRules((Window(13 * 3600, 14 * 3600),)), clock=clock)
     closed = scheduled.closed()
     assert closed is not None
     assert closed.wait_s == 3600
@@ -59,7 +59,7 @@ def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: Spoo
 
 def test_day_s_bytes_last_until_midnight(store: SpoolFile) -> None:
     traffic, clock = Traffic(), Clock()
-    limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
+    limited = allowance(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
     assert limited.closed() is None
     traffic.bytes += MEGABYTE - RESERVE_BYTES
     assert limited.closed() is None
@@ -73,16 +73,16 @@ def test_day_s_bytes_last_until_midnight(store: SpoolFile) -> None:
 
 def test_restart_does_not_give_the_day_its_bytes_back(store: SpoolFile) -> None:
     traffic = Traffic()
-    first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
+    first = allowance(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
     first.closed()
     traffic.bytes = MEGABYTE
     first.closed()  # saved at once, because it is much
-    assert gate(store, UploadRules(max_bytes_per_day=MEGABYTE)).closed() is not None
+    assert allowance(store, UploadRules(max_bytes_per_day=MEGABYTE)).closed() is not None
 
 
 def test_few_bytes_are_saved_at_the_end(store: SpoolFile) -> None:
     traffic = Traffic()
-    first = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
+    first = allowance(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic)
     first.closed()
     traffic.bytes = SAVE_EVERY_BYTES - 1
     first.closed()
@@ -93,7 +93,7 @@ def test_few_bytes_are_saved_at_the_end(store: SpoolFile) -> None:
 
 def test_days_do_not_pile_up(store: SpoolFile) -> None:
     traffic, clock = Traffic(), Clock()
-    limited = gate(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
+    limited = allowance(store, UploadRules(max_bytes_per_day=MEGABYTE), traffic, clock)
     for _ in range(KEEP_DAYS + 10):
         limited.closed()
         traffic.bytes += SAVE_EVERY_BYTES
@@ -104,7 +104,7 @@ def test_days_do_not_pile_up(store: SpoolFile) -> None:
 
 def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: SpoolFile) -> None:
     clock = Clock()
-    holding = gate(store, UploadRules(hold_s=600.0), clock=clock)
+    holding = allowance(store, UploadRules(hold_s=600.0), clock=clock)
     old, young = Waiting(LANE, int(NOON * 1e6)), Waiting(LANE, int((NOON + 500) * 1e6))
     assert holding.held_s([], lambda: False) == 0.0
     assert holding.held_s([old], lambda: False) == 610.0
@@ -119,16 +119,16 @@ def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store:
 
 
 def test_full_batch_goes_out_at_once(store: SpoolFile) -> None:
-    holding = gate(store, UploadRules(hold_s=600.0))
+    holding = allowance(store, UploadRules(hold_s=600.0))
     assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: True) == 0.0
 
 
 def test_nothing_is_held_any_longer_once_the_input_has_ended(store: SpoolFile) -> None:
-    holding = gate(store, UploadRules(hold_s=600.0))
+    holding = allowance(store, UploadRules(hold_s=600.0))
     holding.hold_no_longer()
     assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
 
 
 def test_clock_that_was_set_back_does_not_make_readings_wait_for_the_future(store: SpoolFile) -> None:
-    holding = gate(store, UploadRules(hold_s=600.0))
+    holding = allowance(store, UploadRules(hold_s=600.0))
     assert holding.held_s([Waiting(LANE, int((NOON + DAY_S) * 1e6))], lambda: False) == 0.0

@@ -21,12 +21,12 @@ def lane(lane_id: int, device: str) -> Lane:
     return Lane(lane_id, device, f"t{lane_id}", "", "", None)
 
 
-def served(turns: Fairness, queue: list[Waiting], times: int) -> list[Lane]:
-    """Who is served, when nobody's queue ever empties."""
+def served(fairness: Fairness, queue: list[Waiting], times: int) -> list[Lane]:
+    """The lanes that are served, when no queue ever empties."""
     found = []
     for _ in range(times):
-        first = turns.order(queue, NOW_US)[0]
-        turns.took(first, NOW_US)
+        first = fairness.order(queue, NOW_US)[0]
+        fairness.took(first, NOW_US)
         found.append(first.lane)
     return found
 
