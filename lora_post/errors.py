@@ -34,14 +34,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lora_post.model import Reading
 
 
+class Trouble(Struct, frozen=True):
+    """What is wrong, and what a person can do about it: fix is "" where nothing can be done."""
+
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.fix}" if self.fix else self.what
+
+    def at(self, place: str) -> Trouble:
+        """Return the same trouble, with the place before it: `place: what`."""
+        return Trouble(f"{place}: {self.what}", self.fix)
+
+
 class LoraPostError(Exception):
-    """Base of everything that lora-post raises on purpose."""
+    """Base of everything that lora-post raises on purpose.
+
+    what, fix: as in `Trouble`; its text, for people who see one line, has both.
+    """
+
+    fix: str = ""  # also of a decoder's own kind of error, which may not call __init__
+
+    def __init__(self, what: str, *, fix: str = "") -> None:
+        super().__init__(what)
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return str(self.trouble)
+
+    @property
+    def what(self) -> str:
+        """The text without the fix."""
+        return super().__str__()
+
+    @property
+    def trouble(self) -> Trouble:
+        """The same as data, without the traceback."""
+        return Trouble(self.what, self.fix)
 
 
 class ConfigError(LoraPostError):
@@ -98,8 +136,8 @@ class StaleFCnt(UnlockError):
 
     check = "replay"
 
-    def __init__(self, message: str, device: str) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, device: str, *, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
         self.device = device
 
 
@@ -133,8 +171,8 @@ class DecodeError(LoraPostError):
     kept: the readings decoded before the mistake; they are used, the message becomes a warning.
     """
 
-    def __init__(self, message: str, kept: Iterable[Reading] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, kept: Iterable[Reading] = (), *, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
         self.kept = tuple(kept)
 
 
@@ -172,8 +210,8 @@ class SinkError(LoraPostError):
     retry_after_s: how long it asked to be left alone, in seconds; None when it did not say.
     """
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, retry_after_s: float | None = None, *, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
         self.retry_after_s = retry_after_s
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.errors import DecodeError
+from lora_post.errors import DecodeError, FrameError, Trouble, UnlockError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost.lsc import LscKey
@@ -311,7 +311,7 @@ class Decoder(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A frame that was turned away: which check failed, and what a person can do about it.
+    """A frame that was turned away: which check failed, why, and what a person can do about it.
 
     known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
     """
@@ -320,6 +320,17 @@ class Refusal(Struct, frozen=True):
     check: str
     detail: str
     known: str = ""
+    fix: str = ""
+
+    @classmethod
+    def of(cls, frame: Frame, error: FrameError | UnlockError, known: str = "") -> Refusal:
+        """Return the refusal that says what the error does."""
+        return cls(frame, error.check, error.what, known, error.fix)
+
+    @property
+    def trouble(self) -> Trouble:
+        """Why, and what to do, as one."""
+        return Trouble(self.detail, self.fix)
 
 
 class Copy(Struct, frozen=True):

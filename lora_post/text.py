@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -44,9 +45,9 @@ def parse_bytes(text: str) -> Spelled:
     """
     text = text.strip()
     if not text:
-        raise FrameError("nothing there; want hex or base64")
+        raise FrameError("nothing there", fix="want hex or base64")
     if len(text) > MAX_TEXT:
-        raise FrameError(f"{len(text)} characters; want hex or base64 of at most 255 bytes")
+        raise FrameError(f"{len(text)} characters", fix="want hex or base64 of at most 255 bytes")
     if _HYPHENATED.fullmatch(text):
         text = text.replace("-", " ")
     parts = [re.sub(r"\A0[xX]", "", part) for part in _SEPARATORS.split(text) if part]
@@ -62,7 +63,7 @@ def parse_bytes(text: str) -> Spelled:
     try:
         return Spelled(parse_base64(text), Spelling.BASE64)
     except FrameError as error:
-        raise FrameError(f"neither hex nor {str(error).removeprefix('no ')}") from None
+        raise FrameError(f"neither hex nor {error.what.removeprefix('no ')}") from None
 
 
 def parse_base64(text: str) -> bytes:
@@ -85,6 +86,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return what a person who wrote an unknown word may have meant: the nearest known one, else all of them."""
+    import difflib  # only for a mistake
+
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
 def as_text(payload: bytes) -> str:

@@ -15,9 +15,10 @@ from typing import TypeVar, get_args, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Trouble
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Secret
+from lora_post.text import did_you_mean
 from lora_post.waziup_names import MAX_ID
 
 _ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
@@ -42,8 +43,16 @@ class TableReader:
         self.path = path
         self.folder = path.parent
         self.environ = environ
-        self.mistakes: list[str] = []
-        self.warnings: list[str] = []
+        self.mistakes: list[Trouble] = []
+        self.warnings: list[Trouble] = []
+
+    def refuse(self, what: str, fix: str = "") -> None:
+        """Note a mistake: the configuration cannot be used."""
+        self.mistakes.append(Trouble(what, fix))
+
+    def warn(self, what: str, fix: str = "") -> None:
+        """Note what works and should be put right."""
+        self.warnings.append(Trouble(what, fix))
 
     def table(self, name: str, kind: type[T]) -> T | None:
         """[name], None when it is missing or useless."""
@@ -55,7 +64,7 @@ class TableReader:
         """Every [[name]] with its place, for messages."""
         items = self.document.get(name, [])
         if not isinstance(items, list):
-            self.mistakes.append(f"[{name}] must be written [[{name}]], once for each {name}")
+            self.refuse(f"[{name}] must be written [[{name}]], once for each {name}")
             return []
         places = [f"[[{name}]] number {number}" for number in range(1, len(items) + 1)]
         tables = [
@@ -71,20 +80,20 @@ class TableReader:
         found = f"has {len(digits)} characters"
         if len(digits) == 2 * size:
             found = "has a character that is no hex digit" if secret else f"is {text!r}"
-        self.mistakes.append(f"{place} {key} {found}; it must be {2 * size} hex digits")
+        self.refuse(f"{place} {key} {found}", f"it must be {2 * size} hex digits")
         return b""
 
     def secret(self, place: str, key: str, table: Struct, default_env: str = "") -> Secret | None:
         """The value of `key`, `key_file` or `key_env`, whichever is given."""
         text, file, variable = (getattr(table, key + suffix) for suffix in ("", "_file", "_env"))
         if sum(map(bool, (text, file, variable))) > 1:
-            self.mistakes.append(f"{place}: give only one of {key}, {key}_file and {key}_env")
+            self.refuse(f"{place}: give only one of {key}, {key}_file and {key}_env")
         if text:
             return Secret(text)
         if file:
             return self._secret_file(f"{place} {key}_file", self.folder / file)
         if variable and not self.environ.get(variable):
-            self.mistakes.append(f"{place} {key}_env: the environment variable {variable} is not set")
+            self.refuse(f"{place} {key}_env: the environment variable {variable} is not set")
         value = self.environ.get(variable or default_env, "")
         return Secret(value) if value else None
 
@@ -92,10 +101,10 @@ class TableReader:
         try:
             text = path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            self.mistakes.append(f"{place}: {error}")
+            self.refuse(f"{place}: {error}")
             return None
         if not text:
-            self.mistakes.append(f"{place}: {path} is empty")
+            self.refuse(f"{place}: {path} is empty")
         self.check_mode(path)
         return Secret(text) if text else None
 
@@ -104,52 +113,45 @@ class TableReader:
         try:
             return read_broker_url(place, url)
         except ConfigError as error:
-            self.mistakes.append(str(error))
+            self.mistakes.append(error.trouble)
             return MqttAddress("localhost", PORT, "", 1, False, "")
 
     def check_mode(self, path: Path) -> None:
         """Warn when everybody may read a file that holds secrets."""
         if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-            self.warnings.append(f"{path} holds secrets and everybody may read it; run: chmod 640 {path}")
+            self.warn(f"{path} holds secrets and everybody may read it", f"run: chmod 640 {path}")
 
     def check_id(self, place: str, text: str) -> None:
         """What is used as an id on Waziup must be one."""
         if not _ID.fullmatch(text) or len(text) > MAX_ID:
-            self.mistakes.append(f"{place} is {text!r}; Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
+            self.refuse(f"{place} is {text!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
 
 
-def convert_table(item: object, place: str, kind: type[T], mistakes: list[str]) -> T | None:
+def convert_table(item: object, place: str, kind: type[T], mistakes: list[Trouble]) -> T | None:
     """One table as its Struct; what is wrong with it is added to `mistakes`, None when nothing can be made of it."""
     if isinstance(item, dict):
         fields = [field.name for field in msgspec.structs.fields(kind)]
         unknown = [key for key in item if key not in fields]
-        mistakes += [f"{place}: unknown key {key!r}{suggest(key, fields)}" for key in unknown]
+        mistakes += [Trouble(f"{place}: unknown key {key!r}", did_you_mean(key, fields)) for key in unknown]
         item = {key: value for key, value in item.items() if key in fields}
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
-        mistakes.append(f"{place} {_in_words(text, where.strip('`.'), kind)}")
+        fault = _in_words(text, where.strip("`."), kind)
+        mistakes.append(Trouble(f"{place} {fault.what}", fault.fix))
         return None
 
 
-def _in_words(text: str, key: str, kind: type[Struct]) -> str:
+def _in_words(text: str, key: str, kind: type[Struct]) -> Trouble:
     """What the validator says, as what is there and what must be there."""
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
-        return f"{key + ' ' if key else ''}{missing[1]} is missing"
+        return Trouble(f"{key + ' ' if key else ''}{missing[1]} is missing")
     if wrong := re.fullmatch(r"Expected `(.+)`, got `(.+)`", text):
         words = [word for word in wrong[1].split(" | ") if word != "null"]
         wanted = " or ".join(WORDS.get(word, word) for word in words if (word, "float") != ("int", words[-1]))
-        return f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}; it must be {wanted}"
+        return Trouble(f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}", f"it must be {wanted}")
     if wrong := re.fullmatch(r"Invalid enum value (.+)", text):
         allowed = [value for value in get_args(get_type_hints(kind).get(key)) if isinstance(value, str)]
-        return f"{key} is {wrong[1]}; it must be {' or '.join(map(repr, allowed)) or 'another one'}"
-    return f"{key}: {text}"
-
-
-def suggest(key: str, known: list[str]) -> str:
-    """The end of a message about a word that is unknown."""
-    import difflib  # only for a mistake
-
-    close = difflib.get_close_matches(key, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+        return Trouble(f"{key} is {wrong[1]}", f"it must be {' or '.join(map(repr, allowed)) or 'another one'}")
+    return Trouble(f"{key}: {text}")

@@ -55,13 +55,13 @@ class AppendFile:
                 self.append(header)
         except BlockingIOError:
             os.close(self._fd)
-            raise ConfigError(f"capture {path}: another program is writing it; name another file") from None
+            raise ConfigError(f"capture {path}: another program is writing it", fix="name another file") from None
         except OSError as error:
             os.close(self._fd)
             raise ConfigError(f"capture {path}: {error.strerror}") from error
         except ConfigError as error:
             os.close(self._fd)
-            raise ConfigError(f"capture {path}: {error}") from None
+            raise ConfigError(f"capture {path}: {error.what}", fix=error.fix) from None
 
     def append(self, record: bytes) -> None:
         """Write a record, whole or not at all. Raises SpoolError."""
@@ -142,7 +142,7 @@ def _end_of_lines(fd: int, size: int) -> int:
     if start != MAGIC:
         if MAGIC.startswith(start):
             return 0
-        raise ConfigError("there is a file of another kind; name another file")
+        raise ConfigError("there is a file of another kind", fix="name another file")
     at = size
     while at > 0:
         first = max(at - _STEP, 0)
@@ -159,7 +159,7 @@ def _end_of_packets(fd: int, size: int) -> int:
     if start != header:
         if header.startswith(start):
             return 0
-        raise ConfigError("there is a file of another kind, or a capture of another program; name another file")
+        raise ConfigError("there is a file of another kind, or a capture of another program", fix="name another file")
     at = len(header)
     while (following := pcap_end(os.pread(fd, 16, at), at)) is not None and following <= size:
         at = following

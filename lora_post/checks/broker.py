@@ -15,8 +15,7 @@ def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) ->
         # Another id than `lora-post run` has: a broker ends the older one of two with the same.
         MqttConnection(broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
     except Unavailable as error:
-        text, _, fix = str(error).partition("; ")
-        return fail(subject, text, fix or f"is it up, is {url_key} right, does a firewall allow it?")
+        return fail(subject, error.what, error.fix or f"is it up, is {url_key} right, does a firewall allow it?")
     who = f"as {broker.username}" if broker.username else "without an account"
     tls = ", and its certificate is good" if broker.tls else ""
     return ok(subject, f"the broker at {broker.host} port {broker.port} takes us {who}{tls}")

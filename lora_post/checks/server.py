@@ -60,7 +60,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Findi
         try:
             yield from _check_account(client, waziup, gateway_id)
         except SinkError as error:
-            yield fail("server", str(error), "try again; the server answered a moment ago")
+            yield fail("server", error.what, error.fix or "try again; the server answered a moment ago")
 
 
 def skip_server(why: str, subjects: tuple[str, ...] = ("server", *AFTER_SERVER)) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def no_address(host: str, error: Exception) -> Finding:
 def _no_answer(url: str, error: SinkError) -> Finding:
     if isinstance(error.__cause__, requests.exceptions.SSLError):
         return check_tls(url, error, now_us())
-    return fail("server", str(error), f"is {url} the address of the API?")
+    return fail("server", error.what, error.fix or f"is {url} the address of the API?")
 
 
 def _check_api(url: str, answer: Answer) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Trouble
 from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.transports import file_path, open_transport
 from lora_post.inputs.udp import bind_udp
@@ -29,19 +29,17 @@ COUNTING_KEY = bytes(range(16))
 BROKER_TIMEOUT_S = 5.0
 
 
-def check_configuration(path: Path, config: Config | None, mistakes: Collection[str]) -> Iterator[Finding]:
+def check_configuration(path: Path, config: Config | None, mistakes: Collection[Trouble]) -> Iterator[Finding]:
     """The file itself, and what it says of secrets."""
     for mistake in mistakes:
-        text, _, fix = mistake.removeprefix(f"{path}: ").partition("; ")
-        yield fail("configuration", f"{path}: {text}", fix)
+        yield fail("configuration", mistake.what, mistake.fix)
     if config is None:
         return
     if not mistakes:
         yield ok("configuration", f"{path}: gateway {config.gateway_id}, {_count(len(config.devices), 'device')}")
-    for text in config.warnings:
-        text, _, fix = text.rpartition("; ")
-        yield warning("secrets" if "secret" in text else "configuration", text, fix)
-    if not any("secret" in text for text in config.warnings):
+    for trouble in config.warnings:
+        yield warning("secrets" if "secret" in trouble.what else "configuration", trouble.what, trouble.fix)
+    if not any("secret" in trouble.what for trouble in config.warnings):
         yield ok("secrets", "no file with secrets is open to everybody")
 
 
@@ -89,7 +87,7 @@ def _secrets(device: Device) -> tuple[bytes, ...]:
 def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:
     """Decoder files load, and every device's decoders are there and take its options."""
     for problem in loaded.problems:
-        yield warning("decoders", problem, "correct the file, or take it out of the folder")
+        yield warning("decoders", problem.what, problem.fix or "correct the file, or take it out of the folder")
     for mistake in mistakes_of(tuple(devices), loaded.decoders):
         yield fail("decoders", f"{mistake.device}: {mistake.text}", mistake.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
@@ -111,8 +109,7 @@ def _check_serial(url: str) -> Iterator[Finding]:
     try:
         transport = open_transport(url)
     except ConfigError as error:
-        text, _, fix = str(error).partition("; ")
-        yield fail("inputs", text, fix or "correct the url")
+        yield fail("inputs", error.what, error.fix or "correct the url")
         return
     transport.close()
     yield from check_port(transport.name)
@@ -130,8 +127,7 @@ def _check_input(item: InputConfig) -> Finding:
     try:
         transport = open_transport(item.url)
     except ConfigError as error:
-        text, _, fix = str(error).partition("; ")
-        return fail("inputs", text, fix or "correct the url, or the mode of the file")
+        return fail("inputs", error.what, error.fix or "correct the url, or the mode of the file")
     transport.close()
     return ok("inputs", f"{transport.name} can be read")
 
@@ -148,10 +144,9 @@ def _check_udp(item: InputConfig) -> Finding:
         with bind_udp(item.url) as listener:
             address = str(listener.getsockname()[0])
     except ConfigError as error:
-        text, _, fix = str(error).partition("; ")
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
-            return warning("inputs", text, "fine if that is `lora-post run`; else stop it")
-        return fail("inputs", text, fix)
+            return warning("inputs", error.what, "fine if that is `lora-post run`; else stop it")
+        return fail("inputs", error.what, error.fix)
     if not item.gateways and not address.startswith("127."):
         return warning(
             "inputs",
@@ -166,8 +161,7 @@ def _check_broker(item: InputConfig) -> Finding:
     try:
         address = read_mqtt_url(item.url)
     except ConfigError as error:
-        text, _, fix = str(error).partition("; ")
-        return fail("inputs", text, fix)
+        return fail("inputs", error.what, error.fix)
     where = f"the broker at {address.host}:{address.port}"
     try:
         socket.create_connection((address.host, address.port), BROKER_TIMEOUT_S).close()

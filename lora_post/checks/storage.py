@@ -50,10 +50,9 @@ def check_spool(config: Config) -> Iterator[Finding]:
                 yield from _check_left_over(store, config.destinations)
         except SpoolDamaged as error:
             fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
-            yield fail(SUBJECT, str(error), fix)
+            yield fail(SUBJECT, error.what, fix)
         except SpoolError as error:
-            text, _, fix = str(error).partition("; ")
-            yield fail(SUBJECT, text, fix or "see that the disk is not full and can be written")
+            yield fail(SUBJECT, error.what, error.fix or "see that the disk is not full and can be written")
     for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z*")):
         if not aside.name.endswith(("-wal", "-shm")):
             fix = f"run: lora-post spool salvage {aside}; then remove it with its -wal and -shm"

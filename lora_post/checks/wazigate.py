@@ -36,7 +36,11 @@ def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
             yield ok(SUBJECT, f"WaziGate {gate_id} answers at {config.url}")
             yield _check_login(client, config)
         except SinkError as error:
-            yield fail(SUBJECT, f"{config.url}: {error}", "is it up, and in the same network? Is [wazigate] url right?")
+            yield fail(
+                SUBJECT,
+                f"{config.url}: {error.what}",
+                error.fix or "is it up, and in the same network? Is [wazigate] url right?",
+            )
 
 
 def _check_login(client: WazigateClient, config: WazigateConfig) -> Finding:

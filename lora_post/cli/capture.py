@@ -183,7 +183,9 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
     if isinstance(capture, CaptureWriter):
         if not isinstance(source, StreamSource):
             source.close()
-            raise ConfigError(f"--input {url} gives messages, not a stream of bytes; record its frames: --to FILE.pcap")
+            raise ConfigError(
+                f"--input {url} gives messages, not a stream of bytes", fix="record its frames: --to FILE.pcap"
+            )
         capture.start(0, now_us(), input_format, source.name)
     return source
 

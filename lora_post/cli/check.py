@@ -18,7 +18,7 @@ from lora_post.cli.options import config_option, load_all_decoders
 from lora_post.cli.output import say
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Trouble
 from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.formats import FORMATS
 from lora_post.text import printable
@@ -51,12 +51,11 @@ def command(config_path: Path | None, offline: bool) -> None:
 def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     """Everything that can be said, also when the first thing is wrong."""
     config: Config | None = None
-    mistakes: tuple[str, ...] = ()
+    mistakes: tuple[Trouble, ...] = ()
     try:
         path = path or find_config()
     except ConfigError as error:
-        text, _, fix = str(error).partition("; ")
-        yield fail("configuration", text, fix)
+        yield fail("configuration", error.what, error.fix)
     else:
         config, mistakes = examine_config(path)
         yield from check_configuration(path, config, mistakes)
@@ -72,7 +71,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     if offline:
         yield from skip_server("--offline")
     elif config.waziup is not None:
-        gateway_id = None if any(" [gateway]" in mistake for mistake in mistakes) else config.gateway_id
+        gateway_id = None if any(" [gateway]" in mistake.what for mistake in mistakes) else config.gateway_id
         yield from check_server(config.waziup, gateway_id)
         if config.waziup.broker is not None:
             yield check_broker("server", "[waziup] mqtt_url", config.waziup.broker, config.gateway_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from lora_post.explain.frame import Mic, explain
 from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
-from lora_post.text import MAX_TEXT, Spelling, parse_bytes
+from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.outcome_json import outcome_json, reading_json
 
@@ -218,7 +217,7 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
     except FrameError as error:
         read_as = " (read as base64)" if frame.phy_payload and spelled.spelling is Spelling.BASE64 else ""
         if as_json:
-            print_json(_frame_json(Refusal(frame, error.check, f"{item.place}{error}{read_as}")))
+            print_json(_frame_json(Refusal(frame, error.check, f"{item.place}{error.what}{read_as}", fix=error.fix)))
         else:
             complain(f"{item.place}{error}{read_as}; for a clear payload add --payload")
         return False
@@ -286,10 +285,8 @@ def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
         try:
             return load_decoder(Path(name))
         except DecoderCrash as crash:
-            raise ConfigError(f"--decoder: {crash}") from crash
-    close = difflib.get_close_matches(name, decoders, 1)
-    known = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(decoders))}"
-    raise ConfigError(f"--decoder: there is no decoder {name!r}; {known}")
+            raise ConfigError(f"--decoder: {crash.what}", fix=crash.fix) from crash
+    raise ConfigError(f"--decoder: there is no decoder {name!r}", fix=did_you_mean(name, decoders))
 
 
 def _keys(nwk_skey: str | None, app_skey: str | None) -> SessionKeys | None:
@@ -298,12 +295,12 @@ def _keys(nwk_skey: str | None, app_skey: str | None) -> SessionKeys | None:
         return None
     if not nwk_skey or not app_skey:
         missing = "--app-skey" if nwk_skey else "--nwk-skey"
-        raise ConfigError(f"{missing} is missing; a frame is opened with both keys")
+        raise ConfigError(f"{missing} is missing", fix="a frame is opened with both keys")
     return SessionKeys(_key("--nwk-skey", nwk_skey), _key("--app-skey", app_skey))
 
 
 def _key(option: str, text: str) -> bytes:
     digits = re.sub(r"[\s:]", "", text).removeprefix("0x")
     if not re.fullmatch(r"[0-9A-Fa-f]{32}", digits):
-        raise ConfigError(f"{option} has {len(digits)} characters; it must be {2 * KEY_SIZE} hex digits")
+        raise ConfigError(f"{option} has {len(digits)} characters", fix=f"it must be {2 * KEY_SIZE} hex digits")
     return bytes.fromhex(digits)

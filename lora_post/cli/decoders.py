@@ -15,8 +15,9 @@ from lora_post.cli.output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
-from lora_post.errors import ConfigError, DecoderCrash
+from lora_post.errors import ConfigError, DecoderCrash, Trouble
 from lora_post.model import Decoder, Reading
+from lora_post.text import did_you_mean
 
 HEADERS = ("Name", "Vendor", "Model", "From", "Examples", "Source")
 DIFFERENCE_HEADERS = ("Reading", "Expected", "Got")
@@ -76,7 +77,7 @@ def new(group_path: Path | None, name: str, folder: Path | None, config_path: Pa
         folder = config.decoder_folder if config else None
     if folder is None:
         raise ConfigError(
-            'there is no folder for it; add [decoders] folder = "…" to the configuration, or --folder DIR'
+            "there is no folder for it", fix='add [decoders] folder = "…" to the configuration, or --folder DIR'
         )
     path = folder / file
     try:
@@ -84,7 +85,7 @@ def new(group_path: Path | None, name: str, folder: Path | None, config_path: Pa
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise ConfigError(f"{path} is there already; choose another name, or delete it first") from None
+        raise ConfigError(f"{path} is there already", fix="choose another name, or delete it first") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     shown = shlex.quote(str(path if "/" in str(path) else f"./{path}"))
@@ -131,18 +132,18 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
     raise SystemExit(0 if good else EXIT_FAILED)
 
 
-def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[str, ...]]:
+def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Trouble, ...]]:
     """The decoders to test, and what could not be loaded. Raises ConfigError for a name that is not there."""
     if which is not None and ("/" in which or Path(which).is_file()):
         try:
             return [load_decoder(Path(which))], ()
         except DecoderCrash as crash:
-            return [], (str(crash),)
+            return [], (crash.trouble,)
     loaded = load_all_decoders(optional_config(config_path))
     if which is None:
         return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems
     if which not in loaded.decoders:
-        raise ConfigError(f"there is no decoder {which!r}; there are {', '.join(sorted(loaded.decoders))}")
+        raise ConfigError(f"there is no decoder {which!r}", fix=did_you_mean(which, loaded.decoders))
     return [loaded.decoders[which]], ()
 
 

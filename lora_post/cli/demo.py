@@ -71,7 +71,7 @@ def command(keep: bool, port: int) -> None:
     try:
         _show(keep=keep, port=port)
     except OSError as error:
-        raise ConfigError(f"port {port}: {error.strerror}; name another one with --port") from error
+        raise ConfigError(f"port {port}: {error.strerror}", fix="name another one with --port") from error
 
 
 def _show(*, keep: bool, port: int) -> None:
@@ -145,7 +145,7 @@ def _show_refused(outcomes: list[Outcome]) -> None:
     table: list[list[str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
-            table.append([outcome.check, outcome.detail])
+            table.append([outcome.check, str(outcome.trouble)])
         elif isinstance(outcome, Noise):
             table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
     accepted = len(outcomes) - len(table)

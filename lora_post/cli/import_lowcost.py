@@ -75,6 +75,6 @@ def _write(path: Path, text: str) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise ConfigError(f"{path} is there already; choose another name with -o, or delete it first") from None
+        raise ConfigError(f"{path} is there already", fix="choose another name with -o, or delete it first") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error

@@ -120,7 +120,9 @@ def command(
                 unread.append(path)
             transport.close()
             if isinstance(parser, AutoParser) and not parser.chosen and path.stat().st_size and not stop.is_set():
-                raise ConfigError(f"{path}: format not recognised; name it with --format: {', '.join(STREAM_FORMATS)}")
+                raise ConfigError(
+                    f"{path}: format not recognised", fix=f"name it with --format: {', '.join(STREAM_FORMATS)}"
+                )
 
     with progress:
         if dry:

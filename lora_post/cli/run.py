@@ -111,7 +111,7 @@ def with_status(config: Config, listen: str | None) -> Config:
     try:
         return replace(config, status=status_at(listen, config.status.token if config.status else None))
     except ConfigError as error:
-        raise ConfigError(f"--status {error}") from error
+        raise ConfigError(f"--status {error.what}", fix=error.fix) from error
 
 
 def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Input:

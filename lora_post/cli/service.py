@@ -78,7 +78,7 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     set_up_log(verbose=False, quiet=False)
     root = root.resolve()
     if now and root != Path("/"):
-        raise ConfigError("--now starts it on this machine; leave it out together with --root")
+        raise ConfigError("--now starts it on this machine", fix="leave it out together with --root")
     path = (config_path or find_config()).resolve()
     config = _seen_from(load_config(path), root)
     place = Place(_inside(_own_command(), root), _inside(path, root))
@@ -107,7 +107,7 @@ def _start(now: bool, root: Path) -> None:
         if not now:
             click.echo(f"next: sudo {' '.join(words)}")
         elif subprocess.run(words, check=False).returncode:  # noqa: S603 - no shell, words of our own
-            raise InstallError(f"{' '.join(words)} has failed; see: journalctl -u {SERVICE}")
+            raise InstallError(f"{' '.join(words)} has failed", fix=f"see: journalctl -u {SERVICE}")
 
 
 def _own_command() -> Path:

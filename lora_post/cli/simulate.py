@@ -154,7 +154,7 @@ def _udp_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[F
     except OSError as error:
         raise ConfigError(f"--to {url}: {error.strerror}") from error
     if not ip_address(address[4][0]).is_loopback and not allow_remote:
-        raise ConfigError(f"--to {url} is another machine; made-up traffic goes there with --allow-remote only")
+        raise ConfigError(f"--to {url} is another machine", fix="made-up traffic goes there with --allow-remote only")
     family, kind, protocol, _, where = address
     eui = b"\x02" + sha256(f"lora-post simulate/{seed}".encode()).digest()[:7]
     with socket.socket(family, kind, protocol) as sender:

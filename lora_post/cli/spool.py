@@ -203,13 +203,15 @@ def _target(store: SpoolFile, text: str | None) -> Target:
     device, slash, sensor = text.partition("/")
     names = [state.name for state in sensor_states(store) if state.device == device]
     if not names and not undecoded.load(store, device):
-        raise SpoolError(f"the spool has nothing of a device {device!r}; see `lora-post spool`")
+        raise SpoolError(f"the spool has nothing of a device {device!r}", fix="see `lora-post spool`")
     if not slash:
         return Target(device, None)
     for name in names:
         if sensor in (to_id(name), name):
             return Target(device, name)
-    raise SpoolError(f"the spool has no sensor {sensor!r} of {device}; it has {', '.join(map(to_id, names)) or 'none'}")
+    raise SpoolError(
+        f"the spool has no sensor {sensor!r} of {device}", fix=f"it has {', '.join(map(to_id, names)) or 'none'}"
+    )
 
 
 def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[Report]:
@@ -228,7 +230,9 @@ def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[
         return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
 
     if undecoded.load(store, device) and not config.destinations:
-        raise ConfigError(f"{config.path}: there is nowhere to send to, so nothing is decoded again; see [waziup]")
+        raise ConfigError(
+            f"{config.path}: there is nowhere to send to, so nothing is decoded again", fix="see [waziup]"
+        )
     writer = QueueWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
     return decode_again(store, writer, read, device)
 

@@ -80,9 +80,12 @@ def _where(config_path: Path | None, url: str | None) -> tuple[str, Secret | Non
     status = _status(path)
     if status is None:
         raise ConfigError(
-            f"{path} has no [status], so there may be nothing to watch; start `lora-post run --status 127.0.0.1:8080`\n"
-            "and `lora-post watch --url http://127.0.0.1:8080`, or add to the configuration:\n"
-            '[status]\nlisten = "127.0.0.1:8080"'
+            f"{path} has no [status], so there may be nothing to watch",
+            fix=(
+                "start `lora-post run --status 127.0.0.1:8080`\n"
+                "and `lora-post watch --url http://127.0.0.1:8080`, or add to the configuration:\n"
+                '[status]\nlisten = "127.0.0.1:8080"'
+            ),
         )
     host = ANY_ADDRESS.get(status.host, status.host)
     return f"http://[{host}]:{status.port}" if ":" in host else f"http://{host}:{status.port}", status.token
@@ -92,7 +95,7 @@ def _status(path: Path) -> StatusConfig | None:
     """The [status] of a configuration, whatever else is wrong in it."""
     config, mistakes = examine_config(path)
     if config is None or (config.status is None and mistakes):
-        raise ConfigError("\n".join([*mistakes, "without it: lora-post watch --url http://127.0.0.1:8080"]))
+        raise ConfigError("\n".join([*map(str, mistakes), "without it: lora-post watch --url http://127.0.0.1:8080"]))
     return config.status
 
 

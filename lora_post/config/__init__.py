@@ -22,9 +22,10 @@ from lora_post.config.upload import read_upload
 from lora_post.config.upload_rules import UploadRules
 from lora_post.config.wazigate import WazigateConfig, read_wazigate
 from lora_post.config.waziup import WaziupConfig, read_waziup
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Trouble
 from lora_post.model import Device
-from lora_post.toml_table import TableReader, suggest
+from lora_post.text import did_you_mean
+from lora_post.toml_table import TableReader
 
 DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
 DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")
@@ -36,7 +37,7 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
 class Config(Struct, frozen=True):
     """The whole configuration, checked.
 
-    warnings: what works but should be put right, one line each.
+    warnings: what works but should be put right.
     """
 
     path: Path | None
@@ -56,7 +57,7 @@ class Config(Struct, frozen=True):
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
     upload: UploadRules
-    warnings: tuple[str, ...]
+    warnings: tuple[Trouble, ...]
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -76,7 +77,9 @@ def find_config() -> Path:
         except OSError:  # in a folder that is closed to this user: reading it will say so
             return path
     places = " or ".join(map(str, DEFAULT_PATHS))
-    raise ConfigError(f"no configuration: there is no {places}; name one with -c FILE (see lora-post.example.toml)")
+    raise ConfigError(
+        f"no configuration: there is no {places}", fix="name one with -c FILE (see lora-post.example.toml)"
+    )
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -89,8 +92,8 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
     return _faultless(*_examine(text, path, environ))
 
 
-def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[str, ...]]:
-    """As much of a configuration file as makes sense, and its mistakes, one line each.
+def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[Trouble, ...]]:
+    """As much of a configuration file as makes sense, and its mistakes.
 
     None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
     configuration without mistakes may be run; the rest of one with mistakes can still be checked.
@@ -98,34 +101,34 @@ def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return None, (f"{path}: {getattr(error, 'strerror', None) or error}",)
+        return None, (Trouble(f"{path}: {getattr(error, 'strerror', None) or error}"),)
     return _examine(text, path, environ)
 
 
-def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[str, ...]]:
+def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[Trouble, ...]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return None, (f"{path}: {_not_toml(str(error))}",)
+        return None, (_not_toml(str(error)).at(str(path)),)
     reader = TableReader(document, path, environ)
     config = _read(reader)
-    return config, tuple(f"{path}: {mistake}" for mistake in reader.mistakes)
+    return config, tuple(mistake.at(str(path)) for mistake in reader.mistakes)
 
 
-def _not_toml(error: str) -> str:
+def _not_toml(error: str) -> Trouble:
     """What the TOML library complains of, in words of the file."""
     twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
     if twice is None:
-        return f"not TOML: {error}"
+        return Trouble(f"not TOML: {error}")
     name = ".".join(re.findall(r"'([^']*)'", twice[1]))
     if name in LISTS:
-        return f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}"
-    return f"line {twice[2]}: [{name}] is there twice; put its keys into one"
+        return Trouble(f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}")
+    return Trouble(f"line {twice[2]}: [{name}] is there twice", "put its keys into one")
 
 
-def _faultless(config: Config | None, mistakes: tuple[str, ...]) -> Config:
+def _faultless(config: Config | None, mistakes: tuple[Trouble, ...]) -> Config:
     if config is None or mistakes:
-        raise ConfigError("\n".join(mistakes))
+        raise ConfigError("\n".join(map(str, mistakes)))
     return config
 
 
@@ -133,27 +136,27 @@ def _read(reader: TableReader) -> Config:
     """One document → a configuration of what is right in it."""
     for key in reader.document:
         if key not in TABLES and key not in LISTS:
-            reader.mistakes.append(f"unknown table [{key}]{suggest(key, [*TABLES, *LISTS])}")
+            reader.refuse(f"unknown table [{key}]", did_you_mean(key, [*TABLES, *LISTS]))
     if "gateway" not in reader.document:
-        reader.mistakes.append('[gateway] is missing; it needs at least id = "…"')
+        reader.refuse("[gateway] is missing", 'it needs at least id = "…"')
     gateway = reader.table("gateway", GatewayTable) or GatewayTable("gateway")
     spool = reader.table("spool", SpoolTable) or SpoolTable()
     decoders = reader.table("decoders", DecodersTable) or DecodersTable()
     reader.check_id("[gateway] id", gateway.id)
     if _LOOKS_LIKE_A_NUMBER.fullmatch(gateway.id):
-        reader.warnings.append(
-            f"[gateway] id {gateway.id!r} looks like a number, so Waziup cannot list this gateway's devices; "
-            "put a letter in front"
+        reader.warn(
+            f"[gateway] id {gateway.id!r} looks like a number, so Waziup cannot list this gateway's devices",
+            "put a letter in front",
         )
     if spool.max_mb < MIN_SPOOL_MB:
-        reader.mistakes.append(f"[spool] max_mb is {spool.max_mb}; it must be at least {MIN_SPOOL_MB}")
+        reader.refuse(f"[spool] max_mb is {spool.max_mb}", f"it must be at least {MIN_SPOOL_MB}")
     waziup = read_waziup(reader)
     status = read_status(reader)
     wazigate = read_wazigate(reader)
     mqtt = read_mqtt(reader)
     json_lines = read_json_lines(reader)
     if json_lines and json_lines.path == reader.folder / spool.path:
-        reader.mistakes.append("[json_lines] path is the spool's own file; name another one")
+        reader.refuse("[json_lines] path is the spool's own file", "name another one")
     alerts = read_alerts(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)

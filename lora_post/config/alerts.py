@@ -55,7 +55,7 @@ def read_alerts(reader: TableReader) -> AlertsConfig:
     table = reader.table("alerts", AlertsTable) or AlertsTable()
     for key in ("battery_percent", "battery_volts"):
         if not 0 <= getattr(table, key) <= 100:
-            reader.mistakes.append(f"[alerts] {key} is {getattr(table, key)}; it must be from 0 (never) to 100")
+            reader.refuse(f"[alerts] {key} is {getattr(table, key)}", "it must be from 0 (never) to 100")
     limits = AlertLimits(
         no_frame_us=_span_us(reader, "no_frame", table.no_frame),
         no_upload_us=_span_us(reader, "no_upload", table.no_upload),
@@ -71,7 +71,7 @@ def _span_us(reader: TableReader, key: str, text: str) -> int:
         return 0
     seconds = parse_duration(text)
     if not seconds:
-        reader.mistakes.append(f'[alerts] {key} is {text!r}; write it as "30min", "6h" or "2d", or "never"')
+        reader.refuse(f"[alerts] {key} is {text!r}", 'write it as "30min", "6h" or "2d", or "never"')
     return int((seconds or 0) * 1e6)
 
 
@@ -79,16 +79,14 @@ def _webhook(reader: TableReader, table: AlertsTable) -> WebhookConfig | None:
     token = reader.secret("[alerts]", "webhook_token", table)
     if not table.webhook:
         if token is not None:
-            reader.mistakes.append("[alerts] has a webhook_token and no webhook; give both, or neither")
+            reader.refuse("[alerts] has a webhook_token and no webhook", "give both, or neither")
         return None
     parts = urlsplit(table.webhook)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        reader.mistakes.append(
-            f'[alerts] webhook is {table.webhook!r}; it must be an address, as "https://example.org/x"'
-        )
+        reader.refuse(f"[alerts] webhook is {table.webhook!r}", 'it must be an address, as "https://example.org/x"')
         return None
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        reader.warnings.append("[alerts] webhook starts with http://, so alerts travel in clear; use https://")
+        reader.warn("[alerts] webhook starts with http://, so alerts travel in clear", "use https://")
     return WebhookConfig(table.webhook, token)
 
 
@@ -98,21 +96,21 @@ def _email(reader: TableReader, table: AlertsTable) -> EmailConfig | None:
         return None
     if not table.email or not table.smtp:
         given, missing = ("email", "smtp") if table.email else ("smtp", "email")
-        reader.mistakes.append(f"[alerts] has {given} and no {missing}; give both, or neither")
+        reader.refuse(f"[alerts] has {given} and no {missing}", "give both, or neither")
         return None
     for key, address in (("email", table.email), ("email_from", table.email_from or table.email)):
         if address.count("@") != 1 or not address.isprintable() or " " in address:
-            reader.mistakes.append(f'[alerts] {key} is {address!r}; it must be one address, as "me@example.org"')
+            reader.refuse(f"[alerts] {key} is {address!r}", 'it must be one address, as "me@example.org"')
     parts = urlsplit(table.smtp)
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        reader.mistakes.append(
-            f'[alerts] smtp is {table.smtp!r}; it must be a mail server, as "smtps://user@mail.example.org"'
+        reader.refuse(
+            f"[alerts] smtp is {table.smtp!r}", 'it must be a mail server, as "smtps://user@mail.example.org"'
         )
         return None
     tls = parts.scheme == "smtps"
     user = unquote(parts.username or "")
     if bool(user) != bool(password):
         given, missing = ("a user in smtp", "smtp_password") if user else ("smtp_password", "user in smtp")
-        reader.mistakes.append(f"[alerts] has {given} and no {missing}; give both, or neither")
+        reader.refuse(f"[alerts] has {given} and no {missing}", "give both, or neither")
     sender = table.email_from or table.email
     return EmailConfig(table.email, sender, parts.hostname, parts.port or (465 if tls else 587), tls, user, password)

@@ -25,13 +25,13 @@ def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ..
         if device is None:
             continue
         if device.id in places:
-            reader.mistakes.append(f"{place}: id {device.id!r} is the one of {places[device.id]}; ids must differ")
+            reader.refuse(f"{place}: id {device.id!r} is the one of {places[device.id]}", "ids must differ")
         places[device.id] = place
         if any(_same_sender(other, device) for other in devices):
             what = "DevEUI" if device.root else "address"
-            reader.mistakes.append(
-                f"{place}: {what} {device.address_text} with the same keys is listed before; "
-                "nothing could tell the two devices apart"
+            reader.refuse(
+                f"{place}: {what} {device.address_text} with the same keys is listed before",
+                "nothing could tell the two devices apart",
             )
         devices.append(device)
     return tuple(devices)
@@ -50,17 +50,17 @@ def _device(
         return None
     link, number = address
     if link is Link.LORAWAN and keys == DeviceKeys():
-        reader.mistakes.append(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
+        reader.refuse(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
     if link is Link.SERVER and keys != DeviceKeys():
-        reader.mistakes.append(
-            f"{place}: keys need a dev_addr; for a device behind a network server (dev_eui alone), remove them"
+        reader.refuse(
+            f"{place}: keys need a dev_addr", "for a device behind a network server (dev_eui alone), remove them"
         )
         keys = None
     if table.accept_half_mic and not _may_be_11(keys):
-        reader.mistakes.append(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves; remove it")
+        reader.refuse(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves", "remove it")
     keys = keys or DeviceKeys()
     if link is not Link.LOWCOST and table.app_keys:
-        reader.mistakes.append(f"{place} app_keys: only devices with `address` send application keys; remove it")
+        reader.refuse(f"{place} app_keys: only devices with `address` send application keys", "remove it")
     own = f"{keys.root.dev_eui:016x}" if keys.root else address_text(link, number or 0)
     device_id = table.id or f"{gateway.id}-{own}"
     reader.check_id(f"{place} id", device_id)
@@ -88,14 +88,14 @@ def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link,
         dev_eui = plain_hex(table.dev_eui)
         return (Link.SERVER, int(dev_eui, 16)) if re.fullmatch(r"[0-9a-f]{16}", dev_eui) else None  # said already
     if bool(table.dev_addr) == (table.address is not None):
-        reader.mistakes.append(
+        reader.refuse(
             f"{place}: give either dev_addr (LoRaWAN, 8 hex digits) or address (LowCostLoRaGw, 2 to 255), or "
             "dev_eui alone (a device behind a network server)"
         )
     elif table.address is not None:
         if 1 < table.address < 256:
             return Link.LOWCOST, table.address
-        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+        reader.refuse(f"{place} address is {table.address}", "it must be between 2 and 255 (1 is the gateway)")
     else:
         dev_addr = reader.hex(place, "dev_addr", table.dev_addr.removeprefix("0x"), 4)
         if dev_addr:

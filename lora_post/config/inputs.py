@@ -46,14 +46,14 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
     if scheme in ("mqtt", "mqtts"):
         return _mqtt_input(reader, place, table)
     if any((table.password, table.password_file, table.password_env, table.ca_file)):
-        reader.mistakes.append(f"{place} password, ca_file: only brokers (mqtt://…) want them; remove them")
+        reader.refuse(f"{place} password, ca_file: only brokers (mqtt://…) want them", "remove them")
     input_format = table.format
     if scheme == "udp":
         if input_format not in ("rxpk", InputTable().format):
-            reader.mistakes.append(f"{place} format is {input_format!r}; packet forwarders send rxpk: remove it")
+            reader.refuse(f"{place} format is {input_format!r}", "packet forwarders send rxpk: remove it")
         input_format = "rxpk"
     elif table.gateways:
-        reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+        reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
     gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
     return InputConfig(
         table.url, input_format, gateways, setup=_setup(reader, place, table), address=_address(reader, place, table)
@@ -65,11 +65,12 @@ def _address(reader: TableReader, place: str, table: InputTable) -> int | None:
         return None
     if table.format not in BARE_FORMATS or not table.url.startswith(("stdin:", "file:", "serial:")):
         known = ", ".join(BARE_FORMATS)
-        reader.mistakes.append(
-            f"{place} address: only format {known} from stdin:, file: and serial: may be without header; remove it"
+        reader.refuse(
+            f"{place} address: only format {known} from stdin:, file: and serial: may be without header",
+            "remove it",
         )
     elif not 1 < table.address < 256:
-        reader.mistakes.append(f"{place} address is {table.address}; it must be between 2 and 255 (1 is the gateway)")
+        reader.refuse(f"{place} address is {table.address}", "it must be between 2 and 255 (1 is the gateway)")
     return table.address
 
 
@@ -77,17 +78,18 @@ def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...
     if not table.setup:
         return ()
     if table.format not in MODULES or not table.url.startswith("serial:"):
-        reader.mistakes.append(
-            f"{place} setup: only serial modules can be set up: url serial:… and format {', '.join(MODULES)}; remove it"
+        reader.refuse(
+            f"{place} setup: only serial modules can be set up: url serial:… and format {', '.join(MODULES)}",
+            "remove it",
         )
         return ()
     if isinstance(table.setup, str):
         if table.setup != "auto":
-            reader.mistakes.append(f'{place} setup is {table.setup!r}; it must be "auto" or a list of commands')
+            reader.refuse(f"{place} setup is {table.setup!r}", 'it must be "auto" or a list of commands')
         return MODULES[table.format].auto
     for command in table.setup:
         if not re.fullmatch(r"[ -~]{1,200}", command):
-            reader.mistakes.append(f"{place} setup has {command[:40]!r}; a command is one line of ASCII, at most 200")
+            reader.refuse(f"{place} setup has {command[:40]!r}", "a command is one line of ASCII, at most 200")
     return tuple(table.setup)
 
 
@@ -97,21 +99,21 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
     _setup(reader, place, table)
     _address(reader, place, table)
     if table.gateways:
-        reader.mistakes.append(f"{place} gateways: only packet forwarders (udp://…) are told apart; remove it")
+        reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
     url = table.url
     try:
         address = read_mqtt_url(url)
     except ConfigError as error:
         url = without_password(url)
-        reader.mistakes.append(str(error).replace("[[input]]", place, 1))
+        reader.refuse(error.what.replace("[[input]]", place, 1), error.fix)
     else:
         if password is not None and not address.user:
-            reader.mistakes.append(f"{place} password: the url names no user; write {EXAMPLE}")
+            reader.refuse(f"{place} password: the url names no user", f"write {EXAMPLE}")
         if ca_file is not None and not address.tls:
-            reader.mistakes.append(f"{place} ca_file: the connection is not encrypted; write mqtts://")
+            reader.refuse(f"{place} ca_file: the connection is not encrypted", "write mqtts://")
         if password is not None and not address.tls and not is_local(address.host):
-            reader.warnings.append(
-                f"{place}: the password for {address.host} can be read on its way there; use mqtts:// (port 8883)"
+            reader.warn(
+                f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
             )
     return InputConfig(url, table.format, password=password, ca_file=ca_file)
 
@@ -119,5 +121,5 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
 def _eui(reader: TableReader, place: str, text: str) -> str:
     eui = plain_hex(text)
     if not re.fullmatch(r"[0-9a-f]{16}", eui):
-        reader.mistakes.append(f"{place} gateways has {text!r}; a gateway's EUI has 16 hex digits")
+        reader.refuse(f"{place} gateways has {text!r}", "a gateway's EUI has 16 hex digits")
     return eui

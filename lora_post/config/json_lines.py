@@ -26,10 +26,10 @@ def read_json_lines(reader: TableReader) -> JsonLinesConfig | None:
     if table is None:
         return None
     if not table.path:
-        reader.mistakes.append('[json_lines] path is empty; name a file, or "-" for stdout')
+        reader.refuse("[json_lines] path is empty", 'name a file, or "-" for stdout')
     if table.max_mb < 1:
-        reader.mistakes.append(f"[json_lines] max_mb is {table.max_mb}; it must be at least 1")
+        reader.refuse(f"[json_lines] max_mb is {table.max_mb}", "it must be at least 1")
     if not 0 <= table.keep <= 1000:
-        reader.mistakes.append(f"[json_lines] keep is {table.keep}; it must be between 0 and 1000")
+        reader.refuse(f"[json_lines] keep is {table.keep}", "it must be between 0 and 1000")
     path = None if table.path == STDOUT else reader.folder / table.path
     return JsonLinesConfig(path, table.max_mb << 20, table.keep)

@@ -43,7 +43,7 @@ def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys
     root = _root(reader, place, table) if joins(table) else None
     (lsc,) = _keys(reader, place, table, (LSC,))
     if lsc and table.address is None:
-        reader.mistakes.append(f"{place} {LSC}: only devices with `address` use LowCostLoRaGw's cipher; remove it")
+        reader.refuse(f"{place} {LSC}: only devices with `address` use LowCostLoRaGw's cipher", "remove it")
     if len(reader.mistakes) > before:
         return None
     return DeviceKeys(session, root, LscKey(lsc) if lsc else None)
@@ -53,13 +53,13 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
     is_11 = any(_given(table, name) for name in SESSION_11[:-1])
     names = SESSION_11 if is_11 else SESSION_10
     if is_11 and _given(table, SESSION_10[0]):
-        reader.mistakes.append(
-            f"{place}: {SESSION_10[0]} is a key of LoRaWAN 1.0, {', '.join(SESSION_11[:-1])} are keys of 1.1; "
-            "give those of one version"
+        reader.refuse(
+            f"{place}: {SESSION_10[0]} is a key of LoRaWAN 1.0, {', '.join(SESSION_11[:-1])} are keys of 1.1",
+            "give those of one version",
         )
         return None
     if is_11 and table.address is not None:
-        reader.mistakes.append(f"{place}: devices with `address` use nwk_skey and app_skey; remove the other keys")
+        reader.refuse(f"{place}: devices with `address` use nwk_skey and app_skey", "remove the other keys")
         return None
     keys = _keys(reader, place, table, names)
     missing = [name for name in names if not _given(table, name)]
@@ -68,7 +68,7 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
     if missing:
         wanted = "both" if len(names) == 2 else f"all of {', '.join(names)}"
         what = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-        reader.mistakes.append(f"{place}: {what}; a device with keys needs {wanted}")
+        reader.refuse(f"{place}: {what}", f"a device with keys needs {wanted}")
         return None
     if not all(keys):
         return None
@@ -78,17 +78,17 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
 def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | None:
     """The keys for joining, with the EUIs that go with them."""
     if table.dev_addr or table.address is not None or any(_given(table, name) for name in SESSION):
-        reader.mistakes.append(
-            f"{place}: a device that joins gets its address and session keys by joining; give either app_key, dev_eui "
-            "and join_eui (OTAA), or dev_addr and session keys (ABP)"
+        reader.refuse(
+            f"{place}: a device that joins gets its address and session keys by joining",
+            "give either app_key, dev_eui and join_eui (OTAA), or dev_addr and session keys (ABP)",
         )
         return None
     for name in ("dev_eui", "join_eui"):
         if not getattr(table, name):
-            reader.mistakes.append(f"{place}: {name} is missing; joining needs dev_eui, join_eui and app_key")
+            reader.refuse(f"{place}: {name} is missing", "joining needs dev_eui, join_eui and app_key")
     if not _given(table, "app_key"):
         also = " beside nwk_key" if _given(table, "nwk_key") else ""
-        reader.mistakes.append(f"{place}: app_key is missing; a device that joins needs it{also}")
+        reader.refuse(f"{place}: app_key is missing", f"a device that joins needs it{also}")
     dev_eui = plain_hex(table.dev_eui)  # what is wrong with it is said by whoever chooses the decoder
     join_eui = reader.hex(place, "join_eui", plain_hex(table.join_eui), 8) if table.join_eui else b""
     app_key, nwk_key = _keys(reader, place, table, ROOT)

@@ -31,14 +31,14 @@ def read_status(reader: TableReader) -> StatusConfig | None:
         return None
     token = reader.secret("[status]", "token", table)
     if token is not None and len(token.reveal()) < MIN_TOKEN:
-        reader.mistakes.append(
-            f"[status] token has {len(token.reveal())} characters; it must have {MIN_TOKEN} or more "
-            "(openssl rand -hex 16)"
+        reader.refuse(
+            f"[status] token has {len(token.reveal())} characters",
+            f"it must have {MIN_TOKEN} or more (openssl rand -hex 16)",
         )
     try:
         return status_at(table.listen, token)
     except ConfigError as error:
-        reader.mistakes.append(f"[status] listen {error}")
+        reader.refuse(f"[status] listen {error.what}", error.fix)
         return None
 
 
@@ -46,11 +46,11 @@ def status_at(listen: str, token: Secret | None) -> StatusConfig:
     """The page at HOST:PORT. Raises ConfigError when that is no address, or others could see it without a token."""
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", listen)
     if found is None or int(found[3]) > 65535:
-        raise ConfigError(f'is {listen!r}; it must be an address and a port, as "127.0.0.1:8080"')
+        raise ConfigError(f"is {listen!r}", fix='it must be an address and a port, as "127.0.0.1:8080"')
     host = found[1] or found[2]
     if token is None and not is_loopback(host):
         raise ConfigError(
-            f"is {listen!r}, which other machines reach; give [status] a token (openssl rand -hex 16), "
-            'or listen at "127.0.0.1:8080"'
+            f"is {listen!r}, which other machines reach",
+            fix='give [status] a token (openssl rand -hex 16), or listen at "127.0.0.1:8080"',
         )
     return StatusConfig(host, int(found[3]), token)

@@ -22,19 +22,19 @@ def read_upload(reader: TableReader) -> UploadRules:
     for text in table.schedule:
         window = parse_window(text)
         if window is None:
-            reader.mistakes.append(
-                f'[upload] schedule has {text!r}; write times of the day as "22:00-06:00", from 00:00 to 24:00'
+            reader.refuse(
+                f"[upload] schedule has {text!r}", 'write times of the day as "22:00-06:00", from 00:00 to 24:00'
             )
         else:
             windows.append(window)
     if table.max_bytes_per_day and table.max_bytes_per_day < MIN_BYTES_PER_DAY:
-        reader.mistakes.append(
-            f"[upload] max_bytes_per_day is {table.max_bytes_per_day}; it must be at least {MIN_BYTES_PER_DAY}, "
-            "or 0 for no limit"
+        reader.refuse(
+            f"[upload] max_bytes_per_day is {table.max_bytes_per_day}",
+            f"it must be at least {MIN_BYTES_PER_DAY}, or 0 for no limit",
         )
     hold_s = parse_duration(table.hold)
     if hold_s is None or hold_s > MAX_HOLD_S:
-        reader.mistakes.append(f'[upload] hold is {table.hold!r}; write it as "90s", "10min" or "1h", up to a day')
+        reader.refuse(f"[upload] hold is {table.hold!r}", 'write it as "90s", "10min" or "1h", up to a day')
     return UploadRules(tuple(windows), table.max_bytes_per_day, hold_s or 0.0)
 
 

@@ -25,12 +25,12 @@ def read_wazigate(reader: TableReader) -> WazigateConfig | None:
     if table is None:
         return None
     if not re.fullmatch(r"https?://[^/?#@]+/?", table.url):
-        reader.mistakes.append(
-            f"[wazigate] url is {re.sub(r'//[^/]*@', '//…@', table.url)!r}; "
-            'it must be the address alone, as "http://wazigate.local" or "http://192.168.1.10"'
+        reader.refuse(
+            f"[wazigate] url is {re.sub(r'//[^/]*@', '//…@', table.url)!r}",
+            'it must be the address alone, as "http://wazigate.local" or "http://192.168.1.10"',
         )
     password = reader.secret("[wazigate]", "password", table)
     if bool(table.username) != bool(password):
         given, missing = ("username", "password") if table.username else ("password", "username")
-        reader.mistakes.append(f"[wazigate] has a {given} and no {missing}; give both, or neither")
+        reader.refuse(f"[wazigate] has a {given} and no {missing}", "give both, or neither")
     return WazigateConfig(table.url, table.username, password)

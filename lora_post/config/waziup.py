@@ -33,17 +33,17 @@ def read_waziup(reader: TableReader) -> WaziupConfig | None:
     if table is None:
         return None
     if not re.match(r"https?://[^/]", table.url):
-        reader.mistakes.append(f'[waziup] url is {table.url!r}; it must start with https://, as "{PUBLIC_URL}"')
+        reader.refuse(f"[waziup] url is {table.url!r}", f'it must start with https://, as "{PUBLIC_URL}"')
     elif table.url.startswith("http:") and not is_local(_host(table.url).strip("[]")):
-        reader.warnings.append("[waziup] url starts with http://, so the password travels in clear; use https://")
+        reader.warn("[waziup] url starts with http://, so the password travels in clear", "use https://")
     password = reader.secret("[waziup]", "password", table, PASSWORD_ENV)
     if bool(table.username) != bool(password):
         given, missing = ("username", "password") if table.username else ("password", "username")
-        reader.mistakes.append(f"[waziup] has a {given} and no {missing}; give both, or neither (simple protocol)")
+        reader.refuse(f"[waziup] has a {given} and no {missing}", "give both, or neither (simple protocol)")
     if table.provision == "auto" and not table.username:
-        reader.mistakes.append(
-            '[waziup] provision = "auto" creates devices and needs username and password; '
-            'for public devices that exist already set provision = "never"'
+        reader.refuse(
+            '[waziup] provision = "auto" creates devices and needs username and password',
+            'for public devices that exist already set provision = "never"',
         )
     broker = _broker(reader, table, password)
     return WaziupConfig(table.url, table.username, password, table.provision == "auto", broker)
@@ -53,7 +53,7 @@ def _broker(reader: TableReader, table: WaziupTable, password: Secret | None) ->
     """The platform's broker: by default on the host of `url`, at MQTT's own port, which has no TLS there."""
     if table.protocol == "http":
         if table.mqtt_url:
-            reader.mistakes.append('[waziup] mqtt_url is for protocol = "mqtt" only; set that, or take mqtt_url out')
+            reader.refuse('[waziup] mqtt_url is for protocol = "mqtt" only', "set that, or take mqtt_url out")
         return None
     host = _host(table.url)
     if not table.mqtt_url and not host:
@@ -62,9 +62,9 @@ def _broker(reader: TableReader, table: WaziupTable, password: Secret | None) ->
     address = reader.broker_address("[waziup] mqtt_url", url)
     broker = Broker("[waziup]", address.host, address.port, address.tls, table.username, password, None)
     if password and not broker.tls and not broker.is_local:
-        reader.warnings.append(
-            f"[waziup] the password travels in clear to {url}, and Waziup Cloud has no other MQTT; "
-            'use an account for this gateway alone, or protocol = "http", or the mqtts:// of a server that has it'
+        reader.warn(
+            f"[waziup] the password travels in clear to {url}, and Waziup Cloud has no other MQTT",
+            'use an account for this gateway alone, or protocol = "http", or the mqtts:// of a server that has it',
         )
     return broker
 

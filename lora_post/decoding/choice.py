@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from lora_post.decoding.decode import configured, decode
 from lora_post.decoding.sensor_rules import shape
-from lora_post.errors import ConfigError, DecodeError
+from lora_post.errors import ConfigError, DecodeError, Trouble
 from lora_post.model import DecodeFunction, Decoder, Device, Reading, Report, SensorRule, Uplink
+from lora_post.text import did_you_mean
 
 
 class Mistake(Struct, frozen=True):
@@ -84,7 +85,7 @@ def choose(
     for name in decoder_names(device):
         decoder = decoders.get(name)
         if decoder is None:
-            mistakes.append(Mistake(device.id, f"there is no decoder {name!r}", _similar(name, decoders)))
+            mistakes.append(Mistake(device.id, f"there is no decoder {name!r}", did_you_mean(name, decoders)))
         else:
             found[name] = decoder
     takers = [name for name, decoder in found.items() if decoder.configure is not None] or list(found)
@@ -92,16 +93,15 @@ def choose(
         try:
             found[name] = replace(found[name], decode=configured(found[name], device.options))
         except ConfigError as error:
-            text, _, fix = str(error).partition("; ")
-            mistakes.append(Mistake(device.id, f"options: {text}", fix or "correct the options"))
+            mistakes.append(Mistake(device.id, f"options: {error.what}", error.fix or "correct the options"))
             old = before.decoders.get(name) if before else None
-            found[name] = old or replace(found[name], decode=_refusing(f"options: {error}"))
+            found[name] = old or replace(found[name], decode=_refusing(error.trouble.at("options")))
     return Choice(found, {rule.name: rule for rule in device.sensors})
 
 
-def _refusing(why: str) -> DecodeFunction:
+def _refusing(why: Trouble) -> DecodeFunction:
     def refuse(payload: bytes, fport: int) -> list[Reading]:
-        raise DecodeError(why)
+        raise DecodeError(why.what, fix=why.fix)
 
     return refuse
 
@@ -117,10 +117,3 @@ def mistakes_of(devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> I
         mistakes: list[Mistake] = []
         choose(device, decoders, mistakes)
         yield from mistakes
-
-
-def _similar(name: str, decoders: Mapping[str, Decoder]) -> str:
-    import difflib  # only for a mistake
-
-    close = difflib.get_close_matches(name, decoders, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(decoders))}"

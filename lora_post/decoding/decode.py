@@ -39,11 +39,11 @@ def configured(decoder: Decoder, options: Options) -> DecodeFunction:
     if not options:
         return decoder.decode
     if decoder.configure is None:
-        raise ConfigError(f"decoder {decoder.name!r} has no options; remove {', '.join(options)}")
+        raise ConfigError(f"decoder {decoder.name!r} has no options", fix=f"remove {', '.join(options)}")
     try:
         function = decoder.configure(options)
     except ConfigError as error:
-        raise ConfigError(f"decoder {decoder.name!r}: {error}") from error
+        raise ConfigError(f"decoder {decoder.name!r}: {error.what}", fix=error.fix) from error
     except (Exception, SystemExit) as error:  # the decoder boundary
         _log_crash(decoder, error)
         raise ConfigError(f"decoder {decoder.name!r} crashed over these options: {message_of(error)}") from error

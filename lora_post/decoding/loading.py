@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from lora_post.decoding.decode import kind_of, message_of
 from lora_post.decoding.time_limit import Overrun
-from lora_post.errors import DecoderCrash
+from lora_post.errors import DecoderCrash, Trouble
 from lora_post.model import Decoder
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LoadedDecoders(Struct, frozen=True):
     """Decoders by name, and one line for each file that was skipped."""
 
     decoders: dict[str, Decoder]
-    problems: tuple[str, ...]
+    problems: tuple[Trouble, ...]
 
 
 def shipped_folder() -> Path:
@@ -96,7 +96,7 @@ def load_folder(
     try:
         paths = decoder_files(folder)
     except OSError as error:
-        return LoadedDecoders({}, (f"{folder}: {error.strerror}",))
+        return LoadedDecoders({}, (Trouble(f"{folder}: {error.strerror}"),))
     return _collect(partial(load or load_decoder, path) for path in paths if wanted(path))
 
 
@@ -113,15 +113,16 @@ def load_installed() -> LoadedDecoders:
 
 def _collect(loads: Iterable[Callable[[], Decoder]]) -> LoadedDecoders:
     found: dict[str, Decoder] = {}
-    problems: list[str] = []
+    problems: list[Trouble] = []
     for load in loads:
         try:
             decoder = load()
         except DecoderCrash as crash:
-            problems.append(str(crash))
+            problems.append(crash.trouble)
             continue
         if decoder.name in found:
-            problems.append(f"{decoder.origin}: the name {decoder.name!r} is taken by {found[decoder.name].origin}")
+            taken = f"{decoder.origin}: the name {decoder.name!r} is taken by {found[decoder.name].origin}"
+            problems.append(Trouble(taken))
             continue
         found[decoder.name] = decoder
     return LoadedDecoders(found, tuple(problems))
@@ -155,7 +156,7 @@ def load_decoder(path: Path) -> Decoder:
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before  # the decoder that was loaded from it may go on
-        raise DecoderCrash(f"{path}: {message_of(error)}{_moved(error)}") from error
+        raise DecoderCrash(f"{path}: {message_of(error)}", fix=_moved(error)) from error
     return _checked(getattr(module, "DECODER", None), str(path))
 
 
@@ -164,7 +165,7 @@ def _load_entry(entry: EntryPoint) -> Decoder:
     try:
         thing = entry.load()
     except (Exception, SystemExit) as error:  # the decoder boundary: a package of somebody else's
-        raise DecoderCrash(f"{origin}: {message_of(error)}{_moved(error)}") from error
+        raise DecoderCrash(f"{origin}: {message_of(error)}", fix=_moved(error)) from error
     return _checked(getattr(thing, "DECODER", None) if isinstance(thing, ModuleType) else thing, origin)
 
 
@@ -177,7 +178,7 @@ def _moved(error: BaseException) -> str:
     if not isinstance(error, ImportError):
         return ""
     name = f"{member[2]}.{member[1]}" if (member := _no_name(str(error))) else error.name or ""
-    return f"; {name} is {_MOVED[name]} now (docs/decoders.md says what decoders may import)" if name in _MOVED else ""
+    return f"{name} is {_MOVED[name]} now (docs/decoders.md says what decoders may import)" if name in _MOVED else ""
 
 
 def _checked(decoder: object, origin: str) -> Decoder:

@@ -82,6 +82,6 @@ def skeleton(name: str) -> tuple[str, str]:
     """File name and text of a new decoder. Raises ConfigError for a name that cannot be one."""
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         raise ConfigError(
-            f"{name!r} cannot be a decoder's name; take small letters, digits and dashes, as vendor-model-2"
+            f"{name!r} cannot be a decoder's name", fix="take small letters, digits and dashes, as vendor-model-2"
         )
     return f"{name.replace('-', '_')}.py", _TEMPLATE.replace("@NAME@", name)

@@ -104,7 +104,7 @@ def _explain_request(frame: Frame, joiners: Sequence[Device]) -> Explanation:
         outcome, _ = hear_join(frame, by_eui)
         mic, device = Mic.OK, outcome.device
     except UnlockError as error:
-        outcome = Refusal(frame, error.check, str(error))
+        outcome = Refusal.of(frame, error)
         mic = Mic.BAD if isinstance(error, BadMIC) else Mic.NOT_CHECKED
     title = f"LoRaWAN {describe(frame.phy_payload)}"
     return Explanation(title, (lorawan_field(frame.phy_payload, Opened(mic)),), mic, device, None, None, outcome)
@@ -177,9 +177,9 @@ def _ask(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
         try:
             uplink, _ = unlock(frame, sessions)
         except BadMIC as error:
-            refusal = Refusal(frame, error.check, str(error))
+            refusal = Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
-            return Refusal(frame, error.check, str(error)), Mic.NOT_CHECKED
+            return Refusal.of(frame, error), Mic.NOT_CHECKED
         else:
             return uplink, Mic.OK
     return refusal, Mic.BAD

@@ -187,14 +187,14 @@ def _quality(heard: tuple[object, RxInfo]) -> tuple[float, float]:
 
 def _eui(text: object) -> int:
     if not isinstance(text, str) or not _EUI(text):
-        raise FrameError("an uplink without DevEUI; give the device one at the network server")
+        raise FrameError("an uplink without DevEUI", fix="give the device one at the network server")
     return int(text, 16)
 
 
 def _still_encrypted(dev_eui: int) -> FrameError:
     return FrameError(
-        f"DevEUI {dev_eui:016x}: the payload is still encrypted, as the network server has no AppSKey; "
-        "let its join server hand the AppSKey over"
+        f"DevEUI {dev_eui:016x}: the payload is still encrypted, as the network server has no AppSKey",
+        fix="let its join server hand the AppSKey over",
     )
 
 

@@ -110,7 +110,7 @@ def times_of(item: InputConfig) -> Times:
 def parser_for(input_format: str, gateway: str) -> Parser:
     """A parser for a stream of bytes. Raises ConfigError when its format is unknown."""
     if input_format not in FORMATS:
-        raise ConfigError(f"[[input]] format {input_format!r} is unknown; known are {', '.join(FORMATS)}")
+        raise ConfigError(f"[[input]] format {input_format!r} is unknown", fix=f"known are {', '.join(FORMATS)}")
     zone = datetime.now().astimezone().tzinfo
     assert zone is not None  # noqa: S101 - astimezone() always sets one
     return FORMATS[input_format](gateway, zone)

@@ -86,7 +86,7 @@ class MqttSource:
                 client.tls_set_context(ssl.create_default_context(cafile=login.ca_file))
             except OSError as error:  # ssl.SSLError is one
                 why = error.strerror or "no certificate in it"
-                raise ConfigError(f"[[input]] ca_file {login.ca_file}: {why}; it must be a PEM file") from error
+                raise ConfigError(f"[[input]] ca_file {login.ca_file}: {why}", fix="it must be a PEM file") from error
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message

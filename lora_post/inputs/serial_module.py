@@ -50,5 +50,5 @@ class ModuleTransport:
 def set_up_by(commands: tuple[str, ...], input_format: str, port: Transport) -> Transport:
     """The port of a module with these commands. Raises ConfigError when it is no serial port."""
     if not isinstance(port, SerialTransport):
-        raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is none; remove it")
+        raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is none", fix="remove it")
     return ModuleTransport(port, Setup(port.name, MODULES[input_format], commands))

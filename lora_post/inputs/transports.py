@@ -150,9 +150,9 @@ def open_transport(url: str) -> Transport:
         options = dict(parse_qsl(parts.query))
         baud = options.pop("baud", str(DEFAULT_BAUD))
         if options or not re.fullmatch(r"[1-9][0-9]{1,6}", baud) or not parts.path:
-            raise ConfigError(f"[[input]] url {url!r} is not understood; write serial:///dev/ttyUSB0?baud=38400")
+            raise ConfigError(f"[[input]] url {url!r} is not understood", fix="write serial:///dev/ttyUSB0?baud=38400")
         return SerialTransport(unquote(parts.path), int(baud))
-    raise ConfigError(f"[[input]] url {url!r} is not understood; known are {SCHEMES}")
+    raise ConfigError(f"[[input]] url {url!r} is not understood", fix=f"known are {SCHEMES}")
 
 
 def is_regular(fd: int) -> bool:

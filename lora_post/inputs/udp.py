@@ -198,7 +198,7 @@ def bind_udp(url: str) -> socket.socket:
     except ValueError:
         strange = True
     if strange:
-        raise ConfigError(f"[[input]] url {url!r} is not understood; write udp://0.0.0.0:{DEFAULT_PORT}")
+        raise ConfigError(f"[[input]] url {url!r} is not understood", fix=f"write udp://0.0.0.0:{DEFAULT_PORT}")
     listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
@@ -212,6 +212,6 @@ def bind_udp(url: str) -> socket.socket:
         if listener is not None:
             listener.close()
         raise ConfigError(
-            f"[[input]] url {url!r}: {error.strerror}; is another program using the port, and is the address one of "
-            "this machine's (0.0.0.0 for all)?"
+            f"[[input]] url {url!r}: {error.strerror}",
+            fix="is another program using the port, and is the address one of this machine's (0.0.0.0 for all)?",
         ) from error

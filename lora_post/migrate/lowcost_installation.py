@@ -96,11 +96,13 @@ def read_site(folder: Path) -> Site:
     missing: list[str] = []
     path = folder / "gateway_conf.json"
     if not path.is_file():
-        raise ConfigError(f"{folder}: no gateway_conf.json here; name the folder of LowCostLoRaGw's post-processing")
+        raise ConfigError(
+            f"{folder}: no gateway_conf.json here", fix="name the folder of LowCostLoRaGw's post-processing"
+        )
     conf = {name: table for name, table in _json(path, missing).items() if isinstance(table, dict)}
     gateway_id = conf.get("gateway_conf", {}).get("gateway_ID")
     if not isinstance(gateway_id, str) or not gateway_id:
-        raise ConfigError(f"{path}: gateway_conf has no gateway_ID; the names of all devices follow from it")
+        raise ConfigError(f"{path}: gateway_conf has no gateway_ID", fix="the names of all devices follow from it")
     waziup = _assigned(folder / "key_WAZIUP.py", missing)
 
     def text(name: str, default: str) -> str:

@@ -55,8 +55,8 @@ def read_mqtt_url(url: str) -> MqttAddress:
     address = _parse(url)
     if address is None or not _is_filter(address.topic):
         raise ConfigError(
-            f"[[input]] url {without_password(url)!r} is not understood; write {EXAMPLE} (qos 0 or 1), the password as "
-            "password, password_file or password_env"
+            f"[[input]] url {without_password(url)!r} is not understood",
+            fix=f"write {EXAMPLE} (qos 0 or 1), the password as password, password_file or password_env",
         )
     return address
 
@@ -64,12 +64,12 @@ def read_mqtt_url(url: str) -> MqttAddress:
 def read_broker_url(place: str, url: str) -> MqttAddress:
     """Read mqtt://HOST:PORT, where `place` is the key that holds it. Raises ConfigError."""
     if re.match(r"mqtts?://[^/]*@", url):
-        raise ConfigError(f"{place} holds a user; give username and password_file instead")
+        raise ConfigError(f"{place} holds a user", fix="give username and password_file instead")
     address = _parse(url)
     if address is None or address.topic or "?" in url:
         raise ConfigError(
-            f'{place} is {without_password(url)!r}; it must be like "mqtt://192.168.1.10" or '
-            '"mqtts://broker.example.org:8883"'
+            f"{place} is {without_password(url)!r}",
+            fix='it must be like "mqtt://192.168.1.10" or "mqtts://broker.example.org:8883"',
         )
     return address
 

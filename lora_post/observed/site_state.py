@@ -49,7 +49,7 @@ class Entry(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Frames that were turned away for one reason from one address. fix: what a person can do, "" for nothing."""
+    """Frames that were turned away for one reason from one address. fix: what to do about it, whole, "" for nothing."""
 
     check: str
     address: str
@@ -218,15 +218,14 @@ class SiteState:
 
     def _hear_refusal(self, refusal: Refusal) -> None:
         address = outcome_json(refusal)["address"] or ""
-        detail, _, fix = refusal.detail.partition("; ")
         key = (refusal.check, address)
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
         heard_us = self.clock.moment(refusal.frame.time_us)
-        self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(detail), _short(fix))
+        self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(refusal.detail), refusal.fix)
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
-        self._add(heard_us, None, f"{refusal.check}: {detail}")
+        self._add(heard_us, None, f"{refusal.check}: {refusal.detail}")
 
     def _add(self, time_us: int, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)

@@ -78,7 +78,7 @@ def read_sensors(payload: bytes, sensors: Sequence[Sensor]) -> list[Reading]:
     if offset != len(payload):
         raise WrongLength(f"{len(payload)} bytes, want {offset} with flags {flags:04x}", readings)
     if problem:
-        raise type(problem)(str(problem), readings)
+        raise type(problem)(problem.what, readings, fix=problem.fix)
     if not flags:
         raise NoReading("the payload lists no sensor")
     return readings

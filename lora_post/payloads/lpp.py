@@ -215,7 +215,7 @@ def _item_error(payload: bytes, offset: int, error: Exception, kept: list[Readin
     kind = payload[offset + 1]
     where = f"offset {offset}: channel {payload[offset]}, type {kind}"
     if isinstance(error, DecodeError):
-        return type(error)(f"{where}: {error}", kept)
+        return type(error)(f"{where}: {error.what}", kept, fix=error.fix)
     if isinstance(error, KeyError):
         return WrongFormat(f"{where}: unknown type", kept)
     left = len(payload) - offset - HEADER_SIZE

@@ -105,7 +105,7 @@ def together(*items: Item) -> Item:
                 problem = problem or error
             offset += item.size
         if problem:
-            raise type(problem)(str(problem), readings)
+            raise type(problem)(problem.what, readings, fix=problem.fix)
         return readings
 
     return Item(sum(item.size for item in items), read)
@@ -134,10 +134,10 @@ def read_values(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
             readings += item.read(value)
         except DecodeError as error:
             readings += error.kept
-            problem = problem or type(error)(f"offset {offset}: {error}")
+            problem = problem or type(error)(f"offset {offset}: {error.what}", fix=error.fix)
         offset += tag_size + item.size
     if problem:
-        raise type(problem)(str(problem), readings)
+        raise type(problem)(problem.what, readings, fix=problem.fix)
     return readings
 
 

@@ -67,7 +67,9 @@ class Delivery:
         sinks = open_sinks(config, self._announced, time_.on_date)
         if not sinks:
             tables = ", ".join(f"[{name}]" for name in DESTINATIONS)
-            raise ConfigError(f"{config.path}: there is nowhere to send to; add one of {tables}, or use --dry-run")
+            raise ConfigError(
+                f"{config.path}: there is nowhere to send to", fix=f"add one of {tables}, or use --dry-run"
+            )
         self._listener = listener
         self._stop = Event()
         self._path = config.spool_path
@@ -169,7 +171,7 @@ def spool_path(config: Config) -> Path:
     try:
         there = path.exists()
     except OSError as error:
-        raise ConfigError(f"spool {path}: {error.strerror}; be the user that `lora-post run` runs as") from error
+        raise ConfigError(f"spool {path}: {error.strerror}", fix="be the user that `lora-post run` runs as") from error
     if not there:
-        raise ConfigError(f"there is no spool at {path} yet; it is made by the first `lora-post run`")
+        raise ConfigError(f"there is no spool at {path} yet", fix="it is made by the first `lora-post run`")
     return path

@@ -80,9 +80,9 @@ class Pipeline:
             uplink, session = identify(event, self._ledger.find)
             # A server that sends again sends the same time; the same counter at another time is a new session.
             if self._ledger.is_repeat(uplink, 0):
-                raise Repeat(f"{uplink.device.id}: FCnt {uplink.fcnt} of this time again; the server has sent it twice")
+                raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} of this time twice")
         except UnlockError as error:
-            return Refusal(event.frame, error.check, str(error))
+            return Refusal.of(event.frame, error)
         report = self._decode(uplink)
         self._ledger.keep(report, session)
         return report
@@ -93,14 +93,14 @@ class Pipeline:
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 self._refuse_repeat(uplink)
         except StaleFCnt as error:
-            return self._copies.match(frame, error.device) or Refusal(frame, error.check, str(error), error.device)
+            return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
             known = uplink.device.id
-            return self._copies.match(frame, known) or Refusal(frame, error.check, str(error), known)
+            return self._copies.match(frame, known) or Refusal.of(frame, error, known)
         except NotUplink as error:
-            return self._handle_join(frame) if is_join(frame) else Refusal(frame, error.check, str(error))
+            return self._handle_join(frame) if is_join(frame) else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
-            return Refusal(frame, error.check, str(error))
+            return Refusal.of(frame, error)
         report = self._decode(uplink)
         self._ledger.keep(report, session)
         self._copies.accepted(uplink)
@@ -115,7 +115,7 @@ class Pipeline:
         try:
             join, joiner = hear_join(frame, self._ledger.joiners)
         except (FrameError, UnlockError) as error:
-            return Refusal(frame, error.check, str(error))
+            return Refusal.of(frame, error)
         self._ledger.keep_join(joiner)
         return join
 

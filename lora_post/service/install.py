@@ -27,7 +27,9 @@ def install_units(units: Mapping[str, str], root: Path) -> list[Path]:
     edited = [folder / name for name in units if not _may_be_replaced(folder / name)]
     if edited:
         names = ", ".join(map(str, edited))
-        raise InstallError(f"{names}: changed by hand; keep your changes with `systemctl edit`, then give --force")
+        raise InstallError(
+            f"{names}: changed by hand", fix="keep your changes with `systemctl edit`, then give --force"
+        )
     return write_units(units, root)
 
 
@@ -53,7 +55,7 @@ def _write(path: Path, text: str) -> Path:
         new.chmod(0o644)
         new.replace(path)
     except OSError as error:
-        raise InstallError(f"{path}: {error.strerror}; run it with sudo") from error
+        raise InstallError(f"{path}: {error.strerror}", fix="run it with sudo") from error
     return path
 
 
@@ -68,7 +70,7 @@ def make_user(root: Path) -> int:
             text=True,
         )
     except FileNotFoundError as error:
-        raise InstallError("systemd-sysusers is missing; is this a system with systemd?") from error
+        raise InstallError("systemd-sysusers is missing", fix="is this a system with systemd?") from error
     except subprocess.CalledProcessError as error:
         raise InstallError(f"systemd-sysusers cannot make the user {USER}: {error.stderr.strip()}") from error
     for line in (root / "etc/group").read_text("utf-8").splitlines():
@@ -110,4 +112,4 @@ def let_read(path: Path, group: int) -> None:
         if path.stat().st_mode & 0o777 != READ_BY_GROUP:
             path.chmod(READ_BY_GROUP)
     except OSError as error:
-        raise InstallError(f"{path}: {error.strerror}; run it with sudo") from error
+        raise InstallError(f"{path}: {error.strerror}", fix="run it with sudo") from error

@@ -174,7 +174,7 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
     if radio and not reads_stdin:
         raise ConfigError(f'{config.path}: no [[input]] has url = "stdin:", so nobody would listen to {radio[0]}')
     if radio and not radio[0].startswith("/"):
-        raise ConfigError(f"the radio program is {radio[0]!r}; give its whole path, such as /opt/radio/program")
+        raise ConfigError(f"the radio program is {radio[0]!r}", fix="give its whole path, such as /opt/radio/program")
     names = {"service": SERVICE, "radio": RADIO, "fifo": FIFO, "path": _FIFO_PATH, "sandbox": _SANDBOX, "user": USER}
     service = _SERVICE.format_map(
         names

@@ -127,7 +127,7 @@ class JsonLinesOutput:
         try:
             _write_all(self._fd, b"".join(line + b"\n" for line in reading_objects(batch)))
         except BrokenPipeError as error:
-            raise Unavailable("nobody reads stdout any more; start lora-post and its reader again") from error
+            raise Unavailable("nobody reads stdout any more", fix="start lora-post and its reader again") from error
         except OSError as error:
             raise OutcomeUnknown(f"stdout: {error.strerror}") from error
         self._sent.note(batch, batch.times_us)
@@ -167,7 +167,7 @@ def _mend(fd: int, path: Path) -> None:
     """Cut off a line that was not finished: its reading is still in the queue. Raises Unavailable for other's files."""
     info = os.fstat(fd)
     if not stat.S_ISREG(info.st_mode):
-        raise Unavailable(f'{path} is no file; name another one in [json_lines] path, or "-" for stdout')
+        raise Unavailable(f"{path} is no file", fix='name another one in [json_lines] path, or "-" for stdout')
     if not info.st_size or os.pread(fd, 1, info.st_size - 1) == b"\n":
         return
     start = max(0, info.st_size - LAST_BYTES)
@@ -175,7 +175,7 @@ def _mend(fd: int, path: Path) -> None:
     # A disk may leave zeros where a line was to be.
     text = torn.rstrip(b"\0")[: len(FIRST_KEY)]
     if not FIRST_KEY.startswith(text) or (start and not newline):
-        raise Unavailable(f"{path} does not end like a file of ours; name another one in [json_lines] path")
+        raise Unavailable(f"{path} does not end like a file of ours", fix="name another one in [json_lines] path")
     log.warning("%s: the last line was cut off by a crash and is written again", path)
     os.ftruncate(fd, info.st_size - len(torn))
 

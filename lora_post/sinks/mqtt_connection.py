@@ -84,8 +84,10 @@ class MqttConnection:
             self.close()
             if self._refusal:
                 fix = f"correct {broker.table} username and password"
-                raise Unavailable(f"the broker at {where} refuses us: {self._refusal}; {fix}", REFUSED_WAIT_S)
-            raise Unavailable(f"the broker at {where} does not answer; does it speak MQTT there, with or without TLS?")
+                raise Unavailable(f"the broker at {where} refuses us: {self._refusal}", REFUSED_WAIT_S, fix=fix)
+            raise Unavailable(
+                f"the broker at {where} does not answer", fix="does it speak MQTT there, with or without TLS?"
+            )
 
     @property
     def is_up(self) -> bool:

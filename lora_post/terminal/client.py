@@ -59,7 +59,7 @@ class StatusClient:
                     raise NoAnswer("its answer does not end")
         page = read_message(bytes(body), Page)
         if page is None:
-            raise NoAnswer(f"what answers at {self.url} is no status page of lora-post; correct the address")
+            raise NoAnswer(f"what answers at {self.url} is no status page of lora-post", fix="correct the address")
         return page
 
     def follow(self, version: int) -> Iterator[PageNews]:
@@ -109,7 +109,7 @@ def _checked(url: str) -> str:
         good = False
     if not good or parts.query or parts.fragment or parts.username:
         # A token in the address would be shown with it.
-        raise ConfigError("--url is no address of a status page; write http://127.0.0.1:8080")
+        raise ConfigError("--url is no address of a status page", fix="write http://127.0.0.1:8080")
     return url.rstrip("/")
 
 

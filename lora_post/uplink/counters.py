@@ -59,7 +59,8 @@ def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
     text = f"{name}: FCnt {fcnt} after {last}: a replay, or the device was restarted and counts from 0 again"
     if fcnt < _SOON_AFTER_ROLL_OVER and _NEAR_ROLL_OVER <= last <= _MAX_16_BIT:
         text += ', or counts in 16 bits (fcnt = "16bit" accepts that)'
-    text += "; only if it was really restarted, since what was sent before would be sent twice: "
+    fix = "only if it was really restarted, since what was sent before would be sent twice: "
     if device.fcnt is _STRICT and fcnt < RESTART_BELOW:
-        text += 'fcnt = "restarts" accepts restarts, '
-    return StaleFCnt(f"{text}`lora-post spool reset-counter {name}` accepts it as a new beginning", name)
+        fix += 'fcnt = "restarts" accepts restarts, '
+    fix += f"`lora-post spool reset-counter {name}` accepts it as a new beginning"
+    return StaleFCnt(text, name, fix=fix)

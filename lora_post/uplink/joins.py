@@ -75,16 +75,20 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
     joiner = joiners.get(request.dev_eui)
     if joiner is None or joiner.device.root is None:
         raise UnknownDevice(
-            f"no device joins with DevEUI {request.dev_eui:016x}; add a [[device]] with "
-            f'dev_eui = "{request.dev_eui:016x}", join_eui = "{request.join_eui:016x}" and its app_key'
+            f"no device joins with DevEUI {request.dev_eui:016x}",
+            fix=(
+                f"add a [[device]] with "
+                f'dev_eui = "{request.dev_eui:016x}", join_eui = "{request.join_eui:016x}" and its app_key'
+            ),
         )
     device, root, state = joiner.device, joiner.device.root, joiner.state
     if not compare_digest(root.request_mic(request.signed), request.mic):
         key = "nwk_key" if root.is_11 else "app_key"
-        raise BadMIC(f"{device.id}: the MIC of a join-request does not fit; damaged, forged, or {key} is wrong")
+        raise BadMIC(f"{device.id}: the MIC of a join-request does not fit", fix=f"damaged, forged, or {key} is wrong")
     if request.join_eui != root.join_eui:
         raise UnknownDevice(
-            f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}; correct join_eui"
+            f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}",
+            fix="correct join_eui",
         )
     if request.dev_nonce in state.dev_nonces:
         newest = request.dev_nonce == state.dev_nonces[-1]

@@ -39,7 +39,8 @@ def fits(data: DataFrame, device: Device, keys: SessionKeys11, fcnt: int, rx: Rx
             return True
         raise BadMIC(
             f"{device.id}: the frame acknowledges a downlink that was not heard here, so only half of its MIC can be "
-            "checked; accept_half_mic = true accepts that"
+            "checked",
+            fix="accept_half_mic = true accepts that",
         )
     serving = mic[:_HALF]
     return any(

@@ -27,8 +27,11 @@ class ReadingJson(TypedDict):
 
 
 class RefusedJson(TypedDict):
+    """Why a frame was turned away. fix: what a person can do about it, "" for nothing."""
+
     check: str
     detail: str
+    fix: str
 
 
 class JoinJson(TypedDict):
@@ -110,7 +113,7 @@ def _report_json(report: Report) -> UplinkJson:
 def _refusal_json(refusal: Refusal) -> UplinkJson:
     """What can be said of a frame that was turned away; its address and counter are only claimed."""
     found = _radio_json(refusal.frame)
-    found["refused"] = {"check": refusal.check, "detail": refusal.detail}
+    found["refused"] = {"check": refusal.check, "detail": refusal.detail, "fix": refusal.fix}
     phy_payload = refusal.frame.phy_payload
     try:
         link = refusal.frame.link or link_of(phy_payload)

@@ -65,8 +65,8 @@ def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
     sessions = find(Link.SERVER, event.dev_eui)
     if not sessions:
         raise UnknownDevice(
-            f"no device has DevEUI {event.dev_eui:016x}; add a [[device]] with "
-            f'dev_eui = "{event.dev_eui:016x}" and a decoder, without dev_addr and keys'
+            f"no device has DevEUI {event.dev_eui:016x}",
+            fix=f'add a [[device]] with dev_eui = "{event.dev_eui:016x}" and a decoder, without dev_addr and keys',
         )
     session = sessions[0]
     return Uplink(event.frame, session.device, event.fcnt, event.fport, event.payload, False), session
@@ -210,9 +210,13 @@ def _refusal(dev_addr: int, sessions: Sequence[Session]) -> UnlockError:
     """Return why a frame is of none of these sessions."""
     address = f"{dev_addr:08x}"
     if not sessions:
-        return UnknownDevice(f'no device has DevAddr {address}; add a [[device]] with dev_addr = "{address}"')
+        return UnknownDevice(f"no device has DevAddr {address}", fix=f'add a [[device]] with dev_addr = "{address}"')
     tried = [session.device.id for session in sessions if session.device.keys is not None]
     if not tried:
-        return NoKey(f"the device with DevAddr {address} has no keys; add nwk_skey and app_skey to its [[device]]")
+        return NoKey(
+            f"the device with DevAddr {address} has no keys", fix="add nwk_skey and app_skey to its [[device]]"
+        )
     whose = tried[0] if len(tried) == 1 else f"any of {len(tried)} devices"
-    return BadMIC(f"DevAddr {address}: the MIC fits no key of {whose}; damaged, forged, or configured with wrong keys")
+    return BadMIC(
+        f"DevAddr {address}: the MIC fits no key of {whose}", fix="damaged, forged, or configured with wrong keys"
+    )

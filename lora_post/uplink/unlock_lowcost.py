@@ -34,7 +34,7 @@ def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
         raise NotUplink(f"LowCostLoRaGw {lowcost.type_text(ptype)} from address {src}{way} (type {ptype:02x})")
     sessions = find(_LOWCOST, src)
     if not sessions:
-        raise UnknownDevice(f"no device has address {src}; add a [[device]] with address = {src}")
+        raise UnknownDevice(f"no device has address {src}", fix=f"add a [[device]] with address = {src}")
     session = sessions[0]  # one byte of address has one device: nothing else would tell two apart
     device = session.device
     if ptype & lowcost.ENCRYPTED:
@@ -42,9 +42,11 @@ def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     else:
         payload, fcnt, authentic = packet[_HEADER_SIZE:], header.seq, False
         if lowcost.is_image(payload):
-            raise ImagePacket(f"a piece of a picture from address {src}; pictures are not put together here")
+            raise ImagePacket(f"a piece of a picture from address {src}, and pictures are not put together here")
         if device.keys is not None or device.lsc is not None:
-            raise NotEncrypted(f"{device.id} has keys and sent in clear; remove its keys if it really does not encrypt")
+            raise NotEncrypted(
+                f"{device.id} has keys and sent in clear", fix="remove its keys if it really does not encrypt"
+            )
     payload = _take_app_key(device, ptype, payload)
     return Uplink(frame, device, fcnt, None, payload, authentic), session
 
@@ -58,7 +60,9 @@ def _open(packet: bytes, header: lowcost.Header, session: Session) -> tuple[byte
         if inner and inner[0] & MHDR_MASK in MHDR_UPLINKS:
             data = _parse_inner(inner, src, strict=lsc is None)
         elif lsc is None:
-            raise FrameError(f"address {src}: encrypted, but no LoRaWAN frame inside; for the LSC cipher add lsc_key")
+            raise FrameError(
+                f"address {src}: encrypted, but no LoRaWAN frame inside", fix="for the LSC cipher add lsc_key"
+            )
         if data is not None and compare_digest(
             keys.data_mic(data.dev_addr, data.fcnt16, UPLINK, data.signed), data.mic
         ):
@@ -68,8 +72,8 @@ def _open(packet: bytes, header: lowcost.Header, session: Session) -> tuple[byte
         if compare_digest(lsc.mic(packet[:_HEADER_SIZE], sealed, header.seq), inner[-MIC_SIZE:]):
             return lsc.crypt(sealed, header.seq), header.seq, session, False
     if keys is None and lsc is None:
-        raise NoKey(f"{device.id} encrypts, and has no keys; add nwk_skey and app_skey (AES), or lsc_key (LSC)")
-    raise BadMIC(f"address {src}: the MIC does not fit; damaged, forged, or the keys of {device.id} are wrong")
+        raise NoKey(f"{device.id} encrypts, and has no keys", fix="add nwk_skey and app_skey (AES), or lsc_key (LSC)")
+    raise BadMIC(f"address {src}: the MIC does not fit", fix=f"damaged, forged, or the keys of {device.id} are wrong")
 
 
 def _parse_inner(inner: bytes, src: int, *, strict: bool) -> DataFrame | None:

@@ -351,7 +351,7 @@ def test_decoder_may_be_a_file(tmp_path: Path) -> None:
             [FRAME, "--decoder", "cayene-lpp"],
             "--decoder: there is no decoder 'cayene-lpp'; did you mean 'cayenne-lpp'?",
         ),
-        ([FRAME, "--decoder", "zzz"], "there is no decoder 'zzz'; there are "),
+        ([FRAME, "--decoder", "zzz"], "there is no decoder 'zzz'; known are "),
         ([FRAME, "--decoder", "no/such.py"], "no/such.py"),
         ([FRAME, "--nwk-skey", NWK_SKEY], "--app-skey is missing"),
         ([FRAME, "--app-skey", APP_SKEY], "--nwk-skey is missing"),

@@ -188,7 +188,7 @@ def test_without_a_name_all_are_tested_and_one_failure_counts() -> None:
 def test_unknown_name_is_told_with_what_there_is() -> None:
     ran = lora_post("decoders", "test", "zzz")
     assert ran.code == 2
-    assert "there is no decoder 'zzz'; there are " in ran.err
+    assert "there is no decoder 'zzz'; known are " in ran.err
 
 
 def test_names_and_values_cannot_command_the_terminal() -> None:

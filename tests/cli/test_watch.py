@@ -74,7 +74,7 @@ def test_view_follows_what_happens_and_says_when_it_no_longer_can() -> None:
         thread.start()
         wait_until(lambda: views, "there is no first view")
         site.hear(report(Reading("t", 20.5, "°C")))
-        site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", "no key fits; correct it"))
+        site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", "no key fits", fix="correct it"))
         wait_until(lambda: views[-1].page and views[-1].page.refused, "the news do not come")
         seen = views[-1].page
         assert seen is not None

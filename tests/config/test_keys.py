@@ -104,4 +104,4 @@ def test_file_with_a_key_that_everybody_may_read_is_reported(name: str, tmp_path
     path.write_text(f'{GATEWAY}[[device]]\n{name} = "{KEY}"\n')
     path.chmod(0o644)
     config, _ = examine_config(path)
-    assert config is not None and any("chmod 640" in warning for warning in config.warnings)
+    assert config is not None and any("chmod 640" in warning.fix for warning in config.warnings)

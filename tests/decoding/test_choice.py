@@ -44,7 +44,7 @@ def saying(name: str, configure: Callable[[Options], DecodeFunction] | None = No
 def counting(options: Options) -> DecodeFunction:
     """A device type with the option `step`."""
     if set(options) != {"step"}:
-        raise ConfigError(f"unknown option {sorted(options)[0]!r}; there is step")
+        raise ConfigError(f"unknown option {sorted(options)[0]!r}", fix="there is step")
     return lambda payload, fport: [Reading("x", f"step {options['step']}")]
 
 
@@ -114,9 +114,9 @@ def crashing(options: Options) -> DecodeFunction:
 @pytest.mark.parametrize(
     ("of", "text", "fix"),
     [
-        (device(decoder="z"), "there is no decoder 'z'", "there are a, b, crash, rubbish, steps"),
+        (device(decoder="z"), "there is no decoder 'z'", "known are a, b, crash, rubbish, steps"),
         (device(decoder="step"), "there is no decoder 'step'", "did you mean 'steps'?"),
-        (device(decoder="a", decoder_by_fport={2: "z"}), "there is no decoder 'z'", "there are "),
+        (device(decoder="a", decoder_by_fport={2: "z"}), "there is no decoder 'z'", "known are "),
         (device(decoder="a", options={"x": 1}), "options: decoder 'a' has no options", "remove x"),
         (device(decoder="steps", options={"x": 1}), "options: decoder 'steps': unknown option 'x'", "there is step"),
         (
@@ -173,9 +173,9 @@ def site(text: str, folder: Path = Path("x")) -> Config:
     ("text", "complaint"),
     [
         ('decoder = "cayene-lpp"\n', "device pond-7: there is no decoder 'cayene-lpp'; did you mean 'cayenne-lpp'?"),
-        ('decoder = "zzz"\n', "device pond-7: there is no decoder 'zzz'; there are "),
+        ('decoder = "zzz"\n', "device pond-7: there is no decoder 'zzz'; known are "),
         ('decoder = "text"\noptions = { a = 1 }\n', "device pond-7: options: decoder 'text' has no options; remove a"),
-        ("decoder_by_fport = { 2 = 'zzz', 3 = 'text' }\n", "device pond-7: there is no decoder 'zzz'; there are "),
+        ("decoder_by_fport = { 2 = 'zzz', 3 = 'text' }\n", "device pond-7: there is no decoder 'zzz'; known are "),
     ],
 )
 def test_configuration_that_cannot_be_decoded_ends_the_command(text: str, complaint: str) -> None:

@@ -8,6 +8,7 @@ from lora_post.cli.options import load_all_decoders, read_decoding
 from lora_post.config import parse_config
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_installed, shipped_folder
 from lora_post.decoding.time_limit import TimeLimit
+from lora_post.errors import Trouble
 from tests.support.in_process import lora_post
 
 MODULE = """
@@ -69,8 +70,8 @@ def test_file_that_fails_is_reported_and_the_others_load(tmp_path: Path, text: s
     loaded = load_folder(tmp_path)
     assert list(loaded.decoders) == ["good"]
     (problem,) = loaded.problems
-    assert problem.startswith(f"{path}: ")
-    assert why in problem
+    assert problem.what.startswith(f"{path}: ")
+    assert why in problem.what
 
 
 OLD_IMPORTS = [
@@ -86,8 +87,8 @@ OLD_IMPORTS = [
 def test_old_import_names_the_new_place(tmp_path: Path, text: str, where: str) -> None:
     path = write(tmp_path, "old.py", text)
     (problem,) = load_folder(tmp_path).problems
-    assert problem.startswith(f"{path}: ")
-    assert problem.endswith(f"; {where} (docs/decoders.md says what decoders may import)")
+    assert problem.what.startswith(f"{path}: ")
+    assert problem.fix == f"{where} (docs/decoders.md says what decoders may import)"
 
 
 def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> N
     second = write(tmp_path, "b.py", GOOD_FILE.format(name="same", value=2))
     loaded = load_folder(tmp_path)
     assert value_of(loaded, "same") == 1
-    assert loaded.problems == (f"{second}: the name 'same' is taken by {first}",)
+    assert loaded.problems == (Trouble(f"{second}: the name 'same' is taken by {first}"),)
 
 
 def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_broken_file_of_a_later_folder_leaves_the_shipped_one(tmp_path: Path) ->
 def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     loaded = load_folder(tmp_path / "nowhere")
     assert loaded.decoders == {}
-    assert loaded.problems == (f"{tmp_path / 'nowhere'}: No such file or directory",)
+    assert loaded.problems == (Trouble(f"{tmp_path / 'nowhere'}: No such file or directory"),)
 
 
 def test_decoder_file_may_define_a_dataclass(tmp_path: Path) -> None:
@@ -203,8 +204,8 @@ def test_broken_package_is_reported_and_the_others_load(packages: Path, text: st
     loaded = load_installed()
     assert list(loaded.decoders) == ["good"]
     (problem,) = loaded.problems
-    assert problem.startswith(f"{module} 1.2: {module}")
-    assert why in problem
+    assert problem.what.startswith(f"{module} 1.2: {module}")
+    assert why in str(problem)
 
 
 def test_second_package_with_the_same_decoder_is_reported(packages: Path) -> None:
@@ -212,4 +213,5 @@ def test_second_package_with_the_same_decoder_is_reported(packages: Path) -> Non
     install(packages, "kijani_f", MODULE.format(name="same"), "same = kijani_f")
     loaded = load_installed()
     assert loaded.decoders["same"].origin == "kijani_e 1.2: kijani_e"
-    assert loaded.problems == ("kijani_f 1.2: kijani_f: the name 'same' is taken by kijani_e 1.2: kijani_e",)
+    taken = "kijani_f 1.2: kijani_f: the name 'same' is taken by kijani_e 1.2: kijani_e"
+    assert loaded.problems == (Trouble(taken),)

@@ -99,7 +99,7 @@ def test_decoder_that_nothing_replaces_is_gone_with_its_file_and_back_with_it(
     assert running.value() == 1
     path.unlink()
     assert running.value() == "no decoder is called 'mine'"
-    assert "device=pond-7: there is no decoder 'mine'; there are a" in caplog.text
+    assert "device=pond-7: there is no decoder 'mine'; known are a" in caplog.text
     running.write("mine.py", "mine", 2)
     assert running.value() == 2
 

@@ -214,7 +214,7 @@ def test_unknown_device_is_refused_with_the_lines_that_let_it_in(tmp_path: Path)
     site = Site(tmp_path)
     site.take(chirpstack(deviceInfo={"devEui": "02aabbccddeeff77"}))
     (refusal,) = site.outcomes
-    assert isinstance(refusal, Refusal) and 'dev_eui = "02aabbccddeeff77"' in refusal.detail
+    assert isinstance(refusal, Refusal) and 'dev_eui = "02aabbccddeeff77"' in refusal.fix
     assert refusal.check == "unknown-device"
     site.store.close()
 

@@ -34,7 +34,9 @@ def full_board() -> SiteState:
     heard = report(Reading("battery", 3.3, "V"), Reading("open", False), Reading("count", 0))
     site.hear(heard)
     site.hear(Copy(Frame("gw2", NOON_US, b"", RxInfo(snr_db=0)), heard.uplink))
-    site.hear(Refusal(frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")), "mic", "no key fits; correct it"))
+    site.hear(
+        Refusal(frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")), "mic", "no key fits", fix="correct it")
+    )
     return site
 
 

@@ -15,6 +15,7 @@ from lora_post.observed.page_model import PageNews
 from lora_post.observed.run_state import Disk, RunState
 from lora_post.observed.site_state import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
 from lora_post.status.overview import MAX_PLOTS, news, whole
+from lora_post.uplink.counters import stale
 from lora_post.uplink.join_state import Join
 from tests.support.build import NOON_US, device, frame, report
 
@@ -109,10 +110,20 @@ def test_refusals_are_counted_by_check_and_address_with_their_fix() -> None:
     site = SiteState([])
     stranger = frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e"))
     for _ in range(3):
-        site.hear(Refusal(stranger, "unknown-device", "no device has DevAddr 26011bda; add a [[device]]"))
+        site.hear(Refusal(stranger, "unknown-device", "no device has DevAddr 26011bda", fix="add a [[device]]"))
     [refused] = site.refused()
     assert (refused.address, refused.count, refused.fix) == ("26011bda", 3, "add a [[device]]")
     assert refused.detail == "no device has DevAddr 26011bda"
+
+
+def test_fix_reaches_the_page_whole_however_long_the_device_id_is() -> None:
+    pond = device("pond-" + "7" * 250)
+    site = SiteState([pond])
+    error = stale(pond, 0, 5000)
+    site.hear(Refusal.of(frame(b"\x40" + bytes(12)), error, pond.id))
+    [refused] = json.decode(json.encode(whole(site, RUNTIME)))["refused"]
+    assert refused["fix"] == error.fix
+    assert f"`lora-post spool reset-counter {pond.id}`" in refused["fix"]
 
 
 def test_memory_is_bounded_whatever_is_heard() -> None:

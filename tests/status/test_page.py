@@ -20,7 +20,8 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
     for step in range(8):
         site.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
     site.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
-    site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", f"{HOSTILE}; <b>fix</b>"))
+    command = f"lora-post spool reset-counter {'pond-7' * 40}"
+    site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: {command}"))
     with page(site) as url, browser(390, 844) as chromium:
         wait = WebDriverWait(chromium, 20)
         chromium.get(url)
@@ -28,7 +29,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
         assert chromium.find_elements(By.CSS_SELECTOR, ".sensor svg path")
         assert HOSTILE in chromium.find_element(By.ID, "devices").text
-        assert "<b>fix</b>" in chromium.find_element(By.ID, "refused").text
+        assert chromium.find_element(By.CSS_SELECTOR, "#refused .fix").text == f"<b>fix</b>: {command}"
         assert not chromium.find_elements(By.CSS_SELECTOR, "img, b")
         # Nothing is wider than a phone.
         width = chromium.execute_script("return document.documentElement.scrollWidth")

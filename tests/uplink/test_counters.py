@@ -37,7 +37,7 @@ class Site:
         self._outcomes: list[Outcome] = []
         self.pipeline = Pipeline(ledger, undecoded, Metrics(), self._outcomes.append)
         self.time_us = NOON_US
-        self.detail = ""
+        self.detail = self.fix = ""
 
     def hear(self, fcnt: int, payload: bytes = b"x", after_us: int = MINUTE_US, *, fcnt16: bool = False) -> object:
         self.time_us += after_us
@@ -55,7 +55,7 @@ class Site:
         if isinstance(outcome, Report):
             return outcome.uplink.fcnt
         assert isinstance(outcome, Refusal)
-        self.detail = outcome.detail
+        self.detail, self.fix = outcome.detail, outcome.fix
         return outcome.check
 
 
@@ -84,9 +84,9 @@ def test_strict_device_that_restarts_is_refused_with_the_setting_that_would_acce
     heard = site(POND)
     assert heard.hear(5000) == 5000
     assert heard.hear(0) == "replay"
-    assert 'fcnt = "restarts"' in heard.detail and "lora-post spool reset-counter pond" in heard.detail
+    assert 'fcnt = "restarts"' in heard.fix and "lora-post spool reset-counter pond" in heard.fix
     assert heard.hear(4000) == "replay"
-    assert 'fcnt = "restarts"' not in heard.detail
+    assert 'fcnt = "restarts"' not in heard.fix
 
 
 def test_strict_device_with_16_bits_is_refused_with_the_setting_that_would_accept_it(

@@ -70,7 +70,7 @@ def load_js_codec(path: Path) -> Decoder:
     try:
         codec = Codec(text)
     except DecoderCrash as crash:
-        raise DecoderCrash(f"{path}: {_line(str(crash))}") from None
+        raise DecoderCrash(f"{path}: {_line(crash.what)}", fix=crash.fix) from None
     vendor, model, source = _about(path, text)
     return Decoder(
         name=re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-") or "codec",
@@ -104,7 +104,7 @@ class _Configured:
         try:
             answer = self._codec.call(payload, fport, self._variables)
         except DecoderCrash as crash:
-            raise DecoderCrash(_line(str(crash))) from None
+            raise DecoderCrash(_line(crash.what), fix=crash.fix) from None
         if answer.errors:
             raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
         found = _readings(answer)

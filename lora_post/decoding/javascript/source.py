@@ -53,7 +53,7 @@ def without_module_syntax(text: str) -> str:
 
     def keep_import(match: re.Match[str]) -> str:
         if match[1].removeprefix("node:") not in ("buffer", "util"):
-            raise DecoderCrash(f"it imports {match[1][:60]!r}; a codec has to be one file")
+            raise DecoderCrash(f"it imports {match[1][:60]!r}", fix="a codec has to be one file")
         return "\n" * match[0].count("\n")
 
     def keep_names(match: re.Match[str]) -> str:

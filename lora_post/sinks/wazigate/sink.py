@@ -126,18 +126,18 @@ class WazigateSink:
             return answer
         if self._password is None:
             raise Unavailable(
-                "the WaziGate wants a login; set [wazigate] username and password_file", WRONG_PASSWORD_WAIT_S
+                "the WaziGate wants a login", WRONG_PASSWORD_WAIT_S, fix="set [wazigate] username and password_file"
             )
         login = self._client.fetch_token(self._username, self._password)
         if login.status in (400, 401, 403):
             raise Unavailable(
-                f"the WaziGate refuses user {self._username!r} or the password ({login.text}); "
-                "correct [wazigate] username and password",
+                f"the WaziGate refuses user {self._username!r} or the password ({login.text})",
                 WRONG_PASSWORD_WAIT_S,
+                fix="correct [wazigate] username and password",
             )
         token = read_token(login) if login.status == 200 else None
         if token is None:
-            raise Unavailable(f"login: status {login.status} and no token; is [wazigate] url right?")
+            raise Unavailable(f"login: status {login.status} and no token", fix="is [wazigate] url right?")
         self._client.use_token(token)
         return call(*arguments)
 
@@ -157,7 +157,9 @@ def _check_created(what: str, answer: Answer) -> None:
 def _transient(doing: str, answer: Answer) -> SinkError:
     """The error for an answer that may be different next time."""
     if answer.status in (200, 404, 405):
-        return Unavailable(f"{doing}: what answers is no WaziGate (status {answer.status}); correct [wazigate] url")
+        return Unavailable(
+            f"{doing}: what answers is no WaziGate (status {answer.status})", fix="correct [wazigate] url"
+        )
     message = f"{doing}: status {answer.status}: {answer.text}"
     if answer.status in (401, 429) or 300 <= answer.status < 400:
         return Unavailable(message, answer.retry_after_s)

@@ -54,8 +54,8 @@ class GatewayEntry:
             self._declare()
         elif answer.status == 403:
             raise Rejected(
-                f"gateway {self._gateway.id} belongs to another account, so its heartbeat is refused; "
-                "choose another [gateway] id"
+                f"gateway {self._gateway.id} belongs to another account, so its heartbeat is refused",
+                fix="choose another [gateway] id",
             )
         elif answer.status != 204:
             log.warning("heartbeat: status %d: %s", answer.status, answer.text)

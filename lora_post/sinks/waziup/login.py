@@ -46,15 +46,15 @@ class Identity:
         answer = self._client.fetch_token(self.account.username, self.account.password)
         if answer.status in (400, 401):
             raise Unavailable(
-                f"Waziup refuses user {self.account.username!r} or the password ({answer.text}); "
-                "correct [waziup] username and password",
+                f"Waziup refuses user {self.account.username!r} or the password ({answer.text})",
                 WRONG_PASSWORD_WAIT_S,
+                fix="correct [waziup] username and password",
             )
         if not 200 <= answer.status < 300:
             raise transient("login", answer)
         login = read_login(answer)
         if login is None:
-            raise Unavailable("login: the server answers with no token; is [waziup] url the API's address?")
+            raise Unavailable("login: the server answers with no token", fix="is [waziup] url the API's address?")
         self._client.use_token(login.token)
         claims = login.claims
         self.owner = claims.preferred_username or self.account.username
@@ -75,7 +75,7 @@ class Identity:
 def transient(doing: str, answer: Answer) -> SinkError:
     """The error for an answer that may be different next time."""
     if answer.status == 404 and not answer.body:
-        return Unavailable(f"{doing}: there is no Waziup API at this address; correct [waziup] url")
+        return Unavailable(f"{doing}: there is no Waziup API at this address", fix="correct [waziup] url")
     message = f"{doing}: status {answer.status}: {answer.text}"
     if answer.status in (429, 401, 301, 302, 303, 307, 308):
         return Unavailable(message, answer.retry_after_s)

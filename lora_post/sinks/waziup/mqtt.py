@@ -121,9 +121,7 @@ class WaziupMqttSink:
         if not is_silent:
             raise OutcomeUnknown(f"the connection to {self._broker.host} was lost: {text}")
         self._sensors[_key(lane)] = _Sensor(self._monotonic() + HTTP_AFTER_SILENCE_S)
-        raise OutcomeUnknown(
-            f"{self._broker.host} fell silent over {lane.device}/{lane.name}: {text}; HTTP will tell why"
-        )
+        raise OutcomeUnknown(f"{self._broker.host} fell silent over {lane.device}/{lane.name}: {text}")
 
     def _look(self, batch: Batch, sensor: _Sensor) -> None:
         """Whether the last value is in the history: those before it went the same way. Raises OutcomeUnknown."""
@@ -133,7 +131,8 @@ class WaziupMqttSink:
             # As a rule it is the newest one; more rows cost more.
             is_stored = self._http.stored_among(last, 1) or self._http.stored(last, 1)
         except SinkError as error:
-            raise OutcomeUnknown(f"acknowledged, and the look for it failed: {error}", error.retry_after_s) from error
+            what = f"acknowledged, and the look for it failed: {error.what}"
+            raise OutcomeUnknown(what, error.retry_after_s, fix=error.fix) from error
         now = self._monotonic()
         if is_stored:
             sensor.looked_at, sensor.unlooked = now, 0

@@ -91,7 +91,7 @@ class Provisioner:
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
-            raise Rejected(f"device {device_id} is a private device of another account; {OTHER_ID.format(device_id)}")
+            raise Rejected(f"device {device_id} is a private device of another account", fix=OTHER_ID.format(device_id))
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
@@ -136,7 +136,8 @@ class Provisioner:
         if device.owner != self._login.owner:
             raise Rejected(
                 f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
-                f"not to {self._login.owner}; {OTHER_ID.format(device.id)}"
+                f"not to {self._login.owner}",
+                fix=OTHER_ID.format(device.id),
             )
 
 

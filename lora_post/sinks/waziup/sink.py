@@ -151,8 +151,8 @@ def _check_push(batch: Batch, answer: Answer) -> None:
         return  # a page of a network operator's that stands in the way comes as 200, too
     if answer.status == 404 and answer.body:
         raise Rejected(
-            f"Waziup has no sensor {to_id(lane.name)} of device {lane.device}; "
-            'create it there, or set [waziup] provision = "auto"'
+            f"Waziup has no sensor {to_id(lane.name)} of device {lane.device}",
+            fix='create it there, or set [waziup] provision = "auto"',
         )
     if answer.status == 403:
         raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
@@ -161,7 +161,7 @@ def _check_push(batch: Batch, answer: Answer) -> None:
     if answer.status in (400, 422):
         raise BatchRefused(f"Waziup cannot take this value: status {answer.status}: {answer.text}")
     if answer.status in (405, 406, 415):
-        raise Rejected(f"Waziup does not understand the request: status {answer.status}; is [waziup] url right?")
+        raise Rejected(f"Waziup does not understand the request: status {answer.status}", fix="is [waziup] url right?")
     raise transient(f"sending {lane.device}/{lane.name}", answer)
 
 

@@ -534,7 +534,7 @@ def test_file_in_a_decoders_folder_is_a_decoder(tmp_path: Path) -> None:
     assert list(loaded.decoders) == ["acme-th1"]
     assert loaded.decoders["acme-th1"].origin == str(tmp_path / "Acme TH1.js")
     assert len(loaded.problems) == 1
-    assert "broken.js: SyntaxError" in loaded.problems[0]
+    assert "broken.js: SyntaxError" in loaded.problems[0].what
 
 
 def test_readings_have_units_and_the_report_has_the_codecs_data(tmp_path: Path) -> None:
