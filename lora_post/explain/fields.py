@@ -14,14 +14,13 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.errors import FrameError
+from lora_post.lorawan.mac_commands import MacCommand, parse_mac_commands
 from lora_post.lorawan.phy_payload import (
     DOWN_TYPES,
     DataFrame,
-    MacCommand,
     MType,
     message_type,
     parse_data_frame,
-    parse_mac_commands,
 )
 from lora_post.lowcost import header as lowcost
 

@@ -8,13 +8,13 @@ from threading import Condition
 
 from msgspec import Struct
 
+from lora_post.uplink.heard_twice import DATAGRAM_WINDOW_US
+
 MAX_BYTES = 1 << 20
 # However much one gateway sends, three quarters of the queue are left to the others.
 MAX_SHARE = MAX_BYTES // 4
 # What a waiting datagram costs beside its bytes, roughly.
 OVERHEAD = 200
-# A network that doubles datagrams does so at once; a token has 16 bits and comes again.
-REPEAT_WINDOW_US = 30_000_000
 KEEP_RECENT = 4096
 
 
@@ -52,7 +52,7 @@ class PushQueue:
         size = len(push.body) + OVERHEAD
         with self._changed:
             seen_us = self._recent.get(mark)
-            if seen_us is not None and abs(push.time_us - seen_us) < REPEAT_WINDOW_US:
+            if seen_us is not None and abs(push.time_us - seen_us) < DATAGRAM_WINDOW_US:
                 return Taken.REPEATED
             share = self._bytes_of.get(push.gateway, 0) + size
             if self._bytes + size > MAX_BYTES or share > MAX_SHARE:

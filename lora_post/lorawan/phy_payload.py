@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.errors import FrameError
+from lora_post.lorawan.join_messages import REQUEST_SIZE, parse_join_request
 
 MAX_PHY_PAYLOAD: Final = 255
 """A LoRa radio sends no longer frame; it is also what the length byte under the MIC can say."""
@@ -27,7 +28,6 @@ _MAJOR: Final = 0x03
 _FOPTS_LEN: Final = 0x0F
 _HEAD: Final = Layout("<BIBH")
 _unpack_head: Final = _HEAD.unpack_from
-_JOIN_REQUEST: Final = Layout("<QQH")
 
 
 class MType(IntEnum):
@@ -64,53 +64,6 @@ _TYPE_TEXTS: Final = (
     "proprietary frame",
 )
 
-# CID: name, bytes of body; answers and requests that a device sends.
-_MAC_COMMANDS: Final = {
-    0x01: ("ResetInd", 1),
-    0x02: ("LinkCheckReq", 0),
-    0x03: ("LinkADRAns", 1),
-    0x04: ("DutyCycleAns", 0),
-    0x05: ("RXParamSetupAns", 1),
-    0x06: ("DevStatusAns", 2),
-    0x07: ("NewChannelAns", 1),
-    0x08: ("RXTimingSetupAns", 0),
-    0x09: ("TXParamSetupAns", 0),
-    0x0A: ("DlChannelAns", 1),
-    0x0B: ("RekeyInd", 1),
-    0x0C: ("ADRParamSetupAns", 0),
-    0x0D: ("DeviceTimeReq", 0),
-    0x0F: ("RejoinParamSetupAns", 1),
-    0x10: ("PingSlotInfoReq", 1),
-    0x11: ("PingSlotChannelAns", 1),
-    0x12: ("BeaconTimingReq", 0),
-    0x13: ("BeaconFreqAns", 1),
-    0x20: ("DeviceModeInd", 1),
-}
-
-# The same for what the network sends.
-_DOWN_COMMANDS: Final = {
-    0x01: ("ResetConf", 1),
-    0x02: ("LinkCheckAns", 2),
-    0x03: ("LinkADRReq", 4),
-    0x04: ("DutyCycleReq", 1),
-    0x05: ("RXParamSetupReq", 4),
-    0x06: ("DevStatusReq", 0),
-    0x07: ("NewChannelReq", 5),
-    0x08: ("RXTimingSetupReq", 1),
-    0x09: ("TXParamSetupReq", 1),
-    0x0A: ("DlChannelReq", 4),
-    0x0B: ("RekeyConf", 1),
-    0x0C: ("ADRParamSetupReq", 1),
-    0x0D: ("DeviceTimeAns", 5),
-    0x0E: ("ForceRejoinReq", 2),
-    0x0F: ("RejoinParamSetupReq", 1),
-    0x10: ("PingSlotInfoAns", 0),
-    0x11: ("PingSlotChannelReq", 4),
-    0x12: ("BeaconTimingAns", 3),
-    0x13: ("BeaconFreqReq", 3),
-    0x20: ("DeviceModeConf", 1),
-}
-
 
 class DataFrame(Struct, frozen=True, gc=False):
     """A data frame taken apart; nothing in it is verified or decrypted.
@@ -128,14 +81,6 @@ class DataFrame(Struct, frozen=True, gc=False):
     frm_payload: bytes
     mic: bytes
     signed: bytes
-
-
-class MacCommand(Struct, frozen=True, gc=False):
-    """One MAC command; name: as in the specification."""
-
-    cid: int
-    name: str
-    body: bytes
 
 
 def message_type(phy_payload: bytes) -> MType:
@@ -232,9 +177,9 @@ def describe(phy_payload: bytes) -> str:
     """
     mtype = message_type(phy_payload)
     text, size = _TYPE_TEXTS[mtype], len(phy_payload)
-    if mtype is MType.JOIN_REQUEST and size == 23:
-        join_eui, dev_eui, dev_nonce = _JOIN_REQUEST.unpack_from(phy_payload, 1)
-        return f"{text} from DevEUI {dev_eui:016x}, JoinEUI {join_eui:016x}, DevNonce {dev_nonce:04x}"
+    if mtype is MType.JOIN_REQUEST and size == REQUEST_SIZE:
+        join = parse_join_request(phy_payload)
+        return f"{text} from DevEUI {join.dev_eui:016x}, JoinEUI {join.join_eui:016x}, DevNonce {join.dev_nonce:04x}"
     if mtype is MType.REJOIN_REQUEST and size == 19 and phy_payload[1] in (0, 2):
         return f"{text} type {phy_payload[1]} from DevEUI {_eui(phy_payload, 5)}"
     if mtype is MType.REJOIN_REQUEST and size == 24 and phy_payload[1] == 1:
@@ -244,28 +189,6 @@ def describe(phy_payload: bytes) -> str:
         way = "from" if mtype in (MType.UNCONFIRMED_UP, MType.CONFIRMED_UP) else "to"
         return f"{text} {way} DevAddr {dev_addr:08x}, FCnt {fcnt16}"
     return f"{text} of {size} bytes"
-
-
-def parse_mac_commands(commands: bytes, mtype: MType = MType.UNCONFIRMED_UP) -> list[MacCommand]:
-    """Split the MAC commands of a data frame: FOpts, or the clear payload of FPort 0.
-
-    mtype: of the frame; the same CID has one name and length in uplinks and another in downlinks.
-    Lengths are not on air, so the first unknown command ends the list and takes all that is left
-    as its body; so does a command that is cut short.
-    Source: LoRaWAN 1.0.3, section 5; LoRaWAN 1.1, section 5.
-    """
-    known = _DOWN_COMMANDS if mtype in DOWN_TYPES else _MAC_COMMANDS
-    found = []
-    at = 0
-    while at < len(commands):
-        cid = commands[at]
-        name, size = known.get(cid, ("unknown", len(commands)))
-        body = commands[at + 1 : at + 1 + size]
-        if cid in known and len(body) < size:
-            name += ", cut short"
-        found.append(MacCommand(cid, name, body))
-        at += 1 + size
-    return found
 
 
 def _eui(phy_payload: bytes, at: int) -> str:

@@ -13,8 +13,7 @@ from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockErr
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Copy, Decode, FCntPolicy, Frame, Heard, Noise, Refusal, Report, Uplink
 from lora_post.spool.ledger import Ledger
-from lora_post.uplink.copies import Copies
-from lora_post.uplink.counters import repeat_window_us
+from lora_post.uplink.heard_twice import Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
 from lora_post.uplink.outcome import Outcome

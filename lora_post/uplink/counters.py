@@ -9,15 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from lora_post.errors import StaleFCnt
-from lora_post.model import Device, FCntPolicy, Uplink
+from lora_post.model import Device, FCntPolicy
 
 RESTART_BELOW: Final = 100
 """A lower counter is that of a restarted device only below this: as many first frames may have been missed."""
-
-REPEAT_WINDOW_US: Final = 20_000_000
-"""LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times."""
-RESTART_WINDOW_US: Final = 3_600_000_000
-"""How far apart two equal frames around a restart are one: a gateway that was offline may deliver its copy late."""
 
 # A counter of 16 bits that fell back by less than half its range is an old frame, not a roll-over.
 _HALF_RANGE: Final = 0x8000
@@ -36,19 +31,6 @@ def tolerates(device: Device, fcnt: int) -> bool:
 def is_old(next_fcnt: int, fcnt: int) -> bool:
     """Whether a device with a counter of 16 bits sent this before. Both without roll-over; fcnt from `full_fcnt`."""
     return next_fcnt > 0 and fcnt - next_fcnt >= _HALF_RANGE
-
-
-def repeat_window_us(uplink: Uplink) -> int:
-    """For how long an equal uplink is a repeat, because the counter does not tell; 0: the counter does."""
-    if not uplink.authentic:
-        return REPEAT_WINDOW_US
-    policy = uplink.device.fcnt
-    if policy is _STRICT:
-        return 0
-    if policy is FCntPolicy.UNCHECKED:
-        return REPEAT_WINDOW_US
-    # All of them: after a restart, a frame from before it has the higher counter.
-    return RESTART_WINDOW_US if policy is FCntPolicy.RESTARTS else 0
 
 
 def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:

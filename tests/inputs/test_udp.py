@@ -21,6 +21,7 @@ from lora_post.inputs.push_queue import MAX_SHARE, Push, PushQueue, Taken
 from lora_post.inputs.udp import UdpSource, bind_udp
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.uplink.heard_twice import DATAGRAM_WINDOW_US
 from tests.support.in_process import lora_post
 from tests.support.parsers import LAB_1, NOW_US, assert_events_are_sound
 
@@ -230,7 +231,7 @@ def test_same_datagram_later_is_another_one() -> None:
     queue = PushQueue()
     assert queue.put(Push(EUI, 1, b"{}", NOW_US)) is Taken.QUEUED
     assert queue.put(Push(EUI, 1, b"{}", NOW_US + 1_000_000)) is Taken.REPEATED
-    assert queue.put(Push(EUI, 1, b"{}", NOW_US + push_queue.REPEAT_WINDOW_US)) is Taken.QUEUED
+    assert queue.put(Push(EUI, 1, b"{}", NOW_US + DATAGRAM_WINDOW_US)) is Taken.QUEUED
 
 
 def test_memory_of_repeats_is_bounded() -> None:

@@ -1,4 +1,4 @@
-"""The layout of PHYPayloads, the frame counter, MAC commands."""
+"""The layout of PHYPayloads, the frame counter."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from lora_post.errors import FrameError
 from lora_post.lorawan.phy_payload import (
     MAX_PHY_PAYLOAD,
-    MacCommand,
     MType,
     build_data_frame,
     describe,
     full_fcnt,
     message_type,
     parse_data_frame,
-    parse_mac_commands,
 )
 from tests.support.lorawan_vectors import VECTORS, Vector
 
@@ -217,27 +215,6 @@ def test_other_major_versions_and_nothing_are_no_lorawan(phy: bytes) -> None:
 )
 def test_message_is_described_as_far_as_it_can_be_read(phy: str, text: str) -> None:
     assert describe(bytes.fromhex(phy)) == text
-
-
-@pytest.mark.parametrize(
-    ("commands", "found"),
-    [
-        ("", []),
-        ("0206c80a", [(0x02, "LinkCheckReq", ""), (0x06, "DevStatusAns", "c80a")]),
-        ("0307", [(0x03, "LinkADRAns", "07")]),
-        ("0b01", [(0x0B, "RekeyInd", "01")]),
-        ("028001020d", [(0x02, "LinkCheckReq", ""), (0x80, "unknown", "01020d")]),
-        ("06ff", [(0x06, "DevStatusAns, cut short", "ff")]),
-    ],
-)
-def test_mac_commands_are_split_up_to_the_first_unknown(commands: str, found: list[tuple[int, str, str]]) -> None:
-    wanted = [MacCommand(cid, name, bytes.fromhex(body)) for cid, name, body in found]
-    assert parse_mac_commands(bytes.fromhex(commands)) == wanted
-
-
-@given(st.binary(max_size=40))
-def test_mac_commands_lose_no_byte(commands: bytes) -> None:
-    assert b"".join(bytes((c.cid,)) + c.body for c in parse_mac_commands(commands)) == commands
 
 
 @given(st.binary(max_size=40))

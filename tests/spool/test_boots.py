@@ -16,7 +16,7 @@ from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.counters import REPEAT_WINDOW_US
+from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from tests.support.build import device, frame, lowcost_device
 from tests.support.clocks import Machine
 

@@ -14,7 +14,7 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import drop_sink
-from lora_post.uplink.counters import REPEAT_WINDOW_US
+from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
 
 POND = device()

@@ -16,7 +16,8 @@ from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.counters import REPEAT_WINDOW_US, RESTART_BELOW, RESTART_WINDOW_US, stale
+from lora_post.uplink.counters import RESTART_BELOW, stale
+from lora_post.uplink.heard_twice import REPEAT_WINDOW_US, RESTART_WINDOW_US
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.build import KEYS, NOON_US, device, lowcost_device

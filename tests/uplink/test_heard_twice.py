@@ -11,7 +11,7 @@ from lora_post.spool.ledger import MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.copies import COPY_WINDOW_US, MAX_GATEWAYS
+from lora_post.uplink.heard_twice import COPY_WINDOW_US, MAX_GATEWAYS
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.unlock import seal_lorawan
