@@ -18,8 +18,7 @@ from lora_post.config.keys import KEY_NAMES
 from lora_post.config.mqtt import MqttConfig, read_mqtt
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull
-from lora_post.config.upload import read_upload
-from lora_post.config.upload_rules import UploadRules
+from lora_post.config.upload import UploadRules, read_upload
 from lora_post.config.wazigate import WazigateConfig, read_wazigate
 from lora_post.config.waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError, Trouble

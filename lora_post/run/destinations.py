@@ -18,7 +18,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
 from lora_post.config.json_lines import JsonLinesConfig
 from lora_post.config.mqtt import MqttConfig
-from lora_post.config.upload_rules import UploadRules
+from lora_post.config.upload import UploadRules
 from lora_post.config.wazigate import WazigateConfig
 from lora_post.config.waziup import WaziupConfig
 from lora_post.metrics import Metrics

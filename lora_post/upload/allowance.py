@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, closed_s
+from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, closed_s
 from lora_post.model import Waiting
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts

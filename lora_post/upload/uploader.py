@@ -22,12 +22,12 @@ from lora_post.spool.queue import Queue
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
 from lora_post.upload.doubt import Doubt, DoubtRules
+from lora_post.upload.failures import Failures
 from lora_post.upload.fairness import Fairness
 from lora_post.upload.lanes import Lanes, LaneState
 from lora_post.upload.parking import Parking
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.sink import Sink
-from lora_post.upload.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Uploader:
         self._doubts = DoubtRules(self._policy, sink.looks_back)
         self._confirmed = Confirmed(queue, self._policy.share_write_for_s)
         self._parking = Parking(queue, metrics, self._policy, self._wall_us)
-        self._trouble = Trouble(queue.sink, metrics, self._policy)
+        self._failures = Failures(queue.sink, metrics, self._policy)
         self._serving: tuple[Lane, LaneState] | None = None
         self._is_prepared = True
         self._closed_because = self._held_because = ""
@@ -73,7 +73,7 @@ class Uploader:
     @property
     def last_error(self) -> str:
         """Why the destination takes nothing, "" when it does."""
-        return self._trouble.last_error
+        return self._failures.last_error
 
     @property
     def held(self) -> str:
@@ -112,15 +112,15 @@ class Uploader:
     def step(self) -> float:
         """Do one piece of work; return for how many seconds there is nothing to do (0: go on)."""
         now = self._monotonic()
-        if now < self._trouble.until:
-            return self._trouble.until - now
+        if now < self._failures.until:
+            return self._failures.until - now
         try:
             wait_s = self._work(now)
-            if wait_s > 0 or now < self._trouble.until:
+            if wait_s > 0 or now < self._failures.until:
                 self._settle()
             return wait_s
         except SpoolError as error:
-            self._trouble.of_spool(error, now)
+            self._failures.of_spool(error, now)
             return 0.0
 
     def _work(self, now: float) -> float:
@@ -137,7 +137,7 @@ class Uploader:
             self._prepare()
             return self._serve_next(now)
         except SinkError as error:
-            self._trouble.of_destination(error, self._monotonic())
+            self._failures.of_destination(error, self._monotonic())
             return 0.0
 
     def _closed_s(self) -> float:
@@ -148,7 +148,7 @@ class Uploader:
         return min(closed.wait_s, self._policy.look_again_s) if closed else 0.0
 
     def _prepare(self) -> None:
-        """Let the sink do what is due; its success ends a trouble even when no reading waits."""
+        """Let the sink do what is due; its success tells that a server is back."""
         try:
             self._sink.prepare()
         except SinkError:
@@ -156,7 +156,7 @@ class Uploader:
             raise
         if not self._is_prepared:
             self._is_prepared = True
-            self._trouble.over()
+            self._failures.answered()
 
     def _serve_next(self, now: float) -> float:
         """Serve the lane whose turn it is, of those that are ready."""
@@ -194,7 +194,7 @@ class Uploader:
         except SinkError as error:
             now = self._monotonic()
             state.backoff.fail(now, at_least_s=(now - began) * self._policy.rest_after_trouble)
-            self._trouble.of_lane(lane, error, now)
+            self._failures.of_lane(lane, error, now)
 
     # Claim, send, settle
 
@@ -218,7 +218,7 @@ class Uploader:
             state.doubt = None
             raise
         self._observe(batch, sent)
-        self._trouble.over()
+        self._failures.answered()
         state.doubt = None
         state.backoff.succeed()
         state.limit = min(self._policy.max_batch, state.limit * 2)
@@ -251,7 +251,7 @@ class Uploader:
             return
         size, asked = len(batch.times_us), self._monotonic()
         stored = self._sink.stored(batch, doubt.depth(size))
-        self._trouble.over()
+        self._failures.answered()
         if stored:
             state.backoff.succeed()  # otherwise pushing may fail as before, and must be tried less and less often
         state.doubt = self._doubts.after_look(doubt, size, len(stored), self._monotonic())
@@ -293,8 +293,8 @@ class Uploader:
             return 0.0
         try:
             self._park(lane, f"a defect of lora-post, please report it: {type(error).__name__}: {error}")
-        except SpoolError as trouble:
-            log.error("%s", trouble)
+        except SpoolError as failure:
+            log.error("%s", failure)
             return self._policy.max_sink_pause_s
         return 0.0
 

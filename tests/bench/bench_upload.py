@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lora_post.config.upload_rules import UploadRules
+from lora_post.config.upload import UploadRules
 from lora_post.model import Reading, Report
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server, clock_us

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.config.upload_rules import UploadRules
+from lora_post.config.upload import UploadRules
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Report, Value
 from lora_post.sandbox.endpoint import Settings

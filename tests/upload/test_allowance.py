@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.config.upload_rules import DAY_S, RESERVE_BYTES, UploadRules, Window
+from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, Window
 from lora_post.model import Lane, Waiting
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts

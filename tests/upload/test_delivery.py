@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from lora_post.clocks.scale import now_us
-from lora_post.config.upload_rules import UploadRules, Window
+from lora_post.config.upload import UploadRules, Window
 from lora_post.errors import OutcomeUnknown
 from lora_post.model import Reading
 from lora_post.net.http_client import Answer

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
-from lora_post.config.upload import MIN_BYTES_PER_DAY, parse_window
-from lora_post.config.upload_rules import DAY_S, UploadRules, Window, closed_s
+from lora_post.config.upload import DAY_S, MIN_BYTES_PER_DAY, UploadRules, Window, closed_s, parse_window
 from lora_post.durations import parse_duration
 from lora_post.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""What keeps a destination from taking readings, and how long it is left alone."""
+"""Why a destination takes nothing, and how long it is left alone for it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lora_post.upload.policy import UploadPolicy
 log = logging.getLogger(__name__)
 
 
-class Trouble:
-    """The trouble of one destination; each cause is told once. last_error: "" without trouble."""
+class Failures:
+    """Failures since the destination last answered; each cause is told once. last_error: "" for none."""
 
     def __init__(self, sink: str, metrics: Metrics, policy: UploadPolicy) -> None:
         self._sink = sink
@@ -51,7 +51,7 @@ class Trouble:
             log.error("%s", error)
         self._spool_error = str(error)
 
-    def over(self) -> None:
+    def answered(self) -> None:
         """Note that the destination has answered as it should."""
         if self.last_error:
             log.info("%s: sending again", self._sink)
