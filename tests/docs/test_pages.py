@@ -18,7 +18,18 @@ from lora_post.cli import cli
 from lora_post.config import parse_config
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import load_folder, shipped_folder
-from tests.docs.markdown import PAGES, ROOT, Block, anchors, blocks, command_lines, commands_in, links, mistake_in
+from tests.docs.markdown import (
+    PAGES,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    command_lines,
+    commands_in,
+    links,
+    mistake_in,
+    prose,
+)
 from tests.support.in_process import lora_post
 from tests.support.paths import DOCS
 
@@ -135,6 +146,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             dead.append(link)
     assert dead == []
+
+
+def test_tests_that_pages_name_exist() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`([a-z_/]+/test_\w+\.py(?:::\w+)?)`", prose(page))}
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not _is_test(*name.partition("::")[::2])] == []
+
+
+def _is_test(path: str, name: str) -> bool:
+    module = ROOT / "tests" / path.removeprefix("tests/")
+    return module.exists() and f"def {name}" in module.read_text("utf-8")
 
 
 def test_every_page_is_in_the_index() -> None:
