@@ -12,7 +12,7 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Copy, Decode, FCntPolicy, Frame, Heard, Noise, Refusal, Report, Uplink
-from lora_post.spool.ledger import Ledger
+from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
@@ -62,60 +62,55 @@ class Pipeline:
         if not events:
             return
         with self._lock:
-            with self._ledger.group():
+            with self._ledger.group() as group:
                 # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
-                outcomes = [self._handle_event(event) for event in events]
+                outcomes = [self._handle_event(event, group) for event in events]
             self._tell([*outcomes, *_server_copies(events, outcomes)])
 
-    def _handle_event(self, event: Heard) -> Outcome:
+    def _handle_event(self, event: Heard, group: Group) -> Outcome:
         if isinstance(event, Frame):
-            return self._handle_frame(event)
-        return self._handle_clear(event) if isinstance(event, ClearUplink) else event
+            return self._handle_frame(event, group)
+        return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
 
-    def _handle_clear(self, event: ClearUplink) -> Report | Refusal:
+    def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal:
         try:
-            uplink, session = identify(event, self._ledger.find)
+            uplink, session = identify(event, group.find)
             # A server that sends again sends the same time; the same counter at another time is a new session.
-            if self._ledger.is_repeat(uplink, 0):
+            if group.is_repeat(uplink, 0):
                 raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} of this time twice")
         except UnlockError as error:
             return Refusal.of(event.frame, error)
         report = self._decode(uplink)
-        self._ledger.keep(report, session)
+        group.accept(report, session)
         return report
 
-    def _handle_frame(self, frame: Frame) -> Report | Refusal | Copy | Join:
+    def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join:
         try:
-            uplink, session = unlock(frame, self._ledger.find)
+            uplink, session = unlock(frame, group.find)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
-                self._refuse_repeat(uplink)
+                _refuse_repeat(uplink, group)
         except StaleFCnt as error:
             return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
             known = uplink.device.id
             return self._copies.match(frame, known) or Refusal.of(frame, error, known)
         except NotUplink as error:
-            return self._handle_join(frame) if is_join(frame) else Refusal.of(frame, error)
+            return self._handle_join(frame, group) if is_join(frame) else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         report = self._decode(uplink)
-        self._ledger.keep(report, session)
+        group.accept(report, session)
         self._copies.accepted(uplink)
         return report
 
-    def _refuse_repeat(self, uplink: Uplink) -> None:
-        window_us = repeat_window_us(uplink)
-        if window_us and self._ledger.is_repeat(uplink, window_us):
-            raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
-
-    def _handle_join(self, frame: Frame) -> Refusal | Join:
+    def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
         try:
-            join, joiner = hear_join(frame, self._ledger.joiners)
+            join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
-        self._ledger.keep_join(joiner)
+        group.accept_join(joiner)
         return join
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -138,6 +133,12 @@ class Pipeline:
             self._listener(outcome)
         self.metrics.count("uplinks", amount=uplinks)
         self.metrics.count("readings", amount=readings)
+
+
+def _refuse_repeat(uplink: Uplink, group: Group) -> None:
+    window_us = repeat_window_us(uplink)
+    if window_us and group.is_repeat(uplink, window_us):
+        raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
 
 
 def _server_copies(events: Sequence[Heard], outcomes: Sequence[Outcome]) -> Iterator[Copy]:

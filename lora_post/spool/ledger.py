@@ -7,11 +7,12 @@ keeps it in the store, counters and readings in one transaction; `MemoryLedger` 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Protocol
 
-from lora_post.model import Device, Link, Report, Session, Uplink
+from lora_post.model import Device, FindSessions, Report, Session, Uplink
 from lora_post.spool.boots import BootBook
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
@@ -25,35 +26,37 @@ from lora_post.uplink.sessions import SessionBook, session_key
 NOT_LOADED = -1
 
 
+class Group:
+    """What arrived together, while its block is open: whose it is, whether it is new, and what is accepted of it.
+
+    find: the sessions of all devices with an address, as advanced by what was accepted before. joiners: the devices
+    that join, by DevEUI. is_repeat(uplink, window_us): whether an uplink that no counter tells of was accepted before,
+    at most so long before or after; if not, it counts as accepted now. reports: what was accepted.
+    """
+
+    def __init__(self, book: SessionBook, is_repeat: Callable[[Uplink, int], bool]) -> None:
+        self._book = book
+        self.find: FindSessions = book.find
+        self.joiners: Mapping[int, Joiner] = book.joiners
+        self.is_repeat = is_repeat
+        self.reports: list[Report] = []
+
+    def accept(self, report: Report, session: Session) -> None:
+        """Accept an uplink's readings and the counter that it advances."""
+        self.reports.append(report)
+        if report.uplink.authentic:
+            self._book.advance(session)
+
+    def accept_join(self, joiner: Joiner) -> None:
+        """Accept what a join said."""
+        self._book.join(joiner)
+
+
 class Ledger(Protocol):
     """Where accepted uplinks are kept."""
 
-    def group(self) -> AbstractContextManager[None]:
-        """All that is kept inside is kept together; raises SpoolError when nothing was."""
-        ...
-
-    def find(self, link: Link, address: int) -> Sequence[Session]:
-        """The sessions of all devices with this address."""
-        ...
-
-    @property
-    def joiners(self) -> Mapping[int, Joiner]:
-        """The devices that join, by DevEUI."""
-        ...
-
-    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
-        """Whether an uplink was accepted before, at most so long before or after; if not, it counts as accepted now.
-
-        For those that their counter does not tell it of.
-        """
-        ...
-
-    def keep(self, report: Report, session: Session) -> None:
-        """Accept an uplink's readings and the counter that it advances."""
-        ...
-
-    def keep_join(self, joiner: Joiner) -> None:
-        """Accept what a join said."""
+    def group(self) -> AbstractContextManager[Group]:
+        """Open a group for what arrived together; it is kept when the block ends, or SpoolError is raised."""
         ...
 
 
@@ -71,19 +74,18 @@ class SpoolLedger:
         self._book = SessionBook(devices)
         self._thinner = Thinner(devices)
         self._version = NOT_LOADED
-        self._reports: list[Report] = []
-        self.find = self._book.find
-        self.joiners: Mapping[int, Joiner] = self._book.joiners
 
     @contextmanager
-    def group(self) -> Iterator[None]:
+    def group(self) -> Iterator[Group]:
+        """Keep counters and readings in one transaction."""
         try:
             with self._spool_file.transaction() as db:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
-                yield
-                self._writer.put(db, self._thinner.thin(db, self._reports))
+                group = Group(self._book, partial(is_repeat, db))
+                yield group
+                self._writer.put(db, self._thinner.thin(db, group.reports))
                 self._save_sessions(db)
                 if self._boots:
                     self._boots.note(db)
@@ -96,7 +98,6 @@ class SpoolLedger:
             raise
         finally:
             self._book.clear_changes()
-            self._reports.clear()
 
     def _save_sessions(self, db: sqlite3.Connection) -> None:
         book = self._book
@@ -118,17 +119,6 @@ class SpoolLedger:
         self._book.load(load_sessions(db), load_joins(db))
         self._thinner.forget()
 
-    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
-        return is_repeat(self._spool_file.db, uplink, window_us)
-
-    def keep(self, report: Report, session: Session) -> None:
-        self._reports.append(report)
-        if report.uplink.authentic:
-            self._book.advance(session)
-
-    def keep_join(self, joiner: Joiner) -> None:
-        self._book.join(joiner)
-
 
 class MemoryLedger:
     """The ledger of a dry run: the same verdicts, nothing kept."""
@@ -136,15 +126,14 @@ class MemoryLedger:
     def __init__(self, devices: Iterable[Device]) -> None:
         self._book = SessionBook(devices)
         self._heard: dict[int, int] = {}
-        self.find = self._book.find
-        self.joiners: Mapping[int, Joiner] = self._book.joiners
 
     @contextmanager
-    def group(self) -> Iterator[None]:
-        yield
+    def group(self) -> Iterator[Group]:
+        """Keep counters only, and those in memory."""
+        yield Group(self._book, self._is_repeat)
         self._book.clear_changes()
 
-    def is_repeat(self, uplink: Uplink, window_us: int) -> bool:
+    def _is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = print_of(uplink), uplink.frame.time_us
         last = self._heard.get(print_)
         if last is not None and abs(time_us - last) <= window_us:
@@ -153,10 +142,3 @@ class MemoryLedger:
         while len(self._heard) > KEEP_HEARD:
             del self._heard[next(iter(self._heard))]
         return False
-
-    def keep(self, report: Report, session: Session) -> None:
-        if report.uplink.authentic:
-            self._book.advance(session)
-
-    def keep_join(self, joiner: Joiner) -> None:
-        self._book.join(joiner)

@@ -22,7 +22,7 @@ FRAME: Final = (
     ("clocks/gateway.py", "GatewayClock.stamp"),
     ("uplink/unlock.py", "unlock"),
     ("decoding/choice.py", "Decoding.decode"),
-    ("spool/ledger.py", "Ledger.keep"),
+    ("spool/ledger.py", "Group.accept"),
     ("spool/queue_writer.py", "QueueWriter.put"),
 )
 READING: Final = (

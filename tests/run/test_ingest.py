@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,7 @@ from lora_post.model import Link, Report, Session
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.ledger import Group, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
@@ -27,18 +28,21 @@ from tests.support.build import lowcost_device
 NODE = lowcost_device()
 
 
-def poisoned_ledger(store: SpoolFile) -> SpoolLedger:
+class PoisonedLedger(SpoolLedger):
     """A defect of our own that one address lays bare."""
-    ledger = SpoolLedger(store, [NODE], QueueWriter(store, ["waziup"], 1 << 30))
-    find = ledger.find
 
-    def find_or_fail(link: Link, address: int) -> Sequence[Session]:
-        if address == 66:
-            raise ZeroDivisionError
-        return find(link, address)
+    @contextmanager
+    def group(self) -> Iterator[Group]:
+        with super().group() as group:
+            find = group.find
 
-    ledger.find = find_or_fail
-    return ledger
+            def find_or_fail(link: Link, address: int) -> Sequence[Session]:
+                if address == 66:
+                    raise ZeroDivisionError
+                return find(link, address)
+
+            group.find = find_or_fail
+            yield group
 
 
 def packet(src: int, seq: int) -> bytes:
@@ -51,7 +55,8 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     outcomes: list[Outcome] = []
     decode = Decoding([NODE], load_folder(shipped_folder()).decoders).decode
     store = SpoolFile(tmp_path / "spool.db")
-    pipeline = Pipeline(poisoned_ledger(store), decode, Metrics(), outcomes.append)
+    ledger = PoisonedLedger(store, [NODE], QueueWriter(store, ["waziup"], 1 << 30))
+    pipeline = Pipeline(ledger, decode, Metrics(), outcomes.append)
     transport = open_file(capture)
     pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Signs())
     transport.close()

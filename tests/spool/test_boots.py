@@ -55,12 +55,12 @@ class Gateway:
         self.restart()
 
     def hear(self, problem: str | None = None) -> None:
-        with self.ledger.group():
+        with self.ledger.group() as group:
             (heard,) = self.clock.stamp([frame(time_us=self.machine.wall_us())], Times.LIVE)
             assert isinstance(heard, Frame)
             readings = () if problem else (Reading("t", self.machine.true_us),)
             uplink = Uplink(heard, POND, 1, 2, b"\x01", True)
-            self.ledger.keep(Report(uplink, readings, problem=problem), Session(POND, 1))
+            group.accept(Report(uplink, readings, problem=problem), Session(POND, 1))
 
     def learn(self) -> None:
         """The server's answer, and what follows from it in the sender's thread."""
@@ -180,10 +180,10 @@ def test_payload_without_reading_gets_its_time_too(gateway: Gateway) -> None:
 
 def test_repeat_is_recognised_across_the_moment_when_the_time_is_learned(gateway: Gateway) -> None:
     def is_repeat() -> bool:
-        with gateway.ledger.group():
+        with gateway.ledger.group() as group:
             (heard,) = gateway.clock.stamp([frame(time_us=gateway.machine.wall_us())], Times.LIVE)
             assert isinstance(heard, Frame)
-            return gateway.ledger.is_repeat(Uplink(heard, NODE, 5, None, b"\\!T/1", False), REPEAT_WINDOW_US)
+            return group.is_repeat(Uplink(heard, NODE, 5, None, b"\\!T/1", False), REPEAT_WINDOW_US)
 
     assert not is_repeat()
     gateway.machine.pass_s(4)

@@ -33,13 +33,13 @@ def spool_ledger(store: SpoolFile) -> SpoolLedger:
 
 
 def accept(ledger: Ledger, fcnt: int) -> None:
-    with ledger.group():
-        ledger.keep(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+    with ledger.group() as group:
+        group.accept(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
 
 
 def next_fcnt(ledger: Ledger) -> int:
-    with ledger.group():
-        return ledger.find(Link.LORAWAN, POND.address)[0].next_fcnt
+    with ledger.group() as group:
+        return group.find(Link.LORAWAN, POND.address)[0].next_fcnt
 
 
 def clear_uplink(fcnt: int = 5, payload: bytes = b"\\!TC/1", time_us: int = NOON_US) -> Uplink:
@@ -47,8 +47,8 @@ def clear_uplink(fcnt: int = 5, payload: bytes = b"\\!TC/1", time_us: int = NOON
 
 
 def is_repeat(ledger: Ledger, uplink: Uplink) -> bool:
-    with ledger.group():
-        return ledger.is_repeat(uplink, REPEAT_WINDOW_US)
+    with ledger.group() as group:
+        return group.is_repeat(uplink, REPEAT_WINDOW_US)
 
 
 def test_counter_and_readings_are_kept_together(store: SpoolFile) -> None:
@@ -60,9 +60,9 @@ def test_counter_and_readings_are_kept_together(store: SpoolFile) -> None:
 def test_nothing_of_a_failed_group_is_kept(store: SpoolFile) -> None:
     ledger = spool_ledger(store)
     accept(ledger, 1)
-    with pytest.raises(ZeroDivisionError), ledger.group():
-        ledger.keep(report(Reading("t", 2), of=POND), Session(POND, 3))
-        assert not ledger.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
+    with pytest.raises(ZeroDivisionError), ledger.group() as group:
+        group.accept(report(Reading("t", 2), of=POND), Session(POND, 3))
+        assert not group.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
         raise ZeroDivisionError
     assert next_fcnt(ledger) == 2
     assert Queue(store, "waziup").counts().queued == 1
@@ -72,11 +72,11 @@ def test_nothing_of_a_failed_group_is_kept(store: SpoolFile) -> None:
 def test_new_sensor_of_a_failed_group_can_be_kept_later(store: SpoolFile) -> None:
     ledger = spool_ledger(store)
     store.db.execute("PRAGMA max_page_count = 30")
-    with pytest.raises(SpoolError, match="full"), ledger.group():
-        ledger.keep(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
+    with pytest.raises(SpoolError, match="full"), ledger.group() as group:
+        group.accept(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
     store.db.execute("PRAGMA max_page_count = 1000")
-    with ledger.group():
-        ledger.keep(report(Reading("new", 1), of=POND), Session(POND, 3))
+    with ledger.group() as group:
+        group.accept(report(Reading("new", 1), of=POND), Session(POND, 3))
     (ready,) = Queue(store, "waziup").ready_lanes()
     assert ready.name == "new"
 
@@ -84,13 +84,13 @@ def test_new_sensor_of_a_failed_group_can_be_kept_later(store: SpoolFile) -> Non
 def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: SpoolFile) -> None:
     """A sink is dropped while a run that still has it goes on."""
     ledger = SpoolLedger(store, [POND, NODE], QueueWriter(store, ["waziup", "mqtt"], 1 << 30))
-    with ledger.group():
-        ledger.keep(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
+    with ledger.group() as group:
+        group.accept(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
     with closing(SpoolFile(store.path)) as other:
         drop_sink(other, "mqtt")
     for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
-        with ledger.group():
-            ledger.keep(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+        with ledger.group() as group:
+            group.accept(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
     rows = store.rows("SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value")
     sent = [("humidity", b"55"), ("t", b"2")]
     assert rows == [
@@ -146,8 +146,8 @@ def test_capture_fed_again_after_a_restart_is_recognised(store: SpoolFile) -> No
 def test_memory_of_clear_frames_is_bounded(store: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.spool.heard.KEEP_HEARD", 2000)
     ledger = spool_ledger(store)
-    with ledger.group():
+    with ledger.group() as group:
         for n in range(5000):
-            assert not ledger.is_repeat(clear_uplink(payload=b"%d" % n), REPEAT_WINDOW_US)
+            assert not group.is_repeat(clear_uplink(payload=b"%d" % n), REPEAT_WINDOW_US)
     (kept,) = store.db.execute("SELECT count(*) FROM heard").fetchone()
     assert 2000 <= kept < 3001

@@ -54,9 +54,9 @@ class Site:
         self.ledger = SpoolLedger(self.store, [self.device], QueueWriter(self.store, [SINK], 1 << 30))
 
     def keep(self, *readings: Reading, minute: int) -> None:
-        with self.ledger.group():
+        with self.ledger.group() as group:
             said = report(*readings, time_us=NOON_US + minute * MINUTE_US, of=self.device)
-            self.ledger.keep(said, Session(self.device, minute))
+            group.accept(said, Session(self.device, minute))
 
     def queued(self, name: str = "t") -> list[object]:
         reader = Queue(self.store, SINK)
@@ -108,9 +108,9 @@ def test_history_that_comes_late_is_kept(site: Site) -> None:
 
 def test_what_was_not_stored_was_not_kept(site: Site) -> None:
     site.keep(Reading("t", 20), minute=0)
-    with pytest.raises(ZeroDivisionError), site.ledger.group():
-        site.ledger.keep(report(Reading("t", 30), time_us=NOON_US + MINUTE_US, of=site.device), Session(site.device))
-        site.ledger._thinner.thin(site.store.db, site.ledger._reports)
+    with pytest.raises(ZeroDivisionError), site.ledger.group() as group:
+        group.accept(report(Reading("t", 30), time_us=NOON_US + MINUTE_US, of=site.device), Session(site.device))
+        site.ledger._thinner.thin(site.store.db, group.reports)
         raise ZeroDivisionError
     site.keep(Reading("t", 30), minute=2)
     assert site.queued() == [20, 30]
