@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.model import Copy, Device, Noise, Refusal, Report, RxInfo, Scalar, Value
+from lora_post.model import Copy, Device, Noise, Reading, Refusal, Report, RxInfo, Scalar, Value
 from lora_post.observed.day import Day
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.outcome import Outcome
@@ -49,7 +49,7 @@ class Entry(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Frames that were turned away for one reason from one address. fix: what to do about it, whole, "" for nothing."""
+    """Frames refused for one reason from one address. fix: what to do about it, whole, "" for nothing."""
 
     check: str
     address: str
@@ -158,7 +158,7 @@ class SiteState:
             return [entry for entry in self._recent if entry.number > since]
 
     def refused(self) -> list[Refused]:
-        """What was turned away, the latest first."""
+        """Return what was refused, the latest first."""
         with self._lock:
             return list(reversed(self._refused.values()))
 
@@ -191,7 +191,7 @@ class SiteState:
         for reading in report.readings:
             time_us = heard_us - int(reading.age_s * 1e6)
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
-        values = ", ".join(f"{reading.name} {reading.value} {reading.unit}".strip() for reading in report.readings[:12])
+        values = ", ".join(_words(reading) for reading in report.readings[:12])
         self._add(heard_us, uplink.device.id, values or report.problem or "no readings")
 
     def _hear_copy(self, copy: Copy) -> None:
@@ -262,6 +262,11 @@ def _cut(value: Value) -> Scalar:
     if isinstance(value, (bool, int, float)):
         return value
     return _short(value if isinstance(value, str) else str(value))
+
+
+def _words(reading: Reading) -> str:
+    value = str(reading.value).lower() if isinstance(reading.value, bool) else reading.value
+    return f"{reading.name} {value} {reading.unit}".strip()
 
 
 def _short(text: str) -> str:

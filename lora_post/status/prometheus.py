@@ -21,15 +21,15 @@ COUNTERS: Final = {
     "uplinks": ("Uplinks accepted.", ""),
     "readings": ("Readings decoded and queued.", ""),
     "copies": ("Uplinks heard once more, by another gateway.", ""),
-    "joins": ("Messages of joins that were overheard.", "message"),
-    "refused": ("Frames turned away, by the check that failed.", "check"),
-    "noise": ("Pieces of input that were no frame, by reason.", "reason"),
+    "joins": ("Join messages heard, by kind.", "message"),
+    "refused": ("Frames refused, by the check that failed.", "check"),
+    "noise": ("Pieces of input that were not a frame, by reason.", "reason"),
     "undecoded": ("Uplinks whose decoder failed, by decoder.", "decoder"),
     "delivered": ("Readings delivered, by destination.", "destination"),
     "parked": ("Sensors set aside, by destination.", "destination"),
-    "rejected": ("Readings refused one by one, by destination.", "destination"),
-    "retries": ("Requests that failed and are tried again, by kind of error.", "error"),
-    "dropped": ("Datagrams dropped unseen, by who had no room.", "reason"),
+    "rejected": ("Readings that the server rejected one by one, by destination.", "destination"),
+    "retries": ("Failed requests, by kind of error; each is tried again.", "error"),
+    "dropped": ("Datagrams dropped unread for lack of room, by where.", "reason"),
 }
 """Name in `Metrics` -> help and label; what is counted under other names is not shown."""
 
@@ -77,7 +77,7 @@ class _Run(Collector):
         yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", self._seconds(run.started_us))
         yield _gauge("disk_free_bytes", "Free on the spool's file system.", run.disk.free)
         yield _gauge("spool_bytes", "Size of the spool.", run.disk.spool)
-        yield _gauge("stalled_threads", "Threads that do not get on with their work.", len(run.stalled))
+        yield _gauge("stalled_threads", "Threads that are stalled.", len(run.stalled))
         yield _by(
             "input_last_frame_timestamp_seconds",
             "Latest frame of an input, since 1970 UTC; 0 for none.",
@@ -107,13 +107,13 @@ class _Run(Collector):
         )
         yield _by(
             "destination_up",
-            "Whether a destination took what it was last sent.",
+            "Whether a destination accepted what it was last sent.",
             "destination",
             {item.name: float(not item.trouble) for item in run.destinations},
         )
         yield _by(
             "destination_held",
-            "Whether the configuration keeps readings back for now.",
+            "Whether the configuration holds readings back at the moment.",
             "destination",
             {item.name: float(bool(item.held)) for item in run.destinations},
         )
@@ -143,7 +143,9 @@ class _Run(Collector):
             {device.id: device.rssi_dbm for device in devices if device.rssi_dbm is not None},
         )
         missed = CounterMetricFamily(
-            "lora_post_device_missed_frames", "Frames that a device's FCnt says were not heard.", labels=["device"]
+            "lora_post_device_missed_frames",
+            "Frames not heard, by gaps of the device's FCnt.",
+            labels=["device"],
         )
         for device in devices:
             missed.add_metric([device.id], device.missed)

@@ -6,7 +6,7 @@ might obey is escaped. Spans are told in minutes, so that a line changes only wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Final
 
@@ -54,12 +54,13 @@ def layout(view: View, now_ms: int, width: int, height: int | None, turn: int = 
     sections: list[Section] = []
     if view.page is not None:
         page = view.page
+        names = {device.id: device.name or device.id for device in page.devices}
         sections = [
             _problems(page.verdict, width),
             Section(None, [[line] for line in _parts(page, now_ms)], weight=2),
             _devices(page, now_ms, width),
-            Section(_heading("Turned away"), [_refused(item, now_ms, width) for item in page.refused]),
-            Section(_heading("As it arrives (UTC)"), [[_entry(entry, view.behind)] for entry in reversed(page.recent)]),
+            Section(_heading("Refused frames"), [_refused(item, now_ms, width) for item in page.refused]),
+            Section(_heading("Live (UTC)"), [[_frame(frame, names, view.behind)] for frame in reversed(page.recent)]),
         ]
     room = None if height is None else max(height - len(head), 0)
     lines = (head + arranged(sections, room, turn))[:height]
@@ -114,7 +115,8 @@ def _parts(page: Page, now_ms: int) -> Iterator[Text]:
     for to in page.state.destinations:
         yield _part(f"to {to.name}", _destination(to, now_ms))
     disk = page.state.disk
-    yield _part("spool", f"{disk.spool} MB, {disk.free} % of the disk free; started {ago(now_ms - page.state.started)}")
+    size = f"{disk.spool or 'less than 1'} MB"
+    yield _part("spool", f"{size}, {disk.free} % of the disk free; started {ago(now_ms - page.state.started)}")
 
 
 def _part(name: str, text: str) -> Text:
@@ -195,9 +197,9 @@ def _refused(item: PageRefusal, now_ms: int, width: int) -> list[Text]:
     return [line, *(Text(INDENT + text) for text in more), *_fix(item.fix, width)]
 
 
-def _entry(entry: PageFrame, behind_ms: int) -> Text:
-    who = (printable(entry.device), "bold") if entry.device else ("turned away", WARN)
-    return Text.assemble((_clock_time(entry.time + behind_ms), DIM), GAP, who, f" {printable(entry.text)}")
+def _frame(frame: PageFrame, names: Mapping[str, str], behind_ms: int) -> Text:
+    who = (printable(names.get(frame.device, frame.device)), "bold") if frame.device else ("refused", WARN)
+    return Text.assemble((_clock_time(frame.time + behind_ms), DIM), GAP, who, f" {printable(frame.text)}")
 
 
 def _clock_time(time_ms: int) -> str:

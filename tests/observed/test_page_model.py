@@ -69,7 +69,7 @@ def test_keys_are_those_that_programs_read() -> None:
             {"id": "silent"},
         ],
         "recent": [
-            {"time": NOON, "text": "battery 3.3 V, open False, count 0", "device": "pond-7"},
+            {"time": NOON, "text": "battery 3.3 V, open false, count 0", "device": "pond-7"},
             {"time": NOON, "text": "mic: no key fits"},
         ],
         "refused": [

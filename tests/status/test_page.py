@@ -29,7 +29,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
         assert chromium.find_elements(By.CSS_SELECTOR, ".sensor svg path")
         assert HOSTILE in chromium.find_element(By.ID, "devices").text
-        assert chromium.find_element(By.CSS_SELECTOR, "#refused .fix").text == f"<b>fix</b>: {command}"
+        assert chromium.find_element(By.CSS_SELECTOR, "#refused .fix code").text == f"<b>fix</b>: {command}"
         assert not chromium.find_elements(By.CSS_SELECTOR, "img, b")
         # Nothing is wider than a phone.
         width = chromium.execute_script("return document.documentElement.scrollWidth")
@@ -45,3 +45,15 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         wait.until(lambda b: "99.5" in b.find_element(By.ID, "devices").text)
         assert "owned" not in chromium.title
         assert chromium.get_log("browser") == []
+
+
+def test_device_that_sends_every_hour_is_a_line_and_silence_is_a_gap() -> None:
+    site = SiteState([device()])
+    for step in (*range(0, 40, 4), *range(72, 96, 4)):
+        site.hear(report(Reading("t", step), time_us=NOON_US - step * STEP_US))
+    with page(site) as url, browser(390, 844) as chromium:
+        chromium.get(url)
+        WebDriverWait(chromium, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".sensor svg path"))
+        path = chromium.find_element(By.CSS_SELECTOR, ".sensor svg path").get_attribute("d") or ""
+    assert path.count("M") == 2
+    assert path.count("L") == 10 + 6 - 2

@@ -92,7 +92,7 @@ def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
     came = page(then, now=wrong, recent=(PageFrame(wrong, "t 1"),))
     view = View(came, behind_ms(came, NOON))
     assert "last frame 3 min ago" in shown(view)
-    assert "12:00:00  turned away t 1" in shown(view)
+    assert "12:00:00  refused t 1" in shown(view)
     assert behind_ms(replace(came, now=NOON - 2000), NOON) == 0
 
 
@@ -116,7 +116,7 @@ def test_what_was_turned_away_has_its_reason_and_fix() -> None:
 
 def test_latest_frames_come_first() -> None:
     recent = (PageFrame(NOON, "t 1", "pond-7"), PageFrame(NOON + 1000, "mic: forged"))
-    assert "12:00:01  turned away mic: forged\n12:00:00  pond-7 t 1" in shown(page(POND, recent=recent))
+    assert "12:00:01  refused mic: forged\n12:00:00  Pond 7 t 1" in shown(page(POND, recent=recent))
 
 
 @pytest.mark.parametrize("color", [None, "standard", "truecolor"])

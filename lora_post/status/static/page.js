@@ -59,7 +59,7 @@ function sensorRow(device, sensor) {
 function facts(device) {
   const list = [];
   if (device.last) list.push(element("span", "", since(device.last)));
-  else list.push(element("span", "late", "not heard since lora-post was started"));
+  else list.push(element("span", "late", "not heard since lora-post started"));
   if (device.rssi !== undefined) {
     const snr = device.snr === undefined ? "" : `, SNR ${number(Math.round(device.snr * 10) / 10)} dB`;
     list.push(element("span", "", `${number(device.rssi)} dBm${snr}`));
@@ -76,7 +76,7 @@ function facts(device) {
     const sent = device.missed + device.heard;
     list.push(element("span", device.missed > MANY * sent ? "late" : "", `${device.missed} of ${sent} frames missed`));
   }
-  return element("p", "facts", ...list);
+  return element("p", "facts list", ...list);
 }
 
 function deviceCard(device) {
@@ -86,18 +86,24 @@ function deviceCard(device) {
   return element("article", "card", head, facts(device), problem, sensors);
 }
 
+// One click selects all of it, to be copied.
+function fixLine(fix) {
+  return fix ? element("span", "fix", "fix: ", element("code", "", fix)) : null;
+}
+
 function refusedLine(item) {
   const who = item.address ? `${item.check}, ${item.address}` : item.check;
   const times = item.count > 1 ? ` (${item.count} times)` : "";
-  const text = element("span", "", element("span", "from turned", who), `${times}: ${item.detail}`);
-  return element("div", "", element("span", "when", since(item.last)), text, item.fix ? element("span", "fix", item.fix) : null);
+  const text = element("span", "", element("span", "from refused", who), `${times}: ${item.detail}`);
+  return element("div", "", element("span", "when", since(item.last)), text, fixLine(item.fix));
 }
 
 function recentLine(entry) {
   const heard = new Date(entry.time + clockBehind);
   const time = element("span", "when", heard.toLocaleTimeString());
   time.title = heard.toLocaleString();
-  const from = element("span", entry.device ? "from" : "from turned", entry.device ?? "turned away");
+  const name = entry.device && (devices.get(entry.device)?.name ?? entry.device);
+  const from = element("span", name ? "from" : "from refused", name ?? "refused");
   return element("li", "", time, element("span", "", from, ` ${entry.text}`));
 }
 
@@ -112,12 +118,12 @@ function count(amount, what) {
   return `${amount.toLocaleString()} ${what}${amount === 1 ? "" : "s"}`;
 }
 
-// What a packet forwarder tells of itself: packets received, those of them with a right CRC, share of answers that arrived.
+// What a packet forwarder tells of itself: packets received, those of them with a good CRC, share of answers that arrived.
 function gatewayLine(gateway) {
   const stat = gateway.stat ?? {};
   const told = [];
   if (stat.rxnb !== undefined) told.push(`, ${number(stat.rxnb)} received`);
-  if (stat.rxok !== undefined) told.push(`, ${number(stat.rxok)} with a right CRC`);
+  if (stat.rxok !== undefined) told.push(`, ${number(stat.rxok)} with a good CRC`);
   if (stat.ackr !== undefined) told.push(`, ${number(stat.ackr)} % acknowledged`);
   return [`gateway ${gateway.name} `, since(gateway.last), ...told];
 }
@@ -135,11 +141,11 @@ function parts() {
       item.queued ? [count(item.queued, "reading"), item.queued === 1 ? " waits" : " wait", ...(item.oldest ? [", the oldest ", since(item.oldest)] : [])] : "nothing waits",
       item.held ? `held back: ${item.held}` : null,
       item.parked ? `${count(item.parked, "reading")} of parked sensors: see lora-post spool` : null,
-      item.refused ? `${count(item.refused, "reading")} refused by the server: see lora-post spool` : null,
+      item.refused ? `${count(item.refused, "reading")} rejected by the server: see lora-post spool` : null,
     ],
     item.trouble,
   ));
-  const spool = part("Spool", [`${state.disk.spool} MB used, ${state.disk.free} % of the disk free`]);
+  const spool = part("Spool", [`${state.disk.spool || "less than 1"} MB used, ${state.disk.free} % of the disk free`]);
   const run = part("This run", [["started ", since(state.started)]]);
   return [...inputs, ...destinations, spool, run];
 }

@@ -1,6 +1,7 @@
-// A day of one sensor as a line: numbers in, an SVG element out. Gaps stay gaps.
+// A day of one sensor as a line: numbers in, an SVG element out.
 
 const SVG = "http://www.w3.org/2000/svg";
+const GAP = 3; // times the usual distance
 
 function shape(name, attributes) {
   const node = document.createElementNS(SVG, name);
@@ -13,19 +14,24 @@ export function range(points) {
   return known.length ? [Math.min(...known), Math.max(...known)] : null;
 }
 
+// Steps between two points beyond which there is a gap: a device that sends every hour has no gaps.
+function longest(points) {
+  const places = points.flatMap((point, index) => (point === null ? [] : [index]));
+  const steps = places.slice(1).map((place, index) => place - places[index]).sort((a, b) => a - b);
+  return GAP * (steps[steps.length >> 1] ?? 1);
+}
+
 // One path; a point without neighbours is a dot, which a line of no length with round ends is.
 function path(points, low, span, width, height) {
   let text = "";
-  let isDown = false;
+  let last = -Infinity;
+  const reach = longest(points);
   points.forEach((point, index) => {
-    if (point === null) {
-      isDown = false;
-      return;
-    }
+    if (point === null) return;
     const x = ((index + 0.5) * width / points.length).toFixed(1);
     const y = (height - (point - low) * height / span).toFixed(1);
-    text += isDown ? `L${x} ${y}` : `M${x} ${y}h0`;
-    isDown = true;
+    text += index - last <= reach ? `L${x} ${y}` : `M${x} ${y}h0`;
+    last = index;
   });
   return text;
 }
