@@ -111,6 +111,7 @@ class Uploader:
 
     def step(self) -> float:
         """Do one piece of work; return for how many seconds there is nothing to do (0: go on)."""
+        self._serving = None
         now = self._monotonic()
         if now < self._failures.until:
             return self._failures.until - now
@@ -172,7 +173,6 @@ class Uploader:
                 self._fairness.took(waiting, wall_us)
                 self._serving = waiting.lane, state
                 self._serve(waiting.lane, state)
-                self._serving = None
                 return 0.0
             waits.append(state.ready_at() - now)
         return min(waits)
@@ -279,9 +279,9 @@ class Uploader:
         self._lanes.forget(lane)
 
     def _after_defect(self, error: Exception) -> float:
-        """Back off from the lane over which it happened; return how many seconds to wait.
+        """Back off from the lane that was served, from everything if none was; return how many seconds to wait.
 
-        It is tried with fewer and fewer readings, and parked when it happens over a single one.
+        The lane is tried with fewer and fewer readings, and parked when it happens over a single one.
         """
         serving, self._serving = self._serving, None
         if serving is None:

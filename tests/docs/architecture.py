@@ -32,6 +32,8 @@ READING: Final = (
     ("upload/sink.py", "Sink.prepare"),
     ("upload/sink.py", "Sink.send"),
     ("upload/sink.py", "Sink.stored"),
+    ("upload/doubt.py", "DoubtRules.after_look"),
+    ("upload/confirmed.py", "Confirmed.add"),
     ("spool/queue.py", "Queue.settle"),
 )
 
