@@ -11,7 +11,8 @@ from lora_post.errors import Trouble
 from lora_post.model import SensorRule
 from lora_post.text import did_you_mean
 from lora_post.toml_table import convert_table
-from lora_post.units import UNITS, ontology
+from lora_post.units import UNITS
+from lora_post.waziup_kinds import ontology
 from lora_post.waziup_names import MAX_ID, to_id
 
 UNCHANGED = SensorTable("")

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from lora_post.model import Reading, Report, SensorRule, Value
+from lora_post.units import tidy
 
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
 
@@ -77,7 +78,7 @@ def _tidy(number: int | float) -> int | float:
         return number
     if not isfinite(number):
         raise OverflowError
-    return float(f"{float(number):.12g}")
+    return tidy(float(number))
 
 
 def _changed(value: Value, change: Change) -> Value:

@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from lora_post.units import OTHER, UNITS, describe
+from lora_post.units import UNITS
+from lora_post.waziup_kinds import OTHER, describe
 
 POSITION = "Position"
 

@@ -16,7 +16,8 @@ from lora_post import Decoded, DecodeError, Reading, WrongFormat, WrongLength
 from lora_post.decoding.decode import decode
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Decoder, Uplink
-from lora_post.units import UNITS, ontology
+from lora_post.units import UNITS
+from lora_post.waziup_kinds import ontology
 from tests.support.build import device, frame
 
 DECODERS = load_folder(shipped_folder()).decoders

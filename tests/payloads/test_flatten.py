@@ -12,7 +12,8 @@ from lora_post.decoding.decode import fault_of
 from lora_post.model import Reading
 from lora_post.payloads.codec_names import known_unit, meaning_of
 from lora_post.payloads.flatten import MAX_LIST, MAX_READINGS, flatten, flatten_normalized
-from lora_post.units import UNITS, describe, ontology
+from lora_post.units import UNITS
+from lora_post.waziup_kinds import describe, ontology
 
 
 def named(data: object) -> dict[str, object]:
