@@ -1,6 +1,8 @@
-"""Text that must not be shown."""
+"""Text that must not be shown, and the accounts that it is a part of."""
 
 from __future__ import annotations
+
+from msgspec import Struct
 
 
 class Secret:
@@ -23,3 +25,10 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+class Account(Struct, frozen=True):
+    """Whom a server knows us as, and how we prove it."""
+
+    username: str
+    password: Secret

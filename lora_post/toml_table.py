@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from lora_post.errors import ConfigError, Trouble
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
-from lora_post.secret import Secret
+from lora_post.secret import Account, Secret
 from lora_post.text import did_you_mean
 from lora_post.waziup_names import MAX_ID
 
@@ -96,6 +96,16 @@ class TableReader:
             self.refuse(f"{place} {key}_env: the environment variable {variable} is not set")
         value = self.environ.get(variable or default_env, "")
         return Secret(value) if value else None
+
+    def account(self, place: str, username: str, table: Struct, default_env: str = "") -> Account | None:
+        """Return a user and the `password` of a table; None when there are none, and for one without the other."""
+        password = self.secret(place, "password", table, default_env)
+        if username and password:
+            return Account(username, password)
+        if username or password:
+            given, missing = ("username", "password") if username else ("password", "username")
+            self.refuse(f"{place} has a {given} and no {missing}", "give both, or neither")
+        return None
 
     def _secret_file(self, place: str, path: Path) -> Secret | None:
         try:

@@ -14,6 +14,7 @@ from lora_post.alerts.outbox import Digest
 from lora_post.config.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
 from lora_post.net.bounded_session import BoundedSession
+from lora_post.net.traffic import Traffic
 from lora_post.net.visitors import is_loopback
 
 TIMEOUT_S: Final = 30.0
@@ -40,7 +41,7 @@ class Webhook:
     def send(self, gateway: str, digest: Digest) -> None:
         token = self._config.token
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-        with BoundedSession() as session:
+        with BoundedSession(Traffic()) as session:
             try:
                 answer = session.post(
                     self._config.url, json=as_json(gateway, digest), headers=headers, timeout=TIMEOUT_S

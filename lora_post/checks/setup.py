@@ -173,7 +173,7 @@ def _check_broker(item: InputConfig) -> Finding:
 
 def skip_setup(why: str) -> Iterator[Finding]:
     """The checks that need a configuration."""
-    for subject in ("secrets", "keys", "inputs", "spool", "server", "credentials", "clock", "gateway"):
+    for subject in ("secrets", "keys", "inputs", "spool", "server"):
         yield skipped(subject, why)
 
 

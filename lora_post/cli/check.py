@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
-from lora_post.checks.broker import check_broker
-from lora_post.checks.local_file import check_json_lines
 from lora_post.checks.machine import check_power, check_time
-from lora_post.checks.server import check_server, skip_server
 from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
 from lora_post.checks.storage import check_spool
-from lora_post.checks.wazigate import check_wazigate
 from lora_post.cli.options import config_option, load_all_decoders
 from lora_post.cli.output import say
 from lora_post.clocks.system import SystemClock
@@ -21,6 +18,7 @@ from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError, Trouble
 from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.formats import FORMATS
+from lora_post.sinks import SINKS
 from lora_post.text import printable
 
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAIL: "red", Grade.SKIPPED: "bright_black"}
@@ -68,27 +66,26 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     yield from check_keys(config)
     yield from check_inputs(config, FORMATS)
     yield from check_spool(config)
-    if offline:
-        yield from skip_server("--offline")
-    elif config.waziup is not None:
-        gateway_id = None if any(" [gateway]" in mistake.what for mistake in mistakes) else config.gateway_id
-        yield from check_server(config.waziup, gateway_id)
-        if config.waziup.broker is not None:
-            yield check_broker("server", "[waziup] mqtt_url", config.waziup.broker, config.gateway_id)
-    elif mistakes:
-        yield from skip_server("[waziup] cannot be read")
-    elif not config.destinations:
-        yield fail("server", "there is no [waziup], so there is nowhere to send to", "add [waziup] url and username")
-    if config.wazigate is not None:
-        yield from [skipped("wazigate", "--offline")] if offline else check_wazigate(config.wazigate)
-    if config.mqtt is not None:
-        yield (
-            skipped("mqtt", "--offline")
-            if offline
-            else check_broker("mqtt", "[mqtt] url", config.mqtt.broker, config.gateway_id)
-        )
-    if config.json_lines is not None:
-        yield check_json_lines(config.json_lines)
+    yield from _check_destinations(config, mistakes, offline)
+
+
+def _check_destinations(config: Config, mistakes: tuple[Trouble, ...], offline: bool) -> Iterator[Finding]:
+    site = replace(config.site, gateway_id="") if _mentioned("gateway", mistakes) else config.site
+    for name, destination in SINKS.items():
+        if name not in config.destinations:
+            if _mentioned(name, mistakes):
+                yield from (skipped(subject, f"[{name}] cannot be read") for subject in destination.remote or (name,))
+        elif offline and destination.remote:
+            yield from (skipped(subject, "--offline") for subject in destination.remote)
+        else:
+            yield from destination.check(config.destinations[name], site)
+    if not config.destinations and not mistakes:
+        tables = ", ".join(f"[{name}]" for name in SINKS)
+        yield fail("server", "there is nowhere to send to", f"add one of {tables}")
+
+
+def _mentioned(table: str, mistakes: tuple[Trouble, ...]) -> bool:
+    return any(f" [{table}]" in mistake.what for mistake in mistakes)
 
 
 def _show(finding: Finding) -> None:

@@ -17,16 +17,14 @@ from lora_post.cli.options import read_decoding, watch_decoders
 from lora_post.cli.output import print_table, say
 from lora_post.clocks.scale import now_us
 from lora_post.config import Config, parse_config
-from lora_post.config.waziup import WaziupConfig
 from lora_post.errors import ConfigError, Unavailable
 from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise, Refusal
-from lora_post.run.delivery import Delivery
+from lora_post.run.delivery import open_delivery
 from lora_post.run.session import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
-from lora_post.secret import Secret
 from lora_post.uplink.outcome import Outcome
 
 USER = "demo"
@@ -102,17 +100,15 @@ def _show(*, keep: bool, port: int) -> None:
 
 
 def _config(text: str, folder: Path, url: str) -> Config:
-    config = parse_config(text, folder / "demo.toml", {})
-    return msgspec.structs.replace(
-        config, waziup=WaziupConfig(url, USER, Secret(USER), True), spool_path=folder / "spool.db"
-    )
+    server = f'[waziup]\nurl = "{url}"\nusername = "{USER}"\npassword = "{USER}"\n[spool]\npath = "spool.db"\n'
+    return parse_config(text + server, folder / "demo.toml", {})
 
 
 def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
     """The capture through parser, pipeline, spool and uploader, as `lora-post run` does it."""
     outcomes: list[Outcome] = []
     parser = FORMATS["lowcost"](config.gateway_id, UTC)
-    with Delivery(config, read_decoding(config, watch_decoders()), Metrics(), outcomes.append) as delivery:
+    with open_delivery(config, read_decoding(config, watch_decoders()), Metrics(), outcomes.append) as delivery:
         delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
         delivery.drain(DRAIN_S, stop)
     if any(counts.undelivered for counts in delivery.counts().values()):

@@ -12,9 +12,8 @@ from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
 from lora_post.errors import Rejected
 from lora_post.model import Batch
-from lora_post.run.destinations import open_sinks
-from lora_post.sinks.waziup.announced import Announced
-from lora_post.spool.queue import Queue
+from lora_post.run.upload_thread import open_outlet
+from lora_post.sinks.announced import Announced
 from lora_post.spool.salvage import salvage
 from lora_post.spool.spool_file import SpoolFile
 
@@ -44,8 +43,8 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
     with ExitStack() as stack:
         store = stack.enter_context(closing(SpoolFile(config.spool_path)))
         sinks = {
-            name: stack.enter_context(closing(make_sink(Queue(store, name), store)))
-            for name, make_sink in open_sinks(config, Announced()).items()
+            name: stack.enter_context(closing(open_outlet(name, config, store, Announced()).sink))
+            for name in config.destinations
         }
 
         def arrived(name: str, batch: Batch) -> Collection[int]:

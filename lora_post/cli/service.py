@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import click
-from msgspec.structs import replace
 
 from lora_post.cli.options import config_option, set_up_log
-from lora_post.config import Config, find_config, load_config
+from lora_post.config import find_config, load_config
 from lora_post.errors import ConfigError
 from lora_post.service.install import (
     InstallError,
@@ -21,7 +20,7 @@ from lora_post.service.install import (
     secret_variables,
     write_units,
 )
-from lora_post.service.units import SERVICE, USER, Place, hidden, outside_folders, units
+from lora_post.service.units import SERVICE, USER, Place, hidden, inside, outside_folders, units
 
 radio_argument = click.argument("radio", nargs=-1, metavar="[-- PROGRAM ARGS…]")
 
@@ -80,8 +79,8 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     if now and root != Path("/"):
         raise ConfigError("--now starts it on this machine", fix="leave it out together with --root")
     path = (config_path or find_config()).resolve()
-    config = _seen_from(load_config(path), root)
-    place = Place(_inside(_own_command(), root), _inside(path, root))
+    config = load_config(path)
+    place = Place(inside(_own_command(), root), inside(path, root), root)
     made = units(config, place, radio)
     unseen = hidden(config, place)
     if unseen:
@@ -92,7 +91,7 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
         let_read(file, group)
     for file in written:
         click.echo(f"wrote {file}")
-    for folder in outside_folders(config):
+    for folder in outside_folders(config, place):
         click.echo(f"it writes in {folder}: see that user {USER} may")
     for name in secret_variables(path):
         click.echo(f"it needs the variable {name}: systemctl edit {SERVICE}, Environment=; or use a file instead")
@@ -113,21 +112,3 @@ def _start(now: bool, root: Path) -> None:
 def _own_command() -> Path:
     """The installed lora-post, as itself and not as what a link to its Python leads to."""
     return Path(sys.executable).parent / "lora-post"
-
-
-def _seen_from(config: Config, root: Path) -> Config:
-    """The configuration with the paths as the service will see them."""
-    folder, lines = config.decoder_folder, config.json_lines
-    if lines is not None and lines.path is not None:
-        lines = replace(lines, path=_inside(lines.path, root))
-    return replace(
-        config,
-        spool_path=_inside(config.spool_path, root),
-        decoder_folder=None if folder is None else _inside(folder, root),
-        json_lines=lines,
-    )
-
-
-def _inside(path: Path, root: Path) -> Path:
-    """A path as it is called when `root` is the root."""
-    return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path

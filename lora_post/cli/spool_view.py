@@ -10,6 +10,7 @@ from lora_post.cli.output import print_table, say
 from lora_post.clocks.scale import utc_text
 from lora_post.config import Config
 from lora_post.net.traffic import Traffic
+from lora_post.sinks import SINKS
 from lora_post.spool import undecoded
 from lora_post.spool.boots import estimate_text, estimates
 from lora_post.spool.lanes import SensorState, parked, sensor_states
@@ -59,8 +60,9 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
             say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
-    if config.waziup is not None and (closed := UploadAllowance(config.upload, Traffic(), store, "waziup").closed()):
-        say(f"held       {closed.reason}", fg="yellow")
+    for sink in config.destinations:
+        if SINKS[sink].is_metered and (closed := UploadAllowance(config.upload, Traffic(), store, sink).closed()):
+            say(f"held       {closed.reason}", fg="yellow")
     shown = [state for state in states if state.waiting or state.refused or state.is_parked]
     if shown and len(counts) > 1:
         say("")

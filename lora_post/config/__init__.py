@@ -13,21 +13,19 @@ from msgspec import Struct
 from lora_post.config.alerts import AlertsConfig, read_alerts
 from lora_post.config.devices import read_devices
 from lora_post.config.inputs import InputConfig, read_inputs
-from lora_post.config.json_lines import JsonLinesConfig, read_json_lines
 from lora_post.config.keys import KEY_NAMES
-from lora_post.config.mqtt import MqttConfig, read_mqtt
 from lora_post.config.status import StatusConfig, read_status
-from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable, WhenFull
+from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.upload import UploadRules, read_upload
-from lora_post.config.wazigate import WazigateConfig, read_wazigate
-from lora_post.config.waziup import WaziupConfig, read_waziup
 from lora_post.errors import ConfigError, Trouble
 from lora_post.model import Device
+from lora_post.sinks import SINKS
+from lora_post.sinks.destination import Site
+from lora_post.spool.lanes import WhenFull
 from lora_post.text import did_you_mean
 from lora_post.toml_table import TableReader
 
 DEFAULT_PATHS = (Path("lora-post.toml"), Path("/etc/lora-post/lora-post.toml"))
-DESTINATIONS = ("waziup", "wazigate", "mqtt", "json_lines")
 MIN_SPOOL_MB = 1
 
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
@@ -36,6 +34,7 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
 class Config(Struct, frozen=True):
     """The whole configuration, checked.
 
+    destinations: what `SINKS` has read of each table that readings go to; the keys name their queues in the spool, too.
     warnings: what works but should be put right.
     """
 
@@ -43,11 +42,8 @@ class Config(Struct, frozen=True):
     gateway_id: str
     gateway_name: str
     visibility: str
-    waziup: WaziupConfig | None
+    destinations: Mapping[str, object]
     status: StatusConfig | None
-    wazigate: WazigateConfig | None
-    mqtt: MqttConfig | None
-    json_lines: JsonLinesConfig | None
     alerts: AlertsConfig
     spool_path: Path
     spool_max_bytes: int
@@ -59,9 +55,9 @@ class Config(Struct, frozen=True):
     warnings: tuple[Trouble, ...]
 
     @property
-    def destinations(self) -> tuple[str, ...]:
-        """The tables of this configuration that readings go to; also the names of their queues in the spool."""
-        return tuple(name for name in DESTINATIONS if getattr(self, name) is not None)
+    def site(self) -> Site:
+        """What destinations get to know of this gateway and its devices."""
+        return Site(self.gateway_id, self.gateway_name, self.visibility, self.devices)
 
 
 def find_config() -> Path:
@@ -149,13 +145,8 @@ def _read(reader: TableReader) -> Config:
         )
     if spool.max_mb < MIN_SPOOL_MB:
         reader.refuse(f"[spool] max_mb is {spool.max_mb}", f"it must be at least {MIN_SPOOL_MB}")
-    waziup = read_waziup(reader)
+    destinations = _read_destinations(reader, reader.folder / spool.path)
     status = read_status(reader)
-    wazigate = read_wazigate(reader)
-    mqtt = read_mqtt(reader)
-    json_lines = read_json_lines(reader)
-    if json_lines and json_lines.path == reader.folder / spool.path:
-        reader.refuse("[json_lines] path is the spool's own file", "name another one")
     alerts = read_alerts(reader)
     devices = read_devices(reader, gateway)
     inputs = read_inputs(reader)
@@ -165,11 +156,8 @@ def _read(reader: TableReader) -> Config:
         gateway_id=gateway.id,
         gateway_name=gateway.name or gateway.id,
         visibility=gateway.visibility,
-        waziup=waziup,
+        destinations=destinations,
         status=status,
-        wazigate=wazigate,
-        mqtt=mqtt,
-        json_lines=json_lines,
         alerts=alerts,
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
@@ -180,6 +168,19 @@ def _read(reader: TableReader) -> Config:
         upload=read_upload(reader),
         warnings=tuple(reader.warnings),
     )
+
+
+def _read_destinations(reader: TableReader, spool: Path) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, destination in SINKS.items():
+        table = reader.table(name, destination.table)
+        if table is None:
+            continue
+        found[name] = settings = destination.read(reader, table)
+        for file in destination.files(settings):
+            if file.path == spool:
+                reader.refuse(f"{file.key} is the spool's own file", "name another one")
+    return found
 
 
 def _check_readable_by_others(reader: TableReader) -> None:

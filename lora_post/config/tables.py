@@ -1,4 +1,5 @@
-"""The tables of the configuration file, key by key, with their defaults; those of devices in config_device_tables.py.
+"""The tables of the configuration file, key by key, with their defaults; those of devices in
+device_tables.py, those of destinations beside their sinks.
 
 What each table and key is for stands in the docstring of its class, `key: meaning`; docs/configuration.md is made from
 it by `python -m tests.docs`. A secret `KEY` is described once, for `KEY_file` and `KEY_env` too.
@@ -6,15 +7,11 @@ it by `python -m tests.docs`. A secret `KEY` is described once, for `KEY_file` a
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct
 
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable, Visibility
-
-PUBLIC_URL = "https://api.waziup.io/api/v2"
-
-WhenFull = Literal["drop-oldest", "drop-newest"]
+from lora_post.sinks import SINKS
+from lora_post.spool.lanes import WhenFull
 
 
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,80 +27,6 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     name: str = ""
     visibility: Visibility = "private"
-
-
-class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
-
-    url: The server. Plain `http://` gives a warning, but for one on this machine.
-    username: Your account. Without one, set `provision = "never"`.
-    password: Its password. The variable `LORA_POST_WAZIUP_PASSWORD` is used when none of the three is given.
-    provision: `"auto"`: create devices and sensors that are missing. `"never"`: they exist already, and are public
-        unless there is an account.
-    protocol: `"mqtt"`: values are published over MQTT, for a tenth of the data; what it does not promise:
-        [values over MQTT](destinations.md#values-over-mqtt).
-    mqtt_url: With `protocol = "mqtt"`: the broker, `mqtt://HOST:PORT` or with TLS `mqtts://HOST:PORT`. Without one:
-        `mqtt://` and the host of `url`, port 1883.
-    """
-
-    url: str = PUBLIC_URL
-    username: str = ""
-    password: str = ""
-    password_file: str = ""
-    password_env: str = ""
-    provision: Literal["auto", "never"] = "auto"
-    protocol: Literal["http", "mqtt"] = "http"
-    mqtt_url: str = ""
-
-
-class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A WaziGate on the local network. See [destinations](destinations.md#wazigate).
-
-    url: Its address, without a path.
-    username: Its login. None is needed when lora-post runs on the WaziGate itself.
-    password: The password that goes with `username`.
-    """
-
-    url: str = "http://wazigate.local"
-    username: str = ""
-    password: str = ""
-    password_file: str = ""
-    password_env: str = ""
-
-
-class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A broker of your own that gets one message a reading. See [destinations](destinations.md#mqtt).
-
-    url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
-    topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
-    retain: The broker keeps the last message of each topic for those who come later.
-    username: An account of the broker, if it wants one.
-    password: The password that goes with `username`.
-    ca_file: With `mqtts://`: a file (PEM) with the authority that signed the broker's certificate. Without one: the
-        authorities of this system.
-    """
-
-    url: str
-    topic: str = "lora/{device}/{sensor}"
-    retain: bool = False
-    username: str = ""
-    password: str = ""
-    password_file: str = ""
-    password_env: str = ""
-    ca_file: str = ""
-
-
-class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file with one JSON object a reading. See [destinations](destinations.md#json-lines).
-
-    path: The file, or `"-"` for stdout.
-    max_mb: Size at which a file is given the ending `.1` and a new one is begun, in MiB; 1 or more.
-    keep: How many of these older files stay, 0 to 1000.
-    """
-
-    path: str
-    max_mb: int = 16
-    keep: int = 4
 
 
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -224,10 +147,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 TABLES: dict[str, type[Struct]] = {
     "gateway": GatewayTable,
-    "waziup": WaziupTable,
-    "wazigate": WazigateTable,
-    "mqtt": MqttTable,
-    "json_lines": JsonLinesTable,
+    **{name: destination.table for name, destination in SINKS.items()},
     "spool": SpoolTable,
     "upload": UploadTable,
     "decoders": DecodersTable,

@@ -32,15 +32,14 @@ MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
 
 
 class BoundedSession(requests.Session):
-    """A session for one server, without cookies and redirects, whose answers end; `traffic` counts what it costs."""
+    """A session for one server, without cookies and redirects, whose answers end; `traffic` is told what it costs."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic) -> None:
         super().__init__()
-        self.traffic = Traffic()
         self._settings: Any = None
         self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        pools = _pools(self.traffic)
+        pools = _pools(traffic)
         self.mount("http://", _Adapter(pools))
         self.mount("https://", _Adapter(pools))
 

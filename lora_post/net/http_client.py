@@ -17,8 +17,9 @@ from msgspec import Struct
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util.request import SKIP_HEADER
 
-from lora_post.errors import OutcomeUnknown, Unavailable
+from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
 from lora_post.net.bounded_session import READ_TIMEOUT_S, BoundedSession
+from lora_post.net.traffic import Traffic
 from lora_post.secret import Secret
 
 CONNECT_TIMEOUT_S = 15.0
@@ -57,13 +58,16 @@ class Answer(Struct, frozen=True):
 class HttpClient:
     """One kept-open connection to one server."""
 
-    def __init__(self, base_url: str, on_date: OnDate | None = None) -> None:
-        """base_url: what every path is put behind. on_date: told the Date of each answer of the API."""
+    def __init__(self, base_url: str, on_date: OnDate | None = None, traffic: Traffic | None = None) -> None:
+        """base_url: what every path is put behind. on_date: told the Date of each answer of the API.
+
+        traffic: where the bytes are added up; None: in one of its own.
+        """
         self._on_date = on_date
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
-        self._session = BoundedSession()
-        self.traffic = self._session.traffic
+        self.traffic = traffic or Traffic()
+        self._session = BoundedSession(self.traffic)
         # Every header goes out with every value; without Accept-Encoding an answer comes as it is.
         self._session.headers.update({"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER})
 
@@ -115,6 +119,14 @@ class HttpClient:
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
+
+
+def transient(doing: str, answer: Answer) -> SinkError:
+    """Return the error for an answer that may be different next time."""
+    message = f"{doing}: status {answer.status}: {answer.text}"
+    if answer.status in (401, 429) or 300 <= answer.status < 400:
+        return Unavailable(message, answer.retry_after_s)
+    return OutcomeUnknown(message, answer.retry_after_s)
 
 
 def anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:

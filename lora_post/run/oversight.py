@@ -68,7 +68,7 @@ class Oversight:
         from lora_post.alerts.senders import senders
 
         config = self._config
-        view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock_trouble, self._gateways)
+        view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock.trouble, self._gateways)
 
         def look() -> RunState:
             return replace(view(), alerts=alert_loop.raised)

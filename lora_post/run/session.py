@@ -71,7 +71,7 @@ def deliver(
     policy: of the uploaders, None for the usual one.
     """
     # Not for dry runs: the HTTP library alone is a third of the memory.
-    from lora_post.run.delivery import Delivery
+    from lora_post.run.delivery import open_delivery
 
     say = say or OutcomeLog()
 
@@ -82,7 +82,9 @@ def deliver(
 
     steady = oversight.clock if oversight is not None else None
     heartbeats = oversight.signs.heartbeats if oversight is not None else None
-    with Delivery(config, decode, metrics, listen, steady=steady, heartbeats=heartbeats, policy=policy) as delivery:
+    with open_delivery(
+        config, decode, metrics, listen, steady=steady, heartbeats=heartbeats, policy=policy
+    ) as delivery:
         log.info(
             "started gateway=%s devices=%d spool=%s destinations=%s",
             config.gateway_id,

@@ -17,9 +17,12 @@ from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.config import Config
 from lora_post.errors import ConfigError
+from lora_post.sinks import SINKS
+from lora_post.sinks.destination import NeededFile
 
 USER: Final = "lora-post"
 STATE: Final = Path("/var/lib/lora-post")
@@ -154,10 +157,19 @@ KeyringMode=private"""
 
 
 class Place(Struct, frozen=True):
-    """Where things are, as the service sees them: the lora-post command, and the configuration file."""
+    """Where the lora-post command and the configuration file are, as the service sees them.
+
+    root: what will be its /, an SD card's for example.
+    """
 
     command: Path
     config: Path
+    root: Path = Path("/")
+
+
+def inside(path: Path, root: Path) -> Path:
+    """Return a path as it is called when `root` is the root."""
+    return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, str]:
@@ -183,7 +195,7 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
             "after": f" {FIFO}" if radio else "",
             "wants": f" {RADIO}\nRequires={FIFO}" if radio else "",
             "devices": "\n".join(_devices(config)),
-            "extra": "".join(f"{line}\n" for line in _extra(config, radio)),
+            "extra": "".join(f"{line}\n" for line in _extra(config, place, radio)),
         }
     )
     if any(line.startswith("SupplementaryGroups") for line in _devices(config)):
@@ -217,36 +229,47 @@ def _usb_majors(port: str) -> tuple[str, ...]:
     return next((majors for name, majors in _USB_MAJORS.items() if name in port), ("188", "166"))
 
 
-def _extra(config: Config, radio: Sequence[str]) -> Iterator[str]:
+def _extra(config: Config, place: Place, radio: Sequence[str]) -> Iterator[str]:
     if radio:
         yield f"Sockets={FIFO}"
         yield "StandardInput=fd:radio"
         yield "StandardOutput=journal"  # the default would be the other end of the FIFO
-    for folder in outside_folders(config):
+    for folder in outside_folders(config, place):
         yield f"ReadWritePaths={_quoted(str(folder))}"
 
 
-def outside_folders(config: Config) -> list[Path]:
-    """Where the service writes beside its own folder."""
-    folders = {config.spool_path.parent}
-    if config.json_lines is not None and config.json_lines.path is not None:
-        folders.add(config.json_lines.path.parent)
+def _needed_files(config: Config, place: Place) -> Iterator[NeededFile]:
+    """Yield the files of a run beside the command and the configuration, with their paths as the service sees them."""
+    files = [NeededFile("[spool] path", config.spool_path, is_written=True)]
+    if config.decoder_folder is not None:
+        files.append(NeededFile("[decoders] folder", config.decoder_folder, is_written=False))
+    files += [NeededFile("[[input]] ca_file", item.ca_file, is_written=False) for item in config.inputs if item.ca_file]
+    for name, settings in config.destinations.items():
+        files += SINKS[name].files(settings)
+    for file in files:
+        yield replace(file, path=inside(file.path, place.root))
+
+
+def outside_folders(config: Config, place: Place) -> list[Path]:
+    """Return the folders in which the service writes beside its own."""
+    folders = {file.path.parent for file in _needed_files(config, place) if file.is_written}
     return sorted(folder for folder in folders if not folder.is_relative_to(STATE))
 
 
 def hidden(config: Config, place: Place) -> list[str]:
-    """What the service needs and would not see, one line each."""
-    needed = {
-        "the command": (place.command, "install lora-post below /opt or /usr/local, see docs/installation.md"),
-        "the configuration": (place.config, "move it to /etc/lora-post"),
-        "[spool] path": (config.spool_path, f"put it below {STATE}"),
-        "[decoders] folder": (config.decoder_folder, "put it below /etc/lora-post"),
-        "[json_lines] path": (config.json_lines.path if config.json_lines else None, f"put it below {STATE}"),
-    }
+    """Return what the service needs and would not see, one line each."""
+    needed = [
+        ("the command", place.command, "install lora-post below /opt or /usr/local, see docs/installation.md"),
+        ("the configuration", place.config, "move it to /etc/lora-post"),
+        *(
+            (file.key, file.path, f"put it below {STATE if file.is_written else '/etc/lora-post'}")
+            for file in _needed_files(config, place)
+        ),
+    ]
     return [
         f"{what} is {path}, which a service does not see; {fix}"
-        for what, (path, fix) in needed.items()
-        if path is not None and any(path.is_relative_to(folder) for folder in _HIDDEN)
+        for what, path, fix in needed
+        if any(path.is_relative_to(folder) for folder in _HIDDEN)
     ]
 
 

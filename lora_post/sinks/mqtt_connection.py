@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from lora_post.errors import Unavailable
+from lora_post.finding import Finding, fail, ok
 from lora_post.net.mqtt_url import Broker
 from lora_post.net.traffic import Traffic
 
@@ -143,3 +144,15 @@ class MqttConnection:
         with self._changed:
             self._acknowledged.add(number)
             self._changed.notify_all()
+
+
+def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) -> Finding:
+    """Test name, connection, TLS and account, and publish nothing. url_key: where the address is configured."""
+    try:
+        # Another id than `lora-post run` has: a broker ends the older one of two with the same.
+        MqttConnection(broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
+    except Unavailable as error:
+        return fail(subject, error.what, error.fix or f"is it up, is {url_key} right, does a firewall allow it?")
+    who = f"as {broker.username}" if broker.username else "without an account"
+    tls = ", and its certificate is good" if broker.tls else ""
+    return ok(subject, f"the broker at {broker.host} port {broker.port} takes us {who}{tls}")

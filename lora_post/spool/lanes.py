@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
-from lora_post.config.tables import WhenFull
 from lora_post.model import Batch, Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
+
+WhenFull = Literal["drop-oldest", "drop-newest"]
+"""Which readings of the sensor with the most of them are given up when the spool is full."""
 
 COLLISION_STEP_US: Final = 1000
 

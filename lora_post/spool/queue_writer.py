@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from lora_post.config.tables import WhenFull
 from lora_post.model import Lane, Reading, Report
 from lora_post.spool import lanes, undecoded
+from lora_post.spool.lanes import WhenFull
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 
@@ -33,7 +33,7 @@ class QueueWriter:
     """Puts readings into the queue of each sink, inside the caller's transaction."""
 
     def __init__(
-        self, spool_file: SpoolFile, sinks: Sequence[str], max_bytes: int, when_full: WhenFull = "drop-oldest"
+        self, spool_file: SpoolFile, sinks: Iterable[str], max_bytes: int, when_full: WhenFull = "drop-oldest"
     ) -> None:
         self._spool_file = spool_file
         self._sinks = tuple(sinks)

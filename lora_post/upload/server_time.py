@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
+from lora_post.model import Batch
+from lora_post.sinks.sink import Sink
 from lora_post.spool.boots import BootBook
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.upload.sink import Sink
 
 _SECOND_US = 1_000_000
 
@@ -40,7 +41,7 @@ class ServerTime:
             self.clock.vouch(date_us - answered_us, date_us + _SECOND_US - (answered_us - took_us))
 
 
-class TimedSink:
+class TimedSink(Sink):
     """A sink before whose first batch the time is learned, and readings that wait for it get it."""
 
     def __init__(
@@ -55,8 +56,6 @@ class TimedSink:
         self._spool = spool
         self._written_us: int | None = None
         self.looks_back = sink.looks_back
-        self.send = sink.send
-        self.stored = sink.stored
 
     def prepare(self) -> None:
         """Whatever is due besides readings; an account logs in here, and hears the time."""
@@ -69,3 +68,11 @@ class TimedSink:
             with self._store.transaction() as db:
                 self._boots.follow(db)
             self._written_us = self._clock.offset_us
+
+    def send(self, batch: Batch) -> None:
+        """Deliver a batch."""
+        self._sink.send(batch)
+
+    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+        """Return the times of a batch that have arrived already."""
+        return self._sink.stored(batch, recent)

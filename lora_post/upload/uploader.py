@@ -18,6 +18,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
+from lora_post.sinks.sink import Sink
 from lora_post.spool.queue import Queue
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
@@ -27,7 +28,6 @@ from lora_post.upload.fairness import Fairness
 from lora_post.upload.lanes import Lanes, LaneState
 from lora_post.upload.parking import Parking
 from lora_post.upload.policy import UploadPolicy
-from lora_post.upload.sink import Sink
 
 log = logging.getLogger(__name__)
 

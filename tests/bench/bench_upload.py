@@ -32,8 +32,7 @@ from lora_post.model import Reading, Report
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
-from lora_post.secret import Secret
-from lora_post.sinks.waziup.login import Account
+from lora_post.secret import Account, Secret
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader

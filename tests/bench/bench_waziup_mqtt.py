@@ -14,8 +14,7 @@ from pathlib import Path
 
 from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
-from lora_post.secret import Secret
-from lora_post.sinks.waziup.login import Account
+from lora_post.secret import Account, Secret
 from tests.bench.bench_upload import LONG_NAME
 from tests.sinks.waziup.test_mqtt import MqttSite
 from tests.support.broker import mosquitto
@@ -49,14 +48,14 @@ def _measure(server: Waziup, title: str, kind: type[Site], apart_s: float) -> No
         for index in range(2):
             _put(site, index)
             work(uploader)
-        payload, counted = http.bytes + wire.bytes, site.clients[0].traffic.bytes
+        payload, counted = http.bytes + wire.bytes, site.clients[0]._http.traffic.bytes
         for index in range(2, 2 + UPLINKS):
             if isinstance(site, MqttSite):
                 site.now += apart_s
             _put(site, index)
             work(uploader)
         readings = UPLINKS * 2
-        payload, counted = http.bytes + wire.bytes - payload, site.clients[0].traffic.bytes - counted
+        payload, counted = http.bytes + wire.bytes - payload, site.clients[0]._http.traffic.bytes - counted
         sys.stdout.write(
             f"{title}: {payload / readings:.0f} bytes a reading, {counted / readings:.0f} with packet headers\n"
         )

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import load_config, parse_config
-from lora_post.config.json_lines import JsonLinesConfig
 from lora_post.config.status import StatusConfig
-from lora_post.config.wazigate import WazigateConfig
 from lora_post.errors import ConfigError
 from lora_post.model import Device, Link, SensorRule
-from lora_post.secret import Secret
+from lora_post.secret import Account, Secret
+from lora_post.sinks import SINKS
+from lora_post.sinks.json_lines import JsonLinesConfig
+from lora_post.sinks.wazigate import WazigateConfig
 from tests.support.paths import ROOT
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -42,10 +43,8 @@ def test_example_file_loads_with_every_option_it_explains(tmp_path: Path) -> Non
     (tmp_path / "waziup.password").chmod(0o600)
     config = parse_config(example.read_text("utf-8"), tmp_path / "lora-post.toml", {"FIELD_9_KEY": KEY})
     assert config.gateway_name == "Farm gateway"
-    assert config.waziup is not None
-    assert config.waziup.provision
-    assert config.waziup.password is not None
-    assert config.waziup.password.reveal() == "secret"
+    assert config.destinations["waziup"].provision
+    assert config.destinations["waziup"].account.password == Secret("secret")
     assert [device.id for device in config.devices] == [
         "pond-7",
         "b827ebfffe6e80a1-26011bdb",
@@ -87,12 +86,13 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     plain = parse_config(example, PATH, {})
     full = parse_config(written_out, PATH, {})
     assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"))
-    assert full.wazigate == WazigateConfig("http://wazigate.local", "", None)
-    assert full.mqtt is not None
-    assert (full.mqtt.broker.host, full.mqtt.broker.port, full.mqtt.broker.tls) == ("192.168.1.10", 1883, False)
-    assert full.json_lines == JsonLinesConfig(Path("readings.jsonl"), 16 << 20, 4)
-    full = msgspec.structs.replace(full, wazigate=None, mqtt=None)
-    assert msgspec.structs.replace(full, decoder_folder=None, json_lines=None, status=None) == plain
+    assert full.destinations["wazigate"] == WazigateConfig("http://wazigate.local", None)
+    broker = full.destinations["mqtt"].broker
+    assert (broker.host, broker.port, broker.tls) == ("192.168.1.10", 1883, False)
+    assert full.destinations["json_lines"] == JsonLinesConfig(Path("readings.jsonl"), 16 << 20, 4)
+    assert list(full.destinations) == list(SINKS)
+    full = msgspec.structs.replace(full, destinations=plain.destinations)
+    assert msgspec.structs.replace(full, decoder_folder=None, status=None) == plain
 
 
 @pytest.mark.parametrize(
@@ -238,8 +238,7 @@ def test_two_devices_may_share_a_dev_addr_under_different_keys() -> None:
 
 def test_password_comes_from_the_environment() -> None:
     config = parse_config(GATEWAY + "[waziup]\nusername = 'me'\n", PATH, {"LORA_POST_WAZIUP_PASSWORD": "x"})
-    assert config.waziup is not None
-    assert config.waziup.password is not None
+    assert config.destinations["waziup"].account == Account("me", Secret("x"))
 
 
 def test_file_with_secrets_that_everybody_may_read_is_reported(tmp_path: Path) -> None:
@@ -344,7 +343,5 @@ def test_alerts_reach_people_by_webhook_and_mail() -> None:
     ],
 )
 def test_values_are_published_at_the_host_of_url_or_where_one_says(lines: str, host: str, port: int, tls: bool) -> None:
-    waziup = parse_config(GATEWAY + WAZIUP_MQTT + lines, Path("x.toml"), {}).waziup
-    assert waziup is not None and waziup.broker is not None
-    assert (waziup.broker.host, waziup.broker.port, waziup.broker.tls) == (host, port, tls)
-    assert waziup.broker.username == "me"
+    broker = parse_config(GATEWAY + WAZIUP_MQTT + lines, Path("x.toml"), {}).destinations["waziup"].broker
+    assert (broker.host, broker.port, broker.tls, broker.username) == (host, port, tls, "me")

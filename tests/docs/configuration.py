@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the tables in config_tables.py."""
+"""docs/configuration.md, made from the tables of the configuration."""
 
 from __future__ import annotations
 

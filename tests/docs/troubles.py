@@ -29,7 +29,7 @@ from lora_post.model import Batch, Decoder, Heard, Lane, Noise
 from lora_post.net.http_client import Answer
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
-from lora_post.sinks.waziup.login import transient
+from lora_post.sinks.waziup.client import trouble
 from lora_post.sinks.waziup.sink import _check_push
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.spool.rescue import replace_damaged
@@ -197,8 +197,8 @@ def _sending() -> Iterator[tuple[str, list[str]]]:
     """What the uploader has to say of these answers of a server."""
     where = "sending pond-7/temperature_3"
     for kind, error in (
-        ("Unavailable", transient(where, Answer(429, b"slow down"))),
-        ("OutcomeUnknown", transient(where, Answer(503, b"Service Unavailable"))),
+        ("Unavailable", trouble(where, Answer(429, b"slow down"))),
+        ("OutcomeUnknown", trouble(where, Answer(503, b"Service Unavailable"))),
     ):
         yield kind, [f"waziup: waiting to send: {error}"]
     batch = Batch(Lane(1, "pond-7", "temperature_3", "", "", 3), (NOON_US,), (b"27.2",))

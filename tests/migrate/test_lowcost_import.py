@@ -20,6 +20,7 @@ from lora_post.migrate.lowcost_installation import read_assignments, read_heard,
 from lora_post.migrate.lowcost_toml import import_site
 from lora_post.model import Frame, Refusal, Report
 from lora_post.run.pipeline import Pipeline
+from lora_post.secret import Account, Secret
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -85,10 +86,7 @@ def test_installation_with_an_account_keeps_names_keys_and_application_keys() ->
         "UPPA-FARM_Probe9",
     ]
     assert [device.visibility for device in config.devices] == ["private"] * 3
-    assert config.waziup is not None
-    assert config.waziup.username == "nadia"
-    assert config.waziup.password is not None
-    assert config.waziup.password.reveal() == 's3cret "quoted"'
+    assert config.destinations["waziup"].account == Account("nadia", Secret('s3cret "quoted"'))
     found = names(text, sent("01120300", "\5\6\7\x08\\!TC/19.80"))
     assert found == [("UPPA-FARM_Probe3", "TC", 19.8)]
 

@@ -51,7 +51,7 @@ def raw_server(answer: Iterable[bytes]) -> Iterator[str]:
 
 def ask(url: str) -> Answer:
     with closing(WaziupClient(url)) as client:
-        client.use_token(Secret("a.b.c"))
+        client._http.use_token(Secret("a.b.c"))
         return client.get_me()
 
 

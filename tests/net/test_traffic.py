@@ -61,7 +61,7 @@ def test_client_counts_at_least_what_goes_over_the_socket() -> None:
             client.get_me()
         client.close()
         meter.close()
-        assert meter.bytes <= client.traffic.bytes < meter.bytes + 100 * SEGMENT_HEADERS
+        assert meter.bytes <= client._http.traffic.bytes < meter.bytes + 100 * SEGMENT_HEADERS
 
 
 def test_answers_that_end_with_their_connection_are_counted() -> None:
@@ -74,4 +74,4 @@ def test_answers_that_end_with_their_connection_are_counted() -> None:
         client.close()
         meter.close()
         assert meter.connections == 5
-        assert meter.bytes <= client.traffic.bytes
+        assert meter.bytes <= client._http.traffic.bytes

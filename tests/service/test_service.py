@@ -148,7 +148,11 @@ def test_folders_outside_of_its_own_can_be_written() -> None:
 
 
 def test_what_a_service_would_not_see_is_told() -> None:
-    text = '[gateway]\nid = "gw1"\n[spool]\npath = "/tmp/spool.db"\n[decoders]\nfolder = "mine"\n'
+    text = (
+        '[gateway]\nid = "gw1"\n[spool]\npath = "/tmp/spool.db"\n[decoders]\nfolder = "mine"\n'
+        '[[input]]\nurl = "mqtts://127.0.0.1/a/+/up"\nformat = "ttn"\nca_file = "ca.pem"\n'
+        '[json_lines]\npath = "readings.jsonl"\n'
+    )
     path = Path("/home/pi/lora-post.toml")
     said = hidden(parse_config(text, path, {}), Place(Path("/root/.local/bin/lora-post"), path))
     assert [line.partition(" is ")[0] for line in said] == [
@@ -156,6 +160,8 @@ def test_what_a_service_would_not_see_is_told() -> None:
         "the configuration",
         "[spool] path",
         "[decoders] folder",
+        "[[input]] ca_file",
+        "[json_lines] path",
     ]
 
 

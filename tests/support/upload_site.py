@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config.upload import UploadRules
 from lora_post.metrics import Metrics
-from lora_post.model import Reading, Report, Value
+from lora_post.model import Device, Reading, Report, Value
+from lora_post.net.traffic import Traffic
 from lora_post.sandbox.endpoint import Settings
-from lora_post.secret import Secret
-from lora_post.sinks.waziup.announced import Announced
+from lora_post.secret import Account, Secret
+from lora_post.sinks.announced import Announced
+from lora_post.sinks.destination import SinkContext
+from lora_post.sinks.destination import Site as Declared
+from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.client import WaziupClient
-from lora_post.sinks.waziup.gateway import Gateway
-from lora_post.sinks.waziup.login import Account
-from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
@@ -26,7 +28,6 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.policy import UploadPolicy
-from lora_post.upload.sink import Sink
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 
@@ -40,6 +41,19 @@ IMPATIENT = UploadPolicy(
     ask_after_per_reading_s=0.0,
 )
 """Back-off and the wait before asking are as short as they can be; what is asked stays."""
+
+
+def context_of(
+    store: SpoolFile,
+    destination: str,
+    *devices: Device,
+    announced: Announced | None = None,
+    visibility: str = "private",
+) -> SinkContext:
+    """What the sink of a destination gets in `lora-post run`."""
+    declared = Declared("gw1", "Farm (north)", visibility, devices)
+    lanes_of = Queue(store, destination).lanes_of
+    return SinkContext(declared, lanes_of, partial(Facts, store), announced or Announced(), Traffic(), None)
 
 
 class Site:
@@ -82,7 +96,8 @@ class Site:
         queue = queue or self.queue()
         sink = self.sink(account, provision=provision, client=client, visibility=visibility)
         # The clocks are looked up each time: a test may move them meanwhile.
-        self.allowance = UploadAllowance(self.rules, sink.traffic, self.store, queue.sink, lambda: self.clock())
+        traffic = self.clients[-1]._http.traffic
+        self.allowance = UploadAllowance(self.rules, traffic, self.store, queue.sink, lambda: self.clock())
         clock = SteadyClock(monotonic=lambda: self.monotonic())
         return Uploader(queue, self.around(sink), self.metrics, self.allowance, clock, self.policy)
 
@@ -95,17 +110,10 @@ class Site:
         visibility: str = "private",
     ) -> WaziupSink:
         client = client or WaziupClient(self.url)
+        client.account = account
         self.clients.append(client)
-        return WaziupSink(
-            client,
-            Gateway("gw1", "Farm (north)", visibility),
-            account,
-            provision=provision,
-            devices={"pond-7": DeviceInfo("Pond 7 (west)", "private")},
-            lanes_of=self.queue().lanes_of,
-            facts=Facts(self.store, self.url),
-            announced=Announced(),
-        )
+        context = context_of(self.store, "waziup", device("pond-7", name="Pond 7 (west)"), visibility=visibility)
+        return WaziupSink(client, context, Facts(self.store, self.url), provision=provision)
 
     def around(self, sink: WaziupSink) -> Sink:
         """Return the sink as the uploader is to see it."""

@@ -18,9 +18,9 @@ from lora_post.errors import OutcomeUnknown
 from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
-from lora_post.secret import Secret
+from lora_post.secret import Account, Secret
+from lora_post.sinks.token_login import token_in
 from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
-from lora_post.sinks.waziup.login import Account
 from lora_post.sinks.waziup.sink import LOOKS_BACK
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
@@ -737,8 +737,11 @@ def test_password_that_the_server_sends_back_is_not_shown(
     ],
 )
 def test_text_that_is_no_token_is_not_used_as_one(token: str) -> None:
-    assert read_claims(token) is None
-    assert read_claims("a.eyJleHAiOiAxfQ.b") is not None
+    found = token_in(token.encode())
+    assert found is None or read_claims(found.reveal()) is None
+    good = token_in(b'"a.eyJleHAiOiAxfQ.b"\n')
+    assert good is not None
+    assert read_claims(good.reveal()) is not None
 
 
 @pytest.mark.usefixtures("no_waiting")

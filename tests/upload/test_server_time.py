@@ -19,7 +19,7 @@ from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
-from lora_post.run.delivery import Delivery
+from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.sandbox.endpoint import Settings
 from lora_post.spool.boots import BootBook, estimates
 from lora_post.spool.spool_file import SpoolFile
@@ -94,7 +94,7 @@ def site(folder: Path, url: str) -> Config:
 
 def delivery(config: Config, board: Board) -> Delivery:
     decode = Decoding(config.devices, load_folder(shipped_folder()).decoders).decode
-    return Delivery(config, decode, Metrics(), lambda outcome: None, board)
+    return open_delivery(config, decode, Metrics(), lambda outcome: None, system=board)
 
 
 def hear(to: Delivery, board: Board, fcnt: int) -> None:

@@ -31,7 +31,7 @@ from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import faults
-from lora_post.run.delivery import Delivery
+from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump
 from lora_post.run.oversight import ALERTS
 from lora_post.run.view import RunView
@@ -74,9 +74,9 @@ class Summary(Struct, frozen=True):
 
 def _cut_off(delivery: Delivery) -> None:
     """As a kill does: the locks are gone, nothing else is put in order."""
-    for destination in delivery.each:
-        destination._sink.close()
-        destination._store.close()
+    for upload in delivery.uploads:
+        upload.outlet.sink.close()
+        upload.outlet.spool_file.close()
 
 
 class _Week:
@@ -99,17 +99,19 @@ class _Week:
         clock = SteadyClock(machine.wall_us, lambda: machine.boot_us() / 1e6)
         signs, metrics, stop = Signs(clock), Metrics(), Event()
         site = SiteState(self._config.devices, clock)
-        delivery = Delivery(self._config, self._decode, metrics, site.hear, machine, clock, signs.heartbeats)
-        view = RunView(self._config, signs, clock, delivery.destinations, delivery.clock_trouble)
+        delivery = open_delivery(
+            self._config, self._decode, metrics, site.hear, system=machine, steady=clock, heartbeats=signs.heartbeats
+        )
+        view = RunView(self._config, signs, clock, delivery.destinations, delivery.clock.trouble)
         spool_file = SpoolFile(self._config.spool_path)
         facts = Facts(spool_file, ALERTS)
         alert_loop = AlertLoop(site, view, self._config.alerts.limits, [self._sender], facts, signs.heartbeats)
         ends: list[str] = []
 
         def tick() -> None:
-            for destination in delivery.each:
+            for upload in delivery.uploads:
                 for _ in range(MAX_STEPS):
-                    if destination.step() > 0:
+                    if upload.step() > 0:
                         break
             alert_loop.step(clock.monotonic())
             self._look(alert_loop.raised, view())

@@ -1,26 +1,24 @@
-"""Typed HTTP calls to a WaziGate's own API, one per endpoint; no policy, no retry.
+"""Typed HTTP calls to a WaziGate's own API, one per endpoint; logs in when it is asked to.
 
 It differs from Waziup Cloud's: what is created answers 200 with its id, times are called `time`, kinds `kind`,
 `quantity` and `unit`, a missing or old token gets 401. A body that is not exactly `{"value", "time"}` is stored whole
 as the value, with 200; so nothing else is ever sent.
 
-What a call returns and raises: see `HttpClient.call`.
+What a call returns and raises: see `HttpClient.call`; Unavailable also when the login fails.
 Source: Waziup/wazigate-edge: api.go; api: auth, devices, sensors, sensor_values, values; edge: device, sensor, values.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
-from lora_post.net.http_client import Answer, HttpClient, anonymous, quote_part
-from lora_post.secret import Secret
-
-# RFC 7519, section 3; nothing else may get into a header.
-_is_jwt = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII).fullmatch
+from lora_post.errors import SinkError, Unavailable
+from lora_post.net.http_client import Answer, HttpClient, anonymous, quote_part, transient
+from lora_post.secret import Account
+from lora_post.sinks.token_login import WRONG_PASSWORD_WAIT_S, fetch_token
 
 
 class GateSensor(Struct, frozen=True):
@@ -47,27 +45,38 @@ class RemoteGateSensor(Struct, frozen=True):
     id: str
 
 
-def read_token(answer: Answer) -> Secret | None:
-    """The token in the answer to a login, None when there is none."""
-    text = answer.body.decode("ascii", "replace").strip().strip('"')
-    return Secret(text) if _is_jwt(text) else None
+def trouble(doing: str, answer: Answer) -> SinkError:
+    """Return the error for an answer that may be different next time."""
+    if answer.status in (200, 404, 405):
+        return Unavailable(
+            f"{doing}: what answers is no WaziGate (status {answer.status})", fix="correct [wazigate] url"
+        )
+    return transient(doing, answer)
 
 
 class WazigateClient:
     """One kept-open connection to one WaziGate."""
 
-    def __init__(self, base_url: str) -> None:
-        """base_url: for example http://wazigate.local"""
+    def __init__(self, base_url: str, account: Account | None) -> None:
+        """base_url: for example http://wazigate.local; account None: no login, as from the WaziGate itself."""
+        self._account = account
         self._http = HttpClient(base_url)
-        self.use_token = self._http.use_token
         self.close = self._http.close
 
-    def fetch_token(self, username: str, password: Secret) -> Answer:
-        """POST /auth/token; 200 with the token as a JSON string, else 401. A password that comes back is taken out."""
-        body = {"username": username, "password": password.reveal()}
-        answer = self._http.call("POST", "/auth/token", body, anonymous)
-        shown = answer.body.replace(password.reveal().encode(), b"(password)")
-        return answer if answer.status == 200 else msgspec.structs.replace(answer, body=shown)
+    def log_in(self) -> None:
+        """Fetch a token. Raises Unavailable."""
+        if self._account is None:
+            raise Unavailable(
+                "the WaziGate wants a login", WRONG_PASSWORD_WAIT_S, fix="set [wazigate] username and password_file"
+            )
+        self._http.use_token(fetch_token(self._http, self._account, "WaziGate", "[wazigate]"))
+
+    def _call(self, method: str, path: str, body: object = None) -> Answer:
+        answer = self._http.call(method, path, body)
+        if answer.status == 401:
+            self.log_in()
+            answer = self._http.call(method, path, body)
+        return answer
 
     def get_id(self) -> Answer:
         """GET /device/id, for which no token is needed; 200 with the WaziGate's own id as a JSON string."""
@@ -75,23 +84,23 @@ class WazigateClient:
 
     def get_sensors(self, device_id: str) -> Answer:
         """GET /devices/{d}/sensors; 200 with RemoteGateSensors or null, 404 when there is no such device."""
-        return self._http.call("GET", f"/devices/{quote_part(device_id)}/sensors")
+        return self._call("GET", f"/devices/{quote_part(device_id)}/sensors")
 
     def post_device(self, device: GateDevice) -> Answer:
         """POST /devices; 200 with the id, 500 when the id is taken."""
-        return self._http.call("POST", "/devices", device)
+        return self._call("POST", "/devices", device)
 
     def post_sensor(self, device_id: str, sensor: GateSensor) -> Answer:
         """POST /devices/{d}/sensors; 200 with the id, 409 when it is there already."""
-        return self._http.call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
+        return self._call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
 
     def post_values(self, device_id: str, sensor_id: str, values: Sequence[msgspec.Raw]) -> Answer:
         """POST .../values: `{"value","time"}` objects; 200, or 404 when the device or the sensor is not there."""
-        return self._http.call("POST", self._values(device_id, sensor_id), values)
+        return self._call("POST", self._values(device_id, sensor_id), values)
 
     def get_values(self, device_id: str, sensor_id: str, since: str, until: str, limit: int) -> Answer:
         """GET .../values measured in [since, until), oldest first: `{"value","time"}`, times in whole seconds."""
-        return self._http.call("GET", f"{self._values(device_id, sensor_id)}?from={since}&to={until}&limit={limit}")
+        return self._call("GET", f"{self._values(device_id, sensor_id)}?from={since}&to={until}&limit={limit}")
 
     def _values(self, device_id: str, sensor_id: str) -> str:
         return f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/values"

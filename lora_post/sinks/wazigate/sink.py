@@ -11,49 +11,33 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from lora_post.clocks.scale import parse_utc, utc_text
-from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, Unavailable
+from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
 from lora_post.model import Batch, Lane
 from lora_post.net.http_client import Answer
-from lora_post.secret import Secret
-from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSensor, WazigateClient, read_token
-from lora_post.sinks.waziup.wire import kind_of, wire_value
+from lora_post.sinks.destination import SinkContext
+from lora_post.sinks.sink import Sink
+from lora_post.sinks.wazigate import WazigateConfig
+from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSensor, WazigateClient, trouble
+from lora_post.sinks.waziup_values import kind_of, wire_value
 from lora_post.waziup_names import to_id, to_text
 
 log = logging.getLogger(__name__)
 
-WRONG_PASSWORD_WAIT_S = 300.0
 SECOND_US = 1_000_000
 MAX_ROWS = 2000  # of a sensor's history that one question may bring
 
 
-class WazigateSink:
+class WazigateSink(Sink):
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
 
-    looks_back = 0
-
-    def __init__(
-        self,
-        client: WazigateClient,
-        username: str,
-        password: Secret | None,
-        *,
-        names: Mapping[str, str],
-        lanes_of: Callable[[str], Sequence[Lane]],
-    ) -> None:
-        """password None: no login, as from the WaziGate itself. names: device id -> name."""
-        self._client = client
-        self._username = username
-        self._password = password
-        self._names = names
-        self._lanes_of = lanes_of
-
-    def prepare(self) -> None:
-        """Nothing is due: a login is made when it is asked for."""
+    def __init__(self, config: WazigateConfig, context: SinkContext) -> None:
+        self._client = WazigateClient(config.url, config.account)
+        self._names = {device.id: device.name for device in context.site.devices}
+        self._lanes_of = context.lanes_of
 
     def close(self) -> None:
         """End the connection."""
@@ -62,25 +46,25 @@ class WazigateSink:
     def send(self, batch: Batch) -> None:
         """Deliver a batch. Raises Unavailable, OutcomeUnknown, BatchRefused, or Rejected with a reason for a person."""
         lane = batch.lane
-        answer = self._as_us(self._post, batch)
+        answer = self._post(batch)
         if _is_not_there(answer):
             self._create(lane)
-            answer = self._as_us(self._post, batch)
+            answer = self._post(batch)
             if _is_not_there(answer):
                 raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
         if answer.status == 400:
             raise BatchRefused(f"the WaziGate refuses the value: {answer.text}")
         # A page of something else that answers at this address comes as 200, too.
         if answer.status != 200 or answer.body.strip():
-            raise _transient(f"sending {lane.device}/{lane.name}", answer)
+            raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
     def stored(self, batch: Batch, recent: int) -> list[int]:
         """Which readings of a batch the WaziGate has. Raises Unavailable or OutcomeUnknown."""
         lane = batch.lane
         since, until = _whole_second(min(batch.times_us)), _whole_second(max(batch.times_us) + SECOND_US)
-        answer = self._as_us(self._client.get_values, lane.device, to_id(lane.name), since, until, MAX_ROWS)
+        answer = self._client.get_values(lane.device, to_id(lane.name), since, until, MAX_ROWS)
         if answer.status != 200:
-            raise _transient(f"asking what {lane.device}/{lane.name} has", answer)
+            raise trouble(f"asking what {lane.device}/{lane.name} has", answer)
         there = _rows(answer, f"asking what {lane.device}/{lane.name} has")
         factor = kind_of(lane).factor
         found = []
@@ -102,44 +86,22 @@ class WazigateSink:
     def _create(self, lane: Lane) -> None:
         """The device with all its sensors, or those that it lacks."""
         wanted = [_sensor(each) for each in self._lanes_of(lane.device)]
-        answer = self._as_us(self._client.get_sensors, lane.device)
+        answer = self._client.get_sensors(lane.device)
         if _is_not_there(answer):
             name = to_text(self._names.get(lane.device, lane.device))
-            answer = self._as_us(self._client.post_device, GateDevice(lane.device, name, wanted))
+            answer = self._client.post_device(GateDevice(lane.device, name, wanted))
             _check_created(f"device {lane.device}", answer)
             log.info("wazigate: device created id=%s sensors=%d", lane.device, len(wanted))
             return
         if answer.status != 200:
-            raise _transient(f"looking for device {lane.device}", answer)
+            raise trouble(f"looking for device {lane.device}", answer)
         there = _sensor_ids(lane.device, answer)
         for sensor in wanted:
             if sensor.id not in there:
-                answer = self._as_us(self._client.post_sensor, lane.device, sensor)
+                answer = self._client.post_sensor(lane.device, sensor)
                 if answer.status != 409:
                     _check_created(f"sensor {sensor.id} of {lane.device}", answer)
                 log.info("wazigate: sensor created device=%s sensor=%s", lane.device, sensor.id)
-
-    def _as_us(self, call: Callable[..., Answer], *arguments: object) -> Answer:
-        """Make a call; log in when that is asked for, and make it once more."""
-        answer = call(*arguments)
-        if answer.status != 401:
-            return answer
-        if self._password is None:
-            raise Unavailable(
-                "the WaziGate wants a login", WRONG_PASSWORD_WAIT_S, fix="set [wazigate] username and password_file"
-            )
-        login = self._client.fetch_token(self._username, self._password)
-        if login.status in (400, 401, 403):
-            raise Unavailable(
-                f"the WaziGate refuses user {self._username!r} or the password ({login.text})",
-                WRONG_PASSWORD_WAIT_S,
-                fix="correct [wazigate] username and password",
-            )
-        token = read_token(login) if login.status == 200 else None
-        if token is None:
-            raise Unavailable(f"login: status {login.status} and no token", fix="is [wazigate] url right?")
-        self._client.use_token(token)
-        return call(*arguments)
 
 
 def _is_not_there(answer: Answer) -> bool:
@@ -151,19 +113,7 @@ def _check_created(what: str, answer: Answer) -> None:
     if answer.status == 400:
         raise Rejected(f"{what} cannot be created: {answer.text}")
     if answer.status != 200:
-        raise _transient(f"creating {what}", answer)
-
-
-def _transient(doing: str, answer: Answer) -> SinkError:
-    """The error for an answer that may be different next time."""
-    if answer.status in (200, 404, 405):
-        return Unavailable(
-            f"{doing}: what answers is no WaziGate (status {answer.status})", fix="correct [wazigate] url"
-        )
-    message = f"{doing}: status {answer.status}: {answer.text}"
-    if answer.status in (401, 429) or 300 <= answer.status < 400:
-        return Unavailable(message, answer.retry_after_s)
-    return OutcomeUnknown(message, answer.retry_after_s)
+        raise trouble(f"creating {what}", answer)
 
 
 def _sensor(lane: Lane) -> GateSensor:

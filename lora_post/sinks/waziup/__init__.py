@@ -1,1 +1,124 @@
 """Waziup Cloud: HTTP, accounts, creating what is missing, values over MQTT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from lora_post.finding import Finding
+from lora_post.net.mqtt_url import Broker, is_local
+from lora_post.secret import Account
+from lora_post.sinks.destination import Destination, SinkContext, Site
+from lora_post.sinks.sink import Sink
+from lora_post.toml_table import TableReader
+
+PUBLIC_URL = "https://api.waziup.io/api/v2"
+PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
+
+
+class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
+
+    url: The server. Plain `http://` gives a warning, but for one on this machine.
+    username: Your account. Without one, set `provision = "never"`.
+    password: Its password. The variable `LORA_POST_WAZIUP_PASSWORD` is used when none of the three is given.
+    provision: `"auto"`: create devices and sensors that are missing. `"never"`: they exist already, and are public
+        unless there is an account.
+    protocol: `"mqtt"`: values are published over MQTT, for a tenth of the data; what it does not promise:
+        [values over MQTT](destinations.md#values-over-mqtt).
+    mqtt_url: With `protocol = "mqtt"`: the broker, `mqtt://HOST:PORT` or with TLS `mqtts://HOST:PORT`. Without one:
+        `mqtt://` and the host of `url`, port 1883.
+    """
+
+    url: str = PUBLIC_URL
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    provision: Literal["auto", "never"] = "auto"
+    protocol: Literal["http", "mqtt"] = "http"
+    mqtt_url: str = ""
+
+
+class WaziupConfig(Struct, frozen=True):
+    """account None: the simple protocol, for public devices that exist. broker: where values are published, if at all.
+
+    provision: create what is missing.
+    """
+
+    url: str
+    account: Account | None
+    provision: bool
+    broker: Broker | None = None
+
+
+def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
+    if not re.match(r"https?://[^/]", table.url):
+        reader.refuse(f"[waziup] url is {table.url!r}", f'it must start with https://, as "{PUBLIC_URL}"')
+    elif table.url.startswith("http:") and not is_local(_host(table.url).strip("[]")):
+        reader.warn("[waziup] url starts with http://, so the password travels in clear", "use https://")
+    account = reader.account("[waziup]", table.username, table, PASSWORD_ENV)
+    if table.provision == "auto" and not table.username:
+        reader.refuse(
+            '[waziup] provision = "auto" creates devices and needs username and password',
+            'for public devices that exist already set provision = "never"',
+        )
+    return WaziupConfig(table.url, account, table.provision == "auto", _broker(reader, table, account))
+
+
+def _broker(reader: TableReader, table: WaziupTable, account: Account | None) -> Broker | None:
+    """The platform's broker: by default on the host of `url`, at MQTT's own port, which has no TLS there."""
+    if table.protocol == "http":
+        if table.mqtt_url:
+            reader.refuse('[waziup] mqtt_url is for protocol = "mqtt" only', "set that, or take mqtt_url out")
+        return None
+    host = _host(table.url)
+    if not table.mqtt_url and not host:
+        return None  # url is a mistake already
+    url = table.mqtt_url or f"mqtt://{host}"
+    address = reader.broker_address("[waziup] mqtt_url", url)
+    password = account.password if account else None
+    broker = Broker("[waziup]", address.host, address.port, address.tls, table.username, password, None)
+    if password and not broker.tls and not broker.is_local:
+        reader.warn(
+            f"[waziup] the password travels in clear to {url}, and Waziup Cloud has no other MQTT",
+            'use an account for this gateway alone, or protocol = "http", or the mqtts:// of a server that has it',
+        )
+    return broker
+
+
+def _host(url: str) -> str:
+    """The host in a URL, in brackets where it is an IPv6 address."""
+    found = re.match(r"https?://(?:[^/@]*@)?(\[[^]/]*\]|[^/:?#]*)", url)
+    return found[1] if found else ""
+
+
+def _open(config: WaziupConfig, context: SinkContext) -> Sink:
+    from lora_post.sinks.waziup.client import WaziupClient
+    from lora_post.sinks.waziup.sink import WaziupSink
+
+    client = WaziupClient(config.url, config.account, context.on_date, context.traffic)
+    facts = context.facts_of(f"{config.url.rstrip('/')} {config.account.username if config.account else ''}")
+    sink = WaziupSink(client, context, facts, provision=config.provision)
+    if config.broker is None:
+        return sink
+    from lora_post.sinks.waziup.mqtt import WaziupMqttSink
+
+    return WaziupMqttSink(sink, config.broker, f"lora-post-{context.site.gateway_id}", context.traffic)
+
+
+def _check(config: WaziupConfig, site: Site) -> Iterator[Finding]:
+    from lora_post.sinks.mqtt_connection import check_broker
+    from lora_post.sinks.waziup.check import check_server
+
+    yield from check_server(config, site.gateway_id)
+    if config.broker is not None:
+        yield check_broker("server", "[waziup] mqtt_url", config.broker, site.gateway_id)
+
+
+WAZIUP = Destination(
+    WaziupTable, _read, _open, _check, remote=("server", "credentials", "clock", "gateway"), is_metered=True
+)

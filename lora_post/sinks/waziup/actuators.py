@@ -16,9 +16,8 @@ import msgspec
 
 from lora_post.errors import SinkError
 from lora_post.model import Actuator
-from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.announced import Announced
 from lora_post.sinks.waziup.client import ActuatorBody, RemoteDevice, WaziupClient
-from lora_post.sinks.waziup.login import Identity
 from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_text
 
@@ -30,9 +29,8 @@ AGAIN_AFTER_S = 600.0
 class ActuatorEntries:
     """Creates the actuators of devices that are there and ours."""
 
-    def __init__(self, client: WaziupClient, login: Identity, facts: Facts, announced: Announced) -> None:
+    def __init__(self, client: WaziupClient, facts: Facts, announced: Announced) -> None:
         self._client = client
-        self._login = login
         self._facts = facts
         self._announced = announced
         self._not_before: dict[str, float] = {}
@@ -57,7 +55,7 @@ class ActuatorEntries:
             log.warning("device=%s: its actuators are not declared yet: %s", device_id, error)
 
     def _taken(self, device_id: str) -> Sequence[str]:
-        answer = self._login.as_us(self._client.get_device, device_id)
+        answer = self._client.get_device(device_id)
         if answer.status != 200:
             raise SinkError(f"looking for the device: status {answer.status}: {answer.text}")
         device = msgspec.json.decode(answer.body, type=RemoteDevice)
@@ -66,7 +64,7 @@ class ActuatorEntries:
     def _create(self, device_id: str, actuator_id: str, actuator: Actuator) -> bool:
         """Whether it is there now."""
         body = ActuatorBody(actuator_id, to_text(actuator.name), actuator.kind or None, actuator.value_type)
-        answer = self._login.as_us(self._client.post_actuator, device_id, body)
+        answer = self._client.post_actuator(device_id, body)
         if answer.status == 204:
             log.info("actuator created device=%s actuator=%s", device_id, actuator_id)
             return True

@@ -1,24 +1,27 @@
-"""Typed HTTP calls to Waziup Cloud API v2, one per endpoint; no policy, no retry.
+"""Typed HTTP calls to Waziup Cloud API v2, one per endpoint, made as the user of an account.
 
-What a call returns and raises: see `HttpClient.call`.
+What a call returns and raises: see `HttpClient.call`; Unavailable also when the login fails.
 
-Source: Waziup/wazicloud-api: src/Waziup/API.hs, Types.hs.
+Source: Waziup/wazicloud-api: src/Waziup/{API,Types,Auth}.hs.
 """
 
 from __future__ import annotations
 
 import base64
-import re
+import time
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
-from lora_post.net.http_client import Answer, HttpClient, OnDate, anonymous, quote_part
-from lora_post.secret import Secret
+from lora_post.errors import SinkError, Unavailable
+from lora_post.net.http_client import Answer, HttpClient, OnDate, anonymous, quote_part, transient
+from lora_post.net.traffic import Traffic
+from lora_post.secret import Account
+from lora_post.sinks.token_login import fetch_token
 
-# RFC 7519, section 3; nothing else may get into a header.
-_is_jwt = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII).fullmatch
+RENEW_BEFORE_S = 90.0
+LIFETIME_S = 600.0  # of a token that does not tell
 
 
 class Claims(Struct, frozen=True):
@@ -27,13 +30,6 @@ class Claims(Struct, frozen=True):
     exp: float
     iat: float = 0.0
     preferred_username: str = ""
-
-
-class Token(Struct, frozen=True):
-    """A token, and what it says of itself."""
-
-    token: Secret
-    claims: Claims
 
 
 class SensorBody(Struct, frozen=True, omit_defaults=True):
@@ -107,62 +103,101 @@ class StoredValue(Struct, frozen=True):
 
 
 def read_claims(token: str) -> Claims | None:
-    """The claims of a JWT, unverified; None when it is none."""
-    if not _is_jwt(token):
-        return None
+    """Return the claims of a JWT, unverified; None for a text that has none."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(token.split(".")[1] + "=="), type=Claims)
-    except (ValueError, RecursionError, msgspec.MsgspecError):
+    except (ValueError, IndexError, RecursionError, msgspec.MsgspecError):
         return None
 
 
-def read_login(answer: Answer) -> Token | None:
-    """The token in the answer to a login, bare or as a JSON string; None when there is none."""
-    token = answer.body.decode("ascii", "replace").strip().strip('"')
-    claims = read_claims(token)
-    return Token(Secret(token), claims) if claims else None
+def trouble(doing: str, answer: Answer) -> SinkError:
+    """Return the error for an answer that may be different next time."""
+    if answer.status == 404 and not answer.body:
+        return Unavailable(f"{doing}: there is no Waziup API at this address", fix="correct [waziup] url")
+    return transient(doing, answer)
 
 
 class WaziupClient:
-    """One kept-open connection to one server."""
+    """One kept-open connection to one server.
 
-    def __init__(self, base_url: str, on_date: OnDate | None = None) -> None:
-        """base_url: for example https://api.waziup.io/api/v2"""
-        self._http = HttpClient(base_url, on_date)
-        self.traffic = self._http.traffic
-        self.use_token = self._http.use_token
+    With an account, every call is made as its user: the login comes before the first one and is renewed before the
+    token runs out, as an expired token is not refused but makes us `guest`. A call that is refused all the same is
+    made once more with a fresh token.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        account: Account | None = None,
+        on_date: OnDate | None = None,
+        traffic: Traffic | None = None,
+    ) -> None:
+        """base_url: for example https://api.waziup.io/api/v2; account None: nobody in particular."""
+        self.account = account
+        self.claims: Claims | None = None
+        """What the latest token says of itself; None before the first login."""
+        self._renew_at = 0.0
+        self._http = HttpClient(base_url, on_date, traffic)
         self.close = self._http.close
 
-    def fetch_token(self, username: str, password: Secret) -> Answer:
-        """POST /auth/token; 200 with the token as body. A password that comes back is taken out."""
-        body = {"username": username, "password": password.reveal()}
-        answer = self._http.call("POST", "/auth/token", body, anonymous)
-        shown = answer.body.replace(password.reveal().encode(), b"(password)")
-        return answer if answer.status == 200 else msgspec.structs.replace(answer, body=shown)
+    @property
+    def owner(self) -> str:
+        """The name by which the server knows us, "" before the first login."""
+        if self.account is None or self.claims is None:
+            return ""
+        return self.claims.preferred_username or self.account.username
+
+    def renew(self) -> None:
+        """Log in unless the token is good for a while. Raises Unavailable."""
+        if time.monotonic() >= self._renew_at:
+            self.log_in()
+
+    def log_in(self) -> None:
+        """Fetch a fresh token, if there is an account. Raises Unavailable."""
+        if self.account is None:
+            return
+        asked_at = time.monotonic()
+        token = fetch_token(self._http, self.account, "Waziup", "[waziup]")
+        claims = read_claims(token.reveal())
+        if claims is None:
+            raise Unavailable("the login gives no token of Waziup's", fix="is [waziup] url right?")
+        self._http.use_token(token)
+        self.claims = claims
+        # Only the lifetime counts: this machine's clock may be wrong.
+        lifetime = max(claims.exp - claims.iat, 0.0) if claims.iat else LIFETIME_S
+        self._renew_at = asked_at + lifetime - min(RENEW_BEFORE_S, lifetime / 3)
+
+    def _call(self, method: str, path: str, body: object = None) -> Answer:
+        self.renew()
+        answer = self._http.call(method, path, body)
+        if answer.status in (401, 403) and self.account is not None:
+            self.log_in()
+            answer = self._http.call(method, path, body)
+        return answer
 
     def post_gateway(self, gateway_id: str, name: str, visibility: str) -> Answer:
         """POST /gateways; 200, or 422 when the id is taken."""
-        return self._http.call("POST", "/gateways", {"id": gateway_id, "name": name, "visibility": visibility})
+        return self._call("POST", "/gateways", {"id": gateway_id, "name": name, "visibility": visibility})
 
     def get_gateway(self, gateway_id: str) -> Answer:
         """GET /gateways/{g}; 200 with a RemoteGateway, 404, or 403 when it is someone's private one."""
-        return self._http.call("GET", f"/gateways/{quote_part(gateway_id)}")
+        return self._call("GET", f"/gateways/{quote_part(gateway_id)}")
 
     def put_heartbeat(self, gateway_id: str, path: str) -> Answer:
         """PUT /gateways/{g}/heartbeat, or /health on servers of mid-2019; 204."""
-        return self._http.call("PUT", f"/gateways/{quote_part(gateway_id)}/{path}")
+        return self._call("PUT", f"/gateways/{quote_part(gateway_id)}/{path}")
 
     def get_me(self) -> Answer:
         """GET /users/me; 200 with a RemoteUser, `guest` when the token is not accepted."""
-        return self._http.call("GET", "/users/me")
+        return self._call("GET", "/users/me")
 
     def get_device(self, device_id: str) -> Answer:
         """GET /devices/{d}; 200 with a RemoteDevice, 404, or 403 when it is someone's private one."""
-        return self._http.call("GET", f"/devices/{quote_part(device_id)}")
+        return self._call("GET", f"/devices/{quote_part(device_id)}")
 
     def post_device(self, device: DeviceBody) -> Answer:
         """POST /devices; 204, or 422 when the id is taken."""
-        return self._http.call("POST", "/devices", device)
+        return self._call("POST", "/devices", device)
 
     def put_device_as_guest(self, device_id: str, field: str, value: str) -> Answer:
         """PUT /devices/{d}/{field} without token; 204."""
@@ -170,22 +205,18 @@ class WaziupClient:
 
     def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
         """POST /devices/{d}/sensors; 204. Overwrites an existing one, so look first."""
-        return self._http.call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
+        return self._call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
 
     def post_actuator(self, device_id: str, actuator: ActuatorBody) -> Answer:
         """POST /devices/{d}/actuators; 204. Overwrites an existing one and its value, so look first."""
-        return self._http.call("POST", f"/devices/{quote_part(device_id)}/actuators", actuator)
+        return self._call("POST", f"/devices/{quote_part(device_id)}/actuators", actuator)
 
     def post_values(self, device_id: str, sensor_id: str, values: Sequence[msgspec.Raw]) -> Answer:
         """POST .../value for one and .../values for several `{"value","timestamp"}` objects; 204."""
         path = f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/value"
-        return (
-            self._http.call("POST", path, values[0])
-            if len(values) == 1
-            else self._http.call("POST", path + "s", values)
-        )
+        return self._call("POST", path, values[0]) if len(values) == 1 else self._call("POST", path + "s", values)
 
     def get_values(self, device_id: str, sensor_id: str, limit: int) -> Answer:
         """GET .../values: the `limit` rows last received, newest first, as they were sent."""
         path = f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/values"
-        return self._http.call("GET", f"{path}?sort=dsc&limit={limit}&calibrated=false")
+        return self._call("GET", f"{path}?sort=dsc&limit={limit}&calibrated=false")

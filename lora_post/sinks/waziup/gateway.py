@@ -7,36 +7,23 @@ from __future__ import annotations
 
 import logging
 
-from msgspec import Struct
-
 from lora_post.errors import Rejected
 from lora_post.net.http_client import Answer
-from lora_post.sinks.waziup.client import WaziupClient
-from lora_post.sinks.waziup.login import Identity, transient
+from lora_post.sinks.destination import Site
+from lora_post.sinks.waziup.client import WaziupClient, trouble
 from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_text
 
 log = logging.getLogger(__name__)
 
 
-class Gateway(Struct, frozen=True):
-    """How the gateway is declared."""
-
-    id: str
-    name: str
-    visibility: str
-
-
 class GatewayEntry:
     """The gateway as the server knows it."""
 
-    def __init__(
-        self, client: WaziupClient, login: Identity, gateway: Gateway, facts: Facts, *, provision: bool
-    ) -> None:
+    def __init__(self, client: WaziupClient, site: Site, facts: Facts, *, provision: bool) -> None:
         """provision: declare it when it is missing."""
         self._client = client
-        self._login = login
-        self._gateway = gateway
+        self._site = site
         self._facts = facts
         self._provision = provision
 
@@ -45,30 +32,30 @@ class GatewayEntry:
         if self._provision and "gateway" not in self._facts.recall():
             self._declare()
         path = self._facts.recall().get("heartbeat", "heartbeat")
-        answer = self._login.as_us(self._client.put_heartbeat, self._gateway.id, path)
+        answer = self._client.put_heartbeat(self._site.gateway_id, path)
         if _is_no_route(answer):
-            answer = self._client.put_heartbeat(self._gateway.id, "health")
+            answer = self._client.put_heartbeat(self._site.gateway_id, "health")
             if answer.status == 204:
                 self._facts.remember("heartbeat", "health")
         if answer.status == 404 and answer.body and self._provision:
             self._declare()
         elif answer.status == 403:
             raise Rejected(
-                f"gateway {self._gateway.id} belongs to another account, so its heartbeat is refused",
+                f"gateway {self._site.gateway_id} belongs to another account, so its heartbeat is refused",
                 fix="choose another [gateway] id",
             )
         elif answer.status != 204:
             log.warning("heartbeat: status %d: %s", answer.status, answer.text)
 
     def _declare(self) -> None:
-        gateway = self._gateway
-        answer = self._client.post_gateway(gateway.id, to_text(gateway.name), gateway.visibility)
+        site = self._site
+        answer = self._client.post_gateway(site.gateway_id, to_text(site.gateway_name), site.visibility)
         if answer.status == 400:
-            raise Rejected(f"gateway {gateway.id}: {answer.text}")
+            raise Rejected(f"gateway {site.gateway_id}: {answer.text}")
         if answer.status not in (200, 204, 422):
-            raise transient("declaring the gateway", answer)
+            raise trouble("declaring the gateway", answer)
         self._facts.remember("gateway", "declared")
-        log.info("gateway declared id=%s", gateway.id)
+        log.info("gateway declared id=%s", site.gateway_id)
 
 
 def _is_no_route(answer: Answer) -> bool:

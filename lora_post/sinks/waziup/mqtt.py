@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from lora_post.errors import OutcomeUnknown, SinkError
 from lora_post.model import Batch, Lane
 from lora_post.net.mqtt_url import Broker
+from lora_post.net.traffic import Traffic
 from lora_post.sinks.mqtt_connection import MqttConnection
+from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.sink import WaziupSink
-from lora_post.sinks.waziup.wire import value_objects
+from lora_post.sinks.waziup_values import value_objects
 from lora_post.waziup_names import to_id
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class _Sensor:
         return self.unlooked + readings > LOOK_AFTER_READINGS or now - self.looked_at >= LOOK_AFTER_S
 
 
-class WaziupMqttSink:
+class WaziupMqttSink(Sink):
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
 
     looks_back = WaziupSink.looks_back
@@ -63,17 +65,18 @@ class WaziupMqttSink:
         http: WaziupSink,
         broker: Broker,
         client_id: str,
+        traffic: Traffic,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """client_id: not a gateway's id, which the platform would show as connected and not, at each batch."""
         self._http = http
         self._broker = broker
         self._client_id = client_id
+        self._traffic = traffic
         self._monotonic = monotonic
         self._connection: MqttConnection | None = None
         self._used_at = 0.0
         self._sensors: dict[tuple[str, str], _Sensor] = {}
-        self.traffic = http.traffic
         self.ask_time = http.ask_time
 
     def close(self) -> None:
@@ -111,7 +114,7 @@ class WaziupMqttSink:
         connection = self._connected()
         topic = f"devices/{lane.device}/sensors/{to_id(lane.name)}/value"
         arrived = connection.publish(topic, value_objects(batch), retain=False)
-        connection.count(self.traffic)
+        connection.count(self._traffic)
         self._used_at = self._monotonic()
         if all(arrived):
             return
@@ -160,7 +163,7 @@ class WaziupMqttSink:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection.count(self.traffic)
+            self._connection.count(self._traffic)
             self._connection = None
 
 

@@ -9,17 +9,15 @@ Source: Waziup/wazicloud-api: src/Waziup/{Devices,Sensors}.hs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import Struct
 
 from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
 from lora_post.model import Lane
 from lora_post.net.http_client import Answer
-from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient
-from lora_post.sinks.waziup.login import Identity, transient
-from lora_post.sinks.waziup.wire import kind_of
+from lora_post.sinks.destination import SinkContext
+from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
+from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_id, to_text
 
@@ -29,32 +27,15 @@ GUEST = "guest"
 OTHER_ID = "give it another id in the configuration, then: lora-post spool move {} NEW-ID"
 
 
-class DeviceInfo(Struct, frozen=True):
-    """How a device is declared when it has to be created."""
-
-    name: str
-    visibility: str
-
-
 class Provisioner:
     """Makes devices and sensors exist, and be ours."""
 
-    def __init__(
-        self,
-        client: WaziupClient,
-        login: Identity,
-        facts: Facts,
-        *,
-        gateway_id: str,
-        devices: Mapping[str, DeviceInfo],
-        lanes_of: Callable[[str], Sequence[Lane]],
-    ) -> None:
+    def __init__(self, client: WaziupClient, context: SinkContext, facts: Facts) -> None:
         self._client = client
-        self._login = login
         self._facts = facts
-        self._gateway_id = gateway_id
-        self._devices = devices
-        self._lanes_of = lanes_of
+        self._gateway_id = context.site.gateway_id
+        self._devices = {device.id: device for device in context.site.devices}
+        self._lanes_of = context.lanes_of
 
     def is_ours(self, device_id: str) -> bool:
         """Whether a device was found to be there and ours before."""
@@ -77,17 +58,17 @@ class Provisioner:
         self._facts.remember(_device_key(device_id), "ours")
 
     def _add_sensor(self, device_id: str, sensor: SensorBody, *, is_needed: bool) -> None:
-        answer = self._login.as_us(self._client.post_sensor, device_id, sensor)
+        answer = self._client.post_sensor(device_id, sensor)
         if answer.status == 204:
             log.info("sensor created device=%s sensor=%s", device_id, sensor.id)
         elif answer.status not in (400, 403):
-            raise transient(f"creating sensor {sensor.id} of {device_id}", answer)
+            raise trouble(f"creating sensor {sensor.id} of {device_id}", answer)
         elif is_needed:
             raise Rejected(f"sensor {sensor.id} of {device_id} cannot be created: {answer.text}")
         # Otherwise it is left to its own readings to be parked.
 
     def _look_at(self, device_id: str) -> RemoteDevice | None:
-        answer = self._login.as_us(self._client.get_device, device_id)
+        answer = self._client.get_device(device_id)
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
@@ -95,13 +76,15 @@ class Provisioner:
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
-            raise transient(f"looking for device {device_id}", answer)
+            raise trouble(f"looking for device {device_id}", answer)
         return _device(device_id, answer)
 
     def _create(self, device_id: str, sensors: list[SensorBody]) -> RemoteDevice:
+        configured = self._devices.get(device_id)
+        name = configured.name if configured else device_id
         # One that has left the configuration may have been meant to be private.
-        info = self._devices.get(device_id, DeviceInfo(device_id, "private"))
-        body = DeviceBody(device_id, self._gateway_id, to_text(info.name), info.visibility, sensors)
+        visibility = configured.visibility if configured else "private"
+        body = DeviceBody(device_id, self._gateway_id, to_text(name), visibility, sensors)
         answer = self._client.post_device(body)
         if answer.status == 400 and sensors:
             # One sensor may be at fault, and must not keep the others out: they are added one by one.
@@ -109,34 +92,34 @@ class Provisioner:
         if answer.status in (400, 403):
             raise Rejected(f"device {device_id} cannot be created: {answer.text}")
         if answer.status not in (204, 422):
-            raise transient(f"creating device {device_id}", answer)
+            raise trouble(f"creating device {device_id}", answer)
         if answer.status == 204:
             log.info("device created id=%s sensors=%d", device_id, len(sensors))
             answer = self._client.get_device(device_id)
             if answer.status == 200 and (device := _device(device_id, answer)).owner != GUEST:
                 return device
             if answer.status in (200, 403):
-                self._take_from_guest(device_id, info)
+                self._take_from_guest(device_id, visibility)
         there = self._look_at(device_id)
         if there is None:
             raise OutcomeUnknown(f"device {device_id} is not there right after it was created")
         return there
 
-    def _take_from_guest(self, device_id: str, info: DeviceInfo) -> None:
+    def _take_from_guest(self, device_id: str, visibility: str) -> None:
         """The server may not have believed our token just then: then the device is `guest`'s, whom anybody can be."""
-        for field, value in (("visibility", info.visibility), ("owner", self._login.owner)):
+        for field, value in (("visibility", visibility), ("owner", self._client.owner)):
             answer = self._client.put_device_as_guest(device_id, field, value)
             if answer.status == 403:
                 return  # not guest's
             if answer.status != 204:
-                raise transient(f"taking device {device_id} over from {GUEST}", answer)
+                raise trouble(f"taking device {device_id} over from {GUEST}", answer)
         log.warning("device %s was created as %s and has been taken over; is the clock right?", device_id, GUEST)
 
     def _check_owner(self, device: RemoteDevice) -> None:
-        if device.owner != self._login.owner:
+        if device.owner != self._client.owner:
             raise Rejected(
                 f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
-                f"not to {self._login.owner}",
+                f"not to {self._client.owner}",
                 fix=OTHER_ID.format(device.id),
             )
 

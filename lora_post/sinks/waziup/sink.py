@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from lora_post.clocks.scale import parse_utc
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
-from lora_post.model import Batch, Lane
+from lora_post.model import Batch
 from lora_post.net.http_client import Answer
+from lora_post.sinks.destination import SinkContext
+from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.actuators import ActuatorEntries
-from lora_post.sinks.waziup.announced import Announced
-from lora_post.sinks.waziup.client import StoredValue, WaziupClient
-from lora_post.sinks.waziup.gateway import Gateway, GatewayEntry
-from lora_post.sinks.waziup.login import Account, Identity, transient
-from lora_post.sinks.waziup.provision import DeviceInfo, Provisioner
-from lora_post.sinks.waziup.wire import kind_of, value_objects, wire_value
+from lora_post.sinks.waziup.client import StoredValue, WaziupClient, trouble
+from lora_post.sinks.waziup.gateway import GatewayEntry
+from lora_post.sinks.waziup.provision import Provisioner
+from lora_post.sinks.waziup_values import kind_of, value_objects, wire_value
 from lora_post.spool.facts import Facts
 from lora_post.waziup_names import to_id
 
@@ -36,34 +35,17 @@ LOOKS_BACK = 500  # an answer of some 40 kB, after a power cut in the middle of 
 OTHER_WRITERS = 50  # rows of a sensor's history that others may have added since our batch
 
 
-class WaziupSink:
-    """Sends batches of one sensor; raises a SinkError when they did not arrive."""
+class WaziupSink(Sink):
+    """Sends batches of one sensor over HTTP; raises a SinkError when they did not arrive."""
 
     looks_back = LOOKS_BACK
 
-    def __init__(
-        self,
-        client: WaziupClient,
-        gateway: Gateway,
-        account: Account | None,
-        *,
-        provision: bool,
-        devices: Mapping[str, DeviceInfo],
-        lanes_of: Callable[[str], Sequence[Lane]],
-        facts: Facts,
-        announced: Announced,
-    ) -> None:
-        """account None: the simple protocol, public devices only. provision: create what is missing."""
+    def __init__(self, client: WaziupClient, context: SinkContext, facts: Facts, *, provision: bool) -> None:
+        """facts: about the server and the account. provision: create what is missing."""
         self._client = client
-        self.traffic = client.traffic
-        self._login = Identity(client, account)
-        self._gateway = GatewayEntry(client, self._login, gateway, facts, provision=provision)
-        self._provisioner = (
-            Provisioner(client, self._login, facts, gateway_id=gateway.id, devices=devices, lanes_of=lanes_of)
-            if provision
-            else None
-        )
-        self._actuators = ActuatorEntries(client, self._login, facts, announced)
+        self._gateway = GatewayEntry(client, context.site, facts, provision=provision)
+        self._provisioner = Provisioner(client, context, facts) if provision else None
+        self._actuators = ActuatorEntries(client, facts, context.announced)
         self._heartbeat_at = 0.0
 
     def close(self) -> None:
@@ -76,9 +58,9 @@ class WaziupSink:
 
     def prepare(self) -> None:
         """Whatever is due besides readings: declare the gateway, send its heartbeat."""
-        if self._login.account is None or time.monotonic() < self._heartbeat_at:
+        if self._client.account is None or time.monotonic() < self._heartbeat_at:
             return
-        self._login.renew()
+        self._client.renew()
         # Set before the heartbeat: trouble with it must not hold up readings until it is over.
         self._heartbeat_at = time.monotonic() + HEARTBEAT_EVERY_S
         try:
@@ -92,10 +74,9 @@ class WaziupSink:
         Raises Unavailable, OutcomeUnknown, or Rejected with a reason for a person.
         """
         lane = batch.lane
-        self._login.renew()
         if self._provisioner and not self._provisioner.is_ours(lane.device):
             self._provisioner.ensure(lane)
-        answer = self._login.as_us(self._post, batch)
+        answer = self._post(batch)
         if answer.status == 404 and answer.body and self._provisioner:
             self._provisioner.ensure(lane)
             answer = self._post(batch)
@@ -123,15 +104,14 @@ class WaziupSink:
     def stored_among(self, batch: Batch, rows: int) -> list[int]:
         """Which times of a batch are among so many values that the server got last; raises as `stored` does."""
         lane = batch.lane
-        self._login.renew()
-        answer = self._login.as_us(self._client.get_values, lane.device, to_id(lane.name), rows)
+        answer = self._client.get_values(lane.device, to_id(lane.name), rows)
         if answer.status == 403:
             # Not nothing: a token that is not believed just then would make readings arrive twice.
             raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
         if answer.status == 404 and answer.body:
             return []
         if answer.status != 200:
-            raise transient(f"asking what {lane.device}/{lane.name} has", answer)
+            raise trouble(f"asking what {lane.device}/{lane.name} has", answer)
         try:
             found = msgspec.json.decode(answer.body, type=list[StoredValue])
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -162,7 +142,7 @@ def _check_push(batch: Batch, answer: Answer) -> None:
         raise BatchRefused(f"Waziup cannot take this value: status {answer.status}: {answer.text}")
     if answer.status in (405, 406, 415):
         raise Rejected(f"Waziup does not understand the request: status {answer.status}", fix="is [waziup] url right?")
-    raise transient(f"sending {lane.device}/{lane.name}", answer)
+    raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
 
 def _instant(row: StoredValue) -> int | None:

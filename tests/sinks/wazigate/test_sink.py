@@ -12,8 +12,8 @@ import pytest
 
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Value
-from lora_post.secret import Secret
-from lora_post.sinks.wazigate.client import WazigateClient
+from lora_post.secret import Account, Secret
+from lora_post.sinks.wazigate import WazigateConfig
 from lora_post.sinks.wazigate.sink import WazigateSink
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
@@ -22,7 +22,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import counting_packet, run, write_site
-from tests.support.upload_site import IMPATIENT
+from tests.support.upload_site import IMPATIENT, context_of
 from tests.support.wazigate import Gate, wazigate
 
 SINK = "wazigate"
@@ -48,13 +48,14 @@ def put(store: SpoolFile, name: str, *values: Value, step_us: int = 1_000_000, u
             QueueWriter(store, [SINK], 1 << 30).put(db, [item])
 
 
+def sink_for(gate: Gate, store: SpoolFile, account: Account | None = None) -> WazigateSink:
+    return WazigateSink(WazigateConfig(gate.url, account), context_of(store, SINK, device(name="Pond 7 (west)")))
+
+
 def work(store: SpoolFile, gate: Gate, password: str | None = None, username: str = "admin") -> Uploader:
     """Step until nothing is left that could go out."""
-    spool = Queue(store, SINK)
-    client = WazigateClient(gate.url)
-    secret = Secret(password) if password else None
-    sink = WazigateSink(client, username, secret, names={"pond-7": "Pond 7 (west)"}, lanes_of=spool.lanes_of)
-    uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
+    sink = sink_for(gate, store, Account(username, Secret(password)) if password else None)
+    uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
     deadline = time.monotonic() + 30
     with closing(sink):
         while not uploader.is_done():
@@ -127,8 +128,7 @@ def test_equal_values_within_a_second_are_counted(store: SpoolFile, gate: Gate) 
     put(store, "t", 5, 5, step_us=300_000)
     batch = spool.claim(spool.lanes_of("pond-7")[0], 10)
     assert batch is not None
-    with closing(WazigateClient(gate.url)) as client:
-        sink = WazigateSink(client, "", None, names={}, lanes_of=spool.lanes_of)
+    with closing(sink_for(gate, store)) as sink:
         assert sink.stored(batch, 2) == [NOON_US]
 
 
@@ -156,11 +156,9 @@ def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(stor
 def test_login_that_fails_is_said_without_the_password(store: SpoolFile, password: str | None, complaint: str) -> None:
     with wazigate("sesame") as gate:
         put(store, "t", 1)
-        spool = Queue(store, SINK)
-        secret = Secret(password) if password else None
-        with closing(WazigateClient(gate.url)) as client:
-            sink = WazigateSink(client, "admin", secret, names={}, lanes_of=spool.lanes_of)
-            uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
+        account = Account("admin", Secret(password)) if password else None
+        with closing(sink_for(gate, store, account)) as sink:
+            uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
             uploader.step()
         assert complaint in uploader.last_error
         assert "5ec2e7" not in uploader.last_error
@@ -192,10 +190,8 @@ def test_address_of_something_else_is_said(store: SpoolFile, gate: Gate, monkeyp
     for status, body in ((200, b"<html>"), (404, b"404 page not found\n")):
         monkeypatch.setattr(Gate, "answer", lambda *_, s=status, b=body: (s, b))
         put(store, "t", 1)
-        spool = Queue(store, SINK)
-        with closing(WazigateClient(gate.url)) as client:
-            sink = WazigateSink(client, "", None, names={}, lanes_of=spool.lanes_of)
-            uploader = Uploader(spool, sink, Metrics(), policy=IMPATIENT)
+        with closing(sink_for(gate, store)) as sink:
+            uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
             while not uploader.last_error:
                 Event().wait(uploader.step())
         assert "is no WaziGate" in uploader.last_error

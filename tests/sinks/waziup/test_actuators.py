@@ -12,11 +12,9 @@ from lora_post.decoding.decode import decode
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.metrics import Metrics
 from lora_post.model import Actuator, Decoded, Decoder, Reading, Report, Uplink
-from lora_post.sinks.waziup.announced import MAX_ACTUATORS, Announced
+from lora_post.secret import Account
+from lora_post.sinks.announced import MAX_ACTUATORS, Announced
 from lora_post.sinks.waziup.client import WaziupClient
-from lora_post.sinks.waziup.gateway import Gateway
-from lora_post.sinks.waziup.login import Account
-from lora_post.sinks.waziup.provision import DeviceInfo
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
@@ -24,7 +22,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame
-from tests.support.upload_site import DEMO, work
+from tests.support.upload_site import DEMO, context_of, work
 from tests.support.waziup import Waziup, waziup
 
 WAZIUP = "waziup"
@@ -45,21 +43,12 @@ class Gateway1:
     def __init__(self, path: Path, server: Waziup, device_id: str, account: Account | None = DEMO) -> None:
         self.device = device(device_id, decoder="xlpp")
         self.store = SpoolFile(path / "spool.db")
-        self.client = WaziupClient(server.url)
+        self.client = WaziupClient(server.url, account)
         self.announced = Announced()
         self.minute = 0
-        spool = Queue(self.store, WAZIUP)
-        sink = WaziupSink(
-            self.client,
-            Gateway("gw1", "Farm", "private"),
-            account,
-            provision=True,
-            devices={device_id: DeviceInfo(device_id, "private")},
-            lanes_of=spool.lanes_of,
-            facts=Facts(self.store, server.url),
-            announced=self.announced,
-        )
-        self.uploader = Uploader(spool, sink, Metrics())
+        context = context_of(self.store, WAZIUP, self.device, announced=self.announced)
+        sink = WaziupSink(self.client, context, Facts(self.store, server.url), provision=True)
+        self.uploader = Uploader(Queue(self.store, WAZIUP), sink, Metrics())
 
     def hear(self, payload: str) -> None:
         self.minute += 1

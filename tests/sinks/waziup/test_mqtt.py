@@ -13,14 +13,14 @@ import pytest
 from lora_post.config import parse_config
 from lora_post.model import Reading
 from lora_post.net.mqtt_url import Broker
-from lora_post.run.destinations import open_sinks
+from lora_post.run.upload_thread import open_outlet
 from lora_post.secret import Secret
-from lora_post.sinks.waziup.announced import Announced
+from lora_post.sinks.announced import Announced
+from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
-from lora_post.upload.sink import Sink
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, device, report
 from tests.support.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
@@ -38,7 +38,7 @@ class MqttSite(Site):
 
     def around(self, sink: WaziupSink) -> Sink:
         broker = Broker("[waziup]", "127.0.0.1", self.mqtt_port, False, self.account, Secret(self.account), None)
-        self.sink = WaziupMqttSink(sink, broker, "lora-post-gw1", lambda: self.now)
+        self.sink = WaziupMqttSink(sink, broker, "lora-post-gw1", self.clients[-1]._http.traffic, lambda: self.now)
         return self.sink
 
     def close(self) -> None:
@@ -245,7 +245,8 @@ def test_public_device_takes_values_without_an_account(world: World) -> None:
     spool = Queue(world.site.store, "waziup")
     put(world.site, 0, 3)
     (lane,) = spool.ready_lanes()
-    sink = open_sinks(parse_config(text, Path("x.toml"), {}), Announced())["waziup"](spool, world.site.store)
+    config = parse_config(text, Path("x.toml"), {})
+    sink = open_outlet("waziup", config, world.site.store, Announced()).sink
     world.site.sink = sink  # type: ignore[assignment]
     for _ in range(3):
         batch = spool.claim(lane, 1)
@@ -262,10 +263,11 @@ def test_bytes_on_the_broker_s_connection_count_as_waziup_s(world: World) -> Non
     for n in range(2):
         put(world.site, n, n + 1)
         work(uploader)
-    spent = world.site.sink.traffic.bytes
+    traffic = world.site.clients[0]._http.traffic
+    spent = traffic.bytes
     put(world.site, 2, 3)
     work(uploader)
-    assert 150 < world.site.sink.traffic.bytes - spent < 600
+    assert 150 < traffic.bytes - spent < 600
 
 
 def test_kill_loses_and_doubles_nothing(tmp_path: Path) -> None:

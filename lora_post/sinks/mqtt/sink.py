@@ -6,30 +6,26 @@ message whose acknowledgement was lost is sent again, with the same time in it.
 
 from __future__ import annotations
 
-from lora_post.config.mqtt import MqttConfig
 from lora_post.errors import OutcomeUnknown
 from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent
+from lora_post.sinks.mqtt import MqttConfig
 from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.reading_json import reading_objects
+from lora_post.sinks.sink import Sink
 from lora_post.waziup_names import to_id
 
 PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
 
 
-class MqttSink:
+class MqttSink(Sink):
     """Publishes one message a reading."""
-
-    looks_back = 0
 
     def __init__(self, config: MqttConfig, gateway_id: str) -> None:
         self._config = config
         self._gateway_id = gateway_id
         self._connection: MqttConnection | None = None
         self._sent = LastSent()
-
-    def prepare(self) -> None:
-        """Nothing is due: the connection is made for the first reading."""
 
     def send(self, batch: Batch) -> None:
         """Publish a batch. Raises Unavailable; OutcomeUnknown when not all was acknowledged."""

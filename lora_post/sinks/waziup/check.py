@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from lora_post.checks.tls import check_tls
 from lora_post.clocks.scale import now_us
-from lora_post.config.waziup import WaziupConfig
-from lora_post.errors import SinkError
+from lora_post.errors import SinkError, Unavailable
 from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
-from lora_post.secret import Secret
-from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient, read_login
+from lora_post.sinks.tls import check_tls
+from lora_post.sinks.waziup import WaziupConfig
+from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60
@@ -35,27 +34,27 @@ AFTER_SERVER = ("credentials", "clock", "gateway")
 T = TypeVar("T")
 
 
-def check_server(waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Finding]:
-    """Name, connection, encryption, API, clock, account, gateway: in the order in which they depend on each other.
+def check_server(waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
+    """Test name, connection, encryption, API, clock, account, gateway: in the order in which they need each other.
 
-    gateway_id: None when the configuration does not tell.
+    gateway_id: "" when the configuration does not tell.
     """
     way = _check_way(waziup.url)
     yield way
     if way.verdict is Grade.FAIL:
-        yield from skip_server("the server cannot be reached", AFTER_SERVER)
+        yield from _skip("the server cannot be reached", AFTER_SERVER)
         return
     with closing(WaziupClient(waziup.url)) as client:
         try:
             answer = client.get_me()
         except SinkError as error:
             yield _no_answer(waziup.url, error)
-            yield from skip_server("the server cannot be reached", AFTER_SERVER)
+            yield from _skip("the server cannot be reached", AFTER_SERVER)
             return
         yield from _check_api(waziup.url, answer)
         yield check_clock(answer.date, now_us())
         if _read(answer, RemoteUser) is None:
-            yield from skip_server("this is no Waziup API", ("credentials", "gateway"))
+            yield from _skip("this is no Waziup API", ("credentials", "gateway"))
             return
         try:
             yield from _check_account(client, waziup, gateway_id)
@@ -63,8 +62,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Findi
             yield fail("server", error.what, error.fix or "try again; the server answered a moment ago")
 
 
-def skip_server(why: str, subjects: tuple[str, ...] = ("server", *AFTER_SERVER)) -> Iterator[Finding]:
-    """The checks that cannot be made without the server."""
+def _skip(why: str, subjects: tuple[str, ...]) -> Iterator[Finding]:
     for subject in subjects:
         yield skipped(subject, why)
 
@@ -150,14 +148,15 @@ def check_clock(date: str, our_us: int) -> Finding:
     return warning("clock", text, "set it: sudo timedatectl set-ntp true")
 
 
-def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str | None) -> Iterator[Finding]:
-    if waziup.password is None:
+def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
+    if waziup.account is None:
         yield ok("credentials", "none: the simple protocol, for public devices that exist")
         yield skipped("gateway", "without an account nothing is declared")
         return
-    findings, username = _check_login(client, waziup.username, waziup.password)
+    client.account = waziup.account
+    findings, username = _check_login(client, waziup.account.username)
     yield from findings
-    if gateway_id is None:
+    if not gateway_id:
         yield skipped("gateway", "[gateway] has a mistake")
     elif username:
         yield _check_gateway(client.get_gateway(gateway_id), gateway_id, username, provision=waziup.provision)
@@ -165,23 +164,18 @@ def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str |
         yield skipped("gateway", "the login failed")
 
 
-def _check_login(client: WaziupClient, username: str, password: Secret) -> tuple[list[Finding], str]:
+def _check_login(client: WaziupClient, username: str) -> tuple[list[Finding], str]:
     """Log in, and ask whom the server takes us for: a token that it does not believe makes a guest."""
-    answer = client.fetch_token(username, password)
-    if answer.status in (400, 401):
-        text = f"Waziup refuses user {username!r} or the password: {answer.text}"
-        return [fail("credentials", text, "correct [waziup] username and password")], ""
-    login = read_login(answer)
-    if answer.status != 200 or login is None:
-        text = f"the login gives no token: status {answer.status}"
-        return [fail("credentials", text, "is [waziup] url right? If it is, try again later")], ""
-    client.use_token(login.token)
+    try:
+        client.log_in()
+    except Unavailable as error:
+        return [fail("credentials", error.what, error.fix or "try again later")], ""
     me = _read(client.get_me(), RemoteUser)
     if me is None or me.username == GUEST:
         text = "the server gives a token and then does not believe it"
         return [fail("credentials", text, "tell the server's administrator: its clocks or keys disagree")], ""
-    claims = login.claims
-    lifetime = f", for {claims.exp - claims.iat:.0f} s at a time" if claims.iat else ""
+    claims = client.claims
+    lifetime = f", for {claims.exp - claims.iat:.0f} s at a time" if claims and claims.iat else ""
     findings = [ok("credentials", f"logged in as {me.username}{lifetime}")]
     if me.username != username:
         findings.append(warning("credentials", f"{username!r} is called {me.username!r} there, and owns things so"))

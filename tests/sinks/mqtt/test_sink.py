@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.config.mqtt import MqttConfig
 from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.model import Batch, Lane
 from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Secret
-from lora_post.sinks.mqtt import MqttSink, topic_of
+from lora_post.sinks.mqtt import MqttConfig
+from lora_post.sinks.mqtt.sink import MqttSink, topic_of
 from tests.support.broker import Listener, listener, mosquitto
 from tests.support.build import NOON_US
 from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site
@@ -43,7 +43,7 @@ def batch(*values: object, lane: Lane = LANE, start: int = 0) -> Batch:
 def settings(port: int, **changes: object) -> MqttConfig:
     messages = {key: changes.pop(key) for key in ("topic", "retain") if key in changes}
     broker = Broker("[mqtt]", "127.0.0.1", port, tls=False, username="", password=None, ca_file=None)
-    config = MqttConfig(f"mqtt://127.0.0.1:{port}", replace(broker, **changes), "lora/{device}/{sensor}", retain=False)
+    config = MqttConfig(replace(broker, **changes), "lora/{device}/{sensor}", retain=False)
     return replace(config, **messages)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lora_post.config.json_lines import JsonLinesConfig
 from lora_post.finding import Finding, fail, ok
 
 SUBJECT = "json_lines"
 
 
-def check_json_lines(json_lines: JsonLinesConfig) -> Finding:
-    """The file or its folder can be written by this user; rotation needs the folder."""
-    path = json_lines.path
+def check_json_lines(path: Path | None) -> Finding:
+    """Test whether this user can write the file, and its folder, which rotation needs. path: None for stdout."""
     if path is None:
         return ok(SUBJECT, "stdout")
     folder = path.absolute().parent

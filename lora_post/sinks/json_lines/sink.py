@@ -18,6 +18,7 @@ from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.reading_json import FIRST_KEY, reading_objects
+from lora_post.sinks.sink import Sink
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,8 @@ LAST_LINES = 1000
 LAST_BYTES = 1 << 20
 
 
-class JsonLinesFile:
+class JsonLinesFile(Sink):
     """Appends batches to a file; full ones are called FILE.1 (the newest), FILE.2 …"""
-
-    looks_back = 0
 
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
         """max_bytes: a file is full from here on. keep: how many full ones stay."""
@@ -69,9 +68,6 @@ class JsonLinesFile:
         lines = zip(batch.times_us, reading_objects(batch), strict=True)
         return sorted({*self._sent.of(batch), *(time for time, line in lines if line in found)})
 
-    def close(self) -> None:
-        """Nothing stays open between batches."""
-
     def _append(self, fd: int, lines: bytes) -> None:
         """All of it or nothing."""
         size = os.fstat(fd).st_size
@@ -109,17 +105,12 @@ class JsonLinesFile:
         return lines[-LAST_LINES:]
 
 
-class JsonLinesOutput:
+class JsonLinesOutput(Sink):
     """Writes batches to a stream that somebody reads, such as a pipe; what was in it when the reader ended is lost."""
-
-    looks_back = 0
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._sent = LastSent()
-
-    def prepare(self) -> None:
-        """Nothing is due."""
 
     def send(self, batch: Batch) -> None:
         """Write a batch. Raises Unavailable, OutcomeUnknown."""
@@ -135,9 +126,6 @@ class JsonLinesOutput:
     def stored(self, batch: Batch, recent: int) -> list[int]:
         """Which readings of a batch this process has written."""
         return self._sent.of(batch)
-
-    def close(self) -> None:
-        """The stream is not ours to close."""
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from contextlib import closing
 
 import msgspec
 
-from lora_post.config.wazigate import WazigateConfig
 from lora_post.errors import SinkError
 from lora_post.finding import Finding, fail, ok
-from lora_post.sinks.wazigate.client import WazigateClient, read_token
+from lora_post.secret import Account
+from lora_post.sinks.wazigate import WazigateConfig
+from lora_post.sinks.wazigate.client import WazigateClient
 
 SUBJECT = "wazigate"
 # Any device would do: without the right to look, the answer is 401 whether it is there or not.
@@ -22,7 +23,7 @@ ANY_DEVICE = "lora-post"
 
 def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
     """It answers, it is a WaziGate, and it lets us in."""
-    with closing(WazigateClient(config.url)) as client:
+    with closing(WazigateClient(config.url, config.account)) as client:
         try:
             answer = client.get_id()
             try:
@@ -34,23 +35,14 @@ def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
                 yield fail(SUBJECT, text, "correct [wazigate] url")
                 return
             yield ok(SUBJECT, f"WaziGate {gate_id} answers at {config.url}")
-            yield _check_login(client, config)
+            yield _check_login(client, config.account)
         except SinkError as error:
-            yield fail(
-                SUBJECT,
-                f"{config.url}: {error.what}",
-                error.fix or "is it up, and in the same network? Is [wazigate] url right?",
-            )
+            fix = error.fix or "is it up, and in the same network? Is [wazigate] url right?"
+            yield fail(SUBJECT, f"{config.url}: {error.what}", fix)
 
 
-def _check_login(client: WazigateClient, config: WazigateConfig) -> Finding:
-    if config.password is not None:
-        answer = client.fetch_token(config.username, config.password)
-        token = read_token(answer) if answer.status == 200 else None
-        if token is None:
-            text = f"it refuses user {config.username!r} or the password: {answer.text}"
-            return fail(SUBJECT, text, "correct [wazigate] username and password")
-        client.use_token(token)
-    if client.get_sensors(ANY_DEVICE).status == 401:
-        return fail(SUBJECT, "it wants a login", "set [wazigate] username and password_file")
-    return ok(SUBJECT, f"logged in as {config.username}" if config.password else "no login is needed")
+def _check_login(client: WazigateClient, account: Account | None) -> Finding:
+    if account is not None:
+        client.log_in()
+    client.get_sensors(ANY_DEVICE)
+    return ok(SUBJECT, f"logged in as {account.username}" if account else "no login is needed")

@@ -1,13 +1,16 @@
-"""The [mqtt] table → a broker of one's own, and what messages are called there."""
+"""An MQTT broker of one's own: one message a reading."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lora_post.config.tables import MqttTable
+from lora_post.finding import Finding
 from lora_post.net.mqtt_url import Broker
+from lora_post.sinks.destination import Destination, NeededFile, SinkContext, Site
+from lora_post.sinks.sink import Sink
 from lora_post.toml_table import TableReader
 
 WORDS = ("gateway", "device", "sensor")
@@ -16,20 +19,37 @@ MAX_TOPIC = 256
 _WORD = re.compile(r"\{(\w*)\}")
 
 
+class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """A broker of your own that gets one message a reading. See [destinations](destinations.md#mqtt).
+
+    url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
+    topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
+    retain: The broker keeps the last message of each topic for those who come later.
+    username: An account of the broker, if it wants one.
+    password: The password that goes with `username`.
+    ca_file: With `mqtts://`: a file (PEM) with the authority that signed the broker's certificate. Without one: the
+        authorities of this system.
+    """
+
+    url: str
+    topic: str = "lora/{device}/{sensor}"
+    retain: bool = False
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    ca_file: str = ""
+
+
 class MqttConfig(Struct, frozen=True):
     """topic: with {gateway}, {device} and {sensor} still in it."""
 
-    url: str
     broker: Broker
     topic: str
     retain: bool
 
 
-def read_mqtt(reader: TableReader) -> MqttConfig | None:
-    """The [mqtt] table, None when there is none."""
-    table = reader.table("mqtt", MqttTable)
-    if table is None:
-        return None
+def _read(reader: TableReader, table: MqttTable) -> MqttConfig:
     address = reader.broker_address("[mqtt] url", table.url)
     _check_topic(reader, table.topic)
     password = reader.secret("[mqtt]", "password", table)
@@ -43,7 +63,7 @@ def read_mqtt(reader: TableReader) -> MqttConfig | None:
     broker = Broker("[mqtt]", address.host, address.port, address.tls, table.username, password, ca_file)
     if password and not broker.tls and not broker.is_local:
         reader.warn("[mqtt] url starts with mqtt://, so the password travels in clear", "use mqtts://")
-    return MqttConfig(table.url, broker, table.topic, table.retain)
+    return MqttConfig(broker, table.topic, table.retain)
 
 
 def _check_topic(reader: TableReader, topic: str) -> None:
@@ -57,3 +77,23 @@ def _check_topic(reader: TableReader, topic: str) -> None:
             f"[mqtt] topic is {topic!r}",
             f"it must be 1 to {MAX_TOPIC} characters without '+' and '#', and not begin with '$' or '/'",
         )
+
+
+def _open(config: MqttConfig, context: SinkContext) -> Sink:
+    from lora_post.sinks.mqtt.sink import MqttSink
+
+    return MqttSink(config, context.site.gateway_id)
+
+
+def _check(config: MqttConfig, site: Site) -> Iterator[Finding]:
+    from lora_post.sinks.mqtt_connection import check_broker
+
+    yield check_broker("mqtt", "[mqtt] url", config.broker, site.gateway_id)
+
+
+def _files(config: MqttConfig) -> list[NeededFile]:
+    path = config.broker.ca_file
+    return [NeededFile("[mqtt] ca_file", path, is_written=False)] if path else []
+
+
+MQTT = Destination(MqttTable, _read, _open, _check, remote=("mqtt",), files=_files)

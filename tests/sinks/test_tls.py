@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lora_post.checks.server import check_server
-from lora_post.checks.tls import presented
 from lora_post.config import parse_config
 from lora_post.finding import Finding, Grade
+from lora_post.sinks import SINKS
+from lora_post.sinks.tls import presented
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -87,8 +87,8 @@ def tls_server(pem: Path) -> Iterator[str]:
 def tls_finding(url: str) -> Finding:
     text = f'[gateway]\nid = "gw1"\n[waziup]\nurl = "{url}"\nprovision = "never"\n'
     config = parse_config(text, Path("site.toml"), {})
-    assert config.waziup is not None
-    return next(item for item in check_server(config.waziup, "gw1") if item.verdict is Grade.FAIL)
+    findings = SINKS["waziup"].check(config.destinations["waziup"], config.site)
+    return next(item for item in findings if item.verdict is Grade.FAIL)
 
 
 @pytest.fixture(autouse=True)
