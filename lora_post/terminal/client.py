@@ -1,4 +1,4 @@
-"""The status page of a running lora-post, asked over HTTP; what it answers is bounded and not believed."""
+"""Ask the status page of a running lora-post over HTTP; its answers are bounded and not trusted."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ SILENCE_S: Final = 120.0
 WHOLE_TIMEOUT_S: Final = 30.0
 MAX_WHOLE: Final = 16 << 20
 BYTES_PER_S: Final = 2000
-"""What the stream may send: it stays inside the machine, or in a tunnel whose bytes cost nothing."""
+"""What the stream may send: it stays inside the machine, or in a tunnel where bytes are cheap."""
 _CHUNK: Final = 1 << 14
 
 
 class NoAnswer(LoraPostError):
-    """The page cannot be asked at the moment; the text says why, and what to do."""
+    """The page does not answer at the moment; says why, and what to do."""
 
 
 class StatusClient:
     """One status page. token: None where none is needed."""
 
     def __init__(self, url: str, token: Secret | None) -> None:
-        """Raises ConfigError for what is no address."""
+        """Take the address of the page. Raises ConfigError for a text that is not one."""
         self.url = _checked(url)
         self._session = requests.Session()
         # No proxy and no ~/.netrc: the page is on this machine or at the end of a tunnel.
@@ -49,7 +49,7 @@ class StatusClient:
         self._session.close()
 
     def fetch(self) -> Page:
-        """Everything. Raises NoAnswer."""
+        """Return the whole page. Raises NoAnswer."""
         until = time.monotonic() + WHOLE_TIMEOUT_S
         body = bytearray()
         with self._asked("/status.json", WHOLE_TIMEOUT_S) as response:
@@ -59,11 +59,11 @@ class StatusClient:
                     raise NoAnswer("its answer does not end")
         page = read_message(bytes(body), Page)
         if page is None:
-            raise NoAnswer(f"what answers at {self.url} is no status page of lora-post", fix="correct the address")
+            raise NoAnswer(f"what answers at {self.url} is not a status page of lora-post", fix="correct the address")
         return page
 
     def follow(self, version: int) -> Iterator[PageNews]:
-        """What has changed since this version, as it happens. Raises NoAnswer when the stream ends."""
+        """Yield what has changed since this version, as it happens. Raises NoAnswer when the stream ends."""
         reader = EventReader()
         path = f"/status/live?since={version}&rate={BYTES_PER_S}"
         with self._asked(path, SILENCE_S, **{"Accept-Encoding": "identity"}) as response:
@@ -71,7 +71,7 @@ class StatusClient:
                 try:
                     events = reader.feed(chunk)
                 except EventTooLong:
-                    raise NoAnswer("it tells more at once than it should") from None
+                    raise NoAnswer("it sends more at once than a status page does") from None
                 for data in events:
                     if news := read_message(data, PageNews):
                         yield news
@@ -88,17 +88,18 @@ class StatusClient:
                 stream=True,
             ) as response:
                 if response.status_code != 200:
-                    raise NoAnswer(self._refusal(response.status_code))
+                    raise self._refusal(response.status_code)
                 yield response
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise NoAnswer(_why(error)) from error
+            raise _no_answer(error) from error
 
-    def _refusal(self, status: int) -> str:
+    def _refusal(self, status: int) -> NoAnswer:
         if status == 403:
-            return "the page wants its token; name the configuration with -c, or a file with --token-file"
+            return NoAnswer("the page needs its token", fix="name the configuration (-c) or a file (--token-file)")
         if status == 503:
-            return "too many pages are open there; close one"
-        return f"what answers at {self.url} is no status page of lora-post (status {status}); correct the address"
+            return NoAnswer("too many pages are open there", fix="close one")
+        what = f"what answers at {self.url} is not a status page of lora-post (status {status})"
+        return NoAnswer(what, fix="correct the address")
 
 
 def _checked(url: str) -> str:
@@ -109,16 +110,16 @@ def _checked(url: str) -> str:
         good = False
     if not good or parts.query or parts.fragment or parts.username:
         # A token in the address would be shown with it.
-        raise ConfigError("--url is no address of a status page", fix="write http://127.0.0.1:8080")
+        raise ConfigError("--url is not the address of a status page", fix="write http://127.0.0.1:8080")
     return url.rstrip("/")
 
 
-def _why(error: Exception) -> str:
+def _no_answer(error: Exception) -> NoAnswer:
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     if "refused" in str(reason):
-        return "nothing listens there; is `lora-post run` up, with --status or [status]?"
+        return NoAnswer("nothing listens there", fix="is `lora-post run` up, with --status or [status]?")
     if isinstance(error, requests.Timeout):
-        return "it takes too long"
+        return NoAnswer("it takes too long to answer")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
-    return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))
+        return NoAnswer("the connection broke")
+    return NoAnswer(re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason)))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 MAX_EVENT: Final = 1 << 20
-"""A stream that tells what has changed says far less at once; the first load is not part of it."""
+"""What has changed is far less; the first load is not part of the stream."""
 
 
 class EventTooLong(Exception):
-    """More than MAX_EVENT bytes without an end."""
+    """An event has more than MAX_EVENT bytes."""
 
 
 class EventReader:
-    """Takes a stream however it was cut. Holds MAX_EVENT bytes at most, and what it is fed at once."""
+    """The reader of a stream, however it was cut. Holds at most MAX_EVENT bytes, and what it is fed at once."""
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -21,7 +21,7 @@ class EventReader:
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of the events that are complete now. Raises EventTooLong; the stream is of no use after that."""
+        """Return the data of the events that are complete now. Raises EventTooLong, which ends the stream."""
         *lines, rest = chunk.split(b"\n")
         found: list[bytes] = []
         for line in lines:

@@ -1,4 +1,4 @@
-"""Keeps a view of the page up to date, whatever becomes of the connection."""
+"""Keep a view of the page up to date, and connect again when the connection breaks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lora_post.backoff import Backoff
 from lora_post.clocks.scale import now_us
+from lora_post.errors import Trouble
 from lora_post.observed.page_model import Page
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.page import behind_ms, changed_page
@@ -23,12 +24,12 @@ class View(Struct, frozen=True):
     """What is known.
 
     page: None before the first answer. behind: ms by which its times are moved to be times of this clock.
-    trouble: why nothing new comes, "" while it does.
+    trouble: why nothing new comes, None while it does.
     """
 
     page: Page | None = None
     behind: int = 0
-    trouble: str = ""
+    trouble: Trouble | None = None
 
 
 def view_of(page: Page) -> View:
@@ -37,7 +38,7 @@ def view_of(page: Page) -> View:
 
 
 def follow(client: StatusClient, show: Callable[[View], None], stop: Event) -> None:
-    """Tell `show` of every view until `stop` is set; what breaks off is tried again."""
+    """Show every new view until `stop` is set."""
     view = View()
     backoff = Backoff(MAX_PAUSE_S)
     while not stop.is_set():
@@ -53,5 +54,5 @@ def follow(client: StatusClient, show: Callable[[View], None], stop: Event) -> N
         except NoAnswer as error:
             now = time.monotonic()
             backoff.fail(now)
-            show(view := replace(view, trouble=str(error)))
+            show(view := replace(view, trouble=error.trouble))
             stop.wait(backoff.until - now)

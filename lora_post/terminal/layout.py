@@ -1,7 +1,7 @@
 """The page → lines for a terminal. Pure: no clock, no terminal.
 
-Everything comes by radio or over the network: it is shown as `Text`, never read as markup, and what a terminal
-might obey is escaped. Spans are told in minutes, so that a line changes only when something has happened.
+Everything comes by radio or over the network: it is shown as `Text`, never read as markup, and control characters
+are escaped. Ages are in minutes, so that a line changes only when something has happened.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ WARN: Final = "yellow"
 BAD: Final = "red"
 HEADERS: Final = ("Device", "last", "dBm/SNR", "battery", "missed", "values")
 ALWAYS: Final = (0, 1, 5)
-"""The columns without which it is no table."""
+"""Columns that are shown even when they are empty."""
 MANY_MISSED: Final = 0.1
 MIN_VALUES: Final = 20
-"""Columns for a device's values; names give way to them."""
+"""Cells for the values of a device; its name is cut for them."""
 MIN_NAME: Final = 10
 GAP: Final = "  "
 INDENT: Final = "     "
@@ -45,7 +45,7 @@ _MINUTE_MS: Final = 60_000
 
 
 def layout(view: View, now_ms: int, width: int, height: int | None, turn: int = 0) -> list[Text]:
-    """Lines of at most `width` cells, `height` of them at most; height None: as many as it takes.
+    """Return at most `height` lines of at most `width` cells; height None: as many as it takes.
 
     now_ms: by this machine's clock. turn: which part of what does not fit is shown, from 0.
     """
@@ -71,9 +71,10 @@ def layout(view: View, now_ms: int, width: int, height: int | None, turn: int = 
 
 def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
     if view.trouble:
-        # The last thing that was known stays below, for as long as it takes.
-        for number, line in enumerate(_wrapped(f"lora-post does not answer, trying again: {view.trouble}", width)):
+        # What was known before stays below.
+        for number, line in enumerate(_wrapped(f"lora-post does not answer, trying again: {view.trouble.what}", width)):
             yield Text(line if number == 0 else INDENT + line, style="bold yellow")
+        yield from _fix(view.trouble.fix, width)
     elif view.page is None:
         yield Text("asking lora-post …", style=DIM)
     if view.page is None:
@@ -109,7 +110,7 @@ def _fix(fix: str, width: int) -> list[Text]:
 
 
 def _parts(page: Page, now_ms: int) -> Iterator[Text]:
-    """Inputs, destinations and the disk; what is wrong with them is told among the problems."""
+    """Yield inputs, destinations and the disk; what is wrong with them is among the problems."""
     for item in page.state.inputs:
         yield _part(f"from {item.name}", _input(item, now_ms))
     for to in page.state.destinations:
@@ -138,7 +139,7 @@ def _destination(item: PageDestination, now_ms: int) -> str:
 
 
 def _devices(page: Page, now_ms: int, width: int) -> Section:
-    """A table; devices with a problem come first, in case that not all fit. Columns without content are left out."""
+    """Return the table of devices, those with a problem first. Columns without content are left out."""
     devices = sorted(page.devices, key=lambda device: not device.problem)
     rows = [_device_cells(device, now_ms) for device in devices]
     used = [at for at in range(len(HEADERS)) if at in ALWAYS or any(row[at].plain for row in rows)]
@@ -218,12 +219,12 @@ def _wrapped(text: str, width: int) -> Iterable[str]:
 
 
 def ago(span_ms: int) -> str:
-    """How long ago, or ahead."""
+    """Return how long ago, or how far ahead of this clock."""
     return f"{span(span_ms)} ago" if span_ms > -_MINUTE_MS else f"{span(-span_ms)} ahead of this clock"
 
 
 def span(span_ms: int) -> str:
-    """A span as people say it: <1 min, 40 min, 7 h, 3 d."""
+    """Return a span as people say it: <1 min, 40 min, 7 h, 3 d."""
     minutes = max(span_ms, 0) // _MINUTE_MS
     if minutes < 1:
         return "<1 min"

@@ -12,9 +12,9 @@ DIM: Final = "dim"
 
 
 class Section(Struct, frozen=True):
-    """A heading, None for none, and items of one or more lines.
+    """A heading, or None, and items of one or more lines.
 
-    weight: rows that it gets in each turn while there are rows left. turns: space turns to what is cut off.
+    weight: how many rows it gets in each turn while rows are left. turns: space shows what is cut off.
     """
 
     heading: Text | None
@@ -24,17 +24,17 @@ class Section(Struct, frozen=True):
 
     @property
     def wants(self) -> int:
-        """Rows for all of it."""
+        """Return the rows for all of it."""
         return (self.heading is not None) + sum(map(len, self.items)) if self.items else 0
 
     @property
     def needs(self) -> int:
-        """Rows for as little of it as makes sense."""
+        """Return the rows for the least of it that makes sense."""
         return min(self.wants, 1 + (self.heading is not None))
 
 
 def arranged(sections: Sequence[Section], height: int | None, turn: int) -> list[Text]:
-    """The sections below each other in this many rows at most; None: all of them in full. turn: from 0."""
+    """Return the sections below each other, in at most `height` rows; None: in full. turn: from 0."""
     if height is None:
         return [line for section in sections for line in _fitted(section, section.wants, turn)]
     rows = _shares(sections, height)
@@ -42,7 +42,7 @@ def arranged(sections: Sequence[Section], height: int | None, turn: int) -> list
 
 
 def _shares(sections: Sequence[Section], height: int) -> list[int]:
-    """Rows for each section: first what they need, in their order; then in turns, as long as there are rows."""
+    """Return the rows of each section: first what each needs, in order; the rest in turns."""
     left = height
     given = []
     for section in sections:
@@ -59,7 +59,7 @@ def _shares(sections: Sequence[Section], height: int) -> list[int]:
 
 
 def _fitted(section: Section, rows: int, turn: int) -> list[Text]:
-    """A section in so many rows; the last one says how much is missing."""
+    """Return a section in so many rows; the last one says how much is missing."""
     if rows <= 0 or not section.items:
         return []
     lines = [] if section.heading is None else [section.heading]

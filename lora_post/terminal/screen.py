@@ -1,4 +1,4 @@
-"""A terminal's screen: only lines that have changed are sent, since the way there may be slow. And its keys."""
+"""The screen of a terminal, which is sent only changed lines, as the link may be slow; and its keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 
 class Screen:
-    """Draws over the whole screen."""
+    """The whole screen."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -24,7 +24,7 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows at this moment."""
+        """Return columns and rows at this moment."""
         width, height = self._console.size
         return width, height
 
@@ -51,13 +51,13 @@ class Screen:
 
 
 class Keys:
-    """What is typed, one key at a time."""
+    """The keyboard, one key at a time."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def wait(self, timeout_s: float) -> str:
-        """The key that was pressed within this time, "" for none. Raises EOFError when the terminal has gone."""
+        """Return the key pressed within this time, "" for none. Raises EOFError when the terminal is gone."""
         if not select.select([self._fd], [], [], timeout_s)[0]:
             return ""
         typed = os.read(self._fd, 64)
@@ -68,7 +68,7 @@ class Keys:
 
 @contextmanager
 def keys() -> Iterator[Keys]:
-    """Keys come at once and are not echoed, as long as the block runs. Stdin must be a terminal."""
+    """Give the keys at once and without echo as long as the block runs. Stdin must be a terminal."""
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     try:

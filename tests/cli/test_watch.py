@@ -83,7 +83,7 @@ def test_view_follows_what_happens_and_says_when_it_no_longer_can() -> None:
         assert seen.refused[0].fix == "correct it"
         stop.set()
     thread.join()
-    assert views[-1].trouble == "lora-post has ended, or is being restarted"
+    assert str(views[-1].trouble) == "lora-post has ended, or is being restarted"
     assert views[-1].page == seen
 
 
@@ -93,7 +93,7 @@ def test_page_that_comes_later_is_found() -> None:
         thread = Thread(target=follow, args=(client, views.append, stop))
         thread.start()
         wait_until(lambda: views, "nothing is said of it")
-        assert "is `lora-post run` up" in views[0].trouble
+        assert "is `lora-post run` up" in str(views[0].trouble)
         stop.set()
         thread.join()
 
@@ -101,8 +101,8 @@ def test_page_that_comes_later_is_found() -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is no status page"),
-        (b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"v":1}', "is no status page"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not a status page"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"v":1}', "is not a status page"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", "status 302"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "the connection broke"),
         (b"SSH-2.0-x\r\n", "BadStatusLine"),
@@ -127,7 +127,7 @@ def test_token_opens_the_page() -> None:
     with page(token=TOKEN) as url:
         with closing(StatusClient(url, Secret(TOKEN))) as client:
             assert client.fetch().state.gateway == "Farm"
-        with closing(StatusClient(url, None)) as client, pytest.raises(NoAnswer, match="wants its token"):
+        with closing(StatusClient(url, None)) as client, pytest.raises(NoAnswer, match="needs its token"):
             client.fetch()
 
 
