@@ -34,12 +34,12 @@ class UploadAllowance:
         self,
         rules: UploadRules,
         traffic: Traffic,
-        store: SpoolFile,
+        spool_file: SpoolFile,
         sink: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._rules = rules
-        self._book = DayBook(traffic, store, sink)
+        self._book = DayBook(traffic, spool_file, sink)
         self._clock = clock
         self._is_flushing = False
 
@@ -88,9 +88,9 @@ class UploadAllowance:
 class DayBook:
     """The bytes of each local day, in the spool: a restart does not give a day its bytes back."""
 
-    def __init__(self, traffic: Traffic, store: SpoolFile, sink: str) -> None:
+    def __init__(self, traffic: Traffic, spool_file: SpoolFile, sink: str) -> None:
         self._traffic = traffic
-        self._facts = Facts(store, f"traffic {sink}")
+        self._facts = Facts(spool_file, f"traffic {sink}")
         self._day = ""
         self._spent = 0
         self._counted = traffic.bytes

@@ -17,7 +17,10 @@ _SECOND_US = 1_000_000
 
 
 def read_date(date: str) -> int | None:
-    """The instant of an HTTP Date header in µs since 1970 UTC; None when it is none, or a time that cannot be now."""
+    """Return the instant of an HTTP Date header in µs since 1970 UTC.
+
+    None when it is not a date, or one that cannot be today's.
+    """
     try:
         date_us = int(parsedate_to_datetime(date).timestamp()) * _SECOND_US
     except (ValueError, TypeError, OverflowError):
@@ -33,7 +36,7 @@ class ServerTime:
         self.boots = boots
 
     def on_date(self, date: str, took_us: int) -> None:
-        """An answer with this Date header has come, took_us after its request was begun."""
+        """Take the Date header of an answer that came took_us after its request was begun."""
         date_us = read_date(date)
         if date_us is not None:
             answered_us = self.clock.boot_us()
@@ -42,30 +45,30 @@ class ServerTime:
 
 
 class TimedSink(Sink):
-    """A sink before whose first batch the time is learned, and readings that wait for it get it."""
+    """A sink that learns the time before its first batch, for readings that wait for theirs."""
 
     def __init__(
-        self, sink: Sink, time: ServerTime, store: SpoolFile, spool: Queue, ask: Callable[[], object] | None
+        self, sink: Sink, time: ServerTime, spool_file: SpoolFile, queue: Queue, ask: Callable[[], object] | None
     ) -> None:
-        """ask: makes a request whose answer may tell the time; raises SinkError. None: another sink hears it."""
+        """ask: makes a request whose answer may tell the time; None when another sink hears it."""
         self._sink = sink
         self._ask = ask
         self._clock = time.clock
         self._boots = time.boots
-        self._store = store
-        self._spool = spool
+        self._spool_file = spool_file
+        self._queue = queue
         self._written_us: int | None = None
         self.looks_back = sink.looks_back
 
     def prepare(self) -> None:
-        """Whatever is due besides readings; an account logs in here, and hears the time."""
+        """Do whatever is due besides readings, and learn the time; an account logs in here."""
         self._sink.prepare()
         self._clock.look()
-        if self._clock.offset_us is None and self._ask is not None and self._spool.awaits_time():
+        if self._clock.offset_us is None and self._ask is not None and self._queue.awaits_time():
             self._ask()
             self._clock.believe()
         if self._clock.offset_us != self._written_us:
-            with self._store.transaction() as db:
+            with self._spool_file.transaction() as db:
                 self._boots.follow(db)
             self._written_us = self._clock.offset_us
 

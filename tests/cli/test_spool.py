@@ -16,6 +16,7 @@ from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
 from lora_post.run.pipeline import Pipeline
+from lora_post.sinks.sink import Sink
 from lora_post.spool import undecoded
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
@@ -187,19 +188,14 @@ def test_retry_releases_one_device_or_everything(store: SpoolFile) -> None:
 
 
 def test_running_uploader_sends_what_was_released(store: SpoolFile) -> None:
-    class Accepting:
-        looks_back = 0
-
+    class Accepting(Sink):
         def __init__(self) -> None:
             self.values: list[bytes] = []
-
-        def prepare(self) -> None:
-            pass
 
         def send(self, batch: Batch) -> None:
             self.values += batch.values
 
-        def stored(self, batch: Batch) -> list[int]:
+        def stored(self, batch: Batch, recent: int) -> list[int]:
             return []
 
     put(store, report(Reading("t", 1)))

@@ -12,6 +12,7 @@ from lora_post.errors import OutcomeUnknown, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
+from lora_post.sinks.sink import Sink
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import RUNNING, Queue
 from lora_post.spool.queue_writer import QueueWriter
@@ -23,7 +24,7 @@ from tests.support.build import NOON_US, report
 SINK = "waziup"
 
 
-class Collector:
+class Collector(Sink):
     """Keeps what it gets; may give no answer."""
 
     looks_back = 5000
@@ -32,9 +33,6 @@ class Collector:
         self.got: list[tuple[str, bytes]] = []
         self.asked: list[str] = []
         self.is_silent = False
-
-    def prepare(self) -> None:
-        """Nothing is due."""
 
     def send(self, batch: Batch) -> None:
         self.got += [(batch.lane.name, value) for value in batch.values]

@@ -11,6 +11,7 @@ import pytest
 from lora_post.errors import Unavailable
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Reading
+from lora_post.sinks.sink import Sink
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
@@ -33,10 +34,8 @@ def store(tmp_path: Path) -> Iterator[SpoolFile]:
     store.close()
 
 
-class Broken:
+class Broken(Sink):
     """Cannot be reached, and every second time has a defect that is not about any sensor."""
-
-    looks_back = 0
 
     def __init__(self, stop: Event) -> None:
         self._stop = stop
