@@ -1,4 +1,4 @@
-"""Who may look: on loopback everybody of this machine, elsewhere who has the token."""
+"""Decide who may see the page: on loopback everybody of this machine, elsewhere who has the token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COOKIE: Final = "lora_post_status"
 
 
 class Credentials(Struct, frozen=True):
-    """What a request brings along. bearer: after `Authorization: Bearer`; query: `token` in the address."""
+    """What a request shows of itself. bearer: after `Authorization: Bearer`; query: `token` in the address."""
 
     host: str
     bearer: str = ""
@@ -24,13 +24,13 @@ class Credentials(Struct, frozen=True):
 
 
 class AccessRule:
-    """Decides about requests. token None: the page is on loopback."""
+    """Which requests are answered. token None: the page is on loopback."""
 
     def __init__(self, token: Secret | None) -> None:
         self._token = token
 
     def admits(self, credentials: Credentials) -> bool:
-        """Whether this request may see anything."""
+        """Return whether this request may see anything."""
         if self._token is None:
             # Another site's page that got this address by its own DNS still names that site as the host.
             return is_loopback(host_name(credentials.host))
@@ -41,11 +41,11 @@ class AccessRule:
         )
 
     def knows(self, token: str) -> bool:
-        """Whether this is the token."""
+        """Return whether this is the token."""
         return self._token is not None and compare_digest(token.encode(), self._token.reveal().encode())
 
     def cookie(self) -> str:
-        """What a browser keeps in place of the token, so that the token itself stays in nobody's profile."""
+        """Return what the browser keeps in place of the token, which must not lie in its profile."""
         if self._token is None:
             return ""
         return hashlib.blake2b(b"status cookie", key=self._token.reveal().encode()[:64], digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""The routes: page, its data, the live stream, metrics and health."""
+"""Answer requests: the page, its data, the live stream, metrics and health."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _FILES: Final = {
     **{path: ("lora_post.web", name, media) for path, (media, name) in SHARED.items()},
 }
 _CLOSED: Final = (
-    "This page needs its token: open it once as http://ADDRESS/?token=TOKEN, with the token of [status] in the\n"
-    "configuration; programs send it as `Authorization: Bearer TOKEN`. Without a token the page answers this\n"
-    "machine only, under the name localhost.\n"
+    "This page needs its token. Open it once as http://ADDRESS/?token=TOKEN, with the token of [status] in the\n"
+    "configuration; programs send `Authorization: Bearer TOKEN`. A page without a token answers only this\n"
+    "machine, under the name localhost.\n"
 )
 
 
 def create_app(site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> Starlette:
-    """The application; open streams end when `stop` is set."""
+    """Return the application; open streams end when `stop` is set."""
     views = _Views(site, metrics, look, rule, stop)
     routes = [
         *(Route(path, views.file) for path in _FILES),
@@ -142,18 +142,18 @@ class _Views:
         return Response(text, 200, PAGE_HEADERS, CONTENT_TYPE)
 
     async def healthz(self, request: Request) -> Response:
-        return _verdict(faults(await asyncio.to_thread(self._look)))
+        return _health(faults(await asyncio.to_thread(self._look)))
 
     async def readyz(self, request: Request) -> Response:
-        return _verdict(obstacles(await asyncio.to_thread(self._look)))
+        return _health(obstacles(await asyncio.to_thread(self._look)))
 
 
 def _number(request: Request, name: str) -> int:
-    """A whole number of the query, 0 when it is none."""
+    """Return a whole number of the query, 0 for anything else."""
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
-def _verdict(problems: list[str]) -> Response:
+def _health(problems: list[str]) -> Response:
     text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
     return Response(text, 503 if problems else 200, PAGE_HEADERS, "text/plain")

@@ -1,7 +1,6 @@
-"""The stream that keeps an open page up to date, and costs next to nothing.
+"""Keep an open page up to date with a stream of server-sent events (WHATWG HTML, section 9.2).
 
-Server-sent events (WHATWG HTML, section 9.2). The bytes of each page are budgeted: when more happens than
-they allow, several changes are told at once, and later.
+Each page has a budget of bytes: when more happens than it allows, several changes are told at once, and later.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LOOK_EVERY_S: Final = 1.0
 STATE_EVERY_S: Final = 10.0
 BYTES_PER_S: Final = 15.0  # 900 bytes a minute
 MAX_BYTES_PER_S: Final = 10_000.0
-"""For who asks from this machine, where bytes cost nothing."""
+"""For a client on this machine, where bytes cost nothing."""
 BURST_BYTES: Final = 6000.0
 # A connection on which nothing is sent is closed by mobile networks after a minute or two.
 ALIVE_EVERY_S: Final = 50.0
@@ -33,7 +32,7 @@ ALIVE: Final = b":\n\n"
 
 
 class Budget:
-    """Bytes that may be sent: so many a second, saved up to a burst; overdrawn by one message at most."""
+    """Bytes that may be sent: so many a second, saved up to BURST_BYTES; overdrawn by one message at most."""
 
     def __init__(self, now_s: float, bytes_per_s: float = BYTES_PER_S) -> None:
         self._rate = min(max(bytes_per_s, BYTES_PER_S), MAX_BYTES_PER_S)
@@ -41,20 +40,20 @@ class Budget:
         self._at = now_s
 
     def allows(self, now_s: float) -> bool:
-        """Whether anything may be sent now."""
+        """Return whether anything may be sent now."""
         self._bytes = min(BURST_BYTES, self._bytes + (now_s - self._at) * self._rate)
         self._at = now_s
         return self._bytes > 0
 
     def spend(self, size: int) -> None:
-        """So much was sent."""
+        """Take off what was sent, in bytes."""
         self._bytes -= size
 
 
 async def stream(
     site: SiteState, look: Look, since: int, stop: Event, bytes_per_s: float = BYTES_PER_S
 ) -> AsyncIterator[bytes]:
-    """Events for one page that knows everything up to `since`, until `stop` is set."""
+    """Yield events for a page that knows everything up to version `since`, until `stop` is set."""
     now = time.monotonic()
     budget, said_at, looked_at = Budget(now, bytes_per_s), now, now - STATE_EVERY_S
     ahead_us: int | None = None

@@ -1,4 +1,4 @@
-"""/metrics, in Prometheus' text format; names by its conventions, labels from closed sets only."""
+"""Write /metrics in the text format of Prometheus; names follow its conventions, labels come from closed sets."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ COUNTERS: Final = {
     "retries": ("Failed requests, by kind of error; each is tried again.", "error"),
     "dropped": ("Datagrams dropped unread for lack of room, by where.", "reason"),
 }
-"""Name in `Metrics` -> help and label; what is counted under other names is not shown."""
+"""Name in `Metrics` → help and label; other names are not shown."""
 
 
 def metrics_text(metrics: Metrics, site: SiteState, look: Look) -> bytes:
-    """Everything, at this moment."""
+    """Return all metrics at this moment."""
     registry = CollectorRegistry()
     registry.register(_Run(metrics, site, look()))
     return generate_latest(registry)
@@ -152,7 +152,7 @@ class _Run(Collector):
         yield missed
 
     def _seconds(self, moment_us: int) -> float:
-        """Seconds since 1970 UTC; 0 for never."""
+        """Return seconds since 1970 UTC; 0 for never."""
         return (moment_us + self._runtime.ahead_us) / 1e6 if moment_us else 0.0
 
 

@@ -1,1 +1,1 @@
-"""What pages share: how they are served, who may see them, how they look."""
+"""What pages share: how they are served, how they look."""

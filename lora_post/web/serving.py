@@ -27,7 +27,7 @@ _BACKLOG: Final = 128
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; port 0 takes a free one. Raises OSError when the port is taken."""
+    """Return a listening TCP socket; port 0 takes a free one. Raises OSError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio switches Nagle's delay of 40 ms off; socket.create_server does not name it.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -42,14 +42,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def base_url(listener: socket.socket) -> str:
-    """Where a listening socket is reached from this machine."""
+    """Return the URL of a listening socket on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def http_server(app: Starlette) -> uvicorn.Server:
-    """A server that logs nothing by itself and names no software."""
+    """Return a server that logs nothing by itself and does not name its software."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -68,14 +68,14 @@ def http_server(app: Starlette) -> uvicorn.Server:
 
 @contextmanager
 def serving(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
-    """Serve in a thread of this name until the block ends; the thread has ended then."""
+    """Serve in a thread of this name until the block ends, and the thread with it."""
     with running(http_server(app), listener, name):
         yield
 
 
 @contextmanager
 def running(server: uvicorn.Server, listener: socket.socket, name: str) -> Iterator[None]:
-    """The same for a server that is made already."""
+    """Run this server in a thread of this name until the block ends, and the thread with it."""
     thread = threading.Thread(target=server.run, args=([listener],), name=name)
     thread.start()
     try:
