@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from lora_post.model import Reading
 
 
-class Trouble(Struct, frozen=True):
+class Problem(Struct, frozen=True):
     """What is wrong, and what a person can do about it: fix is "" where nothing can be done."""
 
     what: str
@@ -51,15 +51,15 @@ class Trouble(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
-    def at(self, place: str) -> Trouble:
-        """Return the same trouble, with the place before it: `place: what`."""
-        return Trouble(f"{place}: {self.what}", self.fix)
+    def at(self, place: str) -> Problem:
+        """Return the same problem, with the place before it: `place: what`."""
+        return Problem(f"{place}: {self.what}", self.fix)
 
 
 class LoraPostError(Exception):
     """Base of everything that lora-post raises on purpose.
 
-    what, fix: as in `Trouble`; its text, for people who see one line, has both.
+    what, fix: as in `Problem`; its text, for people who see one line, has both.
     """
 
     fix: str = ""  # also of a decoder's own kind of error, which may not call __init__
@@ -69,7 +69,7 @@ class LoraPostError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return str(self.trouble)
+        return str(self.problem)
 
     @property
     def what(self) -> str:
@@ -77,9 +77,9 @@ class LoraPostError(Exception):
         return super().__str__()
 
     @property
-    def trouble(self) -> Trouble:
+    def problem(self) -> Problem:
         """The same as data, without the traceback."""
-        return Trouble(self.what, self.fix)
+        return Problem(self.what, self.fix)
 
 
 class ConfigError(LoraPostError):

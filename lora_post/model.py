@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.errors import DecodeError, FrameError, Trouble, UnlockError
+from lora_post.errors import DecodeError, FrameError, Problem, UnlockError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost.lsc import LscKey
@@ -328,9 +328,9 @@ class Refusal(Struct, frozen=True):
         return cls(frame, error.check, error.what, known, error.fix)
 
     @property
-    def trouble(self) -> Trouble:
+    def problem(self) -> Problem:
         """Why, and what to do, as one."""
-        return Trouble(self.detail, self.fix)
+        return Problem(self.detail, self.fix)
 
 
 class Copy(Struct, frozen=True):

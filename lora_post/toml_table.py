@@ -15,7 +15,7 @@ from typing import TypeVar, get_args, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from lora_post.errors import ConfigError, Trouble
+from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Account, Secret
 from lora_post.text import did_you_mean
@@ -43,16 +43,16 @@ class TableReader:
         self.path = path
         self.folder = path.parent
         self.environ = environ
-        self.mistakes: list[Trouble] = []
-        self.warnings: list[Trouble] = []
+        self.mistakes: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def refuse(self, what: str, fix: str = "") -> None:
         """Note a mistake: the configuration cannot be used."""
-        self.mistakes.append(Trouble(what, fix))
+        self.mistakes.append(Problem(what, fix))
 
     def warn(self, what: str, fix: str = "") -> None:
         """Note what works and should be put right."""
-        self.warnings.append(Trouble(what, fix))
+        self.warnings.append(Problem(what, fix))
 
     def table(self, name: str, kind: type[T]) -> T | None:
         """[name], None when it is missing or useless."""
@@ -123,7 +123,7 @@ class TableReader:
         try:
             return read_broker_url(place, url)
         except ConfigError as error:
-            self.mistakes.append(error.trouble)
+            self.mistakes.append(error.problem)
             return MqttAddress("localhost", PORT, "", 1, False, "")
 
     def check_mode(self, path: Path) -> None:
@@ -137,31 +137,31 @@ class TableReader:
             self.refuse(f"{place} is {text!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
 
 
-def convert_table(item: object, place: str, kind: type[T], mistakes: list[Trouble]) -> T | None:
+def convert_table(item: object, place: str, kind: type[T], mistakes: list[Problem]) -> T | None:
     """One table as its Struct; what is wrong with it is added to `mistakes`, None when nothing can be made of it."""
     if isinstance(item, dict):
         fields = [field.name for field in msgspec.structs.fields(kind)]
         unknown = [key for key in item if key not in fields]
-        mistakes += [Trouble(f"{place}: unknown key {key!r}", did_you_mean(key, fields)) for key in unknown]
+        mistakes += [Problem(f"{place}: unknown key {key!r}", did_you_mean(key, fields)) for key in unknown]
         item = {key: value for key, value in item.items() if key in fields}
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$")
         fault = _in_words(text, where.strip("`."), kind)
-        mistakes.append(Trouble(f"{place} {fault.what}", fault.fix))
+        mistakes.append(Problem(f"{place} {fault.what}", fault.fix))
         return None
 
 
-def _in_words(text: str, key: str, kind: type[Struct]) -> Trouble:
+def _in_words(text: str, key: str, kind: type[Struct]) -> Problem:
     """What the validator says, as what is there and what must be there."""
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
-        return Trouble(f"{key + ' ' if key else ''}{missing[1]} is missing")
+        return Problem(f"{key + ' ' if key else ''}{missing[1]} is missing")
     if wrong := re.fullmatch(r"Expected `(.+)`, got `(.+)`", text):
         words = [word for word in wrong[1].split(" | ") if word != "null"]
         wanted = " or ".join(WORDS.get(word, word) for word in words if (word, "float") != ("int", words[-1]))
-        return Trouble(f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}", f"it must be {wanted}")
+        return Problem(f"{key or 'as a whole'} is {WORDS.get(wrong[2], wrong[2])}", f"it must be {wanted}")
     if wrong := re.fullmatch(r"Invalid enum value (.+)", text):
         allowed = [value for value in get_args(get_type_hints(kind).get(key)) if isinstance(value, str)]
-        return Trouble(f"{key} is {wrong[1]}", f"it must be {' or '.join(map(repr, allowed)) or 'another one'}")
-    return Trouble(f"{key}: {text}")
+        return Problem(f"{key} is {wrong[1]}", f"it must be {' or '.join(map(repr, allowed)) or 'another one'}")
+    return Problem(f"{key}: {text}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.errors import ConfigError, DecodeError, StaleFCnt, Trouble, Unavailable, WrongLength
+from lora_post.errors import ConfigError, DecodeError, Problem, StaleFCnt, Unavailable, WrongLength
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from lora_post.errors import ConfigError, DecodeError, StaleFCnt, Trouble, Unava
 )
 def test_error_has_what_and_fix_apart_and_reads_as_one_line(error: ConfigError) -> None:
     assert (error.what, error.fix) == ("no url", "add one")
-    assert error.trouble == Trouble("no url", "add one")
-    assert str(error) == str(error.trouble) == "no url; add one"
-    assert str(error.trouble.at("site.toml")) == "site.toml: no url; add one"
+    assert error.problem == Problem("no url", "add one")
+    assert str(error) == str(error.problem) == "no url; add one"
+    assert str(error.problem.at("site.toml")) == "site.toml: no url; add one"
 
 
 def test_without_a_fix_the_text_is_all() -> None:

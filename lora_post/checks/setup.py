@@ -13,7 +13,7 @@ from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
-from lora_post.errors import ConfigError, Trouble
+from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.transports import file_path, open_transport
 from lora_post.inputs.udp import bind_udp
@@ -29,7 +29,7 @@ COUNTING_KEY = bytes(range(16))
 BROKER_TIMEOUT_S = 5.0
 
 
-def check_configuration(path: Path, config: Config | None, mistakes: Collection[Trouble]) -> Iterator[Finding]:
+def check_configuration(path: Path, config: Config | None, mistakes: Collection[Problem]) -> Iterator[Finding]:
     """The file itself, and what it says of secrets."""
     for mistake in mistakes:
         yield fail("configuration", mistake.what, mistake.fix)
@@ -37,9 +37,9 @@ def check_configuration(path: Path, config: Config | None, mistakes: Collection[
         return
     if not mistakes:
         yield ok("configuration", f"{path}: gateway {config.gateway_id}, {_count(len(config.devices), 'device')}")
-    for trouble in config.warnings:
-        yield warning("secrets" if "secret" in trouble.what else "configuration", trouble.what, trouble.fix)
-    if not any("secret" in trouble.what for trouble in config.warnings):
+    for problem in config.warnings:
+        yield warning("secrets" if "secret" in problem.what else "configuration", problem.what, problem.fix)
+    if not any("secret" in problem.what for problem in config.warnings):
         yield ok("secrets", "no file with secrets is open to everybody")
 
 

@@ -88,7 +88,9 @@ def _check_contents(store: SpoolFile, used: int, bound: int) -> Iterator[Finding
     waiting = parked(store)
     if waiting:
         readings = sum(item.readings for item in waiting)
-        yield warning(SUBJECT, f"{readings} readings wait for you, as: {waiting[0].reason}", "see `lora-post spool`")
+        why = waiting[0].why
+        fix = f"{why.fix}; see `lora-post spool`" if why.fix else "see `lora-post spool`"
+        yield warning(SUBJECT, f"{readings} readings wait for you, as: {why.what}", fix)
     yield from _check_undecoded(undecoded.load(store))
 
 

@@ -15,7 +15,7 @@ from lora_post.cli.options import config_option, load_all_decoders
 from lora_post.cli.output import say
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
-from lora_post.errors import ConfigError, Trouble
+from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.formats import FORMATS
 from lora_post.sinks import SINKS
@@ -49,7 +49,7 @@ def command(config_path: Path | None, offline: bool) -> None:
 def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     """Everything that can be said, also when the first thing is wrong."""
     config: Config | None = None
-    mistakes: tuple[Trouble, ...] = ()
+    mistakes: tuple[Problem, ...] = ()
     try:
         path = path or find_config()
     except ConfigError as error:
@@ -69,7 +69,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     yield from _check_destinations(config, mistakes, offline)
 
 
-def _check_destinations(config: Config, mistakes: tuple[Trouble, ...], offline: bool) -> Iterator[Finding]:
+def _check_destinations(config: Config, mistakes: tuple[Problem, ...], offline: bool) -> Iterator[Finding]:
     site = replace(config.site, gateway_id="") if _mentioned("gateway", mistakes) else config.site
     for name, destination in SINKS.items():
         if name not in config.destinations:
@@ -84,7 +84,7 @@ def _check_destinations(config: Config, mistakes: tuple[Trouble, ...], offline: 
         yield fail("server", "there is nowhere to send to", f"add one of {tables}")
 
 
-def _mentioned(table: str, mistakes: tuple[Trouble, ...]) -> bool:
+def _mentioned(table: str, mistakes: tuple[Problem, ...]) -> bool:
     return any(f" [{table}]" in mistake.what for mistake in mistakes)
 
 

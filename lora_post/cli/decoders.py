@@ -15,7 +15,7 @@ from lora_post.cli.output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
-from lora_post.errors import ConfigError, DecoderCrash, Trouble
+from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, Reading
 from lora_post.text import did_you_mean
 
@@ -132,13 +132,13 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
     raise SystemExit(0 if good else EXIT_FAILED)
 
 
-def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Trouble, ...]]:
+def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Problem, ...]]:
     """The decoders to test, and what could not be loaded. Raises ConfigError for a name that is not there."""
     if which is not None and ("/" in which or Path(which).is_file()):
         try:
             return [load_decoder(Path(which))], ()
         except DecoderCrash as crash:
-            return [], (crash.trouble,)
+            return [], (crash.problem,)
     loaded = load_all_decoders(optional_config(config_path))
     if which is None:
         return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems

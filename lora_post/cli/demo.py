@@ -141,7 +141,7 @@ def _show_refused(outcomes: list[Outcome]) -> None:
     table: list[list[str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
-            table.append([outcome.check, str(outcome.trouble)])
+            table.append([outcome.check, str(outcome.problem)])
         elif isinstance(outcome, Noise):
             table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
     accepted = len(outcomes) - len(table)

@@ -28,7 +28,7 @@ def show_frame(found: Explanation, outcome: Report | Refusal | Join, place: str,
     if found.device is not None and found.device.id:
         say(f"device    {found.device.id}, {found.device.name}")
     if isinstance(outcome, Refusal) and outcome.check != BadMIC.check:
-        say(f"refused   {outcome.check}: {outcome.trouble}")
+        say(f"refused   {outcome.check}: {outcome.problem}")
         if hint_keys and outcome.check in (UnknownDevice.check, NoKey.check) and found.payload is None:
             say("          keys can also be given with --nwk-skey and --app-skey")
     if found.payload:
@@ -53,7 +53,7 @@ def show_payload(report: Report, place: str) -> None:
 
 def _mic_text(found: Explanation, outcome: Report | Refusal | Join) -> str:
     if isinstance(outcome, Refusal) and outcome.check == BadMIC.check:
-        return f"BAD: {outcome.trouble}"
+        return f"BAD: {outcome.problem}"
     if found.mic is Mic.OK and found.device is not None:
         return f"OK, with the keys of {found.device.id}" if found.device.id else "OK, with the keys given"
     return str(found.mic)

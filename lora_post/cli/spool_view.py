@@ -80,7 +80,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
         else:
             first = _shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
             say(f"{where}: {count} refused{to}, the first of {since}: {first}")
-        say(f"  {item.reason}")
+        say(f"  {item.why}")
         if item.refused is None:
             say("  it is tried again by itself after a day")
         say(f"  when that is put right: lora-post spool retry {where}{option}")

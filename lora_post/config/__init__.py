@@ -17,7 +17,7 @@ from lora_post.config.keys import KEY_NAMES
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.upload import UploadRules, read_upload
-from lora_post.errors import ConfigError, Trouble
+from lora_post.errors import ConfigError, Problem
 from lora_post.model import Device
 from lora_post.sinks import SINKS
 from lora_post.sinks.destination import Site
@@ -52,7 +52,7 @@ class Config(Struct, frozen=True):
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
     upload: UploadRules
-    warnings: tuple[Trouble, ...]
+    warnings: tuple[Problem, ...]
 
     @property
     def site(self) -> Site:
@@ -87,7 +87,7 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
     return _faultless(*_examine(text, path, environ))
 
 
-def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[Trouble, ...]]:
+def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[Problem, ...]]:
     """As much of a configuration file as makes sense, and its mistakes.
 
     None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
@@ -96,11 +96,11 @@ def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return None, (Trouble(f"{path}: {getattr(error, 'strerror', None) or error}"),)
+        return None, (Problem(f"{path}: {getattr(error, 'strerror', None) or error}"),)
     return _examine(text, path, environ)
 
 
-def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[Trouble, ...]]:
+def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[Problem, ...]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -110,18 +110,18 @@ def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config 
     return config, tuple(mistake.at(str(path)) for mistake in reader.mistakes)
 
 
-def _not_toml(error: str) -> Trouble:
+def _not_toml(error: str) -> Problem:
     """What the TOML library complains of, in words of the file."""
     twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
     if twice is None:
-        return Trouble(f"not TOML: {error}")
+        return Problem(f"not TOML: {error}")
     name = ".".join(re.findall(r"'([^']*)'", twice[1]))
     if name in LISTS:
-        return Trouble(f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}")
-    return Trouble(f"line {twice[2]}: [{name}] is there twice", "put its keys into one")
+        return Problem(f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}")
+    return Problem(f"line {twice[2]}: [{name}] is there twice", "put its keys into one")
 
 
-def _faultless(config: Config | None, mistakes: tuple[Trouble, ...]) -> Config:
+def _faultless(config: Config | None, mistakes: tuple[Problem, ...]) -> Config:
     if config is None or mistakes:
         raise ConfigError("\n".join(map(str, mistakes)))
     return config

@@ -6,51 +6,51 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
-from lora_post.errors import Trouble
+from lora_post.errors import Problem
 
 
-def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes: list[Trouble]) -> dict[str, str]:
+def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes: list[Problem]) -> dict[str, str]:
     """Decoders by the first digits of DevEUIs, from tables and their places; what is wrong goes to `mistakes`."""
     rules: dict[str, str] = {}
     for place, table in tables:
         prefix = plain_hex(table.dev_eui_prefix)
         if not re.fullmatch(r"[0-9a-f]{1,16}", prefix):
             mistakes.append(
-                Trouble(f"{place} dev_eui_prefix is {table.dev_eui_prefix!r}", "it must be 1 to 16 hex digits")
+                Problem(f"{place} dev_eui_prefix is {table.dev_eui_prefix!r}", "it must be 1 to 16 hex digits")
             )
         elif prefix in rules:
-            mistakes.append(Trouble(f"{place} dev_eui_prefix {prefix!r} is listed before", "keep one of the two rules"))
+            mistakes.append(Problem(f"{place} dev_eui_prefix {prefix!r} is listed before", "keep one of the two rules"))
         if not table.decoder:
-            mistakes.append(Trouble(f"{place} decoder is empty", "`lora-post decoders` lists what there is"))
+            mistakes.append(Problem(f"{place} decoder is empty", "`lora-post decoders` lists what there is"))
         rules[prefix] = table.decoder
     return rules
 
 
-def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[Trouble]) -> str:
+def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[Problem]) -> str:
     """The device's own decoder, else the one of the longest rule for its DevEUI, else ""."""
     dev_eui = plain_hex(table.dev_eui)
     if table.dev_eui and not re.fullmatch(r"[0-9a-f]{16}", dev_eui):
-        mistakes.append(Trouble(f"{place} dev_eui is {table.dev_eui!r}", "it must be 16 hex digits"))
+        mistakes.append(Problem(f"{place} dev_eui is {table.dev_eui!r}", "it must be 16 hex digits"))
     prefixes = [prefix for prefix in rules if dev_eui.startswith(prefix)] if dev_eui else []
     decoder = table.decoder or (rules[max(prefixes, key=len)] if prefixes else "")
     if not decoder and not table.decoder_by_fport:
         why = f", and no [[decoder_rule]] begins like dev_eui {dev_eui}" if dev_eui else ""
-        mistakes.append(Trouble(f"{place}: decoder is missing{why}", 'add decoder = "…", see `lora-post decoders`'))
+        mistakes.append(Problem(f"{place}: decoder is missing{why}", 'add decoder = "…", see `lora-post decoders`'))
     return decoder
 
 
-def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[Trouble]) -> dict[int, str]:
+def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[Problem]) -> dict[int, str]:
     """The decoders of single FPorts."""
     found: dict[int, str] = {}
     for key, decoder in table.decoder_by_fport.items():
         if not re.fullmatch(r"[1-9][0-9]{0,2}", key, re.ASCII) or int(key) > 255:
-            mistakes.append(Trouble(f"{place} decoder_by_fport has {key!r}", "an FPort is a number from 1 to 255"))
+            mistakes.append(Problem(f"{place} decoder_by_fport has {key!r}", "an FPort is a number from 1 to 255"))
         elif not decoder:
-            mistakes.append(Trouble(f"{place} decoder_by_fport {key} is empty", "name a decoder, or remove the FPort"))
+            mistakes.append(Problem(f"{place} decoder_by_fport {key} is empty", "name a decoder, or remove the FPort"))
         else:
             found[int(key)] = decoder
     if found and table.address is not None:
-        mistakes.append(Trouble(f"{place} decoder_by_fport: devices with `address` send no FPort", "use decoder"))
+        mistakes.append(Problem(f"{place} decoder_by_fport: devices with `address` send no FPort", "use decoder"))
     return found
 
 

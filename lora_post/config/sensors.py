@@ -7,7 +7,7 @@ from sys import float_info
 
 from lora_post.config.device_tables import SensorTable
 from lora_post.durations import parse_duration
-from lora_post.errors import Trouble
+from lora_post.errors import Problem
 from lora_post.model import SensorRule
 from lora_post.text import did_you_mean
 from lora_post.toml_table import convert_table
@@ -19,7 +19,7 @@ UNCHANGED = SensorTable("")
 CHANGES = [key for key in SensorTable.__struct_fields__ if key not in ("name", "drop")]
 
 
-def read_sensors(items: Sequence[object], device: str, mistakes: list[Trouble]) -> tuple[SensorRule, ...]:
+def read_sensors(items: Sequence[object], device: str, mistakes: list[Problem]) -> tuple[SensorRule, ...]:
     """The rules of one device; `device` is its place, what is wrong is added to `mistakes`."""
     rules: list[SensorRule] = []
     places: dict[str, str] = {}
@@ -28,10 +28,10 @@ def read_sensors(items: Sequence[object], device: str, mistakes: list[Trouble]) 
         table = convert_table(item, place, SensorTable, mistakes)
         if table is None:
             continue
-        mistakes += [Trouble(place + fault.what, fault.fix) for fault in _faults(table)]
+        mistakes += [Problem(place + fault.what, fault.fix) for fault in _faults(table)]
         if table.name in places:
             mistakes.append(
-                Trouble(f"{place}: name {table.name!r} is the one of {places[table.name]}", "put both into one")
+                Problem(f"{place}: name {table.name!r} is the one of {places[table.name]}", "put both into one")
             )
             continue
         places[table.name] = place
@@ -57,63 +57,63 @@ def _rule(table: SensorTable) -> SensorRule:
     )
 
 
-def _faults(table: SensorTable) -> Iterator[Trouble]:
+def _faults(table: SensorTable) -> Iterator[Problem]:
     """What is wrong with one table, without its place."""
     if not table.name:
-        yield Trouble(" name is empty", "it is the sensor's name as `lora-post decode` shows it")
+        yield Problem(" name is empty", "it is the sensor's name as `lora-post decode` shows it")
     changes = _changes(table)
     if table.drop and changes:
-        yield Trouble(f": drop = true leaves nothing for {', '.join(changes)}", "remove one or the other")
+        yield Problem(f": drop = true leaves nothing for {', '.join(changes)}", "remove one or the other")
     if not table.drop and not changes:
-        yield Trouble(": it changes nothing", f"add {', '.join(CHANGES)} or drop, or remove it")
+        yield Problem(": it changes nothing", f"add {', '.join(CHANGES)} or drop, or remove it")
     if table.rename is not None and (not table.rename or to_id(table.rename) != table.rename):
-        yield Trouble(f" rename is {table.rename!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
+        yield Problem(f" rename is {table.rename!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
     for key, number in (("scale", table.scale), ("offset", table.offset)):
         if not _usable(number):
-            yield Trouble(f" {key} is {number}", "it must be a finite number")
+            yield Problem(f" {key} is {number}", "it must be a finite number")
     if table.scale == 0:
-        yield Trouble(" scale is 0, so every value would be the offset", "to leave the sensor out, set drop = true")
+        yield Problem(" scale is 0, so every value would be the offset", "to leave the sensor out, set drop = true")
     if table.calibrate:
         yield from _curve_faults(table)
     yield from _thinning_faults(table)
     if table.unit and table.unit not in UNITS:
-        yield Trouble(f" unit is {table.unit!r}", did_you_mean(table.unit, UNITS))
+        yield Problem(f" unit is {table.unit!r}", did_you_mean(table.unit, UNITS))
     if table.quantity is not None:
         quantities = [term.id for term in ontology().quantity_kinds]
         if table.quantity not in quantities:
             what = f" quantity is {table.quantity!r}, which Waziup does not have"
-            yield Trouble(what, did_you_mean(table.quantity, quantities))
+            yield Problem(what, did_you_mean(table.quantity, quantities))
 
 
-def _thinning_faults(table: SensorTable) -> Iterator[Trouble]:
+def _thinning_faults(table: SensorTable) -> Iterator[Problem]:
     if table.deadband is not None and not (_usable(table.deadband) and table.deadband >= 0):
-        yield Trouble(
+        yield Problem(
             f" deadband is {table.deadband}", "it must be 0 or more: a value that differs by no more is left out"
         )
     intervals = {"min_interval": table.min_interval, "max_interval": table.max_interval}
     for key, text in intervals.items():
         if text and not parse_duration(text):
-            yield Trouble(f" {key} is {text!r}", 'write it as "90s", "5min" or "1h"')
+            yield Problem(f" {key} is {text!r}", 'write it as "90s", "5min" or "1h"')
     if table.max_interval and table.deadband is None:
-        yield Trouble(
+        yield Problem(
             ": max_interval says when a value goes out although it is within the deadband", "add deadband, or remove it"
         )
     least, most = (parse_duration(text) for text in intervals.values())
     if least and most and least > most:
-        yield Trouble(
+        yield Problem(
             f": min_interval {table.min_interval} is longer than max_interval {table.max_interval}", "swap them"
         )
 
 
-def _curve_faults(table: SensorTable) -> Iterator[Trouble]:
+def _curve_faults(table: SensorTable) -> Iterator[Problem]:
     if len(table.calibrate) < 2:
-        yield Trouble(" calibrate has 1 point", "give at least two, as [[raw, real], [raw, real]]")
+        yield Problem(" calibrate has 1 point", "give at least two, as [[raw, real], [raw, real]]")
     if not all(_usable(raw, real) for raw, real in table.calibrate):
-        yield Trouble(" calibrate has a number that is not finite", "all must be")
+        yield Problem(" calibrate has a number that is not finite", "all must be")
     if len({raw for raw, _ in table.calibrate}) < len(table.calibrate):
-        yield Trouble(" calibrate has the same raw value twice", "each may have one real value")
+        yield Problem(" calibrate has the same raw value twice", "each may have one real value")
     if (table.scale, table.offset) != (1, 0):
-        yield Trouble(": calibrate and scale or offset are both given", "calibrate says it all, remove the others")
+        yield Problem(": calibrate and scale or offset are both given", "calibrate says it all, remove the others")
 
 
 def _usable(*numbers: int | float) -> bool:
@@ -125,12 +125,12 @@ def _changes(table: SensorTable) -> list[str]:
     return [key for key in CHANGES if getattr(table, key) != getattr(UNCHANGED, key)]
 
 
-def _collisions(rules: Sequence[SensorRule], places: dict[str, str]) -> Iterator[Trouble]:
+def _collisions(rules: Sequence[SensorRule], places: dict[str, str]) -> Iterator[Problem]:
     """Two sensors of a device that would end under one name."""
     taken: dict[str, str] = {}
     kept = [rule for rule in rules if not rule.drop]
     for rule in sorted(kept, key=lambda rule: rule.rename is not None):  # names that stay come first
         name = rule.rename or rule.name
         if name in taken:
-            yield Trouble(f"{places[rule.name]} rename: {name!r} is the name of {taken[name]}", "names must differ")
+            yield Problem(f"{places[rule.name]} rename: {name!r} is the name of {taken[name]}", "names must differ")
         taken[name] = places[rule.name]

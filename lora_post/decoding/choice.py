@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lora_post.decoding.decode import configured, decode
 from lora_post.decoding.sensor_rules import shape
-from lora_post.errors import ConfigError, DecodeError, Trouble
+from lora_post.errors import ConfigError, DecodeError, Problem
 from lora_post.model import DecodeFunction, Decoder, Device, Reading, Report, SensorRule, Uplink
 from lora_post.text import did_you_mean
 
@@ -95,11 +95,11 @@ def choose(
         except ConfigError as error:
             mistakes.append(Mistake(device.id, f"options: {error.what}", error.fix or "correct the options"))
             old = before.decoders.get(name) if before else None
-            found[name] = old or replace(found[name], decode=_refusing(error.trouble.at("options")))
+            found[name] = old or replace(found[name], decode=_refusing(error.problem.at("options")))
     return Choice(found, {rule.name: rule for rule in device.sensors})
 
 
-def _refusing(why: Trouble) -> DecodeFunction:
+def _refusing(why: Problem) -> DecodeFunction:
     def refuse(payload: bytes, fport: int) -> list[Reading]:
         raise DecodeError(why.what, fix=why.fix)
 

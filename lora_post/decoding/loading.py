@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from lora_post.decoding.decode import kind_of, message_of
 from lora_post.decoding.time_limit import Overrun
-from lora_post.errors import DecoderCrash, Trouble
+from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LoadedDecoders(Struct, frozen=True):
     """Decoders by name, and one line for each file that was skipped."""
 
     decoders: dict[str, Decoder]
-    problems: tuple[Trouble, ...]
+    problems: tuple[Problem, ...]
 
 
 def shipped_folder() -> Path:
@@ -96,7 +96,7 @@ def load_folder(
     try:
         paths = decoder_files(folder)
     except OSError as error:
-        return LoadedDecoders({}, (Trouble(f"{folder}: {error.strerror}"),))
+        return LoadedDecoders({}, (Problem(f"{folder}: {error.strerror}"),))
     return _collect(partial(load or load_decoder, path) for path in paths if wanted(path))
 
 
@@ -113,16 +113,16 @@ def load_installed() -> LoadedDecoders:
 
 def _collect(loads: Iterable[Callable[[], Decoder]]) -> LoadedDecoders:
     found: dict[str, Decoder] = {}
-    problems: list[Trouble] = []
+    problems: list[Problem] = []
     for load in loads:
         try:
             decoder = load()
         except DecoderCrash as crash:
-            problems.append(crash.trouble)
+            problems.append(crash.problem)
             continue
         if decoder.name in found:
             taken = f"{decoder.origin}: the name {decoder.name!r} is taken by {found[decoder.name].origin}"
-            problems.append(Trouble(taken))
+            problems.append(Problem(taken))
             continue
         found[decoder.name] = decoder
     return LoadedDecoders(found, tuple(problems))

@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias
 
 from lora_post.decoding.choice import Mistake
 from lora_post.decoding.loading import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
-from lora_post.errors import DecoderCrash, Trouble
+from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder, Report, Uplink
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class DecoderFolder:
         try:
             self._stamps = _stamps(self._folder)
         except OSError as error:
-            return LoadedDecoders({}, (Trouble(f"{self._folder}: {error.strerror}"),))
+            return LoadedDecoders({}, (Problem(f"{self._folder}: {error.strerror}"),))
         self._decoders = {path: decoder for path, decoder in self._decoders.items() if path in self._stamps}
-        failed: list[Trouble] = []
+        failed: list[Problem] = []
 
         def load(path: Path) -> Decoder:
             stamp, old = self._stamps.get(path), self._decoders.get(path)
@@ -60,7 +60,7 @@ class DecoderFolder:
             except DecoderCrash as crash:
                 if old is None:
                     raise
-                failed.append(Trouble(f"{crash.what}, and the decoder that it gave before goes on", crash.fix))
+                failed.append(Problem(f"{crash.what}, and the decoder that it gave before goes on", crash.fix))
             return self._decoders[path]
 
         found = load_folder(self._folder, load)
@@ -92,7 +92,7 @@ class LiveDecoding:
         self._monotonic = monotonic
         self._next_look = monotonic() + LOOK_EVERY_S
         self._decoders = first.decoders
-        self._told: frozenset[Trouble] = frozenset(first.problems)
+        self._told: frozenset[Problem] = frozenset(first.problems)
 
     def decode(self, uplink: Uplink) -> Report:
         """The readings of an uplink, or the problem; never raises."""

@@ -40,7 +40,7 @@ class OutcomeLog:
         elif isinstance(outcome, Refusal):
             # A stranger's address is part of the detail, so each is reported.
             if self._is_news(outcome.check, outcome.detail):
-                log.warning("refused check=%s: %s", outcome.check, outcome.trouble)
+                log.warning("refused check=%s: %s", outcome.check, outcome.problem)
         elif isinstance(outcome, Copy):
             frame = outcome.frame
             device, rssi, gateway = outcome.uplink.device.id, frame.rx.rssi_dbm, frame.gateway
@@ -86,7 +86,7 @@ class RecordedLog:
     def __call__(self, outcome: Outcome) -> None:
         if isinstance(outcome, Refusal) and outcome.known:
             self._known[outcome.known] += 1
-            log.debug("left out check=%s: %s", outcome.check, outcome.trouble)
+            log.debug("left out check=%s: %s", outcome.check, outcome.problem)
         else:
             self._log(outcome)
 

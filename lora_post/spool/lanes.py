@@ -14,6 +14,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
+from lora_post.errors import Problem
 from lora_post.model import Batch, Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
 
@@ -23,6 +24,7 @@ WhenFull = Literal["drop-oldest", "drop-newest"]
 COLLISION_STEP_US: Final = 1000
 
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
+_RELEASED: Final = "parked = NULL, parked_fix = '', parked_us = NULL"
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
     " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
@@ -152,7 +154,7 @@ class Parked(Struct, frozen=True):
 
     device: str
     name: str
-    reason: str
+    why: Problem
     readings: int
     since_us: int
     sink: str
@@ -162,12 +164,12 @@ class Parked(Struct, frozen=True):
 def parked(spool_file: SpoolFile) -> list[Parked]:
     """Return everything that needs a person: parked lanes and refused readings, by device and sensor."""
     rows = spool_file.rows(
-        "SELECT device, name, parked, (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL"
-        " FROM lane WHERE parked IS NOT NULL"
-        " UNION ALL SELECT device, name, reason, count(*), min(time_us), sink, value"
-        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2, 6"
+        "SELECT device, name, parked, parked_fix,"
+        " (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL FROM lane WHERE parked IS NOT NULL"
+        " UNION ALL SELECT device, name, reason, '', count(*), min(time_us), sink, value"
+        " FROM refused JOIN lane ON lane.id = refused.lane GROUP BY lane.id, reason ORDER BY 1, 2, 7"
     )
-    return [Parked(*row) for row in rows]
+    return [Parked(device, name, Problem(what, fix), *rest) for device, name, what, fix, *rest in rows]
 
 
 # What changes it, inside the caller's transaction.
@@ -185,12 +187,13 @@ def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:
     return int(db.execute("SELECT count(*) FROM lane WHERE sink = ? AND device = ?", (sink, device)).fetchone()[0])
 
 
-def add(db: sqlite3.Connection, sink: str, lane: Lane, reason: str | None = None, parked_us: int | None = None) -> int:
+def add(db: sqlite3.Connection, sink: str, lane: Lane, why: Problem | None = None, parked_us: int | None = None) -> int:
     """Make a lane like this one, parked for a reason or not; returns its number."""
+    parked, fix = (why.what, why.fix) if why is not None else (None, "")
     (number,) = db.execute(
-        "INSERT INTO lane (sink, device, name, unit, quantity, channel, parked, parked_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (sink, lane.device, lane.name, lane.unit, lane.quantity, lane.channel, reason, parked_us),
+        "INSERT INTO lane (sink, device, name, unit, quantity, channel, parked, parked_fix, parked_us)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (sink, lane.device, lane.name, lane.unit, lane.quantity, lane.channel, parked, fix, parked_us),
     ).fetchone()
     return int(number)
 
@@ -231,9 +234,10 @@ def evict(db: sqlite3.Connection, lane: int, count: int, which: WhenFull) -> int
     return db.execute(_EVICT[which], (lane, count - 1)).rowcount
 
 
-def park(db: sqlite3.Connection, lane: Lane, reason: str, now_us: int) -> None:
+def park(db: sqlite3.Connection, lane: Lane, why: Problem, now_us: int) -> None:
     """Send nothing of a lane until it is released."""
-    db.execute("UPDATE lane SET parked = ?, parked_us = ? WHERE id = ?", (reason, now_us, lane.id))
+    row = (why.what, why.fix, now_us, lane.id)
+    db.execute("UPDATE lane SET parked = ?, parked_fix = ?, parked_us = ? WHERE id = ?", row)
 
 
 def refuse(db: sqlite3.Connection, batch: Batch, reason: str) -> None:
@@ -276,14 +280,15 @@ def release(db: sqlite3.Connection, lane: int) -> int:
     rows = db.execute("SELECT lane, time_us, value FROM refused WHERE lane = ?", (lane,)).fetchall()
     put(db, rows)
     db.execute("DELETE FROM refused WHERE lane = ?", (lane,))
-    db.execute("UPDATE lane SET parked = NULL, parked_us = NULL WHERE id = ?", (lane,))
+    db.execute(f"UPDATE lane SET {_RELEASED} WHERE id = ?", (lane,))  # noqa: S608 - words of our own
     return len(rows) + int(held)
 
 
 def release_parked_before(db: sqlite3.Connection, sink: str, time_us: int) -> int:
     """Release the lanes of a sink that were parked before a time; returns how many lanes."""
     return db.execute(
-        "UPDATE lane SET parked = NULL, parked_us = NULL WHERE sink = ? AND parked_us < ?", (sink, time_us)
+        "UPDATE lane SET parked = NULL, parked_fix = '', parked_us = NULL WHERE sink = ? AND parked_us < ?",
+        (sink, time_us),
     ).rowcount
 
 

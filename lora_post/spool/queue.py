@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.errors import SpoolError
+from lora_post.errors import Problem, SpoolError
 from lora_post.model import Batch, Lane, Waiting
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.facts import Facts
@@ -153,11 +153,11 @@ class Queue:
             self._require_same_file()
             lanes.take(db, readings)
 
-    def park(self, lane: Lane, reason: str, now_us: int) -> None:
+    def park(self, lane: Lane, why: Problem, now_us: int) -> None:
         """Send nothing of this lane until it is released."""
         with self._spool_file.transaction() as db:
             self._require_same_file()
-            lanes.park(db, lane, reason, now_us)
+            lanes.park(db, lane, why, now_us)
 
     def release_parked_before(self, time_us: int) -> int:
         """Let sensors go that have been parked for long: the reason may have gone. Returns how many."""

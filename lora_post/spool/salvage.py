@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_unknown, slot_of
-from lora_post.errors import SinkError, SpoolDamaged
+from lora_post.errors import Problem, SinkError, SpoolDamaged
 from lora_post.model import Batch, Lane
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.boots import known_boots
@@ -24,7 +24,7 @@ from lora_post.spool.sessions import raise_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 
-_LANE: Final = ("id", "sink", "device", "name", "unit", "quantity", "channel", "parked", "parked_us")
+_LANE: Final = ("id", "sink", "device", "name", "unit", "quantity", "channel", "parked", "parked_fix", "parked_us")
 _PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "payload", "problem")
 
 Row = TypeVar("Row", bound=Struct)
@@ -74,6 +74,7 @@ class _Lane(Struct, frozen=True, array_like=True):
     quantity: str
     channel: int | None
     parked: str | None
+    parked_fix: str
     parked_us: int | None
 
 
@@ -88,15 +89,21 @@ class _DamagedFile:
     def rows(self, table: str, columns: Sequence[str], lane: int | None = None) -> Iterator[tuple[object, ...]]:
         """Yield all rows before a damaged place, and all behind it; the first column is the key. lane: only of this."""
         where, values = ("", ()) if lane is None else ("WHERE lane = ?", (lane,))
+        names = self._names(table, columns)
         seen: set[object] = set()
         for order in ("ASC", "DESC"):
-            for row in readable_rows(self._db, table, columns, f"{where} ORDER BY {columns[0]} {order}", values):
+            for row in readable_rows(self._db, table, names, f"{where} ORDER BY {columns[0]} {order}", values):
                 if row[0] in seen:
                     if order == "DESC":
                         return
                     continue
                 seen.add(row[0])
                 yield row
+
+    def _names(self, table: str, columns: Sequence[str]) -> list[str]:
+        """Return what to ask for: an earlier version may have written the file, without the latest columns."""
+        there = {name for (name,) in readable_rows(self._db, f"pragma_table_info('{table}')", ("name",))}
+        return [name if name.encode() in there or not there else f"'' AS {name}" for name in columns]
 
     def readings(self, lane: int) -> list[tuple[int, bytes]]:
         """Return the readings of a lane in the order of their times, as far as they are any."""
@@ -201,10 +208,9 @@ def _lane(
             there = set(arrived(row.sink, Batch(lane, times, values)))
     except SinkError as error:
         return Salvaged(unasked=(f"{row.device}/{row.name}: {error}",))
+    why = Problem(row.parked, row.parked_fix) if row.parked is not None else None
     with spool_file.transaction() as db:
-        target = lanes.find(db, row.sink, row.device, row.name) or lanes.add(
-            db, row.sink, lane, row.parked, row.parked_us
-        )
+        target = lanes.find(db, row.sink, row.device, row.name) or lanes.add(db, row.sink, lane, why, row.parked_us)
         wanted = [(time, value) for time, value in queued if time not in there]
         new = [(target, time, value) for time, value in wanted if not lanes.has(db, target, time, value)]
         lanes.put(db, new)

@@ -97,14 +97,18 @@ CREATE TABLE boot (                  -- when this machine started, as far as it 
 ) WITHOUT ROWID;
 """
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS)
+# What a person can do about `parked`. SQLite would keep a comment inside the statement as a part of the table.
+PARKED_FIX: Final = "ALTER TABLE lane ADD COLUMN parked_fix TEXT NOT NULL DEFAULT ''"
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX)
 """Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""
 
 COMPATIBLE_FROM: Final = 4
 """The earliest schema version whose lora-post may work with files of this version, so that a downgrade goes on.
 
-New tables and indexes leave it alone. A step that changes a table that was there, or what its rows mean, raises
-it to its own version: version 4 did, since rows of earlier versions have no unknown times.
+New tables and indexes leave it alone, and so does a new column of `lane`, of which each version names the columns that
+it fills. A step that changes another table that was there, or what its rows mean, raises it to its own version:
+version 4 did, since rows of earlier versions have no unknown times.
 """
 
 _KEY: Final = ("schema", "compatible_from")  # among what is known
@@ -123,10 +127,10 @@ def migrate(db: sqlite3.Connection, name: str) -> None:
         db.execute(f"PRAGMA user_version={len(STEPS)}")
         db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (*_KEY, str(COMPATIBLE_FROM)))
     elif version != len(STEPS) and not 0 < (wants := _wants(db)) <= len(STEPS):
+        needs = f"for a lora-post that knows version {wants} or later, " if wants else ""
         raise SpoolError(
-            f"{name}: schema version {version}, "
-            + (f"for a lora-post that knows version {wants} or later, " if wants else "")
-            + f"this lora-post knows {len(STEPS)}; use the lora-post that wrote it, or another [spool] path"
+            f"{name}: schema version {version}, {needs}this lora-post knows {len(STEPS)}",
+            fix="use the lora-post that wrote it, or another [spool] path",
         )
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lora_post.backoff import Backoff
 from lora_post.clocks.scale import now_us
-from lora_post.errors import Trouble
+from lora_post.errors import Problem
 from lora_post.observed.page_model import Page
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.page import behind_ms, changed_page
@@ -29,7 +29,7 @@ class View(Struct, frozen=True):
 
     page: Page | None = None
     behind: int = 0
-    trouble: Trouble | None = None
+    trouble: Problem | None = None
 
 
 def view_of(page: Page) -> View:
@@ -54,5 +54,5 @@ def follow(client: StatusClient, show: Callable[[View], None], stop: Event) -> N
         except NoAnswer as error:
             now = time.monotonic()
             backoff.fail(now)
-            show(view := replace(view, trouble=error.trouble))
+            show(view := replace(view, trouble=error.problem))
             stop.wait(backoff.until - now)

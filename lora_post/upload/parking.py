@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from lora_post.errors import Problem
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool.queue import Queue
@@ -23,11 +24,11 @@ class Parking:
         self._wall_us = wall_us
         self._look_at = 0.0
 
-    def park(self, lane: Lane, reason: str) -> None:
+    def park(self, lane: Lane, why: Problem) -> None:
         """Send nothing more of a lane until a person releases it, or a day has passed."""
-        self._queue.park(lane, reason, self._wall_us())
+        self._queue.park(lane, why, self._wall_us())
         self._metrics.count("parked", self._queue.sink)
-        log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, reason)
+        log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, why)
 
     def set_aside(self, batch: Batch, reason: str) -> None:
         """Take a reading that is refused out of the way of those behind it."""

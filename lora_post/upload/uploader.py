@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from threading import Event
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, SinkError, SpoolError, Unavailable
+from lora_post.errors import BatchRefused, OutcomeUnknown, Problem, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.sinks.sink import Sink
@@ -190,7 +190,7 @@ class Uploader:
         except Unavailable:
             raise
         except Rejected as error:
-            self._park(lane, str(error))
+            self._park(lane, error.problem)
         except SinkError as error:
             now = self._monotonic()
             state.backoff.fail(now, at_least_s=(now - began) * self._policy.rest_after_trouble)
@@ -274,8 +274,8 @@ class Uploader:
             raise error
         self._parking.set_aside(batch, str(error))
 
-    def _park(self, lane: Lane, reason: str) -> None:
-        self._parking.park(lane, reason)
+    def _park(self, lane: Lane, why: Problem) -> None:
+        self._parking.park(lane, why)
         self._lanes.forget(lane)
 
     def _after_defect(self, error: Exception) -> float:
@@ -292,7 +292,7 @@ class Uploader:
             state.backoff.fail(self._monotonic())
             return 0.0
         try:
-            self._park(lane, f"a defect of lora-post, please report it: {type(error).__name__}: {error}")
+            self._park(lane, Problem(f"a defect of lora-post: {type(error).__name__}: {error}", "please report it"))
         except SpoolError as failure:
             log.error("%s", failure)
             return self._policy.max_sink_pause_s

@@ -15,6 +15,7 @@ import pytest
 
 from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
+from lora_post.errors import Problem
 from lora_post.finding import Grade
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
@@ -272,7 +273,7 @@ def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() 
     put()
     with closing(SpoolFile(Path("spool.db"))) as store:
         reader = Queue(store, "waziup")
-        reader.park(reader.ready_lanes()[0], "belongs to alice", NOON_US)
+        reader.park(reader.ready_lanes()[0], Problem("belongs to alice"), NOON_US)
         with store.transaction() as db:
             QueueWriter(store, ["waziup"], 1 << 30).put(db, [report(problem="WrongLength: 1 byte")])
     ran = lora_post("check", "--offline")

@@ -12,6 +12,7 @@ import pytest
 
 from lora_post.clocks.scale import boot_zero, now_us
 from lora_post.config import load_config
+from lora_post.errors import Problem
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
@@ -75,7 +76,7 @@ def lanes(store: SpoolFile, of: str = "pond-7") -> dict[str, Lane]:
 
 
 def park(store: SpoolFile, name: str, reason: str = "belongs to alice", of: str = "pond-7") -> None:
-    Queue(store, SINK).park(lanes(store, of)[name], reason, NOON_US)
+    Queue(store, SINK).park(lanes(store, of)[name], Problem(reason), NOON_US)
 
 
 def refuse(store: SpoolFile, name: str, reason: str = "status 400") -> None:
@@ -199,7 +200,7 @@ def test_running_uploader_sends_what_was_released(store: SpoolFile) -> None:
             return []
 
     put(store, report(Reading("t", 1)))
-    Queue(store, SINK).park(lanes(store)["t"], "belongs to alice", now_us())
+    Queue(store, SINK).park(lanes(store)["t"], Problem("belongs to alice"), now_us())
     sink = Accepting()
     uploader = Uploader(Queue(store, SINK), sink, Metrics())
     uploader.step()

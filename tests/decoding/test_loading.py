@@ -8,7 +8,7 @@ from lora_post.cli.options import load_all_decoders, read_decoding
 from lora_post.config import parse_config
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_installed, shipped_folder
 from lora_post.decoding.time_limit import TimeLimit
-from lora_post.errors import Trouble
+from lora_post.errors import Problem
 from tests.support.in_process import lora_post
 
 MODULE = """
@@ -96,7 +96,7 @@ def test_two_files_of_one_folder_with_one_name_are_reported(tmp_path: Path) -> N
     second = write(tmp_path, "b.py", GOOD_FILE.format(name="same", value=2))
     loaded = load_folder(tmp_path)
     assert value_of(loaded, "same") == 1
-    assert loaded.problems == (Trouble(f"{second}: the name 'same' is taken by {first}"),)
+    assert loaded.problems == (Problem(f"{second}: the name 'same' is taken by {first}"),)
 
 
 def test_later_folder_replaces_a_decoder_of_the_same_name(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_broken_file_of_a_later_folder_leaves_the_shipped_one(tmp_path: Path) ->
 def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     loaded = load_folder(tmp_path / "nowhere")
     assert loaded.decoders == {}
-    assert loaded.problems == (Trouble(f"{tmp_path / 'nowhere'}: No such file or directory"),)
+    assert loaded.problems == (Problem(f"{tmp_path / 'nowhere'}: No such file or directory"),)
 
 
 def test_decoder_file_may_define_a_dataclass(tmp_path: Path) -> None:
@@ -214,4 +214,4 @@ def test_second_package_with_the_same_decoder_is_reported(packages: Path) -> Non
     loaded = load_installed()
     assert loaded.decoders["same"].origin == "kijani_e 1.2: kijani_e"
     taken = "kijani_f 1.2: kijani_f: the name 'same' is taken by kijani_e 1.2: kijani_e"
-    assert loaded.problems == (Trouble(taken),)
+    assert loaded.problems == (Problem(taken),)

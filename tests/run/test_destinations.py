@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
@@ -109,7 +110,7 @@ def test_readings_for_a_destination_that_left_can_be_dropped(left_over: Path) ->
 def test_parked_sensor_is_shown_with_its_destination(left_over: Path) -> None:
     with closing(SpoolFile(Path("spool.db"))) as store:
         reader = Queue(store, "json_lines")
-        reader.park(reader.ready_lanes()[0], "because", NOON_US)
+        reader.park(reader.ready_lanes()[0], Problem("because"), NOON_US)
     out = lora_post("spool").out
     assert "pond-7/t: 3 readings held back for json_lines since" in out
     assert [line.split()[-1] for line in out.splitlines() if "3 waiting" in line] == ["json_lines", "mqtt"]

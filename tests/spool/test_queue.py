@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lora_post.errors import SpoolError
+from lora_post.errors import Problem, SpoolError
 from lora_post.model import Batch, Lane, Reading
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Counts, Queue
@@ -91,9 +91,11 @@ def test_settling_leaves_readings_that_came_in_between(store: SpoolFile) -> None
 def test_parked_lane_is_not_ready_until_it_is_released(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)))
     reader = Queue(store, SINK)
-    reader.park(lane(store), "belongs to alice", NOON_US)
+    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
     assert [ready.name for ready in reader.ready_lanes()] == ["h"]
-    assert [(p.device, p.name, p.reason, p.readings) for p in parked(store)] == [("pond-7", "t", "belongs to alice", 1)]
+    assert [(p.device, p.name, str(p.why), p.readings) for p in parked(store)] == [
+        ("pond-7", "t", "belongs to alice", 1)
+    ]
     assert reader.counts() == Counts(queued=1, parked=1, refused=0, undecoded=0)
     assert release(store, "pond-7", "h") == 0
     assert release(store, "pond-7", "t") == 1
@@ -106,7 +108,7 @@ def test_refused_reading_steps_aside_and_can_come_back(store: SpoolFile) -> None
     reader = Queue(store, SINK)
     reader.refuse(claim(store, limit=1), "status 400")
     assert claim(store).values == (b"2",)
-    assert parked(store)[0].reason == "status 400"
+    assert str(parked(store)[0].why) == "status 400"
     assert release(store, None, None) == 1
     assert claim(store).values == (b'"bad"', b"2")
 
@@ -115,7 +117,7 @@ def test_refused_reading_of_a_parked_lane_counts_once_when_it_is_released(store:
     put(store, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
     reader = Queue(store, SINK)
     reader.refuse(claim(store, limit=1), "status 400")
-    reader.park(lane(store), "belongs to alice", NOON_US)
+    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
     assert release(store, None, None) == 2
     assert reader.counts() == Counts(queued=2, parked=0, refused=0, undecoded=0)
 
@@ -123,7 +125,7 @@ def test_refused_reading_of_a_parked_lane_counts_once_when_it_is_released(store:
 def test_dropping_deletes_what_is_parked_and_nothing_else(store: SpoolFile) -> None:
     put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("h", 3), time_us=NOON_US + 1))
     reader = Queue(store, SINK)
-    reader.park(lane(store), "x", NOON_US)
+    reader.park(lane(store), Problem("x"), NOON_US)
     reader.refuse(claim(store, "h", limit=1), "y")
     assert drop(store, None, None) == 2
     assert reader.counts() == Counts(queued=1, parked=0, refused=0, undecoded=0)
@@ -133,7 +135,7 @@ def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: SpoolFil
     put(store, report(Reading("t", 1, "°C", 3)), report(Reading("t", 2, "°C", 3), time_us=NOON_US + 1))
     reader = Queue(store, SINK)
     reader.refuse(claim(store, limit=1), "status 400")
-    reader.park(lane(store), "belongs to alice", NOON_US)
+    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
     put(store, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
     assert move(store, "pond-7", "new") == 2
     (ready,) = reader.ready_lanes()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.errors import OutcomeUnknown, SpoolError
+from lora_post.errors import OutcomeUnknown, Problem, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane, Reading
 from lora_post.sinks.last_sent import LastSent
@@ -103,7 +103,7 @@ def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -
             lambda: reader.claim(lane, 10),
             lambda: reader.settle({batch.lane.id: batch.times_us}),
             lambda: reader.refuse(batch, "no"),
-            lambda: reader.park(lane, "no", NOON_US),
+            lambda: reader.park(lane, Problem("no"), NOON_US),
         ):
             with pytest.raises(SpoolError, match="another file"):
                 use()

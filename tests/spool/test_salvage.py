@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,19 +9,21 @@ import msgspec
 import pytest
 
 from lora_post.clocks.scale import boot_zero
-from lora_post.errors import SpoolDamaged, Unavailable
+from lora_post.errors import Problem, SpoolDamaged, Unavailable
 from lora_post.model import Batch, Reading, Report
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.salvage import Salvaged, salvage
+from lora_post.spool.schema import PARKED_FIX, STEPS
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, device, report
 from tests.support.damage import damage_page_with, damage_table
 
 SINK = "waziup"
+OF_ALICE = Problem("belongs to alice", "choose another id")
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def nothing(sink: str, batch: Batch) -> Collection[int]:
 def park(store: SpoolFile, name: str) -> None:
     reader = Queue(store, SINK)
     lane = next(lane for lane in reader.lanes_of("pond-7") if lane.name == name)
-    reader.park(lane, "belongs to alice", NOON_US)
+    reader.park(lane, OF_ALICE, NOON_US)
 
 
 def test_everything_that_was_held_comes_back_once(damaged: SpoolFile, current: SpoolFile) -> None:
@@ -74,9 +77,23 @@ def test_everything_that_was_held_comes_back_once(damaged: SpoolFile, current: S
     park(damaged, "h")
     assert salvage(current, damaged.path, nothing) == Salvaged(readings=2, refused=1, payloads=1)
     assert queued(current) == {"t": [3]}
-    assert [(held.name, held.reason) for held in parked(current)] == [("h", "belongs to alice"), ("t", "status 400")]
+    held = [(each.name, each.why) for each in parked(current)]
+    assert held == [("h", OF_ALICE), ("t", Problem("status 400"))]
     assert [payload.problem for payload in undecoded.load(current)] == ["WrongLength: 1 byte"]
     assert salvage(current, damaged.path, nothing) == Salvaged(here=2)
+
+
+def test_what_an_earlier_version_held_comes_back(tmp_path: Path, current: SpoolFile) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        for step in STEPS[: STEPS.index(PARKED_FIX)]:
+            db.executescript(step)
+        db.execute("INSERT INTO lane VALUES (1, 'waziup', 'pond-7', 't', '', '', NULL, 'belongs to alice', 9)")
+        db.execute("INSERT INTO reading VALUES (1, ?, x'31')", (NOON_US,))
+        db.execute("INSERT INTO refused VALUES (1, ?, x'32', 'status 400')", (NOON_US + 1,))
+        db.commit()
+    assert salvage(current, path, nothing) == Salvaged(readings=1, refused=1)
+    assert [each.why for each in parked(current)] == [Problem("belongs to alice"), Problem("status 400")]
 
 
 def test_reading_that_has_arrived_is_left_where_it_is(damaged: SpoolFile, current: SpoolFile) -> None:

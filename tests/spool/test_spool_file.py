@@ -106,7 +106,7 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
         batch = reader.claim(lane, 10)
         assert batch is not None
         assert (batch.times_us, batch.values) == ((1, 2), (b"22.5", b"23"))
-        assert [(held.device, held.reason) for held in parked(store)] == [
+        assert [(held.device, str(held.why)) for held in parked(store)] == [
             ("pond-7", "status 400"),
             ("pond-8", "belongs to alice"),
         ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
 
-from lora_post.errors import Trouble
+from lora_post.errors import Problem
 from lora_post.observed.page_model import (
     Page,
     PageDestination,
@@ -135,7 +135,7 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
         ),
         verdict=Verdict("bad", HOSTILE, (HOSTILE,)),
     )
-    text = shown(View(hostile, trouble=Trouble(HOSTILE, HOSTILE)), width=200, height=None, color=color)
+    text = shown(View(hostile, trouble=Problem(HOSTILE, HOSTILE)), width=200, height=None, color=color)
     assert "[red]x[/red]\\x1b[2J\\u202eevil" in text
     for line in text.split("\n"):
         assert "\x1b[2J" not in line
@@ -149,11 +149,11 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
     height=st.integers(1, 60),
     devices=st.integers(0, 80),
     refused=st.integers(0, 12),
-    trouble=st.sampled_from([None, Trouble("gone", "fix it"), Trouble("很 " * 60)]),
+    trouble=st.sampled_from([None, Problem("gone", "fix it"), Problem("很 " * 60)]),
     turn=st.integers(0, 99),
 )
 def test_it_fits_every_window(
-    width: int, height: int, devices: int, refused: int, trouble: Trouble | None, turn: int
+    width: int, height: int, devices: int, refused: int, trouble: Problem | None, turn: int
 ) -> None:
     of = [
         PageDevice(f"device-{n}", "池塘" * (n % 9), last=NOON, problem="broken" * (n % 5 == 0)) for n in range(devices)
@@ -182,7 +182,7 @@ def test_all_is_shown_where_there_is_no_height() -> None:
 
 
 def test_what_was_known_stays_when_there_is_no_answer_and_is_marked_as_old() -> None:
-    text = shown(View(page(POND), trouble=Trouble("the connection broke", "plug it in")))
+    text = shown(View(page(POND), trouble=Problem("the connection broke", "plug it in")))
     assert text.startswith("lora-post does not answer, trying again: the connection broke\n     fix: plug it in\n")
     assert "before that: Everything works" in text
     assert "Pond 7" in text

@@ -156,7 +156,7 @@ def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
     assert server.values("pond-8", "t") == [3]
     (held,) = parked(site.store)
     assert (held.device, held.name, held.readings) == ("pond-7", "t", 2)
-    assert "another account" in held.reason or "belongs to alice" in held.reason
+    assert "another account" in str(held.why) or "belongs to alice" in str(held.why)
 
 
 def test_parked_readings_go_out_once_they_are_released(site: Site, server: Waziup) -> None:
@@ -185,7 +185,7 @@ def test_simple_protocol_sends_to_public_devices_without_account(site: Site, ser
         "POST /devices/pond-7/sensors/unknown/value",
     ]
     assert {(held.device, held.name) for held in parked(site.store)} == {("pond-7", "unknown"), ("nowhere", "t")}
-    assert all('provision = "auto"' in held.reason for held in parked(site.store))
+    assert all('provision = "auto"' in str(held.why) for held in parked(site.store))
     assert server.call("GET", "/devices/nowhere").status_code == 404
 
 
@@ -194,7 +194,7 @@ def test_private_device_is_parked_in_the_simple_protocol(site: Site, server: Waz
     server.call("POST", "/devices", user="alice", json=body)
     site.put_values("t", 21.5)
     work(site.uploader(None, provision=False))
-    assert "is private and not ours" in parked(site.store)[0].reason
+    assert "is private and not ours" in str(parked(site.store)[0].why)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -391,7 +391,7 @@ def test_one_refused_value_steps_aside_and_the_others_arrive_once(site: Site, se
     work(uploader)
     assert server.values("pond-7", "t") == list(range(40))
     (held,) = parked(site.store)
-    assert (held.readings, "(status 413)" in held.reason) == (1, True)
+    assert (held.readings, "(status 413)" in str(held.why)) == (1, True)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -599,7 +599,7 @@ def test_defect_over_one_sensor_parks_it_and_does_not_hold_up_the_others(
     assert "a defect" in caplog.text
     (held,) = parked(site.store)
     assert (held.device, held.readings) == ("pond-7", 5)
-    assert "one that nobody thought of" in held.reason
+    assert "one that nobody thought of" in str(held.why)
 
 
 def test_damaged_row_of_the_queue_does_not_hold_up_its_neighbours(
