@@ -16,6 +16,7 @@ from lora_post.errors import DecodeError, FrameError, Problem, UnlockError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost.lsc import LscKey
+from lora_post.times import StampUs, WallUs
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
@@ -50,7 +51,7 @@ class Frame(Struct, frozen=True, gc=False):
     """
 
     gateway: str
-    time_us: int
+    time_us: StampUs
     phy_payload: bytes
     rx: RxInfo
     link: Link | None = None
@@ -355,7 +356,7 @@ class Waiting(Struct, frozen=True):
     """A lane that has readings, and the time of the oldest one, µs since 1970 UTC."""
 
     lane: Lane
-    oldest_us: int
+    oldest_us: WallUs
 
 
 class Batch(Struct, frozen=True):
@@ -365,5 +366,5 @@ class Batch(Struct, frozen=True):
     """
 
     lane: Lane
-    times_us: tuple[int, ...]
+    times_us: tuple[WallUs, ...]
     values: tuple[bytes, ...]

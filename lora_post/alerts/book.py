@@ -3,51 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
 from lora_post.alerts.rules import Condition
+from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLEAR_AFTER_US: Final = 300_000_000
 """An alert is over when its cause has stayed away for so long: what flickers is one alert."""
 MAX_ALERTS: Final = 500
 
 
-class Alert(Struct, frozen=True):
-    """An alert that is raised, or was. cleared_us 0: still is. Moments are on the steady clock of the run."""
+Time = TypeVar("Time", SteadyUs, WallUs)
+
+
+class Alert(Struct, Generic[Time], frozen=True):
+    """An alert that is raised, or was. cleared_us 0: still is.
+
+    Its times are on the steady clock of this run; on the wall clock in what people read and what outlives the run.
+    """
 
     key: str
     text: str
-    raised_us: int
-    cleared_us: int = 0
+    raised_us: Time
+    cleared_us: Time
 
 
 class AlertBook:
     """Alerts of one run; `raised` may come from an earlier one. Not shared between threads."""
 
-    def __init__(self, raised: Iterable[Alert] = ()) -> None:
+    def __init__(self, raised: Iterable[Alert[SteadyUs]] = ()) -> None:
         self.raised = {alert.key: alert for alert in raised}
-        self._pending: dict[str, int] = {}
-        self._absent: dict[str, int] = {}
+        self._pending: dict[str, SteadyUs] = {}
+        self._absent: dict[str, SteadyUs] = {}
 
-    def look(self, found: Iterable[Condition], now_us: int) -> list[Alert]:
+    def look(self, found: Iterable[Condition], now_us: SteadyUs) -> list[Alert[SteadyUs]]:
         """Take in what is wrong now; returns the alerts that were raised or cleared by that."""
         present = {condition.key: condition for condition in found}
         return [*self._raise(present, now_us), *self._clear(present, now_us)]
 
-    def _raise(self, present: dict[str, Condition], now_us: int) -> list[Alert]:
-        changed: list[Alert] = []
+    def _raise(self, present: dict[str, Condition], now_us: SteadyUs) -> list[Alert[SteadyUs]]:
+        changed: list[Alert[SteadyUs]] = []
         self._pending = {key: self._pending.get(key, now_us) for key in present if key not in self.raised}
         for key, since_us in list(self._pending.items()):
             if now_us - since_us >= present[key].after_us and len(self.raised) < MAX_ALERTS:
                 del self._pending[key]
-                self.raised[key] = Alert(key, present[key].text, now_us)
+                self.raised[key] = Alert(key, present[key].text, now_us, NEVER)
                 changed.append(self.raised[key])
         return changed
 
-    def _clear(self, present: dict[str, Condition], now_us: int) -> list[Alert]:
-        changed: list[Alert] = []
+    def _clear(self, present: dict[str, Condition], now_us: SteadyUs) -> list[Alert[SteadyUs]]:
+        changed: list[Alert[SteadyUs]] = []
         self._absent = {key: self._absent.get(key, now_us) for key in self.raised if key not in present}
         for key, since_us in list(self._absent.items()):
             if now_us - since_us >= CLEAR_AFTER_US:

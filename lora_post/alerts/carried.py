@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lora_post.observed.run_state import RunState
 from lora_post.observed.site_state import DeviceView
+from lora_post.times import NEVER, SteadyUs
 
 
 class Quiet(Struct, frozen=True, array_like=True):
@@ -28,7 +29,7 @@ class Carried(Struct, frozen=True):
     no_upload_us: Mapping[str, int] = {}
     devices: Mapping[str, Quiet] = {}
 
-    def since(self, last_us: int, runtime: RunState, before_us: int) -> int:
+    def since(self, last_us: SteadyUs, runtime: RunState, before_us: int) -> SteadyUs:
         """Since when something has been silent. last_us: when it was heard in this run, 0 for not."""
         return last_us or runtime.started_us - before_us
 
@@ -43,7 +44,7 @@ _UNKNOWN = Quiet(0, 0)
 def carry(runtime: RunState, devices: Iterable[DeviceView], before: Carried) -> Carried:
     """What the next run is to know."""
     now_us = runtime.now_us
-    last_us = max((item.last_us for item in runtime.inputs), default=0)
+    last_us = max((item.last_us for item in runtime.inputs), default=NEVER)
     return Carried(
         no_frame_us=now_us - before.since(last_us, runtime, before.no_frame_us),
         no_upload_us={

@@ -24,6 +24,7 @@ from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Heartbeats
 from lora_post.observed.site_state import SiteState
 from lora_post.spool.facts import Facts
+from lora_post.times import NEVER, SteadyUs, WallUs
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class AlertLoop:
             _Recipient(sender, Outbox(_alerts(kept, NEWS + sender.name, runtime)), Backoff(MAX_PAUSE_S))
             for sender in senders
         ]
-        self._deaf_us = 0
+        self._deaf_us = NEVER
         self._written_us = runtime.now_us
         self.raised: Mapping[str, str] = {}
         self._show()
@@ -134,11 +135,11 @@ class AlertLoop:
 
     def _keep(self, runtime: RunState) -> None:
         """So that a restart does not raise everything again."""
-        self._remember(RAISED, [_moved(alert, runtime.ahead_us) for alert in self._book.raised.values()])
+        self._remember(RAISED, [_at_wall(alert, runtime.ahead_us) for alert in self._book.raised.values()])
 
     def _keep_news(self, recipient: _Recipient, runtime: RunState) -> None:
         """So that a restart while the link is down does not swallow what was not told."""
-        news = [_moved(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
+        news = [_at_wall(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
         self._remember(NEWS + recipient.sender.name, news)
 
     def _carry(self, runtime: RunState) -> None:
@@ -152,20 +153,26 @@ class AlertLoop:
             log.warning("%s", error)
 
 
-def at_wall(digest: Digest, ahead_us: int) -> Digest:
+def at_wall(digest: Digest[SteadyUs], ahead_us: int) -> Digest[WallUs]:
     """The same with times of the wall clock, for people."""
-    return Digest(*(tuple(_moved(alert, ahead_us) for alert in alerts) for alerts in astuple(digest)))
+    return Digest(*(tuple(_at_wall(alert, ahead_us) for alert in alerts) for alerts in astuple(digest)))
 
 
-def _moved(alert: Alert, by_us: int) -> Alert:
-    cleared_us = alert.cleared_us and alert.cleared_us + by_us
-    return replace(alert, raised_us=alert.raised_us + by_us, cleared_us=cleared_us)
+def _at_wall(alert: Alert[SteadyUs], ahead_us: int) -> Alert[WallUs]:
+    cleared_us = WallUs(alert.cleared_us and alert.cleared_us + ahead_us)
+    return Alert(alert.key, alert.text, WallUs(alert.raised_us + ahead_us), cleared_us)
 
 
-def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert]:
-    """Alerts of the last run by the clock of this one; one from the future is of a time when the clock was right."""
-    alerts = _decoded(kept.get(what, "[]"), list[Alert]) or []
-    return [_moved(alert, min(-runtime.ahead_us, runtime.now_us - alert.raised_us)) for alert in alerts]
+def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert[SteadyUs]]:
+    """Alerts of the last run by the clock of this one."""
+    return [_at_steady(alert, runtime) for alert in _decoded(kept.get(what, "[]"), list[Alert[WallUs]]) or []]
+
+
+def _at_steady(alert: Alert[WallUs], runtime: RunState) -> Alert[SteadyUs]:
+    """One from the future is of a time when the clock was right: it was raised now."""
+    raised_us = min(SteadyUs(alert.raised_us - runtime.ahead_us), runtime.now_us)
+    lasted_us = alert.cleared_us and alert.cleared_us - alert.raised_us
+    return Alert(alert.key, alert.text, raised_us, SteadyUs(lasted_us and raised_us + lasted_us))
 
 
 def _recall(facts: Facts) -> Mapping[str, str]:

@@ -8,9 +8,10 @@ from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
 from lora_post.alerts.rules import span_text
 from lora_post.clocks.scale import utc_text
+from lora_post.times import WallUs
 
 
-def subject(gateway: str, digest: Digest) -> str:
+def subject(gateway: str, digest: Digest[WallUs]) -> str:
     """One line: whose, and the gist."""
     standing = len(digest.raised) + len(digest.standing)
     if not standing:
@@ -20,7 +21,7 @@ def subject(gateway: str, digest: Digest) -> str:
     return f"{gateway}: {standing} things need attention"
 
 
-def body(gateway: str, digest: Digest) -> str:
+def body(gateway: str, digest: Digest[WallUs]) -> str:
     """The whole message."""
     parts = [
         ("Needs attention:", [f"{alert.text} (since {_moment(alert.raised_us)})" for alert in digest.raised]),
@@ -34,7 +35,7 @@ def body(gateway: str, digest: Digest) -> str:
     return f"Gateway {gateway}\n\n" + "\n\n".join(blocks) + "\n"
 
 
-def as_json(gateway: str, digest: Digest) -> dict[str, Any]:
+def as_json(gateway: str, digest: Digest[WallUs]) -> dict[str, Any]:
     """What a webhook gets; `text` is what chat programs show."""
     return {
         "gateway": gateway,
@@ -45,14 +46,14 @@ def as_json(gateway: str, digest: Digest) -> dict[str, Any]:
     }
 
 
-def _alert_json(alert: Alert) -> dict[str, Any]:
+def _alert_json(alert: Alert[WallUs]) -> dict[str, Any]:
     found = {"key": alert.key, "text": alert.text, "raised": utc_text(alert.raised_us)}
     return found | ({"cleared": utc_text(alert.cleared_us)} if alert.cleared_us else {})
 
 
-def _moment(time_us: int) -> str:
+def _moment(time_us: WallUs) -> str:
     return utc_text(time_us - time_us % 1_000_000).replace("T", " ").replace("Z", " UTC")
 
 
-def _length(alert: Alert) -> str:
+def _length(alert: Alert[WallUs]) -> str:
     return span_text(alert.cleared_us - alert.raised_us)

@@ -6,34 +6,35 @@ Changes are gathered for a while, and an alert that comes and goes while nothing
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Generic
 
 from msgspec import Struct
 
-from lora_post.alerts.book import Alert
+from lora_post.alerts.book import Alert, Time
+from lora_post.times import NEVER, SteadyUs
 
 GATHER_US: Final = 60_000_000
 """Trouble seldom comes alone; so long after the first change the others are told along with it."""
 MAX_NEWS: Final = 1000
 
 
-class Digest(Struct, frozen=True):
+class Digest(Struct, Generic[Time], frozen=True):
     """One message: what is new, what is over, and what is still so."""
 
-    raised: tuple[Alert, ...]
-    cleared: tuple[Alert, ...]
-    standing: tuple[Alert, ...]
+    raised: tuple[Alert[Time], ...]
+    cleared: tuple[Alert[Time], ...]
+    standing: tuple[Alert[Time], ...]
 
 
 class Outbox:
     """Alerts on their way to one recipient."""
 
-    def __init__(self, news: Iterable[Alert] = ()) -> None:
+    def __init__(self, news: Iterable[Alert[SteadyUs]] = ()) -> None:
         """news: what the last run did not get told."""
         self._news = {alert.key: alert for alert in news}
-        self._since_us = 0
+        self._since_us = NEVER
 
-    def put(self, changed: Iterable[Alert], now_us: int) -> None:
+    def put(self, changed: Iterable[Alert[SteadyUs]], now_us: SteadyUs) -> None:
         """Alerts that were raised or cleared."""
         for alert in changed:
             if not self._news:
@@ -41,11 +42,11 @@ class Outbox:
             if alert.key in self._news or len(self._news) < MAX_NEWS:
                 self._news[alert.key] = alert
 
-    def news(self) -> list[Alert]:
+    def news(self) -> list[Alert[SteadyUs]]:
         """What has still to be told."""
         return list(self._news.values())
 
-    def digest(self, standing: Mapping[str, Alert], now_us: int) -> Digest | None:
+    def digest(self, standing: Mapping[str, Alert[SteadyUs]], now_us: SteadyUs) -> Digest[SteadyUs] | None:
         """What is to be told now, None when there is nothing or more may be coming. standing: all that are raised."""
         if not self._news or now_us - self._since_us < GATHER_US:
             return None

@@ -15,6 +15,7 @@ from lora_post.alerts.carried import Carried
 from lora_post.config.alerts import AlertLimits
 from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView, Shown
+from lora_post.times import NEVER
 
 SILENT_TIMES: Final = 4
 """A device is silent when it has not been heard for so many times its usual distance."""
@@ -57,7 +58,7 @@ def _inputs(runtime: RunState, limits: AlertLimits, carried: Carried, raised: fr
     for item in runtime.inputs:
         if item.trouble:
             yield Condition(f"input:{item.name}", f"input {item.name}: {item.trouble}", SOON_US)
-    last_us = max((item.last_us for item in runtime.inputs), default=0)
+    last_us = max((item.last_us for item in runtime.inputs), default=NEVER)
     since_us = carried.since(last_us, runtime, carried.no_frame_us)
     silence_us = runtime.now_us - (since_us if "no-frame" in raised else max(since_us, runtime.deaf_us))
     if runtime.inputs and limits.no_frame_us and silence_us > limits.no_frame_us:

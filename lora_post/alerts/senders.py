@@ -16,6 +16,7 @@ from lora_post.errors import Unavailable
 from lora_post.net.bounded_session import BoundedSession
 from lora_post.net.traffic import Traffic
 from lora_post.net.visitors import is_loopback
+from lora_post.times import WallUs
 
 TIMEOUT_S: Final = 30.0
 
@@ -25,7 +26,7 @@ class Sender(Protocol):
 
     name: str
 
-    def send(self, gateway: str, digest: Digest) -> None:
+    def send(self, gateway: str, digest: Digest[WallUs]) -> None:
         """Raises Unavailable when it did not go out; it is tried again then."""
         ...
 
@@ -38,7 +39,7 @@ class Webhook:
     def __init__(self, config: WebhookConfig) -> None:
         self._config = config
 
-    def send(self, gateway: str, digest: Digest) -> None:
+    def send(self, gateway: str, digest: Digest[WallUs]) -> None:
         token = self._config.token
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
         with BoundedSession(Traffic()) as session:
@@ -60,7 +61,7 @@ class Email:
     def __init__(self, config: EmailConfig) -> None:
         self._config = config
 
-    def send(self, gateway: str, digest: Digest) -> None:
+    def send(self, gateway: str, digest: Digest[WallUs]) -> None:
         message = EmailMessage()
         message["Subject"] = " ".join(subject(gateway, digest).split())[:200]
         message["From"], message["To"] = self._config.sender, self._config.to

@@ -19,6 +19,7 @@ from lora_post.errors import ConfigError, SpoolError
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap_pcap import pcap_end, pcap_record, write_pcap_header
 from lora_post.model import Frame
+from lora_post.times import WallUs
 
 SYNC_EVERY_S: Final = 30.0
 
@@ -102,12 +103,12 @@ class CaptureWriter:
         self._lock = Lock()
         self._file = AppendFile(path, MAGIC, _end_of_lines, monotonic)
 
-    def start(self, stream: int, time_us: int, input_format: str, name: str) -> None:
+    def start(self, stream: int, time_us: WallUs, input_format: str, name: str) -> None:
         """An input begins. Raises SpoolError."""
         with self._lock:
             self._file.append(start_line(stream, time_us, input_format, name))
 
-    def write(self, stream: int, time_us: int, data: bytes) -> None:
+    def write(self, stream: int, time_us: WallUs, data: bytes) -> None:
         """Bytes arrived on an input; none: only time has passed. Raises SpoolError."""
         with self._lock:
             if data:

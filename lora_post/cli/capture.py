@@ -26,6 +26,7 @@ from lora_post.model import ClearUplink, Frame, Heard, Link, Noise
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.session import stop_on_signals
 from lora_post.text import as_text, printable
+from lora_post.times import WallUs
 from lora_post.uplink.unlock import link_of
 
 log = logging.getLogger("lora_post")
@@ -170,7 +171,7 @@ def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool)
 
 
 def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watch: CaptureDisplay) -> Input:
-    def hear(data: bytes, at_us: int) -> None:
+    def hear(data: bytes, at_us: WallUs) -> None:
         if isinstance(capture, CaptureWriter):
             capture.write(0, at_us, data)
         else:

@@ -11,6 +11,7 @@ from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic
 from lora_post.model import Reading, Refusal, Report
 from lora_post.text import as_text, escaped_json
+from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.outcome_json import reading_json
 
@@ -96,7 +97,7 @@ def _data_text(data: object) -> str:
 
 
 def _reading_row(reading: Reading) -> tuple[str, ...]:
-    row = reading_json(reading, 0)
+    row = reading_json(reading, WallUs(0))
     value = row["value"] if isinstance(row["value"], str) else json.dumps(row["value"], ensure_ascii=False)
     channel = "" if reading.channel is None else f"channel {reading.channel}"
     age = f"{reading.age_s:g} s before" if reading.age_s else ""

@@ -35,6 +35,7 @@ from lora_post.run.ingest import pump
 from lora_post.run.outcome_log import RecordedLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.run.session import EXIT_QUEUED, deliver, stop_on_signals
+from lora_post.times import WallUs
 
 log = logging.getLogger("lora_post")
 
@@ -143,5 +144,5 @@ def _format_of(path: Path, wanted: str) -> str:
     return suffix if wanted == "auto" and suffix in FORMATS else wanted
 
 
-def _advance(progress: Progress, task: TaskID, data: bytes, now_us: int) -> None:
+def _advance(progress: Progress, task: TaskID, data: bytes, now_us: WallUs) -> None:
     progress.advance(task, len(data))

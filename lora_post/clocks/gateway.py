@@ -22,6 +22,7 @@ from msgspec import Struct
 from lora_post.clocks.scale import boot_zero, utc_text
 from lora_post.clocks.system import SET_FROM_US, System
 from lora_post.model import Frame, Heard
+from lora_post.times import BootUs, StampUs, WallUs
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ AHEAD_US: Final = 5_000_000
 """How far a live frame may come from the future, when another machine's clock told its time."""
 
 LIVE_DAYS: Final = 1
-LORA_FROM_US: Final = 1_420_070_400_000_000
+LORA_FROM_US: Final = WallUs(1_420_070_400_000_000)
 """2015, when LoRaWAN 1.0 came out: what is older has no clock."""
 
 _DAY_US: Final = 86_400_000_000
@@ -40,7 +41,7 @@ _SAME_CLOCK_US: Final = 500_000  # the clock that told a frame's time and the on
 _NEAR_US: Final = 4_500_000  # less than TOLERANCE_US: true times are never taken for those of a wrong clock
 _JUMP_US: Final = 50_000  # less is what a busy machine needs to read two clocks
 _PIPE_US: Final = 60_000_000  # how long bytes may be under way from the radio program
-NOBODY_COMES_US: Final = 180_000_000  # a time daemon with a link needs a minute or two after boot
+NOBODY_COMES_US: Final = BootUs(180_000_000)  # a time daemon with a link needs a minute or two after boot
 _LOOK_EVERY_US: Final = 5_000_000
 _HOLD_US: Final = 10_000_000
 _MAX_NAMED: Final = 100
@@ -60,8 +61,8 @@ class Times(Enum):
 class Jump(Struct, frozen=True):
     """The system clock was set: what it was ahead of the time since boot before, and until when."""
 
-    offset_us: int
-    until_us: int
+    offset_us: WallUs
+    until_us: BootUs
 
 
 class GatewayClock:
@@ -72,22 +73,22 @@ class GatewayClock:
         self.boot_id = system.boot_id
         self._lock = RLock()
         self._zero_us = boot_zero(0)
-        self._wall_offset_us = system.wall_us() - system.boot_us()
-        self._offset_us: int | None = None
+        self._wall_offset_us = WallUs(system.wall_us() - system.boot_us())
+        self._offset_us: WallUs | None = None
         self._jumps: list[Jump] = []
-        self._hold_us = 0
-        self._look_at_us = 0
+        self._hold_us = WallUs(0)
+        self._look_at_us = BootUs(0)
         self._named: set[str] = set()
 
     @property
-    def offset_us(self) -> int | None:
+    def offset_us(self) -> WallUs | None:
         """UTC at boot in µs since 1970; None while it is not known."""
         return self._offset_us
 
-    def wall_us(self) -> int:
+    def wall_us(self) -> WallUs:
         """UTC in µs since 1970; what the system clock says as long as nothing better is known."""
         offset_us = self._offset_us
-        return self._system.wall_us() if offset_us is None else self._system.boot_us() + offset_us
+        return self._system.wall_us() if offset_us is None else offset_us + self._system.boot_us()
 
     def trouble(self) -> str:
         """What is wrong with the time, "" for nothing."""
@@ -100,7 +101,7 @@ class GatewayClock:
             return ""
         return f"the system clock is {apart_us / 1e6:+.0f} s from the right time; is a time daemon running?"
 
-    def boot_us(self) -> int:
+    def boot_us(self) -> BootUs:
         """µs since boot."""
         return self._system.boot_us()
 
@@ -108,12 +109,11 @@ class GatewayClock:
         """Where on the scale of unknown times this boot has its place."""
         self._zero_us = boot_zero(slot)
 
-    def look(self) -> int:
+    def look(self) -> BootUs:
         """Follow the system clock as far as somebody vouches for it; returns µs since boot."""
         with self._lock:
             boot_us = self._system.boot_us()
-            offset_us = self._system.wall_us() - boot_us
-            if abs(offset_us - self._wall_offset_us) > _JUMP_US:
+            if abs(self._system.wall_us() - boot_us - self._wall_offset_us) > _JUMP_US:
                 self._see_jump()
             if self._offset_us != self._wall_offset_us and boot_us >= self._look_at_us:
                 self._look_at_us = boot_us + _LOOK_EVERY_US
@@ -127,7 +127,7 @@ class GatewayClock:
         """Both clocks run at one rate, so their difference changes only when the system clock is set."""
         for _ in range(5):  # unless this thread was put to sleep between the two
             before_us = self._system.boot_us()
-            offset_us = self._system.wall_us() - before_us
+            offset_us = WallUs(self._system.wall_us() - before_us)
             if self._system.boot_us() - before_us < _JUMP_US // 10:
                 break
         jump_us = offset_us - self._wall_offset_us
@@ -135,14 +135,14 @@ class GatewayClock:
             return
         self._jumps.append(Jump(self._wall_offset_us, before_us))
         self._wall_offset_us = offset_us
-        self._look_at_us = 0
+        self._look_at_us = BootUs(0)
         if self._offset_us is not None and not self._system.vouches():
             log.warning(
                 "the system clock jumped by %+.1f s and nothing vouches for it; readings keep to the time since boot",
                 jump_us / 1e6,
             )
 
-    def _follow(self, offset_us: int) -> None:
+    def _follow(self, offset_us: WallUs) -> None:
         """From now on this is the time. What was given out stays, and what follows comes after it if it can."""
         old_us, self._offset_us = self._offset_us, offset_us
         if old_us is None:
@@ -152,19 +152,20 @@ class GatewayClock:
         if 0 < old_us - offset_us <= _HOLD_US:
             self._hold_us = old_us + self._system.boot_us()
 
-    def adopt(self, offset_us: int) -> None:
+    def adopt(self, offset_us: WallUs) -> None:
         """Another process of this boot has learned the time."""
         with self._lock:
             self.look()
             if self._offset_us is None:
                 self._follow(offset_us if abs(offset_us - self._wall_offset_us) > _JUMP_US else self._wall_offset_us)
 
-    def vouch(self, low_us: int, high_us: int) -> None:
+    def vouch(self, low_us: WallUs, high_us: WallUs) -> None:
         """The server's date: UTC at boot lies between these two."""
         with self._lock:
             self.look()
             low_us, high_us = low_us - TOLERANCE_US, high_us + TOLERANCE_US
-            apart_s = (self._wall_offset_us - (low_us + high_us) // 2) / 1e6
+            middle_us = WallUs((low_us + high_us) // 2)
+            apart_s = (self._wall_offset_us - middle_us) / 1e6
             wall_is_right = low_us <= self._wall_offset_us <= high_us
             if self._offset_us is not None and low_us <= self._offset_us <= high_us:
                 return
@@ -174,7 +175,7 @@ class GatewayClock:
                 self._say("server", "the server's clock is %+.0f s from ours, which is synchronised", -apart_s)
             else:
                 self._say("system", "the system clock is %+.0f s from the server's; readings get the server's", apart_s)
-                self._follow((low_us + high_us) // 2)
+                self._follow(middle_us)
 
     def believe(self) -> None:
         """Nobody is there who could tell the time: the system clock is all there is, unless it was never set.
@@ -203,7 +204,7 @@ class GatewayClock:
                     return events
             return [self._stamp(event, times, boot_us) if isinstance(event, Frame) else event for event in events]
 
-    def _stamp(self, frame: Frame, times: Times, boot_us: int) -> Frame:
+    def _stamp(self, frame: Frame, times: Times, boot_us: BootUs) -> Frame:
         now_us = self._now(boot_us)
         lag_us = self._lag(frame.time_us, times, boot_us)
         oldest_us, newest_us = _believable(times, now_us)
@@ -229,7 +230,7 @@ class GatewayClock:
             time_us = self._hold_us  # the clock went back a little: nothing comes before what was stamped already
         return frame if time_us == frame.time_us else msgspec.structs.replace(frame, time_us=time_us)
 
-    def _lag(self, time_us: int, times: Times, boot_us: int) -> int | None:
+    def _lag(self, time_us: StampUs, times: Times, boot_us: BootUs) -> int | None:
         """How long ago it was, by the system clock as it is or was before a jump; None when it did not tell this."""
         offset_us = self._offset_us
         is_ahead = offset_us is not None and self._wall_offset_us > offset_us
@@ -242,8 +243,8 @@ class GatewayClock:
                 lags.append(lag_us)
         return min(lags, key=abs, default=None)
 
-    def _now(self, boot_us: int) -> int:
-        return boot_us + (self._zero_us if self._offset_us is None else self._offset_us)
+    def _now(self, boot_us: BootUs) -> StampUs:
+        return (self._zero_us if self._offset_us is None else self._offset_us) + boot_us
 
     def _say(self, about: str, message: str, *values: object) -> None:
         """Once in a process."""
@@ -252,10 +253,10 @@ class GatewayClock:
             log.warning(message, *values)
 
 
-def _believable(times: Times, now_us: int) -> tuple[int, int]:
+def _believable(times: Times, now_us: StampUs) -> tuple[StampUs, StampUs]:
     """The oldest and the newest time that an input may tell; now_us may be unknown."""
     if times is Times.RECORDED:
-        return 0, now_us + boot_zero(0)
+        return WallUs(0), boot_zero(0) + now_us
     if times is Times.PIPED:
         return LORA_FROM_US, now_us + AHEAD_US
     return now_us - LIVE_DAYS * _DAY_US, now_us + AHEAD_US

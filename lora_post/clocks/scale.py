@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from lora_post.times import StampUs, WallUs
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES = tuple(f"{number:02}" for number in range(60))
 
-UNKNOWN_FROM_US: Final = 1 << 62
+UNKNOWN_FROM_US: Final = StampUs(1 << 62)
 BOOT_SLOTS: Final = 1 << 14
 """At three boots a day a slot comes round after 15 years."""
 
@@ -24,33 +26,33 @@ _SLOT_US: Final = 1 << 48
 _BOOT_ZERO_US: Final = 1 << 47
 
 
-def now_us() -> int:
+def now_us() -> WallUs:
     """Microseconds since 1970 UTC by this machine's clock."""
-    return time.time_ns() // 1000
+    return WallUs(time.time_ns() // 1000)
 
 
-def boot_zero(slot: int) -> int:
+def boot_zero(slot: int) -> StampUs:
     """The moment when a boot began, on the scale of unknown times. slot: its number modulo BOOT_SLOTS."""
     return UNKNOWN_FROM_US + slot * _SLOT_US + _BOOT_ZERO_US
 
 
-def slot_range(slot: int) -> tuple[int, int]:
+def slot_range(slot: int) -> tuple[StampUs, StampUs]:
     """The first and the last time of a boot's slot."""
     first = UNKNOWN_FROM_US + slot * _SLOT_US
     return first, first + _SLOT_US - 1
 
 
-def slot_of(time_us: int) -> int:
+def slot_of(time_us: StampUs) -> int:
     """The slot of the boot in which an unknown time was taken."""
     return (time_us - UNKNOWN_FROM_US) // _SLOT_US
 
 
-def is_unknown(time_us: int) -> bool:
+def is_unknown(time_us: StampUs) -> bool:
     """Whether a time still waits for the clock."""
     return time_us >= UNKNOWN_FROM_US
 
 
-def utc_text(time_us: int) -> str:
+def utc_text(time_us: StampUs) -> str:
     """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second. "unknown" while it is not known."""
     if time_us >= UNKNOWN_FROM_US:
         return "unknown"
@@ -60,7 +62,7 @@ def utc_text(time_us: int) -> str:
         return "unknown"  # no moment before the year 10000: a damaged file may hold anything
 
 
-def short_utc_text(time_us: int) -> str:
+def short_utc_text(time_us: WallUs) -> str:
     """The same instant in as few characters as RFC 3339 allows: without the zeros at the end of a fraction."""
     second, fraction = divmod(time_us, 1_000_000)
     hour, second = divmod(second, 3600)
@@ -73,7 +75,7 @@ def _hour_text(hours: int) -> str:
     return (_EPOCH + timedelta(hours=hours)).isoformat()[:13]
 
 
-def parse_utc(text: str) -> int:
+def parse_utc(text: str) -> WallUs:
     """The instant of an RFC 3339 text with a zone, in µs since 1970 UTC.
 
     Raises ValueError when there is no zone, the text is no time, or it is before 1970.
@@ -83,4 +85,4 @@ def parse_utc(text: str) -> int:
         raise ValueError(f"no time zone in {text!r}")
     if moment < _EPOCH:
         raise ValueError(f"{text!r} is before 1970")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return WallUs((moment - _EPOCH) // timedelta(microseconds=1))

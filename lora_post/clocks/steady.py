@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Final
 
 from lora_post.clocks.scale import now_us
+from lora_post.times import StampUs, SteadyUs, WallUs
 
 STEP_US: Final = 1_000_000
 """Less is what a time daemon corrects all the time; telling everybody of it would cost more than it is worth."""
@@ -20,23 +21,23 @@ STEP_US: Final = 1_000_000
 class SteadyClock:
     """µs that begin as the wall clock's at the start of the process, and go on evenly. Shared between threads."""
 
-    def __init__(self, wall_us: Callable[[], int] = now_us, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, wall_us: Callable[[], WallUs] = now_us, monotonic: Callable[[], float] = time.monotonic) -> None:
         """monotonic: in seconds, for those who measure how long something takes."""
         self._wall_us = wall_us
         self.monotonic = monotonic
         self._lock = Lock()
-        self._zero_us = wall_us() - int(monotonic() * 1e6)
+        self._zero_us = SteadyUs(wall_us() - int(monotonic() * 1e6))
         self._ahead_us = 0
 
-    def follow(self, wall_us: Callable[[], int]) -> None:
+    def follow(self, wall_us: Callable[[], WallUs]) -> None:
         """From now on this is the wall clock: the one by which frames have their times."""
         self._wall_us = wall_us
 
-    def now_us(self) -> int:
+    def now_us(self) -> SteadyUs:
         """This moment."""
         return self.at(self.monotonic())
 
-    def at(self, monotonic_s: float) -> int:
+    def at(self, monotonic_s: float) -> SteadyUs:
         """The moment of a monotonic time."""
         return self._zero_us + int(monotonic_s * 1e6)
 
@@ -48,6 +49,6 @@ class SteadyClock:
                 self._ahead_us = ahead_us
             return self._ahead_us
 
-    def moment(self, time_us: int) -> int:
+    def moment(self, time_us: StampUs) -> SteadyUs:
         """The moment of a wall time; what is in the future, or on no clock that is known, is now."""
-        return min(time_us - self.ahead_us(), self.now_us())
+        return min(SteadyUs(time_us - self.ahead_us()), self.now_us())

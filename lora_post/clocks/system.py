@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-SET_FROM_US: Final = 1_735_689_600_000_000
+from lora_post.times import BootUs, WallUs
+
+SET_FROM_US: Final = WallUs(1_735_689_600_000_000)
 """2025-01-01: before that lora-post was not there, so a clock that says so was never set."""
 
-SET_UNTIL_US: Final = 4_102_444_800_000_000
+SET_UNTIL_US: Final = WallUs(4_102_444_800_000_000)
 """2100-01-01: who says that it is later has no clock, and its dates end where the calendar does."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -34,11 +36,11 @@ class System(Protocol):
 
     boot_id: str
 
-    def wall_us(self) -> int:
+    def wall_us(self) -> WallUs:
         """µs since 1970 UTC, right or wrong."""
         ...
 
-    def boot_us(self) -> int:
+    def boot_us(self) -> BootUs:
         """µs since boot; never set, goes on while the machine sleeps."""
         ...
 
@@ -53,11 +55,11 @@ class SystemClock:
     def __init__(self) -> None:
         self.boot_id = _boot_id()
 
-    def wall_us(self) -> int:
-        return time.time_ns() // 1000
+    def wall_us(self) -> WallUs:
+        return WallUs(time.time_ns() // 1000)
 
-    def boot_us(self) -> int:
-        return time.clock_gettime_ns(_SINCE_BOOT) // 1000
+    def boot_us(self) -> BootUs:
+        return BootUs(time.clock_gettime_ns(_SINCE_BOOT) // 1000)
 
     def vouches(self) -> bool:
         return self.wall_us() >= SET_FROM_US and (_is_synchronised() or _battery_clock_agrees())

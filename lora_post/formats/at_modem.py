@@ -24,6 +24,7 @@ from typing import Final, Protocol
 from lora_post.formats.line_reader import LineReader, show
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
+from lora_post.times import WallUs
 
 MAX_LINE: Final = 1024
 """255 bytes in hex and a few words; a longer line is noise on the wire."""
@@ -47,7 +48,7 @@ _rak811_event: Final = re.compile(
 class Dialect(Protocol):
     """What one kind of module says; remembers at most what it said last."""
 
-    def take(self, line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+    def take(self, line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
         """One line, without blanks around it; never empty."""
         ...
 
@@ -63,9 +64,9 @@ class ModemParser:
         self._gateway = gateway
         self._dialect = dialect
         self._lines = LineReader(MAX_LINE)
-        self._fed_us = 0
+        self._fed_us = WallUs(0)
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         if not data:
             return self.finish(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
@@ -79,7 +80,7 @@ class ModemParser:
                 events += self._dialect.take(text, self._gateway, now_us)
         return events
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: WallUs) -> list[Frame | Noise]:
         """End of input, or of a pause: every line has an end, so one without is cut short."""
         events = self._dialect.give_up()
         if rest := self._lines.take_rest():
@@ -94,7 +95,7 @@ class Rn2483:
         self._frame: Frame | None = None
         self._snr: int | None = None
 
-    def take(self, line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+    def take(self, line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
         # A damaged line end joins two lines; the word for a frame begins the second one.
         line = line[max(line.rfind(b"radio_rx"), 0) :]
         if self._frame is not None and _level(line):
@@ -132,7 +133,7 @@ class Rak:
     def __init__(self) -> None:
         self._announced: tuple[bytes, RxInfo] | None = None  # the first of two lines, and what it says
 
-    def take(self, line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+    def take(self, line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
         line = line[max(line.rfind(b"+EVT:"), line.rfind(b"at+recv="), 0) :]
         if not line.startswith(b"+EVT:"):
             events = self.give_up()
@@ -175,7 +176,7 @@ def _is_received(line: bytes) -> bool:
     return line.startswith(b"at+recv=") and not _rak811_event(line)
 
 
-def _read_rak811(line: bytes, gateway: str, now_us: int) -> Frame | Noise:
+def _read_rak811(line: bytes, gateway: str, now_us: WallUs) -> Frame | Noise:
     received = _rak811_v3(line) or _rak811_v2(line)
     if received is None:
         return _bad(line)
@@ -185,7 +186,7 @@ def _read_rak811(line: bytes, gateway: str, now_us: int) -> Frame | Noise:
     return _frame(line, gateway, now_us, payload, RxInfo(int(rssi), int(snr)))
 
 
-def _frame(line: bytes, gateway: str, now_us: int, digits: bytes, rx: RxInfo) -> Frame | Noise:
+def _frame(line: bytes, gateway: str, now_us: WallUs, digits: bytes, rx: RxInfo) -> Frame | Noise:
     try:
         phy_payload = binascii.unhexlify(digits)
     except binascii.Error:

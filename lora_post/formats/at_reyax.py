@@ -21,6 +21,7 @@ from typing import Final
 from lora_post.formats.line_reader import show
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.times import WallUs
 
 MAX_LINE: Final = 256
 """Answers to commands are much shorter."""
@@ -47,9 +48,9 @@ class ReyaxParser:
         self._gateway = gateway
         self._held = b""  # begins where a line begins, unless _skipping
         self._skipping = False  # the rest of the line is noise
-        self._fed_us = 0
+        self._fed_us = WallUs(0)
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         if not data:
             return self.finish(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
@@ -57,7 +58,7 @@ class ReyaxParser:
         self._held += data
         return self._parse(now_us)
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: WallUs) -> list[Frame | Noise]:
         """End of input, or of a pause: what has begun is lost; return what can still be found inside it."""
         events: list[Frame | Noise] = []
         while self._held and not self._skipping:
@@ -68,7 +69,7 @@ class ReyaxParser:
         self._held, self._skipping = b"", False
         return events
 
-    def _parse(self, now_us: int) -> list[Frame | Noise]:
+    def _parse(self, now_us: WallUs) -> list[Frame | Noise]:
         """Take from the held bytes all that is complete."""
         events: list[Frame | Noise] = []
         held, at = self._held, 0
@@ -107,7 +108,7 @@ class ReyaxParser:
         self._held = held[at:]
         return events
 
-    def _frame(self, address: bytes, data: bytes, trailer: re.Match[bytes], size: int, now_us: int) -> Frame | Noise:
+    def _frame(self, address: bytes, data: bytes, trailer: re.Match[bytes], size: int, now_us: WallUs) -> Frame | Noise:
         src = int(address)
         if src not in _ADDRESSES:
             hint = f"address {src}, want 1 to 255: AT+ADDRESS=… on the sending module"

@@ -15,6 +15,7 @@ from lora_post.formats.line_reader import show
 from lora_post.formats.parser import MakeParser, Parser
 from lora_post.formats.signatures import MAGIC_SIZE, MAGICS, formats_of, may_be_hex
 from lora_post.model import Heard, Noise, NoiseReason
+from lora_post.times import WallUs
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,13 @@ class AutoParser:
 
     def _begin(self) -> None:
         self._held = bytearray()
-        self._marks: list[tuple[int, int]] = []  # where in the held bytes a time of arrival begins
+        self._marks: list[tuple[int, WallUs]] = []  # where in the held bytes a time of arrival begins
         self._judged = 0  # lines up to here have told nothing
         self._at_start = True  # the held bytes begin the stream
         self._hex_lines = 0
         self._said = False
 
-    def feed(self, data: bytes, now_us: int) -> list[Heard]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
         """Take bytes that arrived at now_us; nothing comes back before the format is known."""
         if self._parser is not None:
             return self._watch(self._parser.feed(data, now_us))
@@ -64,7 +65,7 @@ class AutoParser:
         name = self._find()
         return self._choose(name) if name else self._limit()
 
-    def finish(self, now_us: int) -> list[Heard]:
+    def finish(self, now_us: WallUs) -> list[Heard]:
         """End of input."""
         events: list[Heard] = []
         if self._parser is None and self._held:
@@ -80,7 +81,7 @@ class AutoParser:
         self._begin()
         return events
 
-    def _hold(self, data: bytes, now_us: int) -> None:
+    def _hold(self, data: bytes, now_us: WallUs) -> None:
         if (not self._marks or self._marks[-1][1] != now_us) and len(self._marks) < _MAX_MARKS:
             self._marks.append((len(self._held), now_us))
         self._held += data

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lora_post.formats.parser import Parser
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Heard, Link
+from lora_post.times import WallUs
 
 BARE_FORMATS: Final = ("lines", "rn2483", "rak", "rxpk")
 """Formats whose frames may be bare payloads."""
@@ -26,11 +27,11 @@ class BarePayloadParser:
         self._parser = parser
         self._header = lowcost.build_header(lowcost.Header(lowcost.GATEWAY, lowcost.DATA, address, 0))
 
-    def feed(self, data: bytes, now_us: int) -> list[Heard]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         return self._with_header(self._parser.feed(data, now_us))
 
-    def finish(self, now_us: int) -> list[Heard]:
+    def finish(self, now_us: WallUs) -> list[Heard]:
         """End of input: return what the remaining bytes still give."""
         return self._with_header(self._parser.finish(now_us))
 

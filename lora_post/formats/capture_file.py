@@ -24,6 +24,7 @@ from msgspec import Struct
 from lora_post.formats.line_reader import LineReader, show
 from lora_post.formats.parser import MakeParser, Parser
 from lora_post.model import Heard, Noise, NoiseReason
+from lora_post.times import WallUs
 
 MAGIC: Final = b"lora-post-capture 1\n"
 
@@ -49,7 +50,7 @@ class _Stream(Struct, gc=False):
     """The parser of one stream, and when bytes last arrived on it."""
 
     parser: Parser
-    at_us: int
+    at_us: WallUs
 
 
 class CaptureParser:
@@ -65,7 +66,7 @@ class CaptureParser:
         self._lines = LineReader(_MAX_LINE)
         self._streams: dict[int, _Stream] = {}
 
-    def feed(self, data: bytes, now_us: int) -> list[Heard]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
         """Take bytes of the file; now_us plays no part, the lines have times."""
         events: list[Heard] = []
         for line in self._lines.feed(data):
@@ -75,7 +76,7 @@ class CaptureParser:
                 events += self._take(line)
         return events
 
-    def finish(self, now_us: int) -> list[Heard]:
+    def finish(self, now_us: WallUs) -> list[Heard]:
         """End of the file: a last line that is cut short is what a power cut leaves."""
         events: list[Heard] = []
         if rest := self._lines.take_rest():
@@ -95,7 +96,7 @@ class CaptureParser:
         if zlib.crc32(line[: match.start(5) - 1]) != int(crc, 16) or int(time) > _MAX_TIME_US:
             return [_noise(NoiseReason.DAMAGED, line)]
         if kind == b"S":
-            return self._start(line, int(number), content, int(time))
+            return self._start(line, int(number), content, WallUs(int(time)))
         stream = self._streams.get(int(number))
         if stream is None:
             return [_noise(NoiseReason.STRAY_PAYLOAD, line)]
@@ -103,11 +104,11 @@ class CaptureParser:
             data = binascii.a2b_base64(content, strict_mode=True)
         except binascii.Error:
             return [_noise(NoiseReason.BAD_LINE, line)]
-        stream.at_us = int(time)
+        stream.at_us = WallUs(int(time))
         # What was given up in a pause then is given up now.
         return [*stream.parser.feed(b"", stream.at_us), *stream.parser.feed(data, stream.at_us)]
 
-    def _start(self, line: bytes, number: int, content: bytes, time_us: int) -> list[Heard]:
+    def _start(self, line: bytes, number: int, content: bytes, time_us: WallUs) -> list[Heard]:
         old = self._streams.pop(number, None)
         events = list(old.parser.finish(old.at_us)) if old else []
         try:
@@ -120,19 +121,19 @@ class CaptureParser:
         return events
 
 
-def start_line(stream: int, time_us: int, input_format: str, name: str) -> bytes:
+def start_line(stream: int, time_us: WallUs, input_format: str, name: str) -> bytes:
     """The line with which a stream begins; stream: below MAX_STREAMS; name: how logs call the input."""
     content = msgspec.json.encode(_Start(input_format, name[:256]))
     return _line("S", stream, time_us, content)
 
 
-def data_lines(stream: int, time_us: int, data: bytes) -> Iterator[bytes]:
+def data_lines(stream: int, time_us: WallUs, data: bytes) -> Iterator[bytes]:
     """The lines for bytes that arrived together."""
     for at in range(0, len(data), MAX_DATA):
         yield _line("D", stream, time_us, binascii.b2a_base64(data[at : at + MAX_DATA], newline=False))
 
 
-def _line(kind: Literal["S", "D"], stream: int, time_us: int, content: bytes) -> bytes:
+def _line(kind: Literal["S", "D"], stream: int, time_us: WallUs, content: bytes) -> bytes:
     text = b"%s %d %d %s" % (kind.encode(), stream, max(time_us, 0), content)
     return b"%s %08x\n" % (text, zlib.crc32(text))
 

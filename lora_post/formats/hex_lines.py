@@ -17,6 +17,7 @@ from lora_post.formats.line_reader import LineParser
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
 from lora_post.text import MAX_TEXT, parse_bytes
+from lora_post.times import WallUs
 
 _NO_RX = RxInfo()
 
@@ -26,7 +27,7 @@ def hex_lines_parser(gateway: str, zone: tzinfo) -> LineParser:
     return LineParser(gateway, MAX_TEXT, read_line)
 
 
-def read_line(line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     """The frame of one line, if it has one."""
     text = line.strip()
     if not text or text.startswith(b"#"):

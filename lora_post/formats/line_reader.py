@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from lora_post.model import Heard, Noise, NoiseReason
+from lora_post.times import WallUs
 
 _SHOWN: Final = 64
 
-ReadLine: TypeAlias = Callable[[bytes, str, int], Sequence[Heard]]
+ReadLine: TypeAlias = Callable[[bytes, str, WallUs], Sequence[Heard]]
 """(line without its end, gateway, now_us) -> what the line says; never raises."""
 
 
@@ -63,7 +64,7 @@ class LineParser:
         self._lines = LineReader(max_line)
         self._read_line = read_line
 
-    def feed(self, data: bytes, now_us: int) -> list[Heard]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
         """Take bytes that arrived at now_us and return what they complete."""
         events: list[Heard] = []
         for line in self._lines.feed(data):
@@ -73,7 +74,7 @@ class LineParser:
                 events += self._read_line(line, self._gateway, now_us)
         return events
 
-    def finish(self, now_us: int) -> list[Heard]:
+    def finish(self, now_us: WallUs) -> list[Heard]:
         """End of input: what is left is a line."""
         return [*self._read_line(self._lines.take_rest(), self._gateway, now_us)]
 

@@ -28,6 +28,7 @@ from lora_post.lorawan.join_messages import ACCEPT_SIZES
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD, MType
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.times import WallUs
 
 _START: Final = Layout(">BBH")
 _V0: Final = Layout(">IBBBBBbB")
@@ -54,7 +55,7 @@ _CODING_RATE_NUMBERS: Final = {text: number for number, text in _CODING_RATES.it
 _LORAWAN: Final = Link.LORAWAN
 
 
-def read_loratap(record: bytes, gateway: str, time_us: int) -> Frame | Noise:
+def read_loratap(record: bytes, gateway: str, time_us: WallUs) -> Frame | Noise:
     """The frame of one captured packet. gateway: for packets that do not name theirs.
 
     A packet without CRC may be damaged: only a MIC can speak for it, so it counts as LoRaWAN.

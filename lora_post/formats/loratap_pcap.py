@@ -28,6 +28,7 @@ from lora_post.formats.line_reader import show
 from lora_post.formats.loratap import build_loratap, read_loratap
 from lora_post.formats.pcapng import PcapngParser
 from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.times import WallUs
 
 MIN_RECORD: Final = 15
 """The shortest LoRaTap header; zeros, as a power cut leaves them behind, are no packets."""
@@ -77,7 +78,7 @@ class PcapParser:
         self._foreign = False  # this is no capture of ours
         self._lost: _Lost | None = None  # a packet is searched for
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes and return what they complete; packets have times of their own."""
         events: list[Frame | Noise] = []
         if self._foreign:
@@ -91,7 +92,7 @@ class PcapParser:
             self._read_records(self._layout, events)
         return events
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: WallUs) -> list[Frame | Noise]:
         """End of input: a last packet that is cut short is usual, for the writer may be at work still."""
         events: list[Frame | Noise] = []
         if self._pcapng is not None:
@@ -116,7 +117,7 @@ class PcapParser:
             return
         if held.startswith(pcapng.MAGIC):
             self._pcapng = PcapngParser(self._gateway, self._zone)
-            events += self._pcapng.feed(held, 0)
+            events += self._pcapng.feed(held, WallUs(0))
             self._held = b""
         else:
             for layout, record in (_LITTLE, _BIG):
@@ -156,7 +157,7 @@ class PcapParser:
             if stop > end:
                 break
             self._tell_lost(at, events)
-            time_us = seconds * 1_000_000 + fraction * 1_000_000 // self._ticks
+            time_us = WallUs(seconds * 1_000_000 + fraction * 1_000_000 // self._ticks)
             events.append(read_loratap(held[at + _RECORD_SIZE : stop], self._gateway, time_us))
             last, at = at, stop
         self._held, self._next = held[last:], at - last

@@ -32,6 +32,7 @@ from lora_post.formats.lowcost_text import (
     reception_us,
 )
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.times import WallUs
 
 MAX_LINE: Final = 1024
 """No line of the programs has 200 characters; a longer one is noise on the wire."""
@@ -75,9 +76,9 @@ class LowcostParser:
         self._header: HeaderLines | None = None
         self._radio_text: bytes | None = None
         self._radio = NO_RADIO  # of the last frame; it hardly ever changes
-        self._fed_us = 0
+        self._fed_us = WallUs(0)
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         if not data:
             return self._give_up(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
@@ -85,13 +86,13 @@ class LowcostParser:
         self._held += data
         return self._parse(now_us) if len(self._held) >= self._wanted else []
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: WallUs) -> list[Frame | Noise]:
         """End of input: what has begun is lost; return what can still be found inside it."""
         events = self._give_up(now_us)
         self._held, self._skipping = b"", False
         return events
 
-    def _give_up(self, now_us: int) -> list[Frame | Noise]:
+    def _give_up(self, now_us: WallUs) -> list[Frame | Noise]:
         """Stop waiting for a payload; there may be whole packets in what was taken for its bytes."""
         events: list[Frame | Noise] = []
         while self._header is not None:
@@ -103,7 +104,7 @@ class LowcostParser:
                 self._drop_header(events)
         return events
 
-    def _parse(self, now_us: int) -> list[Frame | Noise]:
+    def _parse(self, now_us: WallUs) -> list[Frame | Noise]:
         """Take from the held bytes all that is complete."""
         events: list[Frame | Noise] = []
         held, at = self._held, 0
@@ -157,7 +158,9 @@ class LowcostParser:
             text = b",".join((header.dst, header.ptype, header.src, header.seq, header.size, header.snr, header.rssi))
             events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 3, "^p" + show(text)))
 
-    def _take_payload(self, header: HeaderLines, held: bytes, at: int, now_us: int, events: list[Frame | Noise]) -> int:
+    def _take_payload(
+        self, header: HeaderLines, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
+    ) -> int:
         """Take the payload behind the FF FE at `at`; gives how many bytes were used, 0 to wait for more."""
         size = NUMBERS[header.size]
         start = at + 2
@@ -190,7 +193,7 @@ class LowcostParser:
         self._skipping = True
         return 2
 
-    def _frame(self, header: HeaderLines, payload: bytes, now_us: int) -> Frame:
+    def _frame(self, header: HeaderLines, payload: bytes, now_us: WallUs) -> Frame:
         dst, ptype, src, seq, rssi = header.dst, header.ptype, header.src, header.seq, NUMBERS.get(header.rssi)
         link = None
         if dst in _DESTINATIONS and ptype in _PTYPES and src in _SOURCES and seq in BYTES:

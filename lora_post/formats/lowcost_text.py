@@ -13,6 +13,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from lora_post.times import WallUs
+
 _P: Final = rb"\^p" + rb",".join([rb"(-?\d{1,5})"] * 7) + rb"\r?\n"
 _R: Final = rb"\^r([\d,]{1,40})\r?\n"
 _T: Final = rb"\^t(\d{4}-\d\d-\d\dT[\d:.]{8,18})(Z|[+-]\d\d:?\d\d)?(?:\*(\d{1,10}))?\r?\n"
@@ -85,7 +87,7 @@ def read_radio(text: bytes | None) -> Radio:
     )
 
 
-def reception_us(header: HeaderLines, zone: tzinfo, now_us: int) -> int:
+def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
     """Time of reception in µs since 1970 UTC; now_us when the text is no time.
 
     The program prints local time without its zone, and after `*` the same clock reading in µs UTC
@@ -100,15 +102,15 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: int) -> int:
     text = (header.time or b"").decode()
     try:
         if header.zone is not None:
-            return _since(datetime.fromisoformat(text + header.zone.decode()), _EPOCH_UTC)
+            return WallUs(_since(datetime.fromisoformat(text + header.zone.decode()), _EPOCH_UTC))
         if header.tmst is None:
-            return _since(datetime.fromisoformat(text).replace(tzinfo=zone), _EPOCH_UTC)
+            return WallUs(_since(datetime.fromisoformat(text).replace(tzinfo=zone), _EPOCH_UTC))
         local_us = _since(datetime.fromisoformat(text), _EPOCH)
     except (ValueError, OverflowError):
         return now_us
     residue = (local_us - int(header.tmst) + _TMST_TOLERANCE_US) % _TMST_RANGE
     nearest, offset_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
-    return local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us
+    return WallUs(local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us)
 
 
 def _since(time: datetime, epoch: datetime) -> int:

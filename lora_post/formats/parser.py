@@ -7,6 +7,7 @@ from datetime import tzinfo
 from typing import Protocol, TypeAlias
 
 from lora_post.model import Heard
+from lora_post.times import WallUs
 
 
 class Parser(Protocol):
@@ -15,14 +16,14 @@ class Parser(Protocol):
     The same bytes give the same events however they are cut. Times are µs since 1970 UTC.
     """
 
-    def feed(self, data: bytes, now_us: int) -> Sequence[Heard]:
+    def feed(self, data: bytes, now_us: WallUs) -> Sequence[Heard]:
         """Take bytes that arrived at now_us and return what they complete.
 
         b"" tells only that time has passed: a frame that stopped half-way is then given up.
         """
         ...
 
-    def finish(self, now_us: int) -> Sequence[Heard]:
+    def finish(self, now_us: WallUs) -> Sequence[Heard]:
         """End of input: return what the remaining bytes still give."""
         ...
 

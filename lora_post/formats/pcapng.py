@@ -22,6 +22,7 @@ from msgspec import Struct
 from lora_post.formats.line_reader import show
 from lora_post.formats.loratap import read_loratap
 from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.times import WallUs
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 
@@ -83,7 +84,7 @@ class PcapngParser:
         self._lost = 0  # bytes given up since the last good block
         self._lost_start = b""
 
-    def feed(self, data: bytes, now_us: int) -> list[Frame | Noise]:
+    def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes and return what they complete; packets have times of their own."""
         if self._skip:
             skipped = min(self._skip, len(data))
@@ -92,7 +93,7 @@ class PcapngParser:
         self._held += data
         return self._parse()
 
-    def finish(self, now_us: int) -> list[Frame | Noise]:
+    def finish(self, now_us: WallUs) -> list[Frame | Noise]:
         """End of input: what was begun is cut short, and packets may stand behind a block that never ends."""
         events: list[Frame | Noise] = []
         while self._held:
@@ -177,7 +178,7 @@ class PcapngParser:
                 events.append(Noise(NoiseReason.TRUNCATED, len(body), show(packet)))
             else:
                 time_us = ((high << 32) + low) * _MICRO // ticks
-                events.append(read_loratap(packet, self._gateway, min(time_us, MAX_TIME_US)))
+                events.append(read_loratap(packet, self._gateway, WallUs(min(time_us, MAX_TIME_US))))
 
 
 def _ticks(body: bytes, order: _Order) -> int:

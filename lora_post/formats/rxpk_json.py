@@ -29,6 +29,7 @@ from lora_post.formats.rxpk_time import arrivals, reception_us
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.text import parse_base64
+from lora_post.times import WallUs
 
 MAX_LINE: Final = 1 << 16
 """The forwarder sends each object in one UDP datagram, and no datagram is longer."""
@@ -96,7 +97,7 @@ def rxpk_parser(gateway: str, zone: tzinfo) -> LineParser:
     return LineParser(gateway, MAX_LINE, read_line)
 
 
-def read_line(line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     """The frames of one line; none for lines that are no JSON of a forwarder."""
     if not line.startswith(b"{"):
         # The system's log may have put its own words before the program's.
@@ -105,12 +106,12 @@ def read_line(line: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
     return read_gwmp(line, gateway, now_us) if line else []
 
 
-def read_gwmp(body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+def read_gwmp(body: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     """The frames of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
     return read_push_data(body, gateway, now_us).events
 
 
-def read_push_data(body: bytes, gateway: str, now_us: int) -> PushData:
+def read_push_data(body: bytes, gateway: str, now_us: WallUs) -> PushData:
     """All of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
     if not body:
         return PushData([], {})
@@ -121,7 +122,7 @@ def read_push_data(body: bytes, gateway: str, now_us: int) -> PushData:
     return PushData(_events(message, body, gateway, now_us), _stat(message.stat))
 
 
-def _events(message: _Message, body: bytes, gateway: str, now_us: int) -> list[Frame | Noise]:
+def _events(message: _Message, body: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     if message.rxpk is not None:
         packets = message.rxpk[:MAX_PACKETS]
         times = arrivals(packets, now_us)
@@ -152,7 +153,7 @@ def _stat(raw: Raw) -> dict[str, float]:
     }
 
 
-def read_rxpk(packet: memoryview, gateway: str, now_us: int) -> Frame | Noise:
+def read_rxpk(packet: memoryview, gateway: str, now_us: WallUs) -> Frame | Noise:
     """The frame of one rxpk object, given as its JSON text.
 
     A packet that had no CRC on air may be damaged: only a MIC can speak for it, so it counts as LoRaWAN.

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from lora_post.clocks.scale import parse_utc
+from lora_post.times import WallUs
 
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?", re.ASCII
@@ -33,7 +34,7 @@ class _Counter(Struct, gc=False):
 _decode_counter: Final = msgspec.json.Decoder(_Counter).decode
 
 
-def arrivals(packets: Sequence[Raw], now_us: int) -> list[int]:
+def arrivals(packets: Sequence[Raw], now_us: WallUs) -> list[WallUs]:
     """When packets that came together were received: the last one now, the others as their counters say.
 
     packets: the JSON text of each. A packet without a counter that can be right was received now.
@@ -56,7 +57,7 @@ def _tmst(packet: Raw) -> int | None:
     return tmst if type(tmst) is int and 0 <= tmst < _COUNTER_RANGE else None
 
 
-def reception_us(time: object, tmms: object, now_us: int) -> int:
+def reception_us(time: object, tmms: object, now_us: WallUs) -> WallUs:
     """µs since 1970 UTC by `time`, which is UTC whether it says so or not, or by `tmms`, GPS time in ms; or now_us."""
     match = _TIME(time) if isinstance(time, str) else None
     if match is not None:
@@ -65,5 +66,5 @@ def reception_us(time: object, tmms: object, now_us: int) -> int:
         except ValueError:
             return now_us
     if type(tmms) is int and 0 < tmms < _MAX_GPS_MS:
-        return (_GPS_EPOCH_MS + tmms - _LEAP_MS) * 1000
+        return WallUs((_GPS_EPOCH_MS + tmms - _LEAP_MS) * 1000)
     return now_us

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from lora_post.model import ClearUplink, Heard, Noise
+from lora_post.times import StampUs
 
 if TYPE_CHECKING:
     from lora_post.inputs import Input
@@ -37,7 +38,7 @@ class PacedSource:
         self._wait = wait
         self._monotonic = monotonic
         self._pending: deque[Heard] = deque()
-        self._last_us: int | None = None
+        self._last_us: StampUs | None = None
         self._due_s = 0.0  # of the first pending frame
         self._is_timed = False  # _due_s is that of the first pending frame
 

@@ -8,6 +8,7 @@ from threading import Condition
 
 from msgspec import Struct
 
+from lora_post.times import WallUs
 from lora_post.uplink.heard_twice import DATAGRAM_WINDOW_US
 
 MAX_BYTES = 1 << 20
@@ -24,7 +25,7 @@ class Push(Struct, frozen=True, gc=False):
     gateway: str
     token: int
     body: bytes
-    time_us: int
+    time_us: WallUs
 
 
 class Taken(Enum):

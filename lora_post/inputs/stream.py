@@ -9,8 +9,9 @@ from lora_post.clocks.scale import now_us
 from lora_post.formats import Parser
 from lora_post.inputs.transports import Transport
 from lora_post.model import Heard
+from lora_post.times import WallUs
 
-Hear: TypeAlias = Callable[[bytes, int], None]
+Hear: TypeAlias = Callable[[bytes, WallUs], None]
 
 # What a radio program has written before we were told to stop; a Linux pipe holds 64 KiB.
 LAST_READS = 16

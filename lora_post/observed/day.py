@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import Final
 
+from lora_post.times import SteadyUs
+
 POINTS: Final = 96
 STEP_US: Final = 900_000_000  # a quarter of an hour
 
@@ -19,7 +21,7 @@ class Day:
         self._counts = array("H", bytes(2 * POINTS))
         self._newest = 0
 
-    def add(self, time_us: int, value: float) -> None:
+    def add(self, time_us: SteadyUs, value: float) -> None:
         """Take in one value; one that is older than a day leaves no trace."""
         step = time_us // STEP_US
         if step > self._newest:
@@ -36,7 +38,7 @@ class Day:
         except OverflowError:  # beyond what a 32-bit float holds
             self._counts[place] = 0
 
-    def points(self, now_us: int) -> list[float | None]:
+    def points(self, now_us: SteadyUs) -> list[float | None]:
         """The day that ends now, oldest first; None for a quarter of an hour without a value."""
         last = now_us // STEP_US
         return [self._at(step) for step in range(last - POINTS + 1, last + 1)]

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from lora_post.times import NEVER, SteadyUs, WallUs
+
 CLOCK: Final = "clock"
 """The part whose trouble is that the time is not known, or the system clock wrong."""
 
@@ -15,7 +17,7 @@ class GatewayState(Struct, frozen=True):
     """A packet forwarder that an input hears. stat: what it told of itself, by the names of Semtech's protocol."""
 
     name: str
-    last_us: int
+    last_us: SteadyUs
     stat: Mapping[str, float]
 
 
@@ -23,7 +25,7 @@ class InputState(Struct, frozen=True):
     """Where frames come from. last_us: the latest frame, 0 for none. trouble: why none can come, "" for nothing."""
 
     name: str
-    last_us: int
+    last_us: SteadyUs
     trouble: str
     gateways: tuple[GatewayState, ...] = ()
 
@@ -39,8 +41,8 @@ class DestinationState(Struct, frozen=True):
     queued: int
     parked: int
     refused: int
-    oldest_us: int
-    last_us: int
+    oldest_us: WallUs
+    last_us: SteadyUs
     trouble: str
     held: str = ""
 
@@ -62,8 +64,8 @@ class RunState(Struct, frozen=True):
     """
 
     gateway: str
-    started_us: int
-    now_us: int
+    started_us: SteadyUs
+    now_us: SteadyUs
     inputs: tuple[InputState, ...]
     destinations: tuple[DestinationState, ...]
     disk: Disk
@@ -71,7 +73,7 @@ class RunState(Struct, frozen=True):
     troubles: Mapping[str, str]
     alerts: Mapping[str, str] = {}
     ahead_us: int = 0
-    deaf_us: int = 0
+    deaf_us: SteadyUs = NEVER
 
 
 class Look(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
+from lora_post.times import NEVER, SteadyUs
 
 
 class Heartbeats:
@@ -61,19 +62,19 @@ class LastFrames:
     def __init__(self, clock: SteadyClock) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._last_us: dict[str, int] = {}
+        self._last_us: dict[str, SteadyUs] = {}
 
     def opened(self, name: str) -> None:
         """Take down that there is this input; what it gave before stays known."""
         with self._lock:
-            self._last_us.setdefault(name, 0)
+            self._last_us.setdefault(name, NEVER)
 
     def heard(self, name: str) -> None:
         """Take down that this input has just given a frame."""
         with self._lock:
             self._last_us[name] = self._clock.now_us()
 
-    def moments(self) -> dict[str, int]:
+    def moments(self) -> dict[str, SteadyUs]:
         """Return the moment of each input's latest frame, on the steady clock; 0 for never."""
         with self._lock:
             return dict(self._last_us)

@@ -17,6 +17,7 @@ from msgspec import Struct
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Copy, Device, Noise, Reading, Refusal, Report, RxInfo, Scalar, Value
 from lora_post.observed.day import Day
+from lora_post.times import NEVER, SteadyUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
@@ -36,14 +37,14 @@ class Shown(Struct, frozen=True):
     name: str
     value: Scalar
     unit: str
-    time_us: int
+    time_us: SteadyUs
 
 
 class Entry(Struct, frozen=True):
     """One line of what arrived. device: None for a frame that was refused. text: values, or why it was refused."""
 
     number: int
-    time_us: int
+    time_us: SteadyUs
     device: str | None
     text: str
 
@@ -54,7 +55,7 @@ class Refused(Struct, frozen=True):
     check: str
     address: str
     count: int
-    last_us: int
+    last_us: SteadyUs
     detail: str
     fix: str
 
@@ -70,7 +71,7 @@ class DeviceView(Struct, frozen=True):
     id: str
     name: str
     changed: int
-    last_us: int
+    last_us: SteadyUs
     rssi_dbm: float | None
     snr_db: float | None
     sf: int | None
@@ -88,7 +89,7 @@ class DeviceView(Struct, frozen=True):
 class _DeviceState:
     device: Device
     changed: int = 0
-    last_us: int = 0
+    last_us: SteadyUs = NEVER
     rssi_dbm: float | None = None
     snr_db: float | None = None
     sf: int | None = None
@@ -115,7 +116,7 @@ class SiteState:
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._changes = 0
         self._days = 0
-        self.last_frame_us = 0
+        self.last_frame_us = NEVER
 
     @property
     def changes(self) -> int:
@@ -162,7 +163,7 @@ class SiteState:
         with self._lock:
             return list(reversed(self._refused.values()))
 
-    def day(self, device: str, sensor: str, now_us: int) -> list[float | None] | None:
+    def day(self, device: str, sensor: str, now_us: SteadyUs) -> list[float | None] | None:
         """The last day of a sensor, None when there is nothing to plot."""
         with self._lock:
             state = self._devices.get(device)
@@ -227,7 +228,7 @@ class SiteState:
             self._refused.popitem(last=False)
         self._add(heard_us, None, f"{refusal.check}: {refusal.detail}")
 
-    def _add(self, time_us: int, device: str | None, text: str) -> None:
+    def _add(self, time_us: SteadyUs, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)
         self._recent.append(Entry(self._changes, time_us, device, _short(text)))
 

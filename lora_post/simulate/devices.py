@@ -17,6 +17,7 @@ from msgspec import Struct
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Link, RxInfo
+from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 
 GATEWAY: Final = "simulated-gateway"
@@ -52,7 +53,7 @@ def clear_devices(count: int) -> list[SimulatedDevice]:
     ]
 
 
-def simulated_frame(device: SimulatedDevice, fcnt: int, seed: int, time_us: int) -> Frame:
+def simulated_frame(device: SimulatedDevice, fcnt: int, seed: int, time_us: WallUs) -> Frame:
     """What the gateway hears when a device sends for the fcnt-th time."""
     random = Random(f"{seed}/{device.index}/{fcnt}")  # noqa: S311 - no secret
     payload = _payload(device.index, time_us, fcnt, random)
@@ -95,7 +96,7 @@ def _bytes(seed: int, index: int, name: str) -> bytes:
     return sha256(f"lora-post simulate/{seed}/{index}/{name}".encode()).digest()
 
 
-def _payload(index: int, time_us: int, fcnt: int, random: Random) -> bytes:
+def _payload(index: int, time_us: WallUs, fcnt: int, random: Random) -> bytes:
     """Cayenne LPP: temperature that follows the sun, humidity that goes the other way, an emptying battery, fcnt.
 
     The last one makes payloads different: a repeat without a counter of its own would be refused.

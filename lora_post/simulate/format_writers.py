@@ -15,6 +15,7 @@ import msgspec
 from lora_post.clocks.scale import utc_text
 from lora_post.formats.loratap_pcap import pcap_record, write_pcap_header
 from lora_post.model import Frame
+from lora_post.times import StampUs
 
 _PROTOCOL: Final = b"\x02"
 _PUSH_DATA: Final = b"\x00"
@@ -107,6 +108,6 @@ WRITERS: Final[dict[str, Callable[[Frame, int], bytes]]] = {
 """Name of a format -> its writer: (frame, how many frames with this one) -> bytes."""
 
 
-def _with_fraction(time_us: int) -> str:
+def _with_fraction(time_us: StampUs) -> str:
     text = utc_text(time_us)
     return text if "." in text else text[:-1] + ".000000Z"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from lora_post.model import Batch
+from lora_post.times import WallUs
 
 
 class Sink(ABC):
@@ -27,7 +28,7 @@ class Sink(ABC):
         """
 
     @abstractmethod
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
         """Return the times of a batch that have arrived already, as far as they are among the `recent` last ones."""
 
     def prepare(self) -> None:  # noqa: B027 - few have something to do

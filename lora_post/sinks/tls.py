@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
 from lora_post.finding import Finding, fail
+from lora_post.times import WallUs
 
 TIMEOUT_S: Final = 10.0
 SUBJECT: Final = "server"
@@ -28,7 +29,7 @@ class Presented(Struct, frozen=True):
     not_after: str
 
 
-def check_tls(url: str, error: BaseException, now_us: int) -> Finding:
+def check_tls(url: str, error: BaseException, now_us: WallUs) -> Finding:
     """What is the matter with a connection that this error ended."""
     host = urlsplit(url).hostname or ""
     now = f"{utc_text(now_us)[:16]}Z"

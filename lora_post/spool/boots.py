@@ -18,6 +18,7 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, slot_range, utc_text
 from lora_post.spool import heard, joins, lanes, thinning, undecoded
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import BootUs, WallUs
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ class Boot(Struct, frozen=True):
     """One boot. seen_us: µs since boot when something was last kept. offset_us: UTC at boot, None: not known."""
 
     number: int
-    seen_us: int
-    offset_us: int | None
+    seen_us: BootUs
+    offset_us: WallUs | None
 
 
 class Estimate(Struct, frozen=True):
@@ -40,7 +41,7 @@ class Estimate(Struct, frozen=True):
     """
 
     readings: int
-    until_us: int
+    until_us: WallUs
     early_us: int | None
 
 
@@ -49,7 +50,7 @@ class BootBook:
 
     def __init__(self, clock: GatewayClock) -> None:
         self._clock = clock
-        self._noted_us = -NOTE_EVERY_US
+        self._noted_us = BootUs(-NOTE_EVERY_US)
 
     def enter(self, db: sqlite3.Connection) -> None:
         """Find this boot's place, learn what was known of it, and see to readings that others left behind."""
@@ -107,7 +108,7 @@ def _give_left_behind(db: sqlite3.Connection) -> None:
             give_times(db, number, offset_us)
 
 
-def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: int) -> None:
+def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: WallUs) -> None:
     """Place the boots before this one that never learned the time, one behind the other, the last ending here."""
     rows = db.execute("SELECT number, seen_us, offset_us FROM boot WHERE number < ? ORDER BY number DESC", (number,))
     unknown: list[Boot] = []
@@ -122,7 +123,7 @@ def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: int) -> Non
     early_us = None if known_until_us is None else max(0, began_us - lasted_us - known_until_us)
     for boot in unknown:
         until_us = began_us
-        began_us -= boot.seen_us
+        began_us = WallUs(began_us - boot.seen_us)
         moved = give_times(db, boot.number, began_us)
         db.execute(
             "UPDATE boot SET offset_us = ?, estimated = ?, early_us = ? WHERE number = ?",
@@ -132,7 +133,7 @@ def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: int) -> Non
             log.warning("%s", estimate_text(Estimate(moved, until_us, early_us)))
 
 
-def give_times(db: sqlite3.Connection, number: int, offset_us: int) -> int:
+def give_times(db: sqlite3.Connection, number: int, offset_us: WallUs) -> int:
     """Move everything that was kept in a boot to its times; returns how many readings that are."""
     slot = number % BOOT_SLOTS
     first_us, last_us = slot_range(slot)
@@ -151,7 +152,7 @@ def known_boots(db: sqlite3.Connection) -> dict[str, tuple[int, int | None]]:
 
 def estimates(spool_file: SpoolFile) -> list[Estimate]:
     """The boots whose readings have estimated times, oldest first."""
-    rows: Sequence[tuple[int, int, int | None]] = spool_file.rows(
+    rows: Sequence[tuple[int, WallUs, int | None]] = spool_file.rows(
         "SELECT estimated, offset_us + seen_us, early_us FROM boot WHERE estimated > 0 ORDER BY number"
     )
     return [Estimate(*row) for row in rows]

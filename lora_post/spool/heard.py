@@ -7,6 +7,7 @@ import sqlite3
 from typing import Final
 
 from lora_post.model import Uplink
+from lora_post.times import StampUs
 
 KEEP_HEARD: Final = 20_000
 PRUNE_HEARD_EVERY: Final = 1_000
@@ -25,7 +26,7 @@ def is_repeat(db: sqlite3.Connection, uplink: Uplink, window_us: int) -> bool:
     return False
 
 
-def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
     """Move the times within a range."""
     db.execute("UPDATE heard SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
 

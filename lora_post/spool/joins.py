@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.lorawan.session_keys import KEY_SIZE
+from lora_post.times import StampUs
 from lora_post.uplink.join_state import JoinState
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def add_joins(db: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> Non
     db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", rows)
 
 
-def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
     """Move the times of join-requests: the answer to one is still to be told as its answer."""
     asked = {key: state for key, state in load_joins(db).items() if first_us <= state.asked_us <= last_us}
     save_joins(db, {key: replace(state, asked_us=state.asked_us + by_us) for key, state in asked.items()})

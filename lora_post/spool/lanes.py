@@ -17,6 +17,7 @@ from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
 from lora_post.errors import Problem
 from lora_post.model import Batch, Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import StampUs, WallUs
 
 WhenFull = Literal["drop-oldest", "drop-newest"]
 """Which readings of the sensor with the most of them are given up when the spool is full."""
@@ -86,12 +87,12 @@ def awaits_time(spool_file: SpoolFile, sink: str) -> bool:
     return bool(rows)
 
 
-def has_parked_before(spool_file: SpoolFile, sink: str, time_us: int) -> bool:
+def has_parked_before(spool_file: SpoolFile, sink: str, time_us: WallUs) -> bool:
     """Tell whether a lane has been parked since before a time."""
     return bool(spool_file.rows("SELECT 1 FROM lane WHERE sink = ? AND parked_us < ? LIMIT 1", (sink, time_us)))
 
 
-def oldest(spool_file: SpoolFile, lane: Lane, after_us: int, limit: int) -> list[tuple[object, object]]:
+def oldest(spool_file: SpoolFile, lane: Lane, after_us: WallUs, limit: int) -> list[tuple[object, object]]:
     """Return (time, value) of the oldest readings behind a time, in order; of a damaged file they may be anything."""
     return spool_file.rows(
         "SELECT time_us, value FROM reading WHERE lane = ? AND time_us > ? AND time_us < ? ORDER BY time_us LIMIT ?",
@@ -99,7 +100,7 @@ def oldest(spool_file: SpoolFile, lane: Lane, after_us: int, limit: int) -> list
     )
 
 
-def count_until(spool_file: SpoolFile, lane: Lane, time_us: int) -> int:
+def count_until(spool_file: SpoolFile, lane: Lane, time_us: WallUs) -> int:
     """Return how many readings a lane has up to a time."""
     rows = spool_file.rows("SELECT count(*) FROM reading WHERE lane = ? AND time_us <= ?", (lane.id, time_us))
     return int(rows[0][0])
@@ -127,7 +128,7 @@ class SensorState(Struct, frozen=True):
     is_parked: bool
     waiting: int
     refused: int
-    oldest_us: int | None
+    oldest_us: StampUs | None
     sink: str
 
 
@@ -156,7 +157,7 @@ class Parked(Struct, frozen=True):
     name: str
     why: Problem
     readings: int
-    since_us: int
+    since_us: StampUs
     sink: str
     refused: bytes | None = None
 
@@ -187,7 +188,9 @@ def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:
     return int(db.execute("SELECT count(*) FROM lane WHERE sink = ? AND device = ?", (sink, device)).fetchone()[0])
 
 
-def add(db: sqlite3.Connection, sink: str, lane: Lane, why: Problem | None = None, parked_us: int | None = None) -> int:
+def add(
+    db: sqlite3.Connection, sink: str, lane: Lane, why: Problem | None = None, parked_us: WallUs | None = None
+) -> int:
     """Make a lane like this one, parked for a reason or not; returns its number."""
     parked, fix = (why.what, why.fix) if why is not None else (None, "")
     (number,) = db.execute(
@@ -198,7 +201,7 @@ def add(db: sqlite3.Connection, sink: str, lane: Lane, why: Problem | None = Non
     return int(number)
 
 
-def put(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
+def put(db: sqlite3.Connection, rows: Sequence[tuple[int, StampUs, bytes]]) -> None:
     """Queue (lane, time, value) rows, moving those apart that would share a time."""
     db.execute("SAVEPOINT rows")
     try:
@@ -210,7 +213,7 @@ def put(db: sqlite3.Connection, rows: Sequence[tuple[int, int, bytes]]) -> None:
     db.execute("RELEASE rows")
 
 
-def _put_apart(db: sqlite3.Connection, lane: int, time_us: int, value: bytes) -> None:
+def _put_apart(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes) -> None:
     while True:
         try:
             db.execute(_INSERT, (lane, time_us, value))
@@ -234,7 +237,7 @@ def evict(db: sqlite3.Connection, lane: int, count: int, which: WhenFull) -> int
     return db.execute(_EVICT[which], (lane, count - 1)).rowcount
 
 
-def park(db: sqlite3.Connection, lane: Lane, why: Problem, now_us: int) -> None:
+def park(db: sqlite3.Connection, lane: Lane, why: Problem, now_us: WallUs) -> None:
     """Send nothing of a lane until it is released."""
     row = (why.what, why.fix, now_us, lane.id)
     db.execute("UPDATE lane SET parked = ?, parked_fix = ?, parked_us = ? WHERE id = ?", row)
@@ -248,13 +251,13 @@ def refuse(db: sqlite3.Connection, batch: Batch, reason: str) -> None:
     take(db, [(lane, time) for time in batch.times_us])
 
 
-def add_refused(db: sqlite3.Connection, lane: int, time_us: int, value: bytes, reason: str) -> int:
+def add_refused(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes, reason: str) -> int:
     """Add a refused reading of another file; returns 0 when one of that time is here already, else 1."""
     row = (lane, time_us, value, reason)
     return db.execute("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", row).rowcount
 
 
-def has(db: sqlite3.Connection, lane: int, time_us: int, value: bytes) -> bool:
+def has(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes) -> bool:
     """Tell whether a reading is here, queued or refused."""
     found = db.execute(
         "SELECT 1 FROM reading WHERE lane = ?1 AND time_us = ?2 AND value = ?3"
@@ -284,7 +287,7 @@ def release(db: sqlite3.Connection, lane: int) -> int:
     return len(rows) + int(held)
 
 
-def release_parked_before(db: sqlite3.Connection, sink: str, time_us: int) -> int:
+def release_parked_before(db: sqlite3.Connection, sink: str, time_us: WallUs) -> int:
     """Release the lanes of a sink that were parked before a time; returns how many lanes."""
     return db.execute(
         "UPDATE lane SET parked = NULL, parked_fix = '', parked_us = NULL WHERE sink = ? AND parked_us < ?",
@@ -337,7 +340,7 @@ def unknown_slots(db: sqlite3.Connection) -> list[int]:
     return [slot for (slot,) in rows.fetchall()]
 
 
-def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> int:
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> int:
     """Move the times of readings within a range; returns how many."""
     moved = 0
     for (lane,) in db.execute("SELECT id FROM lane").fetchall():

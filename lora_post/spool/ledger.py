@@ -20,6 +20,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import forget_sessions, load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
+from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.sessions import SessionBook, session_key
 
@@ -125,7 +126,7 @@ class MemoryLedger:
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._book = SessionBook(devices)
-        self._heard: dict[int, int] = {}
+        self._heard: dict[int, StampUs] = {}
 
     @contextmanager
     def group(self) -> Iterator[Group]:

@@ -15,13 +15,14 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.row_check import is_reading
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
+from lora_post.times import WallUs
 
 DAMAGED: Final = "damaged"
 RUNNING: Final = "running"  # a fact about a sink whose readings may be under way, see Queue.mark_running
 
 log = logging.getLogger(__name__)
 
-_FIRST_US: Final = -(1 << 63)
+_FIRST_US: Final = WallUs(-(1 << 63))
 
 
 class Counts(Struct, frozen=True):
@@ -103,9 +104,9 @@ class Queue:
         """Return all lanes of a device, for provisioning it in one request."""
         return lanes.of_device(self._spool_file, self.sink, device)
 
-    def oldest_us(self) -> int:
+    def oldest_us(self) -> WallUs:
         """Return the time of the oldest reading that is to be sent, 0 when there is none whose time is known."""
-        return min((waiting.oldest_us for waiting in self.waiting()), default=0)
+        return min((waiting.oldest_us for waiting in self.waiting()), default=WallUs(0))
 
     def counts(self) -> Counts:
         """Return what this sink still has to get."""
@@ -114,7 +115,7 @@ class Queue:
 
     # What becomes of it.
 
-    def claim(self, lane: Lane, limit: int, but: Set[int] = frozenset()) -> Batch | None:
+    def claim(self, lane: Lane, limit: int, but: Set[WallUs] = frozenset()) -> Batch | None:
         """Return the oldest readings of a lane, `but` some times; they stay in the queue until they are settled."""
         after = max(but, default=_FIRST_US)
         if but and lanes.count_until(self._spool_file, lane, after) == len(but):
@@ -145,7 +146,7 @@ class Queue:
                 )
             add_tally(db, DAMAGED, len(rows))
 
-    def settle(self, times_us: Mapping[int, Iterable[int]]) -> None:
+    def settle(self, times_us: Mapping[int, Iterable[WallUs]]) -> None:
         """Take delivered readings out of the queue, together. times_us: by the numbers of their lanes."""
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
         readings = [(lane, time) for lane, times in times_us.items() for time in times]
@@ -153,13 +154,13 @@ class Queue:
             self._require_same_file()
             lanes.take(db, readings)
 
-    def park(self, lane: Lane, why: Problem, now_us: int) -> None:
+    def park(self, lane: Lane, why: Problem, now_us: WallUs) -> None:
         """Send nothing of this lane until it is released."""
         with self._spool_file.transaction() as db:
             self._require_same_file()
             lanes.park(db, lane, why, now_us)
 
-    def release_parked_before(self, time_us: int) -> int:
+    def release_parked_before(self, time_us: WallUs) -> int:
         """Let sensors go that have been parked for long: the reason may have gone. Returns how many."""
         if not lanes.has_parked_before(self._spool_file, self.sink, time_us):
             return 0

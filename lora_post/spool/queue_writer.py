@@ -17,6 +17,7 @@ from lora_post.spool import lanes, undecoded
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
+from lora_post.times import StampUs
 
 EVICT_SHARE: Final = 200  # when full, at least one in so many readings goes
 EVICTED: Final = "evicted"
@@ -44,7 +45,7 @@ class QueueWriter:
 
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
         """Queue every reading of the reports; returns how many rows were added."""
-        rows: list[tuple[int, int, bytes]] = []
+        rows: list[tuple[int, StampUs, bytes]] = []
         for report in reports:
             uplink = report.uplink
             if report.problem is not None:

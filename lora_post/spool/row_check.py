@@ -8,20 +8,21 @@ from typing import Final, TypeGuard
 import msgspec
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.times import StampUs, WallUs
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
-FIRST_US: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _US
-LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _US
+FIRST_US: Final = WallUs((datetime.min.replace(tzinfo=UTC) - _EPOCH) // _US)
+LAST_US: Final = WallUs((datetime.max.replace(tzinfo=UTC) - _EPOCH) // _US)
 """The last moment of the year 9999: no later one can be written as a date."""
 
 
-def is_time(time: object) -> TypeGuard[int]:
+def is_time(time: object) -> TypeGuard[StampUs]:
     """Whether this is a time that can be written as a date, or one that is not known yet."""
-    return isinstance(time, int) and (FIRST_US <= time <= LAST_US or is_unknown(time))
+    return isinstance(time, int) and (FIRST_US <= time <= LAST_US or is_unknown(StampUs(time)))
 
 
-def is_reading(row: tuple[object, object]) -> TypeGuard[tuple[int, bytes]]:
+def is_reading(row: tuple[object, object]) -> TypeGuard[tuple[StampUs, bytes]]:
     """Whether time and value are those of a reading; the value is to be JSON."""
     time, value = row
     if not is_time(time) or not isinstance(value, bytes):

@@ -23,6 +23,7 @@ from lora_post.spool.row_check import is_reading, is_time
 from lora_post.spool.sessions import raise_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
+from lora_post.times import StampUs, WallUs
 
 _LANE: Final = ("id", "sink", "device", "name", "unit", "quantity", "channel", "parked", "parked_fix", "parked_us")
 _PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "payload", "problem")
@@ -75,7 +76,7 @@ class _Lane(Struct, frozen=True, array_like=True):
     channel: int | None
     parked: str | None
     parked_fix: str
-    parked_us: int | None
+    parked_us: WallUs | None
 
 
 class _DamagedFile:
@@ -105,12 +106,12 @@ class _DamagedFile:
         there = {name for (name,) in readable_rows(self._db, f"pragma_table_info('{table}')", ("name",))}
         return [name if name.encode() in there or not there else f"'' AS {name}" for name in columns]
 
-    def readings(self, lane: int) -> list[tuple[int, bytes]]:
+    def readings(self, lane: int) -> list[tuple[StampUs, bytes]]:
         """Return the readings of a lane in the order of their times, as far as they are any."""
         rows = self.rows("reading", ("time_us", "value"), lane)
         return sorted(row for time, value in rows if is_reading(row := (time, value)))
 
-    def refused(self, lane: int) -> Iterator[tuple[int, bytes, str]]:
+    def refused(self, lane: int) -> Iterator[tuple[StampUs, bytes, str]]:
         """Yield the refused readings of a lane, as far as they are any, with the reason."""
         for time, value, reason in self.rows("refused", ("time_us", "value", "reason"), lane):
             if is_reading(row := (time, value)) and isinstance(reason, _Text):
@@ -174,7 +175,7 @@ def _shifts(old: _DamagedFile, here: Mapping[str, tuple[int, int | None]]) -> di
     return shifts
 
 
-def _shifted(time_us: int, shifts: Mapping[int, int]) -> int | None:
+def _shifted(time_us: StampUs, shifts: Mapping[int, int]) -> StampUs | None:
     """Return a time of the damaged file as it is here; None when it is unknown for good, or not a time at all."""
     shift = shifts.get(slot_of(time_us)) if is_unknown(time_us) else 0
     return time_us + shift if shift is not None and is_time(time_us + shift) else None

@@ -19,11 +19,12 @@ from msgspec.structs import replace
 
 from lora_post.model import Device, Reading, Report, SensorRule, Value
 from lora_post.spool.tallies import add_tally
+from lora_post.times import StampUs
 
 THINNED = "thinned"
 ROUNDING = 1 + 1e-9  # 22.9 - 22.7 is not quite 0.2
 
-Last = tuple[int, Value]
+Last = tuple[StampUs, Value]
 
 
 class Thinner:
@@ -93,7 +94,7 @@ def _load(db: sqlite3.Connection, sensor: tuple[str, str]) -> Last | None:
     return (row[0], msgspec.json.decode(row[1])) if row else None
 
 
-def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
     """Move the times within a range of what was kept last."""
     db.execute("UPDATE kept SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lora_post.model import Report
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import StampUs
 
 KEEP_UNDECODED: Final = 10_000
 """At 51 bytes a payload about 1 MB."""
@@ -20,7 +21,7 @@ class Undecoded(Struct, frozen=True, array_like=True):
     id: int
     device: str
     decoder: str
-    time_us: int
+    time_us: StampUs
     fcnt: int
     fport: int | None
     payload: bytes
@@ -86,6 +87,6 @@ def move(db: sqlite3.Connection, device: str, new_device: str) -> None:
     db.execute("UPDATE undecoded SET device = ? WHERE device = ?", (new_device, device))
 
 
-def shift(db: sqlite3.Connection, first_us: int, last_us: int, by_us: int) -> None:
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
     """Move the times within a range."""
     db.execute("UPDATE undecoded SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))

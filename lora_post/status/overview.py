@@ -23,6 +23,7 @@ from lora_post.observed.page_model import (
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import DeviceView, Entry, Refused, Shown, SiteState
 from lora_post.observed.verdict import judge
+from lora_post.times import SteadyUs, WallUs
 
 # A page of more sensors would be too large with all their days; they come one by one on request.
 MAX_PLOTS: Final = 300
@@ -38,7 +39,7 @@ def whole(site: SiteState, runtime: RunState) -> Page:
     plots = sum(len(device.sensors) for device in devices) <= MAX_PLOTS
     return Page(
         v=changes,
-        now=_ms(runtime.now_us + runtime.ahead_us),
+        now=at.ms(runtime.now_us),
         devices=tuple(_device(device, at, site, runtime.now_us if plots else None) for device in devices),
         recent=tuple(_frame(entry, at) for entry in site.recent()),
         refused=tuple(_refusal(refused, at) for refused in site.refused()),
@@ -79,12 +80,12 @@ class _Wall(Struct, frozen=True):
 
     ahead_us: int
 
-    def ms(self, moment_us: int) -> int:
+    def ms(self, moment_us: SteadyUs) -> int:
         """Return ms since 1970 UTC; 0 for never."""
-        return _ms(moment_us + self.ahead_us) if moment_us else 0
+        return _ms(WallUs(moment_us + self.ahead_us)) if moment_us else 0
 
 
-def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: int | None) -> PageDevice:
+def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyUs | None) -> PageDevice:
     """Return one device; days_end_us: None leaves the days of its sensors out."""
     return PageDevice(
         id=device.id,
@@ -136,12 +137,12 @@ def _destination(item: DestinationState, at: _Wall) -> PageDestination:
         queued=item.queued,
         parked=item.parked,
         refused=item.refused,
-        oldest=_ms(item.oldest_us),  # a wall time already
+        oldest=_ms(item.oldest_us),
         last=at.ms(item.last_us),
         trouble=item.trouble,
         held=item.held,
     )
 
 
-def _ms(time_us: int) -> int:
+def _ms(time_us: WallUs) -> int:
     return time_us // 1000

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from lora_post.metrics import HISTOGRAMS, Metrics
 from lora_post.observed.run_state import Look, RunState
 from lora_post.observed.site_state import SiteState
+from lora_post.times import SteadyUs
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # A device is one time series of each gauge; a configuration may have more than a server cares to keep.
@@ -151,7 +152,7 @@ class _Run(Collector):
             missed.add_metric([device.id], device.missed)
         yield missed
 
-    def _seconds(self, moment_us: int) -> float:
+    def _seconds(self, moment_us: SteadyUs) -> float:
         """Return seconds since 1970 UTC; 0 for never."""
         return (moment_us + self._runtime.ahead_us) / 1e6 if moment_us else 0.0
 

@@ -27,6 +27,7 @@ from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
 from lora_post.text import printable
+from lora_post.times import WallUs
 
 STYLES: Final = {"good": "bold green", "wait": "bold yellow", "bad": "bold red"}
 MARKS: Final = {"good": "[ok]", "wait": "[--]", "bad": "[!!]"}
@@ -205,7 +206,7 @@ def _frame(frame: PageFrame, names: Mapping[str, str], behind_ms: int) -> Text:
 
 def _clock_time(time_ms: int) -> str:
     try:
-        return utc_text(time_ms * 1000)[11:19]
+        return utc_text(WallUs(time_ms * 1000))[11:19]
     except OverflowError:
         return "?"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lora_post.model import Device, Frame
+from lora_post.times import StampUs, WallUs
 
 
 class JoinedSession(Struct, frozen=True):
@@ -26,7 +27,7 @@ class JoinState(Struct, frozen=True):
 
     dev_nonces: tuple[int, ...] = ()
     join_nonces: tuple[int, ...] = ()
-    asked_us: int = 0
+    asked_us: StampUs = WallUs(0)
     sessions: tuple[JoinedSession, ...] = ()
 
 

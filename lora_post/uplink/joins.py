@@ -25,6 +25,7 @@ from lora_post.lorawan.join_messages import (
 from lora_post.lorawan.phy_payload import MType, describe, message_type
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.model import Device, Frame, Link
+from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join, JoinedSession, Joiner
 
 ANSWER_WINDOW_US: Final = 60_000_000
@@ -127,7 +128,7 @@ def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joi
     )
 
 
-def _waiting(joiners: Mapping[int, Joiner], time_us: int) -> Iterator[Joiner]:
+def _waiting(joiners: Mapping[int, Joiner], time_us: StampUs) -> Iterator[Joiner]:
     """The devices that asked a moment ago, the last one first."""
     for joiner in sorted(joiners.values(), key=lambda each: -each.state.asked_us):
         if joiner.state.dev_nonces and abs(time_us - joiner.state.asked_us) <= ANSWER_WINDOW_US:

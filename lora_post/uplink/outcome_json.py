@@ -9,6 +9,7 @@ from lora_post.errors import FrameError
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.lowcost.header import parse_header
 from lora_post.model import Copy, Frame, Link, Reading, Refusal, Report, Uplink, Value, address_text
+from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.unlock import link_of
 from lora_post.waziup_kinds import describe
@@ -155,7 +156,7 @@ def _radio_json(frame: Frame) -> UplinkJson:
     }
 
 
-def reading_json(reading: Reading, time_us: int) -> ReadingJson:
+def reading_json(reading: Reading, time_us: StampUs) -> ReadingJson:
     """One reading of an uplink that was received at time_us."""
     return {
         "sensor": to_id(reading.name),

@@ -11,6 +11,7 @@ from collections.abc import Collection, Set
 
 from lora_post.model import Lane
 from lora_post.spool.queue import Queue
+from lora_post.times import WallUs
 
 
 class Confirmed:
@@ -19,10 +20,10 @@ class Confirmed:
     def __init__(self, queue: Queue, share_write_for_s: float) -> None:
         self._queue = queue
         self._share_write_for_s = share_write_for_s
-        self._times: dict[int, set[int]] = {}
+        self._times: dict[int, set[WallUs]] = {}
         self._since = 0.0
 
-    def add(self, lane: Lane, times_us: Collection[int], since: float) -> None:
+    def add(self, lane: Lane, times_us: Collection[WallUs], since: float) -> None:
         """Note that these readings of a lane have arrived.
 
         since: when their request was begun, in monotonic seconds.
@@ -33,7 +34,7 @@ class Confirmed:
             self._since = since
         self._times.setdefault(lane.id, set()).update(times_us)
 
-    def times_of(self, lane: Lane) -> Set[int]:
+    def times_of(self, lane: Lane) -> Set[WallUs]:
         """Return the times of a lane's readings that have arrived and are still queued."""
         return self._times.get(lane.id, frozenset())
 

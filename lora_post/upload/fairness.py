@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lora_post.model import Lane, Waiting
+from lora_post.times import WallUs
 
 
 class Fairness:
@@ -23,18 +24,18 @@ class Fairness:
         self._fresh_is_next = True
         self._rotations = {True: _Rotation(), False: _Rotation()}
 
-    def is_fresh(self, waiting: Waiting, now_us: int) -> bool:
+    def is_fresh(self, waiting: Waiting, now_us: WallUs) -> bool:
         """Return whether nothing of this lane is old; what is dated in the future is not old either."""
         return waiting.oldest_us > now_us - self._fresh_for_us
 
-    def order(self, queue: Sequence[Waiting], now_us: int) -> list[Waiting]:
+    def order(self, queue: Sequence[Waiting], now_us: WallUs) -> list[Waiting]:
         """Return the lanes in the order of their turns."""
         return sorted(queue, key=lambda waiting: self._turn(waiting, self.is_fresh(waiting, now_us)))
 
     def _turn(self, waiting: Waiting, fresh: bool) -> tuple[bool, bool, str, bool, int]:
         return fresh is not self._fresh_is_next, *self._rotations[fresh].turn(waiting.lane)
 
-    def took(self, waiting: Waiting, now_us: int) -> None:
+    def took(self, waiting: Waiting, now_us: WallUs) -> None:
         """Note that a lane is served now."""
         fresh = self.is_fresh(waiting, now_us)
         self._fresh_is_next = not fresh

@@ -9,6 +9,7 @@ from lora_post.errors import Problem
 from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.spool.queue import Queue
+from lora_post.times import WallUs
 from lora_post.upload.policy import UploadPolicy
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 class Parking:
     """What one queue holds that others do not wait for. All methods raise SpoolError."""
 
-    def __init__(self, queue: Queue, metrics: Metrics, policy: UploadPolicy, wall_us: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, metrics: Metrics, policy: UploadPolicy, wall_us: Callable[[], WallUs]) -> None:
         self._queue = queue
         self._metrics = metrics
         self._policy = policy

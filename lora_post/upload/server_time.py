@@ -12,17 +12,18 @@ from lora_post.sinks.sink import Sink
 from lora_post.spool.boots import BootBook
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 
 _SECOND_US = 1_000_000
 
 
-def read_date(date: str) -> int | None:
+def read_date(date: str) -> WallUs | None:
     """Return the instant of an HTTP Date header in µs since 1970 UTC.
 
     None when it is not a date, or one that cannot be today's.
     """
     try:
-        date_us = int(parsedate_to_datetime(date).timestamp()) * _SECOND_US
+        date_us = WallUs(int(parsedate_to_datetime(date).timestamp()) * _SECOND_US)
     except (ValueError, TypeError, OverflowError):
         return None
     return date_us if SET_FROM_US <= date_us < SET_UNTIL_US else None
@@ -40,8 +41,9 @@ class ServerTime:
         date_us = read_date(date)
         if date_us is not None:
             answered_us = self.clock.boot_us()
+            asked_us = answered_us - took_us
             # It was written at some moment since the request, and the rest of its second is cut off.
-            self.clock.vouch(date_us - answered_us, date_us + _SECOND_US - (answered_us - took_us))
+            self.clock.vouch(WallUs(date_us - answered_us), WallUs(date_us + _SECOND_US - asked_us))
 
 
 class TimedSink(Sink):
@@ -57,7 +59,7 @@ class TimedSink(Sink):
         self._boots = time.boots
         self._spool_file = spool_file
         self._queue = queue
-        self._written_us: int | None = None
+        self._written_us: WallUs | None = None
         self.looks_back = sink.looks_back
 
     def prepare(self) -> None:
@@ -76,6 +78,6 @@ class TimedSink(Sink):
         """Deliver a batch."""
         self._sink.send(batch)
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
         """Return the times of a batch that have arrived already."""
         return self._sink.stored(batch, recent)

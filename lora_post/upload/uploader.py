@@ -20,6 +20,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Batch, Lane
 from lora_post.sinks.sink import Sink
 from lora_post.spool.queue import Queue
+from lora_post.times import NEVER, WallUs
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
 from lora_post.upload.doubt import Doubt, DoubtRules
@@ -63,7 +64,7 @@ class Uploader:
         self._serving: tuple[Lane, LaneState] | None = None
         self._is_prepared = True
         self._closed_because = self._held_because = ""
-        self.delivered_us = 0
+        self.delivered_us = NEVER
         self._is_alone = self._take_over()
         if not self._is_alone:
             log.info("%s: not sending: another lora-post sends from this spool", queue.sink)
@@ -225,7 +226,7 @@ class Uploader:
         state.refusals = 0
         self._confirm(lane, batch.times_us, sent)
 
-    def _confirm(self, lane: Lane, times_us: Collection[int], since: float) -> None:
+    def _confirm(self, lane: Lane, times_us: Collection[WallUs], since: float) -> None:
         self._confirmed.add(lane, times_us, since)
         # With the next batch under way, all of it must be found again after a kill.
         if len(self._confirmed.times_of(lane)) + self._policy.max_batch > self._sink.looks_back:
@@ -332,5 +333,5 @@ class Uploader:
         except SpoolError as error:
             log.error("%s", error)
 
-    def _wall_us(self) -> int:
-        return self._clock.now_us() + self._clock.ahead_us()
+    def _wall_us(self) -> WallUs:
+        return WallUs(self._clock.now_us() + self._clock.ahead_us())

@@ -48,7 +48,7 @@ WELL = RunState(
     troubles={},
 )
 LATER = replace(WELL, now_us=NOON_US + 30 * HOUR_US)
-RAISED = Alert("disk", "only 5 MB of the disk are free", NOON_US)
+RAISED = Alert("disk", "only 5 MB of the disk are free", NOON_US, 0)
 CLEARED = replace(RAISED, cleared_us=NOON_US + 3 * HOUR_US)
 
 
@@ -197,7 +197,7 @@ def test_every_alert_is_raised_and_cleared_in_turn(steps: list[tuple[set[str], i
 def test_changes_are_gathered_into_one_message() -> None:
     outbox = Outbox()
     for second in range(50):
-        outbox.put([Alert(f"silent:{second}", f"device {second} is silent", second)], second * 1_000_000)
+        outbox.put([Alert(f"silent:{second}", f"device {second} is silent", second, 0)], second * 1_000_000)
         assert outbox.digest({}, second * 1_000_000) is None
     digest = outbox.digest({"disk": RAISED}, GATHER_US)
     assert digest is not None

@@ -19,6 +19,7 @@ from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.reading_json import FIRST_KEY, reading_objects
 from lora_post.sinks.sink import Sink
+from lora_post.times import WallUs
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class JsonLinesFile(Sink):
                 _sync_folder(self._path)
         self._sent.note(batch, batch.times_us)
 
-    def stored(self, batch: Batch, recent: int) -> list[int]:
+    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
         """Which readings of a batch are in the file already."""
         self.prepare()
         found = self._found or frozenset()
@@ -123,7 +124,7 @@ class JsonLinesOutput(Sink):
             raise OutcomeUnknown(f"stdout: {error.strerror}") from error
         self._sent.note(batch, batch.times_us)
 
-    def stored(self, batch: Batch, recent: int) -> list[int]:
+    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
         """Which readings of a batch this process has written."""
         return self._sent.of(batch)
 

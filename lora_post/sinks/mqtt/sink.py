@@ -13,6 +13,7 @@ from lora_post.sinks.mqtt import MqttConfig
 from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.reading_json import reading_objects
 from lora_post.sinks.sink import Sink
+from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 
 PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
@@ -38,7 +39,7 @@ class MqttSink(Sink):
             text = f"{arrived.count(False)} of {len(arrived)} messages were not acknowledged"
             raise OutcomeUnknown(f"the connection to {self._config.broker.host} was lost: {text}")
 
-    def stored(self, batch: Batch, recent: int) -> list[int]:
+    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
         """Which readings of a batch were acknowledged, as far as this process knows."""
         return self._sent.of(batch)
 

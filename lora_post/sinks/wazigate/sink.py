@@ -23,6 +23,7 @@ from lora_post.sinks.sink import Sink
 from lora_post.sinks.wazigate import WazigateConfig
 from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSensor, WazigateClient, trouble
 from lora_post.sinks.waziup_values import kind_of, wire_value
+from lora_post.times import WallUs
 from lora_post.waziup_names import to_id, to_text
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class WazigateSink(Sink):
         if answer.status != 200 or answer.body.strip():
             raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
-    def stored(self, batch: Batch, recent: int) -> list[int]:
+    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
         """Which readings of a batch the WaziGate has. Raises Unavailable or OutcomeUnknown."""
         lane = batch.lane
         since, until = _whole_second(min(batch.times_us)), _whole_second(max(batch.times_us) + SECOND_US)
@@ -129,8 +130,8 @@ def _sensor_ids(device_id: str, answer: Answer) -> set[str]:
     return {sensor.id for sensor in sensors or ()}
 
 
-def _whole_second(time_us: int) -> str:
-    return utc_text(time_us // SECOND_US * SECOND_US)
+def _whole_second(time_us: WallUs) -> str:
+    return utc_text(time_us - time_us % SECOND_US)
 
 
 def _rows(answer: Answer, doing: str) -> Counter[tuple[int, str]]:

@@ -22,6 +22,7 @@ from lora_post.net.http_client import Answer
 from lora_post.sinks.tls import check_tls
 from lora_post.sinks.waziup import WaziupConfig
 from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient
+from lora_post.times import WallUs
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60
@@ -130,7 +131,7 @@ def is_web_page(answer: Answer) -> bool:
     return 300 <= answer.status < 400 or answer.status == 511 or body.startswith((b"<!doctype html", b"<html"))
 
 
-def check_clock(date: str, our_us: int) -> Finding:
+def check_clock(date: str, our_us: WallUs) -> Finding:
     """The Date header of an answer that has just come, against our own clock."""
     try:
         server_us = int(parsedate_to_datetime(date).timestamp() * 1e6)

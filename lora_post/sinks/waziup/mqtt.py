@@ -25,6 +25,7 @@ from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.sinks.waziup_values import value_objects
+from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class WaziupMqttSink(Sink):
             sensor.unlooked += len(batch.times_us)
         self._http.declare_actuators(batch.lane.device)
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
         """Which times of a batch the server has, asked over HTTP; see `WaziupSink.stored`."""
         return self._http.stored(batch, recent)
 

@@ -25,6 +25,7 @@ from lora_post.sinks.waziup.gateway import GatewayEntry
 from lora_post.sinks.waziup.provision import Provisioner
 from lora_post.sinks.waziup_values import kind_of, value_objects, wire_value
 from lora_post.spool.facts import Facts
+from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 
 log = logging.getLogger(__name__)
@@ -94,14 +95,14 @@ class WaziupSink(Sink):
         bodies = [msgspec.Raw(body) for body in value_objects(batch)]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
-    def stored(self, batch: Batch, recent: int) -> list[int]:
+    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
         """Which times of a batch are among the `recent` values that the server got last, and some before them.
 
         Raises Unavailable, OutcomeUnknown, or Rejected when the server lets only others look.
         """
         return self.stored_among(batch, recent + OTHER_WRITERS)
 
-    def stored_among(self, batch: Batch, rows: int) -> list[int]:
+    def stored_among(self, batch: Batch, rows: int) -> list[WallUs]:
         """Which times of a batch are among so many values that the server got last; raises as `stored` does."""
         lane = batch.lane
         answer = self._client.get_values(lane.device, to_id(lane.name), rows)
@@ -145,7 +146,7 @@ def _check_push(batch: Batch, answer: Answer) -> None:
     raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
 
-def _instant(row: StoredValue) -> int | None:
+def _instant(row: StoredValue) -> WallUs | None:
     try:
         return parse_utc(row.timestamp) if row.timestamp else None
     except ValueError:
