@@ -32,7 +32,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.uplink.unlock import seal_lorawan
-from tests.inputs.test_transports import Port
+from tests.inputs.test_byte_streams import Port
 from tests.support.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
 from tests.support.keeping_broker import broker, publisher
 

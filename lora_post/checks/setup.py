@@ -15,7 +15,7 @@ from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
 from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, fail, ok, skipped, warning
-from lora_post.inputs.transports import file_path, open_transport
+from lora_post.inputs.byte_streams import file_path, open_stream
 from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
 from lora_post.net.mqtt_url import read_mqtt_url
@@ -107,12 +107,12 @@ def check_inputs(config: Config, formats: Collection[str]) -> Iterator[Finding]:
 
 def _check_serial(url: str) -> Iterator[Finding]:
     try:
-        transport = open_transport(url)
+        stream = open_stream(url)
     except ConfigError as error:
         yield fail("inputs", error.what, error.fix or "correct the url")
         return
-    transport.close()
-    yield from check_port(transport.name)
+    stream.close()
+    yield from check_port(stream.name)
 
 
 def _check_input(item: InputConfig) -> Finding:
@@ -125,11 +125,11 @@ def _check_input(item: InputConfig) -> Finding:
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _check_broker(item)
     try:
-        transport = open_transport(item.url)
+        stream = open_stream(item.url)
     except ConfigError as error:
         return fail("inputs", error.what, error.fix or "correct the url, or the mode of the file")
-    transport.close()
-    return ok("inputs", f"{transport.name} can be read")
+    stream.close()
+    return ok("inputs", f"{stream.name} can be read")
 
 
 def _check_fifo(path: Path) -> Finding:

@@ -17,8 +17,8 @@ from lora_post.clocks.scale import now_us, utc_text
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, FrameError, SpoolError
 from lora_post.formats import FORMATS
-from lora_post.inputs import Input, Surroundings, open_source
-from lora_post.inputs.stream import Hear, StreamSource
+from lora_post.inputs import Input, Surroundings, open_input
+from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.lorawan.phy_payload import describe
 from lora_post.lowcost.header import parse_header, type_text
 from lora_post.metrics import Metrics
@@ -156,14 +156,14 @@ def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool)
     with_pcap = path.suffix == ".pcap"
     capture = PcapWriter(path) if with_pcap else CaptureWriter(path)
     try:
-        source = _open(url, input_format, capture, watch)
+        input_ = _open(url, input_format, capture, watch)
         try:
-            while not stop.is_set() and (events := source.events(READ_TIMEOUT_S)) is not None:
+            while not stop.is_set() and (events := input_.events(READ_TIMEOUT_S)) is not None:
                 _take(events, capture, watch)
-                source.kept()
-            _take(source.drain(), capture, watch)
+                input_.kept()
+            _take(input_.drain(), capture, watch)
         finally:
-            source.close()
+            input_.close()
     finally:
         capture.close()
         watch.close()
@@ -180,15 +180,15 @@ def _open(url: str, input_format: str, capture: CaptureWriter | PcapWriter, watc
             watch.hear(data)
 
     surroundings = Surroundings(NO_GATEWAY, Metrics(), only_listens=True)
-    source = open_source(InputConfig(url, input_format), surroundings, hear)
+    input_ = open_input(InputConfig(url, input_format), surroundings, hear)
     if isinstance(capture, CaptureWriter):
-        if not isinstance(source, StreamSource):
-            source.close()
+        if not isinstance(input_, StreamInput):
+            input_.close()
             raise ConfigError(
                 f"--input {url} gives messages, not a stream of bytes", fix="record its frames: --to FILE.pcap"
             )
-        capture.start(0, now_us(), input_format, source.name)
-    return source
+        capture.start(0, now_us(), input_format, input_.name)
+    return input_
 
 
 def _take(events: Sequence[Heard], capture: CaptureWriter | PcapWriter, watch: CaptureDisplay) -> None:

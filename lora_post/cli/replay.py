@@ -26,9 +26,9 @@ from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS, STREAM_FORMATS
 from lora_post.formats.auto import AutoParser
 from lora_post.inputs import parser_for
-from lora_post.inputs.paced import PacedSource
-from lora_post.inputs.stream import StreamSource
-from lora_post.inputs.transports import CHUNK, open_file
+from lora_post.inputs.byte_streams import CHUNK, open_file
+from lora_post.inputs.paced import PacedInput
+from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
@@ -111,15 +111,14 @@ def command(
 
     def feed(pipeline: Pipeline) -> None:
         # One after the other: the second file's counters go on where the first one's end.
-        for path, (transport, parser) in zip(files, inputs, strict=True):
+        for path, (stream, parser) in zip(files, inputs, strict=True):
             task = progress.add_task(path.name, total=path.stat().st_size)
             if not stop.is_set():
-                stream = StreamSource(transport, parser, partial(_advance, progress, task))
-                source = stream if speed == inf else PacedSource(stream, speed, stop.wait)
-                pump(source, pipeline, stop, Signs())
+                capture = StreamInput(stream, parser, partial(_advance, progress, task))
+                pump(capture if speed == inf else PacedInput(capture, speed, stop.wait), pipeline, stop, Signs())
             if stop.is_set():
                 unread.append(path)
-            transport.close()
+            stream.close()
             if isinstance(parser, AutoParser) and not parser.chosen and path.stat().st_size and not stop.is_set():
                 raise ConfigError(
                     f"{path}: format not recognised", fix=f"name it with --format: {', '.join(STREAM_FORMATS)}"

@@ -28,8 +28,8 @@ from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
-from lora_post.inputs import Input, Surroundings, open_source, times_of
-from lora_post.inputs.stream import StreamSource
+from lora_post.inputs import Input, Surroundings, open_input, times_of
+from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
@@ -88,8 +88,8 @@ def command(
 
     broken: list[Exception] = []
     oversight = Oversight(config, metrics)
-    for source, _ in inputs:
-        oversight.of(source)
+    for input_, _ in inputs:
+        oversight.of(input_)
 
     def feed(pipeline: Pipeline) -> None:
         broken.extend(pump_all(inputs, pipeline, stop, oversight.signs))
@@ -116,13 +116,13 @@ def with_status(config: Config, listen: str | None) -> Config:
 
 def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Input:
     if tee is None:
-        return open_source(item, surroundings)
+        return open_input(item, surroundings)
     parts = urlsplit(item.url)
     # Not the whole URL: a capture is passed on, a password in it must not be.
-    source = open_source(item, surroundings, tee.add(f"{parts.scheme}:{parts.path}", item.format))
-    if not isinstance(source, StreamSource):
-        log.warning("--capture: input %s gives messages, not a stream of bytes; it is left out", source.name)
-    return source
+    input_ = open_input(item, surroundings, tee.add(f"{parts.scheme}:{parts.path}", item.format))
+    if not isinstance(input_, StreamInput):
+        log.warning("--capture: input %s gives messages, not a stream of bytes; it is left out", input_.name)
+    return input_
 
 
 def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
@@ -132,8 +132,8 @@ def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event,
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(source, pipeline.taking(times), stop, signs, broken), name=source.name)
-        for source, times in inputs
+        Thread(target=_pump_safely, args=(input_, pipeline.taking(times), stop, signs, broken), name=input_.name)
+        for input_, times in inputs
     ]
     for thread in threads:
         thread.start()
@@ -145,14 +145,14 @@ def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event,
     return broken
 
 
-def _pump_safely(source: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
+def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
     try:
-        pump(source, pipeline, stop, signs)
+        pump(input_, pipeline, stop, signs)
     except BrokenPipeError as error:
         broken.append(error)
         stop.set()
     except Exception as error:
         broken.append(error)
-        log.exception("input %s: a defect; this input has stopped", source.name)
+        log.exception("input %s: a defect; this input has stopped", input_.name)
     finally:
-        source.close()
+        input_.close()

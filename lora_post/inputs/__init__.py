@@ -1,6 +1,6 @@
 """Inputs: where frames come from; one kind a file, opened by its URL.
 
-Any transport of bytes goes with any format; sources whose messages are whole are of a kind of their own.
+A stream of bytes goes with any format; inputs whose messages are whole have modules of their own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
-from lora_post.inputs.stream import Hear, StreamSource
-from lora_post.inputs.transports import file_path, is_regular, open_transport
+from lora_post.inputs.byte_streams import file_path, is_regular, open_stream
+from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
 from lora_post.net.mqtt_url import read_mqtt_url
@@ -50,7 +50,7 @@ class Input(Protocol):
 
 
 class Surroundings(Struct, frozen=True):
-    """What a source needs beside its own configuration.
+    """What an input needs beside its own configuration.
 
     gateway: the id of frames that name none. only_listens: what it gives is not kept, so nothing may be
     taken from who else wants it, and no broker is to keep messages for it.
@@ -61,37 +61,35 @@ class Surroundings(Struct, frozen=True):
     only_listens: bool = False
 
 
-def open_source(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Input:
+def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Input:
     """Open an input. Raises ConfigError.
 
     hear: is given all bytes that arrive, where an input is a stream of bytes.
     """
     if item.url.startswith("udp:"):
-        from lora_post.inputs.udp import UdpSource, bind_udp  # only for those who have one
+        from lora_post.inputs.udp import UdpInput, bind_udp  # only for those who have one
 
-        return UdpSource(bind_udp(item.url), item.gateways, surroundings.metrics)
+        return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
-    transport = open_transport(item.url)
+    stream = open_stream(item.url)
     if item.setup:
         from lora_post.inputs.serial_module import set_up_by  # only for those who have one
 
-        transport = set_up_by(item.setup, item.format, transport)
+        stream = set_up_by(item.setup, item.format, stream)
     parser = parser_for(item.format, surroundings.gateway)
     if item.address is not None:
         parser = BarePayloadParser(parser, item.address)
-    return StreamSource(transport, parser, hear)
+    return StreamInput(stream, parser, hear)
 
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
-    from lora_post.inputs.mqtt import BrokerAccount, MqttSource, client_id  # only for those who have one
+    from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id  # only for those who have one
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
     who = "" if surroundings.only_listens else client_id(gateway, item.url)
     parser_for(item.format, gateway)  # raises ConfigError
-    return MqttSource(
-        address, BrokerAccount(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway)
-    )
+    return MqttInput(address, BrokerAccount(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
 
 
 def times_of(item: InputConfig) -> Times:

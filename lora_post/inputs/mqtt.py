@@ -46,7 +46,7 @@ class BrokerAccount(Struct, frozen=True):
     ca_file: Path | None = None
 
 
-class MqttSource:
+class MqttInput:
     """Frames out of the messages of one topic filter, each message read by a parser of its own."""
 
     def __init__(

@@ -17,8 +17,8 @@ MAX_GAP_US: Final = 86_400_000_000
 """A longer gap is the jump of a clock that was set, from 1970 to today for example."""
 
 
-class PacedSource:
-    """Another source's events, each frame as long after the one before as its time says, divided by speed.
+class PacedInput:
+    """Another input's events, each frame as long after the one before as its time says, divided by speed.
 
     Frames whose time lies before the last one's follow at once; noise has no time and follows the frame before it.
     wait: passes that many seconds, and returns early when everything is to stop.
@@ -26,14 +26,14 @@ class PacedSource:
 
     def __init__(
         self,
-        source: Input,
+        input_: Input,
         speed: float,
         wait: Callable[[float], object],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = source.name
+        self.name = input_.name
         self.trouble = ""  # a capture has none
-        self._source = source
+        self._input = input_
         self._speed = speed
         self._wait = wait
         self._monotonic = monotonic
@@ -44,7 +44,7 @@ class PacedSource:
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:
         if not self._pending:
-            events = self._source.events(timeout_s)
+            events = self._input.events(timeout_s)
             if events is None:
                 return None
             self._pending.extend(events)
@@ -64,10 +64,10 @@ class PacedSource:
         return []
 
     def kept(self) -> None:
-        self._source.kept()
+        self._input.kept()
 
     def close(self) -> None:
-        self._source.close()
+        self._input.close()
 
     def _left_s(self, event: Heard) -> float:
         """Seconds until an event is due."""

@@ -9,14 +9,14 @@ from lora_post.errors import ConfigError
 from lora_post.formats.at_modem import MAX_LINE
 from lora_post.formats.at_setup import MODULES, Setup
 from lora_post.formats.line_reader import LineReader
-from lora_post.inputs.transports import SerialTransport, Transport
+from lora_post.inputs.byte_streams import ByteStream, SerialPort
 from lora_post.model import Noise
 
 
-class ModuleTransport:
+class ModuleStream:
     """Hands on what a module says, and answers it: reads like the port itself."""
 
-    def __init__(self, port: SerialTransport, setup: Setup, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, port: SerialPort, setup: Setup, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.name = port.name
         self._port = port
         self._setup = setup
@@ -47,8 +47,8 @@ class ModuleTransport:
         self._port.close()
 
 
-def set_up_by(commands: tuple[str, ...], input_format: str, port: Transport) -> Transport:
+def set_up_by(commands: tuple[str, ...], input_format: str, port: ByteStream) -> ByteStream:
     """The port of a module with these commands. Raises ConfigError when it is no serial port."""
-    if not isinstance(port, SerialTransport):
+    if not isinstance(port, SerialPort):
         raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is none", fix="remove it")
-    return ModuleTransport(port, Setup(port.name, MODULES[input_format], commands))
+    return ModuleStream(port, Setup(port.name, MODULES[input_format], commands))

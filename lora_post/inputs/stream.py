@@ -1,4 +1,4 @@
-"""A transport and the parser that its bytes go through."""
+"""An input that is a stream of bytes, and the parser that they go through."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lora_post.clocks.scale import now_us
 from lora_post.formats import Parser
-from lora_post.inputs.transports import Transport
+from lora_post.inputs.byte_streams import ByteStream
 from lora_post.model import Heard
 from lora_post.times import WallUs
 
@@ -17,25 +17,25 @@ Hear: TypeAlias = Callable[[bytes, WallUs], None]
 LAST_READS = 16
 
 
-class StreamSource:
+class StreamInput:
     """Frames out of a stream of bytes."""
 
-    def __init__(self, transport: Transport, parser: Parser, hear: Hear = lambda data, now_us: None) -> None:
+    def __init__(self, stream: ByteStream, parser: Parser, hear: Hear = lambda data, now_us: None) -> None:
         """hear: is given the bytes of each read and their time, before they are parsed."""
-        self.name = transport.name
-        self._transport = transport
+        self.name = stream.name
+        self._stream = stream
         self._parser = parser
         self._hear = hear
         self._ended = False
 
     @property
     def trouble(self) -> str:
-        return self._transport.trouble
+        return self._stream.trouble
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:
         if self._ended:
             return None
-        data = self._transport.read(timeout_s)
+        data = self._stream.read(timeout_s)
         if data is None:
             self._ended = True
             return self._parser.finish(now_us())
@@ -44,7 +44,7 @@ class StreamSource:
     def drain(self) -> list[Heard]:
         events: list[Heard] = []
         for _ in range(LAST_READS):
-            data = self._transport.read(0.0)
+            data = self._stream.read(0.0)
             if not data:
                 break
             events += self._take(data)
@@ -59,4 +59,4 @@ class StreamSource:
         return self._parser.feed(data, now)
 
     def close(self) -> None:
-        self._transport.close()
+        self._stream.close()

@@ -40,7 +40,7 @@ POLL_S = 0.25
 SO_RXQ_OVFL = 40  # Linux: how many datagrams the socket's buffer had no room for; asm-generic/socket.h
 
 
-class UdpSource:
+class UdpInput:
     """Frames out of the datagrams of any number of packet forwarders."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From a source into the pipeline, until the input ends or `stop` is set."""
+"""From an input into the pipeline, until the input ends or `stop` is set."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ BEAT_S = 60.0
 STORE = "spool"
 
 
-def pump(source: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
+def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
     """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
-    signs.last_frames.opened(source.name)
-    keeper = _Keeper(source.name, pipeline, stop, signs)
+    signs.last_frames.opened(input_.name)
+    keeper = _Keeper(input_.name, pipeline, stop, signs)
     try:
         while not stop.is_set():
             keeper.beat()
-            events = source.events(READ_TIMEOUT_S)
+            events = input_.events(READ_TIMEOUT_S)
             if events is None:
                 return
-            signs.troubles.tell(source.name, source.trouble)
+            signs.troubles.tell(input_.name, input_.trouble)
             began = time.monotonic()
             if keeper.keep(events):
-                source.kept()
+                input_.kept()
             if events:
                 pipeline.metrics.observe("accept_duration", time.monotonic() - began)
             if events and not all(isinstance(event, Noise) for event in events):
-                signs.last_frames.heard(source.name)
-        if keeper.keep(source.drain()):
-            source.kept()
+                signs.last_frames.heard(input_.name)
+        if keeper.keep(input_.drain()):
+            input_.kept()
     finally:
-        signs.heartbeats.end(source.name)
-        signs.troubles.tell(source.name, "")
+        signs.heartbeats.end(input_.name)
+        signs.troubles.tell(input_.name, "")
 
 
 class _Keeper:

@@ -48,10 +48,10 @@ class Oversight:
         self.site = SiteState(config.devices, self.clock)
         self._books: dict[str, GatewayBook] = {}
 
-    def of(self, source: Input) -> None:
+    def of(self, input_: Input) -> None:
         """Show which gateways this input hears, if it knows."""
-        if isinstance(source, HearsGateways):
-            self._books[source.name] = source.gateways
+        if isinstance(input_, HearsGateways):
+            self._books[input_.name] = input_.gateways
 
     def _gateways(self, name: str) -> tuple[GatewayState, ...]:
         book = self._books.get(name)

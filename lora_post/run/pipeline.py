@@ -27,7 +27,7 @@ _STRICT: Final = FCntPolicy.STRICT
 class Pipeline:
     """Unlocks, decodes and keeps frames; tells `listener` of each outcome once it is kept.
 
-    Shared by all transports; events that arrive together are kept together.
+    Shared by all inputs; events that arrive together are kept together.
     """
 
     def __init__(

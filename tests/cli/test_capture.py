@@ -14,7 +14,7 @@ import pytest
 from lora_post.captures.writer import PcapWriter
 from lora_post.cli.capture import CaptureDisplay, Tee, _open
 from lora_post.formats import FORMATS
-from lora_post.inputs.mqtt import MqttSource
+from lora_post.inputs.mqtt import MqttInput
 from tests.support.command import run, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.parsers import FIXTURES, LAB_1
@@ -113,9 +113,9 @@ def test_bad_arguments_are_mistakes_of_the_user(tmp_path: Path) -> None:
 
 def test_broker_keeps_nothing_for_a_capture_that_is_over(tmp_path: Path) -> None:
     writer = PcapWriter(tmp_path / "a.pcap")
-    source = _open("mqtt://127.0.0.1:1/up", "lines", writer, CaptureDisplay(line=False))
-    assert isinstance(source, MqttSource)
-    assert source._client._clean_session
+    mqtt = _open("mqtt://127.0.0.1:1/up", "lines", writer, CaptureDisplay(line=False))
+    assert isinstance(mqtt, MqttInput)
+    assert mqtt._client._clean_session
     writer.close()
 
 

@@ -15,7 +15,7 @@ PACKAGE: Final = ROOT / "lora_post"
 MADE: Final = "made by `python -m tests.docs --update`; a test compares it with the code"
 
 FRAME: Final = (
-    ("inputs/transports.py", "Transport.read"),
+    ("inputs/byte_streams.py", "ByteStream.read"),
     ("formats/parser.py", "Parser.feed"),
     ("inputs/__init__.py", "Input.events"),
     ("run/pipeline.py", "Pipeline.handle"),

@@ -38,5 +38,5 @@ def test_paths_on_the_page_exist() -> None:
 
 def test_names_on_the_page_exist() -> None:
     names = set(re.findall(r"`([A-Z][A-Za-z]*[a-z][A-Za-z]*|[A-Z]+_?[A-Z]+|[a-z]+_[a-z0-9_]+)`", TEXT))
-    assert {"Frame", "Batch", "open_transport", "STEPS"} <= names
+    assert {"Frame", "Batch", "open_stream", "STEPS"} <= names
     assert names - defined() - FIELDS == set()

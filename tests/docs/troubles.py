@@ -20,7 +20,7 @@ from lora_post.decoding.hangs import HangFile
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
 from lora_post.formats import FORMATS
-from lora_post.inputs.udp import UdpSource, bind_udp
+from lora_post.inputs.udp import UdpInput, bind_udp
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost.header import Header, build_header
@@ -153,18 +153,18 @@ def skipped(name: str, data: bytes) -> list[str]:
 def skipped_datagrams() -> Iterator[str]:
     """What the log has to say of a stray datagram, and of a gateway that is not listed."""
     with bind_udp("udp://:0") as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        source = UdpSource(listener, frozenset({"b827ebfffe6e80a1"}), Metrics(), lambda: 0.0)
+        udp = UdpInput(listener, frozenset({"b827ebfffe6e80a1"}), Metrics(), lambda: 0.0)
         try:
-            source.events(0.0)
+            udp.events(0.0)
             for data in (b"hello", bytes.fromhex("02123400b827ebfffe112233") + json.dumps({"rxpk": []}).encode()):
                 sender.sendto(data, listener.getsockname())
-                while not (events := source.events(1.0)):
+                while not (events := udp.events(1.0)):
                     pass
-                names = {source.name: "udp 0.0.0.0:1700", f"127.0.0.1:{sender.getsockname()[1]}": "192.168.1.7:45122"}
+                names = {udp.name: "udp 0.0.0.0:1700", f"127.0.0.1:{sender.getsockname()[1]}": "192.168.1.7:45122"}
                 for line in _told(events):
                     yield reduce(lambda text, name: text.replace(*name), names.items(), line)
         finally:
-            source.close()
+            udp.close()
 
 
 def undecoded(error: type[DecodeError]) -> list[str]:

@@ -23,8 +23,8 @@ from lora_post.config import parse_config
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
-from lora_post.inputs import Surroundings, open_source
-from lora_post.inputs.mqtt import BrokerAccount, MqttSource, client_id
+from lora_post.inputs import Surroundings, open_input
+from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Frame, Heard, Noise
 from lora_post.net.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
@@ -53,23 +53,23 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield found
 
 
-def source(
+def mqtt_input(
     port: int, topic: str, name: str = "chirpstack", who: str = "", login: BrokerAccount | None = None, **changes: Any
-) -> MqttSource:
+) -> MqttInput:
     address = MqttAddress("127.0.0.1", port, topic, 1, False, "")
     address = MqttAddress(**({field: getattr(address, field) for field in address.__struct_fields__} | changes))
-    return MqttSource(
+    return MqttInput(
         address, login or BrokerAccount(), who, lambda: FORMATS[name]("gw1", UTC), wait=lambda seconds: None
     )
 
 
-def subscribed(found: MqttSource, caplog: pytest.LogCaptureFixture, times: int = 1) -> None:
+def subscribed(found: MqttInput, caplog: pytest.LogCaptureFixture, times: int = 1) -> None:
     """Let it connect and subscribe."""
     caplog.set_level(logging.INFO)
     wait_until(lambda: found.events(0.02) or caplog.text.count(": subscribed") >= times, "not subscribed")
 
 
-def collect(found: MqttSource, number: int) -> list[Heard]:
+def collect(found: MqttInput, number: int) -> list[Heard]:
     """Events until there are so many, each batch acknowledged."""
     events: list[Heard] = []
 
@@ -186,35 +186,35 @@ def test_name_at_the_broker_is_the_same_at_each_start() -> None:
 
 
 def test_message_is_given_again_until_it_is_kept(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    first = source(plain.port, "again/#", who="again")
+    first = mqtt_input(plain.port, "again/#", who="again")
     subscribed(first, caplog)
     publish(plain.port, ("again/up", UPLINK), ("again/join", b'{"deviceInfo":{"devEui":"02aabbccddeeff01"}}'))
     wait_until(lambda: payloads(first.events(0.05)), "no message")
     first._client.socket().close()  # as a killed process leaves it: nothing acknowledged, no good-bye
-    second = source(plain.port, "again/#", who="again")
+    second = mqtt_input(plain.port, "again/#", who="again")
     assert payloads(collect(second, 1)) == ["03670110056700ff"]
     second.close()
-    third = source(plain.port, "again/#", who="again")
+    third = mqtt_input(plain.port, "again/#", who="again")
     publish(plain.port, ("again/up", UPLINK.replace(b"A2cBEAVnAP8=", b"AQ==")))
     assert payloads(collect(third, 1)) == ["01"]
     third.close()
 
 
 def test_broker_keeps_messages_while_nobody_is_there(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    first = source(plain.port, "kept/+", who="kept")
+    first = mqtt_input(plain.port, "kept/+", who="kept")
     subscribed(first, caplog)
     first.close()
     publish(plain.port, *(("kept/up", UPLINK) for _ in range(100)))
-    again = source(plain.port, "kept/+", who="kept")
+    again = mqtt_input(plain.port, "kept/+", who="kept")
     assert len(collect(again, 100)) == 100
     again.close()
 
 
 def test_dry_run_takes_nothing_from_the_real_one(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
     item = InputConfig(f"mqtt://127.0.0.1:{plain.port}/dry/up", "chirpstack")
-    real = open_source(item, Surroundings("gw1", Metrics()))
-    dry = open_source(item, Surroundings("gw1", Metrics(), only_listens=True))
-    assert isinstance(real, MqttSource) and isinstance(dry, MqttSource)
+    real = open_input(item, Surroundings("gw1", Metrics()))
+    dry = open_input(item, Surroundings("gw1", Metrics(), only_listens=True))
+    assert isinstance(real, MqttInput) and isinstance(dry, MqttInput)
     subscribed(real, caplog)
     subscribed(dry, caplog, 2)
     publish(plain.port, ("dry/up", UPLINK))
@@ -225,9 +225,9 @@ def test_dry_run_takes_nothing_from_the_real_one(plain: Broker, caplog: pytest.L
 
 
 def test_any_line_format_can_be_a_message(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    rxpk = source(plain.port, "fmt/rxpk", "rxpk", who="fmt1")
-    lines = source(plain.port, "fmt/lines", "lines", who="fmt2")
-    lowcost = source(plain.port, "fmt/lowcost", "lowcost", who="fmt3")
+    rxpk = mqtt_input(plain.port, "fmt/rxpk", "rxpk", who="fmt1")
+    lines = mqtt_input(plain.port, "fmt/lines", "lines", who="fmt2")
+    lowcost = mqtt_input(plain.port, "fmt/lowcost", "lowcost", who="fmt3")
     for times, found in enumerate((rxpk, lines, lowcost), start=1):
         subscribed(found, caplog, times)
     broken = b"^p1,16,3,0,50,8,-54\n"  # the rest never comes: it must not swallow the next message
@@ -251,7 +251,7 @@ def test_any_line_format_can_be_a_message(plain: Broker, caplog: pytest.LogCaptu
 
 def test_broker_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     away = Broker(tmp_path)
-    found = source(away.port, "up", who="away")
+    found = mqtt_input(away.port, "up", who="away")
     found._monotonic = iter(range(0, 10**6, 100)).__next__  # type: ignore[assignment]
     for _ in range(3):
         assert found.events(0.0) == ()
@@ -275,11 +275,11 @@ def test_user_and_password_are_shown_to_the_broker(tmp_path: Path, caplog: pytes
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "me", "se cret"], check=True, capture_output=True)
     with broker(tmp_path, f"password_file {passwords}", "allow_anonymous false", "user root") as found:
-        wrong = source(found.port, "up", who="wrong", login=BrokerAccount(Secret("guess")), user="me")
+        wrong = mqtt_input(found.port, "up", who="wrong", login=BrokerAccount(Secret("guess")), user="me")
         wait_until(lambda: not wrong.events(0.05) and "it refuses the connection" in caplog.text, "not refused")
         assert "guess" not in caplog.text
         wrong.close()
-        right = source(found.port, "up", who="right", login=BrokerAccount(Secret("se cret")), user="me")
+        right = mqtt_input(found.port, "up", who="right", login=BrokerAccount(Secret("se cret")), user="me")
         subscribed(right, caplog)
         right.close()
 
@@ -314,9 +314,9 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
 def test_broker_with_tls_must_show_the_right_certificate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cert, key = certificate(tmp_path, "127.0.0.1")
     with broker(tmp_path, f"certfile {cert}", f"keyfile {key}", "allow_anonymous true", "user root") as found:
-        stranger = source(found.port, "up", who="tls1", tls=True)
+        stranger = mqtt_input(found.port, "up", who="tls1", tls=True)
         wait_until(lambda: not stranger.events(0.05) and "self-signed certificate" in caplog.text, "not refused")
-        known = source(found.port, "up", who="tls2", login=BrokerAccount(ca_file=cert), tls=True)
+        known = mqtt_input(found.port, "up", who="tls2", login=BrokerAccount(ca_file=cert), tls=True)
         subscribed(known, caplog)
         known.close()
     gc.collect()
@@ -326,11 +326,11 @@ def test_certificate_file_of_no_use_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
     for name in ("empty.pem", "missing.pem"):
         with pytest.raises(ConfigError, match=f"{name}.*PEM"):
-            source(1, "up", login=BrokerAccount(ca_file=tmp_path / name), tls=True)
+            mqtt_input(1, "up", login=BrokerAccount(ca_file=tmp_path / name), tls=True)
 
 
 def test_topic_is_shown_safely() -> None:
-    assert source(1, "up\x1b[2J").name.isprintable()
+    assert mqtt_input(1, "up\x1b[2J").name.isprintable()
 
 
 def test_reading_from_a_broker_reaches_the_output(plain: Broker, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lora_post.inputs.paced import MAX_GAP_US, PacedSource
+from lora_post.inputs.paced import MAX_GAP_US, PacedInput
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.support.build import NOON_US, frame
 
@@ -14,7 +14,7 @@ NOISE = Noise(NoiseReason.DAMAGED, 3, "x")
 
 
 class Listed:
-    """A source that gives these events, one list a call."""
+    """An input that gives these events, one list a call."""
 
     name = "listed"
     trouble = ""
@@ -43,9 +43,9 @@ def paces(speed: float, *lists: Sequence[Frame | Noise]) -> list[float]:
         assert 0 < seconds <= 0.5
         clock[0] += seconds
 
-    source = PacedSource(Listed(*lists), speed, wait, lambda: clock[0])
+    input_ = PacedInput(Listed(*lists), speed, wait, lambda: clock[0])
     found: list[float] = []
-    while (events := source.events(0.5)) is not None:
+    while (events := input_.events(0.5)) is not None:
         found += [clock[0] - 100.0] * len(events)
     return found
 
@@ -71,6 +71,6 @@ def test_clock_that_was_set_back_or_forward_holds_nothing_up_for_ever() -> None:
 
 
 def test_nothing_is_hurried_out_at_the_end() -> None:
-    source = PacedSource(Listed(at(0, 3)), 1, lambda seconds: None, lambda: 0.0)
-    assert len(source.events(0.5) or ()) == 1
-    assert source.drain() == []
+    input_ = PacedInput(Listed(at(0, 3)), 1, lambda seconds: None, lambda: 0.0)
+    assert len(input_.events(0.5) or ()) == 1
+    assert input_.drain() == []

@@ -16,7 +16,7 @@ from lora_post.config import parse_config
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats.at_setup import AGAIN_S, ANSWER_S, MODULES, Setup
-from lora_post.inputs import Input, Surroundings, open_source
+from lora_post.inputs import Input, Surroundings, open_input
 from lora_post.metrics import Metrics
 from lora_post.model import Frame
 
@@ -73,65 +73,65 @@ def rn2483(tmp_path: Path) -> Iterator[Module]:
 
 
 @pytest.fixture
-def source(rn2483: Module) -> Iterator[Input]:
+def input_(rn2483: Module) -> Iterator[Input]:
     item = InputConfig(f"serial://{rn2483.path}?baud=57600", "rn2483", setup=RN_COMMANDS)
-    source = open_source(item, Surroundings("gw1", Metrics()))
-    yield source
-    source.close()
+    input_ = open_input(item, Surroundings("gw1", Metrics()))
+    yield input_
+    input_.close()
 
 
-def until(source: Input, done: Callable[[], bool]) -> list[Frame]:
+def until(input_: Input, done: Callable[[], bool]) -> list[Frame]:
     """Read until something has happened; the frames of that time."""
     found: list[Frame] = []
     deadline = time.monotonic() + 20
     while not done():
         assert time.monotonic() < deadline
-        found += [event for event in source.events(0.02) or () if isinstance(event, Frame)]
+        found += [event for event in input_.events(0.02) or () if isinstance(event, Frame)]
     return found
 
 
-def test_commands_are_sent_in_order_when_the_port_is_opened(source: Input, rn2483: Module) -> None:
-    until(source, lambda: len(rn2483.heard) >= 3)
+def test_commands_are_sent_in_order_when_the_port_is_opened(input_: Input, rn2483: Module) -> None:
+    until(input_, lambda: len(rn2483.heard) >= 3)
     assert rn2483.heard == list(RN_COMMANDS)
 
 
 def test_rn2483_is_asked_for_its_signal_and_told_to_receive_again_after_each_frame(
-    source: Input, rn2483: Module
+    input_: Input, rn2483: Module
 ) -> None:
-    until(source, lambda: len(rn2483.heard) >= 3)
+    until(input_, lambda: len(rn2483.heard) >= 3)
     frames: list[Frame] = []
     for round_ in (1, 2):
         rn2483.say(f"radio_rx  {FRAME.hex()}")
-        frames += until(source, lambda: len(rn2483.heard) >= 3 + 3 * round_)  # noqa: B023
+        frames += until(input_, lambda: len(rn2483.heard) >= 3 + 3 * round_)  # noqa: B023
         assert rn2483.heard[-3:] == ["radio get snr", "radio get rssi", "radio rx 0"]
-    frames += until(source, lambda: len(frames) == 2) if len(frames) < 2 else []
+    frames += until(input_, lambda: len(frames) == 2) if len(frames) < 2 else []
     assert [(each.phy_payload, each.rx.snr_db, each.rx.rssi_dbm) for each in frames] == [(FRAME, 8, -57)] * 2
 
 
-def test_rn2483_is_told_to_receive_again_after_an_error(source: Input, rn2483: Module) -> None:
-    until(source, lambda: len(rn2483.heard) >= 3)
+def test_rn2483_is_told_to_receive_again_after_an_error(input_: Input, rn2483: Module) -> None:
+    until(input_, lambda: len(rn2483.heard) >= 3)
     rn2483.say("radio_err")
-    until(source, lambda: len(rn2483.heard) >= 4)
+    until(input_, lambda: len(rn2483.heard) >= 4)
     assert rn2483.heard[3:] == ["radio rx 0"]
 
 
 def test_refused_command_is_one_clear_line_and_the_others_are_sent(
-    source: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
+    input_: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
 ) -> None:
     rn2483.answers["radio set freq 868100000"] = "invalid_param"
-    until(source, lambda: len(rn2483.heard) >= 3)
+    until(input_, lambda: len(rn2483.heard) >= 3)
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == [f"{rn2483.path}: 'radio set freq 868100000' is refused: invalid_param; correct [[input]] setup"]
 
 
 def test_module_that_was_unplugged_and_came_back_is_set_up_again(
-    source: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
+    input_: Input, rn2483: Module, caplog: pytest.LogCaptureFixture
 ) -> None:
-    until(source, lambda: len(rn2483.heard) >= 3)
+    until(input_, lambda: len(rn2483.heard) >= 3)
     rn2483.unplug()
-    until(source, lambda: "waiting for serial port" in caplog.text)
+    until(input_, lambda: "waiting for serial port" in caplog.text)
     rn2483.plug_in()
-    until(source, lambda: len(rn2483.heard) >= 6)
+    until(input_, lambda: len(rn2483.heard) >= 6)
     assert rn2483.heard == [*RN_COMMANDS, *RN_COMMANDS]
 
 

@@ -15,10 +15,10 @@ from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, FrameError
 from lora_post.formats.rxpk_json import MAX_PACKETS, read_push_data
 from lora_post.formats.semtech_udp import read_datagram
-from lora_post.inputs import Surroundings, gateway_book, open_source, push_queue
+from lora_post.inputs import Surroundings, gateway_book, open_input, push_queue
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.inputs.push_queue import MAX_SHARE, Push, PushQueue, Taken
-from lora_post.inputs.udp import UdpSource, bind_udp
+from lora_post.inputs.udp import UdpInput, bind_udp
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
 from lora_post.uplink.heard_twice import DATAGRAM_WINDOW_US
@@ -44,21 +44,21 @@ class Clock:
 
 
 @contextmanager
-def udp_source(
+def udp_input(
     *gateways: str, metrics: Metrics | None = None, clock: Callable[[], float] | None = None
-) -> Iterator[tuple[UdpSource, socket.socket]]:
-    """A source on a free port, already listening, and a gateway's socket that sends to it."""
+) -> Iterator[tuple[UdpInput, socket.socket]]:
+    """An input on a free port, already listening, and a gateway's socket that sends to it."""
     listener = bind_udp("udp://:0")
     address = listener.getsockname()
-    source = UdpSource(listener, frozenset(gateways), metrics or Metrics(), clock or (lambda: 0.0))
+    input_ = UdpInput(listener, frozenset(gateways), metrics or Metrics(), clock or (lambda: 0.0))
     gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     gateway.settimeout(10)
     gateway.connect(address)
     try:
-        source.events(0.0)
-        yield source, gateway
+        input_.events(0.0)
+        yield input_, gateway
     finally:
-        source.close()
+        input_.close()
         gateway.close()
 
 
@@ -134,62 +134,62 @@ def test_datagram_with_more_packets_than_a_concentrator_holds_is_cut_there() -> 
 
 
 def test_gateways_are_told_apart_and_each_is_answered() -> None:
-    with udp_source() as (source, gateway):
+    with udp_input() as (input_, gateway):
         assert answered(gateway, PULL) == PULL_ACK
         assert answered(gateway, push(RXPK, stat={"rxnb": 2, "rxok": 1, "time": "x"})).hex() == "02123401"
         assert answered(gateway, push(RXPK, eui=OTHER, token=7)).hex() == "02000701"
-        frames = source.events(10)
+        frames = input_.events(10)
         assert [(frame.gateway, frame.phy_payload) for frame in frames if isinstance(frame, Frame)] == [
             (EUI, LAB_1),
             (OTHER, LAB_1),
         ]
-        health = {one.gateway: one for one in source.gateways.snapshot()}
+        health = {one.gateway: one for one in input_.gateways.snapshot()}
         assert health[EUI].stat == {"rxnb": 2, "rxok": 1} and health[EUI].datagrams == 2
         assert health[OTHER].datagrams == 1
 
 
 def test_repeated_datagram_is_acknowledged_and_not_doubled() -> None:
     metrics = Metrics()
-    with udp_source(metrics=metrics) as (source, gateway):
+    with udp_input(metrics=metrics) as (input_, gateway):
         for _ in range(3):
             assert answered(gateway, push(RXPK)).hex() == "02123401"
         assert answered(gateway, push(RXPK, token=9)).hex() == "02000901"
-        assert len(source.events(10)) == 2
+        assert len(input_.events(10)) == 2
     assert metrics.labels("noise") == {"repeated-datagram": 2}
 
 
 def test_frame_with_a_wrong_crc_is_counted_and_dropped() -> None:
-    with udp_source() as (source, gateway):
+    with udp_input() as (input_, gateway):
         answered(gateway, push(RXPK | {"stat": -1}))
-        (event,) = source.events(10)
+        (event,) = input_.events(10)
     assert isinstance(event, Noise) and event.reason is NoiseReason.CRC
 
 
 def test_only_listed_gateways_are_heard() -> None:
-    with udp_source(OTHER) as (source, gateway):
+    with udp_input(OTHER) as (input_, gateway):
         gateway.send(push(RXPK))
         assert answered(gateway, push(RXPK, eui=OTHER, token=2)).hex() == "02000201"
-        noise, frame = source.events(10)
+        noise, frame = input_.events(10)
         assert isinstance(noise, Noise) and noise.reason is NoiseReason.UNKNOWN_GATEWAY
         assert f'add "{EUI}" to gateways' in noise.detail
         assert isinstance(frame, Frame) and frame.gateway == OTHER
-        assert [health.gateway for health in source.gateways.snapshot()] == [OTHER]
+        assert [health.gateway for health in input_.gateways.snapshot()] == [OTHER]
 
 
 def test_flood_of_strange_datagrams_is_counted_without_being_kept() -> None:
     metrics = Metrics()
-    with udp_source(metrics=metrics) as (source, gateway):
+    with udp_input(metrics=metrics) as (input_, gateway):
         for _ in range(100):
             gateway.send(b"hello")
         assert answered(gateway, PULL) == PULL_ACK
-        events = source.events(10)
+        events = input_.events(10)
     assert {event.reason for event in events if isinstance(event, Noise)} == {NoiseReason.BAD_DATAGRAM}
     assert len(events) + metrics.labels("noise")["bad-datagram"] == 100
 
 
 def test_what_does_not_fit_is_not_acknowledged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     metrics, clock = Metrics(), Clock()
-    with udp_source(metrics=metrics, clock=clock) as (source, gateway):
+    with udp_input(metrics=metrics, clock=clock) as (input_, gateway):
         body = b'{"rxpk":[]}' + b" " * 60_000
         head = bytes.fromhex(EUI)
         acknowledged = [answered(gateway, bytes((2, 0, token, 0)) + head + body) for token in range(4)]
@@ -198,16 +198,16 @@ def test_what_does_not_fit_is_not_acknowledged_and_counted(caplog: pytest.LogCap
         # The next answer is that of another gateway, whose share is its own.
         assert answered(gateway, push(RXPK, eui=OTHER)).hex() == "02123401"
         clock.now = 61.0
-        assert [event.gateway for event in source.events(10) if isinstance(event, Frame)] == [OTHER]
+        assert [event.gateway for event in input_.events(10) if isinstance(event, Frame)] == [OTHER]
     assert metrics.labels("dropped") == {"udp-queue-full": 1}
     assert caplog.text.count("more datagrams than can be dealt with") == 1
 
 
 def test_what_was_acknowledged_is_given_when_no_more_is_waited_for() -> None:
-    with udp_source() as (source, gateway):
+    with udp_input() as (input_, gateway):
         for token in range(200):
             assert answered(gateway, push(RXPK, token=token))
-        assert len(source.drain()) == 200
+        assert len(input_.drain()) == 200
 
 
 def test_queue_gives_a_bounded_batch() -> None:
@@ -295,7 +295,7 @@ def test_port_that_is_taken_is_a_mistake(tmp_path: Path) -> None:
     with bind_udp("udp://:0") as listener:
         url = f"udp://:{listener.getsockname()[1]}"
         with pytest.raises(ConfigError, match="is another program using the port"):
-            open_source(InputConfig(url, "rxpk"), Surroundings("gw1", Metrics()))
+            open_input(InputConfig(url, "rxpk"), Surroundings("gw1", Metrics()))
         config = tmp_path / "lora-post.toml"
         config.write_text(f'[gateway]\nid = "gw1"\n[[input]]\nurl = "{url}"\n')
         assert "fine if that is `lora-post run`" in lora_post("check", "-c", config).out

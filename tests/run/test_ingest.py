@@ -11,8 +11,8 @@ import pytest
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
-from lora_post.inputs.stream import StreamSource
-from lora_post.inputs.transports import open_file
+from lora_post.inputs.byte_streams import open_file
+from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Link, Report, Session
 from lora_post.observed.signs import Signs
@@ -57,9 +57,9 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     store = SpoolFile(tmp_path / "spool.db")
     ledger = PoisonedLedger(store, [NODE], QueueWriter(store, ["waziup"], 1 << 30))
     pipeline = Pipeline(ledger, decode, Metrics(), outcomes.append)
-    transport = open_file(capture)
-    pump(StreamSource(transport, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Signs())
-    transport.close()
+    stream = open_file(capture)
+    pump(StreamInput(stream, FORMATS["lowcost"]("gw1", UTC)), pipeline, Event(), Signs())
+    stream.close()
     assert Queue(store, "waziup").counts().queued == 2
     store.close()
     assert [o.uplink.fcnt for o in outcomes if isinstance(o, Report)] == [1, 3]

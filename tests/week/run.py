@@ -24,8 +24,8 @@ from lora_post.config.alerts import WebhookConfig
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.formats import FORMATS
-from lora_post.inputs.stream import StreamSource
-from lora_post.inputs.transports import SerialTransport
+from lora_post.inputs.byte_streams import SerialPort
+from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Signs
@@ -122,10 +122,10 @@ class _Week:
                 off_h.append(restart.off_h if restart else 0.0)
 
         off_h: list[float] = []
-        port = SerialTransport(str(world.port.path), 38400, wait=lambda seconds: None)
-        source = Ticking(StreamSource(port, FORMATS["lowcost"]("week", UTC)), world, tick)
-        pump(source, delivery.pipeline.taking(Times.LIVE), stop, signs)
-        source.close()
+        port = SerialPort(str(world.port.path), 38400, wait=lambda seconds: None)
+        input_ = Ticking(StreamInput(port, FORMATS["lowcost"]("week", UTC)), world, tick)
+        pump(input_, delivery.pipeline.taking(Times.LIVE), stop, signs)
+        input_.close()
         if ends[0] == "stop":
             alert_loop.run(stop)  # writes down what the next run is to know
             with delivery:

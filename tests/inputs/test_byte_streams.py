@@ -13,8 +13,8 @@ import pytest
 from lora_post.decoding.choice import Decoding
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser
-from lora_post.inputs.stream import StreamSource
-from lora_post.inputs.transports import SerialTransport, Transport, open_transport
+from lora_post.inputs.byte_streams import ByteStream, SerialPort, open_stream
+from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Report
 from lora_post.observed.signs import Signs
@@ -52,10 +52,10 @@ def port(tmp_path: Path) -> Port:
     return Port(tmp_path / "ttyUSB0")
 
 
-def read_until(transport: Transport, done: Callable[[bytes], bool]) -> bytes:
+def read_until(stream: ByteStream, done: Callable[[bytes], bool]) -> bytes:
     data = b""
     for _ in range(1000):
-        data += transport.read(0.05) or b""
+        data += stream.read(0.05) or b""
         if done(data):
             return data
     raise AssertionError(f"only {data!r} arrived")
@@ -63,29 +63,29 @@ def read_until(transport: Transport, done: Callable[[bytes], bool]) -> bytes:
 
 def test_serial_port_gives_bytes_as_they_are(port: Port) -> None:
     port.plug_in()
-    transport = open_transport(f"serial://{port.path}?baud=115200")
-    assert transport.read(0.0) == b""
+    stream = open_stream(f"serial://{port.path}?baud=115200")
+    assert stream.read(0.0) == b""
     every_byte = bytes(range(256)) * 3
     os.write(port.master, every_byte)
-    assert read_until(transport, lambda data: len(data) >= len(every_byte)) == every_byte
-    transport.close()
+    assert read_until(stream, lambda data: len(data) >= len(every_byte)) == every_byte
+    stream.close()
     port.unplug()
 
 
 def test_unplugged_port_is_waited_for_and_opened_again(port: Port, caplog: pytest.LogCaptureFixture) -> None:
-    transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: None)
-    assert [transport.read(0.0) for _ in range(3)] == [b"", b"", b""]
+    stream = SerialPort(str(port.path), 38400, wait=lambda seconds: None)
+    assert [stream.read(0.0) for _ in range(3)] == [b"", b"", b""]
     assert caplog.text.count("waiting for serial port") == 1
     for text in (b"one", b"two"):
         port.plug_in()
-        transport.read(0.0)
+        stream.read(0.0)
         os.write(port.master, text)
-        assert read_until(transport, lambda data: len(data) == 3) == text
+        assert read_until(stream, lambda data: len(data) == 3) == text
         port.unplug()
-        assert transport.read(0.0) == b""
+        assert stream.read(0.0) == b""
     assert caplog.text.count("is back") == 2
     assert caplog.text.count("waiting for serial port") == 3
-    transport.close()
+    stream.close()
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_port_that_fails_in_any_way_is_opened_again(
     port: Port, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`termios.error` is no OSError."""
-    transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: None)
+    stream = SerialPort(str(port.path), 38400, wait=lambda seconds: None)
     port.plug_in()
     with monkeypatch.context() as trouble:
         trouble.setattr("termios.tcsetattr", lambda *arguments: (_ for _ in ()).throw(error))
-        assert transport.read(0.0) == b""
-    assert transport.read(0.0) == b""
+        assert stream.read(0.0) == b""
+    assert stream.read(0.0) == b""
     os.write(port.master, b"abc")
-    assert read_until(transport, lambda data: len(data) == 3) == b"abc"
-    transport.close()
+    assert read_until(stream, lambda data: len(data) == 3) == b"abc"
+    stream.close()
     port.unplug()
 
 
@@ -117,9 +117,9 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
 
     pipeline = Pipeline(MemoryLedger([lowcost_device()]), Decoding([], {}).decode, Metrics(), listen)
     stop = Event()
-    transport = SerialTransport(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
+    stream = SerialPort(str(port.path), 38400, wait=lambda seconds: stop.wait(0.01))
     thread = Thread(
-        target=pump, args=(StreamSource(transport, LowcostParser("gw1", UTC)), pipeline, stop, Signs()), daemon=True
+        target=pump, args=(StreamInput(stream, LowcostParser("gw1", UTC)), pipeline, stop, Signs()), daemon=True
     )
     thread.start()
     for seq in range(3):
@@ -133,17 +133,17 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
         port.unplug()
     stop.set()
     thread.join()
-    transport.close()
+    stream.close()
     assert [o.uplink.fcnt for o in outcomes if isinstance(o, Report)] == [0, 1, 2]
 
 
 def test_file_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "capture with blank.bin"
     path.write_bytes(b"x" * 100_000)
-    transport = open_transport(f"file:{path}")
-    assert len(transport.read(0.0) or b"") + len(transport.read(0.0) or b"") == 100_000
-    assert transport.read(0.0) is None
-    transport.close()
+    stream = open_stream(f"file:{path}")
+    assert len(stream.read(0.0) or b"") + len(stream.read(0.0) or b"") == 100_000
+    assert stream.read(0.0) is None
+    stream.close()
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ def test_file_is_read_to_its_end(tmp_path: Path) -> None:
 )
 def test_url_that_is_none_of_ours_is_refused_with_what_is_known(url: str) -> None:
     with pytest.raises(ConfigError, match=r"is not understood; (known are stdin:|write serial:///)"):
-        open_transport(url)
+        open_stream(url)
 
 
 def test_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"input no-such\.bin: No such file"):
-        open_transport("file:no-such.bin")
+        open_stream("file:no-such.bin")
 
 
 def test_folder_is_no_input(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
-        open_transport(f"file:{tmp_path}")
+        open_stream(f"file:{tmp_path}")
 
 
 def test_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its number may by now be that of the spool."""
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(ConfigError, match="stdin is closed"):
-        open_transport("stdin:")
+        open_stream("stdin:")

@@ -1,7 +1,6 @@
-"""Where bytes come from: stdin, a file, a serial port.
+"""Streams of bytes: stdin, a file, a serial port.
 
-`read` gives what has arrived, b"" when nothing came in time, None at the end. A serial port has no
-end: when it is unplugged it is waited for and opened again.
+A serial port has no end: when it is unplugged it is waited for and opened again.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ DEFAULT_BAUD = 38400  # LowCostLoRaGw's Arduino gateway
 SCHEMES = "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
 
 
-class Transport(Protocol):
-    """A source of bytes. name: how logs call it."""
+class ByteStream(Protocol):
+    """Bytes as they arrive. name: how logs call the stream."""
 
     name: str
 
@@ -46,13 +45,13 @@ class Transport(Protocol):
         ...
 
     def read(self, timeout_s: float) -> bytes | None:
-        """Up to 64 KiB; b"" when nothing came within timeout_s; None at the end of input."""
+        """Return up to 64 KiB; b"" when nothing came within timeout_s; None at the end of input."""
         ...
 
     def close(self) -> None: ...
 
 
-class FileTransport:
+class FileStream:
     """A pipe or a regular file."""
 
     def __init__(self, name: str, fd: int, chunk: int = CHUNK) -> None:
@@ -74,7 +73,7 @@ class FileTransport:
             os.close(self._fd)
 
 
-class SerialTransport:
+class SerialPort:
     """A serial port that may be unplugged and come back."""
 
     def __init__(self, path: str, baud: int, wait: Callable[[float], object] = time.sleep) -> None:
@@ -137,13 +136,13 @@ class SerialTransport:
             self._port.close()
 
 
-def open_transport(url: str) -> Transport:
-    """Open an input. Raises ConfigError when the URL is none of ours, or a file cannot be read."""
+def open_stream(url: str) -> ByteStream:
+    """Open the stream of an input. Raises ConfigError for another URL, or a file that cannot be read."""
     parts = urlsplit(url)
     if parts.scheme == "stdin":
         if sys.stdin is None:
             raise ConfigError("[[input]] url is stdin:, and stdin is closed")
-        return FileTransport("stdin", sys.stdin.fileno())
+        return FileStream("stdin", sys.stdin.fileno())
     if parts.scheme == "file":
         return open_file(file_path(url))
     if parts.scheme == "serial":
@@ -151,7 +150,7 @@ def open_transport(url: str) -> Transport:
         baud = options.pop("baud", str(DEFAULT_BAUD))
         if options or not re.fullmatch(r"[1-9][0-9]{1,6}", baud) or not parts.path:
             raise ConfigError(f"[[input]] url {url!r} is not understood", fix="write serial:///dev/ttyUSB0?baud=38400")
-        return SerialTransport(unquote(parts.path), int(baud))
+        return SerialPort(unquote(parts.path), int(baud))
     raise ConfigError(f"[[input]] url {url!r} is not understood", fix=f"known are {SCHEMES}")
 
 
@@ -165,11 +164,11 @@ def file_path(url: str) -> Path:
     return Path(unquote(url.removeprefix("file:").removeprefix("//")))
 
 
-def open_file(path: Path, chunk: int = CHUNK) -> Transport:
+def open_file(path: Path, chunk: int = CHUNK) -> ByteStream:
     """Open a capture. Raises ConfigError when it cannot be read."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        return FileTransport(str(path), os.open(path, os.O_RDONLY), chunk)
+        return FileStream(str(path), os.open(path, os.O_RDONLY), chunk)
     except OSError as error:
         raise ConfigError(f"input {path}: {error.strerror}") from error
