@@ -163,7 +163,7 @@ def test_mistake_in_a_broker_is_told_without_its_password(table: str, complaint:
 def test_password_that_goes_over_the_network_in_clear_is_warned_of(tmp_path: Path) -> None:
     text = GATEWAY + 'url = "mqtt://me@broker.example/a"\npassword_env = "P"'
     config = parse_config(text, tmp_path / "x.toml", {"P": "secret"})
-    assert "use mqtts://" in config.warnings[0]
+    assert "use mqtts://" in str(config.warnings[0])
     assert config.inputs[0].password == Secret("secret") and "secret" not in repr(config)
 
 
