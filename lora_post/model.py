@@ -1,4 +1,4 @@
-"""The data types that the stages hand on; each stage makes a new one from the last.
+"""Frames, devices, readings, decoders; `uplink` and `spool` have a `model` of their own.
 
 They are msgspec Structs, the frozen and slotted kind: equal by value, immutable, and built in
 a seventh of the time of a frozen dataclass, which matters on the path from frame to readings.
@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.errors import DecodeError, FrameError, Problem, UnlockError
+from lora_post.errors import DecodeError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost.lsc import LscKey
-from lora_post.times import StampUs, WallUs
+from lora_post.times import StampUs
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
@@ -188,32 +188,6 @@ def address_text(link: Link, address: int) -> str:
     return f"{address:08x}" if link is Link.LORAWAN else str(address)
 
 
-class Session(Struct, frozen=True):
-    """A device and the lowest FCnt that is not yet accepted (0: nothing accepted yet)."""
-
-    device: Device
-    next_fcnt: int = 0
-
-
-FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
-
-
-class Uplink(Struct, frozen=True):
-    """A frame whose device is known and whose payload is clear.
-
-    fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
-    fport: None where the frame has none. authentic: a MIC was verified, here.
-    payload: the clear application bytes; MAC commands when fport is 0, if anything.
-    """
-
-    frame: Frame
-    device: Device
-    fcnt: int
-    fport: int | None
-    payload: bytes
-    authentic: bool
-
-
 class Reading(Struct, frozen=True):
     """One named value.
 
@@ -240,24 +214,6 @@ class Actuator(Struct, frozen=True):
     name: str
     kind: str = ""
     value_type: str = "number"
-
-
-class Report(Struct, frozen=True):
-    """All readings of one uplink.
-
-    problem: why there is no reading although there should be one; what was decoded before a mistake is used,
-    and the mistake is a warning. data, actuators: as in `Decoded`.
-    """
-
-    uplink: Uplink
-    readings: tuple[Reading, ...]
-    warnings: tuple[str, ...] = ()
-    problem: str | None = None
-    data: object = None
-    actuators: tuple[Actuator, ...] = ()
-
-
-Decode: TypeAlias = Callable[[Uplink], Report]
 
 
 class Decoded(Struct, frozen=True):
@@ -309,62 +265,3 @@ class Decoder(Struct, frozen=True):
     configure: Callable[[Options], DecodeFunction] | None = None
     origin: str = ""
     memory_bytes: int = 0
-
-
-class Refusal(Struct, frozen=True):
-    """A frame that was turned away: which check failed, why, and what a person can do about it.
-
-    known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
-    """
-
-    frame: Frame
-    check: str
-    detail: str
-    known: str = ""
-    fix: str = ""
-
-    @classmethod
-    def of(cls, frame: Frame, error: FrameError | UnlockError, known: str = "") -> Refusal:
-        """Return the refusal that says what the error does."""
-        return cls(frame, error.check, error.what, known, error.fix)
-
-    @property
-    def problem(self) -> Problem:
-        """Why, and what to do, as one."""
-        return Problem(self.detail, self.fix)
-
-
-class Copy(Struct, frozen=True):
-    """An uplink heard once more, by another gateway. frame: as that one heard it. uplink: as it was accepted."""
-
-    frame: Frame
-    uplink: Uplink
-
-
-class Lane(Struct, frozen=True):
-    """One sensor of one device at one sink; back-off and rejection belong to it."""
-
-    id: int
-    device: str
-    name: str
-    unit: str
-    quantity: str
-    channel: int | None
-
-
-class Waiting(Struct, frozen=True):
-    """A lane that has readings, and the time of the oldest one, µs since 1970 UTC."""
-
-    lane: Lane
-    oldest_us: WallUs
-
-
-class Batch(Struct, frozen=True):
-    """The oldest readings of one lane, in time order, on their way to a sink.
-
-    times_us: µs since 1970 UTC, all different. values: JSON, one for each time.
-    """
-
-    lane: Lane
-    times_us: tuple[WallUs, ...]
-    values: tuple[bytes, ...]

@@ -25,9 +25,10 @@ from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Mic, explain
 from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Decoder, Device, Frame, Link, Refusal, Report, RxInfo, Session, Uplink, address_text
+from lora_post.model import Decoder, Device, Frame, Link, RxInfo, address_text
 from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome_json import outcome_json, reading_json
 
 EXIT_NOT_EXPLAINED = 1

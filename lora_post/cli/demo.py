@@ -20,11 +20,12 @@ from lora_post.config import Config, parse_config
 from lora_post.errors import ConfigError, Unavailable
 from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
-from lora_post.model import Noise, Refusal
+from lora_post.model import Noise
 from lora_post.run.delivery import open_delivery
 from lora_post.run.session import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome import Outcome
 
 USER = "demo"

@@ -8,12 +8,13 @@ import msgspec
 
 from lora_post.config import Config
 from lora_post.metrics import Metrics
-from lora_post.model import Decode, Noise
+from lora_post.model import Noise
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.run.session import Feed, summary
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.text import escaped_json
+from lora_post.uplink.model import Decode
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 

@@ -9,10 +9,11 @@ from lora_post.cli.output import print_table, say
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic
-from lora_post.model import Reading, Refusal, Report
+from lora_post.model import Reading
 from lora_post.text import as_text, escaped_json
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Refusal, Report
 from lora_post.uplink.outcome_json import reading_json
 
 INDENT = "  "

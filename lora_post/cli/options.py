@@ -18,8 +18,8 @@ from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, lo
 from lora_post.decoding.reload import DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
-from lora_post.model import Decode
 from lora_post.text import printable
+from lora_post.uplink.model import Decode
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import click
 from lora_post.cli.options import config_option, read_config
 from lora_post.cli.output import say
 from lora_post.errors import Rejected
-from lora_post.model import Batch
 from lora_post.run.upload_thread import open_outlet
 from lora_post.sinks.announced import Announced
+from lora_post.spool.model import Batch
 from lora_post.spool.salvage import salvage
 from lora_post.spool.spool_file import SpoolFile
 

@@ -20,14 +20,16 @@ from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_path
 from lora_post.errors import ConfigError, SpoolError
-from lora_post.model import Device, Frame, Link, Report, RxInfo, Uplink
+from lora_post.model import Device, Frame, Link, RxInfo
 from lora_post.run.delivery import spool_path
 from lora_post.spool import undecoded
-from lora_post.spool.lanes import Parked, parked, sensor_states
+from lora_post.spool.lanes import parked, sensor_states
+from lora_post.spool.model import Parked
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import decode_again, drop, drop_sink, held_by_sink, move, release
+from lora_post.uplink.model import Report, Uplink
 from lora_post.waziup_names import to_id
 
 

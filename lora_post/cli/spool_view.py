@@ -13,7 +13,8 @@ from lora_post.net.traffic import Traffic
 from lora_post.sinks import SINKS
 from lora_post.spool import undecoded
 from lora_post.spool.boots import estimate_text, estimates
-from lora_post.spool.lanes import SensorState, parked, sensor_states
+from lora_post.spool.lanes import parked, sensor_states
+from lora_post.spool.model import SensorState
 from lora_post.spool.queue import DAMAGED, Queue
 from lora_post.spool.queue_writer import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS
 from lora_post.spool.spool_file import SpoolFile

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from lora_post.decoding.decode import configured, decode
 from lora_post.decoding.sensor_rules import shape
 from lora_post.errors import ConfigError, DecodeError, Problem
-from lora_post.model import DecodeFunction, Decoder, Device, Reading, Report, SensorRule, Uplink
+from lora_post.model import DecodeFunction, Decoder, Device, Reading, SensorRule
 from lora_post.text import did_you_mean
+from lora_post.uplink.model import Report, Uplink
 
 
 class Mistake(Struct, frozen=True):

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
-from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading, Report, Uplink
+from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading
 from lora_post.units import UNITS
+from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from lora_post.decoding.choice import Decoding, Mistake
 from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash, DecoderHang
-from lora_post.model import Decoder, Report, Uplink
+from lora_post.model import Decoder
+from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
 

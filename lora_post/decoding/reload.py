@@ -11,7 +11,8 @@ from typing import Final, Protocol, TypeAlias
 from lora_post.decoding.choice import Mistake
 from lora_post.decoding.loading import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
 from lora_post.errors import DecoderCrash, Problem
-from lora_post.model import Decoder, Report, Uplink
+from lora_post.model import Decoder
+from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,10 @@ from lora_post.lorawan.join_messages import parse_join_accept
 from lora_post.lorawan.phy_payload import DOWN_TYPES, MType, describe, message_type, parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, SessionKeys11
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Device, FindSessions, Frame, Link, Refusal, Session, Uplink
+from lora_post.model import Device, Frame, Link
 from lora_post.uplink.join_state import Join, Joiner
 from lora_post.uplink.joins import hear_join, is_join
+from lora_post.uplink.model import FindSessions, Refusal, Session, Uplink
 from lora_post.uplink.unlock import link_of, unlock
 
 # How many upper halves of FCnt are tried, `unlock` trying the first few of those that it is pointed to.

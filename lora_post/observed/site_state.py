@@ -15,10 +15,11 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.model import Copy, Device, Noise, Reading, Refusal, Report, RxInfo, Scalar, Value
+from lora_post.model import Device, Noise, Reading, RxInfo, Scalar, Value
 from lora_post.observed.day import Day
 from lora_post.times import NEVER, SteadyUs
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.waziup_names import to_id

@@ -17,7 +17,6 @@ from lora_post.clocks.system import System, SystemClock
 from lora_post.config import Config
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.metrics import Metrics
-from lora_post.model import Decode, Report
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.pipeline import Pipeline
@@ -31,6 +30,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, replace_damaged
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink
+from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.policy import UploadPolicy

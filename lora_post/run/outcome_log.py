@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from lora_post.model import Copy, Refusal, Report
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger("lora_post")

@@ -11,11 +11,12 @@ from typing import Final
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Copy, Decode, FCntPolicy, Frame, Heard, Noise, Refusal, Report, Uplink
+from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard, Noise
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
+from lora_post.uplink.model import Copy, Decode, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import identify, unlock
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lora_post.config import Config
 from lora_post.metrics import Metrics
-from lora_post.model import Decode
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.queue import Counts
+from lora_post.uplink.model import Decode
 from lora_post.uplink.outcome import Outcome
 
 if TYPE_CHECKING:

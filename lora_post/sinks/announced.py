@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from threading import Lock
 
-from lora_post.model import Actuator, Report
+from lora_post.model import Actuator
+from lora_post.uplink.model import Report
 from lora_post.waziup_names import to_id
 
 MAX_ACTUATORS = 64  # of one device

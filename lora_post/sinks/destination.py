@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct
 
 from lora_post.finding import Finding
-from lora_post.model import Device, Lane
+from lora_post.model import Device
 from lora_post.net.traffic import Traffic
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.sink import Sink
+from lora_post.spool.model import Lane
 from lora_post.toml_table import TableReader
 
 if TYPE_CHECKING:

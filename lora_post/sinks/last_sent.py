@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lora_post.model import Batch
+from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 
 

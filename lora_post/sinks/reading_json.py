@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from lora_post.clocks.scale import utc_text
-from lora_post.model import Batch
+from lora_post.spool.model import Batch
 from lora_post.text import escaped_json
 from lora_post.waziup_kinds import describe
 from lora_post.waziup_names import to_id

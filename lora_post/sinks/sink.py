@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from lora_post.model import Batch
+from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 
 

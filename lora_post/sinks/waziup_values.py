@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lora_post.clocks.scale import short_utc_text
-from lora_post.model import Batch, Lane
+from lora_post.spool.model import Batch, Lane
 from lora_post.waziup_kinds import SensorKind, describe, to_waziup_value
 from lora_post.waziup_names import to_value
 

@@ -6,8 +6,8 @@ import hashlib
 import sqlite3
 from typing import Final
 
-from lora_post.model import Uplink
 from lora_post.times import StampUs
+from lora_post.uplink.model import Uplink
 
 KEEP_HEARD: Final = 20_000
 PRUNE_HEARD_EVERY: Final = 1_000

@@ -11,11 +11,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from msgspec import Struct
-
 from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
 from lora_post.errors import Problem
-from lora_post.model import Batch, Lane, Waiting
+from lora_post.spool.model import Batch, Lane, Parked, SensorState, Waiting
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs, WallUs
 
@@ -117,21 +115,6 @@ def counts(spool_file: SpoolFile, sink: str) -> tuple[int, int, int]:
     return queued, parked, refused
 
 
-class SensorState(Struct, frozen=True):
-    """One sensor in the spool: how many readings are to be sent or held back, how many the server refused.
-
-    oldest_us: of the oldest of them, None when there are none. sink: where it goes.
-    """
-
-    device: str
-    name: str
-    is_parked: bool
-    waiting: int
-    refused: int
-    oldest_us: StampUs | None
-    sink: str
-
-
 def sensor_states(spool_file: SpoolFile) -> list[SensorState]:
     """Return every sensor that something was ever queued for, by device and name."""
     rows = spool_file.rows(
@@ -145,21 +128,6 @@ def sensor_states(spool_file: SpoolFile) -> list[SensorState]:
         SensorState(device, name, bool(is_parked), waiting, refused, oldest, sink)
         for device, name, is_parked, waiting, refused, oldest, sink in rows
     ]
-
-
-class Parked(Struct, frozen=True):
-    """A sensor that is held back, or readings of it that were refused one by one.
-
-    since_us: when it was parked, or the time of the oldest refused reading. refused: that reading's JSON value.
-    """
-
-    device: str
-    name: str
-    why: Problem
-    readings: int
-    since_us: StampUs
-    sink: str
-    refused: bytes | None = None
 
 
 def parked(spool_file: SpoolFile) -> list[Parked]:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Protocol
 
-from lora_post.model import Device, FindSessions, Report, Session, Uplink
+from lora_post.model import Device
 from lora_post.spool.boots import BootBook
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
@@ -22,6 +22,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner
+from lora_post.uplink.model import FindSessions, Report, Session, Uplink
 from lora_post.uplink.sessions import SessionBook, session_key
 
 NOT_LOADED = -1

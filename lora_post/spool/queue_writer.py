@@ -12,12 +12,14 @@ from typing import Final
 
 import msgspec
 
-from lora_post.model import Lane, Reading, Report
+from lora_post.model import Reading
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.lanes import WhenFull
+from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.times import StampUs
+from lora_post.uplink.model import Report
 
 EVICT_SHARE: Final = 200  # when full, at least one in so many readings goes
 EVICTED: Final = "evicted"

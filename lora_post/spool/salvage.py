@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_unknown, slot_of
 from lora_post.errors import Problem, SinkError, SpoolDamaged
-from lora_post.model import Batch, Lane
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.boots import known_boots
 from lora_post.spool.joins import add_joins
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.rescue import readable_rows
 from lora_post.spool.row_check import is_reading, is_time
 from lora_post.spool.sessions import raise_sessions

@@ -17,9 +17,10 @@ from typing import TypeGuard
 import msgspec
 from msgspec.structs import replace
 
-from lora_post.model import Device, Reading, Report, SensorRule, Value
+from lora_post.model import Device, Reading, SensorRule, Value
 from lora_post.spool.tallies import add_tally
 from lora_post.times import StampUs
+from lora_post.uplink.model import Report
 
 THINNED = "thinned"
 ROUNDING = 1 + 1e-9  # 22.9 - 22.7 is not quite 0.2

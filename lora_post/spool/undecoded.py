@@ -7,9 +7,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import Report
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
+from lora_post.uplink.model import Report
 
 KEEP_UNDECODED: Final = 10_000
 """At 51 bytes a payload about 1 MB."""

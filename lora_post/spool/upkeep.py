@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from lora_post.errors import SpoolError
-from lora_post.model import Device, Report
+from lora_post.model import Device
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.joins import load_joins
 from lora_post.spool.queue_writer import QueueWriter
@@ -16,6 +16,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import joined_device
+from lora_post.uplink.model import Report
 from lora_post.uplink.sessions import join_key, session_key
 
 

@@ -19,7 +19,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import Copy, FCntPolicy, Frame, RxInfo, Uplink
+from lora_post.model import FCntPolicy, Frame, RxInfo
+from lora_post.uplink.model import Copy, Uplink
 
 DATAGRAM_WINDOW_US: Final = 30_000_000
 """A network that doubles datagrams does so at once; a token has 16 bits and comes again."""

@@ -8,9 +8,10 @@ from lora_post.clocks.scale import utc_text
 from lora_post.errors import FrameError
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.lowcost.header import parse_header
-from lora_post.model import Copy, Frame, Link, Reading, Refusal, Report, Uplink, Value, address_text
+from lora_post.model import Frame, Link, Reading, Value, address_text
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from lora_post.uplink.unlock import link_of
 from lora_post.waziup_kinds import describe
 from lora_post.waziup_names import to_id

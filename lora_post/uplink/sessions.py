@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lora_post.model import Device, Link, Session
+from lora_post.model import Device, Link
 from lora_post.uplink.join_state import JoinedSession, Joiner, JoinState
 from lora_post.uplink.joins import joined_device
+from lora_post.uplink.model import Session
 
 
 def session_key(device: Device) -> str:

@@ -26,9 +26,10 @@ from lora_post.lorawan.phy_payload import (
 )
 from lora_post.lorawan.session_keys import UPLINK, AnySessionKeys, SessionKeys
 from lora_post.lowcost import header as lowcost
-from lora_post.model import ClearUplink, Device, FCntPolicy, FindSessions, Frame, Link, RxInfo, Session, Uplink
+from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.counters import is_old, stale, tolerates
 from lora_post.uplink.mic_11 import fits as fits_11
+from lora_post.uplink.model import FindSessions, Session, Uplink
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
 
 # Looking a member up on its enum costs as much as a dict look-up; this is the hot path.

@@ -17,8 +17,9 @@ from lora_post.lorawan.phy_payload import MHDR_MASK, MHDR_UPLINKS, DataFrame, fu
 from lora_post.lorawan.session_keys import UPLINK, SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.lowcost.lsc import MIC_SIZE
-from lora_post.model import Device, FindSessions, Frame, Link, Session, Uplink
+from lora_post.model import Device, Frame, Link
 from lora_post.uplink.counters import is_old, stale, tolerates
+from lora_post.uplink.model import FindSessions, Session, Uplink
 
 _LOWCOST: Final = Link.LOWCOST
 _HEADER_SIZE: Final = 4

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, closed_s
-from lora_post.model import Waiting
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts
+from lora_post.spool.model import Waiting
 from lora_post.spool.spool_file import SpoolFile
 
 SAVE_EVERY_BYTES = 16 << 10  # so many a power cut forgets; a write for every request would wear the card

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Set
 
-from lora_post.model import Lane
+from lora_post.spool.model import Lane
 from lora_post.spool.queue import Queue
 from lora_post.times import WallUs
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.model import Batch
+from lora_post.spool.model import Batch
 from lora_post.upload.policy import UploadPolicy
 
 

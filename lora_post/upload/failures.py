@@ -7,7 +7,7 @@ import logging
 from lora_post.backoff import Backoff
 from lora_post.errors import SinkError, SpoolError
 from lora_post.metrics import Metrics
-from lora_post.model import Lane
+from lora_post.spool.model import Lane
 from lora_post.upload.policy import UploadPolicy
 
 log = logging.getLogger(__name__)

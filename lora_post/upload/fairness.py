@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lora_post.model import Lane, Waiting
+from lora_post.spool.model import Lane, Waiting
 from lora_post.times import WallUs
 
 

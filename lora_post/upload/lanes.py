@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lora_post.backoff import Backoff
-from lora_post.model import Lane
+from lora_post.spool.model import Lane
 from lora_post.upload.doubt import Doubt
 from lora_post.upload.policy import UploadPolicy
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lora_post.errors import Problem
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Lane
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Queue
 from lora_post.times import WallUs
 from lora_post.upload.policy import UploadPolicy

@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
-from lora_post.model import Batch
 from lora_post.sinks.sink import Sink
 from lora_post.spool.boots import BootBook
+from lora_post.spool.model import Batch
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs

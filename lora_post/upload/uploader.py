@@ -17,8 +17,8 @@ from threading import Event
 from lora_post.clocks.steady import SteadyClock
 from lora_post.errors import BatchRefused, OutcomeUnknown, Problem, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Lane
 from lora_post.sinks.sink import Sink
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Queue
 from lora_post.times import NEVER, WallUs
 from lora_post.upload.allowance import UploadAllowance

@@ -28,13 +28,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lora_post.config.upload import UploadRules
-from lora_post.model import Reading, Report
+from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server, clock_us
 from lora_post.sandbox.state import State
 from lora_post.secret import Account, Secret
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report
 from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.support.build import NOON_US, report

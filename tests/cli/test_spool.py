@@ -15,16 +15,18 @@ from lora_post.config import load_config
 from lora_post.errors import Problem
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Frame, Lane, Reading, Report, RxInfo
+from lora_post.model import Frame, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.sink import Sink
 from lora_post.spool import undecoded
 from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.spool.upkeep import decode_again
+from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from lora_post.upload.uploader import Uploader

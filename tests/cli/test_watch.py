@@ -21,13 +21,14 @@ from rich.console import Console
 from rich.text import Text
 
 from lora_post.errors import ConfigError
-from lora_post.model import Reading, Refusal
+from lora_post.model import Reading
 from lora_post.observed.run_state import InputState
 from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.follower import View, follow
 from lora_post.terminal.screen import Keys, Screen
+from lora_post.uplink.model import Refusal
 from tests.status.test_server import TOKEN, WELL, page
 from tests.support.build import device, frame, report
 from tests.support.command import COMMAND, free_port, run, wait_until

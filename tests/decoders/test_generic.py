@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from lora_post import Decoded, DecodeError, Reading, WrongFormat, WrongLength
 from lora_post.decoding.decode import decode
 from lora_post.decoding.loading import load_folder, shipped_folder
-from lora_post.model import Decoder, Uplink
+from lora_post.model import Decoder
 from lora_post.units import UNITS
+from lora_post.uplink.model import Uplink
 from lora_post.waziup_kinds import ontology
 from tests.support.build import device, frame
 

@@ -18,12 +18,13 @@ from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.metrics import Metrics
-from lora_post.model import DecodeFunction, Device, Options, Report, SensorRule, Uplink
+from lora_post.model import DecodeFunction, Device, Options, SensorRule
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool import undecoded
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, NOON_US, device, frame

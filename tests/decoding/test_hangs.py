@@ -17,9 +17,10 @@ from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
-from lora_post.model import Device, Frame, Report, Uplink
+from lora_post.model import Device, Frame
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, device, frame

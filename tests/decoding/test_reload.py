@@ -9,7 +9,7 @@ import pytest
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder
 from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
-from lora_post.model import Report, Uplink
+from lora_post.uplink.model import Report, Uplink
 from tests.support.build import device, frame
 
 FILE = """

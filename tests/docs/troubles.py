@@ -25,13 +25,14 @@ from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost.header import Header, build_header
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Decoder, Heard, Lane, Noise
+from lora_post.model import Decoder, Heard, Noise
 from lora_post.net.http_client import Answer
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.waziup.client import trouble
 from lora_post.sinks.waziup.sink import _check_push
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.rescue import replace_damaged
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan

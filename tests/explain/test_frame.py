@@ -14,8 +14,9 @@ from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
 from lora_post.lowcost.header import Header, build_header
 from lora_post.lowcost.lsc import LscKey
-from lora_post.model import Device, Link, Refusal, Session, Uplink
+from lora_post.model import Device, Link
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Refusal, Session, Uplink
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.build import KEYS, device, frame, lowcost_device
 from tests.support.lorawan_vectors import LAB_1, VECTORS, Vector

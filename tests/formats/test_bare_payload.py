@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from lora_post.formats import FORMATS
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.metrics import Metrics
-from lora_post.model import Frame, Link, Noise, Report, Uplink
+from lora_post.model import Frame, Link, Noise
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import NOON_US, lowcost_device
 

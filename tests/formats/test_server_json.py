@@ -12,12 +12,13 @@ from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, Link, Noise, Refusal, Report
+from lora_post.model import ClearUplink, Link, Noise
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import device
 from tests.support.parsers import NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, capture, events_of

@@ -16,11 +16,11 @@ from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.inputs.byte_streams import ByteStream, SerialPort, open_stream
 from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
-from lora_post.model import Report
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
 

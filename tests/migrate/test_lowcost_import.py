@@ -18,10 +18,11 @@ from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.migrate.lowcost_installation import read_assignments, read_heard, read_site
 from lora_post.migrate.lowcost_toml import import_site
-from lora_post.model import Frame, Refusal, Report
+from lora_post.model import Frame
 from lora_post.run.pipeline import Pipeline
 from lora_post.secret import Account, Secret
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.model import Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from lora_post.waziup_names import to_id

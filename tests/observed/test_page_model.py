@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec import json
 from msgspec.structs import replace
 
-from lora_post.model import Copy, Frame, Reading, Refusal, RxInfo
+from lora_post.model import Frame, Reading, RxInfo
 from lora_post.observed.page_model import Page, PageNews, PageSensor
 from lora_post.observed.run_state import DestinationState, Disk, GatewayState, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.status.overview import news, whole
+from lora_post.uplink.model import Copy, Refusal
 from tests.support.build import NOON_US, device, frame, report
 
 NOON = NOON_US // 1000

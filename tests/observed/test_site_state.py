@@ -9,7 +9,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.model import Copy, Device, Frame, Reading, Refusal, Report, RxInfo, Uplink
+from lora_post.model import Device, Frame, Reading, RxInfo
 from lora_post.observed.day import POINTS, STEP_US, Day
 from lora_post.observed.page_model import PageNews
 from lora_post.observed.run_state import Disk, RunState
@@ -17,6 +17,7 @@ from lora_post.observed.site_state import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX
 from lora_post.status.overview import MAX_PLOTS, news, whole
 from lora_post.uplink.counters import stale
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from tests.support.build import NOON_US, device, frame, report
 
 RUNTIME = RunState("Farm", NOON_US, NOON_US, (), (), Disk(1, 2, 3), (), {})

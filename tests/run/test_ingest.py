@@ -14,7 +14,7 @@ from lora_post.formats import FORMATS
 from lora_post.inputs.byte_streams import open_file
 from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
-from lora_post.model import Link, Report, Session
+from lora_post.model import Link
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
@@ -22,6 +22,7 @@ from lora_post.spool.ledger import Group, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report, Session
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
 

@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from lora_post.model import Noise, NoiseReason, Reading, Refusal
+from lora_post.model import Noise, NoiseReason, Reading
 from lora_post.run.outcome_log import MAX_LINES, OutcomeLog, RecordedLog
+from lora_post.uplink.model import Refusal
 from tests.support.build import device, frame, report
 
 

@@ -10,13 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
-from lora_post.model import Frame, Reading, Report, Session, Uplink
+from lora_post.model import Frame, Reading
 from lora_post.spool.boots import BootBook, Estimate, estimate_text, estimates
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
+from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import device, frame, lowcost_device
 from tests.support.clocks import Machine
 

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from lora_post.errors import SpoolError
-from lora_post.model import Link, Reading, Session, Uplink
+from lora_post.model import Link, Reading
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import drop_sink
 from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
+from lora_post.uplink.model import Session, Uplink
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
 
 POND = device()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lora_post.errors import Problem, SpoolError
-from lora_post.model import Batch, Lane, Reading
+from lora_post.model import Reading
 from lora_post.spool.lanes import parked
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Counts, Queue
 from lora_post.spool.queue_writer import MAX_SENSORS, TOO_MANY_SENSORS, QueueWriter, _cut_level
 from lora_post.spool.spool_file import SpoolFile

@@ -10,10 +10,11 @@ import pytest
 
 from lora_post.errors import OutcomeUnknown, Problem, SpoolError
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Lane, Reading
+from lora_post.model import Reading
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.sink import Sink
 from lora_post.spool.facts import Facts
+from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import RUNNING, Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile

@@ -10,15 +10,17 @@ import pytest
 
 from lora_post.clocks.scale import boot_zero
 from lora_post.errors import Problem, SpoolDamaged, Unavailable
-from lora_post.model import Batch, Reading, Report
+from lora_post.model import Reading
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import parked
+from lora_post.spool.model import Batch
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.salvage import Salvaged, salvage
 from lora_post.spool.schema import PARKED_FIX, STEPS
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report
 from tests.support.build import NOON_US, device, report
 from tests.support.damage import damage_page_with, damage_table
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lora_post.model import Device, Reading, SensorRule, Session, Value
+from lora_post.model import Device, Reading, SensorRule, Value
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED, says_nothing_new
+from lora_post.uplink.model import Session
 from tests.support.build import NOON_US, device, report
 
 SINK = "waziup"

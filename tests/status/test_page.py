@@ -5,9 +5,10 @@ from __future__ import annotations
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from lora_post.model import Reading, Refusal
+from lora_post.model import Reading
 from lora_post.observed.day import STEP_US
 from lora_post.observed.site_state import SiteState
+from lora_post.uplink.model import Refusal
 from tests.status.test_server import page
 from tests.support.browser import browser
 from tests.support.build import NOON_US, device, frame, report

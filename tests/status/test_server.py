@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from lora_post.metrics import Metrics
-from lora_post.model import Reading, Refusal
+from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
 from lora_post.status.access import AccessRule, Credentials
 from lora_post.status.app import MAX_STREAMS, create_app
 from lora_post.status.live import BURST_BYTES, BYTES_PER_S, Budget
+from lora_post.uplink.model import Refusal
 from lora_post.web.serving import base_url, listen, serving
 from tests.support.build import NOON_US, device, frame, report
 from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lora_post.lorawan.session_keys import SessionKeys
-from lora_post.model import Device, Frame, Link, Reading, Report, RxInfo, Uplink
+from lora_post.model import Device, Frame, Link, Reading, RxInfo
+from lora_post.uplink.model import Report, Uplink
 
 NWK_SKEY = bytes(range(16, 32))
 APP_SKEY = bytes(range(16))

@@ -12,7 +12,7 @@ from threading import Event, Thread
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config.upload import UploadRules
 from lora_post.metrics import Metrics
-from lora_post.model import Device, Reading, Report, Value
+from lora_post.model import Device, Reading, Value
 from lora_post.net.traffic import Traffic
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Account, Secret
@@ -26,6 +26,7 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader

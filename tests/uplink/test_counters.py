@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from lora_post.metrics import Metrics
-from lora_post.model import Device, FCntPolicy, Frame, Link, Refusal, Report, RxInfo, Uplink
+from lora_post.model import Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
@@ -18,6 +18,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import RESTART_BELOW, stale
 from lora_post.uplink.heard_twice import REPEAT_WINDOW_US, RESTART_WINDOW_US
+from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.build import KEYS, NOON_US, device, lowcost_device

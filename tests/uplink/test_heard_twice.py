@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from lora_post.metrics import Metrics
-from lora_post.model import Copy, Frame, Reading, Refusal, Report, RxInfo, Uplink
+from lora_post.model import Frame, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.heard_twice import COPY_WINDOW_US, MAX_GATEWAYS
+from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.unlock import seal_lorawan

@@ -15,7 +15,7 @@ from lora_post.errors import FrameError, UnlockError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from lora_post.metrics import Metrics
-from lora_post.model import Device, Frame, Link, Refusal, Report, RxInfo, Uplink
+from lora_post.model import Device, Frame, Link, RxInfo
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.boots import BootBook
@@ -25,6 +25,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 from lora_post.uplink.join_state import Join, Joiner, JoinState
 from lora_post.uplink.joins import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
+from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import NOON_US, device

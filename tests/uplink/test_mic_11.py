@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from lora_post.errors import BadMIC, FrameError, StaleFCnt, UnlockError
 from lora_post.lorawan.session_keys import SessionKeys11
-from lora_post.model import Device, Frame, RxInfo, Session, Uplink
+from lora_post.model import Device, Frame, RxInfo
 from lora_post.uplink.mic_11 import channels, data_rates
+from lora_post.uplink.model import Session, Uplink
 from lora_post.uplink.unlock import unlock
 from tests.support.build import device
 from tests.support.seal import KEYS_11, seal_11

@@ -24,7 +24,8 @@ from lora_post.errors import (
 from lora_post.lorawan.phy_payload import MAX_FCNT, MType
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost.header import Header, build_header
-from lora_post.model import Device, FindSessions, Frame, Link, RxInfo, Session, Uplink
+from lora_post.model import Device, Frame, Link, RxInfo
+from lora_post.uplink.model import FindSessions, Session, Uplink
 from lora_post.uplink.unlock import link_of, seal_lorawan, seal_lowcost, unlock
 from tests.support.build import KEYS, device, lowcost_device
 from tests.support.lorawan_vectors import LAB_1, VECTORS, WAZIUP, Vector

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, Window
-from lora_post.model import Lane, Waiting
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts
+from lora_post.spool.model import Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.allowance import KEEP_DAYS, SAVE_EVERY_BYTES, UploadAllowance
 

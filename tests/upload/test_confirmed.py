@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import SpoolError
-from lora_post.model import Lane, Reading
+from lora_post.model import Reading
+from lora_post.spool.model import Lane
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile

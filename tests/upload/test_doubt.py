@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.model import Batch, Lane
+from lora_post.spool.model import Batch, Lane
 from lora_post.upload.doubt import Doubt, DoubtRules
 from lora_post.upload.policy import UploadPolicy
 

@@ -6,7 +6,7 @@ import pytest
 
 from lora_post.errors import OutcomeUnknown, SpoolError, Unavailable
 from lora_post.metrics import Metrics
-from lora_post.model import Lane
+from lora_post.spool.model import Lane
 from lora_post.upload.failures import Failures
 from lora_post.upload.policy import UploadPolicy
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from lora_post.model import Lane, Waiting
+from lora_post.spool.model import Lane, Waiting
 from lora_post.upload.fairness import Fairness
 from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US

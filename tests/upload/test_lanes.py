@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lora_post.model import Lane
+from lora_post.spool.model import Lane
 from lora_post.upload.doubt import DoubtRules
 from lora_post.upload.lanes import Lanes
 from lora_post.upload.policy import UploadPolicy

@@ -10,9 +10,10 @@ import pytest
 
 from lora_post.errors import Unavailable
 from lora_post.metrics import Metrics
-from lora_post.model import Batch, Reading
+from lora_post.model import Reading
 from lora_post.sinks.sink import Sink
 from lora_post.spool.lanes import parked
+from lora_post.spool.model import Batch
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile

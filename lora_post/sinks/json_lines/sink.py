@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lora_post.errors import OutcomeUnknown, Unavailable
-from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.reading_json import FIRST_KEY, reading_objects
 from lora_post.sinks.sink import Sink
+from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ message whose acknowledgement was lost is sent again, with the same time in it.
 from __future__ import annotations
 
 from lora_post.errors import OutcomeUnknown
-from lora_post.model import Batch
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.mqtt import MqttConfig
 from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.reading_json import reading_objects
 from lora_post.sinks.sink import Sink
+from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 

@@ -16,13 +16,13 @@ import msgspec
 
 from lora_post.clocks.scale import parse_utc, utc_text
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
-from lora_post.model import Batch, Lane
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.wazigate import WazigateConfig
 from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSensor, WazigateClient, trouble
 from lora_post.sinks.waziup_values import kind_of, wire_value
+from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
 from lora_post.waziup_names import to_id, to_text
 

@@ -18,13 +18,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lora_post.errors import OutcomeUnknown, SinkError
-from lora_post.model import Batch, Lane
 from lora_post.net.mqtt_url import Broker
 from lora_post.net.traffic import Traffic
 from lora_post.sinks.mqtt_connection import MqttConnection
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.sinks.waziup_values import value_objects
+from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 

@@ -13,12 +13,12 @@ import logging
 import msgspec
 
 from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
-from lora_post.model import Lane
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
 from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
+from lora_post.spool.model import Lane
 from lora_post.waziup_names import to_id, to_text
 
 log = logging.getLogger(__name__)

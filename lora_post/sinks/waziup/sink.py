@@ -15,7 +15,6 @@ import msgspec
 
 from lora_post.clocks.scale import parse_utc
 from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
-from lora_post.model import Batch
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.sink import Sink
@@ -25,6 +24,7 @@ from lora_post.sinks.waziup.gateway import GatewayEntry
 from lora_post.sinks.waziup.provision import Provisioner
 from lora_post.sinks.waziup_values import kind_of, value_objects, wire_value
 from lora_post.spool.facts import Facts
+from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 from lora_post.waziup_names import to_id
 

@@ -22,9 +22,10 @@ from lora_post.decoding.javascript.realm import Codec, CodecResult
 from lora_post.decoding.loading import load_decoder, load_folder
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
-from lora_post.model import Decoder, Report, Uplink
+from lora_post.model import Decoder
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, device, frame

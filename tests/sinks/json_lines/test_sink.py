@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
-from lora_post.model import Batch, Lane
 from lora_post.sinks.json_lines.sink import JsonLinesFile, JsonLinesOutput
+from lora_post.spool.model import Batch, Lane
 from tests.support.build import NOON_US
 
 pytestmark = pytest.mark.usefixtures("believed_clock")

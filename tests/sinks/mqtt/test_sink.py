@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lora_post.errors import OutcomeUnknown, Unavailable
-from lora_post.model import Batch, Lane
 from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Secret
 from lora_post.sinks.mqtt import MqttConfig
 from lora_post.sinks.mqtt.sink import MqttSink, topic_of
+from lora_post.spool.model import Batch, Lane
 from tests.support.broker import Listener, listener, mosquitto
 from tests.support.build import NOON_US
 from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site

@@ -11,7 +11,7 @@ import pytest
 from lora_post.decoding.decode import decode
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.metrics import Metrics
-from lora_post.model import Actuator, Decoded, Decoder, Reading, Report, Uplink
+from lora_post.model import Actuator, Decoded, Decoder, Reading
 from lora_post.secret import Account
 from lora_post.sinks.announced import MAX_ACTUATORS, Announced
 from lora_post.sinks.waziup.client import WaziupClient
@@ -20,6 +20,7 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Report, Uplink
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame
 from tests.support.upload_site import DEMO, context_of, work

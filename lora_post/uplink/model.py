@@ -1,0 +1,85 @@
+"""From a frame to a report: a session, an uplink, what was decoded of it, or why a frame was turned away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from lora_post.errors import FrameError, Problem, UnlockError
+from lora_post.model import Actuator, Device, Frame, Link, Reading
+
+
+class Session(Struct, frozen=True):
+    """A device and the lowest FCnt that is not yet accepted (0: nothing accepted yet)."""
+
+    device: Device
+    next_fcnt: int = 0
+
+
+FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
+
+
+class Uplink(Struct, frozen=True):
+    """A frame whose device is known and whose payload is clear.
+
+    fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
+    fport: None where the frame has none. authentic: a MIC was verified, here.
+    payload: the clear application bytes; MAC commands when fport is 0, if anything.
+    """
+
+    frame: Frame
+    device: Device
+    fcnt: int
+    fport: int | None
+    payload: bytes
+    authentic: bool
+
+
+class Report(Struct, frozen=True):
+    """All readings of one uplink.
+
+    problem: why there is no reading although there should be one; what was decoded before a mistake is used,
+    and the mistake is a warning. data, actuators: as in `Decoded`.
+    """
+
+    uplink: Uplink
+    readings: tuple[Reading, ...]
+    warnings: tuple[str, ...] = ()
+    problem: str | None = None
+    data: object = None
+    actuators: tuple[Actuator, ...] = ()
+
+
+Decode: TypeAlias = Callable[[Uplink], Report]
+
+
+class Refusal(Struct, frozen=True):
+    """A frame that was turned away: which check failed, why, and what a person can do about it.
+
+    known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
+    """
+
+    frame: Frame
+    check: str
+    detail: str
+    known: str = ""
+    fix: str = ""
+
+    @classmethod
+    def of(cls, frame: Frame, error: FrameError | UnlockError, known: str = "") -> Refusal:
+        """Return the refusal that says what the error does."""
+        return cls(frame, error.check, error.what, known, error.fix)
+
+    @property
+    def problem(self) -> Problem:
+        """Why, and what to do, as one."""
+        return Problem(self.detail, self.fix)
+
+
+class Copy(Struct, frozen=True):
+    """An uplink heard once more, by another gateway. frame: as that one heard it. uplink: as it was accepted."""
+
+    frame: Frame
+    uplink: Uplink
