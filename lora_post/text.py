@@ -88,6 +88,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def one_line(text: str, most: int) -> str:
+    """Return a stranger's text on one printable line of at most so many characters."""
+    return printable(" ".join(text[: 4 * most].split()))[:most]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return what a person who wrote an unknown word may have meant: the nearest known one, else all of them."""
     import difflib  # only for a mistake

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
 from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading
+from lora_post.text import one_line
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
 
@@ -178,7 +179,7 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
         )
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
     report = _examine(uplink, decoded.readings)
-    said = [_one_line(text) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
+    said = [one_line(text, MAX_TEXT) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
     announced = decoded.actuators if isinstance(decoded.actuators, (tuple, list)) else ()
     actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
     if len(actuators) < len(announced):
@@ -251,13 +252,8 @@ def kind_of(thing: object) -> str:
 
 def message_of(error: BaseException) -> str:
     """Class and text of an exception on one printable line, also when its own text cannot be made."""
-    text = " ".join("".join(traceback.format_exception_only(error)).split())
-    return _one_line(text.removeprefix(f"{type(error).__module__}."))
-
-
-def _one_line(text: str) -> str:
-    """Somebody's text, printable and not too long."""
-    return "".join(character if character.isprintable() else "?" for character in text[:MAX_TEXT])
+    text = "".join(traceback.format_exception_only(error))
+    return one_line(text.removeprefix(f"{type(error).__module__}."), MAX_TEXT)
 
 
 class _OncePerCause(logging.Filter):

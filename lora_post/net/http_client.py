@@ -21,6 +21,7 @@ from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
 from lora_post.net.bounded_session import READ_TIMEOUT_S, BoundedSession
 from lora_post.net.traffic import Traffic
 from lora_post.secret import Secret
+from lora_post.text import one_line
 
 CONNECT_TIMEOUT_S = 15.0
 MAX_BODY = 1 << 20
@@ -51,8 +52,7 @@ class Answer(Struct, frozen=True):
     @property
     def text(self) -> str:
         """The body as one short printable line."""
-        line = " ".join(self.body[:300].decode("utf-8", "replace").split())
-        return "".join(c if c.isprintable() else "?" for c in line) or "(empty)"
+        return one_line(self.body[:300].decode("utf-8", "replace"), 300) or "(empty)"
 
 
 class HttpClient:

@@ -173,7 +173,7 @@ def test_readings_and_warnings_of_a_decoder_with_more_to_say_are_used() -> None:
     report = returning(Decoded([GOOD, Reading("t", float("nan"))], ("low\nbattery", "x" * 999), data={"a": 1}))
     assert report.readings == (GOOD,)
     assert report.warnings == (
-        "low?battery",
+        "low battery",
         "x" * 200,
         "reading 2 dropped: the value of 't' is nan, no finite number",
     )

@@ -29,7 +29,7 @@ from lora_post.decoding.javascript.realm import Codec, CodecResult
 from lora_post.errors import ConfigError, DecoderCrash, WrongFormat
 from lora_post.model import Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
-from lora_post.text import printable
+from lora_post.text import one_line
 
 MAX_FILE: Final = 1 << 20  # bytes; the largest published codec has 170 KB
 MAX_TEXT: Final = 200
@@ -127,8 +127,7 @@ def _variable(name: str, value: object) -> str:
 
 
 def _line(text: str) -> str:
-    """A stranger's text on one printable, short line."""
-    return printable(" ".join(text.split()))[:MAX_TEXT]
+    return one_line(text, MAX_TEXT)
 
 
 def _about(path: Path, text: str) -> tuple[str, str, str]:
