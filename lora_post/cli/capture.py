@@ -1,13 +1,11 @@
-"""`lora-post capture`, and the tee of `lora-post run --capture`"""
+"""`lora-post capture`"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 
 import click
 
@@ -15,16 +13,16 @@ from lora_post.captures.writer import CaptureWriter, PcapWriter
 from lora_post.cli.options import log_options, set_up_log
 from lora_post.clocks.scale import now_us, utc_text
 from lora_post.config.inputs import InputConfig
-from lora_post.errors import ConfigError, FrameError, SpoolError
+from lora_post.errors import ConfigError, FrameError
 from lora_post.formats import FORMATS
 from lora_post.inputs import Input, Surroundings, open_input
-from lora_post.inputs.stream import Hear, StreamInput
+from lora_post.inputs.stream import StreamInput
 from lora_post.lorawan.phy_payload import describe
 from lora_post.lowcost.header import parse_header, type_text
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Frame, Heard, Link, Noise
 from lora_post.run.outcome_log import OutcomeLog
-from lora_post.run.session import stop_on_signals
+from lora_post.run.signals import stop_on_signals
 from lora_post.text import as_text, printable
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import link_of
@@ -33,44 +31,6 @@ log = logging.getLogger("lora_post")
 
 READ_TIMEOUT_S = 0.5
 NO_GATEWAY = ""
-
-
-class Tee:
-    """Writes what inputs give to a capture; when it cannot, it says so and the inputs go on without."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises ConfigError when the file cannot be appended to."""
-        self._writer: CaptureWriter | None = CaptureWriter(path)
-        self._streams = 0
-        self._lock = Lock()
-
-    def add(self, name: str, input_format: str) -> Hear:
-        """What an input is to call with its bytes. name: how the capture calls it."""
-        number = self._streams
-        self._streams += 1
-        self._try(lambda writer: writer.start(number, now_us(), input_format, name))
-        return lambda data, at_us: self._try(lambda writer: writer.write(number, at_us, data))
-
-    def _try(self, write: Callable[[CaptureWriter], None]) -> None:
-        with self._lock:
-            if self._writer is None:
-                return
-            try:
-                write(self._writer)
-            except SpoolError as error:
-                log.error("%s; going on without capture", error)
-                with suppress(SpoolError):
-                    self._writer.close()
-                self._writer = None
-
-    def close(self) -> None:
-        with self._lock:
-            writer, self._writer = self._writer, None
-        try:
-            if writer is not None:
-                writer.close()
-        except SpoolError as error:
-            log.error("%s", error)
 
 
 class CaptureDisplay:

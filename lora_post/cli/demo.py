@@ -22,7 +22,7 @@ from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
 from lora_post.model import Noise
 from lora_post.run.delivery import open_delivery
-from lora_post.run.session import stop_on_signals
+from lora_post.run.signals import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
 from lora_post.uplink.model import Refusal

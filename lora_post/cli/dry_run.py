@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 
 from lora_post.config import Config
@@ -11,18 +9,15 @@ from lora_post.metrics import Metrics
 from lora_post.model import Noise
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
-from lora_post.run.session import Feed, summary
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.text import escaped_json
 from lora_post.uplink.model import Decode
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 
-log = logging.getLogger("lora_post")
 
-
-def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> None:
-    """Print what would be accepted and refused, one JSON object per uplink."""
+def dry_pipeline(config: Config, decode: Decode, metrics: Metrics) -> Pipeline:
+    """Return a pipeline that prints what would be accepted and refused, one JSON object per uplink."""
     noise_log = OutcomeLog()
 
     def listen(outcome: Outcome) -> None:
@@ -31,5 +26,4 @@ def dry_run(config: Config, decode: Decode, metrics: Metrics, feed: Feed) -> Non
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    feed(Pipeline(MemoryLedger(config.devices), decode, metrics, listen))
-    log.info("%s", summary(metrics))
+    return Pipeline(MemoryLedger(config.devices), decode, metrics, listen)

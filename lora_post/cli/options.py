@@ -78,6 +78,18 @@ def read_config(path: Path | None) -> Config:
     return config
 
 
+def existing_spool(config: Config) -> Path:
+    """Return where the spool is. Raises ConfigError when there is none yet, or this user may not look."""
+    path = config.spool_path
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise ConfigError(f"spool {path}: {error.strerror}", fix="be the user that `lora-post run` runs as") from error
+    if not there:
+        raise ConfigError(f"there is no spool at {path} yet", fix="it is made by the first `lora-post run`")
+    return path
+
+
 def optional_config(path: Path | None) -> Config | None:
     """The named configuration; else the default one, and None when there is none that can be used.
 

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from lora_post.cli.dry_run import dry_run
+from lora_post.cli.dry_run import dry_pipeline
 from lora_post.cli.options import (
     config_option,
     drain_timeout_option,
@@ -31,10 +31,11 @@ from lora_post.inputs.paced import PacedInput
 from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
+from lora_post.run.delivery import EXIT_QUEUED, open_delivery
 from lora_post.run.ingest import pump
-from lora_post.run.outcome_log import RecordedLog
+from lora_post.run.outcome_log import RecordedLog, summary
 from lora_post.run.pipeline import Pipeline
-from lora_post.run.session import EXIT_QUEUED, deliver, stop_on_signals
+from lora_post.run.signals import stop_on_signals
 from lora_post.times import WallUs
 
 log = logging.getLogger("lora_post")
@@ -124,18 +125,23 @@ def command(
                     f"{path}: format not recognised", fix=f"name it with --format: {', '.join(STREAM_FORMATS)}"
                 )
 
+    metrics = Metrics()
     with progress:
         if dry:
-            dry_run(config, decode, Metrics(), feed)
+            feed(dry_pipeline(config, decode, metrics))
+            log.info("%s", summary(metrics))
+            code = 0
         else:
             said = RecordedLog()
-            code = deliver(config, decode, Metrics(), feed, stop, drain_timeout, say=said)
+            with open_delivery(config, decode, metrics, said) as delivery:
+                feed(delivery.pipeline)
+                delivery.drain(drain_timeout, stop)
+            code = delivery.sum_up(stop)
             said.finish()
-            if not unread:
-                raise SystemExit(code)
     if unread:
         log.warning("stopped before the end of %s; replay it again", ", ".join(map(str, unread)))
-        raise SystemExit(EXIT_QUEUED)
+        code = EXIT_QUEUED
+    raise SystemExit(code)
 
 
 def _format_of(path: Path, wanted: str) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli.options import config_option, read_config
+from lora_post.cli.options import config_option, existing_spool, read_config
 from lora_post.cli.output import say
-from lora_post.run.delivery import spool_path
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 
@@ -35,7 +34,7 @@ def command(group_path: Path | None, device: str, yes: bool, config_path: Path |
     known = {each.id: each for each in config.devices}
     if device not in known:
         raise click.UsageError(f"no device of the configuration has the id {device!r}; there are {', '.join(known)}")
-    with closing(SpoolFile(spool_path(config))) as store:
+    with closing(SpoolFile(existing_spool(config))) as store:
         if not yes and not sys.stdin.isatty():
             raise click.UsageError("recorded frames would be accepted once more, and there is no terminal; add --yes")
         if not yes:

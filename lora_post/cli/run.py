@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack, closing
 from pathlib import Path
-from threading import Event, Thread
-from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
 
+from lora_post.captures.tee import Tee, open_heard
 from lora_post.cli import EXIT_FAILED
-from lora_post.cli.capture import Tee
-from lora_post.cli.dry_run import dry_run
+from lora_post.cli.dry_run import dry_pipeline
 from lora_post.cli.options import (
     config_option,
     drain_timeout_option,
@@ -23,19 +22,16 @@ from lora_post.cli.options import (
     set_up_log,
     watch_decoders,
 )
-from lora_post.clocks.gateway import Times
 from lora_post.config import Config
-from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
-from lora_post.inputs import Input, Surroundings, open_input, times_of
-from lora_post.inputs.stream import StreamInput
+from lora_post.inputs import Surroundings, times_of
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
-from lora_post.run.ingest import pump
-from lora_post.run.oversight import Oversight
-from lora_post.run.pipeline import Pipeline
-from lora_post.run.session import deliver, stop_on_signals
+from lora_post.run.ingest import pump_all
+from lora_post.run.live import run_live
+from lora_post.run.outcome_log import summary
+from lora_post.run.signals import stop_on_signals
 
 log = logging.getLogger("lora_post")
 
@@ -82,26 +78,17 @@ def command(
     decode = read_decoding(config, watch_decoders(hangs), hangs)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry)
-    tee = Tee(capture_path) if capture_path else None
-    inputs = [(_open_heard(item, surroundings, tee), times_of(item)) for item in config.inputs]
     stop = stop_on_signals()
-
-    broken: list[Exception] = []
-    oversight = Oversight(config, metrics)
-    for input_, _ in inputs:
-        oversight.of(input_)
-
-    def feed(pipeline: Pipeline) -> None:
-        broken.extend(pump_all(inputs, pipeline, stop, oversight.signs))
-
-    code = 0
-    if dry:
-        dry_run(config, decode, metrics, feed)
-    else:
-        code = deliver(config, decode, metrics, feed, stop, drain_timeout, oversight)
-    if tee is not None:
-        tee.close()
-    raise SystemExit(EXIT_FAILED if broken else code)
+    with ExitStack() as stack:
+        tee = stack.enter_context(closing(Tee(capture_path))) if capture_path else None
+        inputs = [(open_heard(item, surroundings, tee), times_of(item)) for item in config.inputs]
+        if dry:
+            broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
+            log.info("%s", summary(metrics))
+            code = EXIT_FAILED if broken else 0
+        else:
+            code = run_live(config, decode, metrics, inputs, stop, drain_timeout)
+    raise SystemExit(code)
 
 
 def with_status(config: Config, listen: str | None) -> Config:
@@ -112,47 +99,3 @@ def with_status(config: Config, listen: str | None) -> Config:
         return replace(config, status=status_at(listen, config.status.token if config.status else None))
     except ConfigError as error:
         raise ConfigError(f"--status {error.what}", fix=error.fix) from error
-
-
-def _open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Input:
-    if tee is None:
-        return open_input(item, surroundings)
-    parts = urlsplit(item.url)
-    # Not the whole URL: a capture is passed on, a password in it must not be.
-    input_ = open_input(item, surroundings, tee.add(f"{parts.scheme}:{parts.path}", item.format))
-    if not isinstance(input_, StreamInput):
-        log.warning("--capture: input %s gives messages, not a stream of bytes; it is left out", input_.name)
-    return input_
-
-
-def pump_all(inputs: list[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
-    """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
-
-    Raises BrokenPipeError when nobody reads our output any more.
-    """
-    broken: list[Exception] = []
-    threads = [
-        Thread(target=_pump_safely, args=(input_, pipeline.taking(times), stop, signs, broken), name=input_.name)
-        for input_, times in inputs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for error in broken:
-        if isinstance(error, BrokenPipeError):
-            raise error
-    return broken
-
-
-def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
-    try:
-        pump(input_, pipeline, stop, signs)
-    except BrokenPipeError as error:
-        broken.append(error)
-        stop.set()
-    except Exception as error:
-        broken.append(error)
-        log.exception("input %s: a defect; this input has stopped", input_.name)
-    finally:
-        input_.close()

@@ -19,7 +19,7 @@ import click
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.errors import ConfigError, SinkError
 from lora_post.model import Frame, Link
-from lora_post.run.session import stop_on_signals
+from lora_post.run.signals import stop_on_signals
 from lora_post.simulate.devices import (
     GATEWAY,
     MAX_DEVICES,

@@ -13,7 +13,15 @@ import click
 from msgspec import Struct
 
 from lora_post.cli import reset_counter, salvage
-from lora_post.cli.options import config_option, load_all_decoders, log, read_config, set_up_log, watch_decoders
+from lora_post.cli.options import (
+    config_option,
+    existing_spool,
+    load_all_decoders,
+    log,
+    read_config,
+    set_up_log,
+    watch_decoders,
+)
 from lora_post.cli.output import say
 from lora_post.cli.spool_view import count_text, show
 from lora_post.config import Config
@@ -21,7 +29,6 @@ from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_path
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device, Frame, Link, RxInfo
-from lora_post.run.delivery import spool_path
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import parked, sensor_states
 from lora_post.spool.model import Parked
@@ -194,7 +201,7 @@ class Target(Struct, frozen=True):
 @contextmanager
 def _open(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
     config = read_config(config_path)
-    with closing(SpoolFile(spool_path(config))) as store:
+    with closing(SpoolFile(existing_spool(config))) as store:
         yield config, store
 
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from threading import Event
 
 from msgspec import Struct
@@ -19,6 +18,7 @@ from lora_post.errors import ConfigError, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
+from lora_post.run.outcome_log import left_behind, summary
 from lora_post.run.pipeline import Pipeline
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
@@ -37,7 +37,9 @@ from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.server_time import ServerTime, TimedSink
 from lora_post.upload.uploader import Uploader
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("lora_post")
+
+EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 JOIN_S = 5.0
 POLL_S = 0.1
@@ -50,6 +52,7 @@ class Delivery(Struct, frozen=True):
     stop: ends the uploads.
     """
 
+    config: Config
     pipeline: Pipeline
     uploads: tuple[UploadThread, ...]
     clock: GatewayClock
@@ -57,6 +60,15 @@ class Delivery(Struct, frozen=True):
     stop: Event
 
     def __enter__(self) -> Delivery:
+        log.info(
+            "started gateway=%s devices=%d spool=%s destinations=%s",
+            self.config.gateway_id,
+            len(self.config.devices),
+            self.config.spool_path,
+            ",".join(self.config.destinations),
+        )
+        for line in self._left_over():
+            log.warning("%s", line)
         for upload in self.uploads:
             upload.start()
         return self
@@ -85,15 +97,23 @@ class Delivery(Struct, frozen=True):
             log.error("%s", error)
             return True
 
-    def left_over(self) -> list[str]:
+    def _left_over(self) -> list[str]:
         """Return what waits for destinations that have left the configuration, one line each."""
-        names = {upload.name for upload in self.uploads}
         return [
             f"{name}: {count} readings wait for a destination that is no longer in the configuration; "
             f"put [{name}] back, or delete them: lora-post spool drop --destination {name}"
             for name, count in sorted(held_by_sink(self.view).items())
-            if name not in names
+            if name not in self.config.destinations
         ]
+
+    def sum_up(self, stop: Event) -> int:
+        """Write the totals to the log, and what stays queued; return the exit code. stop: what ended the run early."""
+        log.info("%s", summary(self.pipeline.metrics))
+        errors = self.last_errors()
+        held = {name: counts for name, counts in self.counts().items() if counts.undelivered}
+        for name, counts in held.items():
+            log.warning("%s: %s", name, left_behind(counts, errors[name]))
+        return EXIT_QUEUED if held and not stop.is_set() else 0
 
     def counts(self) -> dict[str, Counts]:
         """Return what is still in the spool for each destination."""
@@ -166,7 +186,7 @@ def open_delivery(
         listener(outcome)
 
     pipeline = Pipeline(ledger, decode, metrics, hear, clock)
-    return Delivery(pipeline, uploads, clock, SpoolFile(config.spool_path, replace_damaged), stop)
+    return Delivery(config, pipeline, uploads, clock, SpoolFile(config.spool_path, replace_damaged), stop)
 
 
 def _ask_nobody() -> None:
@@ -179,15 +199,3 @@ def _open_ledger(config: Config, boots: BootBook) -> SpoolLedger:
         boots.enter(db)
     writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
     return SpoolLedger(spool_file, config.devices, writer, boots)
-
-
-def spool_path(config: Config) -> Path:
-    """Where the spool is. Raises ConfigError when there is none yet, or this user may not look."""
-    path = config.spool_path
-    try:
-        there = path.exists()
-    except OSError as error:
-        raise ConfigError(f"spool {path}: {error.strerror}; be the user that `lora-post run` runs as") from error
-    if not there:
-        raise ConfigError(f"there is no spool at {path} yet; it is made by the first `lora-post run`")
-    return path

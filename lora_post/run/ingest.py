@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Thread
 
+from lora_post.clocks.gateway import Times
 from lora_post.errors import SpoolError
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
@@ -49,6 +50,39 @@ def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
     finally:
         signs.heartbeats.end(input_.name)
         signs.troubles.tell(input_.name, "")
+
+
+def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
+    """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
+
+    Raises BrokenPipeError when nobody reads our output any more.
+    """
+    broken: list[Exception] = []
+    threads = [
+        Thread(target=_pump_safely, args=(input_, pipeline.taking(times), stop, signs, broken), name=input_.name)
+        for input_, times in inputs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in broken:
+        if isinstance(error, BrokenPipeError):
+            raise error
+    return broken
+
+
+def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
+    try:
+        pump(input_, pipeline, stop, signs)
+    except BrokenPipeError as error:
+        broken.append(error)
+        stop.set()
+    except Exception as error:
+        broken.append(error)
+        log.exception("input %s: a defect; this input has stopped", input_.name)
+    finally:
+        input_.close()
 
 
 class _Keeper:

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from lora_post.metrics import Metrics
+from lora_post.spool.queue import Counts
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
@@ -95,3 +97,25 @@ class RecordedLog:
         if self._known:
             devices = ", ".join(f"{device} {count}" for device, count in self._known.items())
             log.warning("left out, since these frames or newer ones were accepted before: %s", devices)
+
+
+def left_behind(counts: Counts, last_error: str) -> str:
+    """What a run leaves in the spool, and why, in one line."""
+    text = f"{counts.undelivered} readings stay in the spool"
+    if counts.parked or counts.refused:
+        text += f", {counts.parked + counts.refused} of them parked: see lora-post spool"
+    return text + (f"; last error: {last_error}" if last_error else "")
+
+
+def summary(metrics: Metrics) -> str:
+    """The totals of a run in one line."""
+    parts = [f"uplinks={metrics.total('uplinks')}", f"readings={metrics.total('readings')}"]
+    for name in ("copies", "joins"):
+        if total := metrics.total(name):
+            parts.append(f"{name}={total}")
+    for name in ("refused", "noise", "dropped", "undecoded", "delivered", "parked", "rejected"):
+        labels = metrics.labels(name)
+        if labels:
+            detail = " ".join(f"{label}:{n}" for label, n in labels.items() if label)
+            parts.append(f"{name}={sum(labels.values())}" + (f" ({detail})" if detail else ""))
+    return " ".join(parts)

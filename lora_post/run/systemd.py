@@ -5,10 +5,16 @@ Source: sd_notify(3), sd_watchdog_enabled(3).
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+from lora_post.observed.signs import Heartbeats
+
+log = logging.getLogger("lora_post")
 
 
 class Notifier:
@@ -30,3 +36,29 @@ class Notifier:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             channel.setblocking(False)
             channel.sendto("\n".join(lines).encode(), self._address)
+
+
+@contextmanager
+def known_to_systemd(heartbeats: Heartbeats, notifier: Notifier) -> Iterator[None]:
+    """Tell systemd that we are ready, and that we get on as long as every thread does."""
+    stop = Event()
+    notifier.tell("READY=1")
+    thread = Thread(target=_feed_watchdog, args=(heartbeats, notifier, stop), name="watchdog", daemon=True)
+    if notifier.watchdog_s:
+        thread.start()
+    try:
+        yield
+    finally:
+        notifier.tell("STOPPING=1")
+        stop.set()
+
+
+def _feed_watchdog(heartbeats: Heartbeats, notifier: Notifier, stop: Event) -> None:
+    said: list[str] = []
+    while not stop.wait(notifier.watchdog_s / 3):
+        stalled = heartbeats.stalled()
+        if not stalled:
+            notifier.tell("WATCHDOG=1")
+        elif stalled != said:
+            log.error("stalled: %s; systemd restarts us in a moment", ", ".join(stalled))
+        said = stalled

@@ -1,24 +1,16 @@
-"""The status page of a run: what it looks at, and the server in its thread."""
+"""Looks at a run, for its status page and its alerts."""
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
-from lora_post.config.status import StatusConfig
-from lora_post.errors import ConfigError
-from lora_post.metrics import Metrics
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
 from lora_post.observed.signs import Signs
-from lora_post.observed.site_state import SiteState
-
-log = logging.getLogger("lora_post")
 
 FRESH_S = 2.0  # counting a long queue takes a while, and many may ask
 
@@ -80,26 +72,3 @@ def _disk(spool: Path) -> Disk:
     usage = shutil.disk_usage(spool.parent)
     files = (spool, spool.with_name(spool.name + "-wal"))
     return Disk(usage.free, usage.total, sum(file.stat().st_size for file in files if file.exists()))
-
-
-@contextmanager
-def status_page(
-    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState]
-) -> Iterator[None]:
-    """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
-    # Starlette and uvicorn are a third of the memory: only for those who want the page.
-    from lora_post.status.access import AccessRule
-    from lora_post.status.app import create_app
-    from lora_post.web.serving import base_url, listen, serving
-
-    stop = Event()
-    try:
-        listener = listen(status.host, status.port)
-    except OSError as error:
-        raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    with listener, serving(create_app(site, metrics, look, AccessRule(status.token), stop), listener, "status"):
-        log.info("status page at %s/", base_url(listener))
-        try:
-            yield
-        finally:
-            stop.set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from lora_post.cli import main, run
+from lora_post.cli import main
+from lora_post.run import live
 from lora_post.upload.policy import UploadPolicy
 
 HURRY = 10
@@ -18,5 +19,5 @@ HURRIED = UploadPolicy(
 )
 
 if __name__ == "__main__":
-    run.deliver = partial(run.deliver, policy=HURRIED)  # the command is the real one in all else
+    live.open_delivery = partial(live.open_delivery, policy=HURRIED)  # the command is the real one in all else
     main()

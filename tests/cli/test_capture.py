@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.captures.tee import Tee
 from lora_post.captures.writer import PcapWriter
-from lora_post.cli.capture import CaptureDisplay, Tee, _open
+from lora_post.cli.capture import CaptureDisplay, _open
 from lora_post.formats import FORMATS
 from lora_post.inputs.mqtt import MqttInput
 from tests.support.command import run, started, wait_until

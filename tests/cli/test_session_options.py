@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from lora_post.cli.options import set_up_log
-from lora_post.run.session import stop_on_signals
+from lora_post.run.signals import stop_on_signals
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import faults
 from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump
-from lora_post.run.oversight import ALERTS
+from lora_post.run.live import ALERTS
 from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.facts import Facts

@@ -1,0 +1,156 @@
+"""A live run: what the inputs give goes to the destinations, watched by the status page, alerts and systemd."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from msgspec.structs import replace
+
+from lora_post.clocks.gateway import Times
+from lora_post.clocks.steady import SteadyClock
+from lora_post.config import Config
+from lora_post.config.status import StatusConfig
+from lora_post.errors import ConfigError
+from lora_post.inputs import Input
+from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.metrics import Metrics
+from lora_post.observed.run_state import GatewayState, RunState
+from lora_post.observed.signs import Signs
+from lora_post.observed.site_state import SiteState
+from lora_post.run.delivery import Delivery, open_delivery
+from lora_post.run.ingest import pump_all
+from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.systemd import Notifier, known_to_systemd
+from lora_post.run.view import RunView
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Decode
+from lora_post.uplink.outcome import Outcome
+
+if TYPE_CHECKING:
+    from lora_post.alerts.loop import AlertLoop
+
+log = logging.getLogger("lora_post")
+
+EXIT_BROKEN = 1
+ALERTS = "alerts"
+JOIN_S = 2.0
+
+
+def run_live(
+    config: Config,
+    decode: Decode,
+    metrics: Metrics,
+    inputs: Sequence[tuple[Input, Times]],
+    stop: Event,
+    drain_timeout_s: float,
+) -> int:
+    """Run until all inputs have ended and the queue is empty, or until `stop`; return the exit code.
+
+    drain_timeout_s: how long to go on sending once the inputs have ended. Raises ConfigError, SpoolError.
+    """
+    oversight = Oversight(config, metrics, [input_ for input_, _ in inputs])
+    write_log = OutcomeLog()
+
+    def hear(outcome: Outcome) -> None:
+        oversight.site.hear(outcome)
+        write_log(outcome)
+
+    heartbeats = oversight.signs.heartbeats
+    delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
+    with delivery, oversight.over(delivery):
+        broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
+        delivery.drain(drain_timeout_s, stop)
+    code = delivery.sum_up(stop)
+    return EXIT_BROKEN if broken else code
+
+
+@runtime_checkable
+class HearsGateways(Protocol):
+    """An input that knows its gateways apart."""
+
+    name: str
+    gateways: GatewayBook
+
+
+class Oversight:
+    """The page, the alerts and systemd of one run. site: is to hear every outcome. signs: of every thread."""
+
+    def __init__(self, config: Config, metrics: Metrics, inputs: Sequence[Input]) -> None:
+        self._config = config
+        self._metrics = metrics
+        self.clock = SteadyClock()
+        self.signs = Signs(self.clock)
+        self.site = SiteState(config.devices, self.clock)
+        self._books = {each.name: each.gateways for each in inputs if isinstance(each, HearsGateways)}
+
+    def _gateways(self, name: str) -> tuple[GatewayState, ...]:
+        book = self._books.get(name)
+        return tuple(
+            GatewayState(item.gateway, self.clock.at(item.last_s), item.stat)
+            for item in (book.snapshot() if book else ())
+        )
+
+    @contextmanager
+    def over(self, delivery: Delivery) -> Iterator[None]:
+        """Watch as long as the block runs. Raises ConfigError when the page cannot be shown."""
+        # What sends mail is of no use to a dry run.
+        from lora_post.alerts.loop import AlertLoop
+        from lora_post.alerts.senders import senders
+
+        config = self._config
+        view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock.trouble, self._gateways)
+
+        def look() -> RunState:
+            return replace(view(), alerts=alert_loop.raised)
+
+        with ExitStack() as stack:
+            facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
+            alert_loop = AlertLoop(
+                self.site, view, config.alerts.limits, senders(config.alerts), facts, self.signs.heartbeats
+            )
+            stack.enter_context(alerting(alert_loop))
+            if config.status is not None:
+                stack.enter_context(status_page(config.status, self.site, self._metrics, look))
+            stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
+            yield
+
+
+@contextmanager
+def alerting(alert_loop: AlertLoop) -> Iterator[None]:
+    """Look for alerts as long as the block runs."""
+    stop = Event()
+    thread = Thread(target=alert_loop.run, args=(stop,), name="alerts", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(JOIN_S)  # a mail that is under way is told again by the next run
+
+
+@contextmanager
+def status_page(
+    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState]
+) -> Iterator[None]:
+    """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
+    # Starlette and uvicorn are a third of the memory: only for those who want the page.
+    from lora_post.status.access import AccessRule
+    from lora_post.status.app import create_app
+    from lora_post.web.serving import base_url, listen, serving
+
+    stop = Event()
+    try:
+        listener = listen(status.host, status.port)
+    except OSError as error:
+        raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
+    with listener, serving(create_app(site, metrics, look, AccessRule(status.token), stop), listener, "status"):
+        log.info("status page at %s/", base_url(listener))
+        try:
+            yield
+        finally:
+            stop.set()
