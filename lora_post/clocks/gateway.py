@@ -186,7 +186,7 @@ class GatewayClock:
             boot_us = self.look()
             if boot_us < NOBODY_COMES_US:
                 return
-            if self._offset_us is None and boot_us + self._wall_offset_us >= SET_FROM_US:
+            if self._offset_us is None and self._wall_offset_us + boot_us >= SET_FROM_US:
                 self._say("nobody", "nothing vouches for the system clock and no server tells the time: it is believed")
                 self._follow(self._wall_offset_us)
 
@@ -235,10 +235,10 @@ class GatewayClock:
         offset_us = self._offset_us
         is_ahead = offset_us is not None and self._wall_offset_us > offset_us
         reach_us = _NEAR_US if times is Times.RECORDED or (times is Times.LIVE and is_ahead) else boot_us
-        lag_us = boot_us + self._wall_offset_us - time_us
+        lag_us = self._wall_offset_us + boot_us - time_us
         lags = [lag_us] if -_SAME_CLOCK_US <= lag_us <= reach_us else []
         for jump in self._jumps:
-            lag_us = boot_us + jump.offset_us - time_us
+            lag_us = jump.offset_us + boot_us - time_us
             if boot_us - jump.until_us - _SAME_CLOCK_US <= lag_us <= _PIPE_US:
                 lags.append(lag_us)
         return min(lags, key=abs, default=None)

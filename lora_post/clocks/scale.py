@@ -14,7 +14,8 @@ from typing import Final
 
 from lora_post.times import StampUs, WallUs
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_US: Final = timedelta(microseconds=1)
 _MINUTES = tuple(f"{number:02}" for number in range(60))
 
 UNKNOWN_FROM_US: Final = StampUs(1 << 62)
@@ -52,12 +53,17 @@ def is_unknown(time_us: StampUs) -> bool:
     return time_us >= UNKNOWN_FROM_US
 
 
+def since_epoch(moment: datetime) -> WallUs:
+    """Return a datetime with a zone in µs since 1970 UTC, negative before that."""
+    return WallUs((moment - EPOCH) // _US)
+
+
 def utc_text(time_us: StampUs) -> str:
     """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second. "unknown" while it is not known."""
     if time_us >= UNKNOWN_FROM_US:
         return "unknown"
     try:
-        return (_EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
+        return (EPOCH + timedelta(microseconds=time_us)).isoformat()[:-6] + "Z"
     except OverflowError:
         return "unknown"  # no moment before the year 10000: a damaged file may hold anything
 
@@ -72,7 +78,7 @@ def short_utc_text(time_us: WallUs) -> str:
 
 @lru_cache(64)  # the readings of a batch are of some hours
 def _hour_text(hours: int) -> str:
-    return (_EPOCH + timedelta(hours=hours)).isoformat()[:13]
+    return (EPOCH + timedelta(hours=hours)).isoformat()[:13]
 
 
 def parse_utc(text: str) -> WallUs:
@@ -83,6 +89,6 @@ def parse_utc(text: str) -> WallUs:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
-    if moment < _EPOCH:
+    if moment < EPOCH:
         raise ValueError(f"{text!r} is before 1970")
-    return WallUs((moment - _EPOCH) // timedelta(microseconds=1))
+    return since_epoch(moment)

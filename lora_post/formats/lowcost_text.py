@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from lora_post.clocks.scale import since_epoch
 from lora_post.times import WallUs
 
 _P: Final = rb"\^p" + rb",".join([rb"(-?\d{1,5})"] * 7) + rb"\r?\n"
@@ -39,8 +40,6 @@ _BANDWIDTHS: Final = (
     | {bw: float(bw) for bw in (125, 250, 500)}
     | {203: 203.125, 406: 406.25, 812: 812.5, 1625: 1625.0}
 )
-_EPOCH: Final = datetime(1970, 1, 1)
-_EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR: Final = b"1970"
 _LAST_YEAR: Final = b"9000"
 _QUARTER_HOUR_US: Final = 900_000_000
@@ -102,17 +101,12 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
     text = (header.time or b"").decode()
     try:
         if header.zone is not None:
-            return WallUs(_since(datetime.fromisoformat(text + header.zone.decode()), _EPOCH_UTC))
+            return since_epoch(datetime.fromisoformat(text + header.zone.decode()))
         if header.tmst is None:
-            return WallUs(_since(datetime.fromisoformat(text).replace(tzinfo=zone), _EPOCH_UTC))
-        local_us = _since(datetime.fromisoformat(text), _EPOCH)
+            return since_epoch(datetime.fromisoformat(text).replace(tzinfo=zone))
+        local_us = since_epoch(datetime.fromisoformat(text + "Z"))
     except (ValueError, OverflowError):
         return now_us
     residue = (local_us - int(header.tmst) + _TMST_TOLERANCE_US) % _TMST_RANGE
     nearest, offset_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
-    return WallUs(local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us)
-
-
-def _since(time: datetime, epoch: datetime) -> int:
-    passed = time - epoch
-    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    return local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us

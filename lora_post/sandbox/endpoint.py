@@ -16,8 +16,9 @@ from lora_post.sandbox.media import JSON, MediaType
 from lora_post.sandbox.queries import Query
 from lora_post.sandbox.state import State
 from lora_post.sandbox.tokens import Tokens
+from lora_post.times import WallUs
 
-Clock: TypeAlias = Callable[[], int]
+Clock: TypeAlias = Callable[[], WallUs]
 """Gives the time in µs since 1970 UTC."""
 
 
@@ -50,7 +51,7 @@ class Call(Struct, frozen=True):
 
     service: Service
     user: User
-    now_us: int
+    now_us: WallUs
     ids: Mapping[str, str]
     query: Query
     body: Any

@@ -8,10 +8,12 @@ Waziup/wazicloud-api: orion-hs/src/Orion/Client.hs (times go to Orion as text).
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
-_EPOCH = datetime(1970, 1, 1)
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+from lora_post.clocks.scale import EPOCH
+from lora_post.times import WallUs
+
+_EPOCH_DAY = EPOCH.toordinal()
 _DAYS_IN_400_YEARS = 146_097
 _FIRST_S = -62_135_596_800  # 0001-01-01T00:00:00Z
 _LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -97,10 +99,10 @@ def instant_text(instant: Instant) -> str:
 
 def second_text(second: int) -> str:
     """A whole second since 1970 as text in UTC with `Z`."""
-    return (_EPOCH + timedelta(seconds=second)).isoformat() + "Z"
+    return (EPOCH + timedelta(seconds=second)).isoformat()[:-6] + "Z"
 
 
-def clock_text(time_us: int) -> str:
+def clock_text(time_us: WallUs) -> str:
     """A moment of the server's clock, in µs since 1970 UTC, as text."""
     second, micros = divmod(time_us, 1_000_000)
     return instant_text(Instant(second, f"{micros:06d}".rstrip("0")))

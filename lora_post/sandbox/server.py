@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.middleware import Middleware
 
+from lora_post.clocks.scale import now_us
 from lora_post.sandbox.app import create_app
 from lora_post.sandbox.endpoint import Clock, Settings
 from lora_post.sandbox.fault_middleware import Door, FaultMiddleware
@@ -22,17 +22,12 @@ API_PATH = "/api/v2"
 DEFAULT_HOST = "127.0.0.1"
 
 
-def clock_us() -> int:
-    """Microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
-
-
 @contextmanager
 def running_sandbox(
     settings: Settings | None = None,
     *,
     file: Path | None = None,
-    clock: Clock = clock_us,
+    clock: Clock = now_us,
     host: str = DEFAULT_HOST,
     port: int = 0,
     faults: Faults | None = None,
@@ -63,7 +58,7 @@ def serve(
     Raises SpoolError for a bad file and OSError when the port is taken.
     """
     with closing(State(file)) as state, listen(host, port) as listener:
-        server = _server(state, settings, clock_us, faults)
+        server = _server(state, settings, now_us, faults)
         # uvicorn raises the signal again when it has ended; these handlers then have nothing to do.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)

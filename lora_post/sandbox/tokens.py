@@ -11,6 +11,7 @@ import uuid
 import jwt
 
 from lora_post.sandbox.access import GUEST_USER, User
+from lora_post.times import WallUs
 
 _ALGORITHM = "HS256"
 _BEARER = "Bearer "
@@ -30,7 +31,7 @@ class Tokens:
         self._key = key
         self._lifetime_s = lifetime_s
 
-    def issue(self, user: User, now_us: int) -> str:
+    def issue(self, user: User, now_us: WallUs) -> str:
         """A new token; the ones issued before stay valid until they expire."""
         now_s = now_us // 1_000_000
         claims = {
@@ -44,7 +45,7 @@ class Tokens:
             claims["admin"] = True
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def user(self, authorization: str | None, now_us: int) -> User:
+    def user(self, authorization: str | None, now_us: WallUs) -> User:
         """Whom an Authorization header stands for; a guest unless the token is good right now."""
         if authorization is None or not authorization.startswith(_BEARER):
             return GUEST_USER

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, TypeGuard
 
 import msgspec
 
-from lora_post.clocks.scale import is_unknown
-from lora_post.times import StampUs, WallUs
+from lora_post.clocks.scale import is_unknown, since_epoch
+from lora_post.times import StampUs
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_US: Final = timedelta(microseconds=1)
-FIRST_US: Final = WallUs((datetime.min.replace(tzinfo=UTC) - _EPOCH) // _US)
-LAST_US: Final = WallUs((datetime.max.replace(tzinfo=UTC) - _EPOCH) // _US)
+FIRST_US: Final = since_epoch(datetime.min.replace(tzinfo=UTC))
+LAST_US: Final = since_epoch(datetime.max.replace(tzinfo=UTC))
 """The last moment of the year 9999: no later one can be written as a date."""
 
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from lora_post.metrics import HISTOGRAMS, Metrics
 from lora_post.observed.run_state import Look, RunState
 from lora_post.observed.site_state import SiteState
-from lora_post.times import SteadyUs
+from lora_post.times import SteadyUs, WallUs
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # A device is one time series of each gauge; a configuration may have more than a server cares to keep.
@@ -96,7 +96,7 @@ class _Run(Collector):
             "Age of the oldest reading in the queue of a destination.",
             "destination",
             {
-                item.name: max(0, run.now_us + run.ahead_us - item.oldest_us) / 1e6 if item.oldest_us else 0.0
+                item.name: max(0, WallUs(run.now_us + run.ahead_us) - item.oldest_us) / 1e6 if item.oldest_us else 0.0
                 for item in run.destinations
             },
         )

@@ -27,10 +27,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lora_post.clocks.scale import now_us
 from lora_post.config.upload import UploadRules
 from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
-from lora_post.sandbox.server import API_PATH, _server, clock_us
+from lora_post.sandbox.server import API_PATH, _server
 from lora_post.sandbox.state import State
 from lora_post.secret import Account, Secret
 from lora_post.spool.queue_writer import QueueWriter
@@ -84,7 +85,7 @@ def _waziup_tls(settings: Settings) -> Iterator[Waziup]:
         pytest.MonkeyPatch.context() as patch,
     ):
         certificate, key = _certificate(Path(folder))
-        server = _server(state, settings, clock_us, days)
+        server = _server(state, settings, now_us, days)
         server.config.ssl_certfile, server.config.ssl_keyfile = str(certificate), str(key)
         patch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         with running(server, listener, "sandbox"):
