@@ -1,4 +1,4 @@
-"""Which alerts are raised: what persists long enough is, what stays away long enough no longer."""
+"""Raise an alert for what persists long enough, and clear it once its cause has stayed away long enough."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.alerts.rules import Condition
+from lora_post.errors import Problem
 from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLEAR_AFTER_US: Final = 300_000_000
@@ -28,6 +30,12 @@ class Alert(Struct, Generic[Time], frozen=True):
     text: str
     raised_us: Time
     cleared_us: Time
+    fix: str = ""
+
+    @property
+    def problem(self) -> Problem:
+        """What is wrong, and what to do."""
+        return Problem(self.text, self.fix)
 
 
 class AlertBook:
@@ -39,7 +47,7 @@ class AlertBook:
         self._absent: dict[str, SteadyUs] = {}
 
     def look(self, found: Iterable[Condition], now_us: SteadyUs) -> list[Alert[SteadyUs]]:
-        """Take in what is wrong now; returns the alerts that were raised or cleared by that."""
+        """Take in what is wrong now; return the alerts that were raised or cleared by that."""
         present = {condition.key: condition for condition in found}
         return [*self._raise(present, now_us), *self._clear(present, now_us)]
 
@@ -49,7 +57,8 @@ class AlertBook:
         for key, since_us in list(self._pending.items()):
             if now_us - since_us >= present[key].after_us and len(self.raised) < MAX_ALERTS:
                 del self._pending[key]
-                self.raised[key] = Alert(key, present[key].text, now_us, NEVER)
+                problem = present[key].problem
+                self.raised[key] = Alert(key, problem.what, now_us, NEVER, problem.fix)
                 changed.append(self.raised[key])
         return changed
 
@@ -58,6 +67,5 @@ class AlertBook:
         self._absent = {key: self._absent.get(key, now_us) for key in self.raised if key not in present}
         for key, since_us in list(self._absent.items()):
             if now_us - since_us >= CLEAR_AFTER_US:
-                alert = self.raised.pop(key)
-                changed.append(Alert(key, alert.text, alert.raised_us, now_us))
+                changed.append(replace(self.raised.pop(key), cleared_us=now_us))
         return changed

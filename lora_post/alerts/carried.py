@@ -1,7 +1,7 @@
-"""How long things have been silent, over restarts.
+"""Carry over restarts how long things have been silent.
 
-A gateway that loses power twice a day would never find out that a device has been silent for a day. What is
-carried over is the time that was spent listening: while it was switched off, it could not hear anybody.
+Otherwise a gateway that loses power twice a day would never find out that a device has been silent for a day.
+Only the time spent listening counts: a gateway that is off cannot hear a device.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lora_post.times import NEVER, SteadyUs
 
 
 class Quiet(Struct, frozen=True, array_like=True):
-    """A device. silent_us: how long it had not been heard; usual_us: the distance of its uplinks, 0 for unknown."""
+    """How long a device had not been heard. usual_us: the usual time between its uplinks, 0 for unknown."""
 
     silent_us: int
     usual_us: int
@@ -30,11 +30,11 @@ class Carried(Struct, frozen=True):
     devices: Mapping[str, Quiet] = {}
 
     def since(self, last_us: SteadyUs, runtime: RunState, before_us: int) -> SteadyUs:
-        """Since when something has been silent. last_us: when it was heard in this run, 0 for not."""
+        """Return since when something has been silent. last_us: when it was heard in this run, or NEVER."""
         return last_us or runtime.started_us - before_us
 
     def quiet(self, device: DeviceView) -> Quiet:
-        """What is known of a device from before."""
+        """Return what is known of a device from before."""
         return self.devices.get(device.id, _UNKNOWN)
 
 
@@ -42,7 +42,7 @@ _UNKNOWN = Quiet(0, 0)
 
 
 def carry(runtime: RunState, devices: Iterable[DeviceView], before: Carried) -> Carried:
-    """What the next run is to know."""
+    """Return what the next run is to know."""
     now_us = runtime.now_us
     last_us = max((item.last_us for item in runtime.inputs), default=NEVER)
     return Carried(

@@ -1,4 +1,4 @@
-"""Looks at the run every half minute, keeps the book of alerts, tells people."""
+"""Look at the run every half minute, keep the book of alerts, and tell people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
 from lora_post.backoff import Backoff
 from lora_post.config.alerts import AlertLimits
-from lora_post.errors import SpoolError, Unavailable
+from lora_post.errors import Problem, SpoolError, Unavailable
 from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Heartbeats
 from lora_post.observed.site_state import SiteState
@@ -34,7 +34,7 @@ BEAT_S: Final = 600.0
 """Looking, and a message to each recipient, may take so long."""
 NAME: Final = "alerts"
 CARRY_EVERY_US: Final = 3_600_000_000
-"""How often what a power cut must not forget is written: seldom, for the card's sake."""
+"""How often what must outlive a power cut is written: seldom, to spare the SD card."""
 RAISED: Final = "raised"
 CARRIED: Final = "carried"
 NEWS: Final = "news "
@@ -49,7 +49,7 @@ class _Recipient(Struct, frozen=True):
 
 
 class AlertLoop:
-    """One run's alerts. raised: texts by key, may be read by any thread."""
+    """The alerts of one run. raised: what is wrong, by key; may be read by any thread."""
 
     def __init__(
         self,
@@ -75,11 +75,11 @@ class AlertLoop:
         ]
         self._deaf_us = NEVER
         self._written_us = runtime.now_us
-        self.raised: Mapping[str, str] = {}
+        self.raised: Mapping[str, Problem] = {}
         self._show()
 
     def run(self, stop: Event) -> None:
-        """Look every half minute until `stop`."""
+        """Look every half minute until `stop` is set."""
         while not stop.wait(LOOK_EVERY_S):
             self._heartbeats.beat(NAME, BEAT_S)
             try:
@@ -90,7 +90,7 @@ class AlertLoop:
         self._carry(self._look())
 
     def step(self, monotonic_s: float) -> None:
-        """One look."""
+        """Look once. monotonic_s: now."""
         runtime = self._look()
         if runtime.inputs and all(item.trouble for item in runtime.inputs):
             self._deaf_us = runtime.now_us
@@ -101,7 +101,7 @@ class AlertLoop:
             if alert.cleared_us:
                 log.warning("alert over: %s", alert.text)
             else:
-                log.error("alert: %s", alert.text)
+                log.error("alert: %s", alert.problem)
         if changed:
             self._show()
             self._keep(runtime)
@@ -123,7 +123,7 @@ class AlertLoop:
             recipient.sender.send(runtime.gateway, at_wall(digest, runtime.ahead_us))
         except Unavailable as error:
             if not recipient.backoff.failures:
-                log.warning("alerts wait: %s", error)
+                log.warning("waiting to send alerts: %s", error)
             recipient.backoff.fail(monotonic_s)
         else:
             recipient.outbox.told()
@@ -131,14 +131,14 @@ class AlertLoop:
             recipient.backoff.succeed()
 
     def _show(self) -> None:
-        self.raised = {alert.key: alert.text for alert in self._book.raised.values()}
+        self.raised = {alert.key: alert.problem for alert in self._book.raised.values()}
 
     def _keep(self, runtime: RunState) -> None:
-        """So that a restart does not raise everything again."""
+        """Write down what is raised, so that a restart does not raise it again."""
         self._remember(RAISED, [_at_wall(alert, runtime.ahead_us) for alert in self._book.raised.values()])
 
     def _keep_news(self, recipient: _Recipient, runtime: RunState) -> None:
-        """So that a restart while the link is down does not swallow what was not told."""
+        """Write down what was not told yet, so that a restart while the link is down does not lose it."""
         news = [_at_wall(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
         self._remember(NEWS + recipient.sender.name, news)
 
@@ -154,32 +154,32 @@ class AlertLoop:
 
 
 def at_wall(digest: Digest[SteadyUs], ahead_us: int) -> Digest[WallUs]:
-    """The same with times of the wall clock, for people."""
+    """Return the same with times of the wall clock, for people."""
     return Digest(*(tuple(_at_wall(alert, ahead_us) for alert in alerts) for alerts in astuple(digest)))
 
 
 def _at_wall(alert: Alert[SteadyUs], ahead_us: int) -> Alert[WallUs]:
     cleared_us = WallUs(alert.cleared_us and alert.cleared_us + ahead_us)
-    return Alert(alert.key, alert.text, WallUs(alert.raised_us + ahead_us), cleared_us)
+    return Alert(alert.key, alert.text, WallUs(alert.raised_us + ahead_us), cleared_us, alert.fix)
 
 
 def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert[SteadyUs]]:
-    """Alerts of the last run by the clock of this one."""
+    """Return alerts of the last run by the clock of this one."""
     return [_at_steady(alert, runtime) for alert in _decoded(kept.get(what, "[]"), list[Alert[WallUs]]) or []]
 
 
 def _at_steady(alert: Alert[WallUs], runtime: RunState) -> Alert[SteadyUs]:
-    """One from the future is of a time when the clock was right: it was raised now."""
+    """Return the alert by the steady clock; one from the future, when the clock was right, is raised now."""
     raised_us = min(SteadyUs(alert.raised_us - runtime.ahead_us), runtime.now_us)
     lasted_us = alert.cleared_us and alert.cleared_us - alert.raised_us
-    return Alert(alert.key, alert.text, raised_us, SteadyUs(lasted_us and raised_us + lasted_us))
+    return Alert(alert.key, alert.text, raised_us, SteadyUs(lasted_us and raised_us + lasted_us), alert.fix)
 
 
 def _recall(facts: Facts) -> Mapping[str, str]:
     try:
         return facts.recall()
     except SpoolError as error:
-        log.warning("the alerts of the last run are not known: %s", error)
+        log.warning("cannot read the alerts of the last run: %s", error)
         return {}
 
 
@@ -187,5 +187,5 @@ def _decoded(text: str, kind: type[Kept]) -> Kept | None:
     try:
         return json.decode(text, type=kind)
     except msgspec.DecodeError as error:
-        log.warning("the alerts of the last run are not understood: %s", error)
+        log.warning("cannot decode the alerts of the last run: %s", error)
         return None

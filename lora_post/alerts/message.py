@@ -1,4 +1,4 @@
-"""A digest in words, and as JSON for programs."""
+"""Write a digest in words for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from lora_post.times import WallUs
 
 
 def subject(gateway: str, digest: Digest[WallUs]) -> str:
-    """One line: whose, and the gist."""
+    """Return the gateway and the gist in one line."""
     standing = len(digest.raised) + len(digest.standing)
     if not standing:
-        return f"{gateway}: all is well again"
+        return f"{gateway}: everything is solved"
     if len(digest.raised) == 1 and not digest.standing:
         return f"{gateway}: {digest.raised[0].text}"
     return f"{gateway}: {standing} things need attention"
 
 
 def body(gateway: str, digest: Digest[WallUs]) -> str:
-    """The whole message."""
+    """Return the whole message."""
     parts = [
-        ("Needs attention:", [f"{alert.text} (since {_moment(alert.raised_us)})" for alert in digest.raised]),
+        ("Needs attention:", [_open_line(alert) for alert in digest.raised]),
         (
-            "Well again:",
+            "Solved:",
             [f"{alert.text} ({_moment(alert.raised_us)}, for {_length(alert)})" for alert in digest.cleared],
         ),
-        ("Still so:", [f"{alert.text} (since {_moment(alert.raised_us)})" for alert in digest.standing]),
+        ("Not solved yet:", [_open_line(alert) for alert in digest.standing]),
     ]
     blocks = ["\n".join([title, *(f"- {line}" for line in lines)]) for title, lines in parts if lines]
     return f"Gateway {gateway}\n\n" + "\n\n".join(blocks) + "\n"
 
 
+def _open_line(alert: Alert[WallUs]) -> str:
+    fix = f"\n  fix: {alert.fix}" if alert.fix else ""
+    return f"{alert.text} (since {_moment(alert.raised_us)}){fix}"
+
+
 def as_json(gateway: str, digest: Digest[WallUs]) -> dict[str, Any]:
-    """What a webhook gets; `text` is what chat programs show."""
+    """Return what a webhook gets; chat programs show `text`."""
     return {
         "gateway": gateway,
         "text": f"{subject(gateway, digest)}\n\n{body(gateway, digest)}",
@@ -48,7 +53,11 @@ def as_json(gateway: str, digest: Digest[WallUs]) -> dict[str, Any]:
 
 def _alert_json(alert: Alert[WallUs]) -> dict[str, Any]:
     found = {"key": alert.key, "text": alert.text, "raised": utc_text(alert.raised_us)}
-    return found | ({"cleared": utc_text(alert.cleared_us)} if alert.cleared_us else {})
+    if alert.fix:
+        found["fix"] = alert.fix
+    if alert.cleared_us:
+        found["cleared"] = utc_text(alert.cleared_us)
+    return found
 
 
 def _moment(time_us: WallUs) -> str:

@@ -1,6 +1,6 @@
-"""What one recipient has still to be told. After an outage that is one message, not a thousand.
+"""Gather what one recipient has still to be told: after an outage one message, not a thousand.
 
-Changes are gathered for a while, and an alert that comes and goes while nothing can be sent is told of once.
+An alert that comes and goes while nothing can be sent is told once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from lora_post.alerts.book import Alert, Time
 from lora_post.times import NEVER, SteadyUs
 
 GATHER_US: Final = 60_000_000
-"""Trouble seldom comes alone; so long after the first change the others are told along with it."""
+"""How long other changes are waited for after the first: trouble seldom comes alone."""
 MAX_NEWS: Final = 1000
 
 
 class Digest(Struct, Generic[Time], frozen=True):
-    """One message: what is new, what is over, and what is still so."""
+    """One message: what is new, what is over, and what still stands."""
 
     raised: tuple[Alert[Time], ...]
     cleared: tuple[Alert[Time], ...]
@@ -27,15 +27,15 @@ class Digest(Struct, Generic[Time], frozen=True):
 
 
 class Outbox:
-    """Alerts on their way to one recipient."""
+    """The alerts on their way to one recipient."""
 
     def __init__(self, news: Iterable[Alert[SteadyUs]] = ()) -> None:
-        """news: what the last run did not get told."""
+        """Begin with news that the last run could not tell."""
         self._news = {alert.key: alert for alert in news}
         self._since_us = NEVER
 
     def put(self, changed: Iterable[Alert[SteadyUs]], now_us: SteadyUs) -> None:
-        """Alerts that were raised or cleared."""
+        """Take in alerts that were raised or cleared."""
         for alert in changed:
             if not self._news:
                 self._since_us = now_us
@@ -43,11 +43,11 @@ class Outbox:
                 self._news[alert.key] = alert
 
     def news(self) -> list[Alert[SteadyUs]]:
-        """What has still to be told."""
+        """Return what has still to be told."""
         return list(self._news.values())
 
     def digest(self, standing: Mapping[str, Alert[SteadyUs]], now_us: SteadyUs) -> Digest[SteadyUs] | None:
-        """What is to be told now, None when there is nothing or more may be coming. standing: all that are raised."""
+        """Return what is to be told now, None when nothing is, or more may come. standing: all raised alerts."""
         if not self._news or now_us - self._since_us < GATHER_US:
             return None
         news = self._news.values()
@@ -58,5 +58,5 @@ class Outbox:
         )
 
     def told(self) -> None:
-        """The digest has arrived."""
+        """Forget the news: the digest has arrived."""
         self._news.clear()

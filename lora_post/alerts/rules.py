@@ -1,7 +1,6 @@
-"""What is wrong at one moment, as far as a person must know of it.
+"""Find what is wrong at one moment, as far as a person must know of it.
 
-Each rule looks at the state of the run and names what it finds by a key that stays the same as long as it
-is the same trouble, and in words that say what to do.
+A key stays the same as long as it is the same trouble.
 """
 
 from __future__ import annotations
@@ -13,28 +12,30 @@ from msgspec import Struct
 
 from lora_post.alerts.carried import Carried
 from lora_post.config.alerts import AlertLimits
+from lora_post.errors import Problem
 from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView, Shown
+from lora_post.observed.verdict import stalled
 from lora_post.times import NEVER
 
 SILENT_TIMES: Final = 4
 """A device is silent when it has not been heard for so many times its usual distance."""
 MIN_SILENT_US: Final = 3_600_000_000
 SOON_US: Final = 300_000_000
-"""Troubles that often pass by themselves, as a port that is plugged in again, get so long."""
+"""For trouble that often ends by itself, such as a port that is plugged in again."""
 NO_TIME_US: Final = 3_600_000_000
 """A board without a clock battery has no time until its link is up."""
 AT_ONCE_US: Final = 0
 DISK_SHARE: Final = 0.05
 SLACK: Final = 1.1
-"""What was too low is well again a tenth above the limit."""
+"""What was too low is good again a tenth above the limit."""
 
 
 class Condition(Struct, frozen=True):
     """Something that is wrong. after_us: how long it has to persist before anybody is told."""
 
     key: str
-    text: str
+    problem: Problem
     after_us: int = AT_ONCE_US
 
 
@@ -45,7 +46,7 @@ def conditions(
     raised: Iterable[str],
     carried: Carried = Carried(),  # noqa: B008 - frozen
 ) -> Iterator[Condition]:
-    """Everything that is wrong. raised: keys that are told of already, for limits with slack."""
+    """Yield everything that is wrong. raised: keys of raised alerts, for limits with slack."""
     known = frozenset(raised)
     yield from _inputs(runtime, limits, carried, known)
     yield from _destinations(runtime, limits, carried, known)
@@ -57,15 +58,13 @@ def conditions(
 def _inputs(runtime: RunState, limits: AlertLimits, carried: Carried, raised: frozenset[str]) -> Iterator[Condition]:
     for item in runtime.inputs:
         if item.trouble:
-            yield Condition(f"input:{item.name}", f"input {item.name}: {item.trouble}", SOON_US)
+            yield Condition(f"input:{item.name}", item.trouble.at(f"input {item.name}"), SOON_US)
     last_us = max((item.last_us for item in runtime.inputs), default=NEVER)
     since_us = carried.since(last_us, runtime, carried.no_frame_us)
     silence_us = runtime.now_us - (since_us if "no-frame" in raised else max(since_us, runtime.deaf_us))
     if runtime.inputs and limits.no_frame_us and silence_us > limits.no_frame_us:
-        yield Condition(
-            "no-frame",
-            f"no frame for {span_text(silence_us)}; is the radio program running, the antenna on, the sensors powered?",
-        )
+        fix = "is the radio program running, the antenna on, the sensors powered?"
+        yield Condition("no-frame", Problem(f"no frame for {span_text(silence_us)}", fix))
 
 
 def _destinations(
@@ -76,28 +75,25 @@ def _destinations(
         key = f"no-upload:{item.name}"
         is_allowed = key in raised or not item.held  # an outage is not over because the schedule ends
         if item.queued and is_allowed and limits.no_upload_us and waited_us > limits.no_upload_us:
-            why = f"; last error: {item.trouble}" if item.trouble else ""
-            yield Condition(
-                key,
-                f"{item.name}: nothing delivered for {span_text(waited_us)}, {item.queued} readings wait{why}",
-                SOON_US,  # a schedule that opens once a day has just opened
-            )
+            what = f"{item.name}: nothing delivered for {span_text(waited_us)}, {item.queued} readings wait"
+            if item.trouble:
+                what += f", last error: {item.trouble.what}"
+            # Not at once: a schedule that opens once a day has just opened.
+            yield Condition(key, Problem(what, item.trouble.fix if item.trouble else ""), SOON_US)
         if item.parked or item.refused:
-            yield Condition(
-                f"parked:{item.name}",
-                f"{item.name}: {item.parked + item.refused} readings of parked sensors; `lora-post spool` says why",
-                SOON_US,
-            )
+            what = f"{item.name}: {item.parked + item.refused} readings of parked sensors"
+            yield Condition(f"parked:{item.name}", Problem(what, "`lora-post spool` says why"), SOON_US)
 
 
 def _machine(runtime: RunState, raised: frozenset[str]) -> Iterator[Condition]:
     for name in runtime.stalled:
-        yield Condition(f"stalled:{name}", f"{name} does not get on with its work; restart lora-post")
-    for name, text in runtime.troubles.items():
-        yield Condition(f"trouble:{name}", f"{name}: {text}", NO_TIME_US if name == CLOCK else SOON_US)
+        yield Condition(f"stalled:{name}", stalled(name))
+    for name, trouble in runtime.troubles.items():
+        yield Condition(f"trouble:{name}", trouble.at(name), NO_TIME_US if name == CLOCK else SOON_US)
     disk = runtime.disk
     if disk.free < DISK_SHARE * (SLACK if "disk" in raised else 1.0) * disk.total:
-        yield Condition("disk", f"only {disk.free >> 20} MB of the disk are free; when it is full, nothing can be kept")
+        fix = "delete what is not needed: when the disk is full, no reading can be stored"
+        yield Condition("disk", Problem(f"only {disk.free >> 20} MB of the disk are free", fix))
 
 
 def _device(
@@ -111,13 +107,13 @@ def _device(
     distance_us = device.usual_us or before.usual_us
     usual_us = max(SILENT_TIMES * distance_us, MIN_SILENT_US) if distance_us else limits.silent_us
     if limits.silent_us and silent_us > min(usual_us, limits.silent_us):
-        yield Condition(f"silent:{device.id}", f"{device.name} has not been heard for {span_text(silent_us)}")
+        yield Condition(f"silent:{device.id}", Problem(f"{device.name} has not been heard for {span_text(silent_us)}"))
     key = f"battery:{device.id}"
     if device.battery and _is_low(device.battery, limits, SLACK if key in raised else 1.0):
         value = f"{device.battery.value} {device.battery.unit}".strip()
-        yield Condition(key, f"{device.name}: battery at {value}")
+        yield Condition(key, Problem(f"{device.name}: battery at {value}"))
     elif key in raised and not device.last_us:
-        yield Condition(key, f"{device.name}: battery was low")  # not heard since the restart
+        yield Condition(key, Problem(f"{device.name}: battery was low"))  # not heard since the restart
 
 
 def _is_low(battery: Shown, limits: AlertLimits, slack: float) -> bool:
@@ -126,7 +122,7 @@ def _is_low(battery: Shown, limits: AlertLimits, slack: float) -> bool:
 
 
 def span_text(span_us: int) -> str:
-    """A span as people say it: 40 min, 7 h, 3 d."""
+    """Return a span as people say it: 40 min, 7 h, 3 d."""
     minutes = span_us // 60_000_000
     if minutes < 120:
         return f"{minutes} min"

@@ -1,4 +1,4 @@
-"""How a digest reaches a person: a webhook, an e-mail."""
+"""Send a digest to a person: by webhook, by e-mail."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TIMEOUT_S: Final = 30.0
 
 
 class Sender(Protocol):
-    """Sends a digest. name: how logs call it."""
+    """What sends a digest. name: how logs call it."""
 
     name: str
 
     def send(self, gateway: str, digest: Digest[WallUs]) -> None:
-        """Raises Unavailable when it did not go out; it is tried again then."""
+        """Send it. Raises Unavailable when it did not go out and is to be tried again."""
         ...
 
 
 class Webhook:
-    """Posts the digest as JSON."""
+    """A digest posted as JSON."""
 
     name = "webhook"
 
@@ -54,7 +54,7 @@ class Webhook:
 
 
 class Email:
-    """Sends the digest as a plain text mail, encrypted on the way."""
+    """A digest as a plain text mail, encrypted on the way."""
 
     name = "e-mail"
 
@@ -87,7 +87,7 @@ class Email:
 
 
 def senders(config: AlertsConfig) -> list[Sender]:
-    """The configured ways to tell somebody."""
+    """Return the senders of the configuration."""
     found: list[Sender] = []
     if config.webhook is not None:
         found.append(Webhook(config.webhook))

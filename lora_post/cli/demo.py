@@ -113,7 +113,8 @@ def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
         delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
         delivery.drain(DRAIN_S, stop)
     if any(counts.undelivered for counts in delivery.counts().values()):
-        raise Unavailable(f"the sandbox did not take everything: {', '.join(delivery.last_errors().values())}")
+        why = ", ".join(map(str, delivery.last_errors().values()))
+        raise Unavailable(f"the sandbox did not take everything: {why}")
     return outcomes
 
 

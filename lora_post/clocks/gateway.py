@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import boot_zero, utc_text
 from lora_post.clocks.system import SET_FROM_US, System
+from lora_post.errors import Problem
 from lora_post.model import Frame, Heard
 from lora_post.times import BootUs, StampUs, WallUs
 
@@ -90,16 +91,16 @@ class GatewayClock:
         offset_us = self._offset_us
         return self._system.wall_us() if offset_us is None else offset_us + self._system.boot_us()
 
-    def trouble(self) -> str:
-        """What is wrong with the time, "" for nothing."""
+    def trouble(self) -> Problem | None:
+        """Return what is wrong with the time."""
         with self._lock:
             self.look()
             if self._offset_us is None:
-                return "the time is not known yet, readings wait for it; is there a link, or a time daemon?"
+                return Problem("the time is not known yet, readings wait for it", "is there a link, or a time daemon?")
             apart_us = self._wall_offset_us - self._offset_us
         if abs(apart_us) <= TOLERANCE_US:
-            return ""
-        return f"the system clock is {apart_us / 1e6:+.0f} s from the right time; is a time daemon running?"
+            return None
+        return Problem(f"the system clock is {apart_us / 1e6:+.0f} s from the right time", "is a time daemon running?")
 
     def boot_us(self) -> BootUs:
         """µs since boot."""

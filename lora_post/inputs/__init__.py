@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lora_post.clocks.gateway import Times
 from lora_post.config.inputs import InputConfig
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Problem
 from lora_post.formats import FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.inputs.byte_streams import file_path, is_regular, open_stream
@@ -30,8 +30,8 @@ class Input(Protocol):
     name: str
 
     @property
-    def trouble(self) -> str:
-        """What keeps it from giving frames, "" for nothing."""
+    def trouble(self) -> Problem | None:
+        """What keeps it from giving frames."""
         ...
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:

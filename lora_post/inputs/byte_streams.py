@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     import serial
@@ -40,8 +40,8 @@ class ByteStream(Protocol):
     name: str
 
     @property
-    def trouble(self) -> str:
-        """What keeps it from giving any, "" for nothing."""
+    def trouble(self) -> Problem | None:
+        """What keeps it from giving any."""
         ...
 
     def read(self, timeout_s: float) -> bytes | None:
@@ -57,7 +57,7 @@ class FileStream:
     def __init__(self, name: str, fd: int, chunk: int = CHUNK) -> None:
         """chunk: how many bytes are read at once, at most."""
         self.name = name
-        self.trouble = ""
+        self.trouble: Problem | None = None
         self._fd = fd
         self._chunk = chunk
         self._poll = select.poll()
@@ -82,7 +82,7 @@ class SerialPort:
         self._baud = baud
         self._wait = wait
         self._port: serial.Serial | None = None
-        self.trouble = ""
+        self.trouble: Problem | None = None
         self.openings = 0
         """How many times the port was opened: each time its other end may have started anew."""
 
@@ -106,7 +106,7 @@ class SerialPort:
         self.openings += 1
         if self.trouble:
             log.warning("serial port %s is back", self.name)
-            self.trouble = ""
+            self.trouble = None
         else:
             log.info("serial port %s open baud=%d", self.name, self._baud)
         return self._port
@@ -129,7 +129,7 @@ class SerialPort:
         why = os.strerror(number) if isinstance(number, int) else str(error)
         if not self.trouble:
             log.warning("waiting for serial port %s: %s", self.name, why)
-        self.trouble = f"{why}; is it plugged in, and may this user read it?"
+        self.trouble = Problem(why, "is it plugged in, and may this user read it?")
 
     def close(self) -> None:
         if self._port is not None:

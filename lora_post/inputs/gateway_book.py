@@ -10,6 +10,8 @@ from threading import Lock
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lora_post.errors import Problem
+
 log = logging.getLogger(__name__)
 
 # Packet forwarders ask for downlinks every 5 to 30 s, also when they hear nothing.
@@ -82,18 +84,18 @@ class GatewayBook:
                         " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "it told no figures",
                     )
 
-    def missing(self, expected: Collection[str]) -> str:
-        """Which of the expected gateways are silent; when none is expected by name, whether all that came are."""
+    def missing(self, expected: Collection[str]) -> Problem | None:
+        """Say which of the expected gateways are silent; without expected ones, whether all that came are."""
         with self._lock:
             if self._monotonic() - self._opened_s < SILENT_AFTER_S:
-                return ""
+                return None
             speaking = {key for key, health in self._gateways.items() if not health.silent}
             known = sorted(expected or self._gateways)
         silent = [key for key in known if key not in speaking]
         if not silent or (not expected and speaking):
-            return ""
+            return None
         names = ", ".join(silent[:MAX_NAMED]) + (", …" if len(silent) > MAX_NAMED else "")
-        return f"gateway {names} is silent; is it powered, and does its packet forwarder send to this port?"
+        return Problem(f"gateway {names} is silent", "is it powered, and does its packet forwarder send to this port?")
 
     def snapshot(self) -> list[GatewayHealth]:
         """A copy of all entries."""

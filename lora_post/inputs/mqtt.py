@@ -21,7 +21,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lora_post.clocks.scale import now_us
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Problem
 from lora_post.formats import Parser
 from lora_post.model import Heard, Noise, NoiseReason
 from lora_post.net.mqtt_url import MqttAddress
@@ -71,7 +71,7 @@ class MqttInput:
         self._retry_s = FIRST_RETRY_S
         self._connected_at = math.inf
         self._subscribed = False
-        self.trouble = ""
+        self.trouble: Problem | None = None
         self._messages: list[MQTTMessage] = []
         self._unacknowledged: list[MQTTMessage] = []
         self._client = self._make_client(login, client_id)
@@ -102,7 +102,7 @@ class MqttInput:
             read = len(self._messages)
             self._client.loop(0.0)
         if self._client.socket() is None and self._retry_at <= self._monotonic():
-            self._lost("the connection broke off")
+            self._lost(Problem("the connection broke off"))
         self._unacknowledged += self._messages
         events = [event for message in self._messages for event in self._read(message)]
         self._messages.clear()
@@ -134,10 +134,10 @@ class MqttInput:
             return True
         # Nobody there, no such name, a certificate that does not fit (an OSError too), a name that is none.
         except (OSError, ValueError) as error:
-            self._lost(getattr(error, "verify_message", "") or str(error))
+            self._lost(Problem(getattr(error, "verify_message", "") or str(error)))
             return False
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, why: Problem) -> None:
         now = self._monotonic()
         if now - self._connected_at > LONGEST_RETRY_S:
             self._retry_s = FIRST_RETRY_S
@@ -145,12 +145,12 @@ class MqttInput:
         self._retry_at = now + self._retry_s
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
         if why != self.trouble:
-            log.warning("%s: waiting for the broker: %s", self.name, printable(why))
+            log.warning("%s: waiting for the broker: %s", self.name, printable(str(why)))
             self.trouble = why
 
     def _on_connect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            self._lost(f"it refuses the connection: {reason}; look at the user in url and at password")
+            self._lost(Problem(f"it refuses the connection: {reason}", "correct the user in url, or password"))
             return
         self._connected_at = self._monotonic()
         if self._subscribed and self._address.qos and not flags.session_present:
@@ -159,11 +159,11 @@ class MqttInput:
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: list[Any], properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            self.trouble = "the broker refuses this topic; correct url, or what the user may read"
+            self.trouble = Problem("the broker refuses this topic", "correct url, or what the user may read")
             log.error("%s: %s", self.name, self.trouble)
             return
         log.info("%s: subscribed%s", self.name, " again" if self.trouble else "")
-        self.trouble = ""
+        self.trouble = None
         self._subscribed = True
         if any(reason.value < self._address.qos for reason in reasons):
             log.warning("%s: the broker keeps nothing back for this user, it grants QoS 0 only", self.name)

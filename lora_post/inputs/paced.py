@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from lora_post.errors import Problem
 from lora_post.model import ClearUplink, Heard, Noise
 from lora_post.times import StampUs
 
@@ -32,7 +33,7 @@ class PacedInput:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = input_.name
-        self.trouble = ""  # a capture has none
+        self.trouble: Problem | None = None  # a capture has none
         self._input = input_
         self._speed = speed
         self._wait = wait

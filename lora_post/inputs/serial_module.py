@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Problem
 from lora_post.formats.at_modem import MAX_LINE
 from lora_post.formats.at_setup import MODULES, Setup
 from lora_post.formats.line_reader import LineReader
@@ -25,7 +25,7 @@ class ModuleStream:
         self._openings = 0
 
     @property
-    def trouble(self) -> str:
+    def trouble(self) -> Problem | None:
         return self._port.trouble
 
     def read(self, timeout_s: float) -> bytes | None:

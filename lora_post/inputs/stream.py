@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from lora_post.clocks.scale import now_us
+from lora_post.errors import Problem
 from lora_post.formats import Parser
 from lora_post.inputs.byte_streams import ByteStream
 from lora_post.model import Heard
@@ -29,7 +30,7 @@ class StreamInput:
         self._ended = False
 
     @property
-    def trouble(self) -> str:
+    def trouble(self) -> Problem | None:
         return self._stream.trouble
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lora_post.clocks.scale import now_us
-from lora_post.errors import ConfigError, FrameError
+from lora_post.errors import ConfigError, FrameError, Problem
 from lora_post.formats.rxpk_json import read_push_data
 from lora_post.formats.semtech_udp import PUSH_DATA, Datagram, read_datagram
 from lora_post.inputs.gateway_book import GatewayBook
@@ -52,7 +52,7 @@ class UdpInput:
     ) -> None:
         """gateways: the EUIs of those that are listened to, all when it is empty."""
         self.name = "udp " + address_text(listener.getsockname())
-        self.trouble = ""
+        self.trouble: Problem | None = None
         self.gateways = GatewayBook(self.name, monotonic)
         self._allowed = gateways
         self._metrics = metrics

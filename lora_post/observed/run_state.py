@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from lora_post.errors import Problem
 from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLOCK: Final = "clock"
@@ -22,19 +23,19 @@ class GatewayState(Struct, frozen=True):
 
 
 class InputState(Struct, frozen=True):
-    """Where frames come from. last_us: the latest frame, 0 for none. trouble: why none can come, "" for nothing."""
+    """Where frames come from. last_us: the latest frame, NEVER for none. trouble: why none can come."""
 
     name: str
     last_us: SteadyUs
-    trouble: str
+    trouble: Problem | None = None
     gateways: tuple[GatewayState, ...] = ()
 
 
 class DestinationState(Struct, frozen=True):
     """One sink's queue.
 
-    oldest_us: time of the oldest reading that is queued, µs since 1970 UTC, 0 for none; last_us: last delivery.
-    held: why the configuration keeps readings back, "" when it does not.
+    oldest_us: time of the oldest reading that is queued, 0 for none. last_us: last delivery. trouble: why it takes
+    nothing. held: why the configuration keeps readings back, "" when it does not.
     """
 
     name: str
@@ -43,7 +44,7 @@ class DestinationState(Struct, frozen=True):
     refused: int
     oldest_us: WallUs
     last_us: SteadyUs
-    trouble: str
+    trouble: Problem | None = None
     held: str = ""
 
 
@@ -59,8 +60,8 @@ class RunState(Struct, frozen=True):
     """Everything but what was heard.
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
-    alerts: what persists, by name. deaf_us: the last moment when no input could
-    give frames, 0 for none.
+    troubles: of parts that are not an input or a destination, by name. alerts: what persists, by key.
+    deaf_us: the last moment when no input could give frames, NEVER for none.
     """
 
     gateway: str
@@ -70,13 +71,13 @@ class RunState(Struct, frozen=True):
     destinations: tuple[DestinationState, ...]
     disk: Disk
     stalled: tuple[str, ...]
-    troubles: Mapping[str, str]
-    alerts: Mapping[str, str] = {}
+    troubles: Mapping[str, Problem]
+    alerts: Mapping[str, Problem] = {}
     ahead_us: int = 0
     deaf_us: SteadyUs = NEVER
 
 
 class Look(Protocol):
-    """Gives the state at this moment."""
+    """What gives the state at this moment."""
 
     def __call__(self) -> RunState: ...

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
+from lora_post.errors import Problem
 from lora_post.times import NEVER, SteadyUs
 
 
@@ -36,24 +37,24 @@ class Heartbeats:
 
 
 class Troubles:
-    """What keeps parts of the run from working, in words."""
+    """What keeps parts of the run from working."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._texts: dict[str, str] = {}
+        self._by_part: dict[str, Problem] = {}
 
-    def tell(self, name: str, text: str) -> None:
-        """Replace what keeps this part from working; "" for nothing."""
+    def tell(self, name: str, trouble: Problem | None) -> None:
+        """Replace what keeps this part from working; None for nothing."""
         with self._lock:
-            if text:
-                self._texts[name] = text
+            if trouble:
+                self._by_part[name] = trouble
             else:
-                self._texts.pop(name, None)
+                self._by_part.pop(name, None)
 
-    def texts(self) -> dict[str, str]:
-        """Return what is wrong at the moment, by part."""
+    def by_part(self) -> dict[str, Problem]:
+        """Return what is wrong at the moment."""
         with self._lock:
-            return dict(self._texts)
+            return dict(self._by_part)
 
 
 class LastFrames:

@@ -14,7 +14,7 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.config import Config
-from lora_post.errors import ConfigError, SpoolError
+from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
@@ -119,8 +119,8 @@ class Delivery(Struct, frozen=True):
         """Return what is still in the spool for each destination."""
         return {upload.name: Queue(self.view, upload.name).counts() for upload in self.uploads}
 
-    def last_errors(self) -> dict[str, str]:
-        """Return why each destination waits, "" when it does not."""
+    def last_errors(self) -> dict[str, Problem | None]:
+        """Return why each destination waits, None when it does not."""
         return {upload.name: upload.last_error for upload in self.uploads}
 
     def destinations(self) -> list[DestinationState]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from threading import Event, Thread
 
 from lora_post.clocks.gateway import Times
-from lora_post.errors import SpoolError
+from lora_post.errors import Problem, SpoolError
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
 from lora_post.model import Noise
@@ -49,7 +49,7 @@ def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
             input_.kept()
     finally:
         signs.heartbeats.end(input_.name)
-        signs.troubles.tell(input_.name, "")
+        signs.troubles.tell(input_.name, None)
 
 
 def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
@@ -99,18 +99,18 @@ class _Keeper:
 
     def keep(self, events: Sequence[Heard]) -> bool:
         """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
-        trouble = ""
+        trouble: Problem | None = None
         while True:
             try:
                 self._pipeline.handle(events)
                 if trouble:
                     log.warning("storing readings again")
-                    self._signs.troubles.tell(STORE, "")
+                    self._signs.troubles.tell(STORE, None)
                 return True
             except SpoolError as error:
-                if str(error) != trouble:
+                if error.problem != trouble:
                     log.error("cannot store readings, input waits: %s", error)
-                trouble = str(error)
+                trouble = error.problem
                 self._signs.troubles.tell(STORE, trouble)
                 if self._stop.wait(STORE_RETRY_S):
                     log.error("stopped with %d frames that could not be stored", len(events))

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from lora_post.errors import Problem
 from lora_post.metrics import Metrics
 from lora_post.spool.queue import Counts
 from lora_post.uplink.join_state import Join
@@ -99,8 +100,8 @@ class RecordedLog:
             log.warning("left out, since these frames or newer ones were accepted before: %s", devices)
 
 
-def left_behind(counts: Counts, last_error: str) -> str:
-    """What a run leaves in the spool, and why, in one line."""
+def left_behind(counts: Counts, last_error: Problem | None) -> str:
+    """Return what a run leaves in the spool, and why, in one line."""
     text = f"{counts.undelivered} readings stay in the spool"
     if counts.parked or counts.refused:
         text += f", {counts.parked + counts.refused} of them parked: see lora-post spool"

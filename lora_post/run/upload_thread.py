@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lora_post.config import Config
+from lora_post.errors import Problem
 from lora_post.net.traffic import Traffic
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
@@ -84,8 +85,8 @@ class UploadThread:
             self._heartbeats.end(name)
 
     @property
-    def last_error(self) -> str:
-        """Why readings wait, "" when they do not."""
+    def last_error(self) -> Problem | None:
+        """Why readings wait, None when they do not."""
         return self._uploader.last_error
 
     def hold_no_longer(self) -> None:

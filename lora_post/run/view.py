@@ -9,6 +9,7 @@ from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
+from lora_post.errors import Problem
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
 from lora_post.observed.signs import Signs
 
@@ -24,10 +25,10 @@ class RunView:
         signs: Signs,
         clock: SteadyClock,
         destinations: Callable[[], Sequence[DestinationState]],
-        clock_trouble: Callable[[], str] = str,
+        clock_trouble: Callable[[], Problem | None] = lambda: None,
         gateways: Callable[[str], tuple[GatewayState, ...]] = lambda name: (),
     ) -> None:
-        """clock_trouble: what is wrong with the time, "" for nothing; gateways: those that an input hears."""
+        """clock_trouble: what is wrong with the time. gateways: those that an input hears."""
         self._clock_trouble = clock_trouble
         self._gateways = gateways
         self._gateway = config.gateway_name
@@ -48,11 +49,11 @@ class RunView:
             return self._seen
 
     def _look(self) -> RunState:
-        troubles = self._signs.troubles.texts()
-        if text := self._clock_trouble():
-            troubles[CLOCK] = text
+        troubles = self._signs.troubles.by_part()
+        if trouble := self._clock_trouble():
+            troubles[CLOCK] = trouble
         inputs = tuple(
-            InputState(name, last_us, troubles.pop(name, ""), self._gateways(name))
+            InputState(name, last_us, troubles.pop(name, None), self._gateways(name))
             for name, last_us in self._signs.last_frames.moments().items()
         )
         return RunState(

@@ -100,9 +100,8 @@ def _problems(verdict: Verdict, width: int) -> Section:
     items = []
     style = BAD if verdict.kind == "bad" else WARN
     for problem in verdict.problems:
-        what, _, fix = problem.partition("; ")
-        lines = [Text(INDENT + line, style=style) for line in _wrapped(what, width)]
-        items.append(lines + _fix(fix, width))
+        lines = [Text(INDENT + line, style=style) for line in _wrapped(problem.what, width)]
+        items.append(lines + _fix(problem.fix, width))
     return Section(None, items, weight=3)
 
 

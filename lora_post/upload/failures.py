@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lora_post.backoff import Backoff
-from lora_post.errors import SinkError, SpoolError
+from lora_post.errors import Problem, SinkError, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.spool.model import Lane
 from lora_post.upload.policy import UploadPolicy
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Failures:
-    """Failures since the destination last answered; each cause is told once. last_error: "" for none."""
+    """Failures since the destination last answered; each cause is told once. last_error: None for none."""
 
     def __init__(self, sink: str, metrics: Metrics, policy: UploadPolicy) -> None:
         self._sink = sink
@@ -23,7 +23,7 @@ class Failures:
         self._backoff = Backoff(policy.max_sink_pause_s, policy.first_pause_s)
         self._lanes: set[tuple[str, str]] = set()
         self._spool_error = ""
-        self.last_error = ""
+        self.last_error: Problem | None = None
 
     @property
     def until(self) -> float:
@@ -57,15 +57,16 @@ class Failures:
             log.info("%s: sending again", self._sink)
         self._backoff.succeed()
         self._lanes.clear()
-        self.last_error = self._spool_error = ""
+        self.last_error = None
+        self._spool_error = ""
 
     def _tell(self, error: SinkError) -> None:
         self._metrics.count("retries", type(error).__name__)
-        if _cause(str(error)) != _cause(self.last_error):
+        if self.last_error is None or _cause(error.problem) != _cause(self.last_error):
             log.warning("%s: waiting to send: %s", self._sink, error)
-        self.last_error = str(error)
+        self.last_error = error.problem
 
 
-def _cause(text: str) -> str:
+def _cause(problem: Problem) -> str:
     """Return what is wrong, without the part before the first colon, which names the sensor."""
-    return text.partition(": ")[2] or text
+    return problem.what.partition(": ")[2] or problem.what

@@ -72,8 +72,8 @@ class Uploader:
     # What others ask
 
     @property
-    def last_error(self) -> str:
-        """Why the destination takes nothing, "" when it does."""
+    def last_error(self) -> Problem | None:
+        """Why the destination takes nothing, None when it does."""
         return self._failures.last_error
 
     @property

@@ -20,12 +20,12 @@ from msgspec.structs import replace
 from lora_post.alerts.book import CLEAR_AFTER_US, Alert, AlertBook
 from lora_post.alerts.carried import Carried, carry
 from lora_post.alerts.loop import LOOK_EVERY_S, AlertLoop
-from lora_post.alerts.message import body, subject
+from lora_post.alerts.message import as_json, body, subject
 from lora_post.alerts.outbox import GATHER_US, Digest, Outbox
 from lora_post.alerts.rules import SOON_US, Condition, conditions, span_text
 from lora_post.alerts.senders import Email, Webhook
 from lora_post.config.alerts import AlertLimits, EmailConfig, WebhookConfig
-from lora_post.errors import Unavailable
+from lora_post.errors import Problem, Unavailable
 from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
@@ -41,8 +41,8 @@ WELL = RunState(
     gateway="Farm",
     started_us=NOON_US,
     now_us=NOON_US + HOUR_US,
-    inputs=(InputState("stdin", NOON_US + HOUR_US, ""),),
-    destinations=(DestinationState("waziup", 0, 0, 0, 0, 0, ""),),
+    inputs=(InputState("stdin", NOON_US + HOUR_US),),
+    destinations=(DestinationState("waziup", 0, 0, 0, 0, 0),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
     stalled=(),
     troubles={},
@@ -61,17 +61,20 @@ def keys(runtime: RunState, site: SiteState | None = None, raised: tuple[str, ..
     ("runtime", "expected"),
     [
         (WELL, []),
-        (replace(WELL, inputs=(InputState("ttyUSB0", NOON_US, "unplugged"),)), ["input:ttyUSB0"]),
+        (replace(WELL, inputs=(InputState("ttyUSB0", NOON_US, Problem("unplugged")),)), ["input:ttyUSB0"]),
         (LATER, ["no-frame"]),
         (replace(LATER, inputs=()), []),
-        (replace(LATER, inputs=(InputState("stdin", LATER.now_us - 1, ""),)), []),
+        (replace(LATER, inputs=(InputState("stdin", LATER.now_us - 1),)), []),
         (
-            replace(LATER, inputs=(), destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),)),
+            replace(LATER, inputs=(), destinations=(DestinationState("waziup", 5, 0, 0, 1, 0),)),
             ["no-upload:waziup"],
         ),
-        (replace(WELL, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, "no route"),)), []),
-        (replace(WELL, destinations=(DestinationState("waziup", 0, 2, 0, 0, 0, ""),)), ["parked:waziup"]),
-        (replace(WELL, stalled=("serial",), troubles={"spool": "disk full"}), ["stalled:serial", "trouble:spool"]),
+        (replace(WELL, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, Problem("no route")),)), []),
+        (replace(WELL, destinations=(DestinationState("waziup", 0, 2, 0, 0, 0),)), ["parked:waziup"]),
+        (
+            replace(WELL, stalled=("serial",), troubles={"spool": Problem("disk full")}),
+            ["stalled:serial", "trouble:spool"],
+        ),
         (replace(WELL, disk=Disk(1 << 20, 1 << 31, 0)), ["disk"]),
     ],
 )
@@ -84,7 +87,7 @@ def test_device_is_silent_after_four_times_its_usual_distance_or_a_day() -> None
     for step in range(4):
         site.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
     last_us = NOON_US + 3 * HOUR_US
-    inputs = (InputState("stdin", NOON_US + 100 * HOUR_US, ""),)
+    inputs = (InputState("stdin", NOON_US + 100 * HOUR_US),)
     at = replace(WELL, inputs=inputs, now_us=last_us + 4 * HOUR_US)
     assert keys(at, site) == []
     assert keys(replace(at, now_us=at.now_us + 1), site) == ["silent:pond-7"]
@@ -95,29 +98,29 @@ def test_silence_goes_on_over_restarts_and_only_listening_counts() -> None:
     site = SiteState([device()])
     for step in range(4):
         site.hear(report(Reading("t", 1), time_us=NOON_US + step * HOUR_US))
-    ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(InputState("stdin", NOON_US + 6 * HOUR_US, ""),))
+    ended = replace(WELL, now_us=NOON_US + 6 * HOUR_US, inputs=(InputState("stdin", NOON_US + 6 * HOUR_US),))
     carried = carry(ended, site.devices(), Carried())
     # Switched off for a month; three of the four hours have been listened for already.
     start_us = NOON_US + 720 * HOUR_US
     later, fresh = replace(WELL, started_us=start_us), SiteState([device()]).devices()
     for hours, expected in ((0.9, []), (1.1, ["silent:pond-7"])):
         now_us = start_us + int(hours * HOUR_US)
-        at = replace(later, now_us=now_us, inputs=(InputState("stdin", now_us, ""),))
+        at = replace(later, now_us=now_us, inputs=(InputState("stdin", now_us),))
         assert [found.key for found in conditions(at, fresh, LIMITS, (), carried)] == expected
 
 
 def test_no_upload_and_no_frame_go_on_over_restarts() -> None:
-    waiting = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),))
+    waiting = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0),))
     carried = carry(waiting, [], Carried())
-    again = replace(waiting, started_us=LATER.now_us, now_us=LATER.now_us + 1, inputs=(InputState("stdin", 0, ""),))
+    again = replace(waiting, started_us=LATER.now_us, now_us=LATER.now_us + 1, inputs=(InputState("stdin", 0),))
     assert [found.key for found in conditions(again, [], LIMITS, (), carried)] == ["no-frame", "no-upload:waziup"]
     assert keys(again) == []
 
 
 def test_what_the_schedule_keeps_back_is_no_outage_but_ends_none_either() -> None:
-    inputs = (InputState("stdin", LATER.now_us, ""),)
+    inputs = (InputState("stdin", LATER.now_us),)
     held = replace(
-        LATER, inputs=inputs, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, "", "[upload] schedule"),)
+        LATER, inputs=inputs, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, None, "[upload] schedule"),)
     )
     assert keys(held) == []
     assert keys(held, raised=("no-upload:waziup",)) == ["no-upload:waziup"]
@@ -126,7 +129,7 @@ def test_what_the_schedule_keeps_back_is_no_outage_but_ends_none_either() -> Non
 def test_while_no_input_works_nobody_is_silent() -> None:
     site = SiteState([device()])
     site.hear(report(Reading("t", 1)))
-    broken = replace(LATER, inputs=(InputState("ttyUSB0", NOON_US, "unplugged"),), deaf_us=LATER.now_us)
+    broken = replace(LATER, inputs=(InputState("ttyUSB0", NOON_US, Problem("unplugged")),), deaf_us=LATER.now_us)
     assert keys(broken, site) == ["input:ttyUSB0"]
     assert keys(broken, site, raised=("silent:pond-7", "no-frame")) == ["input:ttyUSB0", "no-frame", "silent:pond-7"]
 
@@ -159,12 +162,12 @@ def test_limits_of_zero_switch_rules_off() -> None:
     off = AlertLimits(0, 0, 0, 0, 0)
     site = SiteState([device()])
     site.hear(report(Reading("battery", 1, "%")))
-    runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0, ""),))
+    runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0),))
     assert list(conditions(runtime, site.devices(), off, ())) == []
 
 
 def test_alert_is_raised_once_it_persists_and_cleared_once_it_stays_away() -> None:
-    book, trouble = AlertBook(), Condition("input:x", "x is unplugged", SOON_US)
+    book, trouble = AlertBook(), Condition("input:x", Problem("x is unplugged", "plug it in"), SOON_US)
     assert book.look([trouble], 0) == []
     assert book.look([], 1) == []  # back before anybody was told
     assert book.look([trouble], 2) == []
@@ -185,13 +188,24 @@ def test_every_alert_is_raised_and_cleared_in_turn(steps: list[tuple[set[str], i
     raised: set[str] = set()
     for present, passes_us in steps:
         now_us += passes_us
-        for alert in book.look([Condition(key, key, SOON_US) for key in sorted(present)], now_us):
+        for alert in book.look([Condition(key, Problem(key), SOON_US) for key in sorted(present)], now_us):
             if alert.cleared_us:
                 raised.remove(alert.key)
             else:
                 assert alert.key not in raised
                 raised.add(alert.key)
     assert raised == set(book.raised)
+
+
+def test_what_to_do_is_in_the_message_while_it_is_to_be_done() -> None:
+    alert = replace(RAISED, fix="delete what is not needed")
+    assert subject("Farm", Digest((alert,), (), ())) == "Farm: only 5 MB of the disk are free"
+    since = "only 5 MB of the disk are free (since 2026-03-01 12:00:00 UTC)"
+    fix = "  fix: delete what is not needed"
+    assert body("Farm", Digest((alert,), (), ())) == f"Gateway Farm\n\nNeeds attention:\n- {since}\n{fix}\n"
+    assert body("Farm", Digest((), (), (alert,))) == f"Gateway Farm\n\nNot solved yet:\n- {since}\n{fix}\n"
+    assert as_json("Farm", Digest((alert,), (), ()))["raised"][0]["fix"] == "delete what is not needed"
+    assert "fix" not in body("Farm", Digest((), (replace(CLEARED, fix=alert.fix),), ()))
 
 
 def test_changes_are_gathered_into_one_message() -> None:
@@ -214,9 +228,9 @@ def test_alert_that_came_and_went_while_nothing_could_be_sent_is_told_of_once() 
         outbox.put([CLEARED], NOON_US)
     digest = outbox.digest({}, NOON_US + GATHER_US)
     assert digest == Digest((), (CLEARED,), ())
-    assert subject("Farm", digest) == "Farm: all is well again"
+    assert subject("Farm", digest) == "Farm: everything is solved"
     text = "only 5 MB of the disk are free (2026-03-01 12:00:00 UTC, for 3 h)"
-    assert body("Farm", digest) == f"Gateway Farm\n\nWell again:\n- {text}\n"
+    assert body("Farm", digest) == f"Gateway Farm\n\nSolved:\n- {text}\n"
 
 
 @pytest.mark.parametrize(("minutes", "text"), [(5, "5 min"), (119, "119 min"), (120, "2 h"), (2880, "2 d")])
@@ -327,12 +341,20 @@ def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart
                 state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
                 alerts.step(step * LOOK_EVERY_S)
             assert list(alerts.raised) == ["disk"]
+            assert alerts.raised["disk"].fix.startswith("delete what is not needed")
         state = replace(state, disk=WELL.disk)
         for step in range(30):
             state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
             alerts.step(1000 + step * LOOK_EVERY_S)
         assert alerts.raised == {}
     assert [(len(message["raised"]), len(message["cleared"])) for message, _ in got] == [(1, 0), (0, 1)]
+
+
+def test_alerts_of_version_0_1_0_are_still_raised(spool_file: SpoolFile) -> None:
+    kept = [{"key": "disk", "text": "disk full; make room", "raised_us": NOON_US, "cleared_us": 0}]
+    Facts(spool_file, "alerts").remember("raised", json.dumps(kept))
+    alerts = restarted(spool_file, lambda: WELL, "http://127.0.0.1:1")
+    assert alerts.raised == {"disk": Problem("disk full; make room")}
 
 
 def test_watch_waits_longer_each_time_a_message_cannot_be_sent(spool_file: SpoolFile) -> None:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
-from lora_post.errors import ConfigError
+from lora_post.errors import ConfigError, Problem
 from lora_post.model import Reading
 from lora_post.observed.run_state import InputState
 from lora_post.observed.site_state import SiteState
@@ -144,7 +144,7 @@ def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_pa
         found = run("watch", "--url", url, "--once", cwd=tmp_path)
         # Below come times of day, which are moved by what this clock is ahead of the page's, to the millisecond.
         assert (found.returncode, found.stdout.decode().splitlines()[:4]) == (0, ran.out.splitlines()[:4])
-    with page(site, replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),))) as url:
+    with page(site, replace(WELL, inputs=(InputState("ttyUSB0", 0, Problem("unplugged")),))) as url:
         ran = lora_post("watch", "--url", url, "--once")
         assert (ran.code, "input ttyUSB0: unplugged" in ran.out) == (1, True)
 

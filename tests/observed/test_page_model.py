@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import json
 from msgspec.structs import replace
 
+from lora_post.errors import Problem
 from lora_post.model import Frame, Reading, RxInfo
 from lora_post.observed.page_model import Page, PageNews, PageSensor
 from lora_post.observed.run_state import DestinationState, Disk, GatewayState, InputState, RunState
@@ -18,15 +19,18 @@ FULL = RunState(
     gateway="Farm",
     started_us=NOON_US,
     now_us=NOON_US,
-    inputs=(InputState("udp", NOON_US, "broken", (GatewayState("gw1", NOON_US, {"rxnb": 2}),)), InputState("i", 0, "")),
+    inputs=(
+        InputState("udp", NOON_US, Problem("broken"), (GatewayState("gw1", NOON_US, {"rxnb": 2}),)),
+        InputState("i", 0),
+    ),
     destinations=(
-        DestinationState("waziup", 1, 2, 3, NOON_US, NOON_US, "no way", "night"),
-        DestinationState("d", 0, 0, 0, 0, 0, ""),
+        DestinationState("waziup", 1, 2, 3, NOON_US, NOON_US, Problem("no way", "pay"), "night"),
+        DestinationState("d", 0, 0, 0, 0, 0),
     ),
     disk=Disk(1 << 30, 1 << 31, 3 << 20),
     stalled=(),
     troubles={},
-    alerts={"a": "x; y"},
+    alerts={"a": Problem("x", "y")},
 )
 
 
@@ -103,7 +107,7 @@ def test_keys_are_those_that_programs_read() -> None:
                     "refused": 3,
                     "oldest": NOON,
                     "last": NOON,
-                    "trouble": "no way",
+                    "trouble": "no way; pay",
                     "held": "night",
                 },
                 {"name": "d"},
@@ -113,7 +117,11 @@ def test_keys_are_those_that_programs_read() -> None:
         "verdict": {
             "kind": "bad",
             "text": "Needs attention",
-            "problems": ["x; y", "input udp: broken", "waziup: no way"],
+            "problems": [
+                {"what": "x", "fix": "y"},
+                {"what": "input udp: broken", "fix": ""},
+                {"what": "waziup: no way", "fix": "pay"},
+            ],
         },
     }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from lora_post.clocks.steady import SteadyClock
+from lora_post.errors import Problem
 from lora_post.observed.signs import Heartbeats, LastFrames, Troubles
 
 
@@ -21,10 +22,10 @@ def test_thread_that_does_not_beat_in_time_is_stalled_until_it_ends() -> None:
 
 def test_trouble_stays_until_it_is_taken_back() -> None:
     troubles = Troubles()
-    troubles.tell("spool", "disk full")
-    assert troubles.texts() == {"spool": "disk full"}
-    troubles.tell("spool", "")
-    assert troubles.texts() == {}
+    troubles.tell("spool", Problem("disk full"))
+    assert troubles.by_part() == {"spool": Problem("disk full")}
+    troubles.tell("spool", None)
+    assert troubles.by_part() == {}
 
 
 def test_input_remembers_its_latest_frame_whatever_the_wall_clock_does() -> None:

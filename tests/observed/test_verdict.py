@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from lora_post.errors import Problem
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.verdict import judge
 from tests.status.test_server import WELL
@@ -14,21 +15,27 @@ from tests.status.test_server import WELL
     ("runtime", "kind", "says"),
     [
         (WELL, "good", ()),
-        (replace(WELL, alerts={"a": "disk is full; make room"}), "bad", ("disk is full; make room",)),
-        (replace(WELL, stalled=("serial",)), "bad", ("serial does not get on with its work; restart lora-post",)),
-        (replace(WELL, troubles={"spool": "no space"}), "bad", ("spool: no space",)),
-        (replace(WELL, troubles={"clock": "not set"}), "wait", ("clock: not set",)),
-        (replace(WELL, inputs=(InputState("tty", 0, "unplugged"),)), "bad", ("input tty: unplugged",)),
+        (replace(WELL, alerts={"a": Problem("disk is full", "make room")}), "bad", ("disk is full; make room",)),
+        (replace(WELL, stalled=("serial",)), "bad", ("serial is stalled; restart lora-post",)),
+        (replace(WELL, troubles={"spool": Problem("no space")}), "bad", ("spool: no space",)),
+        (replace(WELL, troubles={"clock": Problem("not set")}), "wait", ("clock: not set",)),
+        (replace(WELL, inputs=(InputState("tty", 0, Problem("unplugged")),)), "bad", ("input tty: unplugged",)),
         (
             replace(
-                WELL, destinations=(DestinationState("w", 0, 0, 0, 0, 0, "no way"),), troubles={"spool": "no space"}
+                WELL,
+                destinations=(DestinationState("w", 0, 0, 0, 0, 0, Problem("no way")),),
+                troubles={"spool": Problem("no space")},
             ),
             "bad",
             ("spool: no space", "w: no way"),
         ),
-        (replace(WELL, destinations=(DestinationState("w", 0, 0, 0, 0, 0, "no way"),)), "wait", ("w: no way",)),
         (
-            replace(WELL, destinations=(DestinationState("w", 0, 1, 0, 0, 0, ""),)),
+            replace(WELL, destinations=(DestinationState("w", 0, 0, 0, 0, 0, Problem("no way")),)),
+            "wait",
+            ("w: no way",),
+        ),
+        (
+            replace(WELL, destinations=(DestinationState("w", 0, 1, 0, 0, 0),)),
             "wait",
             ("some sensors are parked; `lora-post spool` says which, and why",),
         ),
@@ -36,19 +43,19 @@ from tests.status.test_server import WELL
 )
 def test_verdict_says_what_is_wrong_and_what_to_do(runtime: RunState, kind: str, says: tuple[str, ...]) -> None:
     verdict = judge(runtime, is_heard=True)
-    assert (verdict.kind, verdict.problems) == (kind, says)
+    assert (verdict.kind, tuple(map(str, verdict.problems))) == (kind, says)
 
 
 def test_what_an_alert_tells_is_told_once() -> None:
     alerts = {
-        "input:tty": "no frames: unplugged",
-        "trouble:clock": "no time for an hour",
-        "stalled:udp": "udp is stalled",
+        "input:tty": Problem("no frames: unplugged"),
+        "trouble:clock": Problem("no time for an hour"),
+        "stalled:udp": Problem("udp is stalled"),
     }
     runtime = replace(
         WELL,
-        inputs=(InputState("tty", 0, "unplugged"),),
-        troubles={"clock": "not set"},
+        inputs=(InputState("tty", 0, Problem("unplugged")),),
+        troubles={"clock": Problem("not set")},
         stalled=("udp",),
         alerts=alerts,
     )

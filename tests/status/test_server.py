@@ -14,6 +14,7 @@ import requests
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from lora_post.errors import Problem
 from lora_post.metrics import Metrics
 from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
@@ -32,8 +33,8 @@ WELL = RunState(
     gateway="Farm",
     started_us=NOON_US,
     now_us=NOON_US,
-    inputs=(InputState("stdin", NOON_US, ""),),
-    destinations=(DestinationState("waziup", 3, 0, 0, NOON_US, NOON_US, ""),),
+    inputs=(InputState("stdin", NOON_US),),
+    destinations=(DestinationState("waziup", 3, 0, 0, NOON_US, NOON_US),),
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
     stalled=(),
     troubles={},
@@ -157,10 +158,10 @@ def test_budget_holds_over_time_whatever_happens() -> None:
     [
         (WELL, 200, 200, "ok"),
         (replace(WELL, stalled=("serial",)), 503, 503, "serial is stalled"),
-        (replace(WELL, troubles={"spool": "disk full"}), 200, 503, "spool: disk full"),
-        (replace(WELL, inputs=(InputState("ttyUSB0", 0, "unplugged"),)), 200, 503, "input ttyUSB0: unplugged"),
+        (replace(WELL, troubles={"spool": Problem("disk full")}), 200, 503, "spool: disk full"),
+        (replace(WELL, inputs=(InputState("ttyUSB0", 0, Problem("unplugged")),)), 200, 503, "input ttyUSB0: unplugged"),
         (
-            replace(WELL, destinations=(DestinationState("waziup", 1, 0, 0, 1, 0, "no route"),)),
+            replace(WELL, destinations=(DestinationState("waziup", 1, 0, 0, 1, 0, Problem("no route")),)),
             200,
             503,
             "waziup: no route",

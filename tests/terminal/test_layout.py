@@ -81,7 +81,9 @@ def test_everything_that_is_known_of_a_device_is_in_its_line() -> None:
 
 
 def test_verdict_of_the_page_is_shown_with_what_to_do() -> None:
-    text = shown(page(POND, verdict=Verdict("bad", "Needs attention", ("disk is full; make room", "no way"))))
+    text = shown(
+        page(POND, verdict=Verdict("bad", "Needs attention", (Problem("disk is full", "make room"), Problem("no way"))))
+    )
     assert "[!!] Needs attention  Farm" in text
     assert "     disk is full\n     fix: make room\n     no way\n" in text
     assert "[--] Running" in shown(page(POND, verdict=Verdict("wait", "Running; no device heard yet")))
@@ -133,7 +135,7 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
             inputs=(PageInput(HOSTILE, 0, HOSTILE),),
             destinations=(PageDestination(HOSTILE, trouble=HOSTILE),),
         ),
-        verdict=Verdict("bad", HOSTILE, (HOSTILE,)),
+        verdict=Verdict("bad", HOSTILE, (Problem(HOSTILE, HOSTILE),)),
     )
     text = shown(View(hostile, trouble=Problem(HOSTILE, HOSTILE)), width=200, height=None, color=color)
     assert "[red]x[/red]\\x1b[2J\\u202eevil" in text

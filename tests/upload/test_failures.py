@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.errors import OutcomeUnknown, SpoolError, Unavailable
+from lora_post.errors import OutcomeUnknown, Problem, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.spool.model import Lane
 from lora_post.upload.failures import Failures
@@ -24,7 +24,7 @@ def test_one_lane_in_trouble_does_not_hold_up_the_others(failures: Failures) -> 
     failures.of_lane(A, LATE, NOW)
     failures.of_lane(A, LATE, NOW)
     assert failures.until < NOW
-    assert failures.last_error == "sending pond/t: status 503"
+    assert failures.last_error == Problem("sending pond/t: status 503")
 
 
 def test_second_lane_without_a_success_between_is_trouble_with_the_server(failures: Failures) -> None:
@@ -66,4 +66,4 @@ def test_pauses_grow_until_the_destination_answers(failures: Failures) -> None:
         failures.of_destination(LATE, NOW)
     assert 30 <= failures.until - NOW <= 60
     failures.answered()
-    assert (failures.until, failures.last_error) == (0.0, "")
+    assert (failures.until, failures.last_error) == (0.0, None)

@@ -8,7 +8,7 @@ from random import Random
 
 from lora_post.alerts.outbox import Digest
 from lora_post.alerts.senders import Sender
-from lora_post.errors import Unavailable
+from lora_post.errors import Problem, Unavailable
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
 from lora_post.sandbox.faults import Ending, Fault
@@ -139,7 +139,7 @@ class Ticking:
         self.name = inner.name
 
     @property
-    def trouble(self) -> str:
+    def trouble(self) -> Problem | None:
         return self._inner.trouble
 
     def events(self, timeout_s: float) -> Sequence[Heard]:

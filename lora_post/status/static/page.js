@@ -154,7 +154,7 @@ function showState() {
   const { kind, text, problems = [] } = verdict;
   find("verdict").className = `verdict ${kind}`;
   find("verdict-text").textContent = text;
-  find("problems").replaceChildren(...problems.map((problem) => element("li", "", problem)));
+  find("problems").replaceChildren(...problems.map(({ what, fix }) => element("li", "", what, fixLine(fix))));
   find("gateway").textContent = state.gateway;
   document.title = `${kind === "good" ? "✓" : "!"} ${state.gateway}`;
   find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
