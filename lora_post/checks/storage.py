@@ -44,10 +44,10 @@ def check_spool(config: Config) -> Iterator[Finding]:
         return
     else:
         try:
-            with closing(SpoolFile(path)) as store:
-                used = store.used_bytes()
-                yield from _check_contents(store, used, config.spool_max_bytes)
-                yield from _check_left_over(store, config.destinations)
+            with closing(SpoolFile(path)) as spool_file:
+                used = spool_file.used_bytes()
+                yield from _check_contents(spool_file, used, config.spool_max_bytes)
+                yield from _check_left_over(spool_file, config.destinations)
         except SpoolDamaged as error:
             fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
             yield fail(SUBJECT, error.what, fix)
@@ -75,23 +75,23 @@ def _chown(folder: Path) -> str:
     return f"sudo chown -R $USER {folder}"
 
 
-def _check_contents(store: SpoolFile, used: int, bound: int) -> Iterator[Finding]:
-    text = f"{store.path}: {megabytes(used)} of {megabytes(bound)} used"
+def _check_contents(spool_file: SpoolFile, used: int, bound: int) -> Iterator[Finding]:
+    text = f"{spool_file.path}: {megabytes(used)} of {megabytes(bound)} used"
     if used > bound * NEARLY_FULL:
         fix = "get the link to the server up, or raise [spool] max_mb"
         yield warning(SUBJECT, f"{text}: nearly full, then the longest queues lose their oldest readings", fix)
     else:
         yield ok(SUBJECT, text)
-    evicted = tallies(store.db).get(EVICTED, 0)
+    evicted = tallies(spool_file.db).get(EVICTED, 0)
     if evicted:
         yield warning(SUBJECT, f"{evicted} readings were given up so far because it was full", "raise [spool] max_mb")
-    waiting = parked(store)
+    waiting = parked(spool_file)
     if waiting:
         readings = sum(item.readings for item in waiting)
         why = waiting[0].why
         fix = f"{why.fix}; see `lora-post spool`" if why.fix else "see `lora-post spool`"
         yield warning(SUBJECT, f"{readings} readings wait for you, as: {why.what}", fix)
-    yield from _check_undecoded(undecoded.load(store))
+    yield from _check_undecoded(undecoded.load(spool_file))
 
 
 def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:
@@ -108,10 +108,10 @@ def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:
         yield warning(SUBJECT, text, "see `lora-post spool`")
 
 
-def _check_left_over(store: SpoolFile, destinations: Collection[str]) -> Iterator[Finding]:
-    for sink, count in sorted(held_by_sink(store).items()):
+def _check_left_over(spool_file: SpoolFile, destinations: Collection[str]) -> Iterator[Finding]:
+    for sink, count in sorted(held_by_sink(spool_file).items()):
         if sink in destinations:
-            queued = Queue(store, sink).counts().queued
+            queued = Queue(spool_file, sink).counts().queued
             if queued:
                 yield ok(SUBJECT, f"{queued} readings are queued for {sink}")
         else:

@@ -34,12 +34,12 @@ def command(group_path: Path | None, device: str, yes: bool, config_path: Path |
     known = {each.id: each for each in config.devices}
     if device not in known:
         raise click.UsageError(f"no device of the configuration has the id {device!r}; there are {', '.join(known)}")
-    with closing(SpoolFile(existing_spool(config))) as store:
+    with closing(SpoolFile(existing_spool(config))) as spool_file:
         if not yes and not sys.stdin.isatty():
             raise click.UsageError("recorded frames would be accepted once more, and there is no terminal; add --yes")
         if not yes:
             click.confirm(f"Forget the counter of {device}? A recording, too, is then accepted once more.", abort=True)
-        if reset_counter(store, known[device]):
+        if reset_counter(spool_file, known[device]):
             say(f"the next frame of {device} is accepted whatever its counter is")
         else:
             say(f"no frame of {device} has been accepted yet, so there is no counter to forget")

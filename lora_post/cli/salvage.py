@@ -41,9 +41,9 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
     if config.spool_path.exists() and damaged.samefile(config.spool_path):
         raise click.UsageError(f"{damaged} is the current spool; name the file that was set aside")
     with ExitStack() as stack:
-        store = stack.enter_context(closing(SpoolFile(config.spool_path)))
+        spool_file = stack.enter_context(closing(SpoolFile(config.spool_path)))
         sinks = {
-            name: stack.enter_context(closing(open_outlet(name, config, store, Announced()).sink))
+            name: stack.enter_context(closing(open_outlet(name, config, spool_file, Announced()).sink))
             for name in config.destinations
         }
 
@@ -53,7 +53,7 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
             except Rejected:  # where nobody lets us look, nothing of ours has arrived
                 return ()
 
-        found = salvage(store, damaged, arrived)
+        found = salvage(spool_file, damaged, arrived)
     say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")
     say(f"{found.arrived} readings had arrived at the server, {found.here} were in the spool already")
     say(f"{found.refused} refused readings and {found.payloads} payloads that were not decoded are back")

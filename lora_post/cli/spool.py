@@ -64,8 +64,8 @@ def command(context: click.Context, config_path: Path | None) -> None:
     set_up_log(verbose=False, quiet=True)
     context.obj = config_path
     if context.invoked_subcommand is None:
-        with _open(config_path) as (config, store):
-            show(config, store, _option(config_path))
+        with _open(config_path) as (config, spool_file):
+            show(config, spool_file, _option(config_path))
 
 
 @command.command(name="retry")
@@ -83,11 +83,11 @@ def retry(group_path: Path | None, target: str | None, config_path: Path | None)
         lora-post spool retry pond-7                    one device
         lora-post spool retry pond-7/temperature_3      one sensor, no payloads
     """
-    with _open(config_path or group_path) as (config, store):
-        wanted = _target(store, target)
-        reports = [] if wanted.name else _decode_again(config, store, wanted.device)
-        known = wanted.device is None or any(state.device == wanted.device for state in sensor_states(store))
-        released = release(store, wanted.device, wanted.name) if known else 0
+    with _open(config_path or group_path) as (config, spool_file):
+        wanted = _target(spool_file, target)
+        reports = [] if wanted.name else _decode_again(config, spool_file, wanted.device)
+        known = wanted.device is None or any(state.device == wanted.device for state in sensor_states(spool_file))
+        released = release(spool_file, wanted.device, wanted.name) if known else 0
     good = [report for report in reports if report.problem is None]
     say(f"{count_text(released, 'reading')} released; they go out while `lora-post run` is running")
     if reports:
@@ -128,26 +128,26 @@ def drop_command(
     if destination is not None:
         _drop_destination(config_path or group_path, destination, confirm)
         return
-    with _open(config_path or group_path) as (_, store):
-        wanted = _target(store, target)
-        held = [item for item in parked(store) if wanted.covers(item)]
+    with _open(config_path or group_path) as (_, spool_file):
+        wanted = _target(spool_file, target)
+        held = [item for item in parked(spool_file) if wanted.covers(item)]
         count = count_text(sum(item.readings for item in held), "reading")
         if not held:
             say("nothing is parked or refused there")
             return
         confirm(count)
-        say(f"{count_text(drop(store, wanted.device, wanted.name), 'reading')} deleted")
+        say(f"{count_text(drop(spool_file, wanted.device, wanted.name), 'reading')} deleted")
 
 
 def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[str], None]) -> None:
-    with _open(config_path) as (config, store):
+    with _open(config_path) as (config, spool_file):
         if name in config.destinations:
             raise click.UsageError(f"[{name}] is in the configuration and may be sending; take it out first")
-        held = held_by_sink(store)
+        held = held_by_sink(spool_file)
         if name not in held:
             raise click.UsageError(f"nothing waits for {name!r}; there is {', '.join(sorted(held)) or 'nothing'}")
         confirm(count_text(held[name], "reading"))
-        say(f"{count_text(drop_sink(store, name), 'reading')} deleted")
+        say(f"{count_text(drop_sink(spool_file, name), 'reading')} deleted")
 
 
 def _accept(count: str) -> None:
@@ -175,13 +175,13 @@ def move_command(group_path: Path | None, device: str, new_device: str, config_p
     \b
         lora-post spool move pond-7 farm-1-pond-7
     """
-    with _open(config_path or group_path) as (config, store):
+    with _open(config_path or group_path) as (config, spool_file):
         known = [each.id for each in config.devices]
         if new_device not in known:
             raise click.UsageError(
                 f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}"
             )
-        say(f"{count_text(move(store, device, new_device), 'reading')} moved from {device} to {new_device}")
+        say(f"{count_text(move(spool_file, device, new_device), 'reading')} moved from {device} to {new_device}")
 
 
 command.add_command(salvage.command)
@@ -201,17 +201,17 @@ class Target(Struct, frozen=True):
 @contextmanager
 def _open(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
     config = read_config(config_path)
-    with closing(SpoolFile(existing_spool(config))) as store:
-        yield config, store
+    with closing(SpoolFile(existing_spool(config))) as spool_file:
+        yield config, spool_file
 
 
-def _target(store: SpoolFile, text: str | None) -> Target:
+def _target(spool_file: SpoolFile, text: str | None) -> Target:
     """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises SpoolError when the spool has none such."""
     if text is None:
         return Target(None, None)
     device, slash, sensor = text.partition("/")
-    names = [state.name for state in sensor_states(store) if state.device == device]
-    if not names and not undecoded.load(store, device):
+    names = [state.name for state in sensor_states(spool_file) if state.device == device]
+    if not names and not undecoded.load(spool_file, device):
         raise SpoolError(f"the spool has nothing of a device {device!r}", fix="see `lora-post spool`")
     if not slash:
         return Target(device, None)
@@ -223,7 +223,7 @@ def _target(store: SpoolFile, text: str | None) -> Target:
     )
 
 
-def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[Report]:
+def _decode_again(config: Config, spool_file: SpoolFile, device: str | None) -> list[Report]:
     loaded = load_all_decoders(config)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
@@ -238,12 +238,12 @@ def _decode_again(config: Config, store: SpoolFile, device: str | None) -> list[
         frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
         return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
 
-    if undecoded.load(store, device) and not config.destinations:
+    if undecoded.load(spool_file, device) and not config.destinations:
         raise ConfigError(
             f"{config.path}: there is nowhere to send to, so nothing is decoded again", fix="see [waziup]"
         )
-    writer = QueueWriter(store, config.destinations, config.spool_max_bytes, config.spool_when_full)
-    return decode_again(store, writer, read, device)
+    writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
+    return decode_again(spool_file, writer, read, device)
 
 
 def _option(config_path: Path | None) -> str:

@@ -29,21 +29,21 @@ VALUE_WIDTH = 40
 HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
 
 
-def show(config: Config, store: SpoolFile, option: str) -> None:
+def show(config: Config, spool_file: SpoolFile, option: str) -> None:
     """What is in the spool. option: the -c that was given, for the commands that are shown."""
-    held = held_by_sink(store)
+    held = held_by_sink(spool_file)
     sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
-    counts = {sink: Queue(store, sink).counts() for sink in sinks}
-    states = sensor_states(store)
+    counts = {sink: Queue(spool_file, sink).counts() for sink in sinks}
+    states = sensor_states(spool_file)
     oldest = min((state.oldest_us for state in states if state.oldest_us is not None), default=None)
-    say(f"spool      {store.path}")
-    say(f"size       {megabytes(store.used_bytes())} of {megabytes(config.spool_max_bytes)}")
+    say(f"spool      {spool_file.path}")
+    say(f"size       {megabytes(spool_file.used_bytes())} of {megabytes(config.spool_max_bytes)}")
     if len(counts) < 2:  # a sum over several would count a reading once for each
         say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
         say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
         say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
-    say(f"undecoded  {count_text(len(undecoded.load(store)), 'payload')}")
-    totals = tallies(store.db)
+    say(f"undecoded  {count_text(len(undecoded.load(spool_file)), 'payload')}")
+    totals = tallies(spool_file.db)
     say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
     if totals.get(DAMAGED):
         say(f"damaged    {count_text(totals[DAMAGED], 'reading')} dropped so far: the disk has lost what they were")
@@ -53,7 +53,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
     if totals.get(THINNED):
         say(f"left out   {count_text(totals[THINNED], 'reading')} so far, by deadband and min_interval")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
-    for estimate in estimates(store):
+    for estimate in estimates(spool_file):
         say(f"times      {estimate_text(estimate)}", fg="yellow")
     for sink, each in counts.items():
         if sink not in config.destinations:
@@ -62,7 +62,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
     for sink in config.destinations:
-        if SINKS[sink].is_metered and (closed := UploadAllowance(config.upload, Traffic(), store, sink).closed()):
+        if SINKS[sink].is_metered and (closed := UploadAllowance(config.upload, Traffic(), spool_file, sink).closed()):
             say(f"held       {closed.reason}", fg="yellow")
     shown = [state for state in states if state.waiting or state.refused or state.is_parked]
     if shown and len(counts) > 1:
@@ -71,7 +71,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
     elif shown:
         say("")
         print_table(HEADERS, [_row(state) for state in shown])
-    for item in parked(store):
+    for item in parked(spool_file):
         where = f"{item.device}/{to_id(item.name)}"
         to = f" for {item.sink}" if len(counts) > 1 else ""
         say("")
@@ -86,7 +86,7 @@ def show(config: Config, store: SpoolFile, option: str) -> None:
             say("  it is tried again by itself after a day")
         say(f"  when that is put right: lora-post spool retry {where}{option}")
         say(f"  to give it up: lora-post spool drop {where}{option}")
-    _show_undecoded(undecoded.load(store), option)
+    _show_undecoded(undecoded.load(spool_file), option)
 
 
 def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:

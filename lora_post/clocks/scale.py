@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeGuard
 
 from lora_post.times import StampUs, WallUs
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
+_FIRST_US: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _US
+_LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _US
 _MINUTES = tuple(f"{number:02}" for number in range(60))
 
 UNKNOWN_FROM_US: Final = StampUs(1 << 62)
@@ -46,6 +48,11 @@ def slot_range(slot: int) -> tuple[StampUs, StampUs]:
 def slot_of(time_us: StampUs) -> int:
     """The slot of the boot in which an unknown time was taken."""
     return (time_us - UNKNOWN_FROM_US) // _SLOT_US
+
+
+def is_time(time: object) -> TypeGuard[StampUs]:
+    """Tell whether this is a time that can be written as a date, or one that is not known yet."""
+    return isinstance(time, int) and (_FIRST_US <= time <= _LAST_US or is_unknown(StampUs(time)))
 
 
 def is_unknown(time_us: StampUs) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard
 
-from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US
+import msgspec
+
+from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US, is_time
 from lora_post.errors import Problem
 from lora_post.spool.model import Batch, Lane, Parked, SensorState, Waiting
 from lora_post.spool.spool_file import SpoolFile
@@ -23,7 +25,6 @@ WhenFull = Literal["drop-oldest", "drop-newest"]
 COLLISION_STEP_US: Final = 1000
 
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
-_RELEASED: Final = "parked = NULL, parked_fix = '', parked_us = NULL"
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
     " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
@@ -96,6 +97,21 @@ def oldest(spool_file: SpoolFile, lane: Lane, after_us: WallUs, limit: int) -> l
         "SELECT time_us, value FROM reading WHERE lane = ? AND time_us > ? AND time_us < ? ORDER BY time_us LIMIT ?",
         (lane.id, after_us, UNKNOWN_FROM_US, limit),
     )
+
+
+def is_reading(row: tuple[object, object]) -> TypeGuard[tuple[StampUs, bytes]]:
+    """Tell whether time and value are those of a reading; the value is to be JSON.
+
+    One bit that a card has lost may make them something else, and SQLite sees no damage.
+    """
+    time, value = row
+    if not is_time(time) or not isinstance(value, bytes):
+        return False
+    try:
+        msgspec.json.decode(value)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
 
 
 def count_until(spool_file: SpoolFile, lane: Lane, time_us: WallUs) -> int:
@@ -251,7 +267,7 @@ def release(db: sqlite3.Connection, lane: int) -> int:
     rows = db.execute("SELECT lane, time_us, value FROM refused WHERE lane = ?", (lane,)).fetchall()
     put(db, rows)
     db.execute("DELETE FROM refused WHERE lane = ?", (lane,))
-    db.execute(f"UPDATE lane SET {_RELEASED} WHERE id = ?", (lane,))  # noqa: S608 - words of our own
+    db.execute("UPDATE lane SET parked = NULL, parked_fix = '', parked_us = NULL WHERE id = ?", (lane,))
     return len(rows) + int(held)
 
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 from lora_post.errors import Problem, SpoolError
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.facts import Facts
+from lora_post.spool.lanes import is_reading
 from lora_post.spool.model import Batch, Lane, Waiting
-from lora_post.spool.row_check import is_reading
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.times import WallUs

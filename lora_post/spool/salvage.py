@@ -12,14 +12,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_unknown, slot_of
+from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_time, is_unknown, slot_of
 from lora_post.errors import Problem, SinkError, SpoolDamaged
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.boots import known_boots
 from lora_post.spool.joins import add_joins
+from lora_post.spool.lanes import is_reading
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.rescue import readable_rows
-from lora_post.spool.row_check import is_reading, is_time
 from lora_post.spool.sessions import raise_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded

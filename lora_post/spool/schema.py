@@ -11,18 +11,18 @@ from typing import Final
 from lora_post.errors import SpoolError
 
 # Tables without rowid are one B-tree each, clustered in the order in which they are read.
-FIRST: Final = """
-CREATE TABLE session (
+FIRST: Final = (
+    """CREATE TABLE session (
     device    TEXT PRIMARY KEY,      -- see session_key()
     next_fcnt INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE heard (                 -- frames without MIC that were accepted, newest last
+) WITHOUT ROWID""",
+    """CREATE TABLE heard (                 -- frames without MIC that were accepted, newest last
     id      INTEGER PRIMARY KEY,
     print   INTEGER NOT NULL,
     time_us INTEGER NOT NULL
-);
-CREATE INDEX heard_print ON heard (print, time_us);
-CREATE TABLE lane (                  -- one sensor at one sink
+)""",
+    "CREATE INDEX heard_print ON heard (print, time_us)",
+    """CREATE TABLE lane (                  -- one sensor at one sink
     id       INTEGER PRIMARY KEY,
     sink     TEXT NOT NULL,
     device   TEXT NOT NULL,
@@ -33,21 +33,21 @@ CREATE TABLE lane (                  -- one sensor at one sink
     parked   TEXT,                   -- why nothing of this lane is sent
     parked_us INTEGER,
     UNIQUE (sink, device, name)
-);
-CREATE TABLE reading (               -- the queue, value is JSON
+)""",
+    """CREATE TABLE reading (               -- the queue, value is JSON
     lane    INTEGER NOT NULL REFERENCES lane (id),
     time_us INTEGER NOT NULL,
     value   BLOB NOT NULL,
     PRIMARY KEY (lane, time_us)
-) WITHOUT ROWID;
-CREATE TABLE refused (               -- single readings that the sink will not take
+) WITHOUT ROWID""",
+    """CREATE TABLE refused (               -- single readings that the sink will not take
     lane    INTEGER NOT NULL REFERENCES lane (id),
     time_us INTEGER NOT NULL,
     value   BLOB NOT NULL,
     reason  TEXT NOT NULL,
     PRIMARY KEY (lane, time_us)
-) WITHOUT ROWID;
-CREATE TABLE undecoded (             -- payloads that wait for a better decoder
+) WITHOUT ROWID""",
+    """CREATE TABLE undecoded (             -- payloads that wait for a better decoder
     id      INTEGER PRIMARY KEY,
     device  TEXT NOT NULL,
     decoder TEXT NOT NULL,
@@ -56,52 +56,53 @@ CREATE TABLE undecoded (             -- payloads that wait for a better decoder
     fport   INTEGER,
     payload BLOB NOT NULL,
     problem TEXT NOT NULL
-);
-CREATE TABLE known (                 -- what a server is known to have, so that nobody asks twice
+)""",
+    """CREATE TABLE known (                 -- what a server is known to have, so that nobody asks twice
     server TEXT NOT NULL,
     what   TEXT NOT NULL,
     value  TEXT NOT NULL,
     PRIMARY KEY (server, what)
-) WITHOUT ROWID;
-CREATE TABLE tally (                 -- totals that outlive the process
+) WITHOUT ROWID""",
+    """CREATE TABLE tally (                 -- totals that outlive the process
     name   TEXT PRIMARY KEY,
     amount INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
 
-JOINS: Final = """
-CREATE TABLE joined (                -- what was heard of the joins of devices, session keys included
+JOINS: Final = (
+    """CREATE TABLE joined (                -- what was heard of the joins of devices, session keys included
     device TEXT PRIMARY KEY,         -- see join_key()
     state  BLOB NOT NULL             -- JSON of JoinState
 ) WITHOUT ROWID
-"""
+""",
+)
 
-KEPT: Final = """
-CREATE TABLE kept (                  -- the last reading kept of sensors with a deadband or an interval
+KEPT: Final = (
+    """CREATE TABLE kept (                  -- the last reading kept of sensors with a deadband or an interval
     device  TEXT NOT NULL,
     name    TEXT NOT NULL,
     time_us INTEGER NOT NULL,
     value   BLOB NOT NULL,
     PRIMARY KEY (device, name)
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
 
-BOOTS: Final = """
-CREATE TABLE boot (                  -- when this machine started, as far as it became known
+BOOTS: Final = (
+    """CREATE TABLE boot (                  -- when this machine started, as far as it became known
     id        TEXT PRIMARY KEY,
     number    INTEGER NOT NULL,      -- in the order of boots
     seen_us   INTEGER NOT NULL,      -- µs since boot when something was last kept
     offset_us INTEGER,               -- UTC at boot, NULL while it is not known
     estimated INTEGER NOT NULL DEFAULT 0,  -- readings whose times are estimated
     early_us  INTEGER                -- how much earlier they may have been, NULL when nothing bounds it
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
 
 # What a person can do about `parked`. SQLite would keep a comment inside the statement as a part of the table.
-PARKED_FIX: Final = "ALTER TABLE lane ADD COLUMN parked_fix TEXT NOT NULL DEFAULT ''"
+PARKED_FIX: Final = ("ALTER TABLE lane ADD COLUMN parked_fix TEXT NOT NULL DEFAULT ''",)
 
 STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX)
-"""Schema version n is what the first n steps make; semicolons separate statements, so comments have none."""
+"""Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4
 """The earliest schema version whose lora-post may work with files of this version, so that a downgrade goes on.
@@ -122,7 +123,7 @@ def migrate(db: sqlite3.Connection, name: str) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if 0 <= version < len(STEPS):
         for step in STEPS[version:]:
-            for statement in step.split(";"):
+            for statement in step:
                 db.execute(statement)
         db.execute(f"PRAGMA user_version={len(STEPS)}")
         db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (*_KEY, str(COMPATIBLE_FROM)))

@@ -104,7 +104,7 @@ class DayBook:
         self._spent += new
         if day != self._day:
             self.save()
-            self._day, self._spent = day, int(self._facts.recall().get(day, "0"))
+            self._day, self._spent = day, _number(self._facts.recall().get(day, ""))
         if self._unsaved >= SAVE_EVERY_BYTES:
             self.save()
         return self._spent
@@ -117,3 +117,8 @@ class DayBook:
         for old in sorted(self._facts.recall())[:-KEEP_DAYS]:
             self._facts.forget(old)
         self._unsaved = 0
+
+
+def _number(text: str) -> int:
+    """Return what a text says; 0 when a card has lost a bit of it, or it was never written."""
+    return int(text) if text.isdecimal() else 0

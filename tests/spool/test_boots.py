@@ -36,15 +36,17 @@ class Gateway:
         self.start()
 
     def start(self) -> None:
-        self.store = SpoolFile(self.path)
+        self.spool_file = SpoolFile(self.path)
         self.clock = GatewayClock(self.machine)
         boots = BootBook(self.clock)
-        with self.store.transaction() as db:
+        with self.spool_file.transaction() as db:
             boots.enter(db)
-        self.ledger = SpoolLedger(self.store, [POND, NODE], QueueWriter(self.store, ["waziup"], 1 << 30), boots)
+        self.ledger = SpoolLedger(
+            self.spool_file, [POND, NODE], QueueWriter(self.spool_file, ["waziup"], 1 << 30), boots
+        )
 
     def stop(self) -> None:
-        self.store.close()
+        self.spool_file.close()
 
     def restart(self) -> None:
         self.stop()
@@ -67,18 +69,18 @@ class Gateway:
         """The server's answer, and what follows from it in the sender's thread."""
         offset_us = self.machine.booted_us
         self.clock.vouch(offset_us, offset_us)
-        with self.store.transaction() as db:
+        with self.spool_file.transaction() as db:
             BootBook(self.clock).follow(db)
 
     def times(self) -> list[tuple[int, int]]:
         """(time, true time) of all readings in the order in which they go out."""
         return [
             (time_us, int(value))
-            for time_us, value in self.store.rows("SELECT time_us, value FROM reading ORDER BY time_us")
+            for time_us, value in self.spool_file.rows("SELECT time_us, value FROM reading ORDER BY time_us")
         ]
 
     def ready(self) -> int:
-        reader = Queue(self.store, "waziup")
+        reader = Queue(self.spool_file, "waziup")
         return sum(len(batch.times_us) for lane in reader.ready_lanes() if (batch := reader.claim(lane, 1000)))
 
 
@@ -96,14 +98,14 @@ def test_readings_wait_for_their_time_and_get_it(gateway: Gateway) -> None:
         gateway.hear()
         gateway.machine.pass_s(100)
     assert gateway.ready() == 0
-    assert Queue(gateway.store, "waziup").awaits_time()
-    assert Queue(gateway.store, "waziup").counts().queued == 3
+    assert Queue(gateway.spool_file, "waziup").awaits_time()
+    assert Queue(gateway.spool_file, "waziup").counts().queued == 3
     gateway.learn()
     gateway.hear()
     assert gateway.ready() == 4
-    assert not Queue(gateway.store, "waziup").awaits_time()
+    assert not Queue(gateway.spool_file, "waziup").awaits_time()
     assert all(time_us == true_us for time_us, true_us in gateway.times())
-    assert estimates(gateway.store) == []
+    assert estimates(gateway.spool_file) == []
 
 
 def test_process_of_the_same_boot_goes_on_with_what_the_one_before_learned(gateway: Gateway) -> None:
@@ -154,29 +156,29 @@ def test_readings_across_two_reboots_without_time_are_placed_in_order_and_marked
     slack_us = gateway.machine.booted_us - 2 * 660_000_000 - known_us
     for time_us, true_us in estimated:
         assert known_us <= time_us - slack_us <= true_us <= time_us
-    assert estimates(gateway.store) == [
+    assert estimates(gateway.spool_file) == [
         Estimate(2, gateway.machine.booted_us - 660_000_000, slack_us),
         Estimate(2, gateway.machine.booted_us, slack_us),
     ]
     warnings = [message for message in caplog.messages if "estimated" in message]
-    assert warnings == [estimate_text(each) for each in reversed(estimates(gateway.store))]
+    assert warnings == [estimate_text(each) for each in reversed(estimates(gateway.spool_file))]
 
 
 def test_estimate_without_a_known_moment_before_it_says_so(gateway: Gateway) -> None:
     gateway.hear()
     gateway.lose_power("boot-2", off_s=10)
     gateway.learn()
-    (estimate,) = estimates(gateway.store)
+    (estimate,) = estimates(gateway.spool_file)
     assert estimate.early_us is None
     assert "older by an unknown time" in estimate_text(estimate)
 
 
 def test_payload_without_reading_gets_its_time_too(gateway: Gateway) -> None:
     gateway.hear(problem="no decoder")
-    ((time_us,),) = gateway.store.rows("SELECT time_us FROM undecoded")
+    ((time_us,),) = gateway.spool_file.rows("SELECT time_us FROM undecoded")
     assert is_unknown(time_us)
     gateway.learn()
-    assert gateway.store.rows("SELECT time_us FROM undecoded") == [(gateway.machine.true_us,)]
+    assert gateway.spool_file.rows("SELECT time_us FROM undecoded") == [(gateway.machine.true_us,)]
 
 
 def test_repeat_is_recognised_across_the_moment_when_the_time_is_learned(gateway: Gateway) -> None:
@@ -194,9 +196,9 @@ def test_repeat_is_recognised_across_the_moment_when_the_time_is_learned(gateway
 
 def test_readings_that_would_meet_are_moved_apart(gateway: Gateway) -> None:
     gateway.hear()
-    writer = QueueWriter(gateway.store, ["waziup"], 1 << 30)
+    writer = QueueWriter(gateway.spool_file, ["waziup"], 1 << 30)
     uplink = Uplink(frame(time_us=gateway.machine.true_us), POND, 1, 2, b"\x01", True)
-    with gateway.store.transaction() as db:
+    with gateway.spool_file.transaction() as db:
         writer.put(db, [Report(uplink, (Reading("t", 1),))])
     gateway.learn()
     true_us = gateway.machine.true_us

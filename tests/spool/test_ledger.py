@@ -23,14 +23,14 @@ NODE = lowcost_device()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SpoolFile]:
-    store = SpoolFile(tmp_path / "spool.db")
-    yield store
-    store.close()
+def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
+    spool_file = SpoolFile(tmp_path / "spool.db")
+    yield spool_file
+    spool_file.close()
 
 
-def spool_ledger(store: SpoolFile) -> SpoolLedger:
-    return SpoolLedger(store, [POND, NODE], QueueWriter(store, ["waziup"], 1 << 30))
+def spool_ledger(spool_file: SpoolFile) -> SpoolLedger:
+    return SpoolLedger(spool_file, [POND, NODE], QueueWriter(spool_file, ["waziup"], 1 << 30))
 
 
 def accept(ledger: Ledger, fcnt: int) -> None:
@@ -52,47 +52,49 @@ def is_repeat(ledger: Ledger, uplink: Uplink) -> bool:
         return group.is_repeat(uplink, REPEAT_WINDOW_US)
 
 
-def test_counter_and_readings_are_kept_together(store: SpoolFile) -> None:
-    accept(spool_ledger(store), 41)
-    assert next_fcnt(spool_ledger(store)) == 42
-    assert Queue(store, "waziup").counts().queued == 1
+def test_counter_and_readings_are_kept_together(spool_file: SpoolFile) -> None:
+    accept(spool_ledger(spool_file), 41)
+    assert next_fcnt(spool_ledger(spool_file)) == 42
+    assert Queue(spool_file, "waziup").counts().queued == 1
 
 
-def test_nothing_of_a_failed_group_is_kept(store: SpoolFile) -> None:
-    ledger = spool_ledger(store)
+def test_nothing_of_a_failed_group_is_kept(spool_file: SpoolFile) -> None:
+    ledger = spool_ledger(spool_file)
     accept(ledger, 1)
     with pytest.raises(ZeroDivisionError), ledger.group() as group:
         group.accept(report(Reading("t", 2), of=POND), Session(POND, 3))
         assert not group.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
         raise ZeroDivisionError
     assert next_fcnt(ledger) == 2
-    assert Queue(store, "waziup").counts().queued == 1
+    assert Queue(spool_file, "waziup").counts().queued == 1
     assert not is_repeat(ledger, clear_uplink())
 
 
-def test_new_sensor_of_a_failed_group_can_be_kept_later(store: SpoolFile) -> None:
-    ledger = spool_ledger(store)
-    store.db.execute("PRAGMA max_page_count = 30")
+def test_new_sensor_of_a_failed_group_can_be_kept_later(spool_file: SpoolFile) -> None:
+    ledger = spool_ledger(spool_file)
+    spool_file.db.execute("PRAGMA max_page_count = 30")
     with pytest.raises(SpoolError, match="full"), ledger.group() as group:
         group.accept(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
-    store.db.execute("PRAGMA max_page_count = 1000")
+    spool_file.db.execute("PRAGMA max_page_count = 1000")
     with ledger.group() as group:
         group.accept(report(Reading("new", 1), of=POND), Session(POND, 3))
-    (ready,) = Queue(store, "waziup").ready_lanes()
+    (ready,) = Queue(spool_file, "waziup").ready_lanes()
     assert ready.name == "new"
 
 
-def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(store: SpoolFile) -> None:
+def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(spool_file: SpoolFile) -> None:
     """A sink is dropped while a run that still has it goes on."""
-    ledger = SpoolLedger(store, [POND, NODE], QueueWriter(store, ["waziup", "mqtt"], 1 << 30))
+    ledger = SpoolLedger(spool_file, [POND, NODE], QueueWriter(spool_file, ["waziup", "mqtt"], 1 << 30))
     with ledger.group() as group:
         group.accept(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
-    with closing(SpoolFile(store.path)) as other:
+    with closing(SpoolFile(spool_file.path)) as other:
         drop_sink(other, "mqtt")
     for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
         with ledger.group() as group:
             group.accept(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
-    rows = store.rows("SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value")
+    rows = spool_file.rows(
+        "SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value"
+    )
     sent = [("humidity", b"55"), ("t", b"2")]
     assert rows == [
         *(("mqtt", *each) for each in sent),
@@ -100,8 +102,8 @@ def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(s
     ]
 
 
-def test_counter_that_another_process_advanced_is_seen(store: SpoolFile, tmp_path: Path) -> None:
-    one = spool_ledger(store)
+def test_counter_that_another_process_advanced_is_seen(spool_file: SpoolFile, tmp_path: Path) -> None:
+    one = spool_ledger(spool_file)
     accept(one, 1)
     other_store = SpoolFile(tmp_path / "spool.db")
     accept(spool_ledger(other_store), 7)
@@ -109,13 +111,13 @@ def test_counter_that_another_process_advanced_is_seen(store: SpoolFile, tmp_pat
     assert next_fcnt(one) == 8
 
 
-def test_device_with_new_keys_starts_a_new_counter(store: SpoolFile) -> None:
-    accept(spool_ledger(store), 41)
+def test_device_with_new_keys_starts_a_new_counter(spool_file: SpoolFile) -> None:
+    accept(spool_ledger(spool_file), 41)
     fresh = msgspec.structs.replace(POND, keys=type(KEYS)(bytes(16), bytes(16)))
-    ledger = SpoolLedger(store, [fresh], QueueWriter(store, ["waziup"], 1 << 30))
+    ledger = SpoolLedger(spool_file, [fresh], QueueWriter(spool_file, ["waziup"], 1 << 30))
     assert next_fcnt(ledger) == 0
     renamed = msgspec.structs.replace(POND, id="other")
-    assert next_fcnt(SpoolLedger(store, [renamed], QueueWriter(store, ["waziup"], 1 << 30))) == 42
+    assert next_fcnt(SpoolLedger(spool_file, [renamed], QueueWriter(spool_file, ["waziup"], 1 << 30))) == 42
 
 
 @pytest.mark.parametrize("kind", ["spool", "memory"])
@@ -130,25 +132,25 @@ def test_device_with_new_keys_starts_a_new_counter(store: SpoolFile) -> None:
         (clear_uplink(payload=b"\\!TC/2"), False),
     ],
 )
-def test_frame_without_mic_is_taken_once(kind: str, second: Uplink, repeat: bool, store: SpoolFile) -> None:
-    ledger: Ledger = spool_ledger(store) if kind == "spool" else MemoryLedger([POND, NODE])
+def test_frame_without_mic_is_taken_once(kind: str, second: Uplink, repeat: bool, spool_file: SpoolFile) -> None:
+    ledger: Ledger = spool_ledger(spool_file) if kind == "spool" else MemoryLedger([POND, NODE])
     assert not is_repeat(ledger, clear_uplink())
     assert is_repeat(ledger, second) is repeat
 
 
-def test_capture_fed_again_after_a_restart_is_recognised(store: SpoolFile) -> None:
+def test_capture_fed_again_after_a_restart_is_recognised(spool_file: SpoolFile) -> None:
     times = [NOON_US + n * 600_000_000 for n in range(5)]
-    first = spool_ledger(store)
+    first = spool_ledger(spool_file)
     assert [is_repeat(first, clear_uplink(time_us=time)) for time in times] == [False] * 5
-    again = spool_ledger(store)
+    again = spool_ledger(spool_file)
     assert [is_repeat(again, clear_uplink(time_us=time)) for time in times] == [True] * 5
 
 
-def test_memory_of_clear_frames_is_bounded(store: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_clear_frames_is_bounded(spool_file: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.spool.heard.KEEP_HEARD", 2000)
-    ledger = spool_ledger(store)
+    ledger = spool_ledger(spool_file)
     with ledger.group() as group:
         for n in range(5000):
             assert not group.is_repeat(clear_uplink(payload=b"%d" % n), REPEAT_WINDOW_US)
-    (kept,) = store.db.execute("SELECT count(*) FROM heard").fetchone()
+    (kept,) = spool_file.db.execute("SELECT count(*) FROM heard").fetchone()
     assert 2000 <= kept < 3001

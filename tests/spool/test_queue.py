@@ -27,186 +27,188 @@ ROOMY = 1 << 30
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SpoolFile]:
-    store = SpoolFile(tmp_path / "spool.db")
-    yield store
-    store.close()
+def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
+    spool_file = SpoolFile(tmp_path / "spool.db")
+    yield spool_file
+    spool_file.close()
 
 
-def put(store: SpoolFile, *reports: object, max_bytes: int = ROOMY) -> None:
-    writer = QueueWriter(store, [SINK], max_bytes)
-    with store.transaction() as db:
+def put(spool_file: SpoolFile, *reports: object, max_bytes: int = ROOMY) -> None:
+    writer = QueueWriter(spool_file, [SINK], max_bytes)
+    with spool_file.transaction() as db:
         writer.put(db, reports)  # type: ignore[arg-type]
         writer.make_room(db)
 
 
-def claim(store: SpoolFile, name: str = "t", limit: int = 100) -> Batch:
-    batch = Queue(store, SINK).claim(lane(store, name), limit)
+def claim(spool_file: SpoolFile, name: str = "t", limit: int = 100) -> Batch:
+    batch = Queue(spool_file, SINK).claim(lane(spool_file, name), limit)
     assert batch is not None
     return batch
 
 
-def lane(store: SpoolFile, name: str = "t") -> Lane:
-    return next(lane for lane in Queue(store, SINK).lanes_of("pond-7") if lane.name == name)
+def lane(spool_file: SpoolFile, name: str = "t") -> Lane:
+    return next(lane for lane in Queue(spool_file, SINK).lanes_of("pond-7") if lane.name == name)
 
 
-def test_readings_come_out_in_time_order_with_their_unit(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 2.5, "°C", 3), Reading("h", 80), time_us=NOON_US))
-    put(store, report(Reading("t", 2.75, "°C", 3), time_us=NOON_US - 5_000_000))
-    batch = claim(store)
+def test_readings_come_out_in_time_order_with_their_unit(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 2.5, "°C", 3), Reading("h", 80), time_us=NOON_US))
+    put(spool_file, report(Reading("t", 2.75, "°C", 3), time_us=NOON_US - 5_000_000))
+    batch = claim(spool_file)
     assert batch.lane == Lane(batch.lane.id, "pond-7", "t", "°C", "", 3)
     assert batch.times_us == (NOON_US - 5_000_000, NOON_US)
     assert batch.values == (b"2.75", b"2.5")
-    assert claim(store, limit=1).values == (b"2.75",)
+    assert claim(spool_file, limit=1).values == (b"2.75",)
 
 
-def test_value_of_any_kind_comes_back_as_it_was(store: SpoolFile) -> None:
+def test_value_of_any_kind_comes_back_as_it_was(spool_file: SpoolFile) -> None:
     values = [0, -5, 1e300, 0.1, True, "ü\n\"'", {"latitude": 1.5, "x": [1, "y"]}, [], 2**63 - 1]
     for index, value in enumerate(values):
-        put(store, report(Reading("t", value), time_us=NOON_US + index))
-    assert [msgspec.json.decode(value) for value in claim(store).values] == values
+        put(spool_file, report(Reading("t", value), time_us=NOON_US + index))
+    assert [msgspec.json.decode(value) for value in claim(spool_file).values] == values
 
 
-def test_age_puts_a_reading_into_the_past(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1), Reading("t", 2, age_s=60.5)))
-    assert claim(store).times_us == (NOON_US - 60_500_000, NOON_US)
+def test_age_puts_a_reading_into_the_past(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1), Reading("t", 2, age_s=60.5)))
+    assert claim(spool_file).times_us == (NOON_US - 60_500_000, NOON_US)
 
 
-def test_readings_of_one_sensor_at_one_instant_are_moved_apart(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1), Reading("t", 2), Reading("h", 5)))
-    put(store, report(Reading("t", 3)))
-    batch = claim(store)
+def test_readings_of_one_sensor_at_one_instant_are_moved_apart(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1), Reading("t", 2), Reading("h", 5)))
+    put(spool_file, report(Reading("t", 3)))
+    batch = claim(spool_file)
     assert batch.times_us == (NOON_US, NOON_US + 1000, NOON_US + 2000)
     assert batch.values == (b"1", b"2", b"3")
-    assert claim(store, "h").times_us == (NOON_US,)
+    assert claim(spool_file, "h").times_us == (NOON_US,)
 
 
-def test_settling_leaves_readings_that_came_in_between(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1)), report(Reading("t", 3), time_us=NOON_US + 2))
-    batch = claim(store)
-    put(store, report(Reading("t", 2), time_us=NOON_US + 1))
-    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
-    assert claim(store).values == (b"2",)
+def test_settling_leaves_readings_that_came_in_between(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1)), report(Reading("t", 3), time_us=NOON_US + 2))
+    batch = claim(spool_file)
+    put(spool_file, report(Reading("t", 2), time_us=NOON_US + 1))
+    Queue(spool_file, SINK).settle({batch.lane.id: batch.times_us})
+    assert claim(spool_file).values == (b"2",)
 
 
-def test_parked_lane_is_not_ready_until_it_is_released(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1), Reading("h", 2)))
-    reader = Queue(store, SINK)
-    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
+def test_parked_lane_is_not_ready_until_it_is_released(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1), Reading("h", 2)))
+    reader = Queue(spool_file, SINK)
+    reader.park(lane(spool_file), Problem("belongs to alice"), NOON_US)
     assert [ready.name for ready in reader.ready_lanes()] == ["h"]
-    assert [(p.device, p.name, str(p.why), p.readings) for p in parked(store)] == [
+    assert [(p.device, p.name, str(p.why), p.readings) for p in parked(spool_file)] == [
         ("pond-7", "t", "belongs to alice", 1)
     ]
     assert reader.counts() == Counts(queued=1, parked=1, refused=0, undecoded=0)
-    assert release(store, "pond-7", "h") == 0
-    assert release(store, "pond-7", "t") == 1
+    assert release(spool_file, "pond-7", "h") == 0
+    assert release(spool_file, "pond-7", "t") == 1
     assert [ready.name for ready in reader.ready_lanes()] == ["t", "h"]
-    assert parked(store) == []
+    assert parked(spool_file) == []
 
 
-def test_refused_reading_steps_aside_and_can_come_back(store: SpoolFile) -> None:
-    put(store, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
-    reader = Queue(store, SINK)
-    reader.refuse(claim(store, limit=1), "status 400")
-    assert claim(store).values == (b"2",)
-    assert str(parked(store)[0].why) == "status 400"
-    assert release(store, None, None) == 1
-    assert claim(store).values == (b'"bad"', b"2")
+def test_refused_reading_steps_aside_and_can_come_back(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
+    reader = Queue(spool_file, SINK)
+    reader.refuse(claim(spool_file, limit=1), "status 400")
+    assert claim(spool_file).values == (b"2",)
+    assert str(parked(spool_file)[0].why) == "status 400"
+    assert release(spool_file, None, None) == 1
+    assert claim(spool_file).values == (b'"bad"', b"2")
 
 
-def test_refused_reading_of_a_parked_lane_counts_once_when_it_is_released(store: SpoolFile) -> None:
-    put(store, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
-    reader = Queue(store, SINK)
-    reader.refuse(claim(store, limit=1), "status 400")
-    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
-    assert release(store, None, None) == 2
+def test_refused_reading_of_a_parked_lane_counts_once_when_it_is_released(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", "bad")), report(Reading("t", 2), time_us=NOON_US + 1))
+    reader = Queue(spool_file, SINK)
+    reader.refuse(claim(spool_file, limit=1), "status 400")
+    reader.park(lane(spool_file), Problem("belongs to alice"), NOON_US)
+    assert release(spool_file, None, None) == 2
     assert reader.counts() == Counts(queued=2, parked=0, refused=0, undecoded=0)
 
 
-def test_dropping_deletes_what_is_parked_and_nothing_else(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1), Reading("h", 2)), report(Reading("h", 3), time_us=NOON_US + 1))
-    reader = Queue(store, SINK)
-    reader.park(lane(store), Problem("x"), NOON_US)
-    reader.refuse(claim(store, "h", limit=1), "y")
-    assert drop(store, None, None) == 2
+def test_dropping_deletes_what_is_parked_and_nothing_else(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1), Reading("h", 2)), report(Reading("h", 3), time_us=NOON_US + 1))
+    reader = Queue(spool_file, SINK)
+    reader.park(lane(spool_file), Problem("x"), NOON_US)
+    reader.refuse(claim(spool_file, "h", limit=1), "y")
+    assert drop(spool_file, None, None) == 2
     assert reader.counts() == Counts(queued=1, parked=0, refused=0, undecoded=0)
 
 
-def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(store: SpoolFile) -> None:
-    put(store, report(Reading("t", 1, "°C", 3)), report(Reading("t", 2, "°C", 3), time_us=NOON_US + 1))
-    reader = Queue(store, SINK)
-    reader.refuse(claim(store, limit=1), "status 400")
-    reader.park(lane(store), Problem("belongs to alice"), NOON_US)
-    put(store, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
-    assert move(store, "pond-7", "new") == 2
+def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1, "°C", 3)), report(Reading("t", 2, "°C", 3), time_us=NOON_US + 1))
+    reader = Queue(spool_file, SINK)
+    reader.refuse(claim(spool_file, limit=1), "status 400")
+    reader.park(lane(spool_file), Problem("belongs to alice"), NOON_US)
+    put(spool_file, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
+    assert move(spool_file, "pond-7", "new") == 2
     (ready,) = reader.ready_lanes()
     batch = reader.claim(ready, 10)
     assert batch is not None
     assert (ready.device, batch.values) == ("new", (b"1", b"3", b"2"))
-    assert parked(store) == []
+    assert parked(spool_file) == []
 
 
-def test_unknown_sensor_is_named_in_the_complaint(store: SpoolFile) -> None:
+def test_unknown_sensor_is_named_in_the_complaint(spool_file: SpoolFile) -> None:
     with pytest.raises(SpoolError, match="knows no sensor pond-8/t"):
-        release(store, "pond-8", "t")
+        release(spool_file, "pond-8", "t")
 
 
-def test_undecodable_payload_is_kept(store: SpoolFile) -> None:
-    put(store, report(problem="WrongLength: 1 byte"))
-    assert Queue(store, SINK).counts().undecoded == 1
-    row = store.db.execute("SELECT device, decoder, time_us, payload, problem FROM undecoded").fetchone()
+def test_undecodable_payload_is_kept(spool_file: SpoolFile) -> None:
+    put(spool_file, report(problem="WrongLength: 1 byte"))
+    assert Queue(spool_file, SINK).counts().undecoded == 1
+    row = spool_file.db.execute("SELECT device, decoder, time_us, payload, problem FROM undecoded").fetchone()
     assert row == ("pond-7", "cayenne-lpp", NOON_US, b"\x01", "WrongLength: 1 byte")
 
 
-def test_full_spool_takes_from_the_longest_lane_and_says_how_much(store: SpoolFile) -> None:
+def test_full_spool_takes_from_the_longest_lane_and_says_how_much(spool_file: SpoolFile) -> None:
     text = "x" * 200
     for start in range(0, 6000, 500):
         reports = [report(Reading("long", text), time_us=NOON_US + start + n) for n in range(500)]
-        put(store, *reports, report(Reading("short", start), time_us=NOON_US + start), max_bytes=1 << 20)
-    assert store.used_bytes() <= 1 << 20
-    counts = Queue(store, SINK).counts()
-    assert counts.queued + tallies(store.db)["evicted"] == 6012
-    assert len(claim(store, "short").values) == 12
-    newest = store.db.execute("SELECT max(time_us) FROM reading WHERE lane = ?", (lane(store, "long").id,)).fetchone()
+        put(spool_file, *reports, report(Reading("short", start), time_us=NOON_US + start), max_bytes=1 << 20)
+    assert spool_file.used_bytes() <= 1 << 20
+    counts = Queue(spool_file, SINK).counts()
+    assert counts.queued + tallies(spool_file.db)["evicted"] == 6012
+    assert len(claim(spool_file, "short").values) == 12
+    newest = spool_file.db.execute(
+        "SELECT max(time_us) FROM reading WHERE lane = ?", (lane(spool_file, "long").id,)
+    ).fetchone()
     assert newest == (NOON_US + 5999,)
 
 
-def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(store: SpoolFile) -> None:
-    writer = QueueWriter(store, [SINK], 128 << 10, "drop-newest")
+def test_full_spool_gives_up_its_newest_readings_when_it_is_told_to(spool_file: SpoolFile) -> None:
+    writer = QueueWriter(spool_file, [SINK], 128 << 10, "drop-newest")
     kept = []
     for first in range(0, 8000, 500):
-        with store.transaction() as db:
+        with spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", n), time_us=NOON_US + n) for n in range(first, first + 500)])
             writer.make_room(db)
-        batch = Queue(store, SINK).claim(lane(store, "t"), 1 << 20)
+        batch = Queue(spool_file, SINK).claim(lane(spool_file, "t"), 1 << 20)
         assert batch is not None
         kept.append(batch.times_us)
     assert all(times[0] == NOON_US for times in kept)
     assert kept[-1][-1] < NOON_US + 7999
-    assert store.used_bytes() <= 128 << 10
-    assert tallies(store.db)["evicted"] == 8000 - len(kept[-1])
+    assert spool_file.used_bytes() <= 128 << 10
+    assert tallies(spool_file.db)["evicted"] == 8000 - len(kept[-1])
 
 
-def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(store: SpoolFile) -> None:
+def test_bound_that_was_lowered_takes_from_all_long_lanes_alike(spool_file: SpoolFile) -> None:
     names = [f"s{number}" for number in range(20)]
     for start in range(0, 2000, 500):
-        put(store, *[report(*[Reading(n, 1) for n in names], time_us=NOON_US + start + t) for t in range(500)])
-    put(store, report(*[Reading("short", t) for t in range(50)]))
+        put(spool_file, *[report(*[Reading(n, 1) for n in names], time_us=NOON_US + start + t) for t in range(500)])
+    put(spool_file, report(*[Reading("short", t) for t in range(50)]))
     counted = 0
 
     def count(statement: str) -> None:
         nonlocal counted
         counted += "GROUP BY" in statement
 
-    store.db.set_trace_callback(count)
-    put(store, report(Reading("short", 50)), max_bytes=100_000)
-    assert store.used_bytes() <= 100_000
+    spool_file.db.set_trace_callback(count)
+    put(spool_file, report(Reading("short", 50)), max_bytes=100_000)
+    assert spool_file.used_bytes() <= 100_000
     assert counted < 20
-    lengths = [len(claim(store, name, 10_000).values) for name in names]
+    lengths = [len(claim(spool_file, name, 10_000).values) for name in names]
     assert max(lengths) - min(lengths) <= 1
     assert min(lengths) > 50
-    assert len(claim(store, "short").values) == 51
-    assert claim(store, "s0", 10_000).times_us[-1] == NOON_US + 1999
+    assert len(claim(spool_file, "short").values) == 51
+    assert claim(spool_file, "s0", 10_000).times_us[-1] == NOON_US + 1999
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 500))
@@ -218,57 +220,57 @@ def test_longest_lanes_are_cut_by_no_more_than_is_needed(lengths: list[int], sur
     assert gone < surplus + len(lengths)
 
 
-def test_device_that_invents_names_gets_only_so_many_sensors(store: SpoolFile) -> None:
-    put(store, report(*(Reading(f"n{index}", 1) for index in range(MAX_SENSORS + 10))))
-    put(store, report(Reading("n1", 2), Reading("another", 2), time_us=NOON_US + 1))
-    put(store, report(Reading("t", 3), of=device("honest")))
-    assert Queue(store, SINK).counts().queued == MAX_SENSORS + 2
-    assert tallies(store.db) == {TOO_MANY_SENSORS: 11}
+def test_device_that_invents_names_gets_only_so_many_sensors(spool_file: SpoolFile) -> None:
+    put(spool_file, report(*(Reading(f"n{index}", 1) for index in range(MAX_SENSORS + 10))))
+    put(spool_file, report(Reading("n1", 2), Reading("another", 2), time_us=NOON_US + 1))
+    put(spool_file, report(Reading("t", 3), of=device("honest")))
+    assert Queue(spool_file, SINK).counts().queued == MAX_SENSORS + 2
+    assert tallies(spool_file.db) == {TOO_MANY_SENSORS: 11}
 
 
-def test_each_sink_has_its_own_copy(store: SpoolFile) -> None:
-    writer = QueueWriter(store, ["a", "b"], ROOMY)
-    with store.transaction() as db:
+def test_each_sink_has_its_own_copy(spool_file: SpoolFile) -> None:
+    writer = QueueWriter(spool_file, ["a", "b"], ROOMY)
+    with spool_file.transaction() as db:
         writer.put(db, [report(Reading("t", 1))])
-    one, other = Queue(store, "a"), Queue(store, "b")
+    one, other = Queue(spool_file, "a"), Queue(spool_file, "b")
     batch = one.claim(one.ready_lanes()[0], 10)
     assert batch is not None
     one.settle({batch.lane.id: batch.times_us})
     assert (one.counts().queued, other.counts().queued) == (0, 1)
 
 
-def test_reading_that_comes_in_among_those_under_way_stays(store: SpoolFile) -> None:
+def test_reading_that_comes_in_among_those_under_way_stays(spool_file: SpoolFile) -> None:
     for offset in (0, 2000):
-        put(store, report(Reading("t", offset), time_us=NOON_US + offset))
-    batch = claim(store)
-    put(store, report(Reading("t", 1000), time_us=NOON_US + 1000))
-    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
-    assert claim(store).times_us == (NOON_US + 1000,)
+        put(spool_file, report(Reading("t", offset), time_us=NOON_US + offset))
+    batch = claim(spool_file)
+    put(spool_file, report(Reading("t", 1000), time_us=NOON_US + 1000))
+    Queue(spool_file, SINK).settle({batch.lane.id: batch.times_us})
+    assert claim(spool_file).times_us == (NOON_US + 1000,)
 
 
-def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(store: SpoolFile) -> None:
+def test_reading_that_takes_the_place_of_one_given_up_meanwhile_stays(spool_file: SpoolFile) -> None:
     """As many as were under way, and not the same ones: a full spool gave up the oldest, a device sent its history."""
     for offset in (0, 2000, 4000):
-        put(store, report(Reading("t", offset), time_us=NOON_US + offset))
-    batch = claim(store)
-    with store.transaction() as db:
+        put(spool_file, report(Reading("t", offset), time_us=NOON_US + offset))
+    batch = claim(spool_file)
+    with spool_file.transaction() as db:
         db.execute("DELETE FROM reading WHERE time_us = ?", (NOON_US,))
-    put(store, report(Reading("t", 3000), time_us=NOON_US + 3000))
-    Queue(store, SINK).settle({batch.lane.id: batch.times_us})
-    assert claim(store).times_us == (NOON_US + 3000,)
+    put(spool_file, report(Reading("t", 3000), time_us=NOON_US + 3000))
+    Queue(spool_file, SINK).settle({batch.lane.id: batch.times_us})
+    assert claim(spool_file).times_us == (NOON_US + 3000,)
 
 
-def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(store: SpoolFile) -> None:
+def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(spool_file: SpoolFile) -> None:
     for offset in range(5):
-        put(store, report(Reading("t", offset), time_us=NOON_US + 2 * offset))
-    first = claim(store, limit=2)
-    put(store, report(Reading("t", 9), time_us=NOON_US + 1))
-    reader = Queue(store, SINK)
+        put(spool_file, report(Reading("t", offset), time_us=NOON_US + 2 * offset))
+    first = claim(spool_file, limit=2)
+    put(spool_file, report(Reading("t", 9), time_us=NOON_US + 1))
+    reader = Queue(spool_file, SINK)
     then = reader.claim(first.lane, 2, but=set(first.times_us))
     assert then is not None
     assert then.times_us == (NOON_US + 1, NOON_US + 4)
     reader.settle({first.lane.id: (*first.times_us, *then.times_us)})
-    assert claim(store).times_us == (NOON_US + 6, NOON_US + 8)
+    assert claim(spool_file).times_us == (NOON_US + 6, NOON_US + 8)
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -278,33 +280,33 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "spool.db"
-        self.store = SpoolFile(self.path)
+        self.spool_file = SpoolFile(self.path)
         self.clock = itertools.count(NOON_US, 1000)
         self.queued: dict[str, list[tuple[int, int]]] = {}
         self.batch: Batch | None = None
 
     def teardown(self) -> None:
-        self.store.close()
+        self.spool_file.close()
         self.folder.cleanup()
 
     @rule(names=st.lists(st.sampled_from("abc"), min_size=1, max_size=4))
     def put(self, names: list[str]) -> None:
         time = next(self.clock)
-        put(self.store, *[report(Reading(name, time), time_us=time) for name in set(names)])
+        put(self.spool_file, *[report(Reading(name, time), time_us=time) for name in set(names)])
         for name in set(names):
             self.queued.setdefault(name, []).append((time, time))
 
     @rule(names=st.lists(st.sampled_from("abc"), min_size=1))
     def crash_while_putting(self, names: list[str]) -> None:
-        writer = QueueWriter(self.store, [SINK], ROOMY)
-        self.store.db.execute("BEGIN IMMEDIATE")
-        writer.put(self.store.db, [report(Reading(name, 1), time_us=next(self.clock)) for name in names])
-        self.store.close()
-        self.store = SpoolFile(self.path)
+        writer = QueueWriter(self.spool_file, [SINK], ROOMY)
+        self.spool_file.db.execute("BEGIN IMMEDIATE")
+        writer.put(self.spool_file.db, [report(Reading(name, 1), time_us=next(self.clock)) for name in names])
+        self.spool_file.close()
+        self.spool_file = SpoolFile(self.path)
 
     @rule(name=st.sampled_from("abc"), limit=st.integers(1, 4))
     def claim(self, name: str, limit: int) -> None:
-        reader = Queue(self.store, SINK)
+        reader = Queue(self.spool_file, SINK)
         for ready in reader.ready_lanes():
             if ready.name == name:
                 self.batch = reader.claim(ready, limit)
@@ -315,19 +317,19 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         assert self.batch is not None
-        Queue(self.store, SINK).settle({self.batch.lane.id: self.batch.times_us})
+        Queue(self.spool_file, SINK).settle({self.batch.lane.id: self.batch.times_us})
         name = self.batch.lane.name
         self.queued[name] = [item for item in self.queued[name] if item[0] not in self.batch.times_us]
         self.batch = None
 
     @rule()
     def reopen(self) -> None:
-        self.store.close()
-        self.store = SpoolFile(self.path)
+        self.spool_file.close()
+        self.spool_file = SpoolFile(self.path)
 
     @invariant()
     def queue_is_what_was_put_and_not_settled(self) -> None:
-        reader = Queue(self.store, SINK)
+        reader = Queue(self.spool_file, SINK)
         found = {ready.name: reader.claim(ready, 10_000) for ready in reader.ready_lanes()}
         assert {name: list(batch.times_us) for name, batch in found.items() if batch} == {
             name: [time for time, _ in items] for name, items in self.queued.items() if items

@@ -48,11 +48,11 @@ class Collector(Sink):
 
 def spool(path: Path, *sensors: str) -> SpoolFile:
     """One reading of each sensor, all of the same moment; lanes are numbered in this order."""
-    store = SpoolFile(path)
-    with store.transaction() as db:
-        writer = QueueWriter(store, [SINK], 1 << 30)
+    spool_file = SpoolFile(path)
+    with spool_file.transaction() as db:
+        writer = QueueWriter(spool_file, [SINK], 1 << 30)
         writer.put(db, [report(*(Reading(name, f"{path.stem} {name}") for name in sensors), time_us=NOON_US)])
-    return store
+    return spool_file
 
 
 def replace(path: Path, *sensors: str) -> None:
@@ -63,8 +63,8 @@ def replace(path: Path, *sensors: str) -> None:
     path.with_name("other.db").rename(path)
 
 
-def queued(store: SpoolFile) -> list[str]:
-    return sorted(name for (name,) in store.rows("SELECT name FROM lane JOIN reading ON lane.id = lane"))
+def queued(spool_file: SpoolFile) -> list[str]:
+    return sorted(name for (name,) in spool_file.rows("SELECT name FROM lane JOIN reading ON lane.id = lane"))
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def path(tmp_path: Path) -> Path:
 def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(path: Path, *, is_silent: bool) -> None:
     policy = UploadPolicy(first_pause_s=0.0, ask_after_s=0.0, ask_after_per_reading_s=0.0)
     sink = Collector()
-    with closing(spool(path, "a", "b")) as store:
-        uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=policy)
+    with closing(spool(path, "a", "b")) as spool_file:
+        uploader = Uploader(Queue(spool_file, SINK), sink, Metrics(), policy=policy)
         sink.is_silent = is_silent
         uploader.step()
         assert sink.got == [("a", b'"spool a"')]
@@ -85,21 +85,21 @@ def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(path: Path,
         replace(path, "b", "a")
         for _ in range(20):
             uploader.step()
-        assert queued(store) == []
+        assert queued(spool_file) == []
         assert sorted(sink.got[1:]) == [("a", b'"other a"'), ("b", b'"other b"')]
         # Everything was asked about before it was sent, and is again after a kill.
         assert set(sink.asked) == {"a", "b"}
-        assert RUNNING in Facts(store, SINK).recall()
+        assert RUNNING in Facts(spool_file, SINK).recall()
 
 
 def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -> None:
-    with closing(spool(path, "a", "b")) as store:
-        reader = Queue(store, SINK)
+    with closing(spool(path, "a", "b")) as spool_file:
+        reader = Queue(spool_file, SINK)
         lane = reader.ready_lanes()[0]
         batch = reader.claim(lane, 10)
         assert batch is not None
         replace(path, "b", "a")
-        store.rows("SELECT 1")
+        spool_file.rows("SELECT 1")
         for use in (
             lambda: reader.claim(lane, 10),
             lambda: reader.settle({batch.lane.id: batch.times_us}),
@@ -108,7 +108,7 @@ def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -
         ):
             with pytest.raises(SpoolError, match="another file"):
                 use()
-        assert queued(store) == ["a", "b"]
+        assert queued(spool_file) == ["a", "b"]
         assert reader.go_on()
         assert not reader.go_on()
         assert [each.name for each in reader.ready_lanes()] == ["b", "a"]

@@ -22,19 +22,19 @@ SINK = "waziup"
 
 def fill(path: Path, *, readings: int = 3, clean: bool = True) -> None:
     """A spool with queued readings and a frame counter."""
-    with closing(SpoolFile(path)) as store:
-        writer = QueueWriter(store, [SINK], 1 << 30)
-        with store.transaction() as db:
+    with closing(SpoolFile(path)) as spool_file:
+        writer = QueueWriter(spool_file, [SINK], 1 << 30)
+        with spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", f"value-{n}-"), time_us=NOON_US + n) for n in range(readings)])
             save_sessions(db, {"pond": 7})
-        reader = Queue(store, SINK)
+        reader = Queue(spool_file, SINK)
         reader.mark_running()
         if clean:
             reader.mark_stopped()
 
 
-def keep(store: SpoolFile, fcnt: int) -> None:
-    with store.transaction() as db:
+def keep(spool_file: SpoolFile, fcnt: int) -> None:
+    with spool_file.transaction() as db:
         save_sessions(db, {"pond": fcnt})
 
 
@@ -43,9 +43,9 @@ def test_file_that_is_no_spool_is_set_aside_and_a_new_one_goes_on(
 ) -> None:
     path = tmp_path / "spool.db"
     path.write_bytes(b"not a database at all " * 1000)
-    with closing(open_spool(path)) as store:
-        keep(store, 1)
-        assert load_sessions(store.db) == {"pond": 1}
+    with closing(open_spool(path)) as spool_file:
+        keep(spool_file, 1)
+        assert load_sessions(spool_file.db) == {"pond": 1}
     (aside,) = set_aside(tmp_path / "spool.db")
     assert aside.read_bytes().startswith(b"not a database")
     told = next(record for record in caplog.records if "is damaged" in record.getMessage())
@@ -57,10 +57,10 @@ def test_damage_is_found_at_the_start_after_an_unclean_stop(tmp_path: Path) -> N
     path = tmp_path / "spool.db"
     fill(path, clean=False)
     damage_table(path, "reading")
-    with closing(open_spool(path)) as store:
-        assert load_sessions(store.db) == {"pond": 7}
-        assert [lane.name for lane in Queue(store, SINK).lanes_of("pond-7")] == ["t"]
-        assert Queue(store, SINK).ready_lanes() == []
+    with closing(open_spool(path)) as spool_file:
+        assert load_sessions(spool_file.db) == {"pond": 7}
+        assert [lane.name for lane in Queue(spool_file, SINK).lanes_of("pond-7")] == ["t"]
+        assert Queue(spool_file, SINK).ready_lanes() == []
     assert len(set_aside(path)) == 1
 
 
@@ -68,16 +68,16 @@ def test_start_after_a_clean_stop_looks_at_nothing_and_damage_is_met_later(tmp_p
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(open_spool(path)) as store, closing(SpoolFile(path, replace_damaged)) as other:
+    with closing(open_spool(path)) as spool_file, closing(SpoolFile(path, replace_damaged)) as other:
         assert set_aside(path) == []
         with pytest.raises(SpoolDamaged):
-            Queue(store, SINK).ready_lanes()
-        assert Queue(store, SINK).ready_lanes() == []
+            Queue(spool_file, SINK).ready_lanes()
+        assert Queue(spool_file, SINK).ready_lanes() == []
         # Another connection, which has met nothing, does not go on in the file that was set aside.
         with pytest.raises(SpoolError, match="another file"):
             keep(other, 8)
         keep(other, 8)
-        assert load_sessions(store.db) == {"pond": 8}
+        assert load_sessions(spool_file.db) == {"pond": 8}
     assert len(set_aside(path)) == 1
 
 
@@ -85,23 +85,23 @@ def test_damage_that_is_met_in_a_transaction_costs_that_transaction(tmp_path: Pa
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(SpoolFile(path, replace_damaged)) as store:
-        writer = QueueWriter(store, [SINK], 1 << 30)
-        with pytest.raises(SpoolDamaged), store.transaction() as db:
+    with closing(SpoolFile(path, replace_damaged)) as spool_file:
+        writer = QueueWriter(spool_file, [SINK], 1 << 30)
+        with pytest.raises(SpoolDamaged), spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", 1))])
         writer.forget_lanes()
-        with store.transaction() as db:
+        with spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", 1))])
-        assert len(Queue(store, SINK).ready_lanes()) == 1
+        assert len(Queue(spool_file, SINK).ready_lanes()) == 1
 
 
 def test_counters_that_cannot_be_read_do_not_stop_reception(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "spool.db"
     fill(path, clean=False)
     damage_table(path, "session")
-    with closing(open_spool(path)) as store:
-        assert load_sessions(store.db) == {}
-        assert [lane.name for lane in Queue(store, SINK).lanes_of("pond-7")] == ["t"]
+    with closing(open_spool(path)) as spool_file:
+        assert load_sessions(spool_file.db) == {}
+        assert [lane.name for lane in Queue(spool_file, SINK).lanes_of("pond-7")] == ["t"]
     assert "not all of it can be read" in caplog.text
 
 
@@ -109,8 +109,8 @@ def test_without_somebody_to_mend_it_damage_is_only_told(tmp_path: Path) -> None
     path = tmp_path / "spool.db"
     fill(path)
     damage_table(path, "reading")
-    with closing(SpoolFile(path)) as store, pytest.raises(SpoolDamaged):
-        Queue(store, SINK).ready_lanes()
+    with closing(SpoolFile(path)) as spool_file, pytest.raises(SpoolDamaged):
+        Queue(spool_file, SINK).ready_lanes()
     assert set_aside(path) == []
 
 
@@ -118,24 +118,26 @@ def test_look_through_the_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "spool.db"
     fill(path)
     many = "WITH RECURSIVE n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
-    with closing(SpoolFile(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
         db.execute(f"INSERT INTO reading {many} SELECT 1, i, CAST('\"value-' || i || '-\"' AS BLOB) FROM n")
     damage_page_with(path, b"value-20-")  # read last: SQLite goes from the end to the beginning
-    with closing(SpoolFile(path)) as store:
-        assert quick_check(store) != ""
+    with closing(SpoolFile(path)) as spool_file:
+        monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 60)
+        assert quick_check(spool_file) != ""
         monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 0.001)
-        assert quick_check(store) == ""
+        # A busy machine may not get round to it in time.
+        assert any(quick_check(spool_file) == "" for _ in range(100))
 
 
 def test_spool_that_is_removed_while_it_is_open_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
-    with closing(SpoolFile(path)) as store:
-        keep(store, 7)
+    with closing(SpoolFile(path)) as spool_file:
+        keep(spool_file, 7)
         for part in ("", "-wal", "-shm"):
             Path(f"{path}{part}").unlink()
         with pytest.raises(SpoolError, match="another file"):
-            keep(store, 8)
-        keep(store, 8)
+            keep(spool_file, 8)
+        keep(spool_file, 8)
         with closing(SpoolFile(path)) as again:
             assert load_sessions(again.db) == {"pond": 8}
 
@@ -159,8 +161,8 @@ def test_damaged_spool_costs_nothing_that_comes_after_it_and_gives_back_what_was
         offline.write_text(offline.read_text().replace('"spool.db"', '"../spool.db"'))
         done = run("run", "-q", "-c", str(offline), "--drain-timeout", "0", stdin=b"".join(frames[:30]))
         assert done.returncode == 75
-        with closing(SpoolFile(tmp_path / "spool.db")) as store:
-            Queue(store, SINK).mark_running()
+        with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+            Queue(spool_file, SINK).mark_running()
         damage_table(tmp_path / "spool.db", "undecoded")
 
         done = run("run", "-q", "-c", site, stdin=b"".join(frames))

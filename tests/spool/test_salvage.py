@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -31,27 +32,27 @@ OF_ALICE = Problem("belongs to alice", "choose another id")
 @pytest.fixture
 def damaged(tmp_path: Path) -> Iterator[SpoolFile]:
     """The spool that is going to be damaged."""
-    with closing(SpoolFile(tmp_path / "old.db")) as store:
-        yield store
+    with closing(SpoolFile(tmp_path / "old.db")) as spool_file:
+        yield spool_file
 
 
 @pytest.fixture
 def current(tmp_path: Path) -> Iterator[SpoolFile]:
-    with closing(SpoolFile(tmp_path / "spool.db")) as store:
-        yield store
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        yield spool_file
 
 
-def put(store: SpoolFile, *reports: Report) -> None:
-    with store.transaction() as db:
-        QueueWriter(store, [SINK], 1 << 30).put(db, reports)
+def put(spool_file: SpoolFile, *reports: Report) -> None:
+    with spool_file.transaction() as db:
+        QueueWriter(spool_file, [SINK], 1 << 30).put(db, reports)
 
 
-def put_values(store: SpoolFile, name: str, count: int) -> None:
-    put(store, *(report(Reading(name, f"{name}-{n:05}"), time_us=NOON_US + n * 1000) for n in range(count)))
+def put_values(spool_file: SpoolFile, name: str, count: int) -> None:
+    put(spool_file, *(report(Reading(name, f"{name}-{n:05}"), time_us=NOON_US + n * 1000) for n in range(count)))
 
 
-def queued(store: SpoolFile) -> dict[str, list[object]]:
-    reader = Queue(store, SINK)
+def queued(spool_file: SpoolFile) -> dict[str, list[object]]:
+    reader = Queue(spool_file, SINK)
     return {
         lane.name: [msgspec.json.decode(value) for value in batch.values]
         for lane in reader.ready_lanes()
@@ -63,8 +64,8 @@ def nothing(sink: str, batch: Batch) -> Collection[int]:
     return ()
 
 
-def park(store: SpoolFile, name: str) -> None:
-    reader = Queue(store, SINK)
+def park(spool_file: SpoolFile, name: str) -> None:
+    reader = Queue(spool_file, SINK)
     lane = next(lane for lane in reader.lanes_of("pond-7") if lane.name == name)
     reader.park(lane, OF_ALICE, NOON_US)
 
@@ -88,8 +89,8 @@ def test_everything_that_was_held_comes_back_once(damaged: SpoolFile, current: S
 def test_what_an_earlier_version_held_comes_back(tmp_path: Path, current: SpoolFile) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as db:
-        for step in STEPS[: STEPS.index(PARKED_FIX)]:
-            db.executescript(step)
+        for statement in chain.from_iterable(STEPS[: STEPS.index(PARKED_FIX)]):
+            db.execute(statement)
         db.execute("INSERT INTO lane VALUES (1, 'waziup', 'pond-7', 't', '', '', NULL, 'belongs to alice', 9)")
         db.execute("INSERT INTO reading VALUES (1, ?, x'31')", (NOON_US,))
         db.execute("INSERT INTO refused VALUES (1, ?, x'32', 'status 400')", (NOON_US + 1,))
@@ -193,8 +194,8 @@ def test_file_in_which_nothing_can_be_read_is_told(tmp_path: Path, current: Spoo
         salvage(current, path, nothing)
 
 
-def keep_boot(store: SpoolFile, boot: str, number: int, offset_us: int | None) -> None:
-    with store.transaction() as db:
+def keep_boot(spool_file: SpoolFile, boot: str, number: int, offset_us: int | None) -> None:
+    with spool_file.transaction() as db:
         db.execute("INSERT INTO boot (id, number, seen_us, offset_us) VALUES (?, ?, 0, ?)", (boot, number, offset_us))
 
 
@@ -215,9 +216,9 @@ def test_reading_of_unknown_time_gets_the_one_of_its_own_boot_or_stays(
     damaged: SpoolFile,
     current: SpoolFile,
 ) -> None:
-    for store, boot in ((damaged, in_old), (current, in_new)):
+    for spool_file, boot in ((damaged, in_old), (current, in_new)):
         if boot is not None:
-            keep_boot(store, *boot)
+            keep_boot(spool_file, *boot)
     late = 5_000_000
     put(damaged, report(Reading("t", 1), time_us=boot_zero(7) + late))
     put(damaged, report(time_us=boot_zero(7) + late, problem="WrongLength: 1 byte"))

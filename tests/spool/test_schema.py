@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,14 @@ from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 
 NEWEST = len(STEPS)
-LATER_STEP = "CREATE TABLE later (id INTEGER PRIMARY KEY)"
+LATER_STEP = ("CREATE TABLE later (id INTEGER PRIMARY KEY)",)
 
 
-def write_version(path: Path, version: int, steps: tuple[str, ...] = STEPS) -> None:
+def write_version(path: Path, version: int, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
     """A spool as a lora-post left it that knew the first so many steps: a session, a sensor with two readings."""
     with closing(sqlite3.connect(path)) as db:
-        for step in steps[:version]:
-            db.executescript(step)
+        for statement in chain.from_iterable(steps[:version]):
+            db.execute(statement)
         db.execute("INSERT INTO session (device, next_fcnt) VALUES ('pond', 7)")
         db.execute(
             "INSERT INTO lane (id, sink, device, name, unit, quantity) VALUES (1, 'waziup', 'pond-7', 't', '°C', '')"
@@ -39,8 +40,8 @@ def write_version(path: Path, version: int, steps: tuple[str, ...] = STEPS) -> N
         db.commit()
 
 
-def queued(store: SpoolFile) -> list[bytes]:
-    reader = Queue(store, "waziup")
+def queued(spool_file: SpoolFile) -> list[bytes]:
+    reader = Queue(spool_file, "waziup")
     batches = [reader.claim(lane, 10) for lane in reader.ready_lanes()]
     return [value for batch in batches if batch is not None for value in batch.values]
 
@@ -60,29 +61,29 @@ def grow(monkeypatch: pytest.MonkeyPatch, compatible_from: int) -> None:
 def test_spool_of_every_version_opens_goes_on_and_gives_its_readings(version: int, tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     write_version(path, version)
-    with closing(open_spool(path)) as store:
-        assert store.rows("PRAGMA user_version") == [(NEWEST,)]
-        assert load_sessions(store.db) == {"pond": 7}
-        writer = QueueWriter(store, ["waziup"], 1 << 20, "drop-oldest")
-        with store.transaction() as db:
+    with closing(open_spool(path)) as spool_file:
+        assert spool_file.rows("PRAGMA user_version") == [(NEWEST,)]
+        assert load_sessions(spool_file.db) == {"pond": 7}
+        writer = QueueWriter(spool_file, ["waziup"], 1 << 20, "drop-oldest")
+        with spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", 24.0, "°C"), time_us=NOON_US + 2)])
-        assert queued(store) == [b"22.5", b"23", b"24.0"]
+        assert queued(spool_file) == [b"22.5", b"23", b"24.0"]
         with closing(SpoolFile(tmp_path / "new.db")) as new:
-            assert shape(store.db) == shape(new.db)
+            assert shape(spool_file.db) == shape(new.db)
 
 
 def test_upgrade_that_is_cut_off_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "spool.db"
     write_version(path, 1)
-    monkeypatch.setattr(store_schema, "STEPS", (*STEPS[:2], "CREATE TABLE half (id); CREATE TABLE session (id)"))
+    monkeypatch.setattr(store_schema, "STEPS", (*STEPS[:2], ("CREATE TABLE half (id)", "CREATE TABLE session (id)")))
     with pytest.raises(SpoolError, match="already exists"):
         SpoolFile(path)
     monkeypatch.undo()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert not {"half", "joined"} & {name for name, _ in shape(db)}
-    with closing(SpoolFile(path)) as store:
-        assert queued(store) == [b"22.5", b"23"]
+    with closing(SpoolFile(path)) as spool_file:
+        assert queued(spool_file) == [b"22.5", b"23"]
 
 
 def test_downgrade_and_upgrade_again_go_on_with_the_same_file(
@@ -94,10 +95,10 @@ def test_downgrade_and_upgrade_again_go_on_with_the_same_file(
     with closing(SpoolFile(path)) as later, later.transaction() as db:
         db.execute("INSERT INTO later VALUES (5)")
     monkeypatch.undo()
-    with closing(open_spool(path)) as store:
+    with closing(open_spool(path)) as spool_file:
         assert "made by a newer lora-post; it is used as it is" in caplog.text
-        assert queued(store) == [b"22.5", b"23"]
-        with store.transaction() as db:
+        assert queued(spool_file) == [b"22.5", b"23"]
+        with spool_file.transaction() as db:
             save_sessions(db, {"pond": 8})
     grow(monkeypatch, COMPATIBLE_FROM)
     with closing(SpoolFile(path)) as later:

@@ -26,12 +26,12 @@ from tests.support.build import KEYS, device, lowcost_device
 
 def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "spool.db"
-    store = SpoolFile(path)
-    with store.transaction() as db:
+    spool_file = SpoolFile(path)
+    with spool_file.transaction() as db:
         save_sessions(db, {"a": 7})
         add_tally(db, "evicted", 2)
         add_tally(db, "evicted", 3)
-    store.close()
+    spool_file.close()
     assert path.stat().st_mode & 0o077 == 0
     again = SpoolFile(path)
     assert load_sessions(again.db) == {"a": 7}
@@ -40,17 +40,17 @@ def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) 
 
 
 def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
-    store = SpoolFile(tmp_path / "spool.db")
-    assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
-    store.close()
+    spool_file = SpoolFile(tmp_path / "spool.db")
+    assert spool_file.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert spool_file.db.execute("PRAGMA synchronous").fetchone() == (2,)
+    spool_file.close()
 
 
 def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: Path) -> None:
     """`lora-post spool` beside a running `lora-post run`, which has several connections."""
     path = tmp_path / "spool.db"
-    stores = [SpoolFile(path), SpoolFile(path), SpoolFile(path)]
-    with stores[0].transaction() as db:
+    files = [SpoolFile(path), SpoolFile(path), SpoolFile(path)]
+    with files[0].transaction() as db:
         save_sessions(db, {"a": 1})
     visit = (
         "import sys; from pathlib import Path; from lora_post.spool.spool_file import SpoolFile; "
@@ -58,20 +58,20 @@ def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: 
     )
     look = [sys.executable, "-c", visit + "print(load_sessions(s.db)); s.close()", str(path)]
     assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 1}\n"
-    with stores[0].transaction() as db:
+    with files[0].transaction() as db:
         save_sessions(db, {"a": 2})
     assert subprocess.run(look, check=True, capture_output=True, text=True).stdout == "{'a': 2}\n"
-    for store in stores:
-        store.close()
+    for spool_file in files:
+        spool_file.close()
 
 
 def test_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
-    store = SpoolFile(tmp_path / "spool.db")
-    with pytest.raises(ZeroDivisionError), store.transaction() as db:
+    spool_file = SpoolFile(tmp_path / "spool.db")
+    with pytest.raises(ZeroDivisionError), spool_file.transaction() as db:
         save_sessions(db, {"a": 7})
         raise ZeroDivisionError
-    assert load_sessions(store.db) == {}
-    store.close()
+    assert load_sessions(spool_file.db) == {}
+    spool_file.close()
 
 
 def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -86,7 +86,8 @@ def test_schema_of_a_newer_version_is_refused_with_the_way_out(tmp_path: Path) -
 def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(FIRST)
+        for statement in FIRST:
+            db.execute(statement)
         db.execute("PRAGMA user_version = 1")
         db.execute("INSERT INTO session VALUES ('pond', 7)")
         db.execute("INSERT INTO heard VALUES (1, 5, 6)")
@@ -98,43 +99,43 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
         db.execute("INSERT INTO known VALUES ('server', 'device pond-7', 'ours')")
         db.execute("INSERT INTO tally VALUES ('evicted', 3)")
         db.commit()
-    with closing(SpoolFile(path)) as store:
-        assert store.rows("PRAGMA user_version") == [(len(STEPS),)]
-        reader = Queue(store, "waziup")
+    with closing(SpoolFile(path)) as spool_file:
+        assert spool_file.rows("PRAGMA user_version") == [(len(STEPS),)]
+        reader = Queue(spool_file, "waziup")
         (lane,) = reader.ready_lanes()
         assert (lane.device, lane.name, lane.unit, lane.channel) == ("pond-7", "t", "°C", 3)
         batch = reader.claim(lane, 10)
         assert batch is not None
         assert (batch.times_us, batch.values) == ((1, 2), (b"22.5", b"23"))
-        assert [(held.device, str(held.why)) for held in parked(store)] == [
+        assert [(held.device, str(held.why)) for held in parked(spool_file)] == [
             ("pond-7", "status 400"),
             ("pond-8", "belongs to alice"),
         ]
-        assert [payload.problem for payload in undecoded.load(store)] == ["WrongLength"]
-        assert load_sessions(store.db) == {"pond": 7}
-        assert Facts(store, "server").recall() == {"device pond-7": "ours"}
-        assert tallies(store.db) == {"evicted": 3}
+        assert [payload.problem for payload in undecoded.load(spool_file)] == ["WrongLength"]
+        assert load_sessions(spool_file.db) == {"pond": 7}
+        assert Facts(spool_file, "server").recall() == {"device pond-7": "ours"}
+        assert tallies(spool_file.db) == {"evicted": 3}
 
 
 def test_file_system_that_turns_read_only_is_an_error_that_passes(tmp_path: Path) -> None:
     """Linux does that to an SD card that fails."""
-    with closing(SpoolFile(tmp_path / "spool.db")) as store:
-        store.db.execute("PRAGMA query_only = ON")
-        with pytest.raises(SpoolError, match="readonly"), store.transaction() as db:
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        spool_file.db.execute("PRAGMA query_only = ON")
+        with pytest.raises(SpoolError, match="readonly"), spool_file.transaction() as db:
             save_sessions(db, {"a": 7})
-        store.db.execute("PRAGMA query_only = OFF")
-        with store.transaction() as db:
+        spool_file.db.execute("PRAGMA query_only = OFF")
+        with spool_file.transaction() as db:
             save_sessions(db, {"a": 8})
-        assert load_sessions(store.db) == {"a": 8}
+        assert load_sessions(spool_file.db) == {"a": 8}
 
 
 def test_text_that_lost_a_bit_costs_its_own_row_only(tmp_path: Path) -> None:
     """SQLite has no checksums, and its own check finds nothing wrong with such a text."""
     path = tmp_path / "spool.db"
-    with closing(SpoolFile(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
         save_sessions(db, {"one": 1, "two": 2})
     path.write_bytes(path.read_bytes().replace(b"two", b"tw\xef"))
-    with closing(SpoolFile(path)) as store, store.transaction() as db:
+    with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
         assert load_sessions(db) == {"one": 1, "tw\ufffd": 2}
 
 
@@ -155,12 +156,12 @@ def test_counter_belongs_to_address_and_keys_not_to_the_device_s_name() -> None:
 def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, state: object
 ) -> None:
-    with closing(SpoolFile(tmp_path / "spool.db")) as store:
-        with store.transaction() as db:
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        with spool_file.transaction() as db:
             save_joins(db, {"whole": JoinState((1,))})
             db.execute("INSERT INTO joined VALUES (CAST(? AS TEXT), ?)", (b"pond\xff", state))
         for _ in range(2):
-            with store.transaction() as db:
+            with spool_file.transaction() as db:
                 assert load_joins(db) == {"whole": JoinState((1,))}
         (line,) = caplog.records
         assert line.levelno == logging.ERROR
@@ -168,6 +169,6 @@ def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
 
 
 def test_counter_that_is_no_number_is_left_out(tmp_path: Path) -> None:
-    with closing(SpoolFile(tmp_path / "spool.db")) as store:
-        store.db.execute("INSERT INTO session VALUES ('a', 'x'), ('b', 7)")
-        assert load_sessions(store.db) == {"b": 7}
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        spool_file.db.execute("INSERT INTO session VALUES ('a', 'x'), ('b', 7)")
+        assert load_sessions(spool_file.db) == {"b": 7}

@@ -32,13 +32,13 @@ class PowerCut(Exception):
 def damaged(tmp_path: Path) -> Path:
     """A spool with a counter and a reading, whose newest commit is in the WAL, as a power cut leaves it."""
     made, path = tmp_path / "made.db", tmp_path / "spool.db"
-    with closing(SpoolFile(made)) as store:
-        with store.transaction() as db:
-            QueueWriter(store, [SINK], 1 << 30).put(db, [report(Reading("t", 1))])
-        Queue(store, SINK).mark_running()
+    with closing(SpoolFile(made)) as spool_file:
+        with spool_file.transaction() as db:
+            QueueWriter(spool_file, [SINK], 1 << 30).put(db, [report(Reading("t", 1))])
+        Queue(spool_file, SINK).mark_running()
     damage_table(made, "undecoded")
-    with closing(SpoolFile(made)) as store:
-        with store.transaction() as db:
+    with closing(SpoolFile(made)) as spool_file:
+        with spool_file.transaction() as db:
             save_sessions(db, {"pond": 7})
         for part in ("", "-wal"):
             Path(f"{path}{part}").write_bytes(Path(f"{made}{part}").read_bytes())
@@ -88,10 +88,10 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
     damaged: Path, cut: Callable[[Path], None]
 ) -> None:
     cut(damaged)
-    with closing(open_spool(damaged)) as store:
-        assert load_sessions(store.db) == {"pond": 7}
-        assert RUNNING in Facts(store, SINK).recall()
-        assert Queue(store, SINK).ready_lanes() == []
+    with closing(open_spool(damaged)) as spool_file:
+        assert load_sessions(spool_file.db) == {"pond": 7}
+        assert RUNNING in Facts(spool_file, SINK).recall()
+        assert Queue(spool_file, SINK).ready_lanes() == []
     (aside,) = set_aside_of(damaged)
     with closing(sqlite3.connect(aside)) as old:
         assert old.execute("SELECT count(*) FROM reading").fetchone() == (1,)
@@ -101,8 +101,8 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
 
 def test_command_that_opens_the_spool_first_finishes_the_change_too(damaged: Path) -> None:
     before_it_is_swapped(damaged)
-    with closing(SpoolFile(damaged)) as store:
-        assert load_sessions(store.db) == {"pond": 7}
+    with closing(SpoolFile(damaged)) as spool_file:
+        assert load_sessions(spool_file.db) == {"pond": 7}
 
 
 def test_spool_that_somebody_began_meanwhile_is_kept(damaged: Path) -> None:
@@ -112,36 +112,36 @@ def test_spool_that_somebody_began_meanwhile_is_kept(damaged: Path) -> None:
     set_aside(damaged, aside)
     with closing(sqlite3.connect(damaged)) as db:
         db.execute("CREATE TABLE theirs (n)")
-    with closing(SpoolFile(damaged)) as store:
-        assert store.rows("SELECT count(*) FROM theirs") == [(0,)]
+    with closing(SpoolFile(damaged)) as spool_file:
+        assert spool_file.rows("SELECT count(*) FROM theirs") == [(0,)]
     assert not new.exists()
 
 
 def test_what_waits_for_the_write_lock_meanwhile_is_not_kept_in_the_file_that_goes(damaged: Path) -> None:
     failed: list[SpoolError] = []
 
-    def keep(store: SpoolFile) -> None:
+    def keep(spool_file: SpoolFile) -> None:
         try:
-            with store.transaction() as db:
+            with spool_file.transaction() as db:
                 save_sessions(db, {"pond": 8})
         except SpoolError as error:
             failed.append(error)
 
-    with closing(SpoolFile(damaged)) as store, closing(sqlite3.connect(damaged, isolation_level=None)) as lock:
+    with closing(SpoolFile(damaged)) as spool_file, closing(sqlite3.connect(damaged, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         begun: list[str] = []
-        store.db.set_trace_callback(begun.append)
-        thread = Thread(target=keep, args=(store,))
+        spool_file.db.set_trace_callback(begun.append)
+        thread = Thread(target=keep, args=(spool_file,))
         thread.start()
         while not begun:
             thread.join(0.001)
-        replace_damaged(damaged, store.inode, "a test")
+        replace_damaged(damaged, spool_file.inode, "a test")
         lock.execute("ROLLBACK")
         thread.join()
         assert "another file" in str(failed[0])
-        assert load_sessions(store.db) == {"pond": 7}
-        keep(store)
-        assert load_sessions(store.db) == {"pond": 8}
+        assert load_sessions(spool_file.db) == {"pond": 7}
+        keep(spool_file)
+        assert load_sessions(spool_file.db) == {"pond": 8}
     (aside,) = set_aside_of(damaged)
     with closing(sqlite3.connect(aside)) as old:
         assert old.execute("SELECT next_fcnt FROM session").fetchall() == [(7,)]

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,8 @@ def test_tables_are_found_in_code(code: str, tables: set[str]) -> None:
 
 def test_every_table_has_an_owner() -> None:
     with closing(sqlite3.connect(":memory:")) as db:
-        for step in STEPS:
-            db.executescript(step)
+        for statement in chain.from_iterable(STEPS):
+            db.execute(statement)
         assert {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} == set(OWNERS)
 
 

@@ -51,8 +51,8 @@ def test_what_says_nothing_new(rule: SensorRule, age_s: float, last: Value, valu
 class Site:
     def __init__(self, path: Path, *sensors: SensorRule) -> None:
         self.device: Device = device(sensors=sensors)
-        self.store = SpoolFile(path)
-        self.ledger = SpoolLedger(self.store, [self.device], QueueWriter(self.store, [SINK], 1 << 30))
+        self.spool_file = SpoolFile(path)
+        self.ledger = SpoolLedger(self.spool_file, [self.device], QueueWriter(self.spool_file, [SINK], 1 << 30))
 
     def keep(self, *readings: Reading, minute: int) -> None:
         with self.ledger.group() as group:
@@ -60,7 +60,7 @@ class Site:
             group.accept(said, Session(self.device, minute))
 
     def queued(self, name: str = "t") -> list[object]:
-        reader = Queue(self.store, SINK)
+        reader = Queue(self.spool_file, SINK)
         batches = [reader.claim(lane, 1000) for lane in reader.ready_lanes() if lane.name == name]
         return [msgspec.json.decode(value) for batch in batches if batch for value in batch.values]
 
@@ -69,7 +69,7 @@ class Site:
 def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path / "spool.db", SensorRule("raw", rename="t", deadband=0.5, max_interval_s=3600))
     yield site
-    site.store.close()
+    site.spool_file.close()
 
 
 def test_only_the_named_sensor_is_thinned_and_what_is_left_out_is_counted(site: Site) -> None:
@@ -77,7 +77,7 @@ def test_only_the_named_sensor_is_thinned_and_what_is_left_out_is_counted(site: 
         site.keep(Reading("t", value), Reading("h", 1), minute=minute)
     assert site.queued() == [20, 20.6, 19]
     assert site.queued("h") == [1] * 6
-    assert tallies(site.store.db) == {THINNED: 3}
+    assert tallies(site.spool_file.db) == {THINNED: 3}
 
 
 def test_slow_drift_is_seen_because_the_last_value_kept_counts(site: Site) -> None:
@@ -97,7 +97,7 @@ def test_restart_does_not_matter(tmp_path: Path, site: Site) -> None:
     again = Site(tmp_path / "spool.db", *site.device.sensors)
     again.keep(Reading("t", 20.2), minute=1)
     assert again.queued() == [20]
-    again.store.close()
+    again.spool_file.close()
 
 
 def test_history_that_comes_late_is_kept(site: Site) -> None:
@@ -111,7 +111,7 @@ def test_what_was_not_stored_was_not_kept(site: Site) -> None:
     site.keep(Reading("t", 20), minute=0)
     with pytest.raises(ZeroDivisionError), site.ledger.group() as group:
         group.accept(report(Reading("t", 30), time_us=NOON_US + MINUTE_US, of=site.device), Session(site.device))
-        site.ledger._thinner.thin(site.store.db, group.reports)
+        site.ledger._thinner.thin(site.spool_file.db, group.reports)
         raise ZeroDivisionError
     site.keep(Reading("t", 30), minute=2)
     assert site.queued() == [20, 30]

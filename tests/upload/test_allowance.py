@@ -102,6 +102,11 @@ def test_days_do_not_pile_up(store: SpoolFile) -> None:
     assert len(Facts(store, "traffic waziup").recall()) == KEEP_DAYS
 
 
+def test_day_whose_number_is_damaged_begins_at_nothing(store: SpoolFile) -> None:
+    Facts(store, "traffic waziup").remember("2026-03-01", "12\ufffd45")
+    assert allowance(store, UploadRules(max_bytes_per_day=MEGABYTE)).closed() is None
+
+
 def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: SpoolFile) -> None:
     clock = Clock()
     holding = allowance(store, UploadRules(hold_s=600.0), clock=clock)
