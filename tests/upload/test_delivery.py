@@ -19,8 +19,7 @@ from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Account, Secret
-from lora_post.sinks.token_login import token_in
-from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient, read_claims
+from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient
 from lora_post.sinks.waziup.sink import LOOKS_BACK
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
@@ -720,28 +719,6 @@ def test_password_that_the_server_sends_back_is_not_shown(
     uploader.step()
     assert "cannot read" in str(uploader.last_error)
     assert "sesame" not in caplog.text + str(uploader.last_error)
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "",
-        "..",
-        "a.b",
-        "a.é.b",
-        "a.e30.b",
-        "a.eyJleHAiOiAxfQ.b\r\nX: y",  # it goes into a header
-        "a.eyJleHAiOiAxfQ.b c",
-        "a.eyJleHAiOiAibm93In0.b",
-        "a." + "W1tb" * 10_000 + ".b",
-    ],
-)
-def test_text_that_is_no_token_is_not_used_as_one(token: str) -> None:
-    found = token_in(token.encode())
-    assert found is None or read_claims(found.reveal()) is None
-    good = token_in(b'"a.eyJleHAiOiAxfQ.b"\n')
-    assert good is not None
-    assert read_claims(good.reveal()) is not None
 
 
 @pytest.mark.usefixtures("no_waiting")
