@@ -26,7 +26,7 @@ _OPT_NEG: Final = 0x80
 
 
 class JoinRequest(Struct, frozen=True, gc=False):
-    """signed: all bytes before the MIC. In LoRaWAN 1.0 the JoinEUI is called AppEUI."""
+    """A join-request. signed: all bytes before the MIC. LoRaWAN 1.0 calls the JoinEUI AppEUI."""
 
     join_eui: int
     dev_eui: int
@@ -36,7 +36,10 @@ class JoinRequest(Struct, frozen=True, gc=False):
 
 
 class JoinAccept(Struct, frozen=True, gc=False):
-    """A join-accept in clear. opt_neg: a session of LoRaWAN 1.1. signed: all bytes before the MIC, MHDR included."""
+    """A join-accept in clear.
+
+    opt_neg: it opens a session of LoRaWAN 1.1. signed: all bytes before the MIC, MHDR included.
+    """
 
     join_nonce: int
     net_id: int
@@ -47,7 +50,7 @@ class JoinAccept(Struct, frozen=True, gc=False):
 
 
 def parse_join_request(phy_payload: bytes) -> JoinRequest:
-    """Take a join-request apart; raises FrameError when its length is wrong."""
+    """Take a join-request apart. Raises FrameError for a wrong length."""
     if len(phy_payload) != REQUEST_SIZE:
         raise FrameError(f"{len(phy_payload)} bytes, a join-request has {REQUEST_SIZE}")
     _, join_eui, dev_eui, dev_nonce = _REQUEST.unpack_from(phy_payload)
@@ -55,7 +58,10 @@ def parse_join_request(phy_payload: bytes) -> JoinRequest:
 
 
 def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
-    """Take apart what was decrypted, 16 or 32 bytes, MIC included; raises FrameError for another length."""
+    """Take a join-accept apart. Raises FrameError for a wrong length.
+
+    clear: what was decrypted, 16 or 32 bytes, MIC included.
+    """
     if len(clear) + 1 not in ACCEPT_SIZES:
         raise FrameError(f"{len(clear) + 1} bytes, a join-accept has {' or '.join(map(str, ACCEPT_SIZES))}")
     return JoinAccept(
@@ -71,7 +77,10 @@ def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
 def build_join_accept(
     *, join_nonce: int, net_id: int, dev_addr: int, dl_settings: int = 0, rx_delay: int = 1, cf_list: bytes = b""
 ) -> bytes:
-    """A join-accept in clear, up to its MIC; raises OverflowError for what the layout cannot hold."""
+    """Build a join-accept in clear, up to its MIC.
+
+    Raises OverflowError for what the layout cannot hold.
+    """
     numbers = ((join_nonce, 3), (net_id, 3), (dev_addr, 4), (dl_settings, 1), (rx_delay, 1))
     fields = b"".join(number.to_bytes(size, "little") for number, size in numbers)
     return bytes((_ACCEPT_MHDR,)) + fields + cf_list

@@ -84,7 +84,7 @@ class DataFrame(Struct, frozen=True, gc=False):
 
 
 def message_type(phy_payload: bytes) -> MType:
-    """Tell what a PHYPayload is from its MHDR alone; raises FrameError when it is not LoRaWAN R1."""
+    """Tell what a PHYPayload is from its MHDR. Raises FrameError when it is not LoRaWAN R1."""
     if not phy_payload:
         raise FrameError("an empty frame")
     mhdr = phy_payload[0]
@@ -107,7 +107,7 @@ def full_fcnt(next_fcnt: int, fcnt16: int) -> int:
 
 
 def parse_data_frame(phy_payload: bytes) -> DataFrame:
-    """Take apart a data frame, uplink or downlink; raises FrameError with what is wrong and where."""
+    """Take apart a data frame, uplink or downlink. Raises FrameError with what is wrong where."""
     size = len(phy_payload)
     if size < _MIN_DATA_FRAME:
         raise FrameError(f"{size} bytes, a LoRaWAN data frame has at least {_MIN_DATA_FRAME}")
@@ -151,13 +151,13 @@ def build_data_frame(
     fopts: bytes = b"",
     flags: int = 0,
 ) -> bytes:
-    """Put together a data frame up to its MIC, which goes over exactly these bytes and behind them.
+    """Build a data frame up to its MIC, which covers these bytes and stands behind them.
 
     fcnt: its low 16 bits are sent. frm_payload: ciphertext; needs an fport. flags: upper half of FCtrl.
     Raises ValueError for what the layout cannot hold.
     """
     if mtype not in _DATA_TYPES:
-        raise ValueError(f"{_TYPE_TEXTS[mtype]} is no data frame")
+        raise ValueError(f"{_TYPE_TEXTS[mtype]} is not a data frame")
     if len(fopts) > _FOPTS_LEN or flags & _FOPTS_LEN:
         raise ValueError(f"FOpts of {len(fopts)} bytes, flags {flags:02x}: want at most 15, and 00 … f0")
     if (fport is None and frm_payload) or (fport == 0 and fopts):
@@ -171,7 +171,7 @@ def build_data_frame(
 
 
 def describe(phy_payload: bytes) -> str:
-    """Say what kind of message this is and whom it names, as far as the bytes tell without keys.
+    """Say what kind of message this is and which device it names, as far as clear bytes tell.
 
     Raises FrameError when it is not LoRaWAN R1.
     """

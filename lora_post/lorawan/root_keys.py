@@ -1,4 +1,4 @@
-"""The root keys of a device that joins (OTAA): the MICs of joins, and the session keys that follow from one.
+"""The root keys of a device that joins (OTAA): MICs of joins, and session keys.
 
 Sources: LoRaWAN 1.0.3, sections 6.2.4 and 6.2.5; LoRaWAN 1.1, sections 6.1.1.3, 6.1.1.4, 6.2.2 and 6.2.3.
 """
@@ -59,7 +59,7 @@ class RootKeys:
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """AppKey and, for 1.1, NwkKey."""
+        """Return AppKey and, for 1.1, NwkKey."""
         return (self._app_key, self._nwk_key) if self.is_11 else (self._app_key,)
 
     @property
@@ -71,23 +71,23 @@ class RootKeys:
         return self.join_eui.to_bytes(8, "little")
 
     def request_mic(self, message: bytes) -> bytes:
-        """The MIC of a join-request. message: everything before it, 19 bytes."""
+        """Return the MIC of a join-request. message: everything before it, 19 bytes."""
         return _cmac(self._nwk_key, message)
 
     def open_accept(self, encrypted: bytes) -> bytes:
-        """What is behind the MHDR of a join-accept, 16 or 32 bytes, in clear; its MIC is then still to be checked.
+        """Decrypt what is behind the MHDR of a join-accept, 16 or 32 bytes; check its MIC after it.
 
         The network encrypts with AES's decryption, so that devices need only the other direction.
         """
         return _aes(self._nwk_key, encrypted)
 
     def seal_accept(self, clear: bytes) -> bytes:
-        """The network's side of `open_accept`."""
+        """Encrypt what `open_accept` decrypts, as the network does."""
         # A join-accept is one or two blocks under ECB by the specification.
         return Cipher(AES(self._nwk_key), ECB()).decryptor().update(clear)  # noqa: S305
 
     def accept_mic(self, message: bytes, dev_nonce: int, *, opt_neg: bool) -> bytes:
-        """The MIC of a join-accept, the answer to the join-request with this DevNonce.
+        """Return the MIC of a join-accept, the answer to the join-request with this DevNonce.
 
         message: MHDR … CFList in clear. opt_neg: it says that the session is one of LoRaWAN 1.1.
         """
@@ -98,7 +98,7 @@ class RootKeys:
         return _cmac(js_int_key, head + message)
 
     def session_keys(self, join_nonce: int, net_id: int, dev_nonce: int, *, opt_neg: bool) -> AnySessionKeys:
-        """The keys of the session that a join opens. join_nonce, net_id: 24 bits each."""
+        """Return the keys of the session that a join opens. join_nonce, net_id: 24 bits each."""
         nonce, asked = join_nonce.to_bytes(3, "little"), dev_nonce.to_bytes(2, "little")
         if opt_neg:
             rest = nonce + self._join_eui_on_air + asked

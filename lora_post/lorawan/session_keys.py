@@ -32,11 +32,11 @@ _FINGERPRINT_PERSON: Final = b"lora-post keys"
 
 
 class SessionKeys:
-    """NwkSKey and AppSKey of one LoRaWAN 1.0 session, 16 bytes each; never changes, equal by value.
+    """NwkSKey and AppSKey of a LoRaWAN 1.0 session, 16 bytes each; immutable, equal by value.
 
     Setting up AES costs several times what a short message costs, so the set-up is done once:
-    a CMAC that is copied for every message, and ECB encryptors that go on for ever, which ECB
-    allows because no block depends on the one before.
+    a CMAC that is copied for every message, and ECB encryptors that never end, which ECB
+    allows because each block stands alone.
     Raises ValueError when a key has another length; the text does not show the key.
     """
 
@@ -71,11 +71,11 @@ class SessionKeys:
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """The keys in the order of the constructor's arguments."""
+        """Return the keys in the order of the constructor's arguments."""
         return self.nwk_skey, self.app_skey
 
     def data_mic(self, dev_addr: int, fcnt: int, direction: int, message: bytes) -> bytes:
-        """The four MIC bytes of a data frame.
+        """Return the four MIC bytes of a data frame.
 
         dev_addr, fcnt: 32 bits each. direction: UPLINK or DOWNLINK.
         message: MHDR … FRMPayload as on air, at most 255 bytes.
@@ -86,7 +86,7 @@ class SessionKeys:
         return mac.finalize()[:MIC_SIZE]
 
     def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
-        """The four MIC bytes of a downlink."""
+        """Return the four MIC bytes of a downlink."""
         return self.data_mic(dev_addr, fcnt, DOWNLINK, message)
 
     def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
@@ -143,14 +143,14 @@ class SessionKeys11:
         return hash(self.fingerprint)
 
     def forwarding_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
-        """The last two MIC bytes of an uplink, which do not depend on how it was sent.
+        """Return the last two MIC bytes of an uplink, which do not depend on how it was sent.
 
         Source: LoRaWAN 1.1, section 4.4.1.
         """
         return self._forwarding.data_mic(dev_addr, fcnt, UPLINK, message)[: MIC_SIZE // 2]
 
     def serving_mic(self, dev_addr: int, fcnt: int, message: bytes, tx_dr: int, tx_ch: int, conf_fcnt: int) -> bytes:
-        """The first two MIC bytes of an uplink.
+        """Return the first two MIC bytes of an uplink.
 
         tx_dr: data rate index. tx_ch: index in the device's channel table. conf_fcnt: low 16 bits of the FCnt of the
         confirmed downlink that is acknowledged, 0 without ACK. Source: LoRaWAN 1.1, section 4.4.1.
@@ -160,11 +160,17 @@ class SessionKeys11:
         return mac.finalize()[: MIC_SIZE // 2]
 
     def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
-        """The four MIC bytes of a downlink that acknowledges nothing. Source: LoRaWAN 1.1, section 4.4.1."""
+        """Return the four MIC bytes of a downlink that acknowledges nothing.
+
+        Source: LoRaWAN 1.1, section 4.4.1.
+        """
         return self._serving_down.data_mic(dev_addr, fcnt, DOWNLINK, message)
 
     def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
-        """As `SessionKeys.crypt`; FPort 0 takes NwkSEncKey. Source: LoRaWAN 1.1, section 4.3.3."""
+        """Do what `SessionKeys.crypt` does; FPort 0 takes NwkSEncKey.
+
+        Source: LoRaWAN 1.1, section 4.3.3.
+        """
         return self._cipher.crypt(dev_addr, fcnt, direction, fport, frm_payload)
 
     def crypt_fopts(self, dev_addr: int, fcnt: int, fopts: bytes) -> bytes:

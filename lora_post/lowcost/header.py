@@ -2,7 +2,7 @@
 
     dst(1) | ptype(1) | src(1) | seq(1) | payload
 
-The gateway has address 1, devices 2 … 255, dst 0 is everybody; seq counts the sender's packets and
+The gateway has address 1, devices 2 … 255, dst 0 is a broadcast; seq counts the sender's packets and
 wraps at 255. ptype: the upper four bits are the type, the lower four are flags.
 Source: CongducPham/LowCostLoRaGw: gw_full_latest/post_processing_gw.py, gw_full_latest/SX1272/SX1272.h.
 """
@@ -46,19 +46,22 @@ class Header(Struct, frozen=True, gc=False):
 
 
 def parse_header(packet: bytes) -> Header:
-    """Take the header off a packet (the payload begins at byte 4); raises FrameError when it is too short."""
+    """Read the header of a packet, whose payload begins at byte 4.
+
+    Raises FrameError for a packet that is too short.
+    """
     if len(packet) < _HEADER.size:
         raise FrameError(f"{len(packet)} bytes, the LowCostLoRaGw header alone has {_HEADER.size}")
     return Header(*_HEADER.unpack_from(packet))
 
 
 def build_header(header: Header) -> bytes:
-    """The four bytes of a header; raises struct.error when a field is not 0 … 255."""
+    """Build the four bytes of a header. Raises struct.error for a field that is not 0 … 255."""
     return _HEADER.pack(header.dst, header.ptype, header.src, header.seq)
 
 
 def type_text(ptype: int) -> str:
-    """The name of a packet type, for people."""
+    """Return the name of a packet type, for people."""
     names = {DATA: "data", ACK: "acknowledgement", RTS: "request to send"}
     return names.get(ptype & TYPE_MASK, "packet of unknown type")
 

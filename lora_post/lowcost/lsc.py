@@ -1,7 +1,7 @@
 """LSC, LowCostLoRaGw's lightweight stream cipher: bytes in, bytes out, no packet layout.
 
-It keeps the curious out, and nobody else: the key stream depends on nothing but the key and one byte of
-sequence number, so it comes again after 256 packets, and the MIC has 150 423 values.
+It keeps the curious out, but not an attacker: the key stream depends on the key and one byte of sequence number
+only, so it comes again after 256 packets, and the MIC has 150 423 values.
 
 Source: CongducPham/LowCostLoRaGw: gw_full_latest/decrypt_LSC.py, gw_full_latest/README-LSC.md.
 """
@@ -59,7 +59,10 @@ class LscKey:
         return hash(self.fingerprint)
 
     def crypt(self, data: bytes, nonce: int) -> bytes:
-        """Encrypt or decrypt, which is the same operation. nonce: 0 … 255, the packet's sequence number."""
+        """Encrypt or decrypt, which is the same operation.
+
+        nonce: 0 … 255, the packet's sequence number.
+        """
         first, second = self._boxes
         rounds = bytearray(self._first_round)
         word = nonce.to_bytes(4, "little")
@@ -77,20 +80,20 @@ class LscKey:
         return bytes(clear)
 
     def mic(self, header: bytes, ciphertext: bytes, nonce: int) -> bytes:
-        """The four MIC bytes of a packet. header: its four bytes as on air."""
+        """Return the four MIC bytes of a packet. header: its four bytes as on air."""
         total = sum(self.crypt(header + ciphertext, (nonce + 1) & 0xFF))
         return bytes(_xorshift(total % modulus) & 0xFF for modulus in _MODULI)
 
 
 def _xorshift(word: int) -> int:
-    """One step of a 32-bit xorshift generator; 0 stays 0."""
+    """Return the next state of a 32-bit xorshift generator; 0 stays 0."""
     word ^= word << 13 & 0xFFFF_FFFF
     word ^= word >> 17
     return word ^ (word << 5 & 0xFFFF_FFFF)
 
 
 def _substitution(key: bytes) -> list[int]:
-    """A permutation of 0 … 255, by RC4's key schedule."""
+    """Return a permutation of 0 … 255, by RC4's key schedule."""
     box = list(range(256))
     j = 0
     for i, byte in zip(range(256), cycle(key), strict=False):
@@ -100,7 +103,7 @@ def _substitution(key: bytes) -> list[int]:
 
 
 def _permutation(key: bytes) -> list[int]:
-    """A permutation of 0 … 15."""
+    """Return a permutation of 0 … 15."""
     box = list(range(_BLOCK))
     j = 1
     for i, byte in zip(range(_BLOCK), cycle(key), strict=False):
@@ -110,7 +113,7 @@ def _permutation(key: bytes) -> list[int]:
 
 
 def _key_stream(box: list[int], size: int) -> bytes:
-    """RC4's generator, but that i runs modulo 255; uses the box up."""
+    """Return RC4's key stream, but that i runs modulo 255; changes the box."""
     stream = bytearray()
     i = j = 0
     for _ in range(size):

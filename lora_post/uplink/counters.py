@@ -1,4 +1,4 @@
-"""Which frame counters are accepted: the `fcnt` policies of devices, and what to say of a counter that is not.
+"""Which frame counters are accepted: the `fcnt` policies of devices.
 
 Sources: LoRaWAN 1.0.3, section 4.3.1.5; LoRaWAN 1.0.4, section 4.3.1.5, by which a device that is activated by
 personalisation must not lose its counters; many do.
@@ -23,18 +23,21 @@ _STRICT: Final = FCntPolicy.STRICT
 
 
 def tolerates(device: Device, fcnt: int) -> bool:
-    """Whether an authentic frame of this device may have a counter that is not above the last one."""
+    """Tell whether a device may send a counter that is not above its last one."""
     policy = device.fcnt
     return policy is FCntPolicy.UNCHECKED or (policy is FCntPolicy.RESTARTS and fcnt < RESTART_BELOW)
 
 
 def is_old(next_fcnt: int, fcnt: int) -> bool:
-    """Whether a device with a counter of 16 bits sent this before. Both without roll-over; fcnt from `full_fcnt`."""
+    """Tell whether a device with a counter of 16 bits has sent this one before.
+
+    next_fcnt, fcnt: without roll-over; fcnt from `full_fcnt`.
+    """
     return next_fcnt > 0 and fcnt - next_fcnt >= _HALF_RANGE
 
 
 def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
-    """The refusal of a counter that is not above `last`, with what would accept it."""
+    """Return the refusal of a counter that is not above `last`, with what would accept it."""
     name = device.id
     if fcnt == last:
         return StaleFCnt(f"{name}: FCnt {fcnt} again, the newest one: a repeat, or the copy of another gateway", name)

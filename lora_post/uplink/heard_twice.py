@@ -58,7 +58,10 @@ class _Heard(Struct):
 
 
 class Copies:
-    """Tells the copy of another gateway from a replay. In memory: after a restart a copy counts as a replay."""
+    """The newest uplink of each device, to tell the copy of another gateway from a replay.
+
+    In memory: after a restart a copy counts as a replay.
+    """
 
     def __init__(self) -> None:
         self._last: dict[str, Uplink] = {}
@@ -69,7 +72,10 @@ class Copies:
         self._last[uplink.device.id] = uplink
 
     def match(self, frame: Frame, device: str) -> Copy | None:
-        """The copy that a refused frame is; None when it is none: another frame, too late, or of a gateway known."""
+        """Return the copy that a refused frame is, or None.
+
+        Another frame is not a copy, nor is a late one, nor what a gateway gives a second time.
+        """
         last = self._last.get(device)
         if last is None or last.frame.phy_payload != frame.phy_payload:
             return None

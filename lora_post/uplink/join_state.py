@@ -1,4 +1,4 @@
-"""What is known of devices that join (OTAA): as `model`, for joins."""
+"""What is known of devices that join (OTAA)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lora_post.times import StampUs, WallUs
 
 
 class JoinedSession(Struct, frozen=True):
-    """What a join gave a device. keys: two of LoRaWAN 1.0, or the four of 1.1, see `crypto`."""
+    """What a join gave a device. keys: two of LoRaWAN 1.0, or four of 1.1, see `session_keys`."""
 
     dev_addr: int
     keys: tuple[bytes, ...]

@@ -1,4 +1,4 @@
-"""Joins overheard: a device asks for a session (OTAA), the network answers, and both are known here.
+"""Joins overheard: a device asks for a session (OTAA), and the network answers.
 
 lora-post does not answer join-requests. It listens: a session can be followed when the join-request and
 the join-accept were both heard and the root keys are configured.
@@ -49,10 +49,10 @@ def is_join(frame: Frame) -> bool:
 
 
 def hear_join(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
-    """What a frame that `is_join` says, and its device with what is now known of its joins.
+    """Return the join that a frame is, and its device with what is now known of its joins.
 
-    joiners: by DevEUI. Raises a subclass of UnlockError for a join that is not true, not new, or not of a
-    device that is known.
+    frame: one that `is_join`. joiners: by DevEUI.
+    Raises a subclass of UnlockError for a join that is not authentic, not new, or not of a known device.
     """
     if message_type(frame.phy_payload) is MType.JOIN_REQUEST:
         return _hear_request(frame, joiners)
@@ -60,12 +60,12 @@ def hear_join(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner
 
 
 def joined_device(device: Device, session: JoinedSession) -> Device:
-    """The device as it is in a session."""
+    """Return the device as it is in a session."""
     return replace(device, address=session.dev_addr, keys=keys_of(session))
 
 
 def keys_of(session: JoinedSession) -> AnySessionKeys:
-    """The keys of a session. Raises ValueError when they are none."""
+    """Return the keys of a session. Raises ValueError for bytes that are not keys."""
     if len(session.keys) == 2:
         return SessionKeys(*session.keys)
     return SessionKeys11(*session.keys)
@@ -85,7 +85,10 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
     device, root, state = joiner.device, joiner.device.root, joiner.state
     if not compare_digest(root.request_mic(request.signed), request.mic):
         key = "nwk_key" if root.is_11 else "app_key"
-        raise BadMIC(f"{device.id}: the MIC of a join-request does not fit", fix=f"damaged, forged, or {key} is wrong")
+        raise BadMIC(
+            f"{device.id}: the MIC of a join-request does not fit: damaged, forged, or a wrong key",
+            fix=f"if it is every join-request, correct {key}",
+        )
     if request.join_eui != root.join_eui:
         raise UnknownDevice(
             f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}",
@@ -123,20 +126,21 @@ def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joi
         version = "1.1" if isinstance(keys, SessionKeys11) else "1.0"
         detail = f"DevAddr {accept.dev_addr:08x}, JoinNonce {accept.join_nonce:06x}, LoRaWAN {version}"
         return Join(frame, device, "join-accept", detail, accept.dev_addr), Joiner(device, heard)
-    raise NotUplink(
-        f"{describe(phy_payload)}, the answer to no join-request that was heard of a configured device just before"
-    )
+    raise NotUplink(f"{describe(phy_payload)}, and no configured device was heard to ask for one just before")
 
 
 def _waiting(joiners: Mapping[int, Joiner], time_us: StampUs) -> Iterator[Joiner]:
-    """The devices that asked a moment ago, the last one first."""
+    """Yield the devices that asked a moment ago, the last one first."""
     for joiner in sorted(joiners.values(), key=lambda each: -each.state.asked_us):
         if joiner.state.dev_nonces and abs(time_us - joiner.state.asked_us) <= ANSWER_WINDOW_US:
             yield joiner
 
 
 def open_accept(joiner: Joiner, phy_payload: bytes) -> JoinAccept | None:
-    """A join-accept in clear, if it is the answer to this device's last join-request. phy_payload: 17 or 33 bytes."""
+    """Return a join-accept in clear, or None when it does not answer the last join-request.
+
+    phy_payload: 17 or 33 bytes.
+    """
     root = joiner.device.root
     if root is None or not joiner.state.dev_nonces:
         return None

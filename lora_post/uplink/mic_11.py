@@ -1,6 +1,7 @@
-"""The MIC of LoRaWAN 1.1 uplinks, half of which covers what a listener does not know: data rate and channel index.
+"""The MIC of LoRaWAN 1.1 uplinks.
 
-What is possible is tried, the likely first; the half that needs no guessing is checked before.
+Half of it covers what a listener does not know, data rate and channel index: all that are possible are tried. The
+half that needs no guess is checked first.
 
 Sources: LoRaWAN 1.1, section 4.4.1; LoRaWAN Regional Parameters RP002-1.0.3, sections 2.4 to 2.14.
 """
@@ -26,7 +27,7 @@ _FIXED_PLANS: Final = ((902.0, 928.0, range(72)), (470.0, 510.0, _ALL_CHANNELS))
 
 
 def fits(data: DataFrame, device: Device, keys: SessionKeys11, fcnt: int, rx: RxInfo) -> bool:
-    """Whether both halves of an uplink's MIC fit for some way in which it can have been sent.
+    """Tell whether both halves of an uplink's MIC fit for a way in which it can have been sent.
 
     Raises BadMIC for a frame of this device that acknowledges a downlink, unless half a MIC is enough for it.
     """
@@ -51,7 +52,7 @@ def fits(data: DataFrame, device: Device, keys: SessionKeys11, fcnt: int, rx: Rx
 
 
 def data_rates(rx: RxInfo) -> Sequence[int]:
-    """The data rate indices that a frame heard like this can have had, in all regions."""
+    """Return the data rate indices that a frame heard like this can have had, in all regions."""
     sf, bw_khz = rx.sf, rx.bw_khz
     if sf is None or bw_khz is None:
         return _ANY_DATA_RATE
@@ -65,7 +66,7 @@ def data_rates(rx: RxInfo) -> Sequence[int]:
 
 
 def channels(rx: RxInfo) -> Sequence[int]:
-    """The channel indices that a frame heard like this can have had, in all regions."""
+    """Return the channel indices that a frame heard like this can have had, in all regions."""
     freq_mhz = rx.freq_mhz
     if freq_mhz is None:
         return _ALL_CHANNELS

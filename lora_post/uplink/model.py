@@ -1,4 +1,4 @@
-"""From a frame to a report: a session, an uplink, what was decoded of it, or why a frame was turned away."""
+"""From a frame to a report: session, uplink, what was decoded of it, or why it was refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Uplink(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All readings of one uplink.
 
-    problem: why there is no reading although there should be one; what was decoded before a mistake is used,
+    problem: why there is not a reading although there should be; what was decoded before a mistake is used,
     and the mistake is a warning. data, actuators: as in `Decoded`.
     """
 
@@ -74,12 +74,15 @@ class Refusal(Struct, frozen=True):
 
     @property
     def problem(self) -> Problem:
-        """Why, and what to do, as one."""
+        """Return reason and fix as one."""
         return Problem(self.detail, self.fix)
 
 
 class Copy(Struct, frozen=True):
-    """An uplink heard once more, by another gateway. frame: as that one heard it. uplink: as it was accepted."""
+    """An uplink heard once more, by another gateway.
+
+    frame: as that gateway heard it. uplink: as it was accepted.
+    """
 
     frame: Frame
     uplink: Uplink

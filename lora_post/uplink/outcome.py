@@ -1,4 +1,4 @@
-"""What becomes of an event."""
+"""What becomes of a frame, or of noise."""
 
 from __future__ import annotations
 

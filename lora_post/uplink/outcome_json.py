@@ -18,7 +18,10 @@ from lora_post.waziup_names import to_id
 
 
 class ReadingJson(TypedDict):
-    """sensor: Waziup sensor id. quantity: of Waziup's ontology. unit: the symbol of the value's unit."""
+    """One reading.
+
+    sensor: Waziup sensor id. quantity: of Waziup's ontology. unit: the symbol of the value's unit.
+    """
 
     sensor: str
     value: Value
@@ -37,7 +40,7 @@ class RefusedJson(TypedDict):
 
 
 class JoinJson(TypedDict):
-    """message: join-request or join-accept. dev_addr: what a join-accept gives, else null."""
+    """A join. message: join-request or join-accept. dev_addr: of a join-accept, else null."""
 
     message: str
     detail: str
@@ -45,8 +48,9 @@ class JoinJson(TypedDict):
 
 
 class UplinkJson(TypedDict):
-    """One uplink; null where the frame or the input does not say. kind: lorawan, lowcost or server.
+    """One uplink; null where the frame or the input does not say.
 
+    kind: lorawan, lowcost or server.
     copy_of: only of a copy that another gateway heard: the gateway whose frame was accepted.
     join: only of a message of a device's join.
     """
@@ -73,7 +77,7 @@ class UplinkJson(TypedDict):
 
 
 def outcome_json(outcome: Report | Refusal | Copy | Join) -> UplinkJson:
-    """The JSON object of a frame, whatever became of it."""
+    """Return the JSON object of a frame, whatever became of it."""
     if isinstance(outcome, Report):
         return _report_json(outcome)
     if isinstance(outcome, Copy):
@@ -82,7 +86,7 @@ def outcome_json(outcome: Report | Refusal | Copy | Join) -> UplinkJson:
 
 
 def _uplink_json(uplink: Uplink, frame: Frame) -> UplinkJson:
-    """What an accepted uplink says of itself. frame: as which gateway heard it."""
+    """Return what an accepted uplink says. frame: as which gateway heard it."""
     return _radio_json(frame) | {
         "device": uplink.device.id,
         "address": uplink.device.address_text,
@@ -113,7 +117,7 @@ def _report_json(report: Report) -> UplinkJson:
 
 
 def _refusal_json(refusal: Refusal) -> UplinkJson:
-    """What can be said of a frame that was turned away; its address and counter are only claimed."""
+    """Return what a refused frame says; its address and counter are only claimed."""
     found = _radio_json(refusal.frame)
     found["refused"] = {"check": refusal.check, "detail": refusal.detail, "fix": refusal.fix}
     phy_payload = refusal.frame.phy_payload
@@ -158,7 +162,7 @@ def _radio_json(frame: Frame) -> UplinkJson:
 
 
 def reading_json(reading: Reading, time_us: StampUs) -> ReadingJson:
-    """One reading of an uplink that was received at time_us."""
+    """Return one reading of an uplink that was received at time_us."""
     return {
         "sensor": to_id(reading.name),
         "value": reading.value,

@@ -1,4 +1,4 @@
-"""The sessions of all configured devices by address: fixed ones (ABP) and joined ones (OTAA)."""
+"""The sessions of all configured devices by address, fixed (ABP) and joined (OTAA)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lora_post.uplink.model import Session
 
 
 def session_key(device: Device) -> str:
-    """What a frame counter belongs to: an address under given keys, whatever the device is called."""
+    """Return what a frame counter belongs to: an address under these keys, by whatever name."""
     fingerprint = device.keys.fingerprint.hex() if device.keys else ""
     return f"{device.link}:{device.address_text}:{fingerprint}"
 
 
 def join_key(device: Device) -> str:
-    """What joins belong to: a DevEUI under given root keys, whatever the device is called."""
+    """Return what joins belong to: a DevEUI under these root keys, by whatever name."""
     return f"{device.address_text}:{device.root.fingerprint.hex()}" if device.root else ""
 
 
 class SessionBook:
-    """Sessions with their counters, joiners with what was heard of their joins, and which of it is new.
+    """Sessions with counters, joiners with what was heard of their joins, and what is new of it.
 
     joiners: by DevEUI. advanced: changed sessions. joined: changed joiners. over: keys of sessions that a join ended.
     """

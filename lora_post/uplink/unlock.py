@@ -1,6 +1,7 @@
-"""From a frame to an uplink: find the device, prove that it sent the frame, decrypt. And back: `seal`.
+"""From a frame to an uplink: find the device, prove that it sent the frame, decrypt.
 
-Nothing a frame says is believed before its MIC is verified; four-byte-header frames are in `unlock_lowcost`.
+What a frame says is not believed before its MIC is verified. Frames with the four-byte header are in
+`unlock_lowcost`. The way back is `seal_lorawan` and `seal_lowcost`.
 
 Sources: LoRaWAN 1.0.3, sections 4.3 and 4.4; LoRaWAN 1.1, section 4.
 """
@@ -44,11 +45,11 @@ _UPPER_STEP: Final = 0x10000
 
 
 def unlock(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
-    """Turn a frame into the uplink that it proves to be, and the session with its counter advanced.
+    """Return the uplink that a frame proves to be, and the session with its counter advanced.
 
     find: the sessions of an address; for a DevAddr there may be several, and the MIC decides.
     The session of a frame without MIC comes back as it is.
-    Raises FrameError for bytes that are no frame, a subclass of UnlockError for a frame that is not
+    Raises FrameError for bytes that are not a frame, a subclass of UnlockError for a frame that is not
     accepted; the text says why and, where a person can do something about it, what.
     """
     link = frame.link or link_of(frame.phy_payload)
@@ -74,11 +75,10 @@ def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
 
 
 def link_of(phy_payload: bytes) -> Link:
-    """Tell from the bytes which header a frame starts with; raises FrameError when it is neither.
+    """Tell from the bytes which header a frame starts with. Raises FrameError for neither.
 
-    A LowCostLoRaGw packet starts with the gateway's address, 1, or with 0 for everybody. 0 is
-    also the MHDR of a join-request, which has 23 bytes; a packet of 23 bytes to everybody is
-    therefore taken for one.
+    A LowCostLoRaGw packet starts with the gateway's address, 1, or with 0, the broadcast address. 0 is
+    also the MHDR of a join-request, which has 23 bytes; a broadcast of 23 bytes is therefore taken for one.
     """
     if not phy_payload:
         raise FrameError("an empty frame")
@@ -107,7 +107,10 @@ def seal_lorawan(
     fopts: bytes = b"",
     flags: int = 0,
 ) -> bytes:
-    """The PHYPayload in which a LoRaWAN 1.0 device sends this; fcnt has 32 bits, flags are FCtrl's."""
+    """Return the PHYPayload in which a LoRaWAN 1.0 device sends this.
+
+    fcnt: 32 bits. flags: those of FCtrl.
+    """
     frm_payload = keys.crypt(dev_addr, fcnt, UPLINK, fport or 0, payload)
     signed = build_data_frame(
         mtype=mtype, dev_addr=dev_addr, fcnt=fcnt, fport=fport, frm_payload=frm_payload, fopts=fopts, flags=flags
@@ -118,7 +121,7 @@ def seal_lorawan(
 def seal_lowcost(
     keys: SessionKeys, src: int, fcnt: int, payload: bytes, *, seq: int = 0, app_key: bytes = b""
 ) -> bytes:
-    """The packet in which a LowCostLoRaGw device with AES sends this; fcnt has 16 bits."""
+    """Return the packet in which a LowCostLoRaGw device with AES sends this; fcnt has 16 bits."""
     flags = lowcost.ENCRYPTED | (lowcost.WITH_APP_KEY if app_key else 0)
     header = lowcost.Header(lowcost.GATEWAY, lowcost.DATA | flags, src, seq)
     return lowcost.build_header(header) + seal_lorawan(keys, src, fcnt & 0xFFFF, 1, app_key + payload)
@@ -159,7 +162,7 @@ def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: 
 
 
 def _candidates(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Session, int]]:
-    """Yield the sessions and FCnts that a frame may have which is not the next one of any session.
+    """Yield the sessions and FCnts that a frame may have which is not the expected one.
 
     First the newest frame of a device heard again, the usual case where two gateways hear one device; then, for
     all devices, new frames after a long gap; old frames last.
@@ -183,7 +186,7 @@ def _candidates(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Sess
 
 
 def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
-    """Counters below next_fcnt that a frame with these 16 bits may have, newest first.
+    """Yield the counters below next_fcnt that a frame with these 16 bits may have, newest first.
 
     The last is the one of a device that counts from 0 again, the most usual of all.
     """
@@ -195,7 +198,10 @@ def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
 
 
 def _advanced(session: Session, fcnt: int) -> Session:
-    """Return the session after an authentic frame with this FCnt. Raises StaleFCnt when its device may not send it."""
+    """Return the session after an authentic frame with this FCnt.
+
+    Raises StaleFCnt for a counter that its device may not send.
+    """
     device, next_fcnt = session.device, session.next_fcnt
     if device.fcnt is FCntPolicy.SIXTEEN_BIT:
         unwrapped = full_fcnt(next_fcnt, fcnt)
@@ -219,5 +225,6 @@ def _refusal(dev_addr: int, sessions: Sequence[Session]) -> UnlockError:
         )
     whose = tried[0] if len(tried) == 1 else f"any of {len(tried)} devices"
     return BadMIC(
-        f"DevAddr {address}: the MIC fits no key of {whose}", fix="damaged, forged, or configured with wrong keys"
+        f"DevAddr {address}: the MIC fits no key of {whose}: damaged, forged, or wrong keys",
+        fix="if it is every frame, correct the keys in its [[device]]",
     )

@@ -1,7 +1,7 @@
-"""LowCostLoRaGw packets: find the device, open the packet with AES or LSC where it is encrypted.
+"""LowCostLoRaGw packets: find the device, open the packet where it is encrypted (AES, LSC).
 
 A packet in clear has no MIC; it is taken from devices without keys only. Neither that nor LSC's MIC, which
-anybody can make, proves anything: such an uplink says that it is not authentic.
+a stranger can make, proves anything: such an uplink says that it is not authentic.
 
 Source: CongducPham/LowCostLoRaGw: gw_full_latest/decrypt_AES.py, gw_full_latest/decrypt_LSC.py,
 gw_full_latest/post_processing_gw.py.
@@ -26,7 +26,7 @@ _HEADER_SIZE: Final = 4
 
 
 def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
-    """As `unlock`, of a frame with the four-byte header."""
+    """Do what `unlock` does, for a frame with the four-byte header."""
     packet = frame.phy_payload
     header = lowcost.parse_header(packet)
     ptype, src = header.ptype, header.src
@@ -53,7 +53,10 @@ def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
 
 
 def _open(packet: bytes, header: lowcost.Header, session: Session) -> tuple[bytes, int, Session, bool]:
-    """Verify and decrypt a packet, AES first; gives clear bytes, FCnt, the session, and whether that is proof."""
+    """Verify and decrypt a packet, AES first.
+
+    Returns clear bytes, FCnt, the session, and whether the uplink is authentic.
+    """
     device, src, inner = session.device, header.src, packet[_HEADER_SIZE:]
     keys, lsc = device.keys, device.lsc
     data = None
@@ -74,11 +77,17 @@ def _open(packet: bytes, header: lowcost.Header, session: Session) -> tuple[byte
             return lsc.crypt(sealed, header.seq), header.seq, session, False
     if keys is None and lsc is None:
         raise NoKey(f"{device.id} encrypts, and has no keys", fix="add nwk_skey and app_skey (AES), or lsc_key (LSC)")
-    raise BadMIC(f"address {src}: the MIC does not fit", fix=f"damaged, forged, or the keys of {device.id} are wrong")
+    raise BadMIC(
+        f"address {src}: the MIC fits no key of {device.id}: damaged, forged, or wrong keys",
+        fix="if it is every packet, correct the keys in its [[device]]",
+    )
 
 
 def _parse_inner(inner: bytes, src: int, *, strict: bool) -> DataFrame | None:
-    """The LoRaWAN frame inside a packet; what is none raises FrameError, or gives None when not strict."""
+    """Return the LoRaWAN frame inside a packet.
+
+    Other bytes raise FrameError, or give None when not strict.
+    """
     try:
         data = parse_data_frame(inner)
         if data.dev_addr & 0xFF != src or data.fport == 0:
@@ -106,7 +115,7 @@ def _accept_aes(data: DataFrame, keys: SessionKeys, session: Session) -> tuple[b
 
 
 def _take_app_key(device: Device, ptype: int, payload: bytes) -> bytes:
-    """Cut the application key off the clear payload, if it has one; neither text nor error shows it."""
+    """Cut the application key off the clear payload, if it has one; errors do not show it."""
     if not ptype & lowcost.WITH_APP_KEY:
         if device.app_keys:
             raise BadAppKey(f"{device.id} sent no application key, and its [[device]] asks for one")
