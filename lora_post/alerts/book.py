@@ -13,7 +13,7 @@ from lora_post.errors import Problem
 from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLEAR_AFTER_US: Final = 300_000_000
-"""An alert is over when its cause has stayed away for so long: what flickers is one alert."""
+"""An alert ends when its cause has stayed away for so long: trouble that comes and goes is one alert."""
 MAX_ALERTS: Final = 500
 
 
@@ -21,7 +21,7 @@ Time = TypeVar("Time", SteadyUs, WallUs)
 
 
 class Alert(Struct, Generic[Time], frozen=True):
-    """An alert that is raised, or was. cleared_us 0: still is.
+    """An alert that is raised, or was. cleared_us: 0 while it is.
 
     Its times are on the steady clock of this run; on the wall clock in what people read and what outlives the run.
     """

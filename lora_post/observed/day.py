@@ -1,4 +1,4 @@
-"""The last day of one sensor, small enough to keep for all of them."""
+"""Keep the last day of one sensor, small enough to do so for all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEP_US: Final = 900_000_000  # a quarter of an hour
 
 
 class Day:
-    """Means of the quarter hours of the last day; half a kilobyte."""
+    """The averages of 15 minutes of the last day, in half a kilobyte."""
 
     __slots__ = ("_counts", "_means", "_newest")
 
@@ -22,7 +22,7 @@ class Day:
         self._newest = 0
 
     def add(self, time_us: SteadyUs, value: float) -> None:
-        """Take in one value; one that is older than a day leaves no trace."""
+        """Take in one value; one older than a day is ignored."""
         step = time_us // STEP_US
         if step > self._newest:
             for gone in range(max(self._newest + 1, step - POINTS + 1), step + 1):
@@ -39,7 +39,7 @@ class Day:
             self._counts[place] = 0
 
     def points(self, now_us: SteadyUs) -> list[float | None]:
-        """The day that ends now, oldest first; None for a quarter of an hour without a value."""
+        """Return the day that ends now, oldest first; None for 15 minutes without a value."""
         last = now_us // STEP_US
         return [self._at(step) for step in range(last - POINTS + 1, last + 1)]
 

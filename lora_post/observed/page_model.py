@@ -16,7 +16,7 @@ from lora_post.observed.verdict import Verdict
 class PageSensor(Struct, frozen=True, omit_defaults=True):
     """The latest value of one sensor; None for a number that JSON does not have.
 
-    day: means of the quarter hours of the last day, oldest first, None where there was no value.
+    day: averages of 15 minutes of the last day, oldest first, None where there was no value.
     """
 
     name: str

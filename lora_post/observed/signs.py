@@ -1,4 +1,4 @@
-"""What the threads of a run tell of themselves: that they get on, what keeps them from it, when frames came."""
+"""Hold what the threads of a run tell: that they get on, what keeps them from it, when frames came."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Heartbeats:
         self._due: dict[str, float] = {}
 
     def beat(self, name: str, within_s: float) -> None:
-        """Take down that this thread is alive, and is to beat again within so many seconds."""
+        """Note that this thread is alive, and is to beat again within so many seconds."""
         with self._lock:
             self._due[name] = self._monotonic() + within_s
 
@@ -66,23 +66,23 @@ class LastFrames:
         self._last_us: dict[str, SteadyUs] = {}
 
     def opened(self, name: str) -> None:
-        """Take down that there is this input; what it gave before stays known."""
+        """Note that this input exists; when it last gave a frame stays known."""
         with self._lock:
             self._last_us.setdefault(name, NEVER)
 
     def heard(self, name: str) -> None:
-        """Take down that this input has just given a frame."""
+        """Note that this input has just given a frame."""
         with self._lock:
             self._last_us[name] = self._clock.now_us()
 
     def moments(self) -> dict[str, SteadyUs]:
-        """Return the moment of each input's latest frame, on the steady clock; 0 for never."""
+        """Return the moment of each input's latest frame, NEVER for none."""
         with self._lock:
             return dict(self._last_us)
 
 
 class Signs:
-    """All of it for one run; shared between its threads."""
+    """Heartbeats, troubles and last frames of one run; shared between its threads."""
 
     def __init__(self, clock: SteadyClock | None = None) -> None:
         clock = clock or SteadyClock()

@@ -1,4 +1,4 @@
-"""What has been heard since the start: every device with its sensors, the latest frames, the refusals.
+"""Hold what was heard since the start: every device with its sensors, the latest frames, the refusals.
 
 Bounded whatever is sent: devices are those of the configuration, everything else is cut to a number.
 """
@@ -33,7 +33,7 @@ MAX_GAP: Final = 10_000  # a counter that jumps further was set, it did not miss
 
 
 class Shown(Struct, frozen=True):
-    """One value as the page shows it; time on the steady clock, as everywhere here."""
+    """The latest value of one sensor, cut to what a page can show."""
 
     name: str
     value: Scalar
@@ -42,7 +42,7 @@ class Shown(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One line of what arrived. device: None for a frame that was refused. text: values, or why it was refused."""
+    """One frame. device: None for a refused one. text: its values, or why it was refused."""
 
     number: int
     time_us: SteadyUs
@@ -106,10 +106,10 @@ class _DeviceState:
 
 
 class SiteState:
-    """Listens to a pipeline's outcomes; shared between threads."""
+    """What the outcomes of the pipeline add up to; shared between threads."""
 
     def __init__(self, devices: Iterable[Device], clock: SteadyClock | None = None) -> None:
-        """clock: by which everything here has its time."""
+        """clock: by which everything here has its times."""
         self.clock = clock or SteadyClock()
         self._lock = Lock()
         self._devices = {device.id: _DeviceState(device) for device in devices}
@@ -121,12 +121,12 @@ class SiteState:
 
     @property
     def changes(self) -> int:
-        """Grows with everything that is heard."""
+        """A number that grows with everything that is heard."""
         return self._changes
 
     @property
     def is_heard(self) -> bool:
-        """Whether any device was."""
+        """Whether any device was heard."""
         with self._lock:
             return any(state.last_us for state in self._devices.values())
 
@@ -150,12 +150,12 @@ class SiteState:
                 assert isinstance(outcome, Noise)  # noqa: S101 - what is left
 
     def devices(self, since: int = -1) -> list[DeviceView]:
-        """The devices that changed after `since`, in the order of the configuration."""
+        """Return the devices that changed after `since`, in the order of the configuration."""
         with self._lock:
             return [_view(state) for state in self._devices.values() if state.changed > since]
 
     def recent(self, since: int = 0) -> list[Entry]:
-        """The latest frames whose number is above `since`, oldest first."""
+        """Return the latest frames whose number is above `since`, oldest first."""
         with self._lock:
             return [entry for entry in self._recent if entry.number > since]
 
@@ -165,7 +165,7 @@ class SiteState:
             return list(reversed(self._refused.values()))
 
     def day(self, device: str, sensor: str, now_us: SteadyUs) -> list[float | None] | None:
-        """The last day of a sensor, None when there is nothing to plot."""
+        """Return the last day of a sensor, None when it has no numbers."""
         with self._lock:
             state = self._devices.get(device)
             day = state.days.get(sensor) if state else None
@@ -260,7 +260,7 @@ def _is_battery(shown: Shown) -> bool:
 
 
 def _cut(value: Value) -> Scalar:
-    """A value that fits on a page; long ones as text that is cut off."""
+    """Return a value that fits on a page; a long one as text that is cut off."""
     if isinstance(value, (bool, int, float)):
         return value
     return _short(value if isinstance(value, str) else str(value))

@@ -76,7 +76,7 @@ def run_page(runtime: RunState) -> PageRun:
 
 
 class _Wall(Struct, frozen=True):
-    """Makes moments of the steady clock times for the page. ahead_us: of the run, see RunState."""
+    """What makes times for the page of moments on the steady clock. ahead_us: of the run, see RunState."""
 
     ahead_us: int
 

@@ -1,4 +1,4 @@
-"""The page as it was read, and what the news make of it. Pure: bytes and structs in, structs out."""
+"""Read the page, and change it by what is new. Pure: bytes and structs in, structs out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lora_post.observed.page_model import Page, PageNews
 
 MAX_RECENT: Final = 60
 CLOCK_SLACK_MS: Final = 5000
-"""Less is the way of the message."""
+"""A smaller difference is the time that the message took."""
 
 Message = TypeVar("Message", Page, PageNews)
 

@@ -1,4 +1,4 @@
-"""A listening socket, the server behind it, in the foreground or in a thread, and the files that all pages share."""
+"""Serve pages: a listening socket, the server behind it, and the files that all pages share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED: Final = {
     "/web/look.css": ("css", "look.css"),
     "/web/parts.js": ("javascript", "parts.js"),
 }
-"""Path -> kind of text, as in text/css, and file name."""
+"""Path → kind of text, as in text/css, and file name."""
 # The real Waziup server's HTTP library keeps an idle connection for 30 s.
 _KEEP_ALIVE_S: Final = 30
 # An upload or a page that hangs must not hold up the end.

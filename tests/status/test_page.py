@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.observed.day import STEP_US
 from lora_post.observed.site_state import SiteState
 from lora_post.uplink.model import Refusal
-from tests.status.test_server import page
+from tests.status.test_server import WELL, page
 from tests.support.browser import browser
 from tests.support.build import NOON_US, device, frame, report
 
@@ -58,3 +60,20 @@ def test_device_that_sends_every_hour_is_a_line_and_silence_is_a_gap() -> None:
         path = chromium.find_element(By.CSS_SELECTOR, ".sensor svg path").get_attribute("d") or ""
     assert path.count("M") == 2
     assert path.count("L") == 10 + 6 - 2
+
+
+def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy() -> None:
+    site = SiteState([device()])
+    site.hear(report(Reading("t", float("nan"))))
+    command = f"lora-post spool reset-counter {'pond-7' * 40}"
+    broken = replace(WELL, alerts={"x": Problem(f"{HOSTILE} is stuck", command)})
+    with page(site, broken) as url, browser(390, 844) as chromium:
+        chromium.get(url)
+        wait = WebDriverWait(chromium, 20)
+        wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Needs attention")
+        assert chromium.find_element(By.CSS_SELECTOR, "#problems li").text == f"{HOSTILE} is stuck\nfix: {command}"
+        code = chromium.find_element(By.CSS_SELECTOR, "#problems .fix code")
+        code.click()
+        assert chromium.execute_script("return String(getSelection())") == command
+        assert chromium.find_element(By.CSS_SELECTOR, ".sensor .value").text == "?"
+        assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390

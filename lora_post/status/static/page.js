@@ -6,7 +6,7 @@ import { plot, range } from "/status/plot.js";
 const MAX_RECENT = 60;
 const RETRY_MS = 5000;
 const MANY = 0.1; // share of missed frames that is worth a colour
-const CLOCK_SLACK_MS = 5000; // less is the way of the message
+const CLOCK_SLACK_MS = 5000; // a smaller difference is the time that the message took
 const POINT_MS = 15 * 60 * 1000;
 
 const devices = new Map();
@@ -33,7 +33,7 @@ function number(value) {
 
 function latest(sensor) {
   const isNumber = typeof sensor.value === "number";
-  const text = isNumber ? number(sensor.value) : shorten(valueText(sensor.value));
+  const text = isNumber ? number(sensor.value) : sensor.value === null ? "?" : shorten(valueText(sensor.value));
   const unit = sensor.unit ? element("span", "unit", `\u00a0${sensor.unit}`) : null;
   return element("span", "latest", element("span", isNumber ? "value" : "value text", text || "(empty text)"), unit);
 }
