@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from lora_post.errors import Problem
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.verdict import judge
-from tests.status.test_server import WELL
+from tests.support.status_page import WELL
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from lora_post.model import Reading
 from lora_post.observed.day import STEP_US
 from lora_post.observed.site_state import SiteState
 from lora_post.uplink.model import Refusal
-from tests.status.test_server import WELL, page
 from tests.support.browser import browser
 from tests.support.build import NOON_US, device, frame, report
+from tests.support.status_page import WELL, page
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 

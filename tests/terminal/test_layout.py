@@ -18,7 +18,6 @@ from lora_post.observed.page_model import (
     PageDisk,
     PageFrame,
     PageInput,
-    PageNews,
     PageRefusal,
     PageRun,
     PageSensor,
@@ -26,7 +25,7 @@ from lora_post.observed.page_model import (
 from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.layout import ago, layout, span
-from lora_post.terminal.page import behind_ms, changed_page
+from lora_post.terminal.page import behind_ms
 from tests.support.build import NOON_US
 
 NOON = NOON_US // 1000
@@ -96,22 +95,9 @@ def test_ages_are_right_where_the_clocks_of_the_two_machines_differ() -> None:
     view = View(came, behind_ms(came, NOON))
     assert "last frame 3 min ago" in shown(view)
     assert "12:00:00  refused t 1" in shown(view)
-    assert behind_ms(replace(came, now=NOON - 2000), NOON) == 0
 
 
-def test_news_change_what_they_tell_and_nothing_else() -> None:
-    other = PageDevice("other")
-    before = page(POND, other, recent=(PageFrame(NOON, "t 1"),), refused=(PageRefusal("mic", 1),))
-    assert changed_page(before, PageNews(2)) == replace(before, v=2)
-    heard = replace(POND, heard=31)
-    news = PageNews(3, (heard,), (PageFrame(NOON + 1, "t 2"),), (), replace(WELL, gateway="x"), Verdict("bad", "No"))
-    after = changed_page(before, news)
-    assert after.devices == (heard, other)
-    assert [frame.text for frame in after.recent] == ["t 1", "t 2"]
-    assert (after.refused, after.state.gateway, after.verdict.text) == ((), "x", "No")
-
-
-def test_what_was_turned_away_has_its_reason_and_fix() -> None:
+def test_refused_frame_has_its_reason_and_fix() -> None:
     refused = (PageRefusal("mic", 12, "26011bda", NOON - 2 * MINUTE, "no key fits", "correct nwk_skey"),)
     text = shown(page(POND, refused=refused))
     assert "mic 26011bda 12 times, 2 min ago: no key fits\n     fix: correct nwk_skey" in text

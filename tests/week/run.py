@@ -38,7 +38,7 @@ from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
-from tests.alerts.test_alerts import webhook
+from tests.support.alerts import webhook
 from tests.support.command import Admin
 from tests.week.plan import Plan
 from tests.week.radio import Port, write_site

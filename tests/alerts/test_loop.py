@@ -1,0 +1,97 @@
+"""An outage is told once, over restarts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lora_post.alerts.loop import LOOK_EVERY_S, AlertLoop
+from lora_post.alerts.senders import Webhook
+from lora_post.config.alerts import WebhookConfig
+from lora_post.errors import Problem
+from lora_post.observed.run_state import Disk, RunState
+from lora_post.observed.site_state import SiteState
+from lora_post.spool.facts import Facts
+from lora_post.spool.spool_file import SpoolFile
+from tests.support.alerts import HOUR_US, LIMITS, WELL, webhook
+from tests.support.build import NOON_US
+
+
+@pytest.fixture
+def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        yield spool_file
+
+
+def restarted(spool_file: SpoolFile, look: Callable[[], RunState], url: str) -> AlertLoop:
+    sender = Webhook(WebhookConfig(url, None))
+    return AlertLoop(SiteState([]), look, LIMITS, [sender], Facts(spool_file, "alerts"))
+
+
+def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart(spool_file: SpoolFile) -> None:
+    state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
+
+    def look() -> RunState:
+        return state
+
+    with webhook() as (url, got):
+        for _ in range(3):  # restarts
+            alerts = restarted(spool_file, look, url)
+            for step in range(10):
+                state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
+                alerts.step(step * LOOK_EVERY_S)
+            assert list(alerts.raised) == ["disk"]
+            assert alerts.raised["disk"].fix.startswith("delete what is not needed")
+        state = replace(state, disk=WELL.disk)
+        for step in range(30):
+            state = replace(state, now_us=state.now_us + int(LOOK_EVERY_S * 1e6))
+            alerts.step(1000 + step * LOOK_EVERY_S)
+        assert alerts.raised == {}
+    assert [(len(message["raised"]), len(message["cleared"])) for message, _ in got] == [(1, 0), (0, 1)]
+
+
+def test_alerts_of_version_0_1_0_are_still_raised(spool_file: SpoolFile) -> None:
+    kept = [{"key": "disk", "text": "disk full; make room", "raised_us": NOON_US, "cleared_us": 0}]
+    Facts(spool_file, "alerts").remember("raised", json.dumps(kept))
+    alerts = restarted(spool_file, lambda: WELL, "http://127.0.0.1:1")
+    assert alerts.raised == {"disk": Problem("disk full; make room")}
+
+
+def test_watch_waits_longer_each_time_a_message_cannot_be_sent(spool_file: SpoolFile) -> None:
+    state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
+
+    def look() -> RunState:
+        return state
+
+    with webhook(503) as (url, got):
+        alerts = restarted(spool_file, look, url)
+        for second in range(0, 3600, 30):
+            state = replace(state, now_us=WELL.now_us + second * 1_000_000)
+            alerts.step(second)
+    assert 5 < len(got) < 20
+
+
+def test_what_was_not_told_before_a_restart_is_told_after_it_with_the_right_times(spool_file: SpoolFile) -> None:
+    state = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
+
+    def look() -> RunState:
+        return state
+
+    with webhook(503) as (url, _):
+        alerts = restarted(spool_file, look, url)
+        for minute in range(3):
+            state = replace(state, now_us=WELL.now_us + minute * 60_000_000)
+            alerts.step(minute * 60)
+    day_us = 24 * HOUR_US
+    # It starts in 1970, and the wall clock is set.
+    state = replace(state, started_us=HOUR_US, now_us=2 * HOUR_US, ahead_us=WELL.now_us + day_us)
+    with webhook() as (url, got):
+        restarted(spool_file, look, url).step(0)
+    [(message, _)] = got
+    assert [alert["key"] for alert in message["raised"]] == ["disk"]
+    assert message["raised"][0]["raised"] == "2026-03-01T13:00:00Z"
