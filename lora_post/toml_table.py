@@ -93,16 +93,19 @@ class TableReader:
         if file:
             return self._secret_file(f"{place} {key}_file", self.folder / file)
         if variable and not self.environ.get(variable):
-            self.refuse(f"{place} {key}_env: the environment variable {variable} is not set")
+            self.refuse(
+                f"{place} {key}_env: the environment variable {variable} is not set", f"set it, or use {key}_file"
+            )
         value = self.environ.get(variable or default_env, "")
         return Secret(value) if value else None
 
     def account(self, place: str, username: str, table: Struct, default_env: str = "") -> Account | None:
         """Return a user and the `password` of a table; None when there are none, and for one without the other."""
+        before = len(self.mistakes)
         password = self.secret(place, "password", table, default_env)
         if username and password:
             return Account(username, password)
-        if username or password:
+        if (username or password) and len(self.mistakes) == before:
             given, missing = ("username", "password") if username else ("password", "username")
             self.refuse(f"{place} has a {given} and no {missing}", "give both, or neither")
         return None
@@ -110,11 +113,14 @@ class TableReader:
     def _secret_file(self, place: str, path: Path) -> Secret | None:
         try:
             text = path.read_text("utf-8").strip()
+        except FileNotFoundError:
+            self.refuse(f"{place}: there is no {path}", "make it, with nothing but the secret in it (chmod 640)")
+            return None
         except (OSError, UnicodeDecodeError) as error:
-            self.refuse(f"{place}: {error}")
+            self.refuse(f"{place}: {path} cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
         if not text:
-            self.refuse(f"{place}: {path} is empty")
+            self.refuse(f"{place}: {path} is empty", "write the secret into it")
         self.check_mode(path)
         return Secret(text) if text else None
 

@@ -32,7 +32,7 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The queue on disk. See [delivery](delivery.md).
 
-    path: The file (SQLite). Beside it are others that end in `-wal`, `-shm` and `-hang`.
+    path: The file (SQLite). Beside it are others that end in `-wal`, `-shm`, `-hang`, and in a destination's name.
     max_mb: What the file may hold, in MiB; 1 or more. A reading takes 20 to 30 bytes for each destination.
     when_full: The sensor with the most queued readings gives up its oldest ones, or with `"drop-newest"` its newest
         ones.

@@ -186,7 +186,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + LOWCOST + LOWCOST + "id = 'other'\n", "nothing could tell the two devices apart"),
         (GATEWAY + LORAWAN + "nwk_skey_file = 'x'\n", "give only one of nwk_skey, nwk_skey_file and nwk_skey_env"),
         (GATEWAY + LOWCOST + "nwk_skey_env = 'NO_SUCH'\n", "the environment variable NO_SUCH is not set"),
-        (GATEWAY + LOWCOST + "nwk_skey_file = 'no-such'\n", "No such file or directory"),
+        (GATEWAY + LOWCOST + "nwk_skey_file = 'no-such'\n", "nwk_skey_file: there is no no-such; make it"),
         (GATEWAY + LOWCOST + "id = '..'\n", "[[device]] number 1 id is '..'"),
         (GATEWAY + LOWCOST + "id = 'pond 7'\n", "[[device]] number 1 id is 'pond 7'"),
         (GATEWAY + LOWCOST + "options = 5\n", "[[device]] number 1 options is a whole number; it must be a table"),
@@ -228,6 +228,14 @@ def test_no_message_shows_a_secret() -> None:
     good = parse_config(GATEWAY + LORAWAN + "[waziup]\nusername='me'\npassword = '5ec2e7'\n", PATH, {})
     assert "5ec2e7" not in repr(good)
     assert KEY not in repr(good)
+
+
+@pytest.mark.parametrize("way", ["password_file = 'no-such'", "password_env = 'NO_SUCH'"])
+def test_password_that_is_not_where_it_should_be_is_one_mistake(way: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(GATEWAY + f"[waziup]\nusername = 'me'\n{way}\n", PATH, {})
+    (line,) = str(caught.value).splitlines()
+    assert "[waziup] password_" in line
 
 
 def test_two_devices_may_share_a_dev_addr_under_different_keys() -> None:
