@@ -1,6 +1,6 @@
 """Three inputs at once, one of them flooded, one unplugged and back: what the others lose, and what it costs.
 
-    python -m tests.flood [--seconds N] [--rate DATAGRAMS]
+    python -m tests.flood [--rounds N] [--rate DATAGRAMS]
 
 A serial port (a pty pair), a UDP port and an MQTT topic feed one `lora-post run`, which uploads to a sandbox. A gateway
 floods the UDP port with well-formed packets of strangers while an honest one uses it too; the serial port is unplugged
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import re
 import select
 import signal
@@ -32,9 +31,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.uplink.unlock import seal_lorawan
-from tests.inputs.test_byte_streams import Port
 from tests.support.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
 from tests.support.keeping_broker import broker, publisher
+from tests.support.serial_port import Port
 
 HONEST, FLOODING = "b827ebfffe112233", "b827ebfffe445566"
 DEV_EUI = "02aabbccddeeff01"
@@ -157,8 +156,8 @@ class HonestGateway:
         self._socket.close()
 
 
-def flood(folder: Path, seconds: float, rate: int) -> Result:
-    """Run it all; the flood takes so many seconds."""
+def flood(folder: Path, rounds: int, rate: int) -> Result:
+    """Run it all: each honest device sends one frame a round, before the port is unplugged and again afterwards."""
     sent = {"serial": 0, "udp": 0, "mqtt": 0}
     sent_at: dict[tuple[str, int], float] = {}
     udp_port = free_port()
@@ -188,7 +187,7 @@ def flood(folder: Path, seconds: float, rate: int) -> Result:
         def send_all() -> None:
             count = note("serial")
             frame = seal_lorawan(keys(0), dev_addr(0), count, 2, payload(count))
-            os.write(port.master, packet(frame, time.time_ns() // 1000))
+            port.write(packet(frame, time.time_ns() // 1000))
             count = note("mqtt")
             event = {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{count:06d}Z",
@@ -200,21 +199,22 @@ def flood(folder: Path, seconds: float, rate: int) -> Result:
             client.publish(TOPIC, json.dumps(event), 1)
             gateway.send(note("udp"))
 
-        def send_for(duration: float) -> None:
-            until = time.monotonic() + duration
-            while time.monotonic() < until:
+        def send_rounds() -> None:
+            flooded = flooder.sent + int(rounds * EVERY_S * rate)
+            for _ in range(rounds):
                 send_all()
                 time.sleep(EVERY_S)
+            wait_until(lambda: flooder.sent >= flooded, "there is not enough of a flood")
 
         began = time.monotonic()
-        send_for(seconds / 2)
+        send_rounds()
         # What is in the port's buffer when it is pulled out is lost on the wire, not here.
         wait_until(lambda: ("serial", sent["serial"] - 1) in watch.at, "serial frames are missing")
         port.unplug()
         wait_until(lambda: watch.has(b"waiting for serial port"), "nobody noticed the port")
         port.plug_in()
         wait_until(lambda: watch.has(b" is back"), "the port did not come back")
-        send_for(seconds / 2)
+        send_rounds()
         flooder.stop()
         took = time.monotonic() - began
         wait_until(lambda: len(watch.at) == sum(sent.values()), f"{len(watch.at)} of {sum(sent.values())} frames")
@@ -253,11 +253,11 @@ def queued(folder: Path) -> bool:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=30)
+    options.add_argument("--rounds", type=int, default=300)
     options.add_argument("--rate", type=int, default=10_000)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = flood(Path(folder), chosen.seconds, chosen.rate)
+        found = flood(Path(folder), chosen.rounds, chosen.rate)
     say = sys.stdout.write
     say(f"flood: {found.flood} datagrams in {found.seconds:.1f} s, {found.flood / found.seconds:.0f} a second\n")
     say(f"{'input':8}{'sent':>6}{'stored':>8}{'lost':>6}{'doubled':>9}{'median ms':>11}{'longest ms':>12}\n")

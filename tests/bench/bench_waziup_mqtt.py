@@ -16,13 +16,12 @@ from lora_post.model import Reading
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Account, Secret
 from tests.bench.bench_upload import LONG_NAME
-from tests.sinks.waziup.test_mqtt import MqttSite
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, report
 from tests.support.command import free_port
 from tests.support.upload_site import Site, work
 from tests.support.waziup import CuttingProxy, Waziup, waziup
-from tests.support.waziup_mqtt import platform
+from tests.support.waziup_mqtt import MqttSite, platform
 
 UPLINKS = 200
 

@@ -16,14 +16,11 @@ from lora_post.secret import Account, Secret
 from lora_post.sinks import SINKS
 from lora_post.sinks.json_lines import JsonLinesConfig
 from lora_post.sinks.wazigate import WazigateConfig
+from tests.support.config_text import GATEWAY, KEY, LORAWAN, PATH
 from tests.support.paths import ROOT
 
-KEY = "00112233445566778899aabbccddeeff"
-PATH = Path("site.toml")
 WAZIUP_MQTT = "[waziup]\nusername = 'me'\npassword = 'x'\nprotocol = 'mqtt'\n"
 MQTT = "[mqtt]\nurl = 'mqtt://broker'\n"
-GATEWAY = '[gateway]\nid = "gw1"\n'
-LORAWAN = f'[[device]]\ndev_addr = "26011bda"\nnwk_skey = "{KEY}"\napp_skey = "{KEY}"\ndecoder = "cayenne-lpp"\n'
 BY_EUI = LORAWAN.replace('decoder = "cayenne-lpp"', 'dev_eui = "24-E1-24-13-6B-00-00-01"')
 LOWCOST = '[[device]]\naddress = 6\ndecoder = "text"\n'
 

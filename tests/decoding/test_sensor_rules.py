@@ -13,8 +13,8 @@ from lora_post.config.device_tables import SensorTable
 from lora_post.decoding.sensor_rules import on_curve, shape
 from lora_post.errors import ConfigError
 from lora_post.model import Actuator, Device, Reading, SensorRule, Value
-from tests.config.test_config import GATEWAY, LORAWAN, PATH
 from tests.support.build import report
+from tests.support.config_text import GATEWAY, LORAWAN, PATH
 
 
 def shaped(rule: SensorRule, value: Value, name: str = "x") -> Reading:

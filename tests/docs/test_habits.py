@@ -1,4 +1,4 @@
-"""What a contributor is told to run is what the checks run."""
+"""What a contributor is told to run is what the checks run; what tests share is where they look for it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def test_version_is_in_one_place_and_in_the_changelog() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert "version" in project["dynamic"]
     assert f"\n## {lora_post.__version__} (" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_test_modules_are_not_imported() -> None:
+    """What several tests use is in tests/support/."""
+    imported = re.compile(r"^\s*(?:from|import) tests\b.*\btest_.*", re.MULTILINE)
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / "tests").rglob("*.py")
+        if (lines := imported.findall(path.read_text("utf-8")))
+    }
+    assert found == {}

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import pty
 import termios
 from collections.abc import Callable
 from datetime import UTC
@@ -23,28 +21,9 @@ from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
+from tests.support.serial_port import Port
 
 PACKET = b"^p1,16,6,%d,9,8,-45\r\n^r125,5,12\r\n\xff\xfe\\!TC/22.5\n"
-
-
-class Port:
-    """A serial port by a fixed name, that can be unplugged and plugged in again: a pty pair behind a symlink."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.master = -1
-
-    def plug_in(self) -> None:
-        self.master, slave = pty.openpty()
-        attributes = termios.tcgetattr(slave)
-        attributes[0] = attributes[1] = attributes[3] = 0
-        termios.tcsetattr(slave, termios.TCSANOW, attributes)
-        self.path.symlink_to(os.ttyname(slave))
-        os.close(slave)
-
-    def unplug(self) -> None:
-        self.path.unlink(missing_ok=True)
-        os.close(self.master)
 
 
 @pytest.fixture
@@ -66,7 +45,7 @@ def test_serial_port_gives_bytes_as_they_are(port: Port) -> None:
     stream = open_stream(f"serial://{port.path}?baud=115200")
     assert stream.read(0.0) == b""
     every_byte = bytes(range(256)) * 3
-    os.write(port.master, every_byte)
+    port.write(every_byte)
     assert read_until(stream, lambda data: len(data) >= len(every_byte)) == every_byte
     stream.close()
     port.unplug()
@@ -79,7 +58,7 @@ def test_unplugged_port_is_waited_for_and_opened_again(port: Port, caplog: pytes
     for text in (b"one", b"two"):
         port.plug_in()
         stream.read(0.0)
-        os.write(port.master, text)
+        port.write(text)
         assert read_until(stream, lambda data: len(data) == 3) == text
         port.unplug()
         assert stream.read(0.0) == b""
@@ -101,7 +80,7 @@ def test_port_that_fails_in_any_way_is_opened_again(
         trouble.setattr("termios.tcsetattr", lambda *arguments: (_ for _ in ()).throw(error))
         assert stream.read(0.0) == b""
     assert stream.read(0.0) == b""
-    os.write(port.master, b"abc")
+    port.write(b"abc")
     assert read_until(stream, lambda data: len(data) == 3) == b"abc"
     stream.close()
     port.unplug()
@@ -127,7 +106,7 @@ def test_frames_from_a_port_that_comes_and_goes_reach_the_pipeline(port: Port) -
         heard.clear()
         # What is written before the port is open is gone, as with a real one; a repeat is refused as such.
         for _ in range(200):
-            os.write(port.master, PACKET % seq)
+            port.write(PACKET % seq)
             if heard.wait(0.1):
                 break
         port.unplug()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -15,9 +17,15 @@ from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
-from tests.support.damage import damage_page_with, damage_table, set_aside
+from tests.support.damage import damage_table, set_aside
 
 SINK = "waziup"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, it looks through a small file."""
+    monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 600.0)
 
 
 def fill(path: Path, *, readings: int = 3, clean: bool = True) -> None:
@@ -114,19 +122,38 @@ def test_without_somebody_to_mend_it_damage_is_only_told(tmp_path: Path) -> None
     assert set_aside(path) == []
 
 
+class Interrupted(sqlite3.Connection):
+    """A connection whose look through a file takes until it is interrupted, and finds a fault in `slow` only then."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, isolation_level=None)
+        self._is_looking, self._is_interrupted = Event(), Event()
+        self.create_function("holds", 0, self._holds)
+
+    def _holds(self) -> bool:
+        self._is_looking.set()
+        self._is_interrupted.wait(60)
+        return False
+
+    def interrupt(self) -> None:
+        self._is_looking.wait(60)
+        super().interrupt()
+        self._is_interrupted.set()
+
+
 def test_look_through_the_file_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "spool.db"
     fill(path)
-    many = "WITH RECURSIVE n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
-    with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
-        db.execute(f"INSERT INTO reading {many} SELECT 1, i, CAST('\"value-' || i || '-\"' AS BLOB) FROM n")
-    damage_page_with(path, b"value-20-")  # read last: SQLite goes from the end to the beginning
     with closing(SpoolFile(path)) as spool_file:
-        monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 60)
-        assert quick_check(spool_file) != ""
-        monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 0.001)
-        # A busy machine may not get round to it in time.
-        assert any(quick_check(spool_file) == "" for _ in range(100))
+        spool_file.db.create_function("holds", 0, lambda: True)
+        spool_file.db.execute("CREATE TABLE slow (value CHECK (holds()))")
+        spool_file.db.execute("INSERT INTO slow VALUES (1)")
+        spool_file.db.create_function("holds", 0, lambda: False)
+        assert "slow" in quick_check(spool_file)
+    with closing(SpoolFile(path)) as spool_file, closing(spool_file.db):
+        spool_file.db = Interrupted(path)
+        monkeypatch.setattr("lora_post.spool.rescue.CHECK_S", 0.0)
+        assert quick_check(spool_file) == ""
 
 
 def test_spool_that_is_removed_while_it_is_open_is_made_again(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def write_site(folder: Path, url: str) -> Path:
 
 
 def run(
-    *arguments: str, stdin: bytes = b"", timeout: float = 60, cwd: Path | None = None
+    *arguments: str, stdin: bytes = b"", timeout: float = 300, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [COMMAND, *arguments], input=stdin, capture_output=True, timeout=timeout, cwd=cwd, check=False
@@ -105,7 +105,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(true: object, otherwise: str, timeout_s: float = 30) -> None:
+def wait_until(true: object, otherwise: str, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline, otherwise

@@ -18,8 +18,32 @@ from contextlib import contextmanager
 
 import requests
 
+from lora_post.net.mqtt_url import Broker
+from lora_post.secret import Secret
+from lora_post.sinks.sink import Sink
+from lora_post.sinks.waziup.mqtt import WaziupMqttSink
+from lora_post.sinks.waziup.sink import WaziupSink
+from tests.support.upload_site import Site
+
 CONNECT, PUBLISH, PUBACK = 1, 3, 4
 VALUE = re.compile(r"devices/([^/]+)/sensors/([^/]+)/value")
+
+
+class MqttSite(Site):
+    """One lora-post that publishes; `now` is its clock."""
+
+    now = 1000.0
+    mqtt_port = 0
+    account = "demo"
+
+    def around(self, sink: WaziupSink) -> Sink:
+        broker = Broker("[waziup]", "127.0.0.1", self.mqtt_port, False, self.account, Secret(self.account), None)
+        self.sink = WaziupMqttSink(sink, broker, "lora-post-gw1", self.clients[-1]._http.traffic, lambda: self.now)
+        return self.sink
+
+    def close(self) -> None:
+        self.sink.close()
+        super().close()
 
 
 class Platform:

@@ -1,9 +1,7 @@
-"""The devices of the site, and the serial port that the radio program writes to."""
+"""The devices of the site."""
 
 from __future__ import annotations
 
-import os
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -13,33 +11,6 @@ from tests.support.command import dev_addr, keys, packet
 from tests.week.plan import DEVICES, INTERVALS_MIN, LOW_BATTERY
 
 GOOD_PERCENT, LOW_PERCENT = 80, 5
-
-
-class Port:
-    """A serial port that can be unplugged: a name for one end of a pair of terminals."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ours = -1
-
-    @property
-    def is_plugged(self) -> bool:
-        return self._ours >= 0
-
-    def plug(self) -> None:
-        self._ours, theirs = os.openpty()
-        tty.setraw(theirs)
-        self.path.symlink_to(os.ttyname(theirs))
-        self._theirs = theirs  # else it is hung up until somebody opens it
-
-    def unplug(self) -> None:
-        self.path.unlink()
-        os.close(self._theirs)
-        os.close(self._ours)
-        self._ours = -1
-
-    def write(self, data: bytes) -> None:
-        os.write(self._ours, data)
 
 
 class Device:

@@ -40,8 +40,9 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.alerts import webhook
 from tests.support.command import Admin
+from tests.support.serial_port import Port
 from tests.week.plan import Plan
-from tests.week.radio import Port, write_site
+from tests.week.radio import write_site
 from tests.week.world import AlertCount, Ticking, World
 
 MAX_STEPS = 400
@@ -152,7 +153,7 @@ def week(folder: Path, plan: Plan, random: Random, progress: Callable[[float, st
     """Live through a plan. progress: share done, and what it is at."""
     began = time.monotonic()
     port = Port(folder / "tty")
-    port.plug()
+    port.plug_in()
     start_us = time.time_ns() // 1000 - int((plan.hours + 24) * 3.6e9)
     world = World(plan, random, port, start_us)
     # In a file: what the server knows must not look like memory of ours.
@@ -172,7 +173,7 @@ def week(folder: Path, plan: Plan, random: Random, progress: Callable[[float, st
     first_kb, last_kb = one.rss_kb[2], one.rss_kb[-1]
     if last_kb - first_kb > RSS_SLACK_KB:
         wrong.append(f"memory grew day by day: {one.rss_kb} kB")
-    if port.is_plugged:
+    if port.is_plugged_in:
         port.unplug()
     return Summary(
         readings=2 * len(world.sent),

@@ -13,8 +13,9 @@ from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
 from lora_post.sandbox.faults import Ending, Fault
 from tests.support.clocks import Machine
+from tests.support.serial_port import Port
 from tests.week.plan import DEVICES, LOW_BATTERY, Plan, Restart
-from tests.week.radio import GOOD_PERCENT, LOW_PERCENT, Device, Port
+from tests.week.radio import GOOD_PERCENT, LOW_PERCENT, Device
 
 STEP_S = 30.0
 DAEMON_AFTER_S = 600.0
@@ -56,13 +57,13 @@ class World:
         """Half a minute."""
         self.machine.pass_s(STEP_S)
         self._set_clock()
-        if self.port.is_plugged == self.is_on("unplugged"):
-            (self.port.unplug if self.port.is_plugged else self.port.plug)()
+        if self.port.is_plugged_in == self.is_on("unplugged"):
+            (self.port.unplug if self.port.is_plugged_in else self.port.plug_in)()
 
     def transmit(self) -> None:
         """What the devices send at this moment, if anybody hears it."""
         for device in self.devices:
-            if not device.is_due(self.machine.true_us) or not self.port.is_plugged:
+            if not device.is_due(self.machine.true_us) or not self.port.is_plugged_in:
                 continue
             is_over = self.hour > self.plan.hours - LAST_H
             if is_over or self.is_on(f"silent {device.index}") or self.is_on("no frames"):

@@ -12,13 +12,9 @@ import pytest
 
 from lora_post.config import parse_config
 from lora_post.model import Reading
-from lora_post.net.mqtt_url import Broker
 from lora_post.run.upload_thread import open_outlet
-from lora_post.secret import Secret
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.sink import Sink
-from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S, WaziupMqttSink
-from lora_post.sinks.waziup.sink import WaziupSink
+from lora_post.sinks.waziup.mqtt import HTTP_AFTER_LOSS_S, IDLE_S, LOOK_AFTER_S
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from tests.support.broker import mosquitto
@@ -26,24 +22,7 @@ from tests.support.build import NOON_US, device, report
 from tests.support.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
 from tests.support.upload_site import IMPATIENT, USERS, Site, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
-from tests.support.waziup_mqtt import Platform, platform
-
-
-class MqttSite(Site):
-    """One lora-post that publishes; `now` is its clock."""
-
-    now = 1000.0
-    mqtt_port = 0
-    account = "demo"
-
-    def around(self, sink: WaziupSink) -> Sink:
-        broker = Broker("[waziup]", "127.0.0.1", self.mqtt_port, False, self.account, Secret(self.account), None)
-        self.sink = WaziupMqttSink(sink, broker, "lora-post-gw1", self.clients[-1]._http.traffic, lambda: self.now)
-        return self.sink
-
-    def close(self) -> None:
-        self.sink.close()
-        super().close()
+from tests.support.waziup_mqtt import MqttSite, Platform, platform
 
 
 class World(NamedTuple):
@@ -169,7 +148,7 @@ def test_device_that_was_given_away_is_parked_with_the_reason_and_the_others_go_
     work(uploader)
     (found,) = parked(world.site.store)
     assert (found.device, found.name) == ("pond-7", "t")
-    assert "device pond-7 is private and not ours" in found.reason
+    assert "device pond-7 is private and not ours" in found.why.what
     assert [status for topic, status in world.mqtt.published if "pond-7" in topic] == [403] * 3
     assert Queue(world.site.store, "waziup").counts().parked == 3
     assert world.values() == numbers(0, 1)
