@@ -60,7 +60,7 @@ class CaptureDisplay:
         self._show()
 
     def summary(self) -> str:
-        return f"{self.size} bytes, {self.frames} frames, {self.noise} times noise"
+        return f"{self.size} bytes, {self.frames} frames, {self.noise} pieces of noise"
 
     def _show(self) -> None:
         if self._line:

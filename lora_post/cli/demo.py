@@ -147,5 +147,5 @@ def _show_refused(outcomes: list[Outcome]) -> None:
         elif isinstance(outcome, Noise):
             table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
     accepted = len(outcomes) - len(table)
-    title = f"Turned away: {len(table)} of {accepted + len(table)} things heard"
+    title = f"Refused: {len(table)} of {accepted + len(table)} things heard"
     print_table(("check", "why"), table, title=title)

@@ -1,6 +1,6 @@
 """A frame explained to a person: every field, the verdict on its MIC, whose it is, the clear payload.
 
-Nothing is turned away for what it is: downlinks, joins and strangers' frames are explained as far as
+Nothing is refused for what it is: downlinks, joins and strangers' frames are explained as far as
 the bytes and the keys at hand go. Every frame is a first sight: no counter is too old.
 """
 

@@ -26,7 +26,7 @@ SAY_AFTER: Final = 4096
 """A person who sees nothing arrive is told why after this many bytes."""
 
 MAX_NOISE: Final = 20
-"""So many times noise and no frame between them: the wrong format, or the wrong baud rate."""
+"""Noise so many times in a row, without a frame, is the wrong format or the wrong baud rate."""
 
 _MAX_MARKS: Final = 1024
 _ENOUGH_HEX: Final = 2
@@ -151,6 +151,8 @@ class AutoParser:
             if self._noise == MAX_NOISE:
                 self._noise = 0
                 names = ", ".join(name for name in self._formats if name != self.chosen)
-                detail = f"{MAX_NOISE} times noise and no frame: if this is not {self.chosen}, set format to {names}"
+                detail = (
+                    f"noise {MAX_NOISE} times in a row, no frame: if this is not {self.chosen}, set format to {names}"
+                )
                 watched.append(Noise(NoiseReason.UNKNOWN_FORMAT, 1, detail))
         return watched

@@ -56,7 +56,7 @@ Decode: TypeAlias = Callable[[Uplink], Report]
 
 
 class Refusal(Struct, frozen=True):
-    """A frame that was turned away: which check failed, why, and what a person can do about it.
+    """A refused frame: which check failed, why, and what a person can do about it.
 
     known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
     """

@@ -32,7 +32,7 @@ class ReadingJson(TypedDict):
 
 
 class RefusedJson(TypedDict):
-    """Why a frame was turned away. fix: what a person can do about it, "" for nothing."""
+    """Why a frame was refused. fix: what a person can do about it, "" for nothing."""
 
     check: str
     detail: str
