@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from lora_post.errors import Problem
 from lora_post.model import Scalar
 from lora_post.observed.verdict import Verdict
 
@@ -88,7 +89,7 @@ class PageInput(Struct, frozen=True, omit_defaults=True):
 
     name: str
     last: int = 0
-    trouble: str = ""
+    trouble: Problem | None = None
     gateways: tuple[PageGateway, ...] = ()
 
 
@@ -105,7 +106,7 @@ class PageDestination(Struct, frozen=True, omit_defaults=True):
     refused: int = 0
     oldest: int = 0
     last: int = 0
-    trouble: str = ""
+    trouble: Problem | None = None
     held: str = ""
 
 

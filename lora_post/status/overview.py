@@ -128,7 +128,7 @@ def _refusal(refused: Refused, at: _Wall) -> PageRefusal:
 
 def _input(item: InputState, at: _Wall) -> PageInput:
     gateways = tuple(PageGateway(it.name, at.ms(it.last_us), it.stat) for it in item.gateways[:MAX_GATEWAYS])
-    return PageInput(item.name, at.ms(item.last_us), str(item.trouble or ""), gateways)
+    return PageInput(item.name, at.ms(item.last_us), item.trouble, gateways)
 
 
 def _destination(item: DestinationState, at: _Wall) -> PageDestination:
@@ -139,7 +139,7 @@ def _destination(item: DestinationState, at: _Wall) -> PageDestination:
         refused=item.refused,
         oldest=_ms(item.oldest_us),
         last=at.ms(item.last_us),
-        trouble=str(item.trouble or ""),
+        trouble=item.trouble,
         held=item.held,
     )
 

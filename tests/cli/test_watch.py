@@ -42,9 +42,9 @@ def test_once_prints_one_view_and_its_exit_code_tells_whether_all_is_well(tmp_pa
         found = run("watch", "--url", url, "--once", cwd=tmp_path)
         # Below come times of day, which are moved by what this clock is ahead of the page's, to the millisecond.
         assert (found.returncode, found.stdout.decode().splitlines()[:4]) == (0, ran.out.splitlines()[:4])
-    with page(site, replace(WELL, inputs=(InputState("ttyUSB0", 0, Problem("unplugged")),))) as url:
+    with page(site, replace(WELL, inputs=(InputState("ttyUSB0", 0, Problem("unplugged", "plug it in")),))) as url:
         ran = lora_post("watch", "--url", url, "--once")
-        assert (ran.code, "input ttyUSB0: unplugged" in ran.out) == (1, True)
+        assert (ran.code, "input ttyUSB0: unplugged\n     fix: plug it in\n" in ran.out) == (1, True)
 
 
 def test_once_without_an_answer_is_to_be_tried_again() -> None:

@@ -94,7 +94,7 @@ def test_keys_are_those_that_programs_read() -> None:
                 {
                     "name": "udp",
                     "last": NOON,
-                    "trouble": "broken",
+                    "trouble": {"what": "broken", "fix": ""},
                     "gateways": [{"name": "gw1", "last": NOON, "stat": {"rxnb": 2}}],
                 },
                 {"name": "i"},
@@ -107,7 +107,7 @@ def test_keys_are_those_that_programs_read() -> None:
                     "refused": 3,
                     "oldest": NOON,
                     "last": NOON,
-                    "trouble": "no way; pay",
+                    "trouble": {"what": "no way", "fix": "pay"},
                     "held": "night",
                 },
                 {"name": "d"},

@@ -118,8 +118,8 @@ def test_nothing_from_the_radio_is_markup_or_obeyed(color: str | None) -> None:
         state=replace(
             WELL,
             gateway=HOSTILE,
-            inputs=(PageInput(HOSTILE, 0, HOSTILE),),
-            destinations=(PageDestination(HOSTILE, trouble=HOSTILE),),
+            inputs=(PageInput(HOSTILE, 0, Problem(HOSTILE)),),
+            destinations=(PageDestination(HOSTILE, trouble=Problem(HOSTILE)),),
         ),
         verdict=Verdict("bad", HOSTILE, (Problem(HOSTILE, HOSTILE),)),
     )

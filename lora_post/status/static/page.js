@@ -109,7 +109,7 @@ function recentLine(entry) {
 
 function part(title, lines, trouble) {
   return element(
-    "article", "card", element("h3", "", title), trouble ? element("p", "trouble", trouble) : null,
+    "article", "card", element("h3", "", title), trouble ? element("p", "trouble", trouble.what) : null, trouble?.fix ? element("p", "facts", fixLine(trouble.fix)) : null,
     ...lines.filter(Boolean).map((line) => element("p", "facts", ...[line].flat())),
   );
 }
