@@ -24,7 +24,7 @@ Options: TypeAlias = Mapping[str, object]
 
 
 class Link(StrEnum):
-    """Which header a frame starts with; SERVER: none, a network server has taken it off."""
+    """The header that a frame starts with; SERVER: a network server has taken it off."""
 
     LORAWAN = "lorawan"
     LOWCOST = "lowcost"
@@ -43,11 +43,11 @@ class RxInfo(Struct, frozen=True, gc=False):
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """What one radio sent, as one gateway heard it.
+    """The transmission of one radio, as one gateway heard it.
 
     time_us: reception, µs since 1970 UTC.
     phy_payload: all bytes that were on air, LowCostLoRaGw's 4-byte header included.
-    link: which header it is, when the input knows; None: the bytes must tell.
+    link: the header, where the input knows it; None: the bytes must tell.
     """
 
     gateway: str
@@ -58,10 +58,10 @@ class Frame(Struct, frozen=True, gc=False):
 
 
 class ClearUplink(Struct, frozen=True, gc=False):
-    """What a network server tells of an uplink that it has authenticated and decrypted.
+    """An uplink that a network server has authenticated and decrypted.
 
     frame: how the best gateway heard it, without the bytes that were on air. fcnt: all 32 bits.
-    fport: None where there is none. payload: the clear application bytes. copies: how other gateways heard it.
+    fport: None where the frame has none. payload: the clear application bytes. copies: how other gateways heard it.
     """
 
     frame: Frame
@@ -94,7 +94,7 @@ class NoiseReason(StrEnum):
 class Noise(Struct, frozen=True, gc=False):
     """Bytes that a parser gave up on.
 
-    size: how many bytes were skipped; detail: one line for a person, printable.
+    size: the number of bytes that were skipped. detail: one printable line for a person.
     """
 
     reason: NoiseReason
@@ -103,11 +103,11 @@ class Noise(Struct, frozen=True, gc=False):
 
 
 Heard: TypeAlias = "Frame | ClearUplink | Noise"
-"""What inputs give."""
+"""An event that an input gives."""
 
 
 class FCntPolicy(StrEnum):
-    """Which frame counters a device may come with; docs/devices.md says what each costs."""
+    """The frame counters that are accepted of a device; docs/devices.md says what each costs."""
 
     STRICT = "strict"
     SIXTEEN_BIT = "16bit"
@@ -116,10 +116,10 @@ class FCntPolicy(StrEnum):
 
 
 class SensorRule(Struct, frozen=True):
-    """What the configuration changes about one reading of a device; None: as the decoder gives it.
+    """A change that the configuration makes to one reading of a device; None: no change.
 
     name: as the decoder calls it. The value becomes value * scale + offset, or is read from the
-    piecewise line through `curve`: points (raw, real), raw rising. deadband, intervals: see `thinning`; 0 s for none.
+    piecewise line through `curve`: points (raw, real), raw rising. deadband, intervals: see `spool.thinning`.
     """
 
     name: str
@@ -136,18 +136,18 @@ class SensorRule(Struct, frozen=True):
 
 
 class Device(Struct, frozen=True):
-    """One thing in the field.
+    """A device in the field.
 
     id: the Waziup device id.
     address: DevAddr, the 4-byte header's source address, or DevEUI at a network server; None for a device that is
     to join (OTAA).
-    decoder: what reads payloads on FPorts that `decoder_by_fport` does not name; "" for nothing.
+    decoder: its name, for FPorts that `decoder_by_fport` does not list; "" where payloads are not decoded.
     keys: None for a LowCostLoRaGw device without AES, for one behind a network server, and for one that is to join.
-    lsc: the key of LowCostLoRaGw's own cipher. root: what a device that joins does it with.
+    lsc: the key of LowCostLoRaGw's own cipher. root: the root keys of a device that joins.
     fcnt: which counters are accepted. accept_half_mic: a LoRaWAN 1.1 uplink that acknowledges a downlink is
     accepted on the half of its MIC that can be checked.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
-    options: for the decoder, see `Decoder.configure`. sensors: what becomes of its readings.
+    options: for the decoder, see `Decoder.configure`. sensors: what is changed about its readings.
     """
 
     id: str
@@ -170,19 +170,19 @@ class Device(Struct, frozen=True):
         return f"Device({self.id!r})"  # app_keys are secrets
 
     def decoder_for(self, fport: int | None) -> str:
-        """The name of the decoder of payloads on this FPort, "" when none is configured."""
+        """Return the name of the decoder for an FPort, "" where payloads are not decoded."""
         return self.decoder_by_fport.get(fport or 0, self.decoder)
 
     @property
     def address_text(self) -> str:
-        """DevAddr as 8 hex digits, DevEUI as 16, source address in decimal."""
+        """The address as people write it, see `address_text`; the DevEUI of a device that joins."""
         if self.address is None:
             return f"{self.root.dev_eui:016x}" if self.root else ""
         return address_text(self.link, self.address)
 
 
 def address_text(link: Link, address: int) -> str:
-    """An address as people write it: DevAddr as 8 hex digits, DevEUI as 16, source address in decimal."""
+    """Return DevAddr as 8 hex digits, DevEUI as 16, a source address in decimal."""
     if link is Link.SERVER:
         return f"{address:016x}"
     return f"{address:08x}" if link is Link.LORAWAN else str(address)
@@ -192,7 +192,7 @@ class Reading(Struct, frozen=True):
     """One named value.
 
     name: lower_case_with_underscores, `_<channel>` appended where the payload numbers its sensors.
-    unit: a symbol of `units.py`, "" for none. quantity: a Waziup quantity, where the name does not tell.
+    unit: a symbol of `units.py`, "" without a unit. quantity: a Waziup quantity, where the name does not tell it.
     age_s: seconds between measurement and reception.
     """
 
@@ -205,10 +205,10 @@ class Reading(Struct, frozen=True):
 
 
 class Actuator(Struct, frozen=True):
-    """Something that a device can be told.
+    """A part of a device that takes values.
 
-    name: as for readings; no reading of the device may have it. kind: what it is, "" where that is not known.
-    value_type: string, number, bool, object or array, as Waziup calls what it takes.
+    name: as for readings; not the name of a reading of the same device. kind: Waziup's kind, "" where not known.
+    value_type: of the values that it takes, in Waziup's words: string, number, bool, object or array.
     """
 
     name: str
@@ -217,10 +217,9 @@ class Actuator(Struct, frozen=True):
 
 
 class Decoded(Struct, frozen=True):
-    """What a decoder may return in place of a list of readings, when it has more to say.
+    """Readings with more that a decoder has to say; a list of readings is enough otherwise.
 
-    data: what a codec made of the payload before it became readings, for people who look at one payload.
-    actuators: what the device announces that it can be told.
+    data: what a codec made of the payload, for `lora-post decode`. actuators: those that the device announces.
     """
 
     readings: list[Reading]
@@ -233,10 +232,10 @@ DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]
 
 
 class Example(Struct, frozen=True):
-    """A payload (hex, blanks allowed) and what its decoder makes of it.
+    """A payload (hex, spaces allowed) and what its decoder makes of it.
 
-    fails: the DecodeError it raises; `gives` is then what was decoded before.
-    options: the device's options that the example is about.
+    fails: the DecodeError that it raises; `gives` is then what was decoded before that.
+    options: the options of the device in this example.
     """
 
     payload: str
@@ -247,13 +246,13 @@ class Example(Struct, frozen=True):
 
 
 class Decoder(Struct, frozen=True):
-    """What a file in `decoders/` offers: one device type.
+    """One device type, as a file in `decoders/` offers it.
 
     decode(payload, fport) -> readings; raises DecodeError. fport is 0 where the radio has none.
     source: the maker's document that the layout was taken from.
     configure: for device types with options: options -> the decode function for such a device; raises
     ConfigError for options that it does not know.
-    memory_bytes: what an engine of its own holds while it is in use, 0 for none.
+    memory_bytes: what its engine holds while it is in use, 0 without an engine.
     """
 
     name: str

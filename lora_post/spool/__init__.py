@@ -1,1 +1,1 @@
-"""The one SQLite file: sessions, the queue of readings, what is known of servers."""
+"""The one SQLite file: sessions, queues, facts. A table has one module with all its SQL."""

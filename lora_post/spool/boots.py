@@ -1,9 +1,9 @@
-"""The spool's memory of this machine's boots: readings taken before the time was known get it later.
+"""The table `boot`: readings taken before the time was known get it later.
 
-Their rows carry a time on the scale of unknown times (`clock`). Once the clock of their boot is known, they move
-to their true times. A boot that ended before is placed as late as it can have been: it ended when the next one
-began. That is an estimate, and is counted as one together with how much earlier it may have been, since it
-began after the last moment that is known.
+Their rows carry a time on the scale of unknown times (`clocks.scale`). Once the time of their boot is known, they move
+to their true times. A boot that ended before that is placed as late as it can have been: it ended when the next one
+began. That is an estimate, and is counted as one, with how much earlier it may have been: it began after the last
+moment that is known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEEP_BOOTS = 200
 
 
 class Boot(Struct, frozen=True):
-    """One boot. seen_us: µs since boot when something was last kept. offset_us: UTC at boot, None: not known."""
+    """A boot. seen_us: when something was last kept. offset_us: UTC at boot, None: not known."""
 
     number: int
     seen_us: BootUs
@@ -35,9 +35,9 @@ class Boot(Struct, frozen=True):
 
 
 class Estimate(Struct, frozen=True):
-    """Readings whose times are estimated: they end at until_us, and may have been up to early_us earlier.
+    """Readings with estimated times.
 
-    early_us: None when nothing says how much.
+    until_us: the latest. early_us: how much earlier they may be, None where that is not known.
     """
 
     readings: int
@@ -46,21 +46,21 @@ class Estimate(Struct, frozen=True):
 
 
 class BootBook:
-    """Keeps the times in the spool in step with the clock; all methods are called inside a transaction."""
+    """Keeps the times in the spool in step with the clock; called inside transactions."""
 
     def __init__(self, clock: GatewayClock) -> None:
         self._clock = clock
         self._noted_us = BootUs(-NOTE_EVERY_US)
 
     def enter(self, db: sqlite3.Connection) -> None:
-        """Find this boot's place, learn what was known of it, and see to readings that others left behind."""
+        """Find or add this boot, and give their time to readings that were left without it."""
         self.follow(db)
         _give_left_behind(db)
 
     def follow(self, db: sqlite3.Connection) -> bool:
-        """Take over what another process of this boot has learned, and give readings the time once it is known.
+        """Give readings their time once it is known, here or in another process of this boot.
 
-        Returns whether times in the store have changed.
+        Returns whether times in the spool have changed.
         """
         this = self._this(db)
         if self._clock.offset_us is None and this.offset_us is not None:
@@ -73,20 +73,20 @@ class BootBook:
             return False
         moved = give_times(db, this.number, offset_us)
         if moved:
-            log.info("%d readings taken before the time was known have got it", moved)
+            log.info("gave %d readings their time, which was not known when they were taken", moved)
         _estimate_earlier(db, this.number, offset_us)
         db.execute("DELETE FROM boot WHERE number <= ?", (this.number - KEEP_BOOTS,))
         return True
 
     def note(self, db: sqlite3.Connection) -> None:
-        """Remember that this boot has lasted until now; seldom while that only serves as a bound for later ones."""
+        """Remember that this boot lasts: always while the time is not known, else every 10 min."""
         boot_us = self._clock.boot_us()
         if self._clock.offset_us is None or boot_us - self._noted_us >= NOTE_EVERY_US:
             self._noted_us = boot_us
             db.execute("UPDATE boot SET seen_us = max(seen_us, ?) WHERE id = ?", (boot_us, self._clock.boot_id))
 
     def _this(self, db: sqlite3.Connection) -> Boot:
-        """This boot's entry, made when it is missing: a damaged file may have been replaced."""
+        """Return this boot's row; make it when it is missing, as after a damaged file was replaced."""
         query = "SELECT number, seen_us, offset_us FROM boot WHERE id = ?"
         row = db.execute(query, (self._clock.boot_id,)).fetchone()
         if row is None:
@@ -101,7 +101,7 @@ class BootBook:
 
 
 def _give_left_behind(db: sqlite3.Connection) -> None:
-    """Readings of boots whose times are known: salvaged from a damaged file, they came in after the others."""
+    """Give their time to readings that were salvaged after the time of their boot was known."""
     for slot in lanes.unknown_slots(db):
         query = "SELECT number, offset_us FROM boot WHERE offset_us IS NOT NULL AND number % ? = ?"
         for number, offset_us in db.execute(query, (BOOT_SLOTS, slot)).fetchall():
@@ -109,7 +109,7 @@ def _give_left_behind(db: sqlite3.Connection) -> None:
 
 
 def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: WallUs) -> None:
-    """Place the boots before this one that never learned the time, one behind the other, the last ending here."""
+    """Place boots that never learned the time, one behind the other, the last one ending here."""
     rows = db.execute("SELECT number, seen_us, offset_us FROM boot WHERE number < ? ORDER BY number DESC", (number,))
     unknown: list[Boot] = []
     known_until_us = None
@@ -134,7 +134,7 @@ def _estimate_earlier(db: sqlite3.Connection, number: int, began_us: WallUs) -> 
 
 
 def give_times(db: sqlite3.Connection, number: int, offset_us: WallUs) -> int:
-    """Move everything that was kept in a boot to its times; returns how many readings that are."""
+    """Move everything that was kept in a boot to its true times; returns how many readings."""
     slot = number % BOOT_SLOTS
     first_us, last_us = slot_range(slot)
     by_us = offset_us - boot_zero(slot)
@@ -151,7 +151,7 @@ def known_boots(db: sqlite3.Connection) -> dict[str, tuple[int, int | None]]:
 
 
 def estimates(spool_file: SpoolFile) -> list[Estimate]:
-    """The boots whose readings have estimated times, oldest first."""
+    """Return the estimates of all boots that have one, oldest first."""
     rows: Sequence[tuple[int, WallUs, int | None]] = spool_file.rows(
         "SELECT estimated, offset_us + seen_us, early_us FROM boot WHERE estimated > 0 ORDER BY number"
     )
@@ -159,7 +159,7 @@ def estimates(spool_file: SpoolFile) -> list[Estimate]:
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """One estimate as a line for a person."""
+    """Return an estimate as a line for a person."""
     early = "older by an unknown time"
     if estimate.early_us is not None:
         early = f"up to {max(1, round(estimate.early_us / 60_000_000))} min older"

@@ -1,4 +1,4 @@
-"""The table `known`: what is remembered about a server, a destination or the alerts, over restarts."""
+"""The table `known`: what is remembered of servers, destinations and alerts over restarts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lora_post.spool.spool_file import SpoolFile
 
 
 class Facts:
-    """What is known about one subject. Read once, written at once; not shared between threads at the same time."""
+    """Facts about one subject: read once, written at once. Not shared between threads at one time."""
 
     def __init__(self, spool_file: SpoolFile, subject: str) -> None:
-        """subject: "waziup", "traffic waziup", a server's URL and user; different for all who use the file."""
+        """subject: as "alerts" or "traffic waziup"; each user of the file has its own."""
         self._spool_file = spool_file
         self._subject = subject
 
@@ -22,7 +22,7 @@ class Facts:
         return dict(rows)
 
     def recall(self) -> Mapping[str, str]:
-        """Return everything that is known; it changes with `remember` and `forget`. Raises SpoolError."""
+        """Return everything that is known; `remember` and `forget` change it. Raises SpoolError."""
         return self._known
 
     def remember(self, what: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The table `heard`: uplinks that were accepted lately and that no counter tells from a repetition."""
+"""The table `heard`: the latest uplinks whose counter cannot show a repetition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRUNE_HEARD_EVERY: Final = 1_000
 
 
 def is_repeat(db: sqlite3.Connection, uplink: Uplink, window_us: int) -> bool:
-    """Tell whether an uplink was accepted at most so long before or after; if not, it counts as accepted now."""
+    """Tell whether an uplink was heard within window_us; if not, note it as heard."""
     print_, time_us = print_of(uplink), uplink.frame.time_us
     window = (print_, time_us - window_us, time_us + window_us)
     if db.execute("SELECT 1 FROM heard WHERE print = ? AND time_us BETWEEN ? AND ?", window).fetchone():

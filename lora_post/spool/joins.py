@@ -1,4 +1,4 @@
-"""The table `joined`: what was heard of the joins of devices, session keys included, as JSON."""
+"""The table `joined`: what was heard of joins, session keys included, as JSON."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _KEY_SIZES: Final = ([KEY_SIZE] * 2, [KEY_SIZE] * 4)
 
 
 def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
-    """Return what was heard of all devices' joins, join_key -> state; called inside a transaction.
+    """Return what was heard of all joins, join_key -> state; called inside a transaction.
 
-    One of another form is left out. What a damaged file has made no JSON is deleted, with a line in the log.
+    A state of another form is left out. One that is damaged is deleted, with a line in the log.
     """
     found = {}
     for key, device, text in db.execute("SELECT CAST(device AS BLOB), device, state FROM joined").fetchall():
@@ -32,7 +32,7 @@ def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
             continue
         except (msgspec.DecodeError, TypeError) as error:
             name = str(device).partition(":")[0]
-            log.error("what was heard of the joins of %s is damaged and dropped; it must join again: %s", name, error)
+            log.error("%s must join again: what was heard of its joins is damaged and dropped: %s", name, error)
             db.execute("DELETE FROM joined WHERE CAST(device AS BLOB) = ?", (key,))
             continue
         if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
@@ -47,7 +47,7 @@ def save_joins(db: sqlite3.Connection, joins: Mapping[str, JoinState]) -> None:
 
 
 def add_joins(db: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> None:
-    """Store joins as they are in another file, (device, state); what was joined here is newer and stays."""
+    """Store joins of another file, (device, state); what was joined here is newer and stays."""
     db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", rows)
 
 

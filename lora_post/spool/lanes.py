@@ -1,4 +1,4 @@
-"""The tables `lane`, `reading`, `refused`: a sensor at a sink, its queued readings, and those that were refused.
+"""The tables `lane`, `reading`, `refused`: sensors at sinks, queued and refused readings.
 
 A reading is one row, keyed by its lane and its time. Two readings of one sensor at the same
 microsecond are told apart by moving the later one 1 ms on: the server has no other key by
@@ -37,7 +37,7 @@ _EVICT: Final[dict[WhenFull, str]] = {
 
 
 def waiting(spool_file: SpoolFile, sink: str) -> list[Waiting]:
-    """Return the lanes with readings whose time is known, but for parked ones, each with its oldest time."""
+    """Return the lanes with readings of known time that are not parked, each with its oldest."""
     rows = spool_file.rows(
         "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
         " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
@@ -92,7 +92,7 @@ def has_parked_before(spool_file: SpoolFile, sink: str, time_us: WallUs) -> bool
 
 
 def oldest(spool_file: SpoolFile, lane: Lane, after_us: WallUs, limit: int) -> list[tuple[object, object]]:
-    """Return (time, value) of the oldest readings behind a time, in order; of a damaged file they may be anything."""
+    """Return (time, value) of the oldest readings after a time; damaged ones may be anything."""
     return spool_file.rows(
         "SELECT time_us, value FROM reading WHERE lane = ? AND time_us > ? AND time_us < ? ORDER BY time_us LIMIT ?",
         (lane.id, after_us, UNKNOWN_FROM_US, limit),
@@ -100,9 +100,9 @@ def oldest(spool_file: SpoolFile, lane: Lane, after_us: WallUs, limit: int) -> l
 
 
 def is_reading(row: tuple[object, object]) -> TypeGuard[tuple[StampUs, bytes]]:
-    """Tell whether time and value are those of a reading; the value is to be JSON.
+    """Tell whether a row has a time, and a value that is JSON.
 
-    One bit that a card has lost may make them something else, and SQLite sees no damage.
+    A bit that a card has lost may change them without SQLite seeing it.
     """
     time, value = row
     if not is_time(time) or not isinstance(value, bytes):
@@ -147,7 +147,7 @@ def sensor_states(spool_file: SpoolFile) -> list[SensorState]:
 
 
 def parked(spool_file: SpoolFile) -> list[Parked]:
-    """Return everything that needs a person: parked lanes and refused readings, by device and sensor."""
+    """Return what needs a person: parked lanes and refused readings, by device and sensor."""
     rows = spool_file.rows(
         "SELECT device, name, parked, parked_fix,"
         " (SELECT count(*) FROM reading WHERE lane = lane.id), parked_us, sink, NULL FROM lane WHERE parked IS NOT NULL"
@@ -161,7 +161,7 @@ def parked(spool_file: SpoolFile) -> list[Parked]:
 
 
 def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> int | None:
-    """Return the number of a lane, None when there is none."""
+    """Return the number of a lane, None when it does not exist."""
     key = (sink, device, name)
     found = db.execute("SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?", key).fetchone()
     return int(found[0]) if found else None
@@ -175,7 +175,7 @@ def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:
 def add(
     db: sqlite3.Connection, sink: str, lane: Lane, why: Problem | None = None, parked_us: WallUs | None = None
 ) -> int:
-    """Make a lane like this one, parked for a reason or not; returns its number."""
+    """Make a lane like this one, parked if why is given; returns its number."""
     parked, fix = (why.what, why.fix) if why is not None else (None, "")
     (number,) = db.execute(
         "INSERT INTO lane (sink, device, name, unit, quantity, channel, parked, parked_fix, parked_us)"
@@ -207,12 +207,12 @@ def _put_apart(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes
 
 
 def take(db: sqlite3.Connection, readings: Iterable[tuple[int, object]]) -> None:
-    """Delete readings by (lane, time); those that are gone already do not matter."""
+    """Delete readings by (lane, time), as far as they are there."""
     db.executemany("DELETE FROM reading WHERE lane = ? AND time_us = ?", readings)
 
 
 def lengths(db: sqlite3.Connection) -> dict[int, int]:
-    """Return how many readings each lane has, of those that have any."""
+    """Return how many readings each lane has; empty lanes are left out."""
     return dict(db.execute("SELECT lane, count(*) FROM reading GROUP BY lane"))
 
 
@@ -236,7 +236,7 @@ def refuse(db: sqlite3.Connection, batch: Batch, reason: str) -> None:
 
 
 def add_refused(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes, reason: str) -> int:
-    """Add a refused reading of another file; returns 0 when one of that time is here already, else 1."""
+    """Add a refused reading of another file; returns 0 when it is here already, else 1."""
     row = (lane, time_us, value, reason)
     return db.execute("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", row).rowcount
 
@@ -260,7 +260,7 @@ def matching(db: sqlite3.Connection, device: str | None, name: str | None) -> li
 
 
 def release(db: sqlite3.Connection, lane: int) -> int:
-    """Let a parked lane and its refused readings go out again; returns how many readings that are."""
+    """Let a parked lane and its refused readings go out again; returns how many readings."""
     (held,) = db.execute(
         "SELECT count(*) FROM reading JOIN lane ON lane.id = lane WHERE lane = ? AND parked IS NOT NULL", (lane,)
     ).fetchone()
@@ -280,7 +280,7 @@ def release_parked_before(db: sqlite3.Connection, sink: str, time_us: WallUs) ->
 
 
 def drop_held(db: sqlite3.Connection, lane: int) -> int:
-    """Delete what is parked or refused of a lane; returns the number of readings. It stays parked."""
+    """Delete parked and refused readings of a lane, which stays parked; returns how many."""
     dropped = db.execute("DELETE FROM refused WHERE lane = ?", (lane,)).rowcount
     dropped += db.execute(
         "DELETE FROM reading WHERE lane = ? AND EXISTS (SELECT 1 FROM lane WHERE id = ? AND parked IS NOT NULL)",
@@ -298,7 +298,7 @@ def drop_sink(db: sqlite3.Connection, sink: str) -> int:
 
 
 def move(db: sqlite3.Connection, lane: int, new_device: str) -> int:
-    """Queue everything that is held of a lane for another device; returns the number of readings."""
+    """Queue everything that is held of a lane for another device; returns how many readings."""
     db.execute(
         "INSERT OR IGNORE INTO lane (sink, device, name, unit, quantity, channel)"
         " SELECT sink, ?, name, unit, quantity, channel FROM lane WHERE id = ?",
@@ -316,7 +316,7 @@ def move(db: sqlite3.Connection, lane: int, new_device: str) -> int:
 
 
 def unknown_slots(db: sqlite3.Connection) -> list[int]:
-    """Return the slots of the boots that readings with unknown times are from."""
+    """Return the slots of all boots that have readings with unknown times."""
     rows = db.execute(
         "SELECT DISTINCT (time_us >> 48) & ? FROM lane JOIN reading ON reading.lane = lane.id AND time_us >= ?",
         (BOOT_SLOTS - 1, UNKNOWN_FROM_US),

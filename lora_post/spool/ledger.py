@@ -1,7 +1,7 @@
-"""What has been accepted: frame counters, frames without MIC, and the readings themselves.
+"""Accept uplinks: frame counters, frames without MIC, and the readings themselves.
 
-A ledger is told of everything that arrives together and keeps all of it or nothing. `SpoolLedger`
-keeps it in the store, counters and readings in one transaction; `MemoryLedger` forgets it, for dry runs.
+What arrives together is a group: all of it is kept, or nothing. `SpoolLedger` keeps counters and readings in one
+transaction of the spool; `MemoryLedger` keeps counters in memory, for dry runs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ NOT_LOADED = -1
 
 
 class Group:
-    """What arrived together, while its block is open: whose it is, whether it is new, and what is accepted of it.
+    """Uplinks that arrived together, while their block is open.
 
-    find: the sessions of all devices with an address, as advanced by what was accepted before. joiners: the devices
-    that join, by DevEUI. is_repeat(uplink, window_us): whether an uplink that no counter tells of was accepted before,
-    at most so long before or after; if not, it counts as accepted now. reports: what was accepted.
+    find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
+    join, by DevEUI. is_repeat(uplink, window_us): see `heard`. reports: what was accepted.
     """
 
     def __init__(self, book: SessionBook, is_repeat: Callable[[Uplink, int], bool]) -> None:
@@ -55,20 +54,20 @@ class Group:
 
 
 class Ledger(Protocol):
-    """Where accepted uplinks are kept."""
+    """Keeps accepted uplinks."""
 
     def group(self) -> AbstractContextManager[Group]:
-        """Open a group for what arrived together; it is kept when the block ends, or SpoolError is raised."""
+        """Open a group; what it has accepted is kept when the block ends, or SpoolError is raised."""
         ...
 
 
 class SpoolLedger:
-    """The durable ledger."""
+    """The ledger of a run: it keeps counters and readings in the spool."""
 
     def __init__(
         self, spool_file: SpoolFile, devices: Iterable[Device], writer: QueueWriter, boots: BootBook | None = None
     ) -> None:
-        """boots: what keeps the spool's times in step with the clock; None where all times are the frames' own."""
+        """boots: keeps the times in step with the clock; None where frames bring their true time."""
         self._spool_file = spool_file
         self._writer = writer
         self._boots = boots
@@ -79,7 +78,7 @@ class SpoolLedger:
 
     @contextmanager
     def group(self) -> Iterator[Group]:
-        """Keep counters and readings in one transaction."""
+        """Open a group whose counters and readings are kept in one transaction."""
         try:
             with self._spool_file.transaction() as db:
                 self._take_over(db)
@@ -109,7 +108,7 @@ class SpoolLedger:
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
     def _take_over(self, db: sqlite3.Connection) -> None:
-        """Counters that another process advanced are seen inside the transaction, never after it."""
+        """Read again what another process has changed since the last group."""
         version = self._spool_file.data_version()
         if version != self._version:
             self._read(db)
@@ -123,7 +122,7 @@ class SpoolLedger:
 
 
 class MemoryLedger:
-    """The ledger of a dry run: the same verdicts, nothing kept."""
+    """The ledger of a dry run: it judges as the durable one does, and keeps nothing."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._book = SessionBook(devices)
@@ -131,7 +130,7 @@ class MemoryLedger:
 
     @contextmanager
     def group(self) -> Iterator[Group]:
-        """Keep counters only, and those in memory."""
+        """Open a group of which only the counters are kept, in memory."""
         yield Group(self._book, self._is_repeat)
         self._book.clear_changes()
 

@@ -1,4 +1,4 @@
-"""Sensors in the queue of a sink, and readings on their way to it."""
+"""Data of the queue: sensors, and readings on their way to a sink."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lora_post.times import StampUs, WallUs
 
 
 class Lane(Struct, frozen=True):
-    """One sensor of one device at one sink; back-off and rejection belong to it."""
+    """One sensor of one device at one sink: it waits, backs off and is parked as one."""
 
     id: int
     device: str
@@ -38,7 +38,7 @@ class Batch(Struct, frozen=True):
 
 
 class SensorState(Struct, frozen=True):
-    """One sensor in the spool: how many readings are to be sent or held back, how many the server refused.
+    """A sensor in the spool: how many readings wait or are held back, how many were refused.
 
     oldest_us: of the oldest of them, None when there are none. sink: where it goes.
     """

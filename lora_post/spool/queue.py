@@ -1,4 +1,4 @@
-"""The queue of one sink, as the uploader needs it: `claim`, `settle`, and what is set aside."""
+"""Hand one sink's queue to its uploader: claim, settle, park, refuse."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _FIRST_US: Final = WallUs(-(1 << 63))
 
 
 class Counts(Struct, frozen=True):
-    """What the spool holds: readings to send, of parked sensors, refused one by one; undecoded payloads."""
+    """The number of readings and payloads that the spool holds for a sink.
+
+    queued, parked, refused: readings to send, of parked sensors, refused one by one. undecoded: payloads.
+    """
 
     queued: int
     parked: int
@@ -40,7 +43,7 @@ class Counts(Struct, frozen=True):
 
 
 class Queue:
-    """What waits for one sink, for the uploader that empties it."""
+    """The readings that wait for one sink."""
 
     def __init__(self, spool_file: SpoolFile, sink: str) -> None:
         self._spool_file = spool_file
@@ -48,7 +51,7 @@ class Queue:
         self._facts = Facts(spool_file, sink)
         self.sink = sink
 
-    # Who empties it, and from which file.
+    # Which process empties it, and from which file.
 
     def reserve(self) -> bool:
         """Become the only one who empties this queue; False while another process does."""
@@ -81,11 +84,11 @@ class Queue:
     # What waits.
 
     def waiting(self) -> list[Waiting]:
-        """Return the lanes that have readings whose time is known, and are not parked, with their oldest times."""
+        """Return the lanes with readings that can be sent, each with the time of its oldest reading."""
         return lanes.waiting(self._spool_file, self.sink)
 
     def ready_lanes(self) -> list[Lane]:
-        """Return the same lanes without the times."""
+        """Return the lanes with readings that can be sent: of known time, not parked."""
         return [waiting.lane for waiting in self.waiting()]
 
     def queued_lanes(self) -> list[Lane]:
@@ -97,7 +100,7 @@ class Queue:
         return lanes.has_batch_of(self._spool_file, self.sink, size)
 
     def awaits_time(self) -> bool:
-        """Tell whether there are readings that can only go out once their time is known."""
+        """Tell whether readings wait only for their time to be known."""
         return lanes.awaits_time(self._spool_file, self.sink)
 
     def lanes_of(self, device: str) -> list[Lane]:
@@ -105,7 +108,7 @@ class Queue:
         return lanes.of_device(self._spool_file, self.sink, device)
 
     def oldest_us(self) -> WallUs:
-        """Return the time of the oldest reading that is to be sent, 0 when there is none whose time is known."""
+        """Return the time of the oldest reading that can be sent, 0 when there is none."""
         return min((waiting.oldest_us for waiting in self.waiting()), default=WallUs(0))
 
     def counts(self) -> Counts:
@@ -116,7 +119,7 @@ class Queue:
     # What becomes of it.
 
     def claim(self, lane: Lane, limit: int, but: Set[WallUs] = frozenset()) -> Batch | None:
-        """Return the oldest readings of a lane, `but` some times; they stay in the queue until they are settled."""
+        """Return the oldest readings of a lane, without some times; they stay queued until settled."""
         after = max(but, default=_FIRST_US)
         if but and lanes.count_until(self._spool_file, lane, after) == len(but):
             but = frozenset()  # as long as nothing has come in among them
@@ -135,7 +138,7 @@ class Queue:
         return Batch(lane, times, values)
 
     def _drop_damaged(self, lane: Lane, rows: Sequence[tuple[object, object]]) -> None:
-        """Delete what is no reading any more, or it would keep those behind it."""
+        """Delete rows that are not readings any more: they would hold up those behind them."""
         with self._spool_file.transaction() as db:
             self._require_same_file()
             lanes.take(db, [(lane.id, time) for time, _ in rows])
@@ -147,7 +150,7 @@ class Queue:
             add_tally(db, DAMAGED, len(rows))
 
     def settle(self, times_us: Mapping[int, Iterable[WallUs]]) -> None:
-        """Take delivered readings out of the queue, together. times_us: by the numbers of their lanes."""
+        """Take delivered readings out of the queue. times_us: by the numbers of their lanes."""
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
         readings = [(lane, time) for lane, times in times_us.items() for time in times]
         with self._spool_file.transaction() as db:

@@ -1,4 +1,4 @@
-"""Puts readings into the queues of all sinks, and keeps the file within its bound.
+"""Put readings into the queues of all sinks, and keep the file within its bound.
 
 When the spool is full, the sensor with the most queued readings gives up its oldest ones, or its newest.
 """
@@ -63,7 +63,7 @@ class QueueWriter:
         return len(rows)
 
     def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
-        """Return the lane of a reading; None for one name too many, which is counted."""
+        """Return the lane of a reading; None when the device has too many sensors, which is counted."""
         key = (sink, device, reading.name)
         lane = self._lanes.get(key)
         if lane is None:
@@ -77,25 +77,25 @@ class QueueWriter:
         if sensors >= MAX_SENSORS:
             if device not in self._crowded:
                 self._crowded.add(device)
-                log.error("device=%s has %d sensors, readings of further names are dropped", device, sensors)
+                log.error("device=%s has %d sensors: dropping readings of further names", device, sensors)
             add_tally(db, TOO_MANY_SENSORS, 1)
             return None
         # The unit of a sensor is the one it was first seen with, as on the server.
         return lanes.add(db, sink, Lane(0, device, reading.name, reading.unit, reading.quantity, reading.channel))
 
     def forget_lanes(self) -> None:
-        """Look lanes up again: those of a rollback are not there, after another process's commit others may be."""
+        """Look lanes up again, after a rollback or another process's commit."""
         self._lanes.clear()
 
     def make_room(self, db: sqlite3.Connection) -> int:
-        """Keep the file within its bound; returns how many readings were given up for it."""
+        """Keep the file within its bound; returns how many readings were deleted for it."""
         evicted = 0
         while (used := self._spool_file.used_bytes()) > self._max_bytes:
             lengths = lanes.lengths(db)
             total = sum(lengths.values())
             if not total:
                 break
-            # Counting takes a look at everything, so it has to be worth it.
+            # Counting reads everything, so it has to be worth it.
             surplus = max(1, total // EVICT_SHARE, int(total * (1 - self._max_bytes / used)))
             level = _cut_level(lengths.values(), surplus)
             for lane, length in lengths.items():
@@ -107,7 +107,7 @@ class QueueWriter:
 
 
 def _cut_level(lengths: Iterable[int], surplus: int) -> int:
-    """Return the length to which the longest must be cut for `surplus` to go altogether; 0 when that is everything."""
+    """Return the length to which the longest are cut to lose `surplus` in all; 0: everything."""
     ordered = sorted(lengths, reverse=True)
     for count, (length, shorter) in enumerate(zip(ordered, [*ordered[1:], 0], strict=True), start=1):
         if (length - shorter) * count >= surplus:

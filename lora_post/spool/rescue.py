@@ -1,6 +1,6 @@
-"""A damaged spool makes way for a new one: detected at start, set aside under another name, never deleted.
+"""Replace a damaged spool by a new one; the damaged file is renamed, never deleted.
 
-What is small and needed at once goes over into the new file: frame counters, which keep recorded frames
+What is small and needed at once is copied into the new file: frame counters, which keep recorded frames
 out, sensors with their state, what is known of the server. Queued readings stay in the file that was set
 aside, for `lora-post spool salvage`.
 """
@@ -29,7 +29,7 @@ _KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot")
 
 
 def open_spool(path: Path) -> SpoolFile:
-    """Open the spool for a process that keeps readings in it: a damaged file is set aside, now or when it is met.
+    """Open the spool for a process that keeps readings in it; replace it when it is damaged.
 
     Only after an unclean stop is the file looked through, and not for long. Raises SpoolError.
     """
@@ -61,7 +61,7 @@ def _throw_away(path: Path) -> None:
 
 
 def quick_check(spool_file: SpoolFile) -> str:
-    """What SQLite finds wrong with the file within CHECK_S; "" when nothing."""
+    """Return what SQLite finds wrong with the file within CHECK_S seconds, "" for nothing."""
     alarm = Timer(CHECK_S, spool_file.db.interrupt)
     alarm.start()
     try:
@@ -75,7 +75,7 @@ def quick_check(spool_file: SpoolFile) -> str:
 
 
 def replace_damaged(path: Path, inode: int, problem: str) -> None:
-    """Set the file with this inode number aside and make a new one; nothing when somebody has done so already.
+    """Replace the file with this inode number, unless another process has done so.
 
     Raises SpoolError when that cannot be done.
     """
@@ -85,7 +85,7 @@ def replace_damaged(path: Path, inode: int, problem: str) -> None:
                 return
             with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as old:
                 old.text_factory = read_text
-                # What others would still keep in the damaged file is not to fall between the two.
+                # What another process would still keep in the damaged file must not be lost between the two.
                 with suppress(sqlite3.Error):
                     old.execute("BEGIN IMMEDIATE")
                 make_part(path, old)
@@ -104,7 +104,7 @@ def replace_damaged(path: Path, inode: int, problem: str) -> None:
 
 
 def make_part(path: Path, old: sqlite3.Connection) -> None:
-    """Make the file that is to follow, with what it takes over. Raises SpoolError, OSError, sqlite3.Error."""
+    """Make the new file with what is copied into it. Raises SpoolError, OSError, sqlite3.Error."""
     throw_away_part(path)
     with closing(SpoolFile(part_of(path))) as new:
         for table in _KEPT:
@@ -121,19 +121,19 @@ def _take_over(table: str, old: sqlite3.Connection, new: SpoolFile) -> None:
             rows = readable_rows(old, table, columns)
             db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of our own
     except (sqlite3.Error, SpoolError) as error:
-        log.error("table %s cannot be taken over into the new spool: %s", table, error)
+        log.error("cannot copy table %s into the new spool: %s", table, error)
 
 
 def columns_of(db: sqlite3.Connection, table: str) -> list[str]:
-    """Return the names of a table's columns; none when there is no such table."""
+    """Return the names of a table's columns; empty when the table is missing."""
     return [row[1] for row in db.execute("SELECT * FROM pragma_table_info(?)", (table,))]
 
 
 def readable_rows(
     db: sqlite3.Connection, table: str, columns: Sequence[str], rest: str = "", values: tuple[object, ...] = ()
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a table up to the place where the file cannot be read any further. rest: WHERE, ORDER BY."""
+    """Yield the rows of a table up to the first unreadable place. rest: WHERE and ORDER BY."""
     try:
         yield from db.execute(f"SELECT {','.join(columns)} FROM {table} {rest}", values)  # noqa: S608 - names of our own
     except sqlite3.Error as error:
-        log.warning("not all of it can be read: %s", error)
+        log.warning("cannot read all of table %s: %s", table, error)

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged spool comes back into the current one, each reading once."""
+"""Bring readings of a damaged spool back into the current one, each once."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ _PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "paylo
 
 Row = TypeVar("Row", bound=Struct)
 Arrived = Callable[[str, Batch], Collection[int]]
-"""The times of a batch whose readings the sink of this name has already. Raises SinkError when that is not known."""
+"""Returns the times of a batch that the sink of this name has already. Raises SinkError when that is not known."""
 
 
 class Salvaged(Struct, frozen=True):
-    """What came back. arrived: readings that the sink had already; here: that this spool has already.
+    """The number of readings, refused readings and payloads that came back.
 
+    arrived: readings that the sink has already; here: that this spool has already.
     untimed: readings and payloads left out because nothing is known of the boot in which they were taken.
     unasked: sensors left out because their sink could not be asked, with the reason.
     """
@@ -61,11 +62,11 @@ class Salvaged(Struct, frozen=True):
 
 
 class _Text(bytes):
-    """A text of the damaged file, which may be no UTF-8; a plain `bytes` is a BLOB."""
+    """A text of the damaged file, perhaps invalid UTF-8; a plain `bytes` is a BLOB."""
 
 
 class _Lane(Struct, frozen=True, array_like=True):
-    """One row of the table of lanes; strict types, since anything may stand in a damaged file."""
+    """A row of the table `lane`, with strict types: a damaged file may hold anything."""
 
     id: int
     sink: str
@@ -80,7 +81,7 @@ class _Lane(Struct, frozen=True, array_like=True):
 
 
 class _DamagedFile:
-    """Rows of a spool as far as they can be read, of any type; texts are `_Text`."""
+    """The rows of a damaged spool that can be read, of any type; texts are `_Text`."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -88,7 +89,7 @@ class _DamagedFile:
         self.close = self._db.close
 
     def rows(self, table: str, columns: Sequence[str], lane: int | None = None) -> Iterator[tuple[object, ...]]:
-        """Yield all rows before a damaged place, and all behind it; the first column is the key. lane: only of this."""
+        """Yield all rows before a damaged place and all behind it; the first column is the key."""
         where, values = ("", ()) if lane is None else ("WHERE lane = ?", (lane,))
         names = self._names(table, columns)
         seen: set[object] = set()
@@ -102,26 +103,26 @@ class _DamagedFile:
                 yield row
 
     def _names(self, table: str, columns: Sequence[str]) -> list[str]:
-        """Return what to ask for: an earlier version may have written the file, without the latest columns."""
+        """Return what to ask for: the file of an earlier version does not have the latest columns."""
         there = {name for (name,) in readable_rows(self._db, f"pragma_table_info('{table}')", ("name",))}
         return [name if name.encode() in there or not there else f"'' AS {name}" for name in columns]
 
     def readings(self, lane: int) -> list[tuple[StampUs, bytes]]:
-        """Return the readings of a lane in the order of their times, as far as they are any."""
+        """Return the readings of a lane in the order of their times, without damaged ones."""
         rows = self.rows("reading", ("time_us", "value"), lane)
         return sorted(row for time, value in rows if is_reading(row := (time, value)))
 
     def refused(self, lane: int) -> Iterator[tuple[StampUs, bytes, str]]:
-        """Yield the refused readings of a lane, as far as they are any, with the reason."""
+        """Yield the refused readings of a lane with their reasons, without damaged ones."""
         for time, value, reason in self.rows("refused", ("time_us", "value", "reason"), lane):
             if is_reading(row := (time, value)) and isinstance(reason, _Text):
                 yield *row, reason.decode("utf-8", "replace")
 
 
 def salvage(spool_file: SpoolFile, damaged: Path, arrived: Arrived) -> Salvaged:
-    """Bring back readings, frame counters, refused readings and payloads; may be repeated with the same file.
+    """Bring back readings, frame counters, refused readings and undecoded payloads.
 
-    The damaged file is not changed. Raises SpoolDamaged when nothing in it can be read.
+    It may be repeated with the same file, which is not changed. Raises SpoolDamaged when nothing in it can be read.
     """
     found = Salvaged()
     with closing(_DamagedFile(damaged)) as old:
@@ -176,7 +177,7 @@ def _shifts(old: _DamagedFile, here: Mapping[str, tuple[int, int | None]]) -> di
 
 
 def _shifted(time_us: StampUs, shifts: Mapping[int, int]) -> StampUs | None:
-    """Return a time of the damaged file as it is here; None when it is unknown for good, or not a time at all."""
+    """Return a time of the damaged file as it is here; None when it is damaged or stays unknown."""
     shift = shifts.get(slot_of(time_us)) if is_unknown(time_us) else 0
     return time_us + shift if shift is not None and is_time(time_us + shift) else None
 
@@ -195,7 +196,7 @@ def _payloads(old: _DamagedFile, db: sqlite3.Connection, shifts: Mapping[int, in
 def _lane(
     spool_file: SpoolFile, old: _DamagedFile, row: _Lane, shifts: Mapping[int, int], arrived: Arrived
 ) -> Salvaged:
-    """Bring back the readings of one sensor. The sink is asked outside the transaction: that may take a minute."""
+    """Bring back the readings of one sensor. The sink is asked first: that may take a minute."""
     rows, refused = old.readings(row.id), list(old.refused(row.id))
     if not rows and not refused:
         return Salvaged()

@@ -116,9 +116,9 @@ _KEY: Final = ("schema", "compatible_from")  # among what is known
 
 
 def migrate(db: sqlite3.Connection, name: str) -> None:
-    """Bring a file up to date, inside a transaction; one of a newer lora-post is left as it is.
+    """Bring a file up to date, inside a transaction; that of a newer lora-post stays as it is.
 
-    Raises SpoolError, with `name`, when that one says that this lora-post must not use it.
+    name: of the file, for the error. Raises SpoolError when a newer file says that this lora-post must not use it.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if 0 <= version < len(STEPS):
@@ -136,7 +136,7 @@ def migrate(db: sqlite3.Connection, name: str) -> None:
 
 
 def _wants(db: sqlite3.Connection) -> int:
-    """The schema version that a lora-post must know to use this file; 0 when the file does not say."""
+    """Return the schema version that one must know to use this file; 0 when it does not say."""
     try:
         row = db.execute("SELECT CAST(value AS INTEGER) FROM known WHERE server = ? AND what = ?", _KEY).fetchone()
     except sqlite3.OperationalError:

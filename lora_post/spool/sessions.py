@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 
 def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
-    """Return all counters, session_key -> next FCnt; one that a damaged file has made no number is left out."""
+    """Return all counters, session_key -> next FCnt, without damaged ones."""
     return dict(db.execute("SELECT device, next_fcnt FROM session WHERE typeof(next_fcnt) = 'integer'"))
 
 

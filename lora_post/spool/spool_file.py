@@ -1,6 +1,6 @@
-"""The one SQLite file: open, create, `transaction()`.
+"""Open the one SQLite file, create it, run transactions.
 
-A file that turns out to be damaged, or is taken away under a running process, is followed by another one:
+When the file is found damaged, or is removed under a running process, a new one is made in its place:
 what is accepted from then on is kept.
 
 WAL with `synchronous=FULL`: a commit survives a power cut. Each thread opens its own SpoolFile.
@@ -27,24 +27,22 @@ log = logging.getLogger(__name__)
 PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
-
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _MISSING: Final = -1
 _NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
 
 Mend: TypeAlias = Callable[[Path, int, str], None]
-"""Gets the path of a damaged spool, its inode number and what is wrong; another file may be made there afterwards."""
+"""Clears the way for a new file. Takes the path of a damaged spool, its inode number and what is wrong."""
 
 
 class SpoolFile:
     """A connection to the spool file. Not shared between threads at the same time."""
 
     def __init__(self, path: Path, mend: Mend | None = None) -> None:
-        """Open the file, create it with mode 0600 when missing.
+        """Open the file; create it with mode 0600 when it is missing.
 
-        mend: clears the way for a new file when this one is damaged, now or later.
-        Raises SpoolDamaged without it; SpoolError when the file cannot be opened, or is of a newer
-        lora-post and not for this one.
+        mend: called when the file is damaged, now or later; without it, SpoolDamaged is raised.
+        Raises SpoolError when the file cannot be opened, or is of a newer lora-post that this one cannot follow.
         """
         self.path = path
         self._mend = mend
@@ -83,7 +81,7 @@ class SpoolFile:
             raise
 
     def _finish_swap(self) -> None:
-        """A power cut came in between while another file took the place of a damaged one, or it is going on now."""
+        """Finish replacing a damaged file, where a power cut came in between."""
         with one_at_a_time(self.path):
             if new := complete_one(self.path):
                 aside = aside_of(self.path, new)
@@ -95,7 +93,7 @@ class SpoolFile:
         return kind(f"spool {self.path}: {error}")
 
     def follow(self) -> bool:
-        """Open the file that has taken the place of this one; False while it is the same. Raises SpoolError."""
+        """Open the file that has replaced this one; False when it is the same. Raises SpoolError."""
         if _inode(self.path) == self.inode:
             return False
         self._reopen()
@@ -110,7 +108,7 @@ class SpoolFile:
         self._open()
 
     def _trouble(self, error: sqlite3.Error) -> SpoolError:
-        """What to raise; a damaged file has given way to a new one then, if that could be done."""
+        """Return what to raise; a damaged file is replaced before, where that can be done."""
         problem = self._problem(error)
         if isinstance(problem, SpoolDamaged) and self._mend is not None:
             damaged, self.inode = self.inode, _NOT_OPEN
@@ -125,9 +123,10 @@ class SpoolFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; takes the write lock at once, so that what is read stays true.
+        """Run a block as a transaction.
 
-        Raises SpoolError when the file cannot be written, or is no longer the one that it was.
+        It takes the write lock at once, so that what is read stays true. Raises SpoolError when the file cannot be
+        written, or is not the same any more.
         """
         if self.follow():
             raise self._is_another()
@@ -159,7 +158,7 @@ class SpoolFile:
                 self.db.execute("ROLLBACK")
 
     def reserve(self, task: str) -> bool:
-        """Claim a task that only one process may do at a time, until `close`; False while another one has it.
+        """Claim a task until `close`; False while another process has it.
 
         Raises SpoolError when the lock file beside the spool cannot be made.
         """
@@ -180,7 +179,7 @@ class SpoolFile:
         return True
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query. Raises SpoolError when the file cannot be read."""
+        """Return all rows of a query. Raises SpoolError when the file cannot be read."""
         if not self.db.in_transaction:
             self.follow()
         try:
@@ -189,35 +188,36 @@ class SpoolFile:
             raise self._trouble(error) from error
 
     def data_version(self) -> int:
-        """A number that changes when another connection has committed."""
+        """Return a number that changes when another connection has committed."""
         (version,) = self.db.execute("PRAGMA data_version").fetchone()
         return int(version)
 
     def used_bytes(self) -> int:
-        """Bytes of the file that hold data."""
+        """Return how many bytes of the file hold data."""
         (pages,) = self.db.execute("PRAGMA page_count").fetchone()
         (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
         (size,) = self.db.execute("PRAGMA page_size").fetchone()
         return int((pages - free) * size)
 
     def close(self) -> None:
+        """Close the file, and give up what was reserved."""
         self.db.close()
         while self._reserved:
             os.close(self._reserved.popitem()[1])
 
 
 def read_text(data: bytes) -> str:
-    """A text of the file. One bit that a card has lost may make it no UTF-8, which is to cost its own row only."""
+    """Decode a text of the file; invalid UTF-8 after a lost bit must cost its own row only."""
     return data.decode("utf-8", "replace")
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error is about what is in the file, not about the disk or this process."""
+    """Tell whether an error is about what is in the file, not about the disk or this process."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def _inode(path: Path) -> int:
-    """The number of the file; raises SpoolError when the folder cannot be looked into."""
+    """Return the inode number of the file. Raises SpoolError when the folder cannot be read."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -227,7 +227,7 @@ def _inode(path: Path) -> int:
 
 
 def _create_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; one that is there is not even opened.
+    """Make an empty file that only its owner may read; an existing one is not even opened.
 
     To close it again would take away the locks that other connections of this process hold on it, and
     another process would then remove the WAL from under them.

@@ -1,7 +1,7 @@
-"""A new spool takes the place of a damaged one, whole or not at all, wherever a power cut falls.
+"""Put a new spool in the place of a damaged one, whole or not at all after a power cut.
 
-The new file is made under another name. Once it is complete it gets a name that says where the damaged one
-is to go: from then on whoever opens the spool finishes the change, and before that nothing has happened.
+The new file is made under another name. Once it is complete, it gets a name that says where the damaged file
+goes: from then on every process that opens the spool finishes the change; before that, nothing has happened.
 
     spool.db.part                      being made; thrown away when it is found
     spool.db.new-20260301T120000Z      complete; the damaged one becomes spool.db.damaged-20260301T120000Z
@@ -23,7 +23,7 @@ _PARTS = ("-wal", "-shm", "")
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """No other process or thread changes which file is the spool. Raises OSError."""
+    """Hold the lock for changing which file is the spool. Raises OSError."""
     fd = os.open(f"{path}-rescue", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -33,18 +33,18 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def part_of(path: Path) -> Path:
-    """Where the new file is made."""
+    """Return where the new file is made."""
     return path.with_name(f"{path.name}.part")
 
 
 def throw_away_part(path: Path) -> None:
-    """Remove what is left of a file that was not completed. Raises OSError."""
+    """Delete what is left of a file that was not completed. Raises OSError."""
     for suffix in _PARTS:
         Path(f"{part_of(path)}{suffix}").unlink(missing_ok=True)
 
 
 def declare_complete(path: Path) -> Path:
-    """The new file is whole, closed and without WAL: from here on the change takes place. Raises OSError."""
+    """Begin the change: the new file is whole, closed and without WAL. Raises OSError."""
     _sync(part_of(path))
     new = _free_name(path)
     part_of(path).rename(new)
@@ -53,17 +53,17 @@ def declare_complete(path: Path) -> Path:
 
 
 def complete_one(path: Path) -> Path | None:
-    """A new file whose change was cut off, if there is one."""
+    """Return a new file whose change was cut off, None when there is none."""
     return next(iter(sorted(path.parent.glob(f"{_escaped(path.name)}.new-*"))), None)
 
 
 def aside_of(path: Path, new: Path) -> Path:
-    """Where the damaged file goes that this new one follows."""
+    """Return where the damaged file goes that this new one replaces."""
     return path.with_name(f"{path.name}.damaged-{_date_of(path, new)}")
 
 
 def swap(path: Path, new: Path) -> None:
-    """Set the damaged file aside and put the new one in its place; goes on wherever it was cut off. Raises OSError."""
+    """Put the new file in the place of the damaged one; go on after a cut. Raises OSError."""
     aside = aside_of(path, new)
     if aside.exists() and path.exists():
         new.unlink()  # an earlier lora-post has begun a file of its own meanwhile, and may have kept readings in it
@@ -74,7 +74,7 @@ def swap(path: Path, new: Path) -> None:
 
 
 def set_aside(path: Path, aside: Path) -> None:
-    """Give the damaged file, with what belongs to it, its new name. Raises OSError."""
+    """Rename the damaged file and what belongs to it. Raises OSError."""
     for suffix in _PARTS:
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
@@ -82,7 +82,7 @@ def set_aside(path: Path, aside: Path) -> None:
 
 
 def _free_name(path: Path) -> Path:
-    """A name with the date that is not taken; the clock may stand still."""
+    """Return a name with the date that is not taken yet: the clock may stand still."""
     date = utc_text(now_us())[:19].replace("-", "").replace(":", "")
     names = (path.with_name(f"{path.name}.new-{date}Z{suffix}") for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
     return next(name for name in names if not name.exists() and not aside_of(path, name).exists())
@@ -97,7 +97,7 @@ def _escaped(name: str) -> str:
 
 
 def _sync(path: Path) -> None:
-    """A file's content, or a folder's names, survive a power cut."""
+    """Make a file's content, or a folder's names, survive a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,11 +1,11 @@
-"""Readings that say nothing new are left out, where a sensor's rule asks for it; what is left out is counted.
+"""Leave out readings that say nothing new, where a sensor's rule asks for it; count them.
 
 A sensor's reading is compared with the last one that was kept. It is left out when that one is younger
 than `min_interval`, or when the value is within `deadband` of that one's (texts, truth values and
 objects: when it is the same) and that one is younger than `max_interval`. A reading that is older than
 the last one kept, from a device that sends its history, is always kept.
 
-What was kept last is in the store, in the transaction of the readings, so a restart changes nothing.
+The table `kept` has what was kept last, written in the transaction of the readings: a restart changes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Last = tuple[StampUs, Value]
 
 
 class Thinner:
-    """Leaves readings out of reports before they are queued."""
+    """Leaves readings out of reports, before they are queued."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._rules = {
@@ -41,11 +41,11 @@ class Thinner:
         self._last: dict[tuple[str, str], Last] = {}
 
     def forget(self) -> None:
-        """What is remembered may not be what the store has: after a rollback, or another process's commit."""
+        """Read the table again from now on, after a rollback or another process's commit."""
         self._last.clear()
 
     def thin(self, db: sqlite3.Connection, reports: Sequence[Report]) -> Sequence[Report]:
-        """The reports without what says nothing new; remembers what is kept, inside the caller's transaction."""
+        """Return the reports without what says nothing new; called inside a transaction."""
         if not self._rules:
             return reports
         thinned = [self._thin(db, report) for report in reports]
@@ -80,7 +80,7 @@ class Thinner:
 
 
 def says_nothing_new(rule: SensorRule, age_s: float, last: Value, value: Value) -> bool:
-    """Whether a value may be left out, so many seconds after the last one that was kept."""
+    """Tell whether a value may be left out, age_s seconds after the last one that was kept."""
     if age_s < rule.min_interval_s:
         return True
     if rule.deadband is None or (rule.max_interval_s and age_s >= rule.max_interval_s):

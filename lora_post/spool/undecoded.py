@@ -44,7 +44,7 @@ def count(spool_file: SpoolFile) -> int:
 
 
 def put(db: sqlite3.Connection, report: Report) -> None:
-    """Keep the payload of an uplink that could not be decoded; the oldest ones go."""
+    """Keep the payload of an uplink that could not be decoded; the oldest ones are deleted."""
     uplink = report.uplink
     row = db.execute(
         "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"

@@ -1,4 +1,4 @@
-"""What a person does with the spool: release, drop, move, decode again."""
+"""Do what a person asks of the spool: release, drop, move, decode again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lora_post.uplink.sessions import join_key, session_key
 
 
 def held_by_sink(spool_file: SpoolFile) -> dict[str, int]:
-    """Return how many readings are held for each sink that some are held for."""
+    """Return the number of readings that are held, by sink; sinks without any are left out."""
     held: Counter[str] = Counter()
     for sensor in lanes.sensor_states(spool_file):
         held[sensor.sink] += sensor.waiting + sensor.refused
@@ -29,7 +29,7 @@ def held_by_sink(spool_file: SpoolFile) -> dict[str, int]:
 
 
 def drop_sink(spool_file: SpoolFile, sink: str) -> int:
-    """Forget a sink that nothing is sent to any more, and all that it still had to get; returns how many readings."""
+    """Forget a sink and delete the readings that it still had to get; returns how many."""
     with spool_file.transaction() as db:
         return lanes.drop_sink(db, sink)
 
@@ -44,15 +44,16 @@ def release(spool_file: SpoolFile, device: str | None, name: str | None) -> int:
 
 
 def drop(spool_file: SpoolFile, device: str | None, name: str | None) -> int:
-    """Delete what is parked or refused; returns the number of readings. A parked sensor stays parked."""
+    """Delete parked and refused readings; returns how many. A parked sensor stays parked."""
     with spool_file.transaction() as db:
         return sum(lanes.drop_held(db, lane) for lane in _matching(db, device, name))
 
 
 def move(spool_file: SpoolFile, device: str, new_device: str) -> int:
-    """Give everything that is held of a device to another id, and let it go out; returns the number of readings.
+    """Give everything that is held of a device to another id; returns how many readings.
 
-    The one way in which an accepted reading changes its address: a person asks for it, because the id was wrong.
+    It goes out under the new id. Only here does an accepted reading change its address: a person asks for it,
+    because the id was wrong.
     """
     with spool_file.transaction() as db:
         undecoded.move(db, device, new_device)
@@ -62,7 +63,7 @@ def move(spool_file: SpoolFile, device: str, new_device: str) -> int:
 def _matching(db: sqlite3.Connection, device: str | None, name: str | None) -> list[int]:
     found = lanes.matching(db, device, name)
     if not found and device is not None:
-        raise SpoolError(f"the spool knows no sensor {device}{'/' + name if name else ''}")
+        raise SpoolError(f"sensor {device}{'/' + name if name else ''} is not in the spool")
     return found
 
 
@@ -89,7 +90,7 @@ def decode_again(
 
 
 def reset_counter(spool_file: SpoolFile, device: Device) -> bool:
-    """Forget the frame counters of a device's sessions; False when there was none.
+    """Forget the frame counters of a device's sessions; False when it has none.
 
     A `run` that is going on reads them again before its next frame.
     """

@@ -12,13 +12,14 @@ from lora_post.model import Actuator, Device, Frame, Link, Reading
 
 
 class Session(Struct, frozen=True):
-    """A device and the lowest FCnt that is not yet accepted (0: nothing accepted yet)."""
+    """A device and the lowest FCnt that it may use next; 0: no frame was accepted yet."""
 
     device: Device
     next_fcnt: int = 0
 
 
 FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
+"""Returns the sessions of all devices with this address."""
 
 
 class Uplink(Struct, frozen=True):
@@ -26,7 +27,7 @@ class Uplink(Struct, frozen=True):
 
     fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
     fport: None where the frame has none. authentic: a MIC was verified, here.
-    payload: the clear application bytes; MAC commands when fport is 0, if anything.
+    payload: the clear application bytes; MAC commands when fport is 0.
     """
 
     frame: Frame
@@ -40,7 +41,7 @@ class Uplink(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All readings of one uplink.
 
-    problem: why there is not a reading although there should be; what was decoded before a mistake is used,
+    problem: why there are no readings although there should be. What was decoded before a mistake is used,
     and the mistake is a warning. data, actuators: as in `Decoded`.
     """
 
@@ -58,7 +59,7 @@ Decode: TypeAlias = Callable[[Uplink], Report]
 class Refusal(Struct, frozen=True):
     """A refused frame: which check failed, why, and what a person can do about it.
 
-    known: the id of the device from which this frame, or a newer one, was accepted already; "" otherwise.
+    known: the id of the device whose frame this is, when it or a newer one was accepted already; "" otherwise.
     """
 
     frame: Frame

@@ -147,7 +147,7 @@ def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(spool_file: Spo
 
 
 def test_unknown_sensor_is_named_in_the_complaint(spool_file: SpoolFile) -> None:
-    with pytest.raises(SpoolError, match="knows no sensor pond-8/t"):
+    with pytest.raises(SpoolError, match="sensor pond-8/t is not in the spool"):
         release(spool_file, "pond-8", "t")
 
 
