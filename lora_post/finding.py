@@ -1,4 +1,4 @@
-"""What a check says."""
+"""What a check of `lora-post check` says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Grade(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One verdict. subject: what was looked at. fix: what to do about it, "" when nothing is to be done."""
+    """One line of a check. subject: what was looked at. fix: what to do, "" for nothing."""
 
     subject: str
     verdict: Grade

@@ -55,13 +55,13 @@ class TableReader:
         self.warnings.append(Problem(what, fix))
 
     def table(self, name: str, kind: type[T]) -> T | None:
-        """[name], None when it is missing or useless."""
+        """Return [name]; None when it is missing or useless."""
         if name not in self.document:
             return None
         return convert_table(self.document[name], f"[{name}]", kind, self.mistakes)
 
     def list(self, name: str, kind: type[T]) -> list[tuple[str, T]]:
-        """Every [[name]] with its place, for messages."""
+        """Return every [[name]] with its place, for messages."""
         items = self.document.get(name, [])
         if not isinstance(items, list):
             self.refuse(f"[{name}] must be written [[{name}]], once for each {name}")
@@ -73,18 +73,18 @@ class TableReader:
         return [(place, table) for place, table in tables if table is not None]
 
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
-        """`size` bytes of hex as people write it; b"" for a mistake."""
+        """Read `size` bytes of hex as people write it; b"" for a mistake."""
         digits = "".join(text.split()).replace(":", "")
         if re.fullmatch(r"[0-9A-Fa-f]*", digits) and len(digits) == 2 * size:
             return bytes.fromhex(digits)
         found = f"has {len(digits)} characters"
         if len(digits) == 2 * size:
-            found = "has a character that is no hex digit" if secret else f"is {text!r}"
+            found = "has a character that is not a hex digit" if secret else f"is {text!r}"
         self.refuse(f"{place} {key} {found}", f"it must be {2 * size} hex digits")
         return b""
 
     def secret(self, place: str, key: str, table: Struct, default_env: str = "") -> Secret | None:
-        """The value of `key`, `key_file` or `key_env`, whichever is given."""
+        """Return the value of `key`, `key_file` or `key_env`, whichever is given."""
         text, file, variable = (getattr(table, key + suffix) for suffix in ("", "_file", "_env"))
         if sum(map(bool, (text, file, variable))) > 1:
             self.refuse(f"{place}: give only one of {key}, {key}_file and {key}_env")
@@ -100,7 +100,7 @@ class TableReader:
         return Secret(value) if value else None
 
     def account(self, place: str, username: str, table: Struct, default_env: str = "") -> Account | None:
-        """Return a user and the `password` of a table; None when there are none, and for one without the other."""
+        """Return a user with the `password` of a table; None for neither, and for one alone."""
         before = len(self.mistakes)
         password = self.secret(place, "password", table, default_env)
         if username and password:
@@ -125,7 +125,7 @@ class TableReader:
         return Secret(text) if text else None
 
     def broker_address(self, place: str, url: str) -> MqttAddress:
-        """What an mqtt:// URL names; a mistake is reported, and what is returned for it is of no use."""
+        """Read an mqtt:// URL; for a mistake, which is reported, the address is of no use."""
         try:
             return read_broker_url(place, url)
         except ConfigError as error:
@@ -138,13 +138,13 @@ class TableReader:
             self.warn(f"{path} holds secrets and everybody may read it", f"run: chmod 640 {path}")
 
     def check_id(self, place: str, text: str) -> None:
-        """What is used as an id on Waziup must be one."""
+        """Note a mistake when this cannot be an id on Waziup."""
         if not _ID.fullmatch(text) or len(text) > MAX_ID:
             self.refuse(f"{place} is {text!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
 
 
 def convert_table(item: object, place: str, kind: type[T], mistakes: list[Problem]) -> T | None:
-    """One table as its Struct; what is wrong with it is added to `mistakes`, None when nothing can be made of it."""
+    """Return one table as its Struct, None when that cannot be; add what is wrong to `mistakes`."""
     if isinstance(item, dict):
         fields = [field.name for field in msgspec.structs.fields(kind)]
         unknown = [key for key in item if key not in fields]
@@ -160,7 +160,7 @@ def convert_table(item: object, place: str, kind: type[T], mistakes: list[Proble
 
 
 def _in_words(text: str, key: str, kind: type[Struct]) -> Problem:
-    """What the validator says, as what is there and what must be there."""
+    """Say in words what the validator says: what is there, and what must be there."""
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
         return Problem(f"{key + ' ' if key else ''}{missing[1]} is missing")
     if wrong := re.fullmatch(r"Expected `(.+)`, got `(.+)`", text):

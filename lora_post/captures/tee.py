@@ -20,7 +20,7 @@ log = logging.getLogger("lora_post")
 
 
 class Tee:
-    """Writes what inputs give to a capture; when it cannot, it says so and the inputs go on without."""
+    """Writes what inputs give to a capture; when it cannot, the inputs go on without."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError when the file cannot be appended to."""
@@ -29,7 +29,7 @@ class Tee:
         self._lock = Lock()
 
     def add(self, name: str, input_format: str) -> Hear:
-        """What an input is to call with its bytes. name: how the capture calls it."""
+        """Return what an input is to call with its bytes. name: how the capture calls it."""
         number = self._streams
         self._streams += 1
         self._try(lambda writer: writer.start(number, now_us(), input_format, name))

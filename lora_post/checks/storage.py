@@ -37,7 +37,7 @@ def check_spool(config: Config) -> Iterator[Finding]:
     if not is_there(path):
         yield _check_place(path)
     elif not path.is_file():
-        yield fail(SUBJECT, f"{path} is no file", "name a file in [spool] path")
+        yield fail(SUBJECT, f"{path} is not a file", "name a file in [spool] path")
         return
     elif not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
         yield fail(SUBJECT, f"{path} or its folder cannot be written by this user", f"run: {_chown(path.parent)}")

@@ -1,4 +1,4 @@
-"""A `requests` session for a server that is not trusted: an answer is bounded in time and in bytes.
+"""A `requests` session for a server that is not trusted: answers are bounded.
 
 The read time-out of an HTTP library begins anew with every byte, so a server that sends one byte a
 minute holds its client for days; here the head and the body of an answer share one deadline. Cookies
@@ -32,7 +32,7 @@ MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
 
 
 class BoundedSession(requests.Session):
-    """A session for one server, without cookies and redirects, whose answers end; `traffic` is told what it costs."""
+    """A session for one server, without cookies and redirects, whose answers end."""
 
     def __init__(self, traffic: Traffic) -> None:
         super().__init__()
@@ -44,13 +44,13 @@ class BoundedSession(requests.Session):
         self.mount("https://", _Adapter(pools))
 
     def merge_environment_settings(self, url: Any, *options: Any) -> Any:
-        """Proxies and certificates of the environment are looked up once: they take as long as a request does."""
+        """Look proxies and certificates up in the environment once: it takes as long as a request."""
         if self._settings is None:
             self._settings = super().merge_environment_settings(url, *options)
         return self._settings
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """A request with this session's headers, and without the cookies that it has not."""
+        """Return a request with this session's headers, and without cookies."""
         prepared = requests.PreparedRequest()
         prepared.prepare_method(request.method)
         prepared.prepare_url(request.url or "", None)
@@ -92,7 +92,7 @@ class _BoundedReader(io.RawIOBase):
 
 
 class _InOnePiece:
-    """A request leaves as one packet and one TLS record as far as it fits, not head and body apart."""
+    """Sends a request as one packet and one TLS record if it fits, not head and body apart."""
 
     _pieces: list[Any] | None = None
 
@@ -113,7 +113,7 @@ class _InOnePiece:
 
 
 def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
-    """The usual kinds of connections, which read through a `_BoundedReader`, and are counted."""
+    """Return the usual kinds of connections, but bounded by a `_BoundedReader`, and counted."""
 
     class Response(HTTPResponse):
         def __init__(self, sock: socket, *args: Any, **options: Any) -> None:

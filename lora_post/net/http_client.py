@@ -51,7 +51,7 @@ class Answer(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The body as one short printable line."""
+        """Return the body as one short printable line."""
         return one_line(self.body[:300].decode("utf-8", "replace"), 300) or "(empty)"
 
 
@@ -130,12 +130,12 @@ def transient(doing: str, answer: Answer) -> SinkError:
 
 
 def anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Adds no Authorization header."""
+    """Leave the Authorization header out."""
     return request
 
 
 def quote_part(part: str) -> str:
-    """One step of a path, whatever is in it."""
+    """Return one step of a path, whatever is in it."""
     return quote(part, safe="")
 
 
@@ -149,7 +149,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _is_of_an_api(response: requests.Response) -> bool:
-    """Not the page of a network operator's that stands in the way."""
+    """Return whether it comes from an API, and not from a network's page in the way."""
     return response.status_code // 100 in (2, 4) and "html" not in response.headers.get("Content-Type", "")
 
 
@@ -159,7 +159,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def _nothing_was_sent(error: Exception) -> bool:
-    """Only what is certain: when in doubt, the request may have been acted on."""
+    """Return whether nothing can have been sent; in doubt, the server may have acted."""
     if isinstance(error, _BEFORE_SENDING):
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)
@@ -169,6 +169,6 @@ def _nothing_was_sent(error: Exception) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason in one line, without the names of the library's own objects."""
+    """Return the innermost reason in one line, without the names of the library's own objects."""
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))

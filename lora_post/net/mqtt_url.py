@@ -1,4 +1,4 @@
-"""What an `mqtt://` URL names: a broker, and for inputs a topic filter there."""
+"""Read `mqtt://` URLs: a broker, and for inputs a topic filter there."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Broker(Struct, frozen=True):
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Return whether what is sent there stays on this machine."""
         return is_local(self.host)
 
 
 def read_mqtt_url(url: str) -> MqttAddress:
-    """Read mqtt://USER@HOST:PORT/TOPIC?qos=1; `#` and `+` may stand as they are. Raises ConfigError."""
+    """Read mqtt://USER@HOST:PORT/TOPIC?qos=1, `#` and `+` not quoted. Raises ConfigError."""
     address = _parse(url)
     if address is None or not _is_filter(address.topic):
         raise ConfigError(
@@ -75,17 +75,17 @@ def read_broker_url(place: str, url: str) -> MqttAddress:
 
 
 def is_local(host: str) -> bool:
-    """Whether this host is this machine."""
+    """Return whether this host is this machine."""
     return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host))
 
 
 def without_password(url: str) -> str:
-    """A URL that is a mistake, as it may be shown: without what stands between a colon and the last `@`."""
+    """Return a wrong URL as it may be shown: without what is between a colon and the last `@`."""
     return re.sub(r"(//[^/@:]*):.*@", r"\1@", url)
 
 
 def _parse(url: str) -> MqttAddress | None:
-    """None for what is no such URL, and for one with a password."""
+    """Return what a URL names; None for another kind of URL, and for one with a password."""
     found = _URL.fullmatch(url)
     if found is None:
         return None
@@ -102,7 +102,7 @@ def _parse(url: str) -> MqttAddress | None:
 
 
 def _is_filter(topic: str) -> bool:
-    """Whether a broker takes this topic filter (MQTT 3.1.1, section 4.7)."""
+    """Return whether a broker takes this topic filter (MQTT 3.1.1, section 4.7)."""
     levels = topic.split("/")
     wild = all(level in ("+", "#") or not re.search("[+#]", level) for level in levels)
     return bool(topic) and wild and "#" not in levels[:-1] and "\0" not in topic and len(topic.encode()) <= MAX_TOPIC

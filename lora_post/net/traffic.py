@@ -1,4 +1,4 @@
-"""What connections cost, as the kernel counts it: TLS, headers and packets sent twice included.
+"""Count what connections cost, TLS, headers and packets sent twice included.
 
 Source: linux/tcp.h, struct tcp_info (Linux 4.2 and newer): tcpi_bytes_acked at byte 120, tcpi_bytes_received
 at 128, tcpi_segs_out at 136, tcpi_segs_in at 140.
@@ -17,14 +17,14 @@ _COUNTS = Struct("=120xQQII")
 
 
 class Traffic:
-    """The bytes of all connections that it was shown, both ways, as a network operator counts them."""
+    """The bytes of all connections that it was shown, both ways, as an operator bills them."""
 
     def __init__(self) -> None:
         self.bytes = 0
         self._seen: WeakKeyDictionary[socket.socket, int] = WeakKeyDictionary()
 
     def look_at(self, sock: socket.socket) -> None:
-        """Add what a connection has carried since the last look; one that is closed already has nothing to tell."""
+        """Add what a connection has carried since the last look; nothing for a closed one."""
         with suppress(OSError):
             now = carried_bytes(sock)
             self.bytes += now - self._seen.get(sock, 0)
@@ -32,7 +32,7 @@ class Traffic:
 
 
 def carried_bytes(sock: socket.socket) -> int:
-    """All bytes of a connection so far. Raises OSError when the kernel does not tell."""
+    """Return all bytes of a connection so far. Raises OSError when the kernel does not tell."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS.size)
     if len(info) < _COUNTS.size:
         raise OSError("counting bytes needs Linux 4.2 or newer")

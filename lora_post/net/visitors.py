@@ -19,7 +19,7 @@ PAGE_HEADERS: Final = {
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header; another site's page that found its way here still names that site."""
+    """Return the name in a Host header; a page of another site names that site, even from here."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -27,7 +27,7 @@ def host_name(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own."""
+    """Return whether a name or an address is this machine's own."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -74,7 +74,7 @@ class Delivery(Struct, frozen=True):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Let the requests under way finish, but not for long: what is cut off is asked for at the next start."""
+        """Let the requests under way finish, but not for long: the next start asks what has arrived."""
         self.stop.set()
         for upload in self.uploads:
             upload.wake()
@@ -107,7 +107,10 @@ class Delivery(Struct, frozen=True):
         ]
 
     def sum_up(self, stop: Event) -> int:
-        """Write the totals to the log, and what stays queued; return the exit code. stop: what ended the run early."""
+        """Write the totals and what stays queued to the log; return the exit code.
+
+        stop: whether the run was ended early.
+        """
         log.info("%s", summary(self.pipeline.metrics))
         errors = self.last_errors()
         held = {name: counts for name, counts in self.counts().items() if counts.undelivered}
@@ -190,7 +193,7 @@ def open_delivery(
 
 
 def _ask_nobody() -> None:
-    """Nothing tells the time but the system clock."""
+    """Do nothing: only the system clock tells the time."""
 
 
 def _open_ledger(config: Config, boots: BootBook) -> SpoolLedger:

@@ -53,9 +53,9 @@ def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
 
 
 def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
-    """One thread for each input, until all have ended or `stop` is set; returns what broke inputs off.
+    """Pump each input in a thread until all have ended or `stop` is set; return what broke off.
 
-    Raises BrokenPipeError when nobody reads our output any more.
+    Raises BrokenPipeError when the reader of stdout has ended.
     """
     broken: list[Exception] = []
     threads = [
@@ -80,7 +80,7 @@ def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, b
         stop.set()
     except Exception as error:
         broken.append(error)
-        log.exception("input %s: a defect; this input has stopped", input_.name)
+        log.exception("input %s has stopped over a defect", input_.name)
     finally:
         input_.close()
 
@@ -98,7 +98,7 @@ class _Keeper:
         self._signs.heartbeats.beat(self._name, BEAT_S)
 
     def keep(self, events: Sequence[Heard]) -> bool:
-        """Returns whether nothing of it is worth having again: all is stored, refused, or of no use."""
+        """Return whether all is kept or refused, so that the input need not give it again."""
         trouble: Problem | None = None
         while True:
             try:
@@ -120,7 +120,7 @@ class _Keeper:
                 raise  # what is printed has nowhere to go
             except Exception:
                 if len(events) == 1:
-                    log.exception("a defect: %s is skipped", events[0])
+                    log.exception("skipped over a defect: %s", events[0])
                     return True
                 # One of them is at fault; the others, which nothing was kept of, go through.
                 return all([self.keep([event]) for event in events])

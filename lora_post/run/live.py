@@ -1,4 +1,4 @@
-"""A live run: what the inputs give goes to the destinations, watched by the status page, alerts and systemd."""
+"""A live run: from the inputs to the destinations, watched by page, alerts and systemd."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run_live(
     stop: Event,
     drain_timeout_s: float,
 ) -> int:
-    """Run until all inputs have ended and the queue is empty, or until `stop`; return the exit code.
+    """Run until all inputs have ended and the queue is empty, or `stop`; return the exit code.
 
     drain_timeout_s: how long to go on sending once the inputs have ended. Raises ConfigError, SpoolError.
     """
@@ -78,7 +78,10 @@ class HearsGateways(Protocol):
 
 
 class Oversight:
-    """The page, the alerts and systemd of one run. site: is to hear every outcome. signs: of every thread."""
+    """The page, the alerts and systemd of one run.
+
+    site: is to hear every outcome. signs: of every thread.
+    """
 
     def __init__(self, config: Config, metrics: Metrics, inputs: Sequence[Input]) -> None:
         self._config = config

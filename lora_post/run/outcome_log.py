@@ -1,4 +1,4 @@
-"""One log line for each uplink; of trouble, each cause once a minute, and so many causes of each kind."""
+"""Log one line for each uplink, and each cause of trouble once a minute."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class OutcomeLog:
 
 
 class RecordedLog:
-    """The listener for recorded frames: to have been accepted before is no trouble with them, and is counted."""
+    """A listener for recorded frames, which may have been accepted before: those are counted."""
 
     def __init__(self) -> None:
         self._log = OutcomeLog()
@@ -94,7 +94,7 @@ class RecordedLog:
             self._log(outcome)
 
     def finish(self) -> None:
-        """Say what was left out, if anything was."""
+        """Log what was left out, if anything was."""
         if self._known:
             devices = ", ".join(f"{device} {count}" for device, count in self._known.items())
             log.warning("left out, since these frames or newer ones were accepted before: %s", devices)
@@ -109,7 +109,7 @@ def left_behind(counts: Counts, last_error: Problem | None) -> str:
 
 
 def summary(metrics: Metrics) -> str:
-    """The totals of a run in one line."""
+    """Return the totals of a run in one line."""
     parts = [f"uplinks={metrics.total('uplinks')}", f"readings={metrics.total('readings')}"]
     for name in ("copies", "joins"):
         if total := metrics.total(name):

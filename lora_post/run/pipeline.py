@@ -1,4 +1,4 @@
-"""One read's worth of events, from the parser to the ledger."""
+"""Take what one read gave from the parser to the ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Pipeline:
         self._lock = Lock()
 
     def taking(self, times: Times) -> Pipeline:
-        """The same pipeline for an input whose times are worth this; otherwise they are the truth."""
+        """Return the same pipeline for an input whose times are worth this, and not the truth."""
         same = copy(self)
         same._times = times
         return same
@@ -143,7 +143,7 @@ def _refuse_repeat(uplink: Uplink, group: Group) -> None:
 
 
 def _server_copies(events: Sequence[Heard], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
-    """How other gateways heard the uplinks that a network server told of."""
+    """Yield how other gateways heard the uplinks that a network server told of."""
     for event, outcome in zip(events, outcomes, strict=True):
         if type(event) is ClearUplink and type(outcome) is Report:
             for frame in event.copies:

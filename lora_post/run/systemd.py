@@ -1,4 +1,4 @@
-"""What systemd is told of a service of Type=notify.
+"""Tell systemd that a service of Type=notify is ready, gets on, and stops.
 
 Source: sd_notify(3), sd_watchdog_enabled(3).
 """
@@ -30,7 +30,7 @@ class Notifier:
         """How long systemd waits for a sign of life before it restarts us; 0: it does not."""
 
     def tell(self, *lines: str) -> None:
-        """Send lines such as READY=1. A message that cannot be delivered is no reason to stop working."""
+        """Send lines such as READY=1; a message that cannot be delivered is left out."""
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
@@ -60,5 +60,5 @@ def _feed_watchdog(heartbeats: Heartbeats, notifier: Notifier, stop: Event) -> N
         if not stalled:
             notifier.tell("WATCHDOG=1")
         elif stalled != said:
-            log.error("stalled: %s; systemd restarts us in a moment", ", ".join(stalled))
+            log.error("stalled: %s; systemd will restart lora-post in a moment", ", ".join(stalled))
         said = stalled

@@ -36,7 +36,7 @@ BEAT_S = 900.0
 
 
 class Outlet(Struct, frozen=True):
-    """The sink of one destination, and what it has for itself: a connection to the spool, its queue, its traffic."""
+    """The sink of one destination, with its connection to the spool, its queue and its traffic."""
 
     name: str
     sink: Sink
@@ -86,7 +86,7 @@ class UploadThread:
 
     @property
     def last_error(self) -> Problem | None:
-        """Why readings wait, None when they do not."""
+        """Return why readings wait, None when they do not."""
         return self._uploader.last_error
 
     def hold_no_longer(self) -> None:
@@ -111,7 +111,7 @@ class UploadThread:
         )
 
     def finish(self, deadline: float) -> None:
-        """Let the request under way finish, but not beyond a monotonic time; `stop` is set already."""
+        """Let the request under way finish, but not beyond a monotonic time; `stop` is set before."""
         self._wake.set()
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self.outlet.sink.close()

@@ -1,4 +1,4 @@
-"""What devices announce that they can be told, held in memory for the sinks."""
+"""Actuators that devices announce, held in memory for the sinks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_ACTUATORS = 64  # of one device
 
 
 class Announced:
-    """What devices have announced; one thread tells, another asks."""
+    """The actuators that devices have announced; one thread adds them, others ask."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._of: dict[str, dict[str, Actuator]] = {}
 
     def hear(self, report: Report) -> None:
-        """Take up what an uplink announces."""
+        """Add what an uplink announces."""
         if not report.actuators:
             return
         with self._lock:
@@ -29,6 +29,6 @@ class Announced:
                     there.setdefault(to_id(actuator.name), actuator)
 
     def of(self, device_id: str) -> dict[str, Actuator]:
-        """The actuators of a device by their Waziup id."""
+        """Return the actuators of a device by their Waziup id."""
         with self._lock:
             return dict(self._of.get(device_id, {}))

@@ -65,12 +65,12 @@ class NeededFile(Struct, frozen=True):
 
 
 def no_files(settings: object) -> Sequence[NeededFile]:
-    """Return none: what most destinations need."""
+    """Return no files, which is what most destinations need."""
     return ()
 
 
 class Destination(Struct, Generic[TableT, SettingsT], frozen=True):
-    """One kind of place that readings go to. The configuration names it by the key that it has in `SINKS`.
+    """One kind of place that readings go to; its key in `SINKS` names its table.
 
     table: its table; each key has a meaning in the docstring, from which docs/configuration.md is made.
     read: checks the table; adds mistakes and warnings to the reader.

@@ -1,4 +1,4 @@
-"""What this process knows to have arrived, for destinations that cannot be asked."""
+"""What this process has delivered, for destinations that cannot be asked."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from lora_post.times import WallUs
 
 
 class LastSent:
-    """The readings of each lane that were delivered last; a doubt is never about older ones."""
+    """The last delivered readings of each lane; a doubt is never about older ones."""
 
     def __init__(self) -> None:
         # Not by the lane's number, which another spool gives to another sensor.
         self._times: dict[tuple[str, str], frozenset[WallUs]] = {}
 
     def note(self, batch: Batch, times_us: Iterable[WallUs]) -> None:
-        """These times of a batch have arrived, and no others of it."""
+        """Note that these times of a batch have arrived, and no others of it."""
         self._times[batch.lane.device, batch.lane.name] = frozenset(times_us)
 
     def of(self, batch: Batch) -> list[WallUs]:
-        """The times of a batch that have arrived."""
+        """Return the times of a batch that have arrived."""
         known = self._times.get((batch.lane.device, batch.lane.name), frozenset())
         return [time for time in batch.times_us if time in known]

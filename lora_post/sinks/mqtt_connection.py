@@ -30,7 +30,7 @@ REFUSED_WAIT_S = 300.0
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """One that is closed when its handshake fails; the library would leave that to chance."""
+    """A TLS socket that is closed when its handshake fails; the library may leave it open."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -41,17 +41,20 @@ class _TlsSocket(ssl.SSLSocket):
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    """ca_file: None for the system's authorities. Raises OSError when it is no certificate."""
+    """Return what TLS needs. ca_file: None for the system's authorities. Raises OSError."""
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = _TlsSocket
     return context
 
 
 class MqttConnection:
-    """Made connected; of no use any more once `is_up` is false. For one thread."""
+    """A connection from CONNECT on, of no use once `is_up` is false. For one thread."""
 
     def __init__(self, broker: Broker, client_id: str, *, ping_every_s: int) -> None:
-        """ping_every_s: 0 for never. Raises Unavailable when there is no connection, or the broker refuses us."""
+        """Connect. ping_every_s: 0 for never.
+
+        Raises Unavailable when there is no connection, or the broker refuses the account.
+        """
         self._changed = Condition()
         self._is_up = False
         self._is_lost = False
@@ -85,14 +88,16 @@ class MqttConnection:
             self.close()
             if self._refusal:
                 fix = f"correct {broker.table} username and password"
-                raise Unavailable(f"the broker at {where} refuses us: {self._refusal}", REFUSED_WAIT_S, fix=fix)
+                raise Unavailable(
+                    f"the broker at {where} refuses the connection: {self._refusal}", REFUSED_WAIT_S, fix=fix
+                )
             raise Unavailable(
                 f"the broker at {where} does not answer", fix="does it speak MQTT there, with or without TLS?"
             )
 
     @property
     def is_up(self) -> bool:
-        """Whether it can be used, as far as is known."""
+        """Return whether it can be used, as far as is known."""
         return self._is_up and not self._is_lost
 
     def publish(self, topic: str, payloads: Sequence[bytes], *, retain: bool) -> list[bool]:
@@ -147,7 +152,10 @@ class MqttConnection:
 
 
 def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) -> Finding:
-    """Test name, connection, TLS and account, and publish nothing. url_key: where the address is configured."""
+    """Test name, connection, TLS and account; nothing is published.
+
+    url_key: where the address is configured.
+    """
     try:
         # Another id than `lora-post run` has: a broker ends the older one of two with the same.
         MqttConnection(broker, f"lora-post-check-{gateway_id}", ping_every_s=0).close()
@@ -155,4 +163,4 @@ def check_broker(subject: str, url_key: str, broker: Broker, gateway_id: str) ->
         return fail(subject, error.what, error.fix or f"is it up, is {url_key} right, does a firewall allow it?")
     who = f"as {broker.username}" if broker.username else "without an account"
     tls = ", and its certificate is good" if broker.tls else ""
-    return ok(subject, f"the broker at {broker.host} port {broker.port} takes us {who}{tls}")
+    return ok(subject, f"the broker at {broker.host} port {broker.port} accepts the connection {who}{tls}")

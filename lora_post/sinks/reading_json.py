@@ -20,7 +20,7 @@ FIRST_KEY = b'{"device":'
 
 
 def reading_objects(batch: Batch) -> list[bytes]:
-    """The objects of a batch, without line ends; nothing in them that a terminal obeys."""
+    """Return the objects of a batch, without line ends and control characters."""
     lane = batch.lane
     kind = describe(lane.name, lane.unit, lane.quantity, lane.channel)
     return [

@@ -10,8 +10,9 @@ from lora_post.times import WallUs
 
 
 class Sink(ABC):
-    """Where readings go: `send` and `stored` are needed, the rest may stay as it is. All methods raise SinkError.
+    """Sends the readings of one destination. All methods raise SinkError.
 
+    A subclass writes `send` and `stored`; the rest may stay as it is.
     looks_back: of how many of a sensor's last readings `stored` can tell after a restart; 0 for none.
     ask_time: makes a small request whose answer tells the time; None where the other end cannot be asked.
     """
@@ -29,7 +30,10 @@ class Sink(ABC):
 
     @abstractmethod
     def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
-        """Return the times of a batch that have arrived already, as far as they are among the `recent` last ones."""
+        """Return the times of a batch that have arrived already.
+
+        recent: how many of the sensor's last readings to look through, at least.
+        """
 
     def prepare(self) -> None:  # noqa: B027 - few have something to do
         """Do whatever is due besides readings; called before each batch."""

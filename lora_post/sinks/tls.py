@@ -1,4 +1,4 @@
-"""Why a TLS connection failed, in words of the field: a clock, a proxy that reads along, a login page."""
+"""Tell why a TLS connection failed: the clock, a proxy that reads along, a login page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_NAME: Final = (62, 64)
 
 
 class Presented(Struct, frozen=True):
-    """The certificate that a server shows, not verified: anybody can have made it. Dates as 2026-03-01."""
+    """The certificate that a server shows, not verified. Dates as 2026-03-01."""
 
     issuer: str
     not_before: str
@@ -30,7 +30,7 @@ class Presented(Struct, frozen=True):
 
 
 def check_tls(url: str, error: BaseException, now_us: WallUs) -> Finding:
-    """What is the matter with a connection that this error ended."""
+    """Return what is wrong with a connection that ended in this error."""
     host = urlsplit(url).hostname or ""
     now = f"{utc_text(now_us)[:16]}Z"
     wrong = _verification(error)
@@ -50,9 +50,9 @@ def check_tls(url: str, error: BaseException, now_us: WallUs) -> Finding:
         return fail(
             SUBJECT, text, "set the clock: sudo timedatectl set-ntp true; if it is right, tell the server's owner"
         )
-    issuer = f"{shown.issuer!r}" if shown else "somebody"
+    issuer = f"{shown.issuer!r}" if shown else "an unknown authority"
     if wrong.verify_code in _UNKNOWN_ISSUER:
-        text = f"TLS: {host}'s certificate was issued by {issuer}, whom this machine does not know"
+        text = f"TLS: {host}'s certificate was issued by {issuer}, which this machine does not know"
         fix = (
             "a proxy that reads along or a network's login page is likely: log in there or use another network; if it "
             "is your own proxy, set REQUESTS_CA_BUNDLE to a file with its certificate"
@@ -65,7 +65,7 @@ def check_tls(url: str, error: BaseException, now_us: WallUs) -> Finding:
 
 
 def presented(url: str) -> Presented | None:
-    """Ask for the certificate only; nothing is sent. None when none comes."""
+    """Fetch the certificate of a server, and send nothing; None when none comes."""
     from cryptography import x509
 
     try:
@@ -88,7 +88,7 @@ def presented(url: str) -> Presented | None:
 
 
 def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """The verdict on the certificate, wherever the HTTP library has put it."""
+    """Find the verdict on the certificate in what the HTTP library has raised; None without one."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:

@@ -11,19 +11,19 @@ from lora_post.waziup_names import to_value
 
 
 def kind_of(lane: Lane) -> SensorKind:
-    """What Waziup calls such a sensor."""
+    """Return what Waziup calls such a sensor."""
     return describe(lane.name, lane.unit, lane.quantity, lane.channel)
 
 
 def wire_value(value: bytes, factor: float) -> bytes:
-    """A queued JSON value as the server gets it; plain numbers pass without being parsed."""
+    """Return a queued JSON value as the server gets it; plain numbers are not even parsed."""
     if factor == 1 and value[0] in b"-0123456789tf":
         return value
     return msgspec.json.encode(to_waziup_value(to_value(msgspec.json.decode(value)), factor))
 
 
 def value_objects(batch: Batch) -> list[bytes]:
-    """A batch as the `{"value","timestamp"}` objects that the server takes, over HTTP and MQTT alike."""
+    """Return a batch as the `{"value","timestamp"}` objects of Waziup, over HTTP and MQTT alike."""
     factor = kind_of(batch.lane).factor
     return [
         b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, factor), short_utc_text(time).encode())

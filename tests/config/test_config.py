@@ -176,7 +176,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         (GATEWAY + LOWCOST + "app_keys = ['0506']\n", "app_keys has 4 characters; it must be 8 hex digits"),
         (
             GATEWAY + LOWCOST + "app_keys = ['0506070x']\n",
-            "app_keys has a character that is no hex digit; it must be 8 hex digits",
+            "app_keys has a character that is not a hex digit; it must be 8 hex digits",
         ),
         (GATEWAY + LORAWAN + LORAWAN, "id 'gw1-26011bda' is the one of [[device]] number 1"),
         (GATEWAY + LORAWAN + LORAWAN + "id = 'other'\n", "nothing could tell the two devices apart"),

@@ -193,7 +193,7 @@ def test_input_that_breaks_off_is_no_success(tmp_path: Path) -> None:
         command = [COMMAND, "run", "-c", str(site), "--dry-run"]
         done = subprocess.run(command, stdin=unreadable, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert b"this input has stopped" in done.stderr
+    assert b"has stopped over a defect" in done.stderr
 
 
 def test_files_are_replayed_in_the_order_they_are_named(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def nobody_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_certificate_of_an_unknown_authority_names_it_and_what_it_may_be(tmp_path: Path) -> None:
     with tls_server(certificate(tmp_path)) as url:
         finding = tls_finding(url)
-    assert "was issued by 'Cafe \\x1b[2J / Hotspot CA', whom this machine does not know" in finding.text
+    assert "was issued by 'Cafe \\x1b[2J / Hotspot CA', which this machine does not know" in finding.text
     assert "a proxy that reads along or a network's login page is likely" in finding.fix
 
 

@@ -193,7 +193,7 @@ def test_private_device_is_parked_in_the_simple_protocol(site: Site, server: Waz
     server.call("POST", "/devices", user="alice", json=body)
     site.put_values("t", 21.5)
     work(site.uploader(None, provision=False))
-    assert "is private and not ours" in str(parked(site.store)[0].why)
+    assert "is private and belongs to another account" in str(parked(site.store)[0].why)
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -30,7 +30,10 @@ class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class JsonLinesConfig(Struct, frozen=True):
-    """path: None for stdout. max_bytes: of one file. keep: how many full files stay beside the one being written."""
+    """The checked table.
+
+    path: None for stdout. max_bytes: of one file. keep: how many full files stay beside it.
+    """
 
     path: Path | None
     max_bytes: int

@@ -11,14 +11,17 @@ SUBJECT = "json_lines"
 
 
 def check_json_lines(path: Path | None) -> Finding:
-    """Test whether this user can write the file, and its folder, which rotation needs. path: None for stdout."""
+    """Test whether this user can write the file, and its folder, which rotation needs.
+
+    path: None for stdout.
+    """
     if path is None:
         return ok(SUBJECT, "stdout")
     folder = path.absolute().parent
     try:
         is_there = path.exists()
         if is_there and not path.is_file():
-            return fail(SUBJECT, f"{path} is no file", 'name another one in [json_lines] path, or "-" for stdout')
+            return fail(SUBJECT, f"{path} is not a file", 'name another one in [json_lines] path, or "-" for stdout')
     except OSError:  # in a folder that is closed to this user
         is_there = False
     if not os.access(folder, os.W_OK | os.X_OK):

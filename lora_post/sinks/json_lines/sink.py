@@ -40,7 +40,7 @@ class JsonLinesFile(Sink):
         self._found: frozenset[bytes] | None = None
 
     def prepare(self) -> None:
-        """Before anything is written, see what was written last."""
+        """Read what was written last, before anything else is."""
         if self._found is None:
             with _troubles_of(self._path):
                 self._found = frozenset(self._last_lines())
@@ -63,14 +63,14 @@ class JsonLinesFile(Sink):
         self._sent.note(batch, batch.times_us)
 
     def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Which readings of a batch are in the file already."""
+        """Return the times of a batch that are in the file already."""
         self.prepare()
         found = self._found or frozenset()
         lines = zip(batch.times_us, reading_objects(batch), strict=True)
         return sorted({*self._sent.of(batch), *(time for time, line in lines if line in found)})
 
     def _append(self, fd: int, lines: bytes) -> None:
-        """All of it or nothing."""
+        """Write all of it or nothing."""
         size = os.fstat(fd).st_size
         try:
             _write_all(fd, lines)
@@ -107,7 +107,7 @@ class JsonLinesFile(Sink):
 
 
 class JsonLinesOutput(Sink):
-    """Writes batches to a stream that somebody reads, such as a pipe; what was in it when the reader ended is lost."""
+    """Writes batches to a stream, such as a pipe; what nobody reads any more is lost."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -119,13 +119,15 @@ class JsonLinesOutput(Sink):
         try:
             _write_all(self._fd, b"".join(line + b"\n" for line in reading_objects(batch)))
         except BrokenPipeError as error:
-            raise Unavailable("nobody reads stdout any more", fix="start lora-post and its reader again") from error
+            raise Unavailable(
+                "stdout is closed: its reader has ended", fix="start lora-post and its reader again"
+            ) from error
         except OSError as error:
             raise OutcomeUnknown(f"stdout: {error.strerror}") from error
         self._sent.note(batch, batch.times_us)
 
     def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Which readings of a batch this process has written."""
+        """Return the times of a batch that this process has written."""
         return self._sent.of(batch)
 
 
@@ -153,10 +155,13 @@ def _sync_folder(path: Path) -> None:
 
 
 def _mend(fd: int, path: Path) -> None:
-    """Cut off a line that was not finished: its reading is still in the queue. Raises Unavailable for other's files."""
+    """Cut off a line that was not finished: its reading is still in the queue.
+
+    Raises Unavailable for a file that lora-post has not written.
+    """
     info = os.fstat(fd)
     if not stat.S_ISREG(info.st_mode):
-        raise Unavailable(f"{path} is no file", fix='name another one in [json_lines] path, or "-" for stdout')
+        raise Unavailable(f"{path} is not a file", fix='name another one in [json_lines] path, or "-" for stdout')
     if not info.st_size or os.pread(fd, 1, info.st_size - 1) == b"\n":
         return
     start = max(0, info.st_size - LAST_BYTES)
@@ -164,13 +169,13 @@ def _mend(fd: int, path: Path) -> None:
     # A disk may leave zeros where a line was to be.
     text = torn.rstrip(b"\0")[: len(FIRST_KEY)]
     if not FIRST_KEY.startswith(text) or (start and not newline):
-        raise Unavailable(f"{path} does not end like a file of ours", fix="name another one in [json_lines] path")
+        raise Unavailable(f"{path} does not end like a file of lora-post", fix="name another one in [json_lines] path")
     log.warning("%s: the last line was cut off by a crash and is written again", path)
     os.ftruncate(fd, info.st_size - len(torn))
 
 
 def _tail(path: Path) -> list[bytes]:
-    """The last whole lines of a file, without line ends."""
+    """Return the last whole lines of a file, without line ends."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:

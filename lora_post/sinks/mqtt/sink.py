@@ -40,7 +40,7 @@ class MqttSink(Sink):
             raise OutcomeUnknown(f"the connection to {self._config.broker.host} was lost: {text}")
 
     def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Which readings of a batch were acknowledged, as far as this process knows."""
+        """Return the times of a batch that were acknowledged, as far as this process knows."""
         return self._sent.of(batch)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class MqttSink(Sink):
 
 
 def topic_of(template: str, gateway: str, device: str, sensor: str) -> str:
-    """The topic of a sensor; a name fills one level of it, whatever is in the name."""
+    """Return the topic of a sensor; a name fills one level of it, whatever is in the name."""
     words = {"gateway": gateway, "device": to_id(device), "sensor": to_id(sensor)}
     for word, text in words.items():
         template = template.replace(f"{{{word}}}", text)

@@ -30,7 +30,7 @@ class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WazigateConfig(Struct, frozen=True):
-    """account None: no login, as from the WaziGate itself."""
+    """The checked table. account: None for no login, as from the WaziGate itself."""
 
     url: str
     account: Account | None

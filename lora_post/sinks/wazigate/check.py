@@ -22,7 +22,7 @@ ANY_DEVICE = "lora-post"
 
 
 def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
-    """It answers, it is a WaziGate, and it lets us in."""
+    """Test that something answers, that it is a WaziGate, and that it lets us in."""
     with closing(WazigateClient(config.url, config.account)) as client:
         try:
             answer = client.get_id()
@@ -31,7 +31,7 @@ def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
             except msgspec.MsgspecError:
                 gate_id = ""
             if not gate_id:
-                text = f"what answers at {config.url} is no WaziGate: status {answer.status}"
+                text = f"what answers at {config.url} is not a WaziGate: status {answer.status}"
                 yield fail(SUBJECT, text, "correct [wazigate] url")
                 return
             yield ok(SUBJECT, f"WaziGate {gate_id} answers at {config.url}")

@@ -49,7 +49,7 @@ def trouble(doing: str, answer: Answer) -> SinkError:
     """Return the error for an answer that may be different next time."""
     if answer.status in (200, 404, 405):
         return Unavailable(
-            f"{doing}: what answers is no WaziGate (status {answer.status})", fix="correct [wazigate] url"
+            f"{doing}: what answers is not a WaziGate (status {answer.status})", fix="correct [wazigate] url"
         )
     return transient(doing, answer)
 
@@ -58,7 +58,7 @@ class WazigateClient:
     """One kept-open connection to one WaziGate."""
 
     def __init__(self, base_url: str, account: Account | None) -> None:
-        """base_url: for example http://wazigate.local; account None: no login, as from the WaziGate itself."""
+        """base_url: for example http://wazigate.local. account: None for no login."""
         self._account = account
         self._http = HttpClient(base_url)
         self.close = self._http.close
@@ -79,11 +79,11 @@ class WazigateClient:
         return answer
 
     def get_id(self) -> Answer:
-        """GET /device/id, for which no token is needed; 200 with the WaziGate's own id as a JSON string."""
+        """GET /device/id, without a token; 200 with the WaziGate's own id as a JSON string."""
         return self._http.call("GET", "/device/id", None, anonymous)
 
     def get_sensors(self, device_id: str) -> Answer:
-        """GET /devices/{d}/sensors; 200 with RemoteGateSensors or null, 404 when there is no such device."""
+        """GET /devices/{d}/sensors; 200 with RemoteGateSensors or null, 404 without such a device."""
         return self._call("GET", f"/devices/{quote_part(device_id)}/sensors")
 
     def post_device(self, device: GateDevice) -> Answer:
@@ -95,11 +95,11 @@ class WazigateClient:
         return self._call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
 
     def post_values(self, device_id: str, sensor_id: str, values: Sequence[msgspec.Raw]) -> Answer:
-        """POST .../values: `{"value","time"}` objects; 200, or 404 when the device or the sensor is not there."""
+        """POST .../values: `{"value","time"}` objects; 200, or 404 without such a device or sensor."""
         return self._call("POST", self._values(device_id, sensor_id), values)
 
     def get_values(self, device_id: str, sensor_id: str, since: str, until: str, limit: int) -> Answer:
-        """GET .../values measured in [since, until), oldest first: `{"value","time"}`, times in whole seconds."""
+        """GET .../values from `since` to before `until`, oldest first; times in whole seconds."""
         return self._call("GET", f"{self._values(device_id, sensor_id)}?from={since}&to={until}&limit={limit}")
 
     def _values(self, device_id: str, sensor_id: str) -> str:

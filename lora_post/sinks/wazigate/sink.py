@@ -1,4 +1,4 @@
-"""The sink for a WaziGate on the local network: send readings, create what is missing, ask what has arrived.
+"""Send readings to a WaziGate, create what is missing, ask what has arrived.
 
 A WaziGate keeps the times of its history in whole seconds, so what has arrived is told by second and value; of two
 equal values in one second, as many count as arrived as it has.
@@ -45,7 +45,7 @@ class WazigateSink(Sink):
         self._client.close()
 
     def send(self, batch: Batch) -> None:
-        """Deliver a batch. Raises Unavailable, OutcomeUnknown, BatchRefused, or Rejected with a reason for a person."""
+        """Deliver a batch. Raises Unavailable, OutcomeUnknown, Rejected, BatchRefused."""
         lane = batch.lane
         answer = self._post(batch)
         if _is_not_there(answer):
@@ -60,7 +60,7 @@ class WazigateSink(Sink):
             raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
     def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Which readings of a batch the WaziGate has. Raises Unavailable or OutcomeUnknown."""
+        """Return the times of a batch that the WaziGate has. Raises Unavailable, OutcomeUnknown."""
         lane = batch.lane
         since, until = _whole_second(min(batch.times_us)), _whole_second(max(batch.times_us) + SECOND_US)
         answer = self._client.get_values(lane.device, to_id(lane.name), since, until, MAX_ROWS)
@@ -85,7 +85,7 @@ class WazigateSink(Sink):
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
     def _create(self, lane: Lane) -> None:
-        """The device with all its sensors, or those that it lacks."""
+        """Create the device with all its sensors, or those that it lacks."""
         wanted = [_sensor(each) for each in self._lanes_of(lane.device)]
         answer = self._client.get_sensors(lane.device)
         if _is_not_there(answer):
@@ -106,7 +106,7 @@ class WazigateSink(Sink):
 
 
 def _is_not_there(answer: Answer) -> bool:
-    """The device or the sensor; not an address that is no WaziGate's."""
+    """Return whether the device or the sensor is missing, and not the whole API."""
     return answer.status == 404 and answer.body.startswith(b"device or sensor")
 
 
@@ -135,7 +135,7 @@ def _whole_second(time_us: WallUs) -> str:
 
 
 def _rows(answer: Answer, doing: str) -> Counter[tuple[int, str]]:
-    """How often the WaziGate has a value at a second."""
+    """Return how often the WaziGate has each value at each second."""
     try:
         rows = msgspec.json.decode(answer.body, type=list[dict[str, msgspec.Raw]])
         return Counter(
@@ -147,5 +147,5 @@ def _rows(answer: Answer, doing: str) -> Counter[tuple[int, str]]:
 
 
 def _canonical(value: bytes) -> str:
-    """A JSON value as it is after a store that knows only doubles."""
+    """Return a JSON value as a store that knows only doubles gives it back."""
     return json.dumps(json.loads(value, parse_int=float), sort_keys=True)

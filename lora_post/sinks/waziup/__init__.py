@@ -44,8 +44,10 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WaziupConfig(Struct, frozen=True):
-    """account None: the simple protocol, for public devices that exist. broker: where values are published, if at all.
+    """The checked table.
 
+    account: None for the simple protocol, which is for public devices that exist.
+    broker: where values are published; None: they go over HTTP.
     provision: create what is missing.
     """
 
@@ -70,7 +72,7 @@ def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
 
 
 def _broker(reader: TableReader, table: WaziupTable, account: Account | None) -> Broker | None:
-    """The platform's broker: by default on the host of `url`, at MQTT's own port, which has no TLS there."""
+    """Return the platform's broker: without mqtt_url, port 1883 of the host in `url`."""
     if table.protocol == "http":
         if table.mqtt_url:
             reader.refuse('[waziup] mqtt_url is for protocol = "mqtt" only', "set that, or take mqtt_url out")
@@ -91,7 +93,7 @@ def _broker(reader: TableReader, table: WaziupTable, account: Account | None) ->
 
 
 def _host(url: str) -> str:
-    """The host in a URL, in brackets where it is an IPv6 address."""
+    """Return the host in a URL, in brackets where it is an IPv6 address."""
     found = re.match(r"https?://(?:[^/@]*@)?(\[[^]/]*\]|[^/:?#]*)", url)
     return found[1] if found else ""
 

@@ -62,7 +62,7 @@ class ActuatorEntries:
         return [each.id for each in device.sensors] + [each.id for each in device.actuators]
 
     def _create(self, device_id: str, actuator_id: str, actuator: Actuator) -> bool:
-        """Whether it is there now."""
+        """Create an actuator; return whether it is there now."""
         body = ActuatorBody(actuator_id, to_text(actuator.name), actuator.kind or None, actuator.value_type)
         answer = self._client.post_actuator(device_id, body)
         if answer.status == 204:

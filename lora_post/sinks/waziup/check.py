@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def check_server(waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
-    """Test name, connection, encryption, API, clock, account, gateway: in the order in which they need each other.
+    """Test name, connection, encryption, API, clock, account and gateway, in this order.
 
     gateway_id: "" when the configuration does not tell.
     """
@@ -55,7 +55,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
         yield from _check_api(waziup.url, answer)
         yield check_clock(answer.date, now_us())
         if _read(answer, RemoteUser) is None:
-            yield from _skip("this is no Waziup API", ("credentials", "gateway"))
+            yield from _skip("this is not a Waziup API", ("credentials", "gateway"))
             return
         try:
             yield from _check_account(client, waziup, gateway_id)
@@ -69,7 +69,7 @@ def _skip(why: str, subjects: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def _check_way(url: str) -> Finding:
-    """DNS and TCP; a proxy, where the environment names one, does both for us."""
+    """Test DNS and TCP; a proxy that the environment names does both for us."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -92,7 +92,7 @@ def _check_way(url: str) -> Finding:
 
 
 def no_address(host: str, error: Exception) -> Finding:
-    """Nobody to ask, or nothing by this name: told apart by resolver(3)'s codes."""
+    """Tell a network without DNS from a host that does not exist, by the codes of resolver(3)."""
     code = error.errno if isinstance(error, socket.gaierror) else None
     if code in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM):
         text = f"no DNS server answers when asked for {host}: {error}"
@@ -126,13 +126,13 @@ def _check_api(url: str, answer: Answer) -> Iterator[Finding]:
 
 
 def is_web_page(answer: Answer) -> bool:
-    """Whether this is for people: the login page of a network (captive portal), or the way to it (RFC 6585, 511)."""
+    """Return whether this is a page for people, as a network's login page (RFC 6585: 511)."""
     body = answer.body[:200].lstrip().lower()
     return 300 <= answer.status < 400 or answer.status == 511 or body.startswith((b"<!doctype html", b"<html"))
 
 
 def check_clock(date: str, our_us: WallUs) -> Finding:
-    """The Date header of an answer that has just come, against our own clock."""
+    """Compare the Date header of an answer that has just come with the machine's clock."""
     try:
         server_us = int(parsedate_to_datetime(date).timestamp() * 1e6)
     except (ValueError, TypeError, OverflowError):
@@ -166,7 +166,7 @@ def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str) 
 
 
 def _check_login(client: WaziupClient, username: str) -> tuple[list[Finding], str]:
-    """Log in, and ask whom the server takes us for: a token that it does not believe makes a guest."""
+    """Log in, and ask who we are to the server: a token that it does not believe makes a guest."""
     try:
         client.log_in()
     except Unavailable as error:
@@ -184,7 +184,7 @@ def _check_login(client: WaziupClient, username: str) -> tuple[list[Finding], st
 
 
 def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision: bool) -> Finding:
-    """Whose the gateway id is: ids are shared by all users of the platform."""
+    """Tell whose the gateway id is: all users of the platform share the ids."""
     choose = "choose another [gateway] id"
     if answer.status == 403:
         return fail("gateway", f"{gateway_id} is a private gateway of another account", choose)
@@ -201,7 +201,7 @@ def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision:
 
 
 def _read(answer: Answer, kind: type[T]) -> T | None:
-    """The body of a good answer, None when it is not what was asked for."""
+    """Return the body of a good answer; None when it is not what was asked for."""
     if answer.status != 200:
         return None
     try:

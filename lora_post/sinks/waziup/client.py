@@ -25,7 +25,10 @@ LIFETIME_S = 600.0  # of a token that does not tell
 
 
 class Claims(Struct, frozen=True):
-    """What a Waziup token says of itself: times in seconds since 1970, the name that will own things."""
+    """What a Waziup token says of itself.
+
+    exp, iat: in seconds since 1970. preferred_username: the name that will own what is created.
+    """
 
     exp: float
     iat: float = 0.0
@@ -142,7 +145,7 @@ class WaziupClient:
 
     @property
     def owner(self) -> str:
-        """The name by which the server knows us, "" before the first login."""
+        """Return the name by which the server knows us, "" before the first login."""
         if self.account is None or self.claims is None:
             return ""
         return self.claims.preferred_username or self.account.username

@@ -1,4 +1,4 @@
-"""Waziup Cloud with the values over MQTT; everything else, and what MQTT does not answer, over HTTP.
+"""Waziup Cloud with the values over MQTT; the rest, and what is not acknowledged, over HTTP.
 
 A PUBACK of the platform is no proof of storage. It acknowledges values of an unknown sensor and of a device that
 is not ours, and drops them; over a value that it cannot read, and over a device that is not there, it falls silent
@@ -69,7 +69,7 @@ class WaziupMqttSink(Sink):
         traffic: Traffic,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """client_id: not a gateway's id, which the platform would show as connected and not, at each batch."""
+        """client_id: not a gateway's id, or the platform would show it come and go at each batch."""
         self._http = http
         self._broker = broker
         self._client_id = client_id
@@ -92,7 +92,7 @@ class WaziupMqttSink(Sink):
         self._http.prepare()
 
     def send(self, batch: Batch) -> None:
-        """Deliver a batch. Raises Unavailable, OutcomeUnknown, or Rejected with a reason for a person."""
+        """Deliver a batch. Raises Unavailable, OutcomeUnknown, Rejected."""
         sensor = self._sensors.setdefault(_key(batch.lane), _Sensor())
         if not sensor.is_there or self._monotonic() < sensor.http_until:
             self._http.send(batch)
@@ -106,11 +106,11 @@ class WaziupMqttSink(Sink):
         self._http.declare_actuators(batch.lane.device)
 
     def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
-        """Which times of a batch the server has, asked over HTTP; see `WaziupSink.stored`."""
+        """Return the times of a batch that the server has, as `WaziupSink.stored` does."""
         return self._http.stored(batch, recent)
 
     def _publish(self, batch: Batch) -> None:
-        """Returns when every value is acknowledged. Raises Unavailable, OutcomeUnknown."""
+        """Publish a batch; return when it is acknowledged. Raises Unavailable, OutcomeUnknown."""
         lane = batch.lane
         connection = self._connected()
         topic = f"devices/{lane.device}/sensors/{to_id(lane.name)}/value"
@@ -128,7 +128,10 @@ class WaziupMqttSink(Sink):
         raise OutcomeUnknown(f"{self._broker.host} fell silent over {lane.device}/{lane.name}: {text}")
 
     def _look(self, batch: Batch, sensor: _Sensor) -> None:
-        """Whether the last value is in the history: those before it went the same way. Raises OutcomeUnknown."""
+        """Look for the last value in the history: those before it went the same way.
+
+        Raises OutcomeUnknown when it is not there, or the look fails.
+        """
         lane = batch.lane
         last = Batch(lane, batch.times_us[-1:], batch.values[-1:])
         try:
@@ -169,5 +172,5 @@ class WaziupMqttSink(Sink):
 
 
 def _key(lane: Lane) -> tuple[str, str]:
-    """A lane's number is given to another sensor once its own is dropped."""
+    """Return what names a sensor; a lane's number goes to another one when its lane is dropped."""
     return lane.device, lane.name

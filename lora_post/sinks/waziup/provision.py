@@ -1,4 +1,4 @@
-"""Devices and sensors on Waziup: looked at before the first reading, and created when they are missing.
+"""Devices and sensors on Waziup: looked at before the first reading, created when missing.
 
 Ids are shared by all users of the platform, and a reading must not end up in somebody else's device of
 the same name: so a device's owner is checked once, and remembered.
@@ -38,11 +38,11 @@ class Provisioner:
         self._lanes_of = context.lanes_of
 
     def is_ours(self, device_id: str) -> bool:
-        """Whether a device was found to be there and ours before."""
+        """Return whether the device is known to be there and ours."""
         return _device_key(device_id) in self._facts.recall()
 
     def ensure(self, lane: Lane) -> None:
-        """Make sure that a device is there, is ours, and has this sensor; and all others that we know of it."""
+        """Make sure that a device is there, is ours, and has all its sensors, this one above all."""
         device_id = lane.device
         wanted = [_sensor_body(each) for each in self._lanes_of(device_id)]
         try:
@@ -106,7 +106,7 @@ class Provisioner:
         return there
 
     def _take_from_guest(self, device_id: str, visibility: str) -> None:
-        """The server may not have believed our token just then: then the device is `guest`'s, whom anybody can be."""
+        """Take a device over that the server gave to `guest`, as it did not believe the token then."""
         for field, value in (("visibility", visibility), ("owner", self._client.owner)):
             answer = self._client.put_device_as_guest(device_id, field, value)
             if answer.status == 403:

@@ -58,7 +58,7 @@ class WaziupSink(Sink):
         self._client.get_me()
 
     def prepare(self) -> None:
-        """Whatever is due besides readings: declare the gateway, send its heartbeat."""
+        """Declare the gateway and send its heartbeat, when they are due."""
         if self._client.account is None or time.monotonic() < self._heartbeat_at:
             return
         self._client.renew()
@@ -70,7 +70,7 @@ class WaziupSink(Sink):
             log.error("heartbeat: %s", error)
 
     def send(self, batch: Batch) -> None:
-        """Deliver a batch; returns when the server has confirmed it.
+        """Deliver a batch; return when the server has confirmed it.
 
         Raises Unavailable, OutcomeUnknown, or Rejected with a reason for a person.
         """
@@ -96,19 +96,22 @@ class WaziupSink(Sink):
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
     def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Which times of a batch are among the `recent` values that the server got last, and some before them.
+        """Return the times of a batch among the `recent` last values at the server, or a few more.
 
         Raises Unavailable, OutcomeUnknown, or Rejected when the server lets only others look.
         """
         return self.stored_among(batch, recent + OTHER_WRITERS)
 
     def stored_among(self, batch: Batch, rows: int) -> list[WallUs]:
-        """Which times of a batch are among so many values that the server got last; raises as `stored` does."""
+        """Return the times of a batch among so many values that the server got last.
+
+        Raises as `stored` does.
+        """
         lane = batch.lane
         answer = self._client.get_values(lane.device, to_id(lane.name), rows)
         if answer.status == 403:
             # Not nothing: a token that is not believed just then would make readings arrive twice.
-            raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
+            raise Rejected(f"device {lane.device} is private and belongs to another account: {answer.text}")
         if answer.status == 404 and answer.body:
             return []
         if answer.status != 200:
@@ -136,7 +139,7 @@ def _check_push(batch: Batch, answer: Answer) -> None:
             fix='create it there, or set [waziup] provision = "auto"',
         )
     if answer.status == 403:
-        raise Rejected(f"device {lane.device} is private and not ours: {answer.text}")
+        raise Rejected(f"device {lane.device} is private and belongs to another account: {answer.text}")
     if answer.status == 413:
         raise BatchRefused("the value is too long for Waziup, which takes 1 MB at most (status 413)")
     if answer.status in (400, 422):

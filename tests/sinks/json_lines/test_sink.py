@@ -104,7 +104,7 @@ def test_only_a_torn_line_is_repaired_too(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"root:x:0:0", b"line\nanother program's", b"x" * (2 << 20)])
 def test_file_of_another_program_is_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(Unavailable, match="not end like a file of ours"):
+    with pytest.raises(Unavailable, match="not end like a file of lora-post"):
         sink(path, max_bytes=4 << 20).send(batch(1))
     assert path.read_bytes() == content
 
@@ -183,7 +183,7 @@ def test_output_without_a_reader_is_unavailable() -> None:
     assert json.loads(os.read(reading, 1000))["value"] == 1
     assert len(output.stored(batch(1, 2), 2)) == 1
     os.close(reading)
-    with pytest.raises(Unavailable, match="nobody reads"):
+    with pytest.raises(Unavailable, match="its reader has ended"):
         output.send(batch(2))
     os.close(writing)
     with pytest.raises(OutcomeUnknown):

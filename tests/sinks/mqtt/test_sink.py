@@ -143,7 +143,7 @@ def test_wrong_password_is_said_and_left_alone_for_a_while(tmp_path: Path) -> No
         good.send(batch(1))
         good.close()
         for username, password in (("me", Secret("5ec2e7")), ("", None)):
-            with pytest.raises(Unavailable, match="refuses us: Not authorized") as refused:
+            with pytest.raises(Unavailable, match="refuses the connection: Not authorized") as refused:
                 MqttSink(settings(port, username=username, password=password), "gw1").send(batch(1))
             assert refused.value.retry_after_s == 300
             assert "5ec2e7" not in str(refused.value)
@@ -227,4 +227,4 @@ def test_check_says_whether_the_broker_takes_us(tmp_path: Path) -> None:
     assert verdict().startswith("FAIL")
     with mosquitto(tmp_path, port):
         assert verdict().startswith("ok")
-        assert "takes us without an account" in verdict()
+        assert "accepts the connection without an account" in verdict()

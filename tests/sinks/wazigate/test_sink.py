@@ -194,7 +194,7 @@ def test_address_of_something_else_is_said(store: SpoolFile, gate: Gate, monkeyp
             uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
             while not uploader.last_error:
                 Event().wait(uploader.step())
-        assert "is no WaziGate" in str(uploader.last_error)
+        assert "is not a WaziGate" in str(uploader.last_error)
 
 
 def test_command_sends_to_a_gate_and_checks_it(tmp_path: Path, gate: Gate) -> None:

@@ -148,7 +148,7 @@ def test_device_that_was_given_away_is_parked_with_the_reason_and_the_others_go_
     work(uploader)
     (found,) = parked(world.site.store)
     assert (found.device, found.name) == ("pond-7", "t")
-    assert "device pond-7 is private and not ours" in found.why.what
+    assert "device pond-7 is private and belongs to another account" in found.why.what
     assert [status for topic, status in world.mqtt.published if "pond-7" in topic] == [403] * 3
     assert Queue(world.site.store, "waziup").counts().parked == 3
     assert world.values() == numbers(0, 1)
@@ -284,6 +284,6 @@ def test_check_says_whether_the_platform_s_broker_takes_us(tmp_path: Path, monke
         config.write_text(text.replace("[spool]", extra + "[spool]"))
         with mosquitto(tmp_path, port):
             out = run("check", "-c", str(config)).stdout.decode()
-        assert re.search(rf"ok +server +the broker at 127.0.0.1 port {mqtt.port} takes us as demo\n", out)
+        assert re.search(rf"ok +server +the broker at 127.0.0.1 port {mqtt.port} accepts the connection as demo\n", out)
         out = run("check", "-c", str(config)).stdout.decode()
         assert re.search(rf"FAIL +server +the broker at 127.0.0.1 port {mqtt.port} does not answer", out)
