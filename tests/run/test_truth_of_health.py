@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 
 from tests.support.command import counting_packet, free_port, sandbox_process, started, wait_until, write_site
-from tests.week.radio import Port
+from tests.support.serial_port import Port
 
 
 def says(url: str, text: str) -> bool:
@@ -28,11 +28,11 @@ def test_ready_is_who_has_an_input_a_spool_and_a_server(tmp_path: Path) -> None:
     with started("run", "-c", str(site), "--status", page, "-q") as process:
         ready, healthy = f"http://{page}/readyz", f"http://{page}/healthz"
         wait_until(lambda: says(ready, f"input {port.path}: No such file or directory; is it plugged in"), "no word")
-        port.plug()
+        port.plug_in()
         wait_until(lambda: says(ready, "waziup: "), "it does not miss the server")
         wait_until(lambda: not says(ready, f"input {port.path}"), "the port is not back")
         with sandbox_process(server):
-            wait_until(lambda: says(ready, ""), "it is not ready", 90)
+            wait_until(lambda: says(ready, ""), "it is not ready")
             was = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, was[1]))
             port.write(counting_packet(0))
