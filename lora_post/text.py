@@ -93,6 +93,21 @@ def one_line(text: str, most: int) -> str:
     return printable(" ".join(text[: 4 * most].split()))[:most]
 
 
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most so many characters, the last of them … when something is left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plural(number: int, what: str) -> str:
+    """Return how many there are: 1 reading, 2 readings."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes for people, in the unit of [spool] max_mb."""
+    return f"{size / (1 << 20):.1f} MB"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return what a person who wrote an unknown word may have meant: the nearest known one, else all of them."""
     import difflib  # only for a mistake

@@ -36,8 +36,8 @@ from lora_post.terminal.layout import layout
 from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.unlock import unlock
-from tests.docs.test_troubleshooting import below
 from tests.support.build import NOON_US, frame
+from tests.support.error_tree import below
 from tests.support.in_process import lora_post
 from tests.support.status_page import WELL
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lora_post.finding import Finding, fail, ok, warning
+from lora_post.text import megabytes
 
 SUBJECT: Final = "disk"
 # Beside the bound of its data, SQLite's write-ahead log and the system need room.
@@ -72,8 +73,3 @@ def is_there(path: Path) -> bool:
         return path.exists()
     except OSError:  # in a folder that is closed to this user
         return False
-
-
-def megabytes(size: int) -> str:
-    """A size for people, in the unit of [spool] max_mb."""
-    return f"{size / (1 << 20):.1f} MB"

@@ -19,6 +19,7 @@ from lora_post.inputs.byte_streams import file_path, open_stream
 from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
 from lora_post.net.mqtt_url import read_mqtt_url
+from lora_post.text import plural
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
 # Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.
@@ -36,7 +37,7 @@ def check_configuration(path: Path, config: Config | None, mistakes: Collection[
     if config is None:
         return
     if not mistakes:
-        yield ok("configuration", f"{path}: gateway {config.gateway_id}, {_count(len(config.devices), 'device')}")
+        yield ok("configuration", f"{path}: gateway {config.gateway_id}, {plural(len(config.devices), 'device')}")
     for problem in config.warnings:
         yield warning("secrets" if "secret" in problem.what else "configuration", problem.what, problem.fix)
     if not any("secret" in problem.what for problem in config.warnings):
@@ -60,10 +61,10 @@ def check_keys(config: Config) -> Iterator[Finding]:
     yield from _check_shared_keys(config.devices)
     keyed = sum(bool(_secrets(device)) for device in config.devices)
     if keyed:
-        yield ok("keys", f"{_count(keyed, 'device')} with keys of the right length")
+        yield ok("keys", f"{plural(keyed, 'device')} with keys of the right length")
     clear = sum(not _secrets(device) and device.link is Link.LOWCOST for device in config.devices)
     if clear:
-        yield ok("keys", f"{_count(clear, 'device')} without keys: what is sent in clear can be forged")
+        yield ok("keys", f"{plural(clear, 'device')} without keys: what is sent in clear can be forged")
 
 
 def _check_shared_keys(devices: Collection[Device]) -> Iterator[Finding]:
@@ -175,7 +176,3 @@ def skip_setup(why: str) -> Iterator[Finding]:
     """The checks that need a configuration."""
     for subject in ("secrets", "keys", "inputs", "spool", "server"):
         yield skipped(subject, why)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

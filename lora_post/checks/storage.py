@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from lora_post.checks.disk import check_disk, is_read_only, is_there, megabytes
+from lora_post.checks.disk import check_disk, is_read_only, is_there
 from lora_post.config import Config
 from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.finding import Finding, fail, ok, skipped, warning
@@ -20,6 +20,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import tallies
 from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import held_by_sink
+from lora_post.text import megabytes
 
 SUBJECT = "spool"
 NEARLY_FULL = 0.9

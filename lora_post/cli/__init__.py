@@ -1,4 +1,4 @@
-"""The command line: one command a file, loaded only when it is used."""
+"""The command line: one command a file; a name that begins with `_` is not a command."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from lora_post.checks.machine import check_power, check_time
 from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
 from lora_post.checks.storage import check_spool
-from lora_post.cli.options import config_option, load_all_decoders
-from lora_post.cli.output import say
+from lora_post.cli._options import config_option, load_all_decoders
+from lora_post.cli._output import say
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError, Problem

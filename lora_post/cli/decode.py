@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.cli.explained import show_frame, show_payload
-from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
-from lora_post.cli.output import complain, print_json
+from lora_post.cli._explained import show_frame, show_payload
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
+from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import now_us
 from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 
 from lora_post.captures.expected import check_captures
-from lora_post.cli.options import config_option, load_all_decoders, log, optional_config, set_up_log
-from lora_post.cli.output import print_table, say
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
+from lora_post.cli._output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, Reading
-from lora_post.text import did_you_mean
+from lora_post.text import did_you_mean, plural
 
 HEADERS = ("Name", "Vendor", "Model", "From", "Examples", "Source")
 DIFFERENCE_HEADERS = ("Reading", "Expected", "Got")
@@ -155,9 +155,9 @@ def _test(decoder: Decoder) -> bool:
         return False
     failures = check_decoder(decoder)
     if not failures:
-        say(f"ok    {decoder.name}: {_count(count, 'example')}")
+        say(f"ok    {decoder.name}: {plural(count, 'example')}")
         return True
-    say(f"FAIL  {decoder.name}: {len(failures)} of {_count(count, 'example')} ({decoder.origin})", fg="red")
+    say(f"FAIL  {decoder.name}: {len(failures)} of {plural(count, 'example')} ({decoder.origin})", fg="red")
     for failure in failures:
         _show(failure)
     return False
@@ -179,7 +179,7 @@ def _test_captures(decoder: Decoder, folder: Path, known: Mapping[str, Decoder])
                 say(f"  {line}")
     frames = sum(result.frames for result in results if not result.differences)
     if frames:
-        say(f"ok    {decoder.name}: {_count(frames, 'captured frame')} in {folder}")
+        say(f"ok    {decoder.name}: {plural(frames, 'captured frame')} in {folder}")
     return not any(result.differences for result in results)
 
 
@@ -227,8 +227,4 @@ def _row(decoder: Decoder) -> tuple[str, ...]:
     shipped = Path(decoder.origin).parent == shipped_folder()
     memory = f" ({decoder.memory_bytes >> 10} KiB in use)" if decoder.memory_bytes else ""
     origin = "shipped" if shipped else f"{decoder.origin}{memory}"
-    return decoder.name, decoder.vendor, decoder.model, origin, _count(len(decoder.examples), "example"), decoder.source
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return decoder.name, decoder.vendor, decoder.model, origin, plural(len(decoder.examples), "example"), decoder.source

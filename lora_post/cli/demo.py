@@ -13,8 +13,8 @@ import click
 import msgspec
 import requests
 
-from lora_post.cli.options import read_decoding, watch_decoders
-from lora_post.cli.output import print_table, say
+from lora_post.cli._options import read_decoding, watch_decoders
+from lora_post.cli._output import print_table, say
 from lora_post.clocks.scale import now_us
 from lora_post.config import Config, parse_config
 from lora_post.errors import ConfigError, Unavailable

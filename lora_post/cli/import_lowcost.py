@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lora_post.cli import EXIT_FAILED
-from lora_post.cli.output import complain, say
+from lora_post.cli._output import complain, say
 from lora_post.config import parse_config
 from lora_post.errors import ConfigError
 from lora_post.migrate.lowcost_installation import Address, read_heard, read_site

@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from lora_post.cli.dry_run import dry_pipeline
-from lora_post.cli.options import (
+from lora_post.cli._dry_run import dry_pipeline
+from lora_post.cli._options import (
     config_option,
     drain_timeout_option,
     log_options,

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from lora_post.captures.tee import Tee, open_heard
 from lora_post.cli import EXIT_FAILED
-from lora_post.cli.dry_run import dry_pipeline
-from lora_post.cli.options import (
+from lora_post.cli._dry_run import dry_pipeline
+from lora_post.cli._options import (
     config_option,
     drain_timeout_option,
     log_options,

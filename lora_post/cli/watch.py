@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from lora_post.cli.options import config_option
-from lora_post.cli.output import complain
+from lora_post.cli._options import config_option
+from lora_post.cli._output import complain
 from lora_post.clocks.scale import now_us
 from lora_post.config import examine_config, find_config
 from lora_post.config.status import StatusConfig

@@ -23,6 +23,7 @@ from lora_post.lorawan.phy_payload import (
     parse_data_frame,
 )
 from lora_post.lowcost import header as lowcost
+from lora_post.text import plural
 
 _MTYPE_NAMES: Final = (
     "Join-request",
@@ -81,7 +82,7 @@ def lorawan_field(phy_payload: bytes, opened: Opened) -> Field:
         fields = _data_fields(parse_data_frame(phy_payload), opened)
     else:
         fields = _other_fields(mtype, phy_payload[1:], opened)
-    return Field("PHYPayload", _size(len(phy_payload)), parts=(_mhdr(phy_payload[0]), *fields))
+    return Field("PHYPayload", plural(len(phy_payload), "byte"), parts=(_mhdr(phy_payload[0]), *fields))
 
 
 def lowcost_fields(packet: bytes, opened: Opened) -> tuple[Field, ...]:
@@ -113,7 +114,7 @@ def _payload_fields(ptype: int, payload: bytes, opened: Opened) -> tuple[Field, 
             return (_bytes("payload", payload, f"encrypted, but no LoRaWAN frame inside: {error}"),)
     meaning = "in clear: a piece of a camera's picture" if lowcost.is_image(payload) else "in clear"
     if ptype & lowcost.WITH_APP_KEY:
-        key = Field("application key", _size(len(payload[: lowcost.APP_KEY_SIZE])), meaning="not shown")
+        key = Field("application key", plural(len(payload[: lowcost.APP_KEY_SIZE]), "byte"), meaning="not shown")
         return (key, _bytes("payload", payload[lowcost.APP_KEY_SIZE :], meaning))
     return (_bytes("payload", payload, meaning),)
 
@@ -127,13 +128,13 @@ def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
         _bytes("FCnt", data.signed[6:8], _fcnt_text(data.fcnt16, opened.fcnt)),
         _bytes("FOpts", data.fopts, "MAC commands" if fopts else "none", fopts),
     )
-    mac_payload = [Field("FHDR", _size(7 + len(data.fopts)), parts=fhdr)]
+    mac_payload = [Field("FHDR", plural(7 + len(data.fopts), "byte"), parts=fhdr)]
     if data.fport is not None:
         mac_payload.append(Field("FPort", "1 byte", f"{data.fport:02x}", f"{data.fport}: {_fport_text(data.fport)}"))
         network_key = "NwkSKey" if opened.fopts is None else "NwkSEncKey"
         mac_payload.append(_frm_payload(data, opened.clear, "AppSKey" if data.fport else network_key))
     return (
-        Field("MACPayload", _size(len(data.signed) - 1), parts=tuple(mac_payload)),
+        Field("MACPayload", plural(len(data.signed) - 1, "byte"), parts=tuple(mac_payload)),
         _bytes("MIC", data.mic, opened.mic),
     )
 
@@ -209,7 +210,7 @@ def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...
         return (_eui("JoinEUI", rest[:8]), _eui("DevEUI", rest[8:16]), _eui("DevNonce", rest[16:18]), mic)
     if mtype is MType.JOIN_ACCEPT and size in (16, 32):
         if opened.clear is not None:
-            return (Field("encrypted", _size(size), parts=_accept_fields(opened.clear, opened.mic)),)
+            return (Field("encrypted", plural(size, "byte"), parts=_accept_fields(opened.clear, opened.mic)),)
         inside = "JoinNonce, NetID, DevAddr, DLSettings, RxDelay" + (", CFList" if size == 32 else "")
         return (_bytes("encrypted", rest, f"{inside} and MIC; reading them needs the AppKey"),)
     if mtype is MType.REJOIN_REQUEST and (size, rest[:1]) in ((18, b"\0"), (18, b"\2")):
@@ -242,8 +243,4 @@ def _eui(name: str, on_air: bytes) -> Field:
 
 
 def _bytes(name: str, on_air: bytes, meaning: str = "", parts: tuple[Field, ...] = ()) -> Field:
-    return Field(name, _size(len(on_air)), on_air.hex(), meaning, parts)
-
-
-def _size(size: int) -> str:
-    return "1 byte" if size == 1 else f"{size} bytes"
+    return Field(name, plural(len(on_air), "byte"), on_air.hex(), meaning, parts)

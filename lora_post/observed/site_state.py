@@ -17,6 +17,7 @@ from msgspec import Struct
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Device, Noise, Reading, RxInfo, Scalar, Value
 from lora_post.observed.day import Day
+from lora_post.text import shorten
 from lora_post.times import NEVER, SteadyUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
@@ -189,7 +190,7 @@ class SiteState:
         state.last_us = max(state.last_us, heard_us)
         state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
         state.copies.clear()
-        state.problem = _short(report.problem or "; ".join(report.warnings))
+        state.problem = shorten(report.problem or "; ".join(report.warnings), MAX_TEXT)
         for reading in report.readings:
             time_us = heard_us - int(reading.age_s * 1e6)
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
@@ -224,14 +225,16 @@ class SiteState:
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
         heard_us = self.clock.moment(refusal.frame.time_us)
-        self._refused[key] = Refused(refusal.check, address, count, heard_us, _short(refusal.detail), refusal.fix)
+        self._refused[key] = Refused(
+            refusal.check, address, count, heard_us, shorten(refusal.detail, MAX_TEXT), refusal.fix
+        )
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
         self._add(heard_us, None, f"{refusal.check}: {refusal.detail}")
 
     def _add(self, time_us: SteadyUs, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)
-        self._recent.append(Entry(self._changes, time_us, device, _short(text)))
+        self._recent.append(Entry(self._changes, time_us, device, shorten(text, MAX_TEXT)))
 
 
 def _view(state: _DeviceState) -> DeviceView:
@@ -263,13 +266,9 @@ def _cut(value: Value) -> Scalar:
     """Return a value that fits on a page; a long one as text that is cut off."""
     if isinstance(value, (bool, int, float)):
         return value
-    return _short(value if isinstance(value, str) else str(value))
+    return shorten(value if isinstance(value, str) else str(value), MAX_TEXT)
 
 
 def _words(reading: Reading) -> str:
     value = str(reading.value).lower() if isinstance(reading.value, bool) else reading.value
     return f"{reading.name} {value} {reading.unit}".strip()
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lora_post.cli.options import set_up_log
+from lora_post.cli._options import set_up_log
 from lora_post.run.signals import stop_on_signals
 
 

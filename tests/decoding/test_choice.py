@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lora_post import Decoder, Reading
-from lora_post.cli.options import read_decoding
+from lora_post.cli._options import read_decoding
 from lora_post.config import Config, parse_config
 from lora_post.decoding.choice import Decoding, mistakes_of
 from lora_post.decoding.loading import load_folder, shipped_folder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.cli.options import load_all_decoders, read_decoding
+from lora_post.cli._options import load_all_decoders, read_decoding
 from lora_post.config import parse_config
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_installed, shipped_folder
 from lora_post.decoding.time_limit import TimeLimit

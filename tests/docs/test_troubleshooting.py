@@ -6,7 +6,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterable
 
 import pytest
 
@@ -16,6 +15,7 @@ from lora_post.alerts import rules
 from lora_post.cli import LazyGroup
 from lora_post.model import NoiseReason
 from tests.docs.troubles import PAGE, log_lines, refreshed
+from tests.support.error_tree import below
 
 TEXT = PAGE.read_text("utf-8")
 
@@ -34,13 +34,6 @@ def entries(heading: str) -> list[str]:
 def rows(heading: str) -> list[str]:
     """The first cells of the table under a heading."""
     return re.findall(r"^\| `?([\w-]+)`? \|", section(heading), re.MULTILINE)[1:]
-
-
-def below(kind: type[errors.LoraPostError]) -> Iterable[type[errors.LoraPostError]]:
-    for each in kind.__subclasses__():
-        if each.__module__ == errors.__name__:
-            yield each
-            yield from below(each)
 
 
 REFUSALS = [kind.check for kind in (errors.FrameError, *below(errors.UnlockError))]  # type: ignore[attr-defined]
@@ -73,8 +66,8 @@ def test_every_alert_has_a_row() -> None:
 
 
 def test_every_exit_code_has_a_row() -> None:
-    names = ["__init__", *(module.name for module in pkgutil.iter_modules(lora_post.cli.__path__))]
-    modules = [importlib.import_module(f"lora_post.cli.{name}".removesuffix(".__init__")) for name in names]
+    names = ["lora_post.cli", *(each.name for each in pkgutil.walk_packages(lora_post.cli.__path__, "lora_post.cli."))]
+    modules = [importlib.import_module(name) for name in names]
     codes = {value for module in modules for name, value in vars(module).items() if name.startswith("EXIT_")}
     assert len(LazyGroup.modules) < len(modules)
     assert [int(code) for code in rows("Exit codes")] == sorted({0} | codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from lora_post.cli.output import print_table, say
+from lora_post.cli._output import print_table, say
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli.options import config_option, read_config
-from lora_post.cli.output import say
+from lora_post.cli._options import config_option, read_config
+from lora_post.cli._output import say
 from lora_post.errors import Rejected
 from lora_post.run.upload_thread import open_outlet
 from lora_post.sinks.announced import Announced

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli.options import config_option, existing_spool, read_config
-from lora_post.cli.output import say
+from lora_post.cli._options import config_option, existing_spool, read_config
+from lora_post.cli._output import say
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 

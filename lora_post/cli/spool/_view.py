@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lora_post.checks.disk import megabytes
-from lora_post.cli.output import print_table, say
+from lora_post.cli._output import print_table, say
 from lora_post.clocks.scale import utc_text
 from lora_post.config import Config
 from lora_post.net.traffic import Traffic
@@ -22,6 +21,7 @@ from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED
 from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import held_by_sink
+from lora_post.text import megabytes, plural, shorten
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.waziup_names import to_id
 
@@ -39,25 +39,25 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
     say(f"spool      {spool_file.path}")
     say(f"size       {megabytes(spool_file.used_bytes())} of {megabytes(config.spool_max_bytes)}")
     if len(counts) < 2:  # a sum over several would count a reading once for each
-        say(f"queued     {count_text(sum(each.queued for each in counts.values()), 'reading')}")
-        say(f"parked     {count_text(sum(each.parked for each in counts.values()), 'reading')}")
-        say(f"refused    {count_text(sum(each.refused for each in counts.values()), 'reading')}")
-    say(f"undecoded  {count_text(len(undecoded.load(spool_file)), 'payload')}")
+        say(f"queued     {plural(sum(each.queued for each in counts.values()), 'reading')}")
+        say(f"parked     {plural(sum(each.parked for each in counts.values()), 'reading')}")
+        say(f"refused    {plural(sum(each.refused for each in counts.values()), 'reading')}")
+    say(f"undecoded  {plural(len(undecoded.load(spool_file)), 'payload')}")
     totals = tallies(spool_file.db)
-    say(f"evicted    {count_text(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
+    say(f"evicted    {plural(totals.get(EVICTED, 0), 'reading')} so far, because it was full")
     if totals.get(DAMAGED):
-        say(f"damaged    {count_text(totals[DAMAGED], 'reading')} dropped so far: the disk has lost what they were")
+        say(f"damaged    {plural(totals[DAMAGED], 'reading')} dropped so far: the disk has lost what they were")
     if totals.get(TOO_MANY_SENSORS):
-        dropped = count_text(totals[TOO_MANY_SENSORS], "reading")
+        dropped = plural(totals[TOO_MANY_SENSORS], "reading")
         say(f"dropped    {dropped} so far, of devices with more than {MAX_SENSORS} sensor names", fg="yellow")
     if totals.get(THINNED):
-        say(f"left out   {count_text(totals[THINNED], 'reading')} so far, by deadband and min_interval")
+        say(f"left out   {plural(totals[THINNED], 'reading')} so far, by deadband and min_interval")
     say(f"oldest     {utc_text(oldest) if oldest is not None else 'none'}")
     for estimate in estimates(spool_file):
         say(f"times      {estimate_text(estimate)}", fg="yellow")
     for sink, each in counts.items():
         if sink not in config.destinations:
-            text = f"{count_text(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
+            text = f"{plural(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
             say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
@@ -75,11 +75,11 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
         where = f"{item.device}/{to_id(item.name)}"
         to = f" for {item.sink}" if len(counts) > 1 else ""
         say("")
-        count, since = count_text(item.readings, "reading"), utc_text(item.since_us)
+        count, since = plural(item.readings, "reading"), utc_text(item.since_us)
         if item.refused is None:
             say(f"{where}: {count} held back{to} since {since}")
         else:
-            first = _shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
+            first = shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
             say(f"{where}: {count} refused{to}, the first of {since}: {first}")
         say(f"  {item.why}")
         if item.refused is None:
@@ -93,7 +93,7 @@ def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
     for device, count in Counter(row.device for row in rows).items():
         newest = next(row for row in reversed(rows) if row.device == device)
         say("")
-        say(f"{device}: {count_text(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
+        say(f"{device}: {plural(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
         say(f"  {newest.decoder}: {newest.problem}")
         say(f"  when the decoder is put right: lora-post spool retry {device}{option}")
 
@@ -103,13 +103,3 @@ def _row(state: SensorState) -> tuple[str, ...]:
     held = "parked" if state.is_parked else "queued" if state.waiting else ""
     waiting, refused = f"{state.waiting} waiting", f"{state.refused} refused"
     return state.device, to_id(state.name), waiting, refused, held, oldest
-
-
-def _shorten(text: str, width: int) -> str:
-    """At most so many characters of a text."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def count_text(number: int, what: str) -> str:
-    """1 reading, 2 readings."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

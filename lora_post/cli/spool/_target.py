@@ -1,0 +1,53 @@
+"""The spool of a configuration, and what of it a sub-command is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from lora_post.cli._options import existing_spool, read_config
+from lora_post.config import Config
+from lora_post.errors import SpoolError
+from lora_post.spool import undecoded
+from lora_post.spool.lanes import sensor_states
+from lora_post.spool.model import Parked
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.waziup_names import to_id
+
+
+class Target(Struct, frozen=True):
+    """Which sensors are meant; None: all."""
+
+    device: str | None
+    name: str | None
+
+    def covers(self, item: Parked) -> bool:
+        return self.device in (None, item.device) and self.name in (None, item.name)
+
+
+@contextmanager
+def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
+    config = read_config(config_path)
+    with closing(SpoolFile(existing_spool(config))) as spool_file:
+        yield config, spool_file
+
+
+def target_of(spool_file: SpoolFile, text: str | None) -> Target:
+    """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises SpoolError when the spool has none such."""
+    if text is None:
+        return Target(None, None)
+    device, slash, sensor = text.partition("/")
+    names = [state.name for state in sensor_states(spool_file) if state.device == device]
+    if not names and not undecoded.load(spool_file, device):
+        raise SpoolError(f"the spool has nothing of a device {device!r}", fix="see `lora-post spool`")
+    if not slash:
+        return Target(device, None)
+    for name in names:
+        if sensor in (to_id(name), name):
+            return Target(device, name)
+    raise SpoolError(
+        f"the spool has no sensor {sensor!r} of {device}", fix=f"it has {', '.join(map(to_id, names)) or 'none'}"
+    )

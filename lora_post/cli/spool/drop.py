@@ -1,0 +1,78 @@
+"""`lora-post spool drop`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from lora_post.cli._options import config_option
+from lora_post.cli._output import say
+from lora_post.cli.spool._target import opened, target_of
+from lora_post.spool.lanes import parked
+from lora_post.spool.upkeep import drop, drop_sink, held_by_sink
+from lora_post.text import plural
+
+
+@click.command(name="drop")
+@click.argument("target", metavar="DEVICE[/SENSOR]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Everything that is parked or refused.")
+@click.option("--destination", metavar="NAME", help="All that waits for one that has left the configuration.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+@click.pass_obj
+def command(
+    group_path: Path | None,
+    target: str | None,
+    everything: bool,
+    destination: str | None,
+    yes: bool,
+    config_path: Path | None,
+) -> None:
+    """Delete parked and refused readings for good.
+
+    What is queued stays and goes out; a parked sensor stays parked. Asks first, unless --yes is given.
+
+    \b
+        lora-post spool drop pond-7/temperature_3
+        lora-post spool drop --all --yes
+        lora-post spool drop --destination mqtt         after its table was taken out of the configuration
+    """
+    if sum((target is not None, everything, destination is not None)) != 1:
+        raise click.UsageError("name a DEVICE or DEVICE/SENSOR, or give --all or --destination")
+    confirm = _accept if yes else _ask
+    if destination is not None:
+        _drop_destination(config_path or group_path, destination, confirm)
+        return
+    with opened(config_path or group_path) as (_, spool_file):
+        wanted = target_of(spool_file, target)
+        held = [item for item in parked(spool_file) if wanted.covers(item)]
+        count = plural(sum(item.readings for item in held), "reading")
+        if not held:
+            say("nothing is parked or refused there")
+            return
+        confirm(count)
+        say(f"{plural(drop(spool_file, wanted.device, wanted.name), 'reading')} deleted")
+
+
+def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[str], None]) -> None:
+    with opened(config_path) as (config, spool_file):
+        if name in config.destinations:
+            raise click.UsageError(f"[{name}] is in the configuration and may be sending; take it out first")
+        held = held_by_sink(spool_file)
+        if name not in held:
+            raise click.UsageError(f"nothing waits for {name!r}; there is {', '.join(sorted(held)) or 'nothing'}")
+        confirm(plural(held[name], "reading"))
+        say(f"{plural(drop_sink(spool_file, name), 'reading')} deleted")
+
+
+def _accept(count: str) -> None:
+    """--yes"""
+
+
+def _ask(count: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{count} would be deleted, and there is no terminal to ask on; add --yes")
+    click.confirm(f"Delete {count} for good?", abort=True)
