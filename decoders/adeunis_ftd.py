@@ -1,4 +1,4 @@
-"""Adeunis Field Test Device (FTD): position, temperature, battery, radio quality of the last downlink.
+"""Adeunis Field Test Device (FTD): position, temperature, battery, quality of downlinks.
 
 One byte that tells what follows, then the fields in this order, big-endian; a frame carries all of
 them, or the position alone and the rest in the next frame:
@@ -65,7 +65,7 @@ def signed(field: bytes) -> int:
 
 
 def read_position(field: bytes, before: list[Reading]) -> list[Reading]:
-    """The readings of the position; before: what is known without it."""
+    """Return the readings of the position. before: what is known without it."""
     latitude, longitude = field[0:4].hex(), field[4:8].hex()
     if not (latitude[:7] + longitude[:7]).isdecimal():
         raise WrongFormat(f"position {latitude} {longitude}, want decimal digits", before)
@@ -85,7 +85,7 @@ def read_position(field: bytes, before: list[Reading]) -> list[Reading]:
 
 
 def degrees(whole: str, minutes: str, fraction: str) -> float:
-    """Degrees with 6 decimals, finer than the thousandth of a minute that is sent."""
+    """Return degrees with 6 decimals, finer than the thousandth of a minute that is sent."""
     return round(int(whole) + float(f"{minutes}.{fraction}") / 60, 6)
 
 

@@ -1,4 +1,4 @@
-"""Browan Tabs TBMS100 motion sensor: whether somebody is there, how often, battery.
+"""Browan Tabs TBMS100 motion sensor: occupied or free, number of events, battery.
 
 Eight bytes on FPort 102, at each change, every 10 minutes while occupied and every hour while free, little-endian:
 
@@ -42,7 +42,7 @@ DECODER = Decoder(
                 Reading("count", 96476),
             ],
         ),
-        Example(  # built: nobody for an hour, in frost
+        Example(  # built: free for an hour, in frost
             "00 0A 1B 3C00 010000",
             fport=102,
             gives=[

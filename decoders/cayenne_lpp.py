@@ -8,7 +8,7 @@ Any FPort, any length, big-endian:
     T  u8   type: what the value is, its size and unit; the tables of `lora_post.payloads.lpp`
     V       the value
 
-There is no length and no checksum: behind an unknown type or a value cut short nothing can be
+Length and checksum are missing: behind an unknown type or a value cut short nothing can be
 located, so the readings before it are kept and the rest is given up. A channel and type that occur
 twice give two readings. Types 0-3, 101-104, 113, 115, 134 and 136 are the original set; the others
 come from later libraries. Where libraries differ on the sign of pressure, voltage, current,

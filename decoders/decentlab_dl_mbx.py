@@ -7,7 +7,7 @@ sensors that it lists, big-endian:
               u16  how many of the 15 samples were valid
     sensor 1  u16  battery, mV
 
-Without a valid sample there is no distance, only their number.
+Without a valid sample the distance is missing, and their number is 0.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength

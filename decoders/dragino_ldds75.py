@@ -1,4 +1,4 @@
-"""Dragino LDDS75 ultrasonic distance sensor: distance to a surface, battery, one external probe.
+"""Dragino LDDS75 ultrasonic sensor: distance to a surface, battery, one external probe.
 
 Eight bytes on FPort 2 (five, up to I, before firmware 1.1.4), every 20 minutes, big-endian:
 

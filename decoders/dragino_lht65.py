@@ -79,7 +79,7 @@ def decode(payload: bytes, fport: int) -> list[Reading]:
 
 
 def read_external(kind: int, value: bytes, before: list[Reading]) -> list[Reading]:
-    """The readings of the external sensor; before: what is known without it."""
+    """Return the readings of the external sensor. before: what is known without it."""
     short = int.from_bytes(value[:2], "big")
     if kind in (DS18B20, TMP117, TIMED_DS18B20):
         signed = int.from_bytes(value[:2], "big", signed=True)

@@ -1,4 +1,4 @@
-"""Dragino LSE01 soil sensor: moisture, temperature, conductivity, battery, one external probe.
+"""Dragino LSE01 soil sensor: moisture, temperature, conductivity, battery, external probe.
 
 Eleven bytes on FPort 2, every 20 minutes, big-endian:
 

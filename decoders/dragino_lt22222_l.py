@@ -1,4 +1,4 @@
-"""Dragino LT-22222-L and LT-33222-L I/O controllers: analog and digital inputs, counters, outputs.
+"""Dragino LT-22222-L and LT-33222-L I/O controllers: inputs, counters, outputs.
 
 Eleven bytes on FPort 2, every 10 minutes, big-endian:
 

@@ -1,4 +1,4 @@
-"""INTEL-IRRIS soil sensor with a capacitive probe (SEN0308): soil moisture, soil temperature, battery.
+"""INTEL-IRRIS soil sensor, capacitive probe (SEN0308): moisture, temperature, battery.
 
 A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`): XLPP or
 Cayenne LPP of two types, every hour. The firmware sends nearly everything as a temperature; the channel

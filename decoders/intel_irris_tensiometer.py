@@ -1,4 +1,4 @@
-"""INTEL-IRRIS soil sensor with one or two tensiometers (Watermark): soil moisture tension, battery.
+"""INTEL-IRRIS soil sensor, one or two tensiometers (Watermark): moisture tension, battery.
 
 A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`): XLPP or
 Cayenne LPP of two types, every hour. The firmware sends nearly everything as a temperature; the channel

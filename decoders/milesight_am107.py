@@ -1,4 +1,4 @@
-"""Milesight AM107: indoor air with temperature, humidity, CO2, VOC, pressure, light and activity.
+"""Milesight AM107 indoor air: temperature, humidity, CO2, VOC, pressure, light, activity.
 
 A sequence of values as all Milesight sensors send it (`lora_post.payloads.milesight`), every
 10 minutes (battery once a day), little-endian:

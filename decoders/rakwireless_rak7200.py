@@ -1,4 +1,4 @@
-"""RAKwireless RAK7200 tracker, and with it RAK5205, RAK7204 and RAK7205: they share one payload.
+"""RAKwireless RAK7200 tracker, and RAK5205, RAK7204, RAK7205 with the same payload.
 
 A sequence of values, each behind a channel and a type byte (`lora_post.payloads.tagged`); types
 and values are Cayenne LPP's, the channel tells the sensor, big-endian:

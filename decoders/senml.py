@@ -8,13 +8,13 @@ fields have numbers:
 A base field (b…) holds for its record and those behind it. A reading is named bn + n; `urn:dev:…:ID` in
 front, which says what device it is, is left out if all records have the same, and what is then empty is
 named `value`. v, vs, vb and vd are numbers, texts, booleans and bytes (in readings: hex text). Units become
-the symbols of `lora_post.UNITS`; one that has none there is left out with a warning.
+the symbols of `lora_post.UNITS`; one that is not among them is left out with a warning.
 
 Times below 2^28 are seconds from now: -60 is a reading of age 60; one in the future is left out. Greater
-ones are seconds since 1970, by the device's clock, which nobody has compared with ours: its latest
+ones are seconds since 1970, by the device's clock, which may be wrong: its latest
 reading counts as new, the others get their ages from there, and a warning says so.
 
-Fields that nobody knows are ignored, unless their name ends in `_`: then the pack must not be used. Not
+Unknown fields are ignored, unless their name ends in `_`: then the pack must not be used. Not
 decoded: sums (s), update times (ut).
 """
 
@@ -119,7 +119,7 @@ def decode(payload: bytes, fport: int) -> list[Reading] | Decoded:
 
 
 def read_pack(payload: bytes) -> tuple[list[Any], DecodeError | None]:
-    """The records, and what is wrong with the payload behind them."""
+    """Return the records, and what is wrong with the payload behind them."""
     problem = None
     pack: Any
     if payload.lstrip().startswith((b"[", b"{")):
@@ -134,7 +134,7 @@ def read_pack(payload: bytes) -> tuple[list[Any], DecodeError | None]:
 
 
 def resolve(fields: object, base: dict[str, Any]) -> Record | None:
-    """A record with the base fields applied, which it may change; None: it has no value."""
+    """Return a record with the base fields applied, which it may change; None: without value."""
     if not isinstance(fields, dict):
         raise WrongFormat("not an object")
     record = {LABELS.get(key, key) if isinstance(key, int) else key: value for key, value in fields.items()}
@@ -155,7 +155,7 @@ def resolve(fields: object, base: dict[str, Any]) -> Record | None:
 
 
 def read_value(record: dict[Any, Any], base: dict[str, Any]) -> Value | None:
-    """Without any value a record has its base value, unless it only sets base fields."""
+    """Return the value of a record: its own, else the base value; None if it only sets fields."""
     if "vs" in record:
         return text_field(record, "vs")
     if "vb" in record:
@@ -175,23 +175,23 @@ def hex_of(text: str) -> str:
     try:
         return b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).hex()
     except ValueError:
-        raise WrongFormat("'vd' is no base64") from None
+        raise WrongFormat("'vd' is not base64") from None
 
 
 def text_field(fields: dict[Any, Any], key: str | int) -> str:
-    """The text of a field, "" where there is none; half a surrogate pair is no text."""
+    """Return the text of a field, "" if it is missing; half a surrogate pair is not a text."""
     value = fields.get(key, "")
     if isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value):
         return value
-    raise WrongFormat(f"{key!r} is no text")
+    raise WrongFormat(f"{key!r} is not a text")
 
 
 def number_field(fields: dict[Any, Any], key: str) -> Number:
-    """The number of a field, 0 where there is none."""
+    """Return the number of a field, 0 if it is missing."""
     value = fields.get(key, 0)
     if isinstance(value, int | float) and not isinstance(value, bool) and is_storable(value):
         return value
-    raise WrongFormat(f"{key!r} is no number, or out of range")
+    raise WrongFormat(f"{key!r} is not a number, or out of range")
 
 
 def total(base: dict[str, Any], base_key: str, record: dict[Any, Any], key: str) -> Number:
@@ -209,7 +209,7 @@ def is_storable(number: Number) -> bool:
 
 
 def tidy(number: Number) -> Number:
-    """A result without the dust of binary fractions; dates keep their milliseconds."""
+    """Return a result without the dust of binary fractions; dates keep their milliseconds."""
     return float(f"{number:.15g}") if isinstance(number, float) else number
 
 
@@ -237,7 +237,7 @@ def to_readings(records: list[Record], warnings: list[str]) -> list[Reading]:
 
 
 def in_our_unit(number: Number, unit: str) -> tuple[Number, str | None]:
-    """The number and our symbol, None where there is none or the number would get out of range."""
+    """Return number and symbol; None for an unknown unit, or a number that gets out of range."""
     symbol, multiplier, divisor = SYMBOLS.get(unit, (unit, 1, 1))
     converted = number
     if multiplier != 1:

@@ -98,7 +98,7 @@ def decode(payload: bytes, fport: int) -> list[Reading]:
 
 
 def read_stored(payload: bytes) -> list[Reading]:
-    """The readings of FPort 2, each with its age."""
+    """Return the readings of FPort 2, each with its age."""
     readings: list[Reading] = []
     problem: DecodeError | None = None
     offset = NUMBER_SIZE

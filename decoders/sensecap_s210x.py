@@ -1,4 +1,4 @@
-"""SenseCAP S2101 to S2105 (Seeed), and the older SenseCAP wireless sensors of the same format.
+"""SenseCAP S2101 to S2105 (Seeed), and older SenseCAP sensors of the same format.
 
 A sequence of measurements of seven bytes each, then a checksum, at an interval, little-endian:
 
@@ -100,7 +100,7 @@ def read(kind: int, value: int) -> list[Reading]:
 
 
 def checksum(data: bytes) -> int:
-    """CRC-16/KERMIT: the CRC of XMODEM with the bits of each byte, and of the result, reversed."""
+    """Return CRC-16/KERMIT: the CRC of XMODEM, bits reversed in each byte and in the result."""
     crc = crc_hqx(data.translate(REVERSED), 0)
     return REVERSED[crc & 0xFF] << 8 | REVERSED[crc >> 8]
 

@@ -1,4 +1,4 @@
-"""SenseCAP S2120 (Seeed): weather station with temperature, humidity, light, UV, wind, rain, pressure.
+"""SenseCAP S2120 (Seeed) weather station: air, light, UV, wind, rain, pressure.
 
 A sequence of frames, each behind a type byte (`lora_post.payloads.tagged`), big-endian:
 

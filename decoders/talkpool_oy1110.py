@@ -47,7 +47,7 @@ def decode(payload: bytes, fport: int) -> list[Reading]:
 
 
 def interval(head: int) -> float:
-    """Seconds from one measurement to the next."""
+    """Return the seconds from one measurement to the next."""
     return (head & 0x7F) * (3600.0 if head & 0x80 else 60.0)
 
 

@@ -47,7 +47,7 @@ def decode(payload: bytes, fport: int) -> list[Reading]:
 
 
 def read_body(body: str) -> list[Reading]:
-    """What follows the upload mark, blanks already deleted."""
+    """Return what follows the upload mark; blanks are deleted already."""
     fields = body.split("#", 3)[:3][-1]
     if "/" in fields:
         return read_pairs(fields.removesuffix("/").split("/"))
@@ -57,7 +57,7 @@ def read_body(body: str) -> list[Reading]:
 
 
 def read_pairs(parts: list[str]) -> list[Reading]:
-    """Names and values in turn; what is no pair is left out and told at the end."""
+    """Read names and values in turn; what is not a pair is left out and told at the end."""
     pairs = list(zip(parts[::2], parts[1::2], strict=False))
     readings = [Reading(name, read_value(value)) for name, value in pairs if is_name(name) and value]
     mistakes = [
@@ -77,7 +77,7 @@ def is_name(name: str) -> bool:
 
 
 def read_value(text: str) -> int | float | str:
-    """A number where the text is a finite decimal; whole numbers beyond 64 bits become floats."""
+    """Return a number for a finite decimal, a float beyond 64 bits; else the text."""
     if WHOLE_NUMBER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return int(text)
     if NUMBER.fullmatch(text) and abs(float(text)) != float("inf"):
@@ -86,7 +86,7 @@ def read_value(text: str) -> int | float | str:
 
 
 def shorten(text: str | bytes) -> str:
-    """Quoted and printable, 40 characters of it at most."""
+    """Return a text quoted and printable, at most 40 characters of it."""
     return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
 
 

@@ -10,7 +10,7 @@ Any FPort, any length, big-endian; fields and markers in any order:
 Types are those of Cayenne LPP (tables of `lora_post.payloads.lpp`, unsigned where libraries differ) and:
 
     51  integer   varint: 7 bits a byte, lowest first, bit 7 = more follow; 0, -1, 1, -2 are 0, 1, 2, 3
-    52  string    UTF-8, then 00; bytes that are no UTF-8 appear as \\xNN
+    52  string    UTF-8, then 00; bytes that are not UTF-8 appear as \\xNN
     53  bool      false, without data, as 55; 54 is true
     57  binary    a varint of its length, then its bytes; the value is their hex text
     58  null      no data; gives no reading, and is left out of objects and arrays
@@ -49,14 +49,14 @@ ACTUATORS_SHOWN = 16
 
 
 class Values:
-    """Reads the values of one payload that have no channel; counts the nulls that arrays lost."""
+    """Reads the values of a payload that have no channel; counts the nulls that arrays lost."""
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload
         self.lost_nulls = 0
 
     def read(self, offset: int, depth: int) -> tuple[Value | None, int]:
-        """The value whose type is at offset, None for null, and where it ends.
+        """Return the value whose type is at offset, None for null, and where it ends.
 
         depth: how many arrays and objects may be in one another from here on. Raises IndexError and
         struct.error where the payload ends too early.
@@ -164,13 +164,13 @@ def decode(payload: bytes, fport: int) -> list[Reading] | Decoded:
 
 
 def announce(channel: int, kind: int) -> Actuator:
-    """Never called as a sensor is: on Waziup one would overwrite the other."""
+    """Return an actuator, under a name that sensors never have: Waziup keeps both in one map."""
     name = ALL_NAMES[kind]
     return Actuator(f"actuator_{name}_{channel}", name, VALUE_TYPES.get(name, "number"))
 
 
 def read_actuators(payload: bytes, offset: int) -> tuple[list[tuple[int, int]], int]:
-    """Channel and type of each declared actuator, and where the marker ends."""
+    """Return channel and type of each declared actuator, and where the marker ends."""
     count, start = payload[offset + 1], offset + 2
     with_channel = payload[offset] == ACTUATORS_WITH_CHANNEL
     end = start + count * (2 if with_channel else 1)

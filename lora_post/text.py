@@ -13,7 +13,7 @@ from msgspec import Struct
 from lora_post.errors import FrameError
 
 MAX_TEXT: Final = 4096
-"""The longest frame has 255 bytes, which is 1275 characters as `0x40 0x03 …`; beyond this nobody meant a frame."""
+"""The longest frame has 255 bytes, which is 1275 characters as `0x40 0x03 …`; a longer text is not a frame."""
 
 _SEPARATORS: Final = re.compile(r"[\s:,]+")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*")
@@ -38,8 +38,9 @@ class Spelled(Struct, frozen=True):
 
 
 def parse_bytes(text: str) -> Spelled:
-    """Read hex (blanks, colons, commas, hyphens and 0x allowed) or base64 (standard or URL-safe, padded or not).
+    """Read bytes that are written as hex or base64.
 
+    Hex may have blanks, colons, commas, hyphens and 0x; base64 is standard or URL-safe, padded or not.
     What is valid as both is hex. An odd number of hex digits is a typing mistake, unless `=` at the
     end says that it is base64. Raises FrameError with one printable line that names what is wrong.
     """
@@ -67,7 +68,7 @@ def parse_bytes(text: str) -> Spelled:
 
 
 def parse_base64(text: str) -> bytes:
-    """Read base64, standard or URL-safe, padded or not; raises FrameError with one printable line."""
+    """Read base64, standard or URL-safe, padded or not. Raises FrameError, one printable line."""
     if not _BASE64.fullmatch(text):
         raise FrameError(f"no base64: {_first(_NOT_IN_BASE64, text)}")
     bare = text.rstrip("=")
@@ -82,7 +83,7 @@ def _first(strange: re.Pattern[str], text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text with everything that a terminal might obey written as an escape: `\\x1b`, `\\u202e`."""
+    """Return a text in which what a terminal might obey is escaped: `\\x1b`, `\\u202e`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -109,7 +110,7 @@ def megabytes(size: int) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return what a person who wrote an unknown word may have meant: the nearest known one, else all of them."""
+    """Return what may have been meant by an unknown word: the nearest known one, else all."""
     import difflib  # only for a mistake
 
     known = sorted(known)
@@ -118,7 +119,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def as_text(payload: bytes) -> str:
-    """A payload as text: UTF-8 where all of it is, else ASCII; a dot for everything that is not printable."""
+    """Return a payload as text, UTF-8 if all of it is, else ASCII; a dot for the unprintable."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -127,7 +128,7 @@ def as_text(payload: bytes) -> str:
 
 
 def escaped_json(encoded: bytes) -> str:
-    """JSON in which everything that a terminal might obey is written as `\\uXXXX`; means the same."""
+    """Return the same JSON with what a terminal might obey as `\\uXXXX`."""
     text = encoded.decode()
     if text.isprintable():
         return text

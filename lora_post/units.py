@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class WaziupUnit(Struct, frozen=True):
-    """A Waziup unit id, and how many of it one of our symbol is."""
+    """A Waziup unit id. factor: how many of it one of the symbol is."""
 
     id: str
     factor: float = 1.0

@@ -167,12 +167,12 @@ _ENDINGS = (
 
 _GRAM = WaziupUnit("Gram")
 _WEIGHTS = ("Weight", "Mass")
-_MAX_NAME = 128  # as long as a sensor id may be; longer names are nobody's
+_MAX_NAME = 128  # as long as a sensor id may be; longer names are not known
 _SPELLINGS = str.maketrans({"\u03bc": "\u00b5", "\u2126": "\u03a9"})  # Greek mu → micro sign, ohm sign → Greek omega
 
 
 def describe(name: str, unit: str, quantity: str = "", channel: int | None = None) -> SensorKind:
-    """What Waziup calls a reading of this name and unit; never raises.
+    """Return what Waziup calls a reading of this name and unit; never raises.
 
     name: as in `Reading`, with or without `_<channel>`. unit: a symbol of `UNITS`, "" for none.
     quantity: a Waziup quantity kind, which then decides; one that does not exist is ignored.
@@ -191,7 +191,7 @@ def describe(name: str, unit: str, quantity: str = "", channel: int | None = Non
 
 
 def to_waziup_value(value: Value, factor: float) -> Value:
-    """The value in the unit that `describe` named, also inside objects and lists.
+    """Return the value in the unit that `describe` named, also inside objects and lists.
 
     Texts and booleans stay as they are; 12 digits of a product are kept, more than any sensor has.
     """
@@ -200,7 +200,7 @@ def to_waziup_value(value: Value, factor: float) -> Value:
 
 @cache
 def ontology() -> Ontology:
-    """The cloud's lists; read from the package at the first call."""
+    """Return the cloud's lists; the first call reads them from the package."""
     return msgspec.json.decode(resources.files("lora_post").joinpath("ontology.json").read_bytes(), type=Ontology)
 
 
@@ -237,7 +237,7 @@ def _by_name(base: str) -> SensorKind:
 
 @cache
 def _by_quantity() -> dict[str, SensorKind]:
-    """Every quantity with the kind that our names use for it, else the first that lists it."""
+    """Return a kind for every quantity: the one that `_KINDS` has, else the first that lists it."""
     preferred = {kind.quantity: kind.kind for kind in reversed(_KINDS.values())}
     lists = ontology()
     first = {quantity: kind.id for kind in reversed(lists.sensor_kinds) for quantity in kind.links}

@@ -37,7 +37,7 @@ _TO_KEY = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in _FORBIDDEN + ".$"})
 
 
 def to_id(name: str) -> str:
-    """A sensor name as a Waziup sensor id."""
+    """Return a sensor name as a Waziup sensor id."""
     escaped = _UNSAFE_ID.sub(lambda m: b"~%02x" % m[0][0], name.encode("utf-8", "surrogatepass")).decode()
     if len(escaped) > MAX_ID:
         digest = hashlib.blake2b(escaped.encode(), digest_size=8).hexdigest()
@@ -50,12 +50,12 @@ def to_id(name: str) -> str:
 
 
 def to_text(text: str) -> str:
-    """Free text without the characters that Orion refuses."""
+    """Return free text without the characters that Orion refuses."""
     return text.translate(_TO_TEXT)
 
 
 def to_value(value: Value) -> Value:
-    """A value whose texts and keys Orion and MongoDB take; numbers and booleans pass unchanged."""
+    """Return a value whose texts and keys Orion and MongoDB take; numbers stay as they are."""
     if isinstance(value, str):
         return to_text(value)
     if isinstance(value, dict):

@@ -27,7 +27,7 @@ class Mistake(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """The decoders of one device by name, with its options, and its sensors by their decoder's name."""
+    """The decoders of one device by name, with its options; its sensors, as decoders name them."""
 
     decoders: Mapping[str, Decoder]
     sensors: Mapping[str, SensorRule]
@@ -64,7 +64,7 @@ class Decoding:
         return mistakes
 
     def decode(self, uplink: Uplink) -> Report:
-        """The readings of an uplink, or the problem; never raises."""
+        """Decode an uplink: its readings, or the problem. Never raises."""
         decoder = self._only.get(uplink.device.id)
         if decoder is not None:
             return decode(uplink, decoder)
@@ -77,7 +77,7 @@ class Decoding:
 def choose(
     device: Device, decoders: Mapping[str, Decoder], mistakes: list[Mistake], before: Choice | None = None
 ) -> Choice:
-    """The decoders of a device with its options; what is wrong is added to `mistakes`.
+    """Return the decoders of a device with its options; add what is wrong to `mistakes`.
 
     A device with several decoders hands its options to those that have options, at least one.
     A decoder that refuses them is the one of `before`, or one that fails for this reason.
@@ -108,12 +108,12 @@ def _refusing(why: Problem) -> DecodeFunction:
 
 
 def decoder_names(device: Device) -> list[str]:
-    """The decoders that a device is configured with, each once."""
+    """Return the names of the decoders that a device is configured with, each once."""
     return list(dict.fromkeys(name for name in (device.decoder, *device.decoder_by_fport.values()) if name))
 
 
 def mistakes_of(devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> Iterator[Mistake]:
-    """Everything that is wrong with the decoders and options of some devices."""
+    """Yield what is wrong with the decoders and options of these devices."""
     for device in devices:
         mistakes: list[Mistake] = []
         choose(device, decoders, mistakes)

@@ -1,6 +1,6 @@
 """Run a decoder, and make the report.
 
-A decoder is somebody's file. What it raises or returns never gets further than here.
+A decoder may be a stranger's file. What it raises or returns never gets further than here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_CAUSES = 256  # crashes that are remembered as told
 
 
 def configured(decoder: Decoder, options: Options) -> DecodeFunction:
-    """The function that decodes for a device with these options.
+    """Return the function that decodes for a device with these options.
 
     Raises ConfigError when the decoder has no options, refuses these, or fails over them.
     """
@@ -55,7 +55,7 @@ def configured(decoder: Decoder, options: Options) -> DecodeFunction:
 
 
 def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
-    """Run a decode function for a person who wants to see what it does; nothing is dropped or counted.
+    """Run a decode function to show what it does; nothing is dropped or counted.
 
     Raises DecodeError, as DecoderCrash for whatever else the function raises or returns.
     """
@@ -73,11 +73,11 @@ def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
 
 
 def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
-    """Run the decoder of an uplink; never raises. None: there is none, which is a problem.
+    """Run the decoder of an uplink; never raises. decoder: None is a problem.
 
     A DecodeError's kept readings are used and its message becomes a warning, or the problem when
     nothing was kept. Readings that no sink could send are dropped one by one, each with a warning.
-    FPort 0 and empty payloads have no readings and need no decoder; NoReading is no problem either.
+    FPort 0 and empty payloads have no readings and need no decoder; NoReading is not a problem either.
     """
     if uplink.fport == 0:
         return Report(uplink, (), ("MAC commands only",))
@@ -89,7 +89,7 @@ def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
 
 
 def run(uplink: Uplink, decoder: Decoder) -> Report:
-    """What `decode` does, for any payload: the empty one too."""
+    """Do what `decode` does, for any payload: the empty one too."""
     try:
         readings = decoder.decode(uplink.payload, uplink.fport or 0)
     except NoReading as error:
@@ -121,11 +121,11 @@ def _no_decoder(uplink: Uplink) -> str:
         return f"no decoder is called {name!r}"
     known = ", ".join(map(str, sorted(device.decoder_by_fport)))
     where = "without FPort" if fport is None else f"on FPort {fport}"
-    return f"no decoder for payloads {where}: decoder_by_fport has {known or 'none'}, and there is no decoder"
+    return f"no decoder for payloads {where}: decoder_by_fport has {known or 'nothing'}, and decoder is not set"
 
 
 def _is_plain(reading: object) -> bool:
-    """True for nearly every reading there is, found out quickly; False: look closer."""
+    """Tell quickly that a reading is good, as nearly all are; False: look closer."""
     if type(reading) is not Reading:
         return False
     value = reading.value
@@ -153,7 +153,7 @@ def _is_plain(reading: object) -> bool:
 
 
 def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> Report:
-    """The report with the readings that are good; message: what the decoder itself had to say."""
+    """Return the report with the readings that are good. message: what the decoder itself said."""
     kept: list[Reading] = []
     warnings: list[str] = []
     for number, reading in enumerate(readings[:MAX_READINGS], start=1):
@@ -172,7 +172,7 @@ def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> R
 
 
 def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
-    """The report of a decoder that has more to say than readings; what it says comes first."""
+    """Return the report of a decoder that says more than readings; what it says comes first."""
     if type(decoded.readings) is not list or not isinstance(decoded.warnings, (tuple, list)):
         text = (
             f"returned {kind_of(decoded.readings)} of readings and {kind_of(decoded.warnings)} of warnings, want lists"
@@ -195,18 +195,18 @@ def _is_actuator(thing: object) -> bool:
 
 
 def fault_of(reading: object) -> str:
-    """What is wrong with something that a decoder returned; "" when nothing is."""
+    """Tell what is wrong with something that a decoder returned, "" for nothing."""
     if type(reading) is not Reading:
         return f"{kind_of(reading)}, want a Reading"
     for field in ("name", "unit", "quantity"):
         text: object = getattr(reading, field)
         if type(text) is not str or not _is_utf8(text):
-            return f"its {field} is {kind_of(text) if type(text) is not str else 'no valid text'}"
+            return f"its {field} is {kind_of(text) if type(text) is not str else 'not valid text'}"
     if reading.name == "":
         return "it has no name"
     called = repr(reading.name[:40])
     if reading.channel is not None and (type(reading.channel) is not int or not MIN_INT <= reading.channel <= MAX_INT):
-        return f"the channel of {called} is no integer"
+        return f"the channel of {called} is not an integer"
     age: object = reading.age_s
     if type(age) not in (int, float) or not 0 <= reading.age_s <= MAX_AGE_S:
         return f"the age of {called} is not in 0 … {MAX_AGE_S:.0f} s"
@@ -215,27 +215,30 @@ def fault_of(reading: object) -> str:
 
 
 def _value_fault(value: object, depth: int) -> str:
-    """What keeps a value from being stored as JSON; depth: how many objects and lists may be inside one another."""
+    """Tell what keeps a value from being stored as JSON, "" for nothing.
+
+    depth: how many objects and lists may be inside one another.
+    """
     if isinstance(value, bool):
         return ""
     if type(value) is float:
-        return "" if isfinite(value) else f"{value}, no finite number"
+        return "" if isfinite(value) else f"{value}, not a finite number"
     if type(value) is int:
         return "" if MIN_INT <= value <= MAX_INT else "an integer beyond 64 bits"
     if type(value) is str:
-        return "" if _is_utf8(value) else "no valid text"
+        return "" if _is_utf8(value) else "not valid text"
     if type(value) is dict or type(value) is list:
         if depth == 0:
             return f"nested deeper than {MAX_DEPTH} levels"
         if type(value) is dict and not all(type(key) is str and _is_utf8(key) for key in value):
-            return "an object with a key that is no valid text"
+            return "an object with a key that is not valid text"
         items = value.values() if type(value) is dict else value
         return next((fault for fault in (_value_fault(item, depth - 1) for item in items) if fault), "")
     return kind_of(value)
 
 
 def _is_utf8(text: str) -> bool:
-    """False for text with half a surrogate pair, which JSON cannot carry."""
+    """Tell whether JSON can carry a text: half a surrogate pair it cannot."""
     if text.isascii():
         return True
     try:
@@ -251,7 +254,10 @@ def kind_of(thing: object) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Class and text of an exception on one printable line, also when its own text cannot be made."""
+    """Return class and text of an exception on one printable line.
+
+    Works for one whose own text cannot be made, too.
+    """
     text = "".join(traceback.format_exception_only(error))
     return one_line(text.removeprefix(f"{type(error).__module__}."), MAX_TEXT)
 

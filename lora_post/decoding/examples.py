@@ -13,7 +13,7 @@ from lora_post.model import Decoder, Example, Reading
 
 
 class Difference(Struct, frozen=True):
-    """One reading that is not as the example says; None: there is none on that side."""
+    """One reading that is not as the example says; None: it is missing on that side."""
 
     name: str
     expected: Reading | None
@@ -30,7 +30,7 @@ class Failure(Struct, frozen=True):
 
 
 def check_decoder(decoder: Decoder) -> list[Failure]:
-    """Run every example of a decoder; what does not come true."""
+    """Run every example of a decoder, and return what does not come true."""
     found = (_check_example(decoder, number, example) for number, example in enumerate(decoder.examples, start=1))
     return [failure for failure in found if failure is not None]
 
@@ -41,7 +41,7 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
     try:
         payload = bytes.fromhex(example.payload)
     except (ValueError, TypeError) as error:
-        return Failure(number, example, (f"the payload is no hex: {error}",))
+        return Failure(number, example, (f"the payload is not hex: {error}",))
     complaints: list[str] = []
     got: Sequence[Reading] = ()
     try:
@@ -55,7 +55,7 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
         if type(error) is not example.fails:
             complaints.append(f"expected {_error_name(example)}, got {type(error).__name__}: {error}")
     faults = [fault for fault in map(fault_of, got) if fault]
-    complaints += [f"a reading that nobody could use: {fault}" for fault in faults]
+    complaints += [f"a reading that cannot be used: {fault}" for fault in faults]
     differences = () if faults else tuple(compare(example.gives, got))
     if not faults and not differences and list(example.gives) != list(got):
         complaints.append(f"the order differs: got {', '.join(reading.name for reading in got)}")
@@ -67,7 +67,10 @@ def _error_name(example: Example) -> str:
 
 
 def compare(expected: Sequence[Reading], got: Sequence[Reading]) -> Iterator[Difference]:
-    """Readings that differ, paired by name; of several with one name, the first with the first and so on."""
+    """Yield the readings that differ, paired by name.
+
+    Of several with one name, the first is compared with the first, and so on.
+    """
     there = _by_name(got)
     for key, reading in _by_name(expected).items():
         found = there.pop(key, None)

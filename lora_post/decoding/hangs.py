@@ -1,4 +1,4 @@
-"""Decoders that take too long: each hang costs its own frame, and after some the decoder is not asked any more.
+"""Decoders that take too long: a hang costs its frame, three the decoder.
 
 A hang that `time_limit` cannot end ends the process, and leaves a file beside the spool. Its first lines name the
 decoders' files, each with a hash of what it was when the run started, and whether it is used or set aside. Behind
@@ -49,7 +49,7 @@ class LimitedDecoding:
         watch: TimeLimit,
         aside: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """decoders: those that `decoding` uses. aside: those of them that are not to be used, each with the reason."""
+        """decoders: those that `decoding` uses. aside: names of those not to be used, with reasons."""
         self._decoding = decoding
         self._decoders = decoders
         self._watch = watch
@@ -57,7 +57,7 @@ class LimitedDecoding:
         self._aside = dict(aside)
 
     def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]:
-        """Decode with these from now on; see `Decoding.use`. One that has changed gets its chances anew."""
+        """Do what `Decoding.use` does; a decoder that has changed gets its chances anew."""
         try:
             mistakes = self._watch.call(self._decoding.use, decoders)
         except Overrun as error:
@@ -71,7 +71,7 @@ class LimitedDecoding:
         return mistakes
 
     def decode(self, uplink: Uplink) -> Report:
-        """The readings of an uplink, or the problem; never raises."""
+        """Decode an uplink: its readings, or the problem. Never raises."""
         if self._aside:
             name = uplink.device.decoder_for(uplink.fport)
             if name in self._aside and uplink.payload and uplink.fport != 0:
@@ -93,7 +93,7 @@ class LimitedDecoding:
         return _hung(uplink, f"decoder hangs: {name} gave no result in {time}")
 
     def _time(self, error: Overrun) -> str:
-        """How long was waited, and where the code was then when that is known."""
+        """Say how long was waited, and where the code was then, if that is known."""
         raised = error.__context__ if isinstance(error.__context__, Overrun) else error
         *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
         file = frame.f_code.co_filename
@@ -102,7 +102,7 @@ class LimitedDecoding:
 
 
 def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:
-    """`load_decoder`, but a file whose top level takes too long is a DecoderCrash, too."""
+    """Return `load_decoder` with a time limit: a slow top level is a DecoderCrash."""
 
     def load(path: Path) -> Decoder:
         try:
@@ -118,7 +118,7 @@ def _hung(uplink: Uplink, text: str) -> Report:
 
 
 def hang_path(spool: Path) -> Path:
-    """Where the file of a spool is."""
+    """Return the path of the hang file of a spool."""
     return spool.with_name(f"{spool.name}-hang")
 
 
@@ -126,7 +126,7 @@ class HangFile:
     """The file of a run that takes readings. Close it when no watchdog writes there any more."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, create it with mode 0600 when missing, and log what the last run left. Raises OSError."""
+        """Open or create it with mode 0600, and log what the last run left. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -142,7 +142,7 @@ class HangFile:
         self.file.close()
 
     def set_aside(self, decoders: Mapping[str, Decoder]) -> dict[str, str]:
-        """The decoders that are set aside from now on by name, each with the reason; it is written down, too.
+        """Write down and return which decoders are set aside: name and reason.
 
         One whose file has changed since that run started gets its chance. Files are told by what is in them: the
         clock of a gateway may have been wrong.
@@ -182,7 +182,7 @@ class HangFile:
 
 
 def decoders_set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str, str]:
-    """The decoders that a hang file says are set aside, with the reason; changes nothing."""
+    """Return which decoders a hang file sets aside, with the reason; change nothing."""
     try:
         with path.open("rb") as file:
             return _still_aside(_text(file.read(MAX_BYTES)), decoders)
@@ -191,7 +191,7 @@ def decoders_set_aside(path: Path, decoders: Mapping[str, Decoder]) -> dict[str,
 
 
 def file_of(decoder: Decoder) -> str:
-    """The file that a decoder comes from; of one that comes with a package, the file of its function."""
+    """Return the file that a decoder comes from; for a package, that of its function."""
     code = getattr(decoder.decode, "__code__", None)
     return decoder.origin if code is None or Path(decoder.origin).is_file() else str(code.co_filename)
 
@@ -202,7 +202,7 @@ def _still_aside(text: str, decoders: Mapping[str, Decoder]) -> dict[str, str]:
 
 
 def _key(file: str) -> tuple[str, str]:
-    """What is in a file, and which it is."""
+    """Return the hash of a file, and its path as the watchdog writes it."""
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest(), _escaped(file)
     except OSError:
@@ -210,7 +210,7 @@ def _key(file: str) -> tuple[str, str]:
 
 
 def _escaped(file: str) -> str:
-    """A path as the watchdog writes it."""
+    """Return a path as the watchdog writes it."""
     return file.encode("ascii", "backslashreplace").decode()
 
 
@@ -219,8 +219,8 @@ def _text(data: bytes) -> str:
 
 
 def _stack(dump: str) -> str:
-    """What the call that was watched was doing, the innermost first, in one line."""
+    """Say in one line what the watched call was doing, the innermost function first."""
     threads = re.split(r"^(?=(?:Current thread|Thread) 0x)", dump, flags=re.MULTILINE)
     thread = next((each for each in threads if _CALL.search(each)), dump)
     frames = [f"{file} line {line} in {name}" for file, line, name in _FRAME.findall(_CALL.split(thread)[0])]
-    return " < ".join(frames[:MAX_FRAMES]) or "where is not known"
+    return " < ".join(frames[:MAX_FRAMES]) or "it is not known where"

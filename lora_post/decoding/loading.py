@@ -54,17 +54,14 @@ class LoadedDecoders(Struct, frozen=True):
 
 
 def shipped_folder() -> Path:
-    """Where lora-post's own decoder files are: in the installed package, or beside it in a checkout."""
+    """Return the folder of lora-post's decoders: in the package, or beside it in a checkout."""
     package = Path(__file__).parent.parent
     installed = package / "decoders"
     return installed if installed.is_dir() else package.parent / "decoders"
 
 
 def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
-    """All of them; a later decoder replaces an earlier one of the same name.
-
-    So a user's file goes before a shipped one.
-    """
+    """Return all of them; a later decoder replaces an earlier one of the same name."""
     decoders: dict[str, Decoder] = {}
     for loaded in all_loaded:
         for name in sorted(loaded.decoders.keys() & decoders.keys()):
@@ -74,22 +71,19 @@ def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
 
 
 def decoder_files(folder: Path) -> list[Path]:
-    """The files of a folder that are to be decoders, sorted; names that start with `_` are left out.
-
-    Raises OSError.
-    """
+    """Return the decoder files of a folder, sorted; `_…` are not decoders. Raises OSError."""
     return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".js") and not path.name.startswith("_"))
 
 
 def load_shipped(names: Collection[str]) -> LoadedDecoders:
-    """Only these of the decoders that come with lora-post: `cayenne-lpp` is in cayenne_lpp.py."""
+    """Load only these decoders of lora-post: `cayenne-lpp` is in cayenne_lpp.py."""
     return load_folder(shipped_folder(), wanted=lambda path: path.stem.replace("_", "-") in names)
 
 
 def load_folder(
     folder: Path, load: Callable[[Path], Decoder] | None = None, wanted: Callable[[Path], bool] = lambda path: True
 ) -> LoadedDecoders:
-    """Load every wanted decoder file of a folder with `load`, which is `load_decoder` if not given.
+    """Load every wanted decoder file of a folder. load: `load_decoder` if not given.
 
     A file that fails, or has a name that its folder has already, is skipped and reported.
     """
@@ -101,7 +95,7 @@ def load_folder(
 
 
 def load_installed() -> LoadedDecoders:
-    """Load the decoders of all installed packages, by the entry point group `lora_post.decoders`.
+    """Load the decoders of all installed packages, by their entry points.
 
     One that fails, or whose name is taken, is skipped and reported.
     """
@@ -129,7 +123,7 @@ def _collect(loads: Iterable[Callable[[], Decoder]]) -> LoadedDecoders:
 
 
 class _FreshLoader(SourceFileLoader):
-    """Compiles each time: a cached compilation is told by second and size, and people edit faster than that."""
+    """Compiles each time: the cache tells files by second and size, and people edit faster."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -137,12 +131,15 @@ class _FreshLoader(SourceFileLoader):
 
 
 def load_decoder(path: Path) -> Decoder:
-    """The `DECODER` of a Python file, or a JavaScript codec. Raises DecoderCrash with path and cause."""
+    """Load the `DECODER` of a Python file, or a JavaScript codec.
+
+    Raises DecoderCrash with path and cause.
+    """
     if path.suffix == ".js":
         from lora_post.decoding.javascript.codec import load_js_codec  # the engine is for sites that have codecs
 
         return load_js_codec(path)
-    name = str(path)  # in sys.modules, where no importable module is called so
+    name = str(path)  # in sys.modules, where a module that can be imported is never called so
     loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if path.suffix != ".py" or spec is None or spec.loader is None:
@@ -152,7 +149,7 @@ def load_decoder(path: Path) -> Decoder:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit, Overrun) as error:  # the decoder boundary: a file of somebody else's
+    except (Exception, SystemExit, Overrun) as error:  # the decoder boundary: a stranger's file
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before  # the decoder that was loaded from it may go on
@@ -164,7 +161,7 @@ def _load_entry(entry: EntryPoint) -> Decoder:
     origin = f"{_package(entry)}: {entry.value}"
     try:
         thing = entry.load()
-    except (Exception, SystemExit) as error:  # the decoder boundary: a package of somebody else's
+    except (Exception, SystemExit) as error:  # the decoder boundary: a stranger's package
         raise DecoderCrash(f"{origin}: {message_of(error)}", fix=_moved(error)) from error
     return _checked(getattr(thing, "DECODER", None) if isinstance(thing, ModuleType) else thing, origin)
 
@@ -182,7 +179,7 @@ def _moved(error: BaseException) -> str:
 
 
 def _checked(decoder: object, origin: str) -> Decoder:
-    """The `DECODER` of somebody's module, if it is one. Raises DecoderCrash with its origin."""
+    """Return what a module has as its `DECODER`. Raises DecoderCrash when it is not a Decoder."""
     if type(decoder) is not Decoder:
         fault = f"DECODER is {kind_of(decoder)}, want a Decoder" if decoder else "no DECODER"
         raise DecoderCrash(f"{origin}: {fault}")

@@ -35,14 +35,20 @@ class DecoderFolder:
         self._decoders: dict[Path, Decoder] = {}
 
     def has_changed(self) -> bool:
-        """Whether files have come, gone or changed since `load`. A folder that cannot be read has not."""
+        """Tell whether files have come, gone or changed since `load`.
+
+        A folder that cannot be read has not changed.
+        """
         try:
             return _stamps(self._folder) != self._stamps
         except OSError:
             return False
 
     def load(self) -> LoadedDecoders:
-        """All decoders of the folder; problems: of files that were read just now, and names taken twice."""
+        """Load what has changed, and return all decoders of the folder.
+
+        problems: of files that were read just now, and names taken twice.
+        """
         try:
             self._stamps = _stamps(self._folder)
         except OSError as error:
@@ -76,7 +82,10 @@ class Reloadable(Protocol):
 
 
 class LiveDecoding:
-    """A `Decoding` that follows a folder; it looks there when an uplink arrives, at most every two seconds."""
+    """A `Decoding` that follows a folder.
+
+    It looks there when an uplink arrives, at most every two seconds.
+    """
 
     def __init__(
         self,
@@ -86,7 +95,7 @@ class LiveDecoding:
         first: LoadedDecoders,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """others: the decoders that do not come from the folder. first: what was loaded from it first."""
+        """others: decoders that are not from the folder. first: what was loaded from it first."""
         self._decoding = decoding
         self._others = others
         self._folder = folder
@@ -96,7 +105,7 @@ class LiveDecoding:
         self._told: frozenset[Problem] = frozenset(first.problems)
 
     def decode(self, uplink: Uplink) -> Report:
-        """The readings of an uplink, or the problem; never raises."""
+        """Decode an uplink: its readings, or the problem. Never raises."""
         now = self._monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY_S
@@ -122,7 +131,7 @@ class LiveDecoding:
 
 
 def _stamps(folder: Path) -> Stamps:
-    """What tells one state of the decoder files from another. Raises OSError."""
+    """Return time, size and inode of each decoder file: any change shows. Raises OSError."""
     found: Stamps = {}
     for path in decoder_files(folder):
         try:

@@ -1,4 +1,4 @@
-"""What the configuration changes about readings: rename, drop, scale, calibrate, unit, quantity.
+"""What the configuration changes in readings: name, scale, calibration, unit, quantity.
 
 Numbers inside objects and lists are scaled and calibrated like numbers that stand alone; texts and
 booleans stay as they are. Twelve digits of a result are kept, more than any sensor has: 2299 * 0.01
@@ -63,9 +63,9 @@ def _change(rule: SensorRule) -> Change | None:
 
 
 def on_curve(curve: Sequence[tuple[float, float]], raw: float) -> float:
-    """The value at `raw` of the piecewise line through the points (raw, real), raw rising, two or more.
+    """Return the value at `raw` of the piecewise line through the points (raw, real).
 
-    Beyond the first and last point the outermost lines go on.
+    curve: two or more points, raw rising. Beyond the first and last point the outermost lines go on.
     """
     after = bisect_right(curve, raw, key=lambda point: point[0])
     index = min(max(after, 1), len(curve) - 1)
@@ -74,7 +74,7 @@ def on_curve(curve: Sequence[tuple[float, float]], raw: float) -> float:
 
 
 def _tidy(number: int | float) -> int | float:
-    """Whole numbers within 64 bits as they are, others with 12 digits. Raises OverflowError."""
+    """Return integers within 64 bits as they are, others with 12 digits. Raises OverflowError."""
     if isinstance(number, int) and MIN_INT <= number <= MAX_INT:
         return number
     if not isfinite(number):
@@ -83,7 +83,7 @@ def _tidy(number: int | float) -> int | float:
 
 
 def _changed(value: Value, change: Change) -> Value:
-    """Depth is bounded: decoding lets no deeper value pass."""
+    """Change all numbers of a value; decoding has bounded its depth."""
     if isinstance(value, dict):
         return {key: _changed(item, change) for key, item in value.items()}
     if isinstance(value, list):

@@ -79,7 +79,7 @@ DECODER = Decoder(
 
 
 def skeleton(name: str) -> tuple[str, str]:
-    """File name and text of a new decoder. Raises ConfigError for a name that cannot be one."""
+    """Return file name and text of a new decoder. Raises ConfigError for an unfit name."""
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         raise ConfigError(
             f"{name!r} cannot be a decoder's name", fix="take small letters, digits and dashes, as vendor-model-2"

@@ -1,4 +1,4 @@
-"""Ends somebody's code when it takes too long: a decoder that hangs must not hold up the gateway.
+"""A time limit for decoders: one that hangs must not hold up the gateway.
 
 One thread looks, twice a second, at what is under way, and raises `Overrun` inside of a call that has
 had its time. Python delivers that between two steps of Python code, so there are two things it cannot
@@ -43,7 +43,10 @@ _NOTHING: Final = ctypes.py_object()  # NULL: takes back what is not delivered y
 
 
 class Overrun(BaseException):
-    """The call has had its time. Not an Exception: code that contains failures must not contain this one."""
+    """The call has had its time.
+
+    Not an Exception: code that contains failures must not contain this one.
+    """
 
 
 class _Alarm(IntEnum):
@@ -63,7 +66,7 @@ class TimeLimit:
     def __init__(
         self, limit_s: float = LIMIT_S, give_up_s: float = GIVE_UP_S, dump: FileIO | TextIO | None = None
     ) -> None:
-        """dump: where the interpreter's watchdog writes, open until the end; stderr when there is none."""
+        """dump: where the interpreter's watchdog writes, open until the end; None for stderr."""
         self.limit_s = limit_s
         self._give_up_s = give_up_s
         self._dump = dump or sys.__stderr__
@@ -83,7 +86,7 @@ class TimeLimit:
         self._watcher.join()
 
     def call(self, function: Callable[[Argument], Result], argument: Argument) -> Result:
-        """function(argument). Raises Overrun when that takes longer than limit_s, and what the function raises.
+        """Return function(argument). Raises Overrun after limit_s, and what the function raises.
 
         argument: not None, and another object in each call: by it one call is told from the next.
         """
@@ -161,6 +164,6 @@ class TimeLimit:
 
 
 def _place(thread_id: int) -> str:
-    """What a thread is doing, as file and line."""
+    """Say what a thread is doing, as file and line."""
     frame = sys._current_frames().get(thread_id)
     return "a decoder" if frame is None else f"{frame.f_code.co_filename} line {frame.f_lineno}"

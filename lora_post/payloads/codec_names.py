@@ -157,7 +157,7 @@ _CAMEL_UNITS = re.compile(r"_?(mV|mA|kPa|hPa|kWh|kW|Wh|dBm)(?![a-z])")
 
 @lru_cache(maxsize=2048)
 def meaning_of(name: str, normalized: bool) -> Meaning:
-    """What the name of a value tells; the quantity is left out where `describe` finds it by the name itself."""
+    """Return what the name of a value tells; without the quantity where `describe` finds it too."""
     parts = [part for part in name.split(".") if part]
     words = [_words(part) for part in parts]
     agreed = (_NORMALIZED.get(".".join(words[-count:])) for count in (3, 2, 1)) if normalized else ()
@@ -182,7 +182,7 @@ def _by_words(parts: list[str]) -> Meaning | None:
 
 
 def _by_suffix(words: str) -> Meaning | None:
-    """TempC_SHT, Bat_mV: a unit behind, or behind the first word of two."""
+    """Look for a unit behind a word, or behind the first of two: Bat_mV, TempC_SHT."""
     pieces = words.split("_")
     for end in range(len(pieces), 1, -1):
         unit = _SUFFIXES.get(pieces[end - 1])
@@ -195,7 +195,7 @@ def _by_suffix(words: str) -> Meaning | None:
 
 
 def _by_ending(words: str) -> Meaning | None:
-    """external_temperature, hum_sht: a known word at the end or the start of a longer name."""
+    """Look for a known word at the end or the start: external_temperature, hum_sht."""
     pieces = words.split("_")
     for start in range(1, len(pieces)):
         found = _MEANINGS.get("_".join(pieces[start:]))
@@ -209,7 +209,7 @@ def _by_ending(words: str) -> Meaning | None:
 
 
 def _words(part: str) -> str:
-    """soilMoisture, Soil-Moisture → soil_moisture; BatmV → bat_mv."""
+    """Return the words of a name: soilMoisture → soil_moisture, BatmV → bat_mv."""
     apart = _CAMEL_UNITS.sub(lambda match: f"_{match[1].lower()}_", _CAPITAL_VOLTS.sub("_volts", part))
     return _NOT_WORD.sub("_", _CAMEL.sub("_", apart).lower()).strip("_")
 
@@ -220,7 +220,7 @@ def tells_quantity(name: str) -> bool:
 
 
 def known_unit(text: str) -> str:
-    """The symbol of `UNITS` for a unit as codecs write it, "" for one that is not known."""
+    """Return the symbol of `UNITS` for a unit as codecs write it, "" for an unknown one."""
     plain = "".join(text.split()).replace("\u03bc", "\u00b5").replace("\u2126", "\u03a9")
     plain = _WRITTEN_UNITS.get(plain, plain)
     return plain if plain in UNITS else ""

@@ -1,4 +1,4 @@
-"""Decentlab's uplinks: one header for all device types, then the data of the sensors that it lists.
+"""Decentlab's uplinks: one header for all device types, then the data of the sensors in it.
 
     VV II II FF FF WW WW …
 
@@ -48,7 +48,7 @@ BATTERY = Sensor(1, _read_battery)
 
 
 def read_sensors(payload: bytes, sensors: Sequence[Sensor]) -> list[Reading]:
-    """All readings of a payload; sensors: those of the device type, flag 0 first.
+    """Return all readings of a payload. sensors: those of the device type, flag 0 first.
 
     Raises WrongLength or WrongFormat where payload and header disagree, else the first sensor's error,
     each with the readings that were understood; NoReading for a header alone.

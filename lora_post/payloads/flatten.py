@@ -30,11 +30,11 @@ _ALTITUDES = ("altitude", "alt", "Altitude")
 
 
 def flatten(data: object, *, normalized: bool = False) -> Decoded:
-    """Readings of a codec's result, any JSON-like value; never raises.
+    """Make readings of a codec's result, any JSON-like value; never raises.
 
     normalized: the result is of `normalizeUplink`, whose names have agreed units.
     What cannot become a reading (not finite, nested more than 8 deep, beyond 256 readings) is left out
-    with a warning; null is left out without one. No two readings have the same name.
+    with a warning; null is left out without one. All readings have different names.
     """
     walk = _Walk(normalized)
     walk.add("", data, 0)
@@ -42,7 +42,7 @@ def flatten(data: object, *, normalized: bool = False) -> Decoded:
 
 
 def flatten_normalized(payload: object, received_s: float) -> Decoded:
-    """Readings of a normalised payload: one measurement, or a list of them, each perhaps with its `time`.
+    """Make readings of a normalised payload: one measurement, or a list, perhaps with `time`s.
 
     received_s: reception, seconds since 1970 UTC; a measurement is that much older than its time says.
     Several measurements with times are one sensor's history; without times their names are numbered.
@@ -65,7 +65,7 @@ def flatten_normalized(payload: object, received_s: float) -> Decoded:
 
 
 def _age_s(measurement: object, received_s: float) -> float | None:
-    """How old a measurement was at reception, from its RFC 3339 `time`; None where it has none."""
+    """Return how old a measurement was at reception, by its RFC 3339 `time`; None without one."""
     text = measurement.get("time") if isinstance(measurement, dict) else None
     try:
         time = datetime.fromisoformat(text)  # type: ignore[arg-type]
@@ -131,11 +131,11 @@ class _Walk:
                 return
             self._put(name, value, Meaning("", meaning.quantity))
         else:
-            self.warnings.append(f"{name[:40]}: {type(value).__name__} is no value")
+            self.warnings.append(f"{name[:40]}: {type(value).__name__} is not a value")
 
     def _put(self, name: str, value: Value, meaning: Meaning) -> None:
         if isinstance(value, float) and not isfinite(value):
-            self.warnings.append(f"{name[:40]}: {value} is no finite number")
+            self.warnings.append(f"{name[:40]}: {value} is not a finite number")
             return
         if len(self.readings) >= MAX_READINGS:
             self.warnings.append(f"only the first {MAX_READINGS} values are used")
@@ -150,7 +150,10 @@ class _Walk:
 
 
 def _position(value: Mapping[object, object]) -> dict[str, Value] | None:
-    """A position with Waziup's names, where an object is one: both coordinates and nothing but scalars."""
+    """Return an object as a position with Waziup's names; None when it is not one.
+
+    A position has both coordinates, perhaps an altitude, and nothing else.
+    """
     found: dict[str, Value] = {}
     for wanted, spellings in (("latitude", _LATITUDES), ("longitude", _LONGITUDES), ("altitude", _ALTITUDES)):
         key = next((key for key in spellings if key in value), None)
@@ -166,7 +169,10 @@ def _position(value: Mapping[object, object]) -> dict[str, Value] | None:
 
 
 def _value_with_unit(value: Mapping[object, object]) -> tuple[object, str] | None:
-    """`{"value": 21.5, "unit": "°C"}`, as Decentlab's codecs write each value; an unknown unit is ""."""
+    """Return value and unit of `{"value": 21.5, "unit": "°C"}`; None for another object.
+
+    Decentlab's codecs write each value like this. An unknown unit is "".
+    """
     if "value" not in value or not set(value) <= {"value", "unit", "displayName", "units", "name", "label"}:
         return None
     if isinstance(value["value"], (dict, list)) or len(value) == 1:

@@ -25,22 +25,22 @@ _REFERENCE_TAGS: Final = (25, 29)
 
 
 def read_json(payload: bytes) -> object:
-    """A JSON text in UTF-8; NULs and line ends behind it are ignored, NaN and Infinity are None.
+    """Read a JSON text in UTF-8. Raises WrongFormat.
 
-    Raises WrongFormat.
+    NULs and line ends behind it are ignored, NaN and Infinity are None.
     """
     try:
         return json.loads(payload.rstrip(b"\0\r\n").decode(), parse_constant=lambda _: None)
     except UnicodeDecodeError as error:
-        raise WrongFormat(f"no JSON: not UTF-8 at offset {error.start}") from None
+        raise WrongFormat(f"not JSON: not UTF-8 at offset {error.start}") from None
     except json.JSONDecodeError as error:
-        raise WrongFormat(f"no JSON: {error.msg} at character {error.pos}") from None
+        raise WrongFormat(f"not JSON: {error.msg} at character {error.pos}") from None
     except (ValueError, RecursionError):  # an integer of thousands of digits; thousands of brackets
-        raise WrongFormat("no JSON: a number too long or objects too deep") from None
+        raise WrongFormat("not JSON: a number too long or objects too deep") from None
 
 
 def read_cbor(payload: bytes) -> tuple[Any, int]:
-    """The first CBOR data item, and its size in bytes.
+    """Read the first CBOR data item; return it and its size in bytes.
 
     Byte strings become hex text, `undefined` and simple values None, decimal fractions floats; other
     tags are ignored. Keys are texts and integers. Shared references (tags 25 and 29), with which a few
@@ -60,7 +60,7 @@ def read_cbor(payload: bytes) -> tuple[Any, int]:
     except cbor2.CBORDecodeEOF:
         raise WrongLength("CBOR cut short") from None
     except cbor2.CBORDecodeError as error:
-        raise WrongFormat(f"no CBOR: {str(error)[:80]}") from None
+        raise WrongFormat(f"not CBOR: {str(error)[:80]}") from None
     return _plain(item), stream.tell()
 
 

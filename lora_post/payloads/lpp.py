@@ -170,7 +170,10 @@ SIGNED_ITEMS: Final = Items(SIGNED_NUMBERS)
 
 
 def read_item(item: Item, payload: bytes, offset: int, age_s: float = 0.0) -> tuple[Reading, int]:
-    """The reading of one item, and its size with the two header bytes; see above for offset and errors."""
+    """Return the reading of one item, and its size with the two header bytes.
+
+    offset and errors: see the top of this module.
+    """
     name, channel, unit, size, unpack, scale, read = item
     value: Value
     if read is not None:
@@ -183,7 +186,7 @@ def read_item(item: Item, payload: bytes, offset: int, age_s: float = 0.0) -> tu
 
 
 def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
-    """The readings of `channel type data …` on any FPort. Raises DecodeError with those before the mistake.
+    """Decode `channel type data …`. Raises DecodeError with the readings before the mistake.
 
     The loop is `read_item` written out: it runs for every payload, and a call for each item costs more
     than anything else in it.
@@ -211,7 +214,10 @@ def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
 
 
 def _item_error(payload: bytes, offset: int, error: Exception, kept: list[Reading]) -> DecodeError:
-    """Say what is wrong with the item at offset: a KeyError is an unknown type, a struct.error a value cut short."""
+    """Say what is wrong with the item at offset.
+
+    error: KeyError for an unknown type, struct.error for a value cut short, or a DecodeError.
+    """
     kind = payload[offset + 1]
     where = f"offset {offset}: channel {payload[offset]}, type {kind}"
     if isinstance(error, DecodeError):

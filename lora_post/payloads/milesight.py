@@ -21,7 +21,7 @@ from lora_post.payloads.tagged import Item, Items, number, read_values, skipped
 
 
 def state(name: str) -> Item:
-    """An item with one byte, 1 for true and 0 for false."""
+    """Return an item with one byte, 1 for true and 0 for false."""
 
     def read(value: bytes) -> list[Reading]:
         if value[0] > 1:
@@ -32,7 +32,7 @@ def state(name: str) -> Item:
 
 
 def stored(size: int) -> Item:
-    """A stored measurement of another time; size: its bytes, with the four of the time."""
+    """Return the item of a stored measurement. size: its bytes, with the four of the time."""
     return Item(size, _leave_out)
 
 
@@ -60,7 +60,7 @@ ABOUT_DEVICE: Items = {
 
 
 def read_items(payload: bytes, items: Items) -> list[Reading]:
-    """All readings of a payload.
+    """Return all readings of a payload.
 
     items: what the device type sends, by channel and type. Raises as `read_values`, and NoReading for a payload
     about the device only.

@@ -1,11 +1,11 @@
-"""Payloads that are a sequence of values, each behind a tag that tells what it is and how long.
+"""Payloads that are a sequence of values, each behind a tag that tells what and how long.
 
     TT … VV …  TT … VV …
 
     T  one or two bytes, the same number in all of a payload: a type, or a channel and a type
     V  the value
 
-There is no length and no checksum: behind an unknown tag or a value cut short nothing can be located,
+Length and checksum are missing: behind an unknown tag or a value cut short nothing can be located,
 so the readings before it are kept and the rest is given up. A value that the sensor cannot have
 measured, or that stands for a fault, costs its own reading only.
 """
@@ -48,7 +48,7 @@ def number(
     faults: frozenset[int] = frozenset(),
     quantity: str = "",
 ) -> Item:
-    """An item with one number.
+    """Return an item with one number.
 
     layout: its type and byte order as in `struct`. scale: the number is divided by it. least, most: what
     the sensor can measure. faults: the numbers, before scaling, that are sent in place of a value.
@@ -70,12 +70,12 @@ def number(
 
 
 def flag(name: str, quantity: str = "") -> Item:
-    """An item with one byte, 0 for false and anything else for true."""
+    """Return an item with one byte, 0 for false and anything else for true."""
     return Item(1, lambda value: [Reading(name, value[0] != 0, quantity=quantity)])
 
 
 def axes(name: str, unit: str, scale: int) -> Item:
-    """An item with three signed 16-bit numbers, big-endian: x, y and z."""
+    """Return an item with three signed 16-bit numbers, big-endian: x, y and z."""
     layout = struct.Struct(">hhh")
 
     def read(value: bytes) -> list[Reading]:
@@ -86,12 +86,12 @@ def axes(name: str, unit: str, scale: int) -> Item:
 
 
 def skipped(size: int) -> Item:
-    """An item that gives no reading."""
+    """Return an item that gives no reading."""
     return Item(size, lambda value: [])
 
 
 def together(*items: Item) -> Item:
-    """Several values behind one tag."""
+    """Return the item of several values behind one tag."""
 
     def read(value: bytes) -> list[Reading]:
         readings: list[Reading] = []
@@ -112,7 +112,7 @@ def together(*items: Item) -> Item:
 
 
 def read_values(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
-    """All readings of a payload, under the names that their items give them.
+    """Return all readings of a payload, under the names that their items give them.
 
     items: at least one, all tags of one size. start: where the first tag is.
     Raises WrongLength or WrongFormat where decoding ends, the first item's error where it could go on,
@@ -142,7 +142,7 @@ def read_values(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
 
 
 def read_tagged(payload: bytes, items: Items, start: int = 0) -> list[Reading]:
-    """As `read_values`, but a name that comes up again gets the next free number: `distance`, `distance_2`."""
+    """Do what `read_values` does, and number names that come again: `distance`, `distance_2`."""
     try:
         return _numbered(read_values(payload, items, start))
     except DecodeError as error:

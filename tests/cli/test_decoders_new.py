@@ -130,7 +130,7 @@ def test_difference_is_shown_by_reading_with_what_was_expected_and_got() -> None
         ("fails=WrongLength)", ")", "expected no error, got WrongLength: 4 bytes, want 6"),
         ('fails=Implausible),\n        Example("02', '), Example("02', "expected no error, got Implausible"),
         ("0C1C", "0C1D", "relative_humidity  expected 31.0 %  got 31.01 %"),
-        ('Example("01 7D 08FC"', 'Example("1"', "the payload is no hex"),
+        ('Example("01 7D 08FC"', 'Example("1"', "the payload is not hex"),
         (
             "    if len(payload)",
             "    return payload[99]\n    if len(payload)",
@@ -140,7 +140,7 @@ def test_difference_is_shown_by_reading_with_what_was_expected_and_got() -> None
         (
             "humidity / 100,",
             "float('nan'),",
-            "a reading that nobody could use: the value of 'relative_humidity' is nan",
+            "a reading that cannot be used: the value of 'relative_humidity' is nan",
         ),
         ("return readings", "return readings[::-1]", "the order differs: got relative_humidity, temperature, battery"),
         ('Example(\n            "01 7D', 'Example(\n            options={"a": 1}, payload="01 7D', "has no options"),

@@ -120,17 +120,17 @@ def test_json_with_nan_of_a_failed_sensor_keeps_the_others() -> None:
     assert run("json", b'{"t":NaN,"h":61,"p":-Infinity}') == ([Reading("h", 61)], ())
     readings, warnings = run("json", b'{"t":1e999,"h":61}')
     assert readings == [Reading("h", 61)]
-    assert warnings == ("t: inf is no finite number",)
+    assert warnings == ("t: inf is not a finite number",)
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b'{"a":1', "no JSON: Expecting ',' delimiter at character 6"),
-        (b"", "no JSON: Expecting value at character 0"),
-        (b'{"a":"\xb0"}', "no JSON: not UTF-8 at offset 6"),
-        (b"[" * 100_000, "no JSON: a number too long or objects too deep"),
-        (b"1" * 10_000, "no JSON: a number too long or objects too deep"),
+        (b'{"a":1', "not JSON: Expecting ',' delimiter at character 6"),
+        (b"", "not JSON: Expecting value at character 0"),
+        (b'{"a":"\xb0"}', "not JSON: not UTF-8 at offset 6"),
+        (b"[" * 100_000, "not JSON: a number too long or objects too deep"),
+        (b"1" * 10_000, "not JSON: a number too long or objects too deep"),
     ],
 )
 def test_broken_json_is_refused(payload: bytes, message: str) -> None:
@@ -356,20 +356,20 @@ def test_decimal_fraction_is_a_number() -> None:
     [
         ({"v": 1}, "the name is empty or not printable"),
         ({"n": "a\nb", "v": 1}, "the name is empty or not printable"),
-        ({"n": 5, "v": 1}, "'n' is no text"),
-        ({"n": "\ud800", "v": 1}, "'n' is no text"),
-        ({"n": "a", "v": "1"}, "'v' is no number, or out of range"),
-        ({"n": "a", "v": True}, "'v' is no number, or out of range"),
-        ({"n": "a", "v": 2**63}, "'v' is no number, or out of range"),
-        ({"n": "a", "v": None}, "'v' is no number, or out of range"),
+        ({"n": 5, "v": 1}, "'n' is not a text"),
+        ({"n": "\ud800", "v": 1}, "'n' is not a text"),
+        ({"n": "a", "v": "1"}, "'v' is not a number, or out of range"),
+        ({"n": "a", "v": True}, "'v' is not a number, or out of range"),
+        ({"n": "a", "v": 2**63}, "'v' is not a number, or out of range"),
+        ({"n": "a", "v": None}, "'v' is not a number, or out of range"),
         ({"n": "a", "bv": 2**62, "v": 2**62}, "'bv' and 'v' are out of range together"),
         ({"n": "a", "vb": 1}, "'vb' is neither true nor false"),
-        ({"n": "a", "vs": 1}, "'vs' is no text"),
-        ({"n": "a", "vd": "a*b"}, "'vd' is no base64"),
-        ({"n": "a", "t": "now", "v": 1}, "'t' is no number, or out of range"),
+        ({"n": "a", "vs": 1}, "'vs' is not a text"),
+        ({"n": "a", "vd": "a*b"}, "'vd' is not base64"),
+        ({"n": "a", "t": "now", "v": 1}, "'t' is not a number, or out of range"),
         ({"n": "a", "secret_": 1, "v": 1}, "field 'secret_' must be understood, and is not"),
         ({"bver": 11, "n": "a", "v": 1}, "a version of SenML that is not known"),
-        ({"bver": [], "n": "a", "v": 1}, "'bver' is no number, or out of range"),
+        ({"bver": [], "n": "a", "v": 1}, "'bver' is not a number, or out of range"),
         (5, "not an object"),
     ],
 )

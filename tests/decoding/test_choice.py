@@ -75,7 +75,7 @@ def decoded(of: Device, fport: int | None = 2, decoders: dict[str, Decoder] = DE
         (
             device(decoder="", decoder_by_fport={10: "a", 2: "b"}),
             3,
-            "no decoder for payloads on FPort 3: decoder_by_fport has 2, 10, and there is no decoder",
+            "no decoder for payloads on FPort 3: decoder_by_fport has 2, 10, and decoder is not set",
         ),
         (device(decoder="z"), 2, "no decoder is called 'z'"),
         (device(decoder="a", decoder_by_fport={2: "z"}), 2, "no decoder is called 'z'"),

@@ -175,7 +175,7 @@ def test_readings_and_warnings_of_a_decoder_with_more_to_say_are_used() -> None:
     assert report.warnings == (
         "low battery",
         "x" * 200,
-        "reading 2 dropped: the value of 't' is nan, no finite number",
+        "reading 2 dropped: the value of 't' is nan, not a finite number",
     )
     assert report.problem is None
     assert returning(Decoded([], ("nothing new",))).problem is None
@@ -210,18 +210,18 @@ RUBBISH: list[tuple[Any, str]] = [
     ({"name": "t", "value": 1}, "a dict, want a Reading"),
     (Reading("", 1), "it has no name"),
     (Reading(5, 1), "its name is an int"),  # type: ignore[arg-type]
-    (Reading("\ud800", 1), "its name is no valid text"),
+    (Reading("\ud800", 1), "its name is not valid text"),
     (Reading("t", 1, None), "its unit is a NoneType"),  # type: ignore[arg-type]
     (Reading("t", 1, ["°C"]), "its unit is a list"),  # type: ignore[arg-type]
     (Reading("t", 1, quantity=b""), "its quantity is a bytes"),  # type: ignore[arg-type]
-    (Reading("t", 1, channel="1"), "the channel of 't' is no integer"),  # type: ignore[arg-type]
-    (Reading("t", 1, channel=2**70), "the channel of 't' is no integer"),
+    (Reading("t", 1, channel="1"), "the channel of 't' is not an integer"),  # type: ignore[arg-type]
+    (Reading("t", 1, channel=2**70), "the channel of 't' is not an integer"),
     (Reading("t", 1, age_s=-1.0), "the age of 't' is not in 0 … 126489600 s"),
     (Reading("t", 1, age_s=float("nan")), "the age of 't' is not in 0 … 126489600 s"),
     (Reading("t", 1, age_s=float("inf")), "the age of 't' is not in 0 … 126489600 s"),
     (Reading("t", 1, age_s="1"), "the age of 't' is not in 0 … 126489600 s"),  # type: ignore[arg-type]
-    (Reading("t", float("nan")), "the value of 't' is nan, no finite number"),
-    (Reading("t", float("-inf")), "the value of 't' is -inf, no finite number"),
+    (Reading("t", float("nan")), "the value of 't' is nan, not a finite number"),
+    (Reading("t", float("-inf")), "the value of 't' is -inf, not a finite number"),
     (Reading("t", 2**63), "the value of 't' is an integer beyond 64 bits"),
     (Reading("t", -(2**63) - 1), "the value of 't' is an integer beyond 64 bits"),
     (Reading("t", 10**5000), "the value of 't' is an integer beyond 64 bits"),
@@ -229,9 +229,9 @@ RUBBISH: list[tuple[Any, str]] = [
     (Reading("t", b"\x01"), "the value of 't' is a bytes"),  # type: ignore[arg-type]
     (Reading("t", 1j), "the value of 't' is a complex"),  # type: ignore[arg-type]
     (Reading("t", (1, 2)), "the value of 't' is a tuple"),  # type: ignore[arg-type]
-    (Reading("t", "\ud800"), "the value of 't' is no valid text"),
-    (Reading("t", {"x": [1, float("inf")]}), "the value of 't' is inf, no finite number"),
-    (Reading("t", {1: 2}), "the value of 't' is an object with a key that is no valid text"),  # type: ignore[dict-item]
+    (Reading("t", "\ud800"), "the value of 't' is not valid text"),
+    (Reading("t", {"x": [1, float("inf")]}), "the value of 't' is inf, not a finite number"),
+    (Reading("t", {1: 2}), "the value of 't' is an object with a key that is not valid text"),  # type: ignore[dict-item]
     (Reading("t", nested(9)), "the value of 't' is nested deeper than 8 levels"),
     (Reading("t", circle()), "the value of 't' is nested deeper than 8 levels"),
 ]
@@ -256,7 +256,7 @@ def test_bad_kept_readings_are_dropped_too() -> None:
     report = raising(WrongFormat("half", [GOOD, Reading("t", float("nan"))]))
     assert report.readings == (GOOD,)
     assert report.warnings == (
-        "reading 2 dropped: the value of 't' is nan, no finite number",
+        "reading 2 dropped: the value of 't' is nan, not a finite number",
         "WrongFormat: half",
     )
 

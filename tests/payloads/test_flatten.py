@@ -220,11 +220,11 @@ def test_two_spellings_of_one_name_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        ({"a": nan}, "a: nan is no finite number"),
+        ({"a": nan}, "a: nan is not a finite number"),
         ({"a": [1] * (MAX_LIST + 1)}, "a: 65 elements, want at most 64"),
         ({"a": "x" * 1001}, "a: a text of 1001 characters"),
         ({"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 1}}}}}}}}}, "nested deeper than 8 levels"),
-        ({"a": b"bytes"}, "a: bytes is no value"),
+        ({"a": b"bytes"}, "a: bytes is not a value"),
         ({f"v{n}": n for n in range(300)}, "only the first 256 values are used"),
     ],
 )

@@ -58,7 +58,7 @@ class _Case(Struct):
 
 
 def load_js_codec(path: Path) -> Decoder:
-    """The decoder of one codec file. Raises DecoderCrash with path and cause."""
+    """Load the decoder of one codec file. Raises DecoderCrash with path and cause."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
@@ -86,9 +86,9 @@ def load_js_codec(path: Path) -> Decoder:
 
 
 class _Configured:
-    """The decode function of a codec for devices with these options, which it sees as `variables`.
+    """The decode function of a codec for devices with these options, its `variables`.
 
-    Raises ConfigError for an option that is no text, number or boolean.
+    Raises ConfigError for an option that is not a text, number or boolean.
     """
 
     def __init__(self, codec: Codec, options: Options) -> None:
@@ -113,12 +113,12 @@ class _Configured:
 
 
 def _readings(answer: CodecResult) -> Decoded:
-    """The normalised payload names the readings, where there is one."""
+    """Return the readings of a result: of its normalised payload, where there is one."""
     return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, time())
 
 
 def _variable(name: str, value: object) -> str:
-    """ChirpStack's variables are texts; a codec makes numbers of them itself."""
+    """Return an option as a text, as ChirpStack's variables are; codecs make numbers of them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
@@ -131,7 +131,7 @@ def _line(text: str) -> str:
 
 
 def _about(path: Path, text: str) -> tuple[str, str, str]:
-    """Vendor, model and source, from the comment at the top where it says, else from the file's name."""
+    """Return vendor, model and source, from the comment at the top, else from the file's name."""
     opening = _COMMENT.match(text)
     comment = opening[1][:2000] if opening else ""
     tags = {tag.lower(): _ORNAMENT.sub("", value) for tag, value in _TAG.findall(comment)}
@@ -148,7 +148,10 @@ def _about(path: Path, text: str) -> tuple[str, str, str]:
 
 
 def _examples(path: Path, codec: Codec) -> Sequence[Example]:
-    """The examples beside a codec; none where there is no file. Raises DecoderCrash for one that cannot be read."""
+    """Return the examples beside a codec, empty where they are missing.
+
+    Raises DecoderCrash for a file that cannot be read.
+    """
     try:
         cases = msgspec.json.decode(path.read_bytes(), type=list[_Case])
         return [example for case in cases if (example := _example(case, codec)) is not None]
@@ -161,7 +164,7 @@ def _examples(path: Path, codec: Codec) -> Sequence[Example]:
 
 
 def _example(case: _Case, codec: Codec) -> Example | None:
-    """None for what says too little to be checked."""
+    """Return the example that a case is; None where it says too little to be checked."""
     output = case.output or case.expected
     given = case.input.data
     payload = given.lower() if isinstance(given, str) else bytes(byte & 0xFF for byte in given).hex()

@@ -61,7 +61,7 @@ class CodecResult(Struct, frozen=True):
     """What one call of a codec came to.
 
     data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that.
-    errors: what the codec has against the payload; then there is no data.
+    errors: what the codec has against the payload; data is None then.
     """
 
     data: Any = None
@@ -94,14 +94,14 @@ _Run = Callable[[str, int, float, str], str]
 class Codec:
     """One codec file, ready to be called; from any thread, one call at a time.
 
-    Raises DecoderCrash when the text is no JavaScript, fails on its own, or offers no known function.
+    Raises DecoderCrash when the text is not JavaScript, fails on its own, or has none of the known functions.
     The world is made at the first call: a folder of many codecs costs their text only.
     memory_bytes: what the engine holds for it from then on, about.
     """
 
     def __init__(self, text: str) -> None:
         if "\0" in text:
-            raise DecoderCrash("it has a NUL character: no JavaScript file has one")
+            raise DecoderCrash("it has a NUL character, as JavaScript files never have")
         self._source = _as_function(text)
         world = _new_world()
         found = msgspec.json.decode(_inspect(world, self._source), type=_Inspection)
@@ -154,7 +154,7 @@ class Codec:
 
 
 def _engine() -> Any:
-    """The engine's module. Raises DecoderCrash when it is not installed."""
+    """Return the engine's module. Raises DecoderCrash when it is not installed."""
     try:
         import quickjs  # type: ignore[import-untyped]
     except ImportError:
@@ -178,7 +178,7 @@ def _new_world() -> Any:
 
 
 def _with_prelude(world: Any, function: str) -> Any:
-    """One of the prelude's functions, in a world that has nothing else yet."""
+    """Return one of the prelude's functions, in a world that has nothing else yet."""
     return world.eval(f"({_prelude()}).{function}")
 
 
@@ -196,7 +196,7 @@ def _inspect(world: Any, source: str) -> str:
 
 
 def _as_function(text: str) -> str:
-    """The file as a function of ours. Raises DecoderCrash when it is no JavaScript.
+    """Make a function of the file. Raises DecoderCrash when it is not JavaScript.
 
     Parsed on its own first: a text that is only complete inside of a function could step out of it.
     """
@@ -211,7 +211,7 @@ def _as_function(text: str) -> str:
 
 
 def _syntax_fault(text: str) -> str:
-    """Why a text is no JavaScript program, "" when it is one. Nothing of it is run."""
+    """Say why a text is not a JavaScript program, "" when it is one; run nothing of it."""
     js = _engine()
     try:
         _new_world().eval(f"throw 0;{text}")
@@ -225,7 +225,7 @@ def _parse(text: str) -> _RawAnswer:
     try:
         return _decode_answer(text)
     except (msgspec.MsgspecError, RecursionError):
-        # Half a surrogate pair is a text in JavaScript and none in JSON.
+        # Half a surrogate pair is a text in JavaScript, and not in JSON.
         try:
             return _decode_answer(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
         except (msgspec.MsgspecError, RecursionError):
@@ -233,7 +233,7 @@ def _parse(text: str) -> _RawAnswer:
 
 
 def _limit_text(error: Exception) -> str:
-    """One line for an error of the engine itself."""
+    """Return one line for an error of the engine itself."""
     lines = str(error).splitlines()
     return _crash_text(lines[0][:200] if lines else "", str(error))
 
@@ -247,6 +247,6 @@ def _crash_text(said: str, stack: str) -> str:
 
 
 def _place(stack: str) -> str:
-    """Where in the codec's file, as far as the stack tells."""
+    """Say where in the codec's file it was, as far as the stack tells."""
     lines = [int(line) for line in _LINE.findall(stack)]
     return next((f", line {line}" for line in lines if line < _LIFTED), "")

@@ -1,4 +1,4 @@
-"""The text of a JavaScript codec, made ready to be a function that is called anew for each frame.
+"""The text of a JavaScript codec, made into a function that is called for each frame.
 
 Nothing here runs or parses JavaScript: these are rules of thumb about text, and each errs on the side
 where a codec still works, or fails with a message of the engine.
@@ -28,28 +28,34 @@ _TAIL = "".join(
 
 
 def needs_new_world(text: str) -> bool:
-    """Whether a codec speaks of what a frozen world does not have, or changes the language in its functions."""
+    """Tell whether a codec uses what a frozen world lacks, or changes the language when it runs."""
     return bool(_OPEN_WORDS.search(text) or _CHANGES_LANGUAGE.search(text))
 
 
 def is_module(text: str) -> bool:
-    """Whether a text that is no plain script may be an ES module."""
+    """Tell whether a text that is not a plain script may be an ES module."""
     return any(pattern.search(text) for pattern in (_EXPORT, _EXPORT_NAMES, _IMPORT))
 
 
 def as_function(text: str) -> str:
-    """A plain script as the body of a function that returns its entry points, its lines where they were."""
+    """Return a plain script as the body of a function that returns its entry points.
+
+    Lines stay where they were.
+    """
     return f"(function(module,exports,require){{{text}\n;{_shared_functions(text)}return [{_TAIL}];\n}})"
 
 
 def _shared_functions(text: str) -> str:
-    """Statements that make functions global which a plain script calls as `this.name()`."""
+    """Return statements that make functions global which a script calls as `this.name()`."""
     names = sorted(set(_THIS_CALL.findall(text)) & set(_FUNCTION.findall(text)))
     return f"if(this){{{''.join(f'this.{name}={name};' for name in names)}}}" if names else ""
 
 
 def without_module_syntax(text: str) -> str:
-    """An ES module as a plain script; its lines stay where they are. Raises DecoderCrash for imports of other files."""
+    """Return an ES module as a plain script; its lines stay where they are.
+
+    Raises DecoderCrash for imports of other files.
+    """
 
     def keep_import(match: re.Match[str]) -> str:
         if match[1].removeprefix("node:") not in ("buffer", "util"):
