@@ -32,8 +32,8 @@ from tests.support.command import free_port, started, wait_until
 from tests.support.paths import ROOT
 
 PICTURE: Final = ROOT / "docs" / "status-page.png"
-WIDTH: Final = 720
-HEIGHT: Final = 1215
+WIDTH: Final = 730
+HEIGHT: Final = 1230
 DAY_S: Final = 86_400
 MINUTE_S: Final = 60
 STRANGER: Final = 0x260B5C01

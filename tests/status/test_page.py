@@ -24,7 +24,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         site.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
     site.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
     command = f"lora-post spool reset-counter {'pond-7' * 40}"
-    site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: {command}"))
+    site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: `{command}`"))
     with page(site) as url, browser(390, 844) as chromium:
         wait = WebDriverWait(chromium, 20)
         chromium.get(url)
@@ -32,7 +32,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
         assert chromium.find_elements(By.CSS_SELECTOR, ".sensor svg path")
         assert HOSTILE in chromium.find_element(By.ID, "devices").text
-        assert chromium.find_element(By.CSS_SELECTOR, "#refused .fix code").text == f"<b>fix</b>: {command}"
+        assert chromium.find_element(By.CSS_SELECTOR, "#refused .fix").text == f"fix: <b>fix</b>: {command}"
         assert not chromium.find_elements(By.CSS_SELECTOR, "img, b")
         # Nothing is wider than a phone.
         width = chromium.execute_script("return document.documentElement.scrollWidth")
@@ -66,13 +66,14 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy() -> None:
     site = SiteState([device()])
     site.hear(report(Reading("t", float("nan"))))
     command = f"lora-post spool reset-counter {'pond-7' * 40}"
-    broken = replace(WELL, alerts={"x": Problem(f"{HOSTILE} is stuck", command)})
+    broken = replace(WELL, alerts={"x": Problem(f"{HOSTILE} is stuck", f"`{command}` helps")})
     with page(site, broken) as url, browser(390, 844) as chromium:
         chromium.get(url)
         wait = WebDriverWait(chromium, 20)
         wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Needs attention")
-        assert chromium.find_element(By.CSS_SELECTOR, "#problems li").text == f"{HOSTILE} is stuck\nfix: {command}"
-        code = chromium.find_element(By.CSS_SELECTOR, "#problems .fix code")
+        problem = chromium.find_element(By.CSS_SELECTOR, "#problems li")
+        assert problem.text == f"{HOSTILE} is stuck\nfix: {command} helps"
+        code = problem.find_element(By.CSS_SELECTOR, ".fix code")
         code.click()
         assert chromium.execute_script("return String(getSelection())") == command
         assert chromium.find_element(By.CSS_SELECTOR, ".sensor .value").text == "?"

@@ -86,9 +86,11 @@ function deviceCard(device) {
   return element("article", "card", head, facts(device), problem, sensors);
 }
 
-// One click selects all of it, to be copied.
+// What stands between backticks is a command: one click selects all of it, to be copied.
 function fixLine(fix) {
-  return fix ? element("span", "fix", "fix: ", element("code", "", fix)) : null;
+  if (!fix) return null;
+  const parts = fix.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
+  return element("span", "fix", "fix: ", ...parts);
 }
 
 function refusedLine(item) {
