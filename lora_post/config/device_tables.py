@@ -1,4 +1,4 @@
-"""The tables of the configuration file that are about devices; documented as those in config_tables.py."""
+"""The tables of the configuration file that are about devices; documented as those in tables.py."""
 
 from __future__ import annotations
 
@@ -12,32 +12,28 @@ Visibility = Literal["private", "public"]
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A device whose frames are accepted, once for each. Which keys it needs: [devices](devices.md).
 
-    decoder: What reads its payloads: a name that `lora-post decoders` lists. May be left out when `decoder_by_fport`
-        or a `[[decoder_rule]]` says it.
+    decoder: A name that `lora-post decoders` lists. Not needed with `decoder_by_fport` or a `[[decoder_rule]]`.
     decoder_by_fport: Decoders of single FPorts, as `{ 2 = "cayenne-lpp", 10 = "text" }`. Other FPorts go to `decoder`.
-    options: Options of the decoder, for device types that have some.
-    sensor: What is changed about its readings: tables [`[[device.sensor]]`](#devicesensor).
-    dev_eui: The DevEUI, 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network
-        server.
-    dev_addr: The DevAddr of a LoRaWAN device that does not join, 8 hex digits.
-    address: The address of a device with LowCostLoRaGw's header, 2 to 255.
+    options: Options of the decoder, if it has some.
+    sensor: Changes to its readings: tables [`[[device.sensor]]`](#devicesensor).
+    dev_eui: 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network server.
+    dev_addr: Of a LoRaWAN device that does not join, 8 hex digits.
+    address: Of a device with LowCostLoRaGw's header, 2 to 255.
     nwk_skey: LoRaWAN 1.0's network session key, or LowCostLoRaGw's; 32 hex digits, as all keys.
     app_skey: The application session key.
     f_nwk_s_int_key: LoRaWAN 1.1's forwarding network session integrity key.
     s_nwk_s_int_key: LoRaWAN 1.1's serving network session integrity key.
     nwk_s_enc_key: LoRaWAN 1.1's network session encryption key.
-    join_eui: The JoinEUI (older name: AppEUI) of a device that joins, 16 hex digits.
+    join_eui: Of a device that joins, 16 hex digits (older name: AppEUI).
     app_key: The root key of a device that joins.
     nwk_key: The second root key of a LoRaWAN 1.1 device that joins.
     lsc_key: The key of LowCostLoRaGw's light cipher.
-    app_keys: LowCostLoRaGw's application keys, 8 hex digits each: frames without one of them are refused. Without any:
-        not checked.
-    fcnt: Which frame counters are accepted; see [frame counters](devices.md#frame-counters).
-    accept_half_mic: LoRaWAN 1.1: frames that acknowledge a downlink are accepted on the half of their MIC that can be
-        checked.
-    id: Its id on Waziup. Without one: the gateway's id, `-`, and its address or DevEUI.
-    name: What people call it. Without one: the id.
-    visibility: As in `[gateway]`. Without one: the gateway's.
+    app_keys: LowCostLoRaGw's application keys, 8 hex digits each: frames need one of them. Default: not checked.
+    fcnt: Which [frame counters](devices.md#frame-counters) are accepted.
+    accept_half_mic: LoRaWAN 1.1: accept frames that acknowledge a downlink on half of their MIC.
+    id: Its id on Waziup. Default: the gateway's id, `-`, and its address or DevEUI.
+    name: Default: the id.
+    visibility: As in `[gateway]`. Default: the gateway's.
     """
 
     decoder: str = ""
@@ -81,21 +77,19 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is changed about one sensor of the `[[device]]` above it, before it is sent.
+    """Changes to one sensor of the `[[device]]` above it.
 
     name: The sensor as its decoder calls it; `lora-post decode` shows it.
-    rename: What it is called on Waziup.
-    drop: The sensor is not sent; nothing else may stand beside it.
+    rename: Its name on Waziup.
+    drop: Do not send it; nothing else may stand beside this.
     scale: A number becomes number × scale + offset; so does every number inside an object or a list.
     offset: See `scale`.
-    calibrate: Two or more points `[raw, true]` in place of `scale` and `offset`: between two points the line through
-        them is taken, beyond the first and last the outermost line goes on.
-    unit: The unit of the value as it is now, in place of the decoder's; `""` for none. Nothing is converted.
-    quantity: What is measured, from Waziup's list. Without one the name tells.
-    deadband: A value that differs from the last one kept by no more than this is left out; texts and switches: one
-        that is the same.
-    min_interval: Nothing is kept sooner than this after the last one kept; `"90s"`, `"5min"`, `"1h"`.
-    max_interval: After so long a value is kept although it is within `deadband`.
+    calibrate: Two or more points `[raw, true]`, in place of `scale` and `offset`, joined by lines; the outermost go on.
+    unit: The unit of the changed value, `""` for none. Nothing is converted.
+    quantity: What is measured, from Waziup's list. Default: the name tells.
+    deadband: [Leave out](upload.md#leaving-readings-out) a value this close to the last one kept.
+    min_interval: Leave out what comes sooner after the last one kept: `"90s"`, `"5min"`, `"1h"`.
+    max_interval: After so long keep a value in spite of `deadband`.
     """
 
     name: str
@@ -112,7 +106,7 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The decoder of devices that give a `dev_eui` and no `decoder`. The longest prefix wins.
+    """The decoder of devices with a `dev_eui` and no `decoder`. The longest prefix wins.
 
     dev_eui_prefix: What their DevEUI begins with, 1 to 16 hex digits.
     decoder: Their decoder.

@@ -22,15 +22,15 @@ HEAD = """\
 
 <!-- made by `python -m tests.docs --update` from the types of the configuration; a test fails when they differ -->
 
-Every table and every key of the configuration file (TOML), with its default. Where to begin: the commented
-[lora-post.example.toml](../lora-post.example.toml). `lora-post check` finds mistakes and says how to put them right.
+Begin with the commented [lora-post.example.toml](../lora-post.example.toml). `lora-post check` finds mistakes and says
+how to correct them.
 
 * The file is `lora-post.toml` in the current folder, else `/etc/lora-post/lora-post.toml`, or what `-c FILE` names.
-* Relative paths start from the folder of this file.
-* A **secret** can stand in the file itself, in a file of its own (`…_file`, whose content it is), or in an environment
-  variable (`…_env`, its name). Give one of the three. No log and no message shows it. A file with secrets that
-  everybody may read gives a warning.
-* A key with the default *needed* must be there when its table is.
+  Relative paths start from its folder.
+* A **secret** `password` stands in the file (`password`), in a file of its own (`password_file`), or in an environment
+  variable (`password_env` names it): give one of the three. It is never shown. A file with secrets that everybody may
+  read gives a warning.
+* *needed*: the key must be there when its table is.
 """
 
 
@@ -78,9 +78,8 @@ def _section(kind: type[Struct]) -> str:
     hints, names = get_type_hints(kind), {field.name for field in fields(kind)}
     for field in keys_of(kind):
         is_secret = f"{field.name}_file" in names
-        ways = ("", *SECRET_SUFFIXES) if is_secret else ("",)
         words = "secret" if is_secret else type_words(hints[field.name])
-        cells = [", ".join(f"`{field.name}{way}`" for way in ways), words, _default(field), entries.get(field.name, "")]
+        cells = [f"`{field.name}`", words, _default(field), entries.get(field.name, "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
 

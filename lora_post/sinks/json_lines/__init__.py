@@ -20,8 +20,8 @@ class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A file with one JSON object a reading. See [destinations](destinations.md#json-lines).
 
     path: The file, or `"-"` for stdout.
-    max_mb: Size at which a file is given the ending `.1` and a new one is begun, in MiB; 1 or more.
-    keep: How many of these older files stay, 0 to 1000.
+    max_mb: Size at which a file becomes `….1` and a new one begins, in MiB; 1 or more.
+    keep: How many older files stay, 0 to 1000.
     """
 
     path: str

@@ -24,11 +24,10 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
     topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
-    retain: The broker keeps the last message of each topic for those who come later.
-    username: An account of the broker, if it wants one.
-    password: The password that goes with `username`.
-    ca_file: With `mqtts://`: a file (PEM) with the authority that signed the broker's certificate. Without one: the
-        authorities of this system.
+    retain: The broker keeps the last message of each topic.
+    username: If the broker wants one.
+    password: Of `username`.
+    ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
     """
 
     url: str

@@ -18,8 +18,8 @@ class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A WaziGate on the local network. See [destinations](destinations.md#wazigate).
 
     url: Its address, without a path.
-    username: Its login. None is needed when lora-post runs on the WaziGate itself.
-    password: The password that goes with `username`.
+    username: Not needed on the WaziGate itself.
+    password: Of `username`.
     """
 
     url: str = "http://wazigate.local"

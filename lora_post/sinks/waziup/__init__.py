@@ -22,15 +22,14 @@ PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
 
-    url: The server. Plain `http://` gives a warning, but for one on this machine.
-    username: Your account. Without one, set `provision = "never"`.
-    password: Its password. The variable `LORA_POST_WAZIUP_PASSWORD` is used when none of the three is given.
-    provision: `"auto"`: create devices and sensors that are missing. `"never"`: they exist already, and are public
-        unless there is an account.
-    protocol: `"mqtt"`: values are published over MQTT, for a tenth of the data; what it does not promise:
-        [values over MQTT](destinations.md#values-over-mqtt).
-    mqtt_url: With `protocol = "mqtt"`: the broker, `mqtt://HOST:PORT` or with TLS `mqtts://HOST:PORT`. Without one:
-        `mqtt://` and the host of `url`, port 1883.
+    url: The server. `http://` gives a warning unless it is on this machine.
+    username: Your account. Without one set `provision = "never"`.
+    password: Of `username`. Default: the variable `LORA_POST_WAZIUP_PASSWORD`.
+    provision: `"auto"`: create missing devices and sensors. `"never"`: they exist, and without an
+        account are public.
+    protocol: `"mqtt"`: a tenth of the data, [with an exception](destinations.md#values-over-mqtt).
+    mqtt_url: With `protocol = "mqtt"`: `mqtt://HOST:PORT`, or with TLS `mqtts://HOST:PORT`. Default: port 1883 of
+        the host in `url`.
     """
 
     url: str = PUBLIC_URL
