@@ -224,7 +224,7 @@ def flood(folder: Path, rounds: int, rate: int) -> Result:
             # No device and no sensor before the first upload.
             return [value for value, _ in admin.rows(device, "analog_in_1")]
 
-        wait_until(lambda: not queued(folder), "readings are not uploaded", 60)
+        wait_until(lambda: not queued(folder), "readings are not uploaded")
         # Losses of the system's buffer are told with the next datagram.
         gateway.send(note("udp"))
         wait_until(lambda: ("udp", sent["udp"] - 1) in watch.at and not queued(folder), "the last frame is missing")

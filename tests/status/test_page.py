@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.observed.day import STEP_US
 from lora_post.observed.site_state import SiteState
 from lora_post.uplink.model import Refusal
-from tests.support.browser import browser
+from tests.support.browser import browser, waiting
 from tests.support.build import NOON_US, device, frame, report
 from tests.support.status_page import WELL, page
 
@@ -26,7 +26,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
     command = f"lora-post spool reset-counter {'pond-7' * 40}"
     site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: `{command}`"))
     with page(site) as url, browser(390, 844) as chromium:
-        wait = WebDriverWait(chromium, 20)
+        wait = waiting(chromium)
         chromium.get(url)
         wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Everything works")
         assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
@@ -56,7 +56,7 @@ def test_device_that_sends_every_hour_is_a_line_and_silence_is_a_gap() -> None:
         site.hear(report(Reading("t", step), time_us=NOON_US - step * STEP_US))
     with page(site) as url, browser(390, 844) as chromium:
         chromium.get(url)
-        WebDriverWait(chromium, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".sensor svg path"))
+        waiting(chromium).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".sensor svg path"))
         path = chromium.find_element(By.CSS_SELECTOR, ".sensor svg path").get_attribute("d") or ""
     assert path.count("M") == 2
     assert path.count("L") == 10 + 6 - 2
@@ -69,12 +69,15 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy() -> None:
     broken = replace(WELL, alerts={"x": Problem(f"{HOSTILE} is stuck", f"`{command}` helps")})
     with page(site, broken) as url, browser(390, 844) as chromium:
         chromium.get(url)
-        wait = WebDriverWait(chromium, 20)
+        wait = waiting(chromium)
         wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Needs attention")
-        problem = chromium.find_element(By.CSS_SELECTOR, "#problems li")
-        assert problem.text == f"{HOSTILE} is stuck\nfix: {command} helps"
-        code = problem.find_element(By.CSS_SELECTOR, ".fix code")
-        code.click()
-        assert chromium.execute_script("return String(getSelection())") == command
+        problem = f"{HOSTILE} is stuck\nfix: {command} helps"
+        wait.until(lambda b: b.find_element(By.CSS_SELECTOR, "#problems li").text == problem)
+
+        def is_selected_by_a_click(chromium: Chrome) -> bool:
+            chromium.find_element(By.CSS_SELECTOR, "#problems .fix code").click()
+            return bool(chromium.execute_script("return String(getSelection())") == command)
+
+        wait.until(is_selected_by_a_click)
         assert chromium.find_element(By.CSS_SELECTOR, ".sensor .value").text == "?"
         assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
     "--headless",
@@ -22,6 +24,11 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def waiting(chromium: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+    """A wait for what must come to be; the page may draw itself anew while it is looked at."""
+    return WebDriverWait(chromium, 120, ignored_exceptions=[StaleElementReferenceException])
 
 
 @contextmanager
