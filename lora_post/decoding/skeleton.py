@@ -20,7 +20,7 @@ An invented layout, to be replaced by the maker's. Six bytes on FPort 2, big-end
     T  i16  temperature, 0.01 °C;        7FFF = sensor fault
     H  u16  relative humidity, 0.01 %;   FFFF = sensor fault
 
-A sensor with a fault costs its own reading, never the whole frame.
+A sensor with a fault loses only its own reading, never the whole frame.
 """
 
 from struct import Struct

@@ -6,7 +6,7 @@
 
 Fields are divided by one blank: kind, number of the stream, µs since 1970 UTC, JSON or base64, and the CRC-32 (as in
 zlib, 8 hex digits) of everything before the blank in front of it. A line that was cut off or damaged is recognised by
-that, and costs its own bytes only.
+that and skipped alone.
 """
 
 from __future__ import annotations

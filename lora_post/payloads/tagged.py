@@ -7,7 +7,7 @@
 
 Length and checksum are missing: behind an unknown tag or a value cut short nothing can be located,
 so the readings before it are kept and the rest is given up. A value that the sensor cannot have
-measured, or that stands for a fault, costs its own reading only.
+measured, or that stands for a fault, loses only its own reading.
 """
 
 from __future__ import annotations
