@@ -49,11 +49,11 @@ class Dialect(Protocol):
     """What one kind of module says; remembers at most what it said last."""
 
     def take(self, line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
-        """One line, without blanks around it; never empty."""
+        """Take one line, without blanks around it; never empty."""
         ...
 
     def give_up(self) -> list[Frame | Noise]:
-        """Nothing more comes that belongs to the last line."""
+        """Give up what waits for a next line: it does not come."""
         ...
 
 
@@ -67,7 +67,7 @@ class ModemParser:
         self._fed_us = WallUs(0)
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
-        """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
+        """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
         if not data:
             return self.finish(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
         self._fed_us = now_us
@@ -81,7 +81,7 @@ class ModemParser:
         return events
 
     def finish(self, now_us: WallUs) -> list[Frame | Noise]:
-        """End of input, or of a pause: every line has an end, so one without is cut short."""
+        """End the input, or a pause: a line without end is cut short."""
         events = self._dialect.give_up()
         if rest := self._lines.take_rest():
             events.append(Noise(NoiseReason.TRUNCATED, len(rest), show(rest)))
@@ -163,12 +163,12 @@ class Rak:
 
 
 def rn2483_parser(gateway: str, zone: tzinfo) -> ModemParser:
-    """A parser for RN2483 and RN2903; modules know no time, so the zone plays no part."""
+    """Return a parser for RN2483 and RN2903. zone: not used, modules know no time."""
     return ModemParser(gateway, Rn2483())
 
 
 def rak_parser(gateway: str, zone: tzinfo) -> ModemParser:
-    """A parser for RAK3172, RAK4631 and others with RUI3, and for RAK811."""
+    """Return a parser for RAK3172, RAK4631 and others with RUI3, and for RAK811."""
     return ModemParser(gateway, Rak())
 
 

@@ -1,4 +1,4 @@
-"""What REYAX RYLR modules print when they receive: the bytes as they are, with their number before them.
+"""What REYAX RYLR modules print when they receive: bytes as they are, behind their number.
 
     +RCV=120,14,…14 bytes…,-101,-4\\r\\n     sender's address, length, data, RSSI, SNR
 
@@ -41,7 +41,7 @@ _LOWCOST: Final = Link.LOWCOST
 class ReyaxParser:
     """Reads the output of one module; holds at most one packet or line, about 300 bytes.
 
-    zone: plays no part, the modules know no time.
+    zone: not used, the modules know no time.
     """
 
     def __init__(self, gateway: str, zone: tzinfo) -> None:
@@ -51,7 +51,7 @@ class ReyaxParser:
         self._fed_us = WallUs(0)
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
-        """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
+        """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
         if not data:
             return self.finish(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
         self._fed_us = now_us
@@ -59,7 +59,7 @@ class ReyaxParser:
         return self._parse(now_us)
 
     def finish(self, now_us: WallUs) -> list[Frame | Noise]:
-        """End of input, or of a pause: what has begun is lost; return what can still be found inside it."""
+        """End the input, or a pause: what has begun is lost; return what is found inside it."""
         events: list[Frame | Noise] = []
         while self._held and not self._skipping:
             first_line = self._held[: self._held.find(b"\n") + 1 or len(self._held)]

@@ -89,14 +89,14 @@ class Setup:
         self._told: set[str] = set()
 
     def start(self, now: float) -> None:
-        """The module is there, or there again: from the first command on."""
+        """Begin with the first command: the module is there, or there again."""
         self._waiting = deque(self._commands)
         self._asked = ""
         self._start_at, self._started_at = None, now
         self._setting_up = True
 
     def take(self, line: bytes, now: float) -> None:
-        """A line from the module, without blanks around it."""
+        """Take a line from the module, without blanks around it."""
         module = self._module
         if self._again and line.startswith(module.stops):
             if self._again in self._waiting:
@@ -117,7 +117,7 @@ class Setup:
             self._asked = ""
 
     def due(self, now: float) -> bytes:
-        """What is to be written now; b"" for nothing."""
+        """Return what is to be written now, b"" for nothing."""
         if self._start_at is not None and now >= self._start_at:
             self.start(now)
         if self._asked:
@@ -138,7 +138,7 @@ class Setup:
         return self._asked.encode("ascii", "replace") + b"\r\n"
 
     def _tell(self, text: str, level: int) -> None:
-        """Each trouble once."""
+        """Log each trouble once."""
         if text not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(text)
             log.log(level, "%s: %s", self._name, text)

@@ -33,9 +33,9 @@ _ENOUGH_HEX: Final = 2
 
 
 class AutoParser:
-    """Holds at most 512 KiB while the format is unknown. chosen: its name once it is known, else "".
+    """A parser that finds out the format first; holds at most 512 KiB until then.
 
-    formats: what there is to choose from.
+    chosen: the name of the format, "" until it is known. formats: what there is to choose from.
     """
 
     def __init__(self, formats: Mapping[str, MakeParser], gateway: str, zone: tzinfo) -> None:
@@ -87,7 +87,7 @@ class AutoParser:
         self._held += data
 
     def _find(self) -> str:
-        """The format, when it can be told by now; "" when not."""
+        """Return the format if it can be told by now, else ""."""
         held = self._held
         if self._at_start and self._judged == 0:
             start = bytes(held[:MAGIC_SIZE])
@@ -143,7 +143,7 @@ class AutoParser:
         return Noise(NoiseReason.UNKNOWN_FORMAT, size, detail)
 
     def _watch(self, events: Iterable[Heard]) -> list[Heard]:
-        """The same events, and a doubt about the choice where there is nothing but noise."""
+        """Return the same events, and a doubt about the choice if all of them are noise."""
         watched: list[Heard] = []
         for event in events:
             watched.append(event)

@@ -1,4 +1,4 @@
-"""Radio programs and modules that hear bare payloads, without any header: one device, which the configuration names.
+"""Bare payloads, without any header, of one device that the configuration names.
 
 A frame is put together as LowCostLoRaGw's four-byte header would have it, from the named address to the
 gateway with sequence number 0, so that the device is a [[device]] with that `address`.
@@ -28,7 +28,7 @@ class BarePayloadParser:
         self._header = lowcost.build_header(lowcost.Header(lowcost.GATEWAY, lowcost.DATA, address, 0))
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
-        """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
+        """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
         return self._with_header(self._parser.feed(data, now_us))
 
     def finish(self, now_us: WallUs) -> list[Heard]:

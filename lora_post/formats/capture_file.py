@@ -54,7 +54,7 @@ class _Stream(Struct, gc=False):
 
 
 class CaptureParser:
-    """Reads one capture: each stream goes through the parser of its format, at the times at which it arrived.
+    """Reads one capture: each stream through the parser of its format, at its times of arrival.
 
     formats: what streams may have. Holds one line, 8 kB, and what its streams' parsers hold.
     """
@@ -67,7 +67,7 @@ class CaptureParser:
         self._streams: dict[int, _Stream] = {}
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
-        """Take bytes of the file; now_us plays no part, the lines have times."""
+        """Take bytes of the file; now_us: not used, the lines have times."""
         events: list[Heard] = []
         for line in self._lines.feed(data):
             if isinstance(line, Noise):
@@ -77,7 +77,7 @@ class CaptureParser:
         return events
 
     def finish(self, now_us: WallUs) -> list[Heard]:
-        """End of the file: a last line that is cut short is what a power cut leaves."""
+        """End the file: a last line that is cut short is what a power cut leaves."""
         events: list[Heard] = []
         if rest := self._lines.take_rest():
             events.append(Noise(NoiseReason.TRUNCATED, len(rest), show(rest)))
@@ -122,13 +122,16 @@ class CaptureParser:
 
 
 def start_line(stream: int, time_us: WallUs, input_format: str, name: str) -> bytes:
-    """The line with which a stream begins; stream: below MAX_STREAMS; name: how logs call the input."""
+    """Return the line with which a stream begins.
+
+    stream: below MAX_STREAMS. name: how logs call the input.
+    """
     content = msgspec.json.encode(_Start(input_format, name[:256]))
     return _line("S", stream, time_us, content)
 
 
 def data_lines(stream: int, time_us: WallUs, data: bytes) -> Iterator[bytes]:
-    """The lines for bytes that arrived together."""
+    """Yield the lines for bytes that arrived together."""
     for at in range(0, len(data), MAX_DATA):
         yield _line("D", stream, time_us, binascii.b2a_base64(data[at : at + MAX_DATA], newline=False))
 

@@ -1,10 +1,10 @@
-"""One frame a line, in hex or base64: what people paste, and what the simplest scripts print.
+"""One frame a line, in hex or base64: what people paste, and what simple scripts print.
 
 Hex may have blanks, tabs, colons, commas, hyphens and 0x in it; base64 may be URL-safe and without
 padding. Empty lines and lines that begin with # are skipped.
 
 The two are told apart line by line, which is safe: in base64 a LoRaWAN uplink begins with Q or g and
-a LowCostLoRaGw packet to the gateway with AR, none of which is hex.
+a LowCostLoRaGw packet to the gateway with AR, and neither Q, g nor R is hex.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _NO_RX = RxInfo()
 
 
 def hex_lines_parser(gateway: str, zone: tzinfo) -> LineParser:
-    """A parser for one such stream; such lines have no times, so the zone plays no part."""
+    """Return a parser for one such stream. zone: not used, the lines have no times."""
     return LineParser(gateway, MAX_TEXT, read_line)
 
 
 def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
-    """The frame of one line, if it has one."""
+    """Return the frame of one line, if it has one."""
     text = line.strip()
     if not text or text.startswith(b"#"):
         return []

@@ -1,4 +1,4 @@
-"""Text lines out of a stream of bytes, and parsers that need no more than one line at a time."""
+"""Text lines out of a stream of bytes, and parsers that need one line at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LineReader:
         self._skipping = False  # the rest of the line is noise
 
     def feed(self, data: bytes) -> list[bytes | Noise]:
-        """The lines that these bytes complete, without their line feeds."""
+        """Return the lines that these bytes complete, without their line feeds."""
         lines: list[bytes | Noise] = []
         *pieces, rest = (self._held + data).split(b"\n")
         if self._skipping and pieces:
@@ -44,7 +44,7 @@ class LineReader:
         return lines
 
     def take_rest(self) -> bytes:
-        """What has come of an unfinished line, which is forgotten: the next byte begins a line."""
+        """Return and forget what has come of an unfinished line: the next byte begins a line."""
         rest, self._held, self._skipping = self._held, b"", False
         return rest
 
@@ -53,7 +53,7 @@ class LineReader:
 
 
 class LineParser:
-    """A parser for formats in which every line stands for itself; the last one needs no line end.
+    """A parser for formats in which each line stands alone; the last one needs no line end.
 
     An unfinished line waits as long as it takes: a program that writes into a pipe in blocks stops
     anywhere, and goes on when it has something to say.
@@ -75,11 +75,11 @@ class LineParser:
         return events
 
     def finish(self, now_us: WallUs) -> list[Heard]:
-        """End of input: what is left is a line."""
+        """End the input: what is left is a line."""
         return [*self._read_line(self._lines.take_rest(), self._gateway, now_us)]
 
 
 def show(data: bytes) -> str:
-    """Bytes as one printable line, not too long."""
+    """Return bytes as one printable line, not too long."""
     text = repr(data[: _SHOWN + 2].rstrip(b"\r\n")[:_SHOWN])[2:-1]
     return text if len(data) <= _SHOWN else text + "…"

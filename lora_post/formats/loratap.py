@@ -56,7 +56,7 @@ _LORAWAN: Final = Link.LORAWAN
 
 
 def read_loratap(record: bytes, gateway: str, time_us: WallUs) -> Frame | Noise:
-    """The frame of one captured packet. gateway: for packets that do not name theirs.
+    """Return the frame of one captured packet. gateway: for packets that do not name theirs.
 
     A packet without CRC may be damaged: only a MIC can speak for it, so it counts as LoRaWAN.
     """
@@ -96,7 +96,7 @@ def read_loratap(record: bytes, gateway: str, time_us: WallUs) -> Frame | Noise:
 
 
 def build_loratap(frame: Frame, version: Literal[0, 1]) -> bytes:
-    """A frame behind a LoRaTap header; what that cannot express is left open or rounded.
+    """Return a frame behind a LoRaTap header; what that cannot say is left open or rounded.
 
     RSSI has whole dBm, SNR quarters of a dB, bandwidth whole 125 kHz. Version 1 also has the coding rate,
     the gateway when its id is an EUI, and whether there was a CRC: not for a frame that only its MIC
@@ -126,7 +126,7 @@ def build_loratap(frame: Frame, version: Literal[0, 1]) -> bytes:
 
 
 def _is_join_accept(phy_payload: bytes) -> bool:
-    """Whether a downlink is the one that tells more than its devices: the session of one that joins."""
+    """Tell whether a downlink is a join-accept, the only one that uplinks depend on."""
     return len(phy_payload) in ACCEPT_SIZES and phy_payload[0] >> 5 == MType.JOIN_ACCEPT
 
 

@@ -1,4 +1,4 @@
-"""Captures of LoRa frames as pcap files, link type 270 (LoRaTap), read and written; from a pipe too.
+"""Captures of LoRa frames as pcap files, link type 270 (LoRaTap), read and written.
 
 A pcapng file is recognised, and left to `pcapng`.
 
@@ -31,7 +31,7 @@ from lora_post.model import Frame, Noise, NoiseReason
 from lora_post.times import WallUs
 
 MIN_RECORD: Final = 15
-"""The shortest LoRaTap header; zeros, as a power cut leaves them behind, are no packets."""
+"""The shortest LoRaTap header; zeros, as a power cut leaves them behind, are not packets."""
 
 MAX_RECORD: Final = 1024
 """The longest LoRaTap header that is known and the longest frame have 290 bytes together."""
@@ -51,7 +51,7 @@ _SEARCHED_SIZE: Final = _RECORD_SIZE + 4
 
 
 class _Lost(Struct, gc=False):
-    """A search. at: where no packet begins, counted in the held bytes; below 0 when they are gone."""
+    """A search. at: where it began, counted in the held bytes; below 0 when they are gone."""
 
     reason: NoiseReason
     at: int
@@ -59,9 +59,10 @@ class _Lost(Struct, gc=False):
 
 
 class PcapParser:
-    """Reads one capture; holds at most two packets, about 2 kB. zone: plays no part, captures have UTC.
+    """Reads one capture, from a pipe too; holds at most two packets, about 2 kB.
 
-    After the end of input, or of a capture that is none of LoRaTap, it waits for the next file.
+    zone: not used, captures have UTC. After the end of input, or of a capture that is not LoRaTap, it waits for the
+    next file.
     """
 
     def __init__(self, gateway: str, zone: tzinfo) -> None:
@@ -75,7 +76,7 @@ class PcapParser:
         self._layout: Layout | None = None  # of a packet's header; None before the file's header
         self._ticks = 1_000_000  # fractions of a second
         self._pcapng: PcapngParser | None = None  # reads the rest of the file
-        self._foreign = False  # this is no capture of ours
+        self._foreign = False  # not a capture of LoRaTap
         self._lost: _Lost | None = None  # a packet is searched for
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
@@ -93,7 +94,7 @@ class PcapParser:
         return events
 
     def finish(self, now_us: WallUs) -> list[Frame | Noise]:
-        """End of input: a last packet that is cut short is usual, for the writer may be at work still."""
+        """End the input: a last packet cut short is usual, the writer may be at work still."""
         events: list[Frame | Noise] = []
         if self._pcapng is not None:
             events += self._pcapng.finish(now_us)
@@ -165,23 +166,26 @@ class PcapParser:
             self._lost.at -= last
 
     def _lose(self, reason: NoiseReason, held: bytes, at: int) -> None:
-        """No packet begins here: search for the next one."""
+        """Begin to search for the next packet: none begins here."""
         self._lost = _Lost(reason, at, show(held[at : at + _RECORD_SIZE]))
 
     def _tell_lost(self, at: int, events: list[Frame | Noise]) -> None:
-        """The search has ended here, which is behind the place where it began, or inside the packet before it."""
+        """Tell of the bytes between where a search began and where it ended.
+
+        It ends behind that place, or inside the packet before it.
+        """
         if self._lost is not None:
             events.append(Noise(self._lost.reason, max(at - self._lost.at, 1), self._lost.detail))
             self._lost = None
 
 
 def write_pcap_header() -> bytes:
-    """What a capture begins with: little-endian, µs, LoRaTap."""
+    """Return what a capture begins with: little-endian, µs, LoRaTap."""
     return _LITTLE[0].pack(_MICRO, 2, 4, 0, 0, 0xFFFF, _LORATAP)
 
 
 def pcap_record(frame: Frame, version: Literal[0, 1] = 1) -> bytes:
-    """One frame of a capture. Times end in the year 2106.
+    """Return one frame of a capture. Times end in the year 2106.
 
     version: of the LoRaTap header; 1 says more, 0 is for Wireshark before 4.2. See `build_loratap`.
     """
@@ -191,7 +195,10 @@ def pcap_record(frame: Frame, version: Literal[0, 1] = 1) -> bytes:
 
 
 def pcap_end(header: bytes, at: int) -> int | None:
-    """Where the packet ends whose header, as `pcap_record` writes it, stands at this place; None when none is there."""
+    """Return where the packet ends that begins here; None when none begins here.
+
+    Its header is as `pcap_record` writes it.
+    """
     if len(header) < _RECORD_SIZE:
         return None
     _, fraction, size, full_size = _LITTLE[1].unpack(header)
@@ -201,6 +208,6 @@ def pcap_end(header: bytes, at: int) -> int | None:
 
 
 def _search(held: bytes, at: int) -> int:
-    """The next place where a packet may begin, or the first one that cannot be judged yet."""
+    """Return the next place where a packet may begin, or the first that cannot be judged yet."""
     found = _search_loratap(held, at + _RECORD_SIZE)
     return found.start() - _RECORD_SIZE if found else max(at, len(held) - _SEARCHED_SIZE + 1)

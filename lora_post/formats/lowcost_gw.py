@@ -1,4 +1,4 @@
-"""What LowCostLoRaGw's radio programs print: text lines, and binary payloads on the same stream.
+"""What LowCostLoRaGw's radio programs print: text lines and binary payloads in one stream.
 
     --- rxlora[N]. dst=D type=0xTT src=S …        for people
     ^pD,T,S,Q,L,n,r                               header fields, payload length, SNR, RSSI
@@ -79,7 +79,7 @@ class LowcostParser:
         self._fed_us = WallUs(0)
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
-        """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
+        """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
         if not data:
             return self._give_up(now_us) if now_us - self._fed_us > MAX_PAUSE_US else []
         self._fed_us = now_us
@@ -87,7 +87,7 @@ class LowcostParser:
         return self._parse(now_us) if len(self._held) >= self._wanted else []
 
     def finish(self, now_us: WallUs) -> list[Frame | Noise]:
-        """End of input: what has begun is lost; return what can still be found inside it."""
+        """End the input: what has begun is lost; return what is found inside it."""
         events = self._give_up(now_us)
         self._held, self._skipping = b"", False
         return events
@@ -152,7 +152,7 @@ class LowcostParser:
                 self._header.time, self._header.zone, self._header.tmst = time.groups()
 
     def _drop_header(self, events: list[Frame | Noise]) -> None:
-        """A new packet begins, or none comes: an announced one without payload is lost."""
+        """Drop an announced packet without payload: a new one begins, or none comes."""
         header, self._header = self._header, None
         if header is not None:
             text = b",".join((header.dst, header.ptype, header.src, header.seq, header.size, header.snr, header.rssi))
@@ -161,7 +161,7 @@ class LowcostParser:
     def _take_payload(
         self, header: HeaderLines, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
     ) -> int:
-        """Take the payload behind the FF FE at `at`; gives how many bytes were used, 0 to wait for more."""
+        """Take the payload behind the FF FE at `at`; return how many bytes it took, 0 to wait."""
         size = NUMBERS[header.size]
         start = at + 2
         stop = start + size
@@ -185,7 +185,7 @@ class LowcostParser:
         return stop + line_end - at
 
     def _damaged(self, reason: NoiseReason, held: bytes, at: int, end: int, events: list[Frame | Noise]) -> int:
-        """Give up a payload whose bytes were lost or added, and search for lines right behind its FF FE."""
+        """Give up a payload whose bytes were lost or added; look for lines right behind its FF FE."""
         lost = held[at : held.find(b"\n", at, end) + 1 or end]
         announced = self._header.size.decode() if self._header else "?"
         events.append(Noise(reason, len(lost), f"{announced} bytes announced: {show(lost)}"))
@@ -210,7 +210,7 @@ class LowcostParser:
 
 
 def _line_end(held: bytes, at: int) -> int | None:
-    """Length of the line end at this place: 1 or 2, 0 when there is none, None when bytes are missing."""
+    """Return the length of the line end here, 0 for another byte, None if bytes are missing."""
     if at >= len(held):
         return None
     if held[at] == _LF:

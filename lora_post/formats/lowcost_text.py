@@ -51,7 +51,7 @@ _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
 
 class HeaderLines(Struct, gc=False):
-    """The lines of a packet whose payload is awaited, as they were printed; None where one is missing."""
+    """The lines before a payload that is awaited, as printed; None where one is missing."""
 
     dst: bytes
     ptype: bytes
@@ -67,7 +67,7 @@ class HeaderLines(Struct, gc=False):
 
 
 def read_radio(text: bytes | None) -> Radio:
-    """Spreading factor, bandwidth in kHz, coding rate and frequency in MHz from the fields of ^r.
+    """Return spreading factor, bandwidth (kHz), coding rate and frequency (MHz) of ^r.
 
     The frequency was cut off to whole kHz: 868.1 MHz is printed as 868100 or as 868099. No channel
     plan has a channel 1 kHz below a multiple of 100 kHz, so a number that ends in 99 is one too low.
@@ -87,13 +87,13 @@ def read_radio(text: bytes | None) -> Radio:
 
 
 def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
-    """Time of reception in µs since 1970 UTC; now_us when the text is no time.
+    """Return the time of reception in µs since 1970 UTC; now_us when the text is not a time.
 
     The program prints local time without its zone, and after `*` the same clock reading in µs UTC
     modulo 2^32: what the two differ by is the zone's offset, and all offsets differ by 34 s or more.
     When none fits, the number is the counter of a concentrator, whose times are UTC. The
     oldest programs print no `*` and sometimes a zone; `zone` is for those that print neither.
-    A year in which nobody receives anything is no time either: dates near the calendar's ends cannot
+    A year far away is not a time either: dates near the calendar's ends cannot
     be moved to another zone.
     """
     if not _FIRST_YEAR <= (header.time or b"")[:4] <= _LAST_YEAR:

@@ -79,7 +79,7 @@ class PcapngParser:
     def _reset(self) -> None:
         self._held = b""
         self._order = _LITTLE
-        self._interfaces: list[int | None] = []  # ticks a second of each; None where it is none of LoRaTap
+        self._interfaces: list[int | None] = []  # ticks a second of each; None for one that is not LoRaTap's
         self._skip = 0  # bytes of a long block that are still to come
         self._lost = 0  # bytes given up since the last good block
         self._lost_start = b""
@@ -94,7 +94,7 @@ class PcapngParser:
         return self._parse()
 
     def finish(self, now_us: WallUs) -> list[Frame | Noise]:
-        """End of input: what was begun is cut short, and packets may stand behind a block that never ends."""
+        """End the input: what has begun is cut short; return packets that stand inside it."""
         events: list[Frame | Noise] = []
         while self._held:
             if not self._lost:
@@ -143,7 +143,7 @@ class PcapngParser:
         return size <= MAX_BLOCK and (kind == _SECTION or (kind == _PACKET and size >= _PACKET_SIZE))
 
     def _lose(self, held: bytes, at: int) -> int:
-        """No block begins here; gives the next place where one may."""
+        """Return the next place where a block may begin: none begins here."""
         if not self._lost:
             self._lost_start = held[at : at + _MIN_SIZE]
         packet = held.find(self._order.word.pack(_PACKET), at + 1)
@@ -182,7 +182,7 @@ class PcapngParser:
 
 
 def _ticks(body: bytes, order: _Order) -> int:
-    """Ticks a second of an interface: a power of ten, or of two when the option's highest bit is set."""
+    """Return an interface's ticks a second: a power of ten, of two if the highest bit is set."""
     at = 8
     while at + 4 <= len(body):
         code, size = order.option.unpack_from(body, at)

@@ -1,4 +1,4 @@
-"""Semtech's packet forwarder in JSON: the `rxpk` objects of the gateway protocol GWMP, a line each.
+"""Semtech's packet forwarder in JSON: `rxpk` objects (gateway protocol GWMP), a line each.
 
     {"rxpk":[{…},{…}],"stat":{…}}                what the forwarder sends in a PUSH_DATA
     {"tmst":…,"freq":868.5,…,"data":"QANc…"}     one rxpk alone
@@ -35,7 +35,7 @@ MAX_LINE: Final = 1 << 16
 """The forwarder sends each object in one UDP datagram, and no datagram is longer."""
 
 MAX_PACKETS: Final = 255
-"""The most that a concentrator holds; a datagram that claims more is somebody's attempt to keep us busy."""
+"""The most that a concentrator holds; a datagram that claims more is meant to keep the gateway busy."""
 
 _UP: Final = b"JSON up: "
 _LORAWAN: Final = Link.LORAWAN
@@ -65,7 +65,7 @@ class _Message(Struct, gc=False):
 
 
 class _Rxpk(Struct, gc=False):
-    """One packet. Any type is taken here: a strange one in a field that can be missed costs no frame."""
+    """One packet. All types are taken: a strange one in a dispensable field costs no frame."""
 
     data: object = None
     time: object = None
@@ -80,7 +80,7 @@ class _Rxpk(Struct, gc=False):
 
 
 class PushData(Struct, frozen=True, gc=False):
-    """What one PUSH_DATA says: the packets heard, and numbers about the gateway itself by their names in `stat`."""
+    """What one PUSH_DATA says. stat: numbers about the gateway itself, by their names."""
 
     events: list[Frame | Noise]
     stat: Mapping[str, float]
@@ -88,17 +88,17 @@ class PushData(Struct, frozen=True, gc=False):
 
 _decode_message: Final = msgspec.json.Decoder(_Message).decode
 _decode_rxpk: Final = msgspec.json.Decoder(_Rxpk).decode
-# Text that is no UTF-8, and nesting without end, have errors of their own.
+# Text that is not UTF-8, and nesting without end, have errors of their own.
 _JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def rxpk_parser(gateway: str, zone: tzinfo) -> LineParser:
-    """A parser for one such stream; its times are UTC, so the zone plays no part."""
+    """Return a parser for one such stream. zone: not used, the times are UTC."""
     return LineParser(gateway, MAX_LINE, read_line)
 
 
 def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
-    """The frames of one line; none for lines that are no JSON of a forwarder."""
+    """Return the frames of one line; lines that are not JSON of a forwarder have none."""
     if not line.startswith(b"{"):
         # The system's log may have put its own words before the program's.
         _, _, line = line.partition(_UP)
@@ -107,12 +107,12 @@ def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
 
 
 def read_gwmp(body: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
-    """The frames of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
+    """Read the frames of a JSON object: GWMP's, or one rxpk. now_us: for packets without time."""
     return read_push_data(body, gateway, now_us).events
 
 
 def read_push_data(body: bytes, gateway: str, now_us: WallUs) -> PushData:
-    """All of a JSON object: GWMP's, or one rxpk alone. now_us: for packets without time."""
+    """Read all of a JSON object: GWMP's, or one rxpk. now_us: for packets without time."""
     if not body:
         return PushData([], {})
     try:
@@ -154,7 +154,7 @@ def _stat(raw: Raw) -> dict[str, float]:
 
 
 def read_rxpk(packet: memoryview, gateway: str, now_us: WallUs) -> Frame | Noise:
-    """The frame of one rxpk object, given as its JSON text.
+    """Read the frame of one rxpk object, given as its JSON text.
 
     A packet that had no CRC on air may be damaged: only a MIC can speak for it, so it counts as LoRaWAN.
     """
@@ -188,7 +188,7 @@ def _rx_info(rxpk: _Rxpk) -> RxInfo:
 
 
 def _best_antenna(antennas: list[object], rssi: float | None, snr: float | None) -> tuple[float | None, float | None]:
-    """RSSI and SNR of the antenna that heard best, as version 2 of the concentrators tells them."""
+    """Return RSSI and SNR of the antenna that heard best, as version 2 concentrators tell."""
     heard = [(_level(one.get("rssic")), _level(one.get("lsnr"))) for one in antennas if isinstance(one, dict)]
     if not heard:
         return rssi, snr
@@ -196,7 +196,7 @@ def _best_antenna(antennas: list[object], rssi: float | None, snr: float | None)
 
 
 def _level(value: object) -> int | float | None:
-    """A number of dB or dBm, or None where there is nothing that can be one."""
+    """Return a number of dB or dBm, None for what cannot be one."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return value if -_LEVEL < value < _LEVEL else None

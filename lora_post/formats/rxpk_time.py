@@ -1,4 +1,4 @@
-"""When a packet forwarder's packets were received: `time`, `tmms` and `tmst` of an rxpk object.
+"""When a forwarder's packets were received: `time`, `tmms` and `tmst` of an rxpk object.
 
 Source: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, section 4.
 """
@@ -22,7 +22,7 @@ _COUNTER_RANGE: Final = 1 << 32
 _MAX_BURST_US: Final = 60_000_000  # packets that a forwarder sends together were received within milliseconds
 _GPS_EPOCH_MS: Final = 315_964_800_000  # 1980-01-06
 _LEAP_MS: Final = 18_000  # what GPS time is ahead of UTC since 2017
-_MAX_GPS_MS: Final = 1 << 47  # beyond this there is no calendar
+_MAX_GPS_MS: Final = 1 << 47  # the calendar ends before it
 
 
 class _Counter(Struct, gc=False):
@@ -35,7 +35,7 @@ _decode_counter: Final = msgspec.json.Decoder(_Counter).decode
 
 
 def arrivals(packets: Sequence[Raw], now_us: WallUs) -> list[WallUs]:
-    """When packets that came together were received: the last one now, the others as their counters say.
+    """Return when packets that came together were received: the last now, others by `tmst`.
 
     packets: the JSON text of each. A packet without a counter that can be right was received now.
     """
@@ -58,7 +58,10 @@ def _tmst(packet: Raw) -> int | None:
 
 
 def reception_us(time: object, tmms: object, now_us: WallUs) -> WallUs:
-    """µs since 1970 UTC by `time`, which is UTC whether it says so or not, or by `tmms`, GPS time in ms; or now_us."""
+    """Return the time of reception by `time` or `tmms`, else now_us.
+
+    time: UTC whether it says so or not. tmms: GPS time in ms.
+    """
     match = _TIME(time) if isinstance(time, str) else None
     if match is not None:
         try:

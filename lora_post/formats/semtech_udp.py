@@ -1,4 +1,4 @@
-"""Datagrams of Semtech's packet forwarders (gateway protocol GWMP, versions 1 and 2), and what answers them.
+"""Datagrams of Semtech's packet forwarders (GWMP, versions 1 and 2), and their answers.
 
     offset  bytes
     0       1      version, 1 or 2
@@ -32,8 +32,9 @@ _FROM_GATEWAYS: Final = (PUSH_DATA, PULL_DATA, TX_ACK, PULL_ACK)
 
 
 class Datagram(Struct, frozen=True, gc=False):
-    """What a gateway sent. kind: PUSH_DATA, PULL_DATA or TX_ACK. gateway: its EUI, 16 hex digits.
+    """What a gateway sent.
 
+    kind: PUSH_DATA, PULL_DATA or TX_ACK. gateway: its EUI, 16 hex digits.
     answer: what it waits for, b"" for nothing. body: the JSON, not looked at yet.
     """
 
@@ -45,7 +46,7 @@ class Datagram(Struct, frozen=True, gc=False):
 
 
 def read_datagram(data: bytes) -> Datagram:
-    """Read a datagram's header. Raises FrameError, one printable line, for what no packet forwarder sends."""
+    """Read the header of a datagram. Raises FrameError for what packet forwarders never send."""
     if len(data) < _HEADER:
         raise FrameError(f"{len(data)} bytes, a packet forwarder sends at least {_HEADER}")
     if data[0] not in _VERSIONS:

@@ -1,4 +1,4 @@
-"""Uplinks that a network server has authenticated and decrypted already, as JSON, a line each.
+"""Uplinks that a network server has authenticated and decrypted, as JSON, a line each.
 
 ChirpStack 4, event `up`: the MQTT topic application/+/device/+/event/up, or the HTTP integration.
 The Things Stack 3, `up` messages: the MQTT topic v3/+/devices/+/up, or a webhook.
@@ -83,12 +83,12 @@ _decode_ttn: Final = msgspec.json.Decoder(_TtnMessage).decode
 
 
 def chirpstack_parser(gateway: str, zone: tzinfo) -> LineParser:
-    """A parser for ChirpStack's events; their times have zones. gateway: where an uplink names none."""
+    """Return a parser for ChirpStack's events. gateway: of uplinks that name none."""
     return LineParser(gateway, MAX_LINE, lambda line, gateway, now_us: _read(line, gateway, read_chirpstack))
 
 
 def ttn_parser(gateway: str, zone: tzinfo) -> LineParser:
-    """A parser for The Things Stack's messages; their times have zones. gateway: where an uplink names none."""
+    """Return a parser for The Things Stack's messages. gateway: of uplinks that name none."""
     return LineParser(gateway, MAX_LINE, lambda line, gateway, now_us: _read(line, gateway, read_ttn))
 
 
@@ -106,15 +106,16 @@ def _read(line: bytes, gateway: str, read: Callable[[bytes, str], ClearUplink | 
 
 
 def read_chirpstack(body: bytes, gateway: str) -> ClearUplink | None:
-    """The uplink of an event of ChirpStack 4; None for other events and commands.
+    """Read the uplink of an event of ChirpStack 4; None for other events and commands.
 
-    Raises FrameError, one printable line, for an uplink that is of no use, msgspec's and Unicode's errors for no JSON.
+    Raises FrameError, one printable line, for an uplink that is of no use; the errors of msgspec and Unicode for bytes
+    that are not JSON.
     """
     event = _decode_chirpstack(body)
     if event.device_info is None:
         if bytes(event.dev_eui):
             return None
-        raise FrameError(f"no deviceInfo in it, is it an event of ChirpStack 4? {show(body)}")
+        raise FrameError(f"deviceInfo is missing, is it an event of ChirpStack 4? {show(body)}")
     if event.f_cnt is None and event.rx_info is None:
         return None
     dev_eui = _eui(event.device_info.dev_eui)
@@ -125,13 +126,16 @@ def read_chirpstack(body: bytes, gateway: str) -> ClearUplink | None:
 
 
 def read_ttn(body: bytes, gateway: str) -> ClearUplink | None:
-    """The uplink of a message of The Things Stack 3; None for other messages. Raises as `read_chirpstack` does."""
+    """Read the uplink of a message of The Things Stack 3; None for other messages.
+
+    Raises as `read_chirpstack` does.
+    """
     message = _decode_ttn(body)
     up = message.uplink_message
     if up is None:
         if message.end_device_ids is not None or bytes(message.downlinks):
             return None
-        raise FrameError(f"no end_device_ids in it, is it a message of The Things Stack 3? {show(body)}")
+        raise FrameError(f"end_device_ids is missing, is it a message of The Things Stack 3? {show(body)}")
     dev_eui = _eui(message.end_device_ids.dev_eui if message.end_device_ids else None)
     if up.app_s_key is not None and up.frm_payload:
         raise _still_encrypted(dev_eui)
@@ -159,7 +163,7 @@ def _uplink(
     if fport is not None and (type(fport) is not int or not 0 <= fport <= 255):
         raise FrameError(f"{device} FCnt {fcnt}: no FPort")
     if data is not None and not isinstance(data, str):
-        raise FrameError(f"{device} FCnt {fcnt}: the payload is no text")
+        raise FrameError(f"{device} FCnt {fcnt}: the payload is not a text")
     payload = parse_base64(data) if data else b""
     if len(payload) > MAX_PHY_PAYLOAD:
         raise FrameError(f"{device} FCnt {fcnt}: {len(payload)} bytes of payload")
@@ -199,7 +203,7 @@ def _still_encrypted(dev_eui: int) -> FrameError:
 
 
 def _rx(one: dict[str, object], settings: object) -> RxInfo:
-    """How one gateway heard it. Both servers leave out an SNR of 0; RSSI 0 is none."""
+    """Return how one gateway heard an uplink. Both servers leave out an SNR of 0."""
     lora = _dig(settings, "modulation", "lora") or _dig(settings, "data_rate", "lora")
     sf = _number(_dig(lora, "spreadingFactor") or _dig(lora, "spreading_factor"), 12)
     bandwidth = _number(_dig(lora, "bandwidth"), 10_000_000)

@@ -1,7 +1,7 @@
 """How input formats are told apart: by the first bytes of a file, or by one line.
 
     pcap, pcapng    the magic number in the file's first four bytes
-    capture         the first line of a file of ours
+    capture         the first line of a capture of lora-post
     lowcost         a ^p line in full, or what is printed for people before it
     rxpk            JSON with the packet forwarder's keys, or "JSON up: {"
     chirpstack, ttn JSON with those servers' keys
@@ -64,7 +64,10 @@ _JOIN_REQUEST: Final = 23
 
 
 def formats_of(line: bytes) -> set[str]:
-    """The formats that surely have this line, which is without blanks around it; usually none or one."""
+    """Return the formats that surely have this line, usually one or none.
+
+    line: without blanks around it.
+    """
     found = {name for name, pattern in _LINES.items() if pattern.match(line)}
     if line.startswith(b"{"):
         return found | _formats_of_json(line)
@@ -84,7 +87,7 @@ def _formats_of_json(text: bytes) -> set[str]:
 
 
 def may_be_hex(line: bytes) -> bool:
-    """Whether a line is hex and long enough for a frame, though its first bytes are those of none that we know."""
+    """Tell whether a line is hex and long enough for a frame, whatever its first bytes are."""
     try:
         return _MIN_LORAWAN <= len(binascii.unhexlify(line)) <= MAX_PHY_PAYLOAD
     except binascii.Error:

@@ -31,19 +31,19 @@ class Input(Protocol):
 
     @property
     def trouble(self) -> Problem | None:
-        """What keeps it from giving frames."""
+        """Return what keeps it from giving frames."""
         ...
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:
-        """What arrived, empty when nothing did within timeout_s; None at the end of input."""
+        """Return what arrived, empty when nothing did within timeout_s; None at the end of input."""
         ...
 
     def drain(self) -> Sequence[Heard]:
-        """What is there already, for when no more is to be waited for."""
+        """Return what is there already, without waiting."""
         ...
 
     def kept(self) -> None:
-        """All that was given so far is on disk: who sent it may be told so."""
+        """Tell the sender that all that was given so far is on disk."""
         ...
 
     def close(self) -> None: ...
@@ -52,8 +52,8 @@ class Input(Protocol):
 class Surroundings(Struct, frozen=True):
     """What an input needs beside its own configuration.
 
-    gateway: the id of frames that name none. only_listens: what it gives is not kept, so nothing may be
-    taken from who else wants it, and no broker is to keep messages for it.
+    gateway: the id of frames that name none. only_listens: what it gives is not kept, so it takes nothing from other
+    clients, and brokers keep no messages for it.
     """
 
     gateway: str
@@ -67,14 +67,14 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
     hear: is given all bytes that arrive, where an input is a stream of bytes.
     """
     if item.url.startswith("udp:"):
-        from lora_post.inputs.udp import UdpInput, bind_udp  # only for those who have one
+        from lora_post.inputs.udp import UdpInput, bind_udp  # only where one is configured
 
         return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
     stream = open_stream(item.url)
     if item.setup:
-        from lora_post.inputs.serial_module import set_up_by  # only for those who have one
+        from lora_post.inputs.serial_module import set_up_by  # only where one is configured
 
         stream = set_up_by(item.setup, item.format, stream)
     parser = parser_for(item.format, surroundings.gateway)
@@ -84,7 +84,7 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
 
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
-    from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id  # only for those who have one
+    from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id  # only where one is configured
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
     who = "" if surroundings.only_listens else client_id(gateway, item.url)
@@ -93,9 +93,10 @@ def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
 
 
 def times_of(item: InputConfig) -> Times:
-    """What the times of an input's frames are worth: a file's are the truth, a serial port's are anybody's.
+    """Tell what the times of an input's frames are worth.
 
-    A broker may have kept messages for days, so theirs are as old as they say.
+    Those of a file are true, those of a serial port may be of any clock. A broker may have kept messages for days, so
+    they are as old as they say.
     """
     scheme = item.url.partition(":")[0]
     if scheme == "stdin":
@@ -106,7 +107,7 @@ def times_of(item: InputConfig) -> Times:
 
 
 def parser_for(input_format: str, gateway: str) -> Parser:
-    """A parser for a stream of bytes. Raises ConfigError when its format is unknown."""
+    """Return a parser for a stream of bytes. Raises ConfigError when its format is unknown."""
     if input_format not in FORMATS:
         raise ConfigError(f"[[input]] format {input_format!r} is unknown", fix=f"known are {', '.join(FORMATS)}")
     zone = datetime.now().astimezone().tzinfo

@@ -41,7 +41,7 @@ class ByteStream(Protocol):
 
     @property
     def trouble(self) -> Problem | None:
-        """What keeps it from giving any."""
+        """Return what keeps it from giving bytes."""
         ...
 
     def read(self, timeout_s: float) -> bytes | None:
@@ -92,7 +92,7 @@ class SerialPort:
             port.timeout = timeout_s
             first = port.read(1)
             return first + port.read(min(port.in_waiting, CHUNK)) if first else b""
-        # pyserial's own errors are OSErrors. When a port vanishes it lets termios.error, which is none, and a
+        # pyserial's own errors are OSErrors. When a port vanishes it lets termios.error, which is not one, and a
         # TypeError through; ValueError: its driver cannot do this baud rate.
         except (OSError, termios.error, TypeError, ValueError) as error:
             self._lost(error)
@@ -100,7 +100,7 @@ class SerialPort:
             return b""
 
     def _open(self) -> serial.Serial:
-        import serial  # only for those who have one
+        import serial  # only where one is configured
 
         self._port = serial.Serial(self.name, self._baud, exclusive=True, write_timeout=WRITE_TIMEOUT_S)
         self.openings += 1
@@ -137,7 +137,7 @@ class SerialPort:
 
 
 def open_stream(url: str) -> ByteStream:
-    """Open the stream of an input. Raises ConfigError for another URL, or a file that cannot be read."""
+    """Open the stream that a URL names. Raises ConfigError for an unfit URL or file."""
     parts = urlsplit(url)
     if parts.scheme == "stdin":
         if sys.stdin is None:
@@ -155,12 +155,12 @@ def open_stream(url: str) -> ByteStream:
 
 
 def is_regular(fd: int) -> bool:
-    """Whether this is a file with an end, and no pipe, terminal or device."""
+    """Tell whether this is a file with an end, not a pipe, terminal or device."""
     return stat.S_ISREG(os.fstat(fd).st_mode)
 
 
 def file_path(url: str) -> Path:
-    """The path that a file: URL names."""
+    """Return the path that a file: URL names."""
     return Path(unquote(url.removeprefix("file:").removeprefix("//")))
 
 

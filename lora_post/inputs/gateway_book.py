@@ -1,4 +1,4 @@
-"""Which packet forwarders there are, and how they are."""
+"""The packet forwarders that were heard, and which of them are silent."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ log = logging.getLogger(__name__)
 
 # Packet forwarders ask for downlinks every 5 to 30 s, also when they hear nothing.
 SILENT_AFTER_S = 120.0
-# Anybody can make EUIs up.
+# A stranger can make EUIs up.
 MAX_GATEWAYS = 256
 MAX_NAMED = 3
 
 
 class GatewayHealth(Struct):
-    """One gateway. last_s: monotonic time of its last datagram; stat: the last numbers it told of itself."""
+    """One gateway.
+
+    last_s: monotonic time of its last datagram. stat: the last numbers it told of itself.
+    """
 
     gateway: str
     address: str
@@ -33,7 +36,10 @@ class GatewayHealth(Struct):
 
 
 class GatewayBook:
-    """All gateways of one port, safe to share between threads. Says once when one comes, goes and returns."""
+    """All gateways of one port, safe to share between threads.
+
+    Logs once when one comes, falls silent and returns.
+    """
 
     def __init__(self, where: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """where: how logs call the port."""
@@ -44,7 +50,7 @@ class GatewayBook:
         self._gateways: dict[str, GatewayHealth] = {}
 
     def heard(self, gateway: str, address: str) -> None:
-        """A datagram came from this gateway at this address."""
+        """Note a datagram of this gateway from this address."""
         now = self._monotonic()
         with self._lock:
             health = self._gateways.get(gateway)
@@ -61,13 +67,13 @@ class GatewayBook:
             health.datagrams += 1
 
     def told(self, gateway: str, stat: Mapping[str, float]) -> None:
-        """A gateway reported on itself."""
+        """Note the numbers that a gateway told of itself."""
         with self._lock:
             if gateway in self._gateways:
                 self._gateways[gateway].stat = stat
 
     def look_for_silent(self) -> None:
-        """Note who has not been heard for long; when there are too many, forget them."""
+        """Note which gateways are silent; forget them when the book is full."""
         since = self._monotonic() - SILENT_AFTER_S
         with self._lock:
             if len(self._gateways) >= MAX_GATEWAYS:
@@ -81,11 +87,11 @@ class GatewayBook:
                         health.gateway,
                         health.address,
                         SILENT_AFTER_S,
-                        " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "it told no figures",
+                        " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "no figures from it",
                     )
 
     def missing(self, expected: Collection[str]) -> Problem | None:
-        """Say which of the expected gateways are silent; without expected ones, whether all that came are."""
+        """Say which of the expected gateways are silent; if none is expected, whether all are."""
         with self._lock:
             if self._monotonic() - self._opened_s < SILENT_AFTER_S:
                 return None
@@ -98,6 +104,6 @@ class GatewayBook:
         return Problem(f"gateway {names} is silent", "is it powered, and does its packet forwarder send to this port?")
 
     def snapshot(self) -> list[GatewayHealth]:
-        """A copy of all entries."""
+        """Return a copy of all entries."""
         with self._lock:
             return [replace(health) for health in self._gateways.values()]

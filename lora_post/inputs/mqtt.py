@@ -1,6 +1,6 @@
-"""Messages of an MQTT broker: `mqtt://user@host:1883/topic/filter?qos=1`, `mqtts://…` with TLS.
+"""Messages of an MQTT broker: `mqtt://user@host:1883/topic/filter?qos=1`, `mqtts://…`.
 
-The session outlives the process, so that the broker keeps messages while nobody is there; and a message is
+The session outlives the process, so that the broker keeps messages while lora-post is away; a message is
 acknowledged only when what it says is on disk. What comes again after a kill is recognised further on.
 No thread of its own: while the store cannot be written, nothing is read, and the broker keeps the rest.
 """
@@ -40,7 +40,10 @@ LONGEST_RETRY_S = 60.0
 
 
 class BrokerAccount(Struct, frozen=True):
-    """What a broker wants to see, and how it shows that it is the right one: ca_file, None for the system's."""
+    """The password for a broker, and the authority (ca_file) of its certificate.
+
+    ca_file: None for the authorities of the system.
+    """
 
     password: Secret | None = None
     ca_file: Path | None = None
@@ -109,7 +112,7 @@ class MqttInput:
         return events
 
     def drain(self) -> Sequence[Heard]:
-        """Nothing: what is not acknowledged comes again."""
+        """Return nothing: what is not acknowledged comes again."""
         return ()
 
     def kept(self) -> None:
@@ -122,7 +125,7 @@ class MqttInput:
         self._client.disconnect()
 
     def _connect(self, timeout_s: float) -> bool:
-        """Whether there is a connection now; otherwise the time has passed."""
+        """Connect if it is time for it; tell whether that worked, after timeout_s if not."""
         left = self._retry_at - self._monotonic()
         if left > 0:
             self._wait(min(left, timeout_s))
@@ -132,7 +135,7 @@ class MqttInput:
         try:
             self._client.reconnect()
             return True
-        # Nobody there, no such name, a certificate that does not fit (an OSError too), a name that is none.
+        # Not reachable, an unknown name, a certificate that does not fit (an OSError too), a malformed name.
         except (OSError, ValueError) as error:
             self._lost(Problem(getattr(error, "verify_message", "") or str(error)))
             return False
@@ -154,7 +157,7 @@ class MqttInput:
             return
         self._connected_at = self._monotonic()
         if self._subscribed and self._address.qos and not flags.session_present:
-            log.warning("%s: the broker has not kept our session; what was published meanwhile is lost", self.name)
+            log.warning("%s: the broker has not kept the session; what was published meanwhile is lost", self.name)
         client.subscribe(self._address.topic, self._address.qos)
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: list[Any], properties: Any) -> None:
@@ -180,7 +183,7 @@ class MqttInput:
 
 
 def client_id(gateway: str, url: str) -> str:
-    """A name for this input at its broker that is the same at each start.
+    """Return a name for this input at its broker that is the same at each start.
 
     23 letters and digits, which every broker takes (MQTT 3.1.1, section 3.1.3.1).
     """

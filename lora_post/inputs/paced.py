@@ -19,7 +19,7 @@ MAX_GAP_US: Final = 86_400_000_000
 
 
 class PacedInput:
-    """Another input's events, each frame as long after the one before as its time says, divided by speed.
+    """Another input's events at the pace at which they were heard, times speed.
 
     Frames whose time lies before the last one's follow at once; noise has no time and follows the frame before it.
     wait: passes that many seconds, and returns early when everything is to stop.
@@ -61,7 +61,7 @@ class PacedInput:
         return due
 
     def drain(self) -> Sequence[Heard]:
-        """Nothing: what was not due yet is still in the capture."""
+        """Return nothing: what was not due yet is still in the capture."""
         return []
 
     def kept(self) -> None:
@@ -71,7 +71,7 @@ class PacedInput:
         self._input.close()
 
     def _left_s(self, event: Heard) -> float:
-        """Seconds until an event is due."""
+        """Return the seconds until an event is due."""
         now_s = self._monotonic()
         if isinstance(event, Noise):
             return 0.0

@@ -1,4 +1,4 @@
-"""PUSH_DATA bodies between the socket's thread and the pipeline's: bounded, fair, each only once."""
+"""PUSH_DATA bodies between the socket's thread and the pipeline's: bounded, fair, each once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PushQueue:
         self.peak_bytes = 0
 
     def put(self, push: Push) -> Taken:
-        """Take a body in, unless it was taken a moment ago, or there is no room for it."""
+        """Queue a body, unless it was queued a moment ago, or the queue is full."""
         mark = hash((push.gateway, push.token, push.body))
         size = len(push.body) + OVERHEAD
         with self._changed:
@@ -71,7 +71,7 @@ class PushQueue:
         return Taken.QUEUED
 
     def take(self, limit: int, timeout_s: float) -> list[Push]:
-        """The oldest bodies, at most `limit`; none when nothing comes within timeout_s."""
+        """Return the oldest bodies, at most `limit`; empty when nothing comes within timeout_s."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait(timeout_s)

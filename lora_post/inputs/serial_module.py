@@ -1,4 +1,4 @@
-"""A serial module that is set up by us: its port, and what it is told."""
+"""A serial module that is set up by lora-post: its port, and what it is told."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ModuleStream:
 
 
 def set_up_by(commands: tuple[str, ...], input_format: str, port: ByteStream) -> ByteStream:
-    """The port of a module with these commands. Raises ConfigError when it is no serial port."""
+    """Return the port of a module that is given these commands. Raises ConfigError for a file."""
     if not isinstance(port, SerialPort):
-        raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is none", fix="remove it")
+        raise ConfigError(f"[[input]] setup is for serial ports, and {port.name} is not one", fix="remove it")
     return ModuleStream(port, Setup(port.name, MODULES[input_format], commands))

@@ -14,7 +14,7 @@ from lora_post.times import WallUs
 
 Hear: TypeAlias = Callable[[bytes, WallUs], None]
 
-# What a radio program has written before we were told to stop; a Linux pipe holds 64 KiB.
+# What a radio program has written before the end; a Linux pipe holds 64 KiB.
 LAST_READS = 16
 
 
@@ -52,7 +52,7 @@ class StreamInput:
         return [*events, *self._parser.finish(now_us())]
 
     def kept(self) -> None:
-        """Nothing to do: nobody waits for an answer."""
+        """Do nothing: the sender does not wait for an answer."""
 
     def _take(self, data: bytes) -> Sequence[Heard]:
         now = now_us()

@@ -33,7 +33,7 @@ MAX_DATAGRAM = 1 << 16
 RECEIVE_BUFFER = 1 << 20
 # One transaction's worth: other inputs have their turn after it.
 BATCH = 64
-# Noise beyond this is counted, and nobody would read it.
+# Noise beyond this is only counted: it is too much to read.
 MAX_NOISE = 32
 LOSSES_EVERY_S = 60.0
 POLL_S = 0.25
@@ -69,7 +69,7 @@ class UdpInput:
         listener.settimeout(POLL_S)
 
     def events(self, timeout_s: float) -> list[Frame | Noise]:
-        if self._thread.ident is None:  # not before somebody takes what is acknowledged
+        if self._thread.ident is None:  # not before what is acknowledged is taken
             self._thread.start()
             log.info("%s: waiting for packet forwarders", self.name)
         if self._defect is not None:
@@ -94,7 +94,7 @@ class UdpInput:
         return events
 
     def kept(self) -> None:
-        """Nothing to do: forwarders have their acknowledgement."""
+        """Do nothing: forwarders have their acknowledgement."""
 
     def close(self) -> None:
         self._stop()
@@ -119,8 +119,7 @@ class UdpInput:
         now = (self._no_room, self._kernel_drops)
         if now != self._said:
             log.warning(
-                "%s: more datagrams than can be dealt with; lost since the start: %d for which the queue had no room, "
-                "%d for which the system had none",
+                "%s: too many datagrams; lost since the start: %d by the full queue, %d by the system",
                 self.name,
                 *now,
             )
@@ -184,13 +183,16 @@ class UdpInput:
 
 
 def address_text(address: Any) -> str:
-    """A socket address as people write it."""
+    """Return a socket address as people write it."""
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def bind_udp(url: str) -> socket.socket:
-    """A socket bound to what the URL names, this machine alone if it names no host. Raises ConfigError."""
+    """Open the socket that the URL names, for this machine alone if the host is left out.
+
+    Raises ConfigError.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", DEFAULT_PORT if parts.port is None else parts.port
