@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -31,8 +31,12 @@ class Link(StrEnum):
     SERVER = "server"
 
 
+SPREADING_FACTORS: Final = range(5, 13)
+"""Those of all LoRa chips together."""
+
+
 class RxInfo(Struct, frozen=True, gc=False):
-    """How a gateway heard a frame; None where the input does not say."""
+    """How a gateway heard a frame; None where the input does not say. sf: one of SPREADING_FACTORS."""
 
     rssi_dbm: float | None = None
     snr_db: float | None = None
@@ -186,6 +190,14 @@ def address_text(link: Link, address: int) -> str:
     if link is Link.SERVER:
         return f"{address:016x}"
     return f"{address:08x}" if link is Link.LORAWAN else str(address)
+
+
+MAX_READINGS: Final = 256
+"""Of one payload, which has at most 255 bytes: more is a decoder's mistake."""
+MAX_DEPTH: Final = 8
+"""How many objects and lists a value may have inside one another."""
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
+"""Whole numbers in between are exact in Waziup Cloud's history."""
 
 
 class Reading(Struct, frozen=True):

@@ -115,7 +115,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     known = sorted(known)
     close = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known) or 'none'}"
 
 
 def as_text(payload: bytes) -> str:

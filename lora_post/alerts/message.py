@@ -6,8 +6,8 @@ from typing import Any
 
 from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
-from lora_post.alerts.rules import span_text
 from lora_post.clocks.scale import utc_text
+from lora_post.durations import span_text
 from lora_post.times import WallUs
 
 
@@ -65,4 +65,4 @@ def _moment(time_us: WallUs) -> str:
 
 
 def _length(alert: Alert[WallUs]) -> str:
-    return span_text(alert.cleared_us - alert.raised_us)
+    return span_text((alert.cleared_us - alert.raised_us) / 1e6)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lora_post.alerts.carried import Carried
 from lora_post.config.alerts import AlertLimits
+from lora_post.durations import span_text
 from lora_post.errors import Problem
 from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView, Shown
@@ -64,7 +65,7 @@ def _inputs(runtime: RunState, limits: AlertLimits, carried: Carried, raised: fr
     silence_us = runtime.now_us - (since_us if "no-frame" in raised else max(since_us, runtime.deaf_us))
     if runtime.inputs and limits.no_frame_us and silence_us > limits.no_frame_us:
         fix = "is the radio program running, the antenna on, the sensors powered?"
-        yield Condition("no-frame", Problem(f"no frame for {span_text(silence_us)}", fix))
+        yield Condition("no-frame", Problem(f"no frame for {span_text(silence_us / 1e6)}", fix))
 
 
 def _destinations(
@@ -75,7 +76,7 @@ def _destinations(
         key = f"no-upload:{item.name}"
         is_allowed = key in raised or not item.held  # an outage is not over because the schedule ends
         if item.queued and is_allowed and limits.no_upload_us and waited_us > limits.no_upload_us:
-            what = f"{item.name}: nothing delivered for {span_text(waited_us)}, {item.queued} readings wait"
+            what = f"{item.name}: nothing delivered for {span_text(waited_us / 1e6)}, {item.queued} readings wait"
             if item.trouble:
                 what += f", last error: {item.trouble.what}"
             # Not at once: a schedule that opens once a day has just opened.
@@ -107,7 +108,9 @@ def _device(
     distance_us = device.usual_us or before.usual_us
     usual_us = max(SILENT_TIMES * distance_us, MIN_SILENT_US) if distance_us else limits.silent_us
     if limits.silent_us and silent_us > min(usual_us, limits.silent_us):
-        yield Condition(f"silent:{device.id}", Problem(f"{device.name} has not been heard for {span_text(silent_us)}"))
+        yield Condition(
+            f"silent:{device.id}", Problem(f"{device.name} has not been heard for {span_text(silent_us / 1e6)}")
+        )
     key = f"battery:{device.id}"
     if device.battery and _is_low(device.battery, limits, SLACK if key in raised else 1.0):
         value = f"{device.battery.value} {device.battery.unit}".strip()
@@ -119,11 +122,3 @@ def _device(
 def _is_low(battery: Shown, limits: AlertLimits, slack: float) -> bool:
     limit = {"%": limits.battery_percent, "V": limits.battery_volts}.get(battery.unit, 0.0)
     return isinstance(battery.value, (int, float)) and battery.value < limit * slack
-
-
-def span_text(span_us: int) -> str:
-    """Return a span as people say it: 40 min, 7 h, 3 d."""
-    minutes = span_us // 60_000_000
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

@@ -14,8 +14,8 @@ from lora_post.alerts.outbox import Digest
 from lora_post.config.alerts import AlertsConfig, EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
 from lora_post.net.bounded_session import BoundedSession
+from lora_post.net.hosts import is_this_machine
 from lora_post.net.traffic import Traffic
-from lora_post.net.visitors import is_loopback
 from lora_post.times import WallUs
 
 TIMEOUT_S: Final = 30.0
@@ -81,7 +81,7 @@ class Email:
         if self._config.tls:
             return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=context)
         server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
-        if not is_loopback(host):
+        if not is_this_machine(host):
             server.starttls(context=context)
         return server
 

@@ -90,7 +90,7 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
     for problem in loaded.problems:
         yield warning("decoders", problem.what, problem.fix or "correct the file, or take it out of the folder")
     for mistake in mistakes_of(tuple(devices), loaded.decoders):
-        yield fail("decoders", f"{mistake.device}: {mistake.text}", mistake.fix)
+        yield fail("decoders", f"{mistake.device}: {mistake.problem.what}", mistake.problem.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
 
 

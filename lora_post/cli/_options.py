@@ -151,7 +151,7 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
         log.warning("decoder skipped: %s", problem)
     mistakes = list(mistakes_of(config.devices, loaded.decoders))
     if mistakes:
-        lines = (f"{config.path}: device {mistake.device}: {mistake.text}; {mistake.fix}" for mistake in mistakes)
+        lines = (f"{config.path}: device {mistake.device}: {mistake.problem}" for mistake in mistakes)
         raise ConfigError("\n".join(lines))
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lora_post.net.visitors import is_loopback
+from lora_post.net.hosts import is_this_machine
 from lora_post.sandbox.access import GUEST
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.errors import ErrorAnswer
@@ -103,7 +103,7 @@ def command(
     """
     known = _users(users)
     faults = _faults(fault_spec, seed)
-    if not is_loopback(host):
+    if not is_this_machine(host):
         click.echo(
             f"Warning: {host} can be reached from other machines. The sandbox has no encryption, and its\n"
             "passwords are on the command line. The page stays closed to other machines.",

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from ipaddress import ip_address
 from itertools import islice
 from math import inf, isfinite
 from time import monotonic
@@ -19,6 +18,7 @@ import click
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.errors import ConfigError, SinkError
 from lora_post.model import Frame, Link
+from lora_post.net.hosts import is_this_machine
 from lora_post.run.signals import stop_on_signals
 from lora_post.simulate.devices import (
     GATEWAY,
@@ -153,7 +153,7 @@ def _udp_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[F
         raise click.BadParameter(f"{url!r} is not understood; write udp://127.0.0.1:1700", param_hint="--to") from None
     except OSError as error:
         raise ConfigError(f"--to {url}: {error.strerror}") from error
-    if not ip_address(address[4][0]).is_loopback and not allow_remote:
+    if not is_this_machine(str(address[4][0])) and not allow_remote:
         raise ConfigError(f"--to {url} is another machine", fix="made-up traffic goes there with --allow-remote only")
     family, kind, protocol, _, where = address
     eui = b"\x02" + sha256(f"lora-post simulate/{seed}".encode()).digest()[:7]

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from lora_post.config.tables import AlertsTable
 from lora_post.durations import parse_duration
-from lora_post.net.visitors import is_loopback
+from lora_post.net.hosts import is_this_machine
 from lora_post.secret import Secret
 from lora_post.toml_table import TableReader
 
@@ -85,7 +85,7 @@ def _webhook(reader: TableReader, table: AlertsTable) -> WebhookConfig | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         reader.refuse(f"[alerts] webhook is {table.webhook!r}", 'it must be an address, as "https://example.org/x"')
         return None
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_this_machine(parts.hostname):
         reader.warn("[alerts] webhook starts with http://, so alerts travel in clear", "use https://")
     return WebhookConfig(table.webhook, token)
 

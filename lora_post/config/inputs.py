@@ -12,7 +12,8 @@ from lora_post.config.tables import InputTable
 from lora_post.errors import ConfigError
 from lora_post.formats.at_setup import MODULES
 from lora_post.formats.bare_payload import BARE_FORMATS
-from lora_post.net.mqtt_url import EXAMPLE, is_local, read_mqtt_url, without_password
+from lora_post.net.hosts import is_this_machine
+from lora_post.net.mqtt_url import EXAMPLE, read_mqtt_url, without_password
 from lora_post.secret import Secret
 from lora_post.toml_table import TableReader
 
@@ -111,7 +112,7 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
             reader.refuse(f"{place} password: the url names no user", f"write {EXAMPLE}")
         if ca_file is not None and not address.tls:
             reader.refuse(f"{place} ca_file: the connection is not encrypted", "write mqtts://")
-        if password is not None and not address.tls and not is_local(address.host):
+        if password is not None and not address.tls and not is_this_machine(address.host):
             reader.warn(
                 f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
             )

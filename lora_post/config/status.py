@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lora_post.config.tables import StatusTable
 from lora_post.errors import ConfigError
-from lora_post.net.visitors import is_loopback
+from lora_post.net.hosts import is_this_machine
 from lora_post.secret import Secret
 from lora_post.toml_table import TableReader
 
@@ -48,7 +48,7 @@ def status_at(listen: str, token: Secret | None) -> StatusConfig:
     if found is None or int(found[3]) > 65535:
         raise ConfigError(f"is {listen!r}", fix='it must be an address and a port, as "127.0.0.1:8080"')
     host = found[1] or found[2]
-    if token is None and not is_loopback(host):
+    if token is None and not is_this_machine(host):
         raise ConfigError(
             f"is {listen!r}, which other machines reach",
             fix='give [status] a token (openssl rand -hex 16), or listen at "127.0.0.1:8080"',

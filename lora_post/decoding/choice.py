@@ -19,11 +19,10 @@ from lora_post.uplink.model import Report, Uplink
 
 
 class Mistake(Struct, frozen=True):
-    """Why a device cannot be decoded as it is configured, and what to do about it."""
+    """Why a device cannot be decoded as it is configured."""
 
     device: str
-    text: str
-    fix: str
+    problem: Problem
 
 
 class Choice(Struct, frozen=True):
@@ -86,7 +85,7 @@ def choose(
     for name in decoder_names(device):
         decoder = decoders.get(name)
         if decoder is None:
-            mistakes.append(Mistake(device.id, f"there is no decoder {name!r}", did_you_mean(name, decoders)))
+            mistakes.append(Mistake(device.id, Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders))))
         else:
             found[name] = decoder
     takers = [name for name, decoder in found.items() if decoder.configure is not None] or list(found)
@@ -94,7 +93,7 @@ def choose(
         try:
             found[name] = replace(found[name], decode=configured(found[name], device.options))
         except ConfigError as error:
-            mistakes.append(Mistake(device.id, f"options: {error.what}", error.fix or "correct the options"))
+            mistakes.append(Mistake(device.id, Problem(f"options: {error.what}", error.fix or "correct the options")))
             old = before.decoders.get(name) if before else None
             found[name] = old or replace(found[name], decode=_refusing(error.problem.at("options")))
     return Choice(found, {rule.name: rule for rule in device.sensors})

@@ -15,20 +15,28 @@ from msgspec.structs import replace
 
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
-from lora_post.model import Actuator, Decoded, DecodeFunction, Decoder, Options, Reading
+from lora_post.model import (
+    MAX_DEPTH,
+    MAX_INT,
+    MAX_READINGS,
+    MIN_INT,
+    Actuator,
+    Decoded,
+    DecodeFunction,
+    Decoder,
+    Options,
+    Reading,
+)
 from lora_post.text import one_line
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
 
-MAX_READINGS = 256  # a payload has at most 255 bytes; more is a decoder's mistake
 MAX_WARNINGS = 16
 MAX_ACTUATORS = 64
 VALUE_TYPES = ("string", "number", "bool", "object", "array")
-MAX_DEPTH = 8
 MAX_AGE_S = 4 * 366 * 86400.0  # longer than devices store readings; a time that waits for the clock stays in its slot
-MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
 MAX_TEXT = 200  # characters of a message
 MAX_CAUSES = 256  # crashes that are remembered as told
 

@@ -127,7 +127,7 @@ class LiveDecoding:
                 log.info("decoder=%s: loaded from %s", name, new.origin)
         self._decoders = found.decoders
         for mistake in self._decoding.use(combined(self._others, found).decoders):
-            log.warning("device=%s: %s; %s", mistake.device, mistake.text, mistake.fix)
+            log.warning("device=%s: %s", mistake.device, mistake.problem)
 
 
 def _stamps(folder: Path) -> Stamps:

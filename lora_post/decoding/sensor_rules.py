@@ -14,11 +14,9 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from lora_post.model import Reading, SensorRule, Value
+from lora_post.model import MAX_INT, MIN_INT, Reading, SensorRule, Value
 from lora_post.units import tidy
 from lora_post.uplink.model import Report
-
-MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what the cloud's history keeps exactly
 
 Change: TypeAlias = Callable[["int | float"], "int | float"]
 

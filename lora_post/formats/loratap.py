@@ -27,7 +27,7 @@ from lora_post.formats.line_reader import show
 from lora_post.lorawan.join_messages import ACCEPT_SIZES
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD, MType
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.model import SPREADING_FACTORS, Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.times import WallUs
 
 _START: Final = Layout(">BBH")
@@ -49,7 +49,6 @@ _PUBLIC: Final = 0x34
 _PRIVATE: Final = 0x12
 _NO_GATEWAY: Final = bytes(8)
 _is_eui: Final = re.compile(r"[0-9a-f]{16}").fullmatch
-_SPREADING_FACTORS: Final = range(5, 13)
 _CODING_RATES: Final = {5: "4/5", 6: "4/6", 7: "4/7", 8: "4/8"}
 _CODING_RATE_NUMBERS: Final = {text: number for number, text in _CODING_RATES.items()}
 _LORAWAN: Final = Link.LORAWAN
@@ -87,7 +86,7 @@ def read_loratap(record: bytes, gateway: str, time_us: WallUs) -> Frame | Noise:
     rx = RxInfo(
         rssi_dbm,
         snr_db,
-        sf if sf in _SPREADING_FACTORS else None,
+        sf if sf in SPREADING_FACTORS else None,
         bandwidth * 125.0 if bandwidth else None,
         cr,
         hz / 1_000_000 if hz else None,

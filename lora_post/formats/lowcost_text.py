@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from lora_post.clocks.scale import since_epoch
+from lora_post.model import SPREADING_FACTORS
 from lora_post.times import WallUs
 
 _P: Final = rb"\^p" + rb",".join([rb"(-?\d{1,5})"] * 7) + rb"\r?\n"
@@ -32,7 +33,6 @@ NO_RADIO: Final[Radio] = (None, None, None, None)
 NUMBERS: Final = {b"%d" % number: number for number in range(-256, 256)}
 BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
 
-_SPREADING_FACTORS: Final = range(5, 13)
 _CODING_RATES: Final = range(5, 9)
 # The programs cut off the fraction: whole kHz as printed, kHz as they are.
 _BANDWIDTHS: Final = (
@@ -79,7 +79,7 @@ def read_radio(text: bytes | None) -> Radio:
     if khz % 100 == 99:
         khz += 1
     return (
-        sf if sf in _SPREADING_FACTORS else None,
+        sf if sf in SPREADING_FACTORS else None,
         _BANDWIDTHS.get(bw),
         f"4/{cr}" if cr in _CODING_RATES else None,
         khz / 1000 if khz else None,

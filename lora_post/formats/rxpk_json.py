@@ -27,7 +27,7 @@ from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser, show
 from lora_post.formats.rxpk_time import arrivals, reception_us
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
-from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.model import SPREADING_FACTORS, Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.text import parse_base64
 from lora_post.times import WallUs
 
@@ -39,7 +39,6 @@ MAX_PACKETS: Final = 255
 
 _UP: Final = b"JSON up: "
 _LORAWAN: Final = Link.LORAWAN
-_SPREADING_FACTORS: Final = range(5, 13)
 _LORA_RATE: Final = re.compile(r"SF(\d{1,2})BW(\d{1,4}(?:\.\d{1,3})?)", re.ASCII).fullmatch
 # Semtech's library names the same rate in more than one way; LI is the long interleaver of 2.4 GHz.
 _CODING_RATES: Final = {rate: rate for rate in ("4/5", "4/6", "4/7", "4/8", "4/5LI", "4/6LI", "4/8LI")} | {
@@ -184,7 +183,7 @@ def _rx_info(rxpk: _Rxpk) -> RxInfo:
     if isinstance(rxpk.freq, (int, float)) and 1 < rxpk.freq < _MAX_MHZ:
         # Channels are multiples of 100 Hz (LoRaWAN 1.0.3, section 5.6), which rids 868.099999 of its error.
         freq_mhz = round(rxpk.freq * 10_000) / 10_000
-    return RxInfo(rssi, snr, sf if sf in _SPREADING_FACTORS else None, bw_khz, cr, freq_mhz)
+    return RxInfo(rssi, snr, sf if sf in SPREADING_FACTORS else None, bw_khz, cr, freq_mhz)
 
 
 def _best_antenna(antennas: list[object], rssi: float | None, snr: float | None) -> tuple[float | None, float | None]:

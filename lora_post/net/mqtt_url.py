@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from lora_post.errors import ConfigError
+from lora_post.net.hosts import is_this_machine
 from lora_post.secret import Secret
 
 PORT = 1883
@@ -47,7 +48,7 @@ class Broker(Struct, frozen=True):
     @property
     def is_local(self) -> bool:
         """Return whether what is sent there stays on this machine."""
-        return is_local(self.host)
+        return is_this_machine(self.host)
 
 
 def read_mqtt_url(url: str) -> MqttAddress:
@@ -72,11 +73,6 @@ def read_broker_url(place: str, url: str) -> MqttAddress:
             fix='it must be like "mqtt://192.168.1.10" or "mqtts://broker.example.org:8883"',
         )
     return address
-
-
-def is_local(host: str) -> bool:
-    """Return whether this host is this machine."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host))
 
 
 def without_password(url: str) -> str:

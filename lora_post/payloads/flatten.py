@@ -12,16 +12,13 @@ from math import isfinite
 
 from msgspec.structs import replace
 
-from lora_post.model import Decoded, Reading, Value
+from lora_post.model import MAX_DEPTH, MAX_INT, MAX_READINGS, MIN_INT, Decoded, Reading, Value
 from lora_post.payloads.codec_names import POSITION, Meaning, known_unit, meaning_of
 from lora_post.text import printable
 
-MAX_READINGS = 256
-MAX_DEPTH = 8
 MAX_LIST = 64  # elements of one list: a spectrum or a history; a longer one is raw bytes
 MAX_NAME = 120
 MAX_TEXT = 1000
-MAX_EXACT = 2**63
 NAMELESS = "value"
 
 _LATITUDES = ("latitude", "lat", "Latitude")
@@ -122,7 +119,7 @@ class _Walk:
         if isinstance(value, bool):
             self._put(name, value, Meaning("", meaning.quantity))
         elif isinstance(value, int):
-            self._put(name, value if -MAX_EXACT <= value < MAX_EXACT else _as_float(value), meaning)
+            self._put(name, value if MIN_INT <= value <= MAX_INT else _as_float(value), meaning)
         elif isinstance(value, float):
             self._put(name, value, meaning)
         elif isinstance(value, str):

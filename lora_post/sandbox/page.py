@@ -11,7 +11,8 @@ from functools import cache
 
 from msgspec import Struct, json
 
-from lora_post.net.visitors import PAGE_HEADERS, host_name, is_loopback
+from lora_post.net.hosts import is_this_machine
+from lora_post.net.visitors import PAGE_HEADERS, host_name
 from lora_post.sandbox.endpoint import Reply
 from lora_post.sandbox.entities import Entity
 from lora_post.sandbox.errors import ErrorAnswer
@@ -58,7 +59,7 @@ class Page:
             return None
         if visit.method not in ("GET", "HEAD"):
             raise ErrorAnswer(405)
-        if not (is_loopback(visit.client) and is_loopback(host_name(visit.host))):
+        if not (is_this_machine(visit.client) and is_this_machine(host_name(visit.host))):
             raise ErrorAnswer(403, "The sandbox shows its page only to a browser on the same machine.")
         if visit.path == _OVERVIEW:
             return self._overview(visit.known)

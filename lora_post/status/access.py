@@ -8,7 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.net.visitors import host_name, is_loopback
+from lora_post.net.hosts import is_this_machine
+from lora_post.net.visitors import host_name
 from lora_post.secret import Secret
 
 COOKIE: Final = "lora_post_status"
@@ -33,7 +34,7 @@ class AccessRule:
         """Return whether this request may see anything."""
         if self._token is None:
             # Another site's page that got this address by its own DNS still names that site as the host.
-            return is_loopback(host_name(credentials.host))
+            return is_this_machine(host_name(credentials.host))
         return (
             self.knows(credentials.bearer)
             or self.knows(credentials.query)

@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lora_post.clocks.scale import utc_text
+from lora_post.durations import span_text
 from lora_post.observed.page_model import (
     Page,
     PageDestination,
@@ -158,7 +159,7 @@ def _device_cells(device: PageDevice, now_ms: int) -> list[Text]:
         values = Text(", ".join(_value(sensor) for sensor in device.sensors))
     return [
         Text(printable(device.name or device.id)),
-        Text(span(now_ms - device.last)) if device.last else Text("never", style=WARN),
+        Text(span_text((now_ms - device.last) / 1000)) if device.last else Text("never", style=WARN),
         Text("/".join(f"{value:.4g}" for value in (device.rssi, device.snr) if value is not None)),
         Text(_amount(device.battery) if device.battery else ""),
         Text(f"{missed} of {sent}" if missed else "", style=WARN if missed > MANY_MISSED * sent else ""),
@@ -220,14 +221,8 @@ def _wrapped(text: str, width: int) -> Iterable[str]:
 
 def ago(span_ms: int) -> str:
     """Return how long ago, or how far ahead of this clock."""
-    return f"{span(span_ms)} ago" if span_ms > -_MINUTE_MS else f"{span(-span_ms)} ahead of this clock"
-
-
-def span(span_ms: int) -> str:
-    """Return a span as people say it: <1 min, 40 min, 7 h, 3 d."""
-    minutes = max(span_ms, 0) // _MINUTE_MS
-    if minutes < 1:
-        return "<1 min"
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+    return (
+        f"{span_text(span_ms / 1000)} ago"
+        if span_ms > -_MINUTE_MS
+        else f"{span_text(-span_ms / 1000)} ahead of this clock"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lora_post.alerts.rules import conditions, span_text
+from lora_post.alerts.rules import conditions
 from lora_post.config.alerts import AlertLimits
 from lora_post.errors import Problem
 from lora_post.model import Reading
@@ -104,8 +104,3 @@ def test_limits_of_zero_switch_rules_off() -> None:
     site.hear(report(Reading("battery", 1, "%")))
     runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0),))
     assert list(conditions(runtime, site.devices(), off, ())) == []
-
-
-@pytest.mark.parametrize(("minutes", "text"), [(5, "5 min"), (119, "119 min"), (120, "2 h"), (2880, "2 d")])
-def test_spans_read_as_people_say_them(minutes: int, text: str) -> None:
-    assert span_text(minutes * 60_000_000) == text

@@ -380,7 +380,7 @@ def test_reset_of_a_device_that_was_never_heard_says_so(store: SpoolFile) -> Non
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [(["pond-8", "--yes"], "there are pond-7"), (["pond-7"], "add --yes"), ([], "DEVICE")],
+    [(["pond-8", "--yes"], "did you mean 'pond-7'?"), (["pond-7"], "add --yes"), ([], "DEVICE")],
 )
 def test_reset_counter_says_what_is_wrong(arguments: list[str], complaint: str, store: SpoolFile) -> None:
     ran = lora_post("spool", "reset-counter", *arguments)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from lora_post.config import parse_config
 from lora_post.config.upload import DAY_S, MIN_BYTES_PER_DAY, UploadRules, Window, closed_s, parse_window
-from lora_post.durations import parse_duration
 from lora_post.errors import ConfigError
 
 GATEWAY = '[gateway]\nid = "gw1"\n[waziup]\nusername = "demo"\npassword = "x"\n'
@@ -80,20 +79,3 @@ def test_when_the_wait_is_over_a_window_is_open(windows: list[Window], second: i
     windows = [window for window in windows if window.start_s != window.end_s] or [Window(0, 1)]
     opens = (second + closed_s(windows, second)) % DAY_S
     assert any(window.holds(opens) for window in windows)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("10min", 600),
-        (" 1 h ", 3600),
-        ("2d", 172_800),
-        ("0s", 0),
-        ("1.5h", None),
-        ("h", None),
-        ("-1s", None),
-    ],
-)
-def test_lengths_of_time(text: str, seconds: float | None) -> None:
-    assert parse_duration(text) == seconds

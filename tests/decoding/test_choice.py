@@ -135,8 +135,8 @@ def test_mistake_is_named_with_the_device_and_the_fix(of: Device, text: str, fix
     }
     (mistake,) = mistakes_of([of, device("good", decoder="a")], DECODERS | more)
     assert mistake.device == "pond-7"
-    assert text in mistake.text
-    assert fix in mistake.fix
+    assert text in mistake.problem.what
+    assert fix in mistake.problem.fix
 
 
 def test_device_whose_options_are_refused_has_a_problem_that_says_so() -> None:
@@ -151,7 +151,7 @@ def test_new_decoders_are_used_from_then_on() -> None:
     assert decoding.use({"a": other}) == []
     assert decoding.decode(uplink(of)).readings == (Reading("x", "new"),)
     (mistake,) = decoding.use({})
-    assert mistake.text == "there is no decoder 'a'"
+    assert mistake.problem.what == "there is no decoder 'a'"
     assert decoding.decode(uplink(of)).problem == "no decoder is called 'a'"
 
 
@@ -159,7 +159,7 @@ def test_device_keeps_its_decoder_when_the_new_one_refuses_its_options() -> None
     of = device(decoder="steps", options={"step": 5})
     decoding = Decoding([of], DECODERS)
     (mistake,) = decoding.use({"steps": saying("steps")})
-    assert "has no options" in mistake.text
+    assert "has no options" in mistake.problem.what
     assert decoding.decode(uplink(of)).readings == (Reading("x", "step 5"),)
 
 

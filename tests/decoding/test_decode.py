@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import Decoder, Reading, WrongFormat
-from lora_post.decoding.decode import MAX_READINGS, MAX_WARNINGS, decode
+from lora_post.decoding.decode import MAX_WARNINGS, decode
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import DecodeError
-from lora_post.model import Decoded, Device, Frame, Link, RxInfo
+from lora_post.model import MAX_READINGS, Decoded, Device, Frame, Link, RxInfo
 from lora_post.uplink.model import Report, Uplink
 
 SHIPPED = load_folder(shipped_folder()).decoders

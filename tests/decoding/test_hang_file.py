@@ -50,9 +50,9 @@ format = "lines"
 )
 SHORT = """
 import functools
-from lora_post.cli import main, options
+from lora_post.cli import _options, main
 
-options.TimeLimit = functools.partial(options.TimeLimit, 0.2, 1.5)
+_options.TimeLimit = functools.partial(_options.TimeLimit, 0.2, 1.5)
 main()
 """
 

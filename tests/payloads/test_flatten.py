@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.decoding.decode import fault_of
-from lora_post.model import Reading
+from lora_post.model import MAX_READINGS, Reading
 from lora_post.payloads.codec_names import known_unit, meaning_of
-from lora_post.payloads.flatten import MAX_LIST, MAX_READINGS, flatten, flatten_normalized
+from lora_post.payloads.flatten import MAX_LIST, flatten, flatten_normalized
 from lora_post.units import UNITS
 from lora_post.waziup_kinds import describe, ontology
 

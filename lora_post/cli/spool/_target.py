@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from lora_post.cli._options import existing_spool, read_config
 from lora_post.config import Config
-from lora_post.errors import SpoolError
+from lora_post.errors import ConfigError, SpoolError
+from lora_post.model import Device
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import sensor_states
 from lora_post.spool.model import Parked
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import did_you_mean
 from lora_post.waziup_names import to_id
 
 
@@ -33,6 +35,14 @@ def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
     config = read_config(config_path)
     with closing(SpoolFile(existing_spool(config))) as spool_file:
         yield config, spool_file
+
+
+def known_device(config: Config, name: str) -> Device:
+    """Return the device with this id. Raises ConfigError when the configuration has none."""
+    devices = {device.id: device for device in config.devices}
+    if name not in devices:
+        raise ConfigError(f"{config.path}: no [[device]] has the id {name!r}", fix=did_you_mean(name, devices))
+    return devices[name]
 
 
 def target_of(spool_file: SpoolFile, text: str | None) -> Target:

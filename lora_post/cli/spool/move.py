@@ -8,7 +8,7 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.spool._target import opened
+from lora_post.cli.spool._target import known_device, opened
 from lora_post.spool.upkeep import move
 from lora_post.text import plural
 
@@ -29,9 +29,5 @@ def command(group_path: Path | None, device: str, new_device: str, config_path: 
         lora-post spool move pond-7 farm-1-pond-7
     """
     with opened(config_path or group_path) as (config, spool_file):
-        known = [each.id for each in config.devices]
-        if new_device not in known:
-            raise click.UsageError(
-                f"no device of the configuration has the id {new_device!r}; there are {', '.join(known)}"
-            )
+        known_device(config, new_device)
         say(f"{plural(move(spool_file, device, new_device), 'reading')} moved from {device} to {new_device}")

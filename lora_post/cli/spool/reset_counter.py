@@ -10,6 +10,7 @@ import click
 
 from lora_post.cli._options import config_option, existing_spool, read_config
 from lora_post.cli._output import say
+from lora_post.cli.spool._target import known_device
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 
@@ -31,15 +32,13 @@ def command(group_path: Path | None, device: str, yes: bool, config_path: Path |
         lora-post spool reset-counter pond-7 --yes
     """
     config = read_config(config_path or group_path)
-    known = {each.id: each for each in config.devices}
-    if device not in known:
-        raise click.UsageError(f"no device of the configuration has the id {device!r}; there are {', '.join(known)}")
+    known = known_device(config, device)
     with closing(SpoolFile(existing_spool(config))) as spool_file:
         if not yes and not sys.stdin.isatty():
             raise click.UsageError("recorded frames would be accepted once more, and there is no terminal; add --yes")
         if not yes:
             click.confirm(f"Forget the counter of {device}? A recording, too, is then accepted once more.", abort=True)
-        if reset_counter(spool_file, known[device]):
+        if reset_counter(spool_file, known):
             say(f"the next frame of {device} is accepted whatever its counter is")
         else:
             say(f"no frame of {device} has been accepted yet, so there is no counter to forget")

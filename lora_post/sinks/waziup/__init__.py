@@ -9,7 +9,8 @@ from typing import Literal
 from msgspec import Struct
 
 from lora_post.finding import Finding
-from lora_post.net.mqtt_url import Broker, is_local
+from lora_post.net.hosts import is_this_machine
+from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Account
 from lora_post.sinks.destination import Destination, SinkContext, Site
 from lora_post.sinks.sink import Sink
@@ -59,7 +60,7 @@ class WaziupConfig(Struct, frozen=True):
 def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
     if not re.match(r"https?://[^/]", table.url):
         reader.refuse(f"[waziup] url is {table.url!r}", f'it must start with https://, as "{PUBLIC_URL}"')
-    elif table.url.startswith("http:") and not is_local(_host(table.url).strip("[]")):
+    elif table.url.startswith("http:") and not is_this_machine(_host(table.url).strip("[]")):
         reader.warn("[waziup] url starts with http://, so the password travels in clear", "use https://")
     account = reader.account("[waziup]", table.username, table, PASSWORD_ENV)
     if table.provision == "auto" and not table.username:
