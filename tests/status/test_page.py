@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from lora_post.errors import Problem
@@ -71,13 +70,12 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy() -> None:
         chromium.get(url)
         wait = waiting(chromium)
         wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Needs attention")
-        problem = f"{HOSTILE} is stuck\nfix: {command} helps"
-        wait.until(lambda b: b.find_element(By.CSS_SELECTOR, "#problems li").text == problem)
-
-        def is_selected_by_a_click(chromium: Chrome) -> bool:
-            chromium.find_element(By.CSS_SELECTOR, "#problems .fix code").click()
-            return bool(chromium.execute_script("return String(getSelection())") == command)
-
-        wait.until(is_selected_by_a_click)
         assert chromium.find_element(By.CSS_SELECTOR, ".sensor .value").text == "?"
+        problem = chromium.find_element(By.CSS_SELECTOR, "#problems li")
+        assert problem.text == f"{HOSTILE} is stuck\nfix: {command} helps"
+        code = problem.find_element(By.CSS_SELECTOR, ".fix code")
+        code.click()
+        site.hear(report(Reading("t", 5)))
+        wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".sensor .value").text == "5")
+        assert chromium.execute_script("return String(getSelection())") == command
         assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390

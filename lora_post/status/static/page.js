@@ -152,13 +152,21 @@ function parts() {
   return [...inputs, ...destinations, spool, run];
 }
 
-function showState() {
+function showVerdict() {
   const { kind, text, problems = [] } = verdict;
   find("verdict").className = `verdict ${kind}`;
   find("verdict-text").textContent = text;
   find("problems").replaceChildren(...problems.map(({ what, fix }) => element("li", "", what, fixLine(fix))));
+}
+
+function showRefused() {
+  find("refused-section").hidden = refused.length === 0;
+  find("refused").replaceChildren(...refused.map(refusedLine));
+}
+
+function showState() {
   find("gateway").textContent = state.gateway;
-  document.title = `${kind === "good" ? "✓" : "!"} ${state.gateway}`;
+  document.title = `${verdict.kind === "good" ? "✓" : "!"} ${state.gateway}`;
   find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
   find("parts").replaceChildren(...parts());
 }
@@ -182,8 +190,6 @@ function showAll(changed) {
   }
   find("recent-section").hidden = recent.length === 0;
   find("recent").replaceChildren(...recent.slice().reverse().map(recentLine));
-  find("refused-section").hidden = refused.length === 0;
-  find("refused").replaceChildren(...refused.map(refusedLine));
   showState();
 }
 
@@ -203,14 +209,23 @@ function merge(device) {
   devices.set(device.id, device);
 }
 
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 function apply(message) {
   version = message.v;
   for (const device of message.devices ?? []) merge(device);
   recent = recent.concat(message.recent ?? []).slice(-MAX_RECENT);
   if (message.now) clockBehind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
-  if (message.refused) refused = message.refused;
   if (message.state) state = message.state;
-  if (message.verdict) verdict = message.verdict;
+  // What is the same stays as it is: a text in it may be selected, to be copied.
+  if (message.refused && !isSame(message.refused, refused)) {
+    refused = message.refused;
+    showRefused();
+  }
+  if (message.verdict && !isSame(message.verdict, verdict)) {
+    verdict = message.verdict;
+    showVerdict();
+  }
   showAll((message.devices ?? []).map((device) => device.id));
 }
 
