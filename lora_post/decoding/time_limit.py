@@ -150,8 +150,7 @@ class TimeLimit:
             pushed += 1
             if pushed == 100:
                 log.error(
-                    "%s goes on after its time and does not let itself be stopped; if it is still there in %.0f s, "
-                    "lora-post ends, to be started again",
+                    "%s cannot be stopped; lora-post ends in %.0f s unless it returns, to be started again",
                     _place(self._thread_id),
                     self._give_up_s,
                 )

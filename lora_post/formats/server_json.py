@@ -166,7 +166,7 @@ def _uplink(
         raise FrameError(f"{device} FCnt {fcnt}: the payload is not a text")
     payload = parse_base64(data) if data else b""
     if len(payload) > MAX_PHY_PAYLOAD:
-        raise FrameError(f"{device} FCnt {fcnt}: {len(payload)} bytes of payload")
+        raise FrameError(f"{device} FCnt {fcnt}: {len(payload)} bytes of payload, at most {MAX_PHY_PAYLOAD}")
     try:
         # Without it, an uplink that comes again could not be told from a new one.
         time_us = parse_utc(time if isinstance(time, str) else "")

@@ -177,7 +177,11 @@ class MqttInput:
     def _read(self, message: MQTTMessage) -> list[Heard]:
         payload = bytes(message.payload)
         if len(payload) > MAX_MESSAGE:
-            return [Noise(NoiseReason.LINE_TOO_LONG, len(payload), f"a message of {len(payload)} bytes")]
+            return [
+                Noise(
+                    NoiseReason.LINE_TOO_LONG, len(payload), f"a message of {len(payload)} bytes, at most {MAX_MESSAGE}"
+                )
+            ]
         parser, now = self._make_parser(), now_us()
         return [*parser.feed(payload + b"\n", now), *parser.finish(now)]
 

@@ -229,7 +229,7 @@ def _parse(text: str) -> _RawAnswer:
         try:
             return _decode_answer(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
         except (msgspec.MsgspecError, RecursionError):
-            raise DecoderCrash("the result is nested too deeply, or no JSON") from None
+            raise DecoderCrash("the result is nested too deeply, or not JSON") from None
 
 
 def _limit_text(error: Exception) -> str:
