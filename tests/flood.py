@@ -31,7 +31,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import Admin, dev_addr, free_port, keys, packet, sandbox_process, started, wait_until
+from tests.support.command import (
+    PATIENCE_S,
+    Admin,
+    dev_addr,
+    free_port,
+    keys,
+    packet,
+    sandbox_process,
+    started,
+    wait_until,
+)
 from tests.support.keeping_broker import broker, publisher
 from tests.support.serial_port import Port
 
@@ -231,8 +241,8 @@ def flood(folder: Path, rounds: int, rate: int) -> Result:
         found = {device: stored(device) for device in sent}
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        watch.join(10)
+        assert process.wait(PATIENCE_S) == 0
+        watch.join(PATIENCE_S)
         port.unplug()
     assert peak is not None
     delays: dict[str, list[float]] = defaultdict(list)

@@ -16,7 +16,7 @@ from lora_post.captures.writer import PcapWriter
 from lora_post.cli.capture import CaptureDisplay, _open
 from lora_post.formats import FORMATS
 from lora_post.inputs.mqtt import MqttInput
-from tests.support.command import run, started, wait_until
+from tests.support.command import PATIENCE_S, run, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.parsers import FIXTURES, LAB_1
 
@@ -38,7 +38,7 @@ def tshark(*arguments: object) -> list[list[str]]:
     if shutil.which("tshark") is None:
         pytest.fail("tshark is missing: apt install tshark")
     command = ["tshark", "-T", "fields", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=True, text=True)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True, text=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
@@ -78,7 +78,7 @@ def test_slow_replay_is_interrupted_at_once() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"{")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 75
+        assert process.wait(PATIENCE_S) == 75
 
 
 def test_capture_grows_while_it_listens_and_ends_well(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_capture_grows_while_it_listens_and_ends_well(tmp_path: Path) -> None:
             assert b"DevAddr 01ab5c03" in process.stderr.readline()
             wait_until(lambda n=n: path.read_bytes().count(b"\nD 0 ") == n, "nothing was written")
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0
             assert b"1 frames" in process.stderr.read()
     ran = lora_post("replay", path, "-c", FIXTURES / "devices.toml", "--dry-run", "-q")
     assert [uplink[3] is None for uplink in identities(ran.out)] == [True, False]  # the second one is a repeat
@@ -175,7 +175,9 @@ def test_wireshark_and_we_read_the_same_times(name: str, convert: list[str], tmp
     capture = FIXTURES / f"{name}.pcap"
     path = tmp_path / "file"
     if convert:
-        subprocess.run(["editcap", *convert, str(capture), str(path)], check=True, timeout=60, capture_output=True)
+        subprocess.run(
+            ["editcap", *convert, str(capture), str(path)], check=True, timeout=PATIENCE_S, capture_output=True
+        )
     else:
         path.write_bytes(capture.read_bytes())
     rows = tshark("-r", path, "-e", "frame.time_epoch", "-e", "loratap.channel.frequency")

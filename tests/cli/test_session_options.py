@@ -12,6 +12,7 @@ import pytest
 
 from lora_post.cli._options import set_up_log
 from lora_post.run.signals import stop_on_signals
+from tests.support.command import PATIENCE_S
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def handlers() -> Iterator[None]:
 def test_signal_sets_the_event_and_a_second_one_ends_the_process() -> None:
     stop = stop_on_signals()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert stop.wait(10)
+    assert stop.wait(PATIENCE_S)
     with pytest.raises(SystemExit) as ended:
         os.kill(os.getpid(), signal.SIGINT)
     assert ended.value.code == 130
@@ -38,7 +39,7 @@ def test_signal_that_comes_while_the_event_is_locked_does_not_hang() -> None:
     stop = stop_on_signals()
     with stop._cond:  # type: ignore[attr-defined]
         os.kill(os.getpid(), signal.SIGTERM)
-    assert stop.wait(10)
+    assert stop.wait(PATIENCE_S)
 
 
 def test_log_line_holds_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from lora_post.cli import cli
 from lora_post.config import load_config
 from lora_post.simulate.format_writers import WRITERS
-from tests.support.command import COMMAND, started
+from tests.support.command import COMMAND, PATIENCE_S, started
 from tests.support.in_process import lora_post
 
 
@@ -51,7 +51,7 @@ def test_simulate_goes_into_run_through_a_pipe(tmp_path: Path) -> None:
     """As the help shows it."""
     site = config(tmp_path, "--devices", "20")
     command = f"{COMMAND} simulate --devices 20 --rate 500 --count 40 | {COMMAND} run -q -c {site} --dry-run"
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE_S, check=True)
     uplinks = [json.loads(line) for line in done.stdout.splitlines()]
     assert [uplink["refused"] for uplink in uplinks] == [None] * 40
 
@@ -63,7 +63,7 @@ def test_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
 
 def test_datagrams_reach_a_packet_forwarders_server() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.settimeout(10)
+        server.settimeout(PATIENCE_S)
         server.bind(("127.0.0.1", 0))
         url = f"udp://127.0.0.1:{server.getsockname()[1]}"
         assert lora_post("simulate", "--fast", "--count", "3", "--to", url).code == 0
@@ -88,13 +88,13 @@ def test_simulation_ends_when_it_is_interrupted_and_when_nobody_reads() -> None:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.read(100)
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert process.stderr.read() == b""
     with started("simulate", "--rate", "1") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"--- rxlora[1]")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_counter_and_duration_are_as_asked(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lora_post.model import Reading
 from lora_post.observed.run_state import InputState
 from lora_post.observed.site_state import SiteState
 from tests.support.build import device, report
-from tests.support.command import COMMAND, free_port, run
+from tests.support.command import COMMAND, PATIENCE_S, free_port, run
 from tests.support.in_process import harmless, lora_post
 from tests.support.status_page import TOKEN, WELL, page
 
@@ -104,7 +104,7 @@ def test_installed_command_draws_on_a_terminal_and_leaves_it_as_it_was(end: byte
         while b"no device heard yet" not in seen:
             seen += os.read(ours, 4096)
         os.write(ours, end)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         seen += os.read(ours, 4096)
         os.close(ours)
     assert seen.startswith(b"\x1b[?1049h")

@@ -20,6 +20,7 @@ from lora_post.units import UNITS
 from lora_post.uplink.model import Uplink
 from lora_post.waziup_kinds import ontology
 from tests.support.build import device, frame
+from tests.support.command import PATIENCE_S
 
 DECODERS = load_folder(shipped_folder()).decoders
 GENERIC = [DECODERS[name] for name in ("cbor", "json", "senml", "utf8")]
@@ -204,7 +205,7 @@ def test_cbor_library_is_imported_only_when_a_payload_is_decoded() -> None:
         "decoders['cbor'].decode(b'\\x01', 1)\n"
         "assert 'cbor2' in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE_S)
 
 
 # utf8

@@ -17,6 +17,7 @@ from lora_post.spool import undecoded
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
+from tests.support.command import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
 
@@ -76,7 +77,7 @@ def run(folder: Path, *fcnts: int) -> subprocess.CompletedProcess[str]:
         input="\n".join(frames) + "\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

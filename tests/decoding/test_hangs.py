@@ -24,6 +24,7 @@ from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, device, frame
+from tests.support.command import PATIENCE_S
 from tests.support.paths import FIXTURES
 
 HOSTILE = FIXTURES / "hostile_plugins"
@@ -117,7 +118,7 @@ with TimeLimit(0.1, give_up_s=0.6) as watch:
 def test_what_cannot_be_ended_ends_the_process_and_says_where_it_was(name: str) -> None:
     path = HOSTILE / f"{name}.py"
     ended = subprocess.run(
-        [sys.executable, "-c", ALONE, str(path)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", ALONE, str(path)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert ended.returncode == 1
     assert f'File "{path}", line ' in ended.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import blocks
-from tests.support.command import DEVICES, counting_packet, write_site
+from tests.support.command import DEVICES, PATIENCE_S, counting_packet, write_site
 from tests.support.paths import DOCS, ROOT
 
 PAGE = DOCS / "add-a-destination.md"
@@ -56,7 +56,7 @@ def lora_post(program: Path, *arguments: object, stdin: bytes = b"") -> subproce
         cwd=program,
         input=stdin,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -30,6 +30,7 @@ from tests.docs.markdown import (
     mistake_in,
     prose,
 )
+from tests.support.command import PATIENCE_S
 from tests.support.in_process import lora_post
 from tests.support.paths import DOCS
 
@@ -130,7 +131,7 @@ def test_commands_print_what_is_shown(block: Block, tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         pattern = re.escape(expected.strip()).replace("…", ".*")

@@ -19,6 +19,7 @@ from lora_post.formats.at_setup import AGAIN_S, ANSWER_S, MODULES, Setup
 from lora_post.inputs import Input, Surroundings, open_input
 from lora_post.metrics import Metrics
 from lora_post.model import Frame
+from tests.support.command import PATIENCE_S
 
 FRAME = bytes.fromhex("40035CAB0100000002C53FAAD42929AFBCD834BC63")
 RN_COMMANDS = ("mac pause", "radio set freq 868100000", "radio rx 0")
@@ -83,7 +84,7 @@ def input_(rn2483: Module) -> Iterator[Input]:
 def until(input_: Input, done: Callable[[], bool]) -> list[Frame]:
     """Read until something has happened; the frames of that time."""
     found: list[Frame] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < deadline
         found += [event for event in input_.events(0.02) or () if isinstance(event, Frame)]

@@ -22,6 +22,7 @@ from lora_post.inputs.udp import UdpInput, bind_udp
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
 from lora_post.uplink.heard_twice import DATAGRAM_WINDOW_US
+from tests.support.command import PATIENCE_S
 from tests.support.in_process import lora_post
 from tests.support.parsers import LAB_1, NOW_US, assert_events_are_sound
 
@@ -52,7 +53,7 @@ def udp_input(
     address = listener.getsockname()
     input_ = UdpInput(listener, frozenset(gateways), metrics or Metrics(), clock or (lambda: 0.0))
     gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    gateway.settimeout(10)
+    gateway.settimeout(PATIENCE_S)
     gateway.connect(address)
     try:
         input_.events(0.0)

@@ -4,7 +4,16 @@ import resource
 import subprocess
 from pathlib import Path
 
-from tests.support.command import DEVICES, Admin, counting_packet, free_port, sandbox_process, started, write_site
+from tests.support.command import (
+    DEVICES,
+    PATIENCE_S,
+    Admin,
+    counting_packet,
+    free_port,
+    sandbox_process,
+    started,
+    write_site,
+)
 
 
 def test_input_waits_while_the_disk_is_full_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -19,7 +28,7 @@ def test_input_waits_while_the_disk_is_full_and_nothing_is_lost(tmp_path: Path) 
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, was)
         process.stdin.close()
         _wait_for(process, b"storing readings again")
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
         for index in range(DEVICES):
             values = [value for value, _ in Admin(url).rows(f"counter-{index}", "analog_in_1")]
             assert values == [n / 100 for n in range(30 // DEVICES)]

@@ -19,6 +19,7 @@ from lora_post.uplink.unlock import seal_lorawan
 from tests.support.command import (
     COMMAND,
     DEVICES,
+    PATIENCE_S,
     Admin,
     counting_packet,
     dev_addr,
@@ -92,7 +93,7 @@ def test_capture_a_byte_at_a_time_with_the_server_down_at_the_start(tmp_path: Pa
         while b"waiting to send" not in (line := process.stderr.readline()):
             assert line, "ended without trying to send"
         with sandbox_process(port) as url:
-            assert process.wait(60) == 0, process.stderr.read()
+            assert process.wait(PATIENCE_S) == 0, process.stderr.read()
             assert_everything_arrived_once(Admin(url), 9)
 
 
@@ -119,7 +120,7 @@ def test_signal_stops_cleanly_and_loses_nothing(tmp_path: Path, number: signal.S
             while b"started" not in process.stderr.readline():
                 pass
             process.send_signal(number)
-            assert process.wait(30) == 0, process.stderr.read()
+            assert process.wait(PATIENCE_S) == 0, process.stderr.read()
         assert run("run", "-c", str(site)).returncode == 0
         assert_everything_arrived_once(Admin(url), 300)
 
@@ -183,7 +184,7 @@ def test_dry_run_ends_quietly_when_nobody_reads_it_any_more(tmp_path: Path) -> N
         process.stdout.close()
         process.stdin.write(counting_packet(1))
         process.stdin.close()
-        assert process.wait(30) == 1
+        assert process.wait(PATIENCE_S) == 1
         assert process.stderr.read() == b""
 
 
@@ -191,7 +192,7 @@ def test_input_that_breaks_off_is_no_success(tmp_path: Path) -> None:
     site = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
     with (tmp_path / "out").open("wb") as unreadable:
         command = [COMMAND, "run", "-c", str(site), "--dry-run"]
-        done = subprocess.run(command, stdin=unreadable, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, stdin=unreadable, capture_output=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1
     assert b"has stopped over a defect" in done.stderr
 
@@ -255,7 +256,7 @@ def test_replay_that_is_interrupted_says_that_the_file_is_not_done(tmp_path: Pat
             while b"uplink device=counter-0" not in (line := process.stderr.readline()):
                 assert line
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 75
+            assert process.wait(PATIENCE_S) == 75
         assert b"stopped before the end of slow.lowcost" in process.stderr.read()
 
 
@@ -275,7 +276,7 @@ def test_demo_can_be_left_up_to_be_looked_at() -> None:
         reader.start()
         wait_until(lambda: any(b"Look at it" in line for line in lines), "the demo does not come up")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         reader.join()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.run.systemd import Notifier
-from tests.support.command import counting_packet, started, wait_until, write_site
+from tests.support.command import PATIENCE_S, counting_packet, started, wait_until, write_site
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
     """The end of systemd's notification socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as found:
         found.bind(str(tmp_path / "notify"))
-        found.settimeout(20)
+        found.settimeout(PATIENCE_S)
         yield found
 
 
@@ -36,7 +36,7 @@ def test_watchdog_of_another_process_is_not_ours(manager: socket.socket) -> None
 def test_abstract_socket_and_one_that_is_gone() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as found:
         found.bind("")  # the kernel chooses an abstract address
-        found.settimeout(20)
+        found.settimeout(PATIENCE_S)
         name = "@" + found.getsockname()[1:].decode()
         Notifier({"NOTIFY_SOCKET": name}).tell("READY=1", "STATUS=x")
         assert found.recv(100) == b"READY=1\nSTATUS=x"
@@ -62,5 +62,5 @@ def test_service_says_that_it_is_ready_gets_on_and_stops(
             return said[-1] == b"STOPPING=1"
 
         wait_until(stopped, "it does not say that it stops")
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert set(said) <= {b"WATCHDOG=1", b"STOPPING=1"}

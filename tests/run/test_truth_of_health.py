@@ -7,14 +7,22 @@ from pathlib import Path
 
 import requests
 
-from tests.support.command import counting_packet, free_port, sandbox_process, started, wait_until, write_site
+from tests.support.command import (
+    PATIENCE_S,
+    counting_packet,
+    free_port,
+    sandbox_process,
+    started,
+    wait_until,
+    write_site,
+)
 from tests.support.serial_port import Port
 
 
 def says(url: str, text: str) -> bool:
     """Whether the answer names this; with "" whether all is well."""
     try:
-        answer = requests.get(url, timeout=20)
+        answer = requests.get(url, timeout=PATIENCE_S)
     except requests.ConnectionError:
         return False
     return (answer.status_code, text in answer.text) == ((503, True) if text else (200, True))

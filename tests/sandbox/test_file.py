@@ -20,6 +20,7 @@ from lora_post.errors import SpoolError
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
 from lora_post.sandbox.state import State
+from tests.support.command import PATIENCE_S
 
 START = "from lora_post.cli.sandbox import command; command()"
 
@@ -102,14 +103,14 @@ def test_a_signal_ends_the_command_with_code_0_and_no_noise(number: signal.Signa
     with started() as (process, api), requests.Session() as session:
         assert session.get(f"{api}/users/me", timeout=20).status_code == 200  # the connection stays open
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest) == (0, "")
 
 
 def test_a_signal_right_after_the_start_is_not_lost() -> None:
     with started() as (process, _):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_users_of_the_command_replace_the_default_ones() -> None:

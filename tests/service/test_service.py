@@ -13,7 +13,7 @@ from lora_post.config import parse_config
 from lora_post.errors import ConfigError
 from lora_post.service.install import InstallError, install_units, secret_files, secret_variables, write_units
 from lora_post.service.units import Place, hidden, is_untouched, marked, units
-from tests.support.command import COMMAND
+from tests.support.command import COMMAND, PATIENCE_S
 from tests.support.in_process import lora_post
 
 SITE = """[gateway]
@@ -62,7 +62,7 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
             pytest.fail(missing)
         pytest.skip(missing)
     words = ["systemd-analyze", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("setup", SETUPS)

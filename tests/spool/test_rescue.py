@@ -16,7 +16,7 @@ from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
-from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
+from tests.support.command import PATIENCE_S, Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.damage import damage_table, set_aside
 
 SINK = "waziup"
@@ -132,11 +132,11 @@ class Interrupted(sqlite3.Connection):
 
     def _holds(self) -> bool:
         self._is_looking.set()
-        self._is_interrupted.wait(60)
+        self._is_interrupted.wait(PATIENCE_S)
         return False
 
     def interrupt(self) -> None:
-        self._is_looking.wait(60)
+        self._is_looking.wait(PATIENCE_S)
         super().interrupt()
         self._is_interrupted.set()
 

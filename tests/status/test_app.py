@@ -14,7 +14,7 @@ from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from tests.support.build import device, report
-from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
 from tests.support.status_page import WELL, get, page
 
 
@@ -45,7 +45,7 @@ def test_first_load_is_small() -> None:
             "/web/parts.js",
             "/status.json",
         ):
-            answer = requests.get(url + path, stream=True, timeout=20, headers={"Accept-Encoding": "gzip"})
+            answer = requests.get(url + path, stream=True, timeout=PATIENCE_S, headers={"Accept-Encoding": "gzip"})
             size += len(answer.raw.read()) + sum(len(key) + len(value) + 4 for key, value in answer.headers.items())
     assert size < 100_000
 
@@ -89,7 +89,7 @@ def test_running_command_shows_its_page_and_fails_clearly_when_the_port_is_taken
         assert second.returncode == 2
         assert f"[status] listen {address}: Address already in use" in second.stderr.decode()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def heard(url: str) -> list[str]:

@@ -11,12 +11,13 @@ from lora_post.observed.site_state import SiteState
 from lora_post.status.app import MAX_STREAMS
 from lora_post.status.live import BURST_BYTES, BYTES_PER_S, Budget
 from tests.support.build import NOON_US, device, report
+from tests.support.command import PATIENCE_S
 from tests.support.status_page import get, page
 
 
 def test_open_page_is_told_what_changes_within_its_budget() -> None:
     site = SiteState([device()])
-    with page(site) as url, requests.get(f"{url}/status/live?since=0", stream=True, timeout=20) as stream:
+    with page(site) as url, requests.get(f"{url}/status/live?since=0", stream=True, timeout=PATIENCE_S) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         site.hear(report(Reading("t", 20.5, "°C")))
         line = next(line for line in stream.iter_lines() if line.startswith(b"data: "))
@@ -27,7 +28,7 @@ def test_open_page_is_told_what_changes_within_its_budget() -> None:
 
 def test_too_many_open_pages_are_turned_away() -> None:
     with page() as url:
-        streams = [requests.get(f"{url}/status/live", stream=True, timeout=20) for _ in range(MAX_STREAMS)]
+        streams = [requests.get(f"{url}/status/live", stream=True, timeout=PATIENCE_S) for _ in range(MAX_STREAMS)]
         assert {stream.status_code for stream in streams} == {200}
         assert get(f"{url}/status/live").status_code == 503
         for stream in streams:

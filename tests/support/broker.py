@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.command import wait_until
+from tests.support.command import PATIENCE_S, wait_until
 
 
 @contextmanager
@@ -58,7 +58,7 @@ class Listener:
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("#", 1)
         self._client.loop_start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(PATIENCE_S)
 
     def values(self) -> list[object]:
         return [json.loads(message.payload)["value"] for message in self.messages]

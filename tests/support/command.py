@@ -17,6 +17,8 @@ from lora_post.uplink.unlock import seal_lorawan
 
 COMMAND = str(Path(sys.executable).parent / "lora-post")
 DEVICES = 3
+PATIENCE_S = 120
+"""For how long a test waits for what must come, however busy the machine is."""
 
 
 def keys(index: int) -> SessionKeys:
@@ -63,7 +65,7 @@ def write_site(folder: Path, url: str) -> Path:
 
 
 def run(
-    *arguments: str, stdin: bytes = b"", timeout: float = 300, cwd: Path | None = None
+    *arguments: str, stdin: bytes = b"", timeout: float = 2 * PATIENCE_S, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [COMMAND, *arguments], input=stdin, capture_output=True, timeout=timeout, cwd=cwd, check=False
@@ -100,12 +102,12 @@ def sandbox_process(port: int, *options: str) -> Iterator[str]:
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/users/me", timeout=5).status_code == 200
+        return requests.get(f"{url}/users/me", timeout=PATIENCE_S).status_code == 200
     except requests.ConnectionError:
         return False
 
 
-def wait_until(true: object, otherwise: str, timeout_s: float = 120) -> None:
+def wait_until(true: object, otherwise: str, timeout_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline, otherwise
@@ -118,11 +120,11 @@ class Admin:
     def __init__(self, url: str) -> None:
         self.url = url
         body = {"username": "admin", "password": "admin"}
-        token = requests.post(f"{url}/auth/token", json=body, timeout=10).text
+        token = requests.post(f"{url}/auth/token", json=body, timeout=PATIENCE_S).text
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str) -> list[dict[str, object]]:
-        answer = requests.get(self.url + path, headers=self.headers, timeout=30)
+        answer = requests.get(self.url + path, headers=self.headers, timeout=PATIENCE_S)
         assert answer.status_code == 200, answer.text
         return answer.json()  # type: ignore[no-any-return]
 

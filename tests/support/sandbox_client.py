@@ -12,6 +12,7 @@ import requests
 
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from tests.support.command import PATIENCE_S
 
 PEOPLE = ("alice", "bob", "admin")
 
@@ -46,11 +47,11 @@ class Api:
         headers = dict(options.pop("headers", {}))
         if user is not None:
             headers["Authorization"] = f"Bearer {self.token(user)}"
-        return self.session.request(method, self.base + path, headers=headers, timeout=20, **options)
+        return self.session.request(method, self.base + path, headers=headers, timeout=PATIENCE_S, **options)
 
     def token(self, user: str) -> str:
         return self.session.post(
-            self.base + "/auth/token", json={"username": user, "password": f"{user}-pw"}, timeout=20
+            self.base + "/auth/token", json={"username": user, "password": f"{user}-pw"}, timeout=PATIENCE_S
         ).text
 
     def get(self, path: str, user: str | None = None) -> Any:

@@ -16,6 +16,7 @@ from lora_post.status.access import AccessRule
 from lora_post.status.app import create_app
 from lora_post.web.serving import base_url, listen, serving
 from tests.support.build import NOON_US, device
+from tests.support.command import PATIENCE_S
 
 TOKEN = "a-token-of-this-test"
 WELL = RunState(
@@ -46,4 +47,4 @@ def page(
 
 
 def get(url: str, **headers: str) -> requests.Response:
-    return requests.get(url, headers=headers, timeout=20, allow_redirects=False)
+    return requests.get(url, headers=headers, timeout=PATIENCE_S, allow_redirects=False)

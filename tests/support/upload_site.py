@@ -31,6 +31,7 @@ from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
+from tests.support.command import PATIENCE_S
 
 USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
 DEMO = Account("demo", Secret("demo"))
@@ -150,7 +151,7 @@ def end(uploader: Uploader) -> None:
 def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
     """Step until nothing is left that could go out (or `until`)."""
     done = until or uploader.is_done
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < deadline, uploader.last_error
         Event().wait(uploader.step())

@@ -17,6 +17,7 @@ import requests
 from lora_post.sandbox import faults
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from tests.support.command import PATIENCE_S
 
 
 @dataclass
@@ -68,13 +69,15 @@ class Waziup:
     days: BadDays
 
     def token(self, username: str, password: str) -> str:
-        answer = requests.post(f"{self.url}/auth/token", json={"username": username, "password": password}, timeout=10)
+        answer = requests.post(
+            f"{self.url}/auth/token", json={"username": username, "password": password}, timeout=PATIENCE_S
+        )
         assert answer.status_code == 200
         return answer.text
 
     def call(self, method: str, path: str, *, user: str = "admin", **options: object) -> requests.Response:
         headers = {} if user == "guest" else {"Authorization": f"Bearer {self.token(user, user)}"}
-        return requests.request(method, self.url + path, headers=headers, timeout=10, **options)  # type: ignore[arg-type]
+        return requests.request(method, self.url + path, headers=headers, timeout=PATIENCE_S, **options)  # type: ignore[arg-type]
 
     def get(self, path: str) -> object:
         answer = self.call("GET", path)

@@ -23,6 +23,7 @@ from lora_post.secret import Secret
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.mqtt import WaziupMqttSink
 from lora_post.sinks.waziup.sink import WaziupSink
+from tests.support.command import PATIENCE_S
 from tests.support.upload_site import Site
 
 CONNECT, PUBLISH, PUBACK = 1, 3, 4
@@ -137,7 +138,7 @@ class Platform:
         answer = api.post(
             f"{self._api}/auth/token",
             json={"username": fields[-2].decode(), "password": fields[-1].decode()},
-            timeout=10,
+            timeout=PATIENCE_S,
         )
         api.headers["Authorization"] = f"Bearer {answer.text}"
         return answer.status_code == 200
@@ -146,7 +147,7 @@ class Platform:
         found = VALUE.fullmatch(topic)
         assert found is not None, topic
         url = f"{self._api}/devices/{found[1]}/sensors/{found[2]}/value"
-        answer = api.post(url, data=payload, headers={"Content-Type": "application/json"}, timeout=10)
+        answer = api.post(url, data=payload, headers={"Content-Type": "application/json"}, timeout=PATIENCE_S)
         return answer.status_code, answer.text
 
 

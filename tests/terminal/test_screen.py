@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lora_post.terminal.screen import Keys, Screen
+from tests.support.command import PATIENCE_S
 
 
 def test_screen_sends_only_lines_that_changed() -> None:
@@ -31,8 +32,8 @@ def test_keys_come_one_by_one_and_the_end_of_the_terminal_is_told() -> None:
     keys = Keys(theirs)
     assert keys.wait(0) == ""
     os.write(ours, b"q\n")
-    assert keys.wait(20) == "q"
+    assert keys.wait(PATIENCE_S) == "q"
     os.close(ours)
     with pytest.raises((EOFError, OSError)):
-        keys.wait(20)
+        keys.wait(PATIENCE_S)
     os.close(theirs)

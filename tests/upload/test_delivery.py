@@ -27,6 +27,7 @@ from lora_post.spool.tallies import tallies
 from lora_post.spool.upkeep import release
 from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
+from tests.support.command import PATIENCE_S
 from tests.support.upload_site import IMPATIENT, USERS, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
 
@@ -591,7 +592,7 @@ def test_defect_over_one_sensor_parks_it_and_does_not_hold_up_the_others(
     site.put_values("t", 3, device_id="pond-8")
     site.put_values("t", 4, device_id="pond-9")
     with running(site.uploader(client=Broken(server.url))):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not parked(site.store) and time.monotonic() < deadline:
             Event().wait(0.02)
     assert server.values("pond-9", "t") == [4]

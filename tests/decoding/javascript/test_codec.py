@@ -29,6 +29,7 @@ from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS, device, frame
+from tests.support.command import PATIENCE_S
 from tests.support.in_process import lora_post
 from tests.support.paths import FIXTURES
 
@@ -644,7 +645,7 @@ def test_engine_is_not_loaded_where_no_codec_is() -> None:
         "import sys, lora_post.cli, lora_post.decoding.loading as d;"
         "d.load_folder(d.shipped_folder()); print('quickjs' in sys.modules)"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert ran.stdout == "False\n"
 
 

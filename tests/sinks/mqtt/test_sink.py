@@ -27,7 +27,7 @@ from lora_post.sinks.mqtt.sink import MqttSink, topic_of
 from lora_post.spool.model import Batch, Lane
 from tests.support.broker import Listener, listener, mosquitto
 from tests.support.build import NOON_US
-from tests.support.command import counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
 from tests.support.waziup import CuttingProxy
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
@@ -205,7 +205,7 @@ def test_broker_that_is_restarted_gets_everything_once_and_the_others_do_not_wai
         wait_until(lambda: lines.read_bytes().count(b"\n") == 4, "the file waits for the broker")
         with mosquitto(tmp_path, port), listener(port) as heard:
             process.stdin.close()
-            assert process.wait(60) == 0, process.stderr and process.stderr.read()
+            assert process.wait(PATIENCE_S) == 0, process.stderr and process.stderr.read()
             wait_until(lambda: len(heard.messages) == 2, "nothing after the broker came back")
             assert {message.topic for message in heard.messages} == {
                 "lora/counter-1/analog_in_1",

@@ -21,7 +21,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
-from tests.support.command import counting_packet, run, write_site
+from tests.support.command import PATIENCE_S, counting_packet, run, write_site
 from tests.support.upload_site import IMPATIENT, context_of
 from tests.support.wazigate import Gate, wazigate
 
@@ -56,7 +56,7 @@ def work(store: SpoolFile, gate: Gate, password: str | None = None, username: st
     """Step until nothing is left that could go out."""
     sink = sink_for(gate, store, Account(username, Secret(password)) if password else None)
     uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     with closing(sink):
         while not uploader.is_done():
             assert time.monotonic() < deadline, uploader.last_error
