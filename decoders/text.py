@@ -14,7 +14,7 @@ Blanks are deleted, line ends and NULs at the end too. A lone V is the reading `
 Without the mark only `N/V/N/V` throughout is taken, with letters, digits and `_` in names and
 numbers for values, since people send that too and little else looks like it.
 
-Units are not sent. A pair without name or value is dropped and the rest kept.
+Units are not sent. A pair without name or value, or with bytes that are not UTF-8, is dropped and the rest kept.
 """
 
 import re
@@ -24,6 +24,7 @@ from lora_post import Decoder, Example, NoReading, Reading, WrongFormat
 UPLOAD_MARK = "\\!"
 LOG_MARK = "\\$"
 LONE_NAME = "DEF"
+NOT_UTF8 = "\ufffd"  # what Python puts in the place of such bytes
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 UNMARKED = re.compile(
@@ -32,10 +33,7 @@ UNMARKED = re.compile(
 
 
 def decode(payload: bytes, fport: int) -> list[Reading]:
-    try:
-        text = payload.decode().rstrip("\r\n\0")
-    except UnicodeDecodeError as error:
-        raise WrongFormat(f"not text: {shorten(payload)} is not UTF-8 at offset {error.start}") from None
+    text = payload.decode(errors="replace").rstrip("\r\n\0")
     if text.startswith(UPLOAD_MARK):
         return read_body("".join(text[len(UPLOAD_MARK) :].split()))
     if text.startswith(LOG_MARK):
@@ -53,18 +51,16 @@ def read_body(body: str) -> list[Reading]:
         return read_pairs(fields.removesuffix("/").split("/"))
     if not fields:
         raise WrongFormat(f"no value after {UPLOAD_MARK}")
+    if NOT_UTF8 in fields:
+        raise WrongFormat(f"{shorten(fields)} is not UTF-8")
     return [Reading(LONE_NAME, read_value(fields))]
 
 
 def read_pairs(parts: list[str]) -> list[Reading]:
     """Read names and values in turn; what is not a pair is left out and told at the end."""
     pairs = list(zip(parts[::2], parts[1::2], strict=False))
-    readings = [Reading(name, read_value(value)) for name, value in pairs if is_name(name) and value]
-    mistakes = [
-        f"name {shorten(name)} is empty or not printable" if value else f"name {shorten(name)} without value"
-        for name, value in pairs
-        if not (is_name(name) and value)
-    ]
+    readings = [Reading(name, read_value(value)) for name, value in pairs if not pair_fault(name, value)]
+    mistakes = [fault for name, value in pairs if (fault := pair_fault(name, value))]
     if len(parts) % 2:
         mistakes.append(f"name {shorten(parts[-1])} without value")
     if mistakes:
@@ -72,8 +68,13 @@ def read_pairs(parts: list[str]) -> list[Reading]:
     return readings
 
 
-def is_name(name: str) -> bool:
-    return name != "" and name.isprintable()
+def pair_fault(name: str, value: str) -> str:
+    """What is wrong with a name and its value, "" when nothing is."""
+    if not value:
+        return f"name {shorten(name)} without value"
+    if not name.isprintable() or not name:
+        return f"name {shorten(name)} is empty or not printable"
+    return f"{shorten(name + '/' + value)} is not UTF-8" if NOT_UTF8 in name + value else ""
 
 
 def read_value(text: str) -> int | float | str:
@@ -113,5 +114,8 @@ DECODER = Decoder(
         Example("68656C6C6F", fails=WrongFormat),  # hello
         Example("5C21", fails=WrongFormat),
         Example("5C21 FFFE", fails=WrongFormat),
+        Example(  # \!TC/22.5\xB0/HU/55.5
+            "5C21 54432F32322E35B0 2F 48552F35352E35", gives=[Reading("HU", 55.5)], fails=WrongFormat
+        ),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,6 +30,19 @@ _TIMEX_SIZE: Final = 512  # the structure has about 200 bytes
 
 # macOS has no such clock; its monotonic one stands still while the machine sleeps.
 _SINCE_BOOT: Final = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+
+
+class SystemZone(tzinfo):
+    """This machine's time zone: at each date the offset that is in force then, summer time included."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        return (moment or datetime.now()).replace(tzinfo=None).astimezone().utcoffset() or timedelta(0)
+
+    def dst(self, moment: datetime | None) -> None:
+        """The offset is known as a whole only."""
+
+    def tzname(self, moment: datetime | None) -> str:
+        return (moment or datetime.now()).replace(tzinfo=None).astimezone().tzname() or ""
 
 
 class System(Protocol):

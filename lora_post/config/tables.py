@@ -117,10 +117,10 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     url: `stdin:`, `file:PATH` (from the current folder), `serial:///dev/ttyUSB0?baud=38400` (the default speed),
         `udp://HOST:PORT` for packet forwarders, `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker.
     format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
-        `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`.
+        `pkt_logger`, `station`, `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`.
     setup: What a serial module is told whenever it starts: `"auto"`, or a list of commands. Default: nothing.
-    address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`): the `address` of the one device that
-        sends them. lora-post cannot verify that.
+    address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`, `lowcost`): the `address` of the one
+        device that sends them. lora-post cannot verify that.
     gateways: With `udp://`: EUIs of the packet forwarders to listen to. Default: all.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
     ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.

@@ -13,8 +13,10 @@ from lora_post.formats.hex_lines import hex_lines_parser
 from lora_post.formats.loratap_pcap import PcapParser
 from lora_post.formats.lowcost_gw import LowcostParser
 from lora_post.formats.parser import MakeParser, Parser
+from lora_post.formats.pkt_logger_csv import pkt_logger_parser
 from lora_post.formats.rxpk_json import rxpk_parser
 from lora_post.formats.server_json import chirpstack_parser, ttn_parser
+from lora_post.formats.station_json import station_parser
 
 __all__ = ["FORMATS", "STREAM_FORMATS", "MakeParser", "Parser"]
 
@@ -28,6 +30,8 @@ STREAM_FORMATS: Final[dict[str, MakeParser]] = {
     "pcap": PcapParser,
     "chirpstack": chirpstack_parser,
     "ttn": ttn_parser,
+    "pkt_logger": pkt_logger_parser,
+    "station": station_parser,
 }
 """What radio programs, modules and other tools write. How "auto" recognises each is in `signatures`."""
 

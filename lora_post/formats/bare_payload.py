@@ -16,12 +16,15 @@ from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Heard, Link
 from lora_post.times import WallUs
 
-BARE_FORMATS: Final = ("lines", "rn2483", "rak", "rxpk")
+BARE_FORMATS: Final = ("lines", "rn2483", "rak", "rxpk", "lowcost")
 """Formats whose frames may be bare payloads."""
 
 
 class BarePayloadParser:
-    """Another parser, whose frames are payloads of the device with this address, 2 … 255."""
+    """Another parser, whose frames are payloads of the device with this address, 2 … 255.
+
+    A frame from which LowCostLoRaGw's radio program took the header keeps it: that device has an address.
+    """
 
     def __init__(self, parser: Parser, address: int) -> None:
         self._parser = parser
@@ -38,7 +41,7 @@ class BarePayloadParser:
     def _with_header(self, events: Sequence[Heard]) -> list[Heard]:
         return [
             replace(event, phy_payload=self._header + event.phy_payload, link=Link.LOWCOST)
-            if isinstance(event, Frame)
+            if isinstance(event, Frame) and event.link is not Link.LOWCOST
             else event
             for event in events
         ]

@@ -2,10 +2,12 @@
 
     {"rxpk":[{…},{…}],"stat":{…}}                what the forwarder sends in a PUSH_DATA
     {"tmst":…,"freq":868.5,…,"data":"QANc…"}     one rxpk alone
-    JSON up: {"rxpk":[…]}                        on lora_pkt_fwd's standard output, among other text
+    JSON up: {"rxpk":[…]}                        on lora_pkt_fwd's standard output, among other text;
+                                                 others write "rxpk update:", "RXTX~" or an MQTT topic before it
 
 Only `data` is needed; what else is missing or of a strange type is left open. Text that is not JSON
-is passed over.
+is passed over. What is damaged or cut off behind a packet costs nothing that stood before it.
+A log's own time before the JSON is the time of packets that tell none, see `log_time`.
 
 Sources: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, section 4;
 chirpstack/chirpstack-gateway-bridge: internal/backend/semtechudp/packets/;
@@ -15,9 +17,9 @@ CongducPham/LowCostLoRaGw: gw_full_latest/scripts/rak2245-rak831/lora_pkt_fwd_fo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import tzinfo
-from math import isfinite
+from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,6 +27,7 @@ from msgspec import Raw, Struct
 
 from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser, show
+from lora_post.formats.log_time import logged_us
 from lora_post.formats.rxpk_time import arrivals, reception_us
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import SPREADING_FACTORS, Frame, Link, Noise, NoiseReason, RxInfo
@@ -38,6 +41,11 @@ MAX_PACKETS: Final = 255
 """The most that a concentrator holds; a datagram that claims more is meant to keep the gateway busy."""
 
 _UP: Final = b"JSON up: "
+_PACKETS: Final = re.compile(rb'\{\s*"rxpk"\s*:\s*\[').search
+# Inside of a list of packets: what stands between them, and what can end or begin a text or an object in one.
+_BETWEEN: Final = re.compile(rb"[\s,]*").match
+_MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL).finditer
+_JUNK: Final = b" \t\r\n\0"  # forwarders have sent the NUL that ends a text in C along
 _LORAWAN: Final = Link.LORAWAN
 _LORA_RATE: Final = re.compile(r"SF(\d{1,2})BW(\d{1,4}(?:\.\d{1,3})?)", re.ASCII).fullmatch
 # Semtech's library names the same rate in more than one way; LI is the long interleaver of 2.4 GHz.
@@ -48,6 +56,8 @@ _CODING_RATES: Final = {rate: rate for rate in ("4/5", "4/6", "4/7", "4/8", "4/5
 }
 # What a gateway tells of itself, as far as it is a number.
 _STAT_KEYS: Final = ("rxnb", "rxok", "rxfw", "ackr", "dwnb", "txnb", "temp", "lati", "long", "alti")
+# Counters of packets, degrees, metres: none has more digits.
+_MAX_STAT: Final = 1e12
 # The whole range of the numbers that a receiver can mean: dB and dBm, and MHz.
 _LEVEL: Final = 1000
 _MAX_MHZ: Final = 100_000
@@ -92,15 +102,20 @@ _JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def rxpk_parser(gateway: str, zone: tzinfo) -> LineParser:
-    """Return a parser for one such stream. zone: not used, the times are UTC."""
-    return LineParser(gateway, MAX_LINE, read_line)
+    """Return a parser for one such stream. zone: of the times that a log puts before the JSON; the JSON's are UTC."""
+    return LineParser(gateway, MAX_LINE, partial(read_line, zone=zone))
 
 
-def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
-    """Return the frames of one line; lines that are not JSON of a forwarder have none."""
+def read_line(line: bytes, gateway: str, now_us: WallUs, zone: tzinfo = UTC) -> list[Frame | Noise]:
+    """Return the frames of one line; none for lines that are not JSON of a forwarder."""
     if not line.startswith(b"{"):
-        # The system's log may have put its own words before the program's.
-        _, _, line = line.partition(_UP)
+        at = line.find(_UP) + len(_UP) if _UP in line else -1
+        if at < 0 and (packets := _PACKETS(line)):
+            at = packets.start()
+        if at < 0:
+            return []
+        now_us = logged_us(line[:at], zone, now_us)
+        line = line[at:]
     line = line.strip()
     return read_gwmp(line, gateway, now_us) if line else []
 
@@ -112,20 +127,37 @@ def read_gwmp(body: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
 
 def read_push_data(body: bytes, gateway: str, now_us: WallUs) -> PushData:
     """Read all of a JSON object: GWMP's, or one rxpk. now_us: for packets without time."""
+    body = body.rstrip(_JUNK)
     if not body:
         return PushData([], {})
     try:
         message = _decode_message(body)
     except _JSON_ERRORS as error:
-        return PushData([Noise(NoiseReason.BAD_LINE, len(body), f"{error}: {show(body)}")], {})
+        noise = Noise(NoiseReason.BAD_LINE, len(body), f"{error}: {show(body)}")
+        return PushData([*_packets(list(_whole_packets(body)), gateway, now_us), noise], {})
     return PushData(_events(message, body, gateway, now_us), _stat(message.stat))
+
+
+def _whole_packets(body: bytes) -> Iterator[Raw]:
+    """Yield the packets of a damaged message that stand whole before the damage, as JSON text."""
+    found = _PACKETS(body)
+    at = found.end() if found else len(body)
+    while body[at : at + 1] == b"{":
+        depth = 0
+        for mark in _MARKS(body, at):
+            depth += {b"{": 1, b"}": -1}.get(mark[0], 0)
+            if not depth:
+                break
+        else:
+            return
+        yield Raw(body[at : mark.end()])
+        between = _BETWEEN(body, mark.end())
+        at = between.end() if between else len(body)
 
 
 def _events(message: _Message, body: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     if message.rxpk is not None:
-        packets = message.rxpk[:MAX_PACKETS]
-        times = arrivals(packets, now_us)
-        events = [read_rxpk(memoryview(each), gateway, time_us) for each, time_us in zip(packets, times, strict=True)]
+        events = _packets(message.rxpk, gateway, now_us)
         if len(message.rxpk) > MAX_PACKETS:
             why = f"{len(message.rxpk)} packets at once, a concentrator holds {MAX_PACKETS}; the rest is skipped"
             events.append(Noise(NoiseReason.BAD_RECORD, len(body), why))
@@ -135,6 +167,12 @@ def _events(message: _Message, body: bytes, gateway: str, now_us: WallUs) -> lis
     if any(map(bytes, (message.stat, message.txpk, message.txpk_ack))):
         return []
     return [Noise(NoiseReason.BAD_LINE, len(body), f"neither rxpk nor data in it: {show(body)}")]
+
+
+def _packets(packets: list[Raw], gateway: str, now_us: WallUs) -> list[Frame | Noise]:
+    packets = packets[:MAX_PACKETS]
+    times = arrivals(packets, now_us)
+    return [read_rxpk(memoryview(each), gateway, time_us) for each, time_us in zip(packets, times, strict=True)]
 
 
 def _stat(raw: Raw) -> dict[str, float]:
@@ -148,7 +186,7 @@ def _stat(raw: Raw) -> dict[str, float]:
     return {
         key: value
         for key, value in values
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and -_MAX_STAT < value < _MAX_STAT
     }
 
 

@@ -49,8 +49,8 @@ class _ChirpstackEvent(Struct, rename="camel", gc=False):
     device_info: _ChirpstackDevice | None = None
     dev_eui: Raw = Raw()
     time: object = None
-    f_cnt: object = None
-    f_port: object = None
+    f_cnt: object = 0  # what is 0 is left out
+    f_port: object = 0
     data: object = None
     rx_info: object = None
     tx_info: object = None
@@ -116,7 +116,7 @@ def read_chirpstack(body: bytes, gateway: str) -> ClearUplink | None:
         if bytes(event.dev_eui):
             return None
         raise FrameError(f"deviceInfo is missing, is it an event of ChirpStack 4? {show(body)}")
-    if event.f_cnt is None and event.rx_info is None:
+    if event.rx_info is None:  # its other events: a join, a status, an acknowledgement
         return None
     dev_eui = _eui(event.device_info.dev_eui)
     if event.join_server_context is not None and event.data:

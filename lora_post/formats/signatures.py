@@ -3,8 +3,10 @@
     pcap, pcapng    the magic number in the file's first four bytes
     capture         the first line of a capture of lora-post
     lowcost         a ^p line in full, or what is printed for people before it
-    rxpk            JSON with the packet forwarder's keys, or "JSON up: {"
+    rxpk            JSON with the packet forwarder's keys, at the start of a line or behind other text
     chirpstack, ttn JSON with those servers' keys
+    station         JSON with Basics Station's msgtype updf or jreq
+    pkt_logger      the column names of util_pkt_logger
     rn2483          radio_rx and hex
     rak             +EVT:RXP2P or at+recv=
     reyax           +RCV=address,length,
@@ -41,9 +43,10 @@ MAGIC_SIZE: Final = 4
 _LINES: Final = {
     "capture": re.compile(rb"lora-post-capture \d"),
     "lowcost": re.compile(rb"--- rxlora(?:\[\d{1,10}\])?\. dst=|\^p(?:-?\d{1,5},){6}-?\d{1,5}$"),
-    "rxpk": re.compile(rb".{0,200}?JSON up: \{"),
+    "rxpk": re.compile(rb'.{0,400}?(?:JSON up: \{|\{\s*"rxpk"\s*:\s*\[)'),
     "rn2483": re.compile(rb"radio_rx +(?:[0-9A-Fa-f]{2})+$"),
     "rak": re.compile(rb"\+EVT:RXP2P[:,]|at\+recv=\d"),
+    "pkt_logger": re.compile(rb'"gateway ID","node MAC"'),
     "reyax": re.compile(rb"\+RCV=\d{1,5},\d{1,3},"),
 }
 _JSON: Final[dict[str, Callable[[set[str]], bool]]] = {
@@ -52,6 +55,7 @@ _JSON: Final[dict[str, Callable[[set[str]], bool]]] = {
     ),
     "chirpstack": lambda keys: "deviceInfo" in keys or keys >= {"devEUI", "fCnt"},
     "ttn": lambda keys: bool(keys & {"uplink_message", "end_device_ids", "payload_raw"}),
+    "station": lambda keys: keys >= {"msgtype", "MHdr", "MIC"},
 }
 # What mosquitto_sub -v writes in front of a message.
 _match_topic: Final = re.compile(rb"(?:application/|v3/)\S{1,1000} (?=\{)").match

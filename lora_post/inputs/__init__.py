@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from lora_post.clocks.gateway import Times
+from lora_post.clocks.system import SystemZone
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats import FORMATS, Parser
@@ -110,6 +110,4 @@ def parser_for(input_format: str, gateway: str) -> Parser:
     """Return a parser for a stream of bytes. Raises ConfigError when its format is unknown."""
     if input_format not in FORMATS:
         raise ConfigError(f"[[input]] format {input_format!r} is unknown", fix=f"known are {', '.join(FORMATS)}")
-    zone = datetime.now().astimezone().tzinfo
-    assert zone is not None  # noqa: S101 - astimezone() always sets one
-    return FORMATS[input_format](gateway, zone)
+    return FORMATS[input_format](gateway, SystemZone())

@@ -32,6 +32,8 @@ DOWNLINK: Final = 0x01
 APP_KEY_SIZE: Final = 4
 
 _HEADER: Final = Layout("BBBB")
+_TYPES: Final = (DATA, ACK, RTS)
+_TEXT: Final = b"\\!"
 _IMAGE: Final = 0xFF
 _CAMERAS: Final = range(0x50, 0x55)
 
@@ -46,13 +48,27 @@ class Header(Struct, frozen=True, gc=False):
 
 
 def parse_header(packet: bytes) -> Header:
-    """Read the header of a packet, whose payload begins at byte 4.
+    """Read the header of a packet, whose payload begins at byte 4; RadioHead's as this one would say it.
 
     Raises FrameError for a packet that is too short.
     """
     if len(packet) < _HEADER.size:
         raise FrameError(f"{len(packet)} bytes, the LowCostLoRaGw header alone has {_HEADER.size}")
+    if is_radiohead(packet):
+        _, sender, number, _ = packet[: _HEADER.size]
+        return Header(GATEWAY, DATA, sender, number)
     return Header(*_HEADER.unpack_from(packet))
+
+
+def is_radiohead(packet: bytes) -> bool:
+    """Tell whether a text of LowCostLoRaGw's stands behind RadioHead's header: to, from, id, flags, a byte each.
+
+    Only texts are told, by their mark: nothing else in such a packet says what it is.
+    Source: RadioHead, RH_RF95.h, "Packet Format".
+    """
+    if packet[4:6] != _TEXT:
+        return False
+    return packet[0] not in (BROADCAST, GATEWAY) or packet[1] & TYPE_MASK not in _TYPES
 
 
 def build_header(header: Header) -> bytes:

@@ -28,7 +28,7 @@ from lora_post.lorawan.phy_payload import (
 from lora_post.lorawan.session_keys import UPLINK, AnySessionKeys, SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
-from lora_post.uplink.counters import is_old, stale, tolerates
+from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bit
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.model import FindSessions, Session, Uplink
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
@@ -83,6 +83,10 @@ def link_of(phy_payload: bytes) -> Link:
     if not phy_payload:
         raise FrameError("an empty frame")
     first, size = phy_payload[0], len(phy_payload)
+    if first & MHDR_MASK in MHDR_UPLINKS:
+        return _LORAWAN
+    if lowcost.is_radiohead(phy_payload):
+        return _LOWCOST
     if first & 0xC0:
         return _LORAWAN
     if first == lowcost.GATEWAY:
@@ -144,7 +148,7 @@ def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
         keys = session.device.keys
         if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
             return _open(frame, data, keys, fcnt, _advanced(session, fcnt))
-    raise _refusal(data.dev_addr, sessions)
+    raise _refusal(data, sessions, frame.rx)
 
 
 def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:
@@ -213,9 +217,9 @@ def _advanced(session: Session, fcnt: int) -> Session:
     return Session(device, fcnt + 1)
 
 
-def _refusal(dev_addr: int, sessions: Sequence[Session]) -> UnlockError:
+def _refusal(data: DataFrame, sessions: Sequence[Session], rx: RxInfo) -> UnlockError:
     """Return why a frame is of none of these sessions."""
-    address = f"{dev_addr:08x}"
+    address = f"{data.dev_addr:08x}"
     if not sessions:
         return UnknownDevice(f"no device has DevAddr {address}", fix=f'add a [[device]] with dev_addr = "{address}"')
     tried = [session.device.id for session in sessions if session.device.keys is not None]
@@ -223,6 +227,12 @@ def _refusal(dev_addr: int, sessions: Sequence[Session]) -> UnlockError:
         return NoKey(
             f"the device with DevAddr {address} has no keys", fix="add nwk_skey and app_skey to its [[device]]"
         )
+    for session in sessions:
+        device, keys = session.device, session.device.keys
+        if keys is not None and device.fcnt is FCntPolicy.SIXTEEN_BIT:
+            for fcnt in range(data.fcnt16 + _UPPER_STEP, (_UPPER_HALVES + 1) * _UPPER_STEP, _UPPER_STEP):
+                if _fits(data, device, keys, fcnt, rx):
+                    return wider_than_16_bit(device, fcnt)
     whose = tried[0] if len(tried) == 1 else f"any of {len(tried)} devices"
     return BadMIC(
         f"DevAddr {address}: the MIC fits no key of {whose}: damaged, forged, or wrong keys",

@@ -3,11 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from lora_post.clocks.system import SET_FROM_US, SystemClock
+from lora_post.clocks.system import SET_FROM_US, SystemClock, SystemZone
 
 
 def test_boot_is_named_alike_in_every_process() -> None:
@@ -58,3 +59,20 @@ def test_nothing_vouches_for_a_clock_that_was_never_set(monkeypatch: pytest.Monk
 def test_machine_that_does_not_name_its_boots_gets_a_name_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.clocks.system._BOOT_ID", Path("/nowhere"))
     assert SystemClock().boot_id != SystemClock().boot_id
+
+
+@pytest.mark.parametrize(
+    ("local", "utc"),
+    [("2026-07-10T12:00:00", "2026-07-10T10:00:00"), ("2026-12-10T12:00:00", "2026-12-10T11:00:00")],
+)
+def test_zone_of_the_machine_has_the_offset_of_each_date(local: str, utc: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = SystemZone()  # made before the switch, and used after it
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        moment = datetime.fromisoformat(local).replace(tzinfo=zone)
+        assert moment.astimezone(UTC).replace(tzinfo=None) == datetime.fromisoformat(utc)
+        assert moment.tzname() in ("CET", "CEST")
+    finally:
+        monkeypatch.undo()
+        time.tzset()

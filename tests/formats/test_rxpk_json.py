@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_post.formats.rxpk_json import MAX_LINE, read_gwmp, rxpk_parser
+from lora_post.formats.rxpk_json import MAX_LINE, read_gwmp, read_push_data, rxpk_parser
 from lora_post.model import Frame, Link, Noise, RxInfo
 from tests.support.parsers import (
     LAB_1,
@@ -65,11 +65,15 @@ def test_recorded_stream_gives_the_same_however_it_is_cut(name: str, size: int) 
         gwmp(USUAL).strip(),
         msgspec.json.encode(USUAL) + b"\r\n",
         b"JSON up: " + gwmp(USUAL),
-        b"May 14 08:15:30 gw lora_pkt_fwd[321]: JSON up: " + gwmp(USUAL),
     ],
 )
 def test_packet_is_found_in_every_form_of_line(line: bytes) -> None:
     assert events_of("rxpk", [line]) == [Frame("gw1", NOW_US, LAB_1, USUAL_RX)]
+
+
+def test_packet_behind_a_log_s_time_has_that_time() -> None:
+    line = b"May 14 08:15:30 gw lora_pkt_fwd[321]: JSON up: " + gwmp(USUAL)
+    assert events_of("rxpk", [line]) == [Frame("gw1", utc_us("2025-05-14T08:15:30"), LAB_1, USUAL_RX)]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_unusable_packet_is_noise_and_its_neighbours_are_kept(packet: object) ->
 def test_object_nested_without_end_costs_its_own_packet_at_most() -> None:
     stream = gwmp(USUAL) + b'{"rxpk":[{"data":' + b"[" * 30_000 + b"]" * 30_000 + b"}]}\n" + gwmp(USUAL)
     assert len(frames_of("rxpk", stream)) == 2
-    assert len(reasons_of("rxpk", stream)) == 1
+    assert reasons_of("rxpk", stream) == ["bad-record", "bad-line"]
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -286,3 +290,65 @@ def test_endless_line_is_noise_once_and_little_is_held() -> None:
     assert [event.reason for event in events if isinstance(event, Noise)] == ["line-too-long"]
     assert len(parser._lines._held) < MAX_LINE
     assert len(parser.feed(b"\n" + gwmp(USUAL), NOW_US)) == 1
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "rxpk update: ",
+        "Fri Sep 24 12:06:00 2021 daemon.info lora_pkt_fwd[1934]: RXTX~ ",
+        "gateway/b827ebfffe112233/rxpk ",
+        'PKT_FWD~ {"FCnt": 90} RXTX~ ',
+    ],
+)
+def test_packets_are_found_behind_other_text(before: str) -> None:
+    (frame,) = frames_of("rxpk", before.encode() + with_())
+    assert frame.phy_payload == LAB_1
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"\0",
+        b"\0\0\r\n",
+        b',"stat":{"time":"2022-02-28 19:38:46 UTC","desc}',
+        b',"stat":{"rxnb":',
+        b"\xff",
+        b"}}}}",
+        b",[[[[",
+    ],
+)
+def test_what_follows_a_list_of_packets_costs_none_of_them(tail: bytes) -> None:
+    body = gwmp(USUAL, USUAL | {"rssi": -60, "text": 'a "quoted } brace"'}).strip()[:-1] + tail
+    events = read_gwmp(body, "gw1", NOW_US)
+    assert [event.phy_payload for event in events[:2] if isinstance(event, Frame)] == [LAB_1, LAB_1]
+    assert all(isinstance(event, Noise) for event in events[2:])
+
+
+@given(st.integers(0, 2000), st.binary(max_size=20))
+def test_packets_before_the_damage_are_kept(at: int, damage: bytes) -> None:
+    packets = [USUAL | {"rssi": -n} for n in range(1, 8)]
+    whole = gwmp(*packets).strip()
+    at %= len(whole)
+    ends = [end for end in range(len(whole)) if whole[:end].endswith(b"}") and whole[:end].count(b"}") >= 1]
+    kept = sum(end <= at for end in ends)
+    events = read_gwmp(whole[:at] + b"\x01" + damage, "gw1", NOW_US)
+    frames = [event for event in events if isinstance(event, Frame)]
+    assert [frame.rx.rssi_dbm for frame in frames[:kept]] == [-n for n in range(1, kept + 1)][: len(packets)]
+
+
+@pytest.mark.parametrize("number", ["9" * 310, "9" * 10_000, "1e400", "-1e400", "1e308", "-" + "9" * 5000])
+@pytest.mark.parametrize("field", ["rxnb", "temp", "lati"])
+def test_number_beyond_all_bounds_costs_nothing(field: str, number: str) -> None:
+    body = gwmp(USUAL).strip()[:-1] + b',"stat":{"rxok":3,"%s":%s}}' % (field.encode(), number.encode())
+    found = read_push_data(body, "gw1", NOW_US)
+    assert [frame.phy_payload for frame in found.events if isinstance(frame, Frame)] == [LAB_1]
+    assert field not in found.stat
+
+
+@pytest.mark.parametrize("number", ["9" * 310, "9" * 10_000, "1e400", "-" + "9" * 5000])
+@pytest.mark.parametrize("field", ["tmst", "tmms", "freq", "rssi", "lsnr", "stat", "chan", "size"])
+def test_number_beyond_all_bounds_in_a_packet_is_left_open(field: str, number: str) -> None:
+    packet = msgspec.json.encode({k: v for k, v in USUAL.items() if k != field})[:-1]
+    body = b'{"rxpk":[' + packet + b',"%s":%s}]}' % (field.encode(), number.encode())
+    assert len(read_gwmp(body, "gw1", NOW_US)) == 1
