@@ -7,12 +7,12 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lora_post.formats import FORMATS
 from lora_post.formats.auto import MAX_HELD, MAX_NOISE, SAY_AFTER, AutoParser
-from lora_post.formats.signatures import formats_of
+from lora_post.formats.signatures import MAGIC_SIZE, MAGICS, formats_of
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.support.parsers import FIXTURES, LAB_1, NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, cut
 
@@ -72,6 +72,7 @@ def test_chatter_before_the_first_frame_misleads_nobody(capture: Path, chatter: 
 @given(noise=st.binary(max_size=300), data=st.data())
 def test_noise_before_the_first_line_misleads_nobody_however_it_is_cut(noise: bytes, data: st.DataObject) -> None:
     stream = noise + b"\n" + 3 * LINE
+    assume(stream[:MAGIC_SIZE] not in MAGICS)  # line ends alone can be the beginning of a pcapng file
     assert_any_cut_gives_the_same("auto", stream, data)
     parser = auto()
     assert any(isinstance(event, Frame) for event in read(parser, stream))
