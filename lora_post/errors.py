@@ -56,6 +56,10 @@ class Problem(Struct, frozen=True):
         return Problem(f"{place}: {self.what}", self.fix)
 
 
+class Fault(Problem, frozen=True):
+    """What a restart of lora-post may end: a part of it fails again and again."""
+
+
 class LoraPostError(Exception):
     """Base of everything that lora-post raises on purpose.
 

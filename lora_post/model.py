@@ -93,6 +93,7 @@ class NoiseReason(StrEnum):
     BAD_DATAGRAM = "bad-datagram"
     UNKNOWN_GATEWAY = "unknown-gateway"
     UNKNOWN_FORMAT = "unknown-format"
+    DEFECT = "defect"
 
 
 class Noise(Struct, frozen=True, gc=False):

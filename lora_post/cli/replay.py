@@ -23,8 +23,9 @@ from lora_post.cli._options import (
     watch_decoders,
 )
 from lora_post.errors import ConfigError
-from lora_post.formats import FORMATS, STREAM_FORMATS
+from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
 from lora_post.formats.auto import AutoParser
+from lora_post.formats.guarded import GuardedParser
 from lora_post.inputs import parser_for
 from lora_post.inputs.byte_streams import CHUNK, open_file
 from lora_post.inputs.paced import PacedInput
@@ -120,7 +121,7 @@ def command(
             if stop.is_set():
                 unread.append(path)
             stream.close()
-            if isinstance(parser, AutoParser) and not parser.chosen and path.stat().st_size and not stop.is_set():
+            if _is_unknown(parser) and path.stat().st_size and not stop.is_set():
                 raise ConfigError(
                     f"{path}: format not recognised", fix=f"name it with --format: {', '.join(STREAM_FORMATS)}"
                 )
@@ -151,3 +152,9 @@ def _format_of(path: Path, wanted: str) -> str:
 
 def _advance(progress: Progress, task: TaskID, data: bytes, now_us: WallUs) -> None:
     progress.advance(task, len(data))
+
+
+def _is_unknown(parser: Parser) -> bool:
+    """Whether the format was to be found, and was not."""
+    inner = parser.inner if isinstance(parser, GuardedParser) else parser
+    return isinstance(inner, AutoParser) and not inner.chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,10 +23,13 @@ from lora_post.cli._options import (
     set_up_log,
     watch_decoders,
 )
+from lora_post.clocks.gateway import Times
 from lora_post.config import Config
+from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
-from lora_post.inputs import Surroundings, times_of
+from lora_post.inputs import Input, Surroundings, times_of
+from lora_post.inputs.reopened import ReopenedInput
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump_all
@@ -81,7 +85,7 @@ def command(
     stop = stop_on_signals()
     with ExitStack() as stack:
         tee = stack.enter_context(closing(Tee(capture_path))) if capture_path else None
-        inputs = [(open_heard(item, surroundings, tee), times_of(item)) for item in config.inputs]
+        inputs = [_open(item, surroundings, tee) for item in config.inputs]
         if dry:
             broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
             log.info("%s", summary(metrics))
@@ -89,6 +93,12 @@ def command(
         else:
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout)
     raise SystemExit(code)
+
+
+def _open(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> tuple[Input, Times]:
+    """Open an input for good: it is opened again when it fails, unless it is a file with an end."""
+    times, open_ = times_of(item), partial(open_heard, item, surroundings, tee)
+    return (open_() if times is Times.RECORDED else ReopenedInput(open_, surroundings.metrics)), times
 
 
 def with_status(config: Config, listen: str | None) -> Config:

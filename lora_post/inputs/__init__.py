@@ -17,6 +17,7 @@ from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats import FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
+from lora_post.formats.guarded import GuardedParser
 from lora_post.inputs.byte_streams import file_path, is_regular, open_stream
 from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.metrics import Metrics
@@ -77,10 +78,14 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
         from lora_post.inputs.serial_module import set_up_by  # only where one is configured
 
         stream = set_up_by(item.setup, item.format, stream)
-    parser = parser_for(item.format, surroundings.gateway)
-    if item.address is not None:
-        parser = BarePayloadParser(parser, item.address)
-    return StreamInput(stream, parser, hear)
+    return StreamInput(stream, _stream_parser(item, surroundings.gateway), hear)
+
+
+def _stream_parser(item: InputConfig, gateway: str) -> Parser:
+    address = item.address
+    if address is None:
+        return parser_for(item.format, gateway)
+    return GuardedParser(lambda: BarePayloadParser(parser_for(item.format, gateway), address))
 
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:

@@ -122,7 +122,13 @@ class MqttInput:
         self._unacknowledged.clear()
 
     def close(self) -> None:
+        connection = self._client.socket()
         self._client.disconnect()
+        # An input may be opened again: neither the connection nor a cycle of references stays behind.
+        if connection is not None:
+            connection.close()
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_message = None
 
     def _connect(self, timeout_s: float) -> bool:
         """Connect if it is time for it; tell whether that worked, after timeout_s if not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from lora_post.defects import defect
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats.at_modem import MAX_LINE
 from lora_post.formats.at_setup import MODULES, Setup
@@ -30,18 +31,24 @@ class ModuleStream:
 
     def read(self, timeout_s: float) -> bytes | None:
         data = self._port.read(timeout_s)
+        try:
+            self._answer(data or b"")
+        except Exception as error:  # what it heard is worth more than its set-up
+            defect(error)
+        return data
+
+    def _answer(self, data: bytes) -> None:
         now = self._monotonic()
         if self._port.openings != self._openings:
             self._openings = self._port.openings
             self._lines.take_rest()
             self._setup.start(now)
-        for line in self._lines.feed(data or b""):
+        for line in self._lines.feed(data):
             if not isinstance(line, Noise) and (text := line.strip()):
                 self._setup.take(text, now)
         command = self._setup.due(now)
         if command:
             self._port.write(command)
-        return data
 
     def close(self) -> None:
         self._port.close()

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, FrameError, Problem
+from lora_post.formats.guarded import defect_noise
 from lora_post.formats.rxpk_json import read_push_data
 from lora_post.formats.semtech_udp import PUSH_DATA, Datagram, read_datagram
 from lora_post.inputs.gateway_book import GatewayBook
@@ -37,6 +38,9 @@ BATCH = 64
 MAX_NOISE = 32
 LOSSES_EVERY_S = 60.0
 POLL_S = 0.25
+# A socket that fails so many times in a row is opened anew.
+MAX_FAILURES = 5
+FAILURE_PAUSE_S = 0.2
 SO_RXQ_OVFL = 40  # Linux: how many datagrams the socket's buffer had no room for; asm-generic/socket.h
 
 
@@ -61,7 +65,7 @@ class UdpInput:
         self._queue = PushQueue()
         self._noise: deque[Noise] = deque()
         self._stopped = Event()
-        self._defect: Exception | None = None
+        self._broken: Exception | None = None
         self._no_room = self._kernel_drops = 0
         self._said = (0, 0)
         self._next_look = 0.0
@@ -72,8 +76,8 @@ class UdpInput:
         if self._thread.ident is None:  # not before what is acknowledged is taken
             self._thread.start()
             log.info("%s: waiting for packet forwarders", self.name)
-        if self._defect is not None:
-            raise self._defect
+        if self._broken is not None:
+            raise self._broken
         events = self._take_noise()
         for push in self._queue.take(BATCH, 0.0 if events else timeout_s):
             events += self._read(push)
@@ -107,10 +111,13 @@ class UdpInput:
             self._thread.join()
 
     def _read(self, push: Push) -> list[Frame | Noise]:
-        found = read_push_data(push.body, push.gateway, push.time_us)
-        if found.stat:
-            self.gateways.told(push.gateway, found.stat)
-        return found.events
+        try:
+            found = read_push_data(push.body, push.gateway, push.time_us)
+            if found.stat:
+                self.gateways.told(push.gateway, found.stat)
+            return found.events
+        except Exception as error:  # what is acknowledged is never lost to its neighbour
+            return [defect_noise(error, push.body)]
 
     def _take_noise(self) -> list[Frame | Noise]:
         return [self._noise.popleft() for _ in range(len(self._noise))]
@@ -126,21 +133,26 @@ class UdpInput:
             self._said = now
 
     def _receive_safely(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                self._receive()
-        except Exception as error:  # the thread boundary; `events` hands it on
-            self._defect = error
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                data, extra, _, sender = self._listener.recvmsg(MAX_DATAGRAM, 64)
+            except TimeoutError:
+                continue
+            except Exception as error:  # the thread boundary; `events` hands it on
+                failures += 1
+                if failures == MAX_FAILURES:
+                    self._broken = error
+                    return
+                self._stopped.wait(FAILURE_PAUSE_S)
+                continue
+            failures = 0
+            try:
+                self._take(data, extra, sender)
+            except Exception as error:  # a datagram costs only itself
+                self._add_noise(defect_noise(error, data))
 
-    def _receive(self) -> None:
-        try:
-            data, extra, _, sender = self._listener.recvmsg(MAX_DATAGRAM, 64)
-        except TimeoutError:
-            return
-        except OSError as error:
-            log.warning("%s: %s", self.name, error)
-            self._stopped.wait(1.0)
-            return
+    def _take(self, data: bytes, extra: list[tuple[int, int, bytes]], sender: Any) -> None:
         for level, kind, value in extra:
             if (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL) and len(value) == 4:
                 self._count_kernel_drops(*struct.unpack("=I", value))
@@ -176,10 +188,13 @@ class UdpInput:
             self._kernel_drops += lost
 
     def _count_noise(self, reason: NoiseReason, data: bytes, sender: Any, detail: str) -> None:
+        self._add_noise(Noise(reason, len(data), f"{self.name} from {address_text(sender)}: {detail}"))
+
+    def _add_noise(self, noise: Noise) -> None:
         if len(self._noise) < MAX_NOISE:
-            self._noise.append(Noise(reason, len(data), f"{self.name} from {address_text(sender)}: {detail}"))
+            self._noise.append(noise)
         else:
-            self._metrics.count("noise", reason)
+            self._metrics.count("noise", noise.reason)
 
 
 def address_text(address: Any) -> str:

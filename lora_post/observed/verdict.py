@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lora_post.errors import Problem
+from lora_post.errors import Fault, Problem
 from lora_post.observed.run_state import CLOCK, RunState
 
 
@@ -41,15 +41,20 @@ def stalled(name: str) -> Problem:
 
 
 def faults(runtime: RunState) -> list[str]:
-    """Return why this process should be restarted: stalled threads."""
-    return [stalled(name).what for name in runtime.stalled]
+    """Return why this process should be restarted: stalled threads, inputs that fail again and again."""
+    failing = [item for item in runtime.inputs if isinstance(item.trouble, Fault)]
+    return [
+        *(stalled(name).what for name in runtime.stalled),
+        *(f"input {item.name}: {item.trouble}" for item in failing),
+    ]
 
 
 def obstacles(runtime: RunState) -> list[str]:
     """Return why frames cannot be taken or readings not be sent at the moment."""
     found = faults(runtime)
     found += [f"{name}: {trouble}" for name, trouble in runtime.troubles.items()]
-    found += [f"input {item.name}: {item.trouble}" for item in runtime.inputs if item.trouble]
+    waiting = [item for item in runtime.inputs if item.trouble and not isinstance(item.trouble, Fault)]
+    found += [f"input {item.name}: {item.trouble}" for item in waiting]
     found += [f"{item.name}: {item.trouble}" for item in runtime.destinations if item.trouble]
     return found
 

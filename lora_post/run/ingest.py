@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from threading import Event, Thread
 
 from lora_post.clocks.gateway import Times
-from lora_post.errors import Problem, SpoolError
+from lora_post.defects import defect
+from lora_post.errors import Fault, Problem, SpoolError
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
-from lora_post.model import Noise
+from lora_post.model import Noise, NoiseReason
 from lora_post.observed.signs import Signs
 from lora_post.run.pipeline import Pipeline
 
@@ -81,6 +82,7 @@ def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, b
     except Exception as error:
         broken.append(error)
         log.exception("input %s has stopped over a defect", input_.name)
+        signs.troubles.tell(input_.name, Fault(f"has stopped: {defect(error)}", "restart lora-post"))
     finally:
         input_.close()
 
@@ -118,9 +120,10 @@ class _Keeper:
                 self.beat()
             except OSError:
                 raise  # what is printed has nowhere to go
-            except Exception:
+            except Exception as error:
                 if len(events) == 1:
-                    log.exception("skipped over a defect: %s", events[0])
+                    log.error("skipped over a defect, %s: %s", defect(error), events[0])
+                    self._pipeline.metrics.count("noise", NoiseReason.DEFECT)
                     return True
                 # One of them is at fault; the others, which nothing was kept of, go through.
                 return all([self.keep([event]) for event in events])

@@ -71,10 +71,12 @@ def run_live(
 
 @runtime_checkable
 class HearsGateways(Protocol):
-    """An input that knows its gateways apart."""
+    """An input that knows its gateways apart. gateways: None while it is not open, or where there are none."""
 
     name: str
-    gateways: GatewayBook
+
+    @property
+    def gateways(self) -> GatewayBook | None: ...
 
 
 class Oversight:
@@ -89,10 +91,11 @@ class Oversight:
         self.clock = SteadyClock()
         self.signs = Signs(self.clock)
         self.site = SiteState(config.devices, self.clock)
-        self._books = {each.name: each.gateways for each in inputs if isinstance(each, HearsGateways)}
+        self._hearing = {each.name: each for each in inputs if isinstance(each, HearsGateways)}
 
     def _gateways(self, name: str) -> tuple[GatewayState, ...]:
-        book = self._books.get(name)
+        hearing = self._hearing.get(name)
+        book = hearing.gateways if hearing else None
         return tuple(
             GatewayState(item.gateway, self.clock.at(item.last_s), item.stat)
             for item in (book.snapshot() if book else ())

@@ -25,6 +25,7 @@ COUNTERS: Final = {
     "joins": ("Join messages heard, by kind.", "message"),
     "refused": ("Frames refused, by the check that failed.", "check"),
     "noise": ("Pieces of input that were not a frame, by reason.", "reason"),
+    "input_failures": ("Failures of an input, after which it is opened again.", "input"),
     "undecoded": ("Uplinks whose decoder failed, by decoder.", "decoder"),
     "delivered": ("Readings delivered, by destination.", "destination"),
     "parked": ("Sensors set aside, by destination.", "destination"),

@@ -20,6 +20,7 @@ from lora_post.decoding.hangs import HangFile
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
 from lora_post.formats import FORMATS
+from lora_post.formats.guarded import guarded
 from lora_post.inputs.udp import UdpInput, bind_udp
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
@@ -151,6 +152,20 @@ def skipped(name: str, data: bytes) -> list[str]:
     return _told([*parser.feed(data, NOON_US), *parser.finish(NOON_US)])
 
 
+def skipped_over_a_defect() -> list[str]:
+    """What the log has to say of bytes over which a parser fails."""
+
+    class Failing:
+        def feed(self, data: bytes, now_us: int) -> Sequence[Heard]:
+            raise OverflowError
+
+        finish = feed
+
+    parser = guarded(lambda gateway, zone: Failing())("farm-gateway-1", UTC)
+    lines = _told(parser.feed(b'{"stat":{"rxnb":1e999}}\n', NOON_US))
+    return [line.replace("troubles.py, feed", "rxpk_json.py, _stat") for line in lines]
+
+
 def skipped_datagrams() -> Iterator[str]:
     """What the log has to say of a stray datagram, and of a gateway that is not listed."""
     with bind_udp("udp://:0") as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -268,6 +283,7 @@ def log_lines() -> dict[str, list[str]]:
     found = {check: refused(frames) for check, frames in REFUSED.items()}
     for reason, (name, data) in SKIPPED.items():
         found[reason] = [line for line in skipped(name, data) if f"reason={reason}:" in line]
+    found["defect"] = skipped_over_a_defect()
     found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
     ours = [kind for kind in DecodeError.__subclasses__() if kind.__module__ == DecodeError.__module__]
     found |= {kind.__name__: undecoded(kind) for kind in ours}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lora_post.errors import Problem
+from lora_post.errors import Fault, Problem
 from lora_post.observed.run_state import DestinationState, InputState, RunState
-from lora_post.observed.verdict import judge
+from lora_post.observed.verdict import faults, judge, obstacles
 from tests.support.status_page import WELL
 
 
@@ -64,3 +64,13 @@ def test_what_an_alert_tells_is_told_once() -> None:
 
 def test_run_that_has_heard_nothing_waits() -> None:
     assert judge(WELL, is_heard=False).text == "Running; no device heard yet"
+
+
+def test_input_that_fails_again_and_again_is_a_fault_of_the_process_and_is_said_once() -> None:
+    runtime = replace(WELL, inputs=(InputState("tty", 0, Problem("unplugged")), InputState("udp", 0, Fault("failed"))))
+    assert faults(runtime) == ["input udp: failed"]
+    assert obstacles(runtime) == ["input udp: failed", "input tty: unplugged"]
+    assert [str(each) for each in judge(runtime, is_heard=True).problems] == [
+        "input tty: unplugged",
+        "input udp: failed",
+    ]
