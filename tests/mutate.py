@@ -26,9 +26,10 @@ from lora_post.formats import FORMATS, Parser
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap import build_loratap
 from lora_post.formats.loratap_pcap import write_pcap_header
-from lora_post.model import ClearUplink, Frame, Heard
+from lora_post.model import ClearUplink, Frame, Heard, NoiseReason
 from lora_post.simulate.devices import clear_devices, in_turns, simulated_devices, simulated_frame
 from lora_post.simulate.format_writers import WRITERS
+from tests.mutate_json import SAMPLES, examine_json
 
 NOW_US = 1_772_366_400_000_000
 STREAM = 60  # frames in a stream
@@ -238,6 +239,7 @@ def examine(name: str, kind: Kind, size: int, seed: int) -> Figures:
                 elif isinstance(event, ClearUplink):
                     found.append(b"%d" % event.fcnt)
                 else:
+                    assert event.reason is not NoiseReason.DEFECT, f"{name}, round {rounds}: {event}"
                     sound = event.size > 0 and event.detail.isprintable() and len(event.detail) < 500
                     assert sound, f"{name}, round {rounds}: {event}"
         missing = what.far.difference(found)
@@ -271,6 +273,8 @@ def main() -> None:
         print(
             f"{name:12}{f.size:10} {f.damages:8} {f.far:7} {share:>14} {f.strange:6} {f.most_held:7} {f.seconds:6.1f}"
         )
+        if name in SAMPLES or name == "auto":
+            print(f"{'':12}{examine_json(name)} hostile values in JSON")
 
 
 if __name__ == "__main__":

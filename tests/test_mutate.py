@@ -6,6 +6,7 @@ import pytest
 
 from lora_post.formats import FORMATS
 from tests.mutate import Kind, examine, held, kinds
+from tests.mutate_json import SAMPLES, examine_json
 
 KINDS = kinds()
 
@@ -30,3 +31,8 @@ def test_harness_sees_a_parser_that_loses_frames() -> None:
 
 def test_harness_sees_what_is_held() -> None:
     assert held([b"x" * 100, {"a": bytearray(50)}]) > 150
+
+
+@pytest.mark.parametrize("name", [*SAMPLES, "auto"])
+def test_no_value_in_any_field_of_any_json_makes_a_parser_raise(name: str) -> None:
+    assert examine_json(name) > 5000

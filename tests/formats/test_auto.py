@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lora_post.formats import FORMATS
 from lora_post.formats.auto import MAX_HELD, MAX_NOISE, SAY_AFTER, AutoParser
+from lora_post.formats.guarded import GuardedParser
 from lora_post.formats.signatures import MAGIC_SIZE, MAGICS, formats_of
 from lora_post.model import Frame, Noise, NoiseReason
 from tests.support.parsers import FIXTURES, LAB_1, NOW_US, assert_any_cut_gives_the_same, assert_events_are_sound, cut
@@ -36,8 +37,8 @@ CHATTER = [
 
 def auto() -> AutoParser:
     parser = FORMATS["auto"]("gw1", UTC)
-    assert isinstance(parser, AutoParser)
-    return parser
+    assert isinstance(parser, GuardedParser) and isinstance(parser.inner, AutoParser)
+    return parser.inner
 
 
 def read(parser: AutoParser, *chunks: bytes) -> list[Frame | Noise]:
