@@ -11,6 +11,8 @@ from lora_post.uplink.model import Uplink
 
 KEEP_HEARD: Final = 20_000
 PRUNE_HEARD_EVERY: Final = 1_000
+KEEP_WHEN_FULL: Final = 2_000
+"""About 90 kB: readings that wait come before the memory of frames that may come again."""
 
 
 def is_repeat(db: sqlite3.Connection, uplink: Uplink, window_us: int) -> bool:
@@ -24,6 +26,11 @@ def is_repeat(db: sqlite3.Connection, uplink: Uplink, window_us: int) -> bool:
     if row % PRUNE_HEARD_EVERY == 0:
         db.execute("DELETE FROM heard WHERE id <= ?", (row - KEEP_HEARD,))
     return False
+
+
+def trim(db: sqlite3.Connection) -> None:
+    """Keep only the newest, in a spool that is full."""
+    db.execute("DELETE FROM heard WHERE id <= (SELECT max(id) FROM heard) - ?", (KEEP_WHEN_FULL,))
 
 
 def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:

@@ -1,6 +1,7 @@
 """Put readings into the queues of all sinks, and keep the file within its bound.
 
-When the spool is full, the sensor with the most queued readings gives up its oldest ones, or its newest.
+When the spool is full, payloads that could not be decoded go first, then the memory of older frames without MIC. Only
+then the sensor with the most queued readings gives up its oldest ones, or its newest.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Final
 import msgspec
 
 from lora_post.model import Reading
-from lora_post.spool import lanes, undecoded
+from lora_post.spool import heard, lanes, undecoded
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
-from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 
 EVICT_SHARE: Final = 200  # when full, at least one in so many readings goes
+UNDECODED_SHARE: Final = 8  # payloads that could not be decoded take one in so many bytes, at most
 EVICTED: Final = "evicted"
 TOO_MANY_SENSORS: Final = "too-many-sensors"
 # A device without MIC can be imitated; invented sensor names must not fill the spool and the server.
@@ -51,7 +53,7 @@ class QueueWriter:
         for report in reports:
             uplink = report.uplink
             if report.problem is not None:
-                undecoded.put(db, report)
+                undecoded.put(db, report, self._max_bytes // UNDECODED_SHARE)
             for reading in report.readings:
                 time_us = uplink.frame.time_us - int(reading.age_s * 1e6)
                 value = _encode(reading.value)
@@ -89,6 +91,8 @@ class QueueWriter:
 
     def make_room(self, db: sqlite3.Connection) -> int:
         """Keep the file within its bound; returns how many readings were deleted for it."""
+        if self._spool_file.used_bytes() > self._max_bytes:
+            self._give_up_others(db)
         evicted = 0
         while (used := self._spool_file.used_bytes()) > self._max_bytes:
             lengths = lanes.lengths(db)
@@ -104,6 +108,15 @@ class QueueWriter:
         if evicted:
             add_tally(db, EVICTED, evicted)
         return evicted
+
+    def _give_up_others(self, db: sqlite3.Connection) -> None:
+        """Delete what is not a reading, as far as it is needed."""
+        while (surplus := self._spool_file.used_bytes() - self._max_bytes) > 0:
+            held = undecoded.used_bytes(db)
+            if not held:
+                heard.trim(db)
+                return
+            undecoded.trim(db, max(0, held - max(surplus, held // 8, 4 * PAGE_BYTES)))
 
 
 def _cut_level(lengths: Iterable[int], surplus: int) -> int:

@@ -1,4 +1,8 @@
-"""The table `undecoded`: payloads that wait for a better decoder."""
+"""The table `undecoded`: payloads that wait for a better decoder.
+
+A device without MIC can be imitated, and a wrong decoder makes one of every uplink. They have a bound of their own,
+which all devices share evenly, and go before any reading does.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,15 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 
-KEEP_UNDECODED: Final = 10_000
-"""At 51 bytes a payload about 1 MB."""
+KEEP_OF_DEVICE: Final = 2_000
+"""An uplink every 10 min for two weeks."""
+KEEP_BYTES: Final = 2 << 20
+PRUNE_EVERY: Final = 64
+MAX_PROBLEM: Final = 300
+"""Characters of a reason that are kept."""
+
+_ROW_BYTES: Final = 32  # what a row takes besides its texts and its payload
+_SIZE: Final = f"length(payload) + length(problem) + length(device) + length(decoder) + {_ROW_BYTES}"
 
 
 class Undecoded(Struct, frozen=True, array_like=True):
@@ -43,8 +54,8 @@ def count(spool_file: SpoolFile) -> int:
     return int(spool_file.rows("SELECT count(*) FROM undecoded")[0][0])
 
 
-def put(db: sqlite3.Connection, report: Report) -> None:
-    """Keep the payload of an uplink that could not be decoded; the oldest ones are deleted."""
+def put(db: sqlite3.Connection, report: Report, keep_bytes: int) -> None:
+    """Keep the payload of an uplink that could not be decoded; now and then, what exceeds the bounds is deleted."""
     uplink = report.uplink
     row = db.execute(
         "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"
@@ -56,10 +67,27 @@ def put(db: sqlite3.Connection, report: Report) -> None:
             uplink.fcnt,
             uplink.fport,
             uplink.payload,
-            report.problem,
+            (report.problem or "")[:MAX_PROBLEM],
         ),
     ).fetchone()
-    db.execute("DELETE FROM undecoded WHERE id <= ?", (row[0] - KEEP_UNDECODED,))
+    if row[0] % PRUNE_EVERY == 0:
+        trim(db, min(keep_bytes, KEEP_BYTES))
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Return about how many bytes the payloads take in the file."""
+    return int(db.execute(f"SELECT coalesce(sum({_SIZE}), 0) FROM undecoded").fetchone()[0])  # noqa: S608 - names of our own
+
+
+def trim(db: sqlite3.Connection, keep_bytes: int) -> None:
+    """Keep the newest payloads of each device, as many of one as of the others, within so many bytes."""
+    db.execute(
+        "DELETE FROM undecoded WHERE id IN (SELECT id FROM"  # noqa: S608 - names of our own
+        " (SELECT id, place, sum(size) OVER (ORDER BY place, id DESC ROWS UNBOUNDED PRECEDING) AS total FROM"
+        f" (SELECT id, {_SIZE} AS size, row_number() OVER (PARTITION BY device ORDER BY id DESC) AS place"
+        " FROM undecoded)) WHERE place > ? OR total > ?)",
+        (KEEP_OF_DEVICE, keep_bytes),
+    )
 
 
 def add(db: sqlite3.Connection, row: Undecoded) -> int:

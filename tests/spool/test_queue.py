@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from lora_post.errors import Problem, SpoolError
 from lora_post.model import Reading
 from lora_post.spool.lanes import parked
+from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Counts, Queue
-from lora_post.spool.queue_writer import MAX_SENSORS, TOO_MANY_SENSORS, QueueWriter, _cut_level
+from lora_post.spool.queue_writer import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, QueueWriter, _cut_level
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import tallies
+from lora_post.spool.undecoded import KEEP_OF_DEVICE, PRUNE_EVERY, load, trim, used_bytes
 from lora_post.spool.upkeep import drop, move, release
-from tests.support.build import NOON_US, device, report
+from lora_post.uplink.model import Report, Session, Uplink
+from tests.support.build import NOON_US, device, frame, report
 
 SINK = "waziup"
 ROOMY = 1 << 30
@@ -156,6 +160,40 @@ def test_undecodable_payload_is_kept(spool_file: SpoolFile) -> None:
     assert Queue(spool_file, SINK).counts().undecoded == 1
     row = spool_file.db.execute("SELECT device, decoder, time_us, payload, problem FROM undecoded").fetchone()
     assert row == ("pond-7", "cayenne-lpp", NOON_US, b"\x01", "WrongLength: 1 byte")
+
+
+def test_payloads_that_cannot_be_decoded_never_cost_a_reading(spool_file: SpoolFile) -> None:
+    junk = device("junk")
+    put(spool_file, *(report(Reading("t", n), time_us=NOON_US + n) for n in range(20_000)), max_bytes=1 << 20)
+    put(spool_file, report(problem="WrongLength"), max_bytes=1 << 20)
+    ledger = SpoolLedger(spool_file, [junk], QueueWriter(spool_file, [SINK], 1 << 20))
+    for first in range(0, 9_000, 500):
+        with ledger.group() as group:
+            for n in range(first, first + 500):
+                uplink = Uplink(frame(time_us=NOON_US + n), junk, n, 1, b"%051d" % n, False)
+                assert not group.is_repeat(uplink, 20_000_000)
+                group.accept(Report(uplink, (), (), "WrongLength: " + "x" * 1_000), Session(junk))
+    counts = Queue(spool_file, SINK).counts()
+    assert (counts.queued, tallies(spool_file.db)) == (20_000, {})
+    kept = dict(spool_file.db.execute("SELECT device, count(*) FROM undecoded GROUP BY device"))
+    assert kept["pond-7"] == 1
+    assert 0 < kept["junk"] < KEEP_OF_DEVICE
+    put(spool_file, *(report(Reading("t", n), time_us=NOON_US + n) for n in range(20_000, 33_000)), max_bytes=1 << 20)
+    assert spool_file.used_bytes() <= 1 << 20
+    assert EVICTED not in tallies(spool_file.db)
+    assert Queue(spool_file, SINK).counts().queued == 33_000
+
+
+def test_payloads_that_cannot_be_decoded_have_a_bound_which_devices_share(spool_file: SpoolFile) -> None:
+    for name, count in (("quiet", 100), ("loud", KEEP_OF_DEVICE + PRUNE_EVERY), ("last", 100)):
+        put(spool_file, *(report(of=device(name), problem="no") for _ in range(count)))
+    assert len(load(spool_file, "loud")) < KEEP_OF_DEVICE + PRUNE_EVERY
+    with spool_file.transaction() as db:
+        trim(db, used_bytes(db) // 4)
+        assert used_bytes(db) > 0
+    kept = Counter(row.device for row in load(spool_file))
+    assert kept["quiet"] == kept["last"] == 100
+    assert 100 < kept["loud"] < KEEP_OF_DEVICE // 2
 
 
 def test_full_spool_takes_from_the_longest_lane_and_says_how_much(spool_file: SpoolFile) -> None:
