@@ -6,8 +6,10 @@ a seventh of the time of a frozen dataclass, which matters on the path from fram
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from time import time
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -242,6 +244,18 @@ class Decoded(Struct, frozen=True):
 
 
 DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]
+
+
+class CodecFunction(ABC):
+    """The decode function of a JavaScript codec: it is told the reception, and limits its time itself."""
+
+    def __call__(self, payload: bytes, fport: int) -> Decoded:
+        """Decode a payload as if it were received now."""
+        return self.received(payload, fport, time())
+
+    @abstractmethod
+    def received(self, payload: bytes, fport: int, received_s: float) -> Decoded:
+        """Decode a payload. received_s: reception, seconds since 1970 UTC. Raises DecodeError."""
 
 
 class Example(Struct, frozen=True):

@@ -13,6 +13,7 @@ from threading import current_thread, main_thread
 
 from msgspec.structs import replace
 
+from lora_post.clocks.scale import is_unknown
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
 from lora_post.model import (
@@ -21,6 +22,7 @@ from lora_post.model import (
     MAX_READINGS,
     MIN_INT,
     Actuator,
+    CodecFunction,
     Decoded,
     DecodeFunction,
     Decoder,
@@ -99,7 +101,7 @@ def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
 def run(uplink: Uplink, decoder: Decoder) -> Report:
     """Do what `decode` does, for any payload: the empty one too."""
     try:
-        readings = decoder.decode(uplink.payload, uplink.fport or 0)
+        readings = _decoded(uplink, decoder.decode)
     except NoReading as error:
         return Report(uplink, (), (str(error),))
     except DecodeError as error:
@@ -120,6 +122,12 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
         if not _is_plain(reading):
             return _examine(uplink, readings)
     return Report(uplink, tuple(readings))
+
+
+def _decoded(uplink: Uplink, function: DecodeFunction) -> object:
+    if isinstance(function, CodecFunction) and not is_unknown(uplink.frame.time_us):
+        return function.received(uplink.payload, uplink.fport or 0, uplink.frame.time_us / 1e6)
+    return function(uplink.payload, uplink.fport or 0)
 
 
 def _no_decoder(uplink: Uplink) -> str:

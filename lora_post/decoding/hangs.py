@@ -23,7 +23,7 @@ from lora_post.decoding.choice import Decoding, Mistake
 from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash, DecoderHang
-from lora_post.model import Decoder
+from lora_post.model import CodecFunction, Decoder
 from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,9 @@ class LimitedDecoding:
             name = uplink.device.decoder_for(uplink.fport)
             if name in self._aside and uplink.payload and uplink.fport != 0:
                 return _hung(uplink, f"{name} is set aside because {self._aside[name]}, until its file changes")
+        decoder = self._decoders.get(uplink.device.decoder_for(uplink.fport))
+        if decoder is not None and isinstance(decoder.decode, CodecFunction):
+            return self._decoding.decode(uplink)
         try:
             return self._watch.call(self._decoding.decode, uplink)
         except Overrun as error:
@@ -102,9 +105,11 @@ class LimitedDecoding:
 
 
 def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:
-    """Return `load_decoder` with a time limit: a slow top level is a DecoderCrash."""
+    """Return `load_decoder` with a time limit: a slow top level is a DecoderCrash. Codecs have their own."""
 
     def load(path: Path) -> Decoder:
+        if path.suffix == ".js":
+            return load_decoder(path)
         try:
             return watch.call(load_decoder, path)
         except Overrun:

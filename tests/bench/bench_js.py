@@ -20,7 +20,7 @@ import msgspec
 import quickjs  # type: ignore[import-untyped]
 
 from lora_post.decoding.javascript.codec import load_js_codec
-from lora_post.decoding.javascript.realm import Codec
+from lora_post.decoding.javascript.host import HOST, Codec
 
 # As vendors write them: channels and types, a polyfill, helper functions.
 TYPICAL = """
@@ -80,7 +80,7 @@ def bare(text: str, fport: int, payload: bytes) -> Callable[[], object]:
 
 
 def resident_kib() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    return int(Path(f"/proc/{HOST.pid}/statm").read_text().split()[1]) * 4
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
             path.write_text(text)
             decode = load_js_codec(path).decode
         engine = microseconds(bare(text, fport, payload))
-        ours = microseconds(partial(codec.call, payload, fport, ""))
+        ours = microseconds(partial(codec.call, payload, fport, "", 0.0))
         readings = microseconds(partial(decode, payload, fport))
         way = "" if codec.is_closed else "  (a new world each)"
         print(f"{name:24}{engine:10.1f}{ours:12.1f}{readings:14.1f}{readings / engine:8.1f}{way}")
@@ -106,7 +106,7 @@ def main() -> None:
     loaded = [Codec(text) for _ in range(CODECS)]
     listed = resident_kib()
     for codec in loaded:
-        codec.call(bytes.fromhex(digits), fport, "")
+        codec.call(bytes.fromhex(digits), fport, "", 0.0)
     used = resident_kib()
     print(f"KiB per codec: {(listed - before) / CODECS:.0f} loaded, {(used - before) / CODECS:.0f} in use")
 

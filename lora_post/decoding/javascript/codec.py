@@ -3,7 +3,7 @@
 The file is used as it was published: `decodeUplink(input)` with optional `normalizeUplink(input)` (LoRa
 Alliance TS013, The Things Stack, ChirpStack v4), `Decode(fPort, bytes, variables)` (ChirpStack v3) or
 `Decoder(bytes, port)` (The Things Network v2); the first of these that it has is called. What keeps a
-frame from seeing another one, and the limits, are in `js_realm`.
+frame from seeing another one is in `realm`, the process that it runs in is in `host`.
 
 Examples come from a file beside it, `NAME.examples.json`: a list of
 
@@ -25,9 +25,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from lora_post.decoding.javascript.realm import Codec, CodecResult
-from lora_post.errors import ConfigError, DecoderCrash, WrongFormat
-from lora_post.model import Decoded, Decoder, Example, Options
+from lora_post.decoding.javascript.answer import CodecResult
+from lora_post.decoding.javascript.host import Codec
+from lora_post.errors import ConfigError, DecoderCrash, DecoderHang, WrongFormat
+from lora_post.model import CodecFunction, Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
 from lora_post.text import one_line
 
@@ -69,7 +70,7 @@ def load_js_codec(path: Path) -> Decoder:
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
         codec = Codec(text)
-    except DecoderCrash as crash:
+    except (DecoderCrash, DecoderHang) as crash:
         raise DecoderCrash(f"{path}: {_line(crash.what)}", fix=crash.fix) from None
     vendor, model, source = _about(path, text)
     return Decoder(
@@ -85,7 +86,7 @@ def load_js_codec(path: Path) -> Decoder:
     )
 
 
-class _Configured:
+class _Configured(CodecFunction):
     """The decode function of a codec for devices with these options, its `variables`.
 
     Raises ConfigError for an option that is not a text, number or boolean.
@@ -96,25 +97,25 @@ class _Configured:
         variables = {name: _variable(name, value) for name, value in options.items()}
         self._variables = msgspec.json.encode(variables).decode() if variables else ""
 
-    def __call__(self, payload: bytes, fport: int) -> Decoded:
-        """Decode one payload; `recvTime` and the age of readings are as if it had been received now.
+    def received(self, payload: bytes, fport: int, received_s: float) -> Decoded:
+        """Decode one payload; `recvTime` and the age of readings go by its reception.
 
-        Raises WrongFormat with the codec's own errors, DecoderCrash when it fails.
+        Raises WrongFormat with the codec's own errors, DecoderCrash when it fails, DecoderHang when it had to be ended.
         """
         try:
-            answer = self._codec.call(payload, fport, self._variables)
-        except DecoderCrash as crash:
-            raise DecoderCrash(_line(crash.what), fix=crash.fix) from None
+            answer = self._codec.call(payload, fport, self._variables, received_s)
+        except (DecoderCrash, DecoderHang) as crash:
+            raise type(crash)(_line(crash.what), fix=crash.fix) from None
         if answer.errors:
             raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
-        found = _readings(answer)
+        found = _readings(answer, received_s)
         said = tuple(_line(text) for text in answer.warnings)
         return Decoded(found.readings, said + found.warnings, answer.data)
 
 
-def _readings(answer: CodecResult) -> Decoded:
+def _readings(answer: CodecResult, received_s: float) -> Decoded:
     """Return the readings of a result: of its normalised payload, where there is one."""
-    return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, time())
+    return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, received_s)
 
 
 def _variable(name: str, value: object) -> str:

@@ -6,7 +6,8 @@
   "use strict";
 
   const {
-    apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys, setPrototypeOf,
+    apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible, ownKeys,
+    setPrototypeOf,
   } = Reflect;
   const { freeze, is } = Object;
   const { isArray } = Array;
@@ -125,6 +126,10 @@
     });
   };
   Error.stackTraceLimit = 10;
+  // The engine keeps these two beside the object that is frozen.
+  for (const [name, value] of [["stackTraceLimit", 10], ["prepareStackTrace", undefined]]) {
+    defineProperty(Error, name, { get: () => value, set() {}, enumerable: false, configurable: true });
+  }
   for (const error of ERRORS) {
     for (const key of ["name", "message", "toString", "constructor"]) {
       if (getOwnPropertyDescriptor(error.prototype, key)) yieldToOwn(error.prototype, key);
@@ -385,13 +390,15 @@
   // --- Every object that the language itself holds ---
 
   // Each with its path from the global object, where it has one.
+  const iteratorsOfIterators = () => [[].values().map(silent), Iterator.from({ next: silent }),
+    Iterator.concat && Iterator.concat([]), Iterator.zip && Iterator.zip([[]])].filter(Boolean).map((one) => getPrototypeOf(one));
   const intrinsics = () => {
     const found = new Map();
     const open = [];
     const add = (thing, path) => { open[open.length] = [thing, path]; };
     for (const thing of [getPrototypeOf(function* () {}), getPrototypeOf(async function () {}), getPrototypeOf(async function* () {}),
       getPrototypeOf([][Symbol.iterator]()), getPrototypeOf(""[Symbol.iterator]()), getPrototypeOf(new Map().entries()),
-      getPrototypeOf(new Set().values()), getPrototypeOf("".matchAll(/./g)), require]) add(thing, null);
+      getPrototypeOf(new Set().values()), getPrototypeOf("".matchAll(/./g)), ...iteratorsOfIterators(), require]) add(thing, null);
     for (const key of ownKeys(globalThis)) {
       const { value } = getOwnPropertyDescriptor(globalThis, key);
       if (value !== globalThis && typeof key === "string") add(value, [key]);
@@ -576,7 +583,7 @@
   return {
     // The codec's functions in a frozen world: (payload, fPort, timeMs, variables) -> JSON. Its file runs anew
     // for each call inside a function, so that its top-level variables are new as well.
-    // The answer "!" means: this world cannot be cleaned again, make another.
+    // An answer that begins with "!" means: this world cannot serve again, make another.
     // polyfills: what `inspect` said.
     closed(factory, polyfills) {
       freeze(factory);
@@ -595,7 +602,8 @@
         }
         try {
           const clean = putBack(loose) && sweep(globalThis, names, count) && getPrototypeOf(globalThis) === globalProto;
-          return clean ? text : "!";
+          if (!clean) return "!";
+          return isExtensible(globalThis) ? text : joinAll(["!", text], "");
         } catch {
           return "!";
         }

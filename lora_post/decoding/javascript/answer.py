@@ -1,0 +1,79 @@
+"""What one call of a codec came to, read from the JSON text that the engine's process sends."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from lora_post.errors import DecoderCrash
+
+MEMORY_LIMIT: Final = 8 << 20
+"""Bytes of one world: 20 times what the largest published codec holds, and harmless on a gateway with 512 MB."""
+
+LIFTED: Final = 20_000  # lines put before the prelude, so that the lines of the codec's file can be told from its own
+MAX_ANSWER: Final = 80_000  # characters: the prelude's limit for a result, and its messages
+
+_LINE = re.compile(r"<input>:(\d+)")
+_LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+class CodecResult(Struct, frozen=True):
+    """What one call of a codec came to.
+
+    data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that.
+    errors: what the codec has against the payload; data is None then.
+    """
+
+    data: Any = None
+    normalized: Any = None
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+class _RawAnswer(Struct):
+    data: Any = None
+    normalized: Any = None
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    crash: str | None = None
+    stack: str = ""
+
+
+_decode = msgspec.json.Decoder(_RawAnswer).decode
+
+
+def result_of(text: str) -> CodecResult:
+    """Return what an answer says. Raises DecoderCrash where it says that the codec failed, or is not JSON."""
+    raw = _parse(text)
+    if raw.crash is not None:
+        raise DecoderCrash(crash_text(raw.crash, raw.stack))
+    return CodecResult(raw.data, raw.normalized, raw.warnings, raw.errors)
+
+
+def crash_text(said: str, stack: str) -> str:
+    """Return one line for what was thrown in the engine."""
+    if said in ("", "null", "InternalError: out of memory"):  # null: no memory is left for an error either
+        return f"the codec used more than {MEMORY_LIMIT >> 20} MiB of memory{_place(stack)}"
+    return said + _place(stack)
+
+
+def _parse(text: str) -> _RawAnswer:
+    if len(text) <= MAX_ANSWER:
+        try:
+            return _decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            # Half a surrogate pair is a text in JavaScript, and not in JSON.
+            try:
+                return _decode(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
+            except (msgspec.MsgspecError, RecursionError):
+                pass
+    raise DecoderCrash("the result is nested too deeply, or not JSON")
+
+
+def _place(stack: str) -> str:
+    """Say where in the codec's file it was, as far as the stack tells."""
+    lines = [int(line) for line in _LINE.findall(stack)]
+    return next((f", line {line}" for line in lines if line < LIFTED), "")

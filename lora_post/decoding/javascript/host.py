@@ -1,0 +1,215 @@
+"""The process that runs the codecs, as lora-post sees it: `worker` is its other side.
+
+It is started when the first codec is loaded, and killed and started again when a request has had its time, whatever
+the codec had called, or when what comes back is not a reply. A codec that breaks out of the engine has that process
+and nothing else: no files, no environment, no connection but the one to here, and what it says is checked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from lora_post.decoding.javascript.answer import CodecResult, result_of
+from lora_post.decoding.javascript.messages import (
+    LOAD_LIMIT_S,
+    MAX_REPLY,
+    TIME_LIMIT_S,
+    Answered,
+    Call,
+    Failed,
+    Load,
+    Loaded,
+    Request,
+    receive,
+    reply_of,
+    send,
+)
+from lora_post.errors import DecoderCrash, DecoderHang
+
+# The kernel ends what takes its processor time. These are for a process that sleeps, or gets none from this machine.
+CALL_WALL_S: Final = 5.0
+LOAD_WALL_S: Final = 30.0  # with the interpreter's start
+END_WALL_S: Final = 2.0
+MAX_HANGS: Final = 3
+MISSING: Final = "JavaScript codecs need the package quickjs-ng: pip install 'lora-post[js]'"
+
+# The package without its __init__, which takes in the device model and the ciphers: 10 MB.
+_START: Final = """
+import sys, types
+sys.path[:] = sys.argv[2:]
+package = sys.modules["lora_post"] = types.ModuleType("lora_post")
+package.__path__ = [sys.argv[1]]
+from lora_post.decoding.javascript.worker import serve
+serve()
+"""
+_Wanted = TypeVar("_Wanted", Loaded, Answered)
+
+
+class _Child(NamedTuple):
+    process: subprocess.Popen[bytes]
+    wire: socket.socket
+    loaded: set[int]
+
+
+class Host:
+    """The one process for all codecs; for any thread. It ends with `close`, or with lora-post."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._child: _Child | None = None
+        self._numbers = itertools.count()
+        self._dropped: list[int] = []
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is running, None before the first codec."""
+        return self._child.process.pid if self._child else None
+
+    def new_number(self) -> int:
+        """Return what a codec is called in requests."""
+        return next(self._numbers)
+
+    def drop(self, number: int) -> None:
+        """Let a codec's world go, with the next load."""
+        self._dropped.append(number)
+
+    def load(self, number: int, text: str) -> Loaded:
+        """Load a codec. Raises DecoderCrash; DecoderHang when it took its time."""
+        with self._lock:
+            return self._load(self._running(), number, text)
+
+    def call(self, call: Call, text: str) -> str:
+        """Return the JSON answer of a codec, of which this is the text. Raises as `load`."""
+        with self._lock:
+            child = self._running()
+            if call.number not in child.loaded:
+                self._load(child, call.number, text)
+            return self._ask(child, call, Answered, CALL_WALL_S, TIME_LIMIT_S).text
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._end()
+
+    def _running(self) -> _Child:
+        if self._child is None or self._child.process.poll() is not None:
+            self._end()
+            self._child = self._start()
+        return self._child
+
+    def _load(self, child: _Child, number: int, text: str) -> Loaded:
+        dropped, self._dropped = self._dropped, []
+        loaded = self._ask(child, Load(number, text, dropped), Loaded, LOAD_WALL_S, LOAD_LIMIT_S)
+        child.loaded.add(number)
+        return loaded
+
+    def _start(self) -> _Child:
+        if find_spec("quickjs") is None:
+            raise DecoderCrash(MISSING)
+        here, there = socket.socketpair()
+        with there:
+            paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
+            try:
+                process = subprocess.Popen(  # noqa: S603 - no shell, words of our own
+                    [sys.executable, "-I", "-c", _START, *paths],
+                    stdin=there.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env={},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                here.close()
+                raise DecoderCrash(f"the process for JavaScript codecs cannot be started: {error.strerror}") from error
+        return _Child(process, here, set())
+
+    def _ask(self, child: _Child, request: Request, wanted: type[_Wanted], wall_s: float, limit_s: float) -> _Wanted:
+        try:
+            child.wire.settimeout(wall_s)
+            send(child.wire, request)
+            reply = reply_of(receive(child.wire, MAX_REPLY, wall_s))
+        except (OSError, EOFError, msgspec.MsgspecError) as error:
+            ended = self._end(kill=isinstance(error, (TimeoutError, msgspec.MsgspecError)))
+            if isinstance(error, TimeoutError) or ended == -signal.SIGPROF:
+                raise DecoderHang(f"the codec took longer than {limit_s * 1000:.0f} ms") from None
+            raise DecoderHang(f"the JavaScript engine ended in disorder ({ended})") from None
+        except BaseException:  # the reply that is still to come would be taken for that of the next request
+            self._end(kill=True)
+            raise
+        if isinstance(reply, wanted):
+            return reply
+        if isinstance(reply, Failed):
+            raise (DecoderHang if reply.is_hang else DecoderCrash)(reply.what, fix=reply.fix)
+        self._end(kill=True)
+        raise DecoderHang("the JavaScript engine answered what it was not asked")
+
+    def _end(self, *, kill: bool = False) -> int | None:
+        """End the process, and return how it ended: an exit code, or the number of a signal below 0."""
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        child.wire.close()  # which ends a process that is well
+        if kill:
+            child.process.kill()
+        try:
+            return child.process.wait(END_WALL_S)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            return child.process.wait()
+
+
+HOST: Final = Host()
+atexit.register(HOST.close)
+
+
+class Codec:
+    """One codec file, ready to be called; from any thread.
+
+    One that hangs MAX_HANGS times in a row is set aside: not called any more.
+    Raises DecoderCrash when the text is not JavaScript, fails on its own, or has none of the known functions.
+    memory_bytes: what the engine holds for it, about. is_closed: one world serves all frames.
+    """
+
+    def __init__(self, text: str, host: Host = HOST) -> None:
+        self._text = text
+        self._host = host
+        self._number = host.new_number()
+        loaded = host.load(self._number, text)
+        self.memory_bytes = loaded.memory_bytes
+        self.normalizes = loaded.normalizes
+        self.is_closed = loaded.is_closed
+        self._hangs = 0
+        weakref.finalize(self, host.drop, self._number).atexit = False
+
+    def call(self, payload: bytes, fport: int, variables: str, received_s: float) -> CodecResult:
+        """Decode one payload; variables: a JSON object of texts, "" for none. received_s: `recvTime`.
+
+        Raises DecoderCrash when the codec throws, hits a limit of the engine or returns what JSON cannot say, and
+        DecoderHang when it had to be ended, or is set aside.
+        """
+        if self._hangs >= MAX_HANGS:
+            raise DecoderHang(f"the codec is set aside because it hung {MAX_HANGS} times, until its file changes")
+        try:
+            text = self._host.call(Call(self._number, payload, fport, received_s * 1000, variables), self._text)
+        except DecoderHang as hang:
+            self._hangs += 1
+            last = self._hangs >= MAX_HANGS
+            raise DecoderHang(f"{hang.what}; set aside until its file changes" if last else hang.what) from None
+        except DecoderCrash:
+            self._hangs = 0
+            raise
+        self._hangs = 0
+        return result_of(text)

@@ -1,0 +1,101 @@
+"""What goes between lora-post and the process that runs the codecs: length, then MessagePack.
+
+Both sides bound what they take. Neither the engine nor the device model is imported here.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+TIME_LIMIT_S: Final = 0.1
+"""Processor time of the process during one call, as ChirpStack allows; a vendor's codec needs some 10 µs."""
+
+LOAD_LIMIT_S: Final = 1.0
+"""The same for making a world, which takes 5 ms on a desktop and 20 times that on the smallest boards."""
+
+MAX_REQUEST: Final = 4 << 20  # bytes; the text of the longest file, each of its bytes replaced by U+FFFD
+MAX_REPLY: Final = 1 << 19  # bytes; the longest answer, each of its characters three bytes long
+_CHUNK: Final = 1 << 16
+_HEAD: Final = 4
+
+
+class Load(Struct, tag=1, array_like=True):
+    """Make a codec of a text. dropped: codecs that are not used any more."""
+
+    number: int
+    text: str
+    dropped: list[int]
+
+
+class Call(Struct, tag=2, array_like=True):
+    """Decode a payload. time_ms: its reception, since 1970 UTC. variables: a JSON object of texts, "" for none."""
+
+    number: int
+    payload: bytes
+    fport: int
+    time_ms: float
+    variables: str
+
+
+class Loaded(Struct, tag=3, array_like=True, frozen=True):
+    """What a file is. memory_bytes: what its world holds. is_closed: one world serves all frames."""
+
+    memory_bytes: int
+    normalizes: bool
+    is_closed: bool
+
+
+class Answered(Struct, tag=4, array_like=True):
+    """The answer of a call, JSON text."""
+
+    text: str
+
+
+class Failed(Struct, tag=5, array_like=True):
+    """A DecoderCrash or DecoderHang."""
+
+    what: str
+    fix: str
+    is_hang: bool
+
+
+Request: TypeAlias = Load | Call
+Reply: TypeAlias = Loaded | Answered | Failed
+_encode: Final = msgspec.msgpack.Encoder().encode
+request_of: Final = msgspec.msgpack.Decoder(Request).decode
+reply_of: Final = msgspec.msgpack.Decoder(Reply).decode
+
+
+def send(wire: socket.socket, message: Request | Reply) -> None:
+    """Write a message. Raises OSError."""
+    data = _encode(message)
+    wire.sendall(len(data).to_bytes(_HEAD, "little") + data)
+
+
+def receive(wire: socket.socket, max_bytes: int, wall_s: float | None = None) -> bytes:
+    """Return the next message, the only one that is under way.
+
+    Raises OSError, as TimeoutError after wall_s (None: it is waited for); EOFError for whatever is not one message.
+    """
+    data = wire.recv(_CHUNK)
+    if len(data) >= _HEAD and len(data) - _HEAD == int.from_bytes(data[:_HEAD], "little"):
+        return data[_HEAD:]
+    until = time.monotonic() + wall_s if wall_s is not None else None
+    parts, size = bytearray(data), -1
+    while data:
+        if len(parts) >= _HEAD:
+            size = int.from_bytes(parts[:_HEAD], "little")
+            if size > max_bytes or len(parts) - _HEAD >= size:
+                break
+        if until is not None:
+            wire.settimeout(max(until - time.monotonic(), 1e-3))
+        data = wire.recv(_CHUNK)
+        parts += data
+    if not data or len(parts) - _HEAD != size:
+        raise EOFError
+    return bytes(parts[_HEAD:])

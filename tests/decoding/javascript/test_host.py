@@ -1,0 +1,231 @@
+"""The process of the codecs: a hang costs its frame, and nothing is left behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lora_post.decoding.javascript.answer import CodecResult
+from lora_post.decoding.javascript.host import MAX_HANGS, Codec, Host
+from lora_post.errors import DecoderCrash, DecoderHang
+from lora_post.uplink.unlock import seal_lorawan
+from tests.support.build import KEYS
+from tests.support.paths import FIXTURES
+
+GOOD = "function Decode(p, b) { return { first: b[0] }; }"
+SOMETIMES = "function Decode(p, b) { for (; b[0] === 9; ) b = [9]; return { first: b[0] }; }"
+HANGING = sorted(path.stem for path in (FIXTURES / "hostile_codecs").glob("hangs_in_*.js"))
+# A process that says something else than what it was asked, or nothing.
+LIARS = {
+    "hangs up": "pass",
+    "leaves": "raise SystemExit(3)",
+    "says too much": "wire.sendall(b'\\xff' * 100)",
+    "says no MessagePack": "wire.sendall(b'\\1\\0\\0\\0\\xc1')",
+    "answers what was not asked": "messages.send(wire, messages.Answered('{}'))",
+    "says two things": "messages.send(wire, messages.Loaded(1, True, True)); wire.sendall(b'\\0' * 9)",
+}
+
+
+@pytest.mark.parametrize("name", HANGING)
+def test_hang_costs_its_frame_and_the_time_that_it_has(name: str) -> None:
+    host = Host()
+    hanging = Codec((FIXTURES / "hostile_codecs" / f"{name}.js").read_text(), host)
+    good = Codec(GOOD, host)
+    assert good.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    spent = os.times().children_user
+    with pytest.raises(DecoderHang, match="longer than 100 ms"):
+        hanging.call(b"\1\2\3", 5, "", 0.0)
+    host.close()
+    spent = os.times().children_user - spent
+    assert spent < 2  # with start and load; without an end it would be minutes
+    assert good.call(b"\2", 1, "", 0.0).data == {"first": 2}
+    host.close()
+
+
+def test_hangs_in_a_row_set_a_codec_aside_and_no_other() -> None:
+    host = Host()
+    codec, good = Codec(SOMETIMES, host), Codec(GOOD, host)
+    for number in range(MAX_HANGS):
+        with pytest.raises(DecoderHang, match="aside" if number == MAX_HANGS - 1 else "100 ms$"):
+            codec.call(b"\x09", 1, "", 0.0)
+    with pytest.raises(DecoderHang, match="it hung 3 times, until its file changes"):
+        codec.call(b"\1", 1, "", 0.0)
+    assert good.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    host.close()
+
+
+def test_hangs_that_are_not_in_a_row_do_not_set_it_aside() -> None:
+    host = Host()
+    codec = Codec(SOMETIMES, host)
+    for _ in range(MAX_HANGS):
+        with pytest.raises(DecoderHang):
+            codec.call(b"\x09", 1, "", 0.0)
+        assert codec.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    host.close()
+
+
+def test_process_that_was_killed_is_started_again_and_no_frame_is_lost() -> None:
+    host = Host()
+    codec = Codec(GOOD, host)
+    for _ in range(2):
+        assert host.pid is not None
+        os.kill(host.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, host.pid, os.WEXITED | os.WNOWAIT)
+        assert codec.call(b"\7", 1, "", 0.0) == CodecResult({"first": 7})
+    host.close()
+
+
+@pytest.mark.parametrize("says", LIARS.values(), ids=LIARS)
+def test_process_that_somebody_has_taken_over_costs_its_own_frames(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"""
+import sys
+sys.path[:] = sys.argv[2:]
+import socket
+from lora_post.decoding.javascript import messages
+with socket.socket(fileno=0) as wire:
+    wire.recv(1)
+    {says}
+"""
+    host = Host()
+    with monkeypatch.context() as taken:
+        taken.setattr("lora_post.decoding.javascript.host._START", script)
+        with (
+            pytest.raises(DecoderHang)
+            if says != LIARS["says two things"]
+            else pytest.raises((DecoderHang, DecoderCrash))
+        ):
+            Codec(GOOD, host).call(b"\1", 1, "", 0.0)
+    host.close()
+    assert Codec(GOOD, host).call(b"\1", 1, "", 0.0).data == {"first": 1}
+    host.close()
+
+
+def test_codec_has_no_files_and_no_environment() -> None:
+    host = Host()
+    Codec(GOOD, host)
+    process = Path(f"/proc/{host.pid}")
+    assert (process / "environ").read_bytes() == b""
+    kinds = sorted(str(link.readlink()).partition(":")[0] for link in (process / "fd").iterdir())
+    assert kinds == ["/dev/null", "/dev/null", "socket"]
+    limits = (process / "limits").read_text()
+    for limit in ("Max open files", "Max core file size", "Max file size", "Max processes"):
+        (line,) = (line for line in limits.splitlines() if line.startswith(limit))
+        assert line.removeprefix(limit).split()[:2] == ["0", "0"]
+    host.close()
+
+
+# a running lora-post
+
+
+SITE = """
+[gateway]
+id = "gw1"
+[spool]
+path = "spool.db"
+[json_lines]
+path = "readings.jsonl"
+[decoders]
+folder = "codecs"
+[[input]]
+url = "stdin:"
+format = "lines"
+"""
+
+
+class Site:
+    """A folder with these codecs, each with a device, and `lora-post run` with its standard input open."""
+
+    def __init__(self, folder: Path, codecs: dict[str, str]) -> None:
+        self._readings = folder / "readings.jsonl"
+        self._mark = folder / "mark"  # in the codecs' process' command line, as all of sys.path
+        self._mark.mkdir()
+        (folder / "codecs").mkdir()
+        text = SITE
+        for address, (name, codec) in enumerate(codecs.items(), start=1):
+            (folder / "codecs" / f"{name}.js").write_text(codec)
+            text += f'[[device]]\nid = "{name}"\ndev_addr = "{address:08x}"\ndecoder = "{name}"\n'
+            text += f'nwk_skey = "{KEYS.nwk_skey.hex()}"\napp_skey = "{KEYS.app_skey.hex()}"\n'
+        (folder / "site.toml").write_text(text)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lora_post", "run", "-c", str(folder / "site.toml")],
+            env={**os.environ, "PYTHONPATH": str(self._mark)},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def send(self, address: int, fcnt: int) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(seal_lorawan(KEYS, address, fcnt, 5, bytes([fcnt])).hex() + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> str:
+        """Close the input, and return what the log said."""
+        _, said = self.process.communicate(timeout=120)
+        return said
+
+    def readings(self) -> list[tuple[str, object]]:
+        if not self._readings.exists():
+            return []
+        rows = [json.loads(line) for line in self._readings.read_text().splitlines()]
+        return [(row["device"], row["value"]) for row in rows]
+
+    def children(self) -> list[int]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if str(self._mark).encode() in path.read_bytes():
+                    found.append(int(path.parent.name))
+            except OSError:  # it has ended since
+                pass
+        return found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds; fail after a minute."""
+    give_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("believed_clock")
+def test_frames_before_and_behind_each_hang_arrive(tmp_path: Path) -> None:
+    codecs = {name.replace("_", "-"): (FIXTURES / "hostile_codecs" / f"{name}.js").read_text() for name in HANGING}
+    site = Site(tmp_path, {"good": GOOD, **codecs})
+    counter = itertools.count(1)
+    site.send(1, next(counter))
+    for fcnt in (1, 2):
+        for address in range(2, len(codecs) + 2):
+            site.send(address, fcnt)
+            site.send(1, next(counter))
+    said = site.end()
+    assert site.process.returncode == 0, said
+    assert sorted(site.readings()) == [("good", value) for value in range(1, next(counter))]
+    assert [f"{name}:2" in said for name in codecs] == [True] * len(codecs), said
+    until(lambda: not site.children())
+
+
+@pytest.mark.usefixtures("believed_clock")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_process_ends_with_lora_post_however_that_ends(number: signal.Signals, tmp_path: Path) -> None:
+    site = Site(tmp_path, {"good": GOOD})
+    site.send(1, 1)
+    until(lambda: site.readings() == [("good", 1)] and len(site.children()) == 1)
+    if number is not signal.SIGKILL:
+        (child,) = site.children()
+        os.kill(child, number)  # as a service manager does it, and goes on
+    site.process.send_signal(number)
+    site.end()
+    until(lambda: not site.children())
+    if number is not signal.SIGKILL:
+        assert site.process.returncode == 0
