@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import smtplib
-import ssl
+from contextlib import closing, suppress
 from email.message import EmailMessage
-from typing import Final, Protocol
+from typing import Protocol
+from urllib.parse import urlsplit
 
-import requests
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 
 from lora_post.alerts.message import as_json, body, subject
 from lora_post.alerts.outbox import Digest
+from lora_post.alerts.smtp import open_conversation
 from lora_post.config.alerts import AlertsConfig, EmailConfig, WebhookConfig
-from lora_post.errors import Unavailable
-from lora_post.net.bounded_session import BoundedSession
+from lora_post.errors import SinkError, Unavailable
+from lora_post.net.bounded_session import EncodedAnswer
 from lora_post.net.hosts import is_this_machine
-from lora_post.net.traffic import Traffic
+from lora_post.net.http_client import HttpClient
+from lora_post.text import one_line
 from lora_post.times import WallUs
-
-TIMEOUT_S: Final = 30.0
 
 
 class Sender(Protocol):
@@ -40,17 +42,25 @@ class Webhook:
         self._config = config
 
     def send(self, gateway: str, digest: Digest[WallUs]) -> None:
-        token = self._config.token
-        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-        with BoundedSession(Traffic()) as session:
+        address = urlsplit(self._config.url)
+        path = address._replace(scheme="", netloc="").geturl()
+        with closing(HttpClient(f"{address.scheme}://{address.netloc}")) as client:
+            client.use_token(self._config.token)
+            account = get_auth_from_url(self._config.url)
+            basic = HTTPBasicAuth(*account) if any(account) and self._config.token is None else None
             try:
-                answer = session.post(
-                    self._config.url, json=as_json(gateway, digest), headers=headers, timeout=TIMEOUT_S
-                )
-            except requests.RequestException as error:
-                raise Unavailable(f"webhook: {type(error).__name__}") from error  # its text has the whole address
-        if not answer.ok:
-            raise Unavailable(f"webhook: the answer was {answer.status_code}")
+                answer = client.call("POST", path, as_json(gateway, digest), basic)
+            except SinkError as error:
+                raise Unavailable(f"webhook: {_reason(error)}") from error
+        if not 200 <= answer.status < 300:
+            raise Unavailable(f"webhook: the answer was {answer.status}")
+
+
+def _reason(error: SinkError) -> str:
+    """Return why there was not an answer, without the address, which may hold a secret."""
+    why = error.__cause__ or error
+    inner = [each for arg in why.args for each in getattr(arg, "args", ()) if isinstance(each, EncodedAnswer)]
+    return str(inner[0]) if inner else type(why).__name__
 
 
 class Email:
@@ -67,23 +77,21 @@ class Email:
         message["From"], message["To"] = self._config.sender, self._config.to
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         message.set_content(body(gateway, digest))
+        host = self._config.host
         try:
-            with self._server() as server:
+            server = open_conversation(
+                host, self._config.port, tls=self._config.tls, starttls=not is_this_machine(host)
+            )
+            with closing(server):
                 if self._config.password is not None:
                     server.login(self._config.user, self._config.password.reveal())
                 server.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
-            raise Unavailable(f"e-mail by {self._config.host}: {error}") from error
-
-    def _server(self) -> smtplib.SMTP:
-        host, port = self._config.host, self._config.port
-        context = ssl.create_default_context()
-        if self._config.tls:
-            return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_S, context=context)
-        server = smtplib.SMTP(host, port, timeout=TIMEOUT_S)
-        if not is_this_machine(host):
-            server.starttls(context=context)
-        return server
+                # The mail has been taken: what comes after must not send it again.
+                with suppress(OSError, smtplib.SMTPException):
+                    server.quit()
+        # smtplib raises ValueError over a challenge that is not Base64.
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise Unavailable(f"e-mail by {host}: {one_line(str(error), 200)}") from error
 
 
 def senders(config: AlertsConfig) -> list[Sender]:

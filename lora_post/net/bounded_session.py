@@ -1,29 +1,28 @@
 """A `requests` session for a server that is not trusted: answers are bounded.
 
-The read time-out of an HTTP library begins anew with every byte, so a server that sends one byte a
-minute holds its client for days; here the head and the body of an answer share one deadline. Cookies
-are not kept, and redirects not looked at: `requests` reads the whole body of one even when it is not
-to follow it.
+The head and the body of an answer share one budget. Encoded answers are refused, as none is asked for: one
+kilobyte of `gzip, gzip` becomes a gigabyte. Cookies are not kept, and redirects not looked at: `requests`
+reads the whole body of one even when it is not to follow it.
 """
 
 from __future__ import annotations
 
 import io
-import time
-from http.client import HTTPResponse
+import re
+from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
+from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from lora_post.net.bounded_reader import BoundedReader, Budget
 from lora_post.net.traffic import Traffic
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from lora_post.text import one_line
 
 READ_TIMEOUT_S = 60.0
 # A batch of 100 makes the server open 100 broker connections; a whole answer gets this long.
@@ -31,15 +30,28 @@ ANSWER_DEADLINE_S = 120.0
 MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
 
 
-class BoundedSession(requests.Session):
-    """A session for one server, without cookies and redirects, whose answers end."""
+class Bounds(Struct, frozen=True):
+    """What an answer may cost: seconds without a byte, seconds in all, bytes of head and body."""
 
-    def __init__(self, traffic: Traffic) -> None:
+    silence_s: float
+    total_s: float
+    max_bytes: float
+
+
+class EncodedAnswer(HTTPException):
+    """An answer in an encoding, as gzip, that was not asked for."""
+
+
+class BoundedSession(requests.Session):
+    """A session for one server, without cookies, redirects and encodings, whose answers end."""
+
+    def __init__(self, traffic: Traffic, bounds: Bounds | None = None) -> None:
+        """bounds None: the usual ones."""
         super().__init__()
         self._settings: Any = None
         self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        pools = _pools(traffic)
+        pools = _pools(traffic, bounds)
         self.mount("http://", _Adapter(pools))
         self.mount("https://", _Adapter(pools))
 
@@ -63,31 +75,15 @@ class BoundedSession(requests.Session):
         return None
 
 
-class _BoundedReader(io.RawIOBase):
-    """The reading end of a socket, until the time or the bytes of one answer are used up."""
+class _CountedReader(BoundedReader):
+    """A bounded reader whose bytes are added to the traffic."""
 
-    def __init__(self, raw: io.RawIOBase, sock: socket, traffic: Traffic) -> None:
-        self._raw = raw
-        self._sock = sock
+    def __init__(self, raw: io.RawIOBase, sock: socket, budget: Budget, traffic: Traffic) -> None:
+        super().__init__(raw, sock, budget)
         self._traffic = traffic
-        self._deadline = time.monotonic() + ANSWER_DEADLINE_S
-        self._left = MAX_ANSWER
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0 or self._left <= 0:
-            raise TimeoutError("the answer does not end")
-        self._sock.settimeout(min(READ_TIMEOUT_S, left_s))
-        size: int | None = self._raw.readinto(buffer)
-        self._left -= size or 0
-        return size
 
     def close(self) -> None:
         self._traffic.look_at(self._sock)
-        self._raw.close()
         super().close()
 
 
@@ -112,13 +108,31 @@ class _InOnePiece:
             self._pieces.append(data)
 
 
-def _pools(traffic: Traffic) -> dict[str, type[HTTPConnectionPool]]:
-    """Return the usual kinds of connections, but bounded by a `_BoundedReader`, and counted."""
+def cause(error: BaseException) -> str:
+    """Return the innermost reason in one line, without the names of the library's own objects."""
+    wrapped = error.args[0] if error.args else None
+    for inner in getattr(wrapped, "args", ()):
+        if isinstance(inner, EncodedAnswer):
+            return str(inner)
+    reason = getattr(wrapped, "reason", None) or error
+    return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))
+
+
+def _pools(traffic: Traffic, bounds: Bounds | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Return the usual kinds of connections, but bounded by a `BoundedReader`, and counted."""
 
     class Response(HTTPResponse):
         def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
             super().__init__(sock, *args, **options)
-            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, traffic))
+            limits = bounds or Bounds(READ_TIMEOUT_S, ANSWER_DEADLINE_S, MAX_ANSWER)
+            budget = Budget(limits.silence_s, limits.total_s, limits.max_bytes)
+            self.fp = io.BufferedReader(_CountedReader(self.fp.detach(), sock, budget, traffic))
+
+        def begin(self) -> None:
+            super().begin()
+            encoding = ", ".join(self.headers.get_all("Content-Encoding", [])).strip()
+            if encoding.lower() not in ("", "identity"):
+                raise EncodedAnswer(f"the answer is encoded ({one_line(encoding, 40)}), which nobody asked for")
 
     class Connection(_InOnePiece, HTTPConnection):
         response_class = Response

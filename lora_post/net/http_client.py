@@ -5,7 +5,6 @@ Bodies are read up to a bound; redirects are not followed, so the token goes to 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -18,7 +17,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util.request import SKIP_HEADER
 
 from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
-from lora_post.net.bounded_session import READ_TIMEOUT_S, BoundedSession
+from lora_post.net.bounded_session import READ_TIMEOUT_S, BoundedSession, cause
 from lora_post.net.traffic import Traffic
 from lora_post.secret import Secret
 from lora_post.text import one_line
@@ -68,7 +67,7 @@ class HttpClient:
         self._token: Secret | None = None
         self.traffic = traffic or Traffic()
         self._session = BoundedSession(self.traffic)
-        # Every header goes out with every value; without Accept-Encoding an answer comes as it is.
+        # Every header goes out with every value; an encoded answer is refused without this one too.
         self._session.headers.update({"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER})
 
     def use_token(self, token: Secret | None) -> None:
@@ -112,8 +111,8 @@ class HttpClient:
         # What requests does not wrap: urllib3's own errors, and http.client's ValueError over a chunk of -5 bytes.
         except (requests.RequestException, HTTPError, ValueError) as error:
             if _nothing_was_sent(error):
-                raise Unavailable(_cause(error)) from error
-            raise OutcomeUnknown(f"no complete answer to {method} {path.partition('?')[0]}: {_cause(error)}") from error
+                raise Unavailable(cause(error)) from error
+            raise OutcomeUnknown(f"no complete answer to {method} {path.partition('?')[0]}: {cause(error)}") from error
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token is not None:
@@ -166,9 +165,3 @@ def _nothing_was_sent(error: Exception) -> bool:
     if isinstance(error, requests.exceptions.SSLError):
         return "CERTIFICATE_VERIFY_FAILED" in str(reason)
     return isinstance(reason, NewConnectionError)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason in one line, without the names of the library's own objects."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-    return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))

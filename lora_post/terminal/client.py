@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import time
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -13,6 +12,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from lora_post.errors import ConfigError, LoraPostError
+from lora_post.net.bounded_session import BoundedSession, Bounds, cause
+from lora_post.net.traffic import Traffic
 from lora_post.observed.page_model import Page, PageNews
 from lora_post.secret import Secret
 from lora_post.terminal.events import EventReader, EventTooLong
@@ -38,26 +39,29 @@ class StatusClient:
     def __init__(self, url: str, token: Secret | None) -> None:
         """Take the address of the page. Raises ConfigError for a text that is not one."""
         self.url = _checked(url)
-        self._session = requests.Session()
+        self._token = token
+        self._whole = self._session(Bounds(WHOLE_TIMEOUT_S, WHOLE_TIMEOUT_S, MAX_WHOLE))
+        # A stream has no end; its reader bounds what comes at once.
+        self._stream = self._session(Bounds(SILENCE_S, math.inf, math.inf))
+
+    def _session(self, bounds: Bounds) -> BoundedSession:
+        session = BoundedSession(Traffic(), bounds)
         # No proxy and no ~/.netrc: the page is on this machine or at the end of a tunnel.
-        self._session.trust_env = False
-        self._session.headers["User-Agent"] = "lora-post"
-        if token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token.reveal()}"
+        session.trust_env = False
+        session.headers["User-Agent"] = "lora-post"
+        if self._token is not None:
+            session.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return session
 
     def close(self) -> None:
-        self._session.close()
+        self._whole.close()
+        self._stream.close()
 
     def fetch(self) -> Page:
         """Return the whole page. Raises NoAnswer."""
-        until = time.monotonic() + WHOLE_TIMEOUT_S
-        body = bytearray()
-        with self._asked("/status.json", WHOLE_TIMEOUT_S) as response:
-            for chunk in response.iter_content(_CHUNK):
-                body += chunk
-                if len(body) > MAX_WHOLE or time.monotonic() > until:
-                    raise NoAnswer("its answer does not end")
-        page = read_message(bytes(body), Page)
+        with self._asked(self._whole, "/status.json", WHOLE_TIMEOUT_S) as response:
+            body = b"".join(response.iter_content(_CHUNK))
+        page = read_message(body, Page)
         if page is None:
             raise NoAnswer(f"what answers at {self.url} is not a status page of lora-post", fix="correct the address")
         return page
@@ -66,7 +70,7 @@ class StatusClient:
         """Yield what has changed since this version, as it happens. Raises NoAnswer when the stream ends."""
         reader = EventReader()
         path = f"/status/live?since={version}&rate={BYTES_PER_S}"
-        with self._asked(path, SILENCE_S, **{"Accept-Encoding": "identity"}) as response:
+        with self._asked(self._stream, path, SILENCE_S) as response:
             for chunk in response.iter_content(_CHUNK):
                 try:
                     events = reader.feed(chunk)
@@ -78,11 +82,10 @@ class StatusClient:
         raise NoAnswer("lora-post has ended, or is being restarted")
 
     @contextmanager
-    def _asked(self, path: str, silence_s: float, **headers: str) -> Iterator[requests.Response]:
+    def _asked(self, session: BoundedSession, path: str, silence_s: float) -> Iterator[requests.Response]:
         try:
-            with self._session.get(
+            with session.get(
                 self.url + path,
-                headers=headers,
                 timeout=(CONNECT_TIMEOUT_S, silence_s),
                 allow_redirects=False,
                 stream=True,
@@ -122,4 +125,6 @@ def _no_answer(error: Exception) -> NoAnswer:
         return NoAnswer("it takes too long to answer")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return NoAnswer("the connection broke")
-    return NoAnswer(re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason)))
+    if "does not end" in str(error):
+        return NoAnswer("its answer does not end")
+    return NoAnswer(cause(error))

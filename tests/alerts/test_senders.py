@@ -66,6 +66,24 @@ def test_mail_says_what_is_wrong_in_subject_and_text() -> None:
     assert "Needs attention:" in message.get_content()
 
 
+class OutOfOrder(Mailbox):
+    """A mail server's end that takes mails and cannot say goodbye."""
+
+    async def handle_QUIT(self, server: object, session: object, envelope: object) -> str:  # noqa: N802 - the library's
+        return "421 out of order"
+
+
+def test_mail_that_was_taken_is_delivered_whatever_the_farewell_says() -> None:
+    mailbox, port = OutOfOrder(), free_port()
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        Email(EmailConfig("a@b", "a@b", "127.0.0.1", port, False, "", None)).send("Farm", Digest((RAISED,), (), ()))
+    finally:
+        server.stop()
+    assert len(mailbox.mails) == 1
+
+
 def test_mail_server_that_is_not_there_is_no_crash() -> None:
     with pytest.raises(Unavailable, match=r"e-mail by 127\.0\.0\.1"):
         Email(EmailConfig("a@b", "a@b", "127.0.0.1", 1, False, "", None)).send("Farm", Digest((RAISED,), (), ()))
