@@ -78,9 +78,7 @@ class Pipeline:
     def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal:
         try:
             uplink, session = identify(event, group.find)
-            # A server that sends again sends the same time; the same counter at another time is a new session.
-            if group.is_repeat(uplink, 0):
-                raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} of this time twice")
+            _refuse_repeat(uplink, group)
         except UnlockError as error:
             return Refusal.of(event.frame, error)
         report = self._decode(uplink)

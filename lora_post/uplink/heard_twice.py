@@ -7,7 +7,8 @@
     a packet that its device repeats, and whose   device, counter, payload           20 s   `REPEAT_WINDOW_US`
       counter proves nothing
     the same, of a device that may restart        device, counter, payload           1 h    `RESTART_WINDOW_US`
-    an uplink that a network server sends again   device, counter, payload, time     0
+    an uplink that a network server sends again   device, counter, payload           5 min  `SERVER_WINDOW_US`
+      with another time; with the same one, ever
 
 Where the MIC proves a counter that only rises, the counter tells, for ever. The first is remembered by
 `inputs.push_queue`, the second by `Copies`, the others by the ledger.
@@ -19,7 +20,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import FCntPolicy, Frame, RxInfo
+from lora_post.model import FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.model import Copy, Uplink
 
 DATAGRAM_WINDOW_US: Final = 30_000_000
@@ -31,6 +32,10 @@ REPEAT_WINDOW_US: Final = 20_000_000
 RESTART_WINDOW_US: Final = 3_600_000_000
 """How far apart two equal frames around a restart are one: a gateway that was offline may deliver its copy late."""
 
+SERVER_WINDOW_US: Final = 300_000_000
+"""A gateway with a slow link hands its copy in after the server has closed the uplink, and that is told as another one:
+48 s were seen. A device that joined again may send the same counter, hardly with the same payload so soon."""
+
 MAX_GATEWAYS: Final = 64
 """A gateway's id is what an input says; invented ones must not fill the memory."""
 
@@ -39,6 +44,8 @@ _STRICT: Final = FCntPolicy.STRICT
 
 def repeat_window_us(uplink: Uplink) -> int:
     """Return how far apart equal uplinks of this device are repeats; 0 where the counter tells."""
+    if uplink.device.link is Link.SERVER:
+        return SERVER_WINDOW_US
     if not uplink.authentic:
         return REPEAT_WINDOW_US
     policy = uplink.device.fcnt

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from lora_post.metrics import Metrics
-from lora_post.model import Frame, Reading, RxInfo
+from lora_post.model import ClearUplink, Frame, Link, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger, SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.heard_twice import COPY_WINDOW_US, MAX_GATEWAYS
+from lora_post.uplink.heard_twice import COPY_WINDOW_US, MAX_GATEWAYS, SERVER_WINDOW_US
 from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
@@ -121,4 +121,19 @@ def test_copy_adds_nothing_to_the_spool_also_when_the_first_try_failed(tmp_path:
     pipeline.handle(frames)
     assert [type(outcome) for outcome in outcomes] == [Report, Copy, Report]
     assert Queue(store, "waziup").counts().queued == 2
+    store.close()
+
+
+@pytest.mark.parametrize("apart_us", [0, 48 * SECOND_US, SERVER_WINDOW_US, SERVER_WINDOW_US + 1, 3600 * SECOND_US])
+def test_uplink_that_a_network_server_sends_again_within_minutes_is_one(apart_us: int, tmp_path: Path) -> None:
+    of_server = device(link=Link.SERVER, address=1, keys=None)
+    store = SpoolFile(tmp_path / "spool.db")
+    for ledger in (MemoryLedger([of_server]), SpoolLedger(store, [of_server], QueueWriter(store, ["waziup"], 1 << 30))):
+        outcomes: list[Outcome] = []
+        pipeline = Pipeline(ledger, one_reading, Metrics(), outcomes.append)
+        frames = [Frame("gw1", NOON_US + after_us, b"", RxInfo(), Link.SERVER) for after_us in (0, apart_us, apart_us)]
+        pipeline.handle([ClearUplink(frame, 1, 104, 2, b"x") for frame in frames])
+        pipeline.handle([ClearUplink(frames[0], 1, 104, 2, b"another payload")])
+        again = Refusal if apart_us <= SERVER_WINDOW_US else Report
+        assert [type(outcome) for outcome in outcomes] == [Report, again, Refusal, Report]
     store.close()
