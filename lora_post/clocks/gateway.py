@@ -19,10 +19,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.clocks.scale import boot_zero, utc_text
-from lora_post.clocks.system import SET_FROM_US, System
+from lora_post.clocks.scale import boot_zero, is_unknown, utc_text
+from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US, System
 from lora_post.errors import Problem
-from lora_post.model import Frame, Heard
+from lora_post.model import ClearUplink, Frame, Heard
 from lora_post.times import BootUs, StampUs, WallUs
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,11 @@ AHEAD_US: Final = 5_000_000
 """How far a live frame may come from the future, when another machine's clock told its time."""
 
 LIVE_DAYS: Final = 1
+SERVER_DAYS: Final = 365
+"""How old an uplink of a network server may be: a broker keeps it while nobody fetches it."""
+SERVER_AHEAD_US: Final = 1_800_000_000
+"""How far it may come from the future: a time zone is wider, and clocks that are set are closer."""
+
 LORA_FROM_US: Final = WallUs(1_420_070_400_000_000)
 """2015, when LoRaWAN 1.0 came out: what is older has no clock."""
 
@@ -194,16 +199,42 @@ class GatewayClock:
     def stamp(self, events: Sequence[Heard], times: Times) -> Sequence[Heard]:
         """Frames with the times that they have by this clock, and not by the system's.
 
-        Uplinks that a network server tells of keep their times, which are that server's.
+        Uplinks that a network server tells of keep their times, which are that server's, as far as those are within
+        reason: a server passes on what a gateway's wrong clock says.
         """
         with self._lock:
             boot_us = self.look()
             now_us = self._now(boot_us)
-            if self._offset_us == self._wall_offset_us and not self._jumps and now_us > self._hold_us:
-                oldest_us, newest_us = _believable(times, now_us)
-                if all(not isinstance(event, Frame) or oldest_us <= event.time_us <= newest_us for event in events):
-                    return events
-            return [self._stamp(event, times, boot_us) if isinstance(event, Frame) else event for event in events]
+            is_right = self._offset_us == self._wall_offset_us and not self._jumps and now_us > self._hold_us
+            if is_right and all(self._keeps_time(event, times, now_us) for event in events):
+                return events
+            return [self._stamp_event(event, times, boot_us) for event in events]
+
+    def _stamp_event(self, event: Heard, times: Times, boot_us: BootUs) -> Heard:
+        if isinstance(event, Frame):
+            return self._stamp(event, times, boot_us)
+        now_us = self._now(boot_us)
+        if not isinstance(event, ClearUplink) or self._keeps_time(event, times, now_us):
+            return event
+        is_ahead = event.frame.time_us > max(self.wall_us(), SET_FROM_US)
+        self._say_wrong(event.frame, "ahead" if is_ahead else "more than a year old")
+        frame, *copies = [msgspec.structs.replace(each, time_us=now_us) for each in (event.frame, *event.copies)]
+        return msgspec.structs.replace(event, frame=frame, copies=tuple(copies))
+
+    def _keeps_time(self, event: Heard, times: Times, now_us: StampUs) -> bool:
+        """Tell whether the time of an event can be true; now_us may be unknown."""
+        if isinstance(event, Frame):
+            oldest_us, newest_us = _believable(times, now_us)
+            return oldest_us <= event.time_us <= newest_us
+        if times is Times.RECORDED or not isinstance(event, ClearUplink):
+            return True
+        year_us = SERVER_DAYS * _DAY_US
+        if not is_unknown(now_us):
+            return now_us - year_us <= event.frame.time_us <= now_us + SERVER_AHEAD_US
+        # The system clock may have stood still for a while, or have never been set.
+        wall_us = self._system.wall_us()
+        newest_us = wall_us + year_us if wall_us >= SET_FROM_US else SET_UNTIL_US
+        return SET_FROM_US <= event.frame.time_us < newest_us
 
     def _stamp(self, frame: Frame, times: Times, boot_us: BootUs) -> Frame:
         now_us = self._now(boot_us)
@@ -215,21 +246,21 @@ class GatewayClock:
             time_us = frame.time_us
         else:
             time_us = now_us
-            self._say(
-                f"gateway {frame.gateway}",
-                "gateway %s: it says that a frame is from %s, which is %s; its clock is wrong, or a recording is "
-                "replayed: such frames get the time of arrival",
-                frame.gateway,
-                utc_text(frame.time_us),
-                "ahead"
-                if frame.time_us > newest_us
-                else "before 2015"
-                if times is Times.PIPED
-                else "more than a day old",
-            )
+            old = "before 2015" if times is Times.PIPED else "more than a day old"
+            self._say_wrong(frame, "ahead" if frame.time_us > newest_us else old)
         if now_us <= self._hold_us and self._hold_us - 2 * _HOLD_US <= time_us < self._hold_us:
             time_us = self._hold_us  # the clock went back a little: nothing comes before what was stamped already
         return frame if time_us == frame.time_us else msgspec.structs.replace(frame, time_us=time_us)
+
+    def _say_wrong(self, frame: Frame, how: str) -> None:
+        self._say(
+            f"gateway {frame.gateway}",
+            "gateway %s: it says that a frame is from %s, which is %s; its clock is wrong, or a recording is "
+            "replayed: such frames get the time of arrival",
+            frame.gateway,
+            utc_text(frame.time_us),
+            how,
+        )
 
     def _lag(self, time_us: StampUs, times: Times, boot_us: BootUs) -> int | None:
         """How long ago it was, by the system clock as it is or was before a jump; None when it did not tell this."""

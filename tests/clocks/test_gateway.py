@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import boot_zero, is_unknown
-from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.model import ClearUplink, Frame, Noise, NoiseReason
 from tests.support.build import frame
 from tests.support.clocks import BOOTED_US, Machine
 
@@ -326,3 +326,49 @@ def test_trouble_with_the_time_is_told_until_it_is_over() -> None:
     machine.wall_error_us, machine.is_vouched_for = 3_600_000_000, False
     assert "the system clock is +3600 s from the right time" in str(clock.trouble())
     assert clock.wall_us() == machine.true_us
+
+
+def told_by_server(clock: GatewayClock, time_us: int, times: Times = Times.PIPED) -> int:
+    """The time of an uplink of which a network server says this time; copies have the same."""
+    uplink = ClearUplink(frame(time_us=time_us), 1, 1, 1, b"", (frame(time_us=time_us),))
+    (stamped,) = clock.stamp([uplink], times)
+    assert isinstance(stamped, ClearUplink)
+    assert stamped.copies[0].time_us == stamped.frame.time_us
+    return stamped.frame.time_us
+
+
+@pytest.mark.parametrize("times", [Times.PIPED, Times.LIVE])
+@pytest.mark.parametrize(
+    ("ago_s", "is_believed"),
+    [
+        (3 * HOUR_S, True),
+        (60 * DAY_S, True),
+        (366 * DAY_S, False),
+        (11 * 365 * DAY_S, False),
+        (-60, True),
+        (-HOUR_S, False),
+        (-14 * 365 * DAY_S, False),
+    ],
+)
+def test_network_server_is_believed_within_reason(
+    times: Times, ago_s: float, is_believed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine, clock = right_clock()
+    claimed_us = machine.true_us - us(ago_s)
+    assert told_by_server(clock, claimed_us, times) == (claimed_us if is_believed else machine.true_us)
+    assert len(caplog.messages) == (0 if is_believed else 1)
+    assert told_by_server(clock, claimed_us, Times.RECORDED) == claimed_us
+
+
+def test_network_server_is_believed_within_reason_before_the_clock_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    machine, clock = lost_clock()
+    assert told_by_server(clock, machine.true_us) == machine.true_us
+    assert told_by_server(clock, us(10 * 365 * DAY_S)) == boot_zero(0) + machine.boot_us()
+    machine = Machine()  # nothing vouches for the time that it goes on with
+    clock = GatewayClock(machine)
+    assert told_by_server(clock, machine.true_us + us(60 * DAY_S)) == machine.true_us + us(60 * DAY_S)
+    assert told_by_server(clock, machine.true_us + us(14 * 365 * DAY_S)) == boot_zero(0) + machine.boot_us()
+    assert ["which is more than a year old" in caplog.messages[0], "which is ahead" in caplog.messages[1]] == [
+        True,
+        True,
+    ]
