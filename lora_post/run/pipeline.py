@@ -13,7 +13,7 @@ from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockErr
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard, Noise
 from lora_post.spool.ledger import Group, Ledger
-from lora_post.uplink.heard_twice import Copies, repeat_window_us
+from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
 from lora_post.uplink.model import Copy, Decode, Refusal, Report, Uplink
@@ -78,7 +78,8 @@ class Pipeline:
     def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal:
         try:
             uplink, session = identify(event, group.find)
-            _refuse_repeat(uplink, group)
+            if group.is_repeat(uplink, SERVER_WINDOW_US):
+                raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} with this payload twice")
         except UnlockError as error:
             return Refusal.of(event.frame, error)
         report = self._decode(uplink)

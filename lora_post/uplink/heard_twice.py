@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.model import FCntPolicy, Frame, Link, RxInfo
+from lora_post.model import FCntPolicy, Frame, RxInfo
 from lora_post.uplink.model import Copy, Uplink
 
 DATAGRAM_WINDOW_US: Final = 30_000_000
@@ -44,8 +44,6 @@ _STRICT: Final = FCntPolicy.STRICT
 
 def repeat_window_us(uplink: Uplink) -> int:
     """Return how far apart equal uplinks of this device are repeats; 0 where the counter tells."""
-    if uplink.device.link is Link.SERVER:
-        return SERVER_WINDOW_US
     if not uplink.authentic:
         return REPEAT_WINDOW_US
     policy = uplink.device.fcnt
