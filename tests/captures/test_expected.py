@@ -37,10 +37,11 @@ HEARD_US = parse_utc("2026-03-01T12:00:00Z")
 def test_capture_gives_what_is_expected(capture: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     own = capture.with_suffix(".toml")
     config = load_config(own if own.exists() else FIXTURES / "devices.toml")
+    decoders = DECODERS | (load_folder(config.decoder_folder).decoders if config.decoder_folder else {})
     store = SpoolFile(tmp_path / "spool.db")
     outcomes: list[Outcome] = []
     ledger = SpoolLedger(store, config.devices, QueueWriter(store, ["waziup"], 1 << 30))
-    pipeline = Pipeline(ledger, Decoding(config.devices, DECODERS).decode, Metrics(), outcomes.append)
+    pipeline = Pipeline(ledger, Decoding(config.devices, decoders).decode, Metrics(), outcomes.append)
     parser = FORMATS[capture.suffix[1:]](config.gateway_id, UTC)
     pipeline.handle([*parser.feed(capture.read_bytes(), HEARD_US), *parser.finish(HEARD_US)])
 

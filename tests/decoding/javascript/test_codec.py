@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post import ConfigError, Decoded, Reading, WrongFormat
+from lora_post.clocks.scale import boot_zero
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.decode import decode
 from lora_post.decoding.javascript.answer import CodecResult
@@ -27,6 +28,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Decoder
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
+from lora_post.times import WallUs
 from lora_post.uplink.model import Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -561,6 +563,21 @@ def test_normalized_payload_names_the_readings(tmp_path: Path) -> None:
         Reading("air.temperature", 22, "°C", quantity="AirTemperature"),
         Reading("battery", 3.6, "V"),
     ]
+
+
+def test_recv_time_is_the_reception_whenever_it_is_decoded(tmp_path: Path) -> None:
+    decoder = load(tmp_path, "function decodeUplink(input) { return { data: { at: input.recvTime.getTime() } }; }")
+    for time_us in (0, 1_778_746_530_120_456):
+        heard = Uplink(frame(time_us=WallUs(time_us)), device(), 1, 1, b"\0", authentic=True)
+        assert decode(heard, decoder).data == {"at": time_us // 1000}
+
+
+def test_recv_time_of_a_frame_whose_time_is_not_known_yet_is_now(tmp_path: Path) -> None:
+    decoder = load(tmp_path, "function decodeUplink(input) { return { data: { at: input.recvTime.getTime() } }; }")
+    before = time()
+    heard = Uplink(frame(time_us=boot_zero(3)), device(), 1, 1, b"\0", authentic=True)
+    report = decode(heard, decoder)
+    assert before * 1000 - 1 <= report.data["at"] <= time() * 1000  # type: ignore[index]
 
 
 def test_errors_of_the_codec_are_a_wrong_format(tmp_path: Path) -> None:
