@@ -81,7 +81,7 @@ def command(
     hangs = None if dry else open_hang_file(config)
     decode = read_decoding(config, watch_decoders(hangs), hangs)
     metrics = Metrics()
-    surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry)
+    surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry, spool=config.spool_path)
     stop = stop_on_signals()
     with ExitStack() as stack:
         tee = stack.enter_context(closing(Tee(capture_path))) if capture_path else None

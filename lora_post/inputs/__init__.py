@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -60,6 +61,8 @@ class Surroundings(Struct, frozen=True):
     gateway: str
     metrics: Metrics
     only_listens: bool = False
+    spool: Path | None = None
+    """What may be remembered in; None: nothing is."""
 
 
 def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambda data, now_us: None) -> Input:
@@ -90,11 +93,14 @@ def _stream_parser(item: InputConfig, gateway: str) -> Parser:
 
 def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
     from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id  # only where one is configured
+    from lora_post.inputs.retained import TakenMessages
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
     who = "" if surroundings.only_listens else client_id(gateway, item.url)
     parser_for(item.format, gateway)  # raises ConfigError
-    return MqttInput(address, BrokerAccount(item.password, item.ca_file), who, lambda: parser_for(item.format, gateway))
+    taken = TakenMessages(None if surroundings.only_listens else surroundings.spool, f"retained {who}")
+    login = BrokerAccount(item.password, item.ca_file)
+    return MqttInput(address, login, who, lambda: parser_for(item.format, gateway), taken)
 
 
 def times_of(item: InputConfig) -> Times:

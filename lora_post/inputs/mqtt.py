@@ -23,6 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats import Parser
+from lora_post.inputs.mqtt_bounded import BoundedClient, LongMessage
+from lora_post.inputs.retained import TakenMessages
 from lora_post.model import Heard, Noise, NoiseReason
 from lora_post.net.mqtt_url import MqttAddress
 from lora_post.secret import Secret
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 # One transaction's worth: other inputs have their turn after it.
 BATCH = 64
 MAX_MESSAGE = 1 << 18
+# What is held of a batch: a few long messages, or many short ones.
+MAX_BATCH_BYTES = 1 << 20
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 10.0
 FIRST_RETRY_S = 1.0
@@ -58,6 +62,7 @@ class MqttInput:
         login: BrokerAccount,
         client_id: str,
         make_parser: Callable[[], Parser],
+        taken: TakenMessages,
         wait: Callable[[float], object] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +73,7 @@ class MqttInput:
         self.name = f"mqtt {address.host}:{address.port} {printable(address.topic)}"
         self._address = address
         self._make_parser = make_parser
+        self._taken = taken
         self._wait = wait
         self._monotonic = monotonic
         self._retry_at = 0.0
@@ -75,12 +81,19 @@ class MqttInput:
         self._connected_at = math.inf
         self._subscribed = False
         self.trouble: Problem | None = None
-        self._messages: list[MQTTMessage] = []
-        self._unacknowledged: list[MQTTMessage] = []
+        self._messages: list[MQTTMessage | LongMessage] = []
+        self._unacknowledged: list[MQTTMessage | LongMessage] = []
         self._client = self._make_client(login, client_id)
 
     def _make_client(self, login: BrokerAccount, client_id: str) -> Client:
-        client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=not client_id, manual_ack=True)
+        client = BoundedClient(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=not client_id,
+            manual_ack=True,
+            limit=MAX_MESSAGE,
+            on_long=self._messages.append,
+        )
         client.connect_timeout = CONNECT_TIMEOUT_S
         if self._address.user:
             client.username_pw_set(self._address.user, login.password.reveal() if login.password else None)
@@ -101,7 +114,7 @@ class MqttInput:
             return ()
         self._client.loop(timeout_s)
         read = 0
-        while read < len(self._messages) < BATCH:
+        while read < len(self._messages) < BATCH and sum(map(_held, self._messages)) < MAX_BATCH_BYTES:
             read = len(self._messages)
             self._client.loop(0.0)
         if self._client.socket() is None and self._retry_at <= self._monotonic():
@@ -119,9 +132,14 @@ class MqttInput:
         if self._client.is_connected():
             for message in self._unacknowledged:
                 self._client.ack(message.mid, message.qos)
+        messages = [each for each in self._unacknowledged if isinstance(each, MQTTMessage)]
+        for each in messages:
+            self._taken.take(each.topic, bytes(each.payload))
+        self._taken.save(now=any(each.retain for each in messages))
         self._unacknowledged.clear()
 
     def close(self) -> None:
+        self._taken.close()
         connection = self._client.socket()
         self._client.disconnect()
         # An input may be opened again: neither the connection nor a cycle of references stays behind.
@@ -180,16 +198,21 @@ class MqttInput:
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self._messages.append(message)
 
-    def _read(self, message: MQTTMessage) -> list[Heard]:
+    def _read(self, message: MQTTMessage | LongMessage) -> list[Heard]:
+        if isinstance(message, LongMessage):
+            topic = printable(message.topic.decode("utf-8", "replace"))[:100]
+            detail = f"a message of {message.size} bytes, at most {MAX_MESSAGE}, topic {topic}"
+            return [Noise(NoiseReason.LINE_TOO_LONG, max(message.size, 1), detail)]
         payload = bytes(message.payload)
-        if len(payload) > MAX_MESSAGE:
-            return [
-                Noise(
-                    NoiseReason.LINE_TOO_LONG, len(payload), f"a message of {len(payload)} bytes, at most {MAX_MESSAGE}"
-                )
-            ]
+        if message.retain and self._taken.has(message.topic, payload):
+            log.info("%s: left out a retained message that was taken before: %s", self.name, printable(message.topic))
+            return []
         parser, now = self._make_parser(), now_us()
         return [*parser.feed(payload + b"\n", now), *parser.finish(now)]
+
+
+def _held(message: MQTTMessage | LongMessage) -> int:
+    return len(message.payload) if isinstance(message, MQTTMessage) else len(message.topic)
 
 
 def client_id(gateway: str, url: str) -> str:

@@ -8,6 +8,7 @@ import json
 import logging
 import sqlite3
 import subprocess
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -23,15 +24,16 @@ from lora_post.config import parse_config
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
-from lora_post.inputs import Surroundings, open_input
-from lora_post.inputs.mqtt import BrokerAccount, MqttInput, client_id
+from lora_post.inputs import Input, Surroundings, open_input
+from lora_post.inputs.mqtt import MAX_MESSAGE, BrokerAccount, MqttInput, client_id
+from lora_post.inputs.retained import TakenMessages
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Frame, Heard, Noise
 from lora_post.net.mqtt_url import MqttAddress, read_broker_url, read_mqtt_url, without_password
 from lora_post.secret import Secret
 from tests.support.command import started, wait_until
 from tests.support.in_process import lora_post
-from tests.support.keeping_broker import Broker, broker, publish
+from tests.support.keeping_broker import Broker, broker, publish, publisher
 from tests.support.parsers import LAB_1, capture
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
@@ -43,6 +45,7 @@ UPLINK = json.dumps(
         "fCnt": 4,
         "fPort": 2,
         "data": "A2cBEAVnAP8=",
+        "rxInfo": [],
     }
 ).encode()
 
@@ -59,7 +62,12 @@ def mqtt_input(
     address = MqttAddress("127.0.0.1", port, topic, 1, False, "")
     address = MqttAddress(**({field: getattr(address, field) for field in address.__struct_fields__} | changes))
     return MqttInput(
-        address, login or BrokerAccount(), who, lambda: FORMATS[name]("gw1", UTC), wait=lambda seconds: None
+        address,
+        login or BrokerAccount(),
+        who,
+        lambda: FORMATS[name]("gw1", UTC),
+        TakenMessages(None, who),
+        wait=lambda seconds: None,
     )
 
 
@@ -385,3 +393,55 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(plain: Broker, tmp_path: P
         run_until(enough)
     values = queued()
     assert sorted(float(value) for value in values) == [n / 100 for n in range(number)]
+
+
+def test_long_messages_are_not_held_and_those_behind_arrive(plain: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    found = mqtt_input(plain.port, "long/#", who="long")
+    subscribed(found, caplog)
+    long = b"x" * 20_000_000
+    publish(plain.port, ("long/up", UPLINK), *(("long/picture", long) for _ in range(3)), ("long/up", UPLINK))
+    tracemalloc.start()
+    events = collect(found, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert payloads(events) == ["03670110056700ff"] * 2
+    noise = [event for event in events if isinstance(event, Noise)]
+    assert [event.size for event in noise] == [len(long)] * 3 and "long/picture" in noise[0].detail
+    assert peak < 8 * MAX_MESSAGE
+    found.close()
+    again = mqtt_input(plain.port, "long/#", who="long")
+    publish(plain.port, ("long/up", UPLINK))
+    assert len(collect(again, 1)) == 1  # the long ones were acknowledged
+    again.close()
+
+
+@pytest.mark.parametrize("published_first", [True, False])
+def test_retained_message_is_taken_once_over_all_starts(
+    plain: Broker, caplog: pytest.LogCaptureFixture, tmp_path: Path, published_first: bool
+) -> None:
+    topic, payload = f"retained/{published_first}", b"011006055c2154432f32322e35"
+    item = InputConfig(f"mqtt://127.0.0.1:{plain.port}/{topic}", "lines")
+    caplog.set_level(logging.INFO)
+    heard: list[Heard] = []
+    for start in range(3):
+        found = open_input(item, Surroundings("gw1", Metrics(), spool=tmp_path / "spool.db"))
+        with publisher(plain.port) as client:
+            if published_first and start == 0:
+                client.publish(topic, payload, 1, retain=True).wait_for_publish()
+
+            def is_subscribed(found: Input = found, times: int = start + 1) -> bool:
+                heard.extend(found.events(0.05) or ())
+                return caplog.text.count(": subscribed") >= times
+
+            wait_until(is_subscribed, "not subscribed")
+            if not published_first and start == 0:
+                client.publish(topic, payload, 1, retain=True).wait_for_publish()
+
+            def is_settled(found: Input = found, start: int = start) -> bool:
+                heard.extend(found.events(0.05) or ())
+                return len(heard) > 1 or (bool(heard) and caplog.text.count("left out a retained") == start)
+
+            wait_until(is_settled, "it does not come")
+        found.kept()
+        found.close()
+    assert len(heard) == 1
