@@ -1,4 +1,4 @@
-"""Bytes as people write them, and strange text as a terminal may show it."""
+"""Text as people write it and read it: bytes, counts, lengths of time, strange characters."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _HYPHENATED: Final = re.compile(r"[0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)+-?")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _NOT_IN_HEX: Final = re.compile(r"[^0-9A-Fa-f\s:,]")
 _NOT_IN_BASE64: Final = re.compile(r"[^A-Za-z0-9+/_=-]")
+_DURATION: Final = re.compile(r"(\d{1,9})\s*(s|min|h|d)", re.ASCII)
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 
 class Spelling(StrEnum):
@@ -138,3 +140,19 @@ def escaped_json(encoded: bytes) -> str:
 def _json_escape(character: str) -> str:
     units = character.encode("utf-16-be")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def parse_duration(text: str) -> float | None:
+    """Return the seconds; None when the text is not a length of time."""
+    match = _DURATION.fullmatch(text.strip())
+    return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def span_text(seconds: float) -> str:
+    """Return a length of time as people say it, cut to one unit: <1 min, 40 min, 7 h, 3 d."""
+    minutes = int(max(seconds, 0) // 60)
+    if minutes < 1:
+        return "<1 min"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

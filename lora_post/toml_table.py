@@ -19,7 +19,7 @@ from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Account, Secret
 from lora_post.text import did_you_mean
-from lora_post.waziup_names import MAX_ID
+from lora_post.waziup.names import MAX_ID
 
 _ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
 

@@ -26,6 +26,7 @@ from lora_post.formats import FORMATS, Parser
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap import build_loratap
 from lora_post.formats.loratap_pcap import write_pcap_header
+from lora_post.lorawan.phy_payload import MHDR_MASK, MHDR_UPLINKS, parse_data_frame
 from lora_post.model import ClearUplink, Frame, Heard, NoiseReason
 from lora_post.simulate.devices import clear_devices, in_turns, simulated_devices, simulated_frame
 from lora_post.simulate.format_writers import WRITERS
@@ -97,6 +98,10 @@ def kinds(frames: int = 300) -> dict[str, Kind]:
     found["auto"] = Kind("auto", b"", found["lowcost"].pieces)
     found["chirpstack"] = Kind("chirpstack", b"", [_chirpstack(fcnt) for fcnt in range(frames)])
     found["ttn"] = Kind("ttn", b"", [_ttn(fcnt) for fcnt in range(frames)])
+    frames_heard = [piece.sent for piece in found["rxpk"].pieces]
+    lorawan = [sent for sent in frames_heard if sent[0] & MHDR_MASK in MHDR_UPLINKS]
+    found["station"] = Kind("station", b"", [Piece(_station(sent), sent) for sent in lorawan])
+    found["pkt_logger"] = Kind("pkt_logger", b"", [Piece(_pkt_logger(sent), sent) for sent in frames_heard])
     found["pcapng"] = Kind("pcap", _PCAPNG_START, [_pcapng(piece) for piece in modem])
     return found
 
@@ -105,6 +110,27 @@ def _as_read(name: str, frame: Frame) -> bytes:
     if name != "reyax":
         return frame.phy_payload
     return frame.phy_payload[:3] + b"\0" + frame.phy_payload[4:]  # the module knows no sequence number
+
+
+def _station(phy_payload: bytes) -> bytes:
+    data = parse_data_frame(phy_payload)
+    message = {
+        "msgtype": "updf",
+        "MHdr": phy_payload[0],
+        "DevAddr": data.dev_addr,
+        "FCtrl": data.fctrl,
+        "FCnt": data.fcnt16,
+        "FOpts": data.fopts.hex(),
+        "FPort": -1 if data.fport is None else data.fport,
+        "FRMPayload": data.frm_payload.hex(),
+        "MIC": int.from_bytes(data.mic, "little"),
+    }
+    return msgspec.json.encode(message) + b"\n"
+
+
+def _pkt_logger(phy_payload: bytes) -> bytes:
+    heard = b'"0000B827EBAFBA00","","2026-03-01 12:00:00.123Z",1,868300000,1,1,"CRC_OK",%d' % len(phy_payload)
+    return heard + b',"LORA",125000,"SF7","4/5",-57,9.0,' + b'"' + phy_payload.hex("-", -4).upper().encode() + b'"\n'
 
 
 def _chirpstack(fcnt: int) -> Piece:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.durations import parse_duration, span_text
+from lora_post.text import parse_duration, span_text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
 from lora_post.clocks.scale import utc_text
-from lora_post.durations import span_text
+from lora_post.text import span_text
 from lora_post.times import WallUs
 
 

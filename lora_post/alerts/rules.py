@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from lora_post.alerts.carried import Carried
 from lora_post.config.alerts import AlertLimits
-from lora_post.durations import span_text
 from lora_post.errors import Problem
 from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView, Shown
 from lora_post.observed.verdict import stalled
+from lora_post.text import span_text
 from lora_post.times import NEVER
 
 SILENT_TIMES: Final = 4

@@ -7,9 +7,9 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from lora_post.config.tables import AlertsTable
-from lora_post.durations import parse_duration
 from lora_post.net.hosts import is_this_machine
 from lora_post.secret import Secret
+from lora_post.text import parse_duration
 from lora_post.toml_table import TableReader
 
 

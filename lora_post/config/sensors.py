@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from sys import float_info
 
 from lora_post.config.device_tables import SensorTable
-from lora_post.durations import parse_duration
 from lora_post.errors import Problem
 from lora_post.model import SensorRule
-from lora_post.text import did_you_mean
+from lora_post.text import did_you_mean, parse_duration
 from lora_post.toml_table import convert_table
 from lora_post.units import UNITS
-from lora_post.waziup_kinds import ontology
-from lora_post.waziup_names import MAX_ID, to_id
+from lora_post.waziup.kinds import ontology
+from lora_post.waziup.names import MAX_ID, to_id
 
 UNCHANGED = SensorTable("")
 CHANGES = [key for key in SensorTable.__struct_fields__ if key not in ("name", "drop")]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from lora_post.config.tables import UploadTable
-from lora_post.durations import parse_duration
+from lora_post.text import parse_duration
 from lora_post.toml_table import TableReader
 
 DAY_S = 86_400

@@ -23,7 +23,7 @@ from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 MAX_SENSORS: Final = 256
 MAX_DAYS: Final = 2000  # a megabyte

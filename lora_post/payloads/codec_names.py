@@ -16,7 +16,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from lora_post.units import UNITS
-from lora_post.waziup_kinds import OTHER, describe
+from lora_post.waziup.kinds import OTHER, describe
 
 POSITION = "Position"
 

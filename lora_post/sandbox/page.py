@@ -20,7 +20,7 @@ from lora_post.sandbox.media import JSON, MediaType
 from lora_post.sandbox.rules import Json
 from lora_post.sandbox.state import State
 from lora_post.sandbox.views import device_json
-from lora_post.waziup_kinds import ontology
+from lora_post.waziup.kinds import ontology
 from lora_post.web.serving import SHARED, page_file
 
 MAX_DEVICES = 200

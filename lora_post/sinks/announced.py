@@ -6,7 +6,7 @@ from threading import Lock
 
 from lora_post.model import Actuator
 from lora_post.uplink.model import Report
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 MAX_ACTUATORS = 64  # of one device
 

@@ -13,8 +13,8 @@ import msgspec
 from lora_post.clocks.scale import utc_text
 from lora_post.spool.model import Batch
 from lora_post.text import escaped_json
-from lora_post.waziup_kinds import describe
-from lora_post.waziup_names import to_id
+from lora_post.waziup.kinds import describe
+from lora_post.waziup.names import to_id
 
 FIRST_KEY = b'{"device":'
 

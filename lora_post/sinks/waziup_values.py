@@ -6,8 +6,8 @@ import msgspec
 
 from lora_post.clocks.scale import short_utc_text
 from lora_post.spool.model import Batch, Lane
-from lora_post.waziup_kinds import SensorKind, describe, to_waziup_value
-from lora_post.waziup_names import to_value
+from lora_post.waziup.kinds import SensorKind, describe, to_waziup_value
+from lora_post.waziup.names import to_value
 
 
 def kind_of(lane: Lane) -> SensorKind:

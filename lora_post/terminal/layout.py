@@ -14,7 +14,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lora_post.clocks.scale import utc_text
-from lora_post.durations import span_text
 from lora_post.observed.page_model import (
     Page,
     PageDestination,
@@ -27,7 +26,7 @@ from lora_post.observed.page_model import (
 from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
-from lora_post.text import printable
+from lora_post.text import printable, span_text
 from lora_post.times import WallUs
 
 STYLES: Final = {"good": "bold green", "wait": "bold yellow", "bad": "bold red"}

@@ -13,8 +13,8 @@ from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from lora_post.uplink.unlock import link_of
-from lora_post.waziup_kinds import describe
-from lora_post.waziup_names import to_id
+from lora_post.waziup.kinds import describe
+from lora_post.waziup.names import to_id
 
 
 class ReadingJson(TypedDict):

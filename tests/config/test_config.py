@@ -112,7 +112,10 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         ),
         (GATEWAY + "[[input]]\ngateways=['1']\n", "gateways: only packet forwarders (udp://…) are told apart"),
         (GATEWAY + "[spool]\nmax_mb = 0\n", "[spool] max_mb is 0; it must be at least 1"),
-        (GATEWAY + "[[input]]\naddress = 7\n", "address: only format lines, rn2483, rak, rxpk from stdin:, file: and"),
+        (
+            GATEWAY + "[[input]]\nformat = 'pcap'\naddress = 7\n",
+            "address: only format lines, rn2483, rak, rxpk, lowcost from stdin:, file: and",
+        ),
         (GATEWAY + "[[input]]\nurl = 'udp://:1700'\naddress = 7\n", "[[input]] number 1 address: only format"),
         (GATEWAY + "[[input]]\nformat = 'rak'\naddress = 1\n", "[[input]] number 1 address is 1; it must be between"),
         (GATEWAY + "[[input]]\nurl = 'mqtt://b/t'\nsetup = 'auto'\n", "setup: only serial modules can be set up"),

@@ -18,7 +18,7 @@ from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.model import Decoder
 from lora_post.units import UNITS
 from lora_post.uplink.model import Uplink
-from lora_post.waziup_kinds import ontology
+from lora_post.waziup.kinds import ontology
 from tests.support.build import device, frame
 from tests.support.command import PATIENCE_S
 

@@ -25,7 +25,7 @@ from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.model import Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 from tests.support.build import frame
 from tests.support.in_process import lora_post
 from tests.support.paths import FIXTURES

@@ -13,7 +13,7 @@ from lora_post.model import MAX_READINGS, Reading
 from lora_post.payloads.codec_names import known_unit, meaning_of
 from lora_post.payloads.flatten import MAX_LIST, flatten, flatten_normalized
 from lora_post.units import UNITS
-from lora_post.waziup_kinds import describe, ontology
+from lora_post.waziup.kinds import describe, ontology
 
 
 def named(data: object) -> dict[str, object]:

@@ -17,7 +17,7 @@ from lora_post.spool.lanes import sensor_states
 from lora_post.spool.model import Parked
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import did_you_mean
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 
 class Target(Struct, frozen=True):

@@ -23,7 +23,7 @@ from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import held_by_sink
 from lora_post.text import megabytes, plural, shorten
 from lora_post.upload.allowance import UploadAllowance
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 VALUE_WIDTH = 40
 HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")

@@ -6,7 +6,7 @@ Source: Waziup/wazicloud-api: src/Waziup/Ontologies.hs, data/ontologies/.
 from __future__ import annotations
 
 from lora_post.sandbox.endpoint import Call, Endpoint, Reply, json_reply
-from lora_post.waziup_kinds import ontology
+from lora_post.waziup.kinds import ontology
 
 
 def get_sensor_kinds(call: Call) -> Reply:

@@ -14,7 +14,7 @@ from lora_post.sinks.reading_json import reading_objects
 from lora_post.sinks.sink import Sink
 from lora_post.spool.model import Batch
 from lora_post.times import WallUs
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
 

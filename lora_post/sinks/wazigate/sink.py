@@ -24,7 +24,7 @@ from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSe
 from lora_post.sinks.waziup_values import kind_of, wire_value
 from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
-from lora_post.waziup_names import to_id, to_text
+from lora_post.waziup.names import to_id, to_text
 
 log = logging.getLogger(__name__)
 

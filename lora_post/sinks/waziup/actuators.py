@@ -19,7 +19,7 @@ from lora_post.model import Actuator
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.waziup.client import ActuatorBody, RemoteDevice, WaziupClient
 from lora_post.spool.facts import Facts
-from lora_post.waziup_names import to_text
+from lora_post.waziup.names import to_text
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import Site
 from lora_post.sinks.waziup.client import WaziupClient, trouble
 from lora_post.spool.facts import Facts
-from lora_post.waziup_names import to_text
+from lora_post.waziup.names import to_text
 
 log = logging.getLogger(__name__)
 

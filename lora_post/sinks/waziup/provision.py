@@ -19,7 +19,7 @@ from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, 
 from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Lane
-from lora_post.waziup_names import to_id, to_text
+from lora_post.waziup.names import to_id, to_text
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from lora_post.sinks.waziup_values import kind_of, value_objects, wire_value
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch
 from lora_post.times import WallUs
-from lora_post.waziup_names import to_id
+from lora_post.waziup.names import to_id
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.units import UNITS
-from lora_post.waziup_kinds import OTHER, SensorKind, describe, ontology, to_waziup_value
+from lora_post.waziup.kinds import OTHER, SensorKind, describe, ontology, to_waziup_value
 
 KINDS = {kind.id: kind.links for kind in ontology().sensor_kinds}
 QUANTITIES = {quantity.id: quantity.links for quantity in ontology().quantity_kinds}
@@ -208,7 +208,7 @@ def test_ontology_is_not_read_before_it_is_needed() -> None:
     script = (
         "import sys; opened = []; "
         "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None); "
-        "from lora_post.waziup_kinds import describe, ontology; "
+        "from lora_post.waziup.kinds import describe, ontology; "
         "describe('temperature_3', '°C', channel=3); "
         "before = any('ontology' in path for path in opened); ontology(); "
         "print(before, any('ontology' in path for path in opened))"

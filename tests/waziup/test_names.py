@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_post.waziup_names import MAX_ID, RESERVED, to_id, to_text, to_value
+from lora_post.waziup.names import MAX_ID, RESERVED, to_id, to_text, to_value
 
 FORBIDDEN = set("<>\"'=;()")
 

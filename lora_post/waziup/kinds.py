@@ -201,7 +201,9 @@ def to_waziup_value(value: Value, factor: float) -> Value:
 @cache
 def ontology() -> Ontology:
     """Return the cloud's lists; the first call reads them from the package."""
-    return msgspec.json.decode(resources.files("lora_post").joinpath("ontology.json").read_bytes(), type=Ontology)
+    return msgspec.json.decode(
+        resources.files("lora_post.waziup").joinpath("ontology.json").read_bytes(), type=Ontology
+    )
 
 
 def _scaled(value: Value, factor: float) -> Value:
