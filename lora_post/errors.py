@@ -32,7 +32,10 @@ LoraPostError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import logging
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import Struct
 
@@ -241,3 +244,20 @@ class SpoolError(LoraPostError):
 
 class SpoolDamaged(SpoolError):
     """The spool file is damaged, or is no database at all."""
+
+
+log = logging.getLogger(__name__)
+
+_MAX_TOLD: Final = 64
+_told: set[str] = set()
+
+
+def defect(error: Exception) -> str:
+    """Return the type of an exception and the function that raised it; log its traceback the first time."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, {frames[-1].name}" if frames else ""
+    text = f"{type(error).__name__}{place}"
+    if text not in _told and len(_told) < _MAX_TOLD:
+        _told.add(text)
+        log.error("lora-post itself failed, please report this: %s", text, exc_info=error)
+    return text

@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from typing import Final
 
-from lora_post.defects import defect
+from lora_post.errors import defect
 from lora_post.formats.line_reader import show
 from lora_post.formats.parser import MakeParser, Parser
 from lora_post.model import Heard, Noise, NoiseReason

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lora_post.defects import defect
-from lora_post.errors import ConfigError, Problem
+from lora_post.errors import ConfigError, Problem, defect
 from lora_post.formats.at_modem import MAX_LINE
 from lora_post.formats.at_setup import MODULES, Setup
 from lora_post.formats.line_reader import LineReader

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from threading import Event, Thread
 
 from lora_post.clocks.gateway import Times
-from lora_post.defects import defect
-from lora_post.errors import Fault, Problem, SpoolError
+from lora_post.errors import Fault, Problem, SpoolError, defect
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
 from lora_post.model import Noise, NoiseReason
