@@ -207,7 +207,9 @@ class Codec:
         except DecoderHang as hang:
             self._hangs += 1
             last = self._hangs >= MAX_HANGS
-            raise DecoderHang(f"{hang.what}; set aside until its file changes" if last else hang.what) from None
+            raise DecoderHang(
+                f"{hang.what}, and it is set aside until its file changes" if last else hang.what
+            ) from None
         except DecoderCrash:
             self._hangs = 0
             raise
