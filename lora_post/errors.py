@@ -21,9 +21,11 @@ LoraPostError
 │   └── DecoderHang      it takes too long, or is set aside because it did
 ├── SinkError        a destination did not take readings
 │   ├── Unavailable      nothing was sent; try again later
+│   ├── NotSent          nothing was sent, for a reason that is this sensor's alone; try again later
 │   ├── OutcomeUnknown   perhaps sent; ask before sending again
 │   └── Rejected         will not change by trying again
-│       └── BatchRefused     it is about a value, not about the sensor
+│       ├── BatchRefused     it is about a value, not about the sensor
+│       └── Untold           what has arrived of the sensor cannot be told
 └── SpoolError       disk full, schema too new
     └── SpoolDamaged     what is in the file is no longer a spool
 
@@ -226,6 +228,10 @@ class Unavailable(SinkError):
     """Nothing was sent: no network, no name, refused, told to wait."""
 
 
+class NotSent(SinkError):
+    """Nothing of a batch was sent: its sensor is not ready for readings yet. The other sensors may be."""
+
+
 class OutcomeUnknown(SinkError):
     """Sent, and no answer that tells whether it was stored."""
 
@@ -236,6 +242,10 @@ class Rejected(SinkError):
 
 class BatchRefused(Rejected):
     """Something in this batch is refused; a part of the batch may have been stored before it."""
+
+
+class Untold(Rejected):
+    """What has arrived of a sensor cannot be told: others send so much to it that a look does not find the end."""
 
 
 class SpoolError(LoraPostError):

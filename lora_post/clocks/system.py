@@ -67,7 +67,7 @@ class SystemClock:
     """The clocks of the machine that this runs on."""
 
     def __init__(self) -> None:
-        self.boot_id = _boot_id()
+        self.boot_id = boot_id()
 
     def wall_us(self) -> WallUs:
         return WallUs(time.time_ns() // 1000)
@@ -79,7 +79,8 @@ class SystemClock:
         return self.wall_us() >= SET_FROM_US and (_is_synchronised() or _battery_clock_agrees())
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return what this boot of the machine is known by; a text of this process alone where nothing tells."""
     with suppress(OSError):
         return _BOOT_ID.read_text("ascii").strip()
     return f"process {uuid.uuid4()}"  # what such a process does not learn itself can only be estimated later

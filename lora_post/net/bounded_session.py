@@ -3,16 +3,24 @@
 The head and the body of an answer share one budget. Encoded answers are refused, as none is asked for: one
 kilobyte of `gzip, gzip` becomes a gigabyte. Cookies are not kept, and redirects not looked at: `requests`
 reads the whole body of one even when it is not to follow it.
+
+A connection that is given up is reset, also by the kernel after a kill: what of a request has not left this machine
+by then never does. Otherwise the kernel goes on sending it for another 100 s (Linux: tcp_orphan_retries), and a
+server gets it long after everybody has given it up.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import socket as sockets
+import struct
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from socket import socket
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 import requests
 from msgspec import Struct
@@ -28,6 +36,7 @@ READ_TIMEOUT_S = 60.0
 # A batch of 100 makes the server open 100 broker connections; a whole answer gets this long.
 ANSWER_DEADLINE_S = 120.0
 MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
+_RESET_AT_CLOSE: Final = (sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Bounds(Struct, frozen=True):
@@ -51,7 +60,8 @@ class BoundedSession(requests.Session):
         self._settings: Any = None
         self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        pools = _pools(traffic, bounds)
+        self._open: WeakSet[socket] = WeakSet()
+        pools = _pools(traffic, bounds, self._open)
         self.mount("http://", _Adapter(pools))
         self.mount("https://", _Adapter(pools))
 
@@ -70,6 +80,13 @@ class BoundedSession(requests.Session):
         prepared.prepare_body(request.data, None, request.json)
         prepared.prepare_auth(request.auth, request.url or "")
         return prepared
+
+    def close(self) -> None:
+        """End the connections, also one that another thread waits at: it gets an error at once."""
+        for each in list(self._open):
+            with suppress(OSError):
+                socket.shutdown(each, sockets.SHUT_RDWR)  # not TLS's, which would disturb the thread that reads
+        super().close()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -118,8 +135,8 @@ def cause(error: BaseException) -> str:
     return re.sub(r"^\S*(Connection|Pool)\S*\(.*?\): |\[Errno -?[0-9]+\] ", "", str(reason))
 
 
-def _pools(traffic: Traffic, bounds: Bounds | None) -> dict[str, type[HTTPConnectionPool]]:
-    """Return the usual kinds of connections, but bounded by a `BoundedReader`, and counted."""
+def _pools(traffic: Traffic, bounds: Bounds | None, opened: WeakSet[socket]) -> dict[str, type[HTTPConnectionPool]]:
+    """Return the usual kinds of connections, but bounded by a `BoundedReader`, counted, and put into `opened`."""
 
     class Response(HTTPResponse):
         def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
@@ -137,6 +154,10 @@ def _pools(traffic: Traffic, bounds: Bounds | None) -> dict[str, type[HTTPConnec
     class Connection(_InOnePiece, HTTPConnection):
         response_class = Response
 
+        def connect(self) -> None:
+            super().connect()
+            opened.add(self.sock)
+
         def close(self) -> None:
             if self.sock:
                 traffic.look_at(self.sock)
@@ -144,6 +165,10 @@ def _pools(traffic: Traffic, bounds: Bounds | None) -> dict[str, type[HTTPConnec
 
     class SecureConnection(_InOnePiece, HTTPSConnection):
         response_class = Response
+
+        def connect(self) -> None:
+            super().connect()
+            opened.add(self.sock)
 
         def close(self) -> None:
             if self.sock:
@@ -165,10 +190,14 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
+        super().init_poolmanager(*args, socket_options=_socket_options(), **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **options)
+        manager = super().proxy_manager_for(*args, socket_options=_socket_options(), **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _socket_options() -> list[tuple[int, int, int | bytes]]:
+    return [*HTTPConnection.default_socket_options, _RESET_AT_CLOSE]

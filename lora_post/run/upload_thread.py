@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # One round may log in, create devices and sensors, and send or ask, each with an answer that takes two minutes.
 BEAT_S = 900.0
+CUT_S = 2.0  # for a thread to see that its connection was ended, and to note it
 
 
 class Outlet(Struct, frozen=True):
@@ -111,9 +112,13 @@ class UploadThread:
         )
 
     def finish(self, deadline: float) -> None:
-        """Let the request under way finish, but not beyond a monotonic time; `stop` is set before."""
+        """Let the request under way finish, but not beyond a monotonic time; `stop` is set before.
+
+        One that is cut then is an error for the thread, which notes the sensor as in doubt.
+        """
         self._wake.set()
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self.outlet.sink.close()
+        self._thread.join(CUT_S)
         if not self._thread.is_alive():
             self.outlet.spool_file.close()

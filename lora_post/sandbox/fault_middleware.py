@@ -72,6 +72,7 @@ class FaultMiddleware:
         self._faults = faults
         self._door = door
         self._api_path = api_path
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
@@ -80,7 +81,14 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
             return
-        await asyncio.sleep(fault.delay_s)
+        if fault.late_s:
+            self._do_later(fault, scope, await _whole(receive))
+        if fault.delay_s:
+            came, receive = _now(), await _whole(receive)
+            await asyncio.sleep(fault.delay_s)
+            if _now() - came > fault.latest_s:
+                await self._end(Fault(fault.kind, Ending.CUT), scope, receive, send, [])
+                return
         if fault.as_guest:
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"authorization"]}
         if fault.bytes_per_s:
@@ -93,6 +101,17 @@ class FaultMiddleware:
             await self._app(scope, receive, partial(_keep, answer))
         await asyncio.sleep(fault.stall_s)
         await self._end(fault, scope, receive, send, answer)
+
+    def _do_later(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+        task = asyncio.create_task(self._do_late(fault, scope, receive))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _do_late(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+        came = _now()
+        await asyncio.sleep(fault.late_s)
+        if _now() - came <= fault.latest_s:
+            await self._app(scope, receive, partial(_keep, []))
 
     async def _end(self, fault: Fault, scope: Scope, receive: Receive, send: Send, answer: list[Message]) -> None:
         if fault.ending is Ending.MADE_UP:
@@ -109,6 +128,24 @@ class FaultMiddleware:
             connection.close()
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _whole(receive: Receive) -> Receive:
+    """Read the request, for a server that goes on with it when the client has left."""
+    body, more = b"", True
+    while more and (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
 
 
 async def _keep(answer: list[Message], message: Message) -> None:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import Enum
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -33,7 +34,11 @@ class Fault(Struct, frozen=True):
     """What becomes of one request.
 
     carried_out: whether the server does what is asked; only for endings that hide the true answer, else it always does.
-    delay_s: before the request is looked at. stall_s: after that, before the ending.
+    delay_s: before the request is looked at, whether the client waits or leaves.
+    stall_s: after that, before the ending.
+    late_s: after which the server does what was asked, although the client has had its ending at once; 0: as above.
+    latest_s: what comes to its turn later than that is not done at all, as by a server that gives up; for a test that
+    needs a bound on a busy machine.
     status, headers, body: of an answer that is made up. bytes_per_s: of both bodies; 0: as fast as it goes.
     refuse_s: for how long no connections are taken afterwards.
     as_guest: the token is not believed, as when it has run out.
@@ -50,6 +55,8 @@ class Fault(Struct, frozen=True):
     bytes_per_s: float = 0.0
     refuse_s: float = 0.0
     as_guest: bool = False
+    late_s: float = 0.0
+    latest_s: float = inf
 
 
 class Faults(Protocol):
@@ -83,6 +90,13 @@ KINDS: Final = (
     Kind("drop", None, "cut the connection before the request is looked at", lambda _: Fault("drop", Ending.CUT)),
     Kind("drop-after", None, "cut it once the request is done", lambda _: Fault("drop-after", Ending.CUT, True)),
     Kind("delay", 1, "look at the request N seconds later", lambda n: Fault("delay", delay_s=n)),
+    Kind("late", 9, "cut it at once, do the request N s later", lambda n: Fault("late", Ending.CUT, late_s=n)),
+    Kind(
+        "504-late",
+        9,
+        "status 504 at once, as of a proxy; do it N s later",
+        lambda n: Fault("504-late", Ending.MADE_UP, status=504, late_s=n),
+    ),
     Kind("stall", 90, "take it, say nothing for N s, cut", lambda n: Fault("stall", Ending.CUT, stall_s=n)),
     Kind("refuse", 10, "cut, take no connection for N s", lambda n: Fault("refuse", Ending.CUT, refuse_s=n)),
     Kind("slow", 500, "N bytes a second, both ways", lambda n: Fault("slow", bytes_per_s=n)),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+from lora_post.clocks.scale import now_us
+from lora_post.errors import NotSent, OutcomeUnknown
 from lora_post.spool.model import Batch
 from lora_post.times import WallUs
 
@@ -14,29 +17,45 @@ class Sink(ABC):
 
     A subclass writes `send` and `stored`; the rest may stay as it is.
     looks_back: of how many of a sensor's last readings `stored` can tell after a restart; 0 for none.
+    goes_on: whether the other end may still act on a request after the connection to it was cut.
     ask_time: makes a small request whose answer tells the time; None where the other end cannot be asked.
     """
 
     looks_back: int = 0
+    goes_on: bool = True
     ask_time: Callable[[], object] | None = None
 
     @abstractmethod
     def send(self, batch: Batch) -> None:
         """Deliver a batch; return when it has arrived.
 
-        Raises Unavailable when nothing was sent, OutcomeUnknown when a part of it may have arrived, Rejected when
-        trying again does not help with this sensor, and BatchRefused when it does not help with these values.
+        Raises Unavailable when nothing was sent, NotSent when that is due to this sensor alone, OutcomeUnknown when a
+        part of it may have arrived, Rejected when trying again does not help with this sensor, and BatchRefused when
+        it does not help with these values.
         """
 
     @abstractmethod
-    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> Sequence[WallUs]:
         """Return the times of a batch that have arrived already.
 
-        recent: how many of the sensor's last readings to look through, at least.
+        since_us: none of them was sent before, by `clock_us`; a sink that needs no such bound does not look at it.
         """
+
+    def clock_us(self) -> WallUs:
+        """Return the time by the clock of the other end, or a little less; this machine's where it does not tell."""
+        return now_us()
 
     def prepare(self) -> None:  # noqa: B027 - few have something to do
         """Do whatever is due besides readings; called before each batch."""
 
     def close(self) -> None:  # noqa: B027 - few have something to do
-        """End the connections."""
+        """End the connections; another thread may be waiting at one, and is to get an error soon."""
+
+
+@contextmanager
+def nothing_is_sent() -> Iterator[None]:
+    """Raise NotSent in place of OutcomeUnknown: what is tried in this block leaves no reading in doubt."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        raise NotSent(error.what, error.retry_after_s, fix=error.fix) from error

@@ -1,13 +1,28 @@
-"""A lane's readings in Waziup's words: sensor id, kinds and unit, JSON values."""
+"""A lane's readings in Waziup's words: sensor id, kinds and unit, JSON values.
+
+Waziup keeps whole numbers in 64 bits and puts the largest one in the place of others (AesonBson 0.4.0, see the
+sandbox). Such numbers go there as text, which it keeps as it is.
+"""
 
 from __future__ import annotations
+
+import logging
 
 import msgspec
 
 from lora_post.clocks.scale import short_utc_text
+from lora_post.model import Value
 from lora_post.spool.model import Batch, Lane
 from lora_post.waziup.kinds import SensorKind, describe, to_waziup_value
 from lora_post.waziup.names import to_value
+
+log = logging.getLogger(__name__)
+
+_BEYOND = 2**63
+_SHORT = 18  # digits that are always within
+_MAX_TOLD = 1000
+
+_told: set[tuple[str, str]] = set()
 
 
 def kind_of(lane: Lane) -> SensorKind:
@@ -15,17 +30,58 @@ def kind_of(lane: Lane) -> SensorKind:
     return describe(lane.name, lane.unit, lane.quantity, lane.channel)
 
 
-def wire_value(value: bytes, factor: float) -> bytes:
-    """Return a queued JSON value as the server gets it; plain numbers are not even parsed."""
-    if factor == 1 and value[0] in b"-0123456789tf":
-        return value
-    return msgspec.json.encode(to_waziup_value(to_value(msgspec.json.decode(value)), factor))
+def wire_values(batch: Batch) -> list[bytes]:
+    """Return the queued JSON values of a batch as the server gets them; plain numbers are not even parsed."""
+    factor = kind_of(batch.lane).factor
+    return [value if factor == 1 and _is_plain(value) else _wire(batch.lane, value, factor) for value in batch.values]
 
 
 def value_objects(batch: Batch) -> list[bytes]:
     """Return a batch as the `{"value","timestamp"}` objects of Waziup, over HTTP and MQTT alike."""
-    factor = kind_of(batch.lane).factor
     return [
-        b'{"value":%b,"timestamp":"%b"}' % (wire_value(value, factor), short_utc_text(time).encode())
-        for time, value in zip(batch.times_us, batch.values, strict=True)
+        b'{"value":%b,"timestamp":"%b"}' % (value, short_utc_text(time).encode())
+        for time, value in zip(batch.times_us, wire_values(batch), strict=True)
     ]
+
+
+def is_same(sent: object, stored: object) -> bool:
+    """Return whether a value that a server has is the one that it got; it may keep numbers as doubles."""
+    if isinstance(sent, dict) and isinstance(stored, dict):
+        return sent.keys() == stored.keys() and all(is_same(item, stored[key]) for key, item in sent.items())
+    if isinstance(sent, list) and isinstance(stored, list):
+        return len(sent) == len(stored) and all(map(is_same, sent, stored))
+    if isinstance(sent, bool) or isinstance(stored, bool):
+        return sent is stored
+    if isinstance(sent, int | float) and isinstance(stored, int | float):
+        return abs(stored) <= _BEYOND and float(sent) == float(stored)
+    return sent == stored
+
+
+def _is_plain(value: bytes) -> bool:
+    return value in (b"true", b"false") or (value[0] in b"-0123456789" and len(value) <= _SHORT and b"e" not in value)
+
+
+def _wire(lane: Lane, value: bytes, factor: float) -> bytes:
+    scaled = to_waziup_value(to_value(msgspec.json.decode(value)), factor)
+    exact = _exact(scaled)
+    if exact != scaled:
+        _tell(lane)
+    return msgspec.json.encode(exact)
+
+
+def _exact(value: Value) -> Value:
+    """Return the same with text in the place of numbers that the server would change."""
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    if isinstance(value, str) or -_BEYOND <= value < _BEYOND:
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _tell(lane: Lane) -> None:
+    key = lane.device, lane.name
+    if key not in _told and len(_told) < _MAX_TOLD:
+        _told.add(key)
+        log.warning("device=%s sensor=%s: a number beyond 64 bits, which Waziup cannot keep, is sent as text", *key)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from lora_post.errors import Problem, SpoolError
@@ -19,6 +20,8 @@ from lora_post.times import WallUs
 
 DAMAGED: Final = "damaged"
 RUNNING: Final = "running"  # a fact about a sink whose readings may be under way, see Queue.mark_running
+DOUBTS: Final = "in doubt"
+_NOTHING_SENT: Final = "nothing sent"
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,27 @@ class Counts(Struct, frozen=True):
         return self.queued + self.parked + self.refused
 
 
+class Unsettled(Struct, frozen=True, array_like=True):
+    """A lane whose readings may have arrived. since_us: sent at this time or later, 0 when that is not known.
+
+    until: a monotonic time of that boot, see `Doubt`.
+    """
+
+    since_us: WallUs
+    until: float
+
+
+class LeftBehind(Struct, frozen=True):
+    """What the last process may have had under way. since_us: sent at this time or later, 0 when that is not known.
+
+    lanes: those in doubt, by their numbers; None: any may be. boot_id: in which the process ended, "" if unknown.
+    """
+
+    since_us: WallUs
+    lanes: dict[int, Unsettled] | None = None
+    boot_id: str = ""
+
+
 class Queue:
     """The readings that wait for one sink."""
 
@@ -57,15 +81,30 @@ class Queue:
         """Become the only one who empties this queue; False while another process does."""
         return self._spool_file.reserve(self.sink)
 
-    def mark_running(self) -> bool:
-        """Remember that readings may be under way; returns whether the last process left it so."""
-        was_running = RUNNING in self._facts.recall()
-        self._facts.remember(RUNNING, "yes")
-        return was_running
+    def mark_running(self) -> LeftBehind | None:
+        """Remember that readings may be under way from now on; returns what the last process left so."""
+        facts = self._facts.recall()
+        before, doubts = facts.get(RUNNING, _NOTHING_SENT), facts.get(DOUBTS)
+        if RUNNING not in facts:
+            self._facts.remember(RUNNING, _NOTHING_SENT)
+        if doubts is not None:
+            self._facts.forget(DOUBTS)
+        if before == _NOTHING_SENT:
+            return None
+        # Earlier versions wrote a word.
+        since_us = WallUs(int(before) if before.isascii() and before.isdigit() else 0)
+        return LeftBehind(since_us) if doubts is None else msgspec.json.decode(doubts, type=LeftBehind)
 
-    def mark_stopped(self) -> None:
-        """Remember that nothing is under way any more."""
-        self._facts.forget(RUNNING)
+    def note_sending(self, since_us: WallUs) -> None:
+        """Remember that what is still queued was not sent before this time, by the sink's clock."""
+        self._facts.remember(RUNNING, str(since_us))
+
+    def mark_stopped(self, left: LeftBehind | None = None) -> None:
+        """Remember that nothing is under way any more, or only this."""
+        if left is not None:
+            self._facts.remember(DOUBTS, msgspec.json.encode(left).decode())
+        else:
+            self._facts.forget(RUNNING)
 
     def go_on(self) -> bool:
         """Tell whether another file has taken the place of the spool.

@@ -42,10 +42,10 @@ class Lanes:
             self._states[lane.id] = LaneState(backoff, self._policy.max_batch)
         return self._states[lane.id]
 
-    def start_anew(self, lanes: Iterable[Lane], doubt: Doubt) -> None:
+    def start_anew(self, doubts: Iterable[tuple[Lane, Doubt]]) -> None:
         """Forget everything; these lanes are in doubt."""
         self._states.clear()
-        for lane in lanes:
+        for lane, doubt in doubts:
             self.state(lane).doubt = doubt
 
     def forget(self, lane: Lane) -> None:
@@ -53,6 +53,6 @@ class Lanes:
         if self._states[lane.id].doubt is None:
             del self._states[lane.id]
 
-    def are_in_doubt(self) -> bool:
-        """Return whether any of them is."""
-        return any(state.doubt for state in self._states.values())
+    def doubts(self) -> dict[int, Doubt]:
+        """Return the doubts, by the numbers of their lanes."""
+        return {number: state.doubt for number, state in self._states.items() if state.doubt}

@@ -39,10 +39,26 @@ class UploadPolicy(Struct, frozen=True, kw_only=True):
     """A sensor rests so many times as long as its failed request took: it may use a fifth of the time."""
 
     ask_after_s: float = 2.0
-    """A server goes on with a batch after the client has left; it gets this long before it is asked."""
+    """When no answer came, the server has as a rule stored the batch after so long, and nothing waits any longer."""
 
     ask_after_per_reading_s: float = 0.05
     """And so much more for each reading, since it stores them one by one."""
+
+    late_s: float = 120.0
+    """So long after a connection was cut a server may still act on the request; see docs/delivery.md."""
+
+    late_per_reading_s: float = 0.5
+    """And so much longer for each reading, when it is slow."""
+
+    pace_s: float = 30.0
+    """A server that is still adding readings then is asked again: Waziup gives up on a value that takes longer."""
+
+    note_every_s: float = 3600.0
+    """How often it is written down from when on readings were sent that may still be queued: a look after a kill
+    goes through the history from there on."""
+
+    note_every_readings: int = 500
+    """And after so many readings."""
 
     doubted_after_kill: int = 10_000
     """A sensor's oldest readings that may have been under way: many may have come in before those since."""

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 
 from lora_post.clocks.gateway import GatewayClock
-from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
+from lora_post.clocks.server import SECOND_US, read_date
 from lora_post.sinks.sink import Sink
 from lora_post.spool.boots import BootBook
 from lora_post.spool.model import Batch
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
-
-_SECOND_US = 1_000_000
-
-
-def read_date(date: str) -> WallUs | None:
-    """Return the instant of an HTTP Date header in µs since 1970 UTC.
-
-    None when it is not a date, or one that cannot be today's.
-    """
-    try:
-        date_us = WallUs(int(parsedate_to_datetime(date).timestamp()) * _SECOND_US)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return date_us if SET_FROM_US <= date_us < SET_UNTIL_US else None
 
 
 class ServerTime:
@@ -43,7 +28,7 @@ class ServerTime:
             answered_us = self.clock.boot_us()
             asked_us = answered_us - took_us
             # It was written at some moment since the request, and the rest of its second is cut off.
-            self.clock.vouch(WallUs(date_us - answered_us), WallUs(date_us + _SECOND_US - asked_us))
+            self.clock.vouch(WallUs(date_us - answered_us), WallUs(date_us + SECOND_US - asked_us))
 
 
 class TimedSink(Sink):
@@ -61,6 +46,7 @@ class TimedSink(Sink):
         self._queue = queue
         self._written_us: WallUs | None = None
         self.looks_back = sink.looks_back
+        self.goes_on = sink.goes_on
 
     def prepare(self) -> None:
         """Do whatever is due besides readings, and learn the time; an account logs in here."""
@@ -78,6 +64,10 @@ class TimedSink(Sink):
         """Deliver a batch."""
         self._sink.send(batch)
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> Sequence[WallUs]:
         """Return the times of a batch that have arrived already."""
-        return self._sink.stored(batch, recent)
+        return self._sink.stored(batch, since_us)
+
+    def clock_us(self) -> WallUs:
+        """Return the time by the sink's clock."""
+        return self._sink.clock_us()

@@ -5,7 +5,7 @@
     trouble → back off          from one lane, or from the whole destination
 
 A reading is delivered once. It is in doubt when no answer came, an answer was a 5xx, or the process was killed. So
-nothing needs to be written before a request goes out: after a kill, everything that was queued is in doubt.
+nothing needs to be written before each request: after a kill, everything that was queued is in doubt.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Callable, Collection
 from threading import Event
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.errors import BatchRefused, OutcomeUnknown, Problem, Rejected, SinkError, SpoolError, Unavailable
+from lora_post.clocks.system import boot_id
+from lora_post.errors import BatchRefused, NotSent, Problem, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.sinks.sink import Sink
 from lora_post.spool.model import Batch, Lane
-from lora_post.spool.queue import Queue
+from lora_post.spool.queue import LeftBehind, Queue, Unsettled
 from lora_post.times import NEVER, WallUs
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
@@ -29,6 +30,7 @@ from lora_post.upload.fairness import Fairness
 from lora_post.upload.lanes import Lanes, LaneState
 from lora_post.upload.parking import Parking
 from lora_post.upload.policy import UploadPolicy
+from lora_post.upload.sending_note import SendingNote
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ class Uploader:
         self._policy = policy or UploadPolicy()
         self._fairness = Fairness(self._policy.fresh_for_s)
         self._lanes = Lanes(self._policy)
-        self._doubts = DoubtRules(self._policy, sink.looks_back)
+        self._doubts = DoubtRules(self._policy, goes_on=sink.goes_on)
+        self._note = SendingNote(queue, self._policy)
         self._confirmed = Confirmed(queue, self._policy.share_write_for_s)
         self._parking = Parking(queue, metrics, self._policy, self._wall_us)
         self._failures = Failures(queue.sink, metrics, self._policy)
@@ -204,23 +207,20 @@ class Uploader:
         if batch is None:
             self._settle()
             return
-        sent = self._monotonic()
-        state.doubt = self._doubts.under_way(batch)
+        sent, since_us = self._monotonic(), self._sink.clock_us()
+        self._note.sending(since_us)
         try:
             self._sink.send(batch)
-        except OutcomeUnknown:
-            state.doubt = self._doubts.unanswered(batch, self._monotonic())
-            raise
         except BatchRefused as error:
-            state.doubt = None
-            self._narrow_down(batch, state, error)
+            self._narrow_down(batch, state, error, since_us)
             return
-        except (Unavailable, Rejected):
-            state.doubt = None
+        except (Unavailable, NotSent, Rejected):
+            raise
+        except Exception:  # no answer that tells, or a defect on the way
+            state.doubt = self._doubts.unanswered(batch, since_us, self._monotonic())
             raise
         self._observe(batch, sent)
         self._failures.answered()
-        state.doubt = None
         state.backoff.succeed()
         state.limit = min(self._policy.max_batch, state.limit * 2)
         state.refusals = 0
@@ -237,6 +237,8 @@ class Uploader:
         if count := self._confirmed.settle():
             self._metrics.count("delivered", self._queue.sink, amount=count)
             self.delivered_us = self._clock.now_us()
+            doubts = self._lanes.doubts().values()
+            self._note.settled(count, min([self._sink.clock_us(), *(doubt.since_us for doubt in doubts)]))
 
     def _observe(self, batch: Batch, sent: float) -> None:
         age_s = (self._wall_us() - max(batch.times_us)) / 1e6
@@ -251,7 +253,9 @@ class Uploader:
             state.doubt = None
             return
         size, asked = len(batch.times_us), self._monotonic()
-        stored = self._sink.stored(batch, doubt.depth(size))
+        # Readings are not sent before they are measured, if nothing better is known.
+        since_us = doubt.since_us or min(batch.times_us[0], self._wall_us())
+        stored = self._sink.stored(batch, since_us)
         self._failures.answered()
         if stored:
             state.backoff.succeed()  # otherwise pushing may fail as before, and must be tried less and less often
@@ -261,14 +265,14 @@ class Uploader:
 
     # What a server refuses
 
-    def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused) -> None:
+    def _narrow_down(self, batch: Batch, state: LaneState, error: BatchRefused, since_us: WallUs) -> None:
         """Halve the batch until the refused reading is alone, and set it aside.
 
         Raises BatchRefused, which parks the lane, when one after another is refused.
         """
         if len(batch.times_us) > 1:
             state.limit = len(batch.times_us) // 2
-            state.doubt = self._doubts.refused(batch)
+            state.doubt = self._doubts.refused(batch, since_us)
             return
         state.refusals += 1
         if state.refusals >= self._policy.refusals_before_parking:
@@ -305,33 +309,56 @@ class Uploader:
         """Become the only one who empties the queue; return False while another process does."""
         if not self._queue.reserve():
             return False
-        if self._queue.mark_running():
-            self._doubt_all()
+        if left := self._queue.mark_running():
+            self._take_up(left)
         return True
 
     def _follow_spool(self) -> None:
         """Begin anew when another file has taken the place of a damaged one: its lanes are others."""
         if self._queue.go_on():
             self._confirmed.clear()
-            self._queue.mark_running()
-            self._doubt_all()
+            since_us = self._note.since_us or WallUs(0)
+            self._queue.note_sending(since_us)
+            self._take_up(LeftBehind(since_us))
 
-    def _doubt_all(self) -> None:
+    def _take_up(self, left: LeftBehind) -> None:
+        """Doubt what was under way when a process ended, or a file gave way to another."""
+        now, is_same_boot = self._monotonic(), left.boot_id == boot_id()
+        doubts = []
         # Parked ones too: what was under way of them may have been stored, and they may be released.
-        self._lanes.start_anew(self._queue.queued_lanes(), self._doubts.after_kill(self._monotonic()))
+        for lane in self._queue.queued_lanes():
+            if left.lanes is None:
+                doubts.append((lane, self._doubts.left_behind(left.since_us, now)))
+            elif unsettled := left.lanes.get(lane.id):
+                until = unsettled.until if is_same_boot else None
+                doubts.append((lane, self._doubts.left_behind(unsettled.since_us, now, until)))
+        self._lanes.start_anew(doubts)
+        self._note.take_over(left.since_us)
+        wait_s = max((doubt.until - now for _, doubt in doubts), default=0.0)
+        if wait_s > 0:
+            log.info(
+                "%s: %d sensors wait up to %.0f s: the server may still be storing what was under way before",
+                *(self._queue.sink, len(doubts), wait_s),
+            )
 
     def _finish(self) -> None:
-        """Note that nothing is in doubt, if so: the next start need not ask about anything."""
+        """Note what is in doubt: the next start need not ask about anything else."""
         if not self._is_alone:
             return
         try:
             self._settle()
             if self._allowance:
                 self._allowance.save()
-            if not self._lanes.are_in_doubt():
-                self._queue.mark_stopped()
+            self._queue.mark_stopped(self._left_behind())
         except SpoolError as error:
             log.error("%s", error)
+
+    def _left_behind(self) -> LeftBehind | None:
+        doubts = self._lanes.doubts()
+        if not doubts:
+            return None
+        lanes = {number: Unsettled(doubt.since_us, doubt.until) for number, doubt in doubts.items()}
+        return LeftBehind(min(each.since_us for each in lanes.values()), lanes, boot_id())
 
     def _wall_us(self) -> WallUs:
         return WallUs(self._clock.now_us() + self._clock.ahead_us())

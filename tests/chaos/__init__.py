@@ -6,7 +6,7 @@ What runs, all of it real: a sandbox server that spoils about a quarter of all r
 before or after the work is done, 5xx with and without the work done, 429, 503, 401, slow, stalled, truncated or
 foreign answers), and `lora-post run` behind a pipe, killed with SIGKILL every few seconds and started again on the same
 spool. The radio program that feeds it repeats its last frames after each kill. The uploader's pauses are a tenth of
-the usual ones (`hurried`), so that a minute shows what otherwise takes ten.
+the usual ones (`tests.support.hurried`), so that a minute shows what otherwise takes ten.
 
 After the given seconds the faults end, what is queued goes out, and every reading that was heard is compared with what
 the server has. The line says:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos import site
+from tests.support.command import HURRIED
 from tests.support.paths import ROOT
 
 # What the pipe (64 KiB) and one read (64 KiB) can hold of frames that were written and not accepted yet: some 700.
@@ -50,7 +51,7 @@ class Gateway:
         return int(done.stdout.split()[0])
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.chaos.hurried", *arguments, "-c", str(self._config)]
+        command = [*HURRIED, *arguments, "-c", str(self._config)]
         with (self._config.parent / "log").open("ab") as log:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=ROOT, bufsize=0)
 

@@ -26,6 +26,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.spool.upkeep import decode_again
+from lora_post.times import WallUs
 from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -198,7 +199,7 @@ def test_running_uploader_sends_what_was_released(store: SpoolFile) -> None:
         def send(self, batch: Batch) -> None:
             self.values += batch.values
 
-        def stored(self, batch: Batch, recent: int) -> list[int]:
+        def stored(self, batch: Batch, since_us: WallUs) -> list[int]:
             return []
 
     put(store, report(Reading("t", 1)))

@@ -18,7 +18,7 @@ from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hangs import HangFile
 from lora_post.decoding.loading import load_folder, shipped_folder
-from lora_post.errors import ConfigError, DecodeError, Rejected, SpoolError
+from lora_post.errors import ConfigError, DecodeError, NotSent, Rejected, SpoolError
 from lora_post.formats import FORMATS
 from lora_post.formats.guarded import guarded
 from lora_post.inputs.udp import UdpInput, bind_udp
@@ -30,8 +30,9 @@ from lora_post.model import Decoder, Heard, Noise
 from lora_post.net.http_client import Answer
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
+from lora_post.sinks.sink import nothing_is_sent
 from lora_post.sinks.waziup.client import trouble
-from lora_post.sinks.waziup.sink import _check_push
+from lora_post.sinks.waziup.sink import _check_push, _flooded
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.rescue import replace_damaged
@@ -217,7 +218,14 @@ def _sending() -> Iterator[tuple[str, list[str]]]:
         ("OutcomeUnknown", trouble(where, Answer(503, b"Service Unavailable"))),
     ):
         yield kind, [f"waziup: waiting to send: {error}"]
+    try:
+        with nothing_is_sent():
+            raise trouble("creating device pond-7", Answer(503, b"Service Unavailable"))
+    except NotSent as error:
+        yield "NotSent", [f"waziup: waiting to send: {error}"]
     batch = Batch(Lane(1, "pond-7", "temperature_3", "", "", 3), (NOON_US,), (b"27.2",))
+    flooded = _flooded(batch.lane, "2026-11-22T23:15:00Z")
+    yield "Untold", [f"waziup: parked device=pond-7 sensor=temperature_3: {flooded}"]
     for kind, answer, what in (
         ("Rejected", Answer(403, b"Forbidden"), "parked"),
         ("BatchRefused", Answer(422, b"invalid value"), "refused reading"),

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from lora_post.errors import OutcomeUnknown, SinkError
+from lora_post.net.http_client import HttpClient
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.client import Answer, WaziupClient
 
@@ -163,3 +164,45 @@ def test_cookies_are_not_kept() -> None:
     ):
         client.get_me()
         assert not client._http._session.cookies
+
+
+def test_what_of_a_request_has_not_left_when_it_is_given_up_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was slow to read must not get the rest of it minutes later."""
+    monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.3)
+    body = "x" * 60_000
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = HttpClient(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(OutcomeUnknown):
+            client.call("POST", "/", body)
+        server, _ = listener.accept()
+        got = 0
+        with server, pytest.raises(ConnectionResetError):
+            while data := server.recv(1 << 16):
+                got += len(data)
+        assert got < len(body)
+
+
+def test_connection_that_is_closed_ends_the_wait_of_another_thread() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = HttpClient(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        raised: list[SinkError] = []
+
+        def wait() -> None:
+            try:
+                client.call("GET", "/")
+            except SinkError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        server, _ = listener.accept()
+        with server:
+            server.recv(1 << 16)
+            client.close()
+            thread.join(20)
+        assert not thread.is_alive()
+        assert isinstance(raised[0], OutcomeUnknown)

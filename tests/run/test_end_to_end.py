@@ -19,6 +19,7 @@ from lora_post.uplink.unlock import seal_lorawan
 from tests.support.command import (
     COMMAND,
     DEVICES,
+    HURRIED,
     PATIENCE_S,
     Admin,
     counting_packet,
@@ -223,7 +224,7 @@ def test_kill_at_any_moment_loses_nothing_that_was_accepted(tmp_path: Path) -> N
                 feeder.join()
         # The radio program has long gone on: frames that no process took are lost by it. Feeding all
         # of them again shows that those accepted are not accepted twice.
-        done = run("run", "-q", "-c", str(site), stdin=b"".join(packets))
+        done = run("run", "-q", "-c", str(site), stdin=b"".join(packets), command=HURRIED)
         assert done.returncode == 0, done.stderr.decode()
         assert_everything_arrived_once(Admin(url), total)
 

@@ -18,6 +18,7 @@ from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import RUNNING, Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, report
@@ -40,7 +41,7 @@ class Collector(Sink):
         if self.is_silent:
             raise OutcomeUnknown("no answer")
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+    def stored(self, batch: Batch, since_us: WallUs) -> Sequence[int]:
         self.asked.append(batch.lane.name)
         pairs = zip(batch.times_us, batch.values, strict=True)
         return [time for time, value in pairs if (batch.lane.name, value) in self.got]
@@ -74,7 +75,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("is_silent", [False, True], ids=["confirmed", "in-doubt"])
 def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(path: Path, *, is_silent: bool) -> None:
-    policy = UploadPolicy(first_pause_s=0.0, ask_after_s=0.0, ask_after_per_reading_s=0.0)
+    policy = UploadPolicy(first_pause_s=0.0, ask_after_s=0.0, late_s=0.0, late_per_reading_s=0.0)
     sink = Collector()
     with closing(spool(path, "a", "b")) as spool_file:
         uploader = Uploader(Queue(spool_file, SINK), sink, Metrics(), policy=policy)

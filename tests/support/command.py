@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import requests
 
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.uplink.unlock import seal_lorawan
+from tests.support.paths import ROOT
 
 COMMAND = str(Path(sys.executable).parent / "lora-post")
+HURRIED = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried.py"))
+"""The same where a test kills it: afterwards it waits for the server a hundredth of the usual time."""
 DEVICES = 3
 PATIENCE_S = 120
 """For how long a test waits for what must come, however busy the machine is."""
@@ -65,10 +68,14 @@ def write_site(folder: Path, url: str) -> Path:
 
 
 def run(
-    *arguments: str, stdin: bytes = b"", timeout: float = 2 * PATIENCE_S, cwd: Path | None = None
+    *arguments: str,
+    stdin: bytes = b"",
+    timeout: float = 2 * PATIENCE_S,
+    cwd: Path | None = None,
+    command: Sequence[str] = (COMMAND,),
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [COMMAND, *arguments], input=stdin, capture_output=True, timeout=timeout, cwd=cwd, check=False
+        [*command, *arguments], input=stdin, capture_output=True, timeout=timeout, cwd=cwd, check=False
     )
 
 

@@ -41,8 +41,11 @@ IMPATIENT = UploadPolicy(
     max_lane_pause_s=0.01,
     ask_after_s=0.01,
     ask_after_per_reading_s=0.0,
+    late_s=0.01,
+    late_per_reading_s=0.0,
+    pace_s=0.01,
 )
-"""Back-off and the wait before asking are as short as they can be; what is asked stays."""
+"""Back-off and the waits before asking are as short as they can be; what is asked stays."""
 
 
 def context_of(

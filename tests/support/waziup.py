@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import select
 import socket
@@ -22,7 +23,10 @@ from tests.support.command import PATIENCE_S
 
 @dataclass
 class Fault:
-    """Answer the next `times` requests that match with `status`, after doing the work or instead of it."""
+    """Answer the next `times` requests that match with `status`, after doing the work or instead of it.
+
+    status 0: cut the connection. late_s: do the work so much later, whatever the answer; not later than latest_s.
+    """
 
     request: str
     status: int
@@ -30,6 +34,8 @@ class Fault:
     work_first: bool = False
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b"trouble"
+    late_s: float = 0.0
+    latest_s: float = math.inf
 
 
 @dataclass
@@ -49,11 +55,13 @@ class BadDays:
                 fault.times -= 1
                 return faults.Fault(
                     "made up",
-                    faults.Ending.MADE_UP,
+                    faults.Ending.MADE_UP if fault.status else faults.Ending.CUT,
                     carried_out=fault.work_first,
                     status=fault.status,
                     headers=tuple(fault.headers),
                     body=fault.body,
+                    late_s=fault.late_s,
+                    latest_s=fault.latest_s,
                 )
         return None
 
@@ -129,8 +137,10 @@ class CuttingProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ends = {client: server, server: client}
             while True:
+                data = b""
                 ready, _, _ = select.select(list(ends), [], [])
-                data = ready[0].recv(1 << 16)
+                with contextlib.suppress(ConnectionError):  # a client that gives up resets the connection
+                    data = ready[0].recv(1 << 16)
                 if not data:
                     return
                 self.bytes += len(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,89 +12,96 @@ from lora_post.spool.model import Batch, Lane
 from lora_post.upload.doubt import Doubt, DoubtRules
 from lora_post.upload.policy import UploadPolicy
 
-POLICY = UploadPolicy(max_batch=100, ask_after_s=2.0, ask_after_per_reading_s=0.05)
-LOOKS_BACK = 500
-RULES = DoubtRules(POLICY, LOOKS_BACK)
-BATCH = Batch(Lane(1, "pond", "t", "", "", None), tuple(range(40)), (b"1",) * 40)
+POLICY = UploadPolicy()
+RULES = DoubtRules(POLICY, goes_on=True)
+AT_ONCE = DoubtRules(POLICY, goes_on=False)
+SIZE = 40
+BATCH = Batch(Lane(1, "pond", "t", "", "", None), tuple(range(SIZE)), (b"1",) * SIZE)
+SINCE = 1_790_000_000_000_000
 NOW = 1000.0
+SOON = NOW + POLICY.ask_after_s + POLICY.ask_after_per_reading_s * SIZE
+LATE = NOW + POLICY.late_s + POLICY.late_per_reading_s * SIZE
 
 
-def test_server_gets_time_to_finish_before_it_is_asked() -> None:
-    assert RULES.unanswered(BATCH, NOW) == Doubt(NOW + 2.0 + 40 * 0.05, BATCH, 100)
-    assert RULES.after_kill(NOW) == Doubt(NOW + 2.0, None, 100)
-    assert RULES.under_way(BATCH).ask_at < NOW
-    assert RULES.refused(BATCH).ask_at < NOW
+def test_server_is_asked_soon_and_again_when_it_can_no_longer_be_at_work() -> None:
+    first = RULES.unanswered(BATCH, SINCE, NOW)
+    assert first == Doubt(BATCH, SINCE, SOON, LATE)
+    second = RULES.after_look(first, SIZE, 0, SOON)
+    assert second == Doubt(BATCH, SINCE, LATE, LATE, seen=0)
+    assert RULES.after_look(second, SIZE, 0, LATE) is None
 
 
-@pytest.mark.parametrize(
-    ("begun", "found", "is_over"),
-    [
-        (RULES.unanswered(BATCH, 0.0), 40, True),
-        (RULES.unanswered(BATCH, 0.0), 39, False),
-        (RULES.unanswered(BATCH, 0.0), 0, False),
-        (RULES.under_way(BATCH), 0, False),
-        (RULES.after_kill(0.0), 0, False),
-        (RULES.refused(BATCH), 0, True),
-        (RULES.refused(BATCH), 17, True),
-    ],
-)
-def test_first_look_ends_a_doubt_when_everything_is_there_or_the_server_is_done(
-    begun: Doubt, found: int, is_over: bool
-) -> None:
-    assert (RULES.after_look(begun, 40, found, NOW) is None) is is_over
+@pytest.mark.parametrize("found", [0, 1, SIZE - 1])
+def test_what_is_not_found_is_not_missing_before_that(found: int) -> None:
+    doubt: Doubt | None = RULES.unanswered(BATCH, SINCE, NOW)
+    for now in (SOON, SOON + 1, SOON + 1.5, LATE - 0.01):
+        assert doubt is not None
+        doubt = RULES.after_look(doubt, SIZE, found, now)
+        assert doubt is not None
+        assert doubt.ask_at == LATE
 
 
-@pytest.mark.parametrize("found", [0, 17])
-def test_second_look_that_finds_the_same_ends_a_doubt(found: int) -> None:
-    first = RULES.after_look(RULES.unanswered(BATCH, 0.0), 40, found, NOW)
-    assert first == Doubt(NOW + 2.0, BATCH, 100, seen=found)
-    assert RULES.after_look(first, 40, found, NOW + 2.0) is None
+@pytest.mark.parametrize("now", [SOON, LATE, LATE + 1e6])
+def test_batch_of_which_everything_is_found_is_in_doubt_no_longer(now: float) -> None:
+    assert RULES.after_look(RULES.unanswered(BATCH, SINCE, NOW), SIZE, SIZE, now) is None
 
 
-def test_server_that_is_still_storing_is_asked_once_more() -> None:
-    doubt: Doubt | None = RULES.unanswered(BATCH, 0.0)
+def test_server_that_still_adds_readings_is_asked_until_it_has_stopped() -> None:
+    doubt: Doubt | None = RULES.unanswered(BATCH, SINCE, NOW)
+    now = SOON
     for found in (3, 9, 21):
         assert doubt is not None
-        doubt = RULES.after_look(doubt, 40, found, NOW)
-    assert doubt == Doubt(NOW + 2.0, BATCH, 100, seen=21)
-    assert RULES.after_look(doubt, 40, 21, NOW) is None
+        doubt = RULES.after_look(doubt, SIZE, found, now)
+        now = doubt.ask_at if doubt else now
+    assert doubt == Doubt(BATCH, SINCE, LATE + 2 * POLICY.pace_s, LATE, seen=21)
+    assert RULES.after_look(doubt, SIZE, 21, now) is None
 
 
-def test_after_a_kill_the_search_goes_deeper_when_all_that_it_could_find_is_there() -> None:
-    first = RULES.after_kill(0.0)
-    assert (first.depth(3), first.depth(9000)) == (3, 100)
-    deeper = RULES.after_look(first, 9000, 100, NOW)
-    assert deeper is not None
-    assert deeper.depth(9000) == LOOKS_BACK
-    assert deeper.ask_at < NOW  # at once
-    again = RULES.after_look(deeper, 9000, 470, NOW)
-    assert again is not None
-    assert RULES.after_look(again, 9000, 470, NOW) is None
+def test_first_look_is_the_only_one_when_the_link_was_away_for_longer() -> None:
+    assert RULES.after_look(RULES.unanswered(BATCH, SINCE, NOW), SIZE, 17, LATE) is None
 
 
-def test_sink_that_cannot_look_further_back_is_not_asked_to() -> None:
-    rules = DoubtRules(POLICY, 0)
-    first = rules.after_look(rules.after_kill(0.0), 9000, 100, NOW)
-    assert first is not None
-    assert first.among == 100
-    assert rules.after_look(first, 9000, 100, NOW) is None
+def test_what_the_last_process_left_is_asked_about_once_and_late() -> None:
+    doubt = RULES.left_behind(SINCE, NOW)
+    latest = NOW + POLICY.late_s + POLICY.late_per_reading_s * POLICY.max_batch
+    assert doubt == Doubt(None, SINCE, latest, latest)
+    assert RULES.after_look(doubt, 9000, 470, latest) is None
+
+
+@pytest.mark.parametrize(("noted", "until"), [(NOW + 5, NOW + 5), (NOW - 5, NOW - 5), (NOW + 1e9, NOW + 170)])
+def test_time_that_has_passed_before_a_restart_counts(noted: float, until: float) -> None:
+    assert RULES.left_behind(SINCE, NOW, noted) == Doubt(None, SINCE, until, until)
+
+
+def test_answer_that_refuses_tells_that_the_server_is_done() -> None:
+    doubt = RULES.refused(BATCH, SINCE)
+    assert doubt.ask_at < NOW
+    for found in (0, 17, SIZE):
+        assert RULES.after_look(doubt, SIZE, found, NOW) is None
+
+
+def test_sink_that_does_not_go_on_is_asked_once_and_at_once() -> None:
+    for doubt in (AT_ONCE.unanswered(BATCH, SINCE, NOW), AT_ONCE.left_behind(SINCE, NOW)):
+        assert (doubt.ask_at, doubt.until) == (NOW, NOW)
+        assert AT_ONCE.after_look(doubt, SIZE, 17, NOW) is None
 
 
 @given(
-    size=st.integers(1, 1000),
-    steps=st.lists(st.integers(0, 50), max_size=12),
-    begun=st.sampled_from([RULES.after_kill(0.0), RULES.unanswered(BATCH, 0.0), RULES.under_way(BATCH)]),
+    stored_at=st.lists(st.floats(NOW, LATE), min_size=SIZE, max_size=SIZE).map(sorted),
+    stored=st.integers(0, SIZE),
+    delay_s=st.floats(0, 30),
 )
-def test_doubt_ends_when_the_server_has_stopped_and_never_while_the_last_two_looks_differ(
-    size: int, steps: list[int], begun: Doubt
+def test_doubt_never_ends_before_the_server_has_and_always_ends(
+    stored_at: list[float], stored: int, delay_s: float
 ) -> None:
-    has = [min(size, count) for count in accumulate(steps)] or [0]
-    doubt: Doubt | None = begun
-    looks: list[tuple[int, int]] = []
-    for stored in [*has, *has[-1:] * 4]:
-        assert doubt is not None
-        looks.append((doubt.depth(size), found := min(stored, doubt.depth(size))))
-        if (doubt := RULES.after_look(doubt, size, found, NOW)) is None:
-            break
-    assert doubt is None
-    assert looks[-1][1] == size or looks[-1] == looks[-2]
+    """A server that stores the first readings of a batch one by one, whenever until the bound; looks come late."""
+    done_at = stored_at[:stored]
+    doubt: Doubt | None = RULES.unanswered(BATCH, SINCE, NOW)
+    looks: list[tuple[float, int]] = []
+    while doubt is not None:
+        now = doubt.ask_at + delay_s
+        looks.append((now, sum(at <= now for at in done_at)))
+        doubt = RULES.after_look(doubt, SIZE, looks[-1][1], now)
+    assert looks[-1][1] == stored
+    assert len(looks) <= 3
+    assert all(later > earlier for (earlier, _), (later, _) in pairwise(looks))

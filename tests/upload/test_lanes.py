@@ -9,7 +9,7 @@ from lora_post.upload.policy import UploadPolicy
 
 POLICY = UploadPolicy()
 A, B = (Lane(number, device, "t", "", "", None) for number, device in ((1, "pond"), (2, "well")))
-DOUBT = DoubtRules(POLICY, 500).after_kill(100.0)
+DOUBT = DoubtRules(POLICY, goes_on=True).left_behind(1_790_000_000_000_000, 100.0)
 
 
 def test_lane_is_ready_when_its_pause_and_its_doubt_allow_it() -> None:
@@ -35,8 +35,8 @@ def test_lane_that_is_forgotten_begins_anew_unless_it_is_in_doubt() -> None:
 def test_after_a_kill_nothing_is_known_but_doubts() -> None:
     lanes = Lanes(POLICY)
     lanes.state(A).backoff.fail(1000.0)
-    assert not lanes.are_in_doubt()
-    lanes.start_anew([B], DOUBT)
-    assert lanes.are_in_doubt()
+    assert not lanes.doubts()
+    lanes.start_anew([(B, DOUBT)])
+    assert lanes.doubts() == {B.id: DOUBT}
     assert lanes.state(A).ready_at() == 0.0
     assert lanes.state(B).doubt == DOUBT

@@ -24,31 +24,13 @@ from lora_post.sandbox.endpoint import Settings
 from lora_post.spool.boots import BootBook, estimates
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
-from lora_post.upload.server_time import ServerTime, read_date
+from lora_post.upload.server_time import ServerTime
 from tests.support.clocks import BOOTED_US, Machine
 from tests.support.command import DEVICES, counting_packet, dev_addr, free_port, keys, write_site
 from tests.support.waziup import Fault, Waziup, waziup
 
 HOUR_US = 3_600_000_000
 SECOND_US = 1_000_000
-
-
-@pytest.mark.parametrize(
-    ("date", "wanted"),
-    [
-        ("Mon, 21 Sep 2026 14:13:20 GMT", BOOTED_US),
-        ("Monday, 21-Sep-26 14:13:20 GMT", BOOTED_US),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
-        ("", None),
-        ("now", None),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
-        ("Mon, 99 Sep 2026 14:13:20 GMT", None),
-        ("Mon, 21 Sep 99999 14:13:20 GMT", None),
-        ("Mon, 21 Sep 2026 14:13:20 +9999999999", None),
-    ],
-)
-def test_date_header_is_read_or_passed_over(date: str, wanted: int | None) -> None:
-    assert read_date(date) == wanted
 
 
 @pytest.mark.parametrize("took_us", [0, 800_000, 9_000_000])

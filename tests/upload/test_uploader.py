@@ -17,6 +17,7 @@ from lora_post.spool.model import Batch
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import report
@@ -51,7 +52,7 @@ class Broken(Sink):
     def send(self, batch: Batch) -> None:
         raise Unavailable("no network")
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[int]:
+    def stored(self, batch: Batch, since_us: WallUs) -> Sequence[int]:
         return []
 
 

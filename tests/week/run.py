@@ -160,9 +160,14 @@ def week(folder: Path, plan: Plan, random: Random, progress: Callable[[float, st
     with running_sandbox(file=folder / "server.db", faults=world) as url, webhook() as (hook, got):
         config = load_config(write_site(folder, url, port.path), {})
         one = _Week(world, config, hook, progress)
+
         # The server's clock is that of the week, too.
-        with patch(
-            "lora_post.upload.server_time.read_date", lambda date: world.machine.true_us // 1_000_000 * 1_000_000
+        def of_the_week(date: str) -> int:
+            return world.machine.true_us // 1_000_000 * 1_000_000
+
+        with (
+            patch("lora_post.upload.server_time.read_date", of_the_week),
+            patch("lora_post.clocks.server.read_date", of_the_week),
         ):
             while world.hour < plan.hours:
                 one.live(plan.hours)

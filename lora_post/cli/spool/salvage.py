@@ -10,7 +10,8 @@ import click
 
 from lora_post.cli._options import config_option, read_config
 from lora_post.cli._output import say
-from lora_post.errors import Rejected
+from lora_post.clocks.scale import now_us
+from lora_post.errors import Rejected, Untold
 from lora_post.run.upload_thread import open_outlet
 from lora_post.sinks.announced import Announced
 from lora_post.spool.model import Batch
@@ -18,8 +19,6 @@ from lora_post.spool.salvage import salvage
 from lora_post.spool.spool_file import SpoolFile
 
 EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
-# The values that a sensor got last, among which those of the damaged file are looked for; about 0.7 MB.
-LOOK_BACK = 5000
 
 
 @click.command(name="salvage")
@@ -49,7 +48,10 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
 
         def arrived(name: str, batch: Batch) -> Collection[int]:
             try:
-                return sinks[name].stored(batch, LOOK_BACK) if name in sinks else ()
+                # Readings are not sent before they are measured.
+                return sinks[name].stored(batch, min(batch.times_us[0], now_us())) if name in sinks else ()
+            except Untold:
+                raise
             except Rejected:  # where nobody lets us look, nothing of ours has arrived
                 return ()
 

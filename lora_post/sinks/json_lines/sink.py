@@ -31,6 +31,8 @@ LAST_BYTES = 1 << 20
 class JsonLinesFile(Sink):
     """Appends batches to a file; full ones are called FILE.1 (the newest), FILE.2 …"""
 
+    goes_on = False
+
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
         """max_bytes: a file is full from here on. keep: how many full ones stay."""
         self._path = path
@@ -62,7 +64,7 @@ class JsonLinesFile(Sink):
                 _sync_folder(self._path)
         self._sent.note(batch, batch.times_us)
 
-    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
         """Return the times of a batch that are in the file already."""
         self.prepare()
         found = self._found or frozenset()
@@ -109,6 +111,8 @@ class JsonLinesFile(Sink):
 class JsonLinesOutput(Sink):
     """Writes batches to a stream, such as a pipe; what nobody reads any more is lost."""
 
+    goes_on = False
+
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._sent = LastSent()
@@ -126,7 +130,7 @@ class JsonLinesOutput(Sink):
             raise OutcomeUnknown(f"stdout: {error.strerror}") from error
         self._sent.note(batch, batch.times_us)
 
-    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
         """Return the times of a batch that this process has written."""
         return self._sent.of(batch)
 

@@ -22,6 +22,8 @@ PING_EVERY_S = 300  # a ping costs about 100 bytes, with what is around it
 class MqttSink(Sink):
     """Publishes one message a reading."""
 
+    goes_on = False  # it does, but it cannot be asked what came of it
+
     def __init__(self, config: MqttConfig, gateway_id: str) -> None:
         self._config = config
         self._gateway_id = gateway_id
@@ -39,7 +41,7 @@ class MqttSink(Sink):
             text = f"{arrived.count(False)} of {len(arrived)} messages were not acknowledged"
             raise OutcomeUnknown(f"the connection to {self._config.broker.host} was lost: {text}")
 
-    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
         """Return the times of a batch that were acknowledged, as far as this process knows."""
         return self._sent.of(batch)
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterator
 
 import msgspec
 
 from lora_post.clocks.scale import parse_utc, utc_text
-from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
+from lora_post.errors import BatchRefused, NotSent, Rejected, Unavailable, Untold
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
-from lora_post.sinks.sink import Sink
+from lora_post.sinks.sink import Sink, nothing_is_sent
 from lora_post.sinks.wazigate import WazigateConfig
 from lora_post.sinks.wazigate.client import GateDevice, GateSensor, RemoteGateSensor, WazigateClient, trouble
-from lora_post.sinks.waziup_values import kind_of, wire_value
+from lora_post.sinks.waziup_values import kind_of, wire_values
 from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
 from lora_post.waziup.names import to_id, to_text
@@ -45,42 +46,65 @@ class WazigateSink(Sink):
         self._client.close()
 
     def send(self, batch: Batch) -> None:
-        """Deliver a batch. Raises Unavailable, OutcomeUnknown, Rejected, BatchRefused."""
+        """Deliver a batch. Raises Unavailable, NotSent, OutcomeUnknown, Rejected, BatchRefused."""
         lane = batch.lane
         answer = self._post(batch)
         if _is_not_there(answer):
-            self._create(lane)
+            with nothing_is_sent():
+                self._create(lane)
             answer = self._post(batch)
             if _is_not_there(answer):
-                raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
+                raise NotSent(f"{lane.device}/{lane.name} is not there right after it was created")
         if answer.status == 400:
             raise BatchRefused(f"the WaziGate refuses the value: {answer.text}")
         # A page of something else that answers at this address comes as 200, too.
         if answer.status != 200 or answer.body.strip():
             raise trouble(f"sending {lane.device}/{lane.name}", answer)
 
-    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Return the times of a batch that the WaziGate has. Raises Unavailable, OutcomeUnknown."""
-        lane = batch.lane
-        since, until = _whole_second(min(batch.times_us)), _whole_second(max(batch.times_us) + SECOND_US)
-        answer = self._client.get_values(lane.device, to_id(lane.name), since, until, MAX_ROWS)
-        if answer.status != 200:
-            raise trouble(f"asking what {lane.device}/{lane.name} has", answer)
-        there = _rows(answer, f"asking what {lane.device}/{lane.name} has")
-        factor = kind_of(lane).factor
+    def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
+        """Return the times of a batch that the WaziGate has, whoever sent them.
+
+        Raises Unavailable, OutcomeUnknown, Untold.
+        """
+        there: Counter[tuple[int, str]] = Counter()
+        for rows in self._pages(batch):
+            there.update(rows)
         found = []
-        for time, value in zip(batch.times_us, batch.values, strict=True):
-            row = time // SECOND_US, _canonical(wire_value(value, factor))
+        for time, value in zip(batch.times_us, wire_values(batch), strict=True):
+            row = time // SECOND_US, _canonical(value)
             if there[row]:
                 there[row] -= 1
                 found.append(time)
         return found
 
+    def _pages(self, batch: Batch) -> Iterator[list[tuple[int, str]]]:
+        """Yield the history in the span of a batch as (second, value), oldest first."""
+        name = f"{batch.lane.device}/{batch.lane.name}"
+        since, until = batch.times_us[0] // SECOND_US, batch.times_us[-1] // SECOND_US + 1
+        while True:
+            answer = self._client.get_values(
+                batch.lane.device, to_id(batch.lane.name), _text(since), _text(until), MAX_ROWS
+            )
+            if answer.status != 200:
+                raise trouble(f"asking what {name} has", answer)
+            rows = _rows(answer, f"asking what {name} has")
+            if len(rows) < MAX_ROWS:
+                yield rows
+                return
+            # The last second may go on on the next page.
+            last = rows[-1][0]
+            if last <= since:
+                raise Untold(
+                    f"{name} has {MAX_ROWS} values in one second, and what it has of ours cannot be told",
+                    fix="let nothing else send to this sensor",
+                )
+            yield [row for row in rows if row[0] != last]
+            since = last
+
     def _post(self, batch: Batch) -> Answer:
-        factor = kind_of(batch.lane).factor
         bodies = [
-            msgspec.Raw(b'{"value":%b,"time":"%b"}' % (wire_value(value, factor), utc_text(time).encode()))
-            for time, value in zip(batch.times_us, batch.values, strict=True)
+            msgspec.Raw(b'{"value":%b,"time":"%b"}' % (value, utc_text(time).encode()))
+            for time, value in zip(batch.times_us, wire_values(batch), strict=True)
         ]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
@@ -130,18 +154,18 @@ def _sensor_ids(device_id: str, answer: Answer) -> set[str]:
     return {sensor.id for sensor in sensors or ()}
 
 
-def _whole_second(time_us: WallUs) -> str:
-    return utc_text(time_us - time_us % SECOND_US)
+def _text(second: int) -> str:
+    return utc_text(WallUs(second * SECOND_US))
 
 
-def _rows(answer: Answer, doing: str) -> Counter[tuple[int, str]]:
-    """Return how often the WaziGate has each value at each second."""
+def _rows(answer: Answer, doing: str) -> list[tuple[int, str]]:
+    """Return what the WaziGate has, as (second, value)."""
     try:
         rows = msgspec.json.decode(answer.body, type=list[dict[str, msgspec.Raw]])
-        return Counter(
+        return [
             (parse_utc(msgspec.json.decode(row["time"], type=str)) // SECOND_US, _canonical(bytes(row["value"])))
             for row in rows
-        )
+        ]
     except (ValueError, KeyError, RecursionError) as error:
         raise Unavailable(f"{doing}: no list of values: {error}") from error
 

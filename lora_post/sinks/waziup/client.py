@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from lora_post.clocks.server import ServerClock
 from lora_post.errors import SinkError, Unavailable
 from lora_post.net.http_client import Answer, HttpClient, OnDate, anonymous, quote_part, transient
 from lora_post.net.traffic import Traffic
@@ -137,11 +138,18 @@ class WaziupClient:
     ) -> None:
         """base_url: for example https://api.waziup.io/api/v2; account None: nobody in particular."""
         self.account = account
+        self.clock = ServerClock()
         self.claims: Claims | None = None
         """What the latest token says of itself; None before the first login."""
         self._renew_at = 0.0
-        self._http = HttpClient(base_url, on_date, traffic)
+        self._on_date = on_date
+        self._http = HttpClient(base_url, self._hear_date, traffic)
         self.close = self._http.close
+
+    def _hear_date(self, date: str, took_us: int) -> None:
+        self.clock.hear(date)
+        if self._on_date is not None:
+            self._on_date(date, took_us)
 
     @property
     def owner(self) -> str:
@@ -219,7 +227,11 @@ class WaziupClient:
         path = f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/value"
         return self._call("POST", path, values[0]) if len(values) == 1 else self._call("POST", path + "s", values)
 
-    def get_values(self, device_id: str, sensor_id: str, limit: int) -> Answer:
-        """GET .../values: the `limit` rows last received, newest first, as they were sent."""
+    def get_values(self, device_id: str, sensor_id: str, since: str, limit: int, offset: int) -> Answer:
+        """GET .../values: up to `limit` rows as they were sent, newest first, behind `offset` newer ones.
+
+        since: only what was received in this second or later, RFC 3339 with Z.
+        """
         path = f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/values"
-        return self._call("GET", f"{path}?sort=dsc&limit={limit}&calibrated=false")
+        skip = f"&offset={offset}" if offset else ""
+        return self._call("GET", f"{path}?sort=dsc&limit={limit}{skip}&calibrated=false&date_from={since}")

@@ -80,6 +80,10 @@ class WaziupMqttSink(Sink):
         self._sensors: dict[tuple[str, str], _Sensor] = {}
         self.ask_time = http.ask_time
 
+    def clock_us(self) -> WallUs:
+        """Return the server's time."""
+        return self._http.clock_us()
+
     def close(self) -> None:
         """End the connections."""
         self._disconnect()
@@ -98,16 +102,17 @@ class WaziupMqttSink(Sink):
             self._http.send(batch)
             sensor.is_there = True
             return
+        since_us = self.clock_us()
         self._publish(batch)
         if sensor.is_look_due(len(batch.times_us), self._monotonic()):
-            self._look(batch, sensor)
+            self._look(batch, sensor, since_us)
         else:
             sensor.unlooked += len(batch.times_us)
         self._http.declare_actuators(batch.lane.device)
 
-    def stored(self, batch: Batch, recent: int) -> Sequence[WallUs]:
+    def stored(self, batch: Batch, since_us: WallUs) -> Sequence[WallUs]:
         """Return the times of a batch that the server has, as `WaziupSink.stored` does."""
-        return self._http.stored(batch, recent)
+        return self._http.stored(batch, since_us)
 
     def _publish(self, batch: Batch) -> None:
         """Publish a batch; return when it is acknowledged. Raises Unavailable, OutcomeUnknown."""
@@ -127,7 +132,7 @@ class WaziupMqttSink(Sink):
         self._sensors[_key(lane)] = _Sensor(self._monotonic() + HTTP_AFTER_SILENCE_S)
         raise OutcomeUnknown(f"{self._broker.host} fell silent over {lane.device}/{lane.name}: {text}")
 
-    def _look(self, batch: Batch, sensor: _Sensor) -> None:
+    def _look(self, batch: Batch, sensor: _Sensor, since_us: WallUs) -> None:
         """Look for the last value in the history: those before it went the same way.
 
         Raises OutcomeUnknown when it is not there, or the look fails.
@@ -135,8 +140,7 @@ class WaziupMqttSink(Sink):
         lane = batch.lane
         last = Batch(lane, batch.times_us[-1:], batch.values[-1:])
         try:
-            # As a rule it is the newest one; more rows cost more.
-            is_stored = self._http.stored_among(last, 1) or self._http.stored(last, 1)
+            is_stored = self._http.stored(last, since_us)
         except SinkError as error:
             what = f"acknowledged, and the look for it failed: {error.what}"
             raise OutcomeUnknown(what, error.retry_after_s, fix=error.fix) from error

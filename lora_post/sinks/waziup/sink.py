@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
 import msgspec
 
-from lora_post.clocks.scale import parse_utc
-from lora_post.errors import BatchRefused, OutcomeUnknown, Rejected, Unavailable
+from lora_post.clocks.scale import parse_utc, utc_text
+from lora_post.clocks.server import SECOND_US
+from lora_post.errors import BatchRefused, NotSent, Rejected, Unavailable, Untold
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
-from lora_post.sinks.sink import Sink
+from lora_post.sinks.sink import Sink, nothing_is_sent
 from lora_post.sinks.waziup.actuators import ActuatorEntries
 from lora_post.sinks.waziup.client import StoredValue, WaziupClient, trouble
 from lora_post.sinks.waziup.gateway import GatewayEntry
 from lora_post.sinks.waziup.provision import Provisioner
-from lora_post.sinks.waziup_values import kind_of, value_objects, wire_value
+from lora_post.sinks.waziup_values import is_same, value_objects, wire_values
 from lora_post.spool.facts import Facts
-from lora_post.spool.model import Batch
+from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
 from lora_post.waziup.names import to_id
 
@@ -32,8 +34,11 @@ log = logging.getLogger(__name__)
 
 # The dashboard calls a gateway active for 12 hours after a heartbeat; each costs one, and often a login.
 HEARTBEAT_EVERY_S = 3600.0
-LOOKS_BACK = 500  # an answer of some 40 kB, after a power cut in the middle of a backlog
-OTHER_WRITERS = 50  # rows of a sensor's history that others may have added since our batch
+LOOKS_BACK = 500  # answers of some 40 kB, after a power cut in the middle of a backlog
+# The clock that dates answers may be a proxy's, and behind the one by which values are received.
+CLOCKS_APART_US = 10_000_000
+PAGE_ROWS = 250
+MAX_ROWS = 20_000  # of a sensor's history that one look goes through, some 2 MB
 
 
 class WaziupSink(Sink):
@@ -53,12 +58,18 @@ class WaziupSink(Sink):
         """End the connection."""
         self._client.close()
 
+    def clock_us(self) -> WallUs:
+        """Return the server's time, by which it dates what it receives."""
+        return self._client.clock.now_us()
+
     def ask_time(self) -> None:
         """Make a small request, for the date of its answer. Raises Unavailable or OutcomeUnknown."""
         self._client.get_me()
 
     def prepare(self) -> None:
-        """Declare the gateway and send its heartbeat, when they are due."""
+        """Declare the gateway, send its heartbeat and learn the server's time, when they are due."""
+        if not self._client.clock.is_known and self._client.account is None:
+            self._client.get_me()
         if self._client.account is None or time.monotonic() < self._heartbeat_at:
             return
         self._client.renew()
@@ -72,17 +83,19 @@ class WaziupSink(Sink):
     def send(self, batch: Batch) -> None:
         """Deliver a batch; return when the server has confirmed it.
 
-        Raises Unavailable, OutcomeUnknown, or Rejected with a reason for a person.
+        Raises Unavailable, NotSent, OutcomeUnknown, or Rejected with a reason for a person.
         """
         lane = batch.lane
         if self._provisioner and not self._provisioner.is_ours(lane.device):
-            self._provisioner.ensure(lane)
+            with nothing_is_sent():
+                self._provisioner.ensure(lane)
         answer = self._post(batch)
         if answer.status == 404 and answer.body and self._provisioner:
-            self._provisioner.ensure(lane)
+            with nothing_is_sent():
+                self._provisioner.ensure(lane)
             answer = self._post(batch)
             if answer.status == 404:
-                raise OutcomeUnknown(f"{lane.device}/{lane.name} is not there right after it was created")
+                raise NotSent(f"{lane.device}/{lane.name} is not there right after it was created")
         _check_push(batch, answer)
         self.declare_actuators(lane.device)
 
@@ -95,20 +108,33 @@ class WaziupSink(Sink):
         bodies = [msgspec.Raw(body) for body in value_objects(batch)]
         return self._client.post_values(batch.lane.device, to_id(batch.lane.name), bodies)
 
-    def stored(self, batch: Batch, recent: int) -> list[WallUs]:
-        """Return the times of a batch among the `recent` last values at the server, or a few more.
+    def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
+        """Return the times of a batch that the server got at `since_us` or later, whoever sent them.
 
-        Raises Unavailable, OutcomeUnknown, or Rejected when the server lets only others look.
+        Raises Unavailable, OutcomeUnknown, Rejected when the server lets only others look, Untold.
         """
-        return self.stored_among(batch, recent + OTHER_WRITERS)
+        sent = dict(zip(batch.times_us, map(msgspec.json.decode, wire_values(batch)), strict=True))
+        found: set[WallUs] = set()
+        for rows in self._pages(batch.lane, since_us - CLOCKS_APART_US, len(sent)):
+            found.update(time for row in rows if (time := _instant(row)) in sent and is_same(sent[time], row.value))
+            if len(found) == len(sent):
+                break
+        return sorted(found)
 
-    def stored_among(self, batch: Batch, rows: int) -> list[WallUs]:
-        """Return the times of a batch among so many values that the server got last.
+    def _pages(self, lane: Lane, since_us: WallUs, first_rows: int) -> Iterator[list[StoredValue]]:
+        """Yield what a sensor got at a time or later, newest first; as a rule the first page is our batch."""
+        second = utc_text(WallUs(max(since_us, 0) // SECOND_US * SECOND_US))
+        limit, offset = min(first_rows, PAGE_ROWS), 0
+        while offset < MAX_ROWS:
+            rows = self._page(lane, second, limit, offset)
+            yield rows
+            if len(rows) < limit:
+                return
+            offset, limit = offset + limit, PAGE_ROWS
+        raise _flooded(lane, second)
 
-        Raises as `stored` does.
-        """
-        lane = batch.lane
-        answer = self._client.get_values(lane.device, to_id(lane.name), rows)
+    def _page(self, lane: Lane, since: str, limit: int, offset: int) -> list[StoredValue]:
+        answer = self._client.get_values(lane.device, to_id(lane.name), since, limit, offset)
         if answer.status == 403:
             # Not nothing: a token that is not believed just then would make readings arrive twice.
             raise Rejected(f"device {lane.device} is private and belongs to another account: {answer.text}")
@@ -117,15 +143,17 @@ class WaziupSink(Sink):
         if answer.status != 200:
             raise trouble(f"asking what {lane.device}/{lane.name} has", answer)
         try:
-            found = msgspec.json.decode(answer.body, type=list[StoredValue])
+            return msgspec.json.decode(answer.body, type=list[StoredValue])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise Unavailable(f"asking what {lane.device}/{lane.name} has: no list of values: {error}") from error
-        factor = kind_of(lane).factor
-        sent = {
-            time: msgspec.json.decode(wire_value(value, factor))
-            for time, value in zip(batch.times_us, batch.values, strict=True)
-        }
-        return sorted({time for row in found if (time := _instant(row)) in sent and sent[time] == row.value})
+
+
+def _flooded(lane: Lane, since: str) -> Untold:
+    return Untold(
+        f"since {since} {lane.device}/{to_id(lane.name)} has got more than {MAX_ROWS} values from others, "
+        "and which of ours are among them cannot be told",
+        fix="let nothing else send to this sensor",
+    )
 
 
 def _check_push(batch: Batch, answer: Answer) -> None:

@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from lora_post.errors import Untold
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Value
 from lora_post.secret import Account, Secret
@@ -129,7 +130,28 @@ def test_equal_values_within_a_second_are_counted(store: SpoolFile, gate: Gate) 
     batch = spool.claim(spool.lanes_of("pond-7")[0], 10)
     assert batch is not None
     with closing(sink_for(gate, store)) as sink:
-        assert sink.stored(batch, 2) == [NOON_US]
+        assert sink.stored(batch, NOON_US) == [NOON_US]
+
+
+def test_batch_is_found_in_a_history_of_many_pages(
+    store: SpoolFile, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "t", 0)
+    work(store, gate)
+    spool = Queue(store, SINK)
+    put(store, "t", *range(40), step_us=300_000)
+    batch = spool.claim(spool.lanes_of("pond-7")[0], 40)
+    assert batch is not None
+    with closing(sink_for(gate, store)) as sink:
+        sink.send(batch)
+        gate.values[("pond-7", "t")] += [(NOON_US // 1_000_000 + n, -1.0) for n in range(12)]
+        gate.values[("pond-7", "t")].sort()
+        for rows in (7, 8, 1000):
+            monkeypatch.setattr("lora_post.sinks.wazigate.sink.MAX_ROWS", rows)
+            assert sink.stored(batch, NOON_US) == list(batch.times_us)
+        monkeypatch.setattr("lora_post.sinks.wazigate.sink.MAX_ROWS", 3)
+        with pytest.raises(Untold):
+            sink.stored(batch, NOON_US)
 
 
 def test_device_that_was_created_although_the_answer_said_otherwise(store: SpoolFile, gate: Gate) -> None:

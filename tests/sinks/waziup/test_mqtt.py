@@ -19,7 +19,17 @@ from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, device, report
-from tests.support.command import DEVICES, Admin, counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.command import (
+    DEVICES,
+    HURRIED,
+    Admin,
+    counting_packet,
+    free_port,
+    run,
+    started,
+    wait_until,
+    write_site,
+)
 from tests.support.upload_site import IMPATIENT, USERS, Site, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
 from tests.support.waziup_mqtt import MqttSite, Platform, platform
@@ -267,7 +277,7 @@ def test_kill_loses_and_doubles_nothing(tmp_path: Path) -> None:
             process.stdin.write(b"".join(counting_packet(n) for n in range(DEVICES, frames)))
             wait_until(lambda: len(mqtt.published) > 10, "nothing is published")
             process.kill()
-        done = run("run", "-c", str(config), stdin=capture)
+        done = run("run", "-c", str(config), stdin=capture, command=HURRIED)
         assert done.returncode == 0, done.stderr.decode()
         for index in range(DEVICES):
             expected = [n / 100 for n in range(frames // DEVICES)]
