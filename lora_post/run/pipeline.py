@@ -16,8 +16,9 @@ from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
-from lora_post.uplink.model import Copy, Decode, Refusal, Report, Uplink
+from lora_post.uplink.model import Copy, Decode, MaybeRestarted, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import identify, unlock
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Pipeline:
         self.metrics = metrics
         self._listener = listener
         self._copies = Copies()
+        self._restarts = Restarts()
         self._clock = clock
         self._times = Times.RECORDED
         self._lock = Lock()
@@ -91,6 +93,11 @@ class Pipeline:
             uplink, session = unlock(frame, group.find)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 _refuse_repeat(uplink, group)
+        except MaybeRestarted as error:
+            if not self._restarts.proves(error.uplink, group.is_repeat):
+                return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
+            uplink, session = error.uplink, error.session
+            log.warning("%s was restarted: it counts on from FCnt %d", error.device, uplink.fcnt)
         except StaleFCnt as error:
             return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
@@ -103,6 +110,8 @@ class Pipeline:
         report = self._decode(uplink)
         group.accept(report, session)
         self._copies.accepted(uplink)
+        if uplink.device.fcnt is FCntPolicy.RESTARTS:
+            self._restarts.accepted(uplink)
         return report
 
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:

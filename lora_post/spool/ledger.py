@@ -7,7 +7,7 @@ transaction of the spool; `MemoryLedger` keeps counters in memory, for dry runs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Protocol
@@ -22,7 +22,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner
-from lora_post.uplink.model import FindSessions, Report, Session, Uplink
+from lora_post.uplink.model import FindSessions, IsRepeat, Report, Session, Uplink
 from lora_post.uplink.sessions import SessionBook, session_key
 
 NOT_LOADED = -1
@@ -35,7 +35,7 @@ class Group:
     join, by DevEUI. is_repeat(uplink, window_us): see `heard`. reports: what was accepted.
     """
 
-    def __init__(self, book: SessionBook, is_repeat: Callable[[Uplink, int], bool]) -> None:
+    def __init__(self, book: SessionBook, is_repeat: IsRepeat) -> None:
         self._book = book
         self.find: FindSessions = book.find
         self.joiners: Mapping[int, Joiner] = book.joiners

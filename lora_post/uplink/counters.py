@@ -52,6 +52,8 @@ def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
     if device.fcnt is _STRICT and fcnt < RESTART_BELOW:
         fix += 'fcnt = "restarts" accepts restarts, '
     fix += f"`lora-post spool reset-counter {name}` accepts it as a new beginning"
+    if device.fcnt is FCntPolicy.RESTARTS:
+        fix += ", and so does the third new frame in a row"
     return StaleFCnt(text, name, fix=fix)
 
 

@@ -7,6 +7,7 @@
     a packet that its device repeats, and whose   device, counter, payload           20 s   `REPEAT_WINDOW_US`
       counter proves nothing
     the same, of a device that may restart        device, counter, payload           1 h    `RESTART_WINDOW_US`
+    a frame that may prove a restart              device, counter, payload           ever   `EVER_US`
     an uplink that a network server sends again   device, counter, payload           5 min  `SERVER_WINDOW_US`
       with another time; with the same one, ever
 
@@ -35,6 +36,9 @@ RESTART_WINDOW_US: Final = 3_600_000_000
 SERVER_WINDOW_US: Final = 300_000_000
 """A gateway with a slow link hands its copy in after the server has closed the uplink, and that is told as another one:
 48 s were seen. A device that joined again may send the same counter, hardly with the same payload so soon."""
+
+EVER_US: Final = 1 << 60
+"""As long as it is remembered."""
 
 MAX_GATEWAYS: Final = 64
 """A gateway's id is what an input says; invented ones must not fill the memory."""

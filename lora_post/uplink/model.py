@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lora_post.errors import FrameError, Problem, UnlockError
+from lora_post.errors import FrameError, Problem, StaleFCnt, UnlockError
 from lora_post.model import Actuator, Device, Frame, Link, Reading
 
 
@@ -36,6 +36,22 @@ class Uplink(Struct, frozen=True):
     fport: int | None
     payload: bytes
     authentic: bool
+
+
+IsRepeat: TypeAlias = Callable[[Uplink, int], bool]
+"""Tells whether an uplink was heard within so many µs; if not, notes it as heard."""
+
+
+class MaybeRestarted(StaleFCnt):
+    """A counter that fell back, of a device that may restart.
+
+    uplink, session: what is accepted once a restart is proved.
+    """
+
+    def __init__(self, refused: StaleFCnt, uplink: Uplink, session: Session) -> None:
+        super().__init__(refused.what, refused.device, fix=refused.fix)
+        self.uplink = uplink
+        self.session = session
 
 
 class Report(Struct, frozen=True):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from hmac import compare_digest
 from typing import Final
 
-from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, UnknownDevice, UnlockError
+from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, StaleFCnt, UnknownDevice, UnlockError
 from lora_post.lorawan.join_messages import ACCEPT_SIZES, REQUEST_SIZE
 from lora_post.lorawan.phy_payload import (
     MAX_FCNT,
@@ -30,7 +30,7 @@ from lora_post.lowcost import header as lowcost
 from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bit
 from lora_post.uplink.mic_11 import fits as fits_11
-from lora_post.uplink.model import FindSessions, Session, Uplink
+from lora_post.uplink.model import FindSessions, MaybeRestarted, Session, Uplink
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
 
 # Looking a member up on its enum costs as much as a dict look-up; this is the hot path.
@@ -147,7 +147,15 @@ def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
     for session, fcnt in _candidates(sessions, data.fcnt16):
         keys = session.device.keys
         if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
-            return _open(frame, data, keys, fcnt, _advanced(session, fcnt))
+            try:
+                advanced = _advanced(session, fcnt)
+            except StaleFCnt as error:
+                if session.device.fcnt is not FCntPolicy.RESTARTS:
+                    raise
+                raise MaybeRestarted(
+                    error, *_open(frame, data, keys, fcnt, Session(session.device, fcnt + 1))
+                ) from None
+            return _open(frame, data, keys, fcnt, advanced)
     raise _refusal(data, sessions, frame.rx)
 
 

@@ -147,6 +147,41 @@ def test_device_that_restarts_at_once_is_heard_when_it_says_something_new(site: 
     assert [heard.hear(0, payload) for payload in (b"a", b"b", b"b", b"c")] == [0, 0, "repeat", 0]
 
 
+def test_restart_whose_first_frames_were_missed_is_proved_by_three_new_frames(site: Callable[[Device], Site]) -> None:
+    heard = site(under("restarts"))
+    assert [heard.hear(fcnt) for fcnt in (1000, 1001)] == [1000, 1001]
+    assert [heard.hear(fcnt) for fcnt in (150, 151, 152, 153)] == ["replay", "replay", 152, 153]
+    assert [heard.hear(fcnt) for fcnt in (150, 151, 152)] == ["replay"] * 3
+
+
+@pytest.mark.parametrize(
+    "counters",
+    [
+        (150, 151, 1002, 152, 153),
+        (150, 150, 150, 151),
+        (152, 151, 150),
+        (150, 151, 252, 253),
+        (998, 999, 1000, 1001, 998, 999, 1000),
+    ],
+    ids=["the old count goes on", "copies", "falling", "far apart", "accepted ones, twice"],
+)
+def test_no_restart_is_proved(counters: tuple[int, ...], site: Callable[[Device], Site]) -> None:
+    heard = site(under("restarts"))
+    assert [heard.hear(fcnt) for fcnt in (997, 998, 999, 1000, 1001)] == [997, 998, 999, 1000, 1001]
+    assert {heard.hear(fcnt, after_us=0) for fcnt in counters if fcnt != 1002 or heard.hear(1002) != 1002} == {"replay"}
+
+
+def test_recording_proves_no_restart_after_a_start_of_the_program(tmp_path: Path) -> None:
+    of = under("restarts")
+    with closing(SpoolFile(tmp_path / "spool.db")) as store:
+        first = Site(SpoolLedger(store, [of], QueueWriter(store, ["waziup"], 1 << 30)), of)
+        assert [first.hear(fcnt) for fcnt in (200, 201, 202, 203, 5000)] == [200, 201, 202, 203, 5000]
+        assert [first.hear(fcnt) for fcnt in (300, 301)] == ["replay", "replay"]
+        again = Site(SpoolLedger(store, [of], QueueWriter(store, ["waziup"], 1 << 30)), of)
+        again.time_us += 365 * 24 * 60 * MINUTE_US
+        assert [again.hear(fcnt) for fcnt in (200, 201, 202, 203, 300, 301)] == ["replay"] * 6
+
+
 def test_capture_of_restarts_can_be_fed_again(tmp_path: Path) -> None:
     of = under("restarts")
     frames = [
