@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
 from msgspec import json
 from starlette.applications import Starlette
@@ -59,17 +59,26 @@ def create_app(site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, 
 
 
 class _Door:
-    """Answers 403 to requests that the rule does not admit."""
+    """Answers 413 to requests with a body, and 403 to those that the rule does not admit."""
 
     def __init__(self, app: ASGIApp, rule: AccessRule) -> None:
         self._app = app
         self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._rule.admits(_credentials(Request(scope))):
+        if scope["type"] == "http" and _has_body(Request(scope)):
+            # Closed, because what is still to come would be read for as long as it comes.
+            headers = PAGE_HEADERS | {"Connection": "close"}
+            await Response("a status page takes nothing\n", 413, headers, "text/plain")(scope, receive, send)
+        elif scope["type"] == "http" and not self._rule.admits(_credentials(Request(scope))):
             await Response(_CLOSED, 403, PAGE_HEADERS, "text/plain")(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def _has_body(request: Request) -> bool:
+    headers = request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0") != ""
 
 
 def _credentials(request: Request) -> Credentials:
@@ -82,6 +91,37 @@ def _credentials(request: Request) -> Credentials:
     )
 
 
+class _Seats:
+    """The streams that may be open at a time; taken before a stream begins. Used by one event loop only."""
+
+    def __init__(self) -> None:
+        self._free = MAX_STREAMS
+
+    def take(self) -> bool:
+        """Take a seat; False when there is none."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        self._free += 1
+
+
+class _LiveStream(StreamingResponse):
+    """A stream that gives its seat back when it ends, or never begins."""
+
+    def __init__(self, events: AsyncIterator[bytes], seats: _Seats, **options: Any) -> None:
+        super().__init__(events, **options)
+        self._seats = seats
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._seats.give_back()
+
+
 class _Views:
     def __init__(self, site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> None:
         self._site = site
@@ -89,7 +129,7 @@ class _Views:
         self._look = look
         self._rule = rule
         self._stop = stop
-        self._streams = 0
+        self._seats = _Seats()
 
     async def file(self, request: Request) -> Response:
         if "token" in request.query_params:
@@ -119,21 +159,14 @@ class _Views:
 
     async def live(self, request: Request) -> Response:
         since, rate = _number(request, "since"), _number(request, "rate")
-        if self._streams >= MAX_STREAMS:
+        if not self._seats.take():
             return Response("too many pages are open\n", 503, PAGE_HEADERS, "text/plain")
-        return StreamingResponse(
-            self._counted(since, rate),
+        return _LiveStream(
+            stream(self._site, self._look, since, self._stop, rate),
+            self._seats,
             headers=PAGE_HEADERS | {"Cache-Control": "no-store"},
             media_type="text/event-stream",
         )
-
-    async def _counted(self, since: int, rate: int) -> AsyncIterator[bytes]:
-        self._streams += 1
-        try:
-            async for event in stream(self._site, self._look, since, self._stop, rate):
-                yield event
-        finally:
-            self._streams -= 1
 
     async def metrics(self, request: Request) -> Response:
         from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus

@@ -14,6 +14,8 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from lora_post.web.guard import MAX_HEAD, MAX_WAITING, GuardedProtocol, GuardedServer
+
 SHARED: Final = {
     "/web/look.css": ("css", "look.css"),
     "/web/parts.js": ("javascript", "parts.js"),
@@ -66,10 +68,17 @@ def http_server(app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def guarded_server(app: Starlette) -> uvicorn.Server:
+    """Return such a server for anybody who can connect: connections, heads and idle time have limits."""
+    config = http_server(app).config
+    config.http, config.backlog, config.h11_max_incomplete_event_size = GuardedProtocol, MAX_WAITING, MAX_HEAD
+    return GuardedServer(config)
+
+
 @contextmanager
 def serving(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
-    """Serve in a thread of this name until the block ends, and the thread with it."""
-    with running(http_server(app), listener, name):
+    """Serve anybody in a thread of this name until the block ends, and the thread with it."""
+    with running(guarded_server(app), listener, name):
         yield
 
 
