@@ -19,6 +19,7 @@ from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Account, Secret
 from lora_post.text import did_you_mean
+from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
 _ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
@@ -133,8 +134,11 @@ class TableReader:
             return MqttAddress("localhost", PORT, "", 1, False, "")
 
     def check_mode(self, path: Path) -> None:
-        """Warn when everybody may read a file that holds secrets."""
-        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        """Refuse a file with secrets that others may write to, and warn when everybody may read it."""
+        fault = writable_by_others(path)
+        if fault is not None:
+            self.refuse(f"it holds secrets, and {fault.what}", fault.fix)
+        elif path.stat().st_mode & stat.S_IROTH:
             self.warn(f"{path} holds secrets and everybody may read it", f"run: chmod 640 {path}")
 
     def check_id(self, place: str, text: str) -> None:

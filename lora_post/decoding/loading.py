@@ -29,6 +29,7 @@ from lora_post.decoding.decode import kind_of, message_of
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
+from lora_post.trust import replaceable_by_others
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -133,8 +134,11 @@ class _FreshLoader(SourceFileLoader):
 def load_decoder(path: Path) -> Decoder:
     """Load the `DECODER` of a Python file, or a JavaScript codec.
 
-    Raises DecoderCrash with path and cause.
+    Raises DecoderCrash with path and cause, also for a file that others could change or replace.
     """
+    fault = replaceable_by_others(path) if path.parent != shipped_folder() else None
+    if fault is not None:
+        raise DecoderCrash(f"{path} is not loaded: {fault.what}", fix=fault.fix)
     if path.suffix == ".js":
         from lora_post.decoding.javascript.codec import load_js_codec  # the engine is for sites that have codecs
 
