@@ -82,12 +82,16 @@ class AlertLoop:
         """Look every half minute until `stop` is set."""
         while not stop.wait(LOOK_EVERY_S):
             self._heartbeats.beat(NAME, BEAT_S)
-            try:
-                self.step(time.monotonic())
-            except Exception:
-                log.exception("alerts: a defect")
+            self._try(lambda: self.step(time.monotonic()))
         self._heartbeats.end(NAME)
-        self._carry(self._look())
+        self._try(lambda: self._carry(self._look()))
+
+    def _try(self, act: Callable[[], None]) -> None:
+        """Do this; what fails must not end the alerts, which are to tell of it."""
+        try:
+            act()
+        except Exception:
+            log.exception("alerts: a defect")
 
     def step(self, monotonic_s: float) -> None:
         """Look once. monotonic_s: now."""

@@ -57,11 +57,18 @@ class Answer(Struct, frozen=True):
 class HttpClient:
     """One kept-open connection to one server."""
 
-    def __init__(self, base_url: str, on_date: OnDate | None = None, traffic: Traffic | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        on_date: OnDate | None = None,
+        traffic: Traffic | None = None,
+        alive: Callable[[], object] = lambda: None,
+    ) -> None:
         """base_url: what every path is put behind. on_date: told the Date of each answer of the API.
 
-        traffic: where the bytes are added up; None: in one of its own.
+        traffic: where the bytes are added up; None: in one of its own. alive: called before each request.
         """
+        self._alive = alive
         self._on_date = on_date
         self._base = base_url.rstrip("/")
         self._token: Secret | None = None
@@ -91,6 +98,7 @@ class HttpClient:
         """
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
+        self._alive()
         began = time.monotonic_ns()
         try:
             # An `auth` callable also keeps requests from putting ~/.netrc in the token's place.

@@ -164,7 +164,7 @@ def open_delivery(
     announced, stop = Announced(), Event()
     ledger = _open_ledger(config, time_.boots)
     outlets = [
-        open_outlet(name, config, SpoolFile(config.spool_path, replace_damaged), announced, time_.on_date)
+        open_outlet(name, config, SpoolFile(config.spool_path, replace_damaged), announced, time_.on_date, heartbeats)
         for name in config.destinations
     ]
     is_time_told = any(outlet.sink.ask_time for outlet in outlets)

@@ -31,7 +31,7 @@ from lora_post.upload.uploader import Uploader
 if TYPE_CHECKING:
     from lora_post.net.http_client import OnDate
 
-# One round may log in, create devices and sensors, and send or ask, each with an answer that takes two minutes.
+# A request, or a time-out of another kind; with HTTP each request of a round counts anew.
 BEAT_S = 900.0
 CUT_S = 2.0  # for a thread to see that its connection was ended, and to note it
 
@@ -47,15 +47,26 @@ class Outlet(Struct, frozen=True):
 
 
 def open_outlet(
-    name: str, config: Config, spool_file: SpoolFile, announced: Announced, on_date: OnDate | None = None
+    name: str,
+    config: Config,
+    spool_file: SpoolFile,
+    announced: Announced,
+    on_date: OnDate | None = None,
+    heartbeats: Heartbeats | None = None,
 ) -> Outlet:
     """Make the sink of a configured destination; libraries that only others need are not loaded.
 
-    spool_file: a connection that only this outlet uses.
+    spool_file: a connection that only this outlet uses. heartbeats: told of each request.
     """
+    alive = partial((heartbeats or Heartbeats()).beat, thread_name(name), BEAT_S)
     queue, traffic = Queue(spool_file, name), Traffic()
-    context = SinkContext(config.site, queue.lanes_of, partial(Facts, spool_file), announced, traffic, on_date)
+    context = SinkContext(config.site, queue.lanes_of, partial(Facts, spool_file), announced, traffic, on_date, alive)
     return Outlet(name, SINKS[name].open(config.destinations[name], context), spool_file, queue, traffic)
+
+
+def thread_name(destination: str) -> str:
+    """Return the name of the thread that uploads to a destination."""
+    return f"upload {destination}"
 
 
 class UploadThread:
@@ -72,7 +83,7 @@ class UploadThread:
         self._stop = stop
         self._heartbeats = heartbeats
         self._wake = Event()
-        self._thread = Thread(target=self._run, name=f"upload {outlet.name}", daemon=True)
+        self._thread = Thread(target=self._run, name=thread_name(outlet.name), daemon=True)
         self.start = self._thread.start
         self.step = uploader.step
         self.wake = self._wake.set

@@ -9,9 +9,10 @@ from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
-from lora_post.errors import Problem
+from lora_post.errors import Problem, SpoolError
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
 from lora_post.observed.signs import Signs
+from lora_post.run.ingest import STORE
 
 FRESH_S = 2.0  # counting a long queue takes a while, and many may ask
 
@@ -38,6 +39,7 @@ class RunView:
         self._clock = clock
         self._started_us = self._clock.now_us()
         self._lock = Lock()
+        self._queues: tuple[DestinationState, ...] = ()
         self._seen: RunState | None = None
         self._seen_at = 0.0
 
@@ -50,6 +52,11 @@ class RunView:
 
     def _look(self) -> RunState:
         troubles = self._signs.troubles.by_part()
+        try:
+            self._queues = tuple(self._destinations())
+        except SpoolError as error:
+            # Page and alerts are to tell of it, and so must not end over it; the queues are those of the last look.
+            troubles.setdefault(STORE, error.problem)
         if trouble := self._clock_trouble():
             troubles[CLOCK] = trouble
         inputs = tuple(
@@ -61,7 +68,7 @@ class RunView:
             started_us=self._started_us,
             now_us=self._clock.now_us(),
             inputs=inputs,
-            destinations=tuple(self._destinations()),
+            destinations=self._queues,
             disk=_disk(self._spool),
             stalled=tuple(self._signs.heartbeats.stalled()),
             troubles=troubles,
@@ -70,6 +77,6 @@ class RunView:
 
 
 def _disk(spool: Path) -> Disk:
-    usage = shutil.disk_usage(spool.parent)
+    usage = shutil.disk_usage(next(folder for folder in spool.absolute().parents if folder.exists()))
     files = (spool, spool.with_name(spool.name + "-wal"))
     return Disk(usage.free, usage.total, sum(file.stat().st_size for file in files if file.exists()))

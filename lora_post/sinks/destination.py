@@ -45,7 +45,8 @@ class SinkContext(Struct, frozen=True):
 
     lanes_of: the sensors of a device, by its id. facts_of: what is known of a server, by any name that tells servers
     and accounts apart. announced: what devices say that they can be told. traffic: where a metered destination adds up
-    its bytes. on_date: to be told the Date header of a server whose clock is right.
+    its bytes. on_date: to be told the Date header of a server whose clock is right. alive: to be
+    called before each request, of which one round may need many.
     """
 
     site: Site
@@ -54,6 +55,7 @@ class SinkContext(Struct, frozen=True):
     announced: Announced
     traffic: Traffic
     on_date: OnDate | None
+    alive: Callable[[], object] = lambda: None
 
 
 class NeededFile(Struct, frozen=True):

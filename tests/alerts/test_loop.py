@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from msgspec.structs import replace
@@ -13,13 +14,14 @@ from msgspec.structs import replace
 from lora_post.alerts.loop import LOOK_EVERY_S, AlertLoop
 from lora_post.alerts.senders import Webhook
 from lora_post.config.alerts import WebhookConfig
-from lora_post.errors import Problem
+from lora_post.errors import Problem, SpoolError
 from lora_post.observed.run_state import Disk, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.alerts import HOUR_US, LIMITS, WELL, webhook
 from tests.support.build import NOON_US
+from tests.support.command import wait_until
 
 
 @pytest.fixture
@@ -95,3 +97,23 @@ def test_what_was_not_told_before_a_restart_is_told_after_it_with_the_right_time
     [(message, _)] = got
     assert [alert["key"] for alert in message["raised"]] == ["disk"]
     assert message["raised"][0]["raised"] == "2026-03-01T13:00:00Z"
+
+
+def test_alerts_go_on_when_a_look_fails_and_end_in_order(
+    spool_file: SpoolFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_post.alerts.loop.LOOK_EVERY_S", 0.01)
+    looks: list[int] = []
+
+    def look() -> RunState:
+        looks.append(1)
+        if len(looks) > 1:
+            raise SpoolError("spool: unable to open database file")
+        return WELL
+
+    alerts, stop = restarted(spool_file, look, "http://127.0.0.1:1"), Event()
+    thread = Thread(target=alerts.run, args=(stop,))
+    thread.start()
+    wait_until(lambda: len(looks) > 4, "the alerts have ended")
+    stop.set()
+    thread.join()  # an exception of the thread fails the test

@@ -10,7 +10,7 @@ Source: Waziup/wazigate-edge: api.go; api: auth, devices, sensors, sensor_values
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -57,10 +57,10 @@ def trouble(doing: str, answer: Answer) -> SinkError:
 class WazigateClient:
     """One kept-open connection to one WaziGate."""
 
-    def __init__(self, base_url: str, account: Account | None) -> None:
+    def __init__(self, base_url: str, account: Account | None, alive: Callable[[], object] = lambda: None) -> None:
         """base_url: for example http://wazigate.local. account: None for no login."""
         self._account = account
-        self._http = HttpClient(base_url)
+        self._http = HttpClient(base_url, alive=alive)
         self.close = self._http.close
 
     def log_in(self) -> None:

@@ -37,7 +37,7 @@ class WazigateSink(Sink):
     """Sends batches of one sensor; raises a SinkError when they did not arrive."""
 
     def __init__(self, config: WazigateConfig, context: SinkContext) -> None:
-        self._client = WazigateClient(config.url, config.account)
+        self._client = WazigateClient(config.url, config.account, context.alive)
         self._names = {device.id: device.name for device in context.site.devices}
         self._lanes_of = context.lanes_of
 

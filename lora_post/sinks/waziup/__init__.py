@@ -102,7 +102,7 @@ def _open(config: WaziupConfig, context: SinkContext) -> Sink:
     from lora_post.sinks.waziup.client import WaziupClient
     from lora_post.sinks.waziup.sink import WaziupSink
 
-    client = WaziupClient(config.url, config.account, context.on_date, context.traffic)
+    client = WaziupClient(config.url, config.account, context.on_date, context.traffic, context.alive)
     facts = context.facts_of(f"{config.url.rstrip('/')} {config.account.username if config.account else ''}")
     sink = WaziupSink(client, context, facts, provision=config.provision)
     if config.broker is None:

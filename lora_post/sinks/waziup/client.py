@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -135,6 +135,7 @@ class WaziupClient:
         account: Account | None = None,
         on_date: OnDate | None = None,
         traffic: Traffic | None = None,
+        alive: Callable[[], object] = lambda: None,
     ) -> None:
         """base_url: for example https://api.waziup.io/api/v2; account None: nobody in particular."""
         self.account = account
@@ -143,7 +144,7 @@ class WaziupClient:
         """What the latest token says of itself; None before the first login."""
         self._renew_at = 0.0
         self._on_date = on_date
-        self._http = HttpClient(base_url, self._hear_date, traffic)
+        self._http = HttpClient(base_url, self._hear_date, traffic, alive)
         self.close = self._http.close
 
     def _hear_date(self, date: str, took_us: int) -> None:
