@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from lora_post.finding import Finding, fail, ok, warning
@@ -111,9 +112,9 @@ def _permission(path: str) -> tuple[str, str]:
     if group.gr_gid == 0 or not mode & 0o060:
         return (
             f"; its mode is {mode:o}, its group {group.gr_name}",
-            f"run: sudo chgrp dialout {path}; sudo chmod 660 {path}",
+            f"run: sudo chgrp dialout {quote(path)}; sudo chmod 660 {quote(path)}",
         )
     if user in group.gr_mem:
         return f"; {user} has been put into the group {group.gr_name} since this login", "log in again, or restart"
     why = f"; it is for the group {group.gr_name}, and {user} is not in it"
-    return why, f"run: sudo usermod -aG {group.gr_name} {user}, then log in again"
+    return why, f"run: sudo usermod -aG {quote(group.gr_name)} {quote(user)}, then log in again"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 
 from lora_post.checks.disk import check_disk, is_read_only, is_there
 from lora_post.config import Config
@@ -56,7 +57,7 @@ def check_spool(config: Config) -> Iterator[Finding]:
             yield fail(SUBJECT, error.what, error.fix or "see that the disk is not full and can be written")
     for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z*")):
         if not aside.name.endswith(("-wal", "-shm")):
-            fix = f"run: lora-post spool salvage {aside}; then remove it with its -wal and -shm"
+            fix = f"run: lora-post spool salvage {quote(str(aside))}; then remove it with its -wal and -shm"
             yield warning(SUBJECT, f"{aside} is a damaged spool that was set aside", fix)
     yield from check_disk(path, config.spool_max_bytes - used)
 
@@ -69,11 +70,11 @@ def _check_place(path: Path) -> Finding:
         return ok(SUBJECT, f"{path} is not there yet, and will be made by the first `lora-post run`")
     parent = path.absolute().parent
     text = f"{path} cannot be made: this user may not write in {there}"
-    return fail(SUBJECT, text, f"run: sudo mkdir -p {parent}; {_chown(parent)}")
+    return fail(SUBJECT, text, f"run: sudo mkdir -p {quote(str(parent))}; {_chown(parent)}")
 
 
 def _chown(folder: Path) -> str:
-    return f"sudo chown -R $USER {folder}"
+    return f"sudo chown -R $USER {quote(str(folder))}"
 
 
 def _check_contents(spool_file: SpoolFile, used: int, bound: int) -> Iterator[Finding]:
@@ -116,5 +117,5 @@ def _check_left_over(spool_file: SpoolFile, destinations: Collection[str]) -> It
             if queued:
                 yield ok(SUBJECT, f"{queued} readings are queued for {sink}")
         else:
-            fix = f"put [{sink}] back, or: lora-post spool drop --destination {sink}"
+            fix = f"put [{sink}] back, or: lora-post spool drop --destination {quote(sink)}"
             yield warning(SUBJECT, f"{count} readings wait for {sink}, which is not in the configuration", fix)

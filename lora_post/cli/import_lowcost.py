@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -59,7 +60,7 @@ def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
     else:
         _write(output, made.text)
         say(f"written   {output}, {made.devices} devices")
-        say(f"check     lora-post check -c {output}")
+        say(f"check     lora-post check -c {quote(str(output))}")
     for line in made.left_out:
         click.echo(printable(f"not carried over: {line}"), err=True)
     try:

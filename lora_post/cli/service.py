@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -100,7 +101,7 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
 
 def _start(now: bool, root: Path) -> None:
     if root != Path("/"):
-        click.echo(f"to start it at each boot: systemctl --root={root} enable {SERVICE}")
+        click.echo(f"to start it at each boot: systemctl --root={quote(str(root))} enable {SERVICE}")
         return
     for words in (["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", SERVICE]):
         if not now:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
+from shlex import quote
 from threading import Event
 
 from msgspec import Struct
@@ -101,7 +102,7 @@ class Delivery(Struct, frozen=True):
         """Return what waits for destinations that have left the configuration, one line each."""
         return [
             f"{name}: {count} readings wait for a destination that is no longer in the configuration; "
-            f"put [{name}] back, or delete them: lora-post spool drop --destination {name}"
+            f"put [{name}] back, or delete them: lora-post spool drop --destination {quote(name)}"
             for name, count in sorted(held_by_sink(self.view).items())
             if name not in self.config.destinations
         ]

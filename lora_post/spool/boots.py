@@ -56,6 +56,8 @@ class BootBook:
         """Find or add this boot, and give their time to readings that were left without it."""
         self.follow(db)
         _give_left_behind(db)
+        if self._clock.offset_us is not None:
+            thinning.not_after(db, self._clock.wall_us())
 
     def follow(self, db: sqlite3.Connection) -> bool:
         """Give readings their time once it is known, here or in another process of this boot.
@@ -70,11 +72,12 @@ class BootBook:
             return False
         db.execute("UPDATE boot SET offset_us = ? WHERE number = ?", (offset_us, this.number))
         if this.offset_us is not None:
-            return False
+            return thinning.not_after(db, self._clock.wall_us()) > 0
         moved = give_times(db, this.number, offset_us)
         if moved:
             log.info("gave %d readings their time, which was not known when they were taken", moved)
         _estimate_earlier(db, this.number, offset_us)
+        thinning.not_after(db, self._clock.wall_us())
         db.execute("DELETE FROM boot WHERE number <= ?", (this.number - KEEP_BOOTS,))
         return True
 

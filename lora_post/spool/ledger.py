@@ -17,11 +17,11 @@ from lora_post.spool.boots import BootBook
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
-from lora_post.spool.sessions import forget_sessions, load_sessions, save_sessions
+from lora_post.spool.sessions import forget_sessions, load_sessions, raise_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
 from lora_post.times import StampUs
-from lora_post.uplink.join_state import Joiner
+from lora_post.uplink.join_state import Joiner, JoinState
 from lora_post.uplink.model import FindSessions, IsRepeat, Report, Session, Uplink
 from lora_post.uplink.sessions import SessionBook, session_key
 
@@ -75,6 +75,10 @@ class SpoolLedger:
         self._book = SessionBook(devices)
         self._thinner = Thinner(devices)
         self._version = NOT_LOADED
+        # What is in the file, for a new one that takes the place of a file that was removed.
+        self._inode: int | None = None
+        self._counters: dict[str, int] = {}
+        self._joins: dict[str, JoinState] = {}
 
     @contextmanager
     def group(self) -> Iterator[Group]:
@@ -91,6 +95,7 @@ class SpoolLedger:
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
+            self._note_kept()
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
@@ -107,17 +112,34 @@ class SpoolLedger:
             forget_sessions(db, book.over)
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
+    def _note_kept(self) -> None:
+        book = self._book
+        self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()})
+        for key in book.over:
+            self._counters.pop(key, None)
+        self._joins.update({key: joiner.state for key, joiner in book.joined.items()})
+
     def _take_over(self, db: sqlite3.Connection) -> None:
         """Read again what another process has changed since the last group."""
         version = self._spool_file.data_version()
-        if version != self._version:
+        if version != self._version or self._spool_file.inode != self._inode:
+            if self._inode is not None and self._spool_file.inode != self._inode:
+                self._carry_over(db)
+            self._inode = self._spool_file.inode
             self._read(db)
             # A sink that was dropped has taken its lanes along, and their numbers are given out again.
             self._writer.forget_lanes()
             self._version = version
 
+    def _carry_over(self, db: sqlite3.Connection) -> None:
+        """Give another file, in the place of one that was removed, the counters that are known here."""
+        raise_sessions(db, self._counters.items())
+        there = load_joins(db)
+        save_joins(db, {key: state for key, state in self._joins.items() if key not in there})
+
     def _read(self, db: sqlite3.Connection) -> None:
-        self._book.load(load_sessions(db), load_joins(db))
+        self._counters, self._joins = load_sessions(db), load_joins(db)
+        self._book.load(self._counters, self._joins)
         self._thinner.forget()
 
 

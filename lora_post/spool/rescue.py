@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from shlex import quote
 from threading import Timer
 from typing import Final
 
@@ -96,7 +97,7 @@ def replace_damaged(path: Path, inode: int, problem: str) -> None:
                     path,
                     problem,
                     aside_of(path, new),
-                    aside_of(path, new),
+                    quote(str(aside_of(path, new))),
                 )
                 swap(path, new)
     except (OSError, sqlite3.Error) as error:
@@ -117,6 +118,8 @@ def _take_over(table: str, old: sqlite3.Connection, new: SpoolFile) -> None:
         with new.transaction() as db:
             # An earlier version may have written the damaged file; it knew fewer columns.
             columns = [name for name in columns_of(new.db, table) if name in columns_of(old, table)]
+            if not columns:
+                return
             names, marks = ",".join(columns), ",".join("?" * len(columns))
             rows = readable_rows(old, table, columns)
             db.executemany(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of our own

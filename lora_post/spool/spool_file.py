@@ -13,8 +13,9 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, TypeAlias
 
 from lora_post.errors import SpoolDamaged, SpoolError
@@ -61,7 +62,12 @@ class SpoolFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if complete_one(self.path):
                 self._finish_swap()
-            _create_private(self.path)
+            if not _create_private(self.path) and _is_emptied(self.path) and _was_used(self.path):
+                log.error(
+                    "spool %s is empty: something has emptied it while lora-post was not running; readings that were "
+                    "queued and frame counters are lost, and it goes on with nothing",
+                    self.path,
+                )
             self.inode = _inode(self.path)
             self.db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None, check_same_thread=False)
             self.db.text_factory = read_text
@@ -86,16 +92,32 @@ class SpoolFile:
             if new := complete_one(self.path):
                 aside = aside_of(self.path, new)
                 swap(self.path, new)
-                log.error("spool %s was damaged and a new one goes on; lora-post spool salvage %s", self.path, aside)
+                log.error(
+                    "spool %s was damaged and a new one goes on; lora-post spool salvage %s",
+                    self.path,
+                    quote(str(aside)),
+                )
 
     def _problem(self, error: OSError | sqlite3.Error) -> SpoolError:
         kind = SpoolDamaged if is_damage(error) else SpoolError
         return kind(f"spool {self.path}: {error}")
 
     def follow(self) -> bool:
-        """Open the file that has replaced this one; False when it is the same. Raises SpoolError."""
+        """Open the file that has replaced this one; False when it is the same. Raises SpoolError.
+
+        A file that was emptied is replaced as a damaged one is.
+        """
         if _inode(self.path) == self.inode:
-            return False
+            if not _is_emptied(self.path):
+                return False
+            if self._refill():
+                log.error("something has emptied spool %s while it was in use; nothing is lost this time", self.path)
+                return False
+            emptied = "something has emptied it"
+            if self._mend is None:
+                raise SpoolDamaged(f"spool {self.path}: {emptied}")
+            self._replace(self._mend, emptied)
+            return True
         self._reopen()
         return True
 
@@ -103,19 +125,34 @@ class SpoolFile:
         return SpoolError(f"spool {self.path} is another file than before")
 
     def _reopen(self) -> None:
-        self.db.close()
-        self.inode = _NOT_OPEN
-        self._open()
+        old, self.inode = self.db, _NOT_OPEN
+        try:
+            self._open()  # while the old file is open: a new one must not get the inode number of one that was removed
+        finally:
+            old.close()
 
     def _trouble(self, error: sqlite3.Error) -> SpoolError:
         """Return what to raise; a damaged file is replaced before, where that can be done."""
         problem = self._problem(error)
         if isinstance(problem, SpoolDamaged) and self._mend is not None:
-            damaged, self.inode = self.inode, _NOT_OPEN
-            self.db.close()
-            self._mend(self.path, damaged, str(error))
-            self._reopen()
+            self._replace(self._mend, str(error))
         return problem
+
+    def _replace(self, mend: Mend, why: str) -> None:
+        damaged, self.inode = self.inode, _NOT_OPEN
+        self.db.close()
+        mend(self.path, damaged, why)
+        self._reopen()
+
+    def _refill(self) -> bool:
+        """Fill a file that was emptied from the WAL, which has all of it as long as the spool is small and young."""
+        try:
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with closing(sqlite3.connect(self.path, timeout=1.0)) as other:  # what this one has cached proves nothing
+                (verdict,) = other.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error:
+            return False
+        return bool(verdict == "ok") and not _is_emptied(self.path)
 
     def _create(self) -> None:
         with self._all_or_nothing() as db:
@@ -226,8 +263,25 @@ def _inode(path: Path) -> int:
         raise SpoolError(f"spool {path}: {error}") from error
 
 
-def _create_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; an existing one is not even opened.
+def _is_emptied(path: Path) -> bool:
+    """Tell whether a file holds nothing: even a new one has its first page once it was opened."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SpoolError(f"spool {path}: {error}") from error
+
+
+def _was_used(path: Path) -> bool:
+    """Tell whether a process has emptied queues of this spool before, by its lock files; they stay."""
+    own = ("-wal", "-shm", "-rescue")
+    names = (each.name for each in path.parent.iterdir() if each.name.startswith(f"{path.name}-"))
+    return any(not name.endswith(own) for name in names)
+
+
+def _create_private(path: Path) -> bool:
+    """Make an empty file that only its owner may read; False for an existing one, which is not even opened.
 
     To close it again would take away the locks that other connections of this process hold on it, and
     another process would then remove the WAL from under them.
@@ -236,4 +290,5 @@ def _create_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        return
+        return False
+    return True

@@ -17,9 +17,10 @@ from typing import TypeGuard
 import msgspec
 from msgspec.structs import replace
 
+from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.model import Device, Reading, SensorRule, Value
 from lora_post.spool.tallies import add_tally
-from lora_post.times import StampUs
+from lora_post.times import StampUs, WallUs
 from lora_post.uplink.model import Report
 
 THINNED = "thinned"
@@ -98,6 +99,12 @@ def _load(db: sqlite3.Connection, sensor: tuple[str, str]) -> Last | None:
 def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
     """Move the times within a range of what was kept last."""
     db.execute("UPDATE kept SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
+
+
+def not_after(db: sqlite3.Connection, now_us: WallUs) -> int:
+    """Bring back what was kept while the clock was ahead: nothing would be left out until then; returns how many."""
+    later = "UPDATE kept SET time_us = ?1 WHERE time_us > ?1 AND time_us < ?2"
+    return db.execute(later, (now_us, UNKNOWN_FROM_US)).rowcount
 
 
 def _is_number(value: Value) -> TypeGuard[int | float]:

@@ -6,6 +6,7 @@ personalisation must not lose its counters; many do.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Final
 
 from lora_post.errors import StaleFCnt
@@ -51,7 +52,7 @@ def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
     fix = "only if it was really restarted, since what was sent before would be sent twice: "
     if device.fcnt is _STRICT and fcnt < RESTART_BELOW:
         fix += 'fcnt = "restarts" accepts restarts, '
-    fix += f"`lora-post spool reset-counter {name}` accepts it as a new beginning"
+    fix += f"`lora-post spool reset-counter {quote(name)}` accepts it as a new beginning"
     if device.fcnt is FCntPolicy.RESTARTS:
         fix += ", and so does the third new frame in a row"
     return StaleFCnt(text, name, fix=fix)

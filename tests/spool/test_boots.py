@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
-from lora_post.model import Frame, Reading
+from lora_post.model import Frame, Reading, SensorRule
 from lora_post.spool.boots import BootBook, Estimate, estimate_text, estimates
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
@@ -192,6 +192,36 @@ def test_repeat_is_recognised_across_the_moment_when_the_time_is_learned(gateway
     gateway.machine.pass_s(4)
     gateway.learn()
     assert is_repeat()
+
+
+@pytest.mark.parametrize(("how", "more"), [("while it runs", 1), ("at a start", 0)])
+def test_what_was_kept_while_the_clock_was_ahead_does_not_end_thinning(how: str, more: int, tmp_path: Path) -> None:
+    rule = SensorRule("t", deadband=0.5)
+    of = device(sensors=(rule,))
+    machine = Machine(wall_error_us=HOUR_US * 24 * 30, is_vouched_for=True)
+    gateway = Gateway(tmp_path / "spool.db", machine)
+    kept = []
+
+    def hear() -> None:
+        ledger = SpoolLedger(
+            gateway.spool_file, [of], QueueWriter(gateway.spool_file, ["waziup"], 1 << 30), BootBook(gateway.clock)
+        )
+        for _ in range(3):
+            machine.pass_s(60)
+            with ledger.group() as group:
+                (heard,) = gateway.clock.stamp([frame(time_us=machine.wall_us())], Times.LIVE)
+                assert isinstance(heard, Frame)
+                uplink = Uplink(heard, of, 1, 2, b"", True)
+                group.accept(Report(uplink, (Reading("t", 20.0),)), Session(of, 1))
+        kept.append(Queue(gateway.spool_file, "waziup").counts().queued)
+
+    hear()
+    machine.wall_error_us = 0
+    if how == "at a start":
+        gateway.restart()
+    hear()
+    assert kept == [1, 1 + more]  # the frame by which the correction is noticed is kept
+    gateway.stop()
 
 
 def test_readings_that_would_meet_are_moved_apart(gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,20 +11,24 @@ import pytest
 
 from lora_post.errors import OutcomeUnknown, Problem, SpoolError
 from lora_post.metrics import Metrics
-from lora_post.model import Reading
+from lora_post.model import Link, Reading
 from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.sink import Sink
 from lora_post.spool.facts import Facts
+from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import RUNNING, Queue
 from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.rescue import open_spool
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
+from lora_post.uplink.model import Session
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
-from tests.support.build import NOON_US, report
+from tests.support.build import NOON_US, device, report
 
 SINK = "waziup"
+POND = device("pond")
 
 
 class Collector(Sink):
@@ -121,3 +126,60 @@ def test_what_arrived_is_remembered_by_sensor() -> None:
     sent.note(a, (NOON_US,))
     assert sent.of(a) == [NOON_US]
     assert sent.of(b) == []
+
+
+def accept(ledger: SpoolLedger, fcnt: int) -> None:
+    with ledger.group() as group:
+        group.accept(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+
+
+def next_fcnt(ledger: SpoolLedger) -> int:
+    with ledger.group() as group:
+        return group.find(Link.LORAWAN, 0x26011BDA)[0].next_fcnt
+
+
+def checkpoint(spool_file: SpoolFile) -> None:
+    spool_file.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied"])
+def test_counters_outlive_the_file(how: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(open_spool(path)) as spool_file:
+        ledger = SpoolLedger(spool_file, [POND], QueueWriter(spool_file, [SINK], 1 << 30))
+        accept(ledger, 41)
+        checkpoint(spool_file)
+        if how == "emptied":
+            os.truncate(path, 0)
+        else:
+            for part in ("-wal", "-shm", ""):
+                Path(f"{path}{part}").unlink()
+        with pytest.raises(SpoolError, match="another file"):
+            accept(ledger, 42)  # not kept, so it does not count
+        assert next_fcnt(ledger) == 42
+    with closing(open_spool(path)) as spool_file:
+        assert next_fcnt(SpoolLedger(spool_file, [POND], QueueWriter(spool_file, [SINK], 1 << 30))) == 42
+    assert ("something has emptied it" in caplog.text) is (how == "emptied")
+
+
+def test_small_spool_that_is_emptied_loses_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(open_spool(path)) as spool_file:
+        ledger = SpoolLedger(spool_file, [POND], QueueWriter(spool_file, [SINK], 1 << 30))
+        accept(ledger, 1)
+        os.truncate(path, 0)
+        accept(ledger, 2)
+        assert queued(spool_file) == ["t", "t"]
+    assert "something has emptied spool" in caplog.text
+    with closing(open_spool(path)) as spool_file:
+        assert queued(spool_file) == ["t", "t"]
+
+
+def test_spool_that_was_emptied_between_two_runs_is_told_of_loudly(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(open_spool(path)) as spool_file:
+        assert spool_file.reserve(SINK)
+    os.truncate(path, 0)
+    open_spool(path).close()
+    assert [(each.levelname, "queued and frame counters are lost" in each.message) for each in caplog.records] == [
+        ("ERROR", True)
+    ]

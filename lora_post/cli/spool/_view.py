@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from shlex import quote
 
 from lora_post.cli._output import print_table, say
 from lora_post.clocks.scale import utc_text
@@ -58,7 +59,9 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
     for sink, each in counts.items():
         if sink not in config.destinations:
             text = f"{plural(each.undelivered, 'reading')} wait, and it is no longer in the configuration"
-            say(f"{sink:<10} {text}; delete them: lora-post spool drop --destination {sink}{option}", fg="yellow")
+            say(
+                f"{sink:<10} {text}; delete them: lora-post spool drop --destination {quote(sink)}{option}", fg="yellow"
+            )
         elif len(counts) > 1:
             say(f"{sink:<10} {each.queued} queued, {each.parked} parked, {each.refused} refused")
     for sink in config.destinations:
@@ -84,8 +87,8 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
         say(f"  {item.why}")
         if item.refused is None:
             say("  it is tried again by itself after a day")
-        say(f"  when that is put right: lora-post spool retry {where}{option}")
-        say(f"  to give it up: lora-post spool drop {where}{option}")
+        say(f"  when that is put right: lora-post spool retry {quote(where)}{option}")
+        say(f"  to give it up: lora-post spool drop {quote(where)}{option}")
     _show_undecoded(undecoded.load(spool_file), option)
 
 
@@ -95,7 +98,7 @@ def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
         say("")
         say(f"{device}: {plural(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
         say(f"  {newest.decoder}: {newest.problem}")
-        say(f"  when the decoder is put right: lora-post spool retry {device}{option}")
+        say(f"  when the decoder is put right: lora-post spool retry {quote(device)}{option}")
 
 
 def _row(state: SensorState) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 from lora_post.finding import Finding, fail, ok
 
@@ -27,9 +28,9 @@ def check_json_lines(path: Path | None) -> Finding:
     if not os.access(folder, os.W_OK | os.X_OK):
         return fail(SUBJECT, f"this user may not write in {folder}", _make(folder))
     if is_there and not os.access(path, os.R_OK | os.W_OK):
-        return fail(SUBJECT, f"this user may not write {path}", f"run: sudo chown $USER {path}")
+        return fail(SUBJECT, f"this user may not write {path}", f"run: sudo chown $USER {quote(str(path))}")
     return ok(SUBJECT, f"{path} can be written")
 
 
 def _make(folder: Path) -> str:
-    return f"run: sudo install -d -o $USER {folder}"
+    return f"run: sudo install -d -o $USER {quote(str(folder))}"

@@ -9,6 +9,7 @@ Source: Waziup/wazicloud-api: src/Waziup/{Devices,Sensors}.hs.
 from __future__ import annotations
 
 import logging
+from shlex import quote
 
 import msgspec
 
@@ -24,7 +25,6 @@ from lora_post.waziup.names import to_id, to_text
 log = logging.getLogger(__name__)
 
 GUEST = "guest"
-OTHER_ID = "give it another id in the configuration, then: lora-post spool move {} NEW-ID"
 
 
 class Provisioner:
@@ -72,7 +72,7 @@ class Provisioner:
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
-            raise Rejected(f"device {device_id} is a private device of another account", fix=OTHER_ID.format(device_id))
+            raise Rejected(f"device {device_id} is a private device of another account", fix=_other_id(device_id))
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
@@ -120,7 +120,7 @@ class Provisioner:
             raise Rejected(
                 f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
                 f"not to {self._client.owner}",
-                fix=OTHER_ID.format(device.id),
+                fix=_other_id(device.id),
             )
 
 
@@ -138,3 +138,8 @@ def _device_key(device_id: str) -> str:
 def _sensor_body(lane: Lane) -> SensorBody:
     kind = kind_of(lane)
     return SensorBody(to_id(lane.name), to_text(lane.name), kind.kind, kind.quantity, kind.unit)
+
+
+def _other_id(device_id: str) -> str:
+    """Return what to do about an id that is somebody else's; a server may have given it any characters."""
+    return f"give it another id in the configuration, then: lora-post spool move {quote(device_id)} NEW-ID"
