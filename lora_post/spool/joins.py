@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lora_post.lorawan.session_keys import KEY_SIZE
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import JoinState
+from lora_post.uplink.joins import NONCE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ def load_joins(db: sqlite3.Connection) -> dict[str, JoinState]:
             log.error("%s must join again: what was heard of its joins is damaged and dropped: %s", name, error)
             db.execute("DELETE FROM joined WHERE CAST(device AS BLOB) = ?", (key,))
             continue
-        if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions):
+        if all(list(map(len, session.keys)) in _KEY_SIZES for session in state.sessions) and len(
+            state.older_nonces
+        ) in (0, NONCE_BYTES):
             found[device] = state
     return found
 

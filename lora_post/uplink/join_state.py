@@ -21,14 +21,17 @@ class JoinedSession(Struct, frozen=True):
 class JoinState(Struct, frozen=True):
     """What was heard of a device's joins; of everything the newest last.
 
-    dev_nonces, join_nonces: those of its requests and of the answers, so that neither counts twice.
-    asked_us: when the last request was heard. sessions: those that its uplinks may come in.
+    dev_nonces, join_nonces: the latest of its requests and of the answers, so that neither counts twice.
+    asked_us: when the last request was heard. sessions: those that its uplinks may come in; first those that are
+    `proved`, as an uplink came in them. older_nonces: the DevNonces before those, a bit for each, or nothing.
     """
 
     dev_nonces: tuple[int, ...] = ()
     join_nonces: tuple[int, ...] = ()
     asked_us: StampUs = WallUs(0)
     sessions: tuple[JoinedSession, ...] = ()
+    proved: tuple[JoinedSession, ...] = ()
+    older_nonces: bytes = b""
 
 
 class Joiner(Struct, frozen=True):

@@ -8,7 +8,7 @@ Sources: LoRaWAN 1.0.3, section 6.2; LoRaWAN 1.1, section 6.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hmac import compare_digest
 from typing import Final
 
@@ -26,15 +26,19 @@ from lora_post.lorawan.phy_payload import MType, describe, message_type
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.model import Device, Frame, Link
 from lora_post.times import StampUs
-from lora_post.uplink.join_state import Join, JoinedSession, Joiner
+from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
 
 ANSWER_WINDOW_US: Final = 60_000_000
 """How far apart join-request and join-accept may be: the network answers after 5 or 6 s, clocks differ."""
 _MAJOR: Final = 0x03
 KEEP_NONCES: Final = 512
-"""A device that joins daily repeats none of these for over a year; a recording older than all of them passes."""
+"""So many are kept as numbers; DevNonces before them as 8 KiB of bits, so that none of them ever counts twice."""
 KEEP_SESSIONS: Final = 2
-"""The session before the last one stays good: a recorded join-accept must not cut a device off."""
+"""The proved session before the last one stays good: an uplink of it may come late."""
+KEEP_UNPROVED: Final = 8
+"""Join-accepts can be recorded and played back: these many may come between the true one and the first uplink."""
+NONCE_BYTES: Final = 8192
+"""A bit for each DevNonce."""
 
 
 def is_join(frame: Frame) -> bool:
@@ -71,6 +75,33 @@ def keys_of(session: JoinedSession) -> AnySessionKeys:
     return SessionKeys11(*session.keys)
 
 
+def prove(state: JoinState, session: JoinedSession) -> JoinState:
+    """Return the state once an uplink came in a session: only now it replaces another one."""
+    if session in state.proved or session not in state.sessions:
+        return state
+    unproved = _unproved(state)
+    proved = (*state.proved, session)[-KEEP_SESSIONS:]
+    # What was offered before it, and not taken, is over.
+    return replace(state, proved=proved, sessions=(*proved, *unproved[unproved.index(session) + 1 :]))
+
+
+def _unproved(state: JoinState) -> tuple[JoinedSession, ...]:
+    return tuple(session for session in state.sessions if session not in state.proved)
+
+
+def _has_bit(bits: bytes, number: int) -> bool:
+    return bool(bits) and bool(bits[number >> 3] & 1 << (number & 7))
+
+
+def _with_bits(bits: bytes, numbers: Sequence[int]) -> bytes:
+    if not numbers:
+        return bits
+    changed = bytearray(bits or bytes(NONCE_BYTES))
+    for number in numbers:
+        changed[number >> 3] |= 1 << (number & 7)
+    return bytes(changed)
+
+
 def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
     request = parse_join_request(frame.phy_payload)
     joiner = joiners.get(request.dev_eui)
@@ -94,11 +125,13 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
             f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}",
             fix="correct join_eui",
         )
-    if request.dev_nonce in state.dev_nonces:
+    if request.dev_nonce in state.dev_nonces or _has_bit(state.older_nonces, request.dev_nonce):
         newest = request.dev_nonce == state.dev_nonces[-1]
         why = "a repeat, or the copy of another gateway" if newest else "a replay, or the device repeats its nonces"
         raise UsedNonce(f"{device.id}: join-request with DevNonce {request.dev_nonce:04x} again: {why}")
-    heard = replace(state, dev_nonces=(*state.dev_nonces, request.dev_nonce)[-KEEP_NONCES:], asked_us=frame.time_us)
+    nonces = (*state.dev_nonces, request.dev_nonce)
+    older = _with_bits(state.older_nonces, nonces[:-KEEP_NONCES])
+    heard = replace(state, dev_nonces=nonces[-KEEP_NONCES:], asked_us=frame.time_us, older_nonces=older)
     join = Join(frame, device, "join-request", f"DevNonce {request.dev_nonce:04x}")
     return join, Joiner(device, heard)
 
@@ -121,7 +154,7 @@ def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joi
         heard = replace(
             state,
             join_nonces=(*state.join_nonces, accept.join_nonce)[-KEEP_NONCES:],
-            sessions=(*state.sessions, session)[-KEEP_SESSIONS:],
+            sessions=(*state.proved, *(*_unproved(state), session)[-KEEP_UNPROVED:]),
         )
         version = "1.1" if isinstance(keys, SessionKeys11) else "1.0"
         detail = f"DevAddr {accept.dev_addr:08x}, JoinNonce {accept.join_nonce:06x}, LoRaWAN {version}"

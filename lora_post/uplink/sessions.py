@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lora_post.model import Device, Link
 from lora_post.uplink.join_state import JoinedSession, Joiner, JoinState
-from lora_post.uplink.joins import joined_device
+from lora_post.uplink.joins import joined_device, prove
 from lora_post.uplink.model import Session
 
 
@@ -55,6 +55,16 @@ class SessionBook:
         for index, old in enumerate(sessions):
             if old.device is device:
                 sessions[index] = session
+        self._prove(device)
+
+    def _prove(self, device: Device) -> None:
+        """Note that an uplink came in the session of a device that joined."""
+        joiner = self.joiners.get(device.root.dev_eui) if device.root else None
+        if joiner is None or device.keys is None or device.address is None:
+            return
+        state = prove(joiner.state, JoinedSession(device.address, device.keys.secrets))
+        if state is not joiner.state:
+            self.join(Joiner(joiner.device, state))
 
     def join(self, joiner: Joiner) -> None:
         """Take over what a join said; a session that it opens begins to count at 0."""

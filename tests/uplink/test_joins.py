@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.clocks.gateway import GatewayClock, Times
-from lora_post.errors import FrameError, UnlockError
+from lora_post.errors import FrameError, UnlockError, UsedNonce
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from lora_post.metrics import Metrics
@@ -24,7 +24,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
 from lora_post.uplink.join_state import Join, Joiner, JoinState
-from lora_post.uplink.joins import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, hear_join, is_join
+from lora_post.uplink.joins import ANSWER_WINDOW_US, KEEP_NONCES, KEEP_SESSIONS, KEEP_UNPROVED, hear_join, is_join
 from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan
@@ -153,6 +153,23 @@ def test_recorded_answer_to_a_new_request_does_not_cut_the_device_off(site: Site
     assert site.hear(uplink(ROOT_10, 1, 0)) == 0
 
 
+def test_recorded_answers_end_no_session_that_an_uplink_has_proved(site: Site) -> None:
+    site.join(ROOT_10, 1)
+    assert site.hear(uplink(ROOT_10, 1, 0)) == 0
+    assert site.hear(join_request(ROOT_10, 2)) == "join-request"
+    for nonce in range(100, 100 + 2 * KEEP_UNPROVED):
+        assert site.hear(join_accept(ROOT_10, 99, DEV_ADDR, join_nonce=nonce)) == "join-accept"
+    site.start()
+    assert site.hear(uplink(ROOT_10, 1, 1)) == 1
+    assert site.hear(join_accept(ROOT_10, 2, DEV_ADDR, join_nonce=2)) == "join-accept"
+    for nonce in range(200, 200 + KEEP_UNPROVED - 1):
+        assert site.hear(join_accept(ROOT_10, 99, DEV_ADDR, join_nonce=nonce)) == "join-accept"
+    assert site.hear(uplink(ROOT_10, 2, 0)) == 0
+    assert site.hear(uplink(ROOT_10, 1, 2)) == 2
+    site.start()
+    assert [site.hear(uplink(ROOT_10, 2, fcnt)) for fcnt in (0, 1)] == ["replay", 1]
+
+
 @pytest.mark.parametrize("after_us", [ANSWER_WINDOW_US + 1, -ANSWER_WINDOW_US - 1])
 def test_answer_that_comes_at_another_time_is_none(after_us: int, site: Site) -> None:
     site.hear(join_request(ROOT_10, 1))
@@ -198,7 +215,10 @@ def test_what_is_remembered_is_bounded() -> None:
             _, joiner = hear_join(Frame("gw1", 0, phy, RxInfo()), {ROOT_10.dev_eui: joiner})
     state = joiner.state
     assert len(state.dev_nonces) == len(state.join_nonces) == KEEP_NONCES
-    assert len(state.sessions) == KEEP_SESSIONS
+    assert len(state.sessions) == KEEP_UNPROVED
+    for nonce in (0, 8, KEEP_NONCES + 8):
+        with pytest.raises(UsedNonce):
+            hear_join(Frame("gw1", 0, join_request(ROOT_10, nonce), RxInfo()), {ROOT_10.dev_eui: joiner})
 
 
 def test_same_verdicts_in_a_dry_run() -> None:
