@@ -16,6 +16,9 @@ from lora_post.waziup.names import to_text
 
 log = logging.getLogger(__name__)
 
+HEARTBEAT = "heartbeat"
+HEALTH = "health"  # its name from June to October 2019
+
 
 class GatewayEntry:
     """The gateway as the server knows it."""
@@ -26,28 +29,39 @@ class GatewayEntry:
         self._site = site
         self._facts = facts
         self._provision = provision
+        self._path = HEARTBEAT
 
     def beat(self) -> None:
         """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
         if self._provision and "gateway" not in self._facts.recall():
             self._declare()
-        path = self._facts.recall().get("heartbeat", "heartbeat")
-        answer = self._client.put_heartbeat(self._site.gateway_id, path)
-        if _is_no_route(answer):
-            answer = self._client.put_heartbeat(self._site.gateway_id, "health")
-            if answer.status == 204:
-                self._facts.remember("heartbeat", "health")
-        if answer.status == 404 and answer.body and self._provision:
-            self._declare()
-        elif answer.status == 403:
+        answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
+        if answer.status == 404 and answer.body and self._provision and self._declare():
+            return
+        if answer.status in (404, 405):
+            answer = self._beat_by_the_other_name(answer)
+        if answer.status == 403:
             raise Rejected(
                 f"gateway {self._site.gateway_id} belongs to another account, so its heartbeat is refused",
                 fix="choose another [gateway] id",
             )
-        elif answer.status != 204:
+        if answer.status in (404, 405):
             log.warning("heartbeat: status %d: %s", answer.status, answer.text)
+        elif answer.status != 204:
+            raise trouble("sending the heartbeat", answer)
 
-    def _declare(self) -> None:
+    def _beat_by_the_other_name(self, answer: Answer) -> Answer:
+        """Return the answer to the name that the server knows; the given one when it knows neither."""
+        other = HEALTH if self._path == HEARTBEAT else HEARTBEAT
+        answer_to_other = self._client.put_heartbeat(self._site.gateway_id, other)
+        if answer_to_other.status in (404, 405):
+            return answer
+        if answer_to_other.status == 204:
+            self._path = other
+        return answer_to_other
+
+    def _declare(self) -> bool:
+        """Return whether the gateway was missing and has been made."""
         site = self._site
         answer = self._client.post_gateway(site.gateway_id, to_text(site.gateway_name), site.visibility)
         if answer.status == 400:
@@ -55,8 +69,7 @@ class GatewayEntry:
         if answer.status not in (200, 204, 422):
             raise trouble("declaring the gateway", answer)
         self._facts.remember("gateway", "declared")
+        if answer.status == 422:
+            return False
         log.info("gateway declared id=%s", site.gateway_id)
-
-
-def _is_no_route(answer: Answer) -> bool:
-    return answer.status == 405 or (answer.status == 404 and not answer.body)
+        return True

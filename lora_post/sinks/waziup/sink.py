@@ -14,9 +14,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from lora_post.backoff import Backoff
 from lora_post.clocks.scale import parse_utc, utc_text
 from lora_post.clocks.server import SECOND_US
-from lora_post.errors import BatchRefused, NotSent, Rejected, Unavailable, Untold
+from lora_post.errors import BatchRefused, NotSent, Rejected, SinkError, Unavailable, Untold
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.sink import Sink, nothing_is_sent
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 # The dashboard calls a gateway active for 12 hours after a heartbeat; each costs one, and often a login.
 HEARTBEAT_EVERY_S = 3600.0
+REST_AFTER_TROUBLE = 4.0  # times as long as the failed heartbeat took: readings get the rest
 LOOKS_BACK = 500  # answers of some 40 kB, after a power cut in the middle of a backlog
 # The clock that dates answers may be a proxy's, and behind the one by which values are received.
 CLOCKS_APART_US = 10_000_000
@@ -53,6 +55,7 @@ class WaziupSink(Sink):
         self._provisioner = Provisioner(client, context, facts) if provision else None
         self._actuators = ActuatorEntries(client, facts, context.announced)
         self._heartbeat_at = 0.0
+        self._heartbeat_backoff = Backoff(HEARTBEAT_EVERY_S)
 
     def close(self) -> None:
         """End the connection."""
@@ -67,18 +70,33 @@ class WaziupSink(Sink):
         self._client.get_me()
 
     def prepare(self) -> None:
-        """Declare the gateway, send its heartbeat and learn the server's time, when they are due."""
+        """Declare the gateway, send its heartbeat and learn the server's time, when they are due.
+
+        Raises only when the login or the question about the time fails.
+        """
         if not self._client.clock.is_known and self._client.account is None:
             self._client.get_me()
-        if self._client.account is None or time.monotonic() < self._heartbeat_at:
+        began = time.monotonic()
+        if self._client.account is None or began < max(self._heartbeat_at, self._heartbeat_backoff.until):
             return
         self._client.renew()
-        # Set before the heartbeat: trouble with it must not hold up readings until it is over.
-        self._heartbeat_at = time.monotonic() + HEARTBEAT_EVERY_S
+        self._heartbeat_at = began + HEARTBEAT_EVERY_S
         try:
             self._gateway.beat()
         except Rejected as error:
             log.error("heartbeat: %s", error)
+        except SinkError as error:
+            # Readings go on meanwhile.
+            self._retry_heartbeat(began, error)
+        else:
+            self._heartbeat_backoff.succeed()
+
+    def _retry_heartbeat(self, began: float, error: SinkError) -> None:
+        now = time.monotonic()
+        retry_after_s = min(error.retry_after_s or 0.0, HEARTBEAT_EVERY_S)
+        self._heartbeat_backoff.fail(now, at_least_s=max(retry_after_s, REST_AFTER_TROUBLE * (now - began)))
+        self._heartbeat_at = 0.0
+        log.warning("heartbeat: %s; trying again in %.0f s", error, self._heartbeat_backoff.until - now)
 
     def send(self, batch: Batch) -> None:
         """Deliver a batch; return when the server has confirmed it.
@@ -91,6 +109,7 @@ class WaziupSink(Sink):
                 self._provisioner.ensure(lane)
         answer = self._post(batch)
         if answer.status == 404 and answer.body and self._provisioner:
+            self._heartbeat_at = 0.0  # a server that has lost a device may have lost the gateway
             with nothing_is_sent():
                 self._provisioner.ensure(lane)
             answer = self._post(batch)
