@@ -2,7 +2,7 @@
 
 LoraPostError
 ├── ConfigError      the configuration: names file, key, value found, value wanted
-├── FrameError       bytes that are no frame of the protocol they claim
+├── FrameError       bytes that are not a frame of the protocol they claim
 ├── UnlockError      a well-formed frame that is not accepted
 │   ├── UnknownDevice    no configured device has this address
 │   ├── NoKey            the device's keys are needed and not configured
@@ -16,7 +16,7 @@ LoraPostError
 │   └── UsedNonce        a join-request that was heard before
 ├── DecodeError      the payload does not say what its decoder expects
 │   ├── WrongLength · WrongFormat · BadChecksum · Implausible
-│   ├── NoReading        the device talks about something else; nothing is amiss
+│   ├── NoReading        the payload is about something else; nothing is wrong
 │   ├── DecoderCrash     the decoder itself failed
 │   └── DecoderHang      it takes too long, or is set aside because it did
 ├── SinkError        a destination did not take readings
@@ -27,7 +27,7 @@ LoraPostError
 │       ├── BatchRefused     it is about a value, not about the sensor
 │       └── Untold           what has arrived of the sensor cannot be told
 └── SpoolError       disk full, schema too new
-    └── SpoolDamaged     what is in the file is no longer a spool
+    └── SpoolDamaged     the file does not hold a spool any more
 
 `check` is the word for the same thing in counters, logs and JSON.
 """
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Problem(Struct, frozen=True):
-    """What is wrong, and what a person can do about it: fix is "" where nothing can be done."""
+    """What is wrong, and what a person can do about it. fix: "" for nothing."""
 
     what: str
     fix: str = ""
@@ -57,7 +57,7 @@ class Problem(Struct, frozen=True):
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
     def at(self, place: str) -> Problem:
-        """Return the same problem, with the place before it: `place: what`."""
+        """Return the same problem with the place in front: `place: what`."""
         return Problem(f"{place}: {self.what}", self.fix)
 
 
@@ -66,9 +66,9 @@ class Fault(Problem, frozen=True):
 
 
 class LoraPostError(Exception):
-    """Base of everything that lora-post raises on purpose.
+    """The base of all errors that lora-post raises on purpose.
 
-    what, fix: as in `Problem`; its text, for people who see one line, has both.
+    what, fix: as in `Problem`. str() has both, for one line in a log.
     """
 
     fix: str = ""  # also of a decoder's own kind of error, which may not call __init__
@@ -82,12 +82,12 @@ class LoraPostError(Exception):
 
     @property
     def what(self) -> str:
-        """The text without the fix."""
+        """What is wrong, without the fix."""
         return super().__str__()
 
     @property
     def problem(self) -> Problem:
-        """The same as data, without the traceback."""
+        """The same as a value, without the traceback."""
         return Problem(self.what, self.fix)
 
 
@@ -96,7 +96,7 @@ class ConfigError(LoraPostError):
 
 
 class FrameError(LoraPostError):
-    """Bytes that are no frame of the protocol they claim."""
+    """Bytes that are not a frame of the protocol they claim."""
 
     check: ClassVar[str] = "frame"
 
@@ -120,7 +120,7 @@ class NoKey(UnlockError):
 
 
 class NotEncrypted(UnlockError):
-    """A device that has keys sent a frame without MIC: anyone could have."""
+    """A device that has keys sent a frame without MIC, which anybody could have sent."""
 
     check = "not-encrypted"
 
@@ -157,7 +157,7 @@ class Repeat(UnlockError):
 
 
 class NotUplink(UnlockError):
-    """A downlink, acknowledgement or proprietary frame, or a join that concerns no configured device."""
+    """A downlink, acknowledgement or proprietary frame, or a join of no configured device."""
 
     check = "not-uplink"
 
@@ -169,7 +169,7 @@ class ImagePacket(UnlockError):
 
 
 class UsedNonce(UnlockError):
-    """A join-request or join-accept that was heard before: a replay, or the copy of another gateway."""
+    """A join-request or join-accept that was heard before: a replay or a copy."""
 
     check = "join-replay"
 
@@ -206,11 +206,11 @@ class NoReading(DecodeError):
 
 
 class DecoderCrash(DecodeError):
-    """The decoder raised something else, or returned no readings list."""
+    """The decoder raised another exception, or did not return a list of readings."""
 
 
 class DecoderHang(DecodeError):
-    """The decoder did not come to an end in time, or is not asked any more because it did not."""
+    """The decoder did not end in time, or is not called any more because it did not."""
 
 
 class SinkError(LoraPostError):
@@ -233,15 +233,15 @@ class NotSent(SinkError):
 
 
 class OutcomeUnknown(SinkError):
-    """Sent, and no answer that tells whether it was stored."""
+    """Sent, but no answer says whether it was stored."""
 
 
 class Rejected(SinkError):
-    """Refused for a reason that trying again does not change: this sensor's readings wait for a person."""
+    """Refused, and would be refused again: this sensor's readings wait for a person."""
 
 
 class BatchRefused(Rejected):
-    """Something in this batch is refused; a part of the batch may have been stored before it."""
+    """A value of this batch is refused; values before it may have been stored."""
 
 
 class Untold(Rejected):
@@ -253,7 +253,7 @@ class SpoolError(LoraPostError):
 
 
 class SpoolDamaged(SpoolError):
-    """The spool file is damaged, or is no database at all."""
+    """The spool file is damaged, or is not a database at all."""
 
 
 log = logging.getLogger(__name__)

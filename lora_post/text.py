@@ -62,20 +62,20 @@ def parse_bytes(text: str) -> Spelled:
             raise FrameError(f"{len(odd or '')} hex digits{where}, want two for each byte (base64: add its =)")
         return Spelled(bytes.fromhex(digits), Spelling.HEX)
     if len(parts) > 1:
-        raise FrameError(f"no hex: {_first(_NOT_IN_HEX, text.replace('0x', '00').replace('0X', '00'))}")
+        raise FrameError(f"not hex: {_first(_NOT_IN_HEX, text.replace('0x', '00').replace('0X', '00'))}")
     try:
         return Spelled(parse_base64(text), Spelling.BASE64)
     except FrameError as error:
-        raise FrameError(f"neither hex nor {error.what.removeprefix('no ')}") from None
+        raise FrameError(f"neither hex nor {error.what.removeprefix('not ')}") from None
 
 
 def parse_base64(text: str) -> bytes:
     """Read base64, standard or URL-safe, padded or not. Raises FrameError, one printable line."""
     if not _BASE64.fullmatch(text):
-        raise FrameError(f"no base64: {_first(_NOT_IN_BASE64, text)}")
+        raise FrameError(f"not base64: {_first(_NOT_IN_BASE64, text)}")
     bare = text.rstrip("=")
     if len(bare) % 4 == 1 or (bare != text and len(text) % 4):
-        raise FrameError(f"no base64: {len(text)} characters, something is missing at the end")
+        raise FrameError(f"not base64: {len(text)} characters, something is missing at the end")
     return binascii.a2b_base64(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
 
 
@@ -97,7 +97,7 @@ def one_line(text: str, most: int) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return a text of at most so many characters, the last of them … when something is left out."""
+    """Return a text of at most so many characters, with … at the end of one that is cut."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -121,7 +121,7 @@ def test_fix_of_a_refused_frame_reaches_log_page_and_watch(caplog: pytest.LogCap
     assert caught.value.fix == fix
     refusal = Refusal.of(stranger, caught.value)
     OutcomeLog()(refusal)
-    assert caplog.messages == [f"refused check=unknown-device: no device has DevAddr 26011bda; {fix}"]
+    assert caplog.messages == ["refused check=unknown-device: no device has DevAddr 26011bda", f"  fix: {fix}"]
     site = SiteState([])
     site.hear(refusal)
     page = whole(site, WELL)

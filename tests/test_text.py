@@ -63,7 +63,7 @@ def test_what_could_be_both_is_hex() -> None:
         ("40 3 5c", "1 hex digits in '3', want two for each byte"),
         ("0x", "0 hex digits"),
         ("40-03-5", "1 hex digits in '5', want two for each byte"),
-        ("40 0g 5c", "no hex: 'g' at character 5"),
+        ("40 0g 5c", "not hex: 'g' at character 5"),
         ("hello!", "neither hex nor base64: '!' at character 6"),
         ("\x1b[31m", r"neither hex nor base64: '\x1b' at character 1"),
         ("QANcqwH/x", "something is missing at the end"),

@@ -1,4 +1,4 @@
-"""Captured frames with what is expected of them: NAME.<format>, NAME.expected.json, and a configuration.
+"""Compare captured frames with what is expected of them: NAME.<format>, NAME.expected.json.
 
 The configuration is NAME.toml, or devices.toml of the same folder. Expected is what a dry run prints:
 `{"uplinks": [one object for each frame that was heard, …]}`.
@@ -40,7 +40,7 @@ class Expected(Struct):
 
 
 class CaptureResult(Struct, frozen=True):
-    """What one capture says of one decoder. frames: how many it read. differences: lines for a person."""
+    """The result of one capture for one decoder. frames: that it read. differences: in words."""
 
     capture: Path
     frames: int
@@ -48,12 +48,12 @@ class CaptureResult(Struct, frozen=True):
 
 
 def captures_in(folder: Path) -> list[Path]:
-    """The captures of a folder that something is expected of, sorted."""
+    """Return the captures of a folder that have expectations, sorted."""
     return sorted(path for path in folder.glob("*.*") if path.suffix[1:] in FORMATS and _expected_path(path).is_file())
 
 
 def check_captures(folder: Path, decoders: Mapping[str, Decoder], name: str) -> Iterator[CaptureResult]:
-    """Run every capture of a folder that has frames for this decoder, and compare. Raises ConfigError."""
+    """Run the captures of a folder that have frames for this decoder. Raises ConfigError."""
     for capture in captures_in(folder):
         own = capture.with_suffix(".toml")
         config = load_config(own if own.is_file() else folder / DEVICES)
@@ -92,7 +92,7 @@ def _check(capture: Path, config: Config, decoders: Mapping[str, Decoder], name:
 def _replayed(
     data: bytes, input_format: str, config: Config, decoders: Mapping[str, Decoder]
 ) -> list[dict[str, object]]:
-    """What a dry run prints."""
+    """Return what a dry run prints."""
     outcomes: list[Outcome] = []
     decoding = Decoding(config.devices, decoders)
     pipeline = Pipeline(MemoryLedger(config.devices), decoding.decode, Metrics(), outcomes.append)
@@ -103,7 +103,7 @@ def _replayed(
 
 
 def _said(uplink: Mapping[str, object]) -> list[str]:
-    """What a decoder said of a frame, line by line."""
+    """Return what a decoder said of a frame, line by line."""
     readings, warnings = uplink.get("readings"), uplink.get("warnings")
     lines = [_reading_line(reading) for reading in readings] if isinstance(readings, list) else []
     return lines + [f"warning: {warning}" for warning in warnings] if isinstance(warnings, list) else lines

@@ -1,4 +1,4 @@
-"""Writes what the inputs of a run give to a capture, for `lora-post run --capture`."""
+"""Write what the inputs of a run give to a capture, for `run --capture`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tee:
     """Writes what inputs give to a capture; when it cannot, the inputs go on without."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError when the file cannot be appended to."""
+        """Open the capture. Raises ConfigError when the file cannot be appended to."""
         self._writer: CaptureWriter | None = CaptureWriter(path)
         self._streams = 0
         self._lock = Lock()

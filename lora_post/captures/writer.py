@@ -1,8 +1,8 @@
-"""Captures on disk, written so that a power cut costs the last seconds at most, and with few writes to an SD card.
+"""Write captures: a power cut costs the last seconds, an SD card few writes.
 
 Everything goes to the system at once, so that a crash of this program loses nothing; the system is told to put it
-on the card at most every SYNC_EVERY_S seconds. A file can be appended to; what a power cut has left of a last
-record is cut off first.
+on the card at most every SYNC_EVERY_S seconds. A file can be appended to; a last record that a power cut has cut short
+is removed first.
 """
 
 from __future__ import annotations
@@ -104,12 +104,12 @@ class CaptureWriter:
         self._file = AppendFile(path, MAGIC, _end_of_lines, monotonic)
 
     def start(self, stream: int, time_us: WallUs, input_format: str, name: str) -> None:
-        """An input begins. Raises SpoolError."""
+        """Note that an input begins. Raises SpoolError."""
         with self._lock:
             self._file.append(start_line(stream, time_us, input_format, name))
 
     def write(self, stream: int, time_us: WallUs, data: bytes) -> None:
-        """Bytes arrived on an input; none: only time has passed. Raises SpoolError."""
+        """Write bytes that arrived on an input; none: only time has passed. Raises SpoolError."""
         with self._lock:
             if data:
                 self._file.append(b"".join(data_lines(stream, time_us, data)))
@@ -127,7 +127,7 @@ class PcapWriter:
         self._file = AppendFile(path, write_pcap_header(), _end_of_packets)
 
     def write(self, frame: Frame) -> None:
-        """Raises SpoolError."""
+        """Write a frame. Raises SpoolError."""
         self._file.append(pcap_record(frame))
 
     def sync_if_due(self) -> None:

@@ -1,4 +1,4 @@
-"""Checks of the file system that the spool is on, usually an SD card."""
+"""Check the file system that the spool is on, usually an SD card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lora_post.finding import Finding, fail, ok, warning
-from lora_post.text import megabytes
+from lora_post.text import megabytes, plural
 
 SUBJECT: Final = "disk"
 # Beside the bound of its data, SQLite's write-ahead log and the system need room.
@@ -20,7 +20,7 @@ SYS: Final = Path("/sys")
 
 
 def check_disk(path: Path, growth: int, sys: Path = SYS) -> Iterator[Finding]:
-    """Room for a file that may grow by so many bytes, and what the kernel knows of the card."""
+    """Yield whether a file may grow by so many bytes, and what the kernel knows of the card."""
     there = nearest_folder(path)
     stats = os.statvfs(there)
     free, total = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
@@ -34,8 +34,8 @@ def check_disk(path: Path, growth: int, sys: Path = SYS) -> Iterator[Finding]:
         yield fail(SUBJECT, text, "make room: nothing can be kept on a full disk")
     elif stats.f_files and stats.f_favail < SPARE_FILES:
         # f_files is 0 where files are not counted, as on btrfs.
-        text = f"{stats.f_favail} more files can be made on the disk of {there}, whatever room there is"
-        yield fail(SUBJECT, text, "remove small files that nobody needs: sudo du --inodes -x / | sort -n | tail")
+        text = f"{stats.f_favail} more files can be made on the disk of {there}, however much room there is"
+        yield fail(SUBJECT, text, "remove small files that are not needed: sudo du --inodes -x / | sort -n | tail")
     elif free < growth + SPARE_BYTES:
         fix = "make room, or lower [spool] max_mb"
         yield warning(SUBJECT, f"{text}, and the spool may grow by {megabytes(growth)}", fix)
@@ -45,17 +45,20 @@ def check_disk(path: Path, growth: int, sys: Path = SYS) -> Iterator[Finding]:
         yield ok(SUBJECT, text)
     errors = card_errors(there.stat().st_dev, sys)
     if errors:
-        text = f"the file system of {there} has met {errors} errors since it was checked last"
+        text = f"the file system of {there} has had {plural(errors, 'error')} since its last check"
         yield warning(SUBJECT, text, "the card may be failing: copy the spool and the configuration, and replace it")
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether nothing at all can be written where this file is or would be."""
+    """Tell whether the disk of this file is read-only."""
     return bool(os.statvfs(nearest_folder(path)).f_flag & os.ST_RDONLY)
 
 
 def card_errors(device: int, sys: Path = SYS) -> int:
-    """How many errors an ext4 file system has counted (Linux Documentation/ABI/testing/sysfs-fs-ext4)."""
+    """Return how many errors an ext4 file system has counted, 0 for other ones.
+
+    Source: Linux Documentation/ABI/testing/sysfs-fs-ext4.
+    """
     with suppress(OSError, ValueError):
         name = (sys / f"dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
         return int((sys / "fs/ext4" / name / "errors_count").read_text("ascii"))
@@ -63,12 +66,12 @@ def card_errors(device: int, sys: Path = SYS) -> int:
 
 
 def nearest_folder(path: Path) -> Path:
-    """The folder of a file, or the one that its folder would be made in."""
+    """Return the folder of a file, or the folder that its folder would be made in."""
     return next(folder for folder in path.absolute().parents if is_there(folder) and folder.is_dir())
 
 
 def is_there(path: Path) -> bool:
-    """Whether it exists, as far as this user can see."""
+    """Tell whether it exists, as far as this user can see."""
     try:
         return path.exists()
     except OSError:  # in a folder that is closed to this user

@@ -1,4 +1,4 @@
-"""Checks of the machine itself: its clock, its time zone's trap, its power."""
+"""Check the machine itself: its clock, its power supply."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _WAS_UNDER_VOLTAGE: Final = 1 << 16
 
 
 def check_time(system: System, adjtime: Path = ADJTIME) -> Iterator[Finding]:
-    """Whether anything vouches for the clock. adjtime: hwclock's file, see adjtime_config(5)."""
+    """Yield whether something keeps the clock right.
+
+    adjtime: hwclock's file, see adjtime_config(5).
+    """
     set_it = "sudo timedatectl set-ntp true"
     now_us = system.wall_us()
     # Radio programs of old print local time without its zone: that the zone is right is seen here only.
@@ -43,7 +46,7 @@ def check_time(system: System, adjtime: Path = ADJTIME) -> Iterator[Finding]:
 
 
 def check_power(sys: Path = SYS) -> Iterator[Finding]:
-    """What a Raspberry Pi tells of its supply; nothing where there is none to ask."""
+    """Yield what a Raspberry Pi tells of its supply; nothing on other machines."""
     use = "use a supply of 3 A or more (5 V) and a short, thick cable; low voltage spoils SD cards"
     flags = _throttled(sys)
     if flags & _UNDER_VOLTAGE or _alarms(sys):
@@ -53,14 +56,14 @@ def check_power(sys: Path = SYS) -> Iterator[Finding]:
 
 
 def _throttled(sys: Path) -> int:
-    """The firmware's flags, 0 where there are none."""
+    """Return the firmware's flags, 0 where it has none."""
     with suppress(OSError, ValueError):
         return int((sys / "devices/platform/soc/soc:firmware/get_throttled").read_text("ascii"), 16)
     return 0
 
 
 def _alarms(sys: Path) -> bool:
-    """Whether the driver raspberrypi-hwmon raises its alarm."""
+    """Tell whether the driver raspberrypi-hwmon raises its alarm."""
     for monitor in (sys / "class/hwmon").glob("hwmon*"):
         with suppress(OSError, UnicodeDecodeError):
             if (monitor / "name").read_text("ascii").strip() == "rpi_volt":

@@ -1,4 +1,4 @@
-"""Checks of a serial port: whether it is there, who may open it, who has it open. Its settings stay untouched."""
+"""Check a serial port: is it there, who may open it, who has it open? Change no settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROC: Final = Path("/proc")
 
 
 def check_port(path: str, consoles: Path = CONSOLES) -> Iterator[Finding]:
-    """One verdict on opening it, and a warning for each kind of company."""
+    """Yield whether it can be opened, and a warning for each other program that uses it."""
     others = holders(path)
     try:
         port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
@@ -33,7 +33,7 @@ def check_port(path: str, consoles: Path = CONSOLES) -> Iterator[Finding]:
     try:
         if not os.isatty(port):
             fix = "name the port, as serial:///dev/ttyUSB0?baud=38400"
-            yield fail(SUBJECT, f"{path} is no serial port", fix)
+            yield fail(SUBJECT, f"{path} is not a serial port", fix)
             return
         fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -54,7 +54,7 @@ def check_port(path: str, consoles: Path = CONSOLES) -> Iterator[Finding]:
 
 
 def holders(path: str, proc: Path = _PROC) -> dict[int, str]:
-    """Who has this file open: names by process id; of other users' processes only root sees that."""
+    """Return who has this file open: names by process id. Only root sees other users' processes."""
     wanted = os.path.realpath(path)
     found: dict[int, str] = {}
     for process in proc.iterdir():
@@ -71,7 +71,7 @@ def _has_open(process: Path, path: str) -> bool:
 
 
 def is_console(path: str, consoles: Path = CONSOLES) -> bool:
-    """Whether the kernel writes its messages to this port."""
+    """Tell whether the kernel writes its messages to this port."""
     try:
         return Path(os.path.realpath(path)).name in consoles.read_text("ascii").split()
     except (OSError, UnicodeDecodeError):
@@ -89,7 +89,7 @@ def _stop_fix(found: dict[int, str]) -> str:
 
 
 def not_opened(path: str, error: OSError, others: dict[int, str]) -> Finding:
-    """Why the port cannot be opened. others: who has it open."""
+    """Return why the port cannot be opened. others: who has it open."""
     text = f"serial port {path}: {error.strerror}"
     if error.errno in (errno.EACCES, errno.EPERM):
         why, fix = _permission(path)
@@ -102,7 +102,7 @@ def not_opened(path: str, error: OSError, others: dict[int, str]) -> Finding:
 
 
 def _permission(path: str) -> tuple[str, str]:
-    """Why this user may not open the port, and what to do."""
+    """Return why this user may not open the port, and what to do."""
     try:
         info = Path(path).stat()
         group, user = grp.getgrgid(info.st_gid), pwd.getpwuid(os.geteuid()).pw_name

@@ -1,4 +1,4 @@
-"""Checks of the configuration: its text, its secrets, keys, decoders and inputs."""
+"""Check the configuration: its text, its secrets, keys, decoders and inputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BROKER_TIMEOUT_S = 5.0
 
 
 def check_configuration(path: Path, config: Config | None, mistakes: Collection[Problem]) -> Iterator[Finding]:
-    """The file itself, and what it says of secrets."""
+    """Yield the mistakes of the file, and who may read its secrets."""
     for mistake in mistakes:
         yield fail("configuration", mistake.what, mistake.fix)
     if config is None:
@@ -45,7 +45,7 @@ def check_configuration(path: Path, config: Config | None, mistakes: Collection[
 
 
 def check_keys(config: Config) -> Iterator[Finding]:
-    """The devices' keys."""
+    """Yield which devices have keys that others know."""
     if not config.devices:
         yield warning("keys", "there is no [[device]], so every frame will be refused", "add one for each device")
     for device in config.devices:
@@ -79,14 +79,14 @@ def _check_shared_keys(devices: Collection[Device]) -> Iterator[Finding]:
 
 
 def _secrets(device: Device) -> tuple[bytes, ...]:
-    """All keys of a device."""
+    """Return all keys of a device."""
     holders = (device.keys, device.root)
     lsc = (device.lsc.key,) if device.lsc is not None else ()
     return tuple(key for holder in holders if holder is not None for key in holder.secrets) + lsc
 
 
 def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:
-    """Decoder files load, and every device's decoders are there and take its options."""
+    """Yield whether decoder files load, and devices have decoders that take their options."""
     for problem in loaded.problems:
         yield warning("decoders", problem.what, problem.fix or "correct the file, or take it out of the folder")
     for mistake in mistakes_of(tuple(devices), loaded.decoders):
@@ -95,7 +95,7 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
 
 
 def check_inputs(config: Config, formats: Collection[str]) -> Iterator[Finding]:
-    """Formats are known; files can be read; serial ports are there and can be opened."""
+    """Yield whether formats are known, files can be read, and ports can be opened."""
     for item in config.inputs:
         if item.format not in formats:
             known = f"known are {', '.join(formats)}"
@@ -134,7 +134,7 @@ def _check_input(item: InputConfig) -> Finding:
 
 
 def _check_fifo(path: Path) -> Finding:
-    """Opening a FIFO would wait for its writer, and then take it away from who is to read it."""
+    """Return whether a FIFO may be read. It is not opened: that would take it from its reader."""
     if os.access(path, os.R_OK):
         return ok("inputs", f"{path} is a FIFO and can be read")
     return fail("inputs", f"{path}: this user may not read it", "correct the mode of the FIFO")
@@ -158,7 +158,7 @@ def _check_udp(item: InputConfig) -> Finding:
 
 
 def _check_broker(item: InputConfig) -> Finding:
-    """Whether somebody answers; to log in would take the session from a `run` that has it."""
+    """Return whether a broker answers. A login would take the session from a running `run`."""
     try:
         address = read_mqtt_url(item.url)
     except ConfigError as error:
@@ -173,6 +173,6 @@ def _check_broker(item: InputConfig) -> Finding:
 
 
 def skip_setup(why: str) -> Iterator[Finding]:
-    """The checks that need a configuration."""
+    """Yield the checks that need a configuration, as skipped."""
     for subject in ("secrets", "keys", "inputs", "spool", "server"):
         yield skipped(subject, why)

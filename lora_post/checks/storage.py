@@ -1,4 +1,4 @@
-"""Checks of the spool; a spool that is not there yet is not made."""
+"""Check the spool. A spool that is not there yet is not made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import tallies
 from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import held_by_sink
-from lora_post.text import megabytes
+from lora_post.text import megabytes, plural
 
 SUBJECT = "spool"
 NEARLY_FULL = 0.9
@@ -29,7 +29,7 @@ MAX_NAMED = 5
 
 
 def check_spool(config: Config) -> Iterator[Finding]:
-    """Path, access, schema, size, disk space, and what waits for a person."""
+    """Yield what is to be said of its path, access, schema, size, disk, and of what is held."""
     path = config.spool_path
     used = 0
     if is_read_only(path):
@@ -65,7 +65,7 @@ def check_spool(config: Config) -> Iterator[Finding]:
 def _check_place(path: Path) -> Finding:
     there = next(folder for folder in path.absolute().parents if is_there(folder))
     if not there.is_dir():
-        return fail(SUBJECT, f"{path} cannot be made: {there} is no folder", "choose another [spool] path")
+        return fail(SUBJECT, f"{path} cannot be made: {there} is not a folder", "choose another [spool] path")
     if os.access(there, os.W_OK | os.X_OK):
         return ok(SUBJECT, f"{path} is not there yet, and will be made by the first `lora-post run`")
     parent = path.absolute().parent
@@ -81,32 +81,36 @@ def _check_contents(spool_file: SpoolFile, used: int, bound: int) -> Iterator[Fi
     text = f"{spool_file.path}: {megabytes(used)} of {megabytes(bound)} used"
     if used > bound * NEARLY_FULL:
         fix = "get the link to the server up, or raise [spool] max_mb"
-        yield warning(SUBJECT, f"{text}: nearly full, then the longest queues lose their oldest readings", fix)
+        yield warning(
+            SUBJECT, f"{text}: nearly full; when it is full, the longest queues lose their oldest readings", fix
+        )
     else:
         yield ok(SUBJECT, text)
     evicted = tallies(spool_file.db).get(EVICTED, 0)
     if evicted:
-        yield warning(SUBJECT, f"{evicted} readings were given up so far because it was full", "raise [spool] max_mb")
+        yield warning(
+            SUBJECT, f"{plural(evicted, 'reading')} given up so far because it was full", "raise [spool] max_mb"
+        )
     waiting = parked(spool_file)
     if waiting:
         readings = sum(item.readings for item in waiting)
         why = waiting[0].why
         fix = f"{why.fix}; see `lora-post spool`" if why.fix else "see `lora-post spool`"
-        yield warning(SUBJECT, f"{readings} readings wait for you, as: {why.what}", fix)
+        yield warning(SUBJECT, f"{plural(readings, 'reading')} held back, as: {why.what}", fix)
     yield from _check_undecoded(undecoded.load(spool_file))
 
 
 def _check_undecoded(payloads: Collection[Undecoded]) -> Iterator[Finding]:
-    """By device: that all come from one of them says that its decoder does not fit."""
+    """Yield the devices whose payloads could not be decoded: a decoder may not fit its device."""
     counts = Counter(item.device for item in payloads)
     last = {item.device: item for item in payloads}
     for device, count in counts.most_common(MAX_NAMED):
         item = last[device]
-        text = f"{device}: {count} payloads could not be decoded by {item.decoder!r}, the last as: {item.problem}"
+        text = f"{device}: {plural(count, 'payload')} not decoded by {item.decoder!r}, the last as: {item.problem}"
         fix = "is that the device's decoder (lora-post decoders)? Correct it, then: lora-post spool retry"
         yield warning(SUBJECT, text, fix)
     if len(counts) > MAX_NAMED:
-        text = f"{len(counts) - MAX_NAMED} more devices have payloads that could not be decoded"
+        text = f"{plural(len(counts) - MAX_NAMED, 'more device')} with payloads that could not be decoded"
         yield warning(SUBJECT, text, "see `lora-post spool`")
 
 
@@ -115,7 +119,8 @@ def _check_left_over(spool_file: SpoolFile, destinations: Collection[str]) -> It
         if sink in destinations:
             queued = Queue(spool_file, sink).counts().queued
             if queued:
-                yield ok(SUBJECT, f"{queued} readings are queued for {sink}")
+                yield ok(SUBJECT, f"{plural(queued, 'reading')} queued for {sink}")
         else:
             fix = f"put [{sink}] back, or: lora-post spool drop --destination {quote(sink)}"
-            yield warning(SUBJECT, f"{count} readings wait for {sink}, which is not in the configuration", fix)
+            text = f"{plural(count, 'reading')} held for {sink}, which is not in the configuration"
+            yield warning(SUBJECT, text, fix)

@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """Finds a command `x` as `command` in the module lora_post.cli.x."""
+    """The commands; `x` is `command` in the module lora_post.cli.x, imported when it is used."""
 
     modules: ClassVar[dict[str, str]] = {
         "run": "Read radio frames and send their values to Waziup.",
@@ -62,7 +62,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: mistakes of the user end in one clear line and an exit code, not in a traceback."""
+    """Run the command line; a mistake of the user is one line and an exit code."""
     try:
         cli()
     except KeyboardInterrupt:  # before a command has its own handler

@@ -1,4 +1,4 @@
-"""A run without spool and server: what would be accepted and refused, on stdout."""
+"""Run without spool and server: print what would be accepted and refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lora_post.uplink.outcome_json import outcome_json
 
 
 def dry_pipeline(config: Config, decode: Decode, metrics: Metrics) -> Pipeline:
-    """Return a pipeline that prints what would be accepted and refused, one JSON object per uplink."""
+    """Return a pipeline that prints what would be accepted and refused, as JSON."""
     noise_log = OutcomeLog()
 
     def listen(outcome: Outcome) -> None:

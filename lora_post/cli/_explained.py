@@ -1,4 +1,4 @@
-"""An explained frame or payload on the screen."""
+"""Print an explained frame or payload."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ FIELD_HEADERS = ("Field", "On air", "Size", "Meaning")
 
 
 def show_frame(found: Explanation, outcome: Report | Refusal | Join, place: str, *, hint_keys: bool) -> None:
-    """Everything about one frame. hint_keys: no keys were given by hand, so they may be asked for."""
+    """Print everything about one frame. hint_keys: say that keys can be given by hand."""
     say(f"{place}{found.title}", bold=True)
     print_table(FIELD_HEADERS, list(_field_rows(found.fields)))
     if found.mic is not None:
         say(f"MIC       {_mic_text(found, outcome)}", fg=VERDICT_COLOURS[found.mic])
     if found.device is not None and found.device.id:
         say(f"device    {found.device.id}, {found.device.name}")
-    if isinstance(outcome, Refusal) and outcome.check != BadMIC.check:
-        say(f"refused   {outcome.check}: {outcome.problem}")
+    if isinstance(outcome, Refusal):
+        if outcome.check != BadMIC.check:
+            say(f"refused   {outcome.check}: {outcome.detail}")
+        if outcome.fix:
+            say(f"fix       {outcome.fix}")
         if hint_keys and outcome.check in (UnknownDevice.check, NoKey.check) and found.payload is None:
             say("          keys can also be given with --nwk-skey and --app-skey")
     if found.payload:
@@ -42,7 +45,7 @@ def show_frame(found: Explanation, outcome: Report | Refusal | Join, place: str,
 
 
 def show_payload(report: Report, place: str) -> None:
-    """Everything about one clear payload."""
+    """Print everything about one clear payload."""
     uplink = report.uplink
     say(f"{place}payload of {len(uplink.payload)} bytes on FPort {uplink.fport}", bold=True)
     _show_bytes(uplink.payload)
@@ -55,7 +58,7 @@ def show_payload(report: Report, place: str) -> None:
 
 def _mic_text(found: Explanation, outcome: Report | Refusal | Join) -> str:
     if isinstance(outcome, Refusal) and outcome.check == BadMIC.check:
-        return f"BAD: {outcome.problem}"
+        return f"BAD: {outcome.detail}"
     if found.mic is Mic.OK and found.device is not None:
         return f"OK, with the keys of {found.device.id}" if found.device.id else "OK, with the keys given"
     return str(found.mic)
@@ -90,7 +93,7 @@ def _show_report(report: Report) -> None:
 
 
 def _data_text(data: object) -> str:
-    """A codec's own result on one line."""
+    """Return a codec's own result on one line."""
     try:
         return escaped_json(json.dumps(data, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace"))
     except (ValueError, RecursionError):

@@ -37,13 +37,13 @@ config_option = click.option(
 
 
 def log_options(command: F) -> F:
-    """-v and -q."""
+    """Add -v and -q to a command."""
     command = click.option("-v", "--verbose", is_flag=True, help="Also log details for finding faults.")(command)
     return click.option("-q", "--quiet", is_flag=True, help="Log only what needs attention.")(command)
 
 
 def drain_timeout_option(when: str) -> Callable[[F], F]:
-    """--drain-timeout; when: what has to have ended."""
+    """Return the option --drain-timeout. when: what has ended before."""
     return click.option(
         "--drain-timeout",
         type=click.FloatRange(0),
@@ -55,7 +55,7 @@ def drain_timeout_option(when: str) -> Callable[[F], F]:
 
 
 class _LineFormatter(logging.Formatter):
-    """Names from radio and reasons from a server are part of what is logged: nothing in it that a terminal obeys."""
+    """Escapes what a terminal might obey: names come by radio, reasons from a server."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return printable(super().formatMessage(record))
@@ -71,7 +71,7 @@ def set_up_log(*, verbose: bool, quiet: bool) -> None:
 
 
 def read_config(path: Path | None) -> Config:
-    """The named configuration, or the default one; its warnings go to the log."""
+    """Return the named configuration, or the default one; log its warnings."""
     config = load_config(path or find_config())
     for warning in config.warnings:
         log.warning("%s", warning)
@@ -79,7 +79,10 @@ def read_config(path: Path | None) -> Config:
 
 
 def existing_spool(config: Config) -> Path:
-    """Return where the spool is. Raises ConfigError when there is none yet, or this user may not look."""
+    """Return where the spool is.
+
+    Raises ConfigError when there is none yet, or this user may not look.
+    """
     path = config.spool_path
     try:
         there = path.exists()
@@ -91,7 +94,7 @@ def existing_spool(config: Config) -> Path:
 
 
 def optional_config(path: Path | None) -> Config | None:
-    """The named configuration; else the default one, and None when there is none that can be used.
+    """Return the named configuration; else the default one, or None when that cannot be used.
 
     Raises ConfigError for mistakes in a file that was named.
     """
@@ -109,7 +112,7 @@ def optional_config(path: Path | None) -> Config | None:
 
 
 def load_all_decoders(config: Config | None) -> LoadedDecoders:
-    """The decoders that come with lora-post, those of installed packages, and those of the configured folder."""
+    """Return the decoders that are shipped, of installed packages, and of the configured folder."""
     from lora_post.decoding.loading import load_installed
 
     own = (load_folder(config.decoder_folder),) if config and config.decoder_folder else ()
@@ -117,12 +120,15 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
 
 
 def watch_decoders(hangs: HangFile | None = None) -> TimeLimit:
-    """What ends decoders that hang, until the command has ended. hangs: where it is written down if that fails."""
+    """Start what ends decoders that hang, for as long as the command runs.
+
+    hangs: where it is written down when a decoder cannot be ended.
+    """
     return click.get_current_context().with_resource(TimeLimit(dump=hangs.file if hangs else None))
 
 
 def open_hang_file(config: Config) -> HangFile | None:
-    """What the last run left if it was ended over a decoder; None, with a warning, when it cannot be opened."""
+    """Open the hang file of the spool; warn and return None when it cannot be opened."""
     path = hang_path(config.spool_path)
     try:
         return click.get_current_context().with_resource(closing(HangFile(path)))
@@ -132,7 +138,7 @@ def open_hang_file(config: Config) -> HangFile | None:
 
 
 def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = None) -> Decode:
-    """What decodes the uplinks of the configured devices, and follows what changes in the configured folder.
+    """Return what decodes uplinks of the devices, and follows changes in the decoder folder.
 
     hangs: says which decoders are set aside.
     Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.

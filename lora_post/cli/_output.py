@@ -1,4 +1,4 @@
-"""What commands print: tables and colours on a terminal, plain aligned lines elsewhere.
+"""Print for people and programs: tables and colours on a terminal, plain lines elsewhere.
 
 Every text passes `printable`, since names, payloads and reasons may come from radio or a server.
 """
@@ -20,7 +20,7 @@ MAX_PAD = 40
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Rows under headers on a terminal; elsewhere one line a row, columns two blanks apart, without headers."""
+    """Print rows under headers; without a terminal only the rows, two blanks between columns."""
     cells = [[printable(cell) for cell in row] for row in rows]
     console = Console(highlight=False, markup=False, emoji=False)
     if console.is_terminal:
@@ -44,7 +44,7 @@ def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]], title: s
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines in which columns begin below one another."""
+    """Return lines in which columns begin below one another."""
     widths = [
         max((len(cell) for cell in column if len(cell) <= MAX_PAD), default=0) for column in zip(*rows, strict=True)
     ]
@@ -52,15 +52,15 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def say(text: str, **style: bool | str) -> None:
-    """One line on stdout; style as in click.style, on a terminal only."""
+    """Print one line on stdout. style: as in click.style, on a terminal only."""
     click.echo(click.style(printable(text), **style))  # type: ignore[arg-type]
 
 
 def complain(text: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     click.echo(f"Error: {printable(text)}", err=True)
 
 
 def print_json(found: object) -> None:
-    """One JSON object, one line."""
+    """Print an object as JSON, on one line."""
     click.echo(escaped_json(msgspec.json.encode(found)))

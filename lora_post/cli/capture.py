@@ -34,7 +34,7 @@ NO_GATEWAY = ""
 
 
 class CaptureDisplay:
-    """Counts what is heard, and shows it: each frame in the log, or one line on a terminal."""
+    """Counts what is heard and shows it: each frame in the log, or one line on a terminal."""
 
     def __init__(self, *, line: bool) -> None:
         """line: keep one line up to date."""
@@ -159,7 +159,7 @@ def _take(events: Sequence[Heard], capture: CaptureWriter | PcapWriter, watch: C
 
 
 def describe_event(event: Frame | ClearUplink) -> str:
-    """What was heard in one line, as far as it can be read without keys."""
+    """Return in one line what was heard, as far as it can be read without keys."""
     if isinstance(event, ClearUplink):
         what = f"{len(event.payload)} bytes from DevEUI {event.dev_eui:016x}, FCnt {event.fcnt}"
         return f"{utc_text(event.frame.time_us)}{_levels(event.frame)} {what}"

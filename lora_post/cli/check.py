@@ -47,7 +47,7 @@ def command(config_path: Path | None, offline: bool) -> None:
 
 
 def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
-    """Everything that can be said, also when the first thing is wrong."""
+    """Yield all findings, also when the configuration has mistakes."""
     config: Config | None = None
     mistakes: tuple[Problem, ...] = ()
     try:

@@ -93,7 +93,7 @@ def command(
     taken for hex. `-` reads one frame a line from stdin; with --payload one `FPORT PAYLOAD` a line, where
     `-` is the empty payload. Nothing is stored, and every frame is judged as the first of its device.
 
-    Exit code 0 when everything was explained; 1 when something is no frame at all or has a BAD MIC under
+    Exit code 0 when everything was explained; 1 when something is not a frame or has a BAD MIC under
     the keys at hand; 2 when an option or the configuration is wrong.
     """
     set_up_log(verbose=False, quiet=True)
@@ -121,7 +121,7 @@ def command(
 
 
 class Desk(Struct, frozen=True):
-    """What is at hand for explaining.
+    """Keys, decoders and devices to explain with.
 
     keys, decoder: given by hand; they go before what the configuration says of a device.
     alone: there is no configuration, so no device can be unknown to it.
@@ -135,7 +135,7 @@ class Desk(Struct, frozen=True):
     alone: bool
 
     def sessions(self, phy_payload: bytes, link: Link, address: int) -> list[Session]:
-        """Whose frame this may be, every device heard for the first time."""
+        """Return whose frame this may be, as sessions of devices that were never heard."""
         known = [device for device in self.devices if (device.link, device.address) == (link, address)]
         clear = link is Link.LOWCOST and not phy_payload[1] & lowcost.ENCRYPTED
         if self.keys is not None and not clear:
@@ -150,7 +150,7 @@ class Desk(Struct, frozen=True):
         return [Session(device) for device in known]
 
     def report(self, uplink: Uplink) -> Report:
-        """The readings of an uplink, or why there are none. A codec is shown what it was given, also nothing."""
+        """Return the report of an uplink. A codec gets an empty payload, too."""
         decoder = self.decoders.get(self.decoder or "")
         if decoder is not None and decoder.origin.endswith(".js") and not uplink.payload and uplink.fport:
             return run(uplink, decoder)
@@ -160,7 +160,7 @@ class Desk(Struct, frozen=True):
 
 
 def _read_by(device: Device, decoder: str) -> Device:
-    """The device with another decoder; what the configuration says of its own one goes with that."""
+    """Return the device with another decoder, without the options of its own one."""
     if decoder in decoder_names(device):
         return replace(device, decoder=decoder, decoder_by_fport={})
     return replace(device, decoder=decoder, decoder_by_fport={}, options={}, sensors=())
@@ -171,7 +171,7 @@ def _stand_in(link: Link, address: int, keys: SessionKeys | None) -> Device:
 
 
 class Item(Struct, frozen=True):
-    """One thing to explain. place: where it stands, as "line 3: ". error: why there is nothing to explain."""
+    """A frame or payload to explain. place: where it is, as "line 3: ". error: why it cannot be."""
 
     place: str
     text: str
@@ -198,7 +198,7 @@ def _items(given: tuple[str, ...], *, is_payload: bool, fport: int) -> Iterator[
 
 
 def _lines(stream: BinaryIO) -> Iterator[str]:
-    """Lines of any bytes; what is far too long for a frame is cut, which `parse_bytes` will say."""
+    """Yield lines of any bytes; one that is far too long for a frame is cut."""
     limit = 2 * MAX_TEXT
     while line := stream.readline(limit):
         whole = line.endswith(b"\n")
@@ -208,7 +208,7 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
 
 
 def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
-    """Print what a frame is; False when it is none, or its MIC is BAD."""
+    """Print what a frame is; return False when it is not a frame, or its MIC is BAD."""
     frame = Frame(desk.gateway, now_us(), b"", RxInfo())
     try:
         spelled = parse_bytes(item.text)
@@ -231,13 +231,13 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
 
 
 def _frame_json(outcome: Report | Refusal | Join) -> dict[str, object]:
-    """The JSON object of an uplink, with null for what only a configuration could tell."""
+    """Return the JSON object of an uplink, null for what only a configuration could tell."""
     unknown = {"gateway": "", "device": UNNAMED, "decoder": ""}
     return {key: None if unknown.get(key) == value else value for key, value in outcome_json(outcome).items()}
 
 
 def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
-    """Print what a clear payload says; False when it cannot be read at all."""
+    """Print what a clear payload says; return False when it cannot be read at all."""
     try:
         if item.error:
             raise FrameError(item.error)
@@ -259,7 +259,7 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
 
 
 def _payload_json(report: Report) -> dict[str, object]:
-    """The answer to one payload; `data` is for decoders that give an object of their own."""
+    """Return the JSON object of a payload. `data`: the object that a codec itself makes of it."""
     time_us = report.uplink.frame.time_us
     return {
         "data": _plain(report.data),
@@ -270,7 +270,7 @@ def _payload_json(report: Report) -> dict[str, object]:
 
 
 def _plain(data: object) -> object:
-    """What a decoder calls its data, if that can be written as JSON."""
+    """Return the data of a decoder, None when it cannot be written as JSON."""
     try:
         msgspec.json.encode(data)
     except (TypeError, ValueError, RecursionError):
@@ -279,7 +279,7 @@ def _plain(data: object) -> object:
 
 
 def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
-    """A decoder by name or by file. Raises ConfigError."""
+    """Return a decoder by name or by file. Raises ConfigError."""
     if name in decoders:
         return decoders[name]
     if "/" in name or name.endswith((".py", ".js")):
@@ -291,7 +291,7 @@ def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
 
 
 def _keys(nwk_skey: str | None, app_skey: str | None) -> SessionKeys | None:
-    """The keys given by hand. Raises ConfigError, which does not show them."""
+    """Return the keys given by hand. Raises ConfigError, which does not show them."""
     if not nwk_skey and not app_skey:
         return None
     if not nwk_skey or not app_skey:

@@ -133,7 +133,7 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
 
 
 def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Problem, ...]]:
-    """The decoders to test, and what could not be loaded. Raises ConfigError for a name that is not there."""
+    """Return the decoders to test, and what could not be loaded. Raises ConfigError."""
     if which is not None and ("/" in which or Path(which).is_file()):
         try:
             return [load_decoder(Path(which))], ()
@@ -148,7 +148,7 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
 
 
 def _test(decoder: Decoder) -> bool:
-    """Print how the examples of one decoder went; whether all came true."""
+    """Print how the examples of one decoder went; return whether all came true."""
     count = len(decoder.examples)
     if not count:
         say(f"FAIL  {decoder.name}: it shows no example, so nothing says that it works ({decoder.origin})", fg="red")
@@ -170,7 +170,7 @@ def _fixtures_beside(decoder: Decoder) -> Path | None:
 
 
 def _test_captures(decoder: Decoder, folder: Path, known: Mapping[str, Decoder]) -> bool:
-    """Print how the captured frames of one decoder went; whether all are as expected."""
+    """Print how the captured frames of one decoder went; return whether all are as expected."""
     results = list(check_captures(folder, {**known, decoder.name: decoder}, decoder.name))
     for result in results:
         if result.differences:
@@ -194,7 +194,7 @@ def _show(failure: Failure) -> None:
 
 
 def _difference_rows(difference: Difference) -> Iterator[tuple[str, ...]]:
-    """The value, and whatever else is not the same."""
+    """Yield the value, and whatever else differs."""
     expected, got = difference.expected, difference.got
     if expected is None or got is None:
         yield f"    {difference.name}", _expected(_value(expected)), _got(_value(got))
@@ -216,7 +216,7 @@ def _got(text: str) -> str:
 
 
 def _value(reading: Reading | None) -> str:
-    """The value as Python writes it, which tells 5 from 5.0, with its unit."""
+    """Return value and unit, the value as Python writes it: 5 is not 5.0."""
     if reading is None:
         return "nothing"
     text = json.dumps(reading.value, ensure_ascii=False) if isinstance(reading.value, str) else repr(reading.value)

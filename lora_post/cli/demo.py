@@ -106,7 +106,7 @@ def _config(text: str, folder: Path, url: str) -> Config:
 
 
 def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
-    """The capture through parser, pipeline, spool and uploader, as `lora-post run` does it."""
+    """Send a capture through parser, pipeline, spool and uploader, as `lora-post run` does."""
     outcomes: list[Outcome] = []
     parser = FORMATS["lowcost"](config.gateway_id, UTC)
     with open_delivery(config, read_decoding(config, watch_decoders()), Metrics(), outcomes.append) as delivery:
@@ -119,7 +119,7 @@ def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
 
 
 def _show_arrived(url: str) -> None:
-    """What the server has, asked through its own API."""
+    """Print what the server has, asked through its own API."""
     token = requests.post(f"{url}/auth/token", json={"username": USER, "password": USER}, timeout=10).text
     headers = {"Authorization": f"Bearer {token}"}
 
@@ -143,9 +143,11 @@ def _show_refused(outcomes: list[Outcome]) -> None:
     table: list[list[str]] = []
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
-            table.append([outcome.check, str(outcome.problem)])
+            table.append([outcome.check, outcome.detail])
+            if outcome.fix:
+                table.append(["", f"fix: {outcome.fix}"])
         elif isinstance(outcome, Noise):
             table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
-    accepted = len(outcomes) - len(table)
-    title = f"Refused: {len(table)} of {accepted + len(table)} things heard"
+    refused = sum(isinstance(outcome, Refusal | Noise) for outcome in outcomes)
+    title = f"Refused: {refused} of {len(outcomes)} things heard"
     print_table(("check", "why"), table, title=title)

@@ -46,7 +46,7 @@ PACED_CHUNK = 512  # the progress bar is to move with the frames
 
 
 def read_speed(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    """A factor above 0, or max: infinity."""
+    """Read a factor above 0, or `max` as infinity."""
     try:
         speed = inf if value == "max" else float(value)
     except ValueError:

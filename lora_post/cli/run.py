@@ -102,7 +102,7 @@ def _open(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> tup
 
 
 def with_status(config: Config, listen: str | None) -> Config:
-    """The configuration with the status page at another address. Raises ConfigError for one that will not do."""
+    """Return the configuration with the status page at another address. Raises ConfigError."""
     if listen is None:
         return config
     try:

@@ -1,4 +1,4 @@
-"""lora-post sandbox: a Waziup-compatible server on this machine."""
+"""`lora-post sandbox`"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _usage(kind: Kind) -> str:
     multiple=True,
     default=DEFAULT_USERS,
     show_default=True,
-    help="Somebody who can log in; may be given several times. The user called admin may do everything.",
+    help="A user who can log in; may be given several times. The user called admin may do everything.",
 )
 @click.option(
     "--token-lifetime",
@@ -132,7 +132,7 @@ command.help = (command.help or "").replace(
 
 
 def _faults(spec: str | None, seed: int) -> RandomFaults | None:
-    """Raises BadParameter."""
+    """Read --faults. Raises BadParameter."""
     if spec is None:
         return None
     try:
@@ -142,7 +142,7 @@ def _faults(spec: str | None, seed: int) -> RandomFaults | None:
 
 
 def _users(texts: Sequence[str]) -> Mapping[str, str]:
-    """Passwords by name; raises BadParameter."""
+    """Return passwords by name. Raises BadParameter."""
     users: dict[str, str] = {}
     for text in texts:
         name, colon, password = text.partition(":")

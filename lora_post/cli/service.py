@@ -72,8 +72,8 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     \b
         sudo lora-post service install --now -- /opt/lora_gateway/lora_gateway --raw
 
-    The configuration and the files with its secrets become readable for the group lora-post, nobody else. It
-    may be repeated, after each change of the [[input]]s and each upgrade.
+    The configuration and the files with its secrets become readable for the group lora-post, and stay closed to
+    others. It may be repeated, after each change of the [[input]]s and each upgrade.
     """
     set_up_log(verbose=False, quiet=False)
     root = root.resolve()
@@ -111,5 +111,5 @@ def _start(now: bool, root: Path) -> None:
 
 
 def _own_command() -> Path:
-    """The installed lora-post, as itself and not as what a link to its Python leads to."""
+    """Return the path of the installed lora-post, without following links."""
     return Path(sys.executable).parent / "lora-post"

@@ -94,9 +94,9 @@ def command(
         (umask 077; lora-post simulate --devices 20 --config > sim.toml)
         lora-post simulate --devices 20 --rate 5 | lora-post run -c sim.toml --dry-run
 
-    Half of the devices are LoRaWAN, half LowCostLoRaGw with AES; a REYAX module carries neither, so there they send in
-    clear. The configuration sends to `lora-post sandbox`, not to the cloud; it has keys, so nobody else is to read it,
-    hence the umask. Ctrl-C ends it.
+    Half of the devices are LoRaWAN, half LowCostLoRaGw with AES; a REYAX module carries neither, so there they
+    send in clear. The configuration sends to `lora-post sandbox`, not to the cloud. It has keys, which other users must
+    not read: hence the umask. Ctrl-C ends it.
     """
     if not isfinite(rate) or not isfinite(duration or 0):
         raise click.BadParameter("a number is wanted", param_hint="--rate, --duration")
@@ -166,7 +166,7 @@ def _udp_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[F
 
 
 def config_text(devices: list[SimulatedDevice], seed: int, input_format: str, url: str | None) -> str:
-    """The configuration with which `run` accepts the devices' uplinks, and sends them to a local sandbox."""
+    """Return a configuration for `run` that accepts these uplinks and sends to a local sandbox."""
     tables = [
         "# Made by `lora-post simulate --config`; these devices do not exist, their keys are no secrets.",
         "",

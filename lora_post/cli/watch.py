@@ -42,7 +42,7 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound he
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"File with the page's token; else ${TOKEN_VARIABLE}, else what [status] says.",
 )
-@click.option("--once", is_flag=True, help="Print what there is and exit: 0 well, 1 needs attention, 75 no answer.")
+@click.option("--once", is_flag=True, help="Print what there is and exit: 0 good, 1 needs attention, 75 no answer.")
 def command(config_path: Path | None, url: str | None, token_file: Path | None, once: bool) -> None:
     """Show in the terminal what the status page shows, as it happens.
 
@@ -65,12 +65,15 @@ def command(config_path: Path | None, url: str | None, token_file: Path | None, 
         if once:
             _print_once(client)
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-            raise click.UsageError("this is no terminal that can be drawn on; use --once")
+            raise click.UsageError("this is not a terminal that can be drawn on; use --once")
         _show(client)
 
 
 def _where(config_path: Path | None, url: str | None) -> tuple[str, Secret | None]:
-    """The page's address, and the token for it; a configuration's goes to another address only when both are named."""
+    """Return the page's address and token.
+
+    The token of a configuration goes to an address of --url only when both are named.
+    """
     if url is not None:
         if config_path is None:
             return url, None
@@ -92,7 +95,7 @@ def _where(config_path: Path | None, url: str | None) -> tuple[str, Secret | Non
 
 
 def _status(path: Path) -> StatusConfig | None:
-    """The [status] of a configuration, whatever else is wrong in it."""
+    """Return the [status] of a configuration, whatever else is wrong in it."""
     config, mistakes = examine_config(path)
     if config is None or (config.status is None and mistakes):
         raise ConfigError("\n".join([*map(str, mistakes), "without it: lora-post watch --url http://127.0.0.1:8080"]))
@@ -107,7 +110,7 @@ def _token(path: Path | None) -> Secret | None:
             with path.open(encoding="utf-8") as file:
                 text = file.read(MAX_TOKEN)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'is no text'}") from None
+            raise ConfigError(f"--token-file {path}: {getattr(error, 'strerror', None) or 'is not text'}") from None
     text = text.strip()
     if not text:
         return None

@@ -61,7 +61,7 @@ class Config(Struct, frozen=True):
 
 
 def find_config() -> Path:
-    """The configuration file that is used when none is named.
+    """Return the configuration file that is used when none is named.
 
     Raises ConfigError when there is none.
     """
@@ -83,14 +83,17 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
-    """Check the text of a configuration; `path` is where it stands, for messages and relative paths."""
+    """Check the text of a configuration. Raises ConfigError.
+
+    path: where it is, for messages and relative paths.
+    """
     return _faultless(*_examine(text, path, environ))
 
 
 def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[Problem, ...]]:
-    """As much of a configuration file as makes sense, and its mistakes.
+    """Return as much of a configuration file as makes sense, and its mistakes.
 
-    None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
+    The first is None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
     configuration without mistakes may be run; the rest of one with mistakes can still be checked.
     """
     try:
@@ -111,7 +114,7 @@ def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config 
 
 
 def _not_toml(error: str) -> Problem:
-    """What the TOML library complains of, in words of the file."""
+    """Return the complaint of the TOML library in words of the file."""
     twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
     if twice is None:
         return Problem(f"not TOML: {error}")
@@ -128,7 +131,7 @@ def _faultless(config: Config | None, mistakes: tuple[Problem, ...]) -> Config:
 
 
 def _read(reader: TableReader) -> Config:
-    """One document → a configuration of what is right in it."""
+    """Return the configuration of what is right in a document."""
     for key in reader.document:
         if key not in TABLES and key not in LISTS:
             reader.refuse(f"unknown table [{key}]", did_you_mean(key, [*TABLES, *LISTS]))

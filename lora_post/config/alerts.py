@@ -14,7 +14,7 @@ from lora_post.toml_table import TableReader
 
 
 class AlertLimits(Struct, frozen=True):
-    """How long is too long, in µs; how little is too little. 0 switches a rule off."""
+    """When to alert: spans in µs, least charges of a battery. 0 switches a rule off."""
 
     no_frame_us: int
     no_upload_us: int
@@ -24,14 +24,17 @@ class AlertLimits(Struct, frozen=True):
 
 
 class WebhookConfig(Struct, frozen=True):
-    """Where a digest is posted. token: sent as `Authorization: Bearer`."""
+    """Where alerts are posted. token: sent as `Authorization: Bearer`."""
 
     url: str
     token: Secret | None
 
 
 class EmailConfig(Struct, frozen=True):
-    """Who gets a digest by e-mail. tls: from the first byte; else by STARTTLS, but for a server on this machine."""
+    """Who gets alerts by e-mail.
+
+    tls: from the first byte; otherwise STARTTLS is used, except with a server on this machine.
+    """
 
     to: str
     sender: str
@@ -43,7 +46,7 @@ class EmailConfig(Struct, frozen=True):
 
 
 class AlertsConfig(Struct, frozen=True):
-    """The whole table."""
+    """The limits, and who is told."""
 
     limits: AlertLimits
     webhook: WebhookConfig | None
@@ -51,7 +54,7 @@ class AlertsConfig(Struct, frozen=True):
 
 
 def read_alerts(reader: TableReader) -> AlertsConfig:
-    """The [alerts] table; the defaults when there is none."""
+    """Return what the [alerts] table says; the defaults when there is no such table."""
     table = reader.table("alerts", AlertsTable) or AlertsTable()
     for key in ("battery_percent", "battery_volts"):
         if not 0 <= getattr(table, key) <= 100:

@@ -1,4 +1,4 @@
-"""Which decoder a [[device]] names, by itself, by FPort, or by a [[decoder_rule]] for its DevEUI."""
+"""Find the decoder of a [[device]]: its own, one by FPort, one by a [[decoder_rule]]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from lora_post.errors import Problem
 
 
 def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes: list[Problem]) -> dict[str, str]:
-    """Decoders by the first digits of DevEUIs, from tables and their places; what is wrong goes to `mistakes`."""
+    """Return decoders by the first digits of DevEUIs; add what is wrong to `mistakes`.
+
+    tables: with their places.
+    """
     rules: dict[str, str] = {}
     for place, table in tables:
         prefix = plain_hex(table.dev_eui_prefix)
@@ -27,7 +30,7 @@ def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes:
 
 
 def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[Problem]) -> str:
-    """The device's own decoder, else the one of the longest rule for its DevEUI, else ""."""
+    """Return the device's own decoder, else that of the longest rule for its DevEUI, else ""."""
     dev_eui = plain_hex(table.dev_eui)
     if table.dev_eui and not re.fullmatch(r"[0-9a-f]{16}", dev_eui):
         mistakes.append(Problem(f"{place} dev_eui is {table.dev_eui!r}", "it must be 16 hex digits"))
@@ -40,7 +43,7 @@ def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mista
 
 
 def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[Problem]) -> dict[int, str]:
-    """The decoders of single FPorts."""
+    """Return the decoders of single FPorts."""
     found: dict[int, str] = {}
     for key, decoder in table.decoder_by_fport.items():
         if not re.fullmatch(r"[1-9][0-9]{0,2}", key, re.ASCII) or int(key) > 255:
@@ -55,5 +58,5 @@ def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[Problem
 
 
 def plain_hex(text: str) -> str:
-    """Hex as people write it, in lower case without blanks, colons and dashes."""
+    """Return hex in lower case, without blanks, colons and dashes."""
     return re.sub(r"[\s:-]", "", text).lower()

@@ -1,4 +1,4 @@
-"""The tables of the configuration file that are about devices; documented as those in tables.py."""
+"""The tables of the configuration file about devices; documented as in tables.py."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from lora_post.toml_table import TableReader
 
 
 def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:
-    """The devices of a document; those with mistakes are left out."""
+    """Return the devices of a document; leave out those with mistakes."""
     devices: list[Device] = []
     places: dict[str, str] = {}
     rules = read_decoder_rules(reader.list("decoder_rule", DecoderRuleTable), reader.mistakes)
@@ -25,13 +25,13 @@ def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ..
         if device is None:
             continue
         if device.id in places:
-            reader.refuse(f"{place}: id {device.id!r} is the one of {places[device.id]}", "ids must differ")
+            reader.refuse(f"{place}: id {device.id!r} is also the id of {places[device.id]}", "give it another id")
         places[device.id] = place
         if any(_same_sender(other, device) for other in devices):
             what = "DevEUI" if device.root else "address"
             reader.refuse(
                 f"{place}: {what} {device.address_text} with the same keys is listed before",
-                "nothing could tell the two devices apart",
+                "remove one of them, or give it keys of its own",
             )
         devices.append(device)
     return tuple(devices)
@@ -110,7 +110,7 @@ def _may_be_11(keys: DeviceKeys | None) -> bool:
 
 
 def _same_sender(one: Device, other: Device) -> bool:
-    """Whether nothing in a frame would tell which of the two sent it."""
+    """Tell whether nothing in a frame would say which of the two sent it."""
     if one.root is not None and other.root is not None:
         return one.root.dev_eui == other.root.dev_eui
     if (one.link, one.address) != (other.link, other.address):

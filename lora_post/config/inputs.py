@@ -22,9 +22,9 @@ class InputConfig(Struct, frozen=True):
     """Where bytes come from, and what they are.
 
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
-    password: of the user at a broker. ca_file: certificates by which the broker is known; None: the system's.
-    setup: commands for a serial module. address: of the device that sends payloads without any header; None: frames
-    have one.
+    password: of the user at a broker. ca_file: certificates that prove the broker; None: the system's.
+    setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
+    have a header.
     """
 
     url: str
@@ -37,7 +37,7 @@ class InputConfig(Struct, frozen=True):
 
 
 def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
-    """The inputs of a document; stdin when it names none."""
+    """Return the inputs of a document; stdin when it names none."""
     tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
     return tuple(_input(reader, place, table) for place, table in tables)
 

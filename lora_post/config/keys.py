@@ -1,4 +1,4 @@
-"""The keys of a [[device]]: of a LoRaWAN 1.0 or 1.1 session, of joins, of LowCostLoRaGw's ciphers."""
+"""Read the keys of a [[device]]: of LoRaWAN sessions, of joins, of LowCostLoRaGw."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY_NAMES: Final = (*SESSION, *ROOT, LSC)
 
 
 class DeviceKeys(Struct, frozen=True):
-    """What a device has of each kind."""
+    """The keys of a device, by kind."""
 
     session: AnySessionKeys | None = None
     root: RootKeys | None = None
@@ -32,12 +32,12 @@ class DeviceKeys(Struct, frozen=True):
 
 
 def joins(table: DeviceTable) -> bool:
-    """Whether a device is to get its session by joining (OTAA)."""
+    """Tell whether a device is to get its session by joining (OTAA)."""
     return any(_given(table, name) for name in ROOT) or bool(table.join_eui)
 
 
 def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys | None:
-    """All keys of a device; None when there is a mistake in them."""
+    """Return all keys of a device; None when there is a mistake in them."""
     before = len(reader.mistakes)
     session = _session(reader, place, table)
     root = _root(reader, place, table) if joins(table) else None
@@ -76,7 +76,7 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
 
 
 def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | None:
-    """The keys for joining, with the EUIs that go with them."""
+    """Return the keys for joining, with their EUIs."""
     if table.dev_addr or table.address is not None or any(_given(table, name) for name in SESSION):
         reader.refuse(
             f"{place}: a device that joins gets its address and session keys by joining",
@@ -102,7 +102,7 @@ def _given(table: DeviceTable, name: str) -> bool:
 
 
 def _keys(reader: TableReader, place: str, table: DeviceTable, names: Sequence[str]) -> list[bytes]:
-    """The bytes of each key; b"" for one that is not given or wrong."""
+    """Return the bytes of each key; b"" for one that is not given or wrong."""
     secrets = [(name, reader.secret(place, name, table)) for name in names]
     return [
         reader.hex(place, name, secret.reveal(), KEY_SIZE, secret=True) if secret is not None else b""

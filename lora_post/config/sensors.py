@@ -1,4 +1,4 @@
-"""[[device.sensor]] tables → the rules of `shaping`."""
+"""[[device.sensor]] tables → the rules of `decoding.sensor_rules`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANGES = [key for key in SensorTable.__struct_fields__ if key not in ("name", "
 
 
 def read_sensors(items: Sequence[object], device: str, mistakes: list[Problem]) -> tuple[SensorRule, ...]:
-    """The rules of one device; `device` is its place, what is wrong is added to `mistakes`."""
+    """Return the rules of one device; add what is wrong to `mistakes`. device: its place."""
     rules: list[SensorRule] = []
     places: dict[str, str] = {}
     for number, item in enumerate(items, start=1):
@@ -30,7 +30,7 @@ def read_sensors(items: Sequence[object], device: str, mistakes: list[Problem]) 
         mistakes += [Problem(place + fault.what, fault.fix) for fault in _faults(table)]
         if table.name in places:
             mistakes.append(
-                Problem(f"{place}: name {table.name!r} is the one of {places[table.name]}", "put both into one")
+                Problem(f"{place}: name {table.name!r} is also the name of {places[table.name]}", "put both into one")
             )
             continue
         places[table.name] = place
@@ -57,7 +57,7 @@ def _rule(table: SensorTable) -> SensorRule:
 
 
 def _faults(table: SensorTable) -> Iterator[Problem]:
-    """What is wrong with one table, without its place."""
+    """Yield what is wrong with one table, without its place."""
     if not table.name:
         yield Problem(" name is empty", "it is the sensor's name as `lora-post decode` shows it")
     changes = _changes(table)
@@ -108,15 +108,15 @@ def _curve_faults(table: SensorTable) -> Iterator[Problem]:
     if len(table.calibrate) < 2:
         yield Problem(" calibrate has 1 point", "give at least two, as [[raw, real], [raw, real]]")
     if not all(_usable(raw, real) for raw, real in table.calibrate):
-        yield Problem(" calibrate has a number that is not finite", "all must be")
+        yield Problem(" calibrate has a number that is not finite", "give finite numbers")
     if len({raw for raw, _ in table.calibrate}) < len(table.calibrate):
-        yield Problem(" calibrate has the same raw value twice", "each may have one real value")
+        yield Problem(" calibrate has the same raw value twice", "give each raw value once")
     if (table.scale, table.offset) != (1, 0):
-        yield Problem(": calibrate and scale or offset are both given", "calibrate says it all, remove the others")
+        yield Problem(": calibrate and scale or offset are both given", "keep calibrate, remove the others")
 
 
 def _usable(*numbers: int | float) -> bool:
-    """Whether all are numbers to calculate with; whole numbers may be of any size in TOML."""
+    """Tell whether all can be calculated with: whole numbers may have any size in TOML."""
     return all(abs(number) <= float_info.max for number in numbers)  # neither infinite nor NaN
 
 
@@ -125,11 +125,11 @@ def _changes(table: SensorTable) -> list[str]:
 
 
 def _collisions(rules: Sequence[SensorRule], places: dict[str, str]) -> Iterator[Problem]:
-    """Two sensors of a device that would end under one name."""
+    """Yield the sensors of a device that would get the name of another one."""
     taken: dict[str, str] = {}
     kept = [rule for rule in rules if not rule.drop]
     for rule in sorted(kept, key=lambda rule: rule.rename is not None):  # names that stay come first
         name = rule.rename or rule.name
         if name in taken:
-            yield Problem(f"{places[rule.name]} rename: {name!r} is the name of {taken[name]}", "names must differ")
+            yield Problem(f"{places[rule.name]} rename: {name!r} is also the name of {taken[name]}", "choose another")
         taken[name] = places[rule.name]

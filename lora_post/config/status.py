@@ -25,7 +25,7 @@ class StatusConfig(Struct, frozen=True):
 
 
 def read_status(reader: TableReader) -> StatusConfig | None:
-    """The [status] table, None when there is none."""
+    """Return what the [status] table says, None when there is no such table."""
     table = reader.table("status", StatusTable)
     if table is None:
         return None
@@ -43,7 +43,10 @@ def read_status(reader: TableReader) -> StatusConfig | None:
 
 
 def status_at(listen: str, token: Secret | None) -> StatusConfig:
-    """The page at HOST:PORT. Raises ConfigError when that is no address, or others could see it without a token."""
+    """Return the page at HOST:PORT.
+
+    Raises ConfigError when that is not an address, or other machines could see the page without a token.
+    """
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})", listen)
     if found is None or int(found[3]) > 65535:
         raise ConfigError(f"is {listen!r}", fix='it must be an address and a port, as "127.0.0.1:8080"')

@@ -77,7 +77,7 @@ def read_upload(reader: TableReader) -> UploadRules:
 
 
 def parse_window(text: str) -> Window | None:
-    """Return a window of the day from a text such as 22:00-06:00; None when it is not one, or has no length."""
+    """Read a window of the day such as 22:00-06:00; None when it is not one, or has no length."""
     match = _WINDOW.fullmatch(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The fields of a frame under the names of its specification, with what they mean.
+"""Take a frame apart into fields, with their names in the specification and their meaning.
 
 Layout only: what keys tell (full FCnt, MIC verdict, clear MAC commands) is handed in.
 
@@ -51,7 +51,7 @@ NOT_CHECKED: Final = "not checked"
 class Field(Struct, frozen=True):
     """One field of a frame.
 
-    size: "4 bytes" or "3 bits". raw: hex of its bytes as on air, or its bits; "" where the parts have it.
+    size: "4 bytes" or "3 bits". raw: hex of its bytes as on air, or its bits; "" when the parts have them.
     """
 
     name: str
@@ -62,10 +62,10 @@ class Field(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
-    """What keys tell of a frame.
+    """What could be learned of a frame with keys.
 
-    mic: the verdict. fcnt: the full counter, where the MIC proves it. clear: FRMPayload decrypted, or what is
-    behind the MHDR of a join-accept. fopts: FOpts decrypted, of LoRaWAN 1.1 only. is_lsc: a packet under LSC.
+    mic: the verdict. fcnt: the full counter, where the MIC proves it. clear: FRMPayload decrypted, or what follows
+    the MHDR of a join-accept. fopts: FOpts decrypted, of LoRaWAN 1.1 only. is_lsc: encrypted with LSC.
     """
 
     mic: str
@@ -76,7 +76,7 @@ class Opened(Struct, frozen=True):
 
 
 def lorawan_field(phy_payload: bytes, opened: Opened) -> Field:
-    """A PHYPayload, whatever its type; raises FrameError when it is none."""
+    """Return a PHYPayload of any type as a field. Raises FrameError when it is not one."""
     mtype = message_type(phy_payload)
     if MType.UNCONFIRMED_UP <= mtype <= MType.CONFIRMED_DOWN:
         fields = _data_fields(parse_data_frame(phy_payload), opened)
@@ -86,7 +86,7 @@ def lorawan_field(phy_payload: bytes, opened: Opened) -> Field:
 
 
 def lowcost_fields(packet: bytes, opened: Opened) -> tuple[Field, ...]:
-    """The four-byte header and what follows it; raises FrameError when the header is cut short."""
+    """Return the four-byte header and what follows it. Raises FrameError when it is cut short."""
     header = lowcost.parse_header(packet)
     whom = {lowcost.GATEWAY: "the gateway", lowcost.BROADCAST: "everybody"}.get(header.dst, "a device")
     ptype = (
@@ -140,7 +140,7 @@ def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
 
 
 def _clear_fopts(data: DataFrame, opened: Opened) -> bytes:
-    """LoRaWAN 1.0 does not encrypt them."""
+    """Return FOpts in clear, where they are: LoRaWAN 1.0 does not encrypt them."""
     return data.fopts if opened.fopts is None else opened.fopts
 
 
@@ -180,7 +180,7 @@ def _frm_payload(data: DataFrame, clear: bytes | None, key: str) -> Field:
 
 
 def mac_fields(commands: bytes) -> tuple[Field, ...]:
-    """The MAC commands of an uplink: FOpts, or the clear payload of FPort 0."""
+    """Return the MAC commands of an uplink: of FOpts, or of the clear payload on FPort 0."""
     return tuple(_mac_field(command) for command in parse_mac_commands(commands))
 
 
@@ -189,7 +189,10 @@ def _mac_field(command: MacCommand) -> Field:
 
 
 def _mac_text(command: MacCommand) -> str:
-    """What a device tells of itself in a MAC command. Source: LoRaWAN 1.0.3, sections 5.2 and 5.5."""
+    """Say what a device tells of itself in a MAC command.
+
+    Source: LoRaWAN 1.0.3, sections 5.2 and 5.5.
+    """
     if command.name == "DevStatusAns":
         battery, margin = command.body
         power = {0: "external power", 255: "battery unknown"}.get(battery, f"battery {(battery - 1) / 253:.0%}")
@@ -202,7 +205,7 @@ def _mac_text(command: MacCommand) -> str:
 
 
 def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...]:
-    """Everything behind the MHDR of joins, rejoins and proprietary frames."""
+    """Return what follows the MHDR of joins, rejoins and proprietary frames."""
     size = len(rest)
     if mtype is MType.JOIN_REQUEST and size == 22:
         verdict = "not checked: that needs the AppKey" if opened.mic == NOT_CHECKED else opened.mic
@@ -224,7 +227,7 @@ def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...
 
 
 def _accept_fields(clear: bytes, mic: str) -> tuple[Field, ...]:
-    """What a join-accept says, in clear."""
+    """Return what a decrypted join-accept says."""
     delay = clear[11] & 15 or 1
     return (
         _eui("JoinNonce", clear[:3]),
@@ -238,7 +241,7 @@ def _accept_fields(clear: bytes, mic: str) -> tuple[Field, ...]:
 
 
 def _eui(name: str, on_air: bytes) -> Field:
-    """A number that is little-endian on air, and big-endian hex everywhere else."""
+    """Return a number that is little-endian on air, and big-endian hex for people."""
     return _bytes(name, on_air, on_air[::-1].hex())
 
 

@@ -1,7 +1,7 @@
-"""A frame explained to a person: every field, the verdict on its MIC, whose it is, the clear payload.
+"""Explain a frame to a person: fields, verdict on the MIC, device, clear payload.
 
-Nothing is refused for what it is: downlinks, joins and strangers' frames are explained as far as
-the bytes and the keys at hand go. Every frame is a first sight: no counter is too old.
+Downlinks, joins and frames of unknown devices are explained, too, as far as the bytes and the keys go. Every frame is
+taken as the first of its device: no counter is too old.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Mic(StrEnum):
 
 
 class Explanation(Struct, frozen=True):
-    """What can be told of one frame.
+    """The explanation of one frame.
 
     mic: None where the frame has none. fport: None where it has none.
-    device: whose frame it is; None when no device has that address, or its key does not fit.
-    payload: clear bytes behind FPort or four-byte header; None when they are encrypted or not there.
-    outcome: what a gateway makes of the frame that hears this device for the first time.
+    device: that sent it; None when no device has that address, or its key does not fit.
+    payload: the clear bytes after FPort or four-byte header; None when they are encrypted or not there.
+    outcome: what becomes of the frame at a gateway that has not heard the device before.
     """
 
     title: str
@@ -58,7 +58,9 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(frame: Frame, find: FindSessions, joiners: Sequence[Device] = ()) -> Explanation:
-    """Take a frame apart, and open it with the keys of the devices that `find` knows, joins with those of `joiners`.
+    """Take a frame apart, and open it with the keys that are known.
+
+    find: the devices of an address. joiners: the devices that join.
 
     Raises FrameError when the bytes are neither a LoRaWAN nor a LowCostLoRaGw frame.
     """
@@ -74,7 +76,7 @@ def explain(frame: Frame, find: FindSessions, joiners: Sequence[Device] = ()) ->
 
 
 def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanation:
-    """Data, joins and proprietary frames: everything that a device may have sent."""
+    """Explain data, joins and proprietary frames: what a device may have sent."""
     phy_payload = frame.phy_payload
     is_data = mtype in (MType.UNCONFIRMED_UP, MType.CONFIRMED_UP)
     fport = parse_data_frame(phy_payload).fport if is_data else None
@@ -89,7 +91,7 @@ def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanati
 
 
 def _clear_fopts(uplink: Uplink) -> bytes | None:
-    """FOpts decrypted, for a device of LoRaWAN 1.1; None for others, which send them in clear."""
+    """Return FOpts decrypted, for a LoRaWAN 1.1 device; None for others, which do not encrypt them."""
     keys = uplink.device.keys
     if not isinstance(keys, SessionKeys11):
         return None
@@ -112,7 +114,7 @@ def _explain_request(frame: Frame, joiners: Sequence[Device]) -> Explanation:
 
 
 def _explain_accept(frame: Frame, joiners: Sequence[Device]) -> Explanation:
-    """A join-accept alone proves itself in LoRaWAN 1.0 only; in 1.1 its MIC covers the DevNonce of the request."""
+    """Explain a join-accept. Without its join-request, only a MIC of LoRaWAN 1.0 can be verified."""
     phy_payload = frame.phy_payload
     title = f"LoRaWAN {describe(phy_payload)}"
     for device in joiners:
@@ -169,7 +171,7 @@ def _explain_lowcost(frame: Frame, find: FindSessions) -> Explanation:
 
 
 def _ask(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
-    """Ask `unlock`, as a running gateway does; that one knows where the counter is, here it is searched for."""
+    """Ask `unlock`, as a running gateway does; search for the counter, which that one knows."""
     for halves in range(0, _UPPER_HALVES, _HALVES_AT_ONCE):
 
         def sessions(link: Link, address: int, next_fcnt: int = halves << 16) -> list[Session]:

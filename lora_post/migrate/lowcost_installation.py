@@ -1,4 +1,4 @@
-"""What a LowCostLoRaGw installation is set up to do, read from its files; nothing in them is executed.
+"""Read what a LowCostLoRaGw installation is set up to do; nothing in its files is executed.
 
 Settings are in gateway_conf.json and clouds.json, names and keys in Python files that hold assignments:
 
@@ -37,14 +37,14 @@ _packet: Final = re.compile(rb"\^p-?[0-9]+,([0-9]{1,3}),([0-9]{1,3})(?:,-?[0-9]+
 
 
 class Address(Struct, frozen=True, order=True):
-    """Whom a frame is from, in either of the two networks."""
+    """The sender of a frame: a DevAddr, or an address of LowCostLoRaGw's header."""
 
     link: Link
     number: int
 
     @property
     def old_text(self) -> str:
-        """As the old uploader writes it into device ids."""
+        """Return a text as the old uploader writes it into device ids."""
         return f"0x{self.number:08X}" if self.link is Link.LORAWAN else str(self.number)
 
     @property
@@ -60,11 +60,11 @@ class KeyPair(Struct, frozen=True):
 
 
 class Site(Struct, frozen=True):
-    """An installation. missing: what could not be read, for a person.
+    """An installation. missing: what could not be read, in words.
 
     organization, service_tree, sensor_name: parts of every device id. keys: by DevAddr as 8 upper-case hex
-    digits, or `default`. app_keys: 8 hex digits each. clouds: names of those that are switched on, Waziup's not among
-    them. conf: the tables of gateway_conf.json.
+    digits, or `default`. app_keys: 8 hex digits each. clouds: names of those that are switched on, without Waziup's.
+    conf: the tables of gateway_conf.json.
     """
 
     gateway_id: str
@@ -83,7 +83,7 @@ class Site(Struct, frozen=True):
     missing: tuple[str, ...]
 
     def device_id(self, address: Address | str) -> str:
-        """The id that the old uploader gave a device. address: or a word in its place."""
+        """Return the id that the old uploader gave a device. address: or the word in its place."""
         text = address if isinstance(address, str) else address.old_text
         suffix = ""
         if self.organization == "ORG" or self.username == "guest":
@@ -92,7 +92,10 @@ class Site(Struct, frozen=True):
 
 
 def read_site(folder: Path) -> Site:
-    """Raises ConfigError when the folder has no gateway_conf.json that says which gateway it is."""
+    """Read an installation.
+
+    Raises ConfigError when its gateway_conf.json does not name the gateway.
+    """
     missing: list[str] = []
     path = folder / "gateway_conf.json"
     if not path.is_file():
@@ -128,7 +131,7 @@ def read_site(folder: Path) -> Site:
 
 
 def read_heard(stream: BinaryIO) -> dict[Address, int]:
-    """The addresses in a log, or in a radio program's output, with the bits of all their packet types."""
+    """Return the addresses in a radio program's output, with the bits of their packet types."""
     found: dict[Address, int] = {}
     while line := stream.readline(MAX_LINE):
         if (packet := _packet(line)) or (packet := _said(line)):
@@ -140,7 +143,7 @@ def read_heard(stream: BinaryIO) -> dict[Address, int]:
 
 
 def read_assignments(text: str) -> dict[str, object]:
-    """The plain values that a Python file gives to names, the last of each. Raises ConfigError."""
+    """Return the plain values that a Python file gives to names. Raises ConfigError."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -158,7 +161,7 @@ def read_assignments(text: str) -> dict[str, object]:
 
 
 def _address(text: str) -> Address | None:
-    """An address as the old program writes it: 2 to 255, or a DevAddr as 8 hex digits with or without 0x."""
+    """Read an address as the old program writes it: 2 to 255, or a DevAddr with or without 0x."""
     if re.fullmatch(r"[0-9]{1,3}", text):
         return Address(Link.LOWCOST, int(text)) if 1 < int(text) < 256 else None
     digits = text.removeprefix("0x")
@@ -166,7 +169,7 @@ def _address(text: str) -> Address | None:
 
 
 def _text(path: Path) -> str:
-    """Raises ConfigError."""
+    """Return the text of a file. Raises ConfigError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE + 1)
@@ -198,7 +201,7 @@ def _listed(value: object, missing: list[str]) -> Iterator[Address]:
     for item in value if isinstance(value, (list, tuple)) else ():
         address = _address(str(item))
         if address is None:
-            missing.append(f"source_list: {str(item)[:40]!r} is no address")
+            missing.append(f"source_list: {str(item)[:40]!r} is not an address")
         else:
             yield address
 
@@ -208,7 +211,7 @@ def _keys(table: object, missing: list[str]) -> Iterator[tuple[str, KeyPair]]:
         keys = [pair.get(which) for which in ("NwkSKey", "AppSKey")] if isinstance(pair, dict) else []
         label = str(name)[:40]
         if label != DEFAULT_KEY and not re.fullmatch(r"[0-9A-Fa-f]{8}", label):
-            missing.append(f"key_AES.py: {label!r} is no address of 8 hex digits")
+            missing.append(f"key_AES.py: {label!r} is not an address of 8 hex digits")
         elif len(keys) != 2 or not all(isinstance(key, str) and re.fullmatch(r"[0-9A-Fa-f]{32}", key) for key in keys):
             missing.append(f"key_AES.py: the keys of {label!r} are not two times 32 hex digits")
         else:
@@ -216,7 +219,7 @@ def _keys(table: object, missing: list[str]) -> Iterator[tuple[str, KeyPair]]:
 
 
 def _app_keys(value: object) -> Iterator[Secret]:
-    """They are four characters each, or 8 hex digits."""
+    """Return application keys in hex; they are written as four characters or as 8 hex digits."""
     for item in value if isinstance(value, (list, tuple)) else ():
         text = item.decode("latin-1") if isinstance(item, bytes) else str(item)
         if len(text) == 4 and all(ord(character) < 256 for character in text):

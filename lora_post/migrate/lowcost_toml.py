@@ -1,4 +1,4 @@
-"""A LowCostLoRaGw installation as a lora-post.toml that keeps the names of its devices and sensors."""
+"""Write a LowCostLoRaGw installation as a lora-post.toml with the same devices and sensors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SWITCHES = {
 
 
 class Imported(Struct, frozen=True):
-    """text: the configuration. devices: how many it has. left_out: what it could not carry over, for a person."""
+    """A configuration. devices: how many it has. left_out: what is not carried over, in words."""
 
     text: str
     devices: int
@@ -51,13 +51,16 @@ class Imported(Struct, frozen=True):
 
 
 def import_site(site: Site, heard: Mapping[Address, int]) -> Imported:
-    """heard: addresses in the old program's logs, with the bits of their packet types."""
+    """Return an installation as a configuration.
+
+    heard: addresses in the old program's logs, with the bits of their packet types.
+    """
     left_out = [*site.missing, *_left_out(site, heard)]
     tables: list[str] = []
     for address in _addresses(site, heard):
         keys = _keys_of(site, address)
         if keys is None and address.link is Link.LORAWAN:
-            left_out.append(f"LoRaWAN device {address.text}: key_AES.py has no keys for it, nor default ones")
+            left_out.append(f"LoRaWAN device {address.text}: key_AES.py has neither keys for it nor default ones")
             continue
         tables.append(_device(site, address, keys, is_encrypted=bool(heard.get(address, 0) & ENCRYPTED)))
     if not tables:
@@ -71,7 +74,7 @@ def import_site(site: Site, heard: Mapping[Address, int]) -> Imported:
 
 
 def _addresses(site: Site, heard: Mapping[Address, int]) -> list[Address]:
-    """Everyone who is known and whose values the old uploader took, sorted."""
+    """Return the known senders whose values the old uploader took, sorted."""
     if site.source_list:
         return sorted(set(site.source_list))
     keyed = (int(name, 16) for name in site.keys if name != DEFAULT_KEY)
@@ -145,7 +148,7 @@ def _is_on(site: Site, table: str, key: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """A TOML string."""
+    """Return a text as a TOML string."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -43,7 +43,9 @@ class OutcomeLog:
         elif isinstance(outcome, Refusal):
             # A stranger's address is part of the detail, so each is reported.
             if self._is_news(outcome.check, outcome.detail):
-                log.warning("refused check=%s: %s", outcome.check, outcome.problem)
+                log.warning("refused check=%s: %s", outcome.check, outcome.detail)
+                if outcome.fix:
+                    log.warning("  fix: %s", outcome.fix)
         elif isinstance(outcome, Copy):
             frame = outcome.frame
             device, rssi, gateway = outcome.uplink.device.id, frame.rx.rssi_dbm, frame.gateway

@@ -1,4 +1,4 @@
-"""Puts the units, the user and the modes of files in place."""
+"""Write the units, make the service's user, set the modes of files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ READ_BY_GROUP: Final = 0o640
 
 
 class InstallError(LoraPostError):
-    """Something that installing needs is missing, not allowed, or in the way."""
+    """What installing needs is missing or not allowed, or something is in the way."""
 
 
 def install_units(units: Mapping[str, str], root: Path) -> list[Path]:
-    """Write the units; returns what was written. Raises InstallError, with nothing written, for one that was edited."""
+    """Write the units; return what was written.
+
+    Raises InstallError, with nothing written, when one was changed by hand.
+    """
     folder = root / UNIT_FOLDER
     edited = [folder / name for name in units if not _may_be_replaced(folder / name)]
     if edited:
@@ -34,7 +37,7 @@ def install_units(units: Mapping[str, str], root: Path) -> list[Path]:
 
 
 def write_units(units: Mapping[str, str], root: Path) -> list[Path]:
-    """Write the units over whatever is there; returns what was written. Raises InstallError."""
+    """Write the units over what is there; return what was written. Raises InstallError."""
     return [_write(root / UNIT_FOLDER / name, text) for name, text in units.items()]
 
 
@@ -60,7 +63,10 @@ def _write(path: Path, text: str) -> Path:
 
 
 def make_user(root: Path) -> int:
-    """Make the service's user and group unless they are there; returns the group's number. Raises InstallError."""
+    """Make the service's user and group unless they are there; return the group's number.
+
+    Raises InstallError.
+    """
     path = _write(root / SYSUSERS_FILE, SYSUSERS)
     try:
         subprocess.run(  # noqa: S603 - no shell, words of our own
@@ -81,14 +87,14 @@ def make_user(root: Path) -> int:
 
 
 def secret_files(config_path: Path) -> Iterator[Path]:
-    """The configuration file and the files that hold its secrets."""
+    """Return the configuration file and the files that hold its secrets."""
     yield config_path
     for value in _values(tomllib.loads(config_path.read_text("utf-8")), "_file"):
         yield config_path.parent / value
 
 
 def secret_variables(config_path: Path) -> list[str]:
-    """The environment variables that hold its secrets."""
+    """Return the environment variables that hold its secrets."""
     return sorted(set(_values(tomllib.loads(config_path.read_text("utf-8")), "_env")))
 
 

@@ -1,4 +1,4 @@
-"""The systemd units for a configuration: lora-post itself, and the radio program that feeds it.
+"""Make the systemd units for a configuration: lora-post, and its radio program.
 
 A radio program runs as a unit of its own and writes into a FIFO that systemd holds open. Neither end notices when
 the other one starts again, and what is heard meanwhile waits in the FIFO. The radio program may be root, as
@@ -173,9 +173,11 @@ def inside(path: Path, root: Path) -> Path:
 
 
 def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, str]:
-    """File name → text of each unit. radio: the program that writes frames to its stdout, and its arguments.
+    """Return the text of each unit by file name.
 
-    Raises ConfigError when there is no radio program for an input that needs one, or one that nobody listens to.
+    radio: the program that writes frames to its stdout, and its arguments.
+
+    Raises ConfigError when an input needs a radio program and there is none, or no input listens to the one there is.
     """
     reads_stdin = any(item.url.startswith("stdin:") for item in config.inputs)
     if reads_stdin and not radio:
@@ -184,7 +186,7 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
             "lora-post service install -- /opt/lora_gateway/lora_gateway --raw"
         )
     if radio and not reads_stdin:
-        raise ConfigError(f'{config.path}: no [[input]] has url = "stdin:", so nobody would listen to {radio[0]}')
+        raise ConfigError(f'{config.path}: no [[input]] has url = "stdin:", so nothing would read from {radio[0]}')
     if radio and not radio[0].startswith("/"):
         raise ConfigError(f"the radio program is {radio[0]!r}", fix="give its whole path, such as /opt/radio/program")
     names = {"service": SERVICE, "radio": RADIO, "fifo": FIFO, "path": _FIFO_PATH, "sandbox": _SANDBOX, "user": USER}
@@ -239,7 +241,7 @@ def _extra(config: Config, place: Place, radio: Sequence[str]) -> Iterator[str]:
 
 
 def _needed_files(config: Config, place: Place) -> Iterator[NeededFile]:
-    """Yield the files of a run beside the command and the configuration, with their paths as the service sees them."""
+    """Yield the other files that a run needs, with their paths as the service sees them."""
     files = [NeededFile("[spool] path", config.spool_path, is_written=True)]
     if config.decoder_folder is not None:
         files.append(NeededFile("[decoders] folder", config.decoder_folder, is_written=False))
@@ -278,7 +280,10 @@ def _command_line(words: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word as systemd.syntax(7) reads it back. Raises ConfigError for one that no unit can hold."""
+    """Return a word as systemd.syntax(7) reads it.
+
+    Raises ConfigError for one that a unit cannot hold.
+    """
     if not word.isprintable():
         raise ConfigError(f"{word!r} has characters that cannot stand in a systemd unit")
     word = word.replace("%", "%%")
@@ -288,12 +293,12 @@ def _quoted(word: str) -> str:
 
 
 def marked(text: str) -> str:
-    """A unit with a first line by which a later lora-post sees whether somebody has changed it."""
+    """Return a unit with a first line that shows later whether it was changed by hand."""
     sum_of = crc32(text.encode())
     return f"# Written by `lora-post service`, checksum {sum_of:08x}. To change it: systemctl edit\n{text}"
 
 
 def is_untouched(text: str) -> bool:
-    """Whether a unit is as some lora-post wrote it."""
+    """Tell whether a unit is as a lora-post wrote it."""
     mark = _MARK.match(text)
     return mark is not None and marked(text[mark.end() :]) == text

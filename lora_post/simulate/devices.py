@@ -1,4 +1,4 @@
-"""Devices that do not exist, and the frames that they would send: encrypted, signed, with values that look real.
+"""Make devices and the frames that they would send: encrypted, signed, with likely values.
 
 Everything follows from a seed: keys, addresses and values are the same at each run.
 Half of the devices are LoRaWAN (ABP), half have LowCostLoRaGw's four-byte header with AES; payloads are Cayenne LPP.
@@ -31,7 +31,7 @@ _FREQUENCIES: Final = (868.1, 868.3, 868.5)
 
 
 class SimulatedDevice(Struct, frozen=True):
-    """One device. index: counts them from 0. keys: None for one that sends in clear."""
+    """One device. index: from 0. keys: None for one that sends in clear."""
 
     index: int
     id: str
@@ -41,12 +41,12 @@ class SimulatedDevice(Struct, frozen=True):
 
 
 def simulated_devices(count: int, seed: int) -> list[SimulatedDevice]:
-    """Devices that encrypt: LoRaWAN and LowCostLoRaGw in turns, as far as the addresses of the latter go."""
+    """Return devices that encrypt: LoRaWAN and LowCostLoRaGw in turns, while addresses last."""
     return [_device(index, seed) for index in range(count)]
 
 
 def clear_devices(count: int) -> list[SimulatedDevice]:
-    """Devices that send in clear behind the four-byte header, at most MAX_LOWCOST; REYAX modules carry no others."""
+    """Return devices that send in clear with the four-byte header, at most MAX_LOWCOST."""
     return [
         SimulatedDevice(index, f"simulated-{index}", Link.LOWCOST, index + 2, None)
         for index in range(min(count, MAX_LOWCOST))
@@ -54,7 +54,7 @@ def clear_devices(count: int) -> list[SimulatedDevice]:
 
 
 def simulated_frame(device: SimulatedDevice, fcnt: int, seed: int, time_us: WallUs) -> Frame:
-    """What the gateway hears when a device sends for the fcnt-th time."""
+    """Return what the gateway hears when a device sends for the fcnt-th time."""
     random = Random(f"{seed}/{device.index}/{fcnt}")  # noqa: S311 - no secret
     payload = _payload(device.index, time_us, fcnt, random)
     if device.link is Link.LORAWAN and device.keys is not None:
@@ -71,7 +71,7 @@ def simulated_frame(device: SimulatedDevice, fcnt: int, seed: int, time_us: Wall
 
 
 def in_turns(devices: list[SimulatedDevice], first_fcnt: int) -> Iterator[tuple[SimulatedDevice, int]]:
-    """The devices one after the other, for ever, with the counter of each."""
+    """Yield the devices one after the other, without end, with the counter of each."""
     fcnt = first_fcnt
     while True:
         for device in devices:
@@ -88,7 +88,7 @@ def _device(index: int, seed: int) -> SimulatedDevice:
 
 
 def key_text(seed: int, index: int, name: str) -> str:
-    """The session key of a device as its [[device]] has it; name: nwk_skey or app_skey."""
+    """Return the session key of a device in hex. name: nwk_skey or app_skey."""
     return _bytes(seed, index, name)[:16].hex()
 
 
@@ -97,9 +97,9 @@ def _bytes(seed: int, index: int, name: str) -> bytes:
 
 
 def _payload(index: int, time_us: WallUs, fcnt: int, random: Random) -> bytes:
-    """Cayenne LPP: temperature that follows the sun, humidity that goes the other way, an emptying battery, fcnt.
+    """Return Cayenne LPP: temperature and humidity of a day, a battery that empties, fcnt.
 
-    The last one makes payloads different: a repeat without a counter of its own would be refused.
+    fcnt makes payloads differ: an equal one without a counter of its own is refused as a repeat.
     """
     sun = math.sin((time_us % _DAY_US / _DAY_US - 0.375) * 2 * math.pi)
     temperature = 21 + index % 7 + 6 * sun + random.uniform(-0.3, 0.3)

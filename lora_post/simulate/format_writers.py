@@ -1,7 +1,6 @@
-"""Frames as radio programs, modules and packet forwarders print them: the other way round from `inputs`.
+"""Write frames as radio programs, modules and packet forwarders print them.
 
-For tests and for trying things out; every writer's output is read again by the parser of the same name, which
-also names the sources of the format.
+Each output is read again by the parser of the same name in `formats`, which also names the sources of the format.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ _PUSH_DATA: Final = b"\x00"
 
 
 def lowcost_text(frame: Frame, count: int) -> bytes:
-    """LowCostLoRaGw's radio program in raw mode, in UTC. count: of the packets received."""
+    """Return what LowCostLoRaGw's radio program prints in raw mode, in UTC.
+
+    count: how many packets it has received.
+    """
     rx, payload = frame.rx, frame.phy_payload
     bw, cr, sf = round(rx.bw_khz or 125), (rx.cr or "4/5")[2:], rx.sf or 12
     size, snr, rssi = len(payload), round(rx.snr_db or 0), round(rx.rssi_dbm or 0)
@@ -36,7 +38,7 @@ def lowcost_text(frame: Frame, count: int) -> bytes:
 
 
 def rxpk_object(frame: Frame) -> bytes:
-    """What Semtech's packet forwarder sends for one frame: a JSON object with one rxpk."""
+    """Return what Semtech's packet forwarder sends for one frame: a JSON object with one rxpk."""
     rx = frame.rx
     rxpk = {
         "tmst": frame.time_us % (1 << 32),
@@ -57,41 +59,41 @@ def rxpk_object(frame: Frame) -> bytes:
 
 
 def push_data(frame: Frame, token: int, eui: bytes) -> bytes:
-    """A PUSH_DATA datagram of the packet forwarder's protocol, version 2; eui: the gateway's, 8 bytes."""
+    """Return a PUSH_DATA datagram, protocol version 2. eui: the gateway's, 8 bytes."""
     return _PROTOCOL + (token & 0xFFFF).to_bytes(2) + _PUSH_DATA + eui + rxpk_object(frame)
 
 
 def rxpk_line(frame: Frame, count: int) -> bytes:
-    """A packet forwarder's JSON, one object a line."""
+    """Return a packet forwarder's JSON, one object a line."""
     return rxpk_object(frame) + b"\n"
 
 
 def hex_line(frame: Frame, count: int) -> bytes:
-    """The bytes in hex."""
+    """Return the bytes in hex."""
     return frame.phy_payload.hex().encode() + b"\n"
 
 
 def rn2483_lines(frame: Frame, count: int) -> bytes:
-    """An RN2483 that is asked for SNR and RSSI after each frame."""
+    """Return what an RN2483 prints that is asked for SNR and RSSI after each frame."""
     levels = f"{round(frame.rx.snr_db or 0)}\r\n{round(frame.rx.rssi_dbm or 0)}\r\nok\r\n"
     return b"radio_rx  " + frame.phy_payload.hex().upper().encode() + b"\r\n" + levels.encode()
 
 
 def rak_line(frame: Frame, count: int) -> bytes:
-    """A RAK module with RUI3."""
+    """Return what a RAK module with RUI3 prints."""
     levels = f"{round(frame.rx.rssi_dbm or 0)}:{round(frame.rx.snr_db or 0)}"
     return f"+EVT:RXP2P:{levels}:{frame.phy_payload.hex().upper()}\r\n".encode()
 
 
 def reyax_line(frame: Frame, count: int) -> bytes:
-    """A REYAX module. The four-byte header goes: the module has one of its own, and tells its address."""
+    """Return what a REYAX module prints: it has a header of its own in place of the four bytes."""
     src, data = frame.phy_payload[2], frame.phy_payload[4:]
     levels = f",{round(frame.rx.rssi_dbm or 0)},{round(frame.rx.snr_db or 0)}\r\n"
     return f"+RCV={src},{len(data)},".encode() + data + levels.encode()
 
 
 def pcap_packet(frame: Frame, count: int) -> bytes:
-    """A LoRaTap capture; the first packet has the file's header before it."""
+    """Return a packet of a LoRaTap capture; the first one has the file's header before it."""
     record = pcap_record(frame)
     return record if count > 1 else write_pcap_header() + record
 

@@ -41,24 +41,24 @@ def stale(device: Device, fcnt: int, last: int) -> StaleFCnt:
     """Return the refusal of a counter that is not above `last`, with what would accept it."""
     name = device.id
     if fcnt == last:
-        text = f"{name}: FCnt {fcnt} again, the newest one: a repeat, or the copy of another gateway"
+        what = f"{name}: FCnt {fcnt} again, the newest one: a repeat, or the copy of another gateway"
         if device.fcnt is not _STRICT or fcnt >= RESTART_BELOW:
-            return StaleFCnt(text, name)
-        text += "; with another payload, the device was restarted and counts from 0 again"
+            return StaleFCnt(what, name)
+        what += ", or the device was restarted"
     else:
-        text = f"{name}: FCnt {fcnt} after {last}: a replay, or the device was restarted and counts from 0 again"
-    if fcnt < _SOON_AFTER_ROLL_OVER and _NEAR_ROLL_OVER <= last <= _MAX_16_BIT:
-        text += ', or counts in 16 bits (fcnt = "16bit" accepts that)'
-    fix = "only if it was really restarted, since what was sent before would be sent twice: "
+        what = f"{name}: FCnt {fcnt} after {last}: a replay, or the device was restarted"
+    fix = f"if it was restarted: `lora-post spool reset-counter {quote(name)}`"
     if device.fcnt is _STRICT and fcnt < RESTART_BELOW:
-        fix += 'fcnt = "restarts" accepts restarts, '
-    fix += f"`lora-post spool reset-counter {quote(name)}` accepts it as a new beginning"
-    if device.fcnt is FCntPolicy.RESTARTS:
-        fix += ", and so does the third new frame in a row"
-    return StaleFCnt(text, name, fix=fix)
+        fix += ', or fcnt = "restarts" if it restarts often'
+    elif device.fcnt is FCntPolicy.RESTARTS:
+        fix += ", or wait for its third new frame in a row"
+    if fcnt < _SOON_AFTER_ROLL_OVER and _NEAR_ROLL_OVER <= last <= _MAX_16_BIT:
+        what += ", or its counter has 16 bits"
+        fix += '; if its counter has 16 bits: fcnt = "16bit"'
+    return StaleFCnt(what, name, fix=fix)
 
 
 def wider_than_16_bit(device: Device, fcnt: int) -> StaleFCnt:
     """Return the refusal of an authentic counter that needs more than the 16 bits that its device is said to have."""
-    text = f'{device.id}: FCnt {fcnt} fits, and fcnt = "16bit" takes none above {_MAX_16_BIT}'
-    return StaleFCnt(text, device.id, fix='its counter has 32 bits: set fcnt = "strict" in its [[device]]')
+    what = f'{device.id}: FCnt {fcnt} fits, and fcnt = "16bit" takes none above {_MAX_16_BIT}'
+    return StaleFCnt(what, device.id, fix='its counter has 32 bits: set fcnt = "strict" in its [[device]]')

@@ -212,7 +212,7 @@ def test_unknown_decoder_and_broken_decoder_file_are_named() -> None:
         ('url = "file:pipe"', "ok", "is a FIFO and can be read"),
         ('url = "gopher:x"', "FAIL", "is not understood"),
         ('url = "serial:///dev/no-such-port"', "FAIL", "plug it in"),
-        ('url = "serial:///dev/null"', "FAIL", "is no serial port"),
+        ('url = "serial:///dev/null"', "FAIL", "is not a serial port"),
         ('url = "serial:///dev/null?baud=fast"', "FAIL", "is not understood"),
     ],
 )
@@ -256,7 +256,7 @@ def test_spool_that_is_there_is_measured_and_not_touched() -> None:
     put()
     ran = lora_post("check", "--offline")
     assert (ran.code, verdicts(ran)["spool"]) == (0, ["ok", "ok"])
-    assert "1000 readings are queued" in ran.out
+    assert "1000 readings queued" in ran.out
 
 
 def test_spool_that_is_nearly_full_or_gave_readings_up_is_a_warning() -> None:
@@ -266,7 +266,7 @@ def test_spool_that_is_nearly_full_or_gave_readings_up_is_a_warning() -> None:
     ran = lora_post("check", "--offline")
     assert verdicts(ran)["spool"][:2] == ["warning", "warning"]
     assert "nearly full" in ran.out
-    assert "7 readings were given up" in ran.out
+    assert "7 readings given up" in ran.out
 
 
 def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() -> None:
@@ -281,7 +281,7 @@ def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() 
     for text in (
         "belongs to alice",
         "fix: see `lora-post spool`",
-        "pond-7: 1 payloads could not be decoded by 'cayenne-lpp'",
+        "pond-7: 1 payload not decoded by 'cayenne-lpp'",
     ):
         assert text in ran.out
 

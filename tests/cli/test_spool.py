@@ -170,7 +170,7 @@ def test_retry_releases_one_sensor_by_its_waziup_id(store: SpoolFile) -> None:
     park(store, "t")
     park(store, "soil m")
     ran = lora_post("spool", "retry", "pond-7/soil~20m")
-    assert ran == Ran(0, "1 reading released; they go out while `lora-post run` is running\n", "")
+    assert ran == Ran(0, "1 reading released, to be sent by `lora-post run`\n", "")
     assert queued(store) == {"soil m": [2]}
 
 
@@ -304,9 +304,9 @@ def test_drop_on_a_terminal_asks_first(store: SpoolFile, answer: bytes, left: in
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["retry", "pond-8"], 1, "the spool has nothing of a device 'pond-8'"),
+        (["retry", "pond-8"], 1, "the spool holds nothing of device 'pond-8'"),
         (["retry", "pond-7/x"], 1, "the spool has no sensor 'x' of pond-7; it has soil~20m, t"),
-        (["drop", "pond-8/t"], 1, "the spool has nothing of a device 'pond-8'"),
+        (["drop", "pond-8/t"], 1, "the spool holds nothing of device 'pond-8'"),
         (["drop"], 2, "name a DEVICE or DEVICE/SENSOR, or give --all"),
         (["drop", "pond-7", "--all"], 2, "name a DEVICE or DEVICE/SENSOR, or give --all"),
         (["shrink"], 2, "No such command 'shrink'"),

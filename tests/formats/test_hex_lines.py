@@ -67,7 +67,7 @@ def test_empty_lines_and_comments_are_passed_over(line: bytes) -> None:
     [
         (HEX[:-1], "41 hex digits"),
         ("40-03-5c-a", "1 hex digits in 'a'"),
-        ("not hex at all", "no hex: 'n'"),
+        ("not hex at all", "not hex: 'n'"),
         ("QAYAAA*", "'*' at character 7"),
         ("\xff\xfe", "neither hex nor base64"),
         ("ab" * 256, "256 bytes, a frame has at most 255"),

@@ -83,7 +83,7 @@ def test_uplink_is_told_as_the_best_gateway_heard_it() -> None:
         ({"fCnt": 2**32}, "no frame counter"),
         ({"fCnt": True}, "no frame counter"),
         ({"fPort": 256}, "no FPort"),
-        ({"data": "A!"}, "no base64"),
+        ({"data": "A!"}, "not base64"),
         ({"data": 5}, "the payload is not a text"),
         ({"data": "AAAA" * 100}, "300 bytes of payload"),
         ({"deviceInfo": {"devEui": "xy"}}, "an uplink without DevEUI"),

@@ -154,10 +154,10 @@ def test_nothing_in_the_files_is_executed(tmp_path: Path) -> None:
     ("file", "text", "said"),
     [
         ("key_WAZIUP.py", "print 'old'\n", "key_WAZIUP.py: cannot be read as Python"),
-        ("key_WAZIUP.py", "source_list = ['300']\n", "source_list: '300' is no address"),
+        ("key_WAZIUP.py", "source_list = ['300']\n", "source_list: '300' is not an address"),
         ("key_WAZIUP.py", "x = " + "(" * 5000, "key_WAZIUP.py: cannot be read as Python"),
         ("key_WAZIUP.py", "#" * (2 << 20), "key_WAZIUP.py: it is too large"),
-        ("key_AES.py", "device_key = {'zz': {}}\n", "key_AES.py: 'zz' is no address of 8 hex digits"),
+        ("key_AES.py", "device_key = {'zz': {}}\n", "key_AES.py: 'zz' is not an address of 8 hex digits"),
         ("key_AES.py", "device_key = {'default': {'AppSKey': 'x'}}\n", "the keys of 'default' are not two times 32"),
         ("clouds.json", "{", "clouds.json: "),
     ],

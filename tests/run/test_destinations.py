@@ -92,7 +92,7 @@ def test_readings_for_a_destination_that_left_are_reported_and_stay(left_over: P
     assert b"lora-post spool drop --destination mqtt" in done.stderr
     assert len(lines(left_over.parent / "readings.jsonl")) == 3
     assert "mqtt       3 readings wait, and it is no longer in the configuration" in lora_post("spool").out
-    assert "3 readings wait for mqtt, which is not in the configuration" in lora_post("check", "--offline").out
+    assert "3 readings held for mqtt, which is not in the configuration" in lora_post("check", "--offline").out
 
 
 def test_readings_for_a_destination_that_left_can_be_dropped(left_over: Path) -> None:

@@ -130,7 +130,7 @@ def test_radio_and_fifo_outlive_a_restart_of_lora_post_and_stop_when_nobody_want
     ("url", "radio", "says"),
     [
         ("stdin:", (), "name the radio program"),
-        ("udp://:1700", ("/bin/cat",), "nobody would listen to /bin/cat"),
+        ("udp://:1700", ("/bin/cat",), "nothing would read from /bin/cat"),
         ("stdin:", ("lora_gateway",), "give its whole path"),
         ("stdin:", ("/bin/cat", "a\nUser=root"), "cannot stand in a systemd unit"),
     ],

@@ -97,7 +97,7 @@ def test_strict_device_with_16_bits_is_refused_with_the_setting_that_would_accep
     heard = site(POND)
     assert heard.hear(65535) == 65535
     assert heard.hear(0) == "replay"
-    assert 'fcnt = "16bit"' in heard.detail
+    assert 'fcnt = "16bit"' in heard.fix
 
 
 # 16bit

@@ -46,5 +46,5 @@ for _module in (retry, drop, move, reset_counter, salvage):
 
 
 def _option(config_path: Path | None) -> str:
-    """The -c that was given, so that the commands shown can be copied."""
+    """Return the -c that was given, so that the commands shown can be copied."""
     return f" -c {shlex.quote(str(config_path))}" if config_path else ""

@@ -1,4 +1,4 @@
-"""The spool of a configuration, and what of it a sub-command is about."""
+"""Open the spool of a configuration, and read which sensors a sub-command is about."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from lora_post.waziup.names import to_id
 
 
 class Target(Struct, frozen=True):
-    """Which sensors are meant; None: all."""
+    """The sensors that are meant. None: all."""
 
     device: str | None
     name: str | None
 
     def covers(self, item: Parked) -> bool:
+        """Tell whether this is one of them."""
         return self.device in (None, item.device) and self.name in (None, item.name)
 
 
 @contextmanager
 def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
+    """Open the spool of a configuration. Raises ConfigError, SpoolError."""
     config = read_config(config_path)
     with closing(SpoolFile(existing_spool(config))) as spool_file:
         yield config, spool_file
@@ -46,13 +48,16 @@ def known_device(config: Config, name: str) -> Device:
 
 
 def target_of(spool_file: SpoolFile, text: str | None) -> Target:
-    """DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it. Raises SpoolError when the spool has none such."""
+    """Read DEVICE or DEVICE/SENSOR, the sensor as Waziup calls it.
+
+    Raises SpoolError when the spool has nothing of it.
+    """
     if text is None:
         return Target(None, None)
     device, slash, sensor = text.partition("/")
     names = [state.name for state in sensor_states(spool_file) if state.device == device]
     if not names and not undecoded.load(spool_file, device):
-        raise SpoolError(f"the spool has nothing of a device {device!r}", fix="see `lora-post spool`")
+        raise SpoolError(f"the spool holds nothing of device {device!r}", fix="see `lora-post spool`")
     if not slash:
         return Target(device, None)
     for name in names:

@@ -1,4 +1,4 @@
-"""What `lora-post spool` shows: what waits, what is held back and why, and the command that sends it again."""
+"""Print what waits, what is held back and why, and the command that sends it again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEADERS = ("Device", "Sensor", "Waiting", "Refused", "State", "Oldest")
 
 
 def show(config: Config, spool_file: SpoolFile, option: str) -> None:
-    """What is in the spool. option: the -c that was given, for the commands that are shown."""
+    """Print what is in the spool. option: the -c that was given, for the commands shown."""
     held = held_by_sink(spool_file)
     sinks = [*config.destinations, *sorted(held.keys() - set(config.destinations))]
     counts = {sink: Queue(spool_file, sink).counts() for sink in sinks}
@@ -84,7 +84,9 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
         else:
             first = shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
             say(f"{where}: {count} refused{to}, the first of {since}: {first}")
-        say(f"  {item.why}")
+        say(f"  {item.why.what}")
+        if item.why.fix:
+            say(f"  fix: {item.why.fix}")
         if item.refused is None:
             say("  it is tried again by itself after a day")
         say(f"  when that is put right: lora-post spool retry {quote(where)}{option}")

@@ -22,7 +22,7 @@ def command(group_path: Path | None, device: str, new_device: str, config_path: 
     """Send what is held of DEVICE to NEW_DEVICE instead, when its id was wrong.
 
     An accepted reading keeps the id that its device had in the configuration. When that id turns out to
-    be somebody else's, give the device another one in the configuration, then move what waits under the
+    be that of another account, give the device another one in the configuration, then move what waits under the
     old one.
 
     \b

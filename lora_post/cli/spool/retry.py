@@ -46,7 +46,7 @@ def command(group_path: Path | None, target: str | None, config_path: Path | Non
         known = wanted.device is None or any(state.device == wanted.device for state in sensor_states(spool_file))
         released = release(spool_file, wanted.device, wanted.name) if known else 0
     good = [report for report in reports if report.problem is None]
-    say(f"{plural(released, 'reading')} released; they go out while `lora-post run` is running")
+    say(f"{plural(released, 'reading')} released, to be sent by `lora-post run`")
     if reports:
         readings = sum(len(report.readings) for report in good)
         say(f"{plural(len(good), 'payload')} decoded, with {plural(readings, 'reading')}")

@@ -17,6 +17,7 @@ from lora_post.sinks.announced import Announced
 from lora_post.spool.model import Batch
 from lora_post.spool.salvage import salvage
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural
 
 EXIT_UNASKED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
@@ -52,20 +53,17 @@ def command(group_path: Path | None, damaged: Path, config_path: Path | None) ->
                 return sinks[name].stored(batch, min(batch.times_us[0], now_us())) if name in sinks else ()
             except Untold:
                 raise
-            except Rejected:  # where nobody lets us look, nothing of ours has arrived
+            except Rejected:  # where this account may not look, none of its readings has arrived
                 return ()
 
         found = salvage(spool_file, damaged, arrived)
-    say(f"{found.readings} readings are queued again; they go out while `lora-post run` is running")
-    say(f"{found.arrived} readings had arrived at the server, {found.here} were in the spool already")
-    say(f"{found.refused} refused readings and {found.payloads} payloads that were not decoded are back")
+    say(f"{plural(found.readings, 'reading')} queued again, to be sent by `lora-post run`")
+    say(f"left out: {found.arrived} that had arrived at the server, {found.here} that were in the spool already")
+    say(f"{plural(found.refused, 'refused reading')} and {plural(found.payloads, 'undecoded payload')} are back")
     if found.untimed:
-        say(
-            f"{found.untimed} stay in the file: nobody knows when they were taken, it says nothing of that boot",
-            fg="yellow",
-        )
+        say(f"{found.untimed} stay in the file: it does not say when the gateway was started then", fg="yellow")
     for sensor in found.unasked:
         say(f"left for another time: {sensor}", fg="yellow")
     if found.unasked:
-        say("what a server has that cannot be asked is not known: run this again when there is a link")
+        say("run this again when the server answers: only it knows which of these it has")
         raise SystemExit(EXIT_UNASKED)
