@@ -15,26 +15,29 @@ from tests.support.paths import ROOT
 # What the pipe (64 KiB) and one read (64 KiB) can hold of frames that were written and not accepted yet: some 700.
 REPLAY_BUFFER = 1500
 DRAIN_S = 300
+STOP_S = 60
 
 
 class Gateway:
-    """The radio program and the process behind it. written: frames that were given so far."""
+    """The radio program and the process behind it. written: frames given so far. kills, stops: ends so far."""
 
     def __init__(self, config: Path) -> None:
         self._config = config
         self.written = 0
-        self.kills = 0
+        self.kills = self.stops = 0
 
-    def live(self, due: Callable[[], int], over: Callable[[], bool]) -> None:
-        """Feed frames as they become due, and kill the process when its life is over."""
+    def live(self, due: Callable[[], int], over: Callable[[], bool], *, is_killed: bool) -> None:
+        """Feed frames as they become due, and end the process when its life is over: with SIGKILL or SIGTERM."""
         with self._start("run", "-q") as process:
             feeder = threading.Thread(target=self._feed, args=(process, due, over))
             feeder.start()
             while not over():
                 threading.Event().wait(0.01)
-            process.kill()
+            (process.kill if is_killed else process.terminate)()
             feeder.join()
-        self.kills += 1
+            process.wait(STOP_S)
+        self.kills += is_killed
+        self.stops += not is_killed
 
     def drain(self, frames: int) -> int:
         """Feed the rest and let everything go out; return the exit code."""

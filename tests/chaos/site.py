@@ -52,6 +52,11 @@ def expected(frames: int) -> dict[tuple[str, str], list[Row]]:
     return wanted
 
 
+def sensors() -> list[tuple[str, str]]:
+    """Return all sensors of the site, each with its device."""
+    return [(_device(index), sensor) for index in range(DEVICES) for sensor in _sensors(index)]
+
+
 def _device(index: int) -> str:
     return f"chaos-{index}"
 

@@ -1,4 +1,4 @@
-"""`lora-post` with an uploader ten times as hasty, and a hundred times where it waits for a late server.
+"""`lora-post` with an uploader ten times as hasty, and forty times where it waits for a late server.
 
 A minute shows what otherwise takes ten; servers that are to act late do so within `HURRIED.late_s`.
 """
@@ -12,7 +12,7 @@ from lora_post.run import live
 from lora_post.upload.policy import UploadPolicy
 
 HURRY = 10
-LATE_HURRY = 100
+LATE_HURRY = 40
 USUAL = UploadPolicy()
 HURRIED = UploadPolicy(
     ask_after_s=USUAL.ask_after_s / HURRY,

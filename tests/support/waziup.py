@@ -132,15 +132,14 @@ class CuttingProxy:
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target) as server:
+        # A client that gives up resets the connection.
+        with contextlib.suppress(ConnectionError), client, socket.create_connection(self._target) as server:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ends = {client: server, server: client}
             while True:
-                data = b""
                 ready, _, _ = select.select(list(ends), [], [])
-                with contextlib.suppress(ConnectionError):  # a client that gives up resets the connection
-                    data = ready[0].recv(1 << 16)
+                data = ready[0].recv(1 << 16)
                 if not data:
                     return
                 self.bytes += len(data)
