@@ -49,8 +49,8 @@ class _ChirpstackEvent(Struct, rename="camel", gc=False):
     device_info: _ChirpstackDevice | None = None
     dev_eui: Raw = Raw()
     time: object = None
-    f_cnt: object = 0  # what is 0 is left out
-    f_port: object = 0
+    f_cnt: object = None
+    f_port: object = 0  # what is 0 is left out, the counter too
     data: object = None
     rx_info: object = None
     tx_info: object = None
@@ -116,13 +116,14 @@ def read_chirpstack(body: bytes, gateway: str) -> ClearUplink | None:
         if bytes(event.dev_eui):
             return None
         raise FrameError(f"deviceInfo is missing, is it an event of ChirpStack 4? {show(body)}")
-    if event.rx_info is None:  # its other events: a join, a status, an acknowledgement
-        return None
+    if event.rx_info is None and event.f_cnt is None and event.data is None:
+        return None  # its other events: a join, a status, an acknowledgement
     dev_eui = _eui(event.device_info.dev_eui)
     if event.join_server_context is not None and event.data:
         raise _still_encrypted(dev_eui)
     heard = [(one.get("gatewayId"), _rx(one, event.tx_info)) for one in _dicts(event.rx_info)]
-    return _uplink(dev_eui, event.time, event.f_cnt, event.f_port, event.data, heard, gateway)
+    fcnt = 0 if event.f_cnt is None else event.f_cnt
+    return _uplink(dev_eui, event.time, fcnt, event.f_port, event.data, heard, gateway)
 
 
 def read_ttn(body: bytes, gateway: str) -> ClearUplink | None:

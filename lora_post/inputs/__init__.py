@@ -16,9 +16,10 @@ from lora_post.clocks.gateway import Times
 from lora_post.clocks.system import SystemZone
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, Problem
-from lora_post.formats import FORMATS, Parser
+from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.formats.guarded import GuardedParser
+from lora_post.formats.mistaken import MistakenFormat
 from lora_post.inputs.byte_streams import file_path, is_regular, open_stream
 from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.metrics import Metrics
@@ -121,4 +122,5 @@ def parser_for(input_format: str, gateway: str) -> Parser:
     """Return a parser for a stream of bytes. Raises ConfigError when its format is unknown."""
     if input_format not in FORMATS:
         raise ConfigError(f"[[input]] format {input_format!r} is unknown", fix=f"known are {', '.join(FORMATS)}")
-    return FORMATS[input_format](gateway, SystemZone())
+    parser = FORMATS[input_format](gateway, SystemZone())
+    return MistakenFormat(parser, input_format) if input_format in STREAM_FORMATS else parser

@@ -204,7 +204,7 @@ def test_counter_that_starts_again_after_a_rejoin_is_taken(tmp_path: Path) -> No
     site.take(
         chirpstack(fCnt=900),
         chirpstack(fCnt=0, time="2024-05-14T08:15:31Z"),
-        chirpstack(fCnt=0, time="2024-05-14T08:15:32Z"),
+        chirpstack(fCnt=0, time="2024-05-14T08:15:32Z", data="A2cBEQVnAP8="),
     )
     assert [outcome.uplink.fcnt for outcome in site.outcomes if isinstance(outcome, Report)] == [900, 0, 0]
     assert site.queued == 6

@@ -1,0 +1,64 @@
+"""An input whose format is not what arrives."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_post.formats import FORMATS, STREAM_FORMATS
+from lora_post.formats.mistaken import ENOUGH, MistakenFormat
+from lora_post.model import Frame, Noise, NoiseReason
+from tests.support.parsers import FIXTURES, NOW_US
+
+CAPTURES = {
+    "rxpk": "lora_pkt_fwd.rxpk",
+    "lines": "frames_hex.lines",
+    "rak": "at_rak_rui3.rak",
+    "rn2483": "at_rn2483.rn2483",
+    "chirpstack": "chirpstack_up.chirpstack",
+    "station": "field_basics_station.station",
+}
+
+RIGHT = sorted(path for name in STREAM_FORMATS for path in FIXTURES.glob(f"*.{name}"))
+
+
+def hints(configured: str, stream: bytes) -> list[str]:
+    parser = MistakenFormat(FORMATS[configured]("gw1", UTC), configured)
+    events = [*parser.feed(stream, NOW_US), *parser.finish(NOW_US)]
+    return [e.detail for e in events if isinstance(e, Noise) and e.reason is NoiseReason.UNKNOWN_FORMAT]
+
+
+@pytest.mark.parametrize("configured", ["lowcost", "rn2483"])
+@pytest.mark.parametrize("actual", CAPTURES)
+def test_format_that_arrives_is_named(configured: str, actual: str) -> None:
+    if configured == actual:
+        assert hints(configured, (FIXTURES / CAPTURES[actual]).read_bytes()) == []
+        return
+    (hint,) = hints(configured, (FIXTURES / CAPTURES[actual]).read_bytes())
+    assert f'set format = "{actual}"' in hint
+
+
+@pytest.mark.parametrize(
+    "capture", sorted(path for name in STREAM_FORMATS for path in FIXTURES.glob(f"*.{name}")), ids=str
+)
+def test_input_with_the_right_format_is_left_alone(capture: object) -> None:
+    path = FIXTURES / str(capture).rsplit("/", 1)[-1]
+    assert hints(path.suffix[1:], path.read_bytes()) == []
+
+
+def test_it_is_said_while_the_input_goes_on_and_once() -> None:
+    parser = MistakenFormat(FORMATS["lowcost"]("gw1", UTC), "lowcost")
+    line = b"radio_rx  40035cab0100000002c53faad42929afbcd834bc63\r\n"
+    said = [event for _ in range(3 * ENOUGH) for event in parser.feed(line, NOW_US)]
+    assert [event.reason for event in said if isinstance(event, Noise)] == [NoiseReason.UNKNOWN_FORMAT]
+
+
+@given(st.binary(max_size=400))
+def test_frames_are_those_of_the_parser(stream: bytes) -> None:
+    plain = FORMATS["lines"]("gw1", UTC)
+    expected = [e for e in [*plain.feed(stream, NOW_US), *plain.finish(NOW_US)] if isinstance(e, Frame)]
+    parser = MistakenFormat(FORMATS["lines"]("gw1", UTC), "lines")
+    assert [e for e in [*parser.feed(stream, NOW_US), *parser.finish(NOW_US)] if isinstance(e, Frame)] == expected
