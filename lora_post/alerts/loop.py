@@ -17,9 +17,9 @@ from lora_post.alerts.carried import Carried, carry
 from lora_post.alerts.outbox import Digest, Outbox
 from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
-from lora_post.backoff import Backoff
 from lora_post.config.alerts import AlertLimits
 from lora_post.errors import Problem, SpoolError, Unavailable
+from lora_post.net.backoff import Backoff
 from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Heartbeats
 from lora_post.observed.site_state import SiteState

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lora_post.backoff import Backoff
 from lora_post.errors import ConfigError, Fault, Problem, defect
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
+from lora_post.net.backoff import Backoff
 from lora_post.text import printable
 
 if TYPE_CHECKING:

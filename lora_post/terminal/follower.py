@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.backoff import Backoff
 from lora_post.clocks.scale import now_us
 from lora_post.errors import Problem
+from lora_post.net.backoff import Backoff
 from lora_post.observed.page_model import Page
 from lora_post.terminal.client import NoAnswer, StatusClient
 from lora_post.terminal.page import behind_ms, changed_page

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from lora_post.backoff import Backoff
 from lora_post.errors import Problem, SinkError, SpoolError
 from lora_post.metrics import Metrics
+from lora_post.net.backoff import Backoff
 from lora_post.spool.model import Lane
 from lora_post.upload.policy import UploadPolicy
 

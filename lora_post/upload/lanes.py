@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lora_post.backoff import Backoff
+from lora_post.net.backoff import Backoff
 from lora_post.spool.model import Lane
 from lora_post.upload.doubt import Doubt
 from lora_post.upload.policy import UploadPolicy

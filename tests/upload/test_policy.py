@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-UPLOAD = ("lora_post.upload.", "lora_post.backoff.")
+UPLOAD = ("lora_post.upload.", "lora_post.net.backoff.")
 
 
 def constants_patched(code: str) -> Iterator[str]:

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lora_post.backoff import Backoff
 from lora_post.clocks.scale import parse_utc, utc_text
 from lora_post.clocks.server import SECOND_US
 from lora_post.errors import BatchRefused, NotSent, Rejected, SinkError, Unavailable, Untold
+from lora_post.net.backoff import Backoff
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.sink import Sink, nothing_is_sent

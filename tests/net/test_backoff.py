@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from lora_post.backoff import Backoff, pause_s
+from lora_post.net.backoff import Backoff, pause_s
 
 
 @pytest.mark.parametrize(
