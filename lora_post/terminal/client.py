@@ -124,7 +124,7 @@ def _no_answer(error: Exception) -> NoAnswer:
     if isinstance(error, requests.Timeout):
         return NoAnswer("it takes too long to answer")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return NoAnswer("the connection broke")
+        return NoAnswer("lora-post has ended, or is being restarted")
     if "does not end" in str(error):
         return NoAnswer("its answer does not end")
     return NoAnswer(cause(error))

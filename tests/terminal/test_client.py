@@ -45,7 +45,7 @@ def raw_server(answer: bytes) -> Iterator[str]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "is not a status page"),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"v":1}', "is not a status page"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n", "status 302"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "the connection broke"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "lora-post has ended, or is being restarted"),
         (b"SSH-2.0-x\r\n", "BadStatusLine"),
     ],
 )
