@@ -153,7 +153,7 @@ def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it
     out = lora_post("spool", "-c", "my site.toml").out
     for text in (
         "device pond-7 belongs to alice",
-        "lora-post spool retry pond-7/soil~20m -c 'my site.toml'",
+        "lora-post spool retry 'pond-7/soil~20m' -c 'my site.toml'",
         "status 400: too long",
         "pond-7/t: 1 reading refused, the first of 2026-03-01T12:00:00Z: 1\n",
         "it is tried again by itself after a day",

@@ -201,9 +201,9 @@ def test_mistake_in_a_sensor_is_named_with_its_place_and_the_fix(sensor: str, co
 @pytest.mark.parametrize(
     ("sensors", "complaint"),
     [
-        (['name = "a"\ndrop = true', 'name = "a"\nunit = "V"'], "number 2: name 'a' is the one of"),
-        (['name = "a"\nrename = "x"', 'name = "b"\nrename = "x"'], "number 2 rename: 'x' is the name of"),
-        (['name = "a"\nrename = "b"', 'name = "b"\nunit = "V"'], "number 1 rename: 'b' is the name of"),
+        (['name = "a"\ndrop = true', 'name = "a"\nunit = "V"'], "number 2: name 'a' is also the name of"),
+        (['name = "a"\nrename = "x"', 'name = "b"\nrename = "x"'], "number 2 rename: 'x' is also the name of"),
+        (['name = "a"\nrename = "b"', 'name = "b"\nunit = "V"'], "number 1 rename: 'b' is also the name of"),
     ],
 )
 def test_two_sensors_of_a_device_cannot_have_one_name(sensors: list[str], complaint: str) -> None:
