@@ -38,5 +38,5 @@ def test_written_frame_is_read_again(name: str, seed: int, fcnt: int, index: int
 
 
 def test_formats_of_radio_programs_and_modules_can_be_written() -> None:
-    assert FORMATS.keys() - WRITERS.keys() == {"auto", "capture", "chirpstack", "ttn", "station", "pkt_logger"}
+    assert FORMATS.keys() - WRITERS.keys() == {"auto", "capture", "chirpstack", "pkt_logger", "station", "ttn"}
     assert isinstance(frames_of("lines", b"40")[0], Frame)

@@ -584,6 +584,31 @@ def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, serve
     assert server.values("pond-7", "t") == [1]
 
 
+@pytest.mark.parametrize("failures", [0, 1])
+def test_gateway_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup, failures: int) -> None:
+    class Distrusted(WaziupClient):
+        def post_gateway(self, *declared: str) -> Answer:
+            token, self._http._token = self._http._token, None
+            try:
+                return super().post_gateway(*declared)
+            finally:
+                self._http._token = token
+
+    server.days.faults.append(Fault("^PUT /gateways/gw1/owner$", 503, times=failures))
+    site.put_values("t", 1)
+    uploader = site.uploader(client=Distrusted(server.url))
+    work(uploader)
+    assert server.values("pond-7", "t") == [1]
+    work(uploader, lambda: server.get("/gateways/gw1")["owner"] == "demo")  # type: ignore[index]
+
+
+def test_gateway_that_was_guests_before_is_not_taken(site: Site, server: Waziup) -> None:
+    server.call("POST", "/gateways", user="guest", json={"id": "gw1"})
+    site.put_values("t", 1)
+    work(site.uploader())
+    assert server.get("/gateways/gw1")["owner"] == "guest"  # type: ignore[index]
+
+
 def test_two_processes_on_one_spool_do_not_send_everything_twice(site: Site, server: Waziup) -> None:
     other = Site(site.path.parent, server.url, IMPATIENT)
     first, second = site.uploader(), other.uploader()

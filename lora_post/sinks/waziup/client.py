@@ -195,6 +195,10 @@ class WaziupClient:
         """GET /gateways/{g}; 200 with a RemoteGateway, 404, or 403 when it is someone's private one."""
         return self._call("GET", f"/gateways/{quote_part(gateway_id)}")
 
+    def put_gateway_owner_as_guest(self, gateway_id: str, owner: str) -> Answer:
+        """PUT /gateways/{g}/owner without token; 204, and the gateway is private then."""
+        return self._http.call("PUT", f"/gateways/{quote_part(gateway_id)}/owner", owner, anonymous)
+
     def put_heartbeat(self, gateway_id: str, path: str) -> Answer:
         """PUT /gateways/{g}/heartbeat, or /health on servers of mid-2019; 204."""
         return self._call("PUT", f"/gateways/{quote_part(gateway_id)}/{path}")

@@ -30,6 +30,7 @@ class GatewayEntry:
         self._facts = facts
         self._provision = provision
         self._path = HEARTBEAT
+        self._is_new = False  # made by us, and no heartbeat has shown yet that it is our account's
 
     def beat(self) -> None:
         """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
@@ -37,9 +38,11 @@ class GatewayEntry:
             self._declare()
         answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
         if answer.status == 404 and answer.body and self._provision and self._declare():
-            return
+            answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
         if answer.status in (404, 405):
             answer = self._beat_by_the_other_name(answer)
+        if answer.status == 403 and self._is_new and self._take_from_guest():
+            return
         if answer.status == 403:
             raise Rejected(
                 f"gateway {self._site.gateway_id} belongs to another account, so its heartbeat is refused",
@@ -49,6 +52,20 @@ class GatewayEntry:
             log.warning("heartbeat: status %d: %s", answer.status, answer.text)
         elif answer.status != 204:
             raise trouble("sending the heartbeat", answer)
+        else:
+            self._is_new = False
+
+    def _take_from_guest(self) -> bool:
+        """Return whether the server had given the new gateway to `guest`, and it has been taken over."""
+        gateway_id = self._site.gateway_id
+        answer = self._client.put_gateway_owner_as_guest(gateway_id, self._client.owner)
+        if answer.status == 403:
+            return False
+        if answer.status != 204:
+            raise trouble(f"taking gateway {gateway_id} over from guest", answer)
+        self._is_new = False
+        log.warning("gateway %s was created as guest and has been taken over; it is private now", gateway_id)
+        return True
 
     def _beat_by_the_other_name(self, answer: Answer) -> Answer:
         """Return the answer to the name that the server knows; the given one when it knows neither."""
@@ -71,5 +88,6 @@ class GatewayEntry:
         self._facts.remember("gateway", "declared")
         if answer.status == 422:
             return False
+        self._is_new = True
         log.info("gateway declared id=%s", site.gateway_id)
         return True
