@@ -44,6 +44,7 @@ IMPATIENT = UploadPolicy(
     late_s=0.01,
     late_per_reading_s=0.0,
     pace_s=0.01,
+    idle_s=0.05,
 )
 """Back-off and the waits before asking are as short as they can be; what is asked stays."""
 
