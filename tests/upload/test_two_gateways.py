@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.model import Reading
@@ -24,7 +25,7 @@ from tests.support.upload_site import IMPATIENT, USERS, Site
 from tests.support.waziup import BadDays, Fault, Waziup
 
 HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
+POLICY = replace(IMPATIENT, look_for_parked_every_s=0.0, share_write_for_s=0.0)
 
 
 class World:
@@ -58,7 +59,7 @@ class World:
         """Return a gateway that has just started."""
         folder = self._folder / f"{name}-{len(self.sites)}"
         folder.mkdir()
-        self.sites[name] = Site(folder, self.server.url, IMPATIENT, name)
+        self.sites[name] = Site(folder, self.server.url, POLICY, name)
         self.restart(name)
         return self.sites[name]
 
@@ -71,12 +72,10 @@ class World:
     def drain(self, name: str) -> None:
         """Send what may go out."""
         uploader, deadline = self.uploaders[name], time.monotonic() + 60
-        uploader._parking._look_at = 0.0
         uploader.step()
         while not uploader.is_done():
             assert time.monotonic() < deadline, uploader.last_error
             time.sleep(min(uploader.step(), 0.05))
-        uploader._settle()
 
     def values(self, sensor: str = "t") -> list[object]:
         return self.server.values("pond-7", sensor)

@@ -58,7 +58,8 @@ class StandIn:
         if now_us - self._postponed.get(device_id, 0) < POSTPONED_US:
             return False
         looked_us, gateway_id = self._known(device_id)
-        return gateway_id != self._gateway_id or not 0 <= now_us - looked_us < LOOK_EVERY_US
+        # Dates are told in whole seconds; a look in the future is one before the server's clock was set back.
+        return gateway_id != self._gateway_id or not -APART_US <= now_us - looked_us < LOOK_EVERY_US
 
     def is_known(self, device_id: str) -> bool:
         """Return whether we have sent for the device before, and were the one to do so at the last look."""
