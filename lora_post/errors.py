@@ -22,6 +22,7 @@ LoraPostError
 ├── SinkError        a destination did not take readings
 │   ├── Unavailable      nothing was sent; try again later
 │   ├── NotSent          nothing was sent, for a reason that is this sensor's alone; try again later
+│   ├── MayBeThere       nothing was sent; another gateway may have sent it, so ask first
 │   ├── OutcomeUnknown   perhaps sent; ask before sending again
 │   └── Rejected         will not change by trying again
 │       ├── BatchRefused     it is about a value, not about the sensor
@@ -230,6 +231,17 @@ class Unavailable(SinkError):
 
 class NotSent(SinkError):
     """Nothing of a batch was sent: its sensor is not ready for readings yet. The other sensors may be."""
+
+
+class MayBeThere(SinkError):
+    """Nothing of a batch was sent: another writer may have sent these readings, so the sink is to be asked first.
+
+    since_us: when the other may have begun, by the sink's clock, in µs since 1970 UTC.
+    """
+
+    def __init__(self, what: str, since_us: int) -> None:
+        super().__init__(what)
+        self.since_us = since_us
 
 
 class OutcomeUnknown(SinkError):

@@ -44,8 +44,12 @@ class ServerClock:
     def hear(self, date: str) -> None:
         """Take the Date of an answer that came just now; one that is not a date tells nothing."""
         date_us = read_date(date)
-        if date_us is not None:
-            self._ahead_us = WallUs(date_us - int(self._monotonic() * 1e6))
+        if date_us is None:
+            return
+        ahead_us = WallUs(date_us - int(self._monotonic() * 1e6))
+        # Each date cuts off the rest of its second: what was known better stays, and this clock does not go back.
+        if self._ahead_us is None or not 0 <= self._ahead_us - ahead_us <= SECOND_US:
+            self._ahead_us = ahead_us
 
     def now_us(self) -> WallUs:
         """Return the server's time, at most a second and the way of the answer too early; this machine's until then."""

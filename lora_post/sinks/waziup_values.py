@@ -44,17 +44,27 @@ def value_objects(batch: Batch) -> list[bytes]:
     ]
 
 
-def is_same(sent: object, stored: object) -> bool:
-    """Return whether a value that a server has is the one that it got; it may keep numbers as doubles."""
-    if isinstance(sent, dict) and isinstance(stored, dict):
-        return sent.keys() == stored.keys() and all(is_same(item, stored[key]) for key, item in sent.items())
-    if isinstance(sent, list) and isinstance(stored, list):
-        return len(sent) == len(stored) and all(map(is_same, sent, stored))
-    if isinstance(sent, bool) or isinstance(stored, bool):
-        return sent is stored
-    if isinstance(sent, int | float) and isinstance(stored, int | float):
-        return abs(stored) <= _BEYOND and float(sent) == float(stored)
-    return sent == stored
+def kept_forms(batch: Batch) -> list[bytes]:
+    """Return the values of a batch as they are compared with what a server has."""
+    return [kept_form(msgspec.json.decode(value)) for value in wire_values(batch)]
+
+
+def kept_form(value: object) -> bytes:
+    """Return a JSON value in a form that is the same before and after a store, which may know only doubles."""
+    return msgspec.json.encode(_in_doubles(value), order="sorted")
+
+
+def _in_doubles(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _in_doubles(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_doubles(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return value
+    return 0.0 if value == 0 and isinstance(value, float) else value  # -0.0 comes back as 0
 
 
 def _is_plain(value: bytes) -> bool:

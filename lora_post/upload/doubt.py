@@ -60,6 +60,10 @@ class DoubtRules:
         """Return the doubt over a batch that was refused, perhaps after a part of it was stored."""
         return Doubt(batch, since_us, 0.0, 0.0)
 
+    def elsewhere(self, since_us: WallUs) -> Doubt:
+        """Return the doubt over readings that another writer may have sent, and is done with."""
+        return Doubt(None, since_us, 0.0, 0.0)
+
     def after_look(self, doubt: Doubt, size: int, found: int, now: float) -> Doubt | None:
         """Return the doubt that is left after a look; None when it is over.
 

@@ -24,12 +24,15 @@ class Parking:
         self._policy = policy
         self._wall_us = wall_us
         self._look_at = 0.0
+        self._told: dict[tuple[str, str], Problem] = {}
 
     def park(self, lane: Lane, why: Problem) -> None:
         """Send nothing more of a lane until a person releases it, or a day has passed."""
         self._queue.park(lane, why, self._wall_us())
         self._metrics.count("parked", self._queue.sink)
-        log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, why)
+        if self._told.get((lane.device, lane.name)) != why:  # not each day anew
+            self._told[lane.device, lane.name] = why
+            log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, why)
 
     def set_aside(self, batch: Batch, reason: str) -> None:
         """Take a reading that is refused out of the way of those behind it."""

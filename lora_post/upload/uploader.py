@@ -16,7 +16,7 @@ from threading import Event
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import boot_id
-from lora_post.errors import BatchRefused, NotSent, Problem, Rejected, SinkError, SpoolError, Unavailable
+from lora_post.errors import BatchRefused, MayBeThere, NotSent, Problem, Rejected, SinkError, SpoolError, Unavailable
 from lora_post.metrics import Metrics
 from lora_post.sinks.sink import Sink
 from lora_post.spool.model import Batch, Lane
@@ -216,6 +216,9 @@ class Uploader:
             return
         except (Unavailable, NotSent, Rejected):
             raise
+        except MayBeThere as error:
+            state.doubt = self._doubts.elsewhere(WallUs(error.since_us))
+            return
         except Exception:  # no answer that tells, or a defect on the way
             state.doubt = self._doubts.unanswered(batch, since_us, self._monotonic())
             raise

@@ -438,6 +438,21 @@ def test_gateway_that_nobody_will_declare_is_a_warning(server: Waziup) -> None:
     assert verdicts(lora_post("check"))["gateway"] == ["warning"]
 
 
+@pytest.mark.parametrize(("named", "verdict"), [("gw1", ["ok"]), (None, ["ok"]), ("gw-2", ["ok", "warning"])])
+def test_device_that_another_gateway_sends_for_is_a_warning(
+    server: Waziup, named: str | None, verdict: list[str]
+) -> None:
+    for device_id, owner in (("pond-7", "demo"), ("pond-8", "admin")):
+        body = {"id": device_id, "gateway_id": named}
+        assert server.call("POST", "/devices", user=owner, json=body).status_code == 204
+    write(server.url, DEVICE + 'id = "pond-7"\n')
+    ran = lora_post("check")
+    assert verdicts(ran)["gateway"] == verdict
+    told = "gateway gw-2 sends for pond-7: what is heard of them here is kept back"
+    assert (told in ran.out) is (named == "gw-2")
+    assert ("lora-post spool take-over pond-7" in ran.out) is (named == "gw-2")
+
+
 def test_trouble_half_way_is_one_verdict(server: Waziup) -> None:
     server.days.faults.append(Fault("^GET /gateways", 503))
     write(server.url)

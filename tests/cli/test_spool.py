@@ -18,7 +18,9 @@ from lora_post.metrics import Metrics
 from lora_post.model import Frame, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.sinks.sink import Sink
+from lora_post.sinks.waziup.stand_in import ORDERS
 from lora_post.spool import undecoded
+from lora_post.spool.facts import Facts
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Queue
@@ -211,6 +213,20 @@ def test_running_uploader_sends_what_was_released(store: SpoolFile) -> None:
     lora_post("spool", "retry")
     uploader.step()
     assert sink.values == [b"1"]
+
+
+def test_device_of_another_gateway_is_taken_over_by_name(store: SpoolFile) -> None:
+    put(store, report(Reading("t", 1), Reading("h", 2)))
+    for name in ("t", "h"):
+        park(store, name, "gateway first sends the readings of device pond-7")
+    ran = lora_post("spool", "take-over", "pond-7")
+    assert ran.out.startswith(
+        "2 readings released, to be sent by `lora-post run`, which makes pond-7 name this gateway"
+    )
+    assert Facts(store, ORDERS).recall() == {"pond-7": "yes"}
+    assert Queue(store, SINK).counts().parked == 0
+    unknown = lora_post("spool", "take-over", "pond-77")
+    assert (unknown.code, "no [[device]] has the id 'pond-77'" in unknown.err) == (2, True)
 
 
 def test_retry_decodes_again_with_the_original_time(store: SpoolFile) -> None:

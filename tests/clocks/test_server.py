@@ -39,6 +39,20 @@ def test_clock_of_a_server_goes_on_from_its_latest_date() -> None:
     assert clock.now_us() == BOOTED_US + 12_500_000
 
 
+def test_rest_of_a_second_that_a_date_cuts_off_does_not_set_the_clock_back() -> None:
+    now = 1000.0
+    clock = ServerClock(lambda: now)
+    clock.hear(DATE)
+    now += 0.9
+    clock.hear(DATE)
+    assert clock.now_us() == BOOTED_US + 900_000
+    now += 10
+    clock.hear(DATE)  # it was set back
+    assert clock.now_us() == BOOTED_US
+    clock.hear("Mon, 21 Sep 2026 14:13:25 GMT")
+    assert clock.now_us() == BOOTED_US + 5_000_000
+
+
 def test_this_machines_clock_has_to_do_until_a_server_has_told_its_own() -> None:
     clock = ServerClock()
     before = now_us()

@@ -20,7 +20,7 @@ from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import Fault
 from lora_post.formats import rxpk_json
 from lora_post.inputs import Input, Surroundings, open_input
-from lora_post.inputs.reopened import AGAIN_AND_AGAIN, ReopenedInput
+from lora_post.inputs.reopened import AGAIN_AND_AGAIN, LONGEST_PAUSE_S, ReopenedInput
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
 from lora_post.observed.signs import Signs
@@ -179,8 +179,8 @@ def test_socket_that_fails_is_opened_again_and_nothing_acknowledged_is_lost(tmp_
             gateway.send(b"\x02\0\1\0\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa" + message(data))
             assert gateway.recv(100)
 
-    metrics = Metrics()
-    input_ = ReopenedInput(open_, metrics, wait=lambda seconds: None)
+    metrics, now = Metrics(), [0.0]
+    input_ = ReopenedInput(open_, metrics, lambda seconds: now.append(now[-1] + LONGEST_PAUSE_S), lambda: now[-1])
     input_.events(0.0)
     for times in range(1, AGAIN_AND_AGAIN + 1):
         send(GOOD)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.command import (
     DEVICES,
+    HURRIED,
     PATIENCE_S,
     Admin,
     counting_packet,
@@ -18,7 +19,10 @@ from tests.support.command import (
 
 def test_input_waits_while_the_disk_is_full_and_nothing_is_lost(tmp_path: Path) -> None:
     """A file that may not grow fails like a disk without room; the room comes back."""
-    with sandbox_process(free_port()) as url, started("run", "-c", str(write_site(tmp_path, url))) as process:
+    with (
+        sandbox_process(free_port()) as url,
+        started("run", "-c", str(write_site(tmp_path, url)), command=HURRIED) as process,
+    ):
         assert process.stdin is not None
         _wait_for(process, b"gateway declared")
         was = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import requests
 
 from tests.support.command import (
+    HURRIED,
     PATIENCE_S,
     counting_packet,
     free_port,
@@ -33,7 +34,7 @@ def test_ready_is_who_has_an_input_a_spool_and_a_server(tmp_path: Path) -> None:
     port, page, server = Port(tmp_path / "tty"), f"127.0.0.1:{free_port()}", free_port()
     site = write_site(tmp_path, f"http://127.0.0.1:{server}/api/v2")
     site.write_text(site.read_text() + f'\n[[input]]\nurl = "serial://{port.path}"\n')
-    with started("run", "-c", str(site), "--status", page, "-q") as process:
+    with started("run", "-c", str(site), "--status", page, "-q", command=HURRIED) as process:
         ready, healthy = f"http://{page}/readyz", f"http://{page}/healthz"
         wait_until(lambda: says(ready, f"input {port.path}: No such file or directory; is it plugged in"), "no word")
         port.plug_in()

@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 
 COMMAND = str(Path(sys.executable).parent / "lora-post")
 HURRIED = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried.py"))
-"""The same where a test kills it: afterwards it waits for the server a hundredth of the usual time."""
+"""The same with less patience, where a test kills it or takes something away from it."""
 DEVICES = 3
 PATIENCE_S = 120
 """For how long a test waits for what must come, however busy the machine is."""
@@ -80,11 +80,12 @@ def run(
 
 
 @contextmanager
-def started(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    *arguments: str, cwd: Path | None = None, command: Sequence[str] = (COMMAND,)
+) -> Iterator[subprocess.Popen[bytes]]:
     """A running command with its three streams as pipes; killed if the test has not ended it."""
-    process = subprocess.Popen(
-        [COMMAND, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, bufsize=0
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*command, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, bufsize=0)
     try:
         yield process
     finally:

@@ -44,6 +44,7 @@ IMPATIENT = UploadPolicy(
     late_s=0.01,
     late_per_reading_s=0.0,
     pace_s=0.01,
+    idle_s=0.05,
 )
 """Back-off and the waits before asking are as short as they can be; what is asked stays."""
 
@@ -54,9 +55,10 @@ def context_of(
     *devices: Device,
     announced: Announced | None = None,
     visibility: str = "private",
+    gateway_id: str = "gw1",
 ) -> SinkContext:
     """What the sink of a destination gets in `lora-post run`."""
-    declared = Declared("gw1", "Farm (north)", visibility, devices)
+    declared = Declared(gateway_id, "Farm (north)", visibility, devices)
     lanes_of = Queue(store, destination).lanes_of
     return SinkContext(declared, lanes_of, partial(Facts, store), announced or Announced(), Traffic(), None)
 
@@ -64,7 +66,8 @@ def context_of(
 class Site:
     """A spool file and uploaders that use it. A test may set the clocks, rules and policy."""
 
-    def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None) -> None:
+    def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None, gateway_id: str = "gw1") -> None:
+        self.gateway_id = gateway_id
         self.path = folder / "spool.db"
         self.url = url
         self.store = SpoolFile(self.path)
@@ -117,7 +120,8 @@ class Site:
         client = client or WaziupClient(self.url)
         client.account = account
         self.clients.append(client)
-        context = context_of(self.store, "waziup", device("pond-7", name="Pond 7 (west)"), visibility=visibility)
+        pond = device("pond-7", name="Pond 7 (west)")
+        context = context_of(self.store, "waziup", pond, visibility=visibility, gateway_id=self.gateway_id)
         return WaziupSink(client, context, Facts(self.store, self.url), provision=provision)
 
     def around(self, sink: WaziupSink) -> Sink:

@@ -513,6 +513,7 @@ def test_heartbeat_without_a_route_falls_back_whatever_the_answer_says(
     assert beats(server) == ["health"]
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("request_", ["^POST /gateways$", "/heartbeat$"])
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_gateway_is_declared_again_after_trouble_and_readings_go_on(
@@ -584,6 +585,7 @@ def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, serve
     assert server.values("pond-7", "t") == [1]
 
 
+@pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("failures", [0, 1])
 def test_gateway_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup, failures: int) -> None:
     class Distrusted(WaziupClient):

@@ -34,7 +34,7 @@ from lora_post.observed.verdict import faults
 from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump
 from lora_post.run.live import ALERTS
-from lora_post.run.upload_thread import thread_name
+from lora_post.run.upload_thread import BEAT_S, thread_name
 from lora_post.run.view import RunView
 from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.facts import Facts
@@ -115,8 +115,7 @@ class _Week:
                 for _ in range(MAX_STEPS):
                     if upload.step() > 0:
                         break
-                # A request beats for the thread that made it; here no thread goes round, hours are leapt over.
-                signs.heartbeats.end(thread_name(upload.name))
+                signs.heartbeats.beat(thread_name(upload.name), BEAT_S)  # as its thread does
             alert_loop.step(clock.monotonic())
             self._look(alert_loop.raised, view())
             restart = world.restart_due()

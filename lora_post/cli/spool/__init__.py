@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lora_post.cli._options import config_option, set_up_log
-from lora_post.cli.spool import drop, move, reset_counter, retry, salvage
+from lora_post.cli.spool import drop, move, reset_counter, retry, salvage, take_over
 from lora_post.cli.spool._target import opened
 from lora_post.cli.spool._view import show
 
@@ -29,6 +29,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post spool retry pond-7/temperature_3
         lora-post spool move pond-7 farm-1-pond-7
         lora-post spool drop pond-7
+        lora-post spool take-over pond-7
         lora-post spool reset-counter pond-7
         lora-post spool salvage spool.db.damaged-20261122T231500Z
 
@@ -41,7 +42,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
             show(config, spool_file, _option(config_path))
 
 
-for _module in (retry, drop, move, reset_counter, salvage):
+for _module in (retry, drop, move, take_over, reset_counter, salvage):
     command.add_command(_module.command)
 
 

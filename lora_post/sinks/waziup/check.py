@@ -6,9 +6,11 @@ Source: Waziup/wazicloud-api: src/Waziup/{Auth,Users,Gateways}.hs.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from shlex import quote
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -21,8 +23,9 @@ from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
 from lora_post.sinks.tls import check_tls
 from lora_post.sinks.waziup import WaziupConfig
-from lora_post.sinks.waziup.client import RemoteGateway, RemoteUser, WaziupClient
+from lora_post.sinks.waziup.client import RemoteDevice, RemoteGateway, RemoteUser, WaziupClient
 from lora_post.times import WallUs
+from lora_post.waziup.names import to_text
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_CLOCK_ERROR_S = 60
@@ -31,14 +34,15 @@ ZONE_QUARTERS = range(2, 57)
 NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 GUEST = "guest"
 AFTER_SERVER = ("credentials", "clock", "gateway")
+MAX_DEVICES = 200
 
 T = TypeVar("T")
 
 
-def check_server(waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
+def check_server(waziup: WaziupConfig, gateway_id: str, device_ids: Sequence[str] = ()) -> Iterator[Finding]:
     """Test name, connection, encryption, API, clock, account and gateway, in this order.
 
-    gateway_id: "" when the configuration does not tell.
+    gateway_id: "" when the configuration does not tell. device_ids: whose gateway is looked at.
     """
     way = _check_way(waziup.url)
     yield way
@@ -58,7 +62,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
             yield from _skip("this is not a Waziup API", ("credentials", "gateway"))
             return
         try:
-            yield from _check_account(client, waziup, gateway_id)
+            yield from _check_account(client, waziup, gateway_id, device_ids)
         except SinkError as error:
             yield fail("server", error.what, error.fix or "try again; the server answered a moment ago")
 
@@ -149,7 +153,9 @@ def check_clock(date: str, our_us: WallUs) -> Finding:
     return warning("clock", text, "set it: sudo timedatectl set-ntp true")
 
 
-def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str) -> Iterator[Finding]:
+def _check_account(
+    client: WaziupClient, waziup: WaziupConfig, gateway_id: str, device_ids: Sequence[str]
+) -> Iterator[Finding]:
     if waziup.account is None:
         yield ok("credentials", "none: the simple protocol, for public devices that exist")
         yield skipped("gateway", "without an account nothing is declared")
@@ -161,6 +167,8 @@ def _check_account(client: WaziupClient, waziup: WaziupConfig, gateway_id: str) 
         yield skipped("gateway", "[gateway] has a mistake")
     elif username:
         yield _check_gateway(client.get_gateway(gateway_id), gateway_id, username, provision=waziup.provision)
+        if waziup.provision:
+            yield from _check_turns(client, gateway_id, username, device_ids)
     else:
         yield skipped("gateway", "the login failed")
 
@@ -198,6 +206,22 @@ def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision:
     if gateway.owner != username:
         return fail("gateway", f"{gateway_id} belongs to {gateway.owner or 'nobody'}, not to {username}", choose)
     return ok("gateway", f"{gateway_id} belongs to {username}")
+
+
+def _check_turns(client: WaziupClient, gateway_id: str, username: str, device_ids: Sequence[str]) -> Iterator[Finding]:
+    """Tell which devices of ours another gateway sends for."""
+    others: defaultdict[str, list[str]] = defaultdict(list)
+    for device_id in device_ids[:MAX_DEVICES]:
+        device = _read(client.get_device(device_id), RemoteDevice)
+        if device and device.owner == username and device.gateway_id not in (None, "", gateway_id):
+            others[to_text(device.gateway_id or "")].append(device_id)
+    for other, names in sorted(others.items()):
+        yield warning(
+            "gateway",
+            f"gateway {other} sends for {', '.join(names)}: what is heard of them here is kept back",
+            f"take them out of this configuration, or if {other} is out of use: "
+            f"lora-post spool take-over {quote(names[0])}",
+        )
 
 
 def _read(answer: Answer, kind: type[T]) -> T | None:

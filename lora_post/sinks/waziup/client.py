@@ -66,9 +66,10 @@ class DeviceBody(Struct, frozen=True, omit_defaults=True):
 
 
 class RemoteSensor(Struct, frozen=True):
-    """A sensor as the server lists it."""
+    """A sensor as the server lists it. value: the last one with its times, None for none."""
 
     id: str
+    value: object = None
 
 
 class RemoteActuator(Struct, frozen=True):
@@ -82,6 +83,9 @@ class RemoteDevice(Struct, frozen=True):
 
     id: str
     owner: str | None = None
+    gateway_id: str | None = None
+    date_created: str | None = None
+    date_modified: str | None = None
     sensors: list[RemoteSensor] = []
     actuators: list[RemoteActuator] = []
 
@@ -218,6 +222,10 @@ class WaziupClient:
     def put_device_as_guest(self, device_id: str, field: str, value: str) -> Answer:
         """PUT /devices/{d}/{field} without token; 204."""
         return self._http.call("PUT", f"/devices/{quote_part(device_id)}/{field}", value, anonymous)
+
+    def put_gateway_id(self, device_id: str, gateway_id: str) -> Answer:
+        """PUT /devices/{d}/gateway_id; 204."""
+        return self._call("PUT", f"/devices/{quote_part(device_id)}/gateway_id", gateway_id)
 
     def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
         """POST /devices/{d}/sensors; 204. Overwrites an existing one, so look first."""

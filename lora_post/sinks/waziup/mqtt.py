@@ -102,6 +102,7 @@ class WaziupMqttSink(Sink):
             self._http.send(batch)
             sensor.is_there = True
             return
+        self._http.make_ready(batch)
         since_us = self.clock_us()
         self._publish(batch)
         if sensor.is_look_due(len(batch.times_us), self._monotonic()):

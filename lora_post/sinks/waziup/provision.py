@@ -1,7 +1,7 @@
 """Devices and sensors on Waziup: looked at before the first reading, created when missing.
 
 Ids are shared by all users of the platform, and a reading must not end up in somebody else's device of
-the same name: so a device's owner is checked once, and remembered.
+the same name: so a device's owner is checked, and which gateway sends for it, once a day.
 
 Source: Waziup/wazicloud-api: src/Waziup/{Devices,Sensors}.hs.
 """
@@ -17,9 +17,10 @@ from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
+from lora_post.sinks.waziup.stand_in import StandIn
 from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
-from lora_post.spool.model import Lane
+from lora_post.spool.model import Batch, Lane
 from lora_post.waziup.names import to_id, to_text
 
 log = logging.getLogger(__name__)
@@ -32,30 +33,46 @@ class Provisioner:
 
     def __init__(self, client: WaziupClient, context: SinkContext, facts: Facts) -> None:
         self._client = client
-        self._facts = facts
         self._gateway_id = context.site.gateway_id
+        self.stand_in = StandIn(client, facts, context.facts_of, self._gateway_id)
         self._devices = {device.id: device for device in context.site.devices}
         self._lanes_of = context.lanes_of
 
-    def is_ours(self, device_id: str) -> bool:
-        """Return whether the device is known to be there and ours."""
-        return _device_key(device_id) in self._facts.recall()
+    def make_ready(self, batch: Batch) -> None:
+        """Look at the device when that is due, before its first reading and about once a day.
+
+        Raises SinkError: MayBeThere, and Rejected with the reason, when another gateway sends for it.
+        """
+        lane = batch.lane
+        if self.stand_in.is_look_due(lane.device):
+            try:
+                self.ensure(lane)
+            except OutcomeUnknown:
+                if not self.stand_in.is_known(lane.device):
+                    raise
+                self.stand_in.postpone_look(lane.device)  # a server that cannot show it may still take its values
+        self.stand_in.require_turn(lane, batch.times_us[0])
 
     def ensure(self, lane: Lane) -> None:
-        """Make sure that a device is there, is ours, and has all its sensors, this one above all."""
+        """Make sure that a device is there, is ours, and has all its sensors, this one above all.
+
+        Nothing is made of one that another gateway sends for.
+        """
         device_id = lane.device
         wanted = [_sensor_body(each) for each in self._lanes_of(device_id)]
         try:
             device = self._look_at(device_id) or self._create(device_id, wanted)
             self._check_owner(device)
         except Rejected:
-            self._facts.forget(_device_key(device_id))
+            self.stand_in.not_ours(device_id)
             raise
+        if not self.stand_in.look(device):
+            return
         there = {sensor.id for sensor in device.sensors}
         for sensor in wanted:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
-        self._facts.remember(_device_key(device_id), "ours")
+        self.stand_in.ours(device_id)
 
     def _add_sensor(self, device_id: str, sensor: SensorBody, *, is_needed: bool) -> None:
         answer = self._client.post_sensor(device_id, sensor)
@@ -129,10 +146,6 @@ def _device(device_id: str, answer: Answer) -> RemoteDevice:
         return msgspec.json.decode(answer.body, type=RemoteDevice)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Unavailable(f"looking for device {device_id}: no device in the answer: {error}") from error
-
-
-def _device_key(device_id: str) -> str:
-    return f"device {device_id}"
 
 
 def _sensor_body(lane: Lane) -> SensorBody:

@@ -25,7 +25,8 @@ from lora_post.sinks.waziup.actuators import ActuatorEntries
 from lora_post.sinks.waziup.client import StoredValue, WaziupClient, trouble
 from lora_post.sinks.waziup.gateway import GatewayEntry
 from lora_post.sinks.waziup.provision import Provisioner
-from lora_post.sinks.waziup_values import is_same, value_objects, wire_values
+from lora_post.sinks.waziup.stand_in import StandIn
+from lora_post.sinks.waziup_values import kept_form, kept_forms, value_objects
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
@@ -40,6 +41,7 @@ LOOKS_BACK = 500  # answers of some 40 kB, after a power cut in the middle of a 
 # The clock that dates answers may be a proxy's, and behind the one by which values are received.
 CLOCKS_APART_US = 10_000_000
 PAGE_ROWS = 250
+SPARE_ROWS = 4  # cost less than the request for a second page
 MAX_ROWS = 20_000  # of a sensor's history that one look goes through, some 2 MB
 
 
@@ -101,22 +103,30 @@ class WaziupSink(Sink):
     def send(self, batch: Batch) -> None:
         """Deliver a batch; return when the server has confirmed it.
 
-        Raises Unavailable, NotSent, OutcomeUnknown, or Rejected with a reason for a person.
+        Raises Unavailable, NotSent, MayBeThere, OutcomeUnknown, or Rejected with a reason for a person.
         """
         lane = batch.lane
-        if self._provisioner and not self._provisioner.is_ours(lane.device):
-            with nothing_is_sent():
-                self._provisioner.ensure(lane)
+        self.make_ready(batch)
         answer = self._post(batch)
         if answer.status == 404 and answer.body and self._provisioner:
             self._heartbeat_at = 0.0  # a server that has lost a device may have lost the gateway
             with nothing_is_sent():
                 self._provisioner.ensure(lane)
+            self.make_ready(batch)
             answer = self._post(batch)
             if answer.status == 404:
                 raise NotSent(f"{lane.device}/{lane.name} is not there right after it was created")
         _check_push(batch, answer)
         self.declare_actuators(lane.device)
+
+    def make_ready(self, batch: Batch) -> None:
+        """Look at the device of a batch when that is due, create what is missing, and see whose turn it is to send.
+
+        Raises Unavailable, NotSent, MayBeThere, Rejected.
+        """
+        if self._provisioner:
+            with nothing_is_sent():
+                self._provisioner.make_ready(batch)
 
     def declare_actuators(self, device_id: str) -> None:
         """Create what a device has announced and the server does not have; never raises over it."""
@@ -132,18 +142,26 @@ class WaziupSink(Sink):
 
         Raises Unavailable, OutcomeUnknown, Rejected when the server lets only others look, Untold.
         """
-        sent = dict(zip(batch.times_us, map(msgspec.json.decode, wire_values(batch)), strict=True))
+        if self._provisioner and self._provisioner.stand_in.is_asking(batch.lane):
+            return self._copies(batch, self._provisioner.stand_in, since_us)
+        sent = dict(zip(batch.times_us, kept_forms(batch), strict=True))
         found: set[WallUs] = set()
         for rows in self._pages(batch.lane, since_us - CLOCKS_APART_US, len(sent)):
-            found.update(time for row in rows if (time := _instant(row)) in sent and is_same(sent[time], row.value))
+            found.update(time for row in rows if (time := _instant(row)) in sent and sent[time] == kept_form(row.value))
             if len(found) == len(sent):
                 break
         return sorted(found)
 
+    def _copies(self, batch: Batch, stand_in: StandIn, since_us: WallUs) -> list[WallUs]:
+        """Return the times of a batch that another gateway has sent."""
+        rows = [row for page in self._pages(batch.lane, since_us, PAGE_ROWS) for row in page]
+        theirs = [(time, kept_form(row.value)) for row in rows if (time := _instant(row)) is not None]
+        return stand_in.copies(batch, kept_forms(batch), theirs)
+
     def _pages(self, lane: Lane, since_us: WallUs, first_rows: int) -> Iterator[list[StoredValue]]:
         """Yield what a sensor got at a time or later, newest first; as a rule the first page is our batch."""
         second = utc_text(WallUs(max(since_us, 0) // SECOND_US * SECOND_US))
-        limit, offset = min(first_rows, PAGE_ROWS), 0
+        limit, offset = min(first_rows + SPARE_ROWS, PAGE_ROWS), 0
         while offset < MAX_ROWS:
             rows = self._page(lane, second, limit, offset)
             yield rows
