@@ -18,7 +18,7 @@ from lora_post.errors import DecodeError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost.lsc import LscKey
-from lora_post.times import StampUs
+from lora_post.times import StampUs, WallUs
 
 Scalar: TypeAlias = bool | int | float | str
 Value: TypeAlias = "Scalar | dict[str, Value] | list[Value]"
@@ -208,7 +208,8 @@ class Reading(Struct, frozen=True):
 
     name: lower_case_with_underscores, `_<channel>` appended where the payload numbers its sensors.
     unit: a symbol of `units.py`, "" without a unit. quantity: a Waziup quantity, where the name does not tell it.
-    age_s: seconds between measurement and reception.
+    age_s: seconds between measurement and reception. at_s: when it was measured, seconds since 1970 UTC, for a
+    stored value whose payload says so; None: age_s tells it. One that cannot be true costs the reading.
     """
 
     name: str
@@ -217,6 +218,13 @@ class Reading(Struct, frozen=True):
     channel: int | None = None
     quantity: str = ""
     age_s: float = 0.0
+    at_s: float | None = None
+
+    def measured_us(self, received_us: StampUs) -> StampUs:
+        """Return when it was measured. received_us: when its uplink was received."""
+        if self.at_s is not None:
+            return WallUs(round(self.at_s * 1e6))
+        return received_us - round(self.age_s * 1e6)
 
 
 class Actuator(Struct, frozen=True):

@@ -105,4 +105,6 @@ def _reading_row(reading: Reading) -> tuple[str, ...]:
     value = row["value"] if isinstance(row["value"], str) else json.dumps(row["value"], ensure_ascii=False)
     channel = "" if reading.channel is None else f"channel {reading.channel}"
     age = f"{reading.age_s:g} s before" if reading.age_s else ""
+    if reading.at_s is not None:
+        age = f"at {row['time']}"
     return row["sensor"], value, reading.unit, channel, row["quantity"], age

@@ -201,7 +201,7 @@ def _difference_rows(difference: Difference) -> Iterator[tuple[str, ...]]:
         return
     if _value(expected) != _value(got):
         yield f"    {difference.name}", _expected(_value(expected)), _got(_value(got))
-    for field in ("channel", "quantity", "age_s"):
+    for field in ("channel", "quantity", "age_s", "at_s"):
         one, other = getattr(expected, field), getattr(got, field)
         if one != other:
             yield f"    {difference.name} {field}", _expected(repr(one)), _got(repr(other))

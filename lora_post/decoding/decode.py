@@ -13,9 +13,9 @@ from threading import current_thread, main_thread
 
 from msgspec.structs import replace
 
-from lora_post.clocks.scale import is_unknown
+from lora_post.clocks.scale import is_unknown, utc_text
 from lora_post.decoding.time_limit import Overrun
-from lora_post.errors import ConfigError, DecodeError, DecoderCrash, NoReading
+from lora_post.errors import ConfigError, DecodeError, DecoderCrash, Implausible, NoReading
 from lora_post.model import (
     MAX_DEPTH,
     MAX_INT,
@@ -30,6 +30,7 @@ from lora_post.model import (
     Reading,
 )
 from lora_post.text import one_line
+from lora_post.times import StampUs
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
 
@@ -39,6 +40,8 @@ MAX_WARNINGS = 16
 MAX_ACTUATORS = 64
 VALUE_TYPES = ("string", "number", "bool", "object", "array")
 MAX_AGE_S = 4 * 366 * 86400.0  # longer than devices store readings; a time that waits for the clock stays in its slot
+MAX_AHEAD_S = 300.0  # of a device's clock
+FIRST_S, LAST_S = 1420070400.0, 4294967295.0  # 2015, before which a clock was never set, and the last that fits a u32
 MAX_TEXT = 200  # characters of a message
 MAX_CAUSES = 256  # crashes that are remembered as told
 
@@ -164,6 +167,7 @@ def _is_plain(reading: object) -> bool:
         and quantity == ""
         and type(reading.age_s) is float
         and reading.age_s == 0.0
+        and reading.at_s is None
         and (reading.channel is None or (type(reading.channel) is int and 0 <= reading.channel <= 255))
     )
 
@@ -172,16 +176,23 @@ def _examine(uplink: Uplink, readings: Sequence[object], message: str = "") -> R
     """Return the report with the readings that are good. message: what the decoder itself said."""
     kept: list[Reading] = []
     warnings: list[str] = []
+    defects = False
     for number, reading in enumerate(readings[:MAX_READINGS], start=1):
-        fault = fault_of(reading)
+        defect = fault_of(reading)
+        fault = defect or _time_fault(reading, uplink.frame.time_us)
         if isinstance(reading, Reading) and not fault:
             kept.append(reading)
         else:
             warnings.append(f"reading {number} dropped: {fault}")
+            defects = defects or defect != ""
     if len(readings) > MAX_READINGS:
         warnings.append(f"{len(readings)} readings, only the first {MAX_READINGS} are used")
     if not kept and not message and readings:
-        message = f"{DecoderCrash.__name__}: returned no usable reading"
+        message = (
+            f"{DecoderCrash.__name__}: returned no usable reading"
+            if defects
+            else f"{Implausible.__name__}: every reading has a time that cannot be"
+        )
     if kept and message:
         warnings.append(message)
     return Report(uplink, tuple(kept), tuple(warnings), message if message and not kept else None)
@@ -226,8 +237,24 @@ def fault_of(reading: object) -> str:
     age: object = reading.age_s
     if type(age) not in (int, float) or not 0 <= reading.age_s <= MAX_AGE_S:
         return f"the age of {called} is not in 0 … {MAX_AGE_S:.0f} s"
+    if reading.at_s is not None and type(reading.at_s) not in (int, float):
+        return f"the time of {called} is {kind_of(reading.at_s)}, want seconds since 1970"
     fault = _value_fault(reading.value, MAX_DEPTH)
     return f"the value of {called} is {fault}" if fault else ""
+
+
+def _time_fault(reading: object, received_us: StampUs) -> str:
+    """Tell why a stored reading cannot have been measured when it says, "" for a time that may be true."""
+    if not isinstance(reading, Reading) or reading.at_s is None:
+        return ""
+    first_s, last_s = FIRST_S, LAST_S
+    if not is_unknown(received_us):
+        first_s = max(FIRST_S, received_us / 1e6 - MAX_AGE_S)
+        last_s = received_us / 1e6 + MAX_AHEAD_S
+    if first_s <= reading.at_s <= last_s:
+        return ""
+    when = utc_text(reading.measured_us(received_us)) if 0 <= reading.at_s <= LAST_S else f"{reading.at_s:g} s"
+    return f"{reading.name[:40]!r} is of {when}, which cannot be: the device's clock is wrong"
 
 
 def _value_fault(value: object, depth: int) -> str:

@@ -42,13 +42,12 @@ def shape(report: Report, rules: Mapping[str, SensorRule]) -> Report:
 
 def _shaped(reading: Reading, rule: SensorRule) -> Reading:
     change = _change(rule)
-    return Reading(
+    return replace(
+        reading,
         name=reading.name if rule.rename is None else rule.rename,
         value=reading.value if change is None else _changed(reading.value, change),
         unit=reading.unit if rule.unit is None else rule.unit,
-        channel=reading.channel,
         quantity=reading.quantity if rule.quantity is None else rule.quantity,
-        age_s=reading.age_s,
     )
 
 

@@ -192,7 +192,7 @@ class SiteState:
         state.copies.clear()
         state.problem = shorten(report.problem or "; ".join(report.warnings), MAX_TEXT)
         for reading in report.readings:
-            time_us = heard_us - round(reading.age_s * 1e6)
+            time_us = self.clock.moment(reading.measured_us(frame.time_us))
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
         values = ", ".join(_words(reading) for reading in report.readings[:12])
         self._add(heard_us, uplink.device.id, values or report.problem or "no readings")

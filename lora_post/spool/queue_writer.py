@@ -55,7 +55,7 @@ class QueueWriter:
             if report.problem is not None:
                 undecoded.put(db, report, self._max_bytes // UNDECODED_SHARE)
             for reading in report.readings:
-                time_us = uplink.frame.time_us - round(reading.age_s * 1e6)
+                time_us = reading.measured_us(uplink.frame.time_us)
                 value = _encode(reading.value)
                 for sink in self._sinks:
                     lane = self._lane(db, sink, uplink.device.id, reading)

@@ -66,7 +66,7 @@ class Thinner:
         rule = self._rules.get(sensor)
         if rule is None:
             return True
-        time_us = report.uplink.frame.time_us - round(reading.age_s * 1e6)
+        time_us = reading.measured_us(report.uplink.frame.time_us)
         last = self._last.get(sensor) or _load(db, sensor)
         if last is not None:
             if time_us < last[0]:

@@ -169,5 +169,5 @@ def reading_json(reading: Reading, time_us: StampUs) -> ReadingJson:
         "channel": reading.channel,
         "quantity": describe(reading.name, reading.unit, reading.quantity, reading.channel).quantity,
         "unit": reading.unit or None,
-        "time": utc_text(time_us - round(reading.age_s * 1e6)),
+        "time": utc_text(reading.measured_us(time_us)),
     }

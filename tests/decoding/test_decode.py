@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lora_post import Decoder, Reading, WrongFormat
+from lora_post.clocks.scale import boot_zero
 from lora_post.decoding.decode import MAX_WARNINGS, decode
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import DecodeError
@@ -220,6 +222,7 @@ RUBBISH: list[tuple[Any, str]] = [
     (Reading("t", 1, age_s=float("nan")), "the age of 't' is not in 0 … 126489600 s"),
     (Reading("t", 1, age_s=float("inf")), "the age of 't' is not in 0 … 126489600 s"),
     (Reading("t", 1, age_s="1"), "the age of 't' is not in 0 … 126489600 s"),  # type: ignore[arg-type]
+    (Reading("t", 1, at_s="1"), "the time of 't' is a str, want seconds since 1970"),  # type: ignore[arg-type]
     (Reading("t", float("nan")), "the value of 't' is nan, not a finite number"),
     (Reading("t", float("-inf")), "the value of 't' is -inf, not a finite number"),
     (Reading("t", 2**63), "the value of 't' is an integer beyond 64 bits"),
@@ -314,3 +317,45 @@ def test_whatever_a_decoder_returns_the_report_can_be_written_as_json(result: An
         fields = [reading.name, reading.value, reading.unit, reading.channel, reading.quantity, reading.age_s]
         json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
     assert all(warning.isprintable() for warning in report.warnings)
+
+
+# stored readings, which say when they were measured: the uplink is of 2023-11-14T22:13:20Z
+
+
+@pytest.mark.parametrize("at_s", [1_573_784_000.0, 1_600_000_000, 1_700_000_000.25, 1_700_000_300])
+def test_stored_reading_is_of_its_own_time(at_s: float) -> None:
+    report = returning([GOOD, Reading("temperature", 19.0, at_s=at_s)])
+    assert (report.warnings, report.problem) == ((), None)
+    received_us = report.uplink.frame.time_us
+    assert [reading.measured_us(received_us) for reading in report.readings] == [received_us, at_s * 1e6]
+
+
+@pytest.mark.parametrize(
+    ("at_s", "when"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_573_000_000.0, "2019-11-06T00:26:40Z"),
+        (1_700_000_301, "2023-11-14T22:18:21Z"),
+        (-1, "-1 s"),
+        (1e300, "1e+300 s"),
+        (float("inf"), "inf s"),
+        (float("nan"), "nan s"),
+    ],
+)
+def test_stored_reading_of_a_time_that_cannot_be_is_left_out_with_a_warning(at_s: float, when: str) -> None:
+    told = f"'t' is of {when}, which cannot be: the device's clock is wrong"
+    report = returning([GOOD, Reading("t", 19.0, at_s=at_s)])
+    assert (report.readings, report.warnings) == ((GOOD,), (f"reading 2 dropped: {told}",))
+    alone = returning([Reading("t", 19.0, at_s=at_s)])
+    assert (alone.readings, alone.warnings) == ((), (f"reading 1 dropped: {told}",))
+    assert alone.problem == "Implausible: every reading has a time that cannot be"
+
+
+def test_stored_reading_keeps_its_time_where_the_reception_is_not_known() -> None:
+    heard = uplink()
+    heard = replace(heard, frame=replace(heard.frame, time_us=boot_zero(3)))
+    stored = Reading("t", 19.0, at_s=1_700_000_000)
+    for decoded in ([stored], Decoded([stored, Reading("t", 19.0, at_s=0)])):
+        report = decode(heard, Decoder("under-test", lambda payload, fport, it=decoded: it, "v", "m", "s", []))
+        assert report.readings == (stored,)
+        assert stored.measured_us(heard.frame.time_us) == 1_700_000_000_000_000

@@ -69,6 +69,7 @@ def test_device_shows_its_latest_values_battery_and_problem() -> None:
     site = SiteState([device(), device("silent")])
     site.hear(report(Reading("battery_voltage", 3.3, "V"), Reading("t", 20.5, "°C")))
     site.hear(report(Reading("t", 19.0, "°C", age_s=3600.0), problem="decoder broke"))
+    site.hear(report(Reading("t", 18.0, "°C", at_s=1_600_000_000), problem="decoder broke"))
     heard, silent = site.devices()
     assert [(shown.name, shown.value) for shown in heard.sensors] == [("battery_voltage", 3.3), ("t", 20.5)]
     assert heard.battery is not None
