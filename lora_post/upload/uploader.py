@@ -88,10 +88,6 @@ class Uploader:
         """Return whether the configuration forbids sending for now."""
         return bool(self._closed_because)
 
-    def is_done(self) -> bool:
-        """Return whether the queue is empty but for what is parked."""
-        return not self._queue.ready_lanes()
-
     # The loop
 
     def run(self, stop: Event, wake: Event, alive: Callable[[float], object] = lambda wait_s: None) -> None:

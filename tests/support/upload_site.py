@@ -155,10 +155,14 @@ def end(uploader: Uploader) -> None:
     uploader.run(stop, Event())
 
 
+def is_empty(uploader: Uploader) -> bool:
+    """Return whether the queue is empty but for what is parked."""
+    return not uploader._queue.ready_lanes()
+
+
 def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
     """Step until nothing is left that could go out (or `until`)."""
-    done = until or uploader.is_done
     deadline = time.monotonic() + PATIENCE_S
-    while not done():
+    while not (until() if until else is_empty(uploader)):
         assert time.monotonic() < deadline, uploader.last_error
         Event().wait(uploader.step())

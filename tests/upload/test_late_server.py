@@ -13,19 +13,13 @@ from lora_post.model import Reading
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import DOUBTS, RUNNING
 from tests.support.build import NOON_US, report
-from tests.support.upload_site import IMPATIENT, USERS, Site, end, work
-from tests.support.waziup import Fault, Waziup, waziup
+from tests.support.upload_site import IMPATIENT, Site, end, work
+from tests.support.waziup import Fault, Waziup
 
 LATE_S = 1.0
 """How long this uploader believes that a server may be at work on a request."""
 STILL_S = 0.8 * LATE_S
 """When the server acts."""
-
-
-@pytest.fixture
-def server() -> Iterator[Waziup]:
-    with waziup(USERS) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,16 +14,10 @@ from lora_post.sinks.waziup import sink as waziup_sink
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from tests.support.upload_site import IMPATIENT, USERS, Site, work
-from tests.support.waziup import BadDays, CuttingProxy, Fault, Waziup, waziup
+from tests.support.waziup import BadDays, CuttingProxy, Fault, Waziup
 
 OTHERS = 700
 """Values of somebody else: more than a batch of ours and a page."""
-
-
-@pytest.fixture
-def server() -> Iterator[Waziup]:
-    with waziup(USERS) as running:
-        yield running
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import release
 from lora_post.upload.uploader import Uploader
 from tests.support.build import report
-from tests.support.upload_site import IMPATIENT, USERS, Site
+from tests.support.upload_site import IMPATIENT, USERS, Site, is_empty
 from tests.support.waziup import BadDays, Fault, Waziup
 
 HOUR_US = 3_600_000_000
@@ -73,7 +73,7 @@ class World:
         """Send what may go out."""
         uploader, deadline = self.uploaders[name], time.monotonic() + 60
         uploader.step()
-        while not uploader.is_done():
+        while not is_empty(uploader):
             assert time.monotonic() < deadline, uploader.last_error
             time.sleep(min(uploader.step(), 0.05))
 

@@ -23,7 +23,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S, counting_packet, run, write_site
-from tests.support.upload_site import IMPATIENT, context_of
+from tests.support.upload_site import IMPATIENT, context_of, is_empty
 from tests.support.wazigate import Gate, wazigate
 
 SINK = "wazigate"
@@ -59,7 +59,7 @@ def work(store: SpoolFile, gate: Gate, password: str | None = None, username: st
     uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
     deadline = time.monotonic() + PATIENCE_S
     with closing(sink):
-        while not uploader.is_done():
+        while not is_empty(uploader):
             assert time.monotonic() < deadline, uploader.last_error
             if uploader.last_error and password:
                 break
@@ -164,10 +164,10 @@ def test_device_that_was_created_although_the_answer_said_otherwise(store: Spool
 def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(store: SpoolFile) -> None:
     with wazigate("sesame") as gate:
         put(store, "t", 1)
-        assert work(store, gate, "sesame").is_done()
+        assert is_empty(work(store, gate, "sesame"))
         gate.token = "e30.e30.bmV3"
         put(store, "t", 1, 2)
-        assert work(store, gate, "sesame").is_done()
+        assert is_empty(work(store, gate, "sesame"))
         assert gate.row_values("pond-7", "t")[-1] == 2
 
 

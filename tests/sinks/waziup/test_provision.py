@@ -1,0 +1,144 @@
+"""Devices and sensors are created when missing, and nobody else's are used; against a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_post.errors import NotSent
+from lora_post.model import Reading
+from lora_post.net.http_client import Answer
+from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient
+from lora_post.spool.lanes import parked
+from tests.support.build import NOON_US, report
+from tests.support.upload_site import Site, end, work
+from tests.support.waziup import Fault, Waziup
+
+
+def test_first_value_of_a_new_device_costs_what_it_must(site: Site, server: Waziup) -> None:
+    site.put(report(Reading("t", 1), Reading("h", 2)))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "POST /gateways",
+        "PUT /gateways/gw1/heartbeat",
+        "GET /devices/pond-7",
+        "POST /devices",
+        "GET /devices/pond-7",
+        "POST /devices/pond-7/sensors/t/value",
+        "POST /devices/pond-7/sensors/h/value",
+    ]
+
+
+def test_what_is_known_is_not_asked_again_after_a_restart(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    work(uploader)
+    end(uploader)
+    server.days.seen.clear()
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(site.uploader())
+    assert server.days.seen == [
+        "POST /auth/token",
+        "PUT /gateways/gw1/heartbeat",
+        "POST /devices/pond-7/sensors/t/value",
+    ]
+
+
+def test_sensor_that_appears_later_is_added_without_touching_the_others(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    site.put_values("h", 5)
+    work(uploader)
+    found = server.get("/devices/pond-7")
+    assert {s["id"]: s["value"]["value"] for s in found["sensors"]} == {"t": 1, "h": 5}  # type: ignore[index]
+
+
+def test_device_deleted_on_the_server_is_made_again(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    assert server.call("DELETE", "/devices/pond-7").status_code == 204
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    work(uploader)
+    assert server.values("pond-7", "t") == [2]
+
+
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
+    site: Site, server: Waziup, visibility: str
+) -> None:
+    body = {"id": "pond-7", "visibility": visibility, "sensors": [{"id": "t"}]}
+    assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
+    site.put_values("t", 1, 2)
+    site.put_values("t", 3, device_id="pond-8")
+    work(site.uploader())
+    assert server.values("pond-7", "t") == []
+    assert server.values("pond-8", "t") == [3]
+    (held,) = parked(site.store)
+    assert (held.device, held.name, held.readings) == ("pond-7", "t", 2)
+    assert "another account" in str(held.why) or "belongs to alice" in str(held.why)
+
+
+def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup) -> None:
+    """The server stops believing the token just for the creation: it answers 204 and the owner is guest."""
+
+    class Distrusted(WaziupClient):
+        def post_device(self, device):  # type: ignore[no-untyped-def]
+            token, self._http._token = self._http._token, None
+            try:
+                return super().post_device(device)
+            finally:
+                self._http._token = token
+
+    site.put_values("t", 1)
+    work(site.uploader(client=Distrusted(server.url)))
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    assert server.values("pond-7", "t") == [1]
+
+
+def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, 2)
+    site.put_values("h", 3)
+    spool, sink = site.queue(), site.sink()
+    first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
+    assert first is not None
+    assert other is not None
+    server.call("POST", "/devices", user="demo", json={"id": "pond-7", "visibility": "private"})
+    sink.send(first)
+    assert server.call("DELETE", "/devices/pond-7/sensors/h").status_code == 204
+    server.days.faults.append(Fault(r"GET /devices/pond-7$", 500))
+    with pytest.raises(NotSent):
+        sink.send(other)
+    assert sink.stored(first, sink.clock_us()) == list(first.times_us)
+
+
+class Picky(WaziupClient):
+    """A server that does not take a sensor called `bad`."""
+
+    def post_device(self, device: DeviceBody) -> Answer:
+        if any(sensor.id == "bad" for sensor in device.sensors):
+            return Answer(400, b"Error from Orion: no")
+        return super().post_device(device)
+
+    def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
+        return Answer(400, b"Error from Orion: no") if sensor.id == "bad" else super().post_sensor(device_id, sensor)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_sensor_that_cannot_be_created_does_not_park_the_others_of_its_device(
+    site: Site, server: Waziup, is_new: bool
+) -> None:
+    if not is_new:
+        server.call("POST", "/devices", user="demo", json={"id": "pond-7", "sensors": [{"id": "other"}]})
+    site.put(report(Reading("t", 1), Reading("bad", 2), Reading("h", 3)))
+    work(site.uploader(client=Picky(server.url)))
+    assert (server.values("pond-7", "t"), server.values("pond-7", "h")) == ([1], [3])
+    assert [(held.name, held.readings) for held in parked(site.store)] == [("bad", 1)]
+
+
+def test_device_that_has_left_the_configuration_is_created_private(site: Site, server: Waziup) -> None:
+    site.put_values("t", 1, device_id="pond-8")
+    work(site.uploader(visibility="public"))
+    assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]

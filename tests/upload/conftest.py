@@ -1,0 +1,3 @@
+from tests.support.waziup_site import no_waiting, server, site
+
+__all__ = ["no_waiting", "server", "site"]
