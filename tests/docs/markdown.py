@@ -46,6 +46,13 @@ def blocks(*languages: str) -> list[Block]:
     return found
 
 
+def named(page: Path, name: str) -> str:
+    """The block behind `<!-- name -->`."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert found, f"{page.relative_to(ROOT)} has no block {name}"
+    return found[1]
+
+
 def prose(page: Path) -> str:
     """A page without its blocks."""
     return _BLOCK.sub("", page.read_text("utf-8"))

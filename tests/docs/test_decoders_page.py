@@ -1,0 +1,32 @@
+"""docs/decoders.md: its decoder passes its own examples, its sensor table fits the README's site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lora_post.config import parse_config
+from lora_post.decoding.loading import load_decoder
+from lora_post.model import Reading
+from tests.docs.markdown import named
+from tests.support.paths import DOCS, ROOT
+
+PAGE = DOCS / "decoders.md"
+
+
+def test_sensor_table_fits_the_site_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "waziup.password").write_text("secret")
+    (tmp_path / "waziup.password").chmod(0o600)
+    site = named(ROOT / "README.md", "site")
+    site = site.replace('name = "Pond 7"\n', 'name = "Pond 7"\n\n' + named(PAGE, "sensor"))
+    (rule,) = parse_config(site, tmp_path / "site.toml", {}).devices[0].sensors
+    assert (rule.name, rule.rename) == ("temperature_3", "water_temperature")
+
+
+def test_decoder_passes_its_own_examples(tmp_path: Path) -> None:
+    path = tmp_path / "example_soil_probe.py"
+    path.write_text(named(PAGE, "decoder"), "utf-8")
+    decoder = load_decoder(path)
+    good, bad = decoder.examples
+    assert decoder.decode(bytes.fromhex(good.payload), good.fport) == list(good.gives)
+    assert bad.fails is not None
+    assert decoder.decode(b"\xf5\x7f\xff", 2) == [Reading("battery_voltage", 2.45, "V")]
