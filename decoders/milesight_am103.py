@@ -8,21 +8,24 @@ little-endian:
     03 67  i16  temperature, 0.1 °C
     04 68  u8   relative humidity, 0.5 %
     07 7D  u16  CO2, ppm
-    20 CE  9    stored values of another time: u32 Unix time, then i16, u8 and u16 as above
+    20 CE  9    stored values of an earlier time: u32 Unix time, then i16, u8 and u16 as above
 
-Stored values are reported and the rest is kept. Not seen: a value in place of which a fault is sent.
+Not seen: a value in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
 from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, read_items, stored
 from lora_post.payloads.tagged import number
 
+TEMPERATURE = number("temperature", "°C", "<h", 10)
+HUMIDITY = number("relative_humidity", "%", "B", 2, most=100)
+CO2 = number("co2", "ppm", "<H")
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    b"\x03\x67": number("temperature", "°C", "<h", 10),
-    b"\x04\x68": number("relative_humidity", "%", "B", 2, most=100),
-    b"\x07\x7d": number("co2", "ppm", "<H"),
-    HISTORY: stored(9),
+    b"\x03\x67": TEMPERATURE,
+    b"\x04\x68": HUMIDITY,
+    b"\x07\x7d": CO2,
+    HISTORY: stored(TEMPERATURE, HUMIDITY, CO2),
 }
 
 
@@ -58,11 +61,16 @@ DECODER = Decoder(
         ),
         Example("FF 0B FF  FF 01 01  FF 16 6784B12345670001  FF 18 0013", fport=85, fails=NoReading),  # after a join
         Example(
-            "07 7D C501  20 CE 9E744663 1801 6D C501",
+            "07 7D C501  20 CE 9E744663 1801 6D C601",
             fport=85,
-            gives=[Reading("co2", 453, "ppm")],
-            fails=WrongFormat,
+            gives=[
+                Reading("co2", 453, "ppm"),
+                Reading("temperature", 28.0, "°C", at_s=1665561758),
+                Reading("relative_humidity", 54.5, "%", at_s=1665561758),
+                Reading("co2", 454, "ppm", at_s=1665561758),
+            ],
         ),
+        Example("07 7D C501  20 7D C501", fport=85, gives=[Reading("co2", 453, "ppm")], fails=WrongFormat),
         Example("01 75 FF  07 7D C501", fport=85, gives=[Reading("co2", 453, "ppm")], fails=Implausible),
         Example("07 7D C501  03 67 18", fport=85, gives=[Reading("co2", 453, "ppm")], fails=WrongLength),
     ],

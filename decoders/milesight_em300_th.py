@@ -7,20 +7,22 @@ A sequence of values as all Milesight sensors send it (`lora_post.payloads.miles
     01 75  u8   battery, %
     03 67  i16  temperature, 0.1 °C
     04 68  u8   relative humidity, 0.5 %
-    20 CE  8    stored values of another time: u32 Unix time, i16 and u8 as above, one unused
+    20 CE  8    stored values of an earlier time: u32 Unix time, i16 and u8 as above, one unused
 
-Stored values are reported and the rest is kept. Not seen: a value in place of which a fault is sent.
+Not seen: a value in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
 from lora_post.payloads.milesight import BATTERY, BATTERY_LEVEL, HISTORY, read_items, stored
-from lora_post.payloads.tagged import number
+from lora_post.payloads.tagged import number, skipped
 
+TEMPERATURE = number("temperature", "°C", "<h", 10)
+HUMIDITY = number("relative_humidity", "%", "B", 2, most=100)
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    b"\x03\x67": number("temperature", "°C", "<h", 10),
-    b"\x04\x68": number("relative_humidity", "%", "B", 2, most=100),
-    HISTORY: stored(8),
+    b"\x03\x67": TEMPERATURE,
+    b"\x04\x68": HUMIDITY,
+    HISTORY: stored(TEMPERATURE, HUMIDITY, skipped(1)),
 }
 
 
@@ -56,12 +58,24 @@ DECODER = Decoder(
         Example("03 67 9CFF", fport=85, gives=[Reading("temperature", -10.0, "°C")]),  # an alarm, in frost
         Example("FF 09 0100  FF 0A 0102  FF 0F 00", fport=85, fails=NoReading),  # after a join
         Example("FE 03 5802", fport=85, fails=NoReading),  # built: answer to a downlink
-        Example("20 CE 9E744663 1001 5D 00", fport=85, fails=WrongFormat),  # published by the maker
-        Example(  # built, as all below: a stored measurement before a new one
-            "20 CE 9E744663 1001 5D 00  03 67 1001",
+        Example(  # published by the maker
+            "20 CE 9E744663 1001 5D 00",
             fport=85,
-            gives=[Reading("temperature", 27.2, "°C")],
-            fails=WrongFormat,
+            gives=[
+                Reading("temperature", 27.2, "°C", at_s=1665561758),
+                Reading("relative_humidity", 46.5, "%", at_s=1665561758),
+            ],
+        ),
+        Example(  # built, as all below: stored measurements before a new one
+            "20 CE 9E744663 1001 5D 00  20 CE F6764663 9CFF 5F 00  03 67 1001",
+            fport=85,
+            gives=[
+                Reading("temperature", 27.2, "°C", at_s=1665561758),
+                Reading("relative_humidity", 46.5, "%", at_s=1665561758),
+                Reading("temperature", -10.0, "°C", at_s=1665562358),
+                Reading("relative_humidity", 47.5, "%", at_s=1665562358),
+                Reading("temperature", 27.2, "°C"),
+            ],
         ),
         Example("03 67 1001  05 00 01", fport=85, gives=[Reading("temperature", 27.2, "°C")], fails=WrongFormat),
         Example("03 67 1001  04 68", fport=85, gives=[Reading("temperature", 27.2, "°C")], fails=WrongLength),

@@ -11,11 +11,11 @@ little-endian:
     05 7F  u16  electrical conductivity, µS/cm
     83 D7  5    temperature alarm: i16 soil temperature and i16 its change, 0.1 °C;
                 u8 0 = back within the thresholds, 1 = beyond them, 2 = changed too fast
-    20 CE  10   stored values of another time: u32 Unix time, u16 conductivity, i16 and u16 as above
+    20 CE  10   stored values of an earlier time: u32 Unix time, u16 conductivity, i16 and u16 as above
 
 FFFF in place of a 16-bit value means that the probe did not answer, FFFD that it is out of range;
 they drop the reading, never the frame. A soil temperature of exactly -0.1 or -0.3 °C cannot be told
-from them, so it gives no reading. Stored values are reported and the rest is kept.
+from them, so it gives no reading.
 """
 
 from struct import Struct
@@ -42,14 +42,17 @@ def read_alarm(value: bytes) -> list[Reading]:
     return readings
 
 
+TEMPERATURE = number("soil_temperature", "°C", "<h", 10, faults=SIGNED_FAULTS)
+MOISTURE = number("soil_moisture", "%", "<H", 100, most=100, faults=FAULTS)
+CONDUCTIVITY = number("soil_conductivity", "µS/cm", "<H", faults=FAULTS)
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    b"\x03\x67": number("soil_temperature", "°C", "<h", 10, faults=SIGNED_FAULTS),
+    b"\x03\x67": TEMPERATURE,
     b"\x04\x68": number("soil_moisture", "%", "B", 2, most=100),
-    b"\x04\xca": number("soil_moisture", "%", "<H", 100, most=100, faults=FAULTS),
-    b"\x05\x7f": number("soil_conductivity", "µS/cm", "<H", faults=FAULTS),
+    b"\x04\xca": MOISTURE,
+    b"\x05\x7f": CONDUCTIVITY,
     b"\x83\xd7": Item(ALARM.size, read_alarm),
-    HISTORY: stored(10),
+    HISTORY: stored(CONDUCTIVITY, TEMPERATURE, MOISTURE),
 }
 
 
@@ -102,10 +105,21 @@ DECODER = Decoder(
         Example(
             "04 CA 1127  05 7F F000", fport=85, gives=[Reading("soil_conductivity", 240, "µS/cm")], fails=Implausible
         ),
-        Example(
-            "20 CE 9E744663 F000 1901 7311  05 7F F000",
+        Example(  # two stored measurements, of the second the conductivity alone
+            "20 CE 9E744663 F000 1901 7311  20 CE F6764663 F100 FFFF FDFF  05 7F F200",
             fport=85,
-            gives=[Reading("soil_conductivity", 240, "µS/cm")],
+            gives=[
+                Reading("soil_conductivity", 240, "µS/cm", at_s=1665561758),
+                Reading("soil_temperature", 28.1, "°C", at_s=1665561758),
+                Reading("soil_moisture", 44.67, "%", at_s=1665561758),
+                Reading("soil_conductivity", 241, "µS/cm", at_s=1665562358),
+                Reading("soil_conductivity", 242, "µS/cm"),
+            ],
+        ),
+        Example(
+            "83 D7 1901 3200 03",
+            fport=85,
+            gives=[Reading("soil_temperature", 28.1, "°C"), Reading("soil_temperature_change", 5.0, "°C")],
             fails=WrongFormat,
         ),
         Example(

@@ -8,11 +8,10 @@ little-endian:
     03 82  u16  distance, mm
     83 E9  5    distance alarm: u16 distance, u16 its change; u8 0 = back within the thresholds,
                 1 = beyond them, 2 = changed too fast
-    20 CE  6    stored values of another time: u32 Unix time, u16 distance in mm
+    20 CE  6    a stored value of an earlier time: u32 Unix time, u16 distance, mm
 
 Of an alarm only the last byte is used: the maker's table and decoder disagree on the scale of its
-distances. Stored values are reported and the rest is kept. Not seen: a distance in place of which a
-fault is sent.
+distances. Not seen: a distance in place of which a fault is sent.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
@@ -31,11 +30,12 @@ def read_alarm(value: bytes) -> list[Reading]:
     return [Reading("distance_alarm", alarm != 0)]
 
 
+DISTANCE = number("distance", "mm", "<H", most=FARTHEST)
 ITEMS = {
     BATTERY: BATTERY_LEVEL,
-    b"\x03\x82": number("distance", "mm", "<H", most=FARTHEST),
+    b"\x03\x82": DISTANCE,
     b"\x83\xe9": Item(ALARM_SIZE, read_alarm),
-    HISTORY: stored(6),
+    HISTORY: stored(DISTANCE),
 }
 
 
@@ -68,7 +68,12 @@ DECODER = Decoder(
         Example("FF 0B FF  FF 01 01  FF 0A 0102", fport=85, fails=NoReading),  # after a join
         Example("03 82 FFFF  01 75 64", fport=85, gives=[Reading("battery_level", 100, "%")], fails=Implausible),
         Example("83 E9 4408 E803 09", fport=85, fails=WrongFormat),
-        Example("20 CE 9E744663 1E00  03 82 1E00", fport=85, gives=[Reading("distance", 30, "mm")], fails=WrongFormat),
+        Example(
+            "20 CE 9E744663 1F00  03 82 1E00",
+            fport=85,
+            gives=[Reading("distance", 31, "mm", at_s=1665561758), Reading("distance", 30, "mm")],
+        ),
+        Example("20 CE 9E744663 FFFF  03 82 1E00", fport=85, gives=[Reading("distance", 30, "mm")], fails=Implausible),
         Example("01 75 64  03 82 1E", fport=85, gives=[Reading("battery_level", 100, "%")], fails=WrongLength),
     ],
 )

@@ -7,17 +7,21 @@
 
 What a damaged payload costs: see `tagged`. Values of channel FF say nothing about the field and are
 skipped. Answers to downlinks (other types of FE and FF) have sizes that depend on the device type and
-end the decoding. Stored measurements of another time are left out, since that time is told in the
-device's own clock. The FPort is a setting (85 unless changed), so it means nothing.
+end the decoding. Stored values begin with the Unix time of their measurement (u32), and become readings of
+that time. The FPort is a setting (85 unless changed), so it means nothing.
 
 Sources: Milesight-IoT/SensorDecoders: the README.md of each device type; user guides, section "Device Payload".
 """
 
 from __future__ import annotations
 
-from lora_post.errors import NoReading, WrongFormat
+from msgspec.structs import replace
+
+from lora_post.errors import DecodeError, NoReading, WrongFormat
 from lora_post.model import Reading
-from lora_post.payloads.tagged import Item, Items, number, read_values, skipped
+from lora_post.payloads.tagged import Item, Items, number, read_values, skipped, together
+
+TIME_SIZE = 4
 
 
 def state(name: str) -> Item:
@@ -31,13 +35,19 @@ def state(name: str) -> Item:
     return Item(1, read)
 
 
-def stored(size: int) -> Item:
-    """Return the item of a stored measurement. size: its bytes, with the four of the time."""
-    return Item(size, _leave_out)
+def stored(*items: Item) -> Item:
+    """Return the item of a stored measurement. items: what is behind its time."""
+    values = together(*items)
 
+    def read(value: bytes) -> list[Reading]:
+        at_s = int.from_bytes(value[:TIME_SIZE], "little")
+        try:
+            return [replace(reading, at_s=at_s) for reading in values.read(value[TIME_SIZE:])]
+        except DecodeError as error:
+            kept = [replace(reading, at_s=at_s) for reading in error.kept]
+            raise type(error)(error.what, kept, fix=error.fix) from None
 
-def _leave_out(value: bytes) -> list[Reading]:
-    raise WrongFormat("stored measurements of another time are left out")
+    return Item(TIME_SIZE + values.size, read)
 
 
 BATTERY = b"\x01\x75"

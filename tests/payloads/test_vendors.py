@@ -12,7 +12,7 @@ ITEMS = {
     milesight.BATTERY: milesight.BATTERY_LEVEL,
     b"\x03\x67": number("temperature", "°C", "<h", 10, faults=frozenset({-1})),
     b"\x04\x00": milesight.state("door"),
-    milesight.HISTORY: milesight.stored(6),
+    milesight.HISTORY: milesight.stored(number("temperature", "°C", "<h", 10), number("level", "%", most=100)),
 }
 TEMPERATURE = Reading("temperature", 27.2, "°C")
 
@@ -35,6 +35,16 @@ BATTERY_VOLTAGE = Reading("battery_voltage", 3.168, "V")
         ("03 67 1001  03 67 1001", [TEMPERATURE, TEMPERATURE]),
         ("FF 0B FF  03 67 1001", [TEMPERATURE]),
         ("03 67 FFFF", []),
+        (
+            "20 CE 9E744663 1001 32  20 CE FFFFFFFF 1001 00  03 67 1001",
+            [
+                Reading("temperature", 27.2, "°C", at_s=1665561758),
+                Reading("level", 50, "%", at_s=1665561758),
+                Reading("temperature", 27.2, "°C", at_s=4294967295),
+                Reading("level", 0, "%", at_s=4294967295),
+                TEMPERATURE,
+            ],
+        ),
     ],
 )
 def test_milesight_items_are_read_in_order(payload: str, readings: list[Reading]) -> None:
@@ -48,10 +58,10 @@ def test_milesight_items_are_read_in_order(payload: str, readings: list[Reading]
         ("01 75 FF  04 00 07  03 67 1001", Implausible, "offset 0: battery_level 255 %, at most 100", [TEMPERATURE]),
         ("03 67 1001  04 00 07", WrongFormat, "offset 4: door 07, want 0 or 1", [TEMPERATURE]),
         (
-            "20 CE 00000000 1001  03 67 1001",
-            WrongFormat,
-            "offset 0: stored measurements of another time are left out",
-            [TEMPERATURE],
+            "20 CE 9E744663 1001 FF  03 67 1001",
+            Implausible,
+            "offset 0: level 255 %, at most 100",
+            [Reading("temperature", 27.2, "°C", at_s=1665561758), TEMPERATURE],
         ),
         ("03 67 1001  09 09 00", WrongFormat, "offset 4: 09 09 is not known", [TEMPERATURE]),
         ("03 67 1001  FE 03 5802", WrongFormat, "offset 4: fe 03 is not known", [TEMPERATURE]),
