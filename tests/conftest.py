@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from lora_post.clocks.gateway import NOBODY_COMES_US
 from lora_post.clocks.system import SystemClock
+from tests.support.programs import advice
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +29,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the packages that skipped tests want, in one line."""
+    skipped = [report.longrepr for report in terminalreporter.getreports("skipped")]
+    if line := advice([place[2] for place in skipped if isinstance(place, tuple)]):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

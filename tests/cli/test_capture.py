@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -19,6 +18,7 @@ from lora_post.inputs.mqtt import MqttInput
 from tests.support.command import PATIENCE_S, run, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.parsers import FIXTURES, LAB_1
+from tests.support.programs import program
 
 CAPTURES = sorted(path for name in FORMATS for path in FIXTURES.glob(f"*.{name}"))
 LINE = b"radio_rx  " + LAB_1.hex().encode() + b"\r\n8\r\n-57\r\nok\r\n"
@@ -35,9 +35,7 @@ def identities(out: str) -> list[tuple[object, ...]]:
 
 
 def tshark(*arguments: object) -> list[list[str]]:
-    if shutil.which("tshark") is None:
-        pytest.fail("tshark is missing: apt install tshark")
-    command = ["tshark", "-T", "fields", *map(str, arguments)]
+    command = [program("tshark"), "-T", "fields", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True, text=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from lora_post.service.install import InstallError, install_units, secret_files,
 from lora_post.service.units import Place, hidden, is_untouched, marked, units
 from tests.support.command import COMMAND, PATIENCE_S
 from tests.support.in_process import lora_post
+from tests.support.programs import program
 
 SITE = """[gateway]
 id = "gw1"
@@ -56,12 +56,7 @@ def made(url: str, radio: tuple[str, ...] = (), more: str = "") -> dict[str, str
 
 
 def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
-    if shutil.which("systemd-analyze") is None:
-        missing = "systemd-analyze is needed: apt install systemd"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    words = ["systemd-analyze", *map(str, arguments)]
+    words = [program("systemd-analyze"), *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 

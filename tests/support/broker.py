@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import threading
@@ -12,21 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.command import PATIENCE_S, wait_until
+from tests.support.programs import program
 
 
 @contextmanager
 def mosquitto(folder: Path, port: int, settings: str = "allow_anonymous true\n") -> Iterator[subprocess.Popen[bytes]]:
     """A broker that listens on a port of this machine and keeps nothing; killed in the end."""
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/sbin")
-    if program is None:
-        pytest.fail("mosquitto is not installed: apt install mosquitto")
     file = folder / "mosquitto.conf"
     file.write_text(f"user root\npersistence false\nlistener {port} 127.0.0.1\n{settings}")
-    process = subprocess.Popen([program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [program("mosquitto"), "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     try:
         wait_until(lambda: listens(port) or process.poll() is not None, "mosquitto does not listen")
         assert process.poll() is None, process.stderr and process.stderr.read()

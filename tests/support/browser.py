@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.support.programs import program
 
 FLAGS = (
     "--headless",
@@ -34,14 +33,9 @@ def waiting(chromium: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
 @contextmanager
 def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
     """A browser window of this size; a phone when it is narrow."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        missing = "chromium and chromedriver are needed: apt install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    chromium, driver = program("chromium"), program("chromedriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = program
+    options.binary_location = chromium
     for flag in FLAGS:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

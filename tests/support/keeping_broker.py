@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import listens
 from tests.support.command import free_port, wait_until
-
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+from tests.support.programs import program
 
 
 class Broker:
@@ -37,7 +35,7 @@ class Broker:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._config)], stdout=log, stderr=log)
+            self._process = subprocess.Popen([program("mosquitto"), "-c", str(self._config)], stdout=log, stderr=log)
         wait_until(lambda: listens(self.port), "mosquitto does not answer")
 
     def forget(self) -> None:

@@ -1,0 +1,55 @@
+"""A test that wants a program which is not there is skipped with its package's name, and fails where CI is set."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import PATIENCE_S
+from tests.support.paths import ROOT
+from tests.support.programs import PACKAGES, advice
+
+
+def run(tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a test that starts a program with nothing in PATH."""
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "from tests.support.programs import program\n"
+        "def test_browser():\n    program('chromium')\n"
+        "def test_capture():\n    program('tshark')\n"
+    )
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    return subprocess.run(
+        [*words, "-p", "tests.conftest", str(file)],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def test_skipped_tests_name_the_packages_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "2 tests were skipped. To run them: sudo apt-get install chromium tshark" in done.stdout
+
+
+def test_missing_programs_fail_where_ci_is_set(tmp_path: Path) -> None:
+    done = run(tmp_path, CI="true")
+    assert done.returncode == 1
+    assert "missing Debian package chromium" in done.stdout
+    assert "missing Debian package tshark" in done.stdout
+
+
+def test_the_packages_are_those_that_the_test_command_installs() -> None:
+    assert sorted(set(PACKAGES.values())) == sorted((ROOT / ".ci/debian-packages").read_text().split())
+
+
+@pytest.mark.parametrize("reasons", [[], ["the other side is slow"]])
+def test_other_skips_say_nothing_of_packages(reasons: list[str]) -> None:
+    assert advice(reasons) == ""
