@@ -57,7 +57,7 @@ def cli() -> None:
     See it work:        lora-post demo
     Look at a frame:    lora-post decode 40035cab0100000002c53faad42929afbcd834bc63
     Try your set-up:    lora-post check -c lora-post.toml
-    Run it:             lora_gateway | lora-post run -c lora-post.toml
+    Run it:             stdbuf -oL lora_gateway | lora-post run -c lora-post.toml
     """
 
 

@@ -102,7 +102,7 @@ def command(url: str, input_format: str, path: Path, verbose: bool, quiet: bool)
     """Record what an input gives, with times of arrival; no configuration and no keys are needed.
 
     \b
-        lora_gateway | lora-post capture --to monday.capture
+        stdbuf -oL lora_gateway | lora-post capture --to monday.capture
         lora-post capture --input serial:///dev/ttyUSB0?baud=115200 --to monday.capture
         lora-post replay monday.capture --dry-run
 

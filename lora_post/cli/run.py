@@ -71,7 +71,7 @@ def command(
     The frames come from the [[input]]s of the configuration, from stdin when it names none:
 
     \b
-        lora_gateway | lora-post run -c lora-post.toml
+        stdbuf -oL lora_gateway | lora-post run -c lora-post.toml
 
     It ends when all inputs have ended and the queue is empty: exit code 0, or 75 when readings stay
     queued (they go out at the next start). Ctrl-C and SIGTERM stop it at any time, nothing is lost.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lora_post.errors import ConfigError, Problem
+from lora_post.inputs.blocks import Blocks
 
 if TYPE_CHECKING:
     import serial
@@ -60,13 +61,20 @@ class FileStream:
         self.trouble: Problem | None = None
         self._fd = fd
         self._chunk = chunk
+        self._blocks = Blocks() if is_pipe(fd) else None
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
     def read(self, timeout_s: float) -> bytes | None:
-        if not self._poll.poll(timeout_s * 1000):
-            return b""
-        return os.read(self._fd, self._chunk) or None
+        data = os.read(self._fd, self._chunk) if self._poll.poll(timeout_s * 1000) else None
+        if self._blocks and self._blocks.come(data or b""):
+            log.warning(
+                "%s: lines arrive late, in blocks of %d kB; start the radio program with `stdbuf -oL` "
+                "(a program in Python: python3 -u)",
+                self.name,
+                round(len(data or b"") / 1024),
+            )
+        return b"" if data is None else data or None
 
     def close(self) -> None:
         if self._fd != 0:
@@ -157,6 +165,11 @@ def open_stream(url: str) -> ByteStream:
 def is_regular(fd: int) -> bool:
     """Tell whether this is a file with an end, not a pipe, terminal or device."""
     return stat.S_ISREG(os.fstat(fd).st_mode)
+
+
+def is_pipe(fd: int) -> bool:
+    """Tell whether this is a pipe, with a name or without."""
+    return stat.S_ISFIFO(os.fstat(fd).st_mode)
 
 
 def file_path(url: str) -> Path:

@@ -16,7 +16,7 @@ HEAD = """\
 # It holds secrets:  chmod 640 lora-post.toml        Then run:  lora-post check
 """
 INPUT = """
-# What the radio program prints:  sudo ./lora_gateway | sudo lora-post run
+# What the radio program prints:  sudo stdbuf -oL ./lora_gateway | sudo lora-post run
 # (with --raw where there are LoRaWAN devices)
 [[input]]
 url = "stdin:"

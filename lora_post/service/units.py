@@ -93,7 +93,8 @@ StopWhenUnneeded=yes
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={command}
+# Each line as it is printed: what is not written to a terminal waits until 4 kB are full, for hours.
+ExecStart=/usr/bin/stdbuf -oL {command}
 WorkingDirectory={folder}
 StandardOutput=file:{path}
 Restart=always

@@ -103,7 +103,10 @@ def test_service_gets_the_devices_of_its_inputs_and_no_others(url: str, devices:
 
 def test_radio_program_is_started_as_it_stands_and_writes_into_what_lora_post_reads() -> None:
     found = made("stdin:", RADIO)
-    assert 'ExecStart=/bin/cat --number 50%% $$HOME "say \\"hi\\""\n' in found["lora-post-radio.service"]
+    assert (
+        'ExecStart=/usr/bin/stdbuf -oL /bin/cat --number 50%% $$HOME "say \\"hi\\""\n'
+        in found["lora-post-radio.service"]
+    )
     fifo = re.findall(r"(?m)^ListenFIFO=(.*)", found["lora-post-radio.socket"])
     assert re.findall(r"(?m)^StandardOutput=file:(.*)", found["lora-post-radio.service"]) == fifo
     name = re.findall(r"(?m)^FileDescriptorName=(.*)", found["lora-post-radio.socket"])
@@ -189,7 +192,7 @@ def test_print_shows_the_units_and_writes_nothing(tmp_path: Path) -> None:
     assert ran.code == 0
     assert ran.out.count("# /etc/systemd/system/lora-post") == 3
     assert f"ExecStart={COMMAND} run -c {path}\n" in ran.out
-    assert "ExecStart=/opt/radio/program --raw\n" in ran.out
+    assert "ExecStart=/usr/bin/stdbuf -oL /opt/radio/program --raw\n" in ran.out
     assert "0000" not in ran.out
 
 
