@@ -1,0 +1,1 @@
+"""Published codecs, through the product: what becomes of what they decode."""
