@@ -19,6 +19,7 @@ class LazyGroup(click.Group):
     """The commands; `x` is `command` in the module lora_post.cli.x, imported when it is used."""
 
     modules: ClassVar[dict[str, str]] = {
+        "init": "Write a configuration to start from.",
         "run": "Read radio frames and send their values to Waziup.",
         "replay": "Send captured frames through the same pipeline.",
         "capture": "Record what an input gives, to a file.",

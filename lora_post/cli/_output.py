@@ -5,7 +5,9 @@ Every text passes `printable`, since names, payloads and reasons may come from r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import msgspec
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lora_post.errors import ConfigError
 from lora_post.text import escaped_json, printable
 
 # A column of plain text is not made wider than this for the sake of one long cell.
@@ -64,3 +67,14 @@ def complain(text: str) -> None:
 def print_json(found: object) -> None:
     """Print an object as JSON, on one line."""
     click.echo(escaped_json(msgspec.json.encode(found)))
+
+
+def write_new(path: Path, text: str, *, mode: int) -> None:
+    """Write a file that is not there yet, with these rights. Raises ConfigError."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already", fix="choose another name, or move it away first") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

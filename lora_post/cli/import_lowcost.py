@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from shlex import quote
 
 import click
 
 from lora_post.cli import EXIT_FAILED
-from lora_post.cli._output import complain, say
+from lora_post.cli._output import complain, say, write_new
 from lora_post.config import parse_config
 from lora_post.errors import ConfigError
 from lora_post.migrate.lowcost_installation import Address, read_heard, read_site
@@ -58,7 +57,7 @@ def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
     if output is None:
         click.echo(made.text, nl=False)
     else:
-        _write(output, made.text)
+        write_new(output, made.text, mode=0o600)
         say(f"written   {output}, {made.devices} devices")
         say(f"check     lora-post check -c {quote(str(output))}")
     for line in made.left_out:
@@ -69,13 +68,3 @@ def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
         for mistake in str(error).splitlines():
             complain(f"correct by hand: {mistake}")
         raise SystemExit(EXIT_FAILED) from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{path} is there already", fix="choose another name with -o, or delete it first") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
