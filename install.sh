@@ -102,11 +102,6 @@ write_configuration() {
 }
 
 install_service() {
-    if [ $# = 0 ] && [ -e /etc/systemd/system/lora-post-radio.service ]; then
-        say "  its units are kept, with their radio program; give it behind -- to write them anew"
-        if runs_systemd && [ "$start" = 1 ]; then systemctl restart lora-post; fi
-        return
-    fi
     if runs_systemd && [ "$start" = 1 ]; then
         "$PREFIX/bin/lora-post" service install -c "$CONFIG" --now -- "$@"
         systemctl restart lora-post

@@ -1,9 +1,11 @@
-"""Follow docs/installation.md in a Debian system that has just been made, all but what needs a running systemd.
+"""Follow README.md and docs/installation.md in a Debian system that has just been made.
 
-    sudo python -m tests.fresh_debian [--suite bookworm] [--mirror URL]
+    sudo python -m tests.fresh_debian [install] [demo] [tests] [--suite bookworm] [--mirror URL]
 
-Takes some minutes and a network; not part of the suite. It needs root and debootstrap. pip inside uses the same
-configuration as pip here.
+install: docs/installation.md, all but what needs a running systemd. demo and tests: the commands of README.md, as a
+user who may not install packages, with nothing there but Python and venv; then the tests as root, who gets what they
+need. Without a word: install and demo. Takes some minutes, with tests many more, and a network; not part of the suite.
+It needs root and debootstrap. pip inside uses the same configuration as pip here.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ COPY = "/root/lora-post"
 INCLUDED = "ca-certificates,sudo,systemd"
 RADIO = "/opt/lora_gateway/lora_gateway"
 UNITS = "/etc/systemd/system/lora-post"
+KINDS = (".service", "-radio.service", "-radio.socket")
 
 
 def block(name: str, text: str = PAGE) -> str:
@@ -68,6 +71,14 @@ class Fresh:
         environ |= {"DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8", "PIP_ROOT_USER_ACTION": "ignore"}
         words = ["chroot", str(self.root), "bash", "-euo", "pipefail", "-c", f"cd {COPY}\n{script}"]
         subprocess.run(words, check=True, env=environ, stdin=subprocess.DEVNULL)
+
+    def as_user(self, script: str) -> None:
+        """Run it as a user without rights, in a copy of the repository that is theirs."""
+        self.sh(
+            f"id tryer >/dev/null 2>&1 || useradd -m tryer && cp -a {COPY} /home/tryer/ && chown -R tryer: /home/tryer"
+        )
+        words = shlex.quote(f"cd ~/lora-post && {script}")
+        self.sh(f"runuser -u tryer -- env HOME=/home/tryer bash -euo pipefail -c {words}")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         place = self.root / path.lstrip("/")
@@ -120,14 +131,15 @@ def copy_repository(root: Path) -> None:
 
 
 def try_out(fresh: Fresh) -> None:
-    """Install, configure, run as a service, upgrade, uninstall; then the other way to install."""
-    fresh.write("/etc/apt/apt.conf.d/99yes", 'APT::Get::Assume-Yes "true";\n')
+    """Install, run as a service, change the configuration, upgrade, uninstall; then the other way to install."""
+    fresh.write(RADIO, "#!/bin/sh\nexec sleep infinity\n", 0o755)
     fresh.sh(block("install"))
-    fresh.sh(block("configure"))
+    fresh.sh("lora-post check --offline && test -f /etc/lora-post/lora-post.toml")
+    fresh.sh("systemd-analyze verify --man=no " + " ".join(f"{UNITS}{kind}" for kind in KINDS))
+    fresh.sh("PIP_NO_INDEX=1 " + block("upgrade").strip().replace("sudo ", ""))  # nothing is downloaded twice
     nobody = '[waziup]\nurl = "http://127.0.0.1:9/api/v2"'
     fresh.write("/etc/lora-post/lora-post.toml", block("site", README).replace("[waziup]", nobody), 0o640)
     fresh.write("/etc/lora-post/waziup.password", "secret\n", 0o600)
-    fresh.write(RADIO, "#!/bin/sh\nexec sleep infinity\n", 0o755)
     fresh.sh("lora-post check --offline")
     # systemd does not run in here, so nothing can be started.
     fresh.sh(block("service").replace("--now ", "") + "systemctl enable lora-post")
@@ -137,34 +149,54 @@ def try_out(fresh: Fresh) -> None:
     fresh.sh("test $(stat -c %U:%G:%a /etc/lora-post/waziup.password) = root:lora-post:640")
     fresh.sh("mkdir -p /var/lib/lora-post && chown lora-post:lora-post /var/lib/lora-post")
     fresh.sh("sudo -u lora-post lora-post check --offline && sudo -u lora-post lora-post run </dev/null")
-    fresh.sh(re.sub("--now |sudo systemctl restart.*", "", block("upgrade")))
-    fresh.sh(re.sub("sudo systemctl (stop|daemon-reload).*", "", block("uninstall")))
-    fresh.sh("! command -v lora-post")
+    fresh.sh(block("uninstall"))
+    fresh.sh("! command -v lora-post && test -f /etc/lora-post/lora-post.toml")
     fresh.sh(block("install-pipx"))
     fresh.sh(f"lora-post service install -- {RADIO} --raw")
     fresh.sh(f"systemd-analyze verify --man=no {UNITS}.service {UNITS}-radio.service {UNITS}-radio.socket")
 
 
+def try_demo(fresh: Fresh) -> None:
+    """The README's first command, as a user."""
+    fresh.as_user(block("demo", README).strip())
+
+
+def try_tests(fresh: Fresh) -> None:
+    """The README's second command: as a user the tests that want more are skipped and named, as root none is."""
+    fresh.sh("! command -v mosquitto && ! command -v chromium && ! command -v tshark")
+    fresh.as_user(f"{block('tests', README).strip()} | tee /tmp/tests && grep 'apt-get install chromium' /tmp/tests")
+    fresh.sh(f"CI=true {block('tests', README).strip()}")
+
+
+PARTS = {"install": try_out, "demo": try_demo, "tests": try_tests}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="install, demo, tests; default: install demo")
     parser.add_argument("--suite", default="bookworm")
     parser.add_argument("--mirror", default=mirror(), help="default: the one of this system")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if unknown := sorted(set(given.parts) - set(PARTS)):
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     if given.mirror is None:
         parser.error("this system has no mirror of Debian; name one with --mirror")
     if given.inside is not None:
         bootstrap(given.inside, given.suite, given.mirror)
         copy_repository(given.inside)
         mount(given.inside)
-        try_out(Fresh(given.inside))
+        Path(given.inside, "etc/apt/apt.conf.d/99yes").write_text('APT::Get::Assume-Yes "true";\n')
+        Fresh(given.inside).sh("apt-get update -qq && apt-get install -qq python3-venv >/dev/null")
+        for part in given.parts or ("install", "demo"):
+            PARTS[part](Fresh(given.inside))
         return
     with tempfile.TemporaryDirectory() as folder:
         # In a mount namespace of its own: nothing of this machine is mounted there when the folder is removed.
         alone = ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.fresh_debian"]
         # Not the folder itself, which nobody but root may enter.
         subprocess.run([*alone, *sys.argv[1:], "--inside", f"{folder}/root"], check=True, cwd=REPOSITORY)
-    print("the documented installation works")
+    print("what the pages say works")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from shlex import quote
 
 import click
 
 from lora_post.cli._options import config_option, set_up_log
-from lora_post.config import find_config, load_config
+from lora_post.config import Config, find_config, load_config
 from lora_post.errors import ConfigError
 from lora_post.service.install import (
+    UNIT_FOLDER,
     InstallError,
     install_units,
     let_read,
@@ -21,7 +22,8 @@ from lora_post.service.install import (
     secret_variables,
     write_units,
 )
-from lora_post.service.units import SERVICE, USER, Place, hidden, inside, outside_folders, units
+from lora_post.service.units import RADIO, SERVICE, USER, Place, hidden, inside, outside_folders, radio_program, units
+from lora_post.text import printable
 
 radio_argument = click.argument("radio", nargs=-1, metavar="[-- PROGRAM ARGS…]")
 
@@ -73,7 +75,8 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
         sudo lora-post service install --now -- /opt/lora_gateway/lora_gateway --raw
 
     The configuration and the files with its secrets become readable for the group lora-post, and stay closed to
-    others. It may be repeated, after each change of the [[input]]s and each upgrade.
+    others. It may be repeated, after each change of the [[input]]s and each upgrade; without PROGRAM the radio program
+    stays the one that is installed.
     """
     set_up_log(verbose=False, quiet=False)
     root = root.resolve()
@@ -82,6 +85,7 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     path = (config_path or find_config()).resolve()
     config = load_config(path)
     place = Place(inside(_own_command(), root), inside(path, root), root)
+    radio = radio or _radio_of_before(config, root)
     made = units(config, place, radio)
     unseen = hidden(config, place)
     if unseen:
@@ -99,9 +103,20 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     _start(now, root)
 
 
+def _radio_of_before(config: Config, root: Path) -> tuple[str, ...]:
+    """Return the radio program of the unit that is installed, where the configuration still reads one."""
+    unit = root / UNIT_FOLDER / RADIO
+    if not unit.is_file() or not any(item.url.startswith("stdin:") for item in config.inputs):
+        return ()
+    program = radio_program(unit.read_text("utf-8", "replace"))
+    if program:
+        click.echo(f"keeps the radio program {printable(shlex.join(program))}")
+    return program
+
+
 def _start(now: bool, root: Path) -> None:
     if root != Path("/"):
-        click.echo(f"to start it at each boot: systemctl --root={quote(str(root))} enable {SERVICE}")
+        click.echo(f"to start it at each boot: systemctl --root={shlex.quote(str(root))} enable {SERVICE}")
         return
     for words in (["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", SERVICE]):
         if not now:

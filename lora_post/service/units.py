@@ -10,6 +10,7 @@ Sources: systemd.unit(5), systemd.service(5), systemd.socket(5), systemd.exec(5)
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -83,6 +84,7 @@ RestrictRealtime=yes
 WantedBy=multi-user.target
 """
 
+_UNBUFFERED: Final = "/usr/bin/stdbuf -oL "
 _RADIO: Final = """\
 [Unit]
 Description=Radio program of lora-post
@@ -94,7 +96,7 @@ StartLimitIntervalSec=0
 
 [Service]
 # Each line as it is printed: what is not written to a terminal waits until 4 kB are full, for hours.
-ExecStart=/usr/bin/stdbuf -oL {command}
+ExecStart={unbuffered}{command}
 WorkingDirectory={folder}
 StandardOutput=file:{path}
 Restart=always
@@ -207,7 +209,9 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
     if radio:
         folder = _quoted(str(Path(radio[0]).parent))
         made[FIFO] = _FIFO.format_map(names)
-        made[RADIO] = _RADIO.format_map(names | {"command": _command_line(radio), "folder": folder})
+        made[RADIO] = _RADIO.format_map(
+            names | {"unbuffered": _UNBUFFERED, "command": _command_line(radio), "folder": folder}
+        )
     return {name: marked(text) for name, text in made.items()}
 
 
@@ -274,6 +278,16 @@ def hidden(config: Config, place: Place) -> list[str]:
         for what, path, fix in needed
         if any(path.is_relative_to(folder) for folder in _HIDDEN)
     ]
+
+
+def radio_program(unit: str) -> tuple[str, ...]:
+    """Return the radio program that a unit of ours starts, and its arguments; nothing when it cannot be told."""
+    found = re.search(r"(?m)^ExecStart=(.*)$", unit)
+    try:
+        words = shlex.split(found[1].removeprefix(_UNBUFFERED)) if found else []
+    except ValueError:
+        return ()
+    return tuple(word.replace("$$", "$").replace("%%", "%") for word in words)
 
 
 def _command_line(words: Sequence[str]) -> str:

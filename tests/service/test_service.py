@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lora_post.config import parse_config
 from lora_post.errors import ConfigError
 from lora_post.service.install import InstallError, install_units, secret_files, secret_variables, write_units
-from lora_post.service.units import Place, hidden, is_untouched, marked, units
+from lora_post.service.units import Place, hidden, is_untouched, marked, radio_program, units
 from tests.support.command import COMMAND, PATIENCE_S
 from tests.support.in_process import lora_post
 from tests.support.programs import program
@@ -236,3 +238,27 @@ def test_install_refuses_what_cannot_work(tmp_path: Path) -> None:
     assert list((tmp_path / "card").iterdir()) == []
     told = lora_post("service", "install", "--now", "--root", tmp_path / "card", "-c", path, FIELD_9="00" * 16)
     assert (told.code, "--now starts it on this machine" in told.err) == (2, True)
+
+
+@given(st.lists(st.text(st.characters().filter(str.isprintable), min_size=1), min_size=1, max_size=4))
+def test_radio_program_of_an_installed_unit_is_read_back_as_it_was_given(words: list[str]) -> None:
+    radio = ("/opt/radio/program", *words)
+    assert radio_program(made("stdin:", radio)["lora-post-radio.service"]) == radio
+
+
+@pytest.mark.parametrize("unit", ["", "[Service]\n", 'ExecStart="unfinished\n'])
+def test_unit_without_a_program_names_none(unit: str) -> None:
+    assert radio_program(unit) == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another group")
+@pytest.mark.usefixtures("in_opt")
+def test_repeated_install_keeps_the_radio_program(tmp_path: Path) -> None:
+    root = tmp_path / "card"
+    path = write_site(root / "etc/lora-post", '[[input]]\nurl = "stdin:"\n')
+    first = lora_post("service", "install", "--root", root, "-c", path, "--", *RADIO, FIELD_9="00" * 16)
+    unit = root / "etc/systemd/system/lora-post-radio.service"
+    text = unit.read_text()
+    again = lora_post("service", "install", "--root", root, "-c", path, FIELD_9="00" * 16)
+    assert (first.code, again.code, unit.read_text()) == (0, 0, text)
+    assert "keeps the radio program /bin/cat --number" in again.out
