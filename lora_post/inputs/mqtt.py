@@ -134,7 +134,7 @@ class MqttInput:
                 self._client.ack(message.mid, message.qos)
         messages = [each for each in self._unacknowledged if isinstance(each, MQTTMessage)]
         for each in messages:
-            self._taken.take(each.topic, bytes(each.payload))
+            self._taken.take(_topic(each), bytes(each.payload))
         self._taken.save(now=any(each.retain for each in messages))
         self._unacknowledged.clear()
 
@@ -204,11 +204,20 @@ class MqttInput:
             detail = f"a message of {message.size} bytes, at most {MAX_MESSAGE}, topic {topic}"
             return [Noise(NoiseReason.LINE_TOO_LONG, max(message.size, 1), detail)]
         payload = bytes(message.payload)
-        if message.retain and self._taken.has(message.topic, payload):
-            log.info("%s: left out a retained message that was taken before: %s", self.name, printable(message.topic))
+        topic = _topic(message)
+        if message.retain and self._taken.has(topic, payload):
+            log.info("%s: left out a retained message that was taken before: %s", self.name, printable(topic))
             return []
         parser, now = self._make_parser(), now_us()
         return [*parser.feed(payload + b"\n", now), *parser.finish(now)]
+
+
+def _topic(message: MQTTMessage) -> str:
+    """Return a message's topic, "" where the broker let one pass that is not UTF-8."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return ""
 
 
 def _held(message: MQTTMessage | LongMessage) -> int:

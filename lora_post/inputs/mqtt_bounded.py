@@ -16,6 +16,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
 _PUBLISH: Final = 0x30
+_PUBLISH_QOS: Final = 0xF4
+_QOS_2: Final = 0x04
 _MAX_HEAD: Final = 5
 _DROP_AT_ONCE: Final = 1 << 16
 _DROPS_IN_A_ROW: Final = 16  # so that others have their turn
@@ -75,6 +77,8 @@ class BoundedClient(Client):
             if len(self._head) == _MAX_HEAD:
                 raise ConnectionError("a packet's length is not understood")
             self._head += self._some(1)
+        if self._head[0] & _PUBLISH_QOS == _PUBLISH | _QOS_2:
+            raise ConnectionError("a message of QoS 2, which was not asked for")  # paho would hold it for an answer
         length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(self._head[1:]))
         if length <= self._limit:
             self._due, self._left = len(self._head), length
