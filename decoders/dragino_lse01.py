@@ -15,7 +15,7 @@ Eleven bytes on FPort 2, every 20 minutes, big-endian:
 Below zero the manual and the maker's decoders subtract FFFF from the soil temperature, which is one
 step off; it is read as two's complement, as the external probe is. A probe at exactly 0.0 °C cannot
 be told from no probe, so it gives no reading, and neither does one beyond its range. Not used: the
-sensor flag, whose meaning no document found tells; raw moisture and conductivity.
+sensor flag, whose meaning no document found tells.
 """
 
 from struct import Struct
@@ -45,6 +45,8 @@ def decode(payload: bytes, fport: int) -> list[Reading]:
     if external and external in PROBE_RANGE:
         readings.append(Reading("external_temperature", external / 10, "°C"))
     if flags & RAW_MODE:
+        readings.append(Reading("soil_moisture_raw", temperature & 0xFFFF))
+        readings.append(Reading("soil_conductivity_raw", conductivity))
         permittivity = moisture / 10
         if permittivity > PERMITTIVITY_OF_WATER:
             raise Implausible(f"dielectric permittivity {permittivity}", readings)
@@ -108,6 +110,8 @@ DECODER = Decoder(
             gives=[
                 Reading("battery_voltage", 2.889, "V"),
                 Reading("interrupt", False),
+                Reading("soil_moisture_raw", 3000),
+                Reading("soil_conductivity_raw", 400),
                 Reading("dielectric_permittivity", 19.5),
             ],
         ),
@@ -118,6 +122,8 @@ DECODER = Decoder(
                 Reading("battery_voltage", 3.625, "V"),
                 Reading("interrupt", False),
                 Reading("external_temperature", 24.1, "°C"),
+                Reading("soil_moisture_raw", 2459),
+                Reading("soil_conductivity_raw", 28200),
             ],
             fails=Implausible,
         ),

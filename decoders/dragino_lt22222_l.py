@@ -25,7 +25,8 @@ third does so for the digital inputs: bits 0 and 2 are set for 1 and 2, bits 1 a
 outputs are not told; a trigger that is not set gives no reading.
 
 An open digital output floats: true means high or floating, as the maker shows it. The first uplink is
-not told apart from others. FPort 5 carries version and settings, no reading. Not seen: other modes.
+not told apart from others. FPort 5 carries version and settings, a single byte on FPort 2 an answer: no reading. Not
+seen: other modes.
 """
 
 from struct import Struct
@@ -64,6 +65,8 @@ ANALOG_TRIGGERS = [
 def decode(payload: bytes, fport: int) -> list[Reading]:
     if fport == SETTINGS_FPORT:
         raise NoReading("version and settings")
+    if len(payload) == 1:
+        raise NoReading("an answer without values")
     if len(payload) != SIZE:
         raise WrongLength(f"{len(payload)} bytes, want {SIZE}")
     hardware, mode = payload[10] >> 6, payload[10] & 0x3F
@@ -205,6 +208,7 @@ DECODER = Decoder(
             ],
         ),
         Example("01 FF 0154 000258", fport=5, fails=NoReading),
+        Example("01", fport=2, fails=NoReading),
         Example("04AB 04AC 1310 1300 AA FF 07", fport=2, fails=WrongFormat),
         Example("04AB 04AC 1310 1300 AA FF 81", fport=2, fails=WrongFormat),
         Example("04AB 04AC 1310 1300 AA FF 01", fport=42, fails=WrongFormat),
