@@ -35,9 +35,11 @@ A sequence of values, each behind a type byte (`lora_post.payloads.tagged`), big
     3C  4      checksum, 3D 4 for the maker; both skipped
     3E         the device's settings fill the payload
 
+Bits 7 and 6 of a type tell how many bytes behind its value say when it was measured; in which unit, no document found
+tells, so such a value costs a warning.
+
 The FPort is a setting (5 unless changed), so it is not checked. Not decoded: other types up to
-3B, and types with bits 7 and 6 set, which stand for values of another time. What is known of 1C and
-later ones comes from users' decoders.
+3B. What is known of 1C and later ones, and of bits 7 and 6, comes from users' decoders.
 """
 
 from lora_post import Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
@@ -52,7 +54,14 @@ def read_acceleration(value: bytes) -> list[Reading]:
     return [Reading("accelerometer", {"x": x, "y": y, "z": z}, "g")]
 
 
-ITEMS = {
+def of_another_time(item: Item, time_size: int) -> Item:
+    def read(value: bytes) -> list[Reading]:
+        raise WrongFormat(f"a value with its time, {value.hex()}, is not understood")
+
+    return Item(item.size + time_size, read)
+
+
+TYPES = {
     b"\x01": number("temperature", "°C", ">h", 10),
     b"\x02": number("relative_humidity", "%", most=100),
     b"\x03": Item(3, read_acceleration),
@@ -88,6 +97,9 @@ ITEMS = {
     b"\x24": number("external_humidity", "%", most=100),
     b"\x3c": skipped(4),
     b"\x3d": skipped(4),
+}
+ITEMS = TYPES | {
+    bytes([tag[0] | size << 6]): of_another_time(item, size) for tag, item in TYPES.items() for size in (1, 2, 3)
 }
 
 
@@ -165,6 +177,12 @@ DECODER = Decoder(
             ],
         ),
         Example("3E 44 07 05 10", fport=6, fails=NoReading),
+        Example(  # the second temperature is of another time
+            "01 00E2  81 00E3 0258  07 0D62",
+            fport=5,
+            gives=[Reading("temperature", 22.6, "°C"), Reading("battery_voltage", 3.426, "V")],
+            fails=WrongFormat,
+        ),
         Example(
             "01 00E2  02 FF  07 0D62",
             fport=5,

@@ -36,6 +36,8 @@ Published decoders disagree on whether 1 at the door contact means open or close
 as the number it is.
 """
 
+from msgspec.structs import replace
+
 from lora_post import DecodeError, Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
 from lora_post.payloads.tagged import Item, flag, number, read_tagged, skipped, together
 
@@ -115,7 +117,7 @@ def read_stored(payload: bytes) -> list[Reading]:
             found = list(error.kept)
             problem = problem or type(error)(f"offset {start - 1}: {error}")
         age_s = float(int.from_bytes(payload[offset : offset + AGE_SIZE], "big"))
-        readings += [Reading(reading.name, reading.value, reading.unit, age_s=age_s) for reading in found]
+        readings += [replace(reading, age_s=age_s) for reading in found]
         offset = start + item.size
     if problem:
         raise type(problem)(str(problem), readings)
