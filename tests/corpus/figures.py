@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,14 +20,14 @@ from lora_post.times import WallUs
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
 from lora_post.waziup.kinds import describe
-from tests.corpus.doubts import is_number_text, moment_s, noise_kind, unit_doubt, words_of
+from tests.corpus.doubts import is_number_text, moment_s, noise_kind, unit_doubt
 from tests.corpus.published import Published, Vector
 from tests.support.build import device
 
 RECEIVED_S = datetime(2024, 6, 1, tzinfo=UTC).timestamp()
 _SYMBOLS = {unit.id: symbol for symbol, unit in UNITS.items() if unit.factor == 1 and unit.id != "Other"}
 _SYMBOLS.pop("Dimensionless")
-_TIME_KEYS = frozenset(["time", "timestamp", "ts", "date", "datetime", "timestamputc"])
+_TIME_KEY = re.compile(r"time|date|stamp|\bts\b", re.IGNORECASE)
 _LABEL_KEYS = ("type", "name", "variable", "measurementId", "measurement_id", "id", "label", "channel", "key")
 
 
@@ -157,7 +158,7 @@ class _Codec:
         there: Counter[float] = Counter(
             number for value in [*(reading.value for reading in report.readings), *apart] for number in _numbers(value)
         )
-        dated = {round(received_s - reading.age_s) for reading in report.readings if reading.age_s}
+        dated = {round(_measured_s(reading, received_s)) for reading in report.readings}
         wanted = {
             (path[-1:], float(value)): path
             for path, value in _leaves(report.data, skip=list(vector.payload))
@@ -198,7 +199,7 @@ class _Codec:
         for records in _records(report.data):
             for moment, values in records:
                 self._history = True
-                dated = [r for r in report.readings if abs(received_s - r.age_s - moment) < 2]
+                dated = [r for r in report.readings if abs(_measured_s(r, received_s) - moment) < 2]
                 kept = {number for reading in dated for number in _numbers(reading.value)}
                 wanted = {float(v) for v in values if isinstance(v, int | float) and moment_s(v) is None}
                 if wanted and not wanted & kept:
@@ -228,6 +229,10 @@ class _Codec:
     def _tell(self, figure: str, line: str) -> None:
         self._figures.codecs_with[figure].add(self._name)
         self._figures.told[figure].append(f"{self._name}: {line}")
+
+
+def _measured_s(reading: Reading, received_s: float) -> float:
+    return reading.measured_us(WallUs(int(received_s * 1e6))) / 1e6
 
 
 def _metadata(report: Report) -> Iterator[object]:
@@ -315,11 +320,12 @@ def _record(item: object) -> tuple[float, list[object]] | None:
     if not isinstance(item, dict):
         return None
     for key, value in item.items():
-        moment = moment_s(value)
-        if moment is not None and (key.lower() in _TIME_KEYS or _TIME_KEYS & set(words_of(key))):
+        told = value.values() if isinstance(value, dict) else [value]
+        moment = next((at for each in told if (at := moment_s(each)) is not None), None)
+        if moment is not None and _TIME_KEY.search(key):
             values = [
                 leaf
-                for _, leaf in _leaves({name: other for name, other in item.items() if name != key})
+                for _, leaf in _leaves({name: other for name, other in item.items() if not _TIME_KEY.search(name)})
                 if isinstance(leaf, int | float) and not isinstance(leaf, bool)
             ]
             return moment, values
