@@ -422,7 +422,8 @@ def test_simple_protocol_needs_no_account(server: Waziup) -> None:
         ("demo", "private", "ok", "gw1 belongs to demo"),
         ("admin", "public", "FAIL", "gw1 belongs to admin, not to demo"),
         ("admin", "private", "FAIL", "private gateway of another account"),
-        ("guest", "public", "FAIL", "gw1 belongs to guest"),
+        ("guest", "public", "FAIL", "gw1 was created without a login and belongs to guest"),
+        ("guest", "private", "FAIL", "fix: if it is yours, take it over: curl -X PUT"),
     ],
 )
 def test_gateway_id_must_be_ours(server: Waziup, owner: str, visibility: str, verdict: str, text: str) -> None:
@@ -438,19 +439,39 @@ def test_gateway_that_nobody_will_declare_is_a_warning(server: Waziup) -> None:
     assert verdicts(lora_post("check"))["gateway"] == ["warning"]
 
 
-@pytest.mark.parametrize(("named", "verdict"), [("gw1", ["ok"]), (None, ["ok"]), ("gw-2", ["ok", "warning"])])
+@pytest.mark.parametrize(("named", "verdict"), [("gw1", []), (None, []), ("gw-2", ["warning"])])
 def test_device_that_another_gateway_sends_for_is_a_warning(
     server: Waziup, named: str | None, verdict: list[str]
 ) -> None:
-    for device_id, owner in (("pond-7", "demo"), ("pond-8", "admin")):
-        body = {"id": device_id, "gateway_id": named}
-        assert server.call("POST", "/devices", user=owner, json=body).status_code == 204
+    body = {"id": "pond-7", "gateway_id": named}
+    assert server.call("POST", "/devices", user="demo", json=body).status_code == 204
     write(server.url, DEVICE + 'id = "pond-7"\n')
     ran = lora_post("check")
-    assert verdicts(ran)["gateway"] == verdict
+    assert verdicts(ran).get("devices", []) == verdict
     told = "gateway gw-2 sends for pond-7: what is heard of them here is kept back"
     assert (told in ran.out) is (named == "gw-2")
     assert ("lora-post spool take-over pond-7" in ran.out) is (named == "gw-2")
+
+
+@pytest.mark.parametrize(
+    ("owner", "visibility", "text", "fix"),
+    [
+        ("admin", "public", "belongs to admin, not to demo", "lora-post spool move pond-7 NEW-ID"),
+        ("admin", "private", "a private device of another account", "lora-post spool move pond-7 NEW-ID"),
+        ("guest", "public", "belongs to guest, not to demo", "take it over: lora-post spool take-over pond-7"),
+        ("guest", "private", "belongs to guest, not to demo", "take it over: lora-post spool take-over pond-7"),
+    ],
+)
+def test_device_that_is_not_ours_fails_with_what_to_do(
+    server: Waziup, owner: str, visibility: str, text: str, fix: str
+) -> None:
+    body = {"id": "pond-7", "visibility": visibility}
+    assert server.call("POST", "/devices", user=owner, json=body).status_code == 204
+    write(server.url, DEVICE + 'id = "pond-7"\n')
+    ran = lora_post("check")
+    assert (ran.code, verdicts(ran)["devices"]) == (1, ["FAIL"])
+    assert text in ran.out
+    assert fix in " ".join(ran.out.split())
 
 
 def test_trouble_half_way_is_one_verdict(server: Waziup) -> None:

@@ -49,6 +49,26 @@ IMPATIENT = UploadPolicy(
 """Back-off and the waits before asking are as short as they can be; what is asked stays."""
 
 
+class WatchedUploader(Uploader):
+    """One whose queue can be looked into."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        sink: Sink,
+        metrics: Metrics,
+        allowance: UploadAllowance | None = None,
+        clock: SteadyClock | None = None,
+        policy: UploadPolicy | None = None,
+    ) -> None:
+        self.queue = queue
+        super().__init__(queue, sink, metrics, allowance, clock, policy)
+
+    def is_idle(self) -> bool:
+        """Return whether nothing is queued but what is parked."""
+        return not self.queue.ready_lanes()
+
+
 def context_of(
     store: SpoolFile,
     destination: str,
@@ -100,14 +120,14 @@ class Site:
         client: WaziupClient | None = None,
         visibility: str = "private",
         queue: Queue | None = None,
-    ) -> Uploader:
+    ) -> WatchedUploader:
         queue = queue or self.queue()
         sink = self.sink(account, provision=provision, client=client, visibility=visibility)
         # The clocks are looked up each time: a test may move them meanwhile.
         traffic = self.clients[-1]._http.traffic
         self.allowance = UploadAllowance(self.rules, traffic, self.store, queue.sink, lambda: self.clock())
         clock = SteadyClock(monotonic=lambda: self.monotonic())
-        return Uploader(queue, self.around(sink), self.metrics, self.allowance, clock, self.policy)
+        return WatchedUploader(queue, self.around(sink), self.metrics, self.allowance, clock, self.policy)
 
     def sink(
         self,
@@ -155,14 +175,9 @@ def end(uploader: Uploader) -> None:
     uploader.run(stop, Event())
 
 
-def is_empty(uploader: Uploader) -> bool:
-    """Return whether the queue is empty but for what is parked."""
-    return not uploader._queue.ready_lanes()
-
-
-def work(uploader: Uploader, until: Callable[[], bool] | None = None) -> None:
+def work(uploader: WatchedUploader, until: Callable[[], bool] | None = None) -> None:
     """Step until nothing is left that could go out (or `until`)."""
     deadline = time.monotonic() + PATIENCE_S
-    while not (until() if until else is_empty(uploader)):
+    while not (until() if until else uploader.is_idle()):
         assert time.monotonic() < deadline, uploader.last_error
         Event().wait(uploader.step())

@@ -25,7 +25,7 @@ from lora_post.spool.upkeep import release
 from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S
-from tests.support.upload_site import IMPATIENT, Site, end, is_empty, running, work
+from tests.support.upload_site import IMPATIENT, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup
 
 
@@ -71,7 +71,7 @@ def test_sensor_that_was_parked_in_doubt_before_a_kill_is_asked_about_when_it_is
     site: Site, server: Waziup
 ) -> None:
     server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
-    server.days.faults.append(Fault(r"GET .*/values$", 403, times=2))
+    server.days.faults.append(Fault(r"GET .*/values$", 403, times=4))
     site.put_values("t", 1, 2, 3)
     work(site.uploader())
     assert len(parked(site.store)) == 1
@@ -103,7 +103,7 @@ def test_parked_sensor_is_tried_again_by_itself_after_a_day(site: Site, server: 
 def test_sensor_that_is_parked_in_doubt_is_asked_about_when_it_is_released(site: Site, server: Waziup) -> None:
     """A server that does not believe our token for a while, right after a confirmation was lost."""
     server.days.faults.append(Fault(r"POST .*/values$", 500, work_first=True))
-    server.days.faults.append(Fault(r"GET .*/values$", 403, times=2))
+    server.days.faults.append(Fault(r"GET .*/values$", 403, times=4))
     site.put_values("t", 1, 2, 3)
     uploader = site.uploader()
     work(uploader)
@@ -265,7 +265,7 @@ def test_server_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:
     assert uploader.step() == 0.0
     assert 0 < uploader.step() <= 1.0
     assert "refused" in str(uploader.last_error)
-    assert not is_empty(uploader)
+    assert not uploader.is_idle()
     site.close()
 
 
@@ -368,7 +368,7 @@ def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(site: Site, s
     server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
     site.put_values("t", 1)
     uploader = site.uploader()
-    while not is_empty(uploader):
+    while not uploader.is_idle():
         before = len(server.days.pushes())
         wait_s = uploader.step()
         pushed_at += [now] * (len(server.days.pushes()) - before)
@@ -537,7 +537,7 @@ def test_bytes_of_a_day_are_not_exceeded_and_the_rest_goes_out_the_next_day(tmp_
     for day in range(1, 10):
         site.clock = lambda day=day: noon + day * 86_400  # type: ignore[misc]
         again = site.uploader()
-        while not again.is_closed() and not is_empty(again):
+        while not again.is_closed() and not again.is_idle():
             again.step()
         end(again)
     assert server.values("pond-7", "t") == list(range(1200))

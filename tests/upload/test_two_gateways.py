@@ -19,9 +19,8 @@ from lora_post.sinks.waziup.stand_in import ORDERS
 from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import release
-from lora_post.upload.uploader import Uploader
 from tests.support.build import report
-from tests.support.upload_site import IMPATIENT, USERS, Site, is_empty
+from tests.support.upload_site import IMPATIENT, USERS, Site, WatchedUploader
 from tests.support.waziup import BadDays, Fault, Waziup
 
 HOUR_US = 3_600_000_000
@@ -38,7 +37,7 @@ class World:
         self._running = running_sandbox(USERS, clock=self.now_us, faults=self.days)
         self.server = Waziup(self._running.__enter__(), self.days)
         self.sites: dict[str, Site] = {}
-        self.uploaders: dict[str, Uploader] = {}
+        self.uploaders: dict[str, WatchedUploader] = {}
         # The server dates its answers by its own clock.
         monkeypatch.setattr("lora_post.clocks.server.read_date", lambda date: self.now_us() // 1_000_000 * 1_000_000)
 
@@ -73,7 +72,7 @@ class World:
         """Send what may go out."""
         uploader, deadline = self.uploaders[name], time.monotonic() + 60
         uploader.step()
-        while not is_empty(uploader):
+        while not uploader.is_idle():
             assert time.monotonic() < deadline, uploader.last_error
             time.sleep(min(uploader.step(), 0.05))
 

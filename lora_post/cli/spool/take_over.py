@@ -28,6 +28,8 @@ def command(group_path: Path | None, device: str, config_path: Path | None) -> N
     one, at the next reading. What the other has sent is not sent again. One that still sends must be stopped
     first: it looks only once a day whose turn it is.
 
+    A device that was created without a login belongs to `guest` on Waziup: this makes it your account's.
+
     \b
         lora-post spool take-over pond-7
     """

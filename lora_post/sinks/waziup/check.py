@@ -18,12 +18,19 @@ import msgspec
 import requests
 
 from lora_post.clocks.scale import now_us
-from lora_post.errors import SinkError, Unavailable
+from lora_post.errors import Problem, SinkError, Unavailable
 from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
 from lora_post.sinks.tls import check_tls
 from lora_post.sinks.waziup import WaziupConfig
 from lora_post.sinks.waziup.client import RemoteDevice, RemoteGateway, RemoteUser, WaziupClient
+from lora_post.sinks.waziup.ownership import (
+    GUEST,
+    other_device,
+    other_gateway,
+    other_private_device,
+    other_private_gateway,
+)
 from lora_post.times import WallUs
 from lora_post.waziup.names import to_text
 
@@ -32,7 +39,6 @@ MAX_CLOCK_ERROR_S = 60
 QUARTER_HOUR_S = 900
 ZONE_QUARTERS = range(2, 57)
 NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-GUEST = "guest"
 AFTER_SERVER = ("credentials", "clock", "gateway")
 MAX_DEVICES = 200
 
@@ -166,9 +172,9 @@ def _check_account(
     if not gateway_id:
         yield skipped("gateway", "[gateway] has a mistake")
     elif username:
-        yield _check_gateway(client.get_gateway(gateway_id), gateway_id, username, provision=waziup.provision)
+        yield _check_gateway(client, gateway_id, username, provision=waziup.provision)
         if waziup.provision:
-            yield from _check_turns(client, gateway_id, username, device_ids)
+            yield from _check_devices(client, gateway_id, username, device_ids)
     else:
         yield skipped("gateway", "the login failed")
 
@@ -191,11 +197,11 @@ def _check_login(client: WaziupClient, username: str) -> tuple[list[Finding], st
     return findings, me.username
 
 
-def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision: bool) -> Finding:
+def _check_gateway(client: WaziupClient, gateway_id: str, username: str, *, provision: bool) -> Finding:
     """Tell whose the gateway id is: all users of the platform share the ids."""
-    choose = "choose another [gateway] id"
+    answer = client.get_gateway(gateway_id)
     if answer.status == 403:
-        return fail("gateway", f"{gateway_id} is a private gateway of another account", choose)
+        return _failed("gateway", other_private_gateway(gateway_id))
     if answer.status == 404 and answer.body:
         if provision:
             return ok("gateway", f"{gateway_id} is free; the first `lora-post run` declares it")
@@ -203,25 +209,38 @@ def _check_gateway(answer: Answer, gateway_id: str, username: str, *, provision:
     gateway = _read(answer, RemoteGateway)
     if gateway is None:
         return fail("gateway", f"{gateway_id}: status {answer.status}: {answer.text}", "try again later")
-    if gateway.owner != username:
-        return fail("gateway", f"{gateway_id} belongs to {gateway.owner or 'nobody'}, not to {username}", choose)
+    if problem := other_gateway(gateway, username, client.base_url):
+        return _failed("gateway", problem)
     return ok("gateway", f"{gateway_id} belongs to {username}")
 
 
-def _check_turns(client: WaziupClient, gateway_id: str, username: str, device_ids: Sequence[str]) -> Iterator[Finding]:
-    """Tell which devices of ours another gateway sends for."""
+def _check_devices(
+    client: WaziupClient, gateway_id: str, username: str, device_ids: Sequence[str]
+) -> Iterator[Finding]:
+    """Tell which devices are not ours, and which of ours another gateway sends for."""
     others: defaultdict[str, list[str]] = defaultdict(list)
     for device_id in device_ids[:MAX_DEVICES]:
-        device = _read(client.get_device(device_id), RemoteDevice)
-        if device and device.owner == username and device.gateway_id not in (None, "", gateway_id):
+        answer = client.get_device(device_id)
+        device = _read(answer, RemoteDevice)
+        if answer.status == 403:
+            yield _failed("devices", other_private_device(device_id))
+        elif device is None:
+            continue  # it will be created
+        elif problem := other_device(device_id, device.owner, username):
+            yield _failed("devices", problem)
+        elif device.gateway_id not in (None, "", gateway_id):
             others[to_text(device.gateway_id or "")].append(device_id)
     for other, names in sorted(others.items()):
         yield warning(
-            "gateway",
+            "devices",
             f"gateway {other} sends for {', '.join(names)}: what is heard of them here is kept back",
             f"take them out of this configuration, or if {other} is out of use: "
             f"lora-post spool take-over {quote(names[0])}",
         )
+
+
+def _failed(subject: str, problem: Problem) -> Finding:
+    return fail(subject, problem.what, problem.fix)
 
 
 def _read(answer: Answer, kind: type[T]) -> T | None:

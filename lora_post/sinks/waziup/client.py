@@ -142,6 +142,7 @@ class WaziupClient:
         alive: Callable[[], object] = lambda: None,
     ) -> None:
         """base_url: for example https://api.waziup.io/api/v2; account None: nobody in particular."""
+        self.base_url = base_url.rstrip("/")
         self.account = account
         self.clock = ServerClock()
         self.claims: Claims | None = None
@@ -191,13 +192,21 @@ class WaziupClient:
             answer = self._http.call(method, path, body)
         return answer
 
+    def _look(self, path: str) -> Answer:
+        """GET; what is private and belongs to `guest` is shown only to those without a token."""
+        answer = self._call("GET", path)
+        if answer.status != 403 or self.account is None:
+            return answer
+        shown = self._http.call("GET", path, auth=anonymous)
+        return shown if shown.status == 200 else answer
+
     def post_gateway(self, gateway_id: str, name: str, visibility: str) -> Answer:
         """POST /gateways; 200, or 422 when the id is taken."""
         return self._call("POST", "/gateways", {"id": gateway_id, "name": name, "visibility": visibility})
 
     def get_gateway(self, gateway_id: str) -> Answer:
-        """GET /gateways/{g}; 200 with a RemoteGateway, 404, or 403 when it is someone's private one."""
-        return self._call("GET", f"/gateways/{quote_part(gateway_id)}")
+        """GET /gateways/{g}; 200 with a RemoteGateway, 404, or 403 when it is another account's private one."""
+        return self._look(f"/gateways/{quote_part(gateway_id)}")
 
     def put_gateway_owner_as_guest(self, gateway_id: str, owner: str) -> Answer:
         """PUT /gateways/{g}/owner without token; 204, and the gateway is private then."""
@@ -212,8 +221,8 @@ class WaziupClient:
         return self._call("GET", "/users/me")
 
     def get_device(self, device_id: str) -> Answer:
-        """GET /devices/{d}; 200 with a RemoteDevice, 404, or 403 when it is someone's private one."""
-        return self._call("GET", f"/devices/{quote_part(device_id)}")
+        """GET /devices/{d}; 200 with a RemoteDevice, 404, or 403 when it is another account's private one."""
+        return self._look(f"/devices/{quote_part(device_id)}")
 
     def post_device(self, device: DeviceBody) -> Answer:
         """POST /devices; 204, or 422 when the id is taken."""

@@ -6,11 +6,15 @@ Source: Waziup/wazicloud-api: src/Waziup/Gateways.hs.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
-from lora_post.errors import Rejected
+import msgspec
+
+from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import Site
-from lora_post.sinks.waziup.client import WaziupClient, trouble
+from lora_post.sinks.waziup.client import RemoteGateway, WaziupClient, trouble
+from lora_post.sinks.waziup.ownership import GUEST, other_gateway, other_private_gateway
 from lora_post.spool.facts import Facts
 from lora_post.waziup.names import to_text
 
@@ -18,6 +22,10 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = "heartbeat"
 HEALTH = "health"  # its name from June to October 2019
+
+FACT: Final = "gateway"
+BEGUN: Final = "begun"
+DECLARED: Final = "declared"
 
 
 class GatewayEntry:
@@ -30,42 +38,22 @@ class GatewayEntry:
         self._facts = facts
         self._provision = provision
         self._path = HEARTBEAT
-        self._is_new = False  # made by us, and no heartbeat has shown yet that it is our account's
 
     def beat(self) -> None:
         """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
-        if self._provision and "gateway" not in self._facts.recall():
+        if self._provision and self._facts.recall().get(FACT) != DECLARED:
             self._declare()
         answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
         if answer.status == 404 and answer.body and self._provision and self._declare():
             answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
         if answer.status in (404, 405):
             answer = self._beat_by_the_other_name(answer)
-        if answer.status == 403 and self._is_new and self._take_from_guest():
-            return
         if answer.status == 403:
-            raise Rejected(
-                f"gateway {self._site.gateway_id} belongs to another account, so its heartbeat is refused",
-                fix="choose another [gateway] id",
-            )
+            raise self._refusal()
         if answer.status in (404, 405):
             log.warning("heartbeat: status %d: %s", answer.status, answer.text)
         elif answer.status != 204:
             raise trouble("sending the heartbeat", answer)
-        else:
-            self._is_new = False
-
-    def _take_from_guest(self) -> bool:
-        """Return whether the server had given the new gateway to `guest`, and it has been taken over."""
-        gateway_id = self._site.gateway_id
-        answer = self._client.put_gateway_owner_as_guest(gateway_id, self._client.owner)
-        if answer.status == 403:
-            return False
-        if answer.status != 204:
-            raise trouble(f"taking gateway {gateway_id} over from guest", answer)
-        self._is_new = False
-        log.warning("gateway %s was created as guest and has been taken over; it is private now", gateway_id)
-        return True
 
     def _beat_by_the_other_name(self, answer: Answer) -> Answer:
         """Return the answer to the name that the server knows; the given one when it knows neither."""
@@ -77,17 +65,59 @@ class GatewayEntry:
             self._path = other
         return answer_to_other
 
+    def _refusal(self) -> Rejected:
+        """Return why a heartbeat is refused."""
+        gateway = self._look()
+        problem = other_gateway(gateway, self._client.owner, self._client.base_url) if gateway else None
+        if problem is None:
+            return Rejected(f"the heartbeat of gateway {self._site.gateway_id} is refused")
+        return Rejected(f"refused: {problem.what}", fix=problem.fix)
+
     def _declare(self) -> bool:
         """Return whether the gateway was missing and has been made."""
+        gateway_id, gateway = self._site.gateway_id, self._look()
+        if is_missing := gateway is None:
+            self._facts.remember(FACT, BEGUN)
+            self._create()
+            gateway = self._look()
+            if gateway is None:
+                raise OutcomeUnknown(f"gateway {gateway_id} is not there right after it was declared")
+        if gateway.owner == GUEST and self._facts.recall().get(FACT) == BEGUN:
+            self._take_from_guest()
+        elif gateway.owner != self._client.owner:
+            return False  # the heartbeat will be refused
+        self._facts.remember(FACT, DECLARED)
+        return is_missing
+
+    def _look(self) -> RemoteGateway | None:
+        """Return the gateway, None when it is missing. Raises SinkError, Rejected when it is not shown to us."""
+        gateway_id = self._site.gateway_id
+        answer = self._client.get_gateway(gateway_id)
+        if answer.status == 404 and answer.body:
+            return None
+        if answer.status == 403:
+            problem = other_private_gateway(gateway_id)
+            raise Rejected(problem.what, fix=problem.fix)
+        if answer.status != 200:
+            raise trouble(f"looking for gateway {gateway_id}", answer)
+        try:
+            return msgspec.json.decode(answer.body, type=RemoteGateway)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Unavailable(f"looking for gateway {gateway_id}: no gateway in the answer: {error}") from error
+
+    def _create(self) -> None:
         site = self._site
         answer = self._client.post_gateway(site.gateway_id, to_text(site.gateway_name), site.visibility)
         if answer.status == 400:
             raise Rejected(f"gateway {site.gateway_id}: {answer.text}")
         if answer.status not in (200, 204, 422):
             raise trouble("declaring the gateway", answer)
-        self._facts.remember("gateway", "declared")
-        if answer.status == 422:
-            return False
-        self._is_new = True
         log.info("gateway declared id=%s", site.gateway_id)
-        return True
+
+    def _take_from_guest(self) -> None:
+        """Take the gateway over that the server gave to `guest`, as it did not believe the token then."""
+        gateway_id = self._site.gateway_id
+        answer = self._client.put_gateway_owner_as_guest(gateway_id, self._client.owner)
+        if answer.status != 204:
+            raise trouble(f"taking gateway {gateway_id} over from {GUEST}", answer)
+        log.warning("gateway %s was created as %s and has been taken over; it is private now", gateway_id, GUEST)

@@ -9,14 +9,15 @@ Source: Waziup/wazicloud-api: src/Waziup/{Devices,Sensors}.hs.
 from __future__ import annotations
 
 import logging
-from shlex import quote
 
 import msgspec
 
-from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
+from lora_post.errors import OutcomeUnknown, Problem, Rejected, Unavailable
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
+from lora_post.sinks.waziup.known_devices import KnownDevices
+from lora_post.sinks.waziup.ownership import GUEST, other_device, other_private_device
 from lora_post.sinks.waziup.stand_in import StandIn
 from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
@@ -25,8 +26,6 @@ from lora_post.waziup.names import to_id, to_text
 
 log = logging.getLogger(__name__)
 
-GUEST = "guest"
-
 
 class Provisioner:
     """Makes devices and sensors exist, and be ours."""
@@ -34,7 +33,8 @@ class Provisioner:
     def __init__(self, client: WaziupClient, context: SinkContext, facts: Facts) -> None:
         self._client = client
         self._gateway_id = context.site.gateway_id
-        self.stand_in = StandIn(client, facts, context.facts_of, self._gateway_id)
+        self._known = KnownDevices(facts, self._gateway_id)
+        self.stand_in = StandIn(client, facts, context.facts_of, self._known, self._gateway_id)
         self._devices = {device.id: device for device in context.site.devices}
         self._lanes_of = context.lanes_of
 
@@ -48,7 +48,7 @@ class Provisioner:
             try:
                 self.ensure(lane)
             except OutcomeUnknown:
-                if not self.stand_in.is_known(lane.device):
+                if lane.device not in self._known:
                     raise
                 self.stand_in.postpone_look(lane.device)  # a server that cannot show it may still take its values
         self.stand_in.require_turn(lane, batch.times_us[0])
@@ -61,10 +61,10 @@ class Provisioner:
         device_id = lane.device
         wanted = [_sensor_body(each) for each in self._lanes_of(device_id)]
         try:
-            device = self._look_at(device_id) or self._create(device_id, wanted)
-            self._check_owner(device)
+            device = self._ours(device_id, wanted)
         except Rejected:
-            self.stand_in.not_ours(device_id)
+            if not self._known.is_begun(device_id):
+                self._known.forget(device_id)
             raise
         if not self.stand_in.look(device):
             return
@@ -72,7 +72,20 @@ class Provisioner:
         for sensor in wanted:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
-        self.stand_in.ours(device_id)
+        self._known.add(device_id, self._client.clock.now_us())
+
+    def _ours(self, device_id: str, sensors: list[SensorBody]) -> RemoteDevice:
+        """Return the device, created if it is missing. Raises SinkError, Rejected when it is another account's."""
+        device = self._look_at(device_id)
+        if device is None:
+            self._known.begin(device_id)
+            self._create(device_id, sensors)
+            device = self._look_again_at(device_id)
+        if device.owner == GUEST and (self._known.is_begun(device_id) or self.stand_in.is_ordered(device_id)):
+            self._take_from_guest(device_id)
+            device = self._look_again_at(device_id)
+        _refuse(other_device(device_id, device.owner, self._client.owner))
+        return device
 
     def _add_sensor(self, device_id: str, sensor: SensorBody, *, is_needed: bool) -> None:
         answer = self._client.post_sensor(device_id, sensor)
@@ -89,19 +102,23 @@ class Provisioner:
         if answer.status == 404 and answer.body:
             return None
         if answer.status == 403:
-            raise Rejected(f"device {device_id} is a private device of another account", fix=_other_id(device_id))
+            _refuse(other_private_device(device_id))
         if answer.status == 400:
             raise Rejected(f"device id {device_id} is not accepted: {answer.text}")
         if answer.status != 200:
             raise trouble(f"looking for device {device_id}", answer)
         return _device(device_id, answer)
 
-    def _create(self, device_id: str, sensors: list[SensorBody]) -> RemoteDevice:
+    def _look_again_at(self, device_id: str) -> RemoteDevice:
+        device = self._look_at(device_id)
+        if device is None:
+            raise OutcomeUnknown(f"device {device_id} is not there right after it was created")
+        return device
+
+    def _create(self, device_id: str, sensors: list[SensorBody]) -> None:
         configured = self._devices.get(device_id)
         name = configured.name if configured else device_id
-        # One that has left the configuration may have been meant to be private.
-        visibility = configured.visibility if configured else "private"
-        body = DeviceBody(device_id, self._gateway_id, to_text(name), visibility, sensors)
+        body = DeviceBody(device_id, self._gateway_id, to_text(name), self._visibility(device_id), sensors)
         answer = self._client.post_device(body)
         if answer.status == 400 and sensors:
             # One sensor may be at fault, and must not keep the others out: they are added one by one.
@@ -112,33 +129,19 @@ class Provisioner:
             raise trouble(f"creating device {device_id}", answer)
         if answer.status == 204:
             log.info("device created id=%s sensors=%d", device_id, len(sensors))
-            answer = self._client.get_device(device_id)
-            if answer.status == 200 and (device := _device(device_id, answer)).owner != GUEST:
-                return device
-            if answer.status in (200, 403):
-                self._take_from_guest(device_id, visibility)
-        there = self._look_at(device_id)
-        if there is None:
-            raise OutcomeUnknown(f"device {device_id} is not there right after it was created")
-        return there
 
-    def _take_from_guest(self, device_id: str, visibility: str) -> None:
+    def _visibility(self, device_id: str) -> str:
+        configured = self._devices.get(device_id)
+        # One that has left the configuration may have been meant to be private.
+        return configured.visibility if configured else "private"
+
+    def _take_from_guest(self, device_id: str) -> None:
         """Take a device over that the server gave to `guest`, as it did not believe the token then."""
-        for field, value in (("visibility", visibility), ("owner", self._client.owner)):
+        for field, value in (("visibility", self._visibility(device_id)), ("owner", self._client.owner)):
             answer = self._client.put_device_as_guest(device_id, field, value)
-            if answer.status == 403:
-                return  # not guest's
             if answer.status != 204:
                 raise trouble(f"taking device {device_id} over from {GUEST}", answer)
         log.warning("device %s was created as %s and has been taken over; is the clock right?", device_id, GUEST)
-
-    def _check_owner(self, device: RemoteDevice) -> None:
-        if device.owner != self._client.owner:
-            raise Rejected(
-                f"device {device.id} exists already and belongs to {to_text(device.owner or 'nobody')}, "
-                f"not to {self._client.owner}",
-                fix=_other_id(device.id),
-            )
 
 
 def _device(device_id: str, answer: Answer) -> RemoteDevice:
@@ -153,6 +156,6 @@ def _sensor_body(lane: Lane) -> SensorBody:
     return SensorBody(to_id(lane.name), to_text(lane.name), kind.kind, kind.quantity, kind.unit)
 
 
-def _other_id(device_id: str) -> str:
-    """Return what to do about an id that is somebody else's; a server may have given it any characters."""
-    return f"give it another id in the configuration, then: lora-post spool move {quote(device_id)} NEW-ID"
+def _refuse(problem: Problem | None) -> None:
+    if problem is not None:
+        raise Rejected(problem.what, fix=problem.fix)

@@ -108,10 +108,10 @@ class WaziupSink(Sink):
         lane = batch.lane
         self.make_ready(batch)
         answer = self._post(batch)
-        if answer.status == 404 and answer.body and self._provisioner:
-            self._heartbeat_at = 0.0  # a server that has lost a device may have lost the gateway
-            with nothing_is_sent():
-                self._provisioner.ensure(lane)
+        if self._provisioner and (answer.status == 403 or (answer.status == 404 and answer.body)):
+            if answer.status == 404:
+                self._heartbeat_at = 0.0  # a server that has lost a device may have lost the gateway
+            self._look_again(lane, self._provisioner)
             self.make_ready(batch)
             answer = self._post(batch)
             if answer.status == 404:
@@ -132,6 +132,11 @@ class WaziupSink(Sink):
         """Create what a device has announced and the server does not have; never raises over it."""
         if self._provisioner:
             self._actuators.declare(device_id)
+
+    def _look_again(self, lane: Lane, provisioner: Provisioner) -> None:
+        """Find out why a device is refused: it is missing, or not ours now. Raises Unavailable, NotSent, Rejected."""
+        with nothing_is_sent():
+            provisioner.ensure(lane)
 
     def _post(self, batch: Batch) -> Answer:
         bodies = [msgspec.Raw(body) for body in value_objects(batch)]
@@ -172,6 +177,9 @@ class WaziupSink(Sink):
 
     def _page(self, lane: Lane, since: str, limit: int, offset: int) -> list[StoredValue]:
         answer = self._client.get_values(lane.device, to_id(lane.name), since, limit, offset)
+        if answer.status == 403 and self._provisioner:
+            self._look_again(lane, self._provisioner)
+            answer = self._client.get_values(lane.device, to_id(lane.name), since, limit, offset)
         if answer.status == 403:
             # Not nothing: a token that is not believed just then would make readings arrive twice.
             raise Rejected(f"device {lane.device} is private and belongs to another account: {answer.text}")

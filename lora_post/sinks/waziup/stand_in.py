@@ -16,6 +16,7 @@ from msgspec import Struct
 from lora_post.clocks.scale import utc_text
 from lora_post.errors import MayBeThere, Problem, Rejected
 from lora_post.sinks.waziup.client import RemoteDevice, WaziupClient, trouble
+from lora_post.sinks.waziup.known_devices import KnownDevices
 from lora_post.sinks.waziup.turn import APART_US, LOOK_EVERY_US, WAIT_US, Ours, Turn, pair, whose_turn
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch, Lane
@@ -41,10 +42,18 @@ class Kept(Struct, frozen=True):
 class StandIn:
     """What is known of the turns of devices; see the module."""
 
-    def __init__(self, client: WaziupClient, facts: Facts, facts_of: Callable[[str], Facts], gateway_id: str) -> None:
+    def __init__(
+        self,
+        client: WaziupClient,
+        facts: Facts,
+        facts_of: Callable[[str], Facts],
+        known: KnownDevices,
+        gateway_id: str,
+    ) -> None:
         self._client = client
         self._facts = facts
         self._facts_of = facts_of
+        self._known = known
         self._gateway_id = gateway_id
         self._kept: dict[str, Kept] = {}
         self._asking: set[tuple[str, str]] = set()
@@ -54,23 +63,22 @@ class StandIn:
         """Return whether the device must be looked at before anything is sent."""
         now_us = self._client.clock.now_us()
         if kept := self._kept.get(device_id):
-            return now_us - kept.looked_us >= LOOK_EVERY_US or device_id in self._orders().recall()
+            return now_us - kept.looked_us >= LOOK_EVERY_US or self.is_ordered(device_id)
         if now_us - self._postponed.get(device_id, 0) < POSTPONED_US:
             return False
-        looked_us, gateway_id = self._known(device_id)
+        known = self._known.get(device_id)
         # Dates are told in whole seconds; a look in the future is one before the server's clock was set back.
-        return gateway_id != self._gateway_id or not -APART_US <= now_us - looked_us < LOOK_EVERY_US
+        return known.gateway_id != self._gateway_id or not -APART_US <= now_us - known.looked_us < LOOK_EVERY_US
 
-    def is_known(self, device_id: str) -> bool:
-        """Return whether we have sent for the device before, and were the one to do so at the last look."""
-        return _device(device_id) in self._facts.recall()
+    def is_ordered(self, device_id: str) -> bool:
+        """Return whether a person wants this gateway to send for the device."""
+        return device_id in self._orders().recall()
 
     def look(self, device: RemoteDevice) -> bool:
         """Take what a look has shown, and return whether we are to send. Raises SinkError."""
         now_us, device_id = self._client.clock.now_us(), device.id
-        _, former_id = self._known(device_id)
-        orders = self._orders()
-        ours = Ours(self._gateway_id, former_id, self._time(_claim(device_id)), device_id in orders.recall())
+        former_id = self._known.get(device_id).gateway_id
+        ours = Ours(self._gateway_id, former_id, self._time(_claim(device_id)), self.is_ordered(device_id))
         turn = whose_turn(device, ours, now_us)
         if turn in (Turn.TAKE, Turn.TAKE_LATER):
             self._claim(device)
@@ -80,7 +88,7 @@ class StandIn:
             self._keep(device, now_us, is_taken=turn is Turn.TAKE_LATER or device.gateway_id == self._gateway_id)
             return False
         if ours.is_ordered:
-            orders.forget(device_id)
+            self._orders().forget(device_id)
         if self._kept.pop(device_id, None) or self._time(_kept(device_id)) is not None:
             self._facts.remember(_took(device_id), str(now_us))
             self._facts.forget(_kept(device_id))
@@ -91,14 +99,6 @@ class StandIn:
     def postpone_look(self, device_id: str) -> None:
         """Make no look at a device for a while."""
         self._postponed[device_id] = self._client.clock.now_us()
-
-    def ours(self, device_id: str) -> None:
-        """Note that a device is there, is our account's, and is ours to send for."""
-        self._facts.remember(_device(device_id), f"{self._client.clock.now_us()} {self._gateway_id}")
-
-    def not_ours(self, device_id: str) -> None:
-        """Note that it is not; the next reading makes another look."""
-        self._facts.forget(_device(device_id))
 
     def require_turn(self, lane: Lane, oldest_us: WallUs) -> None:
         """Return when a lane's readings may be sent. Raises MayBeThere, and Rejected with the reason when not."""
@@ -157,12 +157,7 @@ class StandIn:
         if self._time(_kept(device.id)) is None:
             self._facts.remember(_kept(device.id), str(now_us))
         self._kept[device.id] = Kept(now_us, Problem(what, fix))
-        self.not_ours(device.id)
-
-    def _known(self, device_id: str) -> tuple[WallUs, str]:
-        """Return when we last found the device to be ours, and as which gateway; earlier versions wrote a word."""
-        looked_us, _, gateway_id = self._facts.recall().get(_device(device_id), "").partition(" ")
-        return (WallUs(int(looked_us)), gateway_id) if looked_us.isdigit() and gateway_id else (WallUs(0), "")
+        self._known.forget(device.id)
 
     def _time(self, key: str) -> WallUs | None:
         text = self._facts.recall().get(key, "")
@@ -174,10 +169,6 @@ class StandIn:
 
 def _named(device: RemoteDevice) -> str:
     return to_text(device.gateway_id or "none")[:MAX_SHOWN]
-
-
-def _device(device_id: str) -> str:
-    return f"device {device_id}"
 
 
 def _claim(device_id: str) -> str:

@@ -20,10 +20,9 @@ from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S, counting_packet, run, write_site
-from tests.support.upload_site import IMPATIENT, context_of, is_empty
+from tests.support.upload_site import IMPATIENT, WatchedUploader, context_of
 from tests.support.wazigate import Gate, wazigate
 
 SINK = "wazigate"
@@ -53,13 +52,13 @@ def sink_for(gate: Gate, store: SpoolFile, account: Account | None = None) -> Wa
     return WazigateSink(WazigateConfig(gate.url, account), context_of(store, SINK, device(name="Pond 7 (west)")))
 
 
-def work(store: SpoolFile, gate: Gate, password: str | None = None, username: str = "admin") -> Uploader:
+def work(store: SpoolFile, gate: Gate, password: str | None = None, username: str = "admin") -> WatchedUploader:
     """Step until nothing is left that could go out."""
     sink = sink_for(gate, store, Account(username, Secret(password)) if password else None)
-    uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
+    uploader = WatchedUploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
     deadline = time.monotonic() + PATIENCE_S
     with closing(sink):
-        while not is_empty(uploader):
+        while not uploader.is_idle():
             assert time.monotonic() < deadline, uploader.last_error
             if uploader.last_error and password:
                 break
@@ -164,10 +163,10 @@ def test_device_that_was_created_although_the_answer_said_otherwise(store: Spool
 def test_login_is_made_when_it_is_asked_for_and_again_when_the_token_is_old(store: SpoolFile) -> None:
     with wazigate("sesame") as gate:
         put(store, "t", 1)
-        assert is_empty(work(store, gate, "sesame"))
+        assert work(store, gate, "sesame").is_idle()
         gate.token = "e30.e30.bmV3"
         put(store, "t", 1, 2)
-        assert is_empty(work(store, gate, "sesame"))
+        assert work(store, gate, "sesame").is_idle()
         assert gate.row_values("pond-7", "t")[-1] == 2
 
 
@@ -180,7 +179,7 @@ def test_login_that_fails_is_said_without_the_password(store: SpoolFile, passwor
         put(store, "t", 1)
         account = Account("admin", Secret(password)) if password else None
         with closing(sink_for(gate, store, account)) as sink:
-            uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
+            uploader = WatchedUploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
             uploader.step()
         assert complaint in str(uploader.last_error)
         assert "5ec2e7" not in str(uploader.last_error)
@@ -213,7 +212,7 @@ def test_address_of_something_else_is_said(store: SpoolFile, gate: Gate, monkeyp
         monkeypatch.setattr(Gate, "answer", lambda *_, s=status, b=body: (s, b))
         put(store, "t", 1)
         with closing(sink_for(gate, store)) as sink:
-            uploader = Uploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
+            uploader = WatchedUploader(Queue(store, SINK), sink, Metrics(), policy=IMPATIENT)
             while not uploader.last_error:
                 Event().wait(uploader.step())
         assert "is not a WaziGate" in str(uploader.last_error)

@@ -37,12 +37,12 @@ def test_one_login_serves_many_calls(server: Waziup, client: WaziupClient) -> No
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_call_is_made_once_more_with_a_fresh_token(server: Waziup, client: WaziupClient, status: int) -> None:
     client.get_me()
-    server.days.faults.append(Fault("^GET /devices/d$", status, times=1))
-    assert client.get_device("d").status == 404
-    assert server.days.seen[-3:] == ["GET /devices/d", LOGIN, "GET /devices/d"]
-    server.days.faults.append(Fault("^GET /devices/d$", status, times=9))
-    assert client.get_device("d").status == status
-    assert server.days.seen[-3:] == ["GET /devices/d", LOGIN, "GET /devices/d"]
+    server.days.faults.append(Fault("^PUT /devices/d/gateway_id$", status, times=1))
+    assert client.put_gateway_id("d", "gw1").status == 404
+    assert server.days.seen[-3:] == ["PUT /devices/d/gateway_id", LOGIN, "PUT /devices/d/gateway_id"]
+    server.days.faults.append(Fault("^PUT /devices/d/gateway_id$", status, times=9))
+    assert client.put_gateway_id("d", "gw1").status == status
+    assert server.days.seen[-3:] == ["PUT /devices/d/gateway_id", LOGIN, "PUT /devices/d/gateway_id"]
 
 
 def test_without_an_account_nothing_is_logged_in_or_repeated(server: Waziup) -> None:

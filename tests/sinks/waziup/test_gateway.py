@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -102,33 +103,68 @@ def test_gateway_of_somebody_else_does_not_hold_up_values(
     site.put_values("t", 1)
     work(site.uploader())
     assert server.values("pond-7", "t") == [1]
-    assert "gateway gw1 belongs to another account" in caplog.text
+    assert "gateway gw1 belongs to alice, not to demo" in caplog.text
+
+
+class Distrusted(WaziupClient):
+    """A client whose token the server does not believe just for a creation: it answers 200, and the owner is guest.
+
+    What goes wrong then or thereafter is given.
+    """
+
+    def __init__(self, server: Waziup, fault: Fault) -> None:
+        super().__init__(server.url)
+        self._server = server
+        self._fault = fault
+
+    def post_gateway(self, *declared: str) -> Answer:
+        self._server.days.faults.append(self._fault)
+        token, self._http._token = self._http._token, None
+        try:
+            return super().post_gateway(*declared)
+        finally:
+            self._http._token = token
 
 
 @pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("failures", [0, 1])
-def test_gateway_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup, failures: int) -> None:
-    class Distrusted(WaziupClient):
-        def post_gateway(self, *declared: str) -> Answer:
-            token, self._http._token = self._http._token, None
-            try:
-                return super().post_gateway(*declared)
-            finally:
-                self._http._token = token
-
-    server.days.faults.append(Fault("^PUT /gateways/gw1/owner$", 503, times=failures))
+@pytest.mark.parametrize("step", ["POST /gateways", "GET /gateways/gw1", "PUT /gateways/gw1/owner"])
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "goes on"])
+def test_gateway_that_the_server_gave_to_guest_is_taken_over_wherever_it_was_cut_off(
+    site: Site, server: Waziup, step: str, *, is_done: bool, is_killed: bool
+) -> None:
+    """The answer to one of the steps is lost; lora-post goes on, or is killed right then."""
+    cut = Fault(f"^{step}$", 0, work_first=is_done)
     site.put_values("t", 1)
-    uploader = site.uploader(client=Distrusted(server.url))
+    uploader = site.uploader(client=Distrusted(server, cut))
+    work(uploader, lambda: not cut.times)
+    if is_killed:
+        uploader = site.uploader()
     work(uploader)
     assert server.values("pond-7", "t") == [1]
-    work(uploader, lambda: server.get("/gateways/gw1")["owner"] == "demo")  # type: ignore[index]
+
+    def is_ours() -> bool:
+        answer = server.call("GET", "/gateways/gw1")
+        return answer.status_code == 200 and answer.json()["owner"] == "demo"
+
+    work(uploader, is_ours)
 
 
-def test_gateway_that_was_guests_before_is_not_taken(site: Site, server: Waziup) -> None:
-    server.call("POST", "/gateways", user="guest", json={"id": "gw1"})
-    site.put_values("t", 1)
-    work(site.uploader())
-    assert server.get("/gateways/gw1")["owner"] == "guest"  # type: ignore[index]
+def test_gateway_that_was_guests_before_is_not_taken_and_the_command_that_takes_it_is_told(
+    site: Site, server: Waziup, caplog: pytest.LogCaptureFixture
+) -> None:
+    for visibility in ("public", "private"):
+        server.call("POST", "/gateways", user="guest", json={"id": "gw1", "visibility": visibility})
+        sink = site.sink()
+        beat_now(sink)
+        assert server.get("/gateways/gw1")["owner"] == "guest"  # type: ignore[index]
+        (command,) = re.findall(r"take it over: (curl .*)\)?$", caplog.messages[-1])
+        assert subprocess.run(["sh", "-c", f"{command} -s"], check=False).returncode == 0
+        assert server.get("/gateways/gw1")["owner"] == "demo"  # type: ignore[index]
+        beat_now(sink)
+        assert server.days.seen[-1] == "PUT /gateways/gw1/heartbeat"
+        server.call("DELETE", "/gateways/gw1")
+        caplog.clear()
 
 
 @pytest.mark.usefixtures("no_waiting")

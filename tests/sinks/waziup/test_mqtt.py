@@ -158,7 +158,7 @@ def test_device_that_was_given_away_is_parked_with_the_reason_and_the_others_go_
     work(uploader)
     (found,) = parked(world.site.store)
     assert (found.device, found.name) == ("pond-7", "t")
-    assert "device pond-7 is private and belongs to another account" in found.why.what
+    assert found.why.what == "device pond-7 is a private device of another account"
     assert [status for topic, status in world.mqtt.published if "pond-7" in topic] == [403] * 3
     assert Queue(world.site.store, "waziup").counts().parked == 3
     assert world.values() == numbers(0, 1)

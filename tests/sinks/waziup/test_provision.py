@@ -8,7 +8,10 @@ from lora_post.errors import NotSent
 from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient
+from lora_post.sinks.waziup.stand_in import ORDERS
+from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import parked
+from lora_post.spool.upkeep import release
 from tests.support.build import NOON_US, report
 from tests.support.upload_site import Site, end, work
 from tests.support.waziup import Fault, Waziup
@@ -19,7 +22,9 @@ def test_first_value_of_a_new_device_costs_what_it_must(site: Site, server: Wazi
     work(site.uploader())
     assert server.days.seen == [
         "POST /auth/token",
+        "GET /gateways/gw1",
         "POST /gateways",
+        "GET /gateways/gw1",
         "PUT /gateways/gw1/heartbeat",
         "GET /devices/pond-7",
         "POST /devices",
@@ -80,21 +85,66 @@ def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
     assert "another account" in str(held.why) or "belongs to alice" in str(held.why)
 
 
-def test_device_that_a_stale_token_gave_to_guest_is_taken_back(site: Site, server: Waziup) -> None:
-    """The server stops believing the token just for the creation: it answers 204 and the owner is guest."""
+class Distrusted(WaziupClient):
+    """A client whose token the server does not believe just for a creation: it answers 204, and the owner is guest.
 
-    class Distrusted(WaziupClient):
-        def post_device(self, device):  # type: ignore[no-untyped-def]
-            token, self._http._token = self._http._token, None
-            try:
-                return super().post_device(device)
-            finally:
-                self._http._token = token
+    What goes wrong then or thereafter is given.
+    """
 
+    def __init__(self, server: Waziup, fault: Fault) -> None:
+        super().__init__(server.url)
+        self._server = server
+        self._fault = fault
+
+    def post_device(self, device: DeviceBody) -> Answer:
+        self._server.days.faults.append(self._fault)
+        token, self._http._token = self._http._token, None
+        try:
+            return super().post_device(device)
+        finally:
+            self._http._token = token
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("step", ["POST /devices", "GET /devices/pond-7", "PUT .*/visibility", "PUT .*/owner"])
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "goes on"])
+def test_device_that_the_server_gave_to_guest_is_taken_over_wherever_it_was_cut_off(
+    site: Site, server: Waziup, step: str, *, is_done: bool, is_killed: bool
+) -> None:
+    """The answer to one of the steps is lost; lora-post goes on, or is killed right then."""
+    cut = Fault(f"^{step}$", 0, work_first=is_done)
     site.put_values("t", 1)
-    work(site.uploader(client=Distrusted(server.url)))
+    uploader = site.uploader(client=Distrusted(server, cut))
+    work(uploader, lambda: not cut.times)
+    if is_killed:
+        uploader = site.uploader()
+    work(uploader)
     found = server.get("/devices/pond-7")
     assert (found["owner"], found["visibility"]) == ("demo", "private")  # type: ignore[index]
+    assert server.values("pond-7", "t") == [1]
+    assert parked(site.store) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_device_that_was_guests_before_is_taken_over_when_a_person_says_so(
+    site: Site, server: Waziup, visibility: str
+) -> None:
+    body = {"id": "pond-7", "visibility": visibility}
+    assert server.call("POST", "/devices", user="guest", json=body).status_code == 204
+    site.put_values("t", 1)
+    uploader = site.uploader()
+    work(uploader)
+    assert server.get("/devices/pond-7")["owner"] == "guest"  # type: ignore[index]
+    (held,) = parked(site.store)
+    assert "belongs to guest, not to demo" in held.why.what
+    assert held.why.fix == "if it is yours, take it over: lora-post spool take-over pond-7"
+    Facts(site.store, ORDERS).remember("pond-7", "yes")
+    release(site.store, "pond-7", None)
+    work(uploader)
+    found = server.get("/devices/pond-7")
+    assert (found["owner"], found["visibility"], found["gateway_id"]) == ("demo", "private", "gw1")  # type: ignore[index]
     assert server.values("pond-7", "t") == [1]
 
 

@@ -1,0 +1,57 @@
+"""What is remembered of devices over restarts: when each was last found to be ours, and creations that were begun."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.spool.facts import Facts
+from lora_post.times import WallUs
+
+BEGUN: Final = "begun"
+
+
+class Known(Struct, frozen=True):
+    """A device that we have sent for. looked_us: when it was last looked at. gateway_id: which one we were then."""
+
+    looked_us: WallUs
+    gateway_id: str
+
+
+class KnownDevices:
+    """The devices of one server and account. All methods raise SpoolError."""
+
+    def __init__(self, facts: Facts, gateway_id: str) -> None:
+        self._facts = facts
+        self._gateway_id = gateway_id
+
+    def __contains__(self, device_id: str) -> bool:
+        """Return whether we have sent for the device before, and were the one to do so at the last look."""
+        return self._facts.recall().get(_device(device_id), BEGUN) != BEGUN
+
+    def get(self, device_id: str) -> Known:
+        """Return what is known of a device; earlier versions wrote less down."""
+        looked_us, _, gateway_id = self._facts.recall().get(_device(device_id), "").partition(" ")
+        return Known(WallUs(int(looked_us)), gateway_id) if looked_us.isdigit() and gateway_id else Known(WallUs(0), "")
+
+    def begin(self, device_id: str) -> None:
+        """Note that the device is missing, and that we are about to create it."""
+        self._facts.remember(_device(device_id), BEGUN)
+
+    def is_begun(self, device_id: str) -> bool:
+        """Return whether we may have created the device, and have not seen yet that it is ours."""
+        return self._facts.recall().get(_device(device_id)) == BEGUN
+
+    def add(self, device_id: str, now_us: WallUs) -> None:
+        """Note that a device is there, is our account's, and is ours to send for."""
+        self._facts.remember(_device(device_id), f"{now_us} {self._gateway_id}")
+
+    def forget(self, device_id: str) -> None:
+        """Note that it is not; the next reading makes another look."""
+        if _device(device_id) in self._facts.recall():
+            self._facts.forget(_device(device_id))
+
+
+def _device(device_id: str) -> str:
+    return f"device {device_id}"
