@@ -21,9 +21,8 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Report, Uplink
-from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, frame
-from tests.support.upload_site import DEMO, context_of, work
+from tests.support.upload_site import DEMO, WatchedUploader, context_of, work
 from tests.support.waziup import Waziup, waziup
 
 WAZIUP = "waziup"
@@ -49,7 +48,7 @@ class Gateway1:
         self.minute = 0
         context = context_of(self.store, WAZIUP, self.device, announced=self.announced)
         sink = WaziupSink(self.client, context, Facts(self.store, server.url), provision=True)
-        self.uploader = Uploader(Queue(self.store, WAZIUP), sink, Metrics())
+        self.uploader = WatchedUploader(Queue(self.store, WAZIUP), sink, Metrics())
 
     def hear(self, payload: str) -> None:
         self.minute += 1
