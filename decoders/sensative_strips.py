@@ -32,16 +32,18 @@ A sequence of values, each behind a type byte (`lora_post.payloads.tagged`), big
     6E  8        report of a start; skipped
     70  u16      capacitance as a raw number: flood, 71 pad, 72 end
 
+FPort 11 tells the device's settings.
+
 Published decoders disagree on whether 1 at the door contact means open or closed, so it is passed on
 as the number it is.
 """
 
 from msgspec.structs import replace
 
-from lora_post import DecodeError, Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
+from lora_post import DecodeError, Decoder, Example, Implausible, NoReading, Reading, WrongFormat, WrongLength
 from lora_post.payloads.tagged import Item, flag, number, read_tagged, skipped, together
 
-NOW, STORED = 1, 2
+NOW, STORED, SETTINGS = 1, 2, 11
 NUMBER_SIZE, AGE_SIZE = 2, 4
 IN_STORE = 0x80
 
@@ -92,6 +94,8 @@ ITEMS = {bytes([kind | bit]): item for kind, item in TYPES.items() for bit in (0
 
 
 def decode(payload: bytes, fport: int) -> list[Reading]:
+    if fport == SETTINGS:
+        raise NoReading(f"FPort {fport} tells the device's settings")
     if fport not in (NOW, STORED):
         raise WrongFormat(f"FPort {fport}, want {NOW} or {STORED}")
     if len(payload) < NUMBER_SIZE:
@@ -128,9 +132,11 @@ DECODER = Decoder(
     name="sensative-strips",
     vendor="Sensative",
     model="Strips Guard, Drip, Comfort, Presence, Multi-Sensor (LoRaWAN)",
-    source="TheThingsNetwork/lorawan-devices: vendor/sensative/strips-codec.yaml and strips.js, by Sensative",
+    source="Sensative/strips-lora-translator-open-source: strips-translate.js; TheThingsNetwork/lorawan-devices: "
+    "vendor/sensative/strips-codec.yaml",
     decode=decode,
     examples=[
+        Example("01 03 00000000", fport=11, fails=NoReading),
         Example(  # published in TheThingsNetwork/lorawan-devices: vendor/sensative/strips-codec.yaml
             "FFFF  01 50  02 00EA  03 00  0D 00  0E 00  10 00",
             fport=1,

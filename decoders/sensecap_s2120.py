@@ -14,18 +14,25 @@ A sequence of frames, each behind a type byte (`lora_post.payloads.tagged`), big
     03  u8    battery, %: 100, or 0 when it is low
     04  u8    battery, then 8 bytes of versions and intervals
     05  4     intervals
-    06  u8    error of the sensor: 0 = none
+    06  u8    error of the sensor: 0 = none; others are told in a warning
     10  9     the sensor's state and identity
     4A  as 01, 4B as 02, from newer firmware, with
     4C  u16   fastest gust, 0.1 m/s
         u32   rain in all, 0.001 mm
 
-Types 05, 06 and 10 give no reading. The FPort is not told, so it is not checked. Not seen: what
+Types 05 and 10 give no reading. The FPort is not told, so it is not checked. Not seen: what
 replaces a value that could not be measured.
 """
 
 from lora_post import Decoder, Example, Implausible, Reading, WrongFormat, WrongLength
-from lora_post.payloads.tagged import number, read_tagged, skipped, together
+from lora_post.payloads.tagged import Item, number, read_tagged, skipped, together
+
+
+def read_error(value: bytes) -> list[Reading]:
+    if value != b"\0":
+        raise WrongFormat(f"the sensor reports error {value.hex()}")
+    return []
+
 
 AIR = together(
     number("air_temperature", "°C", ">h", 10),
@@ -46,7 +53,7 @@ ITEMS = {
     b"\x03": BATTERY,
     b"\x04": together(BATTERY, skipped(8)),
     b"\x05": skipped(4),
-    b"\x06": skipped(1),
+    b"\x06": Item(1, read_error),
     b"\x10": skipped(9),
     b"\x4a": AIR,
     b"\x4b": WIND_AND_RAIN,
@@ -115,6 +122,9 @@ DECODER = Decoder(
             gives=[Reading("rainfall", 0.254, "mm/h"), Reading("barometric_pressure", 998.7, "hPa")],
             fails=Implausible,
         ),
+        Example(
+            "03 64  06 03", fport=3, gives=[Reading("battery_level", 100, "%")], fails=WrongFormat
+        ),  # sensor not heard
         Example("03 64  20 01", fport=3, gives=[Reading("battery_level", 100, "%")], fails=WrongFormat),
         Example("03 64  02 0156", fport=3, gives=[Reading("battery_level", 100, "%")], fails=WrongLength),
     ],
