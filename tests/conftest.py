@@ -11,8 +11,10 @@ from lora_post.clocks.system import SystemClock
 from tests.support.programs import advice
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile("suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# More of them, for a night: pytest --hypothesis-profile long
+settings.register_profile("long", settings.get_profile("suite"), max_examples=5000)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lora_post.formats.at_reyax import MAX_LINE, MAX_PAUSE_US, ReyaxParser
@@ -149,13 +149,11 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
 
-@settings(max_examples=200)
 @given(streams, st.data())
 def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     assert_any_cut_gives_the_same("reyax", stream, data)
 
 
-@settings(max_examples=200)
 @given(st.lists(pieces | st.just(b""), max_size=12))
 def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     reader = ReyaxParser("gw1", UTC)
@@ -167,7 +165,6 @@ def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     assert_events_are_sound(reader.finish(now_us))
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.lists(st.binary(max_size=80), min_size=6, max_size=6)
 )
@@ -177,7 +174,6 @@ def test_every_packet_is_found_between_garbage(payloads: list[bytes], garbage: l
     assert data_of(stream) == payloads
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.text("abc\r\n,+!\\", max_size=40).map(str.encode), min_size=3, max_size=3),
     st.integers(0, 10_000),

@@ -156,7 +156,6 @@ def test_only_noise_from_the_chosen_parser_is_said() -> None:
     assert "no frame: if this is not lines" in detail and "lowcost" in detail
 
 
-@settings(max_examples=100, deadline=None)
 @given(stream=st.binary(max_size=600))
 def test_any_bytes_give_sound_events(stream: bytes) -> None:
     assert_events_are_sound(read(auto(), *cut(stream, 50)))

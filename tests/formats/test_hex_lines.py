@@ -6,7 +6,7 @@ import base64
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.formats.hex_lines import hex_lines_parser
@@ -108,13 +108,11 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
 
-@settings(max_examples=200)
 @given(streams, st.data())
 def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     assert_any_cut_gives_the_same("lines", stream, data)
 
 
-@settings(max_examples=200)
 @given(st.lists(pieces, max_size=12))
 def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     parser = hex_lines_parser("gw1", UTC)

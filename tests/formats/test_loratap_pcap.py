@@ -6,7 +6,7 @@ import struct
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.formats.loratap import build_loratap, read_loratap
@@ -245,7 +245,6 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=200)
 @given(st.lists(frames, max_size=5))
 def test_what_was_written_is_read_again(written: list[Frame]) -> None:
     stream = write_pcap_header() + b"".join(map(pcap_record, written))
@@ -299,7 +298,6 @@ def intact(stream: bytes) -> list[int]:
     return [frame.phy_payload[0] for frame in frames_of("pcap", stream) if len(set(frame.phy_payload)) == 1]
 
 
-@settings(max_examples=300)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(["lose", "add", "change"]),
@@ -354,13 +352,11 @@ streams = st.builds(
 )
 
 
-@settings(max_examples=200)
 @given(streams, st.data())
 def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     assert_any_cut_gives_the_same("pcap", stream, data)
 
 
-@settings(max_examples=200)
 @given(st.lists(pieces, max_size=12))
 def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     parser = PcapParser("gw1", UTC)

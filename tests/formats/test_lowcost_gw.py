@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lora_post.formats import FORMATS, Parser
@@ -540,7 +540,6 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
 
-@settings(max_examples=200)
 @given(streams, st.data())
 def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     places = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -550,7 +549,6 @@ def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> No
     assert events_of(cut(stream, 1)) == whole
 
 
-@settings(max_examples=200)
 @given(st.lists(pieces | st.just(b""), max_size=12))
 def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     reader = parser()
@@ -566,7 +564,6 @@ def test_any_bytes_are_survived_and_little_is_held(chunks: list[bytes]) -> None:
     reader.finish(now_us)
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.binary(max_size=40), min_size=1, max_size=6), st.lists(st.binary(max_size=80), min_size=7, max_size=7)
 )
@@ -578,7 +575,6 @@ def test_every_packet_is_found_between_garbage(payloads: list[bytes], garbage: l
     assert found == payloads
 
 
-@settings(max_examples=200)
 @given(
     st.lists(st.text("abc\n/.!\\", max_size=40).map(str.encode), min_size=3, max_size=3),
     st.integers(0, 10_000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.formats.loratap import build_loratap
@@ -104,7 +104,6 @@ def test_time_beyond_all_calendars_is_bounded() -> None:
     assert frame.time_us == MAX_TIME_US
 
 
-@settings(max_examples=100, deadline=None)
 @given(start=st.integers(0, len(FILE)), noise=st.binary(max_size=60), gap=st.integers(0, 60), data=st.data())
 def test_any_damage_gives_sound_events_and_the_packets_behind_it(
     start: int, noise: bytes, gap: int, data: st.DataObject

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.formats.rxpk_json import MAX_LINE, read_gwmp, read_push_data, rxpk_parser
@@ -253,13 +253,11 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
 
-@settings(max_examples=200)
 @given(streams, st.data())
 def test_any_cut_gives_the_same_events(stream: bytes, data: st.DataObject) -> None:
     assert_any_cut_gives_the_same("rxpk", stream, data)
 
 
-@settings(max_examples=200)
 @given(st.lists(pieces, max_size=12))
 def test_any_bytes_are_survived(chunks: list[bytes]) -> None:
     assert_events_are_sound(events_of("rxpk", chunks))
@@ -272,7 +270,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from([*USUAL, "time", "rsig"]), json_values))
 def test_any_types_in_any_field_are_survived(changes: dict[str, object]) -> None:
     try:

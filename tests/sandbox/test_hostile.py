@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.sandbox_client import Api, sandbox_api
@@ -90,7 +90,6 @@ def test_simultaneous_batches_are_all_stored(api: Api) -> None:
         assert all(len({row["value"] for row in rows[start : start + 10]}) == 1 for start in range(0, 60, 10))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(METHODS), st.lists(SEGMENTS, max_size=6), QUERIES, BODIES)
 def test_no_request_breaks_the_server(
     api: Api, admin: dict[str, str], method: str, path: list[str], query: list[tuple[str, str]], body: Any
@@ -102,7 +101,6 @@ def test_no_request_breaks_the_server(
     assert 200 <= answer.status_code < 500, answer.text
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(WRITABLE), BODIES)
 def test_no_body_breaks_what_is_read_afterwards(
     api: Api, admin: dict[str, str], where: tuple[str, str], body: Any
