@@ -16,13 +16,14 @@ Eleven bytes on FPort 2 (seven where the external sensor is 0), every 10 or 20 m
                6     ADC, u16, mV
                7     pulses, u16
                8     pulses, u32
-               9 10  u32, Unix time of this measurement; B is then the temperature of the probe as in
+               9 10  u32, Unix time of this measurement, unused; B is then the temperature of the probe as in
                      types 1 and 2, and the battery status is in bits 15-14 of H
                11    SHT31: temperature as above; relative humidity, u16, 0.1 %, in bits 11-0
                15    with T and H the serial number of the probe: nothing is measured but the battery
                E 10  X as in type 11, E 20: X as in type 2; T and H are part of the probe's serial number
-    four more bytes, which type 4 has with a counter of the pin in newer firmware: X is level, cause,
-               count (u24), and three unused bytes
+
+Newer firmware may send four bytes more. X of type 4 is then level, cause, the number of interrupts (u24) and three
+unused bytes; with other types they are unused.
 
 Stored values come as records of eleven bytes, which become readings of their own time. Bit 6 of E tells
 the answer to a poll, bit 7 (since firmware 1.4) values that are sent again because they were not acknowledged:
