@@ -6,6 +6,7 @@ Names are the codec's own, joined with dots for objects (`door.open`) and unders
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
@@ -13,13 +14,15 @@ from math import isfinite
 from msgspec.structs import replace
 
 from lora_post.model import MAX_DEPTH, MAX_INT, MAX_READINGS, MIN_INT, Decoded, Reading, Value
-from lora_post.payloads.codec_names import POSITION, Meaning, known_unit, meaning_of
+from lora_post.payloads.codec_names import POSITION, Meaning, known_unit, meaning_of, tells_quantity
 from lora_post.text import printable
 
 MAX_LIST = 64  # elements of one list: a spectrum or a history; a longer one is raw bytes
 MAX_NAME = 120
 MAX_TEXT = 1000
 NAMELESS = "value"
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?", re.ASCII).fullmatch
 
 _LATITUDES = ("latitude", "lat", "Latitude")
 _LONGITUDES = ("longitude", "lon", "lng", "long", "Longitude")
@@ -125,6 +128,9 @@ class _Walk:
         elif isinstance(value, str):
             if len(value) > MAX_TEXT:
                 self.warnings.append(f"{name[:40]}: a text of {len(value)} characters, want at most {MAX_TEXT}")
+                return
+            if _NUMBER(value) and (meaning != Meaning() or tells_quantity(name)):  # toFixed() makes texts of numbers
+                self._put(name, float(value) if "." in value else int(value), meaning)
                 return
             self._put(name, value, Meaning("", meaning.quantity))
         else:

@@ -40,6 +40,30 @@ def test_scalars_keep_their_type_and_null_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("temperature", "168.44", 168.44),
+        ("temperature", "-0.50", -0.5),
+        ("level", "85", 85),
+        ("battery", "3.91V", "3.91V"),
+        ("temperature", "", ""),
+        ("temperature", "-", "-"),
+        ("temperature", "0x1F", "0x1F"),
+        ("temperature", "1e3", "1e3"),
+        ("temperature", "nan", "nan"),
+        ("temperature", "٣", "٣"),
+        ("temperature", "007", "007"),
+        ("temperature", "9" * 400, "9" * 400),
+        ("firmware", "1.10", "1.10"),
+        ("serial", "4711", "4711"),
+    ],
+)
+def test_number_as_text_is_a_number_where_the_name_tells_a_quantity(name: str, text: str, value: object) -> None:
+    found = named({name: text})[name]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
     ("data", "expected"), [(21.5, {"value": 21.5}), ([1, 2], {"value_0": 1, "value_1": 2}), (None, {}), ({}, {})]
 )
 def test_result_without_names_still_has_readings(data: object, expected: dict[str, object]) -> None:
