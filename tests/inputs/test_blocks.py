@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from lora_post.inputs.blocks import Blocks
 from lora_post.run.ingest import READ_TIMEOUT_S
-from tests.support.command import COMMAND, PATIENCE_S, wait_until, write_site
+from tests.support.command import PATIENCE_S, wait_until
+from tests.support.radio_program import C_PROGRAM, LINE, run_behind
 
-LINE = b'May 09 00:10:26 pi fwd[1]: JSON up: {"rxpk":[{"freq":868.1,"stat":1,"data":"QANcqwEAAAACxT+q1Ckpr7zYNLxj"}]}\n'
-C_PROGRAM = ("cut", "-b1-")
 PYTHON_PROGRAM = ("-E", "-c", "import sys\nfor line in sys.stdin: print(line, end='')")
 SAYS = "stdin: lines arrive late, in blocks of"
-
-
-@contextmanager
-def run_behind(program: Sequence[str], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`program | lora-post run`, in the site of this folder; gives the program, and what run has logged."""
-    log, pipe = folder / "log", subprocess.PIPE
-    site = write_site(folder, "http://127.0.0.1:1/")
-    site.write_text(site.read_text() + '\n[[input]]\nurl = "stdin:"\nformat = "rxpk"\n')
-    with (
-        log.open("wb") as said,
-        subprocess.Popen(program, stdin=pipe, stdout=pipe, bufsize=0) as radio,
-        subprocess.Popen(
-            [COMMAND, "run", "-c", site, "--dry-run"], stdin=radio.stdout, stdout=said, stderr=said
-        ) as run,
-    ):
-        assert radio.stdout is not None
-        radio.stdout.close()
-        try:
-            yield radio, log
-        finally:
-            radio.kill()
-            run.kill()
 
 
 def block(size: int, start: int = 0) -> bytes:

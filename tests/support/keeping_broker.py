@@ -47,6 +47,14 @@ class Broker:
         """Whether this client has subscribed."""
         return f"Sending SUBACK to {client}" in self._log.read_text("utf-8", "replace")
 
+    def subscriptions(self) -> int:
+        """How many times somebody has subscribed."""
+        return self._log.read_text("utf-8", "replace").count("Sending SUBACK to ")
+
+    def delivered(self) -> int:
+        """How many messages somebody has acknowledged."""
+        return self._log.read_text("utf-8", "replace").count("Received PUBACK from ")
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
