@@ -48,6 +48,7 @@ class Config(Struct, frozen=True):
     spool_path: Path
     spool_max_bytes: int
     spool_when_full: WhenFull
+    keep_strangers: bool
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
@@ -165,6 +166,7 @@ def _read(reader: TableReader) -> Config:
         spool_path=reader.folder / spool.path,
         spool_max_bytes=spool.max_mb << 20,
         spool_when_full=spool.when_full,
+        keep_strangers=spool.keep_strangers,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
         devices=devices,

@@ -35,11 +35,13 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     path: The file (SQLite). Beside it are others that end in `-wal`, `-shm`, `-hang`, and in a destination's name.
     max_mb: What the file may hold, in MiB; 1 or more. A reading takes 20 to 30 bytes for each destination.
     when_full: Which readings the sensor with the longest queue gives up.
+    keep_strangers: Keep the last frames of [strangers](devices.md#strangers), to try keys on them; 100 kB at most.
     """
 
     path: str = "/var/lib/lora-post/spool.db"
     max_mb: int = 256
     when_full: WhenFull = "drop-oldest"
+    keep_strangers: bool = True
 
 
 class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -80,7 +80,7 @@ def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanati
     phy_payload = frame.phy_payload
     is_data = mtype in (MType.UNCONFIRMED_UP, MType.CONFIRMED_UP)
     fport = parse_data_frame(phy_payload).fport if is_data else None
-    outcome, mic = _ask(frame, find)
+    outcome, mic = open_frame(frame, find)
     title = f"LoRaWAN {describe(phy_payload)}"
     if isinstance(outcome, Uplink):
         opened = Opened(mic, outcome.fcnt, outcome.payload, _clear_fopts(outcome))
@@ -155,7 +155,7 @@ def _explain_lowcost(frame: Frame, find: FindSessions) -> Explanation:
     packet = frame.phy_payload
     header = lowcost.parse_header(packet)
     title = f"LowCostLoRaGw {lowcost.type_text(header.ptype)} from address {header.src}, sequence number {header.seq}"
-    outcome, verdict = _ask(frame, find)
+    outcome, verdict = open_frame(frame, find)
     mic = verdict if header.ptype & lowcost.ENCRYPTED else None
     if isinstance(outcome, Uplink):
         is_lsc = bool(header.ptype & lowcost.ENCRYPTED) and not outcome.authentic
@@ -170,8 +170,11 @@ def _explain_lowcost(frame: Frame, find: FindSessions) -> Explanation:
     return Explanation(title, fields, None, device, None, clear, outcome)
 
 
-def _ask(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
-    """Ask `unlock`, as a running gateway does; search for the counter, which that one knows."""
+def open_frame(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
+    """Ask `unlock`, as a running gateway does; search for the counter, which that one knows.
+
+    Costs up to 2,000 CMACs: for what a person asks, not for what is heard.
+    """
     for halves in range(0, _UPPER_HALVES, _HALVES_AT_ONCE):
 
         def sessions(link: Link, address: int, next_fcnt: int = halves << 16) -> list[Session]:

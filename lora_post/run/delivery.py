@@ -24,6 +24,7 @@ from lora_post.run.pipeline import Pipeline
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
+from lora_post.spool import strangers
 from lora_post.spool.boots import BootBook
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Counts, Queue
@@ -201,5 +202,7 @@ def _open_ledger(config: Config, boots: BootBook) -> SpoolLedger:
     spool_file = open_spool(config.spool_path)
     with spool_file.transaction() as db:
         boots.enter(db)
+        if not config.keep_strangers:
+            strangers.forget_all(db)
     writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
-    return SpoolLedger(spool_file, config.devices, writer, boots)
+    return SpoolLedger(spool_file, config.devices, writer, boots, keep_strangers=config.keep_strangers)

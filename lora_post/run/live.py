@@ -24,6 +24,7 @@ from lora_post.observed.site_state import SiteState
 from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.readmit import readmit
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
 from lora_post.spool.facts import Facts
@@ -63,6 +64,7 @@ def run_live(
     heartbeats = oversight.signs.heartbeats
     delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
     with delivery, oversight.over(delivery):
+        readmit(delivery.pipeline, delivery.view, config.devices)
         broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
         delivery.drain(drain_timeout_s, stop)
     code = delivery.sum_up(stop)

@@ -74,7 +74,10 @@ class Pipeline:
 
     def _handle_event(self, event: Heard, group: Group) -> Outcome:
         if isinstance(event, Frame):
-            return self._handle_frame(event, group)
+            outcome = self._handle_frame(event, group)
+            if type(outcome) is Refusal:
+                group.refuse(outcome)
+            return outcome
         return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
 
     def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal:

@@ -19,10 +19,11 @@ from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import forget_sessions, load_sessions, raise_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.strangers import StrangerBook
 from lora_post.spool.thinning import Thinner
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner, JoinState
-from lora_post.uplink.model import FindSessions, IsRepeat, Report, Session, Uplink
+from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Session, Uplink
 from lora_post.uplink.sessions import SessionBook, session_key
 
 NOT_LOADED = -1
@@ -32,7 +33,7 @@ class Group:
     """Uplinks that arrived together, while their block is open.
 
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
-    join, by DevEUI. is_repeat(uplink, window_us): see `heard`. reports: what was accepted.
+    join, by DevEUI. is_repeat(uplink, window_us): see `heard`. reports: what was accepted. refusals: what was not.
     """
 
     def __init__(self, book: SessionBook, is_repeat: IsRepeat) -> None:
@@ -41,12 +42,17 @@ class Group:
         self.joiners: Mapping[int, Joiner] = book.joiners
         self.is_repeat = is_repeat
         self.reports: list[Report] = []
+        self.refusals: list[Refusal] = []
 
     def accept(self, report: Report, session: Session) -> None:
         """Accept an uplink's readings and the counter that it advances."""
         self.reports.append(report)
         if report.uplink.authentic:
             self._book.advance(session)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Take a frame that is not accepted; of strangers the last few are kept."""
+        self.refusals.append(refusal)
 
     def accept_join(self, joiner: Joiner) -> None:
         """Accept what a join said."""
@@ -65,7 +71,13 @@ class SpoolLedger:
     """The ledger of a run: it keeps counters and readings in the spool."""
 
     def __init__(
-        self, spool_file: SpoolFile, devices: Iterable[Device], writer: QueueWriter, boots: BootBook | None = None
+        self,
+        spool_file: SpoolFile,
+        devices: Iterable[Device],
+        writer: QueueWriter,
+        boots: BootBook | None = None,
+        *,
+        keep_strangers: bool = False,
     ) -> None:
         """boots: keeps the times in step with the clock; None where frames bring their true time."""
         self._spool_file = spool_file
@@ -74,6 +86,8 @@ class SpoolLedger:
         devices = tuple(devices)
         self._book = SessionBook(devices)
         self._thinner = Thinner(devices)
+        self._keep_strangers = keep_strangers
+        self._strangers = StrangerBook()
         self._version = NOT_LOADED
         # What is in the file, for a new one that takes the place of a file that was removed.
         self._inode: int | None = None
@@ -92,6 +106,9 @@ class SpoolLedger:
                 yield group
                 self._writer.put(db, self._thinner.thin(db, group.reports))
                 self._save_sessions(db)
+                if self._keep_strangers:
+                    self._strangers.hear(group.refusals)
+                    self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
@@ -101,6 +118,7 @@ class SpoolLedger:
             self._version = NOT_LOADED
             self._writer.forget_lanes()
             self._thinner.forget()
+            self._strangers = StrangerBook()
             raise
         finally:
             self._book.clear_changes()
@@ -140,6 +158,7 @@ class SpoolLedger:
     def _read(self, db: sqlite3.Connection) -> None:
         self._counters, self._joins = load_sessions(db), load_joins(db)
         self._book.load(self._counters, self._joins)
+        self._strangers.load(db)
         self._thinner.forget()
 
 

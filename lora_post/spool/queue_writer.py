@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from lora_post.model import Reading
-from lora_post.spool import heard, lanes, undecoded
+from lora_post.spool import heard, lanes, strangers, undecoded
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
@@ -111,6 +111,7 @@ class QueueWriter:
 
     def _give_up_others(self, db: sqlite3.Connection) -> None:
         """Delete what is not a reading, as far as it is needed."""
+        strangers.forget_all(db)
         while (surplus := self._spool_file.used_bytes() - self._max_bytes) > 0:
             held = undecoded.used_bytes(db)
             if not held:

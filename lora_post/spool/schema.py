@@ -101,7 +101,21 @@ BOOTS: Final = (
 # What a person can do about `parked`. SQLite would keep a comment inside the statement as a part of the table.
 PARKED_FIX: Final = ("ALTER TABLE lane ADD COLUMN parked_fix TEXT NOT NULL DEFAULT ''",)
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX)
+STRANGERS: Final = (
+    """CREATE TABLE stranger (              -- frames of senders that no device accounts for, newest last
+    id          INTEGER PRIMARY KEY,
+    sender      TEXT NOT NULL,       -- the address that it claims, see claimed_sender()
+    heard       INTEGER NOT NULL,    -- how many frames of this sender there were until then
+    refused     TEXT NOT NULL,       -- the check that failed
+    time_us     INTEGER NOT NULL,
+    gateway     TEXT NOT NULL,
+    link        TEXT,
+    phy_payload BLOB NOT NULL,
+    rx          BLOB NOT NULL        -- JSON of RxInfo
+)""",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

@@ -12,6 +12,7 @@ from lora_post.model import Frame, Link, Reading, Value, address_text
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report, Uplink
+from lora_post.uplink.senders import claimed_sender
 from lora_post.uplink.unlock import link_of
 from lora_post.waziup.kinds import describe
 from lora_post.waziup.names import to_id
@@ -126,13 +127,13 @@ def _refusal_json(refusal: Refusal) -> UplinkJson:
         found["kind"] = link.value
         if link is Link.SERVER:
             return found
+        found["address"] = claimed_sender(refusal.frame) or None
         if link is Link.LOWCOST:
             header = parse_header(phy_payload)
-            found["address"], found["fcnt"] = address_text(link, header.src), header.seq
+            found["fcnt"] = header.seq
         else:
             data = parse_data_frame(phy_payload)
-            found["address"], found["fcnt"] = address_text(link, data.dev_addr), data.fcnt16
-            found["fport"] = data.fport
+            found["fcnt"], found["fport"] = data.fcnt16, data.fport
     except FrameError:
         pass  # the refusal says what is wrong with it
     return found

@@ -26,6 +26,7 @@ OWNERS = {
     "reading": "spool/lanes.py",
     "refused": "spool/lanes.py",
     "session": "spool/sessions.py",
+    "stranger": "spool/strangers.py",
     "tally": "spool/tallies.py",
     "undecoded": "spool/undecoded.py",
 }
