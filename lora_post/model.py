@@ -270,7 +270,8 @@ class Example(Struct, frozen=True):
     """A payload (hex, spaces allowed) and what its decoder makes of it.
 
     fails: the DecodeError that it raises; `gives` is then what was decoded before that.
-    options: the options of the device in this example.
+    options: the options of the device in this example. data: for a codec's own result, which is compared then instead
+    of the readings. received_s: reception, seconds since 1970 UTC; None: now.
     """
 
     payload: str
@@ -278,6 +279,8 @@ class Example(Struct, frozen=True):
     gives: Sequence[Reading] = ()
     fails: type[DecodeError] | None = None
     options: Options = {}
+    data: object = None
+    received_s: float | None = None
 
 
 class Decoder(Struct, frozen=True):
@@ -287,7 +290,7 @@ class Decoder(Struct, frozen=True):
     source: the maker's document that the layout was taken from.
     configure: for device types with options: options -> the decode function for such a device; raises
     ConfigError for options that it does not know.
-    memory_bytes: what its engine holds while it is in use, 0 without an engine.
+    memory_bytes: what its engine holds while it is in use, 0 without an engine. functions: those of a JavaScript codec.
     """
 
     name: str
@@ -299,3 +302,4 @@ class Decoder(Struct, frozen=True):
     configure: Callable[[Options], DecodeFunction] | None = None
     origin: str = ""
     memory_bytes: int = 0
+    functions: tuple[str, ...] = ()

@@ -20,12 +20,12 @@ from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import now_us
 from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run
-from lora_post.decoding.loading import load_decoder
+from lora_post.decoding.loading import CODEC_SUFFIXES, load_decoder
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Mic, explain
 from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys
 from lora_post.lowcost import header as lowcost
-from lora_post.model import Decoder, Device, Frame, Link, RxInfo, address_text
+from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
 from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Refusal, Report, Session, Uplink
@@ -60,7 +60,7 @@ UNNAMED = "?"  # the id of a device that is in no configuration
     "--decoder",
     "decoder_name",
     metavar="NAME|FILE",
-    help="What reads the payload: one of `lora-post decoders`, or a .py or .js file. Default: what the device names.",
+    help="What reads the payload: one of `lora-post decoders`, or a .py, .js or .txt file. Default: as configured.",
 )
 @click.option("--payload", "is_payload", is_flag=True, help="A clear application payload is given, not a frame.")
 @click.option(
@@ -152,7 +152,7 @@ class Desk(Struct, frozen=True):
     def report(self, uplink: Uplink) -> Report:
         """Return the report of an uplink. A codec gets an empty payload, too."""
         decoder = self.decoders.get(self.decoder or "")
-        if decoder is not None and decoder.origin.endswith(".js") and not uplink.payload and uplink.fport:
+        if decoder is not None and isinstance(decoder.decode, CodecFunction) and not uplink.payload and uplink.fport:
             return run(uplink, decoder)
         if decoder_names(uplink.device) or uplink.fport == 0 or not uplink.payload:
             return Decoding((), self.decoders).decode(uplink)
@@ -282,7 +282,7 @@ def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
     """Return a decoder by name or by file. Raises ConfigError."""
     if name in decoders:
         return decoders[name]
-    if "/" in name or name.endswith((".py", ".js")):
+    if "/" in name or name.endswith((".py", *CODEC_SUFFIXES)):
         try:
             return load_decoder(Path(name))
         except DecoderCrash as crash:

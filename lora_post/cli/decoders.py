@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from lora_post.captures.expected import check_captures
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
+from lora_post.decoding.javascript.published import published_examples
+from lora_post.decoding.javascript.source import DECODES
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash, Problem
@@ -111,8 +114,9 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
     Each example's payload is decoded, with its options, and what comes out is held against what the
     example says. The same goes for captured frames: each NAME.FORMAT in the folder with captures whose
     devices (NAME.toml, or devices.toml) use the decoder is replayed, and held against NAME.expected.json,
-    {"uplinks": [what `lora-post replay --dry-run` prints, line by line]}. Exit code 0 when all agree; 1 when
-    one differs, when a decoder shows no example, or when a file cannot be loaded.
+    {"uplinks": [what `lora-post replay --dry-run` prints, line by line]}. A JavaScript codec's examples are those
+    beside it: NAME.examples.json, The Things Stack's *-codec.yaml, ChirpStack's test_decode_NAME.json. Exit code 0
+    when all agree; 1 when one differs, when a decoder shows no example, or when a file cannot be loaded.
 
     \b
         lora-post decoders test
@@ -125,7 +129,7 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
     for problem in problems:
         say(f"{'FAIL':<6}{problem}", fg="red")
     for decoder in decoders:
-        good &= _test(decoder)
+        good &= _test_published(decoder)
         folder = fixtures or _fixtures_beside(decoder)
         if folder is not None:
             good &= _test_captures(decoder, folder, known)
@@ -145,6 +149,18 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
     if which not in loaded.decoders:
         raise ConfigError(f"there is no decoder {which!r}", fix=did_you_mean(which, loaded.decoders))
     return [loaded.decoders[which]], ()
+
+
+def _test_published(decoder: Decoder) -> bool:
+    """Do what `_test` does, with the examples that are published beside a codec, too."""
+    if decoder.functions and not set(decoder.functions) & set(DECODES):
+        say(f"ok    {decoder.name}: for downlinks only ({', '.join(decoder.functions)}), nothing to decode")
+        return True
+    try:
+        return _test(replace(decoder, examples=[*decoder.examples, *published_examples(decoder)]))
+    except DecoderCrash as crash:
+        say(f"FAIL  {decoder.name}: {crash}", fg="red")
+        return False
 
 
 def _test(decoder: Decoder) -> bool:

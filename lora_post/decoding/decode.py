@@ -67,13 +67,16 @@ def configured(decoder: Decoder, options: Options) -> DecodeFunction:
     return function
 
 
-def attempt(function: DecodeFunction, payload: bytes, fport: int) -> Decoded:
-    """Run a decode function to show what it does; nothing is dropped or counted.
+def attempt(function: DecodeFunction, payload: bytes, fport: int, received_s: float | None = None) -> Decoded:
+    """Run a decode function to show what it does; nothing is dropped or counted. received_s: None for now.
 
     Raises DecodeError, as DecoderCrash for whatever else the function raises or returns.
     """
     try:
-        found = function(payload, fport)
+        if isinstance(function, CodecFunction) and received_s is not None:
+            found: object = function.received(payload, fport, received_s)
+        else:
+            found = function(payload, fport)
     except DecodeError:
         raise
     except (Exception, SystemExit) as error:  # the decoder boundary

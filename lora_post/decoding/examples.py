@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from math import isclose
+from typing import Final
 
 from msgspec import Struct
 
 from lora_post.decoding.decode import attempt, configured, fault_of
 from lora_post.errors import ConfigError, DecodeError
 from lora_post.model import Decoder, Example, Reading
+
+MAX_DIFFERENCES: Final = 8
+MAX_SHOWN: Final = 80
 
 
 class Difference(Struct, frozen=True):
@@ -45,7 +53,10 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
     complaints: list[str] = []
     got: Sequence[Reading] = ()
     try:
-        got = attempt(configured(decoder, example.options), payload, example.fport).readings
+        found = attempt(configured(decoder, example.options), payload, example.fport, example.received_s)
+        got = found.readings
+        if example.data is not None:
+            complaints += islice(data_differences(example.data, found.data), MAX_DIFFERENCES)
         if example.fails is not None:
             complaints.append(f"expected {_error_name(example)}, got no error")
     except ConfigError as error:
@@ -54,6 +65,8 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
         got = getattr(error, "kept", ())  # a decoder's own class may have forgotten it
         if type(error) is not example.fails:
             complaints.append(f"expected {_error_name(example)}, got {type(error).__name__}: {error}")
+    if example.data is not None:
+        return Failure(number, example, tuple(complaints)) if complaints else None
     faults = [fault for fault in map(fault_of, got) if fault]
     complaints += [f"a reading that cannot be used: {fault}" for fault in faults]
     differences = () if faults else tuple(compare(example.gives, got))
@@ -78,6 +91,39 @@ def compare(expected: Sequence[Reading], got: Sequence[Reading]) -> Iterator[Dif
             yield Difference(reading.name, reading, found)
     for reading in there.values():
         yield Difference(reading.name, None, reading)
+
+
+def data_differences(expected: object, got: object, where: str = "") -> Iterator[str]:
+    """Yield how two JSON values differ, as published examples are meant: null is the same as nothing.
+
+    Numbers may differ in the seventh digit, and a time may be written in several ways.
+    """
+    if isinstance(expected, dict) and isinstance(got, dict):
+        expected = {str(key): value for key, value in expected.items()}
+        for key in dict.fromkeys((*expected, *got)):
+            yield from data_differences(expected.get(key), got.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        for index, (one, other) in enumerate(zip(expected, got, strict=True)):
+            yield from data_differences(one, other, f"{where}[{index}]")
+    elif not _is_same(expected, got):
+        yield f"{where or 'data'}: expected {_json(expected)}, got {_json(got)}"
+
+
+def _is_same(expected: object, got: object) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (expected, got))
+    if numbers:
+        return isclose(expected, got, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
+    if isinstance(expected, datetime) and isinstance(got, str):
+        try:
+            return expected.astimezone(UTC) == datetime.fromisoformat(got).astimezone(UTC)
+        except ValueError:
+            return False
+    return type(expected) is type(got) and expected == got
+
+
+def _json(value: object) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _by_name(readings: Sequence[Reading]) -> dict[tuple[str, int], Reading]:

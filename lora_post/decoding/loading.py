@@ -16,7 +16,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -26,6 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.decoding.decode import kind_of, message_of
+from lora_post.decoding.javascript.source import MAX_FILE, is_codec
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CODEC_SUFFIXES: Final = (".js", ".txt")
 ENTRY_POINTS: Final = "lora_post.decoders"
 _MOVED: Final = {
     "lora_post.lpp": "lora_post.payloads.lpp",
@@ -72,8 +74,27 @@ def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
 
 
 def decoder_files(folder: Path) -> list[Path]:
-    """Return the decoder files of a folder, sorted; `_…` are not decoders. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".js") and not path.name.startswith("_"))
+    """Return the decoder files of a folder, sorted; `_…` are not decoders. Raises OSError.
+
+    A `.txt` file, as Dragino publishes codecs, is one when it has a codec's functions.
+    """
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("_") and _is_decoder_file(path))
+
+
+def _is_decoder_file(path: Path) -> bool:
+    if path.suffix != ".txt":
+        return path.suffix in (".py", ".js")
+    try:
+        status = path.stat()
+        return _has_codec(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=256)
+def _has_codec(path: Path, size: int, _changed_ns: int) -> bool:
+    """Tell whether a text file has a codec's functions. Raises OSError."""
+    return size <= MAX_FILE and is_codec(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def load_shipped(names: Collection[str]) -> LoadedDecoders:
@@ -139,7 +160,7 @@ def load_decoder(path: Path) -> Decoder:
     fault = replaceable_by_others(path) if path.parent != shipped_folder() else None
     if fault is not None:
         raise DecoderCrash(f"{path} is not loaded: {fault.what}", fix=fault.fix)
-    if path.suffix == ".js":
+    if path.suffix in CODEC_SUFFIXES:
         from lora_post.decoding.javascript.codec import load_js_codec  # the engine is for sites that have codecs
 
         return load_js_codec(path)

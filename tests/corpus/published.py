@@ -15,7 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from lora_post.decoding.javascript.yaml12 import load_yaml
 
 _ENTRY: Final = re.compile(
     r"\bfunction\s+(?:decodeUplink|Decode|Decoder)\b|\b(?:decodeUplink|Decode|Decoder)\s*=|decentlab_decoder"
@@ -53,7 +53,7 @@ def find_published(folder: Path) -> list[Published]:
     """Return the codecs of a collection, in the order of their paths."""
     found = {path: Published(path) for path in _files(folder, "*.js") if _ENTRY.search(_text(path))}
     for path in _files(folder, "*-codec.yaml"):
-        uplink = (yaml.load(_text(path), Loader=_LOADER) or {}).get("uplinkDecoder") or {}
+        uplink = (load_yaml(_text(path)) or {}).get("uplinkDecoder") or {}
         codec = path.parent / str(uplink.get("fileName"))
         if codec.is_file():
             found.setdefault(codec, Published(codec)).vectors += _cases(uplink.get("examples"))
@@ -75,9 +75,6 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 def _json(text: str) -> Any:
     """Return what a file says that should be JSON; makers also write 0x02, and commas too many."""
     try:
@@ -85,8 +82,8 @@ def _json(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return yaml.load(text, Loader=_LOADER)
-    except yaml.YAMLError:
+        return load_yaml(text)
+    except ValueError:
         return None
 
 

@@ -27,12 +27,12 @@ from msgspec import Struct, field
 
 from lora_post.decoding.javascript.answer import CodecResult
 from lora_post.decoding.javascript.host import Codec
+from lora_post.decoding.javascript.source import MAX_FILE
 from lora_post.errors import ConfigError, DecoderCrash, DecoderHang, WrongFormat
 from lora_post.model import CodecFunction, Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
 from lora_post.text import one_line
 
-MAX_FILE: Final = 1 << 20  # bytes; the largest published codec has 170 KB
 MAX_TEXT: Final = 200
 MAX_SAID: Final = 3  # errors that are quoted
 _COMMENT = re.compile(r"\A\s*(?:['\"]use strict['\"];?\s*)?(/\*.*?\*/|(?://[^\n]*\n?\s*)+)", re.DOTALL)
@@ -83,6 +83,7 @@ def load_js_codec(path: Path) -> Decoder:
         configure=lambda options: _Configured(codec, options),
         origin=str(path),
         memory_bytes=codec.memory_bytes,
+        functions=codec.entries,
     )
 
 
@@ -173,7 +174,7 @@ def _example(case: _Case, codec: Codec) -> Example | None:
     options: Mapping[str, object] = case.input.variables
     if output is not None and output.errors:
         return Example(payload, case.input.fport, fails=WrongFormat, options=options)
-    if codec.normalizes:
+    if "normalizeUplink" in codec.entries:
         expected = case.normalized
         gives = flatten_normalized(expected.data, time()).readings if expected else None
     else:

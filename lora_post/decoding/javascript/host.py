@@ -36,6 +36,7 @@ from lora_post.decoding.javascript.messages import (
     reply_of,
     send,
 )
+from lora_post.decoding.javascript.source import DECODES
 from lora_post.errors import DecoderCrash, DecoderHang
 
 # The kernel ends what takes its processor time. These are for a process that sleeps, or gets none from this machine.
@@ -128,7 +129,7 @@ class Host:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
-                    env={},
+                    env={"TZ": "UTC0"},  # as at makers' network servers, whatever the zone of this machine is
                     start_new_session=True,
                 )
             except OSError as error:
@@ -180,7 +181,8 @@ class Codec:
 
     One that hangs MAX_HANGS times in a row is set aside: not called any more.
     Raises DecoderCrash when the text is not JavaScript, fails on its own, or has none of the known functions.
-    memory_bytes: what the engine holds for it, about. is_closed: one world serves all frames.
+    memory_bytes: what the engine holds for it, about. is_closed: one world serves all frames. entries: its functions,
+    of decodeUplink, normalizeUplink, Decode, Decoder, encodeDownlink, decodeDownlink, Encode, Encoder.
     """
 
     def __init__(self, text: str, host: Host = HOST) -> None:
@@ -189,10 +191,15 @@ class Codec:
         self._number = host.new_number()
         loaded = host.load(self._number, text)
         self.memory_bytes = loaded.memory_bytes
-        self.normalizes = loaded.normalizes
+        self.entries = loaded.entries
         self.is_closed = loaded.is_closed
         self._hangs = 0
         weakref.finalize(self, host.drop, self._number).atexit = False
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it has a function for uplinks."""
+        return not set(self.entries).isdisjoint(DECODES)
 
     def call(self, payload: bytes, fport: int, variables: str, received_s: float) -> CodecResult:
         """Decode one payload; variables: a JSON object of texts, "" for none. received_s: `recvTime`.
@@ -200,6 +207,11 @@ class Codec:
         Raises DecoderCrash when the codec throws, hits a limit of the engine or returns what JSON cannot say, and
         DecoderHang when it had to be ended, or is set aside.
         """
+        if not self.decodes:
+            raise DecoderCrash(
+                f"the codec has {', '.join(self.entries)} for downlinks, and nothing that decodes uplinks",
+                fix="the file with decodeUplink, Decode or Decoder is the decoder",
+            )
         if self._hangs >= MAX_HANGS:
             raise DecoderHang(f"the codec is set aside because it hung {MAX_HANGS} times, until its file changes")
         try:

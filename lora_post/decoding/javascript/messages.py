@@ -43,10 +43,10 @@ class Call(Struct, tag=2, array_like=True):
 
 
 class Loaded(Struct, tag=3, array_like=True, frozen=True):
-    """What a file is. memory_bytes: what its world holds. is_closed: one world serves all frames."""
+    """What a file is, with its functions. memory_bytes: what its world holds. is_closed: one world for all frames."""
 
     memory_bytes: int
-    normalizes: bool
+    entries: tuple[str, ...]
     is_closed: bool
 
 

@@ -139,6 +139,38 @@
     freeze(error);
   }
 
+  // --- Texts for people, which Node writes in US English whatever it is asked for without a locale ---
+
+  // A number in groups of three digits. Source: ECMA-402, Intl.NumberFormat, its four options for digits.
+  const grouped = (number, { minimumIntegerDigits = 1, minimumFractionDigits = 0, maximumFractionDigits, useGrouping } = {}) => {
+    if (number !== number) return "NaN";
+    const size = Math.abs(number), sign = number < 0 || is(number, -0) ? "-" : "";
+    if (size === Infinity) return `${sign}∞`;
+    const most = maximumFractionDigits ?? Math.max(3, minimumFractionDigits);
+    const [whole, rest = ""] = (includes(S(size), "e") ? size < 1 ? "0" : S(B(size)) : S(size)).split(".");
+    const digits = S(B(whole + rest.slice(0, most).padEnd(most, "0")) + (rest[most] >= "5" ? 1n : 0n)).padStart(most + 1, "0");
+    const end = digits.length - most;
+    let before = digits.slice(0, end).padStart(minimumIntegerDigits, "0"), after = digits.slice(end);
+    while (after.length > minimumFractionDigits && after.endsWith("0")) after = after.slice(0, -1);
+    if (useGrouping !== false) before = before.replace(/\B(?=(?:[0-9]{3})+$)/g, ",");
+    return sign + before + (after ? `.${after}` : "");
+  };
+  hide(N.prototype, "toLocaleString", { toLocaleString(locale, options) { return grouped(N(this), options); } }.toLocaleString);
+  const twoDigits = (number) => (number < 10 ? `0${number}` : S(number));
+  const dateText = (date) => `${date.getMonth() + 1}/${date.getDate()}/${date.getFullYear()}`;
+  const timeText = (date) => {
+    const hour = date.getHours();
+    return `${hour % 12 || 12}:${twoDigits(date.getMinutes())}:${twoDigits(date.getSeconds())} ${hour < 12 ? "AM" : "PM"}`;
+  };
+  const moments = {
+    toLocaleString() { return `${dateText(this)}, ${timeText(this)}`; },
+    toLocaleDateString() { return dateText(this); },
+    toLocaleTimeString() { return timeText(this); },
+  };
+  for (const name of ownKeys(moments)) {
+    hide(D.prototype, name, { [name]() { return N(this) === N(this) ? apply(moments[name], this, []) : "Invalid Date"; } }[name]);
+  }
+
   // --- Host objects that published codecs use ---
 
   const silent = () => undefined;
@@ -565,8 +597,8 @@
     }
   };
 
-  // A codec's functions by kind, in the order of `answer`: named in the file, or exported.
-  const NAMES = ["decodeUplink", "normalizeUplink", "Decode", "Decoder"];
+  // A codec's functions by kind, those of `answer` first: named in the file, or exported.
+  const NAMES = ["decodeUplink", "normalizeUplink", "Decode", "Decoder", "encodeDownlink", "decodeDownlink", "Encode", "Encoder"];
   const enter = (factory) => {
     const module = { exports: {} };
     const named = apply(factory, undefined, [module, module.exports, require]);

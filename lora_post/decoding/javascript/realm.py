@@ -30,7 +30,15 @@ from msgspec import Struct
 
 from lora_post.decoding.javascript.answer import LIFTED, MAX_ANSWER, MEMORY_LIMIT, crash_text
 from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S
-from lora_post.decoding.javascript.source import as_function, is_module, needs_new_world, without_module_syntax
+from lora_post.decoding.javascript.source import (
+    DECODES,
+    ENCODES,
+    as_function,
+    is_module,
+    needs_new_world,
+    without_module_syntax,
+    without_nul,
+)
 from lora_post.errors import DecoderCrash, DecoderHang
 
 STACK_LIMIT: Final = 256 << 10
@@ -64,17 +72,16 @@ class Realm:
     """
 
     def __init__(self, text: str) -> None:
-        if "\0" in text:
-            raise DecoderCrash("it has a NUL character, as JavaScript files never have")
+        text = without_nul(text)
         self._source = _as_function(text)
         world = _new_world()
         found = msgspec.json.decode(_inspect(world, self._source), type=_Inspection)
         if found.crash is not None:
             raise DecoderCrash(crash_text(found.crash, found.stack))
-        if not {"decodeUplink", "Decode", "Decoder"} & set(found.entries):
+        if not {*DECODES, *ENCODES} & set(found.entries):
             raise DecoderCrash("there is no function decodeUplink, Decode or Decoder")
         self.memory_bytes: int = world.memory()["malloc_size"]
-        self.normalizes = {"decodeUplink", "normalizeUplink"} <= set(found.entries)
+        self.entries = found.entries
         self._polyfills = found.polyfills
         self.is_closed = not (found.changed or needs_new_world(text))
         self._run: _Run | None = None

@@ -7,8 +7,12 @@ where a codec still works, or fails with a message of the engine.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from lora_post.errors import DecoderCrash
+
+MAX_FILE: Final = 1 << 20
+"""Bytes; the largest published codec has 170 KB."""
 
 # The words can also stand in a comment; then the codec is slower for nothing.
 _OPEN_WORDS = re.compile(r"\b(?:async|await|Promise|queueMicrotask|eval)\b|\bFunction\s*[.(]|\bimport\s*\(")
@@ -22,14 +26,37 @@ _EXPORT = re.compile(r"^[ \t]*export[ \t]+(default[ \t]+)?(?=(\S+))", re.MULTILI
 _THIS_CALL = re.compile(r"\bthis\s*\.\s*([A-Za-z_$][\w$]*)\s*\(")
 _FUNCTION = re.compile(r"^function\s+([A-Za-z_$][\w$]*)", re.MULTILINE)
 _DECLARES = ("function", "async", "class", "const", "let", "var")
-_TAIL = "".join(
-    f"typeof {name}==='function'?{name}:undefined," for name in ("decodeUplink", "normalizeUplink", "Decode", "Decoder")
+DECODES = ("decodeUplink", "Decode", "Decoder")
+ENCODES = ("encodeDownlink", "Encode", "Encoder")
+_ENTRIES = (
+    "decodeUplink",
+    "normalizeUplink",
+    "Decode",
+    "Decoder",
+    "encodeDownlink",
+    "decodeDownlink",
+    "Encode",
+    "Encoder",
 )
+_TAIL = {name: f"typeof {name}==='function'?{name}:undefined" for name in _ENTRIES}
+_DECODER_OBJECT = re.compile(r"^(?:var|let|const)\s+([A-Za-z_$][\w$]*_decoder)\s*=\s*\{", re.MULTILINE)
+_ENTRY = re.compile(rf"\bfunction\s+(?:{'|'.join((*DECODES, *ENCODES))})\s*\(")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\\0")
 
 
 def needs_new_world(text: str) -> bool:
     """Tell whether a codec uses what a frozen world lacks, or changes the language when it runs."""
     return bool(_OPEN_WORDS.search(text) or _CHANGES_LANGUAGE.search(text))
+
+
+def is_codec(text: str) -> bool:
+    """Tell whether a text, whatever its file is called, has one of the functions of a codec."""
+    return bool(_ENTRY.search(text))
+
+
+def without_nul(text: str) -> str:
+    r"""Return a text with each NUL character written as `\x00`, which is the same inside of a string."""
+    return _ESCAPED_NUL.sub(r"\1\0", text).replace("\0", r"\x00") if "\0" in text else text
 
 
 def is_module(text: str) -> bool:
@@ -42,7 +69,20 @@ def as_function(text: str) -> str:
 
     Lines stay where they were.
     """
-    return f"(function(module,exports,require){{{text}\n;{_shared_functions(text)}return [{_TAIL}];\n}})"
+    tail = ",".join((_TAIL | _decoder_object(text)).values())
+    return f"(function(module,exports,require){{{text}\n;{_shared_functions(text)}return [{tail}];\n}})"
+
+
+def _decoder_object(text: str) -> dict[str, str]:
+    """Return what stands for `Decoder` in a file whose only way in is an object with a function `decode`.
+
+    Source: decentlab/decentlab-decoders, whose files are all like this: `var decentlab_decoder = { … decode: … }`.
+    """
+    found = _DECODER_OBJECT.search(text)
+    if found is None or _ENTRY.search(text):
+        return {}
+    own = f"function(b){{var r={found[1]}.decode(b);if(r&&r.error)throw Error(r.error);return r;}}"
+    return {"Decoder": f"typeof {found[1]}.decode==='function'?{own}:undefined"}
 
 
 def _shared_functions(text: str) -> str:

@@ -76,7 +76,7 @@ def _load(realms: dict[int, Realm], request: Load) -> Loaded:
         realms.pop(number, None)
     signal.setitimer(signal.ITIMER_PROF, LOAD_LIMIT_S * GRACE)
     realm = realms[request.number] = Realm(request.text)
-    return Loaded(realm.memory_bytes, realm.normalizes, realm.is_closed)
+    return Loaded(realm.memory_bytes, realm.entries, realm.is_closed)
 
 
 def _call(realm: Realm, request: Call) -> str:

@@ -193,7 +193,7 @@ def test_plain_scripts_may_call_their_functions_on_this() -> None:
     ("text", "complaint"),
     [
         ("function decodeUplink( {", "SyntaxError"),
-        ("function encodeDownlink(input) { return {}; }", "there is no function decodeUplink, Decode or Decoder"),
+        ("function decodeDownlink(input) { return {}; }", "there is no function decodeUplink, Decode or Decoder"),
         ("var decodeUplink = 5;", "there is no function"),
         ("import { x } from './helper.js';\nexport function decodeUplink() {}", "it imports './helper.js'"),
         ("require('fs');\nfunction decodeUplink() {}", "Cannot find module 'fs'"),
@@ -208,7 +208,77 @@ def test_unusable_file_says_why(text: str, complaint: str) -> None:
         Codec(text)
 
 
+def test_object_with_a_function_decode_is_a_way_in() -> None:
+    text = """
+        var acme_decoder = {
+          VERSION: 2,
+          decode: function (msg) {
+            if (msg[0] !== this.VERSION) return { error: "version " + msg[0] };
+            return { level: { value: msg[1], unit: "cm" } };
+          }
+        };
+        function main() { console.log(acme_decoder.decode("0207")); }
+        main();
+        """
+    assert call(text, b"\2\7").data == {"level": {"value": 7, "unit": "cm"}}
+    with pytest.raises(DecoderCrash, match="version 1"):
+        call(text, b"\1\7")
+
+
+ENCODES = """
+    function encodeDownlink(input) { return { bytes: [1], fPort: 2 }; }
+    function decodeDownlink(input) { return { data: {} }; }
+    """
+
+
+def test_file_with_an_encoder_only_is_loaded_and_says_what_it_has(tmp_path: Path) -> None:
+    decoder = load(tmp_path, ENCODES, "acme-th1-encoder.js")
+    assert decoder.functions == ("encodeDownlink", "decodeDownlink")
+    ran = lora_post("decode", "--decoder", decoder.origin, "--payload", "00")
+    assert "the codec has encodeDownlink, decodeDownlink for downlinks, and nothing that decodes uplinks" in ran.out
+    both = load(tmp_path, TS013 + ENCODES + "function Encoder() {} function Encode() {}")
+    assert both.functions == ("decodeUplink", "encodeDownlink", "decodeDownlink", "Encode", "Encoder")
+
+
+def test_codec_in_a_txt_file_is_one_and_other_texts_are_not(tmp_path: Path) -> None:
+    codec_file(tmp_path, TS013, "LHT65N decoder.txt")
+    (tmp_path / "notes.txt").write_text("the function of decodeUplink is to decode\n")
+    found = load_folder(tmp_path)
+    assert (list(found.decoders), found.problems) == (["lht65n-decoder"], ())
+    ran = lora_post("decode", "--decoder", tmp_path / "LHT65N decoder.txt", "--fport", "5", "--payload", "0898b4")
+    assert 'data      {"temperature": 22, "battery": 3.6}' in ran.out
+
+
+def test_nul_in_a_text_is_a_character_as_any_other() -> None:
+    nul = 'function decodeUplink(input) { return { data: { it: "a\0b\\\0\\\\\0" } }; } // \0'
+    assert call(nul).data == {"it": "a\0b\0\\\0"}
+    with pytest.raises(DecoderCrash, match="SyntaxError"):
+        Codec("function \0decodeUplink(input) {}")
+
+
 # host objects
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("(1234567.891).toLocaleString()", "1,234,567.891"),
+        ("(-1234.5).toLocaleString('de-DE')", "-1,234.5"),
+        ("(0.0005).toLocaleString() + (1.0015).toLocaleString()", "0.0011.002"),
+        ("(7).toLocaleString('en-US', { minimumIntegerDigits: 2, useGrouping: false })", "07"),
+        ("(2.5).toLocaleString(undefined, { minimumFractionDigits: 2 })", "2.50"),
+        ("(1234.5678).toLocaleString('en', { maximumFractionDigits: 0 })", "1,235"),
+        ("(1e21).toLocaleString() + NaN.toLocaleString()", "1,000,000,000,000,000,000,000NaN"),
+        ("new Date(1672887845000).toLocaleString()", "1/5/2023, 3:04:05 AM"),
+        ("new Date(1700000000000).toLocaleDateString()", "11/14/2023"),
+        ("new Date(1700000000000).toLocaleTimeString()", "10:13:20 PM"),
+        ("new Date(NaN).toLocaleString()", "Invalid Date"),
+        ("new Date(2023, 0, 5, 3).getTime()", 1672887600000),
+        ("new Date().getTimezoneOffset()", 0),
+    ],
+)
+def test_texts_for_people_and_local_times_are_as_in_node_at_a_server(expression: str, expected: object) -> None:
+    assert value(expression) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""Examples as makers publish them beside a codec; only `lora-post decoders test` reads them.
+
+`*-codec.yaml` of The Things Stack's device repository, whose `uplinkDecoder` names the codec, and ChirpStack's
+`test_decode_NAME.json`, which is read as YAML as well: some have a comma too many or numbers like 0x02.
+
+Sources: TheThingsNetwork/lorawan-devices: schema.json; chirpstack/chirpstack-device-profiles: README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from lora_post.decoding.javascript.yaml12 import load_yaml
+from lora_post.errors import DecoderCrash, WrongFormat
+from lora_post.model import Decoder, Example
+from lora_post.text import one_line
+
+MAX_FILE: Final = 4 << 20
+"""Bytes; the largest published one has 300 KB."""
+
+
+class _Input(Struct):
+    data: list[int] | str = field(name="bytes", default_factory=list)
+    fport: int = field(name="fPort", default=1)
+    received: datetime | None = field(name="recvTime", default=None)
+    variables: dict[str, str | float | bool] = {}
+
+
+class _Output(Struct):
+    data: Any = None
+    errors: list[Any] | None = None
+
+
+class _Case(Struct):
+    input: _Input
+    output: _Output | None = None
+    expected: _Output | None = None
+
+
+class _UplinkDecoder(Struct):
+    file_name: str = field(name="fileName", default="")
+    examples: list[_Case] | None = None
+
+
+class _CodecFile(Struct):
+    uplink: _UplinkDecoder | None = field(name="uplinkDecoder", default=None)
+
+
+def published_examples(decoder: Decoder) -> list[Example]:
+    """Return the examples that are published beside a decoder's file, for the data that its codec gives.
+
+    Raises DecoderCrash for a file that cannot be read.
+    """
+    codec = Path(decoder.origin)
+    if not decoder.functions or not codec.is_file():
+        return []
+    return [_example(case) for case in _cases(codec)]
+
+
+def _cases(codec: Path) -> Iterator[_Case]:
+    here = codec.resolve()
+    for path in (*sorted(here.parent.glob("*-codec.yaml")), *sorted(here.parent.parent.glob("*-codec.yaml"))):
+        uplink = _read(path, _CodecFile).uplink
+        if uplink is not None and uplink.file_name and (path.parent / uplink.file_name).resolve() == here:
+            yield from uplink.examples or ()
+    tests = codec.with_name(f"test_decode_{codec.stem}.json")
+    if tests.is_file():
+        yield from _read(tests, list[_Case])
+
+
+def _read(path: Path, kind: type[Any]) -> Any:
+    """Return what a file says. Raises DecoderCrash."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE + 1)
+        if len(text) > MAX_FILE:
+            raise DecoderCrash(f"{path}: more than {MAX_FILE >> 20} MiB, too long for examples")
+        return msgspec.convert(load_yaml(text), type=kind, strict=False)
+    except OSError as error:
+        raise DecoderCrash(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DecoderCrash(f"{path}: {one_line(str(error), 200)}") from error
+
+
+def _example(case: _Case) -> Example:
+    """Return the example that a case is. Raises DecoderCrash for bytes that are none."""
+    given, output = case.input, case.output or case.expected or _Output()
+    try:
+        payload = bytes.fromhex(given.data) if isinstance(given.data, str) else bytes(b & 0xFF for b in given.data)
+    except ValueError as error:
+        raise DecoderCrash(f"an example's bytes: {error}") from None
+    received = given.received
+    at = None if received is None else received.replace(tzinfo=received.tzinfo or UTC).timestamp()
+    fails = WrongFormat if output.errors else None
+    data = None if fails else output.data if output.data is not None else {}
+    return Example(payload.hex(), given.fport, fails=fails, options=dict(given.variables), data=data, received_s=at)
