@@ -122,6 +122,13 @@ class FCntPolicy(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class Location(Struct, frozen=True):
+    """A place on the globe, in decimal degrees."""
+
+    latitude: float
+    longitude: float
+
+
 class SensorRule(Struct, frozen=True):
     """A change that the configuration makes to one reading of a device; None: no change.
 
@@ -155,6 +162,7 @@ class Device(Struct, frozen=True):
     accepted on the half of its MIC that can be checked.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
     options: for the decoder, see `Decoder.configure`. sensors: what is changed about its readings.
+    location: where it is, None when that is not given.
     """
 
     id: str
@@ -172,6 +180,7 @@ class Device(Struct, frozen=True):
     decoder_by_fport: Mapping[int, str] = {}
     options: Options = {}
     sensors: tuple[SensorRule, ...] = ()
+    location: Location | None = None
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

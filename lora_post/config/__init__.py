@@ -14,11 +14,12 @@ from lora_post.config.alerts import AlertsConfig, read_alerts
 from lora_post.config.devices import read_devices
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
+from lora_post.config.location import read_location
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.upload import UploadRules, read_upload
 from lora_post.errors import ConfigError, Problem
-from lora_post.model import Device
+from lora_post.model import Device, Location
 from lora_post.sinks import SINKS
 from lora_post.sinks.destination import Site
 from lora_post.spool.lanes import WhenFull
@@ -42,6 +43,7 @@ class Config(Struct, frozen=True):
     gateway_id: str
     gateway_name: str
     visibility: str
+    location: Location | None
     destinations: Mapping[str, object]
     status: StatusConfig | None
     alerts: AlertsConfig
@@ -58,7 +60,7 @@ class Config(Struct, frozen=True):
     @property
     def site(self) -> Site:
         """What destinations get to know of this gateway and its devices."""
-        return Site(self.gateway_id, self.gateway_name, self.visibility, self.devices)
+        return Site(self.gateway_id, self.gateway_name, self.visibility, self.devices, self.location)
 
 
 def find_config() -> Path:
@@ -160,6 +162,7 @@ def _read(reader: TableReader) -> Config:
         gateway_id=gateway.id,
         gateway_name=gateway.name or gateway.id,
         visibility=gateway.visibility,
+        location=read_location(reader, "[gateway]", gateway.location),
         destinations=destinations,
         status=status,
         alerts=alerts,

@@ -34,6 +34,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     id: Its id on Waziup. Default: the gateway's id, `-`, and its address or DevEUI.
     name: Default: the id.
     visibility: As in `[gateway]`. Default: the gateway's.
+    location: Where it is, as in `[gateway]`. Default: nothing is told.
     """
 
     decoder: str = ""
@@ -74,6 +75,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     id: str = ""
     name: str = ""
     visibility: Visibility | None = None
+    location: list[int | float] = []
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lora_post.config.decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config.keys import DeviceKeys, joins, read_keys
+from lora_post.config.location import read_location
 from lora_post.config.sensors import read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.lorawan.session_keys import SessionKeys11
@@ -77,6 +78,7 @@ def _device(
         accept_half_mic=table.accept_half_mic,
         app_keys=frozenset(key for key in app_keys if key),
         visibility=table.visibility or gateway.visibility,
+        location=read_location(reader, place, table.location),
         decoder_by_fport=decoder_by_fport,
         options=table.options,
         sensors=sensors,

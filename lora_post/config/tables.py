@@ -22,11 +22,13 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: Default: the id.
     visibility: `"private"`: only your account sees the data. `"public"`: anybody may read and write it. Default of the
         devices, too.
+    location: Where it is: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`. Not the devices' default.
     """
 
     id: str
     name: str = ""
     visibility: Visibility = "private"
+    location: list[int | float] = []
 
 
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):

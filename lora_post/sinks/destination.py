@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct
 
 from lora_post.finding import Finding
-from lora_post.model import Device
+from lora_post.model import Device, Location
 from lora_post.net.traffic import Traffic
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.sink import Sink
@@ -32,12 +32,14 @@ class Site(Struct, frozen=True):
     """This gateway and its devices, as they are declared where readings go.
 
     gateway_id: "" in a check of a configuration that does not tell. visibility: "private" or "public".
+    location: where the gateway is, None when that is not given.
     """
 
     gateway_id: str
     gateway_name: str
     visibility: str
     devices: tuple[Device, ...]
+    location: Location | None = None
 
 
 class SinkContext(Struct, frozen=True):

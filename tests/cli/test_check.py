@@ -3,9 +3,11 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import re
 import shutil
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from email.utils import formatdate
@@ -443,7 +445,7 @@ def test_gateway_that_nobody_will_declare_is_a_warning(server: Waziup) -> None:
 def test_device_that_another_gateway_sends_for_is_a_warning(
     server: Waziup, named: str | None, verdict: list[str]
 ) -> None:
-    body = {"id": "pond-7", "gateway_id": named}
+    body = {"id": "pond-7", "gateway_id": named, "visibility": "private"}
     assert server.call("POST", "/devices", user="demo", json=body).status_code == 204
     write(server.url, DEVICE + 'id = "pond-7"\n')
     ran = lora_post("check")
@@ -472,6 +474,30 @@ def test_device_that_is_not_ours_fails_with_what_to_do(
     assert (ran.code, verdicts(ran)["devices"]) == (1, ["FAIL"])
     assert text in ran.out
     assert fix in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize("thing", ["devices/pond-7", "gateways/gw1"])
+@pytest.mark.parametrize(("is_", "wanted"), [("public", "private"), ("private", "public"), (None, "private")])
+def test_other_visibility_is_a_warning_with_the_command_that_changes_it(
+    server: Waziup, thing: str, is_: str | None, wanted: str
+) -> None:
+    kind, name = thing.split("/")
+    body = {"id": name, "visibility": is_}
+    assert server.call("POST", f"/{kind}", user="demo", json=body).ok
+    path = write(server.url, DEVICE + 'id = "pond-7"\n')
+    path.write_text(path.read_text().replace('id = "gw1"\n', f'id = "gw1"\nvisibility = "{wanted}"\n'))
+    ran = lora_post("check")
+    subject = "devices" if kind == "devices" else "gateway"
+    assert (ran.code, verdicts(ran)[subject][-1]) == (0, "warning")
+    assert f"{name} is {is_ or 'public'} on Waziup" in ran.out
+    assert f"and {wanted} in the configuration" in ran.out
+    (command,) = re.findall(r"(?:run|anew after): (curl .*)$", ran.out, re.MULTILINE)
+    subprocess.run(["sh", "-c", command.replace("PASSWORD", PASSWORD)], check=True)
+    found = server.call("GET", f"/{thing}")
+    is_deleted = thing == "gateways/gw1" and wanted == "public"
+    assert (found.status_code == 404) is is_deleted
+    assert is_deleted or found.json()["visibility"] == wanted
+    assert verdicts(lora_post("check")).get(subject, ["ok"]) == ["ok"]
 
 
 def test_trouble_half_way_is_one_verdict(server: Waziup) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lora_post.config import load_config, parse_config
 from lora_post.config.status import StatusConfig
 from lora_post.errors import ConfigError
-from lora_post.model import Device, Link, SensorRule
+from lora_post.model import Device, Link, Location, SensorRule
 from lora_post.secret import Account, Secret
 from lora_post.sinks import SINKS
 from lora_post.sinks.json_lines import JsonLinesConfig
@@ -92,6 +92,15 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     assert msgspec.structs.replace(full, decoder_folder=None, status=None) == plain
 
 
+def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
+    device = "[[device]]\naddress = 8\ndecoder = 'text'\n"
+    text = f"{GATEWAY}location = [48.1, 11.5]\n{device}location = [-90, 180]\n{device.replace('8', '9')}"
+    config = parse_config(text, PATH, {})
+    assert config.location == Location(48.1, 11.5)
+    assert [each.location for each in config.devices] == [Location(-90, 180), None]
+    assert config.site.location == config.location
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -104,6 +113,20 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
         ("[gateway]\n", "[gateway] id is missing"),
         (GATEWAY + "nam = 'x'\n", "[gateway]: unknown key 'nam'; did you mean 'name'?"),
         (GATEWAY + "visibility = 'secret'\n", "[gateway] visibility is 'secret'; it must be 'private' or 'public'"),
+        (
+            GATEWAY + "location = [48.1]\n",
+            "location has 1 number; it must be [latitude, longitude] in degrees, as [48.1, 11.5]",
+        ),
+        (GATEWAY + "location = [1, 2, 3]\n", "[gateway] location has 3 numbers; it must be [latitude, longitude]"),
+        (
+            GATEWAY + "location = [111.5, 48]\n",
+            "location: the latitude is 111.5; it must be between -90 and 90",
+        ),
+        (GATEWAY + "location = [48, -180.5]\n", "location: the longitude is -180.5; it must be between -180 and 180"),
+        (GATEWAY + "location = [nan, inf]\n", "[gateway] location: the latitude is nan"),
+        (GATEWAY + "location = ['N48', 'E11']\n", "[gateway] location[0] is a text in quotes; it must be a number"),
+        (GATEWAY + "location = 'Munich'\n", "[gateway] location is a text in quotes; it must be a list in [ ]"),
+        (GATEWAY + "[[device]]\naddress=8\nlocation=[91,1]\n", "[[device]] number 1 location: the latitude is 91"),
         (GATEWAY + "[gatway]\n", "unknown table [gatway]; did you mean 'gateway'?"),
         (GATEWAY + "[[input]]\nurl='udp://:0'\nformat='pcap'\n", "[[input]] number 1 format is 'pcap'"),
         (

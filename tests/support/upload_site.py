@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
+
+from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config.upload import UploadRules
@@ -84,7 +87,10 @@ def context_of(
 
 
 class Site:
-    """A spool file and uploaders that use it. A test may set the clocks, rules and policy."""
+    """A spool file and uploaders that use it. A test may set the clocks, rules and policy.
+
+    changes: of the configuration: pond_name, pond_location, gateway_name, gateway_location.
+    """
 
     def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None, gateway_id: str = "gw1") -> None:
         self.gateway_id = gateway_id
@@ -94,6 +100,7 @@ class Site:
         self.metrics = Metrics()
         self.clients: list[WaziupClient] = []
         self.rules = UploadRules()
+        self.changes: dict[str, Any] = {}
         self.policy = policy or UploadPolicy()
         self.clock: Callable[[], float] = time.time
         self.monotonic: Callable[[], float] = time.monotonic
@@ -140,8 +147,12 @@ class Site:
         client = client or WaziupClient(self.url)
         client.account = account
         self.clients.append(client)
-        pond = device("pond-7", name="Pond 7 (west)")
+        changes = {"pond_name": "Pond 7 (west)", "gateway_name": "Farm (north)"} | self.changes
+        pond = device("pond-7", name=changes["pond_name"])
+        pond = replace(pond, visibility=visibility, location=changes.get("pond_location"))
         context = context_of(self.store, "waziup", pond, visibility=visibility, gateway_id=self.gateway_id)
+        names = {"gateway_name": changes["gateway_name"], "location": changes.get("gateway_location")}
+        context = replace(context, site=replace(context.site, **names))
         return WaziupSink(client, context, Facts(self.store, self.url), provision=provision)
 
     def around(self, sink: WaziupSink) -> Sink:

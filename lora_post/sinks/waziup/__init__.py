@@ -116,7 +116,7 @@ def _check(config: WaziupConfig, site: Site) -> Iterator[Finding]:
     from lora_post.sinks.mqtt_connection import check_broker
     from lora_post.sinks.waziup.check import check_server
 
-    yield from check_server(config, site.gateway_id, [device.id for device in site.devices])
+    yield from check_server(config, site)
     if config.broker is not None:
         yield check_broker("server", "[waziup] mqtt_url", config.broker, site.gateway_id)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from shlex import quote
@@ -21,9 +21,11 @@ from lora_post.clocks.scale import now_us
 from lora_post.errors import Problem, SinkError, Unavailable
 from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
+from lora_post.sinks.destination import Site
 from lora_post.sinks.tls import check_tls
 from lora_post.sinks.waziup import WaziupConfig
 from lora_post.sinks.waziup.client import RemoteDevice, RemoteGateway, RemoteUser, WaziupClient
+from lora_post.sinks.waziup.commands import Commands
 from lora_post.sinks.waziup.ownership import (
     GUEST,
     other_device,
@@ -31,6 +33,7 @@ from lora_post.sinks.waziup.ownership import (
     other_private_device,
     other_private_gateway,
 )
+from lora_post.sinks.waziup.visibility import wrong_device, wrong_gateway
 from lora_post.times import WallUs
 from lora_post.waziup.names import to_text
 
@@ -45,11 +48,8 @@ MAX_DEVICES = 200
 T = TypeVar("T")
 
 
-def check_server(waziup: WaziupConfig, gateway_id: str, device_ids: Sequence[str] = ()) -> Iterator[Finding]:
-    """Test name, connection, encryption, API, clock, account and gateway, in this order.
-
-    gateway_id: "" when the configuration does not tell. device_ids: whose gateway is looked at.
-    """
+def check_server(waziup: WaziupConfig, site: Site) -> Iterator[Finding]:
+    """Test name, connection, encryption, API, clock, account and gateway, in this order."""
     way = _check_way(waziup.url)
     yield way
     if way.verdict is Grade.FAIL:
@@ -68,7 +68,7 @@ def check_server(waziup: WaziupConfig, gateway_id: str, device_ids: Sequence[str
             yield from _skip("this is not a Waziup API", ("credentials", "gateway"))
             return
         try:
-            yield from _check_account(client, waziup, gateway_id, device_ids)
+            yield from _check_account(client, waziup, site)
         except SinkError as error:
             yield fail("server", error.what, error.fix or "try again; the server answered a moment ago")
 
@@ -159,9 +159,7 @@ def check_clock(date: str, our_us: WallUs) -> Finding:
     return warning("clock", text, "set it: sudo timedatectl set-ntp true")
 
 
-def _check_account(
-    client: WaziupClient, waziup: WaziupConfig, gateway_id: str, device_ids: Sequence[str]
-) -> Iterator[Finding]:
+def _check_account(client: WaziupClient, waziup: WaziupConfig, site: Site) -> Iterator[Finding]:
     if waziup.account is None:
         yield ok("credentials", "none: the simple protocol, for public devices that exist")
         yield skipped("gateway", "without an account nothing is declared")
@@ -169,12 +167,13 @@ def _check_account(
     client.account = waziup.account
     findings, username = _check_login(client, waziup.account.username)
     yield from findings
-    if not gateway_id:
+    if not site.gateway_id:
         yield skipped("gateway", "[gateway] has a mistake")
     elif username:
-        yield _check_gateway(client, gateway_id, username, provision=waziup.provision)
+        commands = Commands(client.base_url, waziup.account.username)
+        yield from _check_gateway(client, site, username, commands, provision=waziup.provision)
         if waziup.provision:
-            yield from _check_devices(client, gateway_id, username, device_ids)
+            yield from _check_devices(client, site, username, commands)
     else:
         yield skipped("gateway", "the login failed")
 
@@ -197,39 +196,46 @@ def _check_login(client: WaziupClient, username: str) -> tuple[list[Finding], st
     return findings, me.username
 
 
-def _check_gateway(client: WaziupClient, gateway_id: str, username: str, *, provision: bool) -> Finding:
-    """Tell whose the gateway id is: all users of the platform share the ids."""
-    answer = client.get_gateway(gateway_id)
-    if answer.status == 403:
-        return _failed("gateway", other_private_gateway(gateway_id))
-    if answer.status == 404 and answer.body:
-        if provision:
-            return ok("gateway", f"{gateway_id} is free; the first `lora-post run` declares it")
-        return warning("gateway", f'{gateway_id} is not there, and provision is "never"', "declare it on the dashboard")
-    gateway = _read(answer, RemoteGateway)
-    if gateway is None:
-        return fail("gateway", f"{gateway_id}: status {answer.status}: {answer.text}", "try again later")
-    if problem := other_gateway(gateway, username, client.base_url):
-        return _failed("gateway", problem)
-    return ok("gateway", f"{gateway_id} belongs to {username}")
-
-
-def _check_devices(
-    client: WaziupClient, gateway_id: str, username: str, device_ids: Sequence[str]
+def _check_gateway(
+    client: WaziupClient, site: Site, username: str, commands: Commands, *, provision: bool
 ) -> Iterator[Finding]:
-    """Tell which devices are not ours, and which of ours another gateway sends for."""
+    """Tell whose the gateway id is: all users of the platform share the ids."""
+    gateway_id = site.gateway_id
+    answer = client.get_gateway(gateway_id)
+    gateway = _read(answer, RemoteGateway)
+    if answer.status == 403:
+        yield _failed("gateway", other_private_gateway(gateway_id))
+    elif answer.status == 404 and answer.body and provision:
+        yield ok("gateway", f"{gateway_id} is free; the first `lora-post run` declares it")
+    elif answer.status == 404 and answer.body:
+        yield warning("gateway", f'{gateway_id} is not there, and provision is "never"', "declare it on the dashboard")
+    elif gateway is None:
+        yield fail("gateway", f"{gateway_id}: status {answer.status}: {answer.text}", "try again later")
+    elif problem := other_gateway(gateway, username, commands):
+        yield _failed("gateway", problem)
+    else:
+        yield ok("gateway", f"{gateway_id} belongs to {username}")
+        if provision and (problem := wrong_gateway(gateway, site.visibility, username, commands)):
+            yield warning("gateway", problem.what, problem.fix)
+
+
+def _check_devices(client: WaziupClient, site: Site, username: str, commands: Commands) -> Iterator[Finding]:
+    """Tell which devices are not ours, which others may see, and which another gateway sends for."""
     others: defaultdict[str, list[str]] = defaultdict(list)
-    for device_id in device_ids[:MAX_DEVICES]:
-        answer = client.get_device(device_id)
+    for configured in site.devices[:MAX_DEVICES]:
+        answer = client.get_device(configured.id)
         device = _read(answer, RemoteDevice)
         if answer.status == 403:
-            yield _failed("devices", other_private_device(device_id))
+            yield _failed("devices", other_private_device(configured.id))
         elif device is None:
             continue  # it will be created
-        elif problem := other_device(device_id, device.owner, username):
+        elif problem := other_device(device.id, device.owner, username):
             yield _failed("devices", problem)
-        elif device.gateway_id not in (None, "", gateway_id):
-            others[to_text(device.gateway_id or "")].append(device_id)
+        else:
+            if device.gateway_id not in (None, "", site.gateway_id):
+                others[to_text(device.gateway_id or "")].append(device.id)
+            if problem := wrong_device(device, configured.visibility, commands):
+                yield warning("devices", problem.what, problem.fix)
     for other, names in sorted(others.items()):
         yield warning(
             "devices",

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from lora_post.clocks.server import ServerClock
 from lora_post.errors import SinkError, Unavailable
+from lora_post.model import Location
 from lora_post.net.http_client import Answer, HttpClient, OnDate, anonymous, quote_part, transient
 from lora_post.net.traffic import Traffic
 from lora_post.secret import Account
@@ -63,6 +64,16 @@ class DeviceBody(Struct, frozen=True, omit_defaults=True):
     name: str
     visibility: str
     sensors: list[SensorBody]
+    location: Location | None = None
+
+
+class GatewayBody(Struct, frozen=True, omit_defaults=True):
+    """A gateway to be declared."""
+
+    id: str
+    name: str
+    visibility: str
+    location: Location | None = None
 
 
 class RemoteSensor(Struct, frozen=True):
@@ -84,6 +95,9 @@ class RemoteDevice(Struct, frozen=True):
     id: str
     owner: str | None = None
     gateway_id: str | None = None
+    name: str | None = None
+    visibility: str | None = None
+    location: Location | None = None
     date_created: str | None = None
     date_modified: str | None = None
     sensors: list[RemoteSensor] = []
@@ -95,6 +109,9 @@ class RemoteGateway(Struct, frozen=True):
 
     id: str
     owner: str | None = None
+    name: str | None = None
+    visibility: str | None = None
+    location: Location | None = None
 
 
 class RemoteUser(Struct, frozen=True):
@@ -200,13 +217,17 @@ class WaziupClient:
         shown = self._http.call("GET", path, auth=anonymous)
         return shown if shown.status == 200 else answer
 
-    def post_gateway(self, gateway_id: str, name: str, visibility: str) -> Answer:
+    def post_gateway(self, gateway: GatewayBody) -> Answer:
         """POST /gateways; 200, or 422 when the id is taken."""
-        return self._call("POST", "/gateways", {"id": gateway_id, "name": name, "visibility": visibility})
+        return self._call("POST", "/gateways", gateway)
 
     def get_gateway(self, gateway_id: str) -> Answer:
         """GET /gateways/{g}; 200 with a RemoteGateway, 404, or 403 when it is another account's private one."""
         return self._look(f"/gateways/{quote_part(gateway_id)}")
+
+    def put_gateway(self, gateway_id: str, field: str, value: object) -> Answer:
+        """PUT /gateways/{g}/{field}; 204. Fields: name, location."""
+        return self._call("PUT", f"/gateways/{quote_part(gateway_id)}/{field}", value)
 
     def put_gateway_owner_as_guest(self, gateway_id: str, owner: str) -> Answer:
         """PUT /gateways/{g}/owner without token; 204, and the gateway is private then."""
@@ -232,9 +253,9 @@ class WaziupClient:
         """PUT /devices/{d}/{field} without token; 204."""
         return self._http.call("PUT", f"/devices/{quote_part(device_id)}/{field}", value, anonymous)
 
-    def put_gateway_id(self, device_id: str, gateway_id: str) -> Answer:
-        """PUT /devices/{d}/gateway_id; 204."""
-        return self._call("PUT", f"/devices/{quote_part(device_id)}/gateway_id", gateway_id)
+    def put_device(self, device_id: str, field: str, value: object) -> Answer:
+        """PUT /devices/{d}/{field}; 204. Fields: name, location, gateway_id."""
+        return self._call("PUT", f"/devices/{quote_part(device_id)}/{field}", value)
 
     def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
         """POST /devices/{d}/sensors; 204. Overwrites an existing one, so look first."""

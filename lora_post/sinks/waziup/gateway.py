@@ -6,6 +6,7 @@ Source: Waziup/wazicloud-api: src/Waziup/Gateways.hs.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -13,8 +14,11 @@ import msgspec
 from lora_post.errors import OutcomeUnknown, Rejected, Unavailable
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import Site
-from lora_post.sinks.waziup.client import RemoteGateway, WaziupClient, trouble
+from lora_post.sinks.waziup.client import GatewayBody, RemoteGateway, WaziupClient, trouble
+from lora_post.sinks.waziup.commands import Commands
+from lora_post.sinks.waziup.declaration import carry_over, declaration
 from lora_post.sinks.waziup.ownership import GUEST, other_gateway, other_private_gateway
+from lora_post.sinks.waziup.visibility import wrong_gateway
 from lora_post.spool.facts import Facts
 from lora_post.waziup.names import to_text
 
@@ -25,7 +29,6 @@ HEALTH = "health"  # its name from June to October 2019
 
 FACT: Final = "gateway"
 BEGUN: Final = "begun"
-DECLARED: Final = "declared"
 
 
 class GatewayEntry:
@@ -38,10 +41,13 @@ class GatewayEntry:
         self._facts = facts
         self._provision = provision
         self._path = HEARTBEAT
+        username = client.account.username if client.account else ""
+        self._commands = Commands(client.base_url, username)
+        self._wanted = declaration(site.gateway_id, site.gateway_name, site.visibility, site.location)
 
     def beat(self) -> None:
         """Send a heartbeat; raises SinkError, Rejected when the gateway is another account's."""
-        if self._provision and self._facts.recall().get(FACT) != DECLARED:
+        if self._provision and self._facts.recall().get(FACT) != self._wanted.text:
             self._declare()
         answer = self._client.put_heartbeat(self._site.gateway_id, self._path)
         if answer.status == 404 and answer.body and self._provision and self._declare():
@@ -68,13 +74,13 @@ class GatewayEntry:
     def _refusal(self) -> Rejected:
         """Return why a heartbeat is refused."""
         gateway = self._look()
-        problem = other_gateway(gateway, self._client.owner, self._client.base_url) if gateway else None
+        problem = other_gateway(gateway, self._client.owner, self._commands) if gateway else None
         if problem is None:
             return Rejected(f"the heartbeat of gateway {self._site.gateway_id} is refused")
         return Rejected(f"refused: {problem.what}", fix=problem.fix)
 
     def _declare(self) -> bool:
-        """Return whether the gateway was missing and has been made."""
+        """Carry over what the configuration says; return whether the gateway was missing and has been made."""
         gateway_id, gateway = self._site.gateway_id, self._look()
         if is_missing := gateway is None:
             self._facts.remember(FACT, BEGUN)
@@ -86,7 +92,11 @@ class GatewayEntry:
             self._take_from_guest()
         elif gateway.owner != self._client.owner:
             return False  # the heartbeat will be refused
-        self._facts.remember(FACT, DECLARED)
+        elif problem := wrong_gateway(gateway, self._wanted.visibility, self._client.owner, self._commands):
+            log.warning("%s", problem)
+        noted = self._facts.recall().get(FACT, "")
+        if carry_over(self._wanted, noted, gateway, partial(self._client.put_gateway, gateway_id)):
+            self._facts.remember(FACT, self._wanted.text)
         return is_missing
 
     def _look(self) -> RemoteGateway | None:
@@ -107,7 +117,8 @@ class GatewayEntry:
 
     def _create(self) -> None:
         site = self._site
-        answer = self._client.post_gateway(site.gateway_id, to_text(site.gateway_name), site.visibility)
+        body = GatewayBody(site.gateway_id, to_text(site.gateway_name), site.visibility, site.location)
+        answer = self._client.post_gateway(body)
         if answer.status == 400:
             raise Rejected(f"gateway {site.gateway_id}: {answer.text}")
         if answer.status not in (200, 204, 422):

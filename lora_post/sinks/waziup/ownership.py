@@ -13,18 +13,18 @@ from typing import Final
 
 from lora_post.errors import Problem
 from lora_post.sinks.waziup.client import RemoteGateway
-from lora_post.sinks.waziup.commands import put_gateway_owner
+from lora_post.sinks.waziup.commands import Commands
 from lora_post.waziup.names import to_text
 
 GUEST: Final = "guest"
 
 
-def other_gateway(gateway: RemoteGateway, us: str, base_url: str) -> Problem | None:
+def other_gateway(gateway: RemoteGateway, us: str, commands: Commands) -> Problem | None:
     """Return what is wrong about a gateway, None when it is ours. us: our name on the server."""
     if gateway.owner == us:
         return None
     if gateway.owner == GUEST:
-        command = put_gateway_owner(base_url, gateway.id, us)
+        command = commands.put_gateway_owner(gateway.id, us, as_guest=True)
         what = f"gateway {gateway.id} was created without a login and belongs to {GUEST}, not to {us}"
         return Problem(what, f"if it is yours, take it over: {command}")
     what = f"gateway {gateway.id} belongs to {to_text(gateway.owner or 'nobody')}, not to {us}"

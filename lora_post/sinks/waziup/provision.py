@@ -16,6 +16,7 @@ from lora_post.errors import OutcomeUnknown, Problem, Rejected, Unavailable
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
+from lora_post.sinks.waziup.declarations import Declarations
 from lora_post.sinks.waziup.known_devices import KnownDevices
 from lora_post.sinks.waziup.ownership import GUEST, other_device, other_private_device
 from lora_post.sinks.waziup.stand_in import StandIn
@@ -36,6 +37,7 @@ class Provisioner:
         self._known = KnownDevices(facts, self._gateway_id)
         self.stand_in = StandIn(client, facts, context.facts_of, self._known, self._gateway_id)
         self._devices = {device.id: device for device in context.site.devices}
+        self._declarations = Declarations(client, facts, context.site.devices)
         self._lanes_of = context.lanes_of
 
     def make_ready(self, batch: Batch) -> None:
@@ -44,7 +46,7 @@ class Provisioner:
         Raises SinkError: MayBeThere, and Rejected with the reason, when another gateway sends for it.
         """
         lane = batch.lane
-        if self.stand_in.is_look_due(lane.device):
+        if self.stand_in.is_look_due(lane.device, is_changed=self._declarations.is_changed(lane.device)):
             try:
                 self.ensure(lane)
             except OutcomeUnknown:
@@ -73,6 +75,8 @@ class Provisioner:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
         self._known.add(device_id, self._client.clock.now_us())
+        if not self._declarations.carry_over(device):
+            self.stand_in.postpone_look(device_id)
 
     def _ours(self, device_id: str, sensors: list[SensorBody]) -> RemoteDevice:
         """Return the device, created if it is missing. Raises SinkError, Rejected when it is another account's."""
@@ -117,8 +121,9 @@ class Provisioner:
 
     def _create(self, device_id: str, sensors: list[SensorBody]) -> None:
         configured = self._devices.get(device_id)
-        name = configured.name if configured else device_id
-        body = DeviceBody(device_id, self._gateway_id, to_text(name), self._visibility(device_id), sensors)
+        name, location = (configured.name, configured.location) if configured else (device_id, None)
+        visibility = self._visibility(device_id)
+        body = DeviceBody(device_id, self._gateway_id, to_text(name), visibility, sensors, location)
         answer = self._client.post_device(body)
         if answer.status == 400 and sensors:
             # One sensor may be at fault, and must not keep the others out: they are added one by one.

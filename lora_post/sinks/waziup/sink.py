@@ -1,7 +1,7 @@
 """The Waziup Cloud sink: send readings, and ask what has arrived.
 
 What is known to exist is remembered, so that in the steady state a batch is one request. A device
-is looked at once before the first reading goes to it, see `waziup_provision`.
+is looked at once before the first reading goes to it, see `provision`.
 
 Source: Waziup/wazicloud-api: src/Waziup/{Sensors,SensorData}.hs.
 """

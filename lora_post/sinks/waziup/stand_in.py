@@ -59,16 +59,18 @@ class StandIn:
         self._asking: set[tuple[str, str]] = set()
         self._postponed: dict[str, WallUs] = {}
 
-    def is_look_due(self, device_id: str) -> bool:
-        """Return whether the device must be looked at before anything is sent."""
+    def is_look_due(self, device_id: str, *, is_changed: bool) -> bool:
+        """Return whether the device must be looked at before anything is sent. is_changed: in the configuration."""
         now_us = self._client.clock.now_us()
         if kept := self._kept.get(device_id):
             return now_us - kept.looked_us >= LOOK_EVERY_US or self.is_ordered(device_id)
         if now_us - self._postponed.get(device_id, 0) < POSTPONED_US:
             return False
         known = self._known.get(device_id)
+        if is_changed or known.gateway_id != self._gateway_id:
+            return True
         # Dates are told in whole seconds; a look in the future is one before the server's clock was set back.
-        return known.gateway_id != self._gateway_id or not -APART_US <= now_us - known.looked_us < LOOK_EVERY_US
+        return not -APART_US <= now_us - known.looked_us < LOOK_EVERY_US
 
     def is_ordered(self, device_id: str) -> bool:
         """Return whether a person wants this gateway to send for the device."""
@@ -139,7 +141,7 @@ class StandIn:
         return found
 
     def _claim(self, device: RemoteDevice) -> None:
-        answer = self._client.put_gateway_id(device.id, self._gateway_id)
+        answer = self._client.put_device(device.id, "gateway_id", self._gateway_id)
         if answer.status != 204:
             raise trouble(f"making device {device.id} name this gateway", answer)
         log.warning("device=%s named gateway %s, and names %s now", device.id, _named(device), self._gateway_id)

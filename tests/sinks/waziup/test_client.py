@@ -38,10 +38,10 @@ def test_one_login_serves_many_calls(server: Waziup, client: WaziupClient) -> No
 def test_refused_call_is_made_once_more_with_a_fresh_token(server: Waziup, client: WaziupClient, status: int) -> None:
     client.get_me()
     server.days.faults.append(Fault("^PUT /devices/d/gateway_id$", status, times=1))
-    assert client.put_gateway_id("d", "gw1").status == 404
+    assert client.put_device("d", "gateway_id", "gw1").status == 404
     assert server.days.seen[-3:] == ["PUT /devices/d/gateway_id", LOGIN, "PUT /devices/d/gateway_id"]
     server.days.faults.append(Fault("^PUT /devices/d/gateway_id$", status, times=9))
-    assert client.put_gateway_id("d", "gw1").status == status
+    assert client.put_device("d", "gateway_id", "gw1").status == status
     assert server.days.seen[-3:] == ["PUT /devices/d/gateway_id", LOGIN, "PUT /devices/d/gateway_id"]
 
 

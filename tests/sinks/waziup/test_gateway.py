@@ -11,7 +11,7 @@ import pytest
 from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
-from lora_post.sinks.waziup.client import WaziupClient
+from lora_post.sinks.waziup.client import GatewayBody, WaziupClient
 from lora_post.sinks.waziup.sink import WaziupSink
 from tests.support.build import NOON_US, report
 from tests.support.upload_site import Site, work
@@ -117,11 +117,11 @@ class Distrusted(WaziupClient):
         self._server = server
         self._fault = fault
 
-    def post_gateway(self, *declared: str) -> Answer:
+    def post_gateway(self, gateway: GatewayBody) -> Answer:
         self._server.days.faults.append(self._fault)
         token, self._http._token = self._http._token, None
         try:
-            return super().post_gateway(*declared)
+            return super().post_gateway(gateway)
         finally:
             self._http._token = token
 
