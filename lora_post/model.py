@@ -236,6 +236,13 @@ class Reading(Struct, frozen=True):
         return received_us - round(self.age_s * 1e6)
 
 
+class LeftOut(Struct, frozen=True):
+    """What of a payload is not a reading, by name, and why."""
+
+    name: str
+    why: str
+
+
 class Actuator(Struct, frozen=True):
     """A part of a device that takes values.
 
@@ -252,12 +259,16 @@ class Decoded(Struct, frozen=True):
     """Readings with more that a decoder has to say; a list of readings is enough otherwise.
 
     data: what a codec made of the payload, for `lora-post decode`. actuators: those that the device announces.
+    about: what the payload says of the device or itself, as identity and versions: not measured, so not sent.
+    left_out: what else is not a reading.
     """
 
     readings: list[Reading]
     warnings: tuple[str, ...] = ()
     data: object = None
     actuators: tuple[Actuator, ...] = ()
+    about: tuple[Reading, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]

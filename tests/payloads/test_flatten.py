@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lora_post.decoding.decode import fault_of
 from lora_post.model import MAX_READINGS, Reading
-from lora_post.payloads.codec_names import known_unit, meaning_of
-from lora_post.payloads.flatten import MAX_LIST, flatten, flatten_normalized
+from lora_post.payloads.flatten import flatten, flatten_normalized
+from lora_post.results.meanings import known_unit, meaning_of
+from lora_post.results.measurements import MAX_LIST
 from lora_post.units import UNITS
 from lora_post.waziup.kinds import describe, ontology
 
@@ -116,7 +117,6 @@ def test_result_without_names_still_has_readings(data: object, expected: dict[st
         ("speedKmph", "km/h", "Speed"),
         ("rssi", "dBm", "Other"),
         ("door", "", "DoorStatus"),
-        ("firmware", "", "Other"),
         ("vitamin_c", "", "Other"),
         ("mode_s", "", "Other"),
     ],
@@ -140,7 +140,7 @@ def test_texts_and_booleans_have_no_unit() -> None:
 
 
 def test_every_unit_and_quantity_exists() -> None:
-    from lora_post.payloads import codec_names
+    from lora_post.payloads import meanings as codec_names
 
     quantities = {term.id for term in ontology().quantity_kinds} | {""}
     for meaning in [*codec_names._MEANINGS.values(), *codec_names._NORMALIZED.values()]:
@@ -199,7 +199,7 @@ def test_normalized_names_have_the_units_that_were_agreed() -> None:
         "wind": {"speed": 3, "direction": 180},
         "battery": 3.6,
     }
-    found = {reading.name: reading.unit for reading in flatten_normalized(payload, 0).readings}
+    found = {reading.name: reading.unit for reading in flatten_normalized({}, payload).readings}
     assert found == {
         "air.temperature": "°C",
         "air.relativeHumidity": "%",
@@ -218,22 +218,22 @@ def test_normalized_names_have_the_units_that_were_agreed() -> None:
 
 def test_normalized_measurements_with_times_are_one_sensors_history() -> None:
     measurements = [
-        {"time": "1970-01-01T00:10:00Z", "air": {"temperature": 21}},
-        {"time": "1970-01-01T00:20:00Z", "air": {"temperature": 22}},
+        {"time": "2026-01-01T00:10:00Z", "air": {"temperature": 21}},
+        {"time": "2026-01-01T00:20:00Z", "air": {"temperature": 22}},
     ]
-    found = flatten_normalized(measurements, 1800.0).readings
+    found = flatten_normalized({}, measurements, received_s=1767227400.0).readings
     assert [(reading.name, reading.value, reading.age_s) for reading in found] == [
         ("air.temperature", 21, 1200.0),
         ("air.temperature", 22, 600.0),
     ]
 
 
-def test_normalized_measurements_without_times_are_numbered_and_one_alone_is_not() -> None:
+def test_normalized_measurements_without_times_go_by_the_same_names() -> None:
     one, two = {"air": {"temperature": 21}}, {"air": {"temperature": 22}}
-    assert [reading.name for reading in flatten_normalized([one], 0).readings] == ["air.temperature"]
-    assert [reading.name for reading in flatten_normalized([one, two], 0).readings] == [
-        "value_0.air.temperature",
-        "value_1.air.temperature",
+    assert [reading.name for reading in flatten_normalized({}, [one]).readings] == ["air.temperature"]
+    assert [reading.name for reading in flatten_normalized({}, [one, two]).readings] == [
+        "air.temperature",
+        "air.temperature_2",
     ]
 
 
@@ -276,13 +276,13 @@ JSON = st.recursive(
 
 @given(data=JSON)
 def test_any_json_gives_readings_that_may_be_stored_and_no_name_twice(data: object) -> None:
-    found = flatten(data)
+    found = flatten(data, received_s=1e9)
     names = [reading.name for reading in found.readings]
-    assert len(set(names)) == len(names) <= MAX_READINGS
+    assert len({(reading.name, reading.age_s) for reading in found.readings}) == len(names) <= MAX_READINGS
     assert all(fault_of(reading) == "" for reading in found.readings)
     assert all(reading.unit in UNITS or reading.unit == "" for reading in found.readings)
-    assert flatten(data) == found or any(isinstance(reading.value, float) for reading in found.readings)
-    again = flatten_normalized(data, 1e9)
+    assert flatten(data, received_s=1e9) == found or any(isinstance(reading.value, float) for reading in found.readings)
+    again = flatten_normalized(data, data, received_s=1e9)
     assert all(fault_of(reading) == "" for reading in again.readings)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.errors import DecoderCrash
+from lora_post.results.trials import Trial
 
 MEMORY_LIMIT: Final = 8 << 20
 """Bytes of one world: 20 times what the largest published codec holds, and harmless on a gateway with 512 MB."""
@@ -23,7 +24,8 @@ _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}
 class CodecResult(Struct, frozen=True):
     """What one call of a codec came to.
 
-    data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that.
+    data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that, and trials: what that
+    makes of it with one value changed.
     errors: what the codec has against the payload; data is None then.
     """
 
@@ -31,6 +33,7 @@ class CodecResult(Struct, frozen=True):
     normalized: Any = None
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
 
 class _RawAnswer(Struct):
@@ -40,6 +43,7 @@ class _RawAnswer(Struct):
     errors: tuple[str, ...] = ()
     crash: str | None = None
     stack: str = ""
+    trials: tuple[Trial, ...] = ()
 
 
 _decode = msgspec.json.Decoder(_RawAnswer).decode
@@ -50,7 +54,7 @@ def result_of(text: str) -> CodecResult:
     raw = _parse(text)
     if raw.crash is not None:
         raise DecoderCrash(crash_text(raw.crash, raw.stack))
-    return CodecResult(raw.data, raw.normalized, raw.warnings, raw.errors)
+    return CodecResult(raw.data, raw.normalized, raw.warnings, raw.errors, raw.trials)
 
 
 def crash_text(said: str, stack: str) -> str:

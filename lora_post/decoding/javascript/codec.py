@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lora_post.decoding.javascript.answer import CodecResult
 from lora_post.decoding.javascript.host import Codec
@@ -31,6 +32,7 @@ from lora_post.decoding.javascript.source import MAX_FILE
 from lora_post.errors import ConfigError, DecoderCrash, DecoderHang, WrongFormat
 from lora_post.model import CodecFunction, Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
+from lora_post.results.trials import Trial
 from lora_post.text import one_line
 
 MAX_TEXT: Final = 200
@@ -111,12 +113,14 @@ class _Configured(CodecFunction):
             raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
         found = _readings(answer, received_s)
         said = tuple(_line(text) for text in answer.warnings)
-        return Decoded(found.readings, said + found.warnings, answer.data)
+        return replace(found, warnings=said + found.warnings, data=answer.data)
 
 
-def _readings(answer: CodecResult, received_s: float) -> Decoded:
-    """Return the readings of a result: of its normalised payload, where there is one."""
-    return flatten(answer.data) if answer.normalized is None else flatten_normalized(answer.normalized, received_s)
+def _readings(answer: CodecResult, received_s: float | None) -> Decoded:
+    """Return the readings of a result: what its normalised payload tells goes by the name that it has there."""
+    if answer.normalized is None:
+        return flatten(answer.data, received_s=received_s)
+    return flatten_normalized(answer.data, answer.normalized, answer.trials, received_s=received_s)
 
 
 def _variable(name: str, value: object) -> str:
@@ -174,9 +178,19 @@ def _example(case: _Case, codec: Codec) -> Example | None:
     options: Mapping[str, object] = case.input.variables
     if output is not None and output.errors:
         return Example(payload, case.input.fport, fails=WrongFormat, options=options)
-    if "normalizeUplink" in codec.entries:
-        expected = case.normalized
-        gives = flatten_normalized(expected.data, time()).readings if expected else None
-    else:
-        gives = flatten(output.data).readings if output else None
-    return None if gives is None else Example(payload, case.input.fport, gives, options=options)
+    normalizes = "normalizeUplink" in codec.entries
+    if output is None or (normalizes and case.normalized is None):
+        return None
+    normalized = case.normalized.data if normalizes and case.normalized else None
+    trials = _trials(codec, bytes.fromhex(payload), case.input) if normalized is not None else ()
+    gives = _readings(CodecResult(output.data, normalized, trials=trials), None).readings
+    return Example(payload, case.input.fport, gives, options=options)
+
+
+def _trials(codec: Codec, payload: bytes, given: _Input) -> tuple[Trial, ...]:
+    """Return which values the codec normalises in an example; none where it fails over it."""
+    variables = msgspec.json.encode(given.variables).decode() if given.variables else ""
+    try:
+        return codec.call(payload, given.fport, variables, time()).trials
+    except (DecoderCrash, DecoderHang):
+        return ()

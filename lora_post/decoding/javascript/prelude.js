@@ -542,9 +542,84 @@
     }
     return stringifyAnything(data, lost);
   };
+  // Which of the codec's own values each normalised one comes from: every value is changed in turn.
+  const MAX_TRIALS = 1 << 16; // characters of JSON that are read for it: 30 ms on the smallest boards
+  const MAX_DEPTH = 10;
+  const leavesOf = (thing, path, found) => {
+    if (typeof thing !== "object") {
+      found[found.length] = [path, thing];
+    } else if (thing !== null && path.length < MAX_DEPTH) {
+      const keys = ownKeys(thing);
+      for (let i = 0; i < keys.length; i++) {
+        if (isArray(thing) && keys[i] === "length") continue;
+        const inner = [];
+        for (let k = 0; k < path.length; k++) inner[k] = path[k];
+        inner[path.length] = isArray(thing) ? N(keys[i]) : keys[i];
+        leavesOf(thing[keys[i]], inner, found);
+      }
+    }
+    return found;
+  };
+  const withChange = (text, path, value) => {
+    const whole = parse(text);
+    let thing = whole;
+    for (let i = 0; i < path.length - 1; i++) thing = thing[path[i]];
+    thing[path[path.length - 1]] = value;
+    return whole;
+  };
+  // Two other values: the second is for what vanishes with the first, as beyond a limit.
+  const othersOf = (value) => {
+    if (typeof value === "boolean") return [!value];
+    const number = value === "" ? NaN : N(value);
+    if (number - number !== 0) return [`${value}x`];
+    const others = [number === -1 ? -1.5 : number + 1, number === 1 ? 0.5 : number - 1];
+    return typeof value === "number" ? others : [S(others[0]), S(others[1])];
+  };
+  // [path, before, after] of each leaf that differs, null where it is not there.
+  const effectsOf = (before, after) => {
+    const old = { __proto__: null }, effects = [];
+    for (let i = 0; i < before.length; i++) old[stringify(before[i][0])] = before[i];
+    for (let i = 0; i < after.length; i++) {
+      const key = stringify(after[i][0]), was = old[key];
+      deleteProperty(old, key);
+      if (!was || was[1] !== after[i][1]) effects[effects.length] = [after[i][0], was ? was[1] : null, after[i][1]];
+    }
+    const gone = ownKeys(old);
+    for (let i = 0; i < gone.length; i++) effects[effects.length] = [old[gone[i]][0], old[gone[i]][1], null];
+    return effects;
+  };
+  const nothingGone = (effects) => {
+    for (let i = 0; i < effects.length; i++) if (effects[i][2] === null) return false;
+    return true;
+  };
+  const trialsOf = (text, normalized, normalize) => {
+    const own = leavesOf(parse(text), [], []), trials = [];
+    if (own.length * text.length > MAX_TRIALS) return trials;
+    const before = leavesOf(parse(normalized), [], []);
+    const effectsWith = (path, other) => {
+      const changed = normalize(withChange(text, path, other));
+      const made = changed == null ? "null" : toJson(changed, []) || "null";
+      return made === normalized ? [] : effectsOf(before, leavesOf(parse(made), [], []));
+    };
+    for (let i = 0; i < own.length; i++) {
+      const [path, value] = own[i], others = othersOf(value);
+      let trial;
+      for (let k = 0, effects = []; k < others.length; k++) {
+        try {
+          effects = effectsWith(path, others[k]);
+        } catch {
+          continue;
+        }
+        if (effects.length && (!trial || nothingGone(effects))) trial = [path, value, others[k], effects];
+        if (nothingGone(effects)) break;
+      }
+      if (trial) trials[trials.length] = trial;
+    }
+    return trials;
+  };
   const answer = (entries, bytes, fPort, timeMs, variables) => {
     const [decodeUplink, normalizeUplink, Decode, Decoder] = entries;
-    let data, normalized = "null", warnings = [], errors = [];
+    let data, normalized = "null", trials = "", warnings = [], errors = [];
     if (decodeUplink) {
       const found = decodeUplink({ bytes, fPort, recvTime: new D(timeMs), variables });
       if (found === null || typeof found !== "object") {
@@ -568,12 +643,16 @@
     }
     if (normalizeUplink && text !== "null") {
       try {
-        const found = normalizeUplink({ data: parse(text), fPort, recvTime: new D(timeMs), variables });
+        const normalize = (own) => normalizeUplink({ data: own, fPort, recvTime: new D(timeMs), variables });
+        const found = normalize(parse(text));
         const faults = found ? describeAll(found.errors) : [];
         for (const said of [...faults, ...(found ? describeAll(found.warnings) : [])]) {
           warnings[warnings.length] = `normalizeUplink: ${said}`;
         }
-        if (found && found.data != null && !faults.length) normalized = toJson(found.data, lost) || "null";
+        if (found && found.data != null && !faults.length) {
+          normalized = toJson(found.data, lost) || "null";
+          trials = stringify(trialsOf(text, normalized, (own) => { const made = normalize(own); return made && made.data; }));
+        }
       } catch (error) {
         warnings[warnings.length] = `normalizeUplink: ${describe(error)}`;
       }
@@ -583,7 +662,11 @@
       return `{"crash":"the result has ${text.length + normalized.length} characters of JSON, want at most ${MAX_RESULT}"}`;
     }
     const parts = ['{"data":', text, ',"normalized":', normalized];
-    if (warnings.length) parts[4] = `,"warnings":${stringify(warnings)}`;
+    if (trials && text.length + normalized.length + trials.length <= MAX_RESULT) {
+      parts[parts.length] = ',"trials":';
+      parts[parts.length] = trials;
+    }
+    if (warnings.length) parts[parts.length] = `,"warnings":${stringify(warnings)}`;
     parts[parts.length] = "}";
     return joinAll(parts, ""); // one flat text: the binding cannot read the ropes that + makes
   };

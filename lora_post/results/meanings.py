@@ -159,7 +159,7 @@ _CAMEL_UNITS = re.compile(r"_?(mV|mA|kPa|hPa|kWh|kW|Wh|dBm)(?![a-z])")
 def meaning_of(name: str, normalized: bool) -> Meaning:
     """Return what the name of a value tells; without the quantity where `describe` finds it too."""
     parts = [part for part in name.split(".") if part]
-    words = [_words(part) for part in parts]
+    words = [words_of(part) for part in parts]
     agreed = (_NORMALIZED.get(".".join(words[-count:])) for count in (3, 2, 1)) if normalized else ()
     found = next(filter(None, agreed), None) or _by_words(words) or Meaning()
     if found.quantity and describe(name, found.unit).quantity == found.quantity:
@@ -208,7 +208,7 @@ def _by_ending(words: str) -> Meaning | None:
     )
 
 
-def _words(part: str) -> str:
+def words_of(part: str) -> str:
     """Return the words of a name: soilMoisture → soil_moisture, BatmV → bat_mv."""
     apart = _CAMEL_UNITS.sub(lambda match: f"_{match[1].lower()}_", _CAPITAL_VOLTS.sub("_volts", part))
     return _NOT_WORD.sub("_", _CAMEL.sub("_", apart).lower()).strip("_")
