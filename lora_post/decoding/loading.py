@@ -43,7 +43,7 @@ _MOVED: Final = {
     "lora_post.lpp": "lora_post.payloads.lpp",
     "lora_post.flatten": "lora_post.payloads.flatten",
     "lora_post.payload_values": "lora_post.payloads.json_cbor",
-    "lora_post.codec_names": "lora_post.results.meanings",
+    "lora_post.codec_names": "lora_post.payloads.codec_names",
     "lora_post.vendor_formats": "lora_post.payloads",
 }
 _no_name: Final = re.compile(r"cannot import name '(\w+)' from '(lora_post)'").match

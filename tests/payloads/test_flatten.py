@@ -140,13 +140,13 @@ def test_texts_and_booleans_have_no_unit() -> None:
 
 
 def test_every_unit_and_quantity_exists() -> None:
-    from lora_post.payloads import meanings as codec_names
+    from lora_post.results import meanings
 
     quantities = {term.id for term in ontology().quantity_kinds} | {""}
-    for meaning in [*codec_names._MEANINGS.values(), *codec_names._NORMALIZED.values()]:
+    for meaning in [*meanings._MEANINGS.values(), *meanings._NORMALIZED.values()]:
         assert meaning.unit in UNITS or meaning.unit == ""
         assert meaning.quantity in quantities
-    for unit in [*codec_names._SUFFIXES.values(), *codec_names._WRITTEN_UNITS.values()]:
+    for unit in [*meanings._SUFFIXES.values(), *meanings._WRITTEN_UNITS.values()]:
         assert unit in UNITS
 
 

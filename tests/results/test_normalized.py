@@ -22,7 +22,8 @@ ROOM = """
       for (var i = 0; i + 2 < input.bytes.length; i += 3) {
         var value = (input.bytes[i + 1] << 8) | input.bytes[i + 2];
         var name = NAMES[input.bytes[i]];
-        data[name] = name === "temperature" ? (value > 32767 ? value - 65536 : value) / 10 : name === "open" ? value > 0 : value;
+        if (name === "temperature") value = (value > 32767 ? value - 65536 : value) / 10;
+        data[name] = name === "open" ? value > 0 : value;
       }
       return { data: data };
     }
@@ -54,21 +55,28 @@ PROBES = """
     """
 SOIL = """
     function decodeUplink(input) {
-      return { data: { Bat: input.bytes[0] / 10, water_SOIL: (input.bytes[1]).toFixed(2), conduct_SOIL: input.bytes[2] * 10 } };
+      var b = input.bytes;
+      return { data: { Bat: b[0] / 10, water_SOIL: b[1].toFixed(2), conduct_SOIL: b[2] * 10 } };
     }
     function normalizeUplink(input) {
-      return { data: { soil: { moisture: Number(input.data.water_SOIL), ec: input.data.conduct_SOIL / 1000 }, battery: input.data.Bat } };
+      var soil = { moisture: Number(input.data.water_SOIL), ec: input.data.conduct_SOIL / 1000 };
+      return { data: { soil: soil, battery: input.data.Bat } };
     }
     """
 WIND = """
     var directions = ["N", "E", "S", "W"];
-    function decodeUplink(input) { return { data: { direction: directions[input.bytes[0]], speed: input.bytes[1] } }; }
+    var degrees = { N: 0, E: 90, S: 180, W: 270 };
+    function decodeUplink(input) {
+      return { data: { direction: directions[input.bytes[0]], speed: input.bytes[1] } };
+    }
     function normalizeUplink(input) {
-      return { data: { wind: { speed: input.data.speed * 0.5144, direction: { N: 0, E: 90, S: 180, W: 270 }[input.data.direction] } } };
+      return { data: { wind: { speed: input.data.speed * 0.5144, direction: degrees[input.data.direction] } } };
     }
     """
 STORED = """
-    function decodeUplink(input) { return { data: { at: 1778746000 + input.bytes[0], temp: input.bytes[1], mode: 3 } }; }
+    function decodeUplink(input) {
+      return { data: { at: 1778746000 + input.bytes[0], temp: input.bytes[1], mode: 3 } };
+    }
     function normalizeUplink(input) {
       return { data: { time: new Date(input.data.at * 1000).toISOString(), air: { temperature: input.data.temp } } };
     }
