@@ -28,7 +28,8 @@ _VERSION: Final = _words("ver firmware hardware software fw hw sw fw_ver hw_ver 
 _MESSAGE: Final = _words("""
     type msg_type message_type packet_type frame_type payload_type report_type msg_id message message_name
     message_counter msg_counter msg_idx msg_cnt msg_num packet_counter packet_count packet_number packet_no packet_id
-    frame_counter frame_count frame_number frame_no fcnt f_cnt seq seq_no seq_nr seq_num sequence sequence_number sequence_no
+    frame_counter frame_count frame_number frame_no fcnt f_cnt seq seq_no seq_nr seq_num sequence sequence_number
+    sequence_no
     uplink_counter decoding_info decoder codec
     """)
 _FRAME: Final = _words("f_port fport port payload_length payload_size message_length data_length length len")
