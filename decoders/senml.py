@@ -27,7 +27,7 @@ from typing import Any
 
 from lora_post import UNITS, Decoded, DecodeError, Decoder, Example, Reading, Value, WrongFormat, WrongLength
 from lora_post.payloads.json_cbor import read_cbor, read_json
-from lora_post.results.meanings import tells_quantity
+from lora_post.payloads.codec_names import tells_quantity
 
 LABELS = {
     -1: "bver",

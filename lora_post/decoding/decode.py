@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from math import isfinite
 from threading import current_thread, main_thread
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -26,6 +27,7 @@ from lora_post.model import (
     Decoded,
     DecodeFunction,
     Decoder,
+    LeftOut,
     Options,
     Reading,
 )
@@ -36,8 +38,12 @@ from lora_post.uplink.model import Report, Uplink
 
 log = logging.getLogger(__name__)
 
+_Said = TypeVar("_Said", Reading, LeftOut)
+
 MAX_WARNINGS = 16
 MAX_ACTUATORS = 64
+MAX_ABOUT = 64
+MAX_LEFT_OUT = MAX_READINGS
 VALUE_TYPES = ("string", "number", "bool", "object", "array")
 MAX_AGE_S = 4 * 366 * 86400.0  # longer than devices store readings; a time that waits for the clock stays in its slot
 MAX_AHEAD_S = 300.0  # of a device's clock
@@ -214,7 +220,20 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
     actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
     if len(actuators) < len(announced):
         said.append(f"{len(announced) - len(actuators)} actuators are left out: too many, or not as they should be")
-    return replace(report, warnings=(*said, *report.warnings), data=decoded.data, actuators=actuators)
+    about = _sound(decoded.about, Reading, MAX_ABOUT)
+    return replace(
+        report,
+        warnings=(*said, *report.warnings),
+        data=decoded.data,
+        actuators=actuators,
+        about=tuple(reading for reading in about if not fault_of(reading)),
+        left_out=_sound(decoded.left_out, LeftOut, MAX_LEFT_OUT),
+    )
+
+
+def _sound(things: object, kind: type[_Said], most: int) -> tuple[_Said, ...]:
+    """Return what a decoder says beside its readings, without what is not of that kind."""
+    return tuple(each for each in things[:most] if type(each) is kind) if isinstance(things, tuple | list) else ()
 
 
 def _is_actuator(thing: object) -> bool:

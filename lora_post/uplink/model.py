@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from lora_post.errors import FrameError, Problem, StaleFCnt, UnlockError
-from lora_post.model import Actuator, Device, Frame, Link, Reading
+from lora_post.model import Actuator, Device, Frame, LeftOut, Link, Reading
 
 
 class Session(Struct, frozen=True):
@@ -58,7 +58,7 @@ class Report(Struct, frozen=True):
     """All readings of one uplink.
 
     problem: why there are no readings although there should be. What was decoded before a mistake is used,
-    and the mistake is a warning. data, actuators: as in `Decoded`.
+    and the mistake is a warning. data, actuators, about, left_out: as in `Decoded`.
     """
 
     uplink: Uplink
@@ -67,6 +67,8 @@ class Report(Struct, frozen=True):
     problem: str | None = None
     data: object = None
     actuators: tuple[Actuator, ...] = ()
+    about: tuple[Reading, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 Decode: TypeAlias = Callable[[Uplink], Report]
