@@ -87,8 +87,7 @@ class _Readings:
         elif isinstance(value, str) and len(value) > MAX_TEXT:
             self.warn(name, f"a text of {len(value)} characters, want at most {MAX_TEXT}")
         elif is_about_device(name, value):
-            if len(self.about) < MAX_ABOUT:
-                self.about.append(Reading(name, value))
+            self._add_about(Reading(name, value))
         else:
             self._add(measurement, normalized)
 
@@ -104,11 +103,17 @@ class _Readings:
         if len(self.readings) >= MAX_READINGS:
             self.warnings.append(f"only the first {MAX_READINGS} values are used")
             return
-        value, unit, quantity = _understood(measurement, normalized)
+        value, unit, quantity, note = _understood(measurement, normalized)
         if isinstance(value, float) and not isfinite(value):
             self.warn(name, f"{value} is not a finite number")
             return
+        if note:
+            self._add_about(Reading(f"{name}.note", note))
         self.readings.append(Reading(self._free(name, measurement.time_s), value, unit, None, quantity, age_s))
+
+    def _add_about(self, said: Reading) -> None:
+        if len(self.about) < MAX_ABOUT and all(other.name != said.name for other in self.about):
+            self.about.append(said)
 
     def _free(self, name: str, time_s: float | None) -> str:
         free = wanted = name[:MAX_NAME]
@@ -120,18 +125,18 @@ class _Readings:
         return free
 
 
-def _understood(measurement: Measurement, normalized: bool) -> tuple[Value, str, str]:
-    """Return value, unit and quantity: a text that is a number is one, a number beyond 64 bits a float."""
-    value = measurement.value
+def _understood(measurement: Measurement, normalized: bool) -> tuple[Value, str, str, str]:
+    """Return value, unit, quantity and note: a text that is a number is one, a number beyond 64 bits a float."""
+    value, note = measurement.value, ""
     meaning = Meaning("", measurement.quantity) if measurement.quantity else meaning_of(measurement.name, normalized)
     written = known_unit(measurement.unit) if measurement.unit else None
     if isinstance(value, str):
         number = read_number(value)
-        if number is None:
-            return value, "", meaning.quantity
-        value, written = number.number, number.unit or written
+        if number is None or not (number.is_sure or number.unit == meaning.unit):
+            return value, "", meaning.quantity, ""
+        value, written, note = number.number, number.unit or written, number.note
     if isinstance(value, bool | dict | list):
-        return value, "", meaning.quantity
+        return value, "", meaning.quantity, ""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         value = as_float(value)
-    return value, meaning.unit if written is None else written, meaning.quantity
+    return value, meaning.unit if written is None else written, meaning.quantity, note

@@ -47,6 +47,16 @@ def test_scalars_keep_their_type_and_null_is_left_out() -> None:
         ("temperature", "-0.50", -0.5),
         ("level", "85", 85),
         ("battery", "3.91V", "3.91V"),
+        ("battery_voltage", "3.91V", 3.91),
+        ("level", "1700 mm", 1700),
+        ("anything", "22.50", 22.5),
+        ("water", "18℃", 18),
+        ("bat", "2.3(low battery)", 2.3),
+        ("depth", "-1.5 cm", -1.5),
+        ("temperature", "1.5e-3", 0.0015),
+        ("code", "3C", "3C"),
+        ("state", "5 furlongs", "5 furlongs"),
+        ("at", "12:30", "12:30"),
         ("temperature", "", ""),
         ("temperature", "-", "-"),
         ("temperature", "0x1F", "0x1F"),
@@ -55,13 +65,53 @@ def test_scalars_keep_their_type_and_null_is_left_out() -> None:
         ("temperature", "٣", "٣"),
         ("temperature", "007", "007"),
         ("temperature", "9" * 400, "9" * 400),
-        ("firmware", "1.10", "1.10"),
-        ("serial", "4711", "4711"),
+        ("code", "1.2.3", "1.2.3"),
+        ("phone", "490154203237518", 490154203237518),
+        ("phone", "4901542032375180", "4901542032375180"),
     ],
 )
-def test_number_as_text_is_a_number_where_the_name_tells_a_quantity(name: str, text: str, value: object) -> None:
+def test_text_that_is_a_number_is_one(name: str, text: str, value: object) -> None:
     found = named({name: text})[name]
     assert (found, type(found)) == (value, type(value))
+
+
+def test_numbers_in_texts_bring_their_unit_and_what_stands_behind_them() -> None:
+    found = flatten({"level": "1700 mm", "water": "18℃", "bat": "2.3(low battery)", "tank": "85 %"})
+    assert [(reading.value, reading.unit) for reading in found.readings] == [
+        (1700, "mm"),
+        (18, "°C"),
+        (2.3, ""),
+        (85, "%"),
+    ]
+    assert found.about == (Reading("bat.note", "low battery"),)
+
+
+def test_what_a_payload_says_of_device_and_message_is_kept_apart() -> None:
+    said = {
+        "firmware": "1.10",
+        "serial": "4711",
+        "hardwareVersion": 2,
+        "device_id": 571,
+        "devEUI": "a84041",
+        "msgType": "status",
+        "frameCounter": 7,
+        "timestamp": 1778746530,
+        "time": "2026-05-14 08:15:30",
+        "payload": "0b45",
+        "fPort": 2,
+        "bytes": [11, 69],
+    }
+    found = flatten({**said, "temperature": 22.5})
+    assert [reading.name for reading in found.readings] == ["temperature"]
+    assert {reading.name: reading.value for reading in found.about} == {**said, "bytes": "0b45"}
+
+
+def test_names_of_measurements_are_not_taken_for_noise() -> None:
+    measured = {"time": 12, "pulse_count": 3, "uptime": 5, "work_mode": "normal", "raw": 812, "level": {"raw": [5, 6]}}
+    found = flatten(measured)
+    assert [reading.name for reading in found.readings] == [
+        *("time", "pulse_count", "uptime", "work_mode", "raw", "level.raw_0", "level.raw_1"),
+    ]
 
 
 @pytest.mark.parametrize(
