@@ -26,8 +26,8 @@ from math import isfinite
 from typing import Any
 
 from lora_post import UNITS, Decoded, DecodeError, Decoder, Example, Reading, Value, WrongFormat, WrongLength
-from lora_post.payloads.json_cbor import read_cbor, read_json
 from lora_post.payloads.codec_names import tells_quantity
+from lora_post.payloads.json_cbor import read_cbor, read_json
 
 LABELS = {
     -1: "bver",
