@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lora_post.sandbox.faults import Ending, Fault, Faults
+from lora_post.web.guard import GuardedProtocol
 from lora_post.web.serving import listen
 
 _CONNECTION: Final = "lora_post.connection"
@@ -51,8 +51,8 @@ class Door:
         self._opening = None
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's, and each request knows the connection that it came by."""
+class _Protocol(GuardedProtocol):
+    """The guarded one, and each request knows the connection that it came by."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

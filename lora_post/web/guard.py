@@ -1,4 +1,4 @@
-"""Keep a page from costing more than it is worth: connections, memory, descriptors and log lines have limits.
+"""Keep a server from costing more than it is worth: connections, memory, descriptors and log lines have limits.
 
 The pipeline comes first: whatever is asked of the page, the descriptors of a process are mostly not the page's.
 """
@@ -22,7 +22,7 @@ MAX_CONNECTIONS: Final = 64
 SHARE_OF_DESCRIPTORS: Final = 8
 """Of so many descriptors that the process may have, one is the page's."""
 MAX_WAITING: Final = 16
-"""Connections that the kernel keeps until they are accepted, which is done with all of them at once."""
+"""Connections that the kernel keeps until they are accepted."""
 MAX_HEAD: Final = 16 << 10
 HEAD_S: Final = 10.0
 """From the first byte of a request to the end of its head; the first request may begin as late."""
@@ -37,6 +37,11 @@ def max_connections() -> int:
     """Return how many connections the page may have at a time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if soft < 0 else max(1, min(MAX_CONNECTIONS, soft // SHARE_OF_DESCRIPTORS))
+
+
+def max_waiting() -> int:
+    """Return how many connections may wait to be accepted: asyncio accepts all of them before the limit can be seen."""
+    return max(1, min(MAX_WAITING, max_connections() // 2))
 
 
 class SeldomLog:
@@ -85,7 +90,7 @@ class GuardedProtocol(H11Protocol):
             self._is_turned_away = True
             transport.abort()
             if _seldom.may_say("connections"):
-                log.warning("refusing connections to the page: it has %d, which is all that it may have", limit)
+                log.warning("refusing HTTP connections: there are %d, which is all that there may be", limit)
             return
         super().connection_made(transport)
         self._asking.begin(HEAD_S)
@@ -138,6 +143,6 @@ def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         if _seldom.may_say("accept"):
-            log.warning("cannot take connections to the page, trying again: %s", error.strerror)
+            log.warning("cannot take HTTP connections, trying again: %s", error.strerror)
     elif _seldom.may_say("defect"):
         loop.default_exception_handler(context)

@@ -14,7 +14,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from lora_post.web.guard import MAX_HEAD, MAX_WAITING, GuardedProtocol, GuardedServer
+from lora_post.web.guard import MAX_HEAD, GuardedProtocol, GuardedServer, max_waiting
 
 SHARED: Final = {
     "/web/look.css": ("css", "look.css"),
@@ -51,10 +51,13 @@ def base_url(listener: socket.socket) -> str:
 
 
 def http_server(app: Starlette) -> uvicorn.Server:
-    """Return a server that logs nothing by itself and does not name its software."""
+    """Return a server for anybody who can connect: connections, heads and idle time have limits.
+
+    It logs nothing by itself and does not name its software.
+    """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=GuardedProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -62,23 +65,18 @@ def http_server(app: Starlette) -> uvicorn.Server:
         log_level=logging.ERROR,
         access_log=False,
         server_header=False,
+        backlog=max_waiting(),
+        h11_max_incomplete_event_size=MAX_HEAD,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    return uvicorn.Server(config)
-
-
-def guarded_server(app: Starlette) -> uvicorn.Server:
-    """Return such a server for anybody who can connect: connections, heads and idle time have limits."""
-    config = http_server(app).config
-    config.http, config.backlog, config.h11_max_incomplete_event_size = GuardedProtocol, MAX_WAITING, MAX_HEAD
     return GuardedServer(config)
 
 
 @contextmanager
 def serving(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
     """Serve anybody in a thread of this name until the block ends, and the thread with it."""
-    with running(guarded_server(app), listener, name):
+    with running(http_server(app), listener, name):
         yield
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_post.sandbox.faults import Fault, Faults
+from lora_post.sandbox.server import running_sandbox
+from lora_post.web.guard import MAX_CONNECTIONS
 from tests.support.sandbox_client import Api, sandbox_api
 
 JSON = {"Content-Type": "application/json"}
@@ -130,3 +135,18 @@ def test_deep_nesting_is_refused_and_breaks_nothing(api: Api, where: str, depth:
     answer = api("POST", path, data=body, headers=JSON)
     assert answer.status_code in ((400,) if depth > 99 else (200, 204, 400)), answer.text
     assert api("GET", "/devices").status_code == api("GET", "/gateways").status_code == 200
+
+
+class NoFaults:
+    def choose(self, request: str) -> Fault | None:
+        return None
+
+
+@pytest.mark.parametrize("faults", [None, NoFaults()])
+def test_connections_that_say_nothing_are_not_too_many(faults: Faults | None) -> None:
+    with running_sandbox(faults=faults) as url, ExitStack() as stack:
+        parts = urlsplit(url)
+        for _ in range(3 * MAX_CONNECTIONS):
+            peer = stack.enter_context(socket.create_connection((parts.hostname, parts.port), 20))
+            peer.settimeout(20)
+        assert peer.recv(1) == b""  # the last one is refused at once
