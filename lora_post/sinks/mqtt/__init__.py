@@ -15,6 +15,7 @@ from lora_post.toml_table import TableReader
 
 WORDS = ("gateway", "device", "sensor")
 MAX_TOPIC = 256
+DISCOVERY_PREFIX = "homeassistant"  # Home Assistant's default
 
 _WORD = re.compile(r"\{(\w*)\}")
 
@@ -25,6 +26,8 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
     topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
     retain: The broker keeps the last message of each topic.
+    home_assistant: Sensors appear in [Home Assistant](destinations.md#home-assistant), and `retain` is on. A text: the
+        discovery prefix, where it is not `homeassistant`.
     username: If the broker wants one.
     password: Of `username`.
     ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
@@ -33,6 +36,7 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     topic: str = "lora/{device}/{sensor}"
     retain: bool = False
+    home_assistant: bool | str = False
     username: str = ""
     password: str = ""
     password_file: str = ""
@@ -41,11 +45,12 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MqttConfig(Struct, frozen=True):
-    """topic: with {gateway}, {device} and {sensor} still in it."""
+    """topic: with {gateway}, {device} and {sensor} still in it. discovery_prefix: Home Assistant's, "" for none."""
 
     broker: Broker
     topic: str
     retain: bool
+    discovery_prefix: str = ""
 
 
 def _read(reader: TableReader, table: MqttTable) -> MqttConfig:
@@ -62,7 +67,25 @@ def _read(reader: TableReader, table: MqttTable) -> MqttConfig:
     broker = Broker("[mqtt]", address.host, address.port, address.tls, table.username, password, ca_file)
     if password and not broker.tls and not broker.is_local:
         reader.warn("[mqtt] url starts with mqtt://, so the password travels in clear", "use mqtts://")
-    return MqttConfig(broker, table.topic, table.retain)
+    prefix = _discovery_prefix(reader, table)
+    return MqttConfig(broker, table.topic, table.retain or bool(prefix), prefix)
+
+
+def _discovery_prefix(reader: TableReader, table: MqttTable) -> str:
+    """Return Home Assistant's discovery prefix, "" where it is to know nothing."""
+    prefix = table.home_assistant
+    if isinstance(prefix, bool):
+        prefix = DISCOVERY_PREFIX if prefix else ""
+    elif not re.fullmatch(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*", prefix) or len(prefix) > MAX_TOPIC:
+        reader.refuse(
+            f"[mqtt] home_assistant is {prefix!r}", 'it must be true, false, or a discovery prefix as "homeassistant"'
+        )
+    if prefix and not {"device", "sensor"} <= set(_WORD.findall(table.topic)):
+        reader.refuse(
+            "[mqtt] home_assistant is on, and topic is the same for several sensors",
+            "put {device} and {sensor} into [mqtt] topic",
+        )
+    return prefix
 
 
 def _check_topic(reader: TableReader, topic: str) -> None:
@@ -81,7 +104,7 @@ def _check_topic(reader: TableReader, topic: str) -> None:
 def _open(config: MqttConfig, context: SinkContext) -> Sink:
     from lora_post.sinks.mqtt.sink import MqttSink
 
-    return MqttSink(config, context.site.gateway_id)
+    return MqttSink(config, context.site)
 
 
 def _check(config: MqttConfig, site: Site) -> Iterator[Finding]:

@@ -17,34 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from lora_post.errors import OutcomeUnknown, Unavailable
-from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Secret
-from lora_post.sinks.mqtt import MqttConfig
 from lora_post.sinks.mqtt.sink import MqttSink, topic_of
-from lora_post.spool.model import Batch, Lane
 from tests.support.broker import Listener, listener, mosquitto
-from tests.support.build import NOON_US
 from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.mqtt_sink import batch, settings, site
 from tests.support.waziup import CuttingProxy
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
-
-LANE = Lane(1, "pond-7", "temperature_3", "°C", "", 3)
-
-
-def batch(*values: object, lane: Lane = LANE, start: int = 0) -> Batch:
-    times = tuple(NOON_US + (start + index) * 1_000_000 for index in range(len(values)))
-    return Batch(lane, times, tuple(json.dumps(value).encode() for value in values))
-
-
-def settings(port: int, **changes: object) -> MqttConfig:
-    messages = {key: changes.pop(key) for key in ("topic", "retain") if key in changes}
-    broker = Broker("[mqtt]", "127.0.0.1", port, tls=False, username="", password=None, ca_file=None)
-    config = MqttConfig(replace(broker, **changes), "lora/{device}/{sensor}", retain=False)
-    return replace(config, **messages)
 
 
 class Bench(NamedTuple):
@@ -59,7 +41,7 @@ class Bench(NamedTuple):
 def bench(tmp_path: Path) -> Iterator[Bench]:
     port = free_port()
     with mosquitto(tmp_path, port), listener(port) as heard:
-        sink = MqttSink(settings(port), "gw1")
+        sink = MqttSink(settings(port), site("gw1"))
         yield Bench(port, heard, sink)
         sink.close()
 
@@ -89,7 +71,7 @@ def test_whole_batch_goes_over_one_connection(bench: Bench) -> None:
 
 
 def test_retained_message_reaches_who_comes_later(bench: Bench) -> None:
-    sink = MqttSink(settings(bench.port, retain=True, topic="all/{gateway}"), "gw2")
+    sink = MqttSink(settings(bench.port, retain=True, topic="all/{gateway}"), site("gw2"))
     sink.send(batch(1, 2))
     sink.close()
     with listener(bench.port) as late:
@@ -107,16 +89,16 @@ def test_no_name_chooses_another_level_or_a_wildcard(device: str, sensor: str) -
 
 
 def test_broker_that_is_down_is_unavailable() -> None:
-    sink = MqttSink(settings(free_port()), "gw1")
+    sink = MqttSink(settings(free_port()), site("gw1"))
     with pytest.raises(Unavailable, match="Connection refused"):
         sink.send(batch(1))
     with pytest.raises(Unavailable, match="no connection to"):
-        MqttSink(settings(1883, host="x" * 70 + ".invalid"), "gw1").send(batch(1))
+        MqttSink(settings(1883, host="x" * 70 + ".invalid"), site("gw1")).send(batch(1))
 
 
 def test_message_whose_acknowledgement_is_lost_is_in_doubt_and_comes_again_with_its_time(bench: Bench) -> None:
     proxy = CuttingProxy(f"mqtt://127.0.0.1:{bench.port}")
-    sink = MqttSink(settings(int(proxy.url.rpartition(":")[2])), "gw1")
+    sink = MqttSink(settings(int(proxy.url.rpartition(":")[2])), site("gw1"))
     try:
         sink.send(batch(1))
         proxy.answers_to_take = 1
@@ -139,12 +121,12 @@ def test_wrong_password_is_said_and_left_alone_for_a_while(tmp_path: Path) -> No
     (tmp_path / "passwords").write_text("")
     subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "passwords"), "me", "good"], check=True)
     with mosquitto(tmp_path, port, f"allow_anonymous false\npassword_file {tmp_path}/passwords\n"):
-        good = MqttSink(settings(port, username="me", password=Secret("good")), "gw1")
+        good = MqttSink(settings(port, username="me", password=Secret("good")), site("gw1"))
         good.send(batch(1))
         good.close()
         for username, password in (("me", Secret("5ec2e7")), ("", None)):
             with pytest.raises(Unavailable, match="refuses the connection: Not authorized") as refused:
-                MqttSink(settings(port, username=username, password=password), "gw1").send(batch(1))
+                MqttSink(settings(port, username=username, password=password), site("gw1")).send(batch(1))
             assert refused.value.retry_after_s == 300
             assert "5ec2e7" not in str(refused.value)
 
@@ -177,13 +159,13 @@ def test_certificate_is_checked_against_the_authority_that_is_named(tmp_path: Pa
     port = free_port()
     tls = f"allow_anonymous true\ncertfile {tmp_path}/broker.pem\nkeyfile {tmp_path}/broker.key\n"
     with mosquitto(tmp_path, port, tls):
-        good = MqttSink(settings(port, tls=True, ca_file=tmp_path / "broker.pem"), "gw1")
+        good = MqttSink(settings(port, tls=True, ca_file=tmp_path / "broker.pem"), site("gw1"))
         good.send(batch(1))
         good.close()
         with pytest.raises(Unavailable, match="certificate"):
-            MqttSink(settings(port, tls=True), "gw1").send(batch(1))
+            MqttSink(settings(port, tls=True), site("gw1")).send(batch(1))
         with pytest.raises(Unavailable, match="with or without TLS"):
-            MqttSink(settings(port), "gw1").send(batch(1))
+            MqttSink(settings(port), site("gw1")).send(batch(1))
 
 
 def test_broker_that_is_restarted_gets_everything_once_and_the_others_do_not_wait(tmp_path: Path) -> None:
