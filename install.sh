@@ -102,12 +102,16 @@ write_configuration() {
 }
 
 install_service() {
-    if runs_systemd && [ "$start" = 1 ]; then
-        "$PREFIX/bin/lora-post" service install -c "$CONFIG" --now -- "$@"
-        systemctl restart lora-post
-    else
-        "$PREFIX/bin/lora-post" service install -c "$CONFIG" -- "$@"
-    fi
+    "$PREFIX/bin/lora-post" service install -c "$CONFIG" -- "$@"
+    install -d -o lora-post -g lora-post -m 750 "$STATE"
+}
+
+# As the service's user, who may do less than root.
+test_configuration() { runuser -u lora-post -- "$PREFIX/bin/lora-post" check --offline -c "$CONFIG"; }
+
+start_service() {
+    systemctl daemon-reload && systemctl enable --now lora-post && systemctl restart lora-post ||
+        stop "the service does not start" "see: journalctl -u lora-post"
 }
 
 say_javascript() {
@@ -159,7 +163,12 @@ elif [ $# -gt 0 ]; then
 else
     step "write a configuration that takes UDP from a packet forwarder: $CONFIG" write_configuration
 fi
-step "test the configuration" "$PREFIX/bin/lora-post" check --offline -c "$CONFIG"
-step "install the service$([ "$start" = 0 ] || echo ' and start it, now and at each boot')" install_service "$@"
+step "install the service, and its user lora-post" install_service "$@"
+step "test the configuration" test_configuration
+if [ "$start" = 1 ] && { runs_systemd || [ "$dry_run" = 1 ]; }; then
+    step "start it, now and at each boot" start_service
+else
+    say "- not started; to start it: sudo systemctl enable --now lora-post"
+fi
 say_javascript
 [ "$dry_run" = 1 ] || say "Done. What is heard: journalctl -fu lora-post; the page: http://localhost:8080/; devices: $CONFIG"

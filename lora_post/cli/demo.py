@@ -97,7 +97,7 @@ def _show(*, keep: bool, port: int) -> None:
             stop.wait()
         else:
             say("Look at it with a browser:  lora-post demo --keep")
-        say("Go on with your own:        copy lora-post.example.toml to lora-post.toml, then lora-post check")
+        say("Go on with your own:        lora-post init, then lora-post check")
 
 
 def _config(text: str, folder: Path, url: str) -> Config:
