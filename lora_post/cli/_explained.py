@@ -18,6 +18,10 @@ from lora_post.uplink.outcome_json import reading_json
 
 INDENT = "  "
 VERDICT_COLOURS = {Mic.OK: "green", Mic.BAD: "red", Mic.NOT_CHECKED: "yellow"}
+UNNAMED = "?"
+"""The id of a device that is in no configuration."""
+NO_FRAME: dict[str, object] = {"mic": None, "fields": []}
+"""What `explanation_json` says of bytes that are not a frame."""
 FIELD_HEADERS = ("Field", "On air", "Size", "Meaning")
 
 
@@ -27,21 +31,27 @@ def show_frame(found: Explanation, outcome: Report | Refusal | Join, place: str,
     print_table(FIELD_HEADERS, list(_field_rows(found.fields)))
     if found.mic is not None:
         say(f"MIC       {_mic_text(found, outcome)}", fg=VERDICT_COLOURS[found.mic])
-    if found.device is not None and found.device.id:
+    if found.device is not None and found.device.id not in ("", UNNAMED):
         say(f"device    {found.device.id}, {found.device.name}")
     if isinstance(outcome, Refusal):
         if outcome.check != BadMIC.check:
             say(f"refused   {outcome.check}: {outcome.detail}")
         if outcome.fix:
             say(f"fix       {outcome.fix}")
-        if hint_keys and outcome.check in (UnknownDevice.check, NoKey.check) and found.payload is None:
-            say("          keys can also be given with --nwk-skey and --app-skey")
+    if hint_keys and found.is_join and found.mic is not Mic.OK:
+        say("          the AppKey can also be given with --app-key")
+    elif hint_keys and found.payload is None and _lacks_keys(outcome):
+        say("          keys can also be given with --nwk-skey and --app-skey")
     if found.payload:
         _show_bytes(found.payload)
     if isinstance(outcome, Report):
         _show_report(outcome)
     if place:
         say("")
+
+
+def _lacks_keys(outcome: Report | Refusal | Join) -> bool:
+    return isinstance(outcome, Refusal) and outcome.check in (UnknownDevice.check, NoKey.check)
 
 
 def show_payload(report: Report, place: str) -> None:
@@ -57,11 +67,30 @@ def show_payload(report: Report, place: str) -> None:
 
 
 def _mic_text(found: Explanation, outcome: Report | Refusal | Join) -> str:
+    expected = f"; expected {found.expected}" if found.expected else ""
     if isinstance(outcome, Refusal) and outcome.check == BadMIC.check:
-        return f"BAD: {outcome.detail}"
+        return f"BAD: {outcome.detail}{expected}"
     if found.mic is Mic.OK and found.device is not None:
-        return f"OK, with the keys of {found.device.id}" if found.device.id else "OK, with the keys given"
-    return str(found.mic)
+        whose = found.device.id
+        return "OK, with the keys given" if whose in ("", UNNAMED) else f"OK, with the keys of {whose}"
+    return f"{found.mic}{expected}"
+
+
+def explanation_json(found: Explanation) -> dict[str, object]:
+    """Return the verdict on the MIC and the fields of a frame, for `--json`; null and nothing where there are none."""
+    verdict = None if found.mic is None else {"verdict": str(found.mic), "expected": found.expected or None}
+    return {"mic": verdict, "fields": [_field_json(field) for field in found.fields]}
+
+
+def _field_json(field: Field) -> dict[str, object]:
+    """Return a field. on_air: hex of its bytes, or its bits; null where the parts have them."""
+    return {
+        "name": field.name,
+        "size": field.size,
+        "on_air": field.raw or None,
+        "meaning": field.meaning,
+        "parts": [_field_json(part) for part in field.parts],
+    }
 
 
 def _field_rows(fields: Iterable[Field], depth: int = 0) -> Iterator[tuple[str, str, str, str]]:

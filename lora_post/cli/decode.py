@@ -14,19 +14,21 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.cli._explained import show_frame, show_payload
+from lora_post.cli._explained import NO_FRAME, UNNAMED, explanation_json, show_frame, show_payload
+from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import complain, print_json
-from lora_post.clocks.scale import now_us
+from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run
 from lora_post.decoding.loading import CODEC_SUFFIXES, load_decoder
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Mic, explain
-from lora_post.lorawan.session_keys import KEY_SIZE, SessionKeys
+from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
 from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
+from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome_json import outcome_json, reading_json
@@ -35,27 +37,13 @@ EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1
 STDIN = "-"
 EMPTY_PAYLOAD = "-"
-UNNAMED = "?"  # the id of a device that is in no configuration
 
 
 @click.command(name="decode")
 @click.argument("given", metavar="HEX|BASE64|-", nargs=-1, required=True)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each frame or payload.")
-@click.option(
-    "--nwk-skey",
-    envvar="LORA_POST_NWK_SKEY",
-    show_envvar=True,
-    metavar="HEX",
-    help="NwkSKey, which the MIC is checked with. From the variable, it stays out of the shell's history.",
-)
-@click.option(
-    "--app-skey",
-    envvar="LORA_POST_APP_SKEY",
-    show_envvar=True,
-    metavar="HEX",
-    help="AppSKey, which the payload is decrypted with.",
-)
+@key_options
 @click.option(
     "--decoder",
     "decoder_name",
@@ -68,15 +56,21 @@ UNNAMED = "?"  # the id of a device that is in no configuration
     type=click.IntRange(0, 255),
     help=f"With --payload: the FPort it came on.  [default: {DEFAULT_FPORT}]",
 )
+@click.option(
+    "--time",
+    "received",
+    metavar="TIME",
+    help="When it was received, as 2026-03-01T12:00:00Z: what a codec gets as recvTime.  [default: now]",
+)
 def command(
     given: tuple[str, ...],
     config_path: Path | None,
     as_json: bool,
-    nwk_skey: str | None,
-    app_skey: str | None,
     decoder_name: str | None,
     is_payload: bool,
     fport: int | None,
+    received: str | None,
+    **keys: str | None,
 ) -> None:
     """Explain one frame or payload.
 
@@ -87,11 +81,14 @@ def command(
         lora-post decode 40035cab0100000002c53faad42929afbcd834bc63 \\
             --nwk-skey 000102030405060708090a0b0c0d0e0f \\
             --app-skey f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff --decoder cayenne-lpp
+        lora-post decode 007c9a01d07ed5b370b2a8d4c8901a8b0017a073fac78a \\
+            --app-key d84259acb354ca38d9b1bbeee638e5cf
         lora-post decode --payload 03670110056700ff --decoder cayenne-lpp --fport 2
 
     Hex may have blanks, colons and 0x; base64 may be URL-safe and without padding; what could be both is
     taken for hex. `-` reads one frame a line from stdin; with --payload one `FPORT PAYLOAD` a line, where
-    `-` is the empty payload. Nothing is stored, and every frame is judged as the first of its device.
+    `-` is the empty payload. Nothing is stored, and every frame is judged as the first of its device. --json also has
+    the frame's fields and the verdict on its MIC.
 
     Exit code 0 when everything was explained; 1 when something is not a frame or has a BAD MIC under
     the keys at hand; 2 when an option or the configuration is wrong.
@@ -109,8 +106,9 @@ def command(
         devices=config.devices if config else (),
         decoders=loaded.decoders | {decoder.name: decoder} if decoder else loaded.decoders,
         decoder=decoder.name if decoder else None,
-        keys=_keys(nwk_skey, app_skey),
+        keys=read_hand_keys(keys),
         alone=config is None,
+        received_us=_time(received),
     )
     explain_item: Callable[[Desk, Item, bool], bool] = _explain_payload if is_payload else _explain_frame
     good = [
@@ -124,27 +122,41 @@ class Desk(Struct, frozen=True):
     """Keys, decoders and devices to explain with.
 
     keys, decoder: given by hand; they go before what the configuration says of a device.
-    alone: there is no configuration, so no device can be unknown to it.
+    alone: there is no configuration, so no device can be unknown to it. received_us: None for now.
     """
 
     gateway: str
     devices: Sequence[Device]
     decoders: Mapping[str, Decoder]
     decoder: str | None
-    keys: SessionKeys | None
+    keys: HandKeys
     alone: bool
+    received_us: WallUs | None
+
+    @property
+    def time_us(self) -> WallUs:
+        """When what is explained was received."""
+        return now_us() if self.received_us is None else self.received_us
+
+    def asker(self, phy_payload: bytes) -> Device | None:
+        """Return the device that a join is taken to be of, None without a root key by hand."""
+        root = self.keys.root(phy_payload)
+        if root is None:
+            return None
+        known = [device for device in self.devices if device.root is not None and device.root.dev_eui == root.dev_eui]
+        return replace(known[0], root=root) if known else replace(_stand_in(Link.LORAWAN, 0, None), root=root)
 
     def sessions(self, phy_payload: bytes, link: Link, address: int) -> list[Session]:
         """Return whose frame this may be, as sessions of devices that were never heard."""
         known = [device for device in self.devices if (device.link, device.address) == (link, address)]
         clear = link is Link.LOWCOST and not phy_payload[1] & lowcost.ENCRYPTED
-        if self.keys is not None and not clear:
-            same_keys = [device for device in known if device.keys == self.keys]
-            known = same_keys or ([replace(known[0], keys=self.keys)] if len(known) == 1 else [])
+        if self.keys.session is not None and not clear:
+            same_keys = [device for device in known if device.keys == self.keys.session]
+            known = same_keys or ([replace(known[0], keys=self.keys.session)] if len(known) == 1 else [])
         if not known and clear and (self.alone or self.decoder is not None):
             known = [_stand_in(link, address, None)]
-        elif not known and self.keys is not None and not clear:
-            known = [_stand_in(link, address, self.keys)]
+        elif not known and self.keys.session is not None and not clear:
+            known = [_stand_in(link, address, self.keys.session)]
         if self.decoder is not None:
             known = [_read_by(device, self.decoder) for device in known]
         return [Session(device) for device in known]
@@ -166,7 +178,7 @@ def _read_by(device: Device, decoder: str) -> Device:
     return replace(device, decoder=decoder, decoder_by_fport={}, options={}, sensors=())
 
 
-def _stand_in(link: Link, address: int, keys: SessionKeys | None) -> Device:
+def _stand_in(link: Link, address: int, keys: AnySessionKeys | None) -> Device:
     return Device(UNNAMED, f"device {address_text(link, address)}", link, address, "", keys)
 
 
@@ -209,24 +221,27 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
 
 def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
     """Print what a frame is; return False when it is not a frame, or its MIC is BAD."""
-    frame = Frame(desk.gateway, now_us(), b"", RxInfo())
+    frame = Frame(desk.gateway, desk.time_us, b"", RxInfo())
     try:
         spelled = parse_bytes(item.text)
         frame = replace(frame, phy_payload=spelled.data)
         find = partial(desk.sessions, spelled.data)
-        found = explain(frame, find, [device for device in desk.devices if device.root is not None])
+        joiners = [device for device in desk.devices if device.root is not None]
+        found = explain(frame, find, joiners, desk.asker(spelled.data))
     except FrameError as error:
         read_as = " (read as base64)" if frame.phy_payload and spelled.spelling is Spelling.BASE64 else ""
         if as_json:
-            print_json(_frame_json(Refusal(frame, error.check, f"{item.place}{error.what}{read_as}", fix=error.fix)))
+            print_json(
+                NO_FRAME | _frame_json(Refusal(frame, error.check, f"{item.place}{error.what}{read_as}", fix=error.fix))
+            )
         else:
             complain(f"{item.place}{error}{read_as}; for a clear payload add --payload")
         return False
     outcome = desk.report(found.outcome) if isinstance(found.outcome, Uplink) else found.outcome
     if as_json:
-        print_json(_frame_json(outcome))
+        print_json(_frame_json(outcome) | explanation_json(found))
     else:
-        show_frame(found, outcome, item.place, hint_keys=desk.keys is None)
+        show_frame(found, outcome, item.place, hint_keys=desk.keys == HandKeys())
     return found.mic is not Mic.BAD
 
 
@@ -249,7 +264,7 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
             complain(f"{item.place}{error}")
         return False
     device = replace(_stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
-    uplink = Uplink(Frame(desk.gateway, now_us(), b"", RxInfo()), device, 0, item.fport, payload, False)
+    uplink = Uplink(Frame(desk.gateway, desk.time_us, b"", RxInfo()), device, 0, item.fport, payload, False)
     report = desk.report(uplink)
     if as_json:
         print_json(_payload_json(report))
@@ -290,18 +305,11 @@ def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
     raise ConfigError(f"--decoder: there is no decoder {name!r}", fix=did_you_mean(name, decoders))
 
 
-def _keys(nwk_skey: str | None, app_skey: str | None) -> SessionKeys | None:
-    """Return the keys given by hand. Raises ConfigError, which does not show them."""
-    if not nwk_skey and not app_skey:
+def _time(text: str | None) -> WallUs | None:
+    """Return the time given by hand, UTC where it names no zone. Raises ConfigError."""
+    if text is None:
         return None
-    if not nwk_skey or not app_skey:
-        missing = "--app-skey" if nwk_skey else "--nwk-skey"
-        raise ConfigError(f"{missing} is missing", fix="a frame is opened with both keys")
-    return SessionKeys(_key("--nwk-skey", nwk_skey), _key("--app-skey", app_skey))
-
-
-def _key(option: str, text: str) -> bytes:
-    digits = re.sub(r"[\s:]", "", text).removeprefix("0x")
-    if not re.fullmatch(r"[0-9A-Fa-f]{32}", digits):
-        raise ConfigError(f"{option} has {len(digits)} characters", fix=f"it must be {2 * KEY_SIZE} hex digits")
-    return bytes.fromhex(digits)
+    try:
+        return parse_utc(text if re.search(r"(?:[Zz]|[-+][0-9]{2}:?[0-9]{2})\Z", text) else f"{text}Z")
+    except (ValueError, OverflowError):
+        raise ConfigError(f"--time: {text!r} is not a time", fix="write it as 2026-03-01T12:00:00Z") from None

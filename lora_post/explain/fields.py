@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.errors import FrameError
-from lora_post.lorawan.mac_commands import MacCommand, parse_mac_commands
+from lora_post.lorawan.mac_commands import UNKNOWN, MacCommand, parse_mac_commands
 from lora_post.lorawan.phy_payload import (
     DOWN_TYPES,
     DataFrame,
@@ -45,6 +45,7 @@ _PTYPE_FLAGS: Final = (
 )
 
 
+MAYBE_ENCRYPTED: Final = "MAC commands, unknown ones or encrypted (LoRaWAN 1.1)"
 NOT_CHECKED: Final = "not checked"
 
 
@@ -121,12 +122,13 @@ def _payload_fields(ptype: int, payload: bytes, opened: Opened) -> tuple[Field, 
 
 def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
     down = data.mtype in DOWN_TYPES
-    fopts = tuple(_mac_field(command) for command in parse_mac_commands(_clear_fopts(data, opened), data.mtype))
+    fopts = tuple(map(_mac_field, parse_mac_commands(_clear_fopts(data, opened), data.mtype)))
+    is_read = opened.fopts is not None or all(each.name != UNKNOWN for each in fopts)
     fhdr = (
         _bytes("DevAddr", data.signed[1:5], f"{data.dev_addr:08x}"),
         Field("FCtrl", "1 byte", f"{data.fctrl:02x}", "", _fctrl_bits(data.fctrl, _FCTRL_DOWN if down else _FCTRL_UP)),
         _bytes("FCnt", data.signed[6:8], _fcnt_text(data.fcnt16, opened.fcnt)),
-        _bytes("FOpts", data.fopts, "MAC commands" if fopts else "none", fopts),
+        _bytes("FOpts", data.fopts, ("MAC commands" if is_read else MAYBE_ENCRYPTED) if fopts else "none", fopts),
     )
     mac_payload = [Field("FHDR", plural(7 + len(data.fopts), "byte"), parts=fhdr)]
     if data.fport is not None:
@@ -236,7 +238,7 @@ def _accept_fields(clear: bytes, mic: str) -> tuple[Field, ...]:
         _bytes("DLSettings", clear[10:11], "LoRaWAN 1.1" if clear[10] & 0x80 else "LoRaWAN 1.0"),
         _bytes("RxDelay", clear[11:12], f"{delay} s"),
         *((_bytes("CFList", clear[12:-4]),) if len(clear) > 16 else ()),
-        _bytes("MIC", clear[-4:], mic),
+        _bytes("MIC", clear[-4:], f"{mic}: LoRaWAN 1.1 needs the join-request, too" if mic == NOT_CHECKED else mic),
     )
 
 

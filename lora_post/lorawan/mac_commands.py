@@ -60,6 +60,10 @@ _DOWN: Final = {
 }
 
 
+UNKNOWN: Final = "unknown"
+"""The name of a command that is not in the tables, and of all behind it."""
+
+
 class MacCommand(Struct, frozen=True, gc=False):
     """One MAC command; name: as in the specification."""
 
@@ -80,7 +84,7 @@ def parse_mac_commands(commands: bytes, mtype: MType = MType.UNCONFIRMED_UP) -> 
     at = 0
     while at < len(commands):
         cid = commands[at]
-        name, size = known.get(cid, ("unknown", len(commands)))
+        name, size = known.get(cid, (UNKNOWN, len(commands)))
         body = commands[at + 1 : at + 1 + size]
         if cid in known and len(body) < size:
             name += ", cut short"

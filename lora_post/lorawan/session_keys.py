@@ -74,15 +74,15 @@ class SessionKeys:
         """Return the keys in the order of the constructor's arguments."""
         return self.nwk_skey, self.app_skey
 
-    def data_mic(self, dev_addr: int, fcnt: int, direction: int, message: bytes) -> bytes:
+    def data_mic(self, dev_addr: int, fcnt: int, direction: int, message: bytes, conf_fcnt: int = 0) -> bytes:
         """Return the four MIC bytes of a data frame.
 
         dev_addr, fcnt: 32 bits each. direction: UPLINK or DOWNLINK.
-        message: MHDR … FRMPayload as on air, at most 255 bytes.
+        message: MHDR … FRMPayload as on air, at most 255 bytes. conf_fcnt: 0 but for downlinks of LoRaWAN 1.1.
         Source: LoRaWAN 1.0.3, section 4.4.
         """
         mac = self._mac.copy()
-        mac.update(_pack_block(_TAG_MIC, 0, direction, dev_addr, fcnt, 0, len(message)) + message)
+        mac.update(_pack_block(_TAG_MIC, conf_fcnt, direction, dev_addr, fcnt, 0, len(message)) + message)
         return mac.finalize()[:MIC_SIZE]
 
     def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
@@ -159,12 +159,13 @@ class SessionKeys11:
         mac.update(_pack_b1(_TAG_MIC, conf_fcnt, tx_dr, tx_ch, 0, dev_addr, fcnt, 0, len(message)) + message)
         return mac.finalize()[: MIC_SIZE // 2]
 
-    def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes) -> bytes:
-        """Return the four MIC bytes of a downlink that acknowledges nothing.
+    def downlink_mic(self, dev_addr: int, fcnt: int, message: bytes, conf_fcnt: int = 0) -> bytes:
+        """Return the four MIC bytes of a downlink.
 
+        conf_fcnt: low 16 bits of the FCnt of the confirmed uplink that is acknowledged, 0 without ACK.
         Source: LoRaWAN 1.1, section 4.4.1.
         """
-        return self._serving_down.data_mic(dev_addr, fcnt, DOWNLINK, message)
+        return self._serving_down.data_mic(dev_addr, fcnt, DOWNLINK, message, conf_fcnt)
 
     def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
         """Do what `SessionKeys.crypt` does; FPort 0 takes NwkSEncKey.
@@ -173,12 +174,15 @@ class SessionKeys11:
         """
         return self._cipher.crypt(dev_addr, fcnt, direction, fport, frm_payload)
 
-    def crypt_fopts(self, dev_addr: int, fcnt: int, fopts: bytes) -> bytes:
-        """Encrypt or decrypt the FOpts of an uplink, at most 15 bytes.
+    def crypt_fopts(
+        self, dev_addr: int, fcnt: int, fopts: bytes, direction: int = UPLINK, fport: int | None = None
+    ) -> bytes:
+        """Encrypt or decrypt FOpts, at most 15 bytes. fport: of a downlink; None and 0 have a counter of their own.
 
         Source: LoRaWAN 1.1, section 4.3.1.6, as changed by the errata on FOpts encryption.
         """
-        stream = _ecb(self.secrets[2]).update(_pack_block(_TAG_CIPHER, 1 << 24, UPLINK, dev_addr, fcnt, 0, 1))
+        counter = 2 if direction == DOWNLINK and fport else 1
+        stream = _ecb(self.secrets[2]).update(_pack_block(_TAG_CIPHER, counter << 24, direction, dev_addr, fcnt, 0, 1))
         return bytes(one ^ other for one, other in zip(fopts, stream, strict=False))
 
 

@@ -99,6 +99,8 @@ def test_no_output_shows_a_key(site: Path) -> None:
 def test_json_is_the_object_of_an_uplink(site: Path) -> None:
     found = decoded(FRAME, "-c", site)
     time = found["time"]
+    assert found.pop("mic") == {"verdict": "OK", "expected": None}
+    assert [each["name"] for each in found.pop("fields")] == ["PHYPayload"]  # type: ignore[attr-defined]
     reading = {"channel": 3, "quantity": "Temperature", "unit": "°C", "time": time}
     assert found == {
         "time": time,
@@ -122,6 +124,20 @@ def test_json_is_the_object_of_an_uplink(site: Path) -> None:
         "warnings": [],
         "refused": None,
     }
+
+
+def test_json_has_every_field_and_the_verdict_on_the_mic(site: Path) -> None:
+    found = decoded(FRAME[:-8] + "00000000", "-c", site)
+    assert found["mic"] == {"verdict": "BAD", "expected": FRAME[-8:]}
+    (whole,) = found["fields"]  # type: ignore[misc]
+    mhdr, mac_payload, mic = whole["parts"]
+    assert mic == {"name": "MIC", "size": "4 bytes", "on_air": "00000000", "meaning": "BAD", "parts": []}
+    assert [each["name"] for each in mac_payload["parts"]] == ["FHDR", "FPort", "FRMPayload"]
+    dev_addr = mac_payload["parts"][0]["parts"][0]
+    assert (dev_addr["name"], dev_addr["on_air"], dev_addr["meaning"]) == ("DevAddr", "035cab01", "01ab5c03")
+    assert (mhdr["on_air"], mac_payload["on_air"]) == ("40", None)
+    assert decoded(CLEAR, "--decoder", "text")["mic"] is None
+    assert (decoded("zz!")["mic"], decoded("zz!")["fields"]) == (None, [])
 
 
 def test_json_has_null_for_what_only_a_configuration_tells() -> None:
@@ -197,6 +213,63 @@ def test_downlink_is_opened_with_the_keys(site: Path) -> None:
         assert text in ran.out
     bad = lora_post("decode", phy_payload, *WITH_KEYS)
     assert bad.code == 1
+
+
+JOIN_REQUEST = "007c9a01d07ed5b370b2a8d4c8901a8b0017a073fac78a"  # mcci-catena/arduino-lmic
+JOIN_ACCEPT = "2051f5d85ee375533695ecb3bc0363768b0fa3418aad1f5fee7f10869b28063c90"
+ROOT_KEY = "d84259acb354ca38d9b1bbeee638e5cf"
+
+
+def test_joins_are_opened_with_the_app_key(site: Path) -> None:
+    for frame, text in ((JOIN_REQUEST, "DevNonce"), (JOIN_ACCEPT, "2601282c")):
+        ran = lora_post("decode", frame, "--app-key", ROOT_KEY)
+        assert ran.code == 0
+        assert "MIC       OK, with the keys given" in ran.out
+        assert text in ran.out
+        assert ROOT_KEY not in ran.out
+        wrong = lora_post("decode", frame, "-c", site, "--app-key", APP_SKEY)
+        assert wrong.code == 1
+        assert "does not fit: damaged, forged, or a wrong key; expected " in wrong.out
+    assert decoded(JOIN_REQUEST, LORA_POST_APP_KEY=ROOT_KEY)["mic"] == {"verdict": "OK", "expected": None}
+
+
+def test_join_asks_for_the_root_key_and_not_for_session_keys() -> None:
+    for frame in (JOIN_REQUEST, JOIN_ACCEPT):
+        ran = lora_post("decode", frame)
+        assert "--app-key" in ran.out
+        assert "skey" not in ran.out.lower().replace("--app-key", "")
+
+
+def test_keys_of_lorawan_1_1_are_given_by_hand(site: Path) -> None:
+    keys = ("--f-nwk-s-int-key", "02" * 16, "--s-nwk-s-int-key", "02" * 16)
+    more = ("--nwk-s-enc-key", "02" * 15 + "04", "--app-skey", "02" * 16)
+    ran = lora_post("decode", "6004030201030000dfb4f1e24f1f9f", *keys, *more)
+    assert ran.code == 0
+    assert "LinkCheckAns  020701" in ran.out
+    assert "device    " not in ran.out
+    ran = lora_post("decode", "6004030201030000dfb4f1e24f1f9f", *keys)
+    assert "--nwk-s-enc-key is missing; a frame is opened with all four keys" in ran.err
+    ran = lora_post("decode", FRAME, *keys, *WITH_KEYS)
+    assert "--nwk-skey is a key of LoRaWAN 1.0" in ran.err
+
+
+def test_bad_mic_shows_the_one_that_the_keys_give(site: Path) -> None:
+    for arguments in (["-c", site], WITH_KEYS):
+        assert f"; expected {FRAME[-8:]}" in lora_post("decode", FRAME[:-8] + "00000000", *arguments).out
+
+
+def test_time_is_the_reception_for_a_codec(tmp_path: Path) -> None:
+    codec = tmp_path / "codec.js"
+    codec.write_text("function decodeUplink(input) { return { data: { at: input.recvTime.getTime() } }; }")
+    arguments = ("--payload", "00", "--decoder", codec)
+    for text in ("2026-03-01T12:00:00Z", "2026-03-01T13:00:00+01:00", "2026-03-01 12:00"):
+        found = decoded(*arguments, "--time", text)
+        assert found["data"] == {"at": 1_772_366_400_000}
+    assert decoded(FRAME, *WITH_KEYS, "--time", "2026-03-01T12:00Z")["time"] == "2026-03-01T12:00:00Z"
+    for text in ("noon", "1960-01-01", "99999999999"):
+        ran = lora_post("decode", *arguments, "--time", text)
+        assert (ran.code, ran.out) == (2, "")
+        assert "--time: " in ran.err
 
 
 def test_packet_in_clear_is_explained_with_its_device(site: Path) -> None:

@@ -11,7 +11,7 @@ from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic, explain
 from lora_post.lorawan.phy_payload import MType, build_data_frame
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys, SessionKeys11
 from lora_post.lowcost.header import Header, build_header
 from lora_post.lowcost.lsc import LscKey
 from lora_post.model import Device, Link
@@ -184,6 +184,87 @@ def test_commands_of_lorawan_1_1_are_decrypted() -> None:
     assert field(found, "DevStatusAns").meaning == "battery 79%, margin 10 dB"
     found = look(seal_11(KEYS_11, 0x01CC77E2, 3, 0, bytes.fromhex("06ff05")), lab_2)
     assert field(found, "FRMPayload").meaning == "encrypted under NwkSEncKey"
+
+
+LAB_3_KEYS = SessionKeys11(
+    *map(
+        bytes.fromhex,
+        (
+            "4436c7179753210af580522fe34c0a78",
+            "199b81393a74813153260761277831a8",
+            "1ac3e909a3c126a605ce57c5fd92958b",
+            "208deb3597ae123e7ca25b6b9d217c3a",
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("phy_payload", "keys", "command", "payload"),
+    [
+        # brocaar/lorawan: phypayload_test.go, ExamplePHYPayload_lorawan11EncryptedFoptsEncode
+        (
+            "600403020103000022ac0a01f0b468ddaa5ed13a",
+            SessionKeys11(bytes(16), b"\1" * 15 + b"\0", b"\1" * 14 + b"\2\0", bytes(range(16, 0, -1))),
+            ("LinkCheckAns", "020701"),
+            b"\1\2\3\4",
+        ),
+        (
+            "6004030201030000dfb4f1e24f1f9f",
+            SessionKeys11(bytes(16), b"\2" * 16, b"\2" * 15 + b"\4", bytes(16)),
+            ("LinkCheckAns", "020701"),
+            b"",
+        ),
+        ("60785634020200009f846a2fe745", LAB_3_KEYS, ("RekeyConf", "0b01"), b""),
+        # acknowledges the confirmed uplink 1, whose FCnt is part of the MIC
+        ("60785634022300006fbcf0024e9b2ff53064cadc58", LAB_3_KEYS, ("LinkCheckAns", "021401"), None),
+    ],
+)
+def test_downlink_of_lorawan_1_1_is_opened_with_its_commands(
+    phy_payload: str, keys: SessionKeys11, command: tuple[str, str], payload: bytes | None
+) -> None:
+    sender = device(address=int.from_bytes(bytes.fromhex(phy_payload)[1:5], "little"), keys=keys)
+    found = look(phy_payload, sender)
+    assert (found.mic, found.device) == (Mic.OK, sender)
+    assert [(each.name, each.raw) for each in field(found, "FOpts").parts] == [command]
+    assert payload is None or found.payload == payload
+    assert field(look(phy_payload), "FOpts").meaning.endswith("encrypted (LoRaWAN 1.1)")
+
+
+def test_mic_that_is_bad_comes_with_the_one_that_the_keys_give() -> None:
+    up = seal_lorawan(KEYS, 0x26011BDA, 7, 2, b"x")
+    bad = look(up[:-4] + bytes(4), device())
+    assert (bad.mic, bad.expected) == (Mic.BAD, up[-4:].hex())
+    assert look(up, device()).expected == ""
+    assert look(up[:-4] + bytes(4), device(), device("other")).expected == ""  # whose frame it is cannot be told
+    down = build_data_frame(mtype=MType.UNCONFIRMED_DOWN, dev_addr=5, fcnt=3, fport=1, frm_payload=b"x")
+    assert look(down + bytes(4), device(address=5)).expected == KEYS.downlink_mic(5, 3, down).hex()
+    up_11 = seal_11(KEYS_11, 0x26011BDA, 7, 2, b"x")
+    assert look(up_11[:-4] + bytes(4), device(keys=KEYS_11)).expected == f"····{up_11[-2:].hex()}"
+    packet = seal_lowcost(KEYS, 9, 5, TEXT)
+    assert look(packet[:-4] + bytes(4), lowcost_device(address=9, keys=KEYS)).expected == packet[-4:].hex()
+
+
+def explain_of(phy_payload: bytes, root: RootKeys) -> Explanation:
+    return explain(frame(phy_payload), lambda link, address: [], (), device(address=None, keys=None, root=root))
+
+
+def test_join_is_explained_with_the_key_of_the_device_that_it_is_taken_to_be_of() -> None:
+    right, wrong = LMIC.root, RootKeys(0x008B1A90C8D4A8B2, 0x70B3D57ED0019A7C, bytes(16))
+    assert right is not None
+    assert (explain_of(LMIC_REQUEST, right).mic, explain_of(LMIC_ACCEPT, right).mic) == (Mic.OK, Mic.OK)
+    for phy_payload in (LMIC_REQUEST, LMIC_ACCEPT):
+        found = explain_of(phy_payload, wrong)
+        assert (found.mic, len(found.expected), found.is_join) == (Mic.BAD, 8, True)
+    forged = explain_of(LMIC_REQUEST[:-4] + bytes(4), right)
+    assert (forged.mic, forged.expected) == (Mic.BAD, LMIC_REQUEST[-4:].hex())
+
+
+def test_join_accept_of_lorawan_1_1_is_read_although_its_mic_needs_the_request() -> None:
+    found = explain_of(bytes.fromhex("20e4a42e60231128c17bfdfdf8b8e62202"), ROOT_11)
+    assert found.mic is Mic.NOT_CHECKED
+    assert field(found, "DevAddr").meaning == "02345678"
+    assert field(found, "MIC").meaning == "not checked: LoRaWAN 1.1 needs the join-request, too"
 
 
 def test_packet_under_the_light_cipher_is_explained() -> None:
