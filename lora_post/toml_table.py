@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, get_args, get_type_hints
 
@@ -39,8 +39,16 @@ T = TypeVar("T", bound=Struct)
 class TableReader:
     """One document on its way to a configuration, with the mistakes and warnings found so far."""
 
-    def __init__(self, document: Mapping[str, object], path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, object],
+        path: Path,
+        environ: Mapping[str, str],
+        places: Sequence[str] = (),
+    ) -> None:
+        """places: where the tables of its only list come from, when that is not this document."""
         self.document = document
+        self.places = places
         self.path = path
         self.folder = path.parent
         self.environ = environ
@@ -63,15 +71,19 @@ class TableReader:
 
     def list(self, name: str, kind: type[T]) -> list[tuple[str, T]]:
         """Return every [[name]] with its place, for messages."""
+        return [(place, table) for _, place, table in self.numbered(name, kind)]
+
+    def numbered(self, name: str, kind: type[T]) -> Iterator[tuple[int, str, T]]:
+        """Yield every [[name]] that is one, with its number from 0 and its place, for messages."""
         items = self.document.get(name, [])
         if not isinstance(items, list):
             self.refuse(f"[{name}] must be written [[{name}]], once for each {name}")
-            return []
-        places = [f"[[{name}]] number {number}" for number in range(1, len(items) + 1)]
-        tables = [
-            (place, convert_table(item, place, kind, self.mistakes)) for place, item in zip(places, items, strict=True)
-        ]
-        return [(place, table) for place, table in tables if table is not None]
+            return
+        for number, item in enumerate(items):
+            place = self.places[number] if self.places else f"[[{name}]] number {number + 1}"
+            table = convert_table(item, place, kind, self.mistakes)
+            if table is not None:
+                yield number, place, table
 
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
         """Read `size` bytes of hex as people write it; b"" for a mistake."""

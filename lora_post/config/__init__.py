@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from lora_post.config.alerts import AlertsConfig, read_alerts
-from lora_post.config.devices import read_devices
+from lora_post.config.device_files import read_device_files
+from lora_post.config.devices import DevicePlace, read_devices
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
+from lora_post.config.not_toml import not_toml, toml_text
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.upload import UploadRules, read_upload
@@ -32,10 +34,21 @@ MIN_SPOOL_MB = 1
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[0-9]+([.eE][0-9]+)?")
 
 
+class Change(Struct, frozen=True):
+    """A change that is tried before it is made.
+
+    texts: what some files are going to hold. more: devices that stand in none yet.
+    """
+
+    texts: Mapping[Path, str] = {}
+    more: tuple[TableReader, ...] = ()
+
+
 class Config(Struct, frozen=True):
     """The whole configuration, checked.
 
     destinations: what `SINKS` has read of each table that readings go to; the keys name their queues in the spool, too.
+    device_places: where each device stands, by id. device_files: those beside the configuration.
     warnings: what works but should be put right.
     """
 
@@ -54,6 +67,8 @@ class Config(Struct, frozen=True):
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     devices: tuple[Device, ...]
+    device_places: Mapping[str, DevicePlace]
+    device_files: tuple[Path, ...]
     upload: UploadRules
     warnings: tuple[Problem, ...]
 
@@ -81,50 +96,49 @@ def find_config() -> Path:
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read and check a configuration file. Raises ConfigError with one line for each mistake."""
+    """Read and check a configuration and its files of devices. Raises ConfigError with one line for each mistake."""
     return _faultless(*examine_config(path, environ))
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
-    """Check the text of a configuration. Raises ConfigError.
+    """Check the text of a configuration, without other files of devices. Raises ConfigError.
 
     path: where it is, for messages and relative paths.
     """
-    return _faultless(*_examine(text, path, environ))
+    return _faultless(*_examine(text, path, environ, []))
 
 
-def examine_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config | None, tuple[Problem, ...]]:
-    """Return as much of a configuration file as makes sense, and its mistakes.
+def examine_config(
+    path: Path, environ: Mapping[str, str] = os.environ, change: Change | None = None
+) -> tuple[Config | None, tuple[Problem, ...]]:
+    """Return as much of a configuration and its files of devices as makes sense, and their mistakes.
 
     The first is None when the file cannot be read or is not TOML. Tables with mistakes are left out, so only a
     configuration without mistakes may be run; the rest of one with mistakes can still be checked.
+    change: what it would be after that.
     """
+    change = change or Change()
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return None, (Problem(f"{path}: {getattr(error, 'strerror', None) or error}"),)
-    return _examine(text, path, environ)
+        text = change.texts.get(path) or toml_text(path.read_bytes())
+    except OSError as error:
+        return None, (Problem(f"{path}: {error.strerror}"),)
+    except ConfigError as error:
+        return None, (error.problem.at(str(path)),)
+    texts = {file: text for file, text in change.texts.items() if file != path}
+    return _examine(text, path, environ, [*read_device_files(path, environ, texts), *change.more])
 
 
-def _examine(text: str, path: Path, environ: Mapping[str, str]) -> tuple[Config | None, tuple[Problem, ...]]:
+def _examine(
+    text: str, path: Path, environ: Mapping[str, str], files: Sequence[TableReader]
+) -> tuple[Config | None, tuple[Problem, ...]]:
+    """files: of devices."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return None, (_not_toml(str(error)).at(str(path)),)
+        return None, (not_toml(text, error, LISTS).at(str(path)),)
     reader = TableReader(document, path, environ)
-    config = _read(reader)
-    return config, tuple(mistake.at(str(path)) for mistake in reader.mistakes)
-
-
-def _not_toml(error: str) -> Problem:
-    """Return the complaint of the TOML library in words of the file."""
-    twice = re.match(r"Cannot declare \((.*?),?\) twice \(at line (\d+)", error)
-    if twice is None:
-        return Problem(f"not TOML: {error}")
-    name = ".".join(re.findall(r"'([^']*)'", twice[1]))
-    if name in LISTS:
-        return Problem(f"line {twice[2]}: [{name}] must be written [[{name}]], once for each {name}")
-    return Problem(f"line {twice[2]}: [{name}] is there twice", "put its keys into one")
+    config = _read(reader, files)
+    return config, tuple(mistake.at(str(each.path)) for each in (reader, *files) for mistake in each.mistakes)
 
 
 def _faultless(config: Config | None, mistakes: tuple[Problem, ...]) -> Config:
@@ -133,8 +147,8 @@ def _faultless(config: Config | None, mistakes: tuple[Problem, ...]) -> Config:
     return config
 
 
-def _read(reader: TableReader) -> Config:
-    """Return the configuration of what is right in a document."""
+def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
+    """Return the configuration of what is right in a document and its files of devices."""
     for key in reader.document:
         if key not in TABLES and key not in LISTS:
             reader.refuse(f"unknown table [{key}]", did_you_mean(key, [*TABLES, *LISTS]))
@@ -154,9 +168,10 @@ def _read(reader: TableReader) -> Config:
     destinations = _read_destinations(reader, reader.folder / spool.path)
     status = read_status(reader)
     alerts = read_alerts(reader)
-    devices = read_devices(reader, gateway)
+    known = read_devices((reader, *files), gateway)
     inputs = read_inputs(reader)
-    _check_readable_by_others(reader)
+    for each in (reader, *files):
+        _check_readable_by_others(each)
     return Config(
         path=reader.path,
         gateway_id=gateway.id,
@@ -172,9 +187,11 @@ def _read(reader: TableReader) -> Config:
         keep_strangers=spool.keep_strangers,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
-        devices=devices,
+        devices=known.devices,
+        device_places=known.places,
+        device_files=tuple(each.path for each in files),
         upload=read_upload(reader),
-        warnings=tuple(reader.warnings),
+        warnings=tuple(warning for each in (reader, *files) for warning in each.warnings),
     )
 
 

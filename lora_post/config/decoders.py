@@ -9,12 +9,13 @@ from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.errors import Problem
 
 
-def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes: list[Problem]) -> dict[str, str]:
-    """Return decoders by the first digits of DevEUIs; add what is wrong to `mistakes`.
+def read_decoder_rules(
+    tables: Sequence[tuple[str, DecoderRuleTable]], rules: dict[str, str], mistakes: list[Problem]
+) -> None:
+    """Add decoders by the first digits of DevEUIs to `rules`, and what is wrong to `mistakes`.
 
     tables: with their places.
     """
-    rules: dict[str, str] = {}
     for place, table in tables:
         prefix = plain_hex(table.dev_eui_prefix)
         if not re.fullmatch(r"[0-9a-f]{1,16}", prefix):
@@ -26,7 +27,6 @@ def read_decoder_rules(tables: Sequence[tuple[str, DecoderRuleTable]], mistakes:
         if not table.decoder:
             mistakes.append(Problem(f"{place} decoder is empty", "`lora-post decoders` lists what there is"))
         rules[prefix] = table.decoder
-    return rules
 
 
 def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[Problem]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
 
 from lora_post.config.decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
@@ -16,26 +19,52 @@ from lora_post.model import Device, FCntPolicy, Link, address_text
 from lora_post.toml_table import TableReader
 
 
-def read_devices(reader: TableReader, gateway: GatewayTable) -> tuple[Device, ...]:
-    """Return the devices of a document; leave out those with mistakes."""
-    devices: list[Device] = []
-    places: dict[str, str] = {}
-    rules = read_decoder_rules(reader.list("decoder_rule", DecoderRuleTable), reader.mistakes)
-    for place, table in reader.list("device", DeviceTable):
-        device = _device(reader, place, table, gateway, rules)
-        if device is None:
-            continue
-        if device.id in places:
-            reader.refuse(f"{place}: id {device.id!r} is also the id of {places[device.id]}", "give it another id")
-        places[device.id] = place
-        if any(_same_sender(other, device) for other in devices):
-            what = "DevEUI" if device.root else "address"
-            reader.refuse(
-                f"{place}: {what} {device.address_text} with the same keys is listed before",
-                "remove one of them, or give it keys of its own",
-            )
-        devices.append(device)
-    return tuple(devices)
+class DevicePlace(Struct, frozen=True):
+    """Where a device stands: the file, and the number of its [[device]] there, from 0."""
+
+    file: Path
+    number: int
+
+
+class Devices(Struct, frozen=True):
+    """All devices, in the order in which they are read. places: by id."""
+
+    devices: tuple[Device, ...]
+    places: Mapping[str, DevicePlace]
+
+
+def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devices:
+    """Return the devices of a configuration and its files of devices; leave out those with mistakes."""
+    rules: dict[str, str] = {}
+    for reader in readers:
+        read_decoder_rules(reader.list("decoder_rule", DecoderRuleTable), rules, reader.mistakes)
+    devices: dict[str, Device] = {}
+    places: dict[str, DevicePlace] = {}
+    names: dict[str, str] = {}
+    senders: dict[tuple[str, str], list[Device]] = {}
+    for reader in readers:
+        for number, place, table in reader.numbered("device", DeviceTable):
+            device = _device(reader, place, table, gateway, rules)
+            if device is None:
+                continue
+            if device.id in devices:
+                other = names[device.id] + (
+                    "" if places[device.id].file == reader.path else f" in {places[device.id].file}"
+                )
+                reader.refuse(f"{place}: id {device.id!r} is also the id of {other}", "give it another id")
+                continue
+            same = senders.setdefault((device.link, device.address_text), [])
+            if any(_same_sender(other, device) for other in same):
+                what = "DevEUI" if device.root else "address"
+                reader.refuse(
+                    f"{place}: {what} {device.address_text} with the same keys is listed before",
+                    "remove one of them, or give it keys of its own",
+                )
+            same.append(device)
+            devices[device.id] = device
+            places[device.id] = DevicePlace(reader.path, number)
+            names[device.id] = place
+    return Devices(tuple(devices.values()), places)
 
 
 def _device(
