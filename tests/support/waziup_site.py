@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.moved_time import World
 from tests.support.upload_site import IMPATIENT, USERS, Site
 from tests.support.waziup import Waziup, waziup
 
-__all__ = ["no_waiting", "server", "site"]
+__all__ = ["no_waiting", "server", "site", "world"]
 
 
 @pytest.fixture
@@ -29,3 +30,10 @@ def site(tmp_path: Path, server: Waziup) -> Iterator[Site]:
 @pytest.fixture
 def no_waiting(site: Site) -> None:
     site.policy = IMPATIENT
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    one = World(tmp_path, monkeypatch)
+    yield one
+    one.close()

@@ -1,3 +1,3 @@
-from tests.support.waziup_site import no_waiting, server, site
+from tests.support.waziup_site import no_waiting, server, site, world
 
-__all__ = ["no_waiting", "server", "site"]
+__all__ = ["no_waiting", "server", "site", "world"]

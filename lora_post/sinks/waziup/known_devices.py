@@ -10,13 +10,18 @@ from lora_post.spool.facts import Facts
 from lora_post.times import WallUs
 
 BEGUN: Final = "begun"
+_PUBLIC: Final = "public"
 
 
 class Known(Struct, frozen=True):
-    """A device that we have sent for. looked_us: when it was last looked at. gateway_id: which one we were then."""
+    """A device that we have sent for. looked_us: when it was last looked at. gateway_id: which one we were then.
 
-    looked_us: WallUs
-    gateway_id: str
+    is_public: what is sent to it is taken whoever it belongs to.
+    """
+
+    looked_us: WallUs = WallUs(0)
+    gateway_id: str = ""
+    is_public: bool = False
 
 
 class KnownDevices:
@@ -32,8 +37,8 @@ class KnownDevices:
 
     def get(self, device_id: str) -> Known:
         """Return what is known of a device; earlier versions wrote less down."""
-        looked_us, _, gateway_id = self._facts.recall().get(_device(device_id), "").partition(" ")
-        return Known(WallUs(int(looked_us)), gateway_id) if looked_us.isdigit() and gateway_id else Known(WallUs(0), "")
+        looked_us, gateway_id, *more = (self._facts.recall().get(_device(device_id), "") + "  ").split(" ")
+        return Known(WallUs(int(looked_us)), gateway_id, _PUBLIC in more) if looked_us.isdigit() else Known()
 
     def begin(self, device_id: str) -> None:
         """Note that the device is missing, and that we are about to create it."""
@@ -43,9 +48,9 @@ class KnownDevices:
         """Return whether we may have created the device, and have not seen yet that it is ours."""
         return self._facts.recall().get(_device(device_id)) == BEGUN
 
-    def add(self, device_id: str, now_us: WallUs) -> None:
+    def add(self, device_id: str, now_us: WallUs, *, is_public: bool) -> None:
         """Note that a device is there, is our account's, and is ours to send for."""
-        self._facts.remember(_device(device_id), f"{now_us} {self._gateway_id}")
+        self._facts.remember(_device(device_id), f"{now_us} {self._gateway_id}{f' {_PUBLIC}' * is_public}")
 
     def forget(self, device_id: str) -> None:
         """Note that it is not; the next reading makes another look."""

@@ -1,7 +1,8 @@
 """Devices and sensors on Waziup: looked at before the first reading, created when missing.
 
 Ids are shared by all users of the platform, and a reading must not end up in somebody else's device of
-the same name: so a device's owner is checked, and which gateway sends for it, once a day.
+the same name: so a device's owner is looked at again, and which gateway sends for it; see `turn` for how often. What is
+private is refused at once when it is not ours any more; that makes for a look, too.
 
 Source: Waziup/wazicloud-api: src/Waziup/{Devices,Sensors}.hs.
 """
@@ -20,6 +21,7 @@ from lora_post.sinks.waziup.declarations import Declarations
 from lora_post.sinks.waziup.known_devices import KnownDevices
 from lora_post.sinks.waziup.ownership import GUEST, other_device, other_private_device
 from lora_post.sinks.waziup.stand_in import StandIn
+from lora_post.sinks.waziup.visibility import PUBLIC, shown
 from lora_post.sinks.waziup_values import kind_of
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch, Lane
@@ -74,7 +76,8 @@ class Provisioner:
         for sensor in wanted:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
-        self._known.add(device_id, self._client.clock.now_us())
+        is_public = shown(device.visibility) == PUBLIC
+        self._known.add(device_id, self._client.clock.now_us(), is_public=is_public)
         if not self._declarations.carry_over(device):
             self.stand_in.postpone_look(device_id)
 

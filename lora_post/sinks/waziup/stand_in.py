@@ -17,7 +17,16 @@ from lora_post.clocks.scale import utc_text
 from lora_post.errors import MayBeThere, Problem, Rejected
 from lora_post.sinks.waziup.client import RemoteDevice, WaziupClient, trouble
 from lora_post.sinks.waziup.known_devices import KnownDevices
-from lora_post.sinks.waziup.turn import APART_US, LOOK_EVERY_US, WAIT_US, Ours, Turn, pair, whose_turn
+from lora_post.sinks.waziup.turn import (
+    APART_US,
+    LOOK_AT_PUBLIC_EVERY_US,
+    LOOK_EVERY_US,
+    WAIT_US,
+    Ours,
+    Turn,
+    pair,
+    whose_turn,
+)
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch, Lane
 from lora_post.times import WallUs
@@ -70,7 +79,8 @@ class StandIn:
         if is_changed or known.gateway_id != self._gateway_id:
             return True
         # Dates are told in whole seconds; a look in the future is one before the server's clock was set back.
-        return not -APART_US <= now_us - known.looked_us < LOOK_EVERY_US
+        look_every_us = LOOK_AT_PUBLIC_EVERY_US if known.is_public else LOOK_EVERY_US
+        return not -APART_US <= now_us - known.looked_us < look_every_us
 
     def is_ordered(self, device_id: str) -> bool:
         """Return whether a person wants this gateway to send for the device."""

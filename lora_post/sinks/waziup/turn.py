@@ -24,6 +24,8 @@ from lora_post.times import WallUs
 
 _HOUR_US: Final = 3_600_000_000
 LOOK_EVERY_US: Final = 20 * _HOUR_US
+LOOK_AT_PUBLIC_EVERY_US: Final = 3 * _HOUR_US
+"""A public device takes our readings also when it belongs to another account now; a private one refuses them."""
 WAIT_US: Final = 23 * _HOUR_US
 """Longer than another gateway sends without a look, shorter than a sensor is parked."""
 SILENT_US: Final = 72 * _HOUR_US

@@ -14,12 +14,13 @@ from lora_post.sinks.waziup.client import RemoteDevice, RemoteGateway
 from lora_post.sinks.waziup.commands import Commands
 
 PRIVATE: Final = "private"
-_MEANS: Final = {"public": "anybody may read it", PRIVATE: "only its owner sees it"}
+PUBLIC: Final = "public"
+_MEANS: Final = {PUBLIC: "anybody may read it", PRIVATE: "only its owner sees it"}
 
 
 def shown(visibility: str | None) -> str:
     """Return the visibility that counts: only "private" is private."""
-    return PRIVATE if visibility == PRIVATE else "public"
+    return PRIVATE if visibility == PRIVATE else PUBLIC
 
 
 def wrong_device(device: RemoteDevice, wanted: str, commands: Commands) -> Problem | None:
