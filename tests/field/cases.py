@@ -46,13 +46,19 @@ class Case(NamedTuple):
     right: str
 
 
-def replayed(name: str, folder: Path, *options: str, zone: str = "UTC") -> str:
-    """`lora-post replay FILE -c TOML --dry-run` with the configuration of the same name."""
+def replayed(name: str, folder: Path, zone: str = "UTC", sensors: str = "") -> str:
+    """`lora-post replay FILE -c TOML --dry-run` with the configuration of the same name.
+
+    sensors: how the names of those begin that the case is about.
+    """
     capture = FIXTURES / name
     arguments = ("replay", capture, "--format", capture.suffix[1:], "-c", capture.with_suffix(".toml"), "--dry-run")
     environment = os.environ | {"TZ": zone}
     done = subprocess.run([COMMAND, *arguments], capture_output=True, env=environment, check=True, cwd=folder)
-    return told(json.loads(line) for line in done.stdout.splitlines())
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return told(
+        row | {"readings": [each for each in row["readings"] if each["sensor"].startswith(sensors)]} for row in rows
+    )
 
 
 def told(rows: Iterator[Row]) -> str:
@@ -179,9 +185,7 @@ def number_as_text(folder: Path) -> str:
     codec = str(FIXTURES / "codecs" / "to-fixed.js")
     done = run("decode", "--payload", "41CC00000B45", "--fport", "2", "--decoder", codec, "--json")
     readings = {each["sensor"]: each["value"] for each in json.loads(done.stdout)["readings"]}
-    return ", ".join(
-        f"{name} {readings[name]!r}" for name in ("temperature", "battery", "level", "empty", "dash", "hex", "lead")
-    )
+    return ", ".join(f"{name} {readings[name]!r}" for name in ("temperature", "battery", "level", "dash", "lead"))
 
 
 def kept_back(folder: Path) -> str:
@@ -229,7 +233,7 @@ def cases(*, exact: bool) -> list[Case]:
         ),
         Case(
             "n01 times of a normalised uplink",
-            partial(replayed, "field_history.chirpstack"),
+            partial(replayed, "field_history.chirpstack", sensors="air."),
             "fcnt 4 air.temperature 20.5 of 2026-05-14T08:00:00Z, air.temperature 21.5 of 2026-05-14T08:05:00Z",
         ),
         Case(
@@ -237,6 +241,12 @@ def cases(*, exact: bool) -> list[Case]:
             partial(replayed, "field_recv_time.chirpstack"),
             "fcnt 4 t 22 of 2026-05-14T08:15:30.120456Z, "
             "recv '2026-05-14T08:15:30.120Z' of 2026-05-14T08:15:30.120456Z",
+        ),
+        Case(
+            "n03 a history with times of its own",
+            partial(replayed, "field_codec_history.chirpstack"),
+            "fcnt 4 temperature 27.2 of 2024-05-15T08:38:54Z, humidity 46.5 of 2024-05-15T08:38:54Z, "
+            "temperature 27.3 of 2024-05-15T08:43:10Z, humidity 46.5 of 2024-05-15T08:43:10Z",
         ),
         Case(
             "hist-unix.js over MQTT, heard an hour ago while away",
@@ -300,7 +310,7 @@ def cases(*, exact: bool) -> list[Case]:
         Case(
             "j01 a number as text",
             number_as_text,
-            "temperature 168.44, battery '3.91V', level 85, empty '', dash '-', hex '0x1F', lead '007'",
+            "temperature 168.44, battery '3.91V', level 85, dash '-', lead '007'",
         ),
         Case("a C program in a pipe", kept_back, "lines arrive late, in blocks of 4 kB"),
     ]
