@@ -259,7 +259,7 @@ class Decoded(Struct, frozen=True):
     """Readings with more that a decoder has to say; a list of readings is enough otherwise.
 
     data: what a codec made of the payload, for `lora-post decode`. actuators: those that the device announces.
-    about: what the payload says of the device or itself, as identity and versions: not measured, so not sent.
+    metadata: what the payload says of the device or itself, as identity and versions: not measured, so not sent.
     left_out: what else is not a reading.
     """
 
@@ -267,7 +267,7 @@ class Decoded(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     data: object = None
     actuators: tuple[Actuator, ...] = ()
-    about: tuple[Reading, ...] = ()
+    metadata: tuple[Reading, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 

@@ -42,7 +42,7 @@ _Said = TypeVar("_Said", Reading, LeftOut)
 
 MAX_WARNINGS = 16
 MAX_ACTUATORS = 64
-MAX_ABOUT = 64
+MAX_METADATA = 64
 MAX_LEFT_OUT = MAX_READINGS
 VALUE_TYPES = ("string", "number", "bool", "object", "array")
 MAX_AGE_S = 4 * 366 * 86400.0  # longer than devices store readings; a time that waits for the clock stays in its slot
@@ -220,13 +220,13 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
     actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
     if len(actuators) < len(announced):
         said.append(f"{len(announced) - len(actuators)} actuators are left out: too many, or not as they should be")
-    about = _sound(decoded.about, Reading, MAX_ABOUT)
+    metadata = _sound(decoded.metadata, Reading, MAX_METADATA)
     return replace(
         report,
         warnings=(*said, *report.warnings),
         data=decoded.data,
         actuators=actuators,
-        about=tuple(reading for reading in about if not fault_of(reading)),
+        metadata=tuple(reading for reading in metadata if not fault_of(reading)),
         left_out=_sound(decoded.left_out, LeftOut, MAX_LEFT_OUT),
     )
 

@@ -15,7 +15,14 @@ from time import time
 
 from lora_post.model import MAX_INT, MAX_READINGS, MIN_INT, Decoded, LeftOut, Reading, Value
 from lora_post.results.about_device import is_about_device
-from lora_post.results.meanings import Meaning, known_unit, meaning_of
+from lora_post.results.meanings import (
+    Meaning,
+    known_unit,
+    meaning_of,
+    quantity_of_number,
+    quantity_of_state,
+    unit_of_number,
+)
 from lora_post.results.measurements import MAX_NAME, Measurement, measure, measure_normalized
 from lora_post.results.normalized import merge
 from lora_post.results.records import as_float
@@ -24,7 +31,7 @@ from lora_post.results.times import age_of, text_of
 from lora_post.results.trials import Trial
 
 MAX_TEXT = 1000
-MAX_ABOUT = 64
+MAX_METADATA = 64
 
 
 def flatten(data: object, *, received_s: float | None = None) -> Decoded:
@@ -62,12 +69,12 @@ class _Readings:
         self._received_s = time() if received_s is None else received_s
         self._taken: set[tuple[str, float | None]] = set()
         self.readings: list[Reading] = []
-        self.about: list[Reading] = []
+        self.metadata: list[Reading] = []
         self.warnings: list[str] = []
 
     def decoded(self, told: tuple[LeftOut, ...] = ()) -> Decoded:
         """Return what was made. told: what is left out because it is told otherwise."""
-        return Decoded(self.readings, tuple(dict.fromkeys(self.warnings)), about=tuple(self.about), left_out=told)
+        return Decoded(self.readings, tuple(dict.fromkeys(self.warnings)), metadata=tuple(self.metadata), left_out=told)
 
     def add_all(
         self, measurements: Iterable[Measurement], losses: Iterable[LeftOut], *, normalized: bool = False
@@ -87,7 +94,7 @@ class _Readings:
         elif isinstance(value, str) and len(value) > MAX_TEXT:
             self.warn(name, f"a text of {len(value)} characters, want at most {MAX_TEXT}")
         elif is_about_device(name, value):
-            self._add_about(Reading(name, value))
+            self._add_metadata(Reading(name, value))
         else:
             self._add(measurement, normalized)
 
@@ -108,12 +115,12 @@ class _Readings:
             self.warn(name, f"{value} is not a finite number")
             return
         if note:
-            self._add_about(Reading(f"{name}.note", note))
+            self._add_metadata(Reading(f"{name}.note", note))
         self.readings.append(Reading(self._free(name, measurement.time_s), value, unit, None, quantity, age_s))
 
-    def _add_about(self, said: Reading) -> None:
-        if len(self.about) < MAX_ABOUT and all(other.name != said.name for other in self.about):
-            self.about.append(said)
+    def _add_metadata(self, said: Reading) -> None:
+        if len(self.metadata) < MAX_METADATA and all(other.name != said.name for other in self.metadata):
+            self.metadata.append(said)
 
     def _free(self, name: str, time_s: float | None) -> str:
         free = wanted = name[:MAX_NAME]
@@ -127,16 +134,19 @@ class _Readings:
 
 def _understood(measurement: Measurement, normalized: bool) -> tuple[Value, str, str, str]:
     """Return value, unit, quantity and note: a text that is a number is one, a number beyond 64 bits a float."""
-    value, note = measurement.value, ""
-    meaning = Meaning("", measurement.quantity) if measurement.quantity else meaning_of(measurement.name, normalized)
+    value, note, name = measurement.value, "", measurement.name
+    meaning = Meaning("", measurement.quantity) if measurement.quantity else meaning_of(name, normalized)
     written = known_unit(measurement.unit) if measurement.unit else None
     if isinstance(value, str):
         number = read_number(value)
         if number is None or not (number.is_sure or number.unit == meaning.unit):
-            return value, "", meaning.quantity, ""
+            return value, "", quantity_of_state(meaning), ""
         value, written, note = number.number, number.unit or written, number.note
     if isinstance(value, bool | dict | list):
-        return value, "", meaning.quantity, ""
+        return value, "", quantity_of_state(meaning), ""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         value = as_float(value)
-    return value, meaning.unit if written is None else written, meaning.quantity, note
+    if written == "mg" and meaning.quantity == "Acceleration":
+        written = "milli-g"
+    unit = unit_of_number(value, meaning, name) if written is None else written
+    return value, unit, quantity_of_number(meaning, unit), note

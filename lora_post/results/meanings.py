@@ -25,6 +25,10 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=") for pair in text.split())
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 class Meaning(Struct, frozen=True):
     """What a name tells: a symbol of `UNITS` and a Waziup quantity, "" where it does not."""
 
@@ -42,9 +46,11 @@ _MEANINGS: dict[str, Meaning] = {
         ("board_temperature", "chip_temperature", "internal_temperature"), Meaning("°C", "BoardTemperature")
     ),
     **dict.fromkeys(("dew_point", "dewpoint"), Meaning("°C", "DewPoint")),
-    **dict.fromkeys(("humidity", "hum", "relative_humidity", "rel_humidity"), Meaning("%", "RelativeHumidity")),
+    **dict.fromkeys(("humidity", "hum", "humi", "relative_humidity", "rel_humidity"), Meaning("%", "RelativeHumidity")),
     "air_humidity": Meaning("%", "AirHumidity"),
     **dict.fromkeys(("soil_moisture", "soil_humidity", "moisture", "water_soil"), Meaning("%", "SoilHumidity")),
+    **dict.fromkeys(("volumetric_water_content", "vwc"), Meaning("", "SoilHumidity")),
+    "salinity": Meaning("", "Salinity"),
     **dict.fromkeys(
         ("battery", "bat", "batt", "battery_level", "bat_level", "battery_status"), Meaning("", "BatteryLevel")
     ),
@@ -63,13 +69,17 @@ _MEANINGS: dict[str, Meaning] = {
         Meaning("hPa", "AtmosphericPressure"),
     ),
     **dict.fromkeys(("illuminance", "illumination", "lux", "illum"), Meaning("lx", "Illuminance")),
-    **dict.fromkeys(("light", "light_level", "luminosity"), Meaning("", "Illuminance")),
+    **dict.fromkeys(("light", "luminosity"), Meaning("", "Illuminance")),
+    "light_level": Meaning(),
     "distance": Meaning("", "Distance"),
     **dict.fromkeys(("water_level", "liquid_level"), Meaning("", "WaterLevel")),
-    **dict.fromkeys(("level", "fill_level"), Meaning("", "FillLevel")),
+    "fill_level": Meaning("", "FillLevel"),
     **dict.fromkeys(("voltage", "volt"), Meaning("V", "Voltage")),
     "current": Meaning("", "ElectricCurrent"),
     **dict.fromkeys(("power", "active_power"), Meaning("", "ActivePower")),
+    "reactive_power": Meaning("", "ReactivePower"),
+    **dict.fromkeys(("apparent_power", "power_factor"), Meaning()),
+    **dict.fromkeys(("acceleration", "accelerometer", "accel", "acc"), Meaning("", "Acceleration")),
     "energy": Meaning("", "Energy"),
     "frequency": Meaning("Hz", "Frequency"),
     **dict.fromkeys(("rain", "rainfall", "precipitation", "rain_gauge"), Meaning("mm", "Rainfall")),
@@ -126,7 +136,8 @@ _NORMALIZED: dict[str, Meaning] = {
 _SUFFIXES = _pairs(
     """
     c=°C degc=°C celsius=°C f=°F degf=°F fahrenheit=°F v=V mv=mV volts=V ma=mA amps=A kwh=kWh wh=Wh kw=kW w=W
-    pct=% percent=% ppm=ppm ppb=ppb hpa=hPa kpa=kPa mbar=mbar lux=lx mm=mm cm=cm m=m km=km kmph=km/h kmh=km/h
+    pct=% percent=% percentage=% ah=Ah mah=mAh
+    ppm=ppm ppb=ppb hpa=hPa kpa=kPa mbar=mbar lux=lx mm=mm cm=cm m=m km=km kmph=km/h kmh=km/h
     mps=m/s deg=° ms=ms s=s sec=s min=min hours=h hz=Hz kg=kg db=dB dbm=dBm rpm=rpm
     """
 )
@@ -138,7 +149,35 @@ _SUFFIX_WORDS: dict[str, tuple[str, ...]] = {
     "m": ("distance", "altitude", "level", "depth", "height", "alt"),
     "w": ("power",),
     "s": ("uptime", "duration", "interval", "age", "period"),
+    "min": ("uptime", "duration", "interval", "age", "period", "time", "delay", "timer", "timeout", "elapsed"),
+    "ms": ("uptime", "duration", "interval", "age", "period", "time", "delay", "timer", "timeout", "elapsed"),
 }
+# What has one of these words is about a measurement, and none itself.
+_NOT_MEASURED = _words(
+    "alarm alarms alert status state mode enable enabled disable disabled flag event error fault threshold config "
+    "setting settings trend reason result valid type calibration"
+)
+_OF_SETTINGS = _words("alarm alarms threshold config settings calibration")
+_STATISTICS = _words("min max avg mean average minimum maximum now last peak")
+_WHERE = re.compile(r"_at_(?:depth|level)_[0-9]+\Z|_(?:chn?|channel)_?[0-9]+(?=_|\Z)")
+_NEEDS_UNIT = frozenset(("SoilHumidity", "FillLevel", "ReactivePower", "Acceleration"))
+_STATES = frozenset(("DoorStatus", "Motion", "Presence", "Count", "CountPeople", POSITION))
+
+# What a sensor can measure; beyond it, the name has another unit in mind.
+_PLAUSIBLE: dict[str, tuple[float, float]] = {
+    "°C": (-273.15, 2000),
+    "°F": (-459.67, 3600),
+    "%": (0, 105),
+    "V": (-1000, 1000),
+    "pH": (0, 14),
+    "°": (-360, 360),
+    "lx": (0, 300_000),
+    "ppm": (0, 1_000_000),
+}
+_AIR_PRESSURE_HPA = (300, 1200)
+_BATTERY_V = 60
+_BATTERY_MV = (1000, 60_000)
+_MAINS = _words("phase line mains grid")
 
 # How codecs write units that stand beside a value.
 _WRITTEN_UNITS = _pairs(
@@ -146,7 +185,10 @@ _WRITTEN_UNITS = _pairs(
     C=°C ℃=°C degC=°C celsius=°C Celsius=°C F=°F ℉=°F percent=% %RH=% lux=lx Lux=lx volt=V volts=V deg=°
     ug/m3=µg/m³ µg/m3=µg/m³ m/s²=m/s² m/s2=m/s² l=L liter=L m3=m³ uS/cm=µS/cm w=W W/m2=W/m² degrees=° KPa=kPa
     HPa=hPa ml=mL µS⋅cm⁻¹=µS/cm m⋅s⁻¹=m/s m⋅s⁻²=m/s² W⋅m⁻²=W/m² mm⋅h⁻¹=mm/h µg⋅m⁻³=µg/m³ mS⋅cm⁻¹=mS/cm
-    µmol⋅m⁻²⋅s⁻¹=µmol/m²/s L⋅min⁻¹=L/min m³⋅h⁻¹=m³/h µW⋅cm⁻²=µW/cm²
+    µmol⋅m⁻²⋅s⁻¹=µmol/m²/s L⋅min⁻¹=L/min m³⋅h⁻¹=m³/h µW⋅cm⁻²=µW/cm² m³⋅m⁻³=m³/m³ m3/m3=m³/m³ mg⋅L⁻¹=mg/L
+    g⋅L⁻¹=g/L mg/l=mg/L l⋅h⁻¹=L/h L⋅h⁻¹=L/h l/h=L/h l/min=L/min cm⋅h⁻¹=cm/h µm⋅m⁻¹=µm/m 1⋅cm⁻³=1/cm³ pa=Pa Bar=bar
+    seconds=s second=s sec=s minutes=min minute=min hours=h hour=h days=d day=d %r.h.=% rH=% Celcius=°C µs/cm=µS/cm
+    us/cm=µS/cm um=µm kg⋅m⁻³=kg/m³ m3/h=m³/h Lux=lx PPM=ppm dBA=dB(A) ohm=Ω Ohm=Ω KWh=kWh kwh=kWh
     """
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -167,18 +209,56 @@ def meaning_of(name: str, normalized: bool) -> Meaning:
     return found
 
 
+def unit_of_number(number: int | float, meaning: Meaning, name: str) -> str:
+    """Return the unit that a name tells, if the number can have it; millivolts are told from volts."""
+    unit = meaning.unit
+    words = frozenset(words_of(name).split("_"))
+    of_battery = meaning.quantity == "BatteryLevel" or not words.isdisjoint(("bat", "batt", "battery", "vdd", "supply"))
+    least, most = _PLAUSIBLE.get(unit, (number, number))
+    if unit == "hPa" and meaning.quantity == "AtmosphericPressure":
+        least, most = _AIR_PRESSURE_HPA
+    if unit == "V" and of_battery:
+        most = _BATTERY_V
+    if least <= number <= most:
+        return unit
+    whole = float(number).is_integer() and _BATTERY_MV[0] <= number <= _BATTERY_MV[1]
+    return "mV" if unit == "V" and whole and words.isdisjoint(_MAINS) else ""
+
+
+def quantity_of_number(meaning: Meaning, unit: str) -> str:
+    """Return the quantity of a number, unless it would bring a unit that the number may not have."""
+    return "" if unit == "" and meaning.quantity in _NEEDS_UNIT else meaning.quantity
+
+
+def quantity_of_state(meaning: Meaning) -> str:
+    """Return the quantity of a text or truth value: temperatures are numbers, doors have states."""
+    return meaning.quantity if meaning.quantity in _STATES else ""
+
+
 def _by_words(parts: list[str]) -> Meaning | None:
-    if not parts:
+    """Return what the last part of a name tells, alone or with the part before it; None for nothing."""
+    if not parts or any(not _OF_SETTINGS.isdisjoint(part.split("_")) for part in parts[:-1]):
         return None
     last = parts[-1]
-    two = "_".join(parts[-2:])
-    for candidate in (two, last):
-        if candidate in _MEANINGS:
-            return _MEANINGS[candidate]
-        stem = re.sub(r"_?[0-9]+\Z", "", candidate)
-        if stem in _MEANINGS:
-            return _MEANINGS[stem]
-    return _by_suffix(last) or _by_ending(last)
+    found = _exact("_".join(parts[-2:])) or _exact(last)
+    if found or not _NOT_MEASURED.isdisjoint(last.split("_")):
+        return found
+    core = _core(last)
+    return _by_suffix(last) or _exact(core) or _by_suffix(core) or _by_ending(core)
+
+
+def _exact(words: str) -> Meaning | None:
+    return _MEANINGS.get(words) or _MEANINGS.get(re.sub(r"_?[0-9]+\Z", "", words))
+
+
+def _core(words: str) -> str:
+    """Return the words without those that tell where, and without minimum, maximum and the like."""
+    pieces = _WHERE.sub("", words).split("_")
+    while len(pieces) > 1 and pieces[-1] in _STATISTICS:
+        pieces.pop()
+    while len(pieces) > 1 and pieces[0] in _STATISTICS:
+        pieces.pop(0)
+    return "_".join(pieces)
 
 
 def _by_suffix(words: str) -> Meaning | None:
@@ -188,7 +268,9 @@ def _by_suffix(words: str) -> Meaning | None:
         unit = _SUFFIXES.get(pieces[end - 1])
         stem = "_".join(pieces[: end - 1])
         allowed = _SUFFIX_WORDS.get(pieces[end - 1])
-        if unit and (allowed is None or stem in allowed or pieces[end - 2] in allowed):
+        if pieces[end - 1] == "ms" and not {"speed", "wind", "velocity"}.isdisjoint(pieces):
+            return Meaning("m/s", "WindSpeed" if "wind" in pieces else "Speed")
+        if unit and (allowed is None or stem in allowed or not set(pieces[: end - 1]).isdisjoint(allowed)):
             about = _MEANINGS.get(stem)
             return Meaning(unit, about.quantity if about else "")
     return None
@@ -197,6 +279,8 @@ def _by_suffix(words: str) -> Meaning | None:
 def _by_ending(words: str) -> Meaning | None:
     """Look for a known word at the end or the start: external_temperature, hum_sht."""
     pieces = words.split("_")
+    if "fahrenheit" in pieces:
+        return Meaning("°F", "Temperature")
     for start in range(1, len(pieces)):
         found = _MEANINGS.get("_".join(pieces[start:]))
         if found:

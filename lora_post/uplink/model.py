@@ -58,7 +58,7 @@ class Report(Struct, frozen=True):
     """All readings of one uplink.
 
     problem: why there are no readings although there should be. What was decoded before a mistake is used,
-    and the mistake is a warning. data, actuators, about, left_out: as in `Decoded`.
+    and the mistake is a warning. data, actuators, metadata, left_out: as in `Decoded`.
     """
 
     uplink: Uplink
@@ -67,7 +67,7 @@ class Report(Struct, frozen=True):
     problem: str | None = None
     data: object = None
     actuators: tuple[Actuator, ...] = ()
-    about: tuple[Reading, ...] = ()
+    metadata: tuple[Reading, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 

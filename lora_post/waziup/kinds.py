@@ -99,7 +99,7 @@ _KINDS: dict[str, SensorKind] = {
     "resistance": SensorKind("ElectricalSensor", "ElectricalResistance", "Ohm"),
     "relay": SensorKind("OtherSensor", "WorkingState", "Dimensionless"),
     "percentage": SensorKind("OtherSensor", "Other", "Percent"),
-    "fill_level": SensorKind("FuelLevel", "FillLevel", "Percent"),
+    "fill_level": SensorKind("FuelLevel", "FillLevel", None),
     "water_level": SensorKind("WaterLevel", "WaterLevel", None),
     "distance": SensorKind("DistanceSensor", "Distance", None),
     "altitude": SensorKind("GPSSensor", "Position", "Metre"),

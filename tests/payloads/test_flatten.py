@@ -83,7 +83,7 @@ def test_numbers_in_texts_bring_their_unit_and_what_stands_behind_them() -> None
         (2.3, ""),
         (85, "%"),
     ]
-    assert found.about == (Reading("bat.note", "low battery"),)
+    assert found.metadata == (Reading("bat.note", "low battery"),)
 
 
 def test_what_a_payload_says_of_device_and_message_is_kept_apart() -> None:
@@ -103,7 +103,7 @@ def test_what_a_payload_says_of_device_and_message_is_kept_apart() -> None:
     }
     found = flatten({**said, "temperature": 22.5})
     assert [reading.name for reading in found.readings] == ["temperature"]
-    assert {reading.name: reading.value for reading in found.about} == {**said, "bytes": "0b45"}
+    assert {reading.name: reading.value for reading in found.metadata} == {**said, "bytes": "0b45"}
 
 
 def test_names_of_measurements_are_not_taken_for_noise() -> None:

@@ -194,6 +194,6 @@ def test_any_payload_loses_nothing(payload: bytes) -> None:
     found = decoded(ROOM, payload)
     answer = Codec(dedent(ROOM)).call(payload, 1, "", RECEIVED_S)
     told = {left.name for left in found.left_out}
-    names = {reading.name for reading in (*found.readings, *found.about)}
+    names = {reading.name for reading in (*found.readings, *found.metadata)}
     for name, value in answer.data.items():
         assert value is None or (name == "undefined") or name in names or name in told
