@@ -106,6 +106,8 @@ def with_status(config: Config, listen: str | None) -> Config:
     if listen is None:
         return config
     try:
-        return replace(config, status=status_at(listen, config.status.token if config.status else None))
+        table = config.status
+        token, sensor_values = (table.token, table.sensor_values) if table else (None, False)
+        return replace(config, status=status_at(listen, token, sensor_values=sensor_values))
     except ConfigError as error:
         raise ConfigError(f"--status {error.what}", fix=error.fix) from error

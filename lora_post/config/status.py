@@ -17,11 +17,12 @@ MIN_TOKEN: Final = 16
 
 
 class StatusConfig(Struct, frozen=True):
-    """Where the status page listens. token None: this machine only."""
+    """Where the status page listens. token None: this machine only. sensor_values: on /metrics, too."""
 
     host: str
     port: int
     token: Secret | None
+    sensor_values: bool
 
 
 def read_status(reader: TableReader) -> StatusConfig | None:
@@ -36,13 +37,13 @@ def read_status(reader: TableReader) -> StatusConfig | None:
             f"it must have {MIN_TOKEN} or more (openssl rand -hex 16)",
         )
     try:
-        return status_at(table.listen, token)
+        return status_at(table.listen, token, sensor_values=table.sensor_values)
     except ConfigError as error:
         reader.refuse(f"[status] listen {error.what}", error.fix)
         return None
 
 
-def status_at(listen: str, token: Secret | None) -> StatusConfig:
+def status_at(listen: str, token: Secret | None, *, sensor_values: bool) -> StatusConfig:
     """Return the page at HOST:PORT.
 
     Raises ConfigError when that is not an address, or other machines could see the page without a token.
@@ -56,4 +57,4 @@ def status_at(listen: str, token: Secret | None) -> StatusConfig:
             f"is {listen!r}, which other machines reach",
             fix='give [status] a token (openssl rand -hex 16), or listen at "127.0.0.1:8080"',
         )
-    return StatusConfig(host, int(found[3]), token)
+    return StatusConfig(host, int(found[3]), token, sensor_values)

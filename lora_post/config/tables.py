@@ -64,9 +64,11 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: Address and port. All but this machine's loopback address need a token.
     token: What a browser or program has to show, 16 characters or more.
+    sensor_values: `/metrics` has the latest value of each sensor, too.
     """
 
     listen: str = "127.0.0.1:8080"
+    sensor_values: bool = False
     token: str = ""
     token_file: str = ""
     token_env: str = ""

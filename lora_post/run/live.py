@@ -156,7 +156,8 @@ def status_page(
         listener = listen(status.host, status.port)
     except OSError as error:
         raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    with listener, serving(create_app(site, metrics, look, AccessRule(status.token), stop), listener, "status"):
+    app = create_app(site, metrics, look, AccessRule(status.token), stop, sensor_values=status.sensor_values)
+    with listener, serving(app, listener, "status"):
         log.info("status page at %s/", base_url(listener))
         try:
             yield

@@ -43,9 +43,11 @@ _CLOSED: Final = (
 )
 
 
-def create_app(site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> Starlette:
-    """Return the application; open streams end when `stop` is set."""
-    views = _Views(site, metrics, look, rule, stop)
+def create_app(
+    site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event, *, sensor_values: bool
+) -> Starlette:
+    """Return the application; open streams end when `stop` is set. sensor_values: /metrics has them."""
+    views = _Views(site, metrics, look, rule, stop, sensor_values=sensor_values)
     routes = [
         *(Route(path, views.file) for path in _FILES),
         Route("/status.json", views.status),
@@ -123,13 +125,16 @@ class _LiveStream(StreamingResponse):
 
 
 class _Views:
-    def __init__(self, site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event) -> None:
+    def __init__(
+        self, site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event, *, sensor_values: bool
+    ) -> None:
         self._site = site
         self._metrics = metrics
         self._look = look
         self._rule = rule
         self._stop = stop
         self._seats = _Seats()
+        self._sensor_values = sensor_values
 
     async def file(self, request: Request) -> Response:
         if "token" in request.query_params:
@@ -171,7 +176,9 @@ class _Views:
     async def metrics(self, request: Request) -> Response:
         from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus
 
-        text = await asyncio.to_thread(metrics_text, self._metrics, self._site, self._look)
+        text = await asyncio.to_thread(
+            metrics_text, self._metrics, self._site, self._look, sensor_values=self._sensor_values
+        )
         return Response(text, 200, PAGE_HEADERS, CONTENT_TYPE)
 
     async def healthz(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,6 +18,7 @@ from lora_post.times import SteadyUs, WallUs
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # A device is one time series of each gauge; a configuration may have more than a server cares to keep.
 MAX_DEVICES: Final = 500
+MAX_SENSORS: Final = 5000
 
 COUNTERS: Final = {
     "uplinks": ("Uplinks accepted.", ""),
@@ -36,10 +38,12 @@ COUNTERS: Final = {
 """Name in `Metrics` → help and label; other names are not shown."""
 
 
-def metrics_text(metrics: Metrics, site: SiteState, look: Look) -> bytes:
+def metrics_text(metrics: Metrics, site: SiteState, look: Look, *, sensor_values: bool) -> bytes:
     """Return all metrics at this moment."""
     registry = CollectorRegistry()
     registry.register(_Run(metrics, site, look()))
+    if sensor_values:
+        registry.register(_Sensors(site))
     return generate_latest(registry)
 
 
@@ -156,6 +160,27 @@ class _Run(Collector):
     def _seconds(self, moment_us: SteadyUs) -> float:
         """Return seconds since 1970 UTC; 0 for never."""
         return (moment_us + self._runtime.ahead_us) / 1e6 if moment_us else 0.0
+
+
+class _Sensors(Collector):
+    def __init__(self, site: SiteState) -> None:
+        self._site = site
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "lora_post_sensor_value",
+            "Latest value of a sensor; 1 for true, 0 for false; texts and positions are left out.",
+            labels=["device", "sensor", "unit"],
+        )
+        numbers = (
+            ([device.id, shown.name, shown.unit], float(shown.value))
+            for device in self._site.devices()
+            for shown in device.sensors
+            if not isinstance(shown.value, str)
+        )
+        for labels, value in islice(numbers, MAX_SENSORS):
+            family.add_metric(labels, value)
+        yield family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -82,7 +82,7 @@ def test_commented_out_options_of_the_example_are_the_defaults(tmp_path: Path) -
     assert written_out.count("\n[decoders]\n") == written_out.count("\n[json_lines]\n") == 1
     plain = parse_config(example, PATH, {})
     full = parse_config(written_out, PATH, {})
-    assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"))
+    assert full.status == StatusConfig("127.0.0.1", 8080, Secret("0123456789abcdef"), sensor_values=False)
     assert full.destinations["wazigate"] == WazigateConfig("http://wazigate.local", None)
     broker = full.destinations["mqtt"].broker
     assert (broker.host, broker.port, broker.tls) == ("192.168.1.10", 1883, False)

@@ -76,11 +76,13 @@ def test_health_tells_the_truth(runtime: RunState, health: int, ready: int, said
 def test_running_command_shows_its_page_and_fails_clearly_when_the_port_is_taken(tmp_path: Path) -> None:
     port, address = free_port(), f"127.0.0.1:{free_port()}"
     site = write_site(tmp_path, f"http://127.0.0.1:{port}/api/v2")
+    site.write_text(site.read_text() + "[status]\nsensor_values = true\n")
     with started("run", "-c", str(site), "--status", address, "-q") as process:
         assert process.stdin is not None
         process.stdin.write(counting_packet(0) + counting_packet(1))
         url = f"http://{address}"
         wait_until(lambda: heard(url) == ["counter-0", "counter-1"], "the page does not show the devices")
+        assert 'lora_post_sensor_value{device="counter-0",sensor="' in get(f"{url}/metrics").text
         # Nobody listens where the readings are to go.
         wait_until(lambda: "waziup" in get(f"{url}/readyz").text, "it does not say what is missing")
         assert get(f"{url}/readyz").status_code == 503

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lora_post.metrics import Metrics
-from lora_post.model import Reading
+from lora_post.model import Reading, Value
 from lora_post.observed.site_state import SiteState
+from lora_post.status import prometheus
 from lora_post.uplink.model import Refusal
+from lora_post.waziup.names import to_id
 from tests.support.build import NOON_US, device, frame, report
 from tests.support.status_page import get, page
 
@@ -32,3 +35,32 @@ def test_metrics_are_prometheus_text_with_bounded_labels() -> None:
     assert samples["lora_post_queue_readings", (("destination", "waziup"), ("state", "queued"))] == 3
     assert samples["lora_post_device_last_uplink_timestamp_seconds", (("device", "pond-7"),)] == NOON_US / 1e6
     assert not any("internal" in name for name in families)
+    assert "lora_post_sensor_value" not in families
+
+
+def test_sensor_values_are_there_when_asked_for_and_no_name_breaks_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = SiteState([device("pond-7"), device("pond-8")])
+    position: dict[str, Value] = {"latitude": 1.5, "longitude": 2.5}
+    site.hear(
+        report(
+            Reading("t", 22.5, "°C"),
+            Reading("door", True),
+            Reading("state", "open"),
+            Reading("gps", position),
+            Reading('a"}\n 1\nb', 1, '"\\\n'),
+        )
+    )
+
+    def samples() -> dict[tuple[str, str, str], float]:
+        with page(site, sensor_values=True) as url:
+            families = list(text_string_to_metric_families(get(url + "/metrics").text))
+        found = next(family for family in families if family.name == "lora_post_sensor_value").samples
+        return {(s.labels["device"], s.labels["sensor"], s.labels["unit"]): s.value for s in found}
+
+    assert samples() == {
+        ("pond-7", "t", "°C"): 22.5,
+        ("pond-7", "door", ""): 1.0,
+        ("pond-7", to_id('a"}\n 1\nb'), '"\\\n'): 1.0,
+    }
+    monkeypatch.setattr(prometheus, "MAX_SENSORS", 2)
+    assert len(samples()) == 2

@@ -33,12 +33,18 @@ WELL = RunState(
 
 @contextmanager
 def page(
-    site: SiteState | None = None, runtime: RunState = WELL, token: str | None = None, metrics: Metrics | None = None
+    site: SiteState | None = None,
+    runtime: RunState = WELL,
+    token: str | None = None,
+    metrics: Metrics | None = None,
+    *,
+    sensor_values: bool = False,
 ) -> Iterator[str]:
     """A status server; gives its address."""
     stop = Event()
     gate = AccessRule(Secret(token) if token else None)
-    app = create_app(site or SiteState([device()]), metrics or Metrics(), lambda: runtime, gate, stop)
+    shown = site or SiteState([device()])
+    app = create_app(shown, metrics or Metrics(), lambda: runtime, gate, stop, sensor_values=sensor_values)
     with listen("127.0.0.1", 0) as listener, serving(app, listener, "status"):
         try:
             yield base_url(listener)
