@@ -57,6 +57,11 @@ class Problem(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
+    @property
+    def advice(self) -> str:
+        """What to do in words for people, "" for nothing: what asks back is to be checked, not a fix."""
+        return self.fix and f"{'check' if self.fix.endswith('?') else 'fix'}: {self.fix}"
+
     def at(self, place: str) -> Problem:
         """Return the same problem with the place in front: `place: what`."""
         return Problem(f"{place}: {self.what}", self.fix)

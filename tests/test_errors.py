@@ -15,7 +15,6 @@ from lora_post.alerts.book import AlertBook
 from lora_post.alerts.message import as_json, body
 from lora_post.alerts.outbox import Digest
 from lora_post.alerts.rules import conditions
-from lora_post.config.alerts import AlertLimits
 from lora_post.errors import (
     ConfigError,
     DecodeError,
@@ -145,7 +144,7 @@ def test_fix_of_a_broken_input_and_of_a_destination_reaches_page_watch_alert_and
     assert told["state"]["inputs"][0]["trouble"] == {"what": "no such file", "fix": "plug it in"}
     assert [problem["fix"] for problem in told["verdict"]["problems"]] == ["plug it in", "look at the link"]
     assert "input ttyUSB0: no such file\n     fix: plug it in\n" in watched(page)
-    [condition] = conditions(broken, [], AlertLimits(0, 0, 0, 0, 0), ())
+    [condition] = conditions(broken, [])
     [alert] = AlertBook().look([replace(condition, after_us=0)], 0)
     digest = Digest((alert,), (), ())
     assert as_json("Farm", digest)["raised"][0]["fix"] == "plug it in"

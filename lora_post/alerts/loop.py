@@ -13,13 +13,13 @@ from msgspec import Struct, json
 from msgspec.structs import astuple, replace
 
 from lora_post.alerts.book import Alert, AlertBook
-from lora_post.alerts.carried import Carried, carry
+from lora_post.alerts.carried import carry
 from lora_post.alerts.outbox import Digest, Outbox
 from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
-from lora_post.config.alerts import AlertLimits
 from lora_post.errors import Problem, SpoolError, Unavailable
 from lora_post.net.backoff import Backoff
+from lora_post.observed.carried import Carried
 from lora_post.observed.run_state import RunState
 from lora_post.observed.signs import Heartbeats
 from lora_post.observed.site_state import SiteState
@@ -55,14 +55,12 @@ class AlertLoop:
         self,
         site: SiteState,
         look: Callable[[], RunState],
-        limits: AlertLimits,
         senders: Sequence[Sender],
         facts: Facts,
         heartbeats: Heartbeats | None = None,
     ) -> None:
         self._site = site
         self._look = look
-        self._limits = limits
         self._facts = facts
         self._heartbeats = heartbeats or Heartbeats()
         runtime = look()
@@ -98,9 +96,8 @@ class AlertLoop:
         runtime = self._look()
         if runtime.inputs and all(item.trouble for item in runtime.inputs):
             self._deaf_us = runtime.now_us
-        runtime = replace(runtime, deaf_us=self._deaf_us)
-        found = conditions(runtime, self._site.devices(), self._limits, self._book.raised, self._carried)
-        changed = self._book.look(found, runtime.now_us)
+        runtime = self.complete(runtime)
+        changed = self._book.look(conditions(runtime, self._site.devices()), runtime.now_us)
         for alert in changed:
             if alert.cleared_us:
                 log.warning("alert over: %s", alert.text)
@@ -116,6 +113,10 @@ class AlertLoop:
                 recipient.outbox.put(changed, runtime.now_us)
                 self._keep_news(recipient, runtime)
             self._tell(recipient, runtime, monotonic_s)
+
+    def complete(self, runtime: RunState) -> RunState:
+        """Return the state with what only the alerts know of it; for any thread."""
+        return replace(runtime, alerts=self.raised, deaf_us=self._deaf_us, before=self._carried)
 
     def _tell(self, recipient: _Recipient, runtime: RunState, monotonic_s: float) -> None:
         if monotonic_s < recipient.backoff.until:
@@ -148,7 +149,7 @@ class AlertLoop:
 
     def _carry(self, runtime: RunState) -> None:
         self._written_us = runtime.now_us
-        self._remember(CARRIED, carry(runtime, self._site.devices(), self._carried))
+        self._remember(CARRIED, carry(self.complete(runtime), self._site.devices()))
 
     def _remember(self, what: str, value: object) -> None:
         try:

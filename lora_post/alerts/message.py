@@ -36,8 +36,8 @@ def body(gateway: str, digest: Digest[WallUs]) -> str:
 
 
 def _open_line(alert: Alert[WallUs]) -> str:
-    fix = f"\n  fix: {alert.fix}" if alert.fix else ""
-    return f"{alert.text} (since {_moment(alert.raised_us)}){fix}"
+    advice = alert.problem.advice
+    return f"{alert.text} (since {_moment(alert.raised_us)})" + (f"\n  {advice}" if advice else "")
 
 
 def as_json(gateway: str, digest: Digest[WallUs]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lora_post.errors import Problem
 from lora_post.model import Scalar
+from lora_post.observed.battery import Told
 from lora_post.observed.verdict import Verdict
 
 
@@ -25,6 +26,16 @@ class PageSensor(Struct, frozen=True, omit_defaults=True):
     unit: str = ""
     time: int = 0
     day: list[float | None] | None = None
+
+
+class PageBattery(Struct, frozen=True, omit_defaults=True):
+    """The charge of a battery, in V or %. told: by what the unit is known: "unit", "name" or "range" of the value."""
+
+    name: str
+    value: float
+    unit: str
+    told: Told = Told.UNIT
+    time: int = 0
 
 
 class PageCopy(Struct, frozen=True, omit_defaults=True):
@@ -53,7 +64,7 @@ class PageDevice(Struct, frozen=True, omit_defaults=True):
     heard: int = 0
     missed: int = 0
     problem: str = ""
-    battery: PageSensor | None = None
+    battery: PageBattery | None = None
     sensors: tuple[PageSensor, ...] = ()
 
 

@@ -7,11 +7,16 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from lora_post.config.alerts import AlertLimits
 from lora_post.errors import Problem
+from lora_post.observed.carried import Carried
 from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLOCK: Final = "clock"
 """The part whose trouble is that the time is not known, or the system clock wrong."""
+
+UNLIMITED: Final = AlertLimits(0, 0, 0, 0, 0)
+"""Every rule is off."""
 
 
 class GatewayState(Struct, frozen=True):
@@ -61,7 +66,8 @@ class RunState(Struct, frozen=True):
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
     troubles: of parts that are not an input or a destination, by name. alerts: what persists, by key.
-    deaf_us: the last moment when no input could give frames, NEVER for none.
+    deaf_us: the last moment when no input could give frames, NEVER for none. limits: of [alerts]. before: what
+    earlier runs knew.
     """
 
     gateway: str
@@ -75,6 +81,12 @@ class RunState(Struct, frozen=True):
     alerts: Mapping[str, Problem] = {}
     ahead_us: int = 0
     deaf_us: SteadyUs = NEVER
+    limits: AlertLimits = UNLIMITED
+    before: Carried = Carried()
+
+    def since(self, last_us: SteadyUs, before_us: int) -> SteadyUs:
+        """Return since when something is silent. last_us: NEVER for not in this run. before_us: silent already then."""
+        return last_us or self.started_us - before_us
 
 
 class Look(Protocol):

@@ -13,16 +13,19 @@ from threading import Lock
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.model import Device, Noise, Reading, RxInfo, Scalar, Value
+from lora_post.errors import Problem
+from lora_post.model import Device, Link, Noise, Reading, RxInfo, Scalar, Value, address_text
+from lora_post.observed.battery import Battery, battery, is_low_flag
 from lora_post.observed.day import Day
 from lora_post.text import shorten
 from lora_post.times import NEVER, SteadyUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
-from lora_post.uplink.outcome_json import outcome_json
+from lora_post.uplink.senders import claimed_sender
 from lora_post.waziup.names import to_id
 
 MAX_SENSORS: Final = 256
@@ -68,6 +71,9 @@ class DeviceView(Struct, frozen=True):
     last_us: 0 for never. usual_us: the distance of its uplinks, 0 while it is not known.
     missed: frames that its FCnt says were sent and not heard.
     copies: how other gateways heard its last frame.
+    refused: frames in its name since the last accepted one; refusal: why the latest was, and what to do.
+    undecoded: frames since the last one that gave readings. is_decoded: whether any did.
+    batteries: what its sensors say of them. says_low: it says itself that its battery is low.
     """
 
     id: str
@@ -83,7 +89,12 @@ class DeviceView(Struct, frozen=True):
     heard: int
     missed: int
     problem: str
-    battery: Shown | None
+    refused: int
+    refusal: Problem
+    undecoded: int
+    is_decoded: bool
+    batteries: tuple[Battery, ...]
+    says_low: bool
     sensors: tuple[Shown, ...]
 
 
@@ -102,6 +113,12 @@ class _DeviceState:
     heard: int = 0
     missed: int = 0
     problem: str = ""
+    refused: int = 0
+    refusal: Problem = Problem("")  # noqa: RUF009 - frozen
+    undecoded: int = 0
+    is_decoded: bool = False
+    batteries: dict[str, Battery] = field(default_factory=dict)
+    joined: str = ""
     sensors: dict[str, Shown] = field(default_factory=dict)
     days: dict[str, Day] = field(default_factory=dict)
 
@@ -114,6 +131,10 @@ class SiteState:
         self.clock = clock or SteadyClock()
         self._lock = Lock()
         self._devices = {device.id: _DeviceState(device) for device in devices}
+        self._by_address: dict[str, list[_DeviceState]] = {}
+        for state in self._devices.values():
+            self._by_address.setdefault(state.device.address_text, []).append(state)
+        self._joined: dict[str, _DeviceState] = {}
         self._recent: deque[Entry] = deque(maxlen=MAX_RECENT)
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._changes = 0
@@ -124,12 +145,6 @@ class SiteState:
     def changes(self) -> int:
         """A number that grows with everything that is heard."""
         return self._changes
-
-    @property
-    def is_heard(self) -> bool:
-        """Whether any device was heard."""
-        with self._lock:
-            return any(state.last_us for state in self._devices.values())
 
     def hear(self, outcome: Outcome) -> None:
         """Take in one outcome of the pipeline."""
@@ -145,8 +160,7 @@ class SiteState:
                 self._hear_copy(outcome)
             elif isinstance(outcome, Join):
                 self._changes += 1
-                heard_us = self.clock.moment(outcome.frame.time_us)
-                self._add(heard_us, outcome.device.id, f"{outcome.message}: {outcome.detail}")
+                self._hear_join(outcome)
             else:
                 assert isinstance(outcome, Noise)  # noqa: S101 - what is left
 
@@ -190,7 +204,14 @@ class SiteState:
         state.last_us = max(state.last_us, heard_us)
         state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
         state.copies.clear()
+        state.refused = 0
+        if uplink.device.root:
+            self._note_joined(state, claimed_sender(frame))
         state.problem = shorten(report.problem or "; ".join(report.warnings), MAX_TEXT)
+        if report.problem is not None:
+            state.undecoded += 1
+        elif report.readings:
+            state.undecoded, state.is_decoded = 0, True
         for reading in report.readings:
             time_us = self.clock.moment(reading.measured_us(frame.time_us))
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
@@ -209,6 +230,9 @@ class SiteState:
             return
         if known is None or shown.time_us >= known.time_us:
             state.sensors[shown.name] = shown
+            told = battery(shown.name, shown.value, shown.unit, state.batteries.get(shown.name))
+            if told:
+                state.batteries[shown.name] = replace(told, time_us=shown.time_us)
         value = shown.value
         if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
             day = state.days.get(shown.name)
@@ -219,8 +243,21 @@ class SiteState:
                 day = state.days[shown.name] = Day()
             day.add(shown.time_us, value)
 
+    def _hear_join(self, join: Join) -> None:
+        state = self._devices.get(join.device.id)
+        if state is not None and join.dev_addr is not None:
+            self._note_joined(state, address_text(Link.LORAWAN, join.dev_addr))
+        self._add(self.clock.moment(join.frame.time_us), join.device.id, f"{join.message}: {join.detail}")
+
+    def _note_joined(self, state: _DeviceState, address: str) -> None:
+        """Note the address that a join gave a device."""
+        if state.joined != address:
+            self._joined.pop(state.joined, None)
+            state.joined = address
+            self._joined[address] = state
+
     def _hear_refusal(self, refusal: Refusal) -> None:
-        address = outcome_json(refusal)["address"] or ""
+        address = claimed_sender(refusal.frame)
         key = (refusal.check, address)
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
@@ -231,6 +268,17 @@ class SiteState:
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
         self._add(heard_us, None, f"{refusal.check}: {refusal.detail}")
+        for state in self._meant(refusal, address):
+            state.changed = self._changes
+            state.refused += 1
+            state.refusal = Problem(f"{refusal.check}: {shorten(refusal.detail, MAX_TEXT)}", refusal.fix)
+
+    def _meant(self, refusal: Refusal, address: str) -> list[_DeviceState]:
+        """Return the devices in whose name a refused frame came."""
+        if refusal.known:
+            return [self._devices[refusal.known]] if refusal.known in self._devices else []
+        joined = self._joined.get(address)
+        return self._by_address.get(address, []) + ([joined] if joined else [])
 
     def _add(self, time_us: SteadyUs, device: str | None, text: str) -> None:
         self.last_frame_us = max(self.last_frame_us, time_us)
@@ -253,13 +301,14 @@ def _view(state: _DeviceState) -> DeviceView:
         heard=state.heard,
         missed=state.missed,
         problem=state.problem,
-        battery=next((shown for shown in sensors if _is_battery(shown)), None),
+        refused=state.refused,
+        refusal=state.refusal,
+        undecoded=state.undecoded,
+        is_decoded=state.is_decoded,
+        batteries=tuple(state.batteries.values()),
+        says_low=any(is_low_flag(shown.name, shown.value) for shown in sensors),
         sensors=sensors,
     )
-
-
-def _is_battery(shown: Shown) -> bool:
-    return shown.name.lower().startswith(("bat", "vbat")) and type(shown.value) in (int, float)
 
 
 def _cut(value: Value) -> Scalar:

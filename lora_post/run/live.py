@@ -8,8 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from msgspec.structs import replace
-
 from lora_post.clocks.gateway import Times
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
@@ -114,13 +112,11 @@ class Oversight:
         view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock.trouble, self._gateways)
 
         def look() -> RunState:
-            return replace(view(), alerts=alert_loop.raised)
+            return alert_loop.complete(view())
 
         with ExitStack() as stack:
             facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
-            alert_loop = AlertLoop(
-                self.site, view, config.alerts.limits, senders(config.alerts), facts, self.signs.heartbeats
-            )
+            alert_loop = AlertLoop(self.site, view, senders(config.alerts), facts, self.signs.heartbeats)
             stack.enter_context(alerting(alert_loop))
             if config.status is not None:
                 stack.enter_context(status_page(config.status, self.site, self._metrics, look))

@@ -33,6 +33,7 @@ class RunView:
         self._clock_trouble = clock_trouble
         self._gateways = gateways
         self._gateway = config.gateway_name
+        self._limits = config.alerts.limits
         self._spool = config.spool_path
         self._signs = signs
         self._destinations = destinations
@@ -73,6 +74,7 @@ class RunView:
             stalled=tuple(self._signs.heartbeats.stalled()),
             troubles=troubles,
             ahead_us=self._clock.ahead_us(),
+            limits=self._limits,
         )
 
 

@@ -185,7 +185,8 @@ class _Views:
         return _health(faults(await asyncio.to_thread(self._look)))
 
     async def readyz(self, request: Request) -> Response:
-        return _health(obstacles(await asyncio.to_thread(self._look)))
+        runtime = await asyncio.to_thread(self._look)
+        return _health(obstacles(runtime, self._site.devices()))
 
 
 def _number(request: Request, name: str) -> int:

@@ -26,9 +26,10 @@ BYTES_PER_S: Final = 15.0  # 900 bytes a minute
 MAX_BYTES_PER_S: Final = 10_000.0
 """For a client on this machine, where bytes cost nothing."""
 BURST_BYTES: Final = 6000.0
-# A connection on which nothing is sent is closed by mobile networks after a minute or two.
-ALIVE_EVERY_S: Final = 50.0
-ALIVE: Final = b":\n\n"
+# A connection on which nothing is sent is closed by mobile networks after a minute or two, and a page that hears
+# nothing says so: a comment would not reach it.
+ALIVE_EVERY_S: Final = 30.0
+ALIVE: Final = b"data:0\n\n"
 
 
 class Budget:
@@ -73,7 +74,7 @@ async def stream(
         ahead_us = runtime.ahead_us if ahead_us is None else ahead_us
         if runtime.ahead_us != ahead_us:
             return  # the clock was set: the page asks for everything again, with its right times
-        state, verdict = run_page(runtime), judge(runtime, is_heard=site.is_heard)
+        state, verdict = run_page(runtime), judge(runtime, site.devices())
         message = replace(
             news(site, since, ahead_us),
             state=None if state == known_state else state,

@@ -6,8 +6,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.observed.battery import Battery
 from lora_post.observed.page_model import (
     Page,
+    PageBattery,
     PageCopy,
     PageDestination,
     PageDevice,
@@ -44,7 +46,7 @@ def whole(site: SiteState, runtime: RunState) -> Page:
         recent=tuple(_frame(entry, at) for entry in site.recent()),
         refused=tuple(_refusal(refused, at) for refused in site.refused()),
         state=run_page(runtime),
-        verdict=judge(runtime, is_heard=site.is_heard),
+        verdict=judge(runtime, devices),
     )
 
 
@@ -99,7 +101,7 @@ def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyU
         heard=device.heard,
         missed=device.missed,
         problem=device.problem,
-        battery=_sensor(device.battery, at) if device.battery else None,
+        battery=next((_battery(each, at) for each in device.batteries), None),
         sensors=tuple(
             _sensor(shown, at, None if days_end_us is None else site.day(device.id, shown.name, days_end_us))
             for shown in device.sensors
@@ -109,6 +111,10 @@ def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyU
 
 def _sensor(shown: Shown, at: _Wall, day: list[float | None] | None = None) -> PageSensor:
     return PageSensor(shown.name, shown.value, shown.unit, at.ms(shown.time_us), day)
+
+
+def _battery(battery: Battery, at: _Wall) -> PageBattery:
+    return PageBattery(battery.name, battery.value, battery.unit, battery.told, at.ms(battery.time_us))
 
 
 def _frame(entry: Entry, at: _Wall) -> PageFrame:

@@ -20,7 +20,7 @@ from lora_post.terminal.events import EventReader, EventTooLong
 from lora_post.terminal.page import read_message
 
 CONNECT_TIMEOUT_S: Final = 10.0
-# The stream says something every 50 s.
+# The stream says something every 30 s.
 SILENCE_S: Final = 120.0
 WHOLE_TIMEOUT_S: Final = 30.0
 MAX_WHOLE: Final = 16 << 20

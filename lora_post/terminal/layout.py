@@ -14,6 +14,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lora_post.clocks.scale import utc_text
+from lora_post.errors import Problem
+from lora_post.observed.device_trouble import DeviceTrouble
 from lora_post.observed.page_model import (
     Page,
     PageDestination,
@@ -75,7 +77,7 @@ def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
         # What was known before stays below.
         for number, line in enumerate(_wrapped(f"lora-post does not answer, trying again: {view.trouble.what}", width)):
             yield Text(line if number == 0 else INDENT + line, style="bold yellow")
-        yield from _fix(view.trouble.fix, width)
+        yield from _advice(view.trouble, width)
     elif view.page is None:
         yield Text("asking lora-post …", style=DIM)
     if view.page is None:
@@ -101,12 +103,12 @@ def _problems(verdict: Verdict, width: int) -> Section:
     style = BAD if verdict.kind == "bad" else WARN
     for problem in verdict.problems:
         lines = [Text(INDENT + line, style=style) for line in _wrapped(problem.what, width)]
-        items.append(lines + _fix(problem.fix, width))
+        items.append(lines + _advice(problem, width))
     return Section(None, items, weight=3)
 
 
-def _fix(fix: str, width: int) -> list[Text]:
-    return [Text(INDENT + line) for line in _wrapped(f"fix: {fix}", width)] if fix else []
+def _advice(problem: Problem, width: int) -> list[Text]:
+    return [Text(INDENT + line) for line in _wrapped(problem.advice, width)] if problem.fix else []
 
 
 def _parts(page: Page, now_ms: int) -> Iterator[Text]:
@@ -139,9 +141,10 @@ def _destination(item: PageDestination, now_ms: int) -> str:
 
 
 def _devices(page: Page, now_ms: int, width: int) -> Section:
-    """Return the table of devices, those with a problem first. Columns without content are left out."""
-    devices = sorted(page.devices, key=lambda device: not device.problem)
-    rows = [_device_cells(device, now_ms) for device in devices]
+    """Return the table of devices, those in trouble first. Columns without content are left out."""
+    troubles = page.verdict.devices
+    devices = sorted(page.devices, key=lambda device: (device.id not in troubles, not device.problem))
+    rows = [_device_cells(device, troubles.get(device.id, ()), now_ms) for device in devices]
     used = [at for at in range(len(HEADERS)) if at in ALWAYS or any(row[at].plain for row in rows)]
     header, rows = [Text(HEADERS[at]) for at in used], [[row[at] for at in used] for row in rows]
     widths = [max(cell_len(row[at].plain) for row in [header, *rows]) for at in range(len(used) - 1)]
@@ -150,9 +153,11 @@ def _devices(page: Page, now_ms: int, width: int) -> Section:
     return Section(_table_line(header, widths, "bold"), [[_table_line(row, widths)] for row in rows], 4, turns=True)
 
 
-def _device_cells(device: PageDevice, now_ms: int) -> list[Text]:
+def _device_cells(device: PageDevice, troubles: Sequence[DeviceTrouble], now_ms: int) -> list[Text]:
     missed, sent = device.missed, device.missed + device.heard
-    if device.problem:
+    if troubles:
+        values = Text(f"! {printable('; '.join(trouble.what for trouble in troubles))}", style=BAD)
+    elif device.problem:
         values = Text(f"! {printable(device.problem)}", style=BAD)
     else:
         values = Text(", ".join(_value(sensor) for sensor in device.sensors))
@@ -160,7 +165,7 @@ def _device_cells(device: PageDevice, now_ms: int) -> list[Text]:
         Text(printable(device.name or device.id)),
         Text(span_text((now_ms - device.last) / 1000)) if device.last else Text("never", style=WARN),
         Text("/".join(f"{value:.4g}" for value in (device.rssi, device.snr) if value is not None)),
-        Text(_amount(device.battery) if device.battery else ""),
+        Text(f"{device.battery.value:.4g} {printable(device.battery.unit)}" if device.battery else ""),
         Text(f"{missed} of {sent}" if missed else "", style=WARN if missed > MANY_MISSED * sent else ""),
         values,
     ]
@@ -195,7 +200,7 @@ def _refused(item: PageRefusal, now_ms: int, width: int) -> list[Text]:
     first, *more = _wrapped(f"{who}{times}, {ago(now_ms - item.last)}: {item.detail}", width)
     line = Text(first)
     line.stylize(WARN, 0, len(who))
-    return [line, *(Text(INDENT + text) for text in more), *_fix(item.fix, width)]
+    return [line, *(Text(INDENT + text) for text in more), *_advice(Problem(item.detail, item.fix), width)]
 
 
 def _frame(frame: PageFrame, names: Mapping[str, str], behind_ms: int) -> Text:

@@ -19,7 +19,7 @@ from lora_post.observed.run_state import Disk, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.alerts import HOUR_US, LIMITS, WELL, webhook
+from tests.support.alerts import HOUR_US, WELL, webhook
 from tests.support.build import NOON_US
 from tests.support.command import wait_until
 
@@ -32,7 +32,7 @@ def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
 
 def restarted(spool_file: SpoolFile, look: Callable[[], RunState], url: str) -> AlertLoop:
     sender = Webhook(WebhookConfig(url, None))
-    return AlertLoop(SiteState([]), look, LIMITS, [sender], Facts(spool_file, "alerts"))
+    return AlertLoop(SiteState([]), look, [sender], Facts(spool_file, "alerts"))
 
 
 def test_watch_tells_of_an_outage_once_and_of_its_end_once_also_across_a_restart(spool_file: SpoolFile) -> None:

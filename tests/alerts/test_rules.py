@@ -11,13 +11,17 @@ from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
-from tests.support.alerts import HOUR_US, LATER, LIMITS, WELL
+from tests.support.alerts import HOUR_US, LATER, WELL
 from tests.support.build import NOON_US, device, report
+
+
+def as_raised(runtime: RunState, *keys: str) -> RunState:
+    return replace(runtime, alerts=dict.fromkeys(keys, Problem("raised")))
 
 
 def keys(runtime: RunState, site: SiteState | None = None, raised: tuple[str, ...] = ()) -> list[str]:
     devices = (site or SiteState([])).devices()
-    return [condition.key for condition in conditions(runtime, devices, LIMITS, raised)]
+    return [condition.key for condition in conditions(as_raised(runtime, *raised), devices)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,10 @@ def test_low_battery_of_a_device_that_was_not_heard_since_the_restart_is_still_l
         (17, "%", ("battery:pond-7",), False),
         (2.4, "V", (), True),
         (3.3, "V", (), False),
-        (1, "", (), False),
+        (1, "", (), True),
+        (3, "", (), False),
+        (2.1, "", (), True),
+        (14, "", (), True),
     ],
 )
 def test_battery_is_low_below_the_limit_and_well_a_tenth_above(
@@ -99,8 +106,9 @@ def test_battery_is_low_below_the_limit_and_well_a_tenth_above(
 
 
 def test_limits_of_zero_switch_rules_off() -> None:
-    off = AlertLimits(0, 0, 0, 0, 0)
     site = SiteState([device()])
     site.hear(report(Reading("battery", 1, "%")))
-    runtime = replace(LATER, destinations=(DestinationState("waziup", 5, 0, 0, 1, 0),))
-    assert list(conditions(runtime, site.devices(), off, ())) == []
+    site.hear(report(Reading("battery_low", True)))
+    queued = (DestinationState("waziup", 5, 0, 0, 1, 0),)
+    runtime = replace(LATER, destinations=queued, limits=AlertLimits(0, 0, 0, 0, 0))
+    assert list(conditions(runtime, site.devices())) == []

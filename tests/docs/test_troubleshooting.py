@@ -14,6 +14,7 @@ from lora_post import errors
 from lora_post.alerts import rules
 from lora_post.cli import LazyGroup
 from lora_post.model import NoiseReason
+from lora_post.observed.device_trouble import KINDS
 from tests.docs.troubles import PAGE, log_lines, refreshed
 from tests.support.error_tree import below
 
@@ -62,7 +63,7 @@ def test_sections_are_all_kinds_of_errors() -> None:
 def test_every_alert_has_a_row() -> None:
     keys = set(re.findall(r'(?:Condition\(\s*f?|key = f)"([a-z-]+)[":]', inspect.getsource(rules)))
     assert len(keys) > 5
-    assert sorted(rows("Alerts")) == sorted(keys)
+    assert sorted(rows("Alerts")) == sorted({*keys, *KINDS})
 
 
 def test_every_exit_code_has_a_row() -> None:

@@ -72,8 +72,8 @@ def test_device_shows_its_latest_values_battery_and_problem() -> None:
     site.hear(report(Reading("t", 18.0, "°C", at_s=1_600_000_000), problem="decoder broke"))
     heard, silent = site.devices()
     assert [(shown.name, shown.value) for shown in heard.sensors] == [("battery_voltage", 3.3), ("t", 20.5)]
-    assert heard.battery is not None
-    assert (heard.battery.value, heard.problem, heard.rssi_dbm) == (3.3, "decoder broke", -50)
+    [battery] = heard.batteries
+    assert (battery.value, heard.problem, heard.rssi_dbm) == (3.3, "decoder broke", -50)
     assert (silent.last_us, silent.heard) == (0, 0)
 
 

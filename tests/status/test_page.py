@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+import requests
 from msgspec.structs import replace
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from lora_post.clocks.scale import now_us
 from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.observed.day import STEP_US
@@ -12,7 +18,16 @@ from lora_post.observed.site_state import SiteState
 from lora_post.uplink.model import Refusal
 from tests.support.browser import browser, waiting
 from tests.support.build import NOON_US, device, frame, report
-from tests.support.status_page import WELL, page
+from tests.support.command import (
+    DEVICES,
+    counting_packet,
+    free_port,
+    sandbox_process,
+    started,
+    wait_until,
+    write_site,
+)
+from tests.support.status_page import WELL, get, page
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
@@ -27,7 +42,7 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
     with page(site) as url, browser(390, 844) as chromium:
         wait = waiting(chromium)
         chromium.get(url)
-        wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Everything works")
+        wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Running; 1 of 2 devices not heard yet")
         assert chromium.find_element(By.ID, "device-count").text == "1 of 2"
         assert chromium.find_elements(By.CSS_SELECTOR, ".sensor svg path")
         assert HOSTILE in chromium.find_element(By.ID, "devices").text
@@ -79,3 +94,56 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy() -> None:
         wait.until(lambda b: b.find_element(By.CSS_SELECTOR, ".sensor .value").text == "5")
         assert chromium.execute_script("return String(getSelection())") == command
         assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_page_of_a_process_that_dies_says_so_at_once_and_that_it_lives_again(tmp_path: Path) -> None:
+    port = free_port()
+    with sandbox_process(free_port()) as server, browser(390, 844) as chromium:
+        arguments = ("run", "-c", str(write_site(tmp_path, server)), "--status", f"127.0.0.1:{port}", "-q")
+        url, wait = f"http://127.0.0.1:{port}/", waiting(chromium)
+        with started(*arguments) as process:
+            assert process.stdin is not None
+            process.stdin.write(b"".join(counting_packet(number, start_us=now_us()) for number in range(DEVICES)))
+            wait_until(lambda: is_up(url), "no page")
+            chromium.get(url)
+            wait.until(lambda b: b.find_element(By.ID, "verdict-text").text == "Everything works")
+            assert chromium.title == "✓ gw1"
+            good = icon(chromium)
+            process.kill()
+            wait.until(lambda b: "does not answer" in headline(b))
+            assert headline(chromium).startswith("lora-post does not answer since ")
+            assert chromium.title == "✗ gw1 does not answer"
+            assert chromium.find_element(By.ID, "verdict").get_attribute("class") == "verdict bad"
+            assert icon(chromium) != good
+        with started(*arguments):
+            wait.until(lambda b: b.find_element(By.ID, "link").text == "live")
+            assert "does not answer" not in headline(chromium) + chromium.title
+
+
+def test_silent_connection_is_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.status.live.ALIVE_EVERY_S", 10_000)
+    with page() as url, browser(390, 844) as chromium:
+        chromium.get(url)
+        waiting(chromium).until(lambda b: b.find_element(By.ID, "link").text == "live")
+        chromium.execute_script("""
+            new MutationObserver(() => { window.seen = document.title.includes("does not answer") || window.seen; })
+                .observe(document.querySelector("title"), { childList: true });
+            const now = Date.now;
+            Date.now = () => now() + 80000;
+        """)
+        waiting(chromium).until(lambda b: b.execute_script("return window.seen"))
+
+
+def headline(chromium: Chrome) -> str:
+    return chromium.find_element(By.ID, "verdict-text").text
+
+
+def icon(chromium: Chrome) -> str | None:
+    return chromium.find_element(By.ID, "icon").get_attribute("href")
+
+
+def is_up(url: str) -> bool:
+    try:
+        return get(url).status_code == 200
+    except requests.ConnectionError:
+        return False

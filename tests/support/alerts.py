@@ -27,6 +27,7 @@ WELL = RunState(
     disk=Disk(1 << 30, 1 << 31, 1 << 20),
     stalled=(),
     troubles={},
+    limits=LIMITS,
 )
 LATER = replace(WELL, now_us=NOON_US + 30 * HOUR_US)
 RAISED = Alert("disk", "only 5 MB of the disk are free", NOON_US, 0)

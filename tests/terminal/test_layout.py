@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from lora_post.errors import Problem
+from lora_post.observed.device_trouble import DeviceTrouble
 from lora_post.observed.page_model import (
     Page,
+    PageBattery,
     PageDestination,
     PageDevice,
     PageDisk,
@@ -45,7 +47,7 @@ POND = PageDevice(
     snr=0,
     heard=30,
     missed=10,
-    battery=PageSensor("battery", 3.61, "V"),
+    battery=PageBattery("battery", 3.61, "V"),
     sensors=(PageSensor("temperature", 22.123456789, "°C"), PageSensor("open", True), PageSensor("note", "a\x1b[2Jb")),
 )
 FINE = Verdict("good", "Everything works")
@@ -161,6 +163,20 @@ def test_devices_with_a_problem_come_first_and_space_turns_to_the_others() -> No
     assert "more, space shows them" in first
     parts = [shown(page(*of), turn=turn) for turn in range(6)]
     assert all(any(f"device-{n:02}" in part for part in parts) for n in range(40))
+
+
+def test_devices_in_trouble_come_first_with_what_is_wrong() -> None:
+    of = [replace(POND, id=f"device-{n:02}", name="") for n in range(40)]
+    trouble = DeviceTrouble("battery", "battery at 2.1 V (unit by its range)", "change or charge it")
+    text = shown(page(*of, verdict=Verdict("bad", "1 device needs attention", devices={"device-33": (trouble,)})))
+    first = next(line for line in text.splitlines() if line.startswith("device-"))
+    assert "device-33" in first
+    assert "! battery at 2.1 V (unit by its" in first
+
+
+def test_what_asks_back_is_to_be_checked_and_not_called_a_fix() -> None:
+    text = shown(page(POND, verdict=Verdict("bad", "No", (Problem("unplugged", "is it plugged in?"),))))
+    assert "     unplugged\n     check: is it plugged in?\n" in text
 
 
 def test_all_is_shown_where_there_is_no_height() -> None:

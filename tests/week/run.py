@@ -107,7 +107,7 @@ class _Week:
         view = RunView(self._config, signs, clock, delivery.destinations, delivery.clock.trouble)
         spool_file = SpoolFile(self._config.spool_path)
         facts = Facts(spool_file, ALERTS)
-        alert_loop = AlertLoop(site, view, self._config.alerts.limits, [self._sender], facts, signs.heartbeats)
+        alert_loop = AlertLoop(site, view, [self._sender], facts, signs.heartbeats)
         ends: list[str] = []
 
         def tick() -> None:

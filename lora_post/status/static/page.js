@@ -8,14 +8,18 @@ const RETRY_MS = 5000;
 const MANY = 0.1; // share of missed frames that is worth a colour
 const CLOCK_SLACK_MS = 5000; // a smaller difference is the time that the message took
 const POINT_MS = 15 * 60 * 1000;
+const DEAF_MS = 75 * 1000; // the stream says something every 30 s
 
 const devices = new Map();
 let recent = [];
-let refused = [];
+let refused = null;
 let state = null;
 let verdict = null;
 let version = 0;
 let clockBehind = 0;
+let lostAt = 0;
+let heardAt = 0;
+let stream = null;
 
 // Times are those of the gateway, whose clock may be wrong; ages are right all the same.
 function since(gatewayTime) {
@@ -90,7 +94,7 @@ function deviceCard(device) {
 function fixLine(fix) {
   if (!fix) return null;
   const parts = fix.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
-  return element("span", "fix", "fix: ", ...parts);
+  return fix.endsWith("?") ? element("span", "check", "check: ", ...parts) : element("span", "fix", "fix: ", ...parts);
 }
 
 function refusedLine(item) {
@@ -152,11 +156,38 @@ function parts() {
   return [...inputs, ...destinations, spool, run];
 }
 
+function lostText() {
+  const since = new Date(lostAt).toLocaleTimeString();
+  const problems = [{ what: `What is below is of ${since} or earlier.`, fix: "is it running: `systemctl status lora-post`, and can this device reach it?" }];
+  return { kind: "bad", text: `lora-post does not answer since ${since}`, problems };
+}
+
+// Of a process that has died nothing is known any more: the headline, the title and the icon say so.
 function showVerdict() {
-  const { kind, text, problems = [] } = verdict;
+  const { kind, text, problems = [] } = lostAt ? lostText() : verdict;
   find("verdict").className = `verdict ${kind}`;
   find("verdict-text").textContent = text;
   find("problems").replaceChildren(...problems.map(({ what, fix }) => element("li", "", what, fixLine(fix))));
+  document.body.classList.toggle("lost", Boolean(lostAt));
+  document.title = `${{ good: "✓", wait: "…", bad: lostAt ? "✗" : "!" }[kind]} ${state?.gateway ?? "lora-post"}${lostAt ? " does not answer" : ""}`;
+  const dot = { good: "%231a7f5a", wait: "%23b07a00", bad: "%23b3261e" }[kind];
+  find("icon").href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='${dot}'/%3E%3C/svg%3E`;
+}
+
+function showLost() {
+  stream?.close();
+  stream = null;
+  lostAt ||= Date.now();
+  showLink("not connected", true);
+  showVerdict();
+  setTimeout(start, RETRY_MS);
+}
+
+function showFound() {
+  heardAt = Date.now();
+  if (!lostAt) return;
+  lostAt = 0;
+  showVerdict();
 }
 
 function showRefused() {
@@ -166,7 +197,6 @@ function showRefused() {
 
 function showState() {
   find("gateway").textContent = state.gateway;
-  document.title = `${verdict.kind === "good" ? "✓" : "!"} ${state.gateway}`;
   find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
   find("parts").replaceChildren(...parts());
 }
@@ -253,24 +283,30 @@ async function start() {
     cards.clear();
     find("devices").replaceChildren();
     recent = [];
+    verdict = refused = null;
     apply(message);
+    showFound();
     listen();
   } catch {
-    showLink("lora-post does not answer", true);
-    setTimeout(start, RETRY_MS);
+    showLost();
   }
 }
 
 function listen() {
-  const stream = new EventSource(`/status/live?since=${version}`);
+  stream = new EventSource(`/status/live?since=${version}`);
   stream.addEventListener("open", () => showLink("live", false));
-  stream.addEventListener("message", (event) => apply(JSON.parse(event.data)));
-  stream.addEventListener("error", () => {
-    stream.close();
-    showLink("lora-post does not answer", true);
-    setTimeout(start, RETRY_MS);
+  stream.addEventListener("message", (event) => {
+    showFound();
+    if (event.data !== "0") apply(JSON.parse(event.data));
   });
+  stream.addEventListener("error", showLost);
 }
 
-setInterval(refreshAges, 1000);
+// A machine without power closes no connection: it is only silent.
+function watch() {
+  refreshAges();
+  if (stream && Date.now() - heardAt > DEAF_MS) showLost();
+}
+
+setInterval(watch, 1000);
 start();
