@@ -4,14 +4,14 @@
 2. `normalized`: what `normalizeUplink` tells goes by the name that it has there
 3. `about_device`: what is no measurement
 4. `text_numbers`, `meanings`: texts that are numbers, units, quantities
-5. here: ages, bounds, names that differ
+5. here: bounds, names that differ
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from time import time
+from types import MappingProxyType
 
 from lora_post.model import MAX_INT, MAX_READINGS, MIN_INT, Decoded, LeftOut, Reading, Value
 from lora_post.results.about_device import is_about_device
@@ -21,34 +21,38 @@ from lora_post.results.meanings import (
     meaning_of,
     quantity_of_number,
     quantity_of_state,
+    quantity_of_state_number,
     unit_of_number,
 )
 from lora_post.results.measurements import MAX_NAME, Measurement, measure, measure_normalized
 from lora_post.results.normalized import merge
 from lora_post.results.records import as_float
+from lora_post.results.states import States
 from lora_post.results.text_numbers import read_number
-from lora_post.results.times import age_of, text_of
 from lora_post.results.trials import Trial
 
 MAX_TEXT = 1000
 MAX_METADATA = 64
 
 
-def flatten(data: object, *, received_s: float | None = None) -> Decoded:
+def flatten(data: object, states: States = MappingProxyType({})) -> Decoded:
     """Make readings of a codec's result, any JSON-like value; never raises.
 
-    received_s: reception, seconds since 1970 UTC; None for now. Records with a time are that much older.
-    What cannot become a reading (not finite, nested more than 8 deep, beyond 256 readings, of an impossible time) is
-    left out with a warning; null is left out without one. Readings of one name are of different times.
+    states: see `results.states`.
+    What cannot become a reading (not finite, nested more than 8 deep, beyond 256 readings) is left out with a warning;
+    null is left out without one. Only readings with a time of their own have a name more than once.
     """
     found = measure(data)
-    made = _Readings(received_s)
+    made = _Readings(states)
     made.add_all(found.measurements, found.left_out)
     return made.decoded()
 
 
 def flatten_normalized(
-    data: object, normalized: object, trials: Sequence[Trial] = (), *, received_s: float | None = None
+    data: object,
+    normalized: object,
+    trials: Sequence[Trial] = (),
+    states: States = MappingProxyType({}),
 ) -> Decoded:
     """Make readings of a codec's result and of its normalised payload, each value once; never raises.
 
@@ -56,7 +60,7 @@ def flatten_normalized(
     """
     own, agreed = measure(data), measure_normalized(normalized)
     merged = merge(own.measurements, agreed.measurements, trials)
-    made = _Readings(received_s)
+    made = _Readings(states)
     made.add_all(merged.normalized, agreed.left_out, normalized=True)
     made.add_all(merged.own, own.left_out)
     return made.decoded(tuple(LeftOut(measurement.name, f"is {name}") for measurement, name in merged.told))
@@ -65,9 +69,9 @@ def flatten_normalized(
 class _Readings:
     """Readings in the making: all bounded, and none like another."""
 
-    def __init__(self, received_s: float | None) -> None:
-        self._received_s = time() if received_s is None else received_s
-        self._taken: set[tuple[str, float | None]] = set()
+    def __init__(self, states: States) -> None:
+        self._states = states
+        self._taken: set[str] = set()
         self.readings: list[Reading] = []
         self.metadata: list[Reading] = []
         self.warnings: list[str] = []
@@ -99,36 +103,38 @@ class _Readings:
             self._add(measurement, normalized)
 
     def _add(self, measurement: Measurement, normalized: bool) -> None:
-        name = measurement.name
-        age_s = 0.0
-        if measurement.time_s is not None:
-            age = age_of(measurement.time_s, self._received_s)
-            if age is None:
-                self.warn(name, f"measured at {text_of(measurement.time_s)}, which cannot be true")
-                return
-            age_s = age
-        if len(self.readings) >= MAX_READINGS:
-            self.warnings.append(f"only the first {MAX_READINGS} values are used")
-            return
         value, unit, quantity, note = _understood(measurement, normalized)
         if isinstance(value, float) and not isfinite(value):
-            self.warn(name, f"{value} is not a finite number")
+            self.warn(measurement.name, f"{value} is not a finite number")
             return
         if note:
-            self._add_metadata(Reading(f"{name}.note", note))
-        self.readings.append(Reading(self._free(name, measurement.time_s), value, unit, None, quantity, age_s))
+            self._add_metadata(Reading(f"{measurement.name}.note", note))
+        at_s = measurement.time_s
+        name = self._free_name(measurement.name, repeats=at_s is not None)
+        self._put(Reading(name, value, unit, quantity=quantity, at_s=at_s))
+        if isinstance(value, str) and (state := self._states.get(value)) is not None:
+            free = self._free_name(f"{name}_state", repeats=at_s is not None)
+            self._put(Reading(free, state, quantity=quantity_of_state_number(name, quantity), at_s=at_s))
+
+    def _put(self, reading: Reading) -> None:
+        if len(self.readings) < MAX_READINGS:
+            self.readings.append(reading)
+        else:
+            self.warnings.append(f"only the first {MAX_READINGS} values are used")
 
     def _add_metadata(self, said: Reading) -> None:
         if len(self.metadata) < MAX_METADATA and all(other.name != said.name for other in self.metadata):
             self.metadata.append(said)
 
-    def _free(self, name: str, time_s: float | None) -> str:
-        free = wanted = name[:MAX_NAME]
+    def _free_name(self, wanted: str, *, repeats: bool) -> str:
+        """Return a name that is not taken. repeats: it is of values with times of their own, which may share one."""
+        free = wanted = wanted[:MAX_NAME]
         count = 2
-        while (free, time_s) in self._taken:
+        while not repeats and free in self._taken:
             free = f"{wanted}_{count}"
             count += 1
-        self._taken.add((free, time_s))
+        if not repeats:
+            self._taken.add(free)
         return free
 
 

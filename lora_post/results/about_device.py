@@ -24,13 +24,14 @@ _IDENTITY: Final = _words("""
     part_number device device_name device_type dev_type devtype node_type device_address dev_addr product_code
     product_name product_type generic_model sensor_model
     """)
-_VERSION: Final = _words("ver firmware hardware software fw hw sw fw_ver hw_ver firm_ver revision")
+_VERSION: Final = _words("ver rev firmware hardware software fw hw sw fw_ver hw_ver firm_ver revision")
 _MESSAGE: Final = _words("""
     type msg_type message_type packet_type frame_type payload_type report_type msg_id message message_name
     message_counter msg_counter msg_idx msg_cnt msg_num packet_counter packet_count packet_number packet_no packet_id
     frame_counter frame_count frame_number frame_no fcnt f_cnt seq seq_no seq_nr seq_num sequence sequence_number
     sequence_no
     uplink_counter decoding_info decoder codec
+    cmd command seq_counter packet_seq_number pos_seq
     """)
 _FRAME: Final = _words("f_port fport port payload_length payload_size message_length data_length length len")
 _COPY: Final = _words("""
@@ -42,7 +43,9 @@ _EXACT: Final = _IDENTITY | _VERSION | _MESSAGE | _FRAME
 _PART: Final = re.compile(
     r"(?:.*_)?(?:version|serial_number|serial_num|(?:dev|device|join|app|node|sensor)_?eui)(?:_.*)?"
 )
-_ID: Final = re.compile(r".+_id|deviceid|devid|nodeid|sensorid|.*_version|version")
+_ID: Final = re.compile(
+    r".+_(?:id|mac|ver|rev|model|manufacturer)|(?:device|dev|node|sensor)id|.*_?version|(?:mac|serial|fw|hw|sw|firmware)(?:_.+)?|.*(?:msg|message|frame)_(?:count|counter)"
+)
 _PLACE: Final = re.compile(r"_[0-9]+\Z")
 
 

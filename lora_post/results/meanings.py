@@ -235,6 +235,12 @@ def quantity_of_state(meaning: Meaning) -> str:
     return meaning.quantity if meaning.quantity in _STATES else ""
 
 
+def quantity_of_state_number(name: str, quantity: str) -> str:
+    """Return the quantity of the number that stands for a text's state; the text has this name and quantity."""
+    found = quantity or describe(name, "").quantity
+    return found if found in _STATES else ""
+
+
 def _by_words(parts: list[str]) -> Meaning | None:
     """Return what the last part of a name tells, alone or with the part before it; None for nothing."""
     if not parts or any(not _OF_SETTINGS.isdisjoint(part.split("_")) for part in parts[:-1]):

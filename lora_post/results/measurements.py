@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from lora_post.model import MAX_DEPTH, LeftOut, Value
 from lora_post.results.about_device import is_copy
+from lora_post.results.meanings import POSITION
 from lora_post.results.records import (
     CHANNELS,
     LABELS,
@@ -41,7 +42,6 @@ from lora_post.text import printable
 MAX_LIST: Final = 64  # elements of one list: a spectrum or a history; a longer one is raw bytes
 MAX_NAME: Final = 120
 NAMELESS: Final = "value"
-POSITION: Final = "Position"
 
 
 class Measurement(Struct, frozen=True):

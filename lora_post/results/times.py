@@ -1,4 +1,4 @@
-"""Times that codecs write beside values: found, read, and held against the time of reception."""
+"""Times that codecs write beside values, found and read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-
-MAX_STORED_S: Final = 4 * 366 * 86400.0
-"""The age of the oldest value that a device can have stored: its battery would be empty."""
-
-MAX_AHEAD_S: Final = 1800.0  # a device's clock that is a little fast; such values count as received
 
 _NAME = re.compile(
     r"(?:.*_)?(?:time_?stamp|date_?time|unix_?time|iso_?time|utc_?time|epoch|recorded_at|measured_at)(?:_(?:unix|utc|s|ms|iso))?"
@@ -49,20 +44,6 @@ def read_time(value: object) -> float | None:
     if isinstance(value, str):
         return _from_text(value.strip()) if len(value) <= 40 else None
     return _from_parts(value) if isinstance(value, Mapping) else None
-
-
-def age_of(time_s: float, received_s: float) -> float | None:
-    """Return how old a value is at reception, 0 for one slightly ahead; None where that cannot be true."""
-    age = received_s - time_s
-    return max(age, 0.0) if -MAX_AHEAD_S <= age <= MAX_STORED_S else None
-
-
-def text_of(time_s: float) -> str:
-    """Return a time for people, by the second."""
-    try:
-        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return f"{time_s:.0f} s"
 
 
 def _unix(number: float) -> float | None:

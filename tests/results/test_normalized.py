@@ -85,7 +85,7 @@ STORED = """
 
 def decoded(text: str, payload: bytes) -> Decoded:
     answer = Codec(dedent(text)).call(payload, 1, "", RECEIVED_S)
-    return flatten_normalized(answer.data, answer.normalized, answer.trials, received_s=RECEIVED_S)
+    return flatten_normalized(answer.data, answer.normalized, answer.trials)
 
 
 def named(text: str, payload: bytes) -> dict[str, object]:
@@ -149,9 +149,9 @@ def test_scaled_and_spelled_values_are_found() -> None:
 
 def test_time_of_the_one_measurement_is_that_of_all_its_values() -> None:
     found = decoded(STORED, bytes((30, 21)))
-    assert [(reading.name, reading.value, reading.age_s) for reading in found.readings] == [
-        ("air.temperature", 21, 500.0),
-        ("mode", 3, 500.0),
+    assert [(reading.name, reading.value, reading.at_s) for reading in found.readings] == [
+        ("air.temperature", 21, 1778746030.0),
+        ("mode", 3, 1778746030.0),
     ]
 
 
