@@ -190,6 +190,13 @@ class Device(Struct, frozen=True):
         return self.decoder_by_fport.get(fport or 0, self.decoder)
 
     @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """All its keys, whatever they are for."""
+        holders = (self.keys, self.root)
+        lsc = (self.lsc.key,) if self.lsc is not None else ()
+        return tuple(key for holder in holders if holder is not None for key in holder.secrets) + lsc
+
+    @property
     def address_text(self) -> str:
         """The address as people write it, see `address_text`; the DevEUI of a device that joins."""
         if self.address is None:

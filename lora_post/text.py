@@ -16,6 +16,7 @@ MAX_TEXT: Final = 4096
 """The longest frame has 255 bytes, which is 1275 characters as `0x40 0x03 …`; a longer text is not a frame."""
 
 _SEPARATORS: Final = re.compile(r"[\s:,]+")
+_BETWEEN_BYTES: Final = re.compile(r"[\s:,;{}\-]+")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*")
 _HYPHENATED: Final = re.compile(r"[0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)+-?")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
@@ -84,6 +85,18 @@ def _first(strange: re.Pattern[str], text: str) -> str:
     return f"{found[0]!a} at character {found.start() + 1}" if found else "'=' before the end"
 
 
+def bare_hex(text: str) -> str:
+    """Return hex digits as people copy them in lower case, without blanks, colons, dashes, 0x, a C array's marks.
+
+    What is not hex stays, so that it is found. `0x1, 0x2` are two bytes.
+    """
+    if re.search("0[xX]", text):
+        parts = [part for part in _BETWEEN_BYTES.split(text) if part]
+        bare = [re.sub("\\A0[xX]", "", part) for part in parts]
+        return "".join(part.zfill(2) if len(parts) > 1 else part for part in bare).lower()
+    return _BETWEEN_BYTES.sub("", text).lower()
+
+
 def printable(text: str) -> str:
     """Return a text in which what a terminal might obey is escaped: `\\x1b`, `\\u202e`."""
     if text.isprintable():
@@ -116,8 +129,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     import difflib  # only for a mistake
 
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, 1)
+    close = [same for same in known if bare_word(same) == bare_word(word)] or difflib.get_close_matches(word, known, 1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known) or 'none'}"
+
+
+def bare_word(word: str) -> str:
+    """Return a name without what people write in different ways: capitals, dashes, blanks."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
 
 
 def as_text(payload: bytes) -> str:

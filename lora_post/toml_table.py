@@ -18,7 +18,7 @@ from msgspec import Struct
 from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Account, Secret
-from lora_post.text import did_you_mean
+from lora_post.text import bare_hex, did_you_mean
 from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
@@ -87,8 +87,8 @@ class TableReader:
 
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
         """Read `size` bytes of hex as people write it; b"" for a mistake."""
-        digits = "".join(text.split()).replace(":", "")
-        if re.fullmatch(r"[0-9A-Fa-f]*", digits) and len(digits) == 2 * size:
+        digits = bare_hex(text)
+        if re.fullmatch(r"[0-9a-f]*", digits) and len(digits) == 2 * size:
             return bytes.fromhex(digits)
         found = f"has {len(digits)} characters"
         if len(digits) == 2 * size:

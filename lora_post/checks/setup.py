@@ -49,20 +49,20 @@ def check_keys(config: Config) -> Iterator[Finding]:
     if not config.devices:
         yield warning("keys", "there is no [[device]], so every frame will be refused", "add one for each device")
     for device in config.devices:
-        if PUBLISHED_KEY in _secrets(device):
+        if PUBLISHED_KEY in device.secrets:
             yield warning(
                 "keys",
                 f"{device.id} uses the key that is published with LowCostLoRaGw: anybody can read and forge its frames",
                 "give the device keys of its own",
             )
-        elif any(len(set(key)) == 1 or key == COUNTING_KEY for key in _secrets(device)):
+        elif any(len(set(key)) == 1 or key == COUNTING_KEY for key in device.secrets):
             text = f"{device.id} has a key that anybody would try first, so its frames can be forged"
             yield warning("keys", text, "give the device keys of its own: openssl rand -hex 16")
     yield from _check_shared_keys(config.devices)
-    keyed = sum(bool(_secrets(device)) for device in config.devices)
+    keyed = sum(bool(device.secrets) for device in config.devices)
     if keyed:
         yield ok("keys", f"{plural(keyed, 'device')} with keys of the right length")
-    clear = sum(not _secrets(device) and device.link is Link.LOWCOST for device in config.devices)
+    clear = sum(not device.secrets and device.link is Link.LOWCOST for device in config.devices)
     if clear:
         yield ok("keys", f"{plural(clear, 'device')} without keys: what is sent in clear can be forged")
 
@@ -70,19 +70,12 @@ def check_keys(config: Config) -> Iterator[Finding]:
 def _check_shared_keys(devices: Collection[Device]) -> Iterator[Finding]:
     owners: dict[bytes, list[str]] = {}
     for device in devices:
-        for key in set(_secrets(device)) - {PUBLISHED_KEY}:
+        for key in set(device.secrets) - {PUBLISHED_KEY}:
             owners.setdefault(key, []).append(device.id)
     for group in sorted({tuple(ids) for ids in owners.values() if len(ids) > 1}):
         more = f" and {len(group) - 2} more" if len(group) > 2 else ""
         text = f"{group[0]}, {group[1]}{more} have the same key: who opens one of them can forge all"
         yield warning("keys", text, "give each device keys of its own: openssl rand -hex 16")
-
-
-def _secrets(device: Device) -> tuple[bytes, ...]:
-    """Return all keys of a device."""
-    holders = (device.keys, device.root)
-    lsc = (device.lsc.key,) if device.lsc is not None else ()
-    return tuple(key for holder in holders if holder is not None for key in holder.secrets) + lsc
 
 
 def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Iterator[Finding]:

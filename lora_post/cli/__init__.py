@@ -29,6 +29,7 @@ class LazyGroup(click.Group):
         "sandbox": "Run a local server that behaves like Waziup Cloud.",
         "watch": "Show in the terminal what the status page shows.",
         "check": "Test the configuration, the server and the credentials.",
+        "devices": "List, add and import devices, and try their keys.",
         "decoders": "List the device types that can be decoded, add one, test one.",
         "service": "Run it as a systemd service: print or install the units.",
         "spool": "Show, retry or drop what waits to be sent.",

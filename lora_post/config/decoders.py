@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.errors import Problem
+from lora_post.text import bare_hex
 
 
 def read_decoder_rules(
@@ -17,7 +18,7 @@ def read_decoder_rules(
     tables: with their places.
     """
     for place, table in tables:
-        prefix = plain_hex(table.dev_eui_prefix)
+        prefix = bare_hex(table.dev_eui_prefix)
         if not re.fullmatch(r"[0-9a-f]{1,16}", prefix):
             mistakes.append(
                 Problem(f"{place} dev_eui_prefix is {table.dev_eui_prefix!r}", "it must be 1 to 16 hex digits")
@@ -31,7 +32,7 @@ def read_decoder_rules(
 
 def read_decoder(place: str, table: DeviceTable, rules: Mapping[str, str], mistakes: list[Problem]) -> str:
     """Return the device's own decoder, else that of the longest rule for its DevEUI, else ""."""
-    dev_eui = plain_hex(table.dev_eui)
+    dev_eui = bare_hex(table.dev_eui)
     if table.dev_eui and not re.fullmatch(r"[0-9a-f]{16}", dev_eui):
         mistakes.append(Problem(f"{place} dev_eui is {table.dev_eui!r}", "it must be 16 hex digits"))
     prefixes = [prefix for prefix in rules if dev_eui.startswith(prefix)] if dev_eui else []
@@ -55,8 +56,3 @@ def read_decoder_by_fport(place: str, table: DeviceTable, mistakes: list[Problem
     if found and table.address is not None:
         mistakes.append(Problem(f"{place} decoder_by_fport: devices with `address` send no FPort", "use decoder"))
     return found
-
-
-def plain_hex(text: str) -> str:
-    """Return hex in lower case, without blanks, colons and dashes."""
-    return re.sub(r"[\s:-]", "", text).lower()

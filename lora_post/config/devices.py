@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.config.decoders import plain_hex, read_decoder, read_decoder_by_fport, read_decoder_rules
+from lora_post.config.decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config.keys import DeviceKeys, joins, read_keys
 from lora_post.config.location import read_location
@@ -16,6 +16,7 @@ from lora_post.config.sensors import read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
+from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
 
 
@@ -116,7 +117,7 @@ def _device(
 
 def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link, int] | None:
     if table.dev_eui and not table.dev_addr and table.address is None:
-        dev_eui = plain_hex(table.dev_eui)
+        dev_eui = bare_hex(table.dev_eui)
         return (Link.SERVER, int(dev_eui, 16)) if re.fullmatch(r"[0-9a-f]{16}", dev_eui) else None  # said already
     if bool(table.dev_addr) == (table.address is not None):
         reader.refuse(
@@ -128,7 +129,7 @@ def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link,
             return Link.LOWCOST, table.address
         reader.refuse(f"{place} address is {table.address}", "it must be between 2 and 255 (1 is the gateway)")
     else:
-        dev_addr = reader.hex(place, "dev_addr", table.dev_addr.removeprefix("0x"), 4)
+        dev_addr = reader.hex(place, "dev_addr", table.dev_addr, 4)
         if dev_addr:
             return Link.LORAWAN, int.from_bytes(dev_addr)
     return None

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.config.decoders import plain_hex
 from lora_post.config.tables import InputTable
 from lora_post.errors import ConfigError
 from lora_post.formats.at_setup import MODULES
@@ -15,6 +14,7 @@ from lora_post.formats.bare_payload import BARE_FORMATS
 from lora_post.net.hosts import is_this_machine
 from lora_post.net.mqtt_url import EXAMPLE, read_mqtt_url, without_password
 from lora_post.secret import Secret
+from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
 
 
@@ -120,7 +120,7 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:
-    eui = plain_hex(text)
+    eui = bare_hex(text)
     if not re.fullmatch(r"[0-9a-f]{16}", eui):
         reader.refuse(f"{place} gateways has {text!r}", "a gateway's EUI has 16 hex digits")
     return eui

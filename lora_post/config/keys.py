@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.config.decoders import plain_hex
 from lora_post.config.device_tables import DeviceTable
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import KEY_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.lowcost.lsc import LscKey
+from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
 
 SESSION_10: Final = ("nwk_skey", "app_skey")
@@ -89,8 +89,8 @@ def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | Non
     if not _given(table, "app_key"):
         also = " beside nwk_key" if _given(table, "nwk_key") else ""
         reader.refuse(f"{place}: app_key is missing", f"a device that joins needs it{also}")
-    dev_eui = plain_hex(table.dev_eui)  # what is wrong with it is said by whoever chooses the decoder
-    join_eui = reader.hex(place, "join_eui", plain_hex(table.join_eui), 8) if table.join_eui else b""
+    dev_eui = bare_hex(table.dev_eui)  # what is wrong with it is said by whoever chooses the decoder
+    join_eui = reader.hex(place, "join_eui", bare_hex(table.join_eui), 8) if table.join_eui else b""
     app_key, nwk_key = _keys(reader, place, table, ROOT)
     if not re.fullmatch(r"[0-9a-f]{16}", dev_eui) or not join_eui or not app_key:
         return None

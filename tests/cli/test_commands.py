@@ -9,17 +9,22 @@ import click
 import pytest
 
 from lora_post import cli
-from lora_post.cli import LazyGroup, spool
+from lora_post.cli import LazyGroup, devices, spool
 from tests.support.in_process import lora_post
 
 
 def modules(path: list[str]) -> set[str]:
-    return {module.name.replace("_", "-") for module in pkgutil.iter_modules(path) if not module.name.startswith("_")}
+    return {
+        module.name.rstrip("_").replace("_", "-")
+        for module in pkgutil.iter_modules(path)
+        if not module.name.startswith("_")
+    }
 
 
 def test_modules_without_underscore_are_the_commands() -> None:
     assert modules(cli.__path__) == set(LazyGroup.modules)
     assert modules(spool.__path__) == set(spool.command.commands)
+    assert modules(devices.__path__) == set(devices.command.commands)
     for name in LazyGroup.modules:
         command = importlib.import_module(f"lora_post.cli.{name.replace('-', '_')}").command
         assert isinstance(command, click.Command) and command.name == name

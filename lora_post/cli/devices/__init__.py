@@ -1,0 +1,39 @@
+"""`lora-post devices`, with its sub-commands one a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lora_post.cli._options import config_option, set_up_log
+from lora_post.cli.devices import add, import_, list_, remove, show, test
+from lora_post.cli.devices._desk import open_desk
+
+
+@click.group(name="devices", invoke_without_command=True)
+@config_option
+@click.pass_context
+def command(context: click.Context, config_path: Path | None) -> None:
+    """List, add, remove and import devices, and try their keys.
+
+    New devices are written to devices.toml beside the configuration; comments and other lines stay. Keys are tried
+    at once on the frames that were kept of strangers:
+
+    \b
+        lora-post devices
+        lora-post devices add
+        lora-post devices add 26011bda --decoder cayenne-lpp --id pond-7
+        lora-post devices import devices.csv
+        lora-post devices test pond-7
+
+    Without a further word it lists the devices, and who else was heard.
+    """
+    set_up_log(verbose=False, quiet=True)
+    context.obj = config_path
+    if context.invoked_subcommand is None:
+        list_.show_all(open_desk(config_path))
+
+
+for _module in (list_, show, add, remove, import_, test):
+    command.add_command(_module.command)
