@@ -138,6 +138,52 @@ UNITS: dict[str, WaziupUnit] = {
     "FAU": WaziupUnit("Other"),
 }
 
+# Symbols of one dimension: a value times the factor, plus the offset, is in the dimension's first unit.
+_SCALES: tuple[dict[str, tuple[float, float]], ...] = (
+    {"K": (1, 0), "°C": (1, 273.15), "°F": (5 / 9, 459.67 * 5 / 9)},
+    *(
+        {symbol: (float(factor), 0.0) for symbol, factor in factors.items()}
+        for factors in (
+            {"%": 1, "ppm": 1e-4, "ppb": 1e-7},
+            {"Pa": 1, "hPa": 1e2, "mbar": 1e2, "kPa": 1e3, "MPa": 1e6, "cbar": 1e3, "bar": 1e5, "mmHg": 133.322387415},
+            {"V": 1, "kV": 1e3, "mV": 1e-3, "µV": 1e-6},
+            {"A": 1, "mA": 1e-3, "µA": 1e-6},
+            {"W": 1, "kW": 1e3, "mW": 1e-3, "µW": 1e-6},
+            {"VA": 1, "kVA": 1e3},
+            {"var": 1, "kvar": 1e3},
+            {"varh": 1, "kvarh": 1e3},
+            {"C": 1, "Ah": 3600, "mAh": 3.6},
+            {"J": 1, "Wh": 3600, "kWh": 3.6e6, "MWh": 3.6e9},
+            {"Ω": 1, "kΩ": 1e3},
+            {"S": 1, "µS": 1e-6},
+            {"S/m": 1, "dS/m": 0.1, "mS/cm": 0.1, "µS/cm": 1e-4},
+            {"T": 1, "µT": 1e-6, "G": 1e-4},
+            {"W/m²": 1, "µW/cm²": 0.01},
+            {"m": 1, "km": 1e3, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9},
+            {"rad": 1, "°": 0.017453292519943295},
+            {"rad/s": 1, "°/s": 0.017453292519943295, "rpm": 0.10471975511965977},
+            {"m/s": 1, "km/h": 1 / 3.6},
+            {"mm/h": 1, "cm/h": 10},
+            {"m/s²": 1, "milli-g": 0.00980665},
+            {"s": 1, "ms": 1e-3, "min": 60, "h": 3600, "d": 86400},
+            {"Hz": 1, "kHz": 1e3, "MHz": 1e6},
+            {"kg": 1, "t": 1e3, "mg": 1e-6},
+            {"L": 1, "mL": 1e-3, "m³": 1e3},
+            {"µg/m³": 1, "mg/m³": 1e3, "g/m³": 1e6},
+            {"mg/L": 1, "g/L": 1e3},
+        )
+    ),
+)
+
+
+def conversion(symbol: str, to: str) -> tuple[float, float] | None:
+    """Return factor and offset from values in one unit to those in another, None between different dimensions."""
+    for scale in _SCALES:
+        if symbol in scale and to in scale:
+            (factor, offset), (to_factor, to_offset) = scale[symbol], scale[to]
+            return factor / to_factor, (offset - to_offset) / to_factor
+    return None
+
 
 def tidy(number: float) -> float:
     """Return a result with 12 digits, more than any sensor has: 22.99 for 22.990000000000002."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -39,6 +40,11 @@ class Facts:
         self._spool_file.follow()
         with self._spool_file.transaction() as db:
             db.execute("DELETE FROM known WHERE server = ? AND what = ?", (self._subject, what))
+
+
+def note_first(db: sqlite3.Connection, subject: str, what: str, value: str) -> None:
+    """Write one fact down inside the caller's transaction, unless something is known of it already."""
+    db.execute("INSERT OR IGNORE INTO known VALUES (?, ?, ?)", (subject, what, value))
 
 
 def subjects_with(spool_file: SpoolFile, what: str) -> list[str]:

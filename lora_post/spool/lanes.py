@@ -160,11 +160,18 @@ def parked(spool_file: SpoolFile) -> list[Parked]:
 # What changes it, inside the caller's transaction.
 
 
-def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> int | None:
-    """Return the number of a lane, None when it does not exist."""
-    key = (sink, device, name)
-    found = db.execute("SELECT id FROM lane WHERE sink = ? AND device = ? AND name = ?", key).fetchone()
-    return int(found[0]) if found else None
+def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> Lane | None:
+    """Return a lane, None when it does not exist."""
+    found = db.execute(
+        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? AND name = ?",
+        (sink, device, name),
+    ).fetchone()
+    return Lane(*found) if found else None
+
+
+def relabel(db: sqlite3.Connection, lane: Lane) -> None:
+    """Give a lane another unit and quantity; its queued values stay as they are."""
+    db.execute("UPDATE lane SET unit = ?, quantity = ? WHERE id = ?", (lane.unit, lane.quantity, lane.id))
 
 
 def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from lora_post.model import Reading
-from lora_post.spool import heard, lanes, strangers, undecoded
+from lora_post.model import Reading, Value
+from lora_post.spool import heard, lanes, strangers, undecoded, unit_change
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
@@ -44,7 +45,8 @@ class QueueWriter:
         self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
         self._when_full = when_full
-        self._lanes: dict[tuple[str, str, str], int] = {}
+        self._lanes: dict[tuple[str, str, str], Lane] = {}
+        self._relabelled: set[int] = set()
         self._crowded: set[str] = set()
 
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
@@ -59,12 +61,34 @@ class QueueWriter:
                 value = _encode(reading.value)
                 for sink in self._sinks:
                     lane = self._lane(db, sink, uplink.device.id, reading)
-                    if lane is not None:
-                        rows.append((lane, time_us, value))
+                    if lane is None:
+                        continue
+                    if reading.unit in (lane.unit, ""):
+                        rows.append((lane.id, time_us, value))
+                    else:
+                        rows.append((lane.id, time_us, _encode(self._in_unit_of(db, sink, lane, reading))))
         lanes.put(db, rows)
         return len(rows)
 
-    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
+    def _in_unit_of(self, db: sqlite3.Connection, sink: str, lane: Lane, reading: Reading) -> Value:
+        """Return a reading's value in the unit of its lane, which follows the reading where that cannot be.
+
+        Values keep the unit in which a sensor's first one came, so that its history has one scale. A sensor that goes
+        on changing has none.
+        """
+        scale = unit_change.between(reading.unit, lane.unit, reading.value)
+        if scale is not None:
+            return unit_change.converted(reading.value, *scale)
+        if unit_change.is_label_of(reading) and (lane.unit or lane.id not in self._relabelled):
+            unit = "" if lane.id in self._relabelled else reading.unit
+            changed = replace(lane, unit=unit, quantity=reading.quantity or lane.quantity)
+            lanes.relabel(db, changed)
+            unit_change.note(db, sink, lane, changed)
+            self._relabelled.add(lane.id)
+            self._lanes[sink, lane.device, lane.name] = changed
+        return reading.value
+
+    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:
         """Return the lane of a reading; None when the device has too many sensors, which is counted."""
         key = (sink, device, reading.name)
         lane = self._lanes.get(key)
@@ -74,7 +98,7 @@ class QueueWriter:
                 self._lanes[key] = lane
         return lane
 
-    def _add_lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> int | None:
+    def _add_lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:
         sensors = lanes.count_of(db, sink, device)
         if sensors >= MAX_SENSORS:
             if device not in self._crowded:
@@ -82,8 +106,8 @@ class QueueWriter:
                 log.error("device=%s has %d sensors: dropping readings of further names", device, sensors)
             add_tally(db, TOO_MANY_SENSORS, 1)
             return None
-        # The unit of a sensor is the one it was first seen with, as on the server.
-        return lanes.add(db, sink, Lane(0, device, reading.name, reading.unit, reading.quantity, reading.channel))
+        lane = Lane(0, device, reading.name, reading.unit, reading.quantity, reading.channel)
+        return replace(lane, id=lanes.add(db, sink, lane))
 
     def forget_lanes(self) -> None:
         """Look lanes up again, after a rollback or another process's commit."""

@@ -212,7 +212,8 @@ def _lane(
         return Salvaged(unasked=(f"{row.device}/{row.name}: {error}",))
     why = Problem(row.parked, row.parked_fix) if row.parked is not None else None
     with spool_file.transaction() as db:
-        target = lanes.find(db, row.sink, row.device, row.name) or lanes.add(db, row.sink, lane, why, row.parked_us)
+        known = lanes.find(db, row.sink, row.device, row.name)
+        target = known.id if known else lanes.add(db, row.sink, lane, why, row.parked_us)
         wanted = [(time, value) for time, value in queued if time not in there]
         new = [(target, time, value) for time, value in wanted if not lanes.has(db, target, time, value)]
         lanes.put(db, new)

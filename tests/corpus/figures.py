@@ -19,7 +19,7 @@ from lora_post.model import Decoder, Frame, Reading, RxInfo
 from lora_post.times import WallUs
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
-from lora_post.waziup.kinds import describe
+from lora_post.waziup.kinds import describe, ontology
 from tests.corpus.doubts import is_number_text, moment_s, noise_kind, unit_doubt
 from tests.corpus.published import Published, Vector
 from tests.support.build import device
@@ -27,6 +27,9 @@ from tests.support.build import device
 RECEIVED_S = datetime(2024, 6, 1, tzinfo=UTC).timestamp()
 _SYMBOLS = {unit.id: symbol for symbol, unit in UNITS.items() if unit.factor == 1 and unit.id != "Other"}
 _SYMBOLS.pop("Dimensionless")
+_KINDS = {term.id for term in ontology().sensor_kinds}
+_QUANTITIES = {term.id for term in ontology().quantity_kinds}
+_UNIT_IDS = {None, *(term.id for term in ontology().units)}
 _TIME_KEY = re.compile(r"time|date|stamp|\bts\b", re.IGNORECASE)
 _LABEL_KEYS = ("type", "name", "variable", "measurementId", "measurement_id", "id", "label", "channel", "key")
 
@@ -49,6 +52,7 @@ class Figures:
     noise: int = 0
     histories: int = 0
     untimed: int = 0
+    foreign: int = 0
     told: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     codecs_with: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -63,7 +67,7 @@ class Figures:
             f"values lost {self.lost} ({many['lost']}), ids unstable {self.unstable} ({many['unstable']}), "
             f"texts that are numbers {self.number_texts} ({many['number text']}), "
             f"units in doubt {self.doubtful} ({many['unit']}), noise {self.noise} ({share} %), "
-            f"histories {self.histories} (times ignored {self.untimed})"
+            f"histories {self.histories} (times ignored {self.untimed}), outside the ontology {self.foreign}"
         )
 
 
@@ -124,8 +128,7 @@ class _Codec:
         self._compare(vector, report)
         if report.data is None:
             return
-        apart = [*_metadata(report)]
-        self._find_lost(vector, report, apart, received_s)
+        self._find_lost(vector, report, received_s)
         self._find_ids(vector, report)
         self._find_history(report, received_s)
         maker_units = self._published.units | dict(_sibling_units(report.data))
@@ -154,9 +157,9 @@ class _Codec:
             said = report.problem or f"{vector.data} ≠ {report.data}"
             self._tell("vector", f"{vector.payload.hex()} on {vector.fport}: {said}"[:400])
 
-    def _find_lost(self, vector: Vector, report: Report, apart: list[object], received_s: float) -> None:
+    def _find_lost(self, vector: Vector, report: Report, received_s: float) -> None:
         there: Counter[float] = Counter(
-            number for value in [*(reading.value for reading in report.readings), *apart] for number in _numbers(value)
+            number for reading in (*report.readings, *report.about) for number in _numbers(reading.value)
         )
         dated = {round(_measured_s(reading, received_s)) for reading in report.readings}
         wanted = {
@@ -215,6 +218,8 @@ class _Codec:
         if is_number_text(reading.value):
             self._count("number text", f"{reading.name} = {reading.value!r}")
         known = describe(reading.name, reading.unit, reading.quantity, reading.channel)
+        if known.kind not in _KINDS or known.quantity not in _QUANTITIES or known.unit not in _UNIT_IDS:
+            self._count("foreign", f"{reading.name}: {known}")
         unit = reading.unit or _SYMBOLS.get(known.unit or "", "")
         maker_unit = maker_units.get(reading.name) or maker_units.get(reading.name.rsplit(".", 1)[-1]) or ""
         doubt = unit_doubt(reading.name, reading.value, unit, known.quantity, maker_unit)
@@ -233,15 +238,6 @@ class _Codec:
 
 def _measured_s(reading: Reading, received_s: float) -> float:
     return reading.measured_us(WallUs(int(received_s * 1e6))) / 1e6
-
-
-def _metadata(report: Report) -> Iterator[object]:
-    """Yield what the product kept apart from the readings."""
-    kept = getattr(report, "metadata", None)
-    if isinstance(kept, dict):
-        yield from kept.values()
-    for each in kept if isinstance(kept, list | tuple) else ():
-        yield getattr(each, "value", each)
 
 
 def _same(expected: object, got: object) -> bool:

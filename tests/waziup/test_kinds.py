@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_post.decoding.loading import load_folder, shipped_folder
+from lora_post.results import meanings
 from lora_post.units import UNITS
 from lora_post.waziup.kinds import OTHER, SensorKind, describe, ontology, to_waziup_value
 
@@ -215,3 +217,28 @@ def test_ontology_is_not_read_before_it_is_needed() -> None:
     )
     run = subprocess.run([sys.executable, "-X", "utf8", "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
+
+
+def names_with_meanings() -> list[tuple[str, str, str]]:
+    """Every name that a table of `meanings` knows, with its unit and quantity."""
+    tables = [table for table in vars(meanings).values() if isinstance(table, dict)]
+    known = [(name, found) for table in tables for name, found in table.items() if isinstance(found, meanings.Meaning)]
+    return [(name, found.unit, found.quantity) for name, found in known]
+
+
+def names_of_decoders() -> list[tuple[str, str, str]]:
+    """Every reading that an example of a shipped decoder gives."""
+    decoders = load_folder(shipped_folder()).decoders.values()
+    readings = [reading for decoder in decoders for example in decoder.examples for reading in example.gives]
+    return [(reading.name, reading.unit, reading.quantity) for reading in readings]
+
+
+def test_all_names_that_codecs_and_decoders_have_go_out_in_words_of_the_ontology() -> None:
+    names = [*names_with_meanings(), *names_of_decoders()]
+    assert len(names) > 300
+    for name, unit, quantity in names:
+        assert unit == "" or unit in UNITS, name
+        assert quantity == "" or quantity in QUANTITIES, name
+        found = describe(name, unit, quantity)
+        assert (found.kind in KINDS, found.quantity in QUANTITIES) == (True, True), name
+        assert found.unit is None or found.unit in UNIT_IDS, name

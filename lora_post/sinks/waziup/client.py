@@ -77,10 +77,11 @@ class GatewayBody(Struct, frozen=True, omit_defaults=True):
 
 
 class RemoteSensor(Struct, frozen=True):
-    """A sensor as the server lists it. value: the last one with its times, None for none."""
+    """A sensor as the server lists it. value: the last one with its times, None for none. unit: Waziup's."""
 
     id: str
     value: object = None
+    unit: str | None = None
 
 
 class RemoteActuator(Struct, frozen=True):
@@ -260,6 +261,10 @@ class WaziupClient:
     def post_sensor(self, device_id: str, sensor: SensorBody) -> Answer:
         """POST /devices/{d}/sensors; 204. Overwrites an existing one, so look first."""
         return self._call("POST", f"/devices/{quote_part(device_id)}/sensors", sensor)
+
+    def put_sensor(self, device_id: str, sensor_id: str, field: str, value: str) -> Answer:
+        """PUT /devices/{d}/sensors/{s}/{field}; 204. Fields: sensor_kind, quantity_kind, unit."""
+        return self._call("PUT", f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/{field}", value)
 
     def post_actuator(self, device_id: str, actuator: ActuatorBody) -> Answer:
         """POST /devices/{d}/actuators; 204. Overwrites an existing one and its value, so look first."""

@@ -19,6 +19,7 @@ from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
 from lora_post.sinks.waziup.declarations import Declarations
 from lora_post.sinks.waziup.known_devices import KnownDevices
+from lora_post.sinks.waziup.new_units import NewUnits
 from lora_post.sinks.waziup.ownership import GUEST, other_device, other_private_device
 from lora_post.sinks.waziup.stand_in import StandIn
 from lora_post.sinks.waziup.visibility import PUBLIC, shown
@@ -40,6 +41,7 @@ class Provisioner:
         self.stand_in = StandIn(client, facts, context.facts_of, self._known, self._gateway_id)
         self._devices = {device.id: device for device in context.site.devices}
         self._declarations = Declarations(client, facts, context.site.devices)
+        self._new_units = NewUnits(client, context.facts_of)
         self._lanes_of = context.lanes_of
 
     def make_ready(self, batch: Batch) -> None:
@@ -48,7 +50,8 @@ class Provisioner:
         Raises SinkError: MayBeThere, and Rejected with the reason, when another gateway sends for it.
         """
         lane = batch.lane
-        if self.stand_in.is_look_due(lane.device, is_changed=self._declarations.is_changed(lane.device)):
+        is_changed = self._declarations.is_changed(lane.device) or self._new_units.is_new(lane)
+        if self.stand_in.is_look_due(lane.device, is_changed=is_changed):
             try:
                 self.ensure(lane)
             except OutcomeUnknown:
@@ -76,6 +79,7 @@ class Provisioner:
         for sensor in wanted:
             if sensor.id not in there:
                 self._add_sensor(device_id, sensor, is_needed=sensor.id == to_id(lane.name))
+        self._new_units.carry_over(device, wanted, lane)
         is_public = shown(device.visibility) == PUBLIC
         self._known.add(device_id, self._client.clock.now_us(), is_public=is_public)
         if not self._declarations.carry_over(device):

@@ -192,3 +192,49 @@ def test_device_that_has_left_the_configuration_is_created_private(site: Site, s
     site.put_values("t", 1, device_id="pond-8")
     work(site.uploader(visibility="public"))
     assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]
+
+
+def sensor(server: Waziup, sensor_id: str) -> dict[str, object]:
+    found = server.get(f"/devices/pond-7/sensors/{sensor_id}")
+    assert isinstance(found, dict)
+    return found
+
+
+def later(minutes: int) -> int:
+    return NOON_US + minutes * 60_000_000
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_unit_that_changes_here_changes_on_the_server(site: Site, server: Waziup, *, is_restarted: bool) -> None:
+    uploader = site.uploader()
+    site.put(report(Reading("x_min", 20, "min"), Reading("y", 1, "V")))
+    work(uploader)
+    assert sensor(server, "x_min")["unit"] == "MinuteTime"
+    site.put(report(Reading("x_min", 21, "A", quantity="ElectricCurrent"), time_us=later(1)))
+    if is_restarted:
+        end(uploader)
+        uploader = site.uploader()
+    server.days.seen.clear()
+    work(uploader)
+    found = sensor(server, "x_min")
+    assert (found["unit"], found["quantity_kind"]) == ("Ampere", "ElectricCurrent")
+    assert server.values("pond-7", "x_min") == [20, 21]
+    assert sensor(server, "y")["unit"] == "Volt"
+    assert [line for line in server.days.seen if line.startswith("PUT /devices")] == [
+        f"PUT /devices/pond-7/sensors/x_min/{field}" for field in ("sensor_kind", "quantity_kind", "unit")
+    ]
+    site.put(report(Reading("x_min", 22, "A"), time_us=later(2)))
+    server.days.seen.clear()
+    work(uploader)
+    assert [line for line in server.days.seen if "/devices" in line] == ["POST /devices/pond-7/sensors/x_min/value"]
+
+
+def test_unit_that_a_person_has_set_on_the_dashboard_stays(site: Site, server: Waziup) -> None:
+    uploader = site.uploader()
+    site.put(report(Reading("x", 20, "min")))
+    work(uploader)
+    assert server.call("PUT", "/devices/pond-7/sensors/x/unit", json="Kelvin").status_code == 204
+    site.put(report(Reading("x", 21, "A"), time_us=later(1)))
+    work(uploader)
+    assert sensor(server, "x")["unit"] == "Kelvin"
+    assert server.values("pond-7", "x") == [20, 21]
