@@ -144,7 +144,7 @@ _SCALES: tuple[dict[str, tuple[float, float]], ...] = (
     *(
         {symbol: (float(factor), 0.0) for symbol, factor in factors.items()}
         for factors in (
-            {"%": 1, "ppm": 1e-4, "ppb": 1e-7},
+            {"%": 1, "m³/m³": 100, "ppm": 1e-4, "ppb": 1e-7},
             {"Pa": 1, "hPa": 1e2, "mbar": 1e2, "kPa": 1e3, "MPa": 1e6, "cbar": 1e3, "bar": 1e5, "mmHg": 133.322387415},
             {"V": 1, "kV": 1e3, "mV": 1e-3, "µV": 1e-6},
             {"A": 1, "mA": 1e-3, "µA": 1e-6},
