@@ -159,7 +159,7 @@ class _Codec:
 
     def _find_lost(self, vector: Vector, report: Report, received_s: float) -> None:
         there: Counter[float] = Counter(
-            number for reading in (*report.readings, *report.about) for number in _numbers(reading.value)
+            number for reading in (*report.readings, *report.metadata) for number in _numbers(reading.value)
         )
         dated = {round(_measured_s(reading, received_s)) for reading in report.readings}
         wanted = {
