@@ -10,6 +10,7 @@ import click
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli._output import complain, say, write_new
 from lora_post.config import parse_config
+from lora_post.config.starter import own_gateway_id
 from lora_post.errors import ConfigError
 from lora_post.migrate.lowcost_installation import Address, read_heard, read_site
 from lora_post.migrate.lowcost_toml import import_site
@@ -53,7 +54,7 @@ def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
                     heard[address] = heard.get(address, 0) | kinds
         except OSError as error:
             raise ConfigError(f"{log}: {error.strerror}") from error
-    made = import_site(site, heard)
+    made = import_site(site, heard, own_gateway_id())
     if output is None:
         click.echo(made.text, nl=False)
     else:

@@ -3,7 +3,8 @@
 Settings are in gateway_conf.json and clouds.json, names and keys in Python files that hold assignments:
 
     key_WAZIUP.py   organization_name, service_tree, sensor_name, username, password, visibility, source_list, …
-    key_AES.py      device_key = {"default": {"AppSKey": …, "NwkSKey": …}, "26011721": {…}, …}
+    key_AES.py      device_key = {"default": {"AppSKey": …, "NwkSKey": …}, "00000009": {…}, …}
+    key_LoRaWAN.py  the same for LoRaWAN devices; installations from before November 2019 have those in key_AES.py
     key_AppKey.py   app_key_list = ["\\x05\\x06\\x07\\x08", …]
 
 Source: CongducPham/LowCostLoRaGw: gw_full_latest, the files named above and CloudWAZIUP.py.
@@ -62,9 +63,10 @@ class KeyPair(Struct, frozen=True):
 class Site(Struct, frozen=True):
     """An installation. missing: what could not be read, in words.
 
-    organization, service_tree, sensor_name: parts of every device id. keys: by DevAddr as 8 upper-case hex
-    digits, or `default`. app_keys: 8 hex digits each. clouds: names of those that are switched on, without Waziup's.
-    conf: the tables of gateway_conf.json.
+    gateway_id: as devices were named after it, perhaps a placeholder, see `has_own_id`.
+    organization, service_tree, sensor_name: parts of every device id. keys, lorawan_keys: by DevAddr as 8 upper-case
+    hex digits, or `default`. app_keys: 8 hex digits each. clouds: names of those that are switched on, without
+    Waziup's. is_waziup_off: that one is there and switched off. conf: the tables of gateway_conf.json.
     """
 
     gateway_id: str
@@ -77,10 +79,17 @@ class Site(Struct, frozen=True):
     server: str
     source_list: tuple[Address, ...]
     keys: Mapping[str, KeyPair]
+    lorawan_keys: Mapping[str, KeyPair]
     app_keys: tuple[Secret, ...]
     clouds: tuple[str, ...]
+    is_waziup_off: bool
     conf: Mapping[str, Mapping[str, object]]
     missing: tuple[str, ...]
+
+    @property
+    def has_own_id(self) -> bool:
+        """Whether the id is one; not what the file that is shipped has in its place."""
+        return "XXXX" not in self.gateway_id
 
     def device_id(self, address: Address | str) -> str:
         """Return the id that the old uploader gave a device. address: or the word in its place."""
@@ -107,6 +116,8 @@ def read_site(folder: Path) -> Site:
     if not isinstance(gateway_id, str) or not gateway_id:
         raise ConfigError(f"{path}: gateway_conf has no gateway_ID", fix="the names of all devices follow from it")
     waziup = _assigned(folder / "key_WAZIUP.py", missing)
+    clouds = list(_clouds(folder / "clouds.json", missing))
+    of_waziup = [cloud for cloud in clouds if _is_waziup(cloud)]
 
     def text(name: str, default: str) -> str:
         value = waziup.get(name, default)
@@ -122,9 +133,13 @@ def read_site(folder: Path) -> Site:
         visibility=text("visibility", "public"),
         server=text("waziup_server", ""),
         source_list=tuple(_listed(waziup.get("source_list"), missing)),
-        keys=dict(_keys(_assigned(folder / "key_AES.py", missing).get("device_key"), missing)),
+        keys=_key_file(folder / "key_AES.py", missing),
+        lorawan_keys=_key_file(lorawan, missing) if (lorawan := folder / "key_LoRaWAN.py").exists() else {},
         app_keys=tuple(_app_keys(_assigned(folder / "key_AppKey.py", missing).get("app_key_list"))),
-        clouds=tuple(_clouds(folder / "clouds.json", missing)),
+        clouds=tuple(
+            str(cloud.get("name", "without a name")) for cloud in clouds if _is_on(cloud) and not _is_waziup(cloud)
+        ),
+        is_waziup_off=bool(of_waziup) and not any(map(_is_on, of_waziup)),
         conf=conf,
         missing=tuple(missing),
     )
@@ -206,14 +221,18 @@ def _listed(value: object, missing: list[str]) -> Iterator[Address]:
             yield address
 
 
-def _keys(table: object, missing: list[str]) -> Iterator[tuple[str, KeyPair]]:
+def _key_file(path: Path, missing: list[str]) -> dict[str, KeyPair]:
+    return dict(_keys(path.name, _assigned(path, missing).get("device_key"), missing))
+
+
+def _keys(file: str, table: object, missing: list[str]) -> Iterator[tuple[str, KeyPair]]:
     for name, pair in table.items() if isinstance(table, dict) else ():
         keys = [pair.get(which) for which in ("NwkSKey", "AppSKey")] if isinstance(pair, dict) else []
         label = str(name)[:40]
         if label != DEFAULT_KEY and not re.fullmatch(r"[0-9A-Fa-f]{8}", label):
-            missing.append(f"key_AES.py: {label!r} is not an address of 8 hex digits")
+            missing.append(f"{file}: {label!r} is not an address of 8 hex digits")
         elif len(keys) != 2 or not all(isinstance(key, str) and re.fullmatch(r"[0-9A-Fa-f]{32}", key) for key in keys):
-            missing.append(f"key_AES.py: the keys of {label!r} are not two times 32 hex digits")
+            missing.append(f"{file}: the keys of {label!r} are not two times 32 hex digits")
         else:
             yield label if label == DEFAULT_KEY else label.upper(), KeyPair(*(Secret(str(key)) for key in keys))
 
@@ -228,17 +247,19 @@ def _app_keys(value: object) -> Iterator[Secret]:
             yield Secret(text.lower())
 
 
-def _clouds(path: Path, missing: list[str]) -> Iterator[str]:
+def _clouds(path: Path, missing: list[str]) -> Iterator[Mapping[str, object]]:
     tables = _json(path, missing)
     for key in CLOUD_LISTS:
         clouds: Iterable[object] = found if isinstance(found := tables.get(key), list) else ()
-        for cloud in clouds:
-            if (
-                isinstance(cloud, dict)
-                and cloud.get("enabled") is True
-                and "CloudWAZIUP.py" not in str(cloud.get("script"))
-            ):
-                yield str(cloud.get("name", "without a name"))
+        yield from (cloud for cloud in clouds if isinstance(cloud, dict))
+
+
+def _is_on(cloud: Mapping[str, object]) -> bool:
+    return cloud.get("enabled") is True
+
+
+def _is_waziup(cloud: Mapping[str, object]) -> bool:
+    return "CloudWAZIUP.py" in str(cloud.get("script"))
 
 
 def _is_text(text: str) -> bool:

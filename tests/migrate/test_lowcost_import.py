@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
+from lora_post.config.alerts import EmailConfig
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_shipped
 from lora_post.errors import ConfigError
@@ -185,3 +188,80 @@ def test_any_text_of_the_old_files_makes_a_file_that_can_be_read(name: str, orga
     except ConfigError:
         return
     assert found["username"] == name
+
+
+def changed(folder: Path, **files: str) -> Path:
+    """The guest's installation with other files; `_` in a name is its dot."""
+    for path in (INSTALLATIONS / "guest").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    for name, text in files.items():
+        stem, _, suffix = name.rpartition("_")
+        (folder / f"{stem}.{suffix}").write_text(text)
+    return folder
+
+
+OWN, DEFAULT = "0110FF0060BA0AE00F0A606B0A508F01", "54AC7B954935D5CF0F1CD7924011072A"
+LORAWAN_KEYS = f"""device_key = {{
+    "default": {{"AppSKey": '{DEFAULT}', "NwkSKey": '{DEFAULT}'}},
+    "26045F24": {{"AppSKey": '{OWN}', "NwkSKey": '{OWN}'}}
+}}"""
+
+
+def test_lorawan_devices_get_the_keys_of_key_lorawan(tmp_path: Path) -> None:
+    folder = changed(tmp_path, key_LoRaWAN_py=LORAWAN_KEYS)
+    log = tmp_path / "log"
+    log.write_text("^p0,16,0x26045F24,0,5,7,-60\n--- rxlora. dst=1 type=0x10 src=0x26014821 seq=0 len=5\n")
+    ran = lora_post("import-lowcost", folder, "--log", log)
+    config = parse_config(ran.out, Path("lora-post.toml"), {})
+    own, other = bytes.fromhex(OWN), bytes.fromhex(DEFAULT)
+    assert {device.address_text: device.keys for device in config.devices} == {
+        "26045f24": SessionKeys(own, own),
+        "26014821": SessionKeys(other, other),
+    }
+    assert "LoRaWAN device 26014821 has no keys of its own: it gets the default ones of key_LoRaWAN.py" in ran.err
+    assert "26045f24" not in ran.err
+
+
+def test_waziup_that_was_switched_off_stays_so(tmp_path: Path) -> None:
+    clouds = (INSTALLATIONS / "guest" / "clouds.json").read_text().replace("true", "false")
+    ran = lora_post("import-lowcost", changed(tmp_path, clouds_json=clouds), "--log", LOG)
+    config = parse_config(ran.out, Path("lora-post.toml"), {})
+    assert list(config.destinations) == ["json_lines"]
+    assert "the Waziup cloud is switched off in clouds.json" in ran.err
+
+
+def test_placeholder_of_the_gateway_id_is_said_and_replaced(tmp_path: Path) -> None:
+    conf = (INSTALLATIONS / "guest" / "gateway_conf.json").read_text().replace("00000027EB5A71F7", "000000XXXXXXXXXX")
+    ran = lora_post("import-lowcost", changed(tmp_path, gateway_conf_json=conf))
+    gateway = tomllib.loads(ran.out)["gateway"]["id"]
+    assert re.fullmatch("[0-9a-f]{16}", gateway)
+    assert "gateway_ID is 000000XXXXXXXXXX, the placeholder" in ran.err
+    assert "# 000000XXXXXXXXXX stood here" in ran.out
+
+
+MAIL = {
+    "use_mail": True,
+    "contact_mail": "me@example.org, you@example.org",
+    "mail_from": "gateway@example.org",
+    "mail_server": "smtp.example.org",
+    "mail_passwd": 'mail-"secret"',
+}
+
+
+def test_who_got_mails_about_alerts_still_does(tmp_path: Path) -> None:
+    conf = {"gateway_conf": {"gateway_ID": "g"}, "alert_conf": MAIL}
+    ran = lora_post("import-lowcost", changed(tmp_path, gateway_conf_json=json.dumps(conf)))
+    email = parse_config(ran.out, Path("lora-post.toml"), {}).alerts.email
+    assert email == EmailConfig(
+        "me@example.org", "gateway@example.org", "smtp.example.org", 587, False, "gateway@example.org",
+        Secret('mail-"secret"'),
+    )  # fmt: skip
+    assert "mails about alerts go to me@example.org alone, not to you@example.org" in ran.err
+    assert "mail-" not in ran.err
+
+
+def test_mail_that_was_never_filled_in_is_said(tmp_path: Path) -> None:
+    conf = {"gateway_conf": {"gateway_ID": "g"}, "alert_conf": MAIL | {"mail_from": "a_gmail_address"}}
+    ran = lora_post("import-lowcost", changed(tmp_path, gateway_conf_json=json.dumps(conf)))
+    assert "[alerts]" not in ran.out
+    assert "mails about alerts are not sent: mail_from is not filled in (alert_conf)" in ran.err
