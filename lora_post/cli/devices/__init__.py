@@ -7,8 +7,14 @@ from pathlib import Path
 import click
 
 from lora_post.cli._options import config_option, set_up_log
-from lora_post.cli.devices import add, import_, list_, remove, show, test
 from lora_post.cli.devices._desk import open_desk
+from lora_post.cli.devices.add import command as add
+from lora_post.cli.devices.import_ import command as import_
+from lora_post.cli.devices.list_ import command as list_
+from lora_post.cli.devices.list_ import show_all
+from lora_post.cli.devices.remove import command as remove
+from lora_post.cli.devices.show import command as show
+from lora_post.cli.devices.test import command as test
 
 
 @click.group(name="devices", invoke_without_command=True)
@@ -32,8 +38,8 @@ def command(context: click.Context, config_path: Path | None) -> None:
     set_up_log(verbose=False, quiet=True)
     context.obj = config_path
     if context.invoked_subcommand is None:
-        list_.show_all(open_desk(config_path))
+        show_all(open_desk(config_path))
 
 
-for _module in (list_, show, add, remove, import_, test):
-    command.add_command(_module.command)
+for _command in (list_, show, add, remove, import_, test):
+    command.add_command(_command)
