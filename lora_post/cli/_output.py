@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,27 +22,45 @@ from lora_post.text import escaped_json, printable
 
 # A column of plain text is not made wider than this for the sake of one long cell.
 MAX_PAD = 40
+# The last column of a table on a terminal is folded, but not into less than this.
+MIN_LAST = 30
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print rows under headers; without a terminal only the rows, two blanks between columns."""
+    """Print rows under headers; without a terminal only the rows, two blanks between columns.
+
+    On a terminal the last column may go on in further lines; without room for that the whole row does, indented. Names
+    and other words of the columns before stay whole.
+    """
     cells = [[printable(cell) for cell in row] for row in rows]
     console = Console(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
+    if console.is_terminal and _needed([headers, *cells]) <= console.width:
         console.print(_rich_table(headers, cells, printable(title)))
         return
     if title:
         click.echo(printable(title))
-    for line in aligned(cells):
+    lines = [line for row in cells for line in _folded(row, console.width)] if console.is_terminal else aligned(cells)
+    for line in lines:
         click.echo(line)
+
+
+def _needed(rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide a terminal must be for a table, with two blanks between columns."""
+    *before, last = (max(map(cell_len, column)) for column in zip(*rows, strict=True))
+    return sum(width + 2 for width in before) + min(last, MIN_LAST)
+
+
+def _folded(row: Sequence[str], width: int) -> list[str]:
+    text = "  ".join(filter(None, row))
+    return wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=Text(title, style="bold") if title else None)
     table.title_justify = "left"
     table.show_header = any(headers)
-    for header in headers:
-        table.add_column(Text(header, style="dim"), overflow="fold")
+    for number, header in enumerate(headers, 1):
+        table.add_column(Text(header, style="dim"), no_wrap=number < len(headers), overflow="fold")
     for row in cells:
         table.add_row(*[Text(cell) for cell in row])
     return table

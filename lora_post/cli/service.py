@@ -51,7 +51,7 @@ def print_units(config_path: Path | None, radio: tuple[str, ...]) -> None:
     place = Place(_own_command(), path)
     for name, text in units(config, place, radio).items():
         click.echo(f"# /etc/systemd/system/{name}\n{text}")
-    for line in hidden(config, place):
+    for line in hidden(config, place, radio):
         click.echo(f"Warning: {line}", err=True)
 
 
@@ -87,7 +87,7 @@ def install(config_path: Path | None, root: Path, force: bool, now: bool, radio:
     place = Place(inside(_own_command(), root), inside(path, root), root)
     radio = radio or _radio_of_before(config, root)
     made = units(config, place, radio)
-    unseen = hidden(config, place)
+    unseen = hidden(config, place, radio)
     if unseen:
         raise ConfigError("\n".join(unseen))
     written = write_units(made, root) if force else install_units(made, root)

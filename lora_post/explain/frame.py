@@ -6,7 +6,7 @@ taken as the first of its device: no counter is too old.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hmac import compare_digest
 from typing import Final
@@ -24,7 +24,7 @@ from lora_post.model import Device, Frame, Link
 from lora_post.uplink.join_state import Join, Joiner
 from lora_post.uplink.joins import hear_join, is_join
 from lora_post.uplink.model import FindSessions, Refusal, Session, Uplink
-from lora_post.uplink.unlock import link_of, unlock
+from lora_post.uplink.unlock import NO_JOINERS, link_of, unlock
 
 _ACK: Final = 0x20
 # How many upper halves of FCnt are tried, `unlock` trying the first few of those that it is pointed to.
@@ -81,15 +81,15 @@ def explain(
         return _explain_accept(frame, joiners) if asker is None else _explain_accept_of(frame, asker)
     if mtype in DOWN_TYPES:
         return _explain_downlink(frame, find)
-    return _explain_uplink(frame, mtype, find)
+    return _explain_uplink(frame, mtype, find, _by_dev_eui(joiners))
 
 
-def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions) -> Explanation:
+def _explain_uplink(frame: Frame, mtype: MType, find: FindSessions, joiners: Mapping[int, Joiner]) -> Explanation:
     """Explain data, joins and proprietary frames: what a device may have sent."""
     phy_payload = frame.phy_payload
     is_data = mtype in (MType.UNCONFIRMED_UP, MType.CONFIRMED_UP)
     fport = parse_data_frame(phy_payload).fport if is_data else None
-    outcome, mic = open_frame(frame, find)
+    outcome, mic = open_frame(frame, find, joiners)
     title = f"LoRaWAN {describe(phy_payload)}"
     if isinstance(outcome, Uplink):
         opened = Opened(mic, outcome.fcnt, outcome.payload, _clear_fopts(outcome))
@@ -126,7 +126,7 @@ def _clear_fopts(uplink: Uplink) -> bytes | None:
 
 
 def _explain_request(frame: Frame, joiners: Sequence[Device]) -> Explanation:
-    by_eui = {device.root.dev_eui: Joiner(device) for device in joiners if device.root is not None}
+    by_eui = _by_dev_eui(joiners)
     outcome: Refusal | Join
     device, expected = None, ""
     try:
@@ -247,7 +247,13 @@ def _expected_of_packet(packet: bytes, find: FindSessions) -> str:
         return ""
 
 
-def open_frame(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]:
+def _by_dev_eui(joiners: Sequence[Device]) -> dict[int, Joiner]:
+    return {device.root.dev_eui: Joiner(device) for device in joiners if device.root is not None}
+
+
+def open_frame(
+    frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner] = NO_JOINERS
+) -> tuple[Uplink | Refusal, Mic]:
     """Ask `unlock`, as a running gateway does; search for the counter, which that one knows.
 
     Costs up to 2,000 CMACs: for what a person asks, not for what is heard.
@@ -258,7 +264,7 @@ def open_frame(frame: Frame, find: FindSessions) -> tuple[Uplink | Refusal, Mic]
             return [Session(session.device, next_fcnt) for session in find(link, address)]
 
         try:
-            uplink, _ = unlock(frame, sessions)
+            uplink, _ = unlock(frame, sessions, joiners)
         except BadMIC as error:
             refusal = Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:

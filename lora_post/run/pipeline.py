@@ -93,7 +93,7 @@ class Pipeline:
 
     def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join:
         try:
-            uplink, session = unlock(frame, group.find)
+            uplink, session = unlock(frame, group.find, group.joiners)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 _refuse_repeat(uplink, group)
         except MaybeRestarted as error:

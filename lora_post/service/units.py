@@ -9,6 +9,7 @@ Sources: systemd.unit(5), systemd.service(5), systemd.socket(5), systemd.exec(5)
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -185,8 +186,8 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
     reads_stdin = any(item.url.startswith("stdin:") for item in config.inputs)
     if reads_stdin and not radio:
         raise ConfigError(
-            f"{config.path}: frames come from stdin, so name the radio program that prints them: "
-            "lora-post service install -- /opt/lora_gateway/lora_gateway --raw"
+            f"{config.path}: frames come from stdin, and the radio program that prints them is not named",
+            fix="add it at the end of this command, as: -- /opt/lora_gateway/lora_gateway --raw",
         )
     if radio and not reads_stdin:
         raise ConfigError(f'{config.path}: no [[input]] has url = "stdin:", so nothing would read from {radio[0]}')
@@ -263,8 +264,8 @@ def outside_folders(config: Config, place: Place) -> list[Path]:
     return sorted(folder for folder in folders if not folder.is_relative_to(STATE))
 
 
-def hidden(config: Config, place: Place) -> list[str]:
-    """Return what the service needs and would not see, one line each."""
+def hidden(config: Config, place: Place, radio: Sequence[str] = ()) -> list[str]:
+    """Return what the services need and would not see, one line each. radio: as for `units`."""
     needed = [
         ("the command", place.command, "install lora-post below /opt or /usr/local, see docs/installation.md"),
         ("the configuration", place.config, "move it to /etc/lora-post"),
@@ -273,11 +274,16 @@ def hidden(config: Config, place: Place) -> list[str]:
             for file in _needed_files(config, place)
         ),
     ]
-    return [
+    if radio:
+        needed.append(("the radio program", Path(radio[0]), "install it below /opt or /usr/local"))
+    lines = [
         f"{what} is {path}, which a service does not see; {fix}"
         for what, path, fix in needed
         if any(path.is_relative_to(folder) for folder in _HIDDEN)
     ]
+    if radio and not os.access(place.root / Path(radio[0]).relative_to("/"), os.X_OK):
+        lines.append(f"the radio program is {radio[0]}, and there is no such program")
+    return lines
 
 
 def radio_program(unit: str) -> tuple[str, ...]:

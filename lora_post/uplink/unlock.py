@@ -8,8 +8,9 @@ Sources: LoRaWAN 1.0.3, sections 4.3 and 4.4; LoRaWAN 1.1, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hmac import compare_digest
+from types import MappingProxyType
 from typing import Final
 
 from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, StaleFCnt, UnknownDevice, UnlockError
@@ -29,6 +30,7 @@ from lora_post.lorawan.session_keys import UPLINK, AnySessionKeys, SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bit
+from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.model import FindSessions, MaybeRestarted, Session, Uplink
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
@@ -43,18 +45,21 @@ _UPPER_HALVES: Final = 16
 
 _UPPER_STEP: Final = 0x10000
 
+NO_JOINERS: Final[Mapping[int, Joiner]] = MappingProxyType({})
 
-def unlock(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
+
+def unlock(frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner] = NO_JOINERS) -> tuple[Uplink, Session]:
     """Return the uplink that a frame proves to be, and the session with its counter advanced.
 
-    find: the sessions of an address; for a DevAddr there may be several, and the MIC decides.
+    find: the sessions of an address; for a DevAddr there may be several, and the MIC decides. joiners: the devices that
+    join, by DevEUI; a DevAddr that nobody has may be that of a join which was not heard.
     The session of a frame without MIC comes back as it is.
     Raises FrameError for bytes that are not a frame, a subclass of UnlockError for a frame that is not
     accepted; the text says why and, where a person can do something about it, what.
     """
     link = frame.link or link_of(frame.phy_payload)
     if link is _LORAWAN:
-        return _unlock_lorawan(frame, find)
+        return _unlock_lorawan(frame, find, joiners)
     return unlock_lowcost(frame, find)
 
 
@@ -131,12 +136,14 @@ def seal_lowcost(
     return lowcost.build_header(header) + seal_lorawan(keys, src, fcnt & 0xFFFF, 1, app_key + payload)
 
 
-def _unlock_lorawan(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
+def _unlock_lorawan(frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner]) -> tuple[Uplink, Session]:
     phy_payload = frame.phy_payload
     if not phy_payload or phy_payload[0] & MHDR_MASK not in MHDR_UPLINKS:
         raise NotUplink(describe(phy_payload))
     data = parse_data_frame(phy_payload)
     sessions = find(_LORAWAN, data.dev_addr)
+    if not sessions:
+        raise _unknown(data.dev_addr, joiners)
     for session in sessions:
         device = session.device
         keys = device.keys
@@ -225,11 +232,17 @@ def _advanced(session: Session, fcnt: int) -> Session:
     return Session(device, fcnt + 1)
 
 
+def _unknown(dev_addr: int, joiners: Mapping[int, Joiner]) -> UnknownDevice:
+    fix = f'add a [[device]] with dev_addr = "{dev_addr:08x}"'
+    if joiners:
+        who = next(iter(joiners.values())).device.id if len(joiners) == 1 else f"one of {len(joiners)} devices"
+        fix += f"; or, if it is {who} (OTAA) after a join that was not heard, see docs/devices.md, Joining"
+    return UnknownDevice(f"no device has DevAddr {dev_addr:08x}", fix=fix)
+
+
 def _refusal(data: DataFrame, sessions: Sequence[Session], rx: RxInfo) -> UnlockError:
     """Return why a frame is of none of these sessions."""
     address = f"{data.dev_addr:08x}"
-    if not sessions:
-        return UnknownDevice(f"no device has DevAddr {address}", fix=f'add a [[device]] with dev_addr = "{address}"')
     tried = [session.device.id for session in sessions if session.device.keys is not None]
     if not tried:
         return NoKey(

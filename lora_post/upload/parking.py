@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from lora_post.errors import Problem
@@ -14,6 +15,8 @@ from lora_post.upload.policy import UploadPolicy
 
 log = logging.getLogger(__name__)
 
+MAX_TOLD = 8  # reasons of one device
+
 
 class Parking:
     """What one queue holds that others do not wait for. All methods raise SpoolError."""
@@ -24,15 +27,18 @@ class Parking:
         self._policy = policy
         self._wall_us = wall_us
         self._look_at = 0.0
-        self._told: dict[tuple[str, str], Problem] = {}
+        self._told: dict[str, deque[Problem]] = {}
 
     def park(self, lane: Lane, why: Problem) -> None:
         """Send nothing more of a lane until a person releases it, or a day has passed."""
         self._queue.park(lane, why, self._wall_us())
         self._metrics.count("parked", self._queue.sink)
-        if self._told.get((lane.device, lane.name)) != why:  # not each day anew
-            self._told[lane.device, lane.name] = why
-            log.error("%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, why)
+        told = self._told.setdefault(lane.device, deque(maxlen=MAX_TOLD))
+        # Not for each sensor of somebody else's device, and not each day anew.
+        level = logging.DEBUG if why in told else logging.ERROR
+        log.log(level, "%s: parked device=%s sensor=%s: %s", self._queue.sink, lane.device, lane.name, why)
+        if why not in told:
+            told.append(why)
 
     def set_aside(self, batch: Batch, reason: str) -> None:
         """Take a reading that is refused out of the way of those behind it."""

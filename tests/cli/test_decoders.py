@@ -6,7 +6,7 @@ import pytest
 
 from lora_post.decoding.loading import load_folder, shipped_folder
 from tests.support.command import run
-from tests.support.in_process import harmless, lora_post
+from tests.support.in_process import COLOUR, harmless, lora_post
 
 MINE = (
     "from lora_post import Decoder, Example, Reading\n"
@@ -85,6 +85,18 @@ def test_terminal_gets_a_table_with_headers() -> None:
     assert harmless(out)
     for header in ("Name", "Vendor", "Model", "From", "Examples", "Source"):
         assert header in out.splitlines()[0]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160, 200, 300])
+def test_no_name_is_broken_on_a_terminal_of_any_width(width: int) -> None:
+    shipped = load_folder(shipped_folder()).decoders.values()
+    lines = COLOUR.sub("", lora_post("decoders", FORCE_COLOR="1", COLUMNS=str(width)).out).splitlines()
+    names = {line.split(" ")[0] for line in lines}
+    assert {decoder.name for decoder in shipped} <= names
+    words = {word for line in lines for word in line.split()}
+    for decoder in shipped:
+        assert {*decoder.vendor.split(), *decoder.model.split()} <= words
+    assert max(map(len, lines)) <= width
 
 
 def test_named_configuration_with_a_mistake_ends_it() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -165,6 +166,38 @@ def test_what_is_held_back_is_shown_with_reason_and_the_command_that_releases_it
         "lora-post spool retry pond-7 -c 'my site.toml'",
     ):
         assert text in out
+
+
+def held(out: str) -> list[list[str]]:
+    """The parts of the status about what is held back."""
+    return [part.splitlines() for part in out.split("\n\n")[2:]]
+
+
+def test_sensors_of_one_device_that_are_held_back_for_one_reason_are_shown_together(store: SpoolFile) -> None:
+    put(store, report(Reading("t", 1), Reading("soil m", 2), Reading("h", 3)), report(Reading("t", 4), of=device("x")))
+    for name, of in (("t", "pond-7"), ("soil m", "pond-7"), ("h", "pond-7"), ("t", "x")):
+        park(store, name, "device belongs to alice", of=of)
+    pond, other = held(lora_post("spool").out)
+    assert re.fullmatch(r"pond-7: 3 readings of 3 sensors held back since \S+", pond[0])
+    assert pond[1:] == [
+        "  h, soil~20m, t",
+        "  device belongs to alice",
+        "  it is tried again by itself after a day",
+        "  when that is put right: lora-post spool retry pond-7",
+        "  to give it up: lora-post spool drop pond-7",
+    ]
+    assert other[0].startswith("x/t: 1 reading held back since ")
+
+
+def test_commands_about_a_part_of_a_device_name_its_sensors(store: SpoolFile) -> None:
+    put(store, report(Reading("a", 1), Reading("b", 2), Reading("c", 3)))
+    for name in ("a", "b"):
+        park(store, name, "this value is too long")
+    refuse(store, "c", "status 400")
+    parts = held(lora_post("spool").out)
+    assert [part[0].partition(":")[0] for part in parts] == ["pond-7", "pond-7/c"]
+    commands = [line.partition(": ")[2] for line in parts[0][-4:]]
+    assert commands == [f"lora-post spool {word} pond-7/{name}" for word in ("retry", "drop") for name in "ab"]
 
 
 def test_retry_releases_one_sensor_by_its_waziup_id(store: SpoolFile) -> None:

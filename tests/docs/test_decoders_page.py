@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from lora_post.config import parse_config
 from lora_post.decoding.loading import load_decoder
 from lora_post.model import Reading
+from lora_post.service.units import Place, units
 from tests.docs.markdown import named
 from tests.support.paths import DOCS, ROOT
 
@@ -30,3 +32,11 @@ def test_decoder_passes_its_own_examples(tmp_path: Path) -> None:
     assert decoder.decode(bytes.fromhex(good.payload), good.fport) == list(good.gives)
     assert bad.fails is not None
     assert decoder.decode(b"\xf5\x7f\xff", 2) == [Reading("battery_voltage", 2.45, "V")]
+
+
+def test_pause_before_a_service_is_started_again_is_that_of_the_unit() -> None:
+    text = '[gateway]\nid = "gw1"\n[[input]]\nurl = "udp://:1700"\n'
+    path = Path("/etc/lora-post/lora-post.toml")
+    made = units(parse_config(text, path, {}), Place(Path("/opt/lora-post/bin/lora-post"), path))["lora-post.service"]
+    (seconds,) = re.findall(r"(?m)^RestartSec=(\d+)s$", made)
+    assert f"a service is back after {seconds} seconds" in PAGE.read_text("utf-8")

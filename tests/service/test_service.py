@@ -129,7 +129,7 @@ def test_radio_and_fifo_outlive_a_restart_of_lora_post_and_stop_when_nobody_want
 @pytest.mark.parametrize(
     ("url", "radio", "says"),
     [
-        ("stdin:", (), "name the radio program"),
+        ("stdin:", (), "the radio program that prints them is not named; add it at the end of this command"),
         ("udp://:1700", ("/bin/cat",), "nothing would read from /bin/cat"),
         ("stdin:", ("lora_gateway",), "give its whole path"),
         ("stdin:", ("/bin/cat", "a\nUser=root"), "cannot stand in a systemd unit"),
@@ -240,6 +240,26 @@ def test_install_refuses_what_cannot_work(tmp_path: Path) -> None:
     assert (told.code, "--now starts it on this machine" in told.err) == (2, True)
 
 
+def test_print_warns_of_a_radio_program_that_a_service_would_not_start(tmp_path: Path) -> None:
+    path = write_site(tmp_path, '[[input]]\nurl = "stdin:"\n')
+
+    def warned(program: Path | str) -> str:
+        ran = lora_post("service", "print", "-c", path, "--", program, FIELD_9="00" * 16)
+        assert (ran.code, f"ExecStart=/usr/bin/stdbuf -oL {program}\n" in ran.out) == (0, True)
+        return ran.err
+
+    assert "Warning: the radio program is /opt/none/here, and there is no such program\n" in warned("/opt/none/here")
+    own = tmp_path / "radio"
+    own.touch(0o644)
+    assert f"the radio program is {own}, and there is no such program" in warned(own)
+    own.chmod(0o755)
+    assert f"the radio program is {own}, which a service does not see; install it below /opt" in warned(own)
+    assert "radio program" not in warned("/bin/cat")
+    nameless = lora_post("service", "print", "-c", path, FIELD_9="00" * 16)
+    assert (nameless.code, "service install" in nameless.err) == (2, False)
+    assert "fix: " in nameless.err or "add it at the end of this command" in nameless.err
+
+
 @given(st.lists(st.text(st.characters().filter(str.isprintable), min_size=1), min_size=1, max_size=4))
 def test_radio_program_of_an_installed_unit_is_read_back_as_it_was_given(words: list[str]) -> None:
     radio = ("/opt/radio/program", *words)
@@ -256,6 +276,10 @@ def test_unit_without_a_program_names_none(unit: str) -> None:
 def test_repeated_install_keeps_the_radio_program(tmp_path: Path) -> None:
     root = tmp_path / "card"
     path = write_site(root / "etc/lora-post", '[[input]]\nurl = "stdin:"\n')
+    missing = lora_post("service", "install", "--root", root, "-c", path, "--", *RADIO, FIELD_9="00" * 16)
+    assert (missing.code, "is /bin/cat, and there is no such program" in missing.err) == (2, True)
+    (root / "bin").mkdir()
+    (root / "bin/cat").touch(0o755)
     first = lora_post("service", "install", "--root", root, "-c", path, "--", *RADIO, FIELD_9="00" * 16)
     unit = root / "etc/systemd/system/lora-post-radio.service"
     text = unit.read_text()

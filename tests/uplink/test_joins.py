@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, UnlockError, UsedNonce
+from lora_post.explain.frame import explain
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from lora_post.metrics import Metrics
@@ -34,6 +35,7 @@ from tests.support.seal import ROOT_10, ROOT_11, join_accept, join_request, seal
 
 DEV_ADDR = 0x02345678
 BUOY = device("buoy", address=None, keys=None, root=ROOT_10)
+RAFT = device("raft", address=None, keys=None, root=RootKeys(ROOT_10.dev_eui + 1, ROOT_10.join_eui, bytes(16)))
 SECOND_US = 1_000_000
 
 
@@ -266,3 +268,25 @@ def test_any_flipped_bit_of_a_join_request_is_refused(bit: int) -> None:
 
 def _never(uplink: Uplink) -> Report:
     raise AssertionError(uplink)
+
+
+@pytest.mark.parametrize(
+    ("joining", "who"),
+    [
+        ((), None),
+        ((BUOY,), "buoy"),
+        ((BUOY, RAFT), "one of 2 devices"),
+    ],
+)
+def test_uplink_after_a_join_that_was_not_heard_names_who_it_may_be(
+    tmp_path: Path, joining: tuple[Device, ...], who: str | None
+) -> None:
+    site = Site(tmp_path / "spool.db", device(), *joining)
+    phy_payload = seal_lorawan(SessionKeys(bytes(16), bytes(16)), DEV_ADDR, 1, 1, b"x")
+    site.pipeline.handle([Frame("gw1", NOON_US, phy_payload, RxInfo())])
+    assert isinstance(site.outcome, Refusal)
+    hint = f"; or, if it is {who} (OTAA) after a join that was not heard, see docs/devices.md, Joining" if who else ""
+    assert site.outcome.fix == f'add a [[device]] with dev_addr = "{DEV_ADDR:08x}"{hint}'
+    explained = explain(site.outcome.frame, lambda link, address: [], joining).outcome
+    assert isinstance(explained, Refusal)
+    assert explained.fix == site.outcome.fix

@@ -14,7 +14,7 @@ from lora_post.sinks import SINKS
 from lora_post.spool import undecoded
 from lora_post.spool.boots import estimate_text, estimates
 from lora_post.spool.lanes import parked, sensor_states
-from lora_post.spool.model import SensorState
+from lora_post.spool.model import Parked, SensorState
 from lora_post.spool.queue import DAMAGED, Queue
 from lora_post.spool.queue_writer import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS
 from lora_post.spool.spool_file import SpoolFile
@@ -74,24 +74,45 @@ def show(config: Config, spool_file: SpoolFile, option: str) -> None:
     elif shown:
         say("")
         print_table(HEADERS, [_row(state) for state in shown])
-    for item in parked(spool_file):
-        where = f"{item.device}/{to_id(item.name)}"
-        to = f" for {item.sink}" if len(counts) > 1 else ""
-        say("")
-        count, since = plural(item.readings, "reading"), utc_text(item.since_us)
-        if item.refused is None:
-            say(f"{where}: {count} held back{to} since {since}")
-        else:
-            first = shorten(item.refused.decode("utf-8", "replace"), VALUE_WIDTH)
-            say(f"{where}: {count} refused{to}, the first of {since}: {first}")
-        say(f"  {item.why.what}")
-        if item.why.fix:
-            say(f"  fix: {item.why.fix}")
-        if item.refused is None:
-            say("  it is tried again by itself after a day")
-        say(f"  when that is put right: lora-post spool retry {quote(where)}{option}")
-        say(f"  to give it up: lora-post spool drop {quote(where)}{option}")
+    _show_held(parked(spool_file), len(counts) > 1, option)
     _show_undecoded(undecoded.load(spool_file), option)
+
+
+def _show_held(items: Sequence[Parked], several: bool, option: str) -> None:
+    """Print what needs a person; sensors of one device that are parked for one reason together.
+
+    several: whether there is more than one destination.
+    """
+    groups: dict[tuple[object, ...], list[Parked]] = {}
+    for item in items:
+        one_by_one = item.name if item.refused is not None else ""
+        groups.setdefault((item.device, item.sink, item.why, one_by_one), []).append(item)
+    for group in groups.values():
+        first = group[0]
+        to = f" for {first.sink}" if several else ""
+        whole = all(item.why == first.why and item.refused is None for item in items if item.device == first.device)
+        names = [f"{item.device}/{to_id(item.name)}" for item in group]
+        targets = [first.device] if len(group) > 1 and whole else names
+        say("")
+        since, readings = utc_text(min(item.since_us for item in group)), sum(item.readings for item in group)
+        if first.refused is not None:
+            value = shorten(first.refused.decode("utf-8", "replace"), VALUE_WIDTH)
+            say(f"{names[0]}: {plural(readings, 'reading')} refused{to}, the first of {since}: {value}")
+        elif len(group) == 1:
+            say(f"{names[0]}: {plural(readings, 'reading')} held back{to} since {since}")
+        else:
+            of = plural(len(group), "sensor")
+            say(f"{first.device}: {plural(readings, 'reading')} of {of} held back{to} since {since}")
+            say(f"  {', '.join(to_id(item.name) for item in group)}")
+        say(f"  {first.why.what}")
+        if first.why.fix:
+            say(f"  fix: {first.why.fix}")
+        if first.refused is None:
+            say("  it is tried again by itself after a day")
+        for target in targets:
+            say(f"  when that is put right: lora-post spool retry {quote(target)}{option}")
+        for target in targets:
+            say(f"  to give it up: lora-post spool drop {quote(target)}{option}")
 
 
 def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
