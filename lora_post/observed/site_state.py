@@ -22,6 +22,7 @@ from lora_post.observed.battery import Battery, battery, is_low_flag
 from lora_post.observed.day import Day
 from lora_post.text import shorten
 from lora_post.times import NEVER, SteadyUs
+from lora_post.uplink.counters import missed_between
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
@@ -33,7 +34,6 @@ MAX_DAYS: Final = 2000  # a megabyte
 MAX_RECENT: Final = 60
 MAX_REFUSALS: Final = 40
 MAX_TEXT: Final = 120
-MAX_GAP: Final = 10_000  # a counter that jumps further was set, it did not miss so many frames
 
 
 class Shown(Struct, frozen=True):
@@ -192,8 +192,7 @@ class SiteState:
         state = self._devices.get(uplink.device.id)
         if state is None:
             return
-        if uplink.authentic and state.fcnt is not None and 1 < uplink.fcnt - state.fcnt <= MAX_GAP:
-            state.missed += uplink.fcnt - state.fcnt - 1
+        state.missed += missed_between(state.fcnt, uplink)
         state.fcnt = uplink.fcnt
         state.changed = self._changes
         state.heard += 1

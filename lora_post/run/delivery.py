@@ -56,6 +56,7 @@ class Delivery(Struct, frozen=True):
 
     config: Config
     pipeline: Pipeline
+    ledger: SpoolLedger
     uploads: tuple[UploadThread, ...]
     clock: GatewayClock
     view: SpoolFile
@@ -81,6 +82,10 @@ class Delivery(Struct, frozen=True):
         for upload in self.uploads:
             upload.wake()
         deadline = time.monotonic() + JOIN_S
+        try:
+            self.ledger.finish()
+        except SpoolError as error:
+            log.error("%s", error)
         for upload in self.uploads:
             upload.finish(deadline)
 
@@ -191,7 +196,7 @@ def open_delivery(
         listener(outcome)
 
     pipeline = Pipeline(ledger, decode, metrics, hear, clock)
-    return Delivery(config, pipeline, uploads, clock, SpoolFile(config.spool_path, replace_damaged), stop)
+    return Delivery(config, pipeline, ledger, uploads, clock, SpoolFile(config.spool_path, replace_damaged), stop)
 
 
 def _ask_nobody() -> None:

@@ -21,6 +21,7 @@ from lora_post.spool.sessions import forget_sessions, load_sessions, raise_sessi
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.strangers import StrangerBook
 from lora_post.spool.thinning import Thinner
+from lora_post.spool.trends import TrendBook
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner, JoinState
 from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Session, Uplink
@@ -88,6 +89,7 @@ class SpoolLedger:
         self._thinner = Thinner(devices)
         self._keep_strangers = keep_strangers
         self._strangers = StrangerBook()
+        self._trends = TrendBook()
         self._version = NOT_LOADED
         # What is in the file, for a new one that takes the place of a file that was removed.
         self._inode: int | None = None
@@ -109,10 +111,11 @@ class SpoolLedger:
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
+                self._trends.save(db)
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
-            self._note_kept()
+            self._note_kept(group)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
@@ -123,6 +126,14 @@ class SpoolLedger:
         finally:
             self._book.clear_changes()
 
+    def finish(self) -> None:
+        """Keep the history of the quarter of an hour that goes on; for the end of a run. Raises SpoolError."""
+        if self._trends.is_empty:
+            return
+        with self._spool_file.transaction() as db:
+            self._trends.save(db, is_last=True)
+        self._trends.saved()
+
     def _save_sessions(self, db: sqlite3.Connection) -> None:
         book = self._book
         save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()})
@@ -130,7 +141,9 @@ class SpoolLedger:
             forget_sessions(db, book.over)
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
-    def _note_kept(self) -> None:
+    def _note_kept(self, group: Group) -> None:
+        self._trends.saved()
+        self._trends.hear(group.reports)
         book = self._book
         self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()})
         for key in book.over:

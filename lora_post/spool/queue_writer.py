@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.model import Reading, Value
-from lora_post.spool import heard, lanes, strangers, undecoded, unit_change
+from lora_post.spool import heard, lanes, strangers, trends, undecoded, unit_change
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
@@ -135,6 +135,7 @@ class QueueWriter:
 
     def _give_up_others(self, db: sqlite3.Connection) -> None:
         """Delete what is not a reading, as far as it is needed."""
+        trends.forget_all(db)
         strangers.forget_all(db)
         while (surplus := self._spool_file.used_bytes() - self._max_bytes) > 0:
             held = undecoded.used_bytes(db)

@@ -115,7 +115,21 @@ STRANGERS: Final = (
 )""",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS)
+TRENDS: Final = (
+    """CREATE TABLE trend (                 -- what devices sent, for plots; slot: time in lengths since 1970
+    span_s   INTEGER NOT NULL,       -- length of time that a row is about
+    slot     INTEGER NOT NULL,
+    device   TEXT NOT NULL,
+    heard    INTEGER NOT NULL,       -- frames
+    missed   INTEGER NOT NULL,
+    rssi_dbm REAL,                   -- means
+    snr_db   REAL,
+    means    BLOB NOT NULL,          -- JSON, by sensor
+    PRIMARY KEY (span_s, slot, device)
+) WITHOUT ROWID""",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

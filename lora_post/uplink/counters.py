@@ -11,9 +11,13 @@ from typing import Final
 
 from lora_post.errors import StaleFCnt
 from lora_post.model import Device, FCntPolicy
+from lora_post.uplink.model import Uplink
 
 RESTART_BELOW: Final = 100
 """A lower counter is that of a restarted device only below this: as many first frames may have been missed."""
+
+MAX_GAP: Final = 10_000
+"""A counter that jumps further was set, it did not miss so many frames."""
 
 # A counter of 16 bits that fell back by less than half its range is an old frame, not a roll-over.
 _HALF_RANGE: Final = 0x8000
@@ -62,3 +66,10 @@ def wider_than_16_bit(device: Device, fcnt: int) -> StaleFCnt:
     """Return the refusal of an authentic counter that needs more than the 16 bits that its device is said to have."""
     what = f'{device.id}: FCnt {fcnt} fits, and fcnt = "16bit" takes none above {_MAX_16_BIT}'
     return StaleFCnt(what, device.id, fix='its counter has 32 bits: set fcnt = "strict" in its [[device]]')
+
+
+def missed_between(before: int | None, uplink: Uplink) -> int:
+    """Return how many frames of a device were sent and not heard. before: the FCnt of the uplink heard last."""
+    if before is None or not uplink.authentic or not 1 < uplink.fcnt - before <= MAX_GAP:
+        return 0
+    return uplink.fcnt - before - 1

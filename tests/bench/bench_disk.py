@@ -1,4 +1,4 @@
-"""What the spool writes to the disk, and what a start with a long queue costs.
+"""What the spool writes to the disk, with and without what plots need, and what a start with a long queue costs.
 
 python -m tests.bench.bench_disk [--folder FOLDER] [--queued N]
 
@@ -18,16 +18,19 @@ from pathlib import Path
 from msgspec import Struct
 
 from lora_post.model import Reading
+from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import save_sessions
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.trends import TrendBook
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site
 
 SINK = "waziup"
 UPLINKS = 2000
 SENSORS = 2
+DEVICES = 50
 
 
 class Setting(Struct, frozen=True):
@@ -48,7 +51,33 @@ def main() -> None:
             for checkpoint_pages in (250, 1000, 4000):
                 for group in (1, 10):
                     _show_written(Path(folder), Setting(page_size, checkpoint_pages, group))
+        without, with_ = (day_written(Path(folder) / f"{plots}.db", plots=plots) for plots in (False, True))
+        sys.stdout.write(
+            f"a day of {DEVICES} devices: {without / 1e6:.0f} MB; {with_ / 1e6:.0f} MB with what plots need\n"
+        )
         _show_start(Path(folder), chosen.queued)
+
+
+def day_written(path: Path, *, plots: bool) -> int:
+    """Bytes that go to the disk on a day of devices with 5 sensors that send every quarter of an hour."""
+    devices = [device(f"pond-{number}", address=number) for number in range(DEVICES)]
+    with closing(SpoolFile(path)) as store:
+        ledger, queue = SpoolLedger(store, devices, QueueWriter(store, [SINK], 1 << 30)), Queue(store, SINK)
+        before = _written_bytes()
+        for quarter in range(96):
+            for number, of in enumerate(devices):
+                readings = (Reading(f"sensor_{place}", quarter + place / 7) for place in range(5))
+                with ledger.group() as group:
+                    group.reports.append(
+                        report(*readings, time_us=NOON_US + quarter * 900_000_000 + number * 10_000_000, of=of)
+                    )
+                if not plots:
+                    ledger._trends = TrendBook()
+            for lane in queue.ready_lanes():
+                batch = queue.claim(lane, 100)
+                if batch is not None:
+                    queue.settle({batch.lane.id: batch.times_us})
+        return _written_bytes() - before
 
 
 def _show_written(folder: Path, setting: Setting) -> None:

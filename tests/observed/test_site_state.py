@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Device, Frame, Reading, RxInfo
-from lora_post.observed.site_state import MAX_GAP, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
+from lora_post.observed.site_state import MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
 from lora_post.status.overview import whole
-from lora_post.uplink.counters import stale
+from lora_post.uplink.counters import MAX_GAP, stale
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from tests.support.build import NOON_US, device, frame, report

@@ -28,6 +28,7 @@ OWNERS = {
     "session": "spool/sessions.py",
     "stranger": "spool/strangers.py",
     "tally": "spool/tallies.py",
+    "trend": "spool/trends.py",
     "undecoded": "spool/undecoded.py",
 }
 EXCEPT = {

@@ -1,0 +1,148 @@
+"""What devices sent is kept for plots: over restarts, bounded, and at almost no cost in writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lora_post.clocks.scale import boot_zero, slot_range
+from lora_post.model import Reading
+from lora_post.spool import trends
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.trends import KEEP_S, LONG_S, MAX_SENSORS, SHORT_S, TrendBook
+from lora_post.times import WallUs
+from lora_post.uplink.model import Report
+from tests.support.build import NOON_US, device, report
+
+QUARTER_US = SHORT_S * 1_000_000
+POND = device()
+
+
+@pytest.fixture
+def spool_file(tmp_path: Path) -> Iterator[SpoolFile]:
+    with closing(SpoolFile(tmp_path / "spool.db")) as found:
+        yield found
+
+
+def sent(fcnt: int, value: float, quarter: float = 0, device_id: str = "pond-7") -> Report:
+    made = report(Reading("t", value), time_us=NOON_US + int(quarter * QUARTER_US), of=device(device_id))
+    return replace(made, uplink=replace(made.uplink, fcnt=fcnt))
+
+
+def hear(ledger: SpoolLedger, *reports: Report) -> None:
+    for each in reports:
+        with ledger.group() as group:
+            group.reports.append(each)
+
+
+def ledger_of(spool_file: SpoolFile) -> SpoolLedger:
+    return SpoolLedger(spool_file, [POND], QueueWriter(spool_file, ["waziup"], 1 << 30))
+
+
+def rows(spool_file: SpoolFile, span_s: int = SHORT_S) -> list[tuple[int, int, int, float | None, trends.Means]]:
+    """Start in quarters of an hour since noon, heard, missed, signal, means."""
+    found = trends.load(spool_file, "pond-7", span_s, WallUs(0))
+    return [((row.time_us - NOON_US) // QUARTER_US, row.heard, row.missed, row.rssi_dbm, row.means) for row in found]
+
+
+def test_means_are_kept_over_restarts_and_a_quarter_of_an_hour_that_was_cut_goes_on(spool_file: SpoolFile) -> None:
+    first = ledger_of(spool_file)
+    hear(first, sent(1, 20.0), sent(2, 21.0, 0.5), sent(5, 30.0, 1), sent(6, 31.0, 1.2))
+    assert rows(spool_file) == [(0, 2, 0, -50.0, {"t": 20.5})]
+    first.finish()
+    again = ledger_of(spool_file)
+    hear(again, sent(7, 31.5, 1.5), sent(8, 40.0, 9))
+    again.finish()
+    assert rows(spool_file) == [
+        (0, 2, 0, -50.0, {"t": 20.5}),
+        (1, 3, 2, -50.0, {"t": 31.0}),
+        (9, 1, 0, -50.0, {"t": 40.0}),
+    ]
+    assert rows(spool_file, LONG_S) == [(0, 5, 2, -50.0, {"t": 25.75}), (8, 1, 0, -50.0, {"t": 40.0})]
+
+
+def test_history_rides_on_commits_that_happen_anyway_once_in_a_quarter_of_an_hour(spool_file: SpoolFile) -> None:
+    ledger = ledger_of(spool_file)
+    written = []
+    for fcnt in range(60):
+        before = spool_file.db.total_changes
+        hear(ledger, sent(fcnt, 20.0, fcnt / 15))
+        written.append(spool_file.db.total_changes - before)
+    usual = min(written)
+    first, *others = [fcnt for fcnt, changes in enumerate(written) if changes > usual]
+    assert (first, others) == (0, [16, 31, 46])  # with the first one the sensor gets its lane
+
+
+def test_what_was_not_committed_is_not_in_it_and_nothing_is_in_it_twice(spool_file: SpoolFile) -> None:
+    ledger = ledger_of(spool_file)
+    hear(ledger, sent(1, 20.0))
+    with pytest.raises(RuntimeError), ledger.group() as group:
+        group.reports.append(sent(2, 99.0, 1))
+        raise RuntimeError
+    hear(ledger, sent(2, 30.0, 1))
+    ledger.finish()
+    ledger.finish()
+    assert rows(spool_file) == [(0, 1, 0, -50.0, {"t": 20.0}), (1, 1, 0, -50.0, {"t": 30.0})]
+
+
+def test_rows_are_bounded_by_age_and_number(spool_file: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = TrendBook()
+    hour_us = 4 * QUARTER_US
+    for hour in range(40 * 24):
+        many = [Reading(f"s{number}", number) for number in range(MAX_SENSORS + 5)]
+        book.hear([report(*many, time_us=NOON_US + hour * hour_us)])
+        with spool_file.transaction() as db:
+            book.save(db)
+        book.saved()
+    for span_s, count in ((SHORT_S, 26), (LONG_S, 373)):
+        found = trends.load(spool_file, "pond-7", span_s, WallUs(0))
+        assert abs(len(found) - count) <= 1
+        assert found[-1].time_us - found[0].time_us <= KEEP_S[span_s] * 1_000_000
+        assert len(found[-1].means) == MAX_SENSORS
+    monkeypatch.setattr(trends, "MAX_ROWS", 200)
+    book.hear([report(Reading("t", 1), time_us=NOON_US + 961 * hour_us)])
+    book.hear([report(Reading("t", 1), time_us=NOON_US + 962 * hour_us)])
+    with spool_file.transaction() as db:
+        book.save(db)
+        assert db.execute("SELECT count(*) FROM trend").fetchone()[0] <= 200
+    assert len(trends.load(spool_file, "pond-7", SHORT_S, WallUs(0))) > 20  # the newest stay
+
+
+def test_times_that_become_known_move(spool_file: SpoolFile) -> None:
+    book = TrendBook()
+    zero = boot_zero(3)
+    for quarter in (1, 2, 3):
+        book.hear([report(Reading("t", quarter), time_us=zero + quarter * QUARTER_US)])
+    with spool_file.transaction() as db:
+        book.save(db, is_last=True)
+    assert rows(spool_file) == []  # not at a time in the far future
+    with spool_file.transaction() as db:
+        trends.shift(db, *slot_range(3), NOON_US - zero)
+    found = [(quarter, means["t"]) for quarter, *_, means in rows(spool_file)]
+    assert [mean for _, mean in found] == [1.0, 2.0, 3.0]
+    assert all(abs(quarter - mean) <= 1 for quarter, mean in found)  # a boot begins within a quarter of an hour
+
+
+def test_lost_bit_costs_its_row_only(spool_file: SpoolFile) -> None:
+    ledger = ledger_of(spool_file)
+    hear(ledger, sent(1, 20.0), sent(2, 21.0, 1), sent(3, 22.0, 2))
+    ledger.finish()
+    with spool_file.transaction() as db:
+        db.execute("UPDATE trend SET means = x'ff00' WHERE slot = (SELECT min(slot) FROM trend WHERE span_s = 900)")
+    assert len(rows(spool_file)) == 2
+
+
+@given(st.lists(st.tuples(st.floats(), st.integers(-(10**6), 10**6), st.integers(0, 9)), max_size=30))
+def test_any_values_at_any_times_are_taken(values: list[tuple[float, int, int]]) -> None:
+    book = TrendBook()
+    for value, second, fcnt in values:
+        book.hear([sent(fcnt, value, second / SHORT_S)])
+    assert sum(span.heard for span in book._open.values()) <= len(values)
