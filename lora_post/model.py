@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from time import time
 from typing import Final, TypeAlias
 
@@ -132,7 +133,7 @@ class Location(Struct, frozen=True):
 class SensorRule(Struct, frozen=True):
     """A change that the configuration makes to one reading of a device; None: no change.
 
-    name: as the decoder calls it. The value becomes value * scale + offset, or is read from the
+    name: as the decoder calls it, or a pattern. The value becomes value * scale + offset, or is read from the
     piecewise line through `curve`: points (raw, real), raw rising. deadband, intervals: see `spool.thinning`.
     """
 
@@ -149,6 +150,22 @@ class SensorRule(Struct, frozen=True):
     max_interval_s: float = 0.0
 
 
+def is_pattern(name: str) -> bool:
+    """Tell whether a sensor's name in the configuration is a pattern."""
+    return any(sign in name for sign in "*?[")
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether a sensor's name is a pattern's, or the same."""
+    return name == pattern or (is_pattern(pattern) and fnmatchcase(name, pattern))
+
+
+def rule_for(name: str, rules: Sequence[SensorRule]) -> SensorRule | None:
+    """Return the rule of a sensor: the one with its name, else the first pattern that fits; None for none."""
+    whole = next((rule for rule in rules if rule.name == name), None)
+    return whole or next((rule for rule in rules if matches(name, rule.name)), None)
+
+
 class Device(Struct, frozen=True):
     """A device in the field.
 
@@ -162,6 +179,7 @@ class Device(Struct, frozen=True):
     accepted on the half of its MIC that can be checked.
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
     options: for the decoder, see `Decoder.configure`. sensors: what is changed about its readings.
+    only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
     location: where it is, None when that is not given.
     """
 
@@ -180,6 +198,8 @@ class Device(Struct, frozen=True):
     decoder_by_fport: Mapping[int, str] = {}
     options: Options = {}
     sensors: tuple[SensorRule, ...] = ()
+    only: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
     location: Location | None = None
 
     def __repr__(self) -> str:

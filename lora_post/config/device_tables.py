@@ -16,6 +16,8 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     decoder_by_fport: Decoders of single FPorts, as `{ 2 = "cayenne-lpp", 10 = "text" }`. Other FPorts go to `decoder`.
     options: Options of the decoder, if it has some.
     sensor: Changes to its readings: tables [`[[device.sensor]]`](#devicesensor).
+    only: Send no sensors but these: names, or patterns as `["air.*", "battery"]`. Metadata that is named is sent, too.
+    drop: Do not send these sensors, names or patterns as in `only`.
     dev_eui: 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network server.
     dev_addr: Of a LoRaWAN device that does not join, 8 hex digits.
     address: Of a device with LowCostLoRaGw's header, 2 to 255.
@@ -41,6 +43,8 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     decoder_by_fport: dict[str, str] = {}
     options: dict[str, object] = {}
     sensor: list[object] = []
+    only: list[str] = []
+    drop: list[str] = []
     dev_eui: str = ""
     dev_addr: str = ""
     address: int | None = None
@@ -79,9 +83,10 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Changes to one sensor of the `[[device]]` above it.
+    """Changes to one sensor of the `[[device]]` above it, or to several alike.
 
-    name: The sensor as its decoder calls it; `lora-post decode` shows it.
+    name: The sensor as its decoder calls it, `lora-post decode` shows it; or a pattern, as `"temperature_*"`: `*` is
+    any text, `?` one character. A table with the whole name goes before patterns, an earlier pattern before later ones.
     rename: Its name on Waziup.
     drop: Do not send it; nothing else may stand beside this.
     scale: A number becomes number × scale + offset; so does every number inside an object or a list.

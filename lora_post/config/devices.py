@@ -12,7 +12,7 @@ from lora_post.config.decoders import read_decoder, read_decoder_by_fport, read_
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config.keys import DeviceKeys, joins, read_keys
 from lora_post.config.location import read_location
-from lora_post.config.sensors import read_sensors
+from lora_post.config.sensors import read_patterns, read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
@@ -74,6 +74,8 @@ def _device(
     decoder = read_decoder(place, table, rules, reader.mistakes)
     decoder_by_fport = read_decoder_by_fport(place, table, reader.mistakes)
     sensors = read_sensors(table.sensor, place, reader.mistakes)
+    only = read_patterns("only", table.only, place, reader.mistakes)
+    drop = read_patterns("drop", table.drop, place, reader.mistakes)
     keys = read_keys(reader, place, table)
     address = (Link.LORAWAN, None) if joins(table) else _address(reader, place, table)
     app_keys = [reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
@@ -112,6 +114,8 @@ def _device(
         decoder_by_fport=decoder_by_fport,
         options=table.options,
         sensors=sensors,
+        only=only,
+        drop=drop,
     )
 
 

@@ -7,7 +7,7 @@ from sys import float_info
 
 from lora_post.config.device_tables import SensorTable
 from lora_post.errors import Problem
-from lora_post.model import SensorRule
+from lora_post.model import SensorRule, is_pattern
 from lora_post.text import did_you_mean, parse_duration
 from lora_post.toml_table import convert_table
 from lora_post.units import UNITS
@@ -65,6 +65,11 @@ def _faults(table: SensorTable) -> Iterator[Problem]:
         yield Problem(f": drop = true leaves nothing for {', '.join(changes)}", "remove one or the other")
     if not table.drop and not changes:
         yield Problem(": it changes nothing", f"add {', '.join(CHANGES)} or drop, or remove it")
+    if is_pattern(table.name) and table.rename is not None:
+        yield Problem(
+            f": rename would give one name to all sensors like {table.name!r}", "name one sensor, or remove it"
+        )
+    yield from _pattern_faults("name", [table.name])
     if table.rename is not None and (not table.rename or to_id(table.rename) != table.rename):
         yield Problem(f" rename is {table.rename!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
     for key, number in (("scale", table.scale), ("offset", table.offset)):
@@ -82,6 +87,21 @@ def _faults(table: SensorTable) -> Iterator[Problem]:
         if table.quantity not in quantities:
             what = f" quantity is {table.quantity!r}, which Waziup does not have"
             yield Problem(what, did_you_mean(table.quantity, quantities))
+
+
+def read_patterns(key: str, patterns: Sequence[str], device: str, mistakes: list[Problem]) -> tuple[str, ...]:
+    """Return names and patterns of sensors; add what is wrong to `mistakes`. key: of their list. device: its place."""
+    for pattern in patterns:
+        if not pattern:
+            mistakes.append(Problem(f"{device} {key} has an empty name", "write a sensor's name, or a pattern"))
+    mistakes += [Problem(f"{device}{fault.what}", fault.fix) for fault in _pattern_faults(key, patterns)]
+    return tuple(patterns)
+
+
+def _pattern_faults(key: str, patterns: Sequence[str]) -> Iterator[Problem]:
+    for pattern in patterns:
+        if pattern.count("[") != pattern.count("]"):
+            yield Problem(f" {key} is {pattern!r}: a bracket is open", "write [ab] for one of two characters")
 
 
 def _thinning_faults(table: SensorTable) -> Iterator[Problem]:

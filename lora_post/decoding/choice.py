@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lora_post.decoding.decode import configured, decode
 from lora_post.decoding.sensor_rules import shape
 from lora_post.errors import ConfigError, DecodeError, Problem
-from lora_post.model import DecodeFunction, Decoder, Device, Reading, SensorRule
+from lora_post.model import DecodeFunction, Decoder, Device, Reading
 from lora_post.text import did_you_mean
 from lora_post.uplink.model import Report, Uplink
 
@@ -26,10 +26,9 @@ class Mistake(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """The decoders of one device by name, with its options; its sensors, as decoders name them."""
+    """The decoders of one device by name, with its options."""
 
     decoders: Mapping[str, Decoder]
-    sensors: Mapping[str, SensorRule]
 
 
 class Decoding:
@@ -58,7 +57,7 @@ class Decoding:
         self._only = {
             device.id: choices[device.id].decoders[device.decoder]
             for device in self._devices
-            if not device.sensors and not device.decoder_by_fport and device.decoder in choices[device.id].decoders
+            if not _has_rules(device) and not device.decoder_by_fport and device.decoder in choices[device.id].decoders
         }
         return mistakes
 
@@ -70,7 +69,7 @@ class Decoding:
         device = uplink.device
         choice = self._choices.get(device.id) or choose(device, self._decoders, [])
         report = decode(uplink, choice.decoders.get(device.decoder_for(uplink.fport)))
-        return shape(report, choice.sensors) if choice.sensors else report
+        return shape(report, device) if _has_rules(device) else report
 
 
 def choose(
@@ -96,7 +95,11 @@ def choose(
             mistakes.append(Mistake(device.id, Problem(f"options: {error.what}", error.fix or "correct the options")))
             old = before.decoders.get(name) if before else None
             found[name] = old or replace(found[name], decode=_refusing(error.problem.at("options")))
-    return Choice(found, {rule.name: rule for rule in device.sensors})
+    return Choice(found)
+
+
+def _has_rules(device: Device) -> bool:
+    return bool(device.sensors or device.only or device.drop)
 
 
 def _refusing(why: Problem) -> DecodeFunction:

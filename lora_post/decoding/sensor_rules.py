@@ -8,36 +8,60 @@ is 22.99, not 22.990000000000002. A unit is a new label, nothing is converted.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from lora_post.model import MAX_INT, MIN_INT, Reading, SensorRule, Value
+from lora_post.model import MAX_INT, MIN_INT, Device, LeftOut, Reading, SensorRule, Value, matches, rule_for
 from lora_post.units import tidy
 from lora_post.uplink.model import Report
 
 Change: TypeAlias = Callable[["int | float"], "int | float"]
 
 
-def shape(report: Report, rules: Mapping[str, SensorRule]) -> Report:
+def shape(report: Report, device: Device) -> Report:
     """Apply a device's rules, by the name that its decoder gives a reading.
 
-    A number that becomes larger than a number can be costs its reading, with a warning.
+    Metadata that the rules name is a reading. A number that becomes larger than a number can be costs its reading, with
+    a warning.
     """
     readings: list[Reading] = []
     warnings: list[str] = []
-    for reading in report.readings:
-        rule = rules.get(reading.name)
-        if rule is None:
+    left_out: list[LeftOut] = []
+    wanted = {rule.name for rule in device.sensors} | set(device.only)
+    named = [said for said in report.metadata if said.name in wanted]
+    for reading in (*report.readings, *named):
+        rule = rule_for(reading.name, device.sensors)
+        why = _why_not(reading.name, device, rule)
+        if why:
+            left_out.append(LeftOut(reading.name, why))
+        elif rule is None:
             readings.append(reading)
-        elif not rule.drop:
+        else:
             try:
                 readings.append(_shaped(reading, rule))
             except OverflowError:
                 warnings.append(f"reading {reading.name!r} dropped: no number can hold its value once it is scaled")
-    return replace(report, readings=tuple(readings), warnings=(*report.warnings, *warnings))
+    return replace(
+        report,
+        readings=tuple(readings),
+        warnings=(*report.warnings, *warnings),
+        metadata=tuple(said for said in report.metadata if said.name not in wanted),
+        left_out=(*report.left_out, *left_out),
+    )
+
+
+def _why_not(name: str, device: Device, rule: SensorRule | None) -> str:
+    """Say why a sensor is not sent, "" for one that is."""
+    if rule is not None and rule.drop:
+        return f"drop = true for {rule.name!r}"
+    dropped = next((pattern for pattern in device.drop if matches(name, pattern)), None)
+    if dropped is not None:
+        return f"drop has {dropped!r}"
+    kept = not device.only or any(matches(name, pattern) for pattern in device.only)
+    return "" if kept else "it is not in only"
 
 
 def _shaped(reading: Reading, rule: SensorRule) -> Reading:

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.clocks.scale import UNKNOWN_FROM_US
-from lora_post.model import Device, Reading, SensorRule, Value
+from lora_post.model import Device, Reading, SensorRule, Value, rule_for
 from lora_post.spool.tallies import add_tally
 from lora_post.times import StampUs, WallUs
 from lora_post.uplink.model import Report
@@ -33,12 +33,7 @@ class Thinner:
     """Leaves readings out of reports, before they are queued."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
-        self._rules = {
-            (device.id, rule.rename or rule.name): rule
-            for device in devices
-            for rule in device.sensors
-            if rule.deadband is not None or rule.min_interval_s
-        }
+        self._rules = {device.id: _by_new_name(device) for device in devices if any(map(_thins, device.sensors))}
         self._last: dict[tuple[str, str], Last] = {}
 
     def forget(self) -> None:
@@ -63,8 +58,8 @@ class Thinner:
 
     def _keeps(self, db: sqlite3.Connection, report: Report, reading: Reading) -> bool:
         sensor = (report.uplink.device.id, reading.name)
-        rule = self._rules.get(sensor)
-        if rule is None:
+        rule = rule_for(reading.name, self._rules.get(report.uplink.device.id, ()))
+        if rule is None or not _thins(rule):
             return True
         time_us = reading.measured_us(report.uplink.frame.time_us)
         last = self._last.get(sensor) or _load(db, sensor)
@@ -78,6 +73,15 @@ class Thinner:
         value = msgspec.json.encode(reading.value)
         db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", (*sensor, time_us, value))
         return True
+
+
+def _by_new_name(device: Device) -> tuple[SensorRule, ...]:
+    """Return a device's rules by the names that sensors have once they are renamed."""
+    return tuple(replace(rule, name=rule.rename or rule.name) for rule in device.sensors)
+
+
+def _thins(rule: SensorRule) -> bool:
+    return rule.deadband is not None or rule.min_interval_s > 0
 
 
 def says_nothing_new(rule: SensorRule, age_s: float, last: Value, value: Value) -> bool:

@@ -12,20 +12,24 @@ from lora_post.config import parse_config
 from lora_post.config.device_tables import SensorTable
 from lora_post.decoding.sensor_rules import on_curve, shape
 from lora_post.errors import ConfigError
-from lora_post.model import Actuator, Device, Reading, SensorRule, Value
-from tests.support.build import report
+from lora_post.model import Actuator, Device, LeftOut, Reading, SensorRule, Value
+from tests.support.build import device, report
 from tests.support.config_text import GATEWAY, LORAWAN, PATH
 
 
 def shaped(rule: SensorRule, value: Value, name: str = "x") -> Reading:
-    (reading,) = shape(report(Reading(name, value)), {rule.name: rule}).readings
+    (reading,) = shape(report(Reading(name, value)), ruled(rule)).readings
     return reading
+
+
+def ruled(*rules: SensorRule, only: tuple[str, ...] = (), drop: tuple[str, ...] = ()) -> Device:
+    return device(sensors=rules, only=only, drop=drop)
 
 
 def device_with(*sensors: str) -> Device:
     tables = "".join(f"[[device.sensor]]\n{sensor}\n" for sensor in sensors)
-    (device,) = parse_config(GATEWAY + LORAWAN + tables, PATH, {}).devices
-    return device
+    (found,) = parse_config(GATEWAY + LORAWAN + tables, PATH, {}).devices
+    return found
 
 
 # shape
@@ -33,35 +37,61 @@ def device_with(*sensors: str) -> Device:
 
 def test_readings_without_a_rule_pass_unchanged() -> None:
     before = report(Reading("x", 1), Reading("y", "text", "V", 3, "Voltage", 60.0))
-    assert shape(before, {"z": SensorRule("z", drop=True)}) == before
+    assert shape(before, ruled(SensorRule("z", drop=True))) == before
 
 
 def test_announced_actuators_and_decoded_data_stay_in_the_report() -> None:
     announced = replace(report(Reading("x", 1)), actuators=(Actuator("valve"),), data={"x": 1})
-    after = shape(announced, {"x": SensorRule("x", scale=2)})
+    after = shape(announced, ruled(SensorRule("x", scale=2)))
     assert (after.actuators, after.data) == (announced.actuators, announced.data)
 
 
 def test_name_unit_and_quantity_are_replaced_and_the_rest_kept() -> None:
     before = report(Reading("temperature_3", 21.5, "", 3, "", 60.0))
     rule = SensorRule("temperature_3", rename="pond", unit="°C", quantity="WaterTemperature")
-    after = shape(before, {rule.name: rule})
+    after = shape(before, ruled(rule))
     assert after.readings == (Reading("pond", 21.5, "°C", 3, "WaterTemperature", 60.0),)
     assert after.uplink is before.uplink
 
 
 def test_unit_can_be_taken_away() -> None:
-    after = shape(report(Reading("x", 1, "V")), {"x": SensorRule("x", unit="")})
+    after = shape(report(Reading("x", 1, "V")), ruled(SensorRule("x", unit="")))
     assert after.readings == (Reading("x", 1),)
 
 
 def test_dropped_sensor_leaves_its_neighbours_and_is_no_problem() -> None:
-    after = shape(report(Reading("x", 1), Reading("y", 2), Reading("x", 3)), {"x": SensorRule("x", drop=True)})
+    after = shape(report(Reading("x", 1), Reading("y", 2), Reading("x", 3)), ruled(SensorRule("x", drop=True)))
     assert (after.readings, after.warnings, after.problem) == ((Reading("y", 2),), (), None)
 
 
+def test_what_is_dropped_is_said() -> None:
+    before = report(Reading("a", 1), Reading("b_raw", 2), Reading("c", 3), Reading("d", 4))
+    rules = ruled(SensorRule("a", drop=True), only=("a", "b_*", "c"), drop=("*_raw",))
+    after = shape(before, rules)
+    assert after.readings == (Reading("c", 3),)
+    assert after.left_out == (
+        LeftOut("a", "drop = true for 'a'"),
+        LeftOut("b_raw", "drop has '*_raw'"),
+        LeftOut("d", "it is not in only"),
+    )
+
+
+def test_pattern_changes_all_that_fit_and_the_whole_name_goes_before_it() -> None:
+    rules = ruled(SensorRule("t_*", scale=10), SensorRule("t_?", scale=100), SensorRule("t_2", scale=1000))
+    after = shape(report(Reading("t_1", 1), Reading("t_2", 1), Reading("t", 1), Reading("T_1", 1)), rules)
+    assert [reading.value for reading in after.readings] == [10, 1000, 1, 1]
+
+
+def test_metadata_that_is_named_is_a_reading() -> None:
+    before = replace(report(Reading("x", 1)), metadata=(Reading("firmware", "1.2"), Reading("serial", "7")))
+    for rules in (ruled(SensorRule("firmware", rename="fw")), ruled(only=("x", "firmware"))):
+        after = shape(before, rules)
+        assert [reading.value for reading in after.readings] == [1, "1.2"]
+        assert after.metadata == (Reading("serial", "7"),)
+
+
 def test_sensors_can_swap_their_names() -> None:
-    rules = {"x": SensorRule("x", rename="y"), "y": SensorRule("y", rename="x")}
+    rules = ruled(SensorRule("x", rename="y"), SensorRule("y", rename="x"))
     after = shape(report(Reading("x", 1), Reading("y", 2)), rules)
     assert after.readings == (Reading("y", 1), Reading("x", 2))
 
@@ -98,7 +128,7 @@ def test_calibration_follows_the_lines_through_its_points_and_beyond_them(raw: i
 
 def test_value_that_no_number_can_hold_costs_its_reading_with_a_warning() -> None:
     rule = SensorRule("x", scale=10.0)
-    after = shape(report(Reading("x", 1e308), Reading("y", 1), Reading("x", {"deep": [1e308]})), {"x": rule})
+    after = shape(report(Reading("x", 1e308), Reading("y", 1), Reading("x", {"deep": [1e308]})), ruled(rule))
     assert after.readings == (Reading("y", 1),)
     assert len(after.warnings) == 2
     assert "'x' dropped" in after.warnings[0]
@@ -118,7 +148,7 @@ def test_whatever_the_numbers_the_readings_can_be_written_as_json(
     value: Value, scale: float, offset: float, curve: dict[float, float]
 ) -> None:
     for rule in (SensorRule("x", scale=scale, offset=offset), SensorRule("x", curve=tuple(sorted(curve.items())))):
-        after = shape(report(Reading("x", value)), {"x": rule})
+        after = shape(report(Reading("x", value)), ruled(rule))
         assert len(after.readings) + len(after.warnings) == 1
         for reading in after.readings:
             json.dumps(reading.value, allow_nan=False)
@@ -215,3 +245,26 @@ def test_two_sensors_of_a_device_cannot_have_one_name(sensors: list[str], compla
 def test_name_of_a_dropped_or_renamed_sensor_is_free() -> None:
     assert len(device_with('name = "a"\nrename = "b"', 'name = "b"\ndrop = true').sensors) == 2
     assert len(device_with('name = "a"\nrename = "b"', 'name = "b"\nrename = "a"').sensors) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('name = "t_*"\nrename = "t"', "rename would give one name"),
+        ('name = "t_[12"\nscale = 2', "a bracket is open"),
+    ],
+)
+def test_patterns_that_cannot_work_are_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        device_with(text)
+
+
+@pytest.mark.parametrize(("key", "complaint"), [("only", "an empty name"), ("drop", "an empty name")])
+def test_empty_pattern_of_a_device_is_refused(key: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        parse_config(GATEWAY + LORAWAN + f'{key} = [""]\n', PATH, {})
+
+
+def test_patterns_of_a_device_are_read() -> None:
+    (found,) = parse_config(GATEWAY + LORAWAN + 'only = ["air.*"]\ndrop = ["*_raw"]\n', PATH, {}).devices
+    assert (found.only, found.drop) == (("air.*",), ("*_raw",))
