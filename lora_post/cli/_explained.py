@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 
 from lora_post.cli._output import print_table, say
+from lora_post.decoding.tried import METADATA
 from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic
-from lora_post.model import Reading
+from lora_post.model import Reading, Value
 from lora_post.text import as_text, escaped_json
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
@@ -119,6 +120,9 @@ def _show_report(report: Report) -> None:
     if report.readings:
         headers = ("Sensor", "Value", "Unit", "Channel", "Quantity", "Age")
         print_table(headers, [_reading_row(reading) for reading in report.readings])
+    if report.metadata or report.left_out:
+        about = [(reading.name, _value_text(reading.value), METADATA) for reading in report.metadata]
+        print_table(("Not sent", "Value", "Why"), [*about, *((left.name, "", left.why) for left in report.left_out)])
 
 
 def _data_text(data: object) -> str:
@@ -131,9 +135,13 @@ def _data_text(data: object) -> str:
 
 def _reading_row(reading: Reading) -> tuple[str, ...]:
     row = reading_json(reading, WallUs(0))
-    value = row["value"] if isinstance(row["value"], str) else json.dumps(row["value"], ensure_ascii=False)
+    value = _value_text(row["value"])
     channel = "" if reading.channel is None else f"channel {reading.channel}"
     age = f"{reading.age_s:g} s before" if reading.age_s else ""
     if reading.at_s is not None:
         age = f"at {row['time']}"
     return row["sensor"], value, reading.unit, channel, row["quantity"], age
+
+
+def _value_text(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

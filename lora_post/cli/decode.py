@@ -31,7 +31,7 @@ from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Refusal, Report, Session, Uplink
-from lora_post.uplink.outcome_json import outcome_json, reading_json
+from lora_post.uplink.outcome_json import metadata_json, outcome_json, reading_json
 
 EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1
@@ -274,11 +274,18 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
 
 
 def _payload_json(report: Report) -> dict[str, object]:
-    """Return the JSON object of a payload. `data`: the object that a codec itself makes of it."""
+    """Return the JSON object of a payload.
+
+    data: the object that a codec itself makes of it. metadata, left_out: by name; not there when empty.
+    """
     time_us = report.uplink.frame.time_us
+    metadata = metadata_json(report.metadata)
+    left_out = {left.name: left.why for left in report.left_out}
+    apart = {"metadata": metadata, "left_out": left_out}
     return {
         "data": _plain(report.data),
         "readings": [reading_json(reading, time_us) for reading in report.readings],
+        **{key: names for key, names in apart.items() if names},
         "warnings": list(report.warnings),
         "errors": [report.problem] if report.problem else [],
     }

@@ -11,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from lora_post.captures.expected import check_captures
+from lora_post.cli._decoders_try import try_decoder
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import print_table, say
 from lora_post.decoding.examples import Difference, Failure, check_decoder
@@ -134,6 +135,9 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
         if folder is not None:
             good &= _test_captures(decoder, folder, known)
     raise SystemExit(0 if good else EXIT_FAILED)
+
+
+command.add_command(try_decoder)
 
 
 def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Problem, ...]]:

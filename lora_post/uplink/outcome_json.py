@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from lora_post.clocks.scale import utc_text
@@ -52,6 +53,7 @@ class UplinkJson(TypedDict):
     """One uplink; null where the frame or the input does not say.
 
     kind: lorawan, lowcost or server.
+    metadata: only where the payload says something of the device or itself, by name.
     copy_of: only of a copy that another gateway heard: the gateway whose frame was accepted.
     join: only of a message of a device's join.
     """
@@ -71,6 +73,7 @@ class UplinkJson(TypedDict):
     payload: str | None
     decoder: str | None
     readings: list[ReadingJson]
+    metadata: NotRequired[dict[str, Value]]
     warnings: list[str]
     refused: RefusedJson | None
     copy_of: NotRequired[str]
@@ -110,11 +113,20 @@ def _join_json(join: Join) -> UplinkJson:
 
 def _report_json(report: Report) -> UplinkJson:
     uplink = report.uplink
-    return _uplink_json(uplink, uplink.frame) | {
-        "decoder": uplink.device.decoder_for(uplink.fport) or None,
-        "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
-        "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
-    }
+    apart: UplinkJson = {}  # type: ignore[typeddict-item]
+    if report.metadata:
+        apart["metadata"] = metadata_json(report.metadata)
+    if report.left_out:
+        apart["left_out"] = left_out_json(report.left_out)
+    return (
+        _uplink_json(uplink, uplink.frame)
+        | apart
+        | {
+            "decoder": uplink.device.decoder_for(uplink.fport) or None,
+            "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
+            "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
+        }
+    )
 
 
 def _refusal_json(refusal: Refusal) -> UplinkJson:
@@ -160,6 +172,11 @@ def _radio_json(frame: Frame) -> UplinkJson:
         "warnings": [],
         "refused": None,
     }
+
+
+def metadata_json(metadata: Sequence[Reading]) -> dict[str, Value]:
+    """Return what a payload says of the device or itself, by name."""
+    return {reading.name: reading.value for reading in metadata}
 
 
 def reading_json(reading: Reading, time_us: StampUs) -> ReadingJson:

@@ -63,6 +63,14 @@ def published_examples(decoder: Decoder) -> list[Example]:
     return [_example(case) for case in _cases(codec)]
 
 
+def examples_in(path: Path) -> list[Example]:
+    """Return the examples of one published file. Raises DecoderCrash."""
+    if path.suffix in (".yaml", ".yml"):
+        uplink = _read(path, _CodecFile).uplink
+        return [_example(case) for case in (uplink.examples if uplink else None) or ()]
+    return [_example(case) for case in _read(path, list[_Case])]
+
+
 def _cases(codec: Path) -> Iterator[_Case]:
     here = codec.resolve()
     for path in (*sorted(here.parent.glob("*-codec.yaml")), *sorted(here.parent.parent.glob("*-codec.yaml"))):
