@@ -113,20 +113,14 @@ def _join_json(join: Join) -> UplinkJson:
 
 def _report_json(report: Report) -> UplinkJson:
     uplink = report.uplink
-    apart: UplinkJson = {}  # type: ignore[typeddict-item]
+    found = _uplink_json(uplink, uplink.frame)
     if report.metadata:
-        apart["metadata"] = metadata_json(report.metadata)
-    if report.left_out:
-        apart["left_out"] = left_out_json(report.left_out)
-    return (
-        _uplink_json(uplink, uplink.frame)
-        | apart
-        | {
-            "decoder": uplink.device.decoder_for(uplink.fport) or None,
-            "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
-            "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
-        }
-    )
+        found["metadata"] = metadata_json(report.metadata)
+    return found | {
+        "decoder": uplink.device.decoder_for(uplink.fport) or None,
+        "readings": [reading_json(reading, uplink.frame.time_us) for reading in report.readings],
+        "warnings": [*report.warnings, *([report.problem] if report.problem else [])],
+    }
 
 
 def _refusal_json(refusal: Refusal) -> UplinkJson:
