@@ -137,11 +137,11 @@ def open_hang_file(config: Config) -> HangFile | None:
         return None
 
 
-def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = None) -> Decode:
+def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = None, *, is_strict: bool = True) -> Decode:
     """Return what decodes uplinks of the devices, and follows changes in the decoder folder.
 
-    hangs: says which decoders are set aside.
-    Raises ConfigError when a device names a decoder that is not there, or options that its decoder refuses.
+    hangs: says which decoders are set aside. is_strict: raise ConfigError when a device names a decoder that is not
+    there, or options that its decoder refuses; else that is a warning, and the payloads of that device are kept.
     """
     folder = DecoderFolder(config.decoder_folder, watched_loading(watch)) if config.decoder_folder else None
     own = folder.load() if folder else LoadedDecoders({}, ())
@@ -156,9 +156,11 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
     mistakes = list(mistakes_of(config.devices, loaded.decoders))
-    if mistakes:
-        lines = (f"{config.path}: device {mistake.device}: {mistake.problem}" for mistake in mistakes)
+    lines = [f"{config.path}: device {mistake.device}: {mistake.problem}" for mistake in mistakes]
+    if lines and is_strict:
         raise ConfigError("\n".join(lines))
+    for line in lines:
+        log.warning("%s", line)
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

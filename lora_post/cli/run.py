@@ -18,13 +18,12 @@ from lora_post.cli._options import (
     drain_timeout_option,
     log_options,
     open_hang_file,
-    read_config,
     read_decoding,
     set_up_log,
     watch_decoders,
 )
 from lora_post.clocks.gateway import Times
-from lora_post.config import Config
+from lora_post.config import Config, find_config, load_what_works
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
@@ -35,6 +34,7 @@ from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump_all
 from lora_post.run.live import run_live
 from lora_post.run.outcome_log import summary
+from lora_post.run.reload import Followed, stamps_of
 from lora_post.run.signals import stop_on_signals
 
 log = logging.getLogger("lora_post")
@@ -77,9 +77,12 @@ def command(
     queued (they go out at the next start). Ctrl-C and SIGTERM stop it at any time, nothing is lost.
     """
     set_up_log(verbose=verbose, quiet=quiet)
-    config = with_status(read_config(config_path), status_listen)
+    path = config_path or find_config()
+    stamps = stamps_of(path)
+    config = with_status(_read_config(path), status_listen)
     hangs = None if dry else open_hang_file(config)
-    decode = read_decoding(config, watch_decoders(hangs), hangs)
+    watch = watch_decoders(hangs)
+    decode = read_decoding(config, watch, hangs, is_strict=dry)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry, spool=config.spool_path)
     stop = stop_on_signals()
@@ -91,8 +94,17 @@ def command(
             log.info("%s", summary(metrics))
             code = EXIT_FAILED if broken else 0
         else:
-            code = run_live(config, decode, metrics, inputs, stop, drain_timeout)
+            followed = Followed(stamps, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
+            code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
+
+
+def _read_config(path: Path) -> Config:
+    """Return what works of the configuration; log its warnings, and the mistakes of devices, which are left out."""
+    config = load_what_works(path)
+    for warning in (*config.warnings, *config.left_out):
+        log.warning("%s", warning)
+    return config
 
 
 def _open(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> tuple[Input, Times]:

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ from lora_post.config.upload import UploadRules, read_upload
 from lora_post.errors import ConfigError, Problem
 from lora_post.model import Device, Location
 from lora_post.sinks import SINKS
-from lora_post.sinks.destination import Site
+from lora_post.sinks.destination import DeviceBook, Site
 from lora_post.spool.lanes import WhenFull
 from lora_post.text import did_you_mean
 from lora_post.toml_table import TableReader
@@ -44,12 +45,12 @@ class Change(Struct, frozen=True):
     more: tuple[TableReader, ...] = ()
 
 
-class Config(Struct, frozen=True):
+class Config(Struct, frozen=True, dict=True):
     """The whole configuration, checked.
 
     destinations: what `SINKS` has read of each table that readings go to; the keys name their queues in the spool, too.
     device_places: where each device stands, by id. device_files: those beside the configuration.
-    warnings: what works but should be put right.
+    warnings: what works but should be put right. left_out: the mistakes of devices that are not among `devices`.
     """
 
     path: Path | None
@@ -71,11 +72,12 @@ class Config(Struct, frozen=True):
     device_files: tuple[Path, ...]
     upload: UploadRules
     warnings: tuple[Problem, ...]
+    left_out: tuple[Problem, ...] = ()
 
-    @property
+    @cached_property
     def site(self) -> Site:
-        """What destinations get to know of this gateway and its devices."""
-        return Site(self.gateway_id, self.gateway_name, self.visibility, self.devices, self.location)
+        """What destinations get to know of this gateway and its devices; those may be replaced while it runs."""
+        return Site(self.gateway_id, self.gateway_name, self.visibility, DeviceBook(self.devices), self.location)
 
 
 def find_config() -> Path:
@@ -98,6 +100,12 @@ def find_config() -> Path:
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read and check a configuration and its files of devices. Raises ConfigError with one line for each mistake."""
     return _faultless(*examine_config(path, environ))
+
+
+def load_what_works(path: Path) -> Config:
+    """Read a configuration whose devices may have mistakes: `left_out` has them. Raises ConfigError for any other."""
+    config, mistakes = examine_config(path)
+    return _faultless(config, tuple(each for each in mistakes if config is None or each not in config.left_out))
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
@@ -192,6 +200,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
         device_files=tuple(each.path for each in files),
         upload=read_upload(reader),
         warnings=tuple(warning for each in (reader, *files) for warning in each.warnings),
+        left_out=known.left_out,
     )
 
 

@@ -14,6 +14,7 @@ from lora_post.config.keys import DeviceKeys, joins, read_keys
 from lora_post.config.location import read_location
 from lora_post.config.sensors import read_patterns, read_sensors
 from lora_post.config.tables import GatewayTable
+from lora_post.errors import Problem
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
 from lora_post.text import bare_hex
@@ -28,10 +29,14 @@ class DevicePlace(Struct, frozen=True):
 
 
 class Devices(Struct, frozen=True):
-    """All devices, in the order in which they are read. places: by id."""
+    """All devices, in the order in which they are read.
+
+    places: by id. left_out: the mistakes of those that are not among them.
+    """
 
     devices: tuple[Device, ...]
     places: Mapping[str, DevicePlace]
+    left_out: tuple[Problem, ...]
 
 
 def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devices:
@@ -43,10 +48,12 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
     places: dict[str, DevicePlace] = {}
     names: dict[str, str] = {}
     senders: dict[tuple[str, str], list[Device]] = {}
+    left_out: list[Problem] = []
     for reader in readers:
+        start = len(reader.mistakes)
         for number, place, table in reader.numbered("device", DeviceTable):
             device = _device(reader, place, table, gateway, rules)
-            if device is None:
+            if device is None or _has_mistakes(reader.mistakes[start:], place):
                 continue
             if device.id in devices:
                 other = names[device.id] + (
@@ -65,7 +72,12 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
             devices[device.id] = device
             places[device.id] = DevicePlace(reader.path, number)
             names[device.id] = place
-    return Devices(tuple(devices.values()), places)
+        left_out += (mistake.at(str(reader.path)) for mistake in reader.mistakes[start:])
+    return Devices(tuple(devices.values()), places, tuple(left_out))
+
+
+def _has_mistakes(mistakes: Sequence[Problem], place: str) -> bool:
+    return any(mistake.what.startswith((f"{place} ", f"{place}:")) for mistake in mistakes)
 
 
 def _device(

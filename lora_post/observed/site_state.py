@@ -130,16 +130,25 @@ class SiteState:
         """clock: by which everything here has its times."""
         self.clock = clock or SteadyClock()
         self._lock = Lock()
-        self._devices = {device.id: _DeviceState(device) for device in devices}
-        self._by_address: dict[str, list[_DeviceState]] = {}
-        for state in self._devices.values():
-            self._by_address.setdefault(state.device.address_text, []).append(state)
         self._joined: dict[str, _DeviceState] = {}
+        self._devices: dict[str, _DeviceState] = {}
+        self._by_address: dict[str, list[_DeviceState]] = {}
+        self.use(devices)
         self._recent: deque[Entry] = deque(maxlen=MAX_RECENT)
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._changes = 0
         self._days = 0
         self.last_frame_us = NEVER
+
+    def use(self, devices: Iterable[Device]) -> None:
+        """Show these devices, in this order; what is known of those that stay is kept."""
+        with self._lock:
+            known, self._devices, self._by_address = self._devices, {}, {}
+            for device in devices:
+                state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
+                state.device = device
+                self._by_address.setdefault(device.address_text, []).append(state)
+            self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
 
     @property
     def changes(self) -> int:

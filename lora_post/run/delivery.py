@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from shlex import quote
 from threading import Event
@@ -17,6 +17,7 @@ from lora_post.clocks.system import System, SystemClock
 from lora_post.config import Config
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
+from lora_post.model import Device
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.outcome_log import left_behind, summary
@@ -88,6 +89,12 @@ class Delivery(Struct, frozen=True):
             log.error("%s", error)
         for upload in self.uploads:
             upload.finish(deadline)
+
+    def use(self, devices: Sequence[Device], decode: Decode) -> None:
+        """Accept, decode and declare these devices from now on; their counters go on."""
+        self.config.site.devices.use(devices)
+        with self.pipeline.using(decode):
+            self.ledger.use(devices)
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""
@@ -196,7 +203,8 @@ def open_delivery(
         listener(outcome)
 
     pipeline = Pipeline(ledger, decode, metrics, hear, clock)
-    return Delivery(config, pipeline, ledger, uploads, clock, SpoolFile(config.spool_path, replace_damaged), stop)
+    view = SpoolFile(config.spool_path, replace_damaged)
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
 
 
 def _ask_nobody() -> None:

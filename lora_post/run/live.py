@@ -23,6 +23,7 @@ from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.readmit import readmit
+from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
 from lora_post.spool.facts import Facts
@@ -47,10 +48,12 @@ def run_live(
     inputs: Sequence[tuple[Input, Times]],
     stop: Event,
     drain_timeout_s: float,
+    followed: Followed,
 ) -> int:
     """Run until all inputs have ended and the queue is empty, or `stop`; return the exit code.
 
-    drain_timeout_s: how long to go on sending once the inputs have ended. Raises ConfigError, SpoolError.
+    drain_timeout_s: how long to go on sending once the inputs have ended. followed: how to take changes
+    of the configuration over. Raises ConfigError, SpoolError.
     """
     oversight = Oversight(config, metrics, [input_ for input_, _ in inputs])
     write_log = OutcomeLog()
@@ -61,7 +64,13 @@ def run_live(
 
     heartbeats = oversight.signs.heartbeats
     delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
-    with delivery, oversight.over(delivery):
+
+    def use(changed: Config, decode: Decode) -> None:
+        oversight.site.use(changed.devices)
+        delivery.use(changed.devices, decode)
+        readmit(delivery.pipeline, delivery.view, changed.devices)
+
+    with delivery, oversight.over(delivery), following(config, followed, use, oversight.signs):
         readmit(delivery.pipeline, delivery.view, config.devices)
         broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
         delivery.drain(drain_timeout_s, stop)
@@ -122,6 +131,21 @@ class Oversight:
                 stack.enter_context(status_page(config.status, self.site, self._metrics, look))
             stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
             yield
+
+
+@contextmanager
+def following(config: Config, followed: Followed, use: Use, signs: Signs) -> Iterator[None]:
+    """Follow changes of the configuration as long as the block runs."""
+    stop = Event()
+    with closing(SpoolFile(config.spool_path)) as spool_file:
+        reloader = Reloader(config, followed, use, signs, Facts(spool_file, SUBJECT))
+        thread = Thread(target=reloader.run, args=(stop,), name=SUBJECT, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(JOIN_S)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from threading import Lock
 from typing import Final
@@ -42,7 +43,7 @@ class Pipeline:
     ) -> None:
         """clock: puts the frames' times right; None: they are taken as they are."""
         self._ledger = ledger
-        self._decode = decode
+        self._decode = [decode]  # for all inputs alike, see `taking`
         self.metrics = metrics
         self._listener = listener
         self._copies = Copies()
@@ -56,6 +57,13 @@ class Pipeline:
         same = copy(self)
         same._times = times
         return same
+
+    @contextmanager
+    def using(self, decode: Decode) -> Iterator[None]:
+        """Decode with this from the next read on; while the block runs, nothing is accepted by any input."""
+        with self._lock:
+            self._decode[0] = decode
+            yield
 
     def handle(self, events: Sequence[Heard]) -> None:
         """Take events from a parser to the ledger, or count why not.
@@ -87,7 +95,7 @@ class Pipeline:
                 raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} with this payload twice")
         except UnlockError as error:
             return Refusal.of(event.frame, error)
-        report = self._decode(uplink)
+        report = self._decode[0](uplink)
         group.accept(report, session)
         return report
 
@@ -110,7 +118,7 @@ class Pipeline:
             return self._handle_join(frame, group) if is_join(frame) else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
-        report = self._decode(uplink)
+        report = self._decode[0](uplink)
         group.accept(report, session)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is FCntPolicy.RESTARTS:

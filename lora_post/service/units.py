@@ -52,6 +52,7 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={command}
+ExecReload={reload}
 User={user}
 Group={user}
 StateDirectory=lora-post
@@ -198,6 +199,7 @@ def units(config: Config, place: Place, radio: Sequence[str] = ()) -> dict[str, 
         names
         | {
             "command": _command_line((str(place.command), "run", "-c", str(place.config))),
+            "reload": _command_line((str(place.command), "reload", "-c", str(place.config))),
             "after": f" {FIFO}" if radio else "",
             "wants": f" {RADIO}\nRequires={FIFO}" if radio else "",
             "devices": "\n".join(_devices(config)),

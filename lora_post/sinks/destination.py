@@ -6,7 +6,7 @@ the units for systemd, the reference of all keys) asks here, and names none of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -28,6 +28,24 @@ TableT = TypeVar("TableT", bound=Struct)
 SettingsT = TypeVar("SettingsT")
 
 
+class DeviceBook:
+    """The configured devices by id; `use` replaces them all while other threads ask."""
+
+    def __init__(self, devices: Iterable[Device] = ()) -> None:
+        self.use(devices)
+
+    def use(self, devices: Iterable[Device]) -> None:
+        """Replace the devices."""
+        self._by_id = {device.id: device for device in devices}
+
+    def get(self, device_id: str) -> Device | None:
+        """Return a device; None when it is not, or no longer, in the configuration."""
+        return self._by_id.get(device_id)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self._by_id.values())
+
+
 class Site(Struct, frozen=True):
     """This gateway and its devices, as they are declared where readings go.
 
@@ -38,7 +56,7 @@ class Site(Struct, frozen=True):
     gateway_id: str
     gateway_name: str
     visibility: str
-    devices: tuple[Device, ...]
+    devices: DeviceBook
     location: Location | None = None
 
 

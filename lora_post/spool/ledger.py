@@ -84,17 +84,21 @@ class SpoolLedger:
         self._spool_file = spool_file
         self._writer = writer
         self._boots = boots
-        devices = tuple(devices)
-        self._book = SessionBook(devices)
-        self._thinner = Thinner(devices)
         self._keep_strangers = keep_strangers
         self._strangers = StrangerBook()
         self._trends = TrendBook()
-        self._version = NOT_LOADED
+        self.use(devices)
         # What is in the file, for a new one that takes the place of a file that was removed.
         self._inode: int | None = None
         self._counters: dict[str, int] = {}
         self._joins: dict[str, JoinState] = {}
+
+    def use(self, devices: Iterable[Device]) -> None:
+        """Accept frames of these devices from now on; outside a group."""
+        devices = tuple(devices)
+        self._book = SessionBook(devices)
+        self._thinner = Thinner(devices)
+        self._version = NOT_LOADED
 
     @contextmanager
     def group(self) -> Iterator[Group]:

@@ -18,7 +18,6 @@ import pytest
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.command import (
     COMMAND,
-    DEVICES,
     HURRIED,
     PATIENCE_S,
     Admin,
@@ -32,27 +31,7 @@ from tests.support.command import (
     wait_until,
     write_site,
 )
-
-START_US = 1_790_000_000_000_000
-
-
-def stamp(fcnt: int) -> str:
-    moment = datetime.fromtimestamp(START_US // 1_000_000 + fcnt, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def expected(frames: int, index: int) -> list[tuple[object, object]]:
-    return [(fcnt // DEVICES / 100, stamp(fcnt)) for fcnt in range(index, frames, DEVICES)]
-
-
-def assert_everything_arrived_once(admin: Admin, frames: int) -> None:
-    for index in range(DEVICES):
-        assert admin.rows(f"counter-{index}", "analog_in_1") == expected(frames, index)
-        device = next(d for d in admin.get("/devices") if d["id"] == f"counter-{index}")
-        sensors = {s["id"]: s.get("quantity_kind") for s in device["sensors"]}  # type: ignore[attr-defined]
-        assert sensors == {"analog_in_1": "Other", "temperature_2": "Temperature"}
-        assert device["owner"] == "demo"
-        assert device["gateway_id"] == "gw1"
+from tests.support.counting import assert_everything_arrived_once
 
 
 def test_capture_through_a_pipe_arrives_exactly_once(tmp_path: Path) -> None:

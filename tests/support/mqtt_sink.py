@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lora_post.model import Device
 from lora_post.net.mqtt_url import Broker
-from lora_post.sinks.destination import Site
+from lora_post.sinks.destination import DeviceBook, Site
 from lora_post.sinks.mqtt import MqttConfig
 from lora_post.spool.model import Batch, Lane
 from tests.support.build import NOON_US
@@ -29,4 +29,4 @@ def settings(port: int, **changes: object) -> MqttConfig:
 
 
 def site(gateway_id: str, *devices: Device) -> Site:
-    return Site(gateway_id, f"The {gateway_id}", "private", devices)
+    return Site(gateway_id, f"The {gateway_id}", "private", DeviceBook(devices))

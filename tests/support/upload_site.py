@@ -20,7 +20,7 @@ from lora_post.net.traffic import Traffic
 from lora_post.sandbox.endpoint import Settings
 from lora_post.secret import Account, Secret
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.destination import SinkContext
+from lora_post.sinks.destination import DeviceBook, SinkContext
 from lora_post.sinks.destination import Site as Declared
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.waziup.client import WaziupClient
@@ -81,7 +81,7 @@ def context_of(
     gateway_id: str = "gw1",
 ) -> SinkContext:
     """What the sink of a destination gets in `lora-post run`."""
-    declared = Declared(gateway_id, "Farm (north)", visibility, devices)
+    declared = Declared(gateway_id, "Farm (north)", visibility, DeviceBook(devices))
     lanes_of = Queue(store, destination).lanes_of
     return SinkContext(declared, lanes_of, partial(Facts, store), announced or Announced(), Traffic(), None)
 

@@ -29,7 +29,6 @@ class MqttSink(Sink):
     def __init__(self, config: MqttConfig, site: Site) -> None:
         self._config = config
         self._site = site
-        self._device_names = {device.id: device.name for device in site.devices}
         self._connection: MqttConnection | None = None
         self._discovered: dict[tuple[str, str], Discovery] = {}  # over this connection, by device and sensor
         self._sent = LastSent()
@@ -60,7 +59,8 @@ class MqttSink(Sink):
     def _introduce(self, connection: MqttConnection, batch: Batch, state_topic: str) -> None:
         """Tell Home Assistant of a sensor that it does not know, or not like this. Raises Unavailable."""
         prefix, site, lane = self._config.discovery_prefix, self._site, batch.lane
-        device_name = self._device_names.get(lane.device) or lane.device
+        device = site.devices.get(lane.device)
+        device_name = device.name if device else lane.device
         made = sensor_discovery(prefix, lane, device_name, site.gateway_id, state_topic, batch.values[-1])
         known = self._discovered.get((lane.device, lane.name))
         if made is None or made == known:

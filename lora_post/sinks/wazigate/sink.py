@@ -38,7 +38,7 @@ class WazigateSink(Sink):
 
     def __init__(self, config: WazigateConfig, context: SinkContext) -> None:
         self._client = WazigateClient(config.url, config.account, context.alive)
-        self._names = {device.id: device.name for device in context.site.devices}
+        self._devices = context.site.devices
         self._lanes_of = context.lanes_of
 
     def close(self) -> None:
@@ -113,7 +113,8 @@ class WazigateSink(Sink):
         wanted = [_sensor(each) for each in self._lanes_of(lane.device)]
         answer = self._client.get_sensors(lane.device)
         if _is_not_there(answer):
-            name = to_text(self._names.get(lane.device, lane.device))
+            device = self._devices.get(lane.device)
+            name = to_text(device.name if device else lane.device)
             answer = self._client.post_device(GateDevice(lane.device, name, wanted))
             _check_created(f"device {lane.device}", answer)
             log.info("wazigate: device created id=%s sensors=%d", lane.device, len(wanted))

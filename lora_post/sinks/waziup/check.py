@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from shlex import quote
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -222,7 +223,7 @@ def _check_gateway(
 def _check_devices(client: WaziupClient, site: Site, username: str, commands: Commands) -> Iterator[Finding]:
     """Tell which devices are not ours, which others may see, and which another gateway sends for."""
     others: defaultdict[str, list[str]] = defaultdict(list)
-    for configured in site.devices[:MAX_DEVICES]:
+    for configured in islice(site.devices, MAX_DEVICES):
         answer = client.get_device(configured.id)
         device = _read(answer, RemoteDevice)
         if answer.status == 403:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from functools import partial
 
-from lora_post.model import Device
+from lora_post.sinks.destination import DeviceBook
 from lora_post.sinks.waziup.client import RemoteDevice, WaziupClient
 from lora_post.sinks.waziup.commands import Commands
-from lora_post.sinks.waziup.declaration import carry_over, declaration
+from lora_post.sinks.waziup.declaration import Declaration, carry_over, declaration
 from lora_post.sinks.waziup.visibility import wrong_device
 from lora_post.spool.facts import Facts
 
@@ -19,16 +18,16 @@ log = logging.getLogger(__name__)
 class Declarations:
     """What the configuration says of its devices. Of others there is nothing to carry over."""
 
-    def __init__(self, client: WaziupClient, facts: Facts, devices: Iterable[Device]) -> None:
+    def __init__(self, client: WaziupClient, facts: Facts, devices: DeviceBook) -> None:
         self._client = client
         self._facts = facts
         self._commands = Commands(client.base_url, client.account.username if client.account else "")
-        self._wanted = {each.id: declaration(each.id, each.name, each.visibility, each.location) for each in devices}
+        self._devices = devices
         self._told: set[str] = set()
 
     def is_changed(self, device_id: str) -> bool:
         """Return whether the configuration says something else of a device than was last carried over."""
-        wanted = self._wanted.get(device_id)
+        wanted = self._wanted(device_id)
         return wanted is not None and self._facts.recall().get(_carried(device_id)) != wanted.text
 
     def carry_over(self, device: RemoteDevice) -> bool:
@@ -36,7 +35,7 @@ class Declarations:
 
         Raises SpoolError, and nothing over what a server does.
         """
-        wanted = self._wanted.get(device.id)
+        wanted = self._wanted(device.id)
         if wanted is None:
             return True
         problem = wrong_device(device, wanted.visibility, self._commands)
@@ -49,6 +48,10 @@ class Declarations:
         if noted != wanted.text:
             self._facts.remember(_carried(device.id), wanted.text)
         return True
+
+    def _wanted(self, device_id: str) -> Declaration | None:
+        device = self._devices.get(device_id)
+        return declaration(device.id, device.name, device.visibility, device.location) if device else None
 
 
 def _carried(device_id: str) -> str:

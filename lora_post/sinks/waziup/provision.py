@@ -39,7 +39,7 @@ class Provisioner:
         self._gateway_id = context.site.gateway_id
         self._known = KnownDevices(facts, self._gateway_id)
         self.stand_in = StandIn(client, facts, context.facts_of, self._known, self._gateway_id)
-        self._devices = {device.id: device for device in context.site.devices}
+        self._devices = context.site.devices
         self._declarations = Declarations(client, facts, context.site.devices)
         self._new_units = NewUnits(client, context.facts_of)
         self._lanes_of = context.lanes_of
