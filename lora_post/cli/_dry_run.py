@@ -7,6 +7,7 @@ import msgspec
 from lora_post.config import Config
 from lora_post.metrics import Metrics
 from lora_post.model import Noise
+from lora_post.run.doctor import Doctor
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
@@ -26,4 +27,4 @@ def dry_pipeline(config: Config, decode: Decode, metrics: Metrics) -> Pipeline:
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    return Pipeline(MemoryLedger(config.devices), decode, metrics, listen)
+    return Pipeline(MemoryLedger(config.devices), decode, metrics, listen, doctor=Doctor())

@@ -5,7 +5,7 @@ The counter of such a frame may be any, so each costs up to 2,000 CMACs: for wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,10 +14,11 @@ from msgspec.structs import replace
 
 from lora_post.clocks.scale import is_unknown
 from lora_post.decoding.choice import Decoding
-from lora_post.errors import FrameError, UnlockError
+from lora_post.errors import FrameError, Problem, UnlockError
 from lora_post.explain.frame import open_frame
 from lora_post.model import Decoder, Device, Frame, Link, Reading
 from lora_post.times import StampUs
+from lora_post.uplink.diagnosis import diagnose, diagnose_payload
 from lora_post.uplink.join_state import Join, Joiner
 from lora_post.uplink.joins import hear_join
 from lora_post.uplink.model import Decode, Refusal, Report, Session, Uplink
@@ -31,27 +32,47 @@ class Trial(Struct, frozen=True):
     """What came of trying a device on the frames that have its address, oldest first.
 
     opened: what the keys open. shut: those that they do not, with the reason. Both empty: nothing of it was kept.
+    mistake: in keys or addresses, found by trying, also on frames of other addresses.
     """
 
     opened: tuple[Report | Join, ...] = ()
     shut: tuple[Refusal, ...] = ()
+    mistake: Problem | None = None
 
 
 def try_device(device: Device, frames: Iterable[Frame], decode: Decode) -> Trial:
     """Return what the keys of a device open, and what its decoder reads.
 
-    frames: of any sender; only those with the address of the device are tried. decode: see `decoding_of`.
+    frames: of any sender; those with the address of the device are tried, the others tell usual mistakes.
+    decode: see `decoding_of`.
     """
+    kept = tuple(frames)
     opened: list[Report | Join] = []
     shut: list[Refusal] = []
-    for frame in frames:
+    for frame in kept:
         if claimed_sender(frame) == device.address_text:
             outcome = _try(device, frame)
             if isinstance(outcome, Refusal):
                 shut.append(outcome)
             else:
                 opened.append(decode(outcome) if isinstance(outcome, Uplink) else outcome)
-    return Trial(tuple(opened), tuple(shut))
+    return Trial(tuple(opened), tuple(shut), _mistake(device, kept, opened, decode))
+
+
+def _mistake(
+    device: Device, frames: Iterable[Frame], opened: Sequence[Report | Join], decode: Decode
+) -> Problem | None:
+    """Return what is wrong with a device: nothing where a frame opens and can be decoded."""
+    if not opened:
+        found = next((each for frame in frames if (each := diagnose(frame, (device,)))), None)
+        return found.problem if found else None
+    newest = opened[-1]
+    if isinstance(newest, Report) and newest.problem is not None and device.decoder_for(newest.uplink.fport):
+        return diagnose_payload(newest.uplink, decode) or Problem(
+            f"{device.id}: the MIC fits, so its network key is right, and the payload makes no sense",
+            "correct app_skey, or name another decoder",
+        )
+    return None
 
 
 def _try(device: Device, frame: Frame) -> Uplink | Join | Refusal:

@@ -20,6 +20,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
+from lora_post.run.doctor import Doctor
 from lora_post.run.outcome_log import left_behind, summary
 from lora_post.run.pipeline import Pipeline
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
@@ -202,7 +203,7 @@ def open_delivery(
             each.wake()
         listener(outcome)
 
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock)
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor())
     view = SpoolFile(config.spool_path, replace_damaged)
     return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
 

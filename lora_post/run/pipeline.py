@@ -13,6 +13,7 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard, Noise
+from lora_post.run.doctor import Doctor
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
@@ -40,8 +41,9 @@ class Pipeline:
         metrics: Metrics,
         listener: Callable[[Outcome], None],
         clock: GatewayClock | None = None,
+        doctor: Doctor | None = None,
     ) -> None:
-        """clock: puts the frames' times right; None: they are taken as they are."""
+        """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong."""
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
         self.metrics = metrics
@@ -49,6 +51,7 @@ class Pipeline:
         self._copies = Copies()
         self._restarts = Restarts()
         self._clock = clock
+        self._doctor = doctor
         self._times = Times.RECORDED
         self._lock = Lock()
 
@@ -85,6 +88,7 @@ class Pipeline:
             outcome = self._handle_frame(event, group)
             if type(outcome) is Refusal:
                 group.refuse(outcome)
+                return self._doctor.refusal(outcome, group.devices) if self._doctor else outcome
             return outcome
         return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
 
@@ -119,6 +123,8 @@ class Pipeline:
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         report = self._decode[0](uplink)
+        if report.problem is not None and self._doctor:
+            report = self._doctor.report(report, self._decode[0], group.devices)
         group.accept(report, session)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is FCntPolicy.RESTARTS:

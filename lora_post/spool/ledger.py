@@ -34,13 +34,15 @@ class Group:
     """Uplinks that arrived together, while their block is open.
 
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
-    join, by DevEUI. is_repeat(uplink, window_us): see `heard`. reports: what was accepted. refusals: what was not.
+    join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
+    accepted. refusals: what was not.
     """
 
     def __init__(self, book: SessionBook, is_repeat: IsRepeat) -> None:
         self._book = book
         self.find: FindSessions = book.find
         self.joiners: Mapping[int, Joiner] = book.joiners
+        self.devices = book.devices
         self.is_repeat = is_repeat
         self.reports: list[Report] = []
         self.refusals: list[Refusal] = []

@@ -24,11 +24,12 @@ def join_key(device: Device) -> str:
 class SessionBook:
     """Sessions with counters, joiners with what was heard of their joins, and what is new of it.
 
-    joiners: by DevEUI. advanced: changed sessions. joined: changed joiners. over: keys of sessions that a join ended.
+    devices: as they are configured. joiners: by DevEUI. advanced: changed sessions. joined: changed joiners.
+    over: keys of sessions that a join ended.
     """
 
     def __init__(self, devices: Iterable[Device]) -> None:
-        configured = tuple(devices)
+        self.devices = configured = tuple(devices)
         self._fixed = tuple(device for device in configured if device.address is not None)
         self._in_session: dict[tuple[str, JoinedSession], Device] = {}
         self._sessions: dict[tuple[Link, int | None], list[Session]] = {}

@@ -11,7 +11,7 @@ from lora_post.cli._options import load_all_decoders
 from lora_post.cli._output import say
 from lora_post.config import Config, find_config, load_config
 from lora_post.decoding.choice import mistakes_of
-from lora_post.errors import ConfigError, SpoolError
+from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.explain.trial import Trial, decoding_of, opened_text, try_device
 from lora_post.lorawan.join_messages import parse_join_request
 from lora_post.lorawan.session_keys import SessionKeys11
@@ -98,6 +98,15 @@ def say_trial(trial: Trial) -> bool:
     """Print what came of a trial; returns whether any frame was opened, or there was none to try."""
     for outcome in trial.opened:
         say(f"tried     {opened_text(outcome)}", fg="green")
-    if trial.shut and not trial.opened:
-        say(f"tried     {trial.shut[-1].problem}", fg="red")
-    return bool(trial.opened) or not trial.shut
+    problem = trial_problem(trial)
+    if problem is not None:
+        say(f"tried     {problem.what}", fg="red")
+        say(f"fix       {problem.fix}")
+    return problem is None or bool(trial.opened)
+
+
+def trial_problem(trial: Trial) -> Problem | None:
+    """Return why frames that were kept do not open, or make no sense; None when all is well or nothing was kept."""
+    if trial.mistake is not None:
+        return trial.mistake
+    return trial.shut[-1].problem if trial.shut and not trial.opened else None

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import Desk, open_desk
+from lora_post.cli.devices._desk import Desk, open_desk, trial_problem
 from lora_post.config import Change, examine_config
 from lora_post.config.device_file import append_devices, editing
 from lora_post.config.keys import KEY_NAMES
@@ -147,11 +147,12 @@ def _try(desk: Desk, devices: Sequence[Device]) -> None:
     opened = 0
     for device in devices:
         trial = desk.try_device(device)
-        if trial.opened:
+        if problem := trial_problem(trial):
+            say(f"tried     {problem.what}", fg="red")
+            say(f"fix       {problem.fix}")
+        elif trial.opened:
             opened += 1
             if opened <= MAX_SHOWN:
                 say(f"tried     {device.id}: {opened_text(trial.opened[-1])}", fg="green")
-        elif trial.shut:
-            say(f"tried     {device.id}: {trial.shut[-1].problem}", fg="red")
     if opened > MAX_SHOWN:
         say(f"tried     {opened - MAX_SHOWN} more open the frames that were kept of them", fg="green")

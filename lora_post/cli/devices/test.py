@@ -9,7 +9,7 @@ import click
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import Desk, open_desk
+from lora_post.cli.devices._desk import Desk, open_desk, trial_problem
 from lora_post.explain.trial import opened_text
 from lora_post.model import Device
 
@@ -40,9 +40,9 @@ def _show(desk: Desk, device: Device, *, is_named: bool) -> str:
     trial = desk.try_device(device)
     for outcome in trial.opened:
         say(f"ok        {device.id}: {opened_text(outcome)}", fg="green")
-    if trial.shut and not trial.opened:
-        say(f"FAIL      {device.id}: {trial.shut[-1].detail}", fg="red")
-        say(f"fix       {trial.shut[-1].fix}")
+    if problem := trial_problem(trial):
+        say(f"FAIL      {problem.what}", fg="red")
+        say(f"fix       {problem.fix}")
         return "FAIL"
     if is_named and not trial.opened:
         say(f"none      {device.id}: no frame with its address was refused and kept")
