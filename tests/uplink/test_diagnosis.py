@@ -155,7 +155,11 @@ SESSION_11 = SessionKeys11(NWK, THIRD, FOURTH, APP)
     ],
 )  # fmt: skip
 def test_mistake_is_named_with_the_fix(configured: Device, heard: Frame, says: str) -> None:
-    others = [replace(POND, id="other", address=5, keys=SessionKeys(THIRD, FOURTH)), lowcost_device("node", address=9), root(dev_eui=99)]
+    others = [
+        replace(POND, id="other", address=5, keys=SessionKeys(THIRD, FOURTH)),
+        lowcost_device("node", address=9),
+        root(dev_eui=99),
+    ]
     found = diagnose(heard, [*others, configured])
     assert found is not None
     assert found.device is configured
