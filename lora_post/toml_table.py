@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from typing import Final, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,7 @@ from msgspec import Struct
 from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
 from lora_post.secret import Account, Secret
-from lora_post.text import bare_hex, did_you_mean
+from lora_post.text import bare_hex, bare_word, did_you_mean
 from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
@@ -32,6 +32,20 @@ WORDS = {
     "array": "a list in [ ]",
     "object": "a table",
 }
+
+# What others call a key, without capitals and marks.
+_OTHER_NAMES: Final = {
+    "appeui": "join_eui",
+    "applicationeui": "join_eui",
+    "deviceeui": "dev_eui",
+    "deviceid": "id",
+    "deviceaddress": "dev_addr",
+    "networkkey": "nwk_key",
+    "networksessionkey": "nwk_skey",
+    "applicationkey": "app_key",
+    "applicationsessionkey": "app_skey",
+}
+_DIGITS_OF: Final = {8: "a DevAddr", 16: "a DevEUI or JoinEUI", 32: "a key"}
 
 T = TypeVar("T", bound=Struct)
 
@@ -52,6 +66,8 @@ class TableReader:
         self.path = path
         self.folder = path.parent
         self.environ = environ
+        self.homes: Mapping[str, str] = {}
+        """Tables by the keys that they have, `max_mb` -> `[spool]`, for keys that stand in another one."""
         self.mistakes: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -67,7 +83,7 @@ class TableReader:
         """Return [name]; None when it is missing or useless."""
         if name not in self.document:
             return None
-        return convert_table(self.document[name], f"[{name}]", kind, self.mistakes)
+        return convert_table(self.document[name], f"[{name}]", kind, self.mistakes, self.homes)
 
     def list(self, name: str, kind: type[T]) -> list[tuple[str, T]]:
         """Return every [[name]] with its place, for messages."""
@@ -81,7 +97,7 @@ class TableReader:
             return
         for number, item in enumerate(items):
             place = self.places[number] if self.places else f"[[{name}]] number {number + 1}"
-            table = convert_table(item, place, kind, self.mistakes)
+            table = convert_table(item, place, kind, self.mistakes, self.homes)
             if table is not None:
                 yield number, place, table
 
@@ -90,7 +106,8 @@ class TableReader:
         digits = bare_hex(text)
         if re.fullmatch(r"[0-9a-f]*", digits) and len(digits) == 2 * size:
             return bytes.fromhex(digits)
-        found = f"has {len(digits)} characters"
+        like = _DIGITS_OF.get(len(digits), "") if re.fullmatch(r"[0-9a-f]+", digits) else ""
+        found = f"has {len(digits)} characters{f', as {like}' if like else ''}"
         if len(digits) == 2 * size:
             found = "has a character that is not a hex digit" if secret else f"is {text!r}"
         self.refuse(f"{place} {key} {found}", f"it must be {2 * size} hex digits")
@@ -159,12 +176,17 @@ class TableReader:
             self.refuse(f"{place} is {text!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
 
 
-def convert_table(item: object, place: str, kind: type[T], mistakes: list[Problem]) -> T | None:
-    """Return one table as its Struct, None when that cannot be; add what is wrong to `mistakes`."""
+def convert_table(
+    item: object, place: str, kind: type[T], mistakes: list[Problem], homes: Mapping[str, str] | None = None
+) -> T | None:
+    """Return one table as its Struct, None when that cannot be; add what is wrong to `mistakes`.
+
+    homes: other tables by the keys that they have.
+    """
     if isinstance(item, dict):
         fields = [field.name for field in msgspec.structs.fields(kind)]
         unknown = [key for key in item if key not in fields]
-        mistakes += [Problem(f"{place}: unknown key {key!r}", did_you_mean(key, fields)) for key in unknown]
+        mistakes += [Problem(f"{place}: unknown key {key!r}", _meant(key, fields, homes or {})) for key in unknown]
         item = {key: value for key, value in item.items() if key in fields}
     try:
         return msgspec.convert(item, kind)
@@ -173,6 +195,16 @@ def convert_table(item: object, place: str, kind: type[T], mistakes: list[Proble
         fault = _in_words(text, where.strip("`."), kind)
         mistakes.append(Problem(f"{place} {fault.what}", fault.fix))
         return None
+
+
+def _meant(key: str, fields: list[str], homes: Mapping[str, str]) -> str:
+    """Return what may have been meant by a key that a table does not have."""
+    other = _OTHER_NAMES.get(bare_word(key))
+    if other in fields:
+        return f"it is called {other} here"
+    if key in homes and bare_word(key) not in map(bare_word, fields):
+        return f"it belongs to {homes[key]}: a key is of the last table above it"
+    return did_you_mean(key, fields)
 
 
 def _in_words(text: str, key: str, kind: type[Struct]) -> Problem:

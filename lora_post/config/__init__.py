@@ -19,7 +19,7 @@ from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
 from lora_post.config.not_toml import not_toml, toml_text
 from lora_post.config.status import StatusConfig, read_status
-from lora_post.config.tables import LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
+from lora_post.config.tables import HOMES, LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.upload import UploadRules, read_upload
 from lora_post.errors import ConfigError, Problem
 from lora_post.model import Device, Location
@@ -157,9 +157,14 @@ def _faultless(config: Config | None, mistakes: tuple[Problem, ...]) -> Config:
 
 def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
     """Return the configuration of what is right in a document and its files of devices."""
-    for key in reader.document:
+    for each in (reader, *files):
+        each.homes = HOMES
+    for key, value in reader.document.items():
         if key not in TABLES and key not in LISTS:
-            reader.refuse(f"unknown table [{key}]", did_you_mean(key, [*TABLES, *LISTS]))
+            if key in HOMES and not isinstance(value, dict | list):
+                reader.refuse(f"{key} stands above all tables", f"it belongs to {HOMES[key]}: write it below that line")
+            else:
+                reader.refuse(f"unknown table [{key}]", did_you_mean(key, [*TABLES, *LISTS]))
     if "gateway" not in reader.document:
         reader.refuse("[gateway] is missing", 'it needs at least id = "…"')
     gateway = reader.table("gateway", GatewayTable) or GatewayTable("gateway")

@@ -144,6 +144,11 @@ def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link,
         if 1 < table.address < 256:
             return Link.LOWCOST, table.address
         reader.refuse(f"{place} address is {table.address}", "it must be between 2 and 255 (1 is the gateway)")
+    elif re.fullmatch(r"[0-9a-f]{16}", bare_hex(table.dev_addr)):
+        reader.refuse(
+            f"{place} dev_addr has 16 hex digits, as a DevEUI",
+            "write it as dev_eui; DevAddr has 8, and is where the session keys are from",
+        )
     else:
         dev_addr = reader.hex(place, "dev_addr", table.dev_addr, 4)
         if dev_addr:

@@ -153,3 +153,17 @@ TABLES: dict[str, type[Struct]] = {
     "alerts": AlertsTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}
+
+
+def _homes() -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    named = [(f"[{name}]", kind) for name, kind in TABLES.items()]
+    named += [(f"[[{name}]]", kind) for name, kind in LISTS.items()]
+    for place, kind in named:
+        for key in kind.__struct_fields__:
+            found.setdefault(key, []).append(place)
+    return {key: " or ".join(places) for key, places in found.items()}
+
+
+HOMES = _homes()
+"""Tables by the keys that they have."""

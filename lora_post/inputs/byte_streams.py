@@ -150,10 +150,19 @@ def open_stream(url: str) -> ByteStream:
     if parts.scheme == "stdin":
         if sys.stdin is None:
             raise ConfigError("[[input]] url is stdin:, and stdin is closed")
+        if sys.stdin.isatty():
+            log.warning(
+                "stdin is this terminal, so nothing arrives unless you type it; pipe the radio program in: "
+                "stdbuf -oL lora_gateway | lora-post run"
+            )
         return FileStream("stdin", sys.stdin.fileno())
     if parts.scheme == "file":
         return open_file(file_path(url))
     if parts.scheme == "serial":
+        if parts.netloc:
+            raise ConfigError(
+                f"[[input]] url {url!r} has two slashes", fix=f"write serial:///{url[len('serial://') :]}"
+            )
         options = dict(parse_qsl(parts.query))
         baud = options.pop("baud", str(DEFAULT_BAUD))
         if options or not re.fullmatch(r"[1-9][0-9]{1,6}", baud) or not parts.path:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lora_post.errors import Problem
 from lora_post.metrics import Metrics
+from lora_post.model import NoiseReason
 from lora_post.spool.queue import Counts
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
@@ -108,6 +109,12 @@ def left_behind(counts: Counts, last_error: Problem | None) -> str:
     if counts.parked or counts.refused:
         text += f", {counts.parked + counts.refused} of them parked: see lora-post spool"
     return text + (f"; last error: {last_error}" if last_error else "")
+
+
+def is_other_format(metrics: Metrics) -> bool:
+    """Tell whether a run had no frame at all, and an input whose lines are of another format than configured."""
+    heard = ("uplinks", "refused", "copies", "joins")
+    return NoiseReason.UNKNOWN_FORMAT in metrics.labels("noise") and not any(map(metrics.total, heard))
 
 
 def summary(metrics: Metrics) -> str:

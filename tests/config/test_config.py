@@ -127,6 +127,29 @@ def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
         (GATEWAY + "location = ['N48', 'E11']\n", "[gateway] location[0] is a text in quotes; it must be a number"),
         (GATEWAY + "location = 'Munich'\n", "[gateway] location is a text in quotes; it must be a list in [ ]"),
         (GATEWAY + "[[device]]\naddress=8\nlocation=[91,1]\n", "[[device]] number 1 location: the latitude is 91"),
+        (
+            GATEWAY + "[[device]]\naddress = 8\ndecoder = 'text'\nmax_mb = 5\n",
+            "unknown key 'max_mb'; it belongs to [json_lines] or [spool]: a key is of the last table above it",
+        ),
+        (
+            GATEWAY + "[[input]]\nwhen_full = 'drop-oldest'\n",
+            "unknown key 'when_full'; it belongs to [spool]: a key is of the last table above it",
+        ),
+        (
+            "when_full = 'drop-oldest'\n" + GATEWAY,
+            "when_full stands above all tables; it belongs to [spool]: write it below that line",
+        ),
+        (GATEWAY + "[[device]]\napp_eui = '70b3d57ed0019a7c'\n", "unknown key 'app_eui'; it is called join_eui here"),
+        (GATEWAY + "[[device]]\nnwkSKey = '1'\n", "unknown key 'nwkSKey'; did you mean 'nwk_skey'?"),
+        (GATEWAY + "[[device]]\nDevEUI = '1'\n", "unknown key 'DevEUI'; did you mean 'dev_eui'?"),
+        (
+            GATEWAY + "[[device]]\ndev_addr = '0102030405060708'\ndecoder = 'text'\n",
+            "dev_addr has 16 hex digits, as a DevEUI; write it as dev_eui; DevAddr has 8",
+        ),
+        (
+            GATEWAY + "[[device]]\ndev_addr = '26011bda'\nnwk_skey = '0102030405060708'\napp_skey = '26011bda'\n",
+            "nwk_skey has 16 characters, as a DevEUI or JoinEUI; it must be 32 hex digits",
+        ),
         (GATEWAY + "[gatway]\n", "unknown table [gatway]; did you mean 'gateway'?"),
         (GATEWAY + "[[input]]\nurl='udp://:0'\nformat='pcap'\n", "[[input]] number 1 format is 'pcap'"),
         (

@@ -7,7 +7,7 @@ import pytest
 from lora_post.config import Config, examine_config, parse_config
 from lora_post.errors import ConfigError
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.lorawan.session_keys import SessionKeys11
+from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from lora_post.lowcost.lsc import LscKey
 from lora_post.model import Device, FCntPolicy
 
@@ -105,3 +105,17 @@ def test_file_with_a_key_that_everybody_may_read_is_reported(name: str, tmp_path
     path.chmod(0o644)
     config, _ = examine_config(path)
     assert config is not None and any("chmod 640" in warning.fix for warning in config.warnings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ", ".join(f"0x{KEY[at : at + 2]}" for at in range(0, 32, 2)),
+        "{ " + ",".join(f"0X{KEY[at : at + 2].upper()}" for at in range(0, 32, 2)) + " };",
+        "-".join(KEY[at : at + 2] for at in range(0, 32, 2)),
+        f"0x{KEY}",
+    ],
+)
+def test_key_may_be_written_as_in_a_c_file(text: str) -> None:
+    found = device(ABP.replace(KEY, text).replace('"26011bda"', '"0x26, 0x01, 0x1B, 0xDA"'))
+    assert (found.address, found.keys) == (0x26011BDA, SessionKeys(RAW_KEY, RAW_KEY))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 import termios
 from collections.abc import Callable
 from datetime import UTC
@@ -21,6 +24,7 @@ from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
+from tests.support.command import COMMAND, run
 from tests.support.serial_port import Port
 
 PACKET = b"^p1,16,6,%d,9,8,-45\r\n^r125,5,12\r\n\xff\xfe\\!TC/22.5\n"
@@ -149,3 +153,46 @@ def test_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(ConfigError, match="stdin is closed"):
         open_stream("stdin:")
+
+
+def test_serial_port_with_a_slash_too_few_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"has two slashes; write serial:///dev/ttyUSB0\?baud=9600"):
+        open_stream("serial://dev/ttyUSB0?baud=9600")
+
+
+def test_stdin_that_is_a_terminal_is_said(tmp_path: Path) -> None:
+    """With the installed command, as nothing but a terminal is one."""
+    (tmp_path / "site.toml").write_text('[gateway]\nid = "gw1"\n')
+    main, inner = pty.openpty()
+    arguments = [COMMAND, "run", "--dry-run", "-c", str(tmp_path / "site.toml")]
+    with subprocess.Popen(arguments, stdin=inner, stderr=subprocess.PIPE) as process:
+        os.close(inner)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        os.write(main, b"\x04")  # Ctrl-D
+        process.stderr.read()
+    os.close(main)
+    assert b"stdin is this terminal, so nothing arrives unless you type it" in said
+
+
+HEX = b"40035cab0100000002c53faad42929afbcd834bc63\n"
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code", "said"),
+    [
+        (HEX, 1, b'set format = "lines"'),
+        (b'{"rxpk":[{"tmst":1,"datr":"SF7BW125","data":"QA=="}]}\n', 1, b'set format = "rxpk"'),
+        (b"radio_rx 40035cab0100000002c53faad42929afbcd834bc63\r\n", 1, b'set format = "rn2483"'),
+        (b"^$Low-level gateway status ON\n", 0, b"uplinks=0"),
+        (b"", 0, b"uplinks=0"),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False])
+def test_run_with_nothing_but_another_format_says_so_and_fails(
+    stdin: bytes, code: int, said: bytes, dry: bool, tmp_path: Path
+) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text('[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[json_lines]\npath = "readings.jsonl"\n')
+    ran = run("run", "-c", str(site), *(["--dry-run"] if dry else []), stdin=stdin)
+    assert (ran.returncode, said in ran.stderr) == (code, True)
