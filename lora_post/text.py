@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -117,6 +117,17 @@ def shorten(text: str, most: int) -> str:
 def plural(number: int, what: str) -> str:
     """Return how many there are: 1 reading, 2 readings."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def ranges_text(numbers: Sequence[int]) -> str:
+    """Return rising whole numbers in few words: 8-15, 65."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
 
 
 def megabytes(size: int) -> str:

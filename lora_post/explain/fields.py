@@ -14,7 +14,10 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.errors import FrameError
-from lora_post.lorawan.mac_commands import UNKNOWN, MacCommand, parse_mac_commands
+from lora_post.explain.mac_words import command_name, command_text
+from lora_post.lorawan.cf_list import Frequencies, parse_cf_list
+from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
+from lora_post.lorawan.mac_commands import MacCommand, parse_mac_commands
 from lora_post.lorawan.phy_payload import (
     DOWN_TYPES,
     DataFrame,
@@ -23,7 +26,7 @@ from lora_post.lorawan.phy_payload import (
     parse_data_frame,
 )
 from lora_post.lowcost import header as lowcost
-from lora_post.text import plural
+from lora_post.text import plural, ranges_text
 
 _MTYPE_NAMES: Final = (
     "Join-request",
@@ -122,8 +125,9 @@ def _payload_fields(ptype: int, payload: bytes, opened: Opened) -> tuple[Field, 
 
 def _data_fields(data: DataFrame, opened: Opened) -> tuple[Field, ...]:
     down = data.mtype in DOWN_TYPES
-    fopts = tuple(map(_mac_field, parse_mac_commands(_clear_fopts(data, opened), data.mtype)))
-    is_read = opened.fopts is not None or all(each.name != UNKNOWN for each in fopts)
+    commands = tuple(parse_mac_commands(_clear_fopts(data, opened), data.mtype))
+    fopts = tuple(map(_mac_field, commands))
+    is_read = opened.fopts is not None or all(each.kind is not None for each in commands)
     fhdr = (
         _bytes("DevAddr", data.signed[1:5], f"{data.dev_addr:08x}"),
         Field("FCtrl", "1 byte", f"{data.fctrl:02x}", "", _fctrl_bits(data.fctrl, _FCTRL_DOWN if down else _FCTRL_UP)),
@@ -177,7 +181,7 @@ def _fport_text(fport: int) -> str:
 def _frm_payload(data: DataFrame, clear: bytes | None, key: str) -> Field:
     if not data.frm_payload:
         return _bytes("FRMPayload", b"", "empty")
-    commands = parse_mac_commands(clear, data.mtype) if clear is not None and data.fport == 0 else []
+    commands = parse_mac_commands(clear, data.mtype) if clear is not None and data.fport == 0 else ()
     return _bytes("FRMPayload", data.frm_payload, f"encrypted under {key}", tuple(map(_mac_field, commands)))
 
 
@@ -187,23 +191,7 @@ def mac_fields(commands: bytes) -> tuple[Field, ...]:
 
 
 def _mac_field(command: MacCommand) -> Field:
-    return _bytes(command.name, bytes((command.cid,)) + command.body, _mac_text(command))
-
-
-def _mac_text(command: MacCommand) -> str:
-    """Say what a device tells of itself in a MAC command.
-
-    Source: LoRaWAN 1.0.3, sections 5.2 and 5.5.
-    """
-    if command.name == "DevStatusAns":
-        battery, margin = command.body
-        power = {0: "external power", 255: "battery unknown"}.get(battery, f"battery {(battery - 1) / 253:.0%}")
-        return f"{power}, margin {((margin & 0x3F) ^ 0x20) - 0x20} dB"
-    if command.name == "LinkADRAns":
-        bits = command.body[0]
-        names = ("channel mask", "data rate", "power")
-        return ", ".join(f"{name} {'ok' if bits >> bit & 1 else 'refused'}" for bit, name in enumerate(names))
-    return ""
+    return _bytes(command_name(command), command.raw, command_text(command))
 
 
 def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...]:
@@ -230,16 +218,36 @@ def _other_fields(mtype: MType, rest: bytes, opened: Opened) -> tuple[Field, ...
 
 def _accept_fields(clear: bytes, mic: str) -> tuple[Field, ...]:
     """Return what a decrypted join-accept says."""
-    delay = clear[11] & 15 or 1
+    accept = parse_join_accept(0, clear)
     return (
         _eui("JoinNonce", clear[:3]),
         _eui("NetID", clear[3:6]),
         _eui("DevAddr", clear[6:10]),
-        _bytes("DLSettings", clear[10:11], "LoRaWAN 1.1" if clear[10] & 0x80 else "LoRaWAN 1.0"),
-        _bytes("RxDelay", clear[11:12], f"{delay} s"),
-        *((_bytes("CFList", clear[12:-4]),) if len(clear) > 16 else ()),
+        _dl_settings(accept),
+        _bytes("RxDelay", clear[11:12], f"{accept.rx_delay_s} s"),
+        *((_bytes("CFList", accept.cf_list, _cf_list_text(accept.cf_list)),) if accept.cf_list else ()),
         _bytes("MIC", clear[-4:], f"{mic}: LoRaWAN 1.1 needs the join-request, too" if mic == NOT_CHECKED else mic),
     )
+
+
+def _dl_settings(accept: JoinAccept) -> Field:
+    parts = (
+        Field("OptNeg", "1 bit", f"{accept.opt_neg:d}", "LoRaWAN 1.1" if accept.opt_neg else "LoRaWAN 1.0"),
+        Field("RX1DROffset", "3 bits", f"{accept.rx1_offset:03b}", str(accept.rx1_offset)),
+        Field("RX2DataRate", "4 bits", f"{accept.rx2_data_rate:04b}", f"DR{accept.rx2_data_rate}"),
+    )
+    return Field("DLSettings", "1 byte", f"{accept.dl_settings:02x}", "", parts)
+
+
+def _cf_list_text(cf_list: bytes) -> str:
+    """Say which channels a device may use."""
+    try:
+        channels = parse_cf_list(cf_list)
+    except FrameError as error:
+        return str(error)
+    if isinstance(channels, Frequencies):
+        return f"{', '.join(f'{hz / 1e6:g}' for hz in channels.hz if hz)} MHz"
+    return f"channels {ranges_text(channels.numbers)}"
 
 
 def _eui(name: str, on_air: bytes) -> Field:

@@ -18,11 +18,12 @@ from lora_post.errors import FrameError
 
 REQUEST_SIZE: Final = 23
 ACCEPT_SIZES: Final = (17, 33)
+OPT_NEG: Final = 0x80
+"""In DLSettings: the session is one of LoRaWAN 1.1."""
 
 _REQUEST: Final = Layout("<BQQH")
 _ACCEPT_MHDR: Final = 0x20
 _MIC_SIZE: Final = 4
-_OPT_NEG: Final = 0x80
 
 
 class JoinRequest(Struct, frozen=True, gc=False):
@@ -38,15 +39,33 @@ class JoinRequest(Struct, frozen=True, gc=False):
 class JoinAccept(Struct, frozen=True, gc=False):
     """A join-accept in clear.
 
-    opt_neg: it opens a session of LoRaWAN 1.1. signed: all bytes before the MIC, MHDR included.
+    dl_settings: see the properties. rx_delay_s: from the end of an uplink to RX1, 1 … 15. cf_list: see `cf_list`, b""
+    where there is none. signed: all bytes before the MIC, MHDR included.
     """
 
     join_nonce: int
     net_id: int
     dev_addr: int
-    opt_neg: bool
+    dl_settings: int
+    rx_delay_s: int
+    cf_list: bytes
     mic: bytes
     signed: bytes
+
+    @property
+    def opt_neg(self) -> bool:
+        """Whether it opens a session of LoRaWAN 1.1."""
+        return bool(self.dl_settings & OPT_NEG)
+
+    @property
+    def rx1_offset(self) -> int:
+        """How far the data rate in RX1 is below that of the uplink."""
+        return self.dl_settings >> 4 & 7
+
+    @property
+    def rx2_data_rate(self) -> int:
+        """The index of the data rate in RX2."""
+        return self.dl_settings & 15
 
 
 def parse_join_request(phy_payload: bytes) -> JoinRequest:
@@ -68,7 +87,9 @@ def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
         int.from_bytes(clear[:3], "little"),
         int.from_bytes(clear[3:6], "little"),
         int.from_bytes(clear[6:10], "little"),
-        bool(clear[10] & _OPT_NEG),
+        clear[10],
+        clear[11] & 15 or 1,
+        clear[12:-_MIC_SIZE],
         clear[-_MIC_SIZE:],
         bytes((mhdr,)) + clear[:-_MIC_SIZE],
     )

@@ -169,6 +169,63 @@ def test_join_accept_is_opened_with_the_root_key() -> None:
     assert isinstance(found.outcome, Join) and found.outcome.dev_addr == 0x2601282C
     assert (field(found, "DevAddr").meaning, field(found, "NetID").meaning) == ("2601282c", "000013")
     assert field(found, "CFList").raw == "184f84e85684b85e84886684586e8400"
+    assert field(found, "CFList").meaning == "867.1, 867.3, 867.5, 867.7, 867.9 MHz"
+    assert (field(found, "RX2DataRate").meaning, field(found, "RxDelay").meaning) == ("DR3", "1 s")
+
+
+LAB_4 = RootKeys(0x0004A30B001C0004, 0x70B3D57ED0000004, bytes(range(0x50, 0x60)))
+LAB_4_KEYS = SessionKeys(
+    bytes.fromhex("f90302d157949f6cd3975084f6ff6eed"), bytes.fromhex("0527e9917869d37abafabb65fa2c1345")
+)
+
+
+def test_join_accept_with_a_channel_mask_is_put_into_words() -> None:
+    found = explain_of(bytes.fromhex("20dab316bbe07b5de62be65cc186c45dadffba98f597e4dfe24da28e6ee46568c6"), LAB_4)
+    assert (found.mic, field(found, "CFList").meaning) == (Mic.OK, "channels 8-15, 65")
+    assert field(found, "RX2DataRate").meaning == "DR8"
+
+
+@pytest.mark.parametrize(
+    ("phy_payload", "where", "words"),
+    [
+        (
+            "a004feca01a900000214010d34e06d531f6436c079f603d300",
+            "FOpts",
+            {"LinkCheckAns": "margin 20 dB, 1 gateway", "DeviceTimeAns": "2024-05-14T08:15:30.121 UTC"},
+        ),
+        (
+            "6004feca018d01000500d2ad840805060351ff0001c5de5492",
+            "FOpts",
+            {
+                "RXParamSetupReq": "RX2 DR0, RX1 offset 0, RX2 869.525 MHz",
+                "RXTimingSetupReq": "RX1 after 5 s",
+                "DevStatusReq": "",
+                "LinkADRReq": "DR5, power index 1, channels 0-7, each frame 1 time",
+            },
+        ),
+        (
+            "6004feca018002000046a9fc417d703fb0ce8f8dccfc341a266ec0024c194bacb38b4b15b9b9ff7e8d7b2c",
+            "FRMPayload",
+            {"NewChannelReq": "channel 7, 867.9 MHz, from DR0, to DR5"},
+        ),
+        (
+            "4004feca0188020005070806c80a03076498c9eee0a6e9bc99",
+            "FOpts",
+            {
+                "RXParamSetupAns": "channel ok, RX2 data rate ok, RX1 offset ok",
+                "RXTimingSetupAns": "",
+                "DevStatusAns": "battery 79%, margin 10 dB",
+                "LinkADRAns": "channel mask ok, data rate ok, power ok",
+            },
+        ),
+    ],
+)
+def test_mac_commands_of_both_directions_are_put_into_words(
+    phy_payload: str, where: str, words: dict[str, str]
+) -> None:
+    found = look(phy_payload, device("lab-4", address=0x01CAFE04, keys=LAB_4_KEYS))
+    assert found.mic is Mic.OK
+    assert {each.name: each.meaning for each in field(found, where).parts} == words
 
 
 def test_join_accept_of_lorawan_1_1_alone_proves_nothing() -> None:
