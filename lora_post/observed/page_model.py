@@ -51,6 +51,7 @@ class PageDevice(Struct, frozen=True, omit_defaults=True):
 
     name: "" when it is the id. rssi: dBm. snr: dB. gateway: that heard it. heard, missed: frames since the start;
     missed ones are known from gaps of FCnt. problem: why there are no readings, or a warning of the decoder.
+    metadata: what payloads say of the device itself or of messages, which is not sent.
     """
 
     id: str
@@ -65,6 +66,7 @@ class PageDevice(Struct, frozen=True, omit_defaults=True):
     missed: int = 0
     problem: str = ""
     battery: PageBattery | None = None
+    metadata: Mapping[str, Scalar] = {}
     sensors: tuple[PageSensor, ...] = ()
 
 

@@ -31,6 +31,7 @@ from lora_post.waziup.names import to_id
 
 MAX_SENSORS: Final = 256
 MAX_DAYS: Final = 2000  # a megabyte
+MAX_METADATA: Final = 64
 MAX_RECENT: Final = 60
 MAX_REFUSALS: Final = 40
 MAX_TEXT: Final = 120
@@ -73,6 +74,7 @@ class DeviceView(Struct, frozen=True):
     copies: how other gateways heard its last frame.
     refused: frames in its name since the last accepted one; refusal: why the latest was, and what to do.
     undecoded: frames since the last one that gave readings. is_decoded: whether any did.
+    metadata: what its payloads say of itself or of messages, the latest of each name.
     batteries: what its sensors say of them. says_low: it says itself that its battery is low.
     """
 
@@ -95,6 +97,7 @@ class DeviceView(Struct, frozen=True):
     is_decoded: bool
     batteries: tuple[Battery, ...]
     says_low: bool
+    metadata: tuple[tuple[str, Scalar], ...]
     sensors: tuple[Shown, ...]
 
 
@@ -119,6 +122,7 @@ class _DeviceState:
     is_decoded: bool = False
     batteries: dict[str, Battery] = field(default_factory=dict)
     joined: str = ""
+    metadata: dict[str, Scalar] = field(default_factory=dict)
     sensors: dict[str, Shown] = field(default_factory=dict)
     days: dict[str, Day] = field(default_factory=dict)
 
@@ -223,6 +227,9 @@ class SiteState:
         for reading in report.readings:
             time_us = self.clock.moment(reading.measured_us(frame.time_us))
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
+        for said in report.metadata:
+            if said.name in state.metadata or len(state.metadata) < MAX_METADATA:
+                state.metadata[said.name] = _cut(said.value)
         values = ", ".join(_words(reading) for reading in report.readings[:12])
         self._add(heard_us, uplink.device.id, values or report.problem or "no readings")
 
@@ -315,6 +322,7 @@ def _view(state: _DeviceState) -> DeviceView:
         is_decoded=state.is_decoded,
         batteries=tuple(state.batteries.values()),
         says_low=any(is_low_flag(shown.name, shown.value) for shown in sensors),
+        metadata=tuple(state.metadata.items()),
         sensors=sensors,
     )
 

@@ -102,6 +102,7 @@ def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyU
         missed=device.missed,
         problem=device.problem,
         battery=next((_battery(each, at) for each in device.batteries), None),
+        metadata=dict(device.metadata),
         sensors=tuple(
             _sensor(shown, at, None if days_end_us is None else site.day(device.id, shown.name, days_end_us))
             for shown in device.sensors

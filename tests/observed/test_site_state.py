@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.model import Device, Frame, Reading, RxInfo
-from lora_post.observed.site_state import MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, SiteState
+from lora_post.observed.site_state import MAX_METADATA, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, MAX_TEXT, SiteState
 from lora_post.status.overview import whole
 from lora_post.uplink.counters import MAX_GAP, stale
 from lora_post.uplink.join_state import Join
@@ -32,6 +32,18 @@ def test_gaps_of_the_counter_are_missed_frames(fcnts: list[int], missed: int) ->
         site.hear(numbered(fcnt))
     [view] = site.devices()
     assert (view.heard, view.missed) == (len(fcnts), missed)
+
+
+def test_what_payloads_say_of_a_device_is_kept_apart_and_bounded() -> None:
+    site = SiteState([device()])
+    said = tuple(Reading(f"m{number}", "x" * 500) for number in range(2 * MAX_METADATA))
+    site.hear(replace(report(Reading("t", 1)), metadata=(Reading("firmware", "1.0"),)))
+    site.hear(replace(report(Reading("t", 1)), metadata=(Reading("firmware", "1.1"), *said)))
+    [view] = site.devices()
+    assert view.metadata[0] == ("firmware", "1.1")
+    assert len(view.metadata) == MAX_METADATA
+    assert all(len(str(value)) <= MAX_TEXT for _, value in view.metadata)
+    assert [shown.name for shown in view.sensors] == ["t"]
 
 
 def test_device_shows_which_other_gateways_heard_its_last_frame_and_that_it_joined() -> None:

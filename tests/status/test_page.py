@@ -36,7 +36,8 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
     site = SiteState([device(name=HOSTILE), device("silent", address=1)])
     for step in range(8):
         site.hear(report(Reading("temperature", 20 + step / 2, "°C"), time_us=NOON_US - step * STEP_US))
-    site.hear(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US))
+    about = (Reading("firmware", "1.2"), Reading(HOSTILE, HOSTILE * 20))
+    site.hear(replace(report(Reading(HOSTILE, HOSTILE), time_us=NOON_US), metadata=about))
     command = f"lora-post spool reset-counter {'pond-7' * 40}"
     site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: `{command}`"))
     with page(site) as url, browser(390, 844) as chromium:
@@ -58,8 +59,11 @@ def test_page_shows_plots_and_updates_and_takes_nothing_for_markup() -> None:
         assert chromium.find_elements(By.CSS_SELECTOR, "#plot-area path")
         chromium.find_element(By.CSS_SELECTOR, "#plot .close").click()
 
+        chromium.find_element(By.CSS_SELECTOR, ".metadata summary").click()
         site.hear(report(Reading("temperature", 99.5, "°C"), time_us=NOON_US + 1))
         wait.until(lambda b: "99.5" in b.find_element(By.ID, "devices").text)
+        assert "firmware: 1.2" in chromium.find_element(By.CSS_SELECTOR, ".metadata").text
+        assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390
         assert "owned" not in chromium.title
         assert chromium.get_log("browser") == []
 

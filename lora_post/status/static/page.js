@@ -83,11 +83,23 @@ function facts(device) {
   return element("p", "facts list", ...list);
 }
 
+// What payloads say of the device itself, such as its firmware: open where a person has opened it.
+const opened = new Set();
+function metadata(device) {
+  const said = Object.entries(device.metadata ?? {});
+  if (!said.length) return null;
+  const lines = said.map(([name, value]) => element("li", "", `${shorten(name)}: ${shorten(String(value))}`));
+  const details = element("details", "metadata", element("summary", "", "about the device"), element("ul", "", ...lines));
+  details.open = opened.has(device.id);
+  details.addEventListener("toggle", () => (details.open ? opened.add(device.id) : opened.delete(device.id)));
+  return details;
+}
+
 function deviceCard(device) {
   const head = element("div", "head", element("h3", "", device.name ?? device.id), device.name ? element("span", "id", device.id) : null);
   const problem = device.problem ? element("p", "problem", device.problem) : null;
   const sensors = element("ul", "sensors", ...device.sensors.map((sensor) => sensorRow(device, sensor)));
-  return element("article", "card", head, facts(device), problem, sensors);
+  return element("article", "card", head, facts(device), problem, sensors, metadata(device));
 }
 
 // What stands between backticks is a command: one click selects all of it, to be copied.
