@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from types import MappingProxyType
 
 from lora_post.model import MAX_INT, MAX_READINGS, MIN_INT, Decoded, LeftOut, Reading, Value
 from lora_post.results.about_device import is_about_device
+from lora_post.results.hints import NO_HINTS, Hints
 from lora_post.results.meanings import (
     Meaning,
     known_unit,
@@ -22,12 +22,12 @@ from lora_post.results.meanings import (
     quantity_of_number,
     quantity_of_state,
     quantity_of_state_number,
+    unit_as_meant,
     unit_of_number,
 )
 from lora_post.results.measurements import MAX_NAME, Measurement, measure, measure_normalized
 from lora_post.results.normalized import merge
 from lora_post.results.records import as_float
-from lora_post.results.states import States
 from lora_post.results.text_numbers import read_number
 from lora_post.results.trials import Trial
 
@@ -35,15 +35,15 @@ MAX_TEXT = 1000
 MAX_METADATA = 64
 
 
-def flatten(data: object, states: States = MappingProxyType({})) -> Decoded:
+def flatten(data: object, hints: Hints = NO_HINTS) -> Decoded:
     """Make readings of a codec's result, any JSON-like value; never raises.
 
-    states: see `results.states`.
+    hints: what is known of its values.
     What cannot become a reading (not finite, nested more than 8 deep, beyond 256 readings) is left out with a warning;
     null is left out without one. Only readings with a time of their own have a name more than once.
     """
     found = measure(data)
-    made = _Readings(states)
+    made = _Readings(hints)
     made.add_all(found.measurements, found.left_out)
     return made.decoded()
 
@@ -52,7 +52,7 @@ def flatten_normalized(
     data: object,
     normalized: object,
     trials: Sequence[Trial] = (),
-    states: States = MappingProxyType({}),
+    hints: Hints = NO_HINTS,
 ) -> Decoded:
     """Make readings of a codec's result and of its normalised payload, each value once; never raises.
 
@@ -60,7 +60,7 @@ def flatten_normalized(
     """
     own, agreed = measure(data), measure_normalized(normalized)
     merged = merge(own.measurements, agreed.measurements, trials)
-    made = _Readings(states)
+    made = _Readings(hints)
     made.add_all(merged.normalized, agreed.left_out, normalized=True)
     made.add_all(merged.own, own.left_out)
     return made.decoded(tuple(LeftOut(measurement.name, f"is {name}") for measurement, name in merged.told))
@@ -69,8 +69,8 @@ def flatten_normalized(
 class _Readings:
     """Readings in the making: all bounded, and none like another."""
 
-    def __init__(self, states: States) -> None:
-        self._states = states
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
         self._taken: set[str] = set()
         self.readings: list[Reading] = []
         self.metadata: list[Reading] = []
@@ -103,7 +103,7 @@ class _Readings:
             self._add(measurement, normalized)
 
     def _add(self, measurement: Measurement, normalized: bool) -> None:
-        value, unit, quantity, note = _understood(measurement, normalized)
+        value, unit, quantity, note = _understood(measurement, normalized, self._hints)
         if isinstance(value, float) and not isfinite(value):
             self.warn(measurement.name, f"{value} is not a finite number")
             return
@@ -112,7 +112,7 @@ class _Readings:
         at_s = measurement.time_s
         name = self._free_name(measurement.name, repeats=at_s is not None)
         self._put(Reading(name, value, unit, quantity=quantity, at_s=at_s))
-        if isinstance(value, str) and (state := self._states.get(value)) is not None:
+        if isinstance(value, str) and (state := self._hints.states.get(value)) is not None:
             free = self._free_name(f"{name}_state", repeats=at_s is not None)
             self._put(Reading(free, state, quantity=quantity_of_state_number(name, quantity), at_s=at_s))
 
@@ -138,11 +138,11 @@ class _Readings:
         return free
 
 
-def _understood(measurement: Measurement, normalized: bool) -> tuple[Value, str, str, str]:
+def _understood(measurement: Measurement, normalized: bool, hints: Hints) -> tuple[Value, str, str, str]:
     """Return value, unit, quantity and note: a text that is a number is one, a number beyond 64 bits a float."""
     value, note, name = measurement.value, "", measurement.name
     meaning = Meaning("", measurement.quantity) if measurement.quantity else meaning_of(name, normalized)
-    written = known_unit(measurement.unit) if measurement.unit else None
+    written = known_unit(measurement.unit) if measurement.unit else hints.units.get(name)
     if isinstance(value, str):
         number = read_number(value)
         if number is None or not (number.is_sure or number.unit == meaning.unit):
@@ -152,7 +152,5 @@ def _understood(measurement: Measurement, normalized: bool) -> tuple[Value, str,
         return value, "", quantity_of_state(meaning), ""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         value = as_float(value)
-    if written == "mg" and meaning.quantity == "Acceleration":
-        written = "milli-g"
-    unit = unit_of_number(value, meaning, name) if written is None else written
+    unit = unit_of_number(value, meaning, name) if written is None else unit_as_meant(written, name)
     return value, unit, quantity_of_number(meaning, unit), note

@@ -177,6 +177,7 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
 _AIR_PRESSURE_HPA = (300, 1200)
 _BATTERY_V = 60
 _BATTERY_MV = (1000, 60_000)
+_ACCELERATIONS = _words("acc accel acceleration accelerometer")
 _MAINS = _words("phase line mains grid")
 
 # How codecs write units that stand beside a value.
@@ -187,8 +188,8 @@ _WRITTEN_UNITS = _pairs(
     HPa=hPa ml=mL µS⋅cm⁻¹=µS/cm m⋅s⁻¹=m/s m⋅s⁻²=m/s² W⋅m⁻²=W/m² mm⋅h⁻¹=mm/h µg⋅m⁻³=µg/m³ mS⋅cm⁻¹=mS/cm
     µmol⋅m⁻²⋅s⁻¹=µmol/m²/s L⋅min⁻¹=L/min m³⋅h⁻¹=m³/h µW⋅cm⁻²=µW/cm² m³⋅m⁻³=m³/m³ m3/m3=m³/m³ mg⋅L⁻¹=mg/L
     g⋅L⁻¹=g/L mg/l=mg/L l⋅h⁻¹=L/h L⋅h⁻¹=L/h l/h=L/h l/min=L/min cm⋅h⁻¹=cm/h µm⋅m⁻¹=µm/m 1⋅cm⁻³=1/cm³ pa=Pa Bar=bar
-    seconds=s second=s sec=s minutes=min minute=min hours=h hour=h days=d day=d %r.h.=% rH=% Celcius=°C µs/cm=µS/cm
-    us/cm=µS/cm um=µm kg⋅m⁻³=kg/m³ m3/h=m³/h Lux=lx PPM=ppm dBA=dB(A) ohm=Ω Ohm=Ω KWh=kWh kwh=kWh
+    seconds=s second=s sec=s minutes=min minute=min hours=h hour=h days=d day=d %r.h.=% rH=% Celcius=°C
+    µs/cm=µS/cm %r.h=% kVArh=kvarh dBA=dB(A) us/cm=µS/cm um=µm kg⋅m⁻³=kg/m³ m3/h=m³/h Lux=lx PPM=ppm dBA=dB(A) ohm=Ω Ohm=Ω KWh=kWh kwh=kWh
     """
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -207,6 +208,12 @@ def meaning_of(name: str, normalized: bool) -> Meaning:
     if found.quantity and describe(name, found.unit).quantity == found.quantity:
         return Meaning(found.unit)
     return found
+
+
+def unit_as_meant(symbol: str, name: str) -> str:
+    """Return the unit that a name means by a symbol: the mg of an acceleration are no milligrams."""
+    accelerates = not _ACCELERATIONS.isdisjoint(words_of(name).split("_"))
+    return "milli-g" if symbol == "mg" and accelerates else symbol
 
 
 def unit_of_number(number: int | float, meaning: Meaning, name: str) -> str:

@@ -28,11 +28,13 @@ from msgspec.structs import replace
 
 from lora_post.decoding.javascript.answer import CodecResult
 from lora_post.decoding.javascript.host import Codec
+from lora_post.decoding.javascript.maker_units import units_beside
 from lora_post.decoding.javascript.source import MAX_FILE
 from lora_post.errors import ConfigError, DecoderCrash, DecoderHang, WrongFormat
 from lora_post.model import CodecFunction, Decoded, Decoder, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
-from lora_post.results.states import States, states_in
+from lora_post.results.hints import Hints
+from lora_post.results.states import states_in
 from lora_post.results.trials import Trial
 from lora_post.text import one_line
 
@@ -75,16 +77,16 @@ def load_js_codec(path: Path) -> Decoder:
         codec = Codec(text)
     except (DecoderCrash, DecoderHang) as crash:
         raise DecoderCrash(f"{path}: {_line(crash.what)}", fix=crash.fix) from None
-    states = states_in(text)
+    hints = Hints(states_in(text), units_beside(path))
     vendor, model, source = _about(path, text)
     return Decoder(
         name=re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-") or "codec",
-        decode=_Configured(codec, {}, states),
+        decode=_Configured(codec, {}, hints),
         vendor=vendor,
         model=model,
         source=source,
-        examples=_examples(path.with_name(f"{path.stem}.examples.json"), codec, states),
-        configure=lambda options: _Configured(codec, options, states),
+        examples=_examples(path.with_name(f"{path.stem}.examples.json"), codec, hints),
+        configure=lambda options: _Configured(codec, options, hints),
         origin=str(path),
         memory_bytes=codec.memory_bytes,
         functions=codec.entries,
@@ -97,9 +99,9 @@ class _Configured(CodecFunction):
     Raises ConfigError for an option that is not a text, number or boolean.
     """
 
-    def __init__(self, codec: Codec, options: Options, states: States) -> None:
+    def __init__(self, codec: Codec, options: Options, hints: Hints) -> None:
         self._codec = codec
-        self._states = states
+        self._hints = hints
         variables = {name: _variable(name, value) for name, value in options.items()}
         self._variables = msgspec.json.encode(variables).decode() if variables else ""
 
@@ -114,16 +116,16 @@ class _Configured(CodecFunction):
             raise type(crash)(_line(crash.what), fix=crash.fix) from None
         if answer.errors:
             raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
-        found = _readings(answer, self._states)
+        found = _readings(answer, self._hints)
         said = tuple(_line(text) for text in answer.warnings)
         return replace(found, warnings=said + found.warnings, data=answer.data)
 
 
-def _readings(answer: CodecResult, states: States) -> Decoded:
+def _readings(answer: CodecResult, hints: Hints) -> Decoded:
     """Return the readings of a result: what its normalised payload tells goes by the name that it has there."""
     if answer.normalized is None:
-        return flatten(answer.data, states)
-    return flatten_normalized(answer.data, answer.normalized, answer.trials, states)
+        return flatten(answer.data, hints)
+    return flatten_normalized(answer.data, answer.normalized, answer.trials, hints)
 
 
 def _variable(name: str, value: object) -> str:
@@ -156,14 +158,14 @@ def _about(path: Path, text: str) -> tuple[str, str, str]:
     return _line(vendor)[:60], _line(model)[:60], _line(f"{path.name}: {title}" if title else path.name)
 
 
-def _examples(path: Path, codec: Codec, states: States) -> Sequence[Example]:
+def _examples(path: Path, codec: Codec, hints: Hints) -> Sequence[Example]:
     """Return the examples beside a codec, empty where they are missing.
 
     Raises DecoderCrash for a file that cannot be read.
     """
     try:
         cases = msgspec.json.decode(path.read_bytes(), type=list[_Case])
-        return [example for case in cases if (example := _example(case, codec, states)) is not None]
+        return [example for case in cases if (example := _example(case, codec, hints)) is not None]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -172,7 +174,7 @@ def _examples(path: Path, codec: Codec, states: States) -> Sequence[Example]:
         raise DecoderCrash(f"{path}: {_line(str(error))}") from error
 
 
-def _example(case: _Case, codec: Codec, states: States) -> Example | None:
+def _example(case: _Case, codec: Codec, hints: Hints) -> Example | None:
     """Return the example that a case is; None where it says too little to be checked."""
     output = case.output or case.expected
     given = case.input.data
@@ -186,7 +188,7 @@ def _example(case: _Case, codec: Codec, states: States) -> Example | None:
         return None
     normalized = case.normalized.data if normalizes and case.normalized else None
     trials = _trials(codec, bytes.fromhex(payload), case.input) if normalized is not None else ()
-    gives = _readings(CodecResult(output.data, normalized, trials=trials), states).readings
+    gives = _readings(CodecResult(output.data, normalized, trials=trials), hints).readings
     return Example(payload, case.input.fport, gives, options=options)
 
 
