@@ -39,12 +39,14 @@ _COPY: Final = _words("""
     buffer base64 raw_message raw_packet
     """)
 _COPY_IN_TEXT: Final = _COPY | _words("raw raw_value")
+_FRAME_SIZE: Final = 4
 _EXACT: Final = _IDENTITY | _VERSION | _MESSAGE | _FRAME
 _PART: Final = re.compile(
     r"(?:.*_)?(?:version|serial_number|serial_num|(?:dev|device|join|app|node|sensor)_?eui)(?:_.*)?"
 )
 _ID: Final = re.compile(
-    r".+_(?:id|mac|ver|rev|model|manufacturer)|(?:device|dev|node|sensor)id|.*_?version|(?:mac|serial|fw|hw|sw|firmware)(?:_.+)?|.*(?:msg|message|frame)_(?:count|counter)"
+    r".+_(?:id|mac|ver|rev|model|manufacturer)|(?:device|dev|node|sensor)id|.*_?version|mac[0-9]?"
+    r"|(?:mac|serial|fw|hw|sw|firmware)_.+|.*(?:msg|message|frame)_(?:count|counter)"
 )
 _PLACE: Final = re.compile(r"_[0-9]+\Z")
 
@@ -58,9 +60,9 @@ def is_about_device(name: str, value: Value) -> bool:
     return _is_clock(name) and read_time(value) is not None
 
 
-def is_copy(name: str) -> bool:
-    """Tell whether bytes of this name are the payload once more."""
-    return _last_words(name) in _COPY
+def is_copy(name: str, size: int) -> bool:
+    """Tell whether so many bytes of this name are the payload once more; a few that are `raw` may be measured."""
+    return _last_words(name) in (_COPY if size < _FRAME_SIZE else _COPY_IN_TEXT)
 
 
 @lru_cache(maxsize=2048)

@@ -187,9 +187,10 @@ _WRITTEN_UNITS = _pairs(
     ug/m3=µg/m³ µg/m3=µg/m³ m/s²=m/s² m/s2=m/s² l=L liter=L m3=m³ uS/cm=µS/cm w=W W/m2=W/m² degrees=° KPa=kPa
     HPa=hPa ml=mL µS⋅cm⁻¹=µS/cm m⋅s⁻¹=m/s m⋅s⁻²=m/s² W⋅m⁻²=W/m² mm⋅h⁻¹=mm/h µg⋅m⁻³=µg/m³ mS⋅cm⁻¹=mS/cm
     µmol⋅m⁻²⋅s⁻¹=µmol/m²/s L⋅min⁻¹=L/min m³⋅h⁻¹=m³/h µW⋅cm⁻²=µW/cm² m³⋅m⁻³=m³/m³ m3/m3=m³/m³ mg⋅L⁻¹=mg/L
-    g⋅L⁻¹=g/L mg/l=mg/L l⋅h⁻¹=L/h L⋅h⁻¹=L/h l/h=L/h l/min=L/min cm⋅h⁻¹=cm/h µm⋅m⁻¹=µm/m 1⋅cm⁻³=1/cm³ pa=Pa Bar=bar
+    g⋅L⁻¹=g/L mg/l=mg/L l⋅h⁻¹=L/h L⋅h⁻¹=L/h l/h=L/h l/min=L/min cm⋅h⁻¹=cm/h µm⋅m⁻¹=µm/m 1⋅cm⁻³=1/cm³
+    pa=Pa Bar=bar kVArh=kvarh
     seconds=s second=s sec=s minutes=min minute=min hours=h hour=h days=d day=d %r.h.=% rH=% Celcius=°C
-    µs/cm=µS/cm %r.h=% kVArh=kvarh dBA=dB(A) us/cm=µS/cm um=µm kg⋅m⁻³=kg/m³ m3/h=m³/h Lux=lx PPM=ppm dBA=dB(A) ohm=Ω Ohm=Ω KWh=kWh kwh=kWh
+    µs/cm=µS/cm us/cm=µS/cm %r.h=% um=µm kg⋅m⁻³=kg/m³ m3/h=m³/h PPM=ppm dBA=dB(A) ohm=Ω Ohm=Ω KWh=kWh kwh=kWh
     """
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -169,7 +169,7 @@ class _Walk:
                 self.add(_inside(place, key, f"{part}{suffix}", unit), item)
 
     def _add_list(self, place: _Place, items: Sequence[object]) -> None:
-        if _are_bytes(items) and is_copy(place.name):
+        if _are_bytes(items) and is_copy(place.name, len(items)):
             self._put(place, bytes(items).hex())  # type: ignore[arg-type]
         elif len(items) > MAX_LIST:
             self._leave_out(place, f"{len(items)} elements, want at most {MAX_LIST}")

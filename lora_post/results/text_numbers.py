@@ -33,12 +33,12 @@ class TextNumber(Struct, frozen=True):
 def read_number(text: str) -> TextNumber | None:
     """Return the number that a text is, perhaps with a unit and a note; None for any other text.
 
-    Leading zeros and more than 15 digits are an identity, an unknown unit makes it a text.
+    Leading zeros and more than 15 digits before the point are an identity, an unknown unit makes it a text.
     """
     match = _TEXT.fullmatch(text) if len(text) <= 100 else None
     if match is None or not any(character.isdigit() for character in match["number"]):
         return None
-    if sum(character.isdigit() for character in match["number"]) > MAX_DIGITS:
+    if len(match["number"].partition(".")[0].lstrip("-+")) > MAX_DIGITS:
         return None
     written = match["unit"] or ""
     unit = known_unit(written)
