@@ -116,7 +116,7 @@ def test_fix_of_a_refused_frame_reaches_log_page_and_watch(caplog: pytest.LogCap
     stranger = frame(bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e"))
     with pytest.raises(UnknownDevice) as caught:
         unlock(stranger, lambda link, address: [])
-    fix = 'add a [[device]] with dev_addr = "26011bda"'
+    fix = 'add a [[device]] with dev_addr = "26011bda": lora-post devices add 26011bda'
     assert caught.value.fix == fix
     refusal = Refusal.of(stranger, caught.value)
     OutcomeLog()(refusal)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
+from lora_post.errors import SpoolError
 from lora_post.model import Device
 from lora_post.spool.boots import BootBook
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
@@ -98,6 +99,8 @@ class SpoolLedger:
     def use(self, devices: Iterable[Device]) -> None:
         """Accept frames of these devices from now on; outside a group."""
         devices = tuple(devices)
+        with suppress(SpoolError):  # the next group will meet it, and tell
+            self._save_strangers()  # some of them may be devices now
         self._book = SessionBook(devices)
         self._thinner = Thinner(devices)
         self._version = NOT_LOADED
@@ -133,12 +136,21 @@ class SpoolLedger:
             self._book.clear_changes()
 
     def finish(self) -> None:
-        """Keep the history of the quarter of an hour that goes on; for the end of a run. Raises SpoolError."""
+        """Keep the history of the quarter of an hour that goes on, and strangers; for the end of a run.
+
+        Raises SpoolError.
+        """
+        self._save_strangers()
         if self._trends.is_empty:
             return
         with self._spool_file.transaction() as db:
             self._trends.save(db, is_last=True)
         self._trends.saved()
+
+    def _save_strangers(self) -> None:
+        if self._keep_strangers:
+            with self._spool_file.transaction() as db:
+                self._strangers.save(db, is_writing=False, is_last=True)
 
     def _save_sessions(self, db: sqlite3.Connection) -> None:
         book = self._book

@@ -63,8 +63,6 @@ class _Heard:
     new: deque[tuple[int, Refusal]] = field(default_factory=lambda: deque(maxlen=KEEP_FRAMES))
 
     def is_due(self, now: float) -> bool:
-        if not self.new:
-            return False
         return self.saved_at is None or self.stored < KEEP_FRAMES or now - self.saved_at >= REFRESH_S
 
 
@@ -104,12 +102,12 @@ class StrangerBook:
         self._gone.discard(sender)
         return self._senders.setdefault(sender, _Heard())
 
-    def save(self, db: sqlite3.Connection, *, is_writing: bool) -> None:
-        """Write what is due, inside a transaction. is_writing: it writes something else too."""
+    def save(self, db: sqlite3.Connection, *, is_writing: bool, is_last: bool = False) -> None:
+        """Write what is due, inside a transaction. is_writing: it writes something else too. is_last: all is due."""
         now = self._monotonic()
-        if not is_writing and self._wrote_at is not None and now - self._wrote_at < WRITE_EVERY_S:
+        if not is_writing and not is_last and self._wrote_at is not None and now - self._wrote_at < WRITE_EVERY_S:
             return
-        due = {sender: known for sender, known in self._senders.items() if known.is_due(now)}
+        due = {sender: known for sender, known in self._senders.items() if known.new and (is_last or known.is_due(now))}
         if not due:
             return
         self._wrote_at = now

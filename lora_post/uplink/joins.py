@@ -110,7 +110,8 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
             f"no device joins with DevEUI {request.dev_eui:016x}",
             fix=(
                 f"add a [[device]] with "
-                f'dev_eui = "{request.dev_eui:016x}", join_eui = "{request.join_eui:016x}" and its app_key'
+                f'dev_eui = "{request.dev_eui:016x}", join_eui = "{request.join_eui:016x}" and its app_key: '
+                f"lora-post devices add {request.dev_eui:016x}"
             ),
         )
     device, root, state = joiner.device, joiner.device.root, joiner.state

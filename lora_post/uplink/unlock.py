@@ -233,7 +233,7 @@ def _advanced(session: Session, fcnt: int) -> Session:
 
 
 def _unknown(dev_addr: int, joiners: Mapping[int, Joiner]) -> UnknownDevice:
-    fix = f'add a [[device]] with dev_addr = "{dev_addr:08x}"'
+    fix = f'add a [[device]] with dev_addr = "{dev_addr:08x}": lora-post devices add {dev_addr:08x}'
     if joiners:
         who = next(iter(joiners.values())).device.id if len(joiners) == 1 else f"one of {len(joiners)} devices"
         fix += f"; or, if it is {who} (OTAA) after a join that was not heard, see docs/devices.md, Joining"

@@ -35,7 +35,9 @@ def unlock_lowcost(frame: Frame, find: FindSessions) -> tuple[Uplink, Session]:
         raise NotUplink(f"LowCostLoRaGw {lowcost.type_text(ptype)} from address {src}{way} (type {ptype:02x})")
     sessions = find(_LOWCOST, src)
     if not sessions:
-        raise UnknownDevice(f"no device has address {src}", fix=f"add a [[device]] with address = {src}")
+        raise UnknownDevice(
+            f"no device has address {src}", fix=f"add a [[device]] with address = {src}: lora-post devices add {src}"
+        )
     session = sessions[0]  # one byte of address has one device: nothing else would tell two apart
     device = session.device
     if ptype & lowcost.ENCRYPTED:

@@ -42,8 +42,8 @@ class Run:
     def __init__(self, spool_file: SpoolFile, *devices: Device) -> None:
         writer = QueueWriter(spool_file, ["waziup"], 1 << 30)
         self.outcomes: list[Outcome] = []
-        ledger = SpoolLedger(spool_file, devices, writer, keep_strangers=True)
-        self.pipeline = Pipeline(ledger, self._decode, Metrics(), self.outcomes.append)
+        self.ledger = SpoolLedger(spool_file, devices, writer, keep_strangers=True)
+        self.pipeline = Pipeline(self.ledger, self._decode, Metrics(), self.outcomes.append)
 
     @staticmethod
     def _decode(uplink: Uplink) -> Report:
@@ -106,3 +106,18 @@ def test_frames_stay_where_it_would_not_be_safe(now: Device, spool_file: SpoolFi
 def test_packet_in_clear_is_not_taken_again(spool_file: SpoolFile) -> None:
     heard_as_stranger(spool_file, frame(bytes.fromhex("01100617") + b"\\!TC/1"))
     assert readmit(Run(spool_file, lowcost_device()).pipeline, spool_file, [lowcost_device()]) == 0
+
+
+def test_frames_of_the_last_minute_are_taken_too_when_the_devices_change_or_a_run_ends(spool_file: SpoolFile) -> None:
+    run = Run(spool_file, KNOWN)
+    for fcnt in (7, 8):
+        run.pipeline.handle([sent(fcnt)])
+    assert [len(each.frames) for each in strangers.load(spool_file)] == [1]
+    run.ledger.use([KNOWN, POND])
+    assert readmit(run.pipeline, spool_file, [KNOWN, POND]) == 2
+    assert queued(spool_file) == [b"7", b"8"]
+    other = Run(spool_file)
+    for fcnt in (9, 10):
+        other.pipeline.handle([sent(fcnt)])
+    other.ledger.finish()
+    assert [len(each.frames) for each in strangers.load(spool_file)] == [2]

@@ -286,7 +286,10 @@ def test_uplink_after_a_join_that_was_not_heard_names_who_it_may_be(
     site.pipeline.handle([Frame("gw1", NOON_US, phy_payload, RxInfo())])
     assert isinstance(site.outcome, Refusal)
     hint = f"; or, if it is {who} (OTAA) after a join that was not heard, see docs/devices.md, Joining" if who else ""
-    assert site.outcome.fix == f'add a [[device]] with dev_addr = "{DEV_ADDR:08x}"{hint}'
+    assert (
+        site.outcome.fix
+        == f'add a [[device]] with dev_addr = "{DEV_ADDR:08x}": lora-post devices add {DEV_ADDR:08x}{hint}'
+    )
     explained = explain(site.outcome.frame, lambda link, address: [], joining).outcome
     assert isinstance(explained, Refusal)
     assert explained.fix == site.outcome.fix

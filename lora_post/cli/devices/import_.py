@@ -133,7 +133,7 @@ def _checked(desk: Desk, sources: Sequence[Source]) -> list[Device]:
         mistakes += tuple(_decoder_mistakes(desk, new, lines))
     if mistakes:
         what = "\n".join(map(str, mistakes))
-        raise ConfigError(f"{what}\nnothing was added; correct the {plural(len(mistakes), 'mistake')} first")
+        raise ConfigError(f"{what}\nnothing was added", fix=f"correct the {plural(len(mistakes), 'mistake')} first")
     return new
 
 
