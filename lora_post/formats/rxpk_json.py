@@ -42,9 +42,10 @@ MAX_PACKETS: Final = 255
 
 _UP: Final = b"JSON up: "
 _PACKETS: Final = re.compile(rb'\{\s*"rxpk"\s*:\s*\[').search
-# Inside of a list of packets: what stands between them, and what can end or begin a text or an object in one.
+# Inside of a list of packets: what stands between them, and what can end or begin an object in one. A text without end
+# is one text: a search from each of its escaped quotes anew would take minutes, and hold all threads up.
 _BETWEEN: Final = re.compile(rb"[\s,]*").match
-_MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL).finditer
+_MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}]', re.DOTALL).finditer
 _JUNK: Final = b" \t\r\n\0"  # forwarders have sent the NUL that ends a text in C along
 _LORAWAN: Final = Link.LORAWAN
 _LORA_RATE: Final = re.compile(r"SF(\d{1,2})BW(\d{1,4}(?:\.\d{1,3})?)", re.ASCII).fullmatch
