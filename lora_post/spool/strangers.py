@@ -97,8 +97,8 @@ class StrangerBook:
         """Make place for a sender: of those heard least often, the one that was first goes."""
         if len(self._senders) >= MAX_SENDERS:
             rarest = min(self._senders, key=lambda each: self._senders[each].count)
-            del self._senders[rarest]
-            self._gone.add(rarest)
+            if self._senders.pop(rarest).stored:
+                self._gone.add(rarest)
         self._gone.discard(sender)
         return self._senders.setdefault(sender, _Heard())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -115,6 +116,21 @@ def test_flood_of_invented_addresses_is_bounded_and_does_not_push_out_who_is_hea
     assert len(kept) <= MAX_SENDERS
     assert "0000aaaa" in {each.sender for each in kept}
     assert sum(len(each.frames) for each in kept) <= MAX_SENDERS * KEEP_FRAMES
+
+
+def test_flood_between_two_writes_is_bounded_in_memory(spool_file: SpoolFile) -> None:
+    book = StrangerBook()
+    heard(book, spool_file, refused(1), is_writing=True)
+    tracemalloc.start()
+    try:
+        after = []
+        for addresses in (range(1000), range(1000, 5000)):
+            for address in addresses:
+                heard(book, spool_file, refused(address))
+            after.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert after[1] - after[0] < 100_000
 
 
 def test_what_a_run_kept_goes_on_in_the_next_one(spool_file: SpoolFile) -> None:
