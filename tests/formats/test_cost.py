@@ -41,7 +41,7 @@ OPENINGS: Final = {
 REPEATED: Final = [
     *(b"{", b"[", b'"', b"\\", b'\\"', b'{"', b"{},", b'"a":1,', b'{"rxpk":[', b"JSON up: ", b"application/"),
     *(b" ", b"\t", b"\n", b"\r", b"\0", b"-", b"---", b"9", b"9,", b"40", b"40 ", b"=", b":", b"\xff\xfe", b"\xff"),
-    *(b"^p", b"--- rxlora. dst=", b"radio_rx ", b"+EVT:RXP2P:", b"+RCV=1,", b"\x00a\x00\x0f", b"\x06\0\0\0", b"\n\r\r\n"),
+    *(b"^p", b"--- rxlora. dst=", b"radio_rx ", b"+EVT:RXP2P:", b"+RCV=1,", b"\x00a\x00\x0f", b"\x06\0\0\0"),
 ]
 
 
