@@ -99,6 +99,8 @@ class _Readings:
             self.warn(name, f"a text of {len(value)} characters, want at most {MAX_TEXT}")
         elif is_about_device(name, value):
             self._add_metadata(Reading(name, value))
+        elif len(self.readings) >= MAX_READINGS:
+            self.warnings.append(f"only the first {MAX_READINGS} values are used")
         else:
             self._add(measurement, normalized)
 

@@ -41,6 +41,8 @@ from lora_post.text import printable
 
 MAX_LIST: Final = 64  # elements of one list: a spectrum or a history; a longer one is raw bytes
 MAX_NAME: Final = 120
+MAX_MEMBERS: Final = 16  # of a record that is a value itself
+MAX_STEPS: Final = 1024  # objects, lists and values that are looked at: four times the readings of a payload
 NAMELESS: Final = "value"
 
 
@@ -78,12 +80,12 @@ class _Place(Struct, frozen=True):
 def measure(data: object) -> Measured:
     """Return the measurements of a codec's result, any JSON-like value; never raises.
 
-    null is nothing. What is nested more than 8 deep, a list of more than 64 elements and what is not a value are
-    left out.
+    null is nothing. What is nested more than 8 deep, a list of more than 64 elements, what is not a value, and all
+    beyond 1024 parts is left out.
     """
     walk = _Walk()
     walk.add(_Place(), data)
-    return Measured(walk.measurements, walk.left_out)
+    return walk.measured()
 
 
 def measure_normalized(payload: object) -> Measured:
@@ -94,7 +96,7 @@ def measure_normalized(payload: object) -> Measured:
             walk.add_at_time(_Place((index,)), measurement)
     else:
         walk.add_at_time(_Place(), payload)
-    return Measured(walk.measurements, walk.left_out)
+    return walk.measured()
 
 
 def name_at(path: Path) -> str:
@@ -106,8 +108,12 @@ class _Walk:
     def __init__(self) -> None:
         self.measurements: list[Measurement] = []
         self.left_out: list[LeftOut] = []
+        self._steps = 0
 
     def add(self, place: _Place, value: object) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            return
         if isinstance(value, Mapping | list | tuple):
             if len(place.path) >= MAX_DEPTH:
                 self._leave_out(place, f"nested deeper than {MAX_DEPTH} levels")
@@ -135,6 +141,12 @@ class _Walk:
 
     def _leave_out(self, place: _Place, why: str) -> None:
         self.left_out.append(LeftOut(place.name or "the result", why))
+
+    def measured(self) -> Measured:
+        """Return what was found."""
+        if self._steps > MAX_STEPS:
+            self.left_out.append(LeftOut("the result", f"only its first {MAX_STEPS} parts are looked at"))
+        return Measured(self.measurements, self.left_out)
 
     def _add_object(self, place: _Place, record: Record) -> None:
         if _is_book(record):
@@ -192,6 +204,9 @@ class _Walk:
             self._add_record(place, key, record)
 
     def _add_record(self, place: _Place, key: object, record: Record) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            return
         name, value, of_name = name_beside(record)
         time_s, of_time = time_in(record)
         path = (*place.path, _key(key))
@@ -249,4 +264,8 @@ def _is_records(item: object) -> bool:
 
 
 def _plain(record: Record) -> Value:
-    return {str(key): item for key, item in record.items() if isinstance(item, bool | int | float | str)}
+    """Return the numbers and short texts of a record, as many as one about a radio has."""
+    items = [(key, item) for key, item in record.items() if isinstance(item, bool | int | float | str)]
+    return {
+        str(key)[:MAX_NAME]: item[:MAX_NAME] if isinstance(item, str) else item for key, item in items[:MAX_MEMBERS]
+    }

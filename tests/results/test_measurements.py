@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lora_post.model import MAX_READINGS, Reading
 from lora_post.payloads.flatten import flatten
-from lora_post.results.measurements import MAX_LIST, measure
+from lora_post.results.measurements import MAX_LIST, MAX_STEPS, measure
 
 T1, T2 = 1_715_762_334, 1_715_762_590
 
@@ -294,3 +294,18 @@ def _subset(data: dict[str, Any], keep: set[int], numbers: Any) -> dict[str, Any
         for key, item in data.items()
         if isinstance(item, dict) or next(numbers) in keep
     }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [[[[[None] * 60] * 60] * 60]],
+        [[[[[[[[1] * 60] * 9] * 9] * 9] * 9] * 9]],
+        {f"history_{number}": [{"time": "Wed, 15 May 2024", "t": 1}] * 60 for number in range(60)},
+        {f"name_{number}": {"value": number, "unit": "V"} for number in range(5000)},
+    ],
+)
+def test_work_for_a_result_is_bounded_and_what_is_not_looked_at_is_said(data: object) -> None:
+    made = measure(data)
+    assert len(made.measurements) <= MAX_STEPS
+    assert made.left_out[-1].why == f"only its first {MAX_STEPS} parts are looked at"
