@@ -180,7 +180,7 @@ class Device(Struct, frozen=True):
     app_keys: the LowCostLoRaGw application keys that are allowed; empty: not checked.
     options: for the decoder, see `Decoder.configure`. sensors: what is changed about its readings.
     only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
-    location: where it is, None when that is not given.
+    location: where it is, None when that is not given. moves: its readings tell where it is now.
     """
 
     id: str
@@ -201,6 +201,7 @@ class Device(Struct, frozen=True):
     only: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     location: Location | None = None
+    moves: bool = False
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

@@ -37,6 +37,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: Default: the id.
     visibility: As in `[gateway]`. Default: the gateway's.
     location: Where it is, as in `[gateway]`. Default: nothing is told.
+    moves: It has a receiver for positions: Waziup is told its place again when it has moved by more than 100 m.
     """
 
     decoder: str = ""
@@ -80,6 +81,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     visibility: Visibility | None = None
     location: list[int | float] = []
+    moves: bool = False
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -123,6 +123,7 @@ def _device(
         app_keys=frozenset(key for key in app_keys if key),
         visibility=table.visibility or gateway.visibility,
         location=read_location(reader, place, table.location),
+        moves=table.moves,
         decoder_by_fport=decoder_by_fport,
         options=table.options,
         sensors=sensors,

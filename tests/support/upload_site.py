@@ -89,7 +89,7 @@ def context_of(
 class Site:
     """A spool file and uploaders that use it. A test may set the clocks, rules and policy.
 
-    changes: of the configuration: pond_name, pond_location, gateway_name, gateway_location.
+    changes: of the configuration: pond_name, pond_location, pond_moves, gateway_name, gateway_location.
     """
 
     def __init__(self, folder: Path, url: str, policy: UploadPolicy | None = None, gateway_id: str = "gw1") -> None:
@@ -150,6 +150,7 @@ class Site:
         changes = {"pond_name": "Pond 7 (west)", "gateway_name": "Farm (north)"} | self.changes
         pond = device("pond-7", name=changes["pond_name"])
         pond = replace(pond, visibility=visibility, location=changes.get("pond_location"))
+        pond = replace(pond, moves=changes.get("pond_moves", False))
         context = context_of(self.store, "waziup", pond, visibility=visibility, gateway_id=self.gateway_id)
         names = {"gateway_name": changes["gateway_name"], "location": changes.get("gateway_location")}
         context = replace(context, site=replace(context.site, **names))

@@ -109,7 +109,7 @@ class WaziupMqttSink(Sink):
             self._look(batch, sensor, since_us)
         else:
             sensor.unlooked += len(batch.times_us)
-        self._http.declare_actuators(batch.lane.device)
+        self._http.follow_up(batch)
 
     def stored(self, batch: Batch, since_us: WallUs) -> Sequence[WallUs]:
         """Return the times of a batch that the server has, as `WaziupSink.stored` does."""

@@ -24,6 +24,7 @@ from lora_post.sinks.sink import Sink, nothing_is_sent
 from lora_post.sinks.waziup.actuators import ActuatorEntries
 from lora_post.sinks.waziup.client import StoredValue, WaziupClient, trouble
 from lora_post.sinks.waziup.gateway import GatewayEntry
+from lora_post.sinks.waziup.moves import Moves
 from lora_post.sinks.waziup.provision import Provisioner
 from lora_post.sinks.waziup.stand_in import StandIn
 from lora_post.sinks.waziup_values import kept_form, kept_forms, value_objects
@@ -55,6 +56,7 @@ class WaziupSink(Sink):
         self._client = client
         self._gateway = GatewayEntry(client, context.site, facts, provision=provision)
         self._provisioner = Provisioner(client, context, facts) if provision else None
+        self._moves = Moves(client, context.site.devices)
         self._actuators = ActuatorEntries(client, facts, context.announced)
         self._heartbeat_at = 0.0
         self._heartbeat_backoff = Backoff(HEARTBEAT_EVERY_S)
@@ -117,7 +119,7 @@ class WaziupSink(Sink):
             if answer.status == 404:
                 raise NotSent(f"{lane.device}/{lane.name} is not there right after it was created")
         _check_push(batch, answer)
-        self.declare_actuators(lane.device)
+        self.follow_up(batch)
 
     def make_ready(self, batch: Batch) -> None:
         """Look at the device of a batch when that is due, create what is missing, and see whose turn it is to send.
@@ -128,10 +130,11 @@ class WaziupSink(Sink):
             with nothing_is_sent():
                 self._provisioner.make_ready(batch)
 
-    def declare_actuators(self, device_id: str) -> None:
-        """Create what a device has announced and the server does not have; never raises over it."""
+    def follow_up(self, batch: Batch) -> None:
+        """Tell what a delivered batch says besides: actuators that are announced, a new place; never raises over it."""
         if self._provisioner:
-            self._actuators.declare(device_id)
+            self._actuators.declare(batch.lane.device)
+            self._moves.follow(batch)
 
     def _look_again(self, lane: Lane, provisioner: Provisioner) -> None:
         """Find out why a device is refused: it is missing, or not ours now. Raises Unavailable, NotSent, Rejected."""
