@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.errors import FrameError
-from lora_post.text import Spelled, Spelling, as_text, escaped_json, parse_bytes, printable
+from lora_post.text import Spelled, Spelling, as_text, bare_hex, did_you_mean, escaped_json, parse_bytes, printable
 
 DATA = bytes.fromhex("40035cab01ff")
 
@@ -147,3 +147,28 @@ def test_escaped_json_means_the_same_and_is_printable(value: object) -> None:
     escaped = escaped_json(encoded)
     assert escaped.isprintable()
     assert msgspec.json.decode(escaped) == msgspec.json.decode(encoded)
+
+
+@given(data=st.binary(min_size=1, max_size=16), mark=st.sampled_from(["", " ", ":", "-", ", ", ", 0x", " 0X"]))
+def test_hex_of_a_key_is_found_however_it_is_copied(data: bytes, mark: str) -> None:
+    first = mark.strip(", ") if "x" in mark.lower() else ""
+    assert bare_hex(first + data.hex(mark[-1:]).replace(mark[-1:], mark) if mark else data.hex().upper()) == data.hex()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("{ 0x1, 0x2, 0xAB }", "0102ab"),
+        ("0x26011BDA", "26011bda"),
+        ("0x123", "123"),  # a digit is missing, and where is not known
+        ("12 zz", "12zz"),
+        ("", ""),
+    ],
+)
+def test_what_is_not_hex_stays_to_be_found(text: str, wanted: str) -> None:
+    assert bare_hex(text) == wanted
+
+
+@pytest.mark.parametrize("word", ["CayenneLPP", "cayenne lpp", "CAYENNE_LPP", "cayene-lpp"])
+def test_name_that_is_nearly_right_is_recognised(word: str) -> None:
+    assert did_you_mean(word, ["text", "cayenne-lpp", "xlpp"]) == "did you mean 'cayenne-lpp'?"
