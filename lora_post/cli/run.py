@@ -80,7 +80,8 @@ def command(
     set_up_log(verbose=verbose, quiet=quiet)
     path = config_path or find_config()
     stamps = stamps_of(path)
-    config = with_status(_read_config(path), status_listen)
+    read = _read_config(path)
+    config = with_status(read, status_listen)
     hangs = None if dry else open_hang_file(config)
     watch = watch_decoders(hangs)
     decode = read_decoding(config, watch, hangs, is_strict=dry)
@@ -95,7 +96,7 @@ def command(
             log.info("%s", summary(metrics))
             code = EXIT_FAILED if broken or is_other_format(metrics) else 0
         else:
-            followed = Followed(stamps, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
+            followed = Followed(stamps, read, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
 

@@ -70,7 +70,7 @@ def run_live(
         delivery.use(changed.devices, decode)
         readmit(delivery.pipeline, delivery.view, changed.devices)
 
-    with delivery, oversight.over(delivery), following(config, followed, use, oversight.signs):
+    with delivery, oversight.over(delivery), following(followed, use, oversight.signs):
         readmit(delivery.pipeline, delivery.view, config.devices)
         broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
         delivery.drain(drain_timeout_s, stop)
@@ -134,11 +134,11 @@ class Oversight:
 
 
 @contextmanager
-def following(config: Config, followed: Followed, use: Use, signs: Signs) -> Iterator[None]:
+def following(followed: Followed, use: Use, signs: Signs) -> Iterator[None]:
     """Follow changes of the configuration as long as the block runs."""
     stop = Event()
-    with closing(SpoolFile(config.spool_path)) as spool_file:
-        reloader = Reloader(config, followed, use, signs, Facts(spool_file, SUBJECT))
+    with closing(SpoolFile(followed.config.spool_path)) as spool_file:
+        reloader = Reloader(followed, use, signs, Facts(spool_file, SUBJECT))
         thread = Thread(target=reloader.run, args=(stop,), name=SUBJECT, daemon=True)
         thread.start()
         try:

@@ -63,21 +63,23 @@ class Seen(msgspec.Struct, frozen=True):
 class Followed(msgspec.Struct, frozen=True):
     """What it takes to follow a configuration.
 
-    stamps: of its files, from before they were read. read_decoding: loads decoders for it; raises ConfigError.
+    stamps: of its files, from before they were read. config: as they have it, without options of the command line.
+    read_decoding: loads decoders for it; raises ConfigError.
     """
 
     stamps: Stamps
+    config: Config
     read_decoding: Callable[[Config], Decode]
 
 
 class Reloader:
     """Follows the files of a configuration; `run` is its thread."""
 
-    def __init__(self, config: Config, followed: Followed, use: Use, signs: Signs, facts: Facts) -> None:
-        """config: what is used now. use: takes devices and decoders over."""
-        assert config.path is not None  # noqa: S101 - a run has a file
-        self._path = config.path
-        self._config = config
+    def __init__(self, followed: Followed, use: Use, signs: Signs, facts: Facts) -> None:
+        """use: takes devices and decoders over."""
+        assert followed.config.path is not None  # noqa: S101 - a run has a file
+        self._path = followed.config.path
+        self._config = followed.config
         self._read_decoding = followed.read_decoding
         self._use = use
         self._signs = signs

@@ -73,8 +73,8 @@ class Site:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Site]:
-    with sandbox_process(free_port()) as url, started("run", "-c", str(write_site(folder, url))) as process:
+def running(folder: Path, *options: str) -> Iterator[Site]:
+    with sandbox_process(free_port()) as url, started("run", "-c", str(write_site(folder, url)), *options) as process:
         site = Site(folder, process, url)
         site.wait_for("started gateway=gw1")
         yield site
@@ -133,9 +133,10 @@ def test_a_new_device_is_taken_from_its_first_kept_frame_on_and_a_rule_changes_i
 
 
 def test_reload_says_what_became_of_the_files(tmp_path: Path) -> None:
-    with running(tmp_path) as site:
+    with running(tmp_path, "--status", f"127.0.0.1:{free_port()}") as site:
         done = site.reload()
         assert (done.returncode, done.stdout) == (0, b"in use    3 devices\n")
+        assert "after a restart" not in site.log
         write_devices(tmp_path, OTHER.format(address=7) + OTHER.format(address=1))
         done = site.reload()
         assert (done.returncode, done.stdout) == (1, b"in use    4 devices\n")
