@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from msgspec.structs import replace
+
 from lora_post.model import MAX_INT, MAX_READINGS, MIN_INT, Decoded, LeftOut, Reading, Value
 from lora_post.results.about_device import is_about_device
 from lora_post.results.hints import NO_HINTS, Hints
@@ -125,8 +127,14 @@ class _Readings:
             self.warnings.append(f"only the first {MAX_READINGS} values are used")
 
     def _add_metadata(self, said: Reading) -> None:
-        if len(self.metadata) < MAX_METADATA and all(other.name != said.name for other in self.metadata):
-            self.metadata.append(said)
+        """Add what is no measurement, once for each value that it has."""
+        name, count = said.name, 2
+        there = {other.name: other.value for other in self.metadata}
+        while name in there and there[name] != said.value:
+            name = f"{said.name}_{count}"
+            count += 1
+        if name not in there and len(self.metadata) < MAX_METADATA:
+            self.metadata.append(replace(said, name=name))
 
     def _free_name(self, wanted: str, *, repeats: bool) -> str:
         """Return a name that is not taken. repeats: it is of values with times of their own, which may share one."""

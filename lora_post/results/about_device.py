@@ -35,7 +35,7 @@ _MESSAGE: Final = _words("""
     """)
 _FRAME: Final = _words("f_port fport port payload_length payload_size message_length data_length length len")
 _COPY: Final = _words("""
-    raw_data raw_hex raw_bytes raw_payload payload payload_hex hex_payload payload_raw hex hex_data data_hex bytes
+    raw_data raw_hex raw_bytes raw_payload payload payload_hex hex_payload payload_raw hex_data data_hex bytes
     buffer base64 raw_message raw_packet
     """)
 _COPY_IN_TEXT: Final = _COPY | _words("raw raw_value")

@@ -106,6 +106,11 @@ def test_what_a_payload_says_of_device_and_message_is_kept_apart() -> None:
     assert {reading.name: reading.value for reading in found.metadata} == {**said, "bytes": "0b45"}
 
 
+def test_metadata_of_several_records_is_kept_once_for_each_value() -> None:
+    data = {"history": [{"time": 1_715_762_334, "filterId": filter_id, "level": 3} for filter_id in (1, 2, 1)]}
+    assert flatten(data).metadata == (Reading("filterId", 1), Reading("filterId_2", 2))
+
+
 def test_names_of_measurements_are_not_taken_for_noise() -> None:
     measured = {"time": 12, "pulse_count": 3, "uptime": 5, "work_mode": "normal", "raw": 812, "level": {"raw": [5, 6]}}
     found = flatten(measured)
