@@ -16,16 +16,12 @@ from lora_post.observed.verdict import Verdict
 
 
 class PageSensor(Struct, frozen=True, omit_defaults=True):
-    """The latest value of one sensor; None for a number that JSON does not have.
-
-    day: averages of 15 minutes of the last day, oldest first, None where there was no value.
-    """
+    """The latest value of one sensor; None for a number that JSON does not have."""
 
     name: str
     value: Scalar | None
     unit: str = ""
     time: int = 0
-    day: list[float | None] | None = None
 
 
 class PageBattery(Struct, frozen=True, omit_defaults=True):
@@ -78,8 +74,52 @@ class PageFrame(Struct, frozen=True, omit_defaults=True):
     device: str | None = None
 
 
+class PageLogged(Struct, frozen=True, omit_defaults=True):
+    """One frame of the log, as `/status/log.json` answers it.
+
+    n: grows from frame to frame. device: None for a refused one, whose address is claimed and `check` refused it.
+    rssi: dBm. snr: dB. payload: clear, of an accepted one; phy_payload: of a refused one; both in hex.
+    """
+
+    n: int
+    time: int
+    text: str
+    device: str | None = None
+    address: str = ""
+    check: str = ""
+    gateway: str = ""
+    rssi: float | None = None
+    snr: float | None = None
+    sf: int | None = None
+    fcnt: int | None = None
+    fport: int | None = None
+    payload: str = ""
+    phy_payload: str = ""
+
+
+class PageTrends(Struct, frozen=True, omit_defaults=True):
+    """The last hours or days of a device, as `/status/trends.json` answers it; what is not known is None.
+
+    span: length that each number is about, in ms. since, until: what was asked for. times: when each length began.
+    heard, missed: frames. rssi (dBm), snr (dB), sensors: means.
+    """
+
+    span: int
+    since: int
+    until: int
+    times: list[int]
+    heard: list[int]
+    missed: list[int]
+    rssi: list[float | None]
+    snr: list[float | None]
+    sensors: dict[str, list[float | None]]
+
+
 class PageRefusal(Struct, frozen=True, omit_defaults=True):
-    """Frames that were refused for one reason from one address. last: the latest. fix: what a person can do."""
+    """Frames that were refused for one reason from one address.
+
+    last: the latest, rssi (dBm), snr (dB), sf: of that one. fix: what a person can do.
+    """
 
     check: str
     count: int
@@ -87,6 +127,9 @@ class PageRefusal(Struct, frozen=True, omit_defaults=True):
     last: int = 0
     detail: str = ""
     fix: str = ""
+    rssi: float | None = None
+    snr: float | None = None
+    sf: int | None = None
 
 
 class PageGateway(Struct, frozen=True, omit_defaults=True):
@@ -159,7 +202,7 @@ class Page(Struct, frozen=True):
 class PageNews(Struct, frozen=True, omit_defaults=True):
     """What has changed up to version v, as `/status/live` tells it; None: not changed.
 
-    devices: those that changed, without the days of their sensors. recent: frames that came. refused: all of them.
+    devices: those that changed. recent: frames that came. refused: all of them.
     """
 
     v: int

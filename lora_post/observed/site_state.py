@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import isfinite
 from threading import Lock
 from typing import Final
 
@@ -17,22 +16,22 @@ from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.errors import Problem
-from lora_post.model import Device, Link, Noise, Reading, RxInfo, Scalar, Value, address_text
+from lora_post.model import Device, Frame, Link, Noise, Reading, RxInfo, Scalar, Value, address_text
 from lora_post.observed.battery import Battery, battery, is_low_flag
-from lora_post.observed.day import Day
 from lora_post.text import shorten
 from lora_post.times import NEVER, SteadyUs
 from lora_post.uplink.counters import missed_between
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.senders import claimed_sender
 from lora_post.waziup.names import to_id
 
 MAX_SENSORS: Final = 256
-MAX_DAYS: Final = 2000  # a megabyte
 MAX_METADATA: Final = 64
 MAX_RECENT: Final = 60
+MAX_LOG: Final = 500  # 300 kB
 MAX_REFUSALS: Final = 40
 MAX_TEXT: Final = 120
 
@@ -47,16 +46,30 @@ class Shown(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One frame. device: None for a refused one. text: its values, or why it was refused."""
+    """One frame. device: None for a refused one. text: its values, or why it was refused.
+
+    address: of a refused one, as it claims. check: that refused it, "" for an accepted one. payload: the clear bytes
+    of an accepted one, else all that were on air.
+    """
 
     number: int
     time_us: SteadyUs
     device: str | None
     text: str
+    gateway: str
+    rx: RxInfo
+    address: str = ""
+    check: str = ""
+    fcnt: int | None = None
+    fport: int | None = None
+    payload: bytes = b""
 
 
 class Refused(Struct, frozen=True):
-    """Frames refused for one reason from one address. fix: what to do about it, whole, "" for nothing."""
+    """Frames refused for one reason from one address. fix: what to do about it, whole, "" for nothing.
+
+    rx: how the last one was heard.
+    """
 
     check: str
     address: str
@@ -64,6 +77,7 @@ class Refused(Struct, frozen=True):
     last_us: SteadyUs
     detail: str
     fix: str
+    rx: RxInfo = RxInfo()
 
 
 class DeviceView(Struct, frozen=True):
@@ -124,35 +138,42 @@ class _DeviceState:
     joined: str = ""
     metadata: dict[str, Scalar] = field(default_factory=dict)
     sensors: dict[str, Shown] = field(default_factory=dict)
-    days: dict[str, Day] = field(default_factory=dict)
 
 
 class SiteState:
     """What the outcomes of the pipeline add up to; shared between threads."""
 
     def __init__(self, devices: Iterable[Device], clock: SteadyClock | None = None) -> None:
-        """clock: by which everything here has its times."""
+        """clock: by which everything here has its times.
+
+        used_at: the version at which other devices were shown last; who knows an earlier one asks for everything.
+        """
         self.clock = clock or SteadyClock()
         self._lock = Lock()
         self._joined: dict[str, _DeviceState] = {}
         self._devices: dict[str, _DeviceState] = {}
         self._by_address: dict[str, list[_DeviceState]] = {}
-        self.use(devices)
-        self._recent: deque[Entry] = deque(maxlen=MAX_RECENT)
+        self._take(devices)
+        self._log: deque[Entry] = deque(maxlen=MAX_LOG)
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._changes = 0
-        self._days = 0
+        self.used_at = 0
         self.last_frame_us = NEVER
 
     def use(self, devices: Iterable[Device]) -> None:
         """Show these devices, in this order; what is known of those that stay is kept."""
         with self._lock:
-            known, self._devices, self._by_address = self._devices, {}, {}
-            for device in devices:
-                state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
-                state.device = device
-                self._by_address.setdefault(device.address_text, []).append(state)
-            self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
+            self._take(devices)
+            self._changes += 1
+            self.used_at = self._changes
+
+    def _take(self, devices: Iterable[Device]) -> None:
+        known, self._devices, self._by_address = self._devices, {}, {}
+        for device in devices:
+            state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
+            state.device = device
+            self._by_address.setdefault(device.address_text, []).append(state)
+        self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
 
     @property
     def changes(self) -> int:
@@ -182,22 +203,19 @@ class SiteState:
         with self._lock:
             return [_view(state) for state in self._devices.values() if state.changed > since]
 
-    def recent(self, since: int = 0) -> list[Entry]:
-        """Return the latest frames whose number is above `since`, oldest first."""
+    def log(self, since: int = 0) -> list[Entry]:
+        """Return the frames whose number is above `since`, oldest first; of those before the last MAX_LOG nothing."""
         with self._lock:
-            return [entry for entry in self._recent if entry.number > since]
+            return [entry for entry in self._log if entry.number > since]
+
+    def recent(self, since: int = 0) -> list[Entry]:
+        """Return the same, at most the last MAX_RECENT."""
+        return self.log(since)[-MAX_RECENT:]
 
     def refused(self) -> list[Refused]:
         """Return what was refused, the latest first."""
         with self._lock:
             return list(reversed(self._refused.values()))
-
-    def day(self, device: str, sensor: str, now_us: SteadyUs) -> list[float | None] | None:
-        """Return the last day of a sensor, None when it has no numbers."""
-        with self._lock:
-            state = self._devices.get(device)
-            day = state.days.get(sensor) if state else None
-            return day.points(now_us) if day else None
 
     def _hear_uplink(self, report: Report) -> None:
         uplink = report.uplink
@@ -231,7 +249,9 @@ class SiteState:
             if said.name in state.metadata or len(state.metadata) < MAX_METADATA:
                 state.metadata[said.name] = _cut(said.value)
         values = ", ".join(_words(reading) for reading in report.readings[:12])
-        self._add(heard_us, uplink.device.id, values or report.problem or "no readings")
+        text = values or report.problem or "no readings"
+        entry = self._entry(frame, uplink.device.id, text)
+        self._add(replace(entry, fcnt=uplink.fcnt, fport=uplink.fport, payload=uplink.payload))
 
     def _hear_copy(self, copy: Copy) -> None:
         state = self._devices.get(copy.uplink.device.id)
@@ -248,21 +268,12 @@ class SiteState:
             told = battery(shown.name, shown.value, shown.unit, state.batteries.get(shown.name))
             if told:
                 state.batteries[shown.name] = replace(told, time_us=shown.time_us)
-        value = shown.value
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
-            day = state.days.get(shown.name)
-            if day is None:
-                if self._days >= MAX_DAYS:
-                    return
-                self._days += 1
-                day = state.days[shown.name] = Day()
-            day.add(shown.time_us, value)
 
     def _hear_join(self, join: Join) -> None:
         state = self._devices.get(join.device.id)
         if state is not None and join.dev_addr is not None:
             self._note_joined(state, address_text(Link.LORAWAN, join.dev_addr))
-        self._add(self.clock.moment(join.frame.time_us), join.device.id, f"{join.message}: {join.detail}")
+        self._add(self._entry(join.frame, join.device.id, f"{join.message}: {join.detail}"))
 
     def _note_joined(self, state: _DeviceState, address: str) -> None:
         """Note the address that a join gave a device."""
@@ -272,17 +283,24 @@ class SiteState:
             self._joined[address] = state
 
     def _hear_refusal(self, refusal: Refusal) -> None:
-        address = claimed_sender(refusal.frame)
+        claimed = outcome_json(refusal)
+        address = claimed["address"] or ""
         key = (refusal.check, address)
         known = self._refused.pop(key, None)
         count = known.count + 1 if known else 1
-        heard_us = self.clock.moment(refusal.frame.time_us)
-        self._refused[key] = Refused(
-            refusal.check, address, count, heard_us, shorten(refusal.detail, MAX_TEXT), refusal.fix
+        entry = replace(
+            self._entry(refusal.frame, None, f"{refusal.check}: {refusal.detail}"),
+            address=address,
+            check=refusal.check,
+            fcnt=claimed["fcnt"],
+            fport=claimed["fport"],
+            payload=refusal.frame.phy_payload,
         )
+        detail = shorten(refusal.detail, MAX_TEXT)
+        self._refused[key] = Refused(refusal.check, address, count, entry.time_us, detail, refusal.fix, entry.rx)
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
-        self._add(heard_us, None, f"{refusal.check}: {refusal.detail}")
+        self._add(entry)
         for state in self._meant(refusal, address):
             state.changed = self._changes
             state.refused += 1
@@ -295,9 +313,13 @@ class SiteState:
         joined = self._joined.get(address)
         return self._by_address.get(address, []) + ([joined] if joined else [])
 
-    def _add(self, time_us: SteadyUs, device: str | None, text: str) -> None:
-        self.last_frame_us = max(self.last_frame_us, time_us)
-        self._recent.append(Entry(self._changes, time_us, device, shorten(text, MAX_TEXT)))
+    def _entry(self, frame: Frame, device: str | None, text: str) -> Entry:
+        time_us = self.clock.moment(frame.time_us)
+        return Entry(self._changes, time_us, device, shorten(text, MAX_TEXT), frame.gateway, frame.rx)
+
+    def _add(self, entry: Entry) -> None:
+        self.last_frame_us = max(self.last_frame_us, entry.time_us)
+        self._log.append(entry)
 
 
 def _view(state: _DeviceState) -> DeviceView:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -26,13 +28,16 @@ from lora_post.run.readmit import readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
+from lora_post.spool import trends
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 from lora_post.uplink.model import Decode
 from lora_post.uplink.outcome import Outcome
 
 if TYPE_CHECKING:
     from lora_post.alerts.loop import AlertLoop
+    from lora_post.status.trends import LoadTrends
 
 log = logging.getLogger("lora_post")
 
@@ -128,7 +133,8 @@ class Oversight:
             alert_loop = AlertLoop(self.site, view, senders(config.alerts), facts, self.signs.heartbeats)
             stack.enter_context(alerting(alert_loop))
             if config.status is not None:
-                stack.enter_context(status_page(config.status, self.site, self._metrics, look))
+                load = partial(load_trends, config.spool_path)
+                stack.enter_context(status_page(config.status, self.site, self._metrics, look, load))
             stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
             yield
 
@@ -161,14 +167,20 @@ def alerting(alert_loop: AlertLoop) -> Iterator[None]:
         thread.join(JOIN_S)  # a mail that is under way is told again by the next run
 
 
+def load_trends(spool: Path, device: str, span_s: int, since_us: WallUs) -> Sequence[trends.Row]:
+    """Return what the spool has for plots, see `trends.load`; for any thread."""
+    with closing(SpoolFile(spool)) as spool_file:
+        return trends.load(spool_file, device, span_s, since_us)
+
+
 @contextmanager
 def status_page(
-    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState]
+    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState], load_trends: LoadTrends
 ) -> Iterator[None]:
     """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
     # Starlette and uvicorn are a third of the memory: only for those who want the page.
     from lora_post.status.access import AccessRule
-    from lora_post.status.app import create_app
+    from lora_post.status.app import Sources, create_app
     from lora_post.web.serving import base_url, listen, serving
 
     stop = Event()
@@ -176,7 +188,8 @@ def status_page(
         listener = listen(status.host, status.port)
     except OSError as error:
         raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    app = create_app(site, metrics, look, AccessRule(status.token), stop, sensor_values=status.sensor_values)
+    sources = Sources(site, metrics, look, load_trends, status.sensor_values)
+    app = create_app(sources, AccessRule(status.token), stop)
     with listener, serving(app, listener, "status"):
         log.info("status page at %s/", base_url(listener))
         try:

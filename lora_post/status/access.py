@@ -30,6 +30,11 @@ class AccessRule:
     def __init__(self, token: Secret | None) -> None:
         self._token = token
 
+    @property
+    def has_token(self) -> bool:
+        """Whether who shows the token is admitted."""
+        return self._token is not None
+
     def admits(self, credentials: Credentials) -> bool:
         """Return whether this request may see anything."""
         if self._token is None:

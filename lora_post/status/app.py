@@ -8,7 +8,7 @@ from hashlib import blake2b
 from threading import Event
 from typing import Any, Final
 
-from msgspec import json
+from msgspec import Struct, json
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lora_post.errors import SpoolError
 from lora_post.metrics import Metrics
 from lora_post.net.visitors import PAGE_HEADERS
 from lora_post.observed.run_state import Look
@@ -24,34 +25,49 @@ from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import faults, obstacles
 from lora_post.status.access import COOKIE, AccessRule, Credentials
 from lora_post.status.live import stream
-from lora_post.status.overview import whole
+from lora_post.status.overview import log, whole
+from lora_post.status.trends import SPANS_S, LoadTrends, trends
+from lora_post.times import WallUs
 from lora_post.web.serving import SHARED, page_file
 
 MAX_STREAMS: Final = 16
+SCRIPTS: Final = ("page", "site", "devices", "device", "log", "plot", "token")
 _COOKIE_AGE_S: Final = 365 * 86400
 _FILES: Final = {
     "/": ("lora_post.status", "page.html", "html"),
     "/status/page.css": ("lora_post.status", "page.css", "css"),
-    "/status/page.js": ("lora_post.status", "page.js", "javascript"),
-    "/status/plot.js": ("lora_post.status", "plot.js", "javascript"),
+    **{f"/status/{name}.js": ("lora_post.status", f"{name}.js", "javascript") for name in SCRIPTS},
     **{path: ("lora_post.web", name, media) for path, (media, name) in SHARED.items()},
 }
+_LOGIN: Final = "/login"
+_OPEN: Final = frozenset({"/status/token.js", "/status/page.css", "/web/look.css", "/web/parts.js"})
+"""What the page that asks for the token is made of."""
 _CLOSED: Final = (
-    "This page needs its token. Open it once as http://ADDRESS/?token=TOKEN, with the token of [status] in the\n"
-    "configuration; programs send `Authorization: Bearer TOKEN`. A page without a token answers only this\n"
+    "This page needs its token, that of [status] in the configuration. A browser is asked for it at the page's own\n"
+    "address; programs send `Authorization: Bearer TOKEN`. A page without a token answers only this\n"
     "machine, under the name localhost.\n"
 )
 
 
-def create_app(
-    site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event, *, sensor_values: bool
-) -> Starlette:
-    """Return the application; open streams end when `stop` is set. sensor_values: /metrics has them."""
-    views = _Views(site, metrics, look, rule, stop, sensor_values=sensor_values)
+class Sources(Struct, frozen=True):
+    """Where the pages have from what they show. sensor_values: /metrics has them."""
+
+    site: SiteState
+    metrics: Metrics
+    look: Look
+    load_trends: LoadTrends
+    sensor_values: bool = False
+
+
+def create_app(sources: Sources, rule: AccessRule, stop: Event) -> Starlette:
+    """Return the application; open streams end when `stop` is set."""
+    views = _Views(sources, rule, stop)
     routes = [
         *(Route(path, views.file) for path in _FILES),
         Route("/status.json", views.status),
-        Route("/status/day.json", views.day),
+        Route("/status/trends.json", views.trends),
+        Route("/status/log.json", views.log),
+        Route(_LOGIN, views.login),
         Route("/status/live", views.live),
         Route("/metrics", views.metrics),
         Route("/healthz", views.healthz),
@@ -61,7 +77,10 @@ def create_app(
 
 
 class _Door:
-    """Answers 413 to requests with a body, and 403 to those that the rule does not admit."""
+    """Answers 413 to requests with a body, and 403 to those that the rule does not admit.
+
+    A browser without the token gets the page that asks for it.
+    """
 
     def __init__(self, app: ASGIApp, rule: AccessRule) -> None:
         self._app = app
@@ -73,9 +92,17 @@ class _Door:
             headers = PAGE_HEADERS | {"Connection": "close"}
             await Response("a status page takes nothing\n", 413, headers, "text/plain")(scope, receive, send)
         elif scope["type"] == "http" and not self._rule.admits(_credentials(Request(scope))):
-            await Response(_CLOSED, 403, PAGE_HEADERS, "text/plain")(scope, receive, send)
+            await self._refusal(Request(scope))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response:
+        path = request.url.path
+        if self._rule.has_token and path in _OPEN:
+            return _file(request)
+        if self._rule.has_token and path == "/" and "text/html" in request.headers.get("accept", ""):
+            return Response(page_file("lora_post.status", "token.html"), 403, PAGE_HEADERS, "text/html")
+        return Response(_CLOSED, 403, PAGE_HEADERS, "text/plain")
 
 
 def _has_body(request: Request) -> bool:
@@ -125,42 +152,49 @@ class _LiveStream(StreamingResponse):
 
 
 class _Views:
-    def __init__(
-        self, site: SiteState, metrics: Metrics, look: Look, rule: AccessRule, stop: Event, *, sensor_values: bool
-    ) -> None:
-        self._site = site
-        self._metrics = metrics
-        self._look = look
+    def __init__(self, sources: Sources, rule: AccessRule, stop: Event) -> None:
+        self._sources = sources
+        self._site = sources.site
+        self._look = sources.look
         self._rule = rule
         self._stop = stop
         self._seats = _Seats()
-        self._sensor_values = sensor_values
 
     async def file(self, request: Request) -> Response:
         if "token" in request.query_params:
             # The token must not stay in the address, where it would be shown, kept and shared.
-            answer: Response = RedirectResponse("/", 303, PAGE_HEADERS)
-            if cookie := self._rule.cookie():
-                answer.set_cookie(COOKIE, cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="strict")
-            return answer
-        package, name, subtype = _FILES[request.url.path]
-        content = page_file(package, name)
-        tag = f'"{blake2b(content, digest_size=8).hexdigest()}"'
-        headers = PAGE_HEADERS | {"ETag": tag}
-        # A proxy on the way may have compressed it and marked the tag as weak.
-        if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
-            return Response(b"", 304, headers)
-        return Response(content, 200, headers, f"text/{subtype}")
+            return self._with_cookie(RedirectResponse("/", 303, PAGE_HEADERS))
+        return _file(request)
+
+    async def login(self, request: Request) -> Response:
+        """Give the cookie to a page that has sent the token as a header, where neither log nor history has it."""
+        return self._with_cookie(Response(b"", 204, PAGE_HEADERS))
+
+    def _with_cookie(self, answer: Response) -> Response:
+        if cookie := self._rule.cookie():
+            answer.set_cookie(COOKIE, cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="strict")
+        return answer
 
     async def status(self, request: Request) -> Response:
         runtime = await asyncio.to_thread(self._look)
         return Response(json.encode(whole(self._site, runtime)), 200, PAGE_HEADERS, "application/json")
 
-    async def day(self, request: Request) -> Response:
-        device, sensor = request.query_params.get("device", ""), request.query_params.get("sensor", "")
+    async def trends(self, request: Request) -> Response:
+        device, hours = request.query_params.get("device", ""), _number(request, "hours")
+        if hours not in SPANS_S:
+            return Response(f"hours: one of {', '.join(map(str, SPANS_S))}\n", 400, PAGE_HEADERS, "text/plain")
         runtime = await asyncio.to_thread(self._look)
-        points = self._site.day(device, sensor, runtime.now_us)
-        return Response(json.encode(points), 200 if points else 404, PAGE_HEADERS, "application/json")
+        now_us = WallUs(runtime.now_us + runtime.ahead_us)
+        try:
+            found = await asyncio.to_thread(trends, self._sources.load_trends, device, hours, now_us)
+        except SpoolError as error:
+            return Response(f"{error}\n", 503, PAGE_HEADERS, "text/plain")
+        return Response(json.encode(found), 200, PAGE_HEADERS, "application/json")
+
+    async def log(self, request: Request) -> Response:
+        runtime = await asyncio.to_thread(self._look)
+        frames = log(self._site, _number(request, "since"), runtime.ahead_us)
+        return Response(json.encode(frames), 200, PAGE_HEADERS, "application/json")
 
     async def live(self, request: Request) -> Response:
         since, rate = _number(request, "since"), _number(request, "rate")
@@ -177,7 +211,11 @@ class _Views:
         from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus
 
         text = await asyncio.to_thread(
-            metrics_text, self._metrics, self._site, self._look, sensor_values=self._sensor_values
+            metrics_text,
+            self._sources.metrics,
+            self._site,
+            self._look,
+            sensor_values=self._sources.sensor_values,
         )
         return Response(text, 200, PAGE_HEADERS, CONTENT_TYPE)
 
@@ -187,6 +225,17 @@ class _Views:
     async def readyz(self, request: Request) -> Response:
         runtime = await asyncio.to_thread(self._look)
         return _health(obstacles(runtime, self._site.devices()))
+
+
+def _file(request: Request) -> Response:
+    package, name, subtype = _FILES[request.url.path]
+    content = page_file(package, name)
+    tag = f'"{blake2b(content, digest_size=8).hexdigest()}"'
+    headers = PAGE_HEADERS | {"ETag": tag}
+    # A proxy on the way may have compressed it and marked the tag as weak.
+    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+        return Response(b"", 304, headers)
+    return Response(content, 200, headers, f"text/{subtype}")
 
 
 def _number(request: Request, name: str) -> int:

@@ -62,6 +62,8 @@ async def stream(
     known_verdict: Verdict | None = None
     while not stop.is_set():
         await asyncio.sleep(LOOK_EVERY_S)
+        if site.used_at > since:
+            return  # other devices are shown: the page asks for everything again
         now = time.monotonic()
         changed = site.changes != since
         if (not changed and now - looked_at < STATE_EVERY_S) or not budget.allows(now):

@@ -17,18 +17,17 @@ from lora_post.observed.page_model import (
     PageFrame,
     PageGateway,
     PageInput,
+    PageLogged,
     PageNews,
     PageRefusal,
     PageRun,
     PageSensor,
 )
 from lora_post.observed.run_state import DestinationState, InputState, RunState
-from lora_post.observed.site_state import DeviceView, Entry, Refused, Shown, SiteState
+from lora_post.observed.site_state import DeviceView, Entry, Refused, SiteState
 from lora_post.observed.verdict import judge
 from lora_post.times import SteadyUs, WallUs
 
-# A page of more sensors would be too large with all their days; they come one by one on request.
-MAX_PLOTS: Final = 300
 MAX_GATEWAYS: Final = 16
 
 
@@ -38,11 +37,10 @@ def whole(site: SiteState, runtime: RunState) -> Page:
     changes = site.changes
     at = _Wall(runtime.ahead_us)
     devices = site.devices()
-    plots = sum(len(device.sensors) for device in devices) <= MAX_PLOTS
     return Page(
         v=changes,
         now=at.ms(runtime.now_us),
-        devices=tuple(_device(device, at, site, runtime.now_us if plots else None) for device in devices),
+        devices=tuple(_device(device, at) for device in devices),
         recent=tuple(_frame(entry, at) for entry in site.recent()),
         refused=tuple(_refusal(refused, at) for refused in site.refused()),
         state=run_page(runtime),
@@ -58,7 +56,7 @@ def news(site: SiteState, since: int, ahead_us: int) -> PageNews:
     is_refused = any(entry.device is None for entry in recent)
     return PageNews(
         v=changes,
-        devices=tuple(_device(device, at, site, None) for device in site.devices(since)),
+        devices=tuple(_device(device, at) for device in site.devices(since)),
         recent=tuple(_frame(entry, at) for entry in recent),
         refused=tuple(_refusal(refused, at) for refused in site.refused()) if is_refused else None,
     )
@@ -87,8 +85,13 @@ class _Wall(Struct, frozen=True):
         return _ms(WallUs(moment_us + self.ahead_us)) if moment_us else 0
 
 
-def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyUs | None) -> PageDevice:
-    """Return one device; days_end_us: None leaves the days of its sensors out."""
+def log(site: SiteState, since: int, ahead_us: int) -> list[PageLogged]:
+    """Return the frames after number `since`, oldest first. ahead_us: of the run, see RunState."""
+    at = _Wall(ahead_us)
+    return [_logged(entry, at) for entry in site.log(since)]
+
+
+def _device(device: DeviceView, at: _Wall) -> PageDevice:
     return PageDevice(
         id=device.id,
         name=device.name if device.name != device.id else "",
@@ -104,14 +107,9 @@ def _device(device: DeviceView, at: _Wall, site: SiteState, days_end_us: SteadyU
         battery=next((_battery(each, at) for each in device.batteries), None),
         metadata=dict(device.metadata),
         sensors=tuple(
-            _sensor(shown, at, None if days_end_us is None else site.day(device.id, shown.name, days_end_us))
-            for shown in device.sensors
+            PageSensor(shown.name, shown.value, shown.unit, at.ms(shown.time_us)) for shown in device.sensors
         ),
     )
-
-
-def _sensor(shown: Shown, at: _Wall, day: list[float | None] | None = None) -> PageSensor:
-    return PageSensor(shown.name, shown.value, shown.unit, at.ms(shown.time_us), day)
 
 
 def _battery(battery: Battery, at: _Wall) -> PageBattery:
@@ -122,6 +120,26 @@ def _frame(entry: Entry, at: _Wall) -> PageFrame:
     return PageFrame(at.ms(entry.time_us), entry.text, entry.device)
 
 
+def _logged(entry: Entry, at: _Wall) -> PageLogged:
+    payload = entry.payload.hex()
+    return PageLogged(
+        n=entry.number,
+        time=at.ms(entry.time_us),
+        text=entry.text,
+        device=entry.device,
+        address=entry.address,
+        check=entry.check,
+        gateway=entry.gateway,
+        rssi=entry.rx.rssi_dbm,
+        snr=entry.rx.snr_db,
+        sf=entry.rx.sf,
+        fcnt=entry.fcnt,
+        fport=entry.fport,
+        payload="" if entry.check else payload,
+        phy_payload=payload if entry.check else "",
+    )
+
+
 def _refusal(refused: Refused, at: _Wall) -> PageRefusal:
     return PageRefusal(
         check=refused.check,
@@ -130,6 +148,9 @@ def _refusal(refused: Refused, at: _Wall) -> PageRefusal:
         last=at.ms(refused.last_us),
         detail=refused.detail,
         fix=refused.fix,
+        rssi=refused.rx.rssi_dbm,
+        snr=refused.rx.snr_db,
+        sf=refused.rx.sf,
     )
 
 

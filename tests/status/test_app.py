@@ -13,14 +13,17 @@ from lora_post.errors import Problem
 from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import SiteState
+from lora_post.status.app import SCRIPTS
 from tests.support.build import device, report
 from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
 from tests.support.status_page import WELL, get, page
 
+PARTS = ["/", "/status/page.css", "/web/look.css", "/web/parts.js", *(f"/status/{name}.js" for name in SCRIPTS)]
+
 
 def test_page_allows_nothing_from_elsewhere_and_nothing_inline() -> None:
     with page() as url:
-        for path in ("/", "/status/page.css", "/status/page.js", "/status/plot.js", "/web/look.css", "/web/parts.js"):
+        for path in PARTS:
             answer = get(url + path)
             assert answer.status_code == 200
             assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
@@ -36,18 +39,10 @@ def test_first_load_is_small() -> None:
         site.hear(report(*(Reading(f"sensor_{number}", number * 1.37, "°C") for number in range(5)), of=of))
     with page(site) as url:
         size = 0
-        for path in (
-            "/",
-            "/status/page.css",
-            "/status/page.js",
-            "/status/plot.js",
-            "/web/look.css",
-            "/web/parts.js",
-            "/status.json",
-        ):
+        for path in (*PARTS, "/status.json"):
             answer = requests.get(url + path, stream=True, timeout=PATIENCE_S, headers={"Accept-Encoding": "gzip"})
             size += len(answer.raw.read()) + sum(len(key) + len(value) + 4 for key, value in answer.headers.items())
-    assert size < 100_000
+    assert size < 50_000
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,16 @@ def test_budget_holds_over_time_whatever_happens() -> None:
             sent += 700
     assert sent <= BURST_BYTES + 600 * BYTES_PER_S + 700
     assert 60 * BYTES_PER_S < 1000
+
+
+def test_page_asks_for_everything_again_when_other_devices_are_shown() -> None:
+    site = SiteState([device()])
+    site.hear(report(Reading("t", 1)))
+    with page(site) as url:
+        with requests.get(f"{url}/status/live?since=1", stream=True, timeout=PATIENCE_S) as stream:
+            site.use([device(), device("new", address=1)])
+            assert b"".join(stream.iter_content(1)).count(b"new") == 0  # it has ended
+        shown = get(f"{url}/status.json").json()
+        assert [item["id"] for item in shown["devices"]] == ["pond-7", "new"]
+        with requests.get(f"{url}/status/live?since={shown['v']}", stream=True, timeout=PATIENCE_S) as stream:
+            assert next(stream.iter_lines()).startswith(b"data: ")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec import json
 from msgspec.structs import replace
 
-from lora_post.model import Reading
-from lora_post.observed.day import POINTS, STEP_US
+from lora_post.model import Reading, RxInfo
 from lora_post.observed.page_model import PageNews
 from lora_post.observed.site_state import SiteState
-from lora_post.status.overview import MAX_PLOTS, news, whole
-from lora_post.uplink.model import Refusal, Report, Uplink
+from lora_post.status.overview import log, news
+from lora_post.uplink.model import Refusal
 from tests.support.build import NOON_US, device, frame, report
-from tests.support.status_page import WELL
 
 
 def test_news_are_what_changed_and_nothing_else() -> None:
@@ -25,25 +24,40 @@ def test_news_are_what_changed_and_nothing_else() -> None:
     assert [item.check for item in news(site, seen.v, 0).refused or ()] == ["frame"]
 
 
-def test_farm_of_fifty_devices_with_days_fits_into_one_load() -> None:
-    devices = [device(f"device-{number}", address=number) for number in range(50)]
-    site = SiteState(devices)
-    for step in range(POINTS):
-        for number, of in enumerate(devices):
-            readings = [Reading(f"sensor_{sensor}", 20 + (step * number) % 17 / 10, "°C") for sensor in range(5)]
-            uplink = Uplink(frame(time_us=NOON_US + step * STEP_US), of, step, 1, b"\x01", True)
-            site.hear(Report(uplink, tuple(readings)))
-    runtime = replace(WELL, now_us=NOON_US + POINTS * STEP_US)
-    days = [sensor.day or [] for item in whole(site, runtime).devices for sensor in item.sensors]
-    assert sum(map(len, days)) == 250 * POINTS
-
-
-def test_many_sensors_come_without_their_days() -> None:
-    site = SiteState([device("a"), device("b", address=1)])
-    for of in ("a", "b"):
-        site.hear(report(*(Reading(f"s{number}", 1.5) for number in range(200)), of=device(of)))
-    assert MAX_PLOTS < 2 * 200
-    assert {sensor.day for item in whole(site, WELL).devices for sensor in item.sensors} == {None}
-    assert site.day("a", "s3", NOON_US) is not None
-    assert site.day("a", "unknown", NOON_US) is None
-    assert site.day("unknown", "s3", NOON_US) is None
+def test_log_has_all_that_is_known_of_a_frame() -> None:
+    site = SiteState([device()])
+    heard = report(Reading("t", 1))
+    rx = RxInfo(-97, -3.5, 9)
+    uplink = replace(heard.uplink, fcnt=17, fport=85, payload=b"\x01\xab", frame=replace(frame(), rx=rx))
+    site.hear(replace(heard, uplink=uplink))
+    refused = bytes.fromhex("40da1b012680070002533cc170dfd80198bc5e")
+    site.hear(Refusal(frame(refused), "mic", "no key fits"))
+    accepted, turned_away = json.decode(json.encode(log(site, 0, 0)))
+    time = NOON_US // 1000
+    assert accepted == {
+        "n": 1,
+        "time": time,
+        "text": "t 1",
+        "device": "pond-7",
+        "gateway": "gw1",
+        "rssi": -97,
+        "snr": -3.5,
+        "sf": 9,
+        "fcnt": 17,
+        "fport": 85,
+        "payload": "01ab",
+    }
+    assert turned_away == {
+        "n": 2,
+        "time": time,
+        "text": "mic: no key fits",
+        "address": "26011bda",
+        "check": "mic",
+        "gateway": "gw1",
+        "rssi": -50,
+        "snr": 7,
+        "fcnt": 7,
+        "fport": 2,
+        "phy_payload": refused.hex(),
+    }
+    assert log(site, 2, 0) == []

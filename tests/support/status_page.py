@@ -13,7 +13,8 @@ from lora_post.observed.run_state import DestinationState, Disk, InputState, Run
 from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
 from lora_post.status.access import AccessRule
-from lora_post.status.app import create_app
+from lora_post.status.app import Sources, create_app
+from lora_post.status.trends import LoadTrends
 from lora_post.web.serving import base_url, listen, serving
 from tests.support.build import NOON_US, device
 from tests.support.command import PATIENCE_S
@@ -39,12 +40,14 @@ def page(
     metrics: Metrics | None = None,
     *,
     sensor_values: bool = False,
+    load_trends: LoadTrends = lambda device, span_s, since_us: (),
 ) -> Iterator[str]:
     """A status server; gives its address."""
     stop = Event()
     gate = AccessRule(Secret(token) if token else None)
     shown = site or SiteState([device()])
-    app = create_app(shown, metrics or Metrics(), lambda: runtime, gate, stop, sensor_values=sensor_values)
+    sources = Sources(shown, metrics or Metrics(), lambda: runtime, load_trends, sensor_values)
+    app = create_app(sources, gate, stop)
     with listen("127.0.0.1", 0) as listener, serving(app, listener, "status"):
         try:
             yield base_url(listener)

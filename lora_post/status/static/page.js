@@ -1,139 +1,90 @@
-// Everything that came by radio or over the network is put in with textContent or as a text node, never as markup.
+// The status page: what it is told, whether it works, and which view is shown.
 
-import { ago, element, find, refreshAges, shorten, showLink, valueText } from "/web/parts.js";
-import { plot, range } from "/status/plot.js";
+import { element, find, refreshAges, showLink } from "/web/parts.js";
+import { showDevice } from "/status/device.js";
+import { showDevices } from "/status/devices.js";
+import { filterLog, forgetLog, showLog } from "/status/log.js";
+import { count, fixLine, number, signal, since, site } from "/status/site.js";
 
-const MAX_RECENT = 60;
 const RETRY_MS = 5000;
-const MANY = 0.1; // share of missed frames that is worth a colour
+const PATIENCE_MS = 15000;
 const CLOCK_SLACK_MS = 5000; // a smaller difference is the time that the message took
-const POINT_MS = 15 * 60 * 1000;
 const DEAF_MS = 75 * 1000; // the stream says something every 30 s
+const VIEWS = ["devices", "device", "log", "refused", "gateway"];
+const PROBLEM_VIEWS = ["devices", "gateway"]; // elsewhere the headline is enough
+const FEW = 2; // problems that take little room
+const WIDE = 700; // of a screen that has room
+const MARKS = { good: "✓", wait: "…", bad: "!", lost: "✗" };
+const DOTS = { good: "1a7f5a", wait: "b07a00", bad: "b3261e", lost: "b3261e" };
 
-const devices = new Map();
-let recent = [];
-let refused = null;
-let state = null;
-let verdict = null;
-let version = 0;
-let clockBehind = 0;
-let lostAt = 0;
 let heardAt = 0;
 let stream = null;
+let view = "devices";
+let subject = "";
 
-// Times are those of the gateway, whose clock may be wrong; ages are right all the same.
-function since(gatewayTime) {
-  const time = gatewayTime + clockBehind;
-  const node = element("span", "");
-  node.dataset.time = String(time);
-  node.textContent = ago(Date.now() - time);
-  node.title = new Date(time).toLocaleString();
-  return node;
+function lostText() {
+  const time = new Date(site.lostAt).toLocaleTimeString([], { hour12: false });
+  const what = `Everything below is as it was at ${time}.`;
+  const fix = "is lora-post running (`systemctl status lora-post`), and can this device reach it?";
+  return { kind: "lost", text: `lora-post does not answer since ${time}`, problems: [{ what, fix }] };
 }
 
-function number(value) {
-  return Number.isInteger(value) ? value.toLocaleString() : String(Number(value.toPrecision(6)));
+// Of a process that has died nothing is known any more: headline, title and icon say so.
+function showVerdict() {
+  const { kind, text, problems = [] } = site.lostAt ? lostText() : site.verdict;
+  find("verdict").className = `verdict ${kind}`;
+  find("verdict-text").textContent = text;
+  find("problems").replaceChildren(...problems.map(({ what, fix }) => element("li", "", what, fixLine(fix))));
+  find("why-count").textContent = `What is wrong (${problems.length})`;
+  find("why").hidden = !problems.length || (!site.lostAt && !PROBLEM_VIEWS.includes(view));
+  if (problems.length <= FEW || innerWidth > WIDE) find("why").open = true;
+  document.body.classList.toggle("lost", kind === "lost");
+  const dot = `%3Ccircle cx='8' cy='8' r='6' fill='%23${DOTS[kind]}'/%3E`;
+  find("icon").href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E${dot}%3C/svg%3E`;
+  showTitle();
 }
 
-function latest(sensor) {
-  const isNumber = typeof sensor.value === "number";
-  const text = isNumber ? number(sensor.value) : sensor.value === null ? "?" : shorten(valueText(sensor.value));
-  const unit = sensor.unit ? element("span", "unit", `\u00a0${sensor.unit}`) : null;
-  return element("span", "latest", element("span", isNumber ? "value" : "value text", text || "(empty text)"), unit);
+function showTitle() {
+  const kind = site.lostAt ? "lost" : site.verdict?.kind;
+  const gateway = `${MARKS[kind] ?? "…"} ${site.state?.gateway ?? "lora-post"}`;
+  document.title = [kind === "lost" ? `${gateway} does not answer` : gateway, subject].filter(Boolean).join(" – ");
 }
 
-// Long names break where their words do.
-function nameOf(sensor) {
-  const words = sensor.name.split(/(?<=_)/);
-  return element("span", "name", ...words.flatMap((word, index) => (index ? [element("wbr", ""), word] : [word])));
+function showLost() {
+  stream?.close();
+  stream = null;
+  site.lostAt ||= Date.now();
+  showLink("not connected", true);
+  showVerdict();
+  setTimeout(start, RETRY_MS);
 }
 
-function sensorRow(device, sensor) {
-  const hasDay = typeof sensor.value === "number";
-  const line = sensor.day ? plot(sensor.day, { width: 100, height: 24, lines: 0 }) : element("span", "");
-  const row = element(hasDay ? "button" : "div", "sensor", nameOf(sensor), latest(sensor), line);
-  if (hasDay) {
-    row.type = "button";
-    row.title = "show the last day";
-    row.addEventListener("click", () => showDay(device, sensor));
-  }
-  return element("li", "", row);
-}
-
-function facts(device) {
-  const list = [];
-  if (device.last) list.push(element("span", "", since(device.last)));
-  else list.push(element("span", "late", "not heard since lora-post started"));
-  if (device.rssi !== undefined) {
-    const snr = device.snr === undefined ? "" : `, SNR ${number(Math.round(device.snr * 10) / 10)} dB`;
-    list.push(element("span", "", `${number(device.rssi)} dBm${snr}`));
-  }
-  if (device.sf) list.push(element("span", "", `SF${device.sf}`));
-  if (device.copies) {
-    const others = device.copies.slice(0, 3).map((copy) => shorten(copy.gateway));
-    list.push(element("span", "", `also heard by ${others.join(", ")}`));
-  }
-  if (device.battery) {
-    list.push(element("span", "", `battery ${number(device.battery.value)} ${device.battery.unit ?? ""}`.trim()));
-  }
-  if (device.missed) {
-    const sent = device.missed + device.heard;
-    list.push(element("span", device.missed > MANY * sent ? "late" : "", `${device.missed} of ${sent} frames missed`));
-  }
-  return element("p", "facts list", ...list);
-}
-
-// What payloads say of the device itself, such as its firmware: open where a person has opened it.
-const opened = new Set();
-function metadata(device) {
-  const said = Object.entries(device.metadata ?? {});
-  if (!said.length) return null;
-  const lines = said.map(([name, value]) => element("li", "", `${shorten(name)}: ${shorten(String(value))}`));
-  const details = element("details", "metadata", element("summary", "", "about the device"), element("ul", "", ...lines));
-  details.open = opened.has(device.id);
-  details.addEventListener("toggle", () => (details.open ? opened.add(device.id) : opened.delete(device.id)));
-  return details;
-}
-
-function deviceCard(device) {
-  const head = element("div", "head", element("h3", "", device.name ?? device.id), device.name ? element("span", "id", device.id) : null);
-  const problem = device.problem ? element("p", "problem", device.problem) : null;
-  const sensors = element("ul", "sensors", ...device.sensors.map((sensor) => sensorRow(device, sensor)));
-  return element("article", "card", head, facts(device), problem, sensors, metadata(device));
-}
-
-// What stands between backticks is a command: one click selects all of it, to be copied.
-function fixLine(fix) {
-  if (!fix) return null;
-  const parts = fix.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
-  return fix.endsWith("?") ? element("span", "check", "check: ", ...parts) : element("span", "fix", "fix: ", ...parts);
+function showFound() {
+  heardAt = Date.now();
+  if (!site.lostAt) return;
+  site.lostAt = 0;
+  showVerdict();
 }
 
 function refusedLine(item) {
   const who = item.address ? `${item.check}, ${item.address}` : item.check;
-  const times = item.count > 1 ? ` (${item.count} times)` : "";
-  const text = element("span", "", element("span", "from refused", who), `${times}: ${item.detail}`);
-  return element("div", "", element("span", "when", since(item.last)), text, fixLine(item.fix));
-}
-
-function recentLine(entry) {
-  const heard = new Date(entry.time + clockBehind);
-  const time = element("span", "when", heard.toLocaleTimeString());
-  time.title = heard.toLocaleString();
-  const name = entry.device && (devices.get(entry.device)?.name ?? entry.device);
-  const from = element("span", name ? "from" : "from refused", name ?? "refused");
-  return element("li", "", time, element("span", "", from, ` ${entry.text}`));
+  const times = item.count > 1 ? ` (${item.count.toLocaleString()} times)` : "";
+  const log = item.address ? element("a", "", "its frames") : null;
+  if (log) log.href = `#/log/${encodeURIComponent(item.address)}`;
+  return element(
+    "li", "", element("span", "when", since(item.last)),
+    element("span", "", element("span", "from refused", who), `${times}: ${item.detail ?? ""}`),
+    element("span", "more", signal(item), signal(item) && log ? " · " : null, log),
+    fixLine(item.fix),
+  );
 }
 
 function part(title, lines, trouble) {
   return element(
-    "article", "card", element("h3", "", title), trouble ? element("p", "trouble", trouble.what) : null, trouble?.fix ? element("p", "facts", fixLine(trouble.fix)) : null,
+    "article", "card", element("h3", "", title), trouble ? element("p", "trouble", trouble.what) : null,
+    trouble?.fix ? element("p", "facts", fixLine(trouble.fix)) : null,
     ...lines.filter(Boolean).map((line) => element("p", "facts", ...[line].flat())),
   );
-}
-
-function count(amount, what) {
-  return `${amount.toLocaleString()} ${what}${amount === 1 ? "" : "s"}`;
 }
 
 // What a packet forwarder tells of itself: packets received, those of them with a good CRC, share of answers that arrived.
@@ -147,6 +98,7 @@ function gatewayLine(gateway) {
 }
 
 function parts() {
+  const { state } = site;
   const inputs = state.inputs.map((input) => part(
     `Input ${input.name}`,
     [input.last ? ["last frame ", since(input.last)] : "no frame yet", ...(input.gateways ?? []).map(gatewayLine)],
@@ -164,138 +116,86 @@ function parts() {
     item.trouble,
   ));
   const spool = part("Spool", [`${state.disk.spool || "less than 1"} MB used, ${state.disk.free} % of the disk free`]);
-  const run = part("This run", [["started ", since(state.started)]]);
-  return [...inputs, ...destinations, spool, run];
+  return [...inputs, ...destinations, spool, part("This run", [["started ", since(state.started)]])];
 }
 
-function lostText() {
-  const since = new Date(lostAt).toLocaleTimeString();
-  const problems = [{ what: `What is below is of ${since} or earlier.`, fix: "is it running: `systemctl status lora-post`, and can this device reach it?" }];
-  return { kind: "bad", text: `lora-post does not answer since ${since}`, problems };
-}
-
-// Of a process that has died nothing is known any more: the headline, the title and the icon say so.
-function showVerdict() {
-  const { kind, text, problems = [] } = lostAt ? lostText() : verdict;
-  find("verdict").className = `verdict ${kind}`;
-  find("verdict-text").textContent = text;
-  find("problems").replaceChildren(...problems.map(({ what, fix }) => element("li", "", what, fixLine(fix))));
-  document.body.classList.toggle("lost", Boolean(lostAt));
-  document.title = `${{ good: "✓", wait: "…", bad: lostAt ? "✗" : "!" }[kind]} ${state?.gateway ?? "lora-post"}${lostAt ? " does not answer" : ""}`;
-  const dot = { good: "%231a7f5a", wait: "%23b07a00", bad: "%23b3261e" }[kind];
-  find("icon").href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='${dot}'/%3E%3C/svg%3E`;
-}
-
-function showLost() {
-  stream?.close();
-  stream = null;
-  lostAt ||= Date.now();
-  showLink("not connected", true);
-  showVerdict();
-  setTimeout(start, RETRY_MS);
-}
-
-function showFound() {
-  heardAt = Date.now();
-  if (!lostAt) return;
-  lostAt = 0;
-  showVerdict();
-}
-
-function showRefused() {
-  find("refused-section").hidden = refused.length === 0;
-  find("refused").replaceChildren(...refused.map(refusedLine));
-}
-
-function showState() {
-  find("gateway").textContent = state.gateway;
-  find("queued").textContent = state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
-  find("parts").replaceChildren(...parts());
-}
-
-function showAll(changed) {
-  const heard = [...devices.values()].filter((device) => device.last);
-  find("device-count").textContent = `${heard.length} of ${devices.size}`;
+function showTotals() {
+  const heard = [...site.devices.values()].filter((device) => device.last);
   const last = Math.max(0, ...heard.map((device) => device.last));
   find("last-frame").replaceChildren(last ? since(last) : "–");
-  find("device-section").hidden = devices.size === 0;
-  for (const id of changed) {
-    const card = deviceCard(devices.get(id));
-    const old = cards.get(id);
-    cards.set(id, card);
-    if (old) {
-      card.classList.add("fresh");
-      old.replaceWith(card);
-    } else {
-      find("devices").append(card);
-    }
-  }
-  find("recent-section").hidden = recent.length === 0;
-  find("recent").replaceChildren(...recent.slice().reverse().map(recentLine));
-  showState();
+  find("device-count").textContent = `${heard.length} of ${site.devices.size}`;
+  find("queued").textContent = site.state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
+  find("refused-count").textContent = site.refused.length ? `(${site.refused.length})` : "";
+  find("gateway").textContent = site.state.gateway;
 }
 
-const cards = new Map();
-
-// A changed device comes without its sensors' days; the newest value goes to the end of what is known.
-function merge(device) {
-  const known = new Map((devices.get(device.id)?.sensors ?? []).map((sensor) => [sensor.name, sensor]));
-  for (const sensor of device.sensors ??= []) {
-    const before = known.get(sensor.name);
-    if (sensor.day || typeof sensor.value !== "number") continue;
-    sensor.day = before?.day?.slice() ?? Array(96).fill(null);
-    const steps = Math.floor(sensor.time / POINT_MS) - Math.floor((before?.time ?? sensor.time) / POINT_MS);
-    if (steps > 0 && steps < 96) sensor.day = sensor.day.slice(steps).concat(Array(steps).fill(null));
-    sensor.day[sensor.day.length - 1] = sensor.value;
-  }
-  devices.set(device.id, device);
-}
-
-const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-
+// What is the same stays as it is: a text in it may be selected, to be copied.
 function apply(message) {
-  version = message.v;
-  for (const device of message.devices ?? []) merge(device);
-  recent = recent.concat(message.recent ?? []).slice(-MAX_RECENT);
-  if (message.now) clockBehind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
-  if (message.state) state = message.state;
-  // What is the same stays as it is: a text in it may be selected, to be copied.
-  if (message.refused && !isSame(message.refused, refused)) {
-    refused = message.refused;
-    showRefused();
-  }
-  if (message.verdict && !isSame(message.verdict, verdict)) {
-    verdict = message.verdict;
-    showVerdict();
-  }
-  showAll((message.devices ?? []).map((device) => device.id));
+  const isNew = (name) => message[name] && JSON.stringify(message[name]) !== JSON.stringify(site[name]);
+  const [isJudged, isRefused] = [isNew("verdict"), isNew("refused")];
+  site.version = message.v;
+  for (const device of message.devices ?? []) site.devices.set(device.id, { ...device, sensors: device.sensors ?? [], heard: device.heard ?? 0 });
+  if (message.now) site.behind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
+  if (message.state) site.state = message.state;
+  if (isRefused) site.refused = message.refused;
+  if (isJudged) site.verdict = message.verdict;
+  if (isJudged) showVerdict();
+  if (isRefused || message.now) find("refused").replaceChildren(...site.refused.map(refusedLine));
+  find("refused").hidden = !site.refused.length;
+  showTotals();
+  showView(message);
 }
 
-async function showDay(device, sensor) {
-  find("plot-title").textContent = `${device.name ?? device.id} – ${sensor.name}`;
-  const query = new URLSearchParams({ device: device.id, sensor: sensor.name });
-  const response = await fetch(`/status/day.json?${query}`).catch(() => null);
-  const points = response?.ok ? await response.json() : sensor.day ?? [];
-  const found = range(points);
-  const unit = sensor.unit ? ` ${sensor.unit}` : "";
-  find("plot-range").textContent = found ? `${number(found[0])} to ${number(found[1])}${unit}` : "no values";
-  const hour = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-  const day = points.length * POINT_MS;
-  const axis = element("div", "axis", ...[1, 0.75, 0.5, 0.25, 0].map((share) => element("span", "", hour(Date.now() - share * day))));
-  find("plot-area").replaceChildren(plot(points, { width: 480, height: 200, lines: 3 }), axis);
-  find("plot").showModal();
+function showView(message) {
+  const has = (id) => message.devices?.some((device) => device.id === id);
+  if (view === "devices") showDevices();
+  if (view === "device" && (message.now || message.verdict || has(route().argument))) subject = showDevice(route().argument) ?? "";
+  if (view === "log" && (message.now || message.recent)) showLog();
+  if (view === "gateway") find("parts").replaceChildren(...parts());
+  showTitle();
+}
+
+function route() {
+  const [name, argument = ""] = location.hash.replace(/^#\/?/, "").split("/");
+  return { name: VIEWS.includes(name) ? name : "devices", argument: safe(argument) };
+}
+
+function safe(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+function go(isFirst) {
+  const { name, argument } = route();
+  view = name;
+  subject = "";
+  for (const each of VIEWS) find(`view-${each}`).hidden = each !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === (view === "devices" || view === "device" ? "#/" : `#/${view}`)) link.ariaCurrent = "page";
+    else link.removeAttribute("aria-current");
+  }
+  if (view === "log") filterLog(argument);
+  if (site.state) showView({ now: 1 });
+  if (site.verdict) showVerdict();
+  if (isFirst === true) return;
+  scrollTo(0, 0);
+  // Whoever uses a screen reader is told where they are.
+  find(`view-${view}`).querySelector("h2").focus({ preventScroll: true });
 }
 
 async function start() {
   try {
-    const response = await fetch("/status.json");
+    const response = await fetch("/status.json", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (response.status === 403) return location.reload();
     if (!response.ok) throw new Error(`status ${response.status}`);
     const message = await response.json();
-    devices.clear();
-    cards.clear();
-    find("devices").replaceChildren();
-    recent = [];
-    verdict = refused = null;
+    site.devices.clear();
+    forgetLog();
+    site.verdict = null;
+    site.refused = [];
     apply(message);
     showFound();
     listen();
@@ -305,13 +205,18 @@ async function start() {
 }
 
 function listen() {
-  stream = new EventSource(`/status/live?since=${version}`);
+  stream = new EventSource(`/status/live?since=${site.version}`);
   stream.addEventListener("open", () => showLink("live", false));
   stream.addEventListener("message", (event) => {
     showFound();
     if (event.data !== "0") apply(JSON.parse(event.data));
   });
-  stream.addEventListener("error", showLost);
+  // It ends when everything is to be asked for again, too.
+  stream.addEventListener("error", () => {
+    stream?.close();
+    stream = null;
+    start();
+  });
 }
 
 // A machine without power closes no connection: it is only silent.
@@ -320,5 +225,7 @@ function watch() {
   if (stream && Date.now() - heardAt > DEAF_MS) showLost();
 }
 
+addEventListener("hashchange", go);
+go(true);
 setInterval(watch, 1000);
 start();
