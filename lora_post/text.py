@@ -90,6 +90,8 @@ def bare_hex(text: str) -> str:
 
     What is not hex stays, so that it is found. `0x1, 0x2` are two bytes.
     """
+    if text.isalnum() and "x" not in text and "X" not in text:
+        return text.lower()
     if re.search("0[xX]", text):
         parts = [part for part in _BETWEEN_BYTES.split(text) if part]
         bare = [re.sub("\\A0[xX]", "", part) for part in parts]

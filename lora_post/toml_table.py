@@ -22,7 +22,8 @@ from lora_post.text import bare_hex, bare_word, did_you_mean
 from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
-_ID = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+")
+_is_id = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+").fullmatch
+_is_hex = re.compile(r"[0-9a-f]*").fullmatch
 
 WORDS = {
     "str": "a text in quotes",
@@ -104,7 +105,7 @@ class TableReader:
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
         """Read `size` bytes of hex as people write it; b"" for a mistake."""
         digits = bare_hex(text)
-        if re.fullmatch(r"[0-9a-f]*", digits) and len(digits) == 2 * size:
+        if len(digits) == 2 * size and _is_hex(digits):
             return bytes.fromhex(digits)
         like = _DIGITS_OF.get(len(digits), "") if re.fullmatch(r"[0-9a-f]+", digits) else ""
         found = f"has {len(digits)} characters{f', as {like}' if like else ''}"
@@ -115,7 +116,9 @@ class TableReader:
 
     def secret(self, place: str, key: str, table: Struct, default_env: str = "") -> Secret | None:
         """Return the value of `key`, `key_file` or `key_env`, whichever is given."""
-        text, file, variable = (getattr(table, key + suffix) for suffix in ("", "_file", "_env"))
+        text, file, variable = getattr(table, key), getattr(table, f"{key}_file"), getattr(table, f"{key}_env")
+        if text and not file and not variable:
+            return Secret(text)
         if sum(map(bool, (text, file, variable))) > 1:
             self.refuse(f"{place}: give only one of {key}, {key}_file and {key}_env")
         if text:
@@ -171,8 +174,8 @@ class TableReader:
             self.warn(f"{path} holds secrets and everybody may read it", f"run: chmod 640 {path}")
 
     def check_id(self, place: str, text: str) -> None:
-        """Note a mistake when this cannot be an id on Waziup."""
-        if not _ID.fullmatch(text) or len(text) > MAX_ID:
+        """Note a mistake when this cannot be an id on Waziup. place: its table and key."""
+        if not _is_id(text) or len(text) > MAX_ID:
             self.refuse(f"{place} is {text!r}", f"Waziup takes 1 to {MAX_ID} letters, digits, '_', '-' and '.'")
 
 
@@ -184,10 +187,11 @@ def convert_table(
     homes: other tables by the keys that they have.
     """
     if isinstance(item, dict):
-        fields = [field.name for field in msgspec.structs.fields(kind)]
+        fields = kind.__struct_fields__
         unknown = [key for key in item if key not in fields]
-        mistakes += [Problem(f"{place}: unknown key {key!r}", _meant(key, fields, homes or {})) for key in unknown]
-        item = {key: value for key, value in item.items() if key in fields}
+        if unknown:
+            mistakes += [Problem(f"{place}: unknown key {key!r}", _meant(key, fields, homes or {})) for key in unknown]
+            item = {key: value for key, value in item.items() if key in fields}
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as error:
@@ -197,7 +201,7 @@ def convert_table(
         return None
 
 
-def _meant(key: str, fields: list[str], homes: Mapping[str, str]) -> str:
+def _meant(key: str, fields: Sequence[str], homes: Mapping[str, str]) -> str:
     """Return what may have been meant by a key that a table does not have."""
     other = _OTHER_NAMES.get(bare_word(key))
     if other in fields:

@@ -20,6 +20,7 @@ from lora_post.config.location import read_location
 from lora_post.config.not_toml import not_toml, toml_text
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import HOMES, LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
+from lora_post.config.toml_document import read_toml
 from lora_post.config.upload import UploadRules, read_upload
 from lora_post.errors import ConfigError, Problem
 from lora_post.model import Device, Location
@@ -105,7 +106,8 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 def load_what_works(path: Path) -> Config:
     """Read a configuration whose devices may have mistakes: `left_out` has them. Raises ConfigError for any other."""
     config, mistakes = examine_config(path)
-    return _faultless(config, tuple(each for each in mistakes if config is None or each not in config.left_out))
+    left_out = frozenset(config.left_out if config else ())
+    return _faultless(config, tuple(each for each in mistakes if each not in left_out))
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
@@ -141,7 +143,7 @@ def _examine(
 ) -> tuple[Config | None, tuple[Problem, ...]]:
     """files: of devices."""
     try:
-        document = tomllib.loads(text)
+        document = read_toml(text)
     except tomllib.TOMLDecodeError as error:
         return None, (not_toml(text, error, LISTS).at(str(path)),)
     reader = TableReader(document, path, environ)

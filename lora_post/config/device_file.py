@@ -15,6 +15,7 @@ from typing import Final
 from lora_post.config import Change, examine_config
 from lora_post.config.device_files import FILE
 from lora_post.config.not_toml import toml_text
+from lora_post.config.toml_document import read_toml
 from lora_post.errors import ConfigError
 
 HEAD: Final = "# Devices. `lora-post devices` changes this file, and so may you; other lines and comments stay.\n"
@@ -33,7 +34,7 @@ def file_for_devices(path: Path) -> Path:
         return path
     file = path.with_name(FILE)
     try:
-        is_own = "gateway" in tomllib.loads(toml_text(file.read_bytes()))
+        is_own = "gateway" in read_toml(toml_text(file.read_bytes()))
     except FileNotFoundError:
         return file
     except OSError as error:
@@ -69,7 +70,7 @@ def without_device(text: str, number: int) -> str:
         start = starts[number]
         end = next((at for at, name in headers if at > start and not name.startswith("device.")), len(lines))
         kept = "".join(lines[: _with_comment(lines, start)] + lines[_with_comment(lines, end) :])
-    wanted = tomllib.loads(text)
+    wanted = read_toml(text)
     del wanted["device"][number]
     if kept is None or _read(kept) != {key: value for key, value in wanted.items() if value != []}:
         raise ConfigError("its place in the file is not clear", fix=f"remove [[device]] number {number + 1} by hand")
@@ -85,7 +86,7 @@ def _with_comment(lines: Sequence[str], at: int) -> int:
 
 def _read(text: str) -> Mapping[str, object] | None:
     try:
-        return tomllib.loads(text)
+        return read_toml(text)
     except tomllib.TOMLDecodeError:
         return None
 

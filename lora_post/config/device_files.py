@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lora_post.config.not_toml import not_toml, toml_text
+from lora_post.config.toml_document import read_toml
 from lora_post.errors import ConfigError, Problem
 from lora_post.toml_table import TableReader
 from lora_post.trust import writable_by_others
@@ -51,7 +52,7 @@ def _read(file: Path, environ: Mapping[str, str], text: str | None) -> TableRead
     reader = TableReader({}, file, environ)
     try:
         text = toml_text(file.read_bytes()) if text is None else text
-        document = tomllib.loads(text)
+        document = read_toml(text)
     except OSError as error:
         reader.refuse(f"it cannot be read: {error.strerror}")
     except ConfigError as error:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from lora_post.config.decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
-from lora_post.config.keys import DeviceKeys, joins, read_keys
+from lora_post.config.keys import NO_KEYS, DeviceKeys, joins, read_keys
 from lora_post.config.location import read_location
 from lora_post.config.sensors import read_patterns, read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.errors import Problem
-from lora_post.lorawan.session_keys import SessionKeys11
+from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys11
 from lora_post.model import Device, FCntPolicy, Link, address_text
 from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
+
+_POLICIES: Final = {policy.value: policy for policy in FCntPolicy}
+Sender: TypeAlias = tuple[Link, int | None, AnySessionKeys | None]
 
 
 class DevicePlace(Struct, frozen=True):
@@ -47,13 +51,14 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
     devices: dict[str, Device] = {}
     places: dict[str, DevicePlace] = {}
     names: dict[str, str] = {}
-    senders: dict[tuple[str, str], list[Device]] = {}
+    senders: set[Sender] = set()
     left_out: list[Problem] = []
     for reader in readers:
-        start = len(reader.mistakes)
+        start = seen = len(reader.mistakes)
         for number, place, table in reader.numbered("device", DeviceTable):
             device = _device(reader, place, table, gateway, rules)
-            if device is None or _has_mistakes(reader.mistakes[start:], place):
+            fresh, seen = reader.mistakes[seen:], len(reader.mistakes)
+            if device is None or _has_mistakes(fresh, place):
                 continue
             if device.id in devices:
                 other = names[device.id] + (
@@ -61,14 +66,15 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
                 )
                 reader.refuse(f"{place}: id {device.id!r} is also the id of {other}", "give it another id")
                 continue
-            same = senders.setdefault((device.link, device.address_text), [])
-            if any(_same_sender(other, device) for other in same):
+            sender = _sender(device)
+            if sender in senders:
                 what = "DevEUI" if device.root else "address"
                 reader.refuse(
                     f"{place}: {what} {device.address_text} with the same keys is listed before",
                     "remove one of them, or give it keys of its own",
                 )
-            same.append(device)
+                continue
+            senders.add(sender)
             devices[device.id] = device
             places[device.id] = DevicePlace(reader.path, number)
             names[device.id] = place
@@ -77,7 +83,7 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
 
 
 def _has_mistakes(mistakes: Sequence[Problem], place: str) -> bool:
-    return any(mistake.what.startswith((f"{place} ", f"{place}:")) for mistake in mistakes)
+    return bool(mistakes) and any(mistake.what.startswith((f"{place} ", f"{place}:")) for mistake in mistakes)
 
 
 def _device(
@@ -89,25 +95,25 @@ def _device(
     only = read_patterns("only", table.only, place, reader.mistakes)
     drop = read_patterns("drop", table.drop, place, reader.mistakes)
     keys = read_keys(reader, place, table)
-    address = (Link.LORAWAN, None) if joins(table) else _address(reader, place, table)
-    app_keys = [reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys]
-    if address is None or (joins(table) and (keys is None or keys.root is None)):
+    is_joining = joins(table)
+    address = (Link.LORAWAN, None) if is_joining else _address(reader, place, table)
+    app_keys = {reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys}
+    if address is None or (is_joining and (keys is None or keys.root is None)):
         return None
     link, number = address
-    if link is Link.LORAWAN and keys == DeviceKeys():
+    if link is Link.LORAWAN and keys == NO_KEYS:
         reader.refuse(f"{place}: a LoRaWAN device needs nwk_skey and app_skey, 32 hex digits each")
-    if link is Link.SERVER and keys != DeviceKeys():
+    if link is Link.SERVER and keys != NO_KEYS:
         reader.refuse(
             f"{place}: keys need a dev_addr", "for a device behind a network server (dev_eui alone), remove them"
         )
         keys = None
     if table.accept_half_mic and not _may_be_11(keys):
         reader.refuse(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves", "remove it")
-    keys = keys or DeviceKeys()
+    keys = keys or NO_KEYS
     if link is not Link.LOWCOST and table.app_keys:
         reader.refuse(f"{place} app_keys: only devices with `address` send application keys", "remove it")
-    own = f"{keys.root.dev_eui:016x}" if keys.root else address_text(link, number or 0)
-    device_id = table.id or f"{gateway.id}-{own}"
+    device_id = table.id or f"{gateway.id}-{_own_name(link, number, keys)}"
     reader.check_id(f"{place} id", device_id)
     return Device(
         id=device_id,
@@ -118,9 +124,9 @@ def _device(
         keys=keys.session,
         lsc=keys.lsc,
         root=keys.root,
-        fcnt=FCntPolicy(table.fcnt),
+        fcnt=_POLICIES[table.fcnt],
         accept_half_mic=table.accept_half_mic,
-        app_keys=frozenset(key for key in app_keys if key),
+        app_keys=frozenset(app_keys - {b""}),
         visibility=table.visibility or gateway.visibility,
         location=read_location(reader, place, table.location),
         moves=table.moves,
@@ -130,6 +136,10 @@ def _device(
         only=only,
         drop=drop,
     )
+
+
+def _own_name(link: Link, number: int | None, keys: DeviceKeys) -> str:
+    return f"{keys.root.dev_eui:016x}" if keys.root else address_text(link, number or 0)
 
 
 def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link, int] | None:
@@ -163,10 +173,8 @@ def _may_be_11(keys: DeviceKeys | None) -> bool:
     return isinstance(keys.session, SessionKeys11) or bool(keys.root and keys.root.is_11)
 
 
-def _same_sender(one: Device, other: Device) -> bool:
-    """Tell whether nothing in a frame would say which of the two sent it."""
-    if one.root is not None and other.root is not None:
-        return one.root.dev_eui == other.root.dev_eui
-    if (one.link, one.address) != (other.link, other.address):
-        return False
-    return one.link is not Link.LORAWAN or one.keys == other.keys
+def _sender(device: Device) -> Sender:
+    """Return what a frame tells of its sender: for two devices with the same, nothing says which of them it was."""
+    if device.root is not None:
+        return device.link, device.root.dev_eui, None
+    return device.link, device.address, device.keys if device.link is Link.LORAWAN else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import compress
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +23,9 @@ ROOT: Final = ("app_key", "nwk_key")
 LSC: Final = "lsc_key"
 SESSION: Final = tuple(dict.fromkeys((*SESSION_10, *SESSION_11)))
 KEY_NAMES: Final = (*SESSION, *ROOT, LSC)
+_SUFFIXES: Final = ("", "_file", "_env")
+_NAMES: Final = tuple(name for name in KEY_NAMES for _ in _SUFFIXES)
+_texts: Final = attrgetter(*(name + suffix for name in KEY_NAMES for suffix in _SUFFIXES))
 
 
 class DeviceKeys(Struct, frozen=True):
@@ -31,17 +36,21 @@ class DeviceKeys(Struct, frozen=True):
     lsc: LscKey | None = None
 
 
+NO_KEYS: Final = DeviceKeys()
+
+
 def joins(table: DeviceTable) -> bool:
     """Tell whether a device is to get its session by joining (OTAA)."""
-    return any(_given(table, name) for name in ROOT) or bool(table.join_eui)
+    return bool(table.join_eui) or not _given(table).isdisjoint(ROOT)
 
 
 def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys | None:
     """Return all keys of a device; None when there is a mistake in them."""
     before = len(reader.mistakes)
-    session = _session(reader, place, table)
-    root = _root(reader, place, table) if joins(table) else None
-    (lsc,) = _keys(reader, place, table, (LSC,))
+    given = _given(table)
+    session = _session(reader, place, table, given)
+    root = _root(reader, place, table, given) if joins(table) else None
+    lsc = _key(reader, place, table, LSC) if LSC in given else b""
     if lsc and table.address is None:
         reader.refuse(f"{place} {LSC}: only devices with `address` use LowCostLoRaGw's cipher", "remove it")
     if len(reader.mistakes) > before:
@@ -49,10 +58,10 @@ def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys
     return DeviceKeys(session, root, LscKey(lsc) if lsc else None)
 
 
-def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionKeys | None:
-    is_11 = any(_given(table, name) for name in SESSION_11[:-1])
+def _session(reader: TableReader, place: str, table: DeviceTable, given: Set[str]) -> AnySessionKeys | None:
+    is_11 = not given.isdisjoint(SESSION_11[:-1])
     names = SESSION_11 if is_11 else SESSION_10
-    if is_11 and _given(table, SESSION_10[0]):
+    if is_11 and SESSION_10[0] in given:
         reader.refuse(
             f"{place}: {SESSION_10[0]} is a key of LoRaWAN 1.0, {', '.join(SESSION_11[:-1])} are keys of 1.1",
             "give those of one version",
@@ -61,8 +70,8 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
     if is_11 and table.address is not None:
         reader.refuse(f"{place}: devices with `address` use nwk_skey and app_skey", "remove the other keys")
         return None
-    keys = _keys(reader, place, table, names)
-    missing = [name for name in names if not _given(table, name)]
+    keys = _keys(reader, place, table, names, given)
+    missing = [name for name in names if name not in given]
     if len(missing) == len(names):
         return None
     if missing:
@@ -75,9 +84,9 @@ def _session(reader: TableReader, place: str, table: DeviceTable) -> AnySessionK
     return SessionKeys11(*keys) if is_11 else SessionKeys(*keys)
 
 
-def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | None:
+def _root(reader: TableReader, place: str, table: DeviceTable, given: Set[str]) -> RootKeys | None:
     """Return the keys for joining, with their EUIs."""
-    if table.dev_addr or table.address is not None or any(_given(table, name) for name in SESSION):
+    if table.dev_addr or table.address is not None or not given.isdisjoint(SESSION):
         reader.refuse(
             f"{place}: a device that joins gets its address and session keys by joining",
             "give either app_key, dev_eui and join_eui (OTAA), or dev_addr and session keys (ABP)",
@@ -86,25 +95,27 @@ def _root(reader: TableReader, place: str, table: DeviceTable) -> RootKeys | Non
     for name in ("dev_eui", "join_eui"):
         if not getattr(table, name):
             reader.refuse(f"{place}: {name} is missing", "joining needs dev_eui, join_eui and app_key")
-    if not _given(table, "app_key"):
-        also = " beside nwk_key" if _given(table, "nwk_key") else ""
+    if "app_key" not in given:
+        also = " beside nwk_key" if "nwk_key" in given else ""
         reader.refuse(f"{place}: app_key is missing", f"a device that joins needs it{also}")
     dev_eui = bare_hex(table.dev_eui)  # what is wrong with it is said by whoever chooses the decoder
     join_eui = reader.hex(place, "join_eui", bare_hex(table.join_eui), 8) if table.join_eui else b""
-    app_key, nwk_key = _keys(reader, place, table, ROOT)
+    app_key, nwk_key = _keys(reader, place, table, ROOT, given)
     if not re.fullmatch(r"[0-9a-f]{16}", dev_eui) or not join_eui or not app_key:
         return None
     return RootKeys(int(dev_eui, 16), int.from_bytes(join_eui), app_key, nwk_key or None)
 
 
-def _given(table: DeviceTable, name: str) -> bool:
-    return any(getattr(table, name + suffix) for suffix in ("", "_file", "_env"))
+def _given(table: DeviceTable) -> Set[str]:
+    """Return the names of the keys that a table has, in one way or another."""
+    return set(compress(_NAMES, _texts(table)))
 
 
-def _keys(reader: TableReader, place: str, table: DeviceTable, names: Sequence[str]) -> list[bytes]:
+def _keys(reader: TableReader, place: str, table: DeviceTable, names: Sequence[str], given: Set[str]) -> list[bytes]:
     """Return the bytes of each key; b"" for one that is not given or wrong."""
-    secrets = [(name, reader.secret(place, name, table)) for name in names]
-    return [
-        reader.hex(place, name, secret.reveal(), KEY_SIZE, secret=True) if secret is not None else b""
-        for name, secret in secrets
-    ]
+    return [_key(reader, place, table, name) if name in given else b"" for name in names]
+
+
+def _key(reader: TableReader, place: str, table: DeviceTable, name: str) -> bytes:
+    secret = reader.secret(place, name, table)
+    return reader.hex(place, name, secret.reveal(), KEY_SIZE, secret=True) if secret is not None else b""

@@ -20,6 +20,8 @@ CHANGES = [key for key in SensorTable.__struct_fields__ if key not in ("name", "
 
 def read_sensors(items: Sequence[object], device: str, mistakes: list[Problem]) -> tuple[SensorRule, ...]:
     """Return the rules of one device; add what is wrong to `mistakes`. device: its place."""
+    if not items:
+        return ()
     rules: list[SensorRule] = []
     places: dict[str, str] = {}
     for number, item in enumerate(items, start=1):
@@ -91,6 +93,8 @@ def _faults(table: SensorTable) -> Iterator[Problem]:
 
 def read_patterns(key: str, patterns: Sequence[str], device: str, mistakes: list[Problem]) -> tuple[str, ...]:
     """Return names and patterns of sensors; add what is wrong to `mistakes`. key: of their list. device: its place."""
+    if not patterns:
+        return ()
     for pattern in patterns:
         if not pattern:
             mistakes.append(Problem(f"{device} {key} has an empty name", "write a sensor's name, or a pattern"))

@@ -28,15 +28,16 @@ _pack_b1: Final = Struct("<BHBBBIIBB").pack
 _to_int: Final = int.from_bytes  # looking it up on `int` each time costs as much as the call
 _TAG_MIC: Final = 0x49
 _TAG_CIPHER: Final = 0x01
+MAX_SET_UP: Final = 16_384
 _FINGERPRINT_PERSON: Final = b"lora-post keys"
 
 
 class SessionKeys:
     """NwkSKey and AppSKey of a LoRaWAN 1.0 session, 16 bytes each; immutable, equal by value.
 
-    Setting up AES costs several times what a short message costs, so the set-up is done once:
-    a CMAC that is copied for every message, and ECB encryptors that never end, which ECB
-    allows because each block stands alone.
+    Setting up AES costs several times what a short message costs, so the set-up is done once, when it is
+    first needed, as it takes 2 kB: a CMAC that is copied for every message, and ECB encryptors that never end,
+    which ECB allows because each block stands alone. Beyond MAX_SET_UP sessions it begins anew.
     Raises ValueError when a key has another length; the text does not show the key.
     """
 
@@ -48,15 +49,15 @@ class SessionKeys:
     """8 bytes that change with the keys and do not tell them; safe to store and to print."""
 
     def __init__(self, nwk_skey: bytes, app_skey: bytes) -> None:
-        for name, key in (("nwk_skey", nwk_skey), ("app_skey", app_skey)):
-            if len(key) != KEY_SIZE:
-                raise ValueError(f"{name} has {len(key)} bytes, want {KEY_SIZE}")
+        if len(nwk_skey) != KEY_SIZE or len(app_skey) != KEY_SIZE:
+            name, key = ("app_skey", app_skey) if len(nwk_skey) == KEY_SIZE else ("nwk_skey", nwk_skey)
+            raise ValueError(f"{name} has {len(key)} bytes, want {KEY_SIZE}")
         self.nwk_skey = bytes(nwk_skey)
         self.app_skey = bytes(app_skey)
         self.fingerprint = _fingerprint(self.nwk_skey + self.app_skey)
-        self._mac = CMAC(AES(self.nwk_skey))
-        self._encrypt_nwk = _ecb(self.nwk_skey)
-        self._encrypt_app = _ecb(self.app_skey)
+        self._mac: CMAC | None = None
+        self._encrypt_nwk: CipherContext | None = None
+        self._encrypt_app: CipherContext | None = None
 
     def __repr__(self) -> str:
         return f"SessionKeys(fingerprint={self.fingerprint.hex()})"
@@ -81,7 +82,7 @@ class SessionKeys:
         message: MHDR … FRMPayload as on air, at most 255 bytes. conf_fcnt: 0 but for downlinks of LoRaWAN 1.1.
         Source: LoRaWAN 1.0.3, section 4.4.
         """
-        mac = self._mac.copy()
+        mac = (self._mac or self._set_up_mac()).copy()
         mac.update(_pack_block(_TAG_MIC, conf_fcnt, direction, dev_addr, fcnt, 0, len(message)) + message)
         return mac.finalize()[:MIC_SIZE]
 
@@ -96,7 +97,7 @@ class SessionKeys:
         Source: LoRaWAN 1.0.3, section 4.3.3.
         """
         size = len(frm_payload)
-        encrypt = self._encrypt_app if fport else self._encrypt_nwk
+        encrypt = (self._encrypt_app if fport else self._encrypt_nwk) or self._set_up_cipher(fport)
         if size <= 16:
             stream = encrypt.update(_pack_block(_TAG_CIPHER, 0, direction, dev_addr, fcnt, 0, 1))
         else:
@@ -107,6 +108,27 @@ class SessionKeys:
         # One XOR of two large integers is several times faster than one of bytes each.
         clear = _to_int(frm_payload, "big") ^ _to_int(stream[:size], "big")
         return clear.to_bytes(size, "big")
+
+    def _set_up_mac(self) -> CMAC:
+        if len(_set_up) >= MAX_SET_UP:
+            for each in _set_up:
+                each._mac = each._encrypt_nwk = each._encrypt_app = None
+            _set_up.clear()
+        _set_up.append(self)
+        self._mac = mac = CMAC(AES(self.nwk_skey))
+        return mac
+
+    def _set_up_cipher(self, fport: int) -> CipherContext:
+        encrypt = _ecb(self.app_skey if fport else self.nwk_skey)
+        if fport:
+            self._encrypt_app = encrypt
+        else:
+            self._encrypt_nwk = encrypt
+        return encrypt
+
+
+_set_up: Final[list[SessionKeys]] = []
+"""Those whose CMAC is set up; whoever uses an encryptor has verified a MIC."""
 
 
 class SessionKeys11:
@@ -127,7 +149,7 @@ class SessionKeys11:
         self.secrets = (f_nwk_s_int_key, s_nwk_s_int_key, nwk_s_enc_key, app_s_key)
         self._forwarding = SessionKeys(f_nwk_s_int_key, app_s_key)
         self._serving_down = SessionKeys(s_nwk_s_int_key, app_s_key)
-        self._serving = CMAC(AES(s_nwk_s_int_key))
+        self._serving: CMAC | None = None
         self._cipher = SessionKeys(nwk_s_enc_key, app_s_key)
         self.fingerprint = _fingerprint(b"".join(self.secrets))
 
@@ -155,6 +177,8 @@ class SessionKeys11:
         tx_dr: data rate index. tx_ch: index in the device's channel table. conf_fcnt: low 16 bits of the FCnt of the
         confirmed downlink that is acknowledged, 0 without ACK. Source: LoRaWAN 1.1, section 4.4.1.
         """
+        if self._serving is None:
+            self._serving = CMAC(AES(self.secrets[1]))
         mac = self._serving.copy()
         mac.update(_pack_b1(_TAG_MIC, conf_fcnt, tx_dr, tx_ch, 0, dev_addr, fcnt, 0, len(message)) + message)
         return mac.finalize()[: MIC_SIZE // 2]
