@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lora_post.errors import Problem, SpoolError
 from lora_post.model import Reading
-from lora_post.spool.lanes import parked
+from lora_post.spool.lanes import _first_free, parked
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import Counts, Queue
@@ -83,6 +83,27 @@ def test_readings_of_one_sensor_at_one_instant_are_moved_apart(spool_file: Spool
     assert batch.times_us == (NOON_US, NOON_US + 1000, NOON_US + 2000)
     assert batch.values == (b"1", b"2", b"3")
     assert claim(spool_file, "h").times_us == (NOON_US,)
+
+
+def test_clock_that_stands_still_costs_no_more_with_each_reading(spool_file: SpoolFile) -> None:
+    writer = QueueWriter(spool_file, [SINK], ROOMY)
+    asked: list[str] = []
+    with spool_file.transaction() as db:
+        writer.put(db, [report(Reading("t", number)) for number in range(1000)])
+        db.set_trace_callback(asked.append)
+        writer.put(db, [report(Reading("t", number)) for number in range(1000, 1100)])
+        db.set_trace_callback(None)
+    assert len(asked) < 100 * 50
+    batch = claim(spool_file, limit=2000)
+    assert [int(value) for value in batch.values] == list(range(1100))
+    assert len(set(batch.times_us)) == 1100
+
+
+@given(st.sets(st.integers(1, 40)))
+def test_place_behind_readings_of_one_time_is_free(taken: set[int]) -> None:
+    place = _first_free(lambda steps: steps == 0 or steps in taken)
+    assert place not in taken
+    assert place - 1 in taken | {0}
 
 
 def test_settling_leaves_readings_that_came_in_between(spool_file: SpoolFile) -> None:
