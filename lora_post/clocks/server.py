@@ -15,6 +15,7 @@ from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US
 from lora_post.times import WallUs
 
 SECOND_US: Final = 1_000_000
+_DAY_US: Final = 86_400_000_000
 
 
 def read_date(date: str) -> WallUs | None:
@@ -54,3 +55,11 @@ class ServerClock:
     def now_us(self) -> WallUs:
         """Return the server's time, at most a second and the way of the answer too early; this machine's until then."""
         return now_us() if self._ahead_us is None else self._ahead_us + int(self._monotonic() * 1e6)
+
+    def reached_us(self) -> WallUs:
+        """Return a time that the server has reached, also where a proxy that is ahead dates its answers.
+
+        This machine's time if that is behind the server's; by more than a day, it is not set.
+        """
+        told_us, own_us = self.now_us(), now_us()
+        return own_us if 0 < told_us - own_us < _DAY_US else told_us

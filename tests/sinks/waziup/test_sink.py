@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from threading import Event
 
@@ -87,6 +89,19 @@ def test_number_beyond_64_bits_whose_confirmation_was_lost_is_not_sent_again(sit
     assert server.values("pond-7", "t") == [
         *(2**63 - 1, str(2**64), str(-(2**70)), "1e19", 2**53 + 1, {"x": [str(2**64)]})
     ]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_value_whose_confirmation_was_lost_is_found_whatever_clock_a_proxy_has(site: Site, server: Waziup) -> None:
+    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    uploader = site.uploader()
+    site.put_values("t", 1)
+    work(uploader)
+    site.clients[-1].clock.hear(in_an_hour)
+    site.put(report(Reading("t", 2), time_us=NOON_US + 60_000_000))
+    server.days.faults.append(Fault(r"POST .*/value$", 500, work_first=True))
+    work(uploader)
+    assert server.values("pond-7", "t") == [1, 2]
 
 
 def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
