@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.5
 STORE_RETRY_S = 5.0
+# So many events are kept in one transaction: meanwhile no other input is served, and nobody else can write. One read
+# can give thousands, and a decoder may take its time over each.
+MAX_TOGETHER = 256
 # Getting round takes half a second, unless the store is slow; a decoder that never returns is found out by this.
 BEAT_S = 60.0
 STORE = "spool"
@@ -100,6 +103,14 @@ class _Keeper:
 
     def keep(self, events: Sequence[Heard]) -> bool:
         """Return whether all is kept or refused, so that the input need not give it again."""
+        for at in range(0, len(events), MAX_TOGETHER):
+            if not self._keep(events[at : at + MAX_TOGETHER]):
+                log.error("stopped with %d frames that could not be stored", len(events) - at)
+                return False
+            self.beat()
+        return True
+
+    def _keep(self, events: Sequence[Heard]) -> bool:
         trouble: Problem | None = None
         while True:
             try:
@@ -114,7 +125,6 @@ class _Keeper:
                 trouble = error.problem
                 self._signs.troubles.tell(STORE, trouble)
                 if self._stop.wait(STORE_RETRY_S):
-                    log.error("stopped with %d frames that could not be stored", len(events))
                     return False
                 self.beat()
             except OSError:
@@ -125,4 +135,4 @@ class _Keeper:
                     self._pipeline.metrics.count("noise", NoiseReason.DEFECT)
                     return True
                 # One of them is at fault; the others, which nothing was kept of, go through.
-                return all([self.keep([event]) for event in events])
+                return all([self._keep([event]) for event in events])

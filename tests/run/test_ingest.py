@@ -16,7 +16,7 @@ from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Link
 from lora_post.observed.signs import Signs
-from lora_post.run.ingest import pump
+from lora_post.run.ingest import MAX_TOGETHER, pump
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import Group, SpoolLedger
 from lora_post.spool.queue import Queue
@@ -65,3 +65,29 @@ def test_frame_that_lays_a_defect_bare_costs_only_itself(tmp_path: Path, caplog:
     store.close()
     assert [o.uplink.fcnt for o in outcomes if isinstance(o, Report)] == [1, 3]
     assert caplog.text.count("a defect") == 1
+
+
+class MeasuredLedger(SpoolLedger):
+    """Notes how many uplinks each transaction has."""
+
+    def __init__(self, store: SpoolFile) -> None:
+        super().__init__(store, [NODE], QueueWriter(store, ["waziup"], 1 << 30))
+        self.sizes: list[int] = []
+
+    @contextmanager
+    def group(self) -> Iterator[Group]:
+        with super().group() as group:
+            yield group
+            self.sizes.append(len(group.reports))
+
+
+def test_flood_in_one_read_is_kept_in_parts_so_that_others_can_write(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.bin"
+    capture.write_bytes(b"".join(packet(6, number % 256) for number in range(1000)))
+    decode = Decoding([NODE], load_folder(shipped_folder()).decoders).decode
+    store = SpoolFile(tmp_path / "spool.db")
+    ledger = MeasuredLedger(store)
+    input_ = StreamInput(open_file(capture), FORMATS["lowcost"]("gw1", UTC))
+    pump(input_, Pipeline(ledger, decode, Metrics(), lambda outcome: None), Event(), Signs())
+    assert max(ledger.sizes) <= MAX_TOGETHER < sum(ledger.sizes)
+    store.close()

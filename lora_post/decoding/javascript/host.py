@@ -44,6 +44,8 @@ CALL_WALL_S: Final = 5.0
 LOAD_WALL_S: Final = 30.0  # with the interpreter's start
 END_WALL_S: Final = 2.0
 MAX_HANGS: Final = 3
+GOOD_CALLS: Final = 100
+"""So many calls that end make up for one that hung. One that hangs over every second payload is a hang, too."""
 MISSING: Final = "JavaScript codecs need the package quickjs-ng: pip install 'lora-post[js]'"
 
 # The package without its __init__, which takes in the device model and the ciphers: 10 MB.
@@ -179,7 +181,7 @@ atexit.register(HOST.close)
 class Codec:
     """One codec file, ready to be called; from any thread.
 
-    One that hangs MAX_HANGS times in a row is set aside: not called any more.
+    One that hangs MAX_HANGS times is set aside: not called any more. GOOD_CALLS make up for a hang.
     Raises DecoderCrash when the text is not JavaScript, fails on its own, or has none of the known functions.
     memory_bytes: what the engine holds for it, about. is_closed: one world serves all frames. entries: its functions,
     of decodeUplink, normalizeUplink, Decode, Decoder, encodeDownlink, decodeDownlink, Encode, Encoder.
@@ -193,7 +195,7 @@ class Codec:
         self.memory_bytes = loaded.memory_bytes
         self.entries = loaded.entries
         self.is_closed = loaded.is_closed
-        self._hangs = 0
+        self._hangs = self._good_calls = 0
         weakref.finalize(self, host.drop, self._number).atexit = False
 
     @property
@@ -217,13 +219,20 @@ class Codec:
         try:
             text = self._host.call(Call(self._number, payload, fport, received_s * 1000, variables), self._text)
         except DecoderHang as hang:
-            self._hangs += 1
+            self._hangs, self._good_calls = self._hangs + 1, 0
             last = self._hangs >= MAX_HANGS
             raise DecoderHang(
                 f"{hang.what}, and it is set aside until its file changes" if last else hang.what
             ) from None
         except DecoderCrash:
-            self._hangs = 0
+            self._ended()
             raise
-        self._hangs = 0
+        self._ended()
         return result_of(text)
+
+    def _ended(self) -> None:
+        """Note a call that did not hang."""
+        self._good_calls += 1
+        if self._good_calls >= GOOD_CALLS:
+            self._good_calls = 0
+            self._hangs = max(0, self._hangs - 1)

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_EVERY_S = 3600.0
 REST_AFTER_TROUBLE = 4.0  # times as long as the failed heartbeat took: readings get the rest
 LOOKS_BACK = 500  # answers of some 40 kB, after a power cut in the middle of a backlog
-# The clock that dates answers may be a proxy's, and this machine's may be ahead of the one by which values are received.
+# The clock that dates answers may be a proxy's, and this machine's may be ahead of the one that dates values.
 CLOCKS_APART_US = 10_000_000
 PAGE_ROWS = 250
 SPARE_ROWS = 4  # cost less than the request for a second page

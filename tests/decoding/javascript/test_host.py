@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lora_post.decoding.javascript.answer import CodecResult
-from lora_post.decoding.javascript.host import MAX_HANGS, Codec, Host
+from lora_post.decoding.javascript.host import GOOD_CALLS, MAX_HANGS, Codec, Host
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
@@ -63,13 +63,26 @@ def test_hangs_in_a_row_set_a_codec_aside_and_no_other() -> None:
     host.close()
 
 
-def test_hangs_that_are_not_in_a_row_do_not_set_it_aside() -> None:
+def test_hangs_that_are_rare_do_not_set_it_aside() -> None:
     host = Host()
     codec = Codec(SOMETIMES, host)
-    for _ in range(MAX_HANGS):
+    for _ in range(2 * MAX_HANGS):
         with pytest.raises(DecoderHang):
             codec.call(b"\x09", 1, "", 0.0)
+        for _ in range(GOOD_CALLS):
+            assert codec.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    host.close()
+
+
+def test_codec_that_hangs_over_every_second_payload_is_set_aside() -> None:
+    host = Host()
+    codec = Codec(SOMETIMES, host)
+    for number in range(MAX_HANGS):
         assert codec.call(b"\1", 1, "", 0.0).data == {"first": 1}
+        with pytest.raises(DecoderHang, match="aside" if number == MAX_HANGS - 1 else "100 ms$"):
+            codec.call(b"\x09", 1, "", 0.0)
+    with pytest.raises(DecoderHang, match="it hung 3 times"):
+        codec.call(b"\1", 1, "", 0.0)
     host.close()
 
 
