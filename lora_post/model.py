@@ -55,6 +55,7 @@ class Frame(Struct, frozen=True, gc=False):
     time_us: reception, µs since 1970 UTC.
     phy_payload: all bytes that were on air, LowCostLoRaGw's 4-byte header included.
     link: the header, where the input knows it; None: the bytes must tell.
+    tmst: the gateway's counter at its end, µs modulo 2^32, by which an answer is timed; None where it is not told.
     """
 
     gateway: str
@@ -62,6 +63,7 @@ class Frame(Struct, frozen=True, gc=False):
     phy_payload: bytes
     rx: RxInfo
     link: Link | None = None
+    tmst: int | None = None
 
 
 class ClearUplink(Struct, frozen=True, gc=False):

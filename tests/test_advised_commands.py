@@ -10,12 +10,15 @@ from pathlib import Path
 import lora_post
 
 COMMAND = re.compile(
-    r"\b(?:lora-post (?:spool|check|decoders|decode|replay|run|sandbox)|sudo|systemctl|chmod|chown|mkdir) [-a-z]"
+    r"\b(?:lora-post (?:spool|check|decoders|devices|decode|replay|run|sandbox)"
+    r"|sudo|systemctl|chmod|chown|mkdir) [-a-z]"
 )
 QUOTED = {
     "config_option",  # quotes
     "option",  # of `config_option`
     "shown",  # quoted where it is made
+    "others[0].sender",  # hex digits, see `claimed_sender`
+    "src",  # a number
     "SERVICE",  # the unit's name
     "_chown(parent)",  # quotes
     "' '.join(map(str, sorted(found)))",  # numbers
@@ -26,6 +29,11 @@ ARGUMENT = re.compile(r"%[sr]|\{[a-z0-9]*\}")
 def is_quoted(node: ast.expr) -> bool:
     text = ast.unparse(node)
     return text in QUOTED or bool(re.match(r"(shlex\.)?(quote|join)\(", text))
+
+
+def is_number(part: ast.FormattedValue) -> bool:
+    """Whether it is written as hex: nothing but a number can be."""
+    return part.format_spec is not None and ast.unparse(part.format_spec).endswith("x'")
 
 
 def unquoted(tree: ast.AST) -> Iterator[str]:
@@ -39,7 +47,9 @@ def unquoted(tree: ast.AST) -> Iterator[str]:
                 if isinstance(part, ast.Constant):
                     *lines, last = str(part.value).split("\n")  # a command ends with its line
                     advises = bool(COMMAND.search(last)) or (advises and not lines)
-                elif advises and isinstance(part, ast.FormattedValue) and not is_quoted(part.value):
+                elif (
+                    advises and isinstance(part, ast.FormattedValue) and not (is_number(part) or is_quoted(part.value))
+                ):
                     yield f"line {part.lineno}: {ast.unparse(part.value)}"
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             text = str(node.args[0].value)

@@ -17,11 +17,13 @@ from lora_post.config.devices import DevicePlace, read_devices
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
+from lora_post.config.network import read_network
 from lora_post.config.not_toml import not_toml, toml_text
 from lora_post.config.status import StatusConfig, read_status
 from lora_post.config.tables import HOMES, LISTS, TABLES, DecodersTable, GatewayTable, SpoolTable
 from lora_post.config.toml_document import read_toml
 from lora_post.config.upload import UploadRules, read_upload
+from lora_post.downlink.network import Network
 from lora_post.errors import ConfigError, Problem
 from lora_post.model import Device, Location
 from lora_post.sinks import SINKS
@@ -50,6 +52,7 @@ class Config(Struct, frozen=True, dict=True):
     """The whole configuration, checked.
 
     destinations: what `SINKS` has read of each table that readings go to; the keys name their queues in the spool, too.
+    network: what devices are answered with, None where lora-post only listens.
     device_places: where each device stands, by id. device_files: those beside the configuration.
     warnings: what works but should be put right. left_out: the mistakes of devices that are not among `devices`.
     """
@@ -68,6 +71,7 @@ class Config(Struct, frozen=True, dict=True):
     keep_strangers: bool
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
+    network: Network | None
     devices: tuple[Device, ...]
     device_places: Mapping[str, DevicePlace]
     device_files: tuple[Path, ...]
@@ -184,7 +188,8 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
     status = read_status(reader)
     alerts = read_alerts(reader)
     known = read_devices((reader, *files), gateway)
-    inputs = read_inputs(reader)
+    network = read_network(reader)
+    inputs = read_inputs(reader, answers="network" in reader.document)
     for each in (reader, *files):
         _check_readable_by_others(each)
     return Config(
@@ -202,6 +207,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
         keep_strangers=spool.keep_strangers,
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
+        network=network,
         devices=known.devices,
         device_places=known.places,
         device_files=tuple(each.path for each in files),

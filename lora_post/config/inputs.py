@@ -24,7 +24,7 @@ class InputConfig(Struct, frozen=True):
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
     password: of the user at a broker. ca_file: certificates that prove the broker; None: the system's.
     setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
-    have a header.
+    have a header. transmit: devices are answered by it.
     """
 
     url: str
@@ -34,15 +34,26 @@ class InputConfig(Struct, frozen=True):
     ca_file: Path | None = None
     setup: tuple[str, ...] = ()
     address: int | None = None
+    transmit: bool = False
 
 
-def read_inputs(reader: TableReader) -> tuple[InputConfig, ...]:
-    """Return the inputs of a document; stdin when it names none."""
+def read_inputs(reader: TableReader, *, answers: bool) -> tuple[InputConfig, ...]:
+    """Return the inputs of a document; stdin when it names none. answers: whether devices are answered."""
     tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
-    return tuple(_input(reader, place, table) for place, table in tables)
+    for place, table in tables:
+        if table.transmit and not table.url.startswith("udp:"):
+            reader.refuse(f"{place} transmit: only packet forwarders (udp://…) can transmit", "remove it")
+        elif table.transmit is not None and not answers:
+            reader.refuse(
+                f"{place} transmit: nothing is transmitted without a [network]", "add [network], or remove it"
+            )
+    inputs = tuple(_input(reader, place, table, answers=answers) for place, table in tables)
+    if answers and not any(each.transmit for each in inputs):
+        reader.warn("[network]: no [[input]] can transmit, so no device is answered", 'add one with url = "udp://…"')
+    return inputs
 
 
-def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
+def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> InputConfig:
     scheme = table.url.partition(":")[0]
     if scheme in ("mqtt", "mqtts"):
         return _mqtt_input(reader, place, table)
@@ -57,7 +68,12 @@ def _input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
         reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
     gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
     return InputConfig(
-        table.url, input_format, gateways, setup=_setup(reader, place, table), address=_address(reader, place, table)
+        table.url,
+        input_format,
+        gateways,
+        setup=_setup(reader, place, table),
+        address=_address(reader, place, table),
+        transmit=answers and scheme == "udp" and table.transmit is not False,
     )
 
 

@@ -117,6 +117,20 @@ class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
     folder: str = ""
 
 
+class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Answer devices, which join here: see [joining](devices.md#joining-otaa). Without it lora-post only listens.
+
+    region: The channel plan: `EU868`, `EU433`, `US915`, `AU915`, `AS923-1` to `AS923-4`, `IN865`, `KR920`, `RU864` or
+        `CN470`. The packet forwarder must be set up for the same.
+    net_id: 6 hex digits, of type 0. Keep it: the keys of a join follow from it.
+    rx_delay_s: How long after an uplink a device that joined listens for an answer, 1 to 15.
+    """
+
+    region: str
+    net_id: str = "000000"
+    rx_delay_s: int = 5
+
+
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
 
@@ -128,6 +142,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`, `lowcost`): the `address` of the one
         device that sends them. lora-post cannot verify that.
     gateways: With `udp://`: EUIs of the packet forwarders to listen to. Default: all.
+    transmit: With `udp://` and `[network]`: `false` sends nothing through these packet forwarders. Default: `true`.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
     ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
     """
@@ -137,6 +152,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     setup: str | list[str] = []
     address: int | None = None
     gateways: list[str] = []
+    transmit: bool | None = None
     password: str = ""
     password_file: str = ""
     password_env: str = ""
@@ -150,6 +166,7 @@ TABLES: dict[str, type[Struct]] = {
     "upload": UploadTable,
     "decoders": DecodersTable,
     "status": StatusTable,
+    "network": NetworkTable,
     "alerts": AlertsTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}

@@ -62,6 +62,7 @@ _MAX_STAT: Final = 1e12
 # The whole range of the numbers that a receiver can mean: dB and dBm, and MHz.
 _LEVEL: Final = 1000
 _MAX_MHZ: Final = 100_000
+_MAX_TMST: Final = 0xFFFF_FFFF
 
 
 class _Message(Struct, gc=False):
@@ -80,6 +81,7 @@ class _Rxpk(Struct, gc=False):
     data: object = None
     time: object = None
     tmms: object = None
+    tmst: object = None
     stat: object = 1
     datr: object = None
     codr: object = None
@@ -208,7 +210,8 @@ def read_rxpk(packet: memoryview, gateway: str, now_us: WallUs) -> Frame | Noise
     if rxpk.stat == -1:
         return Noise(NoiseReason.CRC, len(packet), f"a frame of {len(phy_payload)} bytes")
     link = None if rxpk.stat == 1 or rxpk.stat is None else _LORAWAN
-    return Frame(gateway, reception_us(rxpk.time, rxpk.tmms, now_us), phy_payload, _rx_info(rxpk), link)
+    tmst = rxpk.tmst if type(rxpk.tmst) is int and 0 <= rxpk.tmst <= _MAX_TMST else None
+    return Frame(gateway, reception_us(rxpk.time, rxpk.tmms, now_us), phy_payload, _rx_info(rxpk), link, tmst)
 
 
 def _rx_info(rxpk: _Rxpk) -> RxInfo:

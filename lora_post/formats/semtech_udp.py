@@ -14,18 +14,22 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from lora_post.errors import FrameError
+from lora_post.text import printable
 
 PUSH_DATA: Final = 0x00
 PUSH_ACK: Final = 0x01
 PULL_DATA: Final = 0x02
+PULL_RESP: Final = 0x03
 PULL_ACK: Final = 0x04
 TX_ACK: Final = 0x05
 
 _VERSIONS: Final = (1, 2)
 _HEADER: Final = 12
+_MAX_WORD: Final = 40
 _ANSWERS: Final = {PUSH_DATA: bytes((PUSH_ACK,)), PULL_DATA: bytes((PULL_ACK,))}
 # LowCostLoRaGw's downlink program confirms a transmission with the number of a PULL_ACK.
 _FROM_GATEWAYS: Final = (PUSH_DATA, PULL_DATA, TX_ACK, PULL_ACK)
@@ -43,6 +47,30 @@ class Datagram(Struct, frozen=True, gc=False):
     token: int
     answer: bytes
     body: bytes
+
+
+class _TxpkAck(Struct, frozen=True):
+    error: object = None
+    warn: object = None
+
+
+class _Ack(Struct, frozen=True):
+    txpk_ack: _TxpkAck = _TxpkAck()
+
+
+def pull_resp(version: int, token: int, txpk: object) -> bytes:
+    """Return the datagram that has a gateway send. token: of its TX_ACK, 16 bits."""
+    return bytes((version,)) + token.to_bytes(2) + bytes((PULL_RESP,)) + msgspec.json.encode({"txpk": txpk})
+
+
+def read_tx_ack(body: bytes) -> tuple[str, str]:
+    """Return error and warning of a TX_ACK, "" for none: a gateway that sends says nothing, or NONE."""
+    try:
+        ack = msgspec.json.decode(body.strip(b" \t\r\n\0") or b"{}", type=_Ack).txpk_ack
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", ""
+    error, warn = (each if isinstance(each, str) else "" for each in (ack.error, ack.warn))
+    return "" if error == "NONE" else printable(error)[:_MAX_WORD], printable(warn)[:_MAX_WORD]
 
 
 def read_datagram(data: bytes) -> Datagram:

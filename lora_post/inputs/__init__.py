@@ -74,7 +74,7 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
     if item.url.startswith("udp:"):
         from lora_post.inputs.udp import UdpInput, bind_udp  # only where one is configured
 
-        return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics)
+        return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics, transmits=item.transmit)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
     stream = open_stream(item.url)

@@ -20,12 +20,13 @@ KEEP_RECENT = 4096
 
 
 class Push(Struct, frozen=True, gc=False):
-    """The body of a PUSH_DATA, as it arrived at time_us (µs since 1970)."""
+    """The body of a PUSH_DATA, as it arrived at time_us (µs since 1970). arrived_s: the same moment, monotonic."""
 
     gateway: str
     token: int
     body: bytes
     time_us: WallUs
+    arrived_s: float
 
 
 class Taken(Enum):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from lora_post.downlink.transmit import Transmits, Transmitter
 from lora_post.errors import ConfigError, Fault, Problem, defect
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
@@ -57,6 +58,11 @@ class ReopenedInput:
         """Return the gateways that it hears now, where it knows them apart."""
         book = getattr(self._input, "gateways", None)
         return book if isinstance(book, GatewayBook) else None
+
+    @property
+    def transmitter(self) -> Transmitter | None:
+        """Return what sends by it now, where something does."""
+        return self._input.transmitter if isinstance(self._input, Transmits) else None
 
     def events(self, timeout_s: float) -> Sequence[Heard] | None:
         input_ = self._input or self._try_to_open(timeout_s)

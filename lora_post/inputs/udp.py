@@ -21,8 +21,9 @@ from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, FrameError, Problem
 from lora_post.formats.guarded import defect_noise
 from lora_post.formats.rxpk_json import read_push_data
-from lora_post.formats.semtech_udp import PUSH_DATA, Datagram, read_datagram
+from lora_post.formats.semtech_udp import PULL_DATA, PUSH_DATA, TX_ACK, Datagram, read_datagram
 from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.inputs.pull_responses import PullResponses
 from lora_post.inputs.push_queue import Push, PushQueue, Taken
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
@@ -53,9 +54,12 @@ class UdpInput:
         gateways: frozenset[str],
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        transmits: bool = False,
     ) -> None:
-        """gateways: the EUIs of those that are listened to, all when it is empty."""
+        """gateways: the EUIs of those that are listened to, all when it is empty. transmits: they are sent to, too."""
         self.name = "udp " + address_text(listener.getsockname())
+        self.transmitter = PullResponses(self.name, listener.sendto, metrics, monotonic) if transmits else None
         self.trouble: Problem | None = None
         self.gateways = GatewayBook(self.name, monotonic)
         self._allowed = gateways
@@ -86,6 +90,8 @@ class UdpInput:
             self._next_look = now + LOSSES_EVERY_S
             self._tell_losses()
         self.gateways.look_for_silent()
+        if self.transmitter:
+            self.transmitter.look_for_unconfirmed()
         self.trouble = self.gateways.missing(self._allowed)
         return events
 
@@ -115,6 +121,8 @@ class UdpInput:
             found = read_push_data(push.body, push.gateway, push.time_us)
             if found.stat:
                 self.gateways.told(push.gateway, found.stat)
+            if self.transmitter:
+                self.transmitter.heard(push.gateway, found.events, push.arrived_s)
             return found.events
         except Exception as error:  # what is acknowledged is never lost to its neighbour
             return [defect_noise(error, push.body)]
@@ -168,12 +176,16 @@ class UdpInput:
         self.gateways.heard(datagram.gateway, address_text(sender))
         if datagram.kind == PUSH_DATA and self._put(datagram) is Taken.FULL:
             return
+        if self.transmitter and datagram.kind == PULL_DATA:
+            self.transmitter.asked(datagram.gateway, sender, datagram.answer[0])
+        if self.transmitter and datagram.kind == TX_ACK:
+            self.transmitter.confirmed(datagram.gateway, datagram.token, datagram.body)
         if datagram.answer:
             with suppress(OSError):  # its sender may be gone
                 self._listener.sendto(datagram.answer, sender)
 
     def _put(self, datagram: Datagram) -> Taken:
-        taken = self._queue.put(Push(datagram.gateway, datagram.token, datagram.body, now_us()))
+        taken = self._queue.put(Push(datagram.gateway, datagram.token, datagram.body, now_us(), self._monotonic()))
         if taken is Taken.FULL:
             self._no_room += 1
             self._metrics.count("dropped", "udp-queue-full")

@@ -86,6 +86,10 @@ class RootKeys:
         # A join-accept is one or two blocks under ECB by the specification.
         return Cipher(AES(self._nwk_key), ECB()).decryptor().update(clear)  # noqa: S305
 
+    def sealed_accept(self, signed: bytes, dev_nonce: int, *, opt_neg: bool) -> bytes:
+        """Return the PHYPayload of a join-accept. signed: MHDR … CFList in clear; the rest as for `accept_mic`."""
+        return signed[:1] + self.seal_accept(signed[1:] + self.accept_mic(signed, dev_nonce, opt_neg=opt_neg))
+
     def accept_mic(self, message: bytes, dev_nonce: int, *, opt_neg: bool) -> bytes:
         """Return the MIC of a join-accept, the answer to the join-request with this DevNonce.
 

@@ -15,6 +15,8 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.config import Config
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.join_server import JoinServer
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -203,7 +205,9 @@ def open_delivery(
             each.wake()
         listener(outcome)
 
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor())
+    network = config.network
+    join_server = JoinServer(network, DutyCycle(network.region)) if network else None
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), join_server)
     view = SpoolFile(config.spool_path, replace_damaged)
     return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
 

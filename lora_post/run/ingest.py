@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from threading import Event, Thread
 
 from lora_post.clocks.gateway import Times
+from lora_post.downlink.transmit import Transmits
 from lora_post.errors import Fault, Problem, SpoolError, defect
 from lora_post.inputs import Input
 from lora_post.model import Heard as Heard
@@ -62,7 +63,17 @@ def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Ev
     """
     broken: list[Exception] = []
     threads = [
-        Thread(target=_pump_safely, args=(input_, pipeline.taking(times), stop, signs, broken), name=input_.name)
+        Thread(
+            target=_pump_safely,
+            args=(
+                input_,
+                pipeline.taking(times, input_ if isinstance(input_, Transmits) else None),
+                stop,
+                signs,
+                broken,
+            ),
+            name=input_.name,
+        )
         for input_, times in inputs
     ]
     for thread in threads:

@@ -10,7 +10,10 @@ from threading import Lock
 from typing import Final
 
 from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.transmit import Downlink, Transmits, Transmitter
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
+from lora_post.lorawan.phy_payload import MType, message_type
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard, Noise
 from lora_post.run.doctor import Doctor
@@ -42,8 +45,12 @@ class Pipeline:
         listener: Callable[[Outcome], None],
         clock: GatewayClock | None = None,
         doctor: Doctor | None = None,
+        join_server: JoinServer | None = None,
     ) -> None:
-        """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong."""
+        """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong.
+
+        join_server: answers joins; None: they are only heard.
+        """
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
         self.metrics = metrics
@@ -52,13 +59,20 @@ class Pipeline:
         self._restarts = Restarts()
         self._clock = clock
         self._doctor = doctor
+        self._join_server = join_server
         self._times = Times.RECORDED
+        self._way_back: Transmits | None = None
+        self._to_send: list[tuple[Transmitter, Downlink]] = []
         self._lock = Lock()
 
-    def taking(self, times: Times) -> Pipeline:
-        """Return the same pipeline for an input whose times are worth this, and not the truth."""
+    def taking(self, times: Times, way_back: Transmits | None = None) -> Pipeline:
+        """Return the same pipeline for an input whose times are worth this, and not the truth.
+
+        way_back: the input, where it can send.
+        """
         same = copy(self)
         same._times = times
+        same._way_back = way_back
         return same
 
     @contextmanager
@@ -76,11 +90,14 @@ class Pipeline:
         if not events:
             return
         with self._lock:
+            self._to_send.clear()
             with self._ledger.group() as group:
                 # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
                 outcomes = [self._handle_event(event, group) for event in events]
+            for transmitter, downlink in self._to_send:  # what they say is kept
+                transmitter.send(downlink)
             self._tell([*outcomes, *_server_copies(events, outcomes)])
 
     def _handle_event(self, event: Heard, group: Group) -> Outcome:
@@ -132,8 +149,15 @@ class Pipeline:
         return report
 
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
+        transmitter = self._way_back.transmitter if self._way_back else None
         try:
-            join, joiner = hear_join(frame, group.joiners)
+            if self._join_server and transmitter and message_type(frame.phy_payload) is MType.JOIN_REQUEST:
+                answer = self._join_server.answer(frame, group.joiners, group.find, transmitter)
+                join, joiner = answer.join, answer.joiner
+                if answer.downlink:
+                    self._to_send.append((transmitter, answer.downlink))
+            else:
+                join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         group.accept_join(joiner)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from lora_post.errors import SpoolError
 from lora_post.model import Device
 from lora_post.spool import lanes, undecoded
-from lora_post.spool.joins import load_joins
+from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import forget_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 from lora_post.uplink.join_state import JoinState
-from lora_post.uplink.joins import joined_device
+from lora_post.uplink.joins import joined_device, without_nonces
 from lora_post.uplink.model import Report
 from lora_post.uplink.sessions import join_key, session_key
 
@@ -87,6 +87,19 @@ def decode_again(
             reports.append(report)
         writer.make_room(db)
     return reports
+
+
+def reset_nonces(spool_file: SpoolFile, device: Device) -> bool:
+    """Forget the DevNonces of a device's joins; False when it has none. Its sessions and its JoinNonce go on.
+
+    A `run` that is going on reads them again before its next frame.
+    """
+    with spool_file.transaction() as db:
+        state = load_joins(db).get(join_key(device), JoinState())
+        if not state.dev_nonces:
+            return False
+        save_joins(db, {join_key(device): without_nonces(state)})
+    return True
 
 
 def reset_counter(spool_file: SpoolFile, device: Device) -> bool:

@@ -9,10 +9,14 @@ from lora_post.times import StampUs, WallUs
 
 
 class JoinedSession(Struct, frozen=True):
-    """What a join gave a device. keys: two of LoRaWAN 1.0, or four of 1.1, see `session_keys`."""
+    """What a join gave a device. keys: two of LoRaWAN 1.0, or four of 1.1, see `session_keys`.
+
+    rx_delay_s: from the end of an uplink to RX1; 0 in a session of another network, which is not answered.
+    """
 
     dev_addr: int
     keys: tuple[bytes, ...]
+    rx_delay_s: int = 0
 
     def __repr__(self) -> str:
         return f"JoinedSession({self.dev_addr:08x})"
@@ -24,6 +28,8 @@ class JoinState(Struct, frozen=True):
     dev_nonces, join_nonces: the latest of its requests and of the answers, so that neither counts twice.
     asked_us: when the last request was heard. sessions: those that its uplinks may come in; first those that are
     `proved`, as an uplink came in them. older_nonces: the DevNonces before those, a bit for each, or nothing.
+    join_nonce: of the last join-accept that was sent from here. answer: that join-accept, b"" where the last request
+    was not answered from here.
     """
 
     dev_nonces: tuple[int, ...] = ()
@@ -32,6 +38,8 @@ class JoinState(Struct, frozen=True):
     sessions: tuple[JoinedSession, ...] = ()
     proved: tuple[JoinedSession, ...] = ()
     older_nonces: bytes = b""
+    join_nonce: int = 0
+    answer: bytes = b""
 
 
 class Joiner(Struct, frozen=True):
@@ -44,8 +52,8 @@ class Joiner(Struct, frozen=True):
 class Join(Struct, frozen=True):
     """An authentic message of a device's join.
 
-    message: "join-request" or "join-accept". detail: what it says, without secrets.
-    dev_addr: what the join-accept gives the device.
+    message: "join-request", "join-accept", or "copy" of a request. detail: what it says, without secrets.
+    dev_addr: what the join-accept gives the device, heard or sent.
     """
 
     frame: Frame

@@ -1,7 +1,7 @@
-"""Joins overheard: a device asks for a session (OTAA), and the network answers.
+"""Joins heard: a device asks for a session (OTAA), and the network answers.
 
-lora-post does not answer join-requests. It listens: a session can be followed when the join-request and
-the join-accept were both heard and the root keys are configured.
+Where another network answers, a session can be followed when the join-request and the join-accept were both heard and
+the root keys are configured. Where this gateway answers, see `downlink.join_server`.
 
 Sources: LoRaWAN 1.0.3, section 6.2; LoRaWAN 1.1, section 6.2.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hmac import compare_digest
+from shlex import quote
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from lora_post.lorawan.join_messages import (
     ACCEPT_SIZES,
     REQUEST_SIZE,
     JoinAccept,
+    JoinRequest,
     parse_join_accept,
     parse_join_request,
 )
@@ -75,14 +77,15 @@ def keys_of(session: JoinedSession) -> AnySessionKeys:
     return SessionKeys11(*session.keys)
 
 
-def prove(state: JoinState, session: JoinedSession) -> JoinState:
+def prove(state: JoinState, dev_addr: int, keys: AnySessionKeys) -> JoinState:
     """Return the state once an uplink came in a session: only now it replaces another one."""
-    if session in state.proved or session not in state.sessions:
-        return state
     unproved = _unproved(state)
-    proved = (*state.proved, session)[-KEEP_SESSIONS:]
-    # What was offered before it, and not taken, is over.
-    return replace(state, proved=proved, sessions=(*proved, *unproved[unproved.index(session) + 1 :]))
+    for number, session in enumerate(unproved):
+        if (session.dev_addr, session.keys) == (dev_addr, keys.secrets):
+            proved = (*state.proved, session)[-KEEP_SESSIONS:]
+            # What was offered before it, and not taken, is over.
+            return replace(state, proved=proved, sessions=(*proved, *unproved[number + 1 :]))
+    return state
 
 
 def _unproved(state: JoinState) -> tuple[JoinedSession, ...]:
@@ -102,7 +105,11 @@ def _with_bits(bits: bytes, numbers: Sequence[int]) -> bytes:
     return bytes(changed)
 
 
-def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
+def authentic_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[JoinRequest, Joiner]:
+    """Return a join-request and its device.
+
+    Raises a subclass of UnlockError for one that is not authentic, or not of a known device.
+    """
     request = parse_join_request(frame.phy_payload)
     joiner = joiners.get(request.dev_eui)
     if joiner is None or joiner.device.root is None:
@@ -114,7 +121,7 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
                 f"lora-post devices add {request.dev_eui:016x}"
             ),
         )
-    device, root, state = joiner.device, joiner.device.root, joiner.state
+    device, root = joiner.device, joiner.device.root
     if not compare_digest(root.request_mic(request.signed), request.mic):
         key = "nwk_key" if root.is_11 else "app_key"
         raise BadMIC(
@@ -126,13 +133,47 @@ def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Jo
             f"{device.id} sent JoinEUI {request.join_eui:016x}, configured is {root.join_eui:016x}",
             fix="correct join_eui",
         )
-    if request.dev_nonce in state.dev_nonces or _has_bit(state.older_nonces, request.dev_nonce):
-        newest = request.dev_nonce == state.dev_nonces[-1]
-        why = "a repeat, or the copy of another gateway" if newest else "a replay, or the device repeats its nonces"
-        raise UsedNonce(f"{device.id}: join-request with DevNonce {request.dev_nonce:04x} again: {why}")
-    nonces = (*state.dev_nonces, request.dev_nonce)
+    return request, joiner
+
+
+def is_used(state: JoinState, dev_nonce: int) -> bool:
+    """Tell whether a device has asked with this DevNonce before."""
+    return dev_nonce in state.dev_nonces or _has_bit(state.older_nonces, dev_nonce)
+
+
+def used_nonce(device: Device, state: JoinState, dev_nonce: int) -> UsedNonce:
+    """Return the refusal of a DevNonce that was used before, with what would accept it."""
+    newest = dev_nonce == state.dev_nonces[-1]
+    why = "a repeat, or the copy of another gateway" if newest else "a replay, or the device repeats its nonces"
+    return UsedNonce(
+        f"{device.id}: join-request with DevNonce {dev_nonce:04x} again: {why}",
+        fix=f"if the device lost its memory: `lora-post devices reset-nonces {quote(device.id)}`",
+    )
+
+
+def with_request(state: JoinState, dev_nonce: int, time_us: StampUs) -> JoinState:
+    """Return the state after a new join-request."""
+    nonces = (*state.dev_nonces, dev_nonce)
     older = _with_bits(state.older_nonces, nonces[:-KEEP_NONCES])
-    heard = replace(state, dev_nonces=nonces[-KEEP_NONCES:], asked_us=frame.time_us, older_nonces=older)
+    return replace(state, dev_nonces=nonces[-KEEP_NONCES:], asked_us=time_us, older_nonces=older, answer=b"")
+
+
+def with_session(state: JoinState, session: JoinedSession) -> JoinState:
+    """Return the state after a join-accept that opens this session."""
+    return replace(state, sessions=(*state.proved, *(*_unproved(state), session)[-KEEP_UNPROVED:]))
+
+
+def without_nonces(state: JoinState) -> JoinState:
+    """Return the state of a device that may use its DevNonces again; its sessions go on."""
+    return replace(state, dev_nonces=(), older_nonces=b"", answer=b"")
+
+
+def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
+    request, joiner = authentic_request(frame, joiners)
+    device, state = joiner.device, joiner.state
+    if is_used(state, request.dev_nonce):
+        raise used_nonce(device, state, request.dev_nonce)
+    heard = with_request(state, request.dev_nonce, frame.time_us)
     join = Join(frame, device, "join-request", f"DevNonce {request.dev_nonce:04x}")
     return join, Joiner(device, heard)
 
@@ -152,11 +193,8 @@ def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joi
             accept.join_nonce, accept.net_id, state.dev_nonces[-1], opt_neg=root.is_11 and accept.opt_neg
         )
         session = JoinedSession(accept.dev_addr, keys.secrets)
-        heard = replace(
-            state,
-            join_nonces=(*state.join_nonces, accept.join_nonce)[-KEEP_NONCES:],
-            sessions=(*state.proved, *(*_unproved(state), session)[-KEEP_UNPROVED:]),
-        )
+        nonces = (*state.join_nonces, accept.join_nonce)[-KEEP_NONCES:]
+        heard = replace(with_session(state, session), join_nonces=nonces)
         version = "1.1" if isinstance(keys, SessionKeys11) else "1.0"
         detail = f"DevAddr {accept.dev_addr:08x}, JoinNonce {accept.join_nonce:06x}, LoRaWAN {version}"
         return Join(frame, device, "join-accept", detail, accept.dev_addr), Joiner(device, heard)

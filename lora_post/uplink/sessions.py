@@ -63,7 +63,7 @@ class SessionBook:
         joiner = self.joiners.get(device.root.dev_eui) if device.root else None
         if joiner is None or device.keys is None or device.address is None:
             return
-        state = prove(joiner.state, JoinedSession(device.address, device.keys.secrets))
+        state = prove(joiner.state, device.address, device.keys)
         if state is not joiner.state:
             self.join(Joiner(joiner.device, state))
 

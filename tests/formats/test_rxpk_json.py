@@ -68,12 +68,12 @@ def test_recorded_stream_gives_the_same_however_it_is_cut(name: str, size: int) 
     ],
 )
 def test_packet_is_found_in_every_form_of_line(line: bytes) -> None:
-    assert events_of("rxpk", [line]) == [Frame("gw1", NOW_US, LAB_1, USUAL_RX)]
+    assert events_of("rxpk", [line]) == [Frame("gw1", NOW_US, LAB_1, USUAL_RX, tmst=3512348611)]
 
 
 def test_packet_behind_a_log_s_time_has_that_time() -> None:
     line = b"May 14 08:15:30 gw lora_pkt_fwd[321]: JSON up: " + gwmp(USUAL)
-    assert events_of("rxpk", [line]) == [Frame("gw1", utc_us("2025-05-14T08:15:30"), LAB_1, USUAL_RX)]
+    assert events_of("rxpk", [line]) == [Frame("gw1", utc_us("2025-05-14T08:15:30"), LAB_1, USUAL_RX, tmst=3512348611)]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_any_payload_comes_through_with_or_without_padding(padded: bool, payload
 
 def test_object_of_a_datagram_is_read_by_itself() -> None:
     (frame,) = read_gwmp(gwmp(USUAL), "b827ebfffe112233", 5)
-    assert frame == Frame("b827ebfffe112233", 5, LAB_1, USUAL_RX)
+    assert frame == Frame("b827ebfffe112233", 5, LAB_1, USUAL_RX, tmst=3512348611)
 
 
 pieces = st.one_of(
@@ -341,6 +341,12 @@ def test_number_beyond_all_bounds_costs_nothing(field: str, number: str) -> None
     found = read_push_data(body, "gw1", NOW_US)
     assert [frame.phy_payload for frame in found.events if isinstance(frame, Frame)] == [LAB_1]
     assert field not in found.stat
+
+
+@pytest.mark.parametrize("tmst", [-1, 1 << 32, 1.5, "5", True, None])
+def test_counter_that_cannot_be_one_is_left_open(tmst: object) -> None:
+    (frame,) = read_gwmp(gwmp(USUAL | {"tmst": tmst}), "b827ebfffe112233", 5)
+    assert isinstance(frame, Frame) and frame.tmst is None
 
 
 @pytest.mark.parametrize("number", ["9" * 310, "9" * 10_000, "1e400", "-" + "9" * 5000])

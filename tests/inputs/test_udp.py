@@ -214,34 +214,34 @@ def test_what_was_acknowledged_is_given_when_no_more_is_waited_for() -> None:
 def test_queue_gives_a_bounded_batch() -> None:
     queue = PushQueue()
     for token in range(100):
-        assert queue.put(Push(EUI, token, b"{}", NOW_US)) is Taken.QUEUED
+        assert queue.put(Push(EUI, token, b"{}", NOW_US, 0.0)) is Taken.QUEUED
     assert [len(queue.take(64, 0)) for _ in range(3)] == [64, 36, 0]
 
 
 def test_one_gateway_cannot_take_the_room_of_the_others() -> None:
     queue = PushQueue()
-    verdicts = [queue.put(Push(EUI, token, bytes(1000), NOW_US)) for token in range(2000)]
+    verdicts = [queue.put(Push(EUI, token, bytes(1000), NOW_US, 0.0)) for token in range(2000)]
     assert verdicts.count(Taken.QUEUED) == MAX_SHARE // (1000 + push_queue.OVERHEAD)
-    assert queue.put(Push(OTHER, 1, bytes(1000), NOW_US)) is Taken.QUEUED
+    assert queue.put(Push(OTHER, 1, bytes(1000), NOW_US, 0.0)) is Taken.QUEUED
     while queue.take(64, 0):
         pass
-    assert queue.put(Push(EUI, 5000, bytes(1000), NOW_US)) is Taken.QUEUED
+    assert queue.put(Push(EUI, 5000, bytes(1000), NOW_US, 0.0)) is Taken.QUEUED
 
 
 def test_same_datagram_later_is_another_one() -> None:
     queue = PushQueue()
-    assert queue.put(Push(EUI, 1, b"{}", NOW_US)) is Taken.QUEUED
-    assert queue.put(Push(EUI, 1, b"{}", NOW_US + 1_000_000)) is Taken.REPEATED
-    assert queue.put(Push(EUI, 1, b"{}", NOW_US + DATAGRAM_WINDOW_US)) is Taken.QUEUED
+    assert queue.put(Push(EUI, 1, b"{}", NOW_US, 0.0)) is Taken.QUEUED
+    assert queue.put(Push(EUI, 1, b"{}", NOW_US + 1_000_000, 0.0)) is Taken.REPEATED
+    assert queue.put(Push(EUI, 1, b"{}", NOW_US + DATAGRAM_WINDOW_US, 0.0)) is Taken.QUEUED
 
 
 def test_memory_of_repeats_is_bounded() -> None:
     queue = PushQueue()
     for token in range(push_queue.KEEP_RECENT + 1):
-        queue.put(Push(EUI, token, b"{}", NOW_US))
+        queue.put(Push(EUI, token, b"{}", NOW_US, 0.0))
         queue.take(1, 0)
-    assert queue.put(Push(EUI, 0, b"{}", NOW_US)) is Taken.QUEUED
-    assert queue.put(Push(EUI, push_queue.KEEP_RECENT, b"{}", NOW_US)) is Taken.REPEATED
+    assert queue.put(Push(EUI, 0, b"{}", NOW_US, 0.0)) is Taken.QUEUED
+    assert queue.put(Push(EUI, push_queue.KEEP_RECENT, b"{}", NOW_US, 0.0)) is Taken.REPEATED
 
 
 def test_gateway_that_comes_goes_and_returns_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:

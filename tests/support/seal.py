@@ -69,5 +69,4 @@ def join_accept(
     signed = build_join_accept(
         join_nonce=join_nonce, net_id=1, dev_addr=dev_addr, dl_settings=0x80 if root.is_11 else 0, cf_list=cf_list
     )
-    mic = root.accept_mic(signed, dev_nonce, opt_neg=root.is_11)
-    return signed[:1] + root.seal_accept(signed[1:] + mic)
+    return root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)

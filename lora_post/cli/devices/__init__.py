@@ -13,6 +13,7 @@ from lora_post.cli.devices.import_ import command as import_
 from lora_post.cli.devices.list_ import command as list_
 from lora_post.cli.devices.list_ import show_all
 from lora_post.cli.devices.remove import command as remove
+from lora_post.cli.devices.reset_nonces import command as reset_nonces
 from lora_post.cli.devices.show import command as show
 from lora_post.cli.devices.test import command as test
 
@@ -32,6 +33,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post devices add 26011bda --decoder cayenne-lpp --id pond-7
         lora-post devices import devices.csv
         lora-post devices test pond-7
+        lora-post devices reset-nonces buoy
 
     Without a further word it lists the devices, and who else was heard.
     """
@@ -41,5 +43,5 @@ def command(context: click.Context, config_path: Path | None) -> None:
         show_all(open_desk(config_path))
 
 
-for _command in (list_, show, add, remove, import_, test):
+for _command in (list_, show, add, remove, import_, test, reset_nonces):
     command.add_command(_command)

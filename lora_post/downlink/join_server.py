@@ -1,0 +1,160 @@
+"""Answer join-requests: a device asks for a session (OTAA), and this gateway gives it one.
+
+What a join-accept says is kept by the caller before it is sent: the DevNonce that was seen, the JoinNonce, the
+DevAddr and the keys. The session that a device has stays good until an uplink comes in the new one, see `prove`.
+
+Sources: LoRaWAN 1.0.4, section 6.2; LoRaWAN 1.1, section 6.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from secrets import randbelow
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post.clocks.scale import is_unknown
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.network import Network
+from lora_post.downlink.transmit import Downlink, Station, Transmitter, Window
+from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
+from lora_post.errors import UsedNonce
+from lora_post.lorawan.join_messages import ACCEPT_SIZES, OPT_NEG, build_join_accept
+from lora_post.model import Frame, Link
+from lora_post.times import StampUs
+from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
+from lora_post.uplink.joins import authentic_request, is_used, used_nonce, with_request, with_session
+from lora_post.uplink.model import FindSessions
+
+COPY_WINDOW_US: Final = 3_000_000
+"""The same request again, so soon, is the copy of another gateway: a device waits for 6 s before it asks again."""
+REPEAT_WINDOW_US: Final = 30_000_000
+"""A device that did not hear the answer may ask so long with the same DevNonce, and gets the same answer."""
+MAX_JOIN_NONCE: Final = 0xFF_FFFF
+_DEV_ADDR_BITS: Final = 25
+_FIRST_MINUTE: Final = 28_401_120  # 2024-01-01, in minutes since 1970
+# Minutes since then leave so many JoinNonces for devices that join more often; they last until 2053.
+_MAX_MINUTE: Final = 0xF0_0000
+_MINUTE_US: Final = 60_000_000
+
+
+class JoinAnswer(Struct, frozen=True):
+    """What becomes of a join-request. joiner: with what is to be kept before `downlink` is sent, None for nothing."""
+
+    join: Join
+    joiner: Joiner
+    downlink: Downlink | None = None
+
+
+class JoinServer:
+    """Gives devices their sessions."""
+
+    def __init__(self, network: Network, duty_cycle: DutyCycle, draw: Callable[[int], int] = randbelow) -> None:
+        """draw: returns a random number below the one that is given."""
+        self._network = network
+        self._duty_cycle = duty_cycle
+        self._draw = draw
+
+    def answer(
+        self, frame: Frame, joiners: Mapping[int, Joiner], find: FindSessions, transmitter: Transmitter
+    ) -> JoinAnswer:
+        """Return the answer to a join-request.
+
+        find: the sessions of an address. Raises a subclass of UnlockError for a request that is not authentic, not new,
+        or not of a known device.
+        """
+        request, joiner = authentic_request(frame, joiners)
+        state, nonce = joiner.state, f"DevNonce {request.dev_nonce:04x}"
+        is_last = bool(state.dev_nonces) and state.dev_nonces[-1] == request.dev_nonce
+        age_us = abs(frame.time_us - state.asked_us)
+        if is_last and state.answer and age_us < COPY_WINDOW_US:
+            return JoinAnswer(
+                Join(frame, joiner.device, "copy", f"{nonce}, heard by gateway {frame.gateway} too"), joiner
+            )
+        is_repeat = is_last and age_us < REPEAT_WINDOW_US
+        if not is_repeat and is_used(state, request.dev_nonce):
+            raise used_nonce(joiner.device, state, request.dev_nonce)
+        station = transmitter.station(frame.gateway)
+        windows = windows_after(frame, self._network.region, JOIN_DELAY_S)
+        allowed = self._duty_cycle.within(frame.gateway, windows, ACCEPT_SIZES[-1])
+        why_not = _why_not(frame, station, windows, allowed)
+        if not is_repeat:
+            state = with_request(state, request.dev_nonce, frame.time_us)
+        if station is None or why_not:
+            join = Join(frame, joiner.device, "join-request", f"{nonce}, not answered: {why_not}")
+            return JoinAnswer(join, Joiner(joiner.device, state))
+        if is_repeat and state.answer:
+            detail, dev_addr = f"{nonce} again, answered with the same join-accept", None
+        else:
+            state, session = self._accepted(frame, joiner, state, find, station)
+            dev_addr = session.dev_addr
+            detail = f"{nonce}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
+        self._duty_cycle.spend(frame.gateway, allowed[0], len(state.answer))
+        downlink = Downlink(f"join-accept for {joiner.device.id}", frame.gateway, state.answer, allowed)
+        join = Join(frame, joiner.device, "join-request", detail, dev_addr)
+        return JoinAnswer(join, Joiner(joiner.device, state), downlink)
+
+    def _accepted(
+        self, frame: Frame, joiner: Joiner, state: JoinState, find: FindSessions, station: Station
+    ) -> tuple[JoinState, JoinedSession]:
+        """Return the state with a new session and the join-accept that tells of it."""
+        network, root = self._network, joiner.device.root
+        assert root is not None  # noqa: S101 - its MIC was right
+        join_nonce = next_join_nonce(state, frame.time_us)
+        if join_nonce > MAX_JOIN_NONCE:
+            raise UsedNonce(f"{joiner.device.id}: all JoinNonces are used", fix="give the device another JoinEUI")
+        dev_addr = self._dev_addr(find)
+        signed = build_join_accept(
+            join_nonce=join_nonce,
+            net_id=network.net_id,
+            dev_addr=dev_addr,
+            dl_settings=network.region.rx2[1] | (OPT_NEG if root.is_11 else 0),
+            rx_delay=network.rx_delay_s,
+            cf_list=self._cf_list(frame, station),
+        )
+        dev_nonce = state.dev_nonces[-1]
+        keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
+        session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s)
+        answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)
+        return replace(with_session(state, session), join_nonce=join_nonce, answer=answer), session
+
+    def _dev_addr(self, find: FindSessions) -> int:
+        """Draw an address that no session has."""
+        block = (self._network.net_id & 0x3F) << _DEV_ADDR_BITS
+        while True:
+            dev_addr = block | self._draw(1 << _DEV_ADDR_BITS)
+            if not find(Link.LORAWAN, dev_addr):
+                return dev_addr
+
+    def _cf_list(self, frame: Frame, station: Station) -> bytes:
+        """Return the channels that a device is given: those that its gateway hears, b"" for one on a single channel.
+
+        A plan of fixed channels is far too wide for any gateway, so there devices are always told.
+        """
+        region = self._network.region
+        if not station.many_channels and region.downlink_channels is None:
+            return b""
+        channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6))
+        return channels.to_bytes() if channels else b""
+
+
+def _why_not(frame: Frame, station: Station | None, windows: tuple[Window, ...], allowed: tuple[Window, ...]) -> str:
+    """Return why a request cannot be answered, "" when it can."""
+    if station is None:
+        return f"gateway {frame.gateway} does not ask for downlinks (PULL_DATA)"
+    if not windows:
+        rx = frame.rx
+        return f"{rx.freq_mhz or '?'} MHz, SF{rx.sf or '?'} is not of the [network] region"
+    return "" if allowed else f"the duty cycle of gateway {frame.gateway} is used up for this hour"
+
+
+def next_join_nonce(state: JoinState, now_us: StampUs) -> int:
+    """Return the JoinNonce of the next answer: above all before it, also where those were lost.
+
+    A device refuses any that is not above its last one, for good. A spool that was restored from a backup, or is new,
+    has not got the last ones; so it is at least the minutes since 2024, as long as the clock is right.
+    """
+    minutes = 0 if is_unknown(now_us) else min(now_us // _MINUTE_US - _FIRST_MINUTE, _MAX_MINUTE)
+    return max(state.join_nonce + 1, minutes)

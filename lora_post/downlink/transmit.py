@@ -1,0 +1,55 @@
+"""What is sent to a device, and who can send it."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from lora_post.lorawan.region import Slot
+
+
+class Window(Struct, frozen=True):
+    """A moment at which a device listens, and how.
+
+    name: RX1 or RX2. tmst: the gateway's counter at its beginning, µs modulo 2^32.
+    """
+
+    name: str
+    tmst: int
+    slot: Slot
+
+
+class Downlink(Struct, frozen=True):
+    """A frame for a device. about: how logs call it. windows: in the order in which they are tried."""
+
+    about: str
+    gateway: str
+    phy_payload: bytes
+    windows: tuple[Window, ...]
+
+
+class Station(Struct, frozen=True):
+    """A gateway that can send now. many_channels: it was heard on more than one."""
+
+    many_channels: bool
+
+
+class Transmitter(Protocol):
+    """Sends by the gateways of an input."""
+
+    def station(self, gateway: str) -> Station | None:
+        """Return what is known of a gateway; None when nothing can be sent by it."""
+        ...
+
+    def send(self, downlink: Downlink) -> None:
+        """Hand a frame to its gateway, and tell the log what became of it."""
+        ...
+
+
+@runtime_checkable
+class Transmits(Protocol):
+    """An input that can send; transmitter: None while it cannot."""
+
+    @property
+    def transmitter(self) -> Transmitter | None: ...

@@ -1,0 +1,37 @@
+"""When and how a device listens after it has sent.
+
+Source: LoRaWAN 1.0.4, sections 3.3 and 6.2.6; RP002-1.0.4, section 3.3 (delays).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lora_post.downlink.transmit import Window
+from lora_post.lorawan.region import Region
+from lora_post.model import Frame
+
+JOIN_DELAY_S: Final = 5
+"""From the end of a join-request to RX1; no setting changes it."""
+COUNTER: Final = 1 << 32
+
+
+def windows_after(frame: Frame, region: Region, delay_s: int) -> tuple[Window, ...]:
+    """Return RX1 and RX2 after a frame; none for one that is not of this region, or has no tmst.
+
+    delay_s: from the end of the frame to RX1; RX2 is a second later.
+    """
+    rx = frame.rx
+    if frame.tmst is None or rx.freq_mhz is None or rx.sf is None or rx.bw_khz is None:
+        return ()
+    rx1 = region.rx1(round(rx.freq_mhz * 1e6), rx.sf, round(rx.bw_khz * 1000))
+    if rx1 is None:
+        return ()
+    return (
+        Window("RX1", _after(frame.tmst, delay_s), rx1),
+        Window("RX2", _after(frame.tmst, delay_s + 1), region.rx2_slot()),
+    )
+
+
+def _after(tmst: int, seconds: int) -> int:
+    return (tmst + seconds * 1_000_000) % COUNTER

@@ -1,0 +1,199 @@
+"""The way back to packet forwarders: PULL_RESP, and the TX_ACK that says what became of it.
+
+It leaves by the socket that the gateway asked at, and goes to where it asked from last: forwarders hear no other.
+
+Sources: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, sections 5 and 6; lora_pkt_fwd/src/jitqueue.c, for how
+late a frame may come; chirpstack/chirpstack-gateway-bridge: internal/backend/semtechudp/backend.go.
+"""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from collections.abc import Callable, Sequence
+from secrets import randbelow
+from threading import Lock
+from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lora_post.downlink.transmit import Downlink, Station, Window
+from lora_post.downlink.windows import COUNTER
+from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
+from lora_post.metrics import Metrics
+from lora_post.model import Frame, Noise
+
+log = logging.getLogger(__name__)
+
+Send: TypeAlias = Callable[[bytes, Any], object]
+
+ASKS_WITHIN_S: Final = 200.0
+"""Forwarders ask every 5 to 60 s; the way through a router closes when they do not."""
+LEAD_S: Final = 0.15
+"""So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
+CONFIRMS_WITHIN_S: Final = 2.0
+MAX_GATEWAYS: Final = 256
+MAX_PENDING: Final = 1024
+_MAX_FREQUENCIES: Final = 2
+
+
+class Txpk(Struct, frozen=True):
+    """What a forwarder is to send; in the order of PROTOCOL.TXT."""
+
+    tmst: int
+    freq: float
+    powe: int
+    datr: str
+    size: int
+    data: str
+    imme: bool = False
+    rfch: int = 0
+    modu: str = "LORA"
+    codr: str = "4/5"
+    ipol: bool = True
+
+
+class _Gateway(Struct):
+    """address: where it asked from. counter: its tmst at heard_s, monotonic, as its last frame told it."""
+
+    address: Any = None
+    version: int = 2
+    asked_s: float | None = None
+    counter: int = 0
+    heard_s: float = 0.0
+    frequencies: set[float] = set()
+
+
+class _Pending(Struct, frozen=True):
+    """A frame that a gateway has, and may send. windows: those that are left if it does not."""
+
+    downlink: Downlink
+    window: Window
+    windows: tuple[Window, ...]
+    sent_s: float
+
+
+class PullResponses:
+    """The gateways of one port, as transmitters; safe to share between threads."""
+
+    def __init__(self, name: str, send: Send, metrics: Metrics, monotonic: Callable[[], float]) -> None:
+        """name: how logs call the port. send: puts a datagram on its way to an address."""
+        self._name = name
+        self._send = send
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._gateways: dict[str, _Gateway] = {}
+        self._pending: dict[int, _Pending] = {}
+        self._token = randbelow(1 << 16)
+
+    def asked(self, gateway: str, address: Any, version: int) -> None:
+        """Note where a gateway asks for downlinks. version: of the protocol."""
+        with self._lock:
+            known = self._known(gateway)
+            known.address, known.version, known.asked_s = address, version, self._monotonic()
+
+    def heard(self, gateway: str, events: Sequence[Frame | Noise], arrived_s: float) -> None:
+        """Note what frames tell of a gateway: its counter, and that it has more than one channel."""
+        with self._lock:
+            known = self._known(gateway)
+            for event in events:
+                if isinstance(event, Frame) and event.tmst is not None:
+                    known.counter, known.heard_s = event.tmst, arrived_s
+                    if event.rx.freq_mhz is not None and len(known.frequencies) < _MAX_FREQUENCIES:
+                        known.frequencies.add(event.rx.freq_mhz)
+
+    def _known(self, gateway: str) -> _Gateway:
+        known = self._gateways.pop(gateway, None) or _Gateway()
+        self._gateways[gateway] = known  # the last one that was heard stands last
+        while len(self._gateways) > MAX_GATEWAYS:
+            del self._gateways[next(iter(self._gateways))]
+        return known
+
+    def station(self, gateway: str) -> Station | None:
+        """Return what is known of a gateway; None when it does not ask for downlinks."""
+        with self._lock:
+            known = self._gateways.get(gateway)
+            if known is None or known.asked_s is None or self._monotonic() - known.asked_s > ASKS_WITHIN_S:
+                return None
+            return Station(len(known.frequencies) >= _MAX_FREQUENCIES)
+
+    def send(self, downlink: Downlink) -> None:
+        """Hand a frame to its gateway for the first window that can still be met."""
+        with self._lock:
+            known = self._gateways.get(downlink.gateway)
+            if known is None:
+                return
+            missed_s = 0.0
+            for number, window in enumerate(downlink.windows):
+                left_s = _left_s(known, window, self._monotonic())
+                if left_s >= LEAD_S:
+                    self._hand_over(known, downlink, window, downlink.windows[number + 1 :])
+                    return
+                missed_s = LEAD_S - left_s
+            self._metrics.count("downlinks", "late")
+        log.warning(
+            "%s is not sent by gateway %s: it is %d ms too late for the last window",
+            downlink.about,
+            downlink.gateway,
+            missed_s * 1000,
+        )
+
+    def _hand_over(self, known: _Gateway, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+        self._token = (self._token + 1) & 0xFFFF
+        try:
+            self._send(pull_resp(known.version, self._token, txpk(downlink.phy_payload, window)), known.address)
+        except OSError as error:
+            self._metrics.count("downlinks", "failed")
+            log.warning("%s is not sent by gateway %s: %s", downlink.about, downlink.gateway, error)
+            return
+        self._pending[self._token] = _Pending(downlink, window, left, self._monotonic())
+        while len(self._pending) > MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+
+    def confirmed(self, gateway: str, token: int, body: bytes) -> None:
+        """Take a TX_ACK; when the gateway does not send in a window, try the next one."""
+        with self._lock:
+            pending = self._pending.get(token)
+            if pending is None or pending.downlink.gateway != gateway:
+                return
+            del self._pending[token]
+        downlink, name = pending.downlink, pending.window.name
+        error, warning = read_tx_ack(body)
+        if not error:
+            self._metrics.count("downlinks", "sent")
+            more = f", with a warning: {warning}" if warning else ""
+            log.info("%s is sent by gateway %s in %s%s", downlink.about, gateway, name, more)
+            return
+        self._metrics.count("downlinks", "refused")
+        log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, name, error)
+        if pending.windows:
+            self.send(replace(downlink, windows=pending.windows))
+
+    def look_for_unconfirmed(self) -> None:
+        """Tell of frames that a gateway was given and said nothing about."""
+        since = self._monotonic() - CONFIRMS_WITHIN_S
+        with self._lock:
+            silent = {token: each for token, each in self._pending.items() if each.sent_s < since}
+            for token in silent:
+                del self._pending[token]
+        for each in silent.values():
+            self._metrics.count("downlinks", "unconfirmed")
+            log.info(
+                "%s was handed to gateway %s, which did not confirm it", each.downlink.about, each.downlink.gateway
+            )
+
+
+def txpk(phy_payload: bytes, window: Window) -> Txpk:
+    """Return what a forwarder is told to send a frame in a window."""
+    slot = window.slot
+    data = binascii.b2a_base64(phy_payload, newline=False).decode()
+    return Txpk(window.tmst, slot.hz / 1e6, slot.power_dbm, slot.rate.text, len(phy_payload), data)
+
+
+def _left_s(known: _Gateway, window: Window, now_s: float) -> float:
+    """Return the time until a window begins, negative when it is over; the counter of a gateway wraps."""
+    half = COUNTER // 2
+    ahead_us = (window.tmst - known.counter + half) % COUNTER - half
+    return ahead_us / 1e6 - (now_s - known.heard_s)

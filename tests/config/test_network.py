@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from lora_post.config import Config, parse_config
+from lora_post.errors import ConfigError
+from lora_post.lorawan.region import region_names
+from tests.support.config_text import GATEWAY, PATH
+
+UDP = '[[input]]\nurl = "udp://0.0.0.0:1700"\n'
+
+
+def read(text: str) -> Config:
+    return parse_config(GATEWAY + text, PATH, {})
+
+
+def test_without_the_table_nothing_is_sent() -> None:
+    config = read(UDP)
+    assert (config.network, [each.transmit for each in config.inputs]) == (None, [False])
+
+
+@pytest.mark.parametrize("name", [*region_names(), "eu868"])
+def test_network_of_each_region_is_read(name: str) -> None:
+    config = read(f'[network]\nregion = "{name}"\n{UDP}')
+    assert config.network is not None
+    assert (config.network.net_id, config.network.rx_delay_s) == (0, 5)
+    assert [each.transmit for each in config.inputs] == [True]
+
+
+def test_all_its_keys_are_read() -> None:
+    config = read(f'[network]\nregion = "US915"\nnet_id = "000013"\nrx_delay_s = 1\n{UDP}transmit = false\n{UDP}')
+    assert config.network is not None
+    assert (config.network.net_id, config.network.rx_delay_s) == (0x13, 1)
+    assert [each.transmit for each in config.inputs] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (f"[network]\n{UDP}", "[network] region is missing"),
+        (f'[network]\nregion = "EU86"\n{UDP}', "[network] region is 'EU86'; did you mean 'EU868'"),
+        (f'[network]\nregion = "AS923"\n{UDP}', "[network] region is 'AS923'; did you mean 'AS923-"),
+        (f'[network]\nregion = "EU868"\nrx_delay_s = 0\n{UDP}', "rx_delay_s is 0; it must be between 1 and 15"),
+        (f'[network]\nregion = "EU868"\nrx_delay_s = 16\n{UDP}', "rx_delay_s is 16; it must be between 1 and 15"),
+        (f'[network]\nregion = "EU868"\nnet_id = "13"\n{UDP}', "net_id has 2 characters; it must be 6 hex digits"),
+        (f'[network]\nregion = "EU868"\nnet_id = "60001d"\n{UDP}', 'net_id 60001d is of type 3; write "000000"'),
+        (f"{UDP}transmit = true\n", "transmit: nothing is transmitted without a [network]; add [network]"),
+        ('[[input]]\nurl = "stdin:"\ntransmit = true\n', "transmit: only packet forwarders (udp://…) can transmit"),
+        (f'[network]\nregion = "EU868"\nchannel = 5\n{UDP}', "[network]: unknown key 'channel'"),
+    ],
+)
+def test_mistake_names_the_field_and_the_fix(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(text)
+    assert complaint in str(error.value)
+
+
+def test_network_that_cannot_send_is_a_warning() -> None:
+    (warning,) = read('[network]\nregion = "EU868"\n[[input]]\nurl = "stdin:"\n').warnings
+    assert str(warning).startswith("[network]: no [[input]] can transmit")

@@ -1,0 +1,355 @@
+"""Joins answered, from the frame to what is sent, with a real spool."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lora_post.clocks.scale import boot_zero
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.join_server import (
+    COPY_WINDOW_US,
+    MAX_JOIN_NONCE,
+    REPEAT_WINDOW_US,
+    JoinServer,
+    next_join_nonce,
+)
+from lora_post.downlink.network import Network
+from lora_post.downlink.transmit import Downlink, Station
+from lora_post.lorawan.cf_list import Masks, parse_cf_list
+from lora_post.lorawan.region import load_region
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.metrics import Metrics
+from lora_post.model import Device, Frame, RxInfo
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.joins import save_joins
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.upkeep import reset_nonces
+from lora_post.times import StampUs
+from lora_post.uplink.join_state import Join, JoinState
+from lora_post.uplink.model import Refusal, Report
+from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.sessions import join_key
+from tests.support.build import NOON_US, device
+from tests.support.forwarder import JoiningDevice
+from tests.support.seal import ROOT_10, ROOT_11
+
+LAB_4 = RootKeys(0x0004A30B001C0004, 0x70B3D57ED0000004, bytes(range(0x50, 0x60)))
+LAB_4_REQUEST = bytes.fromhex("00040000d07ed5b37004001c000ba30400110036092038")
+EU868 = Network(load_region("EU868"), 0, 5)
+US915 = Network(load_region("US915"), 0, 1)
+
+
+class Gateway:
+    """What transmits, and what it was given."""
+
+    def __init__(self, *, many_channels: bool = True, asks: bool = True) -> None:
+        self.now = Station(many_channels) if asks else None
+        self.sent: list[Downlink] = []
+
+    @property
+    def transmitter(self) -> Gateway:
+        return self
+
+    def station(self, gateway: str) -> Station | None:
+        return self.now
+
+    def send(self, downlink: Downlink) -> None:
+        self.sent.append(downlink)
+
+
+class Site:
+    """A pipeline that answers joins."""
+
+    def __init__(self, path: Path, *devices: Device, network: Network = EU868, dev_addr: int | None = None) -> None:
+        self.store = SpoolFile(path)
+        self.devices, self.network, self.dev_addr = devices, network, dev_addr
+        self.gateway = Gateway()
+        self.time_us: StampUs = NOON_US  # type: ignore[assignment]
+        self.outcome: Outcome | None = None
+        self.draws = iter(range(0x1000, 0x2000))
+        self.start()
+
+    def start(self) -> None:
+        ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
+        server = JoinServer(self.network, DutyCycle(self.network.region), self._draw)
+        pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), Metrics(), self._hear, join_server=server)
+        self.pipeline = pipeline.taking(pipeline._times, self.gateway)
+
+    def _draw(self, below: int) -> int:
+        return next(self.draws) if self.dev_addr is None else self.dev_addr
+
+    def _hear(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def hear(
+        self,
+        phy: bytes,
+        *,
+        tmst: int | None = 1_000_000,
+        freq: float = 868.1,
+        after_us: int = 60_000_000,
+        gateway: str = "gw1",
+    ) -> str:
+        """Let a frame come in; return what became of it in a word."""
+        self.time_us += after_us
+        rx = RxInfo(-60, 8.0, 10 if self.network is US915 else 7, 125.0, "4/5", freq)
+        self.pipeline.handle([Frame(gateway, self.time_us, phy, rx, tmst=tmst)])
+        if isinstance(self.outcome, Join):
+            return self.outcome.message
+        assert isinstance(self.outcome, (Report, Refusal))
+        return self.outcome.check if isinstance(self.outcome, Refusal) else "uplink"
+
+    @property
+    def detail(self) -> str:
+        assert isinstance(self.outcome, (Join, Refusal))
+        return self.outcome.detail
+
+    def join(self, end: JoiningDevice) -> Downlink:
+        """Let a device join; return what it was sent."""
+        assert self.hear(end.request()) == "join-request"
+        downlink = self.gateway.sent[-1]
+        end.hear({"data": b64encode(downlink.phy_payload), "ipol": True, "size": len(downlink.phy_payload)})
+        return downlink
+
+
+def otaa(root: RootKeys, id_: str = "buoy") -> Device:
+    return device(id_, address=None, keys=None, root=root)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10))
+    yield site
+    site.store.close()
+
+
+def test_join_accept_is_built_byte_for_byte(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(LAB_4), dev_addr=0x01CAFE04)
+    site.time_us = boot_zero(1)  # the clock is not trusted: JoinNonces count from 1
+    assert site.hear(LAB_4_REQUEST) == "join-request"
+    (downlink,) = site.gateway.sent
+    assert downlink.phy_payload.hex() == "201834805ca2d35e438bc543a286173f177ded23bc594636a1f1ea964ce2aa9b4a"
+    assert [
+        (each.name, each.tmst, each.slot.hz, each.slot.rate.text, each.slot.power_dbm) for each in downlink.windows
+    ] == [
+        ("RX1", 6_000_000, 868_100_000, "SF7BW125", 14),
+        ("RX2", 7_000_000, 869_525_000, "SF12BW125", 27),
+    ]
+
+
+def test_join_accept_of_a_plan_with_fixed_channels_is_built_byte_for_byte(tmp_path: Path) -> None:
+    lab_4 = otaa(LAB_4)
+    site = Site(tmp_path / "spool.db", lab_4, network=US915, dev_addr=0x01CAFE04)
+    with site.store.transaction() as db:
+        save_joins(db, {join_key(lab_4): JoinState(join_nonce=1)})
+    site.time_us = boot_zero(1)
+    site.hear(LAB_4_REQUEST, freq=903.9)
+    (downlink,) = site.gateway.sent
+    assert downlink.phy_payload.hex() == "20dab316bbe07b5de62be65cc186c45dadffba98f597e4dfe24da28e6ee46568c6"
+    assert [(each.slot.hz, each.slot.rate.text) for each in downlink.windows] == [
+        (923_300_000, "SF10BW500"),
+        (923_300_000, "SF12BW500"),
+    ]
+
+
+@pytest.mark.parametrize("root", [ROOT_10, ROOT_11], ids=["1.0", "1.1"])
+def test_device_joins_and_its_uplinks_are_accepted_also_after_a_restart(root: RootKeys, tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(root))
+    end = JoiningDevice(root)
+    site.join(end)
+    assert end.accept is not None
+    assert (end.accept.rx_delay_s, end.accept.dev_addr >> 25) == (5, 0)
+    site.start()
+    assert [site.hear(end.uplink(b"x")), site.hear(end.uplink(b"y"))] == ["uplink", "uplink"]
+
+
+def test_session_is_kept_before_its_join_accept_leaves(site: Site) -> None:
+    kept: list[object] = []
+
+    def send(downlink: Downlink) -> None:
+        with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+            kept.extend(db.execute("SELECT state FROM joined").fetchall())
+
+    site.gateway.send = send  # type: ignore[method-assign]
+    site.hear(JoiningDevice(ROOT_10).request())
+    ((state,),) = kept  # type: ignore[misc]
+    assert b"sessions" in state and b'"rx_delay_s":5' in state
+
+
+def test_old_session_lives_until_the_first_uplink_of_the_new_one(site: Site) -> None:
+    end = JoiningDevice(ROOT_10)
+    site.join(end)
+    assert site.hear(end.uplink(b"a")) == "uplink"
+    rest = [end.uplink(b"b"), end.uplink(b"c")]
+    again = JoiningDevice(ROOT_10)
+    again.dev_nonce = end.dev_nonce
+    site.join(again)
+    assert [site.hear(each) for each in rest] == ["uplink", "uplink"]
+    assert site.hear(again.uplink(b"d")) == "uplink"
+
+
+def test_copies_of_one_join_through_two_gateways_are_one(site: Site) -> None:
+    request = JoiningDevice(ROOT_10).request()
+    assert site.hear(request) == "join-request"
+    assert site.hear(request, gateway="gw2", tmst=5, after_us=COPY_WINDOW_US - 1) == "copy"
+    assert "gw2" in site.detail
+    assert [each.gateway for each in site.gateway.sent] == ["gw1"]
+
+
+def test_same_request_again_gets_the_same_bytes_at_its_own_time_also_after_a_restart(site: Site) -> None:
+    request = JoiningDevice(ROOT_10).request()
+    site.hear(request)
+    site.start()
+    assert site.hear(request, tmst=9_000_000, after_us=8_000_000) == "join-request"
+    first, second = site.gateway.sent
+    assert first.phy_payload == second.phy_payload
+    assert (first.windows[0].tmst, second.windows[0].tmst) == (6_000_000, 14_000_000)
+    assert site.hear(request, after_us=REPEAT_WINDOW_US) == "join-replay"
+    assert len(site.gateway.sent) == 2
+
+
+def test_used_dev_nonce_is_refused_with_the_command_that_helps(site: Site) -> None:
+    end = JoiningDevice(ROOT_10)
+    first = end.request()
+    site.hear(first)
+    site.hear(end.request())
+    assert site.hear(first) == "join-replay"
+    assert isinstance(site.outcome, Refusal)
+    assert "lora-post devices reset-nonces buoy" in site.outcome.fix
+    with closing(SpoolFile(site.store.path)) as other:  # as another process has it
+        assert reset_nonces(other, site.devices[0])
+        assert not reset_nonces(other, otaa(ROOT_11))
+    fresh = JoiningDevice(ROOT_10)
+    fresh.join_nonce = 0
+    site.join(fresh)
+
+
+def test_join_nonce_rises_also_after_an_old_backup_was_restored(site: Site) -> None:
+    end = JoiningDevice(ROOT_10)
+    site.join(end)
+    with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+        (backup,) = db.execute("SELECT device, state FROM joined").fetchall()
+    for _ in range(3):
+        site.join(end)
+    with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+        db.execute("INSERT OR REPLACE INTO joined VALUES (?, ?)", backup)
+    site.join(end)  # a device that is locked out fails there
+    with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+        db.execute("DELETE FROM joined")
+    site.join(end)
+
+
+@pytest.mark.parametrize(
+    ("state", "now_us", "nonce"),
+    [
+        (JoinState(), boot_zero(1), 1),
+        (JoinState(join_nonce=7), boot_zero(1), 8),
+        (JoinState(), NOON_US, 1_138_320),
+        (JoinState(join_nonce=1_138_320), NOON_US, 1_138_321),
+        (JoinState(join_nonces=(MAX_JOIN_NONCE,)), boot_zero(1), 1),
+        (JoinState(), NOON_US * 10, 0xF00000),
+        (JoinState(), 0, 1),
+    ],
+)
+def test_join_nonce_is_above_all_before(state: JoinState, now_us: StampUs, nonce: int) -> None:
+    assert next_join_nonce(state, now_us) == nonce
+
+
+def test_device_whose_join_nonces_are_used_up_is_refused(site: Site) -> None:
+    with site.store.transaction() as db:
+        save_joins(db, {join_key(site.devices[0]): JoinState(join_nonce=MAX_JOIN_NONCE)})
+    assert site.hear(JoiningDevice(ROOT_10).request()) == "join-replay"
+    assert "all JoinNonces are used" in site.detail and site.gateway.sent == []
+
+
+def test_dev_addr_is_one_that_no_session_has(tmp_path: Path) -> None:
+    fixed = device("pond-7", address=0x1000)
+    other = RootKeys(ROOT_10.dev_eui + 1, ROOT_10.join_eui, bytes(16))
+    site = Site(tmp_path / "spool.db", fixed, otaa(ROOT_10), otaa(other, "raft"))
+    ends = [JoiningDevice(ROOT_10), JoiningDevice(other)]
+    for end in ends:
+        site.draws = iter(range(0x1000, 0x2000))
+        site.join(end)
+    assert [end.accept and end.accept.dev_addr for end in ends] == [0x1001, 0x1002]
+
+
+def test_net_id_leads_the_dev_addr(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10), network=replace(EU868, net_id=0x000013))
+    end = JoiningDevice(ROOT_10)
+    site.join(end)
+    assert end.accept is not None
+    assert (end.accept.dev_addr, end.accept.net_id) == (0x26001000, 0x13)
+
+
+def test_gateway_of_one_channel_gets_no_list_of_channels(site: Site) -> None:
+    site.gateway.now = Station(many_channels=False)
+    assert len(site.join(JoiningDevice(ROOT_10)).phy_payload) == 17
+
+
+def test_plan_of_fixed_channels_always_tells_which(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10), network=US915)
+    site.gateway.now = Station(many_channels=False)
+    end = JoiningDevice(ROOT_10)
+    site.hear(end.request(), freq=902.5)
+    accept = end.hear({"data": b64encode(site.gateway.sent[0].phy_payload), "ipol": True, "size": 33})
+    assert parse_cf_list(accept.cf_list) == Masks((*range(8), 64))
+
+
+@pytest.mark.parametrize(
+    ("freq", "asks", "why"),
+    [(868.1, False, "does not ask for downlinks"), (915.2, True, "915.2 MHz, SF7 is not of the [network] region")],
+)
+def test_request_that_cannot_be_answered_says_why(freq: float, asks: bool, why: str, site: Site) -> None:
+    end = JoiningDevice(ROOT_10)
+    site.gateway.now = Station(many_channels=True) if asks else None
+    request = end.request()
+    assert site.hear(request, freq=freq) == "join-request"
+    assert why in site.detail and site.gateway.sent == []
+    # the copy of a gateway that can answer is answered
+    site.gateway.now = Station(many_channels=True)
+    site.hear(request, gateway="gw2", after_us=100_000)
+    assert [each.gateway for each in site.gateway.sent] == ["gw2"]
+
+
+def test_input_that_tells_no_counter_is_only_heard(site: Site) -> None:
+    assert site.hear(JoiningDevice(ROOT_10).request(), tmst=None) == "join-request"
+    assert site.gateway.sent == []
+
+
+def test_counter_of_the_gateway_wraps(site: Site) -> None:
+    site.hear(JoiningDevice(ROOT_10).request(), tmst=(1 << 32) - 1_000_000)
+    assert [each.tmst for each in site.gateway.sent[0].windows] == [4_000_000, 5_000_000]
+
+
+def test_forged_request_changes_nothing(site: Site) -> None:
+    end = JoiningDevice(ROOT_10)
+    request = end.request()
+    assert site.hear(request[:-1] + bytes((request[-1] ^ 1,))) == "mic"
+    assert site.hear(request) == "join-request"
+
+
+def test_duty_cycle_of_a_gateway_is_kept(tmp_path: Path) -> None:
+    now = [0.0]
+    region = EU868.region
+    duty_cycle = DutyCycle(region, lambda: now[0])
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10))
+    site.hear(JoiningDevice(ROOT_10).request())
+    (downlink,) = site.gateway.sent
+    slow = replace(downlink.windows[0], slot=replace(downlink.windows[0].slot, rate=region.data_rates[0]))
+    sent = 0
+    while duty_cycle.within("gw1", [slow], 33):
+        duty_cycle.spend("gw1", slow, 33)
+        sent += 1
+    assert sent == 19  # of 1.81 s in the 36 s of an hour
+    assert duty_cycle.within("gw2", [slow], 33)
+    assert duty_cycle.within("gw1", (slow, downlink.windows[1]), 33) == downlink.windows[1:]
+    now[0] = 3600.0
+    assert duty_cycle.within("gw1", [slow], 33)

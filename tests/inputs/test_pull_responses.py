@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_post.downlink.transmit import Downlink, Window
+from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
+from lora_post.inputs.pull_responses import (
+    ASKS_WITHIN_S,
+    CONFIRMS_WITHIN_S,
+    LEAD_S,
+    MAX_GATEWAYS,
+    PullResponses,
+    txpk,
+)
+from lora_post.lorawan.region import load_region
+from lora_post.metrics import Metrics
+from lora_post.model import Frame, RxInfo
+from tests.support.build import NOON_US
+
+REGION = load_region("EU868")
+ACCEPT = bytes.fromhex("201834805ca2d35e438bc543a286173f177ded23bc594636a1f1ea964ce2aa9b4a")
+WHERE = ("10.0.0.2", 40000)
+
+
+def windows(tmst: int) -> tuple[Window, Window]:
+    rx1 = REGION.rx1(868_100_000, 7, 125_000)
+    assert rx1 is not None
+    return Window("RX1", (tmst + 5_000_000) % 2**32, rx1), Window("RX2", (tmst + 6_000_000) % 2**32, REGION.rx2_slot())
+
+
+def downlink(tmst: int = 1_000_000, gateway: str = "gw1") -> Downlink:
+    return Downlink("join-accept for buoy", gateway, ACCEPT, windows(tmst))
+
+
+def heard(tmst: int | None, freq: float = 868.1) -> Frame:
+    return Frame("gw1", NOON_US, b"x", RxInfo(freq_mhz=freq), tmst=tmst)
+
+
+class Port:
+    def __init__(self, *, broken: bool = False) -> None:
+        self.now = 1000.0
+        self.sent: list[tuple[bytes, Any]] = []
+        self.metrics = Metrics()
+        self.broken = broken
+        self.responses = PullResponses("udp", self._send, self.metrics, lambda: self.now)
+
+    def _send(self, datagram: bytes, address: Any) -> None:
+        if self.broken:
+            raise OSError(101, "Network is unreachable")
+        self.sent.append((datagram, address))
+
+    def ready(self, tmst: int = 1_000_000) -> Port:
+        self.responses.asked("gw1", WHERE, 2)
+        self.responses.heard("gw1", [heard(tmst)], self.now)
+        return self
+
+    @property
+    def txpk(self) -> dict[str, Any]:
+        return json.loads(self.sent[-1][0][4:])["txpk"]  # type: ignore[no-any-return]
+
+    def confirm(self, error: str = "", gateway: str = "gw1") -> None:
+        token = int.from_bytes(self.sent[-1][0][1:3])
+        body = json.dumps({"txpk_ack": {"error": error}}).encode() if error else b""
+        self.responses.confirmed(gateway, token, body)
+
+    def results(self) -> dict[str, int]:
+        return self.metrics.labels("downlinks")
+
+
+def test_join_accept_is_handed_over_as_forwarders_want_it() -> None:
+    rx1, rx2 = (json.loads(msgspec.json.encode(txpk(ACCEPT, window))) for window in windows(1_000_000))
+    data = "IBg0gFyi015Di8VDooYXPxd97SO8WUY2ofHqlkziqptK"
+    common = {"imme": False, "rfch": 0, "modu": "LORA", "codr": "4/5", "ipol": True, "size": 33, "data": data}
+    assert rx1 == common | {"tmst": 6_000_000, "freq": 868.1, "powe": 14, "datr": "SF7BW125"}
+    assert rx2 == common | {"tmst": 7_000_000, "freq": 869.525, "powe": 27, "datr": "SF12BW125"}
+    assert pull_resp(2, 0x1234, {}) == b'\x02\x12\x34\x03{"txpk":{}}'
+
+
+def test_frame_goes_to_where_its_gateway_asked_last(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    port = Port().ready()
+    port.responses.asked("gw1", ("10.0.0.3", 5), 1)
+    port.responses.send(downlink())
+    ((datagram, address),) = port.sent
+    assert (address, datagram[0], datagram[3]) == (("10.0.0.3", 5), 1, 3)
+    port.confirm()
+    assert port.results() == {"sent": 1}
+    assert caplog.messages == ["join-accept for buoy is sent by gateway gw1 in RX1"]
+
+
+def test_error_of_the_first_window_leads_to_the_second(caplog: pytest.LogCaptureFixture) -> None:
+    port = Port().ready()
+    port.responses.send(downlink())
+    port.confirm("TOO_LATE")
+    assert port.txpk["tmst"] == 7_000_000
+    port.confirm("COLLISION_PACKET")
+    assert len(port.sent) == 2
+    assert port.results() == {"refused": 2}
+    assert caplog.messages == [
+        "join-accept for buoy is not sent by gateway gw1 in RX1: TOO_LATE",
+        "join-accept for buoy is not sent by gateway gw1 in RX2: COLLISION_PACKET",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("late_s", "tmst"), [(0.0, 6_000_000), (4.8, 6_000_000), (4.9, 7_000_000), (5.8, 7_000_000), (5.9, None)]
+)
+@pytest.mark.parametrize("counter", [1_000_000, 2**32 - 3_000_000])
+def test_window_that_is_too_near_is_left_out(late_s: float, tmst: int | None, counter: int) -> None:
+    port = Port().ready(counter)
+    port.now += late_s
+    port.responses.send(downlink(counter))
+    if tmst is None:
+        assert port.sent == [] and port.results() == {"late": 1}
+    else:
+        assert port.txpk["tmst"] == (tmst - 1_000_000 + counter) % 2**32
+
+
+def test_window_that_is_missed_says_by_how_much(caplog: pytest.LogCaptureFixture) -> None:
+    port = Port().ready()
+    port.now += 6.0
+    port.responses.send(downlink())
+    assert caplog.messages == [
+        f"join-accept for buoy is not sent by gateway gw1: it is {LEAD_S * 1000:.0f} ms too late for the last window"
+    ]
+
+
+def test_gateway_that_does_not_ask_is_no_way_back() -> None:
+    port = Port()
+    assert port.responses.station("gw1") is None
+    port.responses.heard("gw1", [heard(5)], port.now)
+    assert port.responses.station("gw1") is None
+    port.responses.asked("gw1", WHERE, 2)
+    assert port.responses.station("gw1") is not None
+    port.now += ASKS_WITHIN_S + 1
+    assert port.responses.station("gw1") is None
+
+
+def test_gateway_that_was_heard_on_two_frequencies_has_many_channels() -> None:
+    port = Port().ready()
+    found = []
+    for freq in (868.1, 868.1, 868.3):
+        port.responses.heard("gw1", [heard(5, freq), heard(None, 867.1)], port.now)
+        station = port.responses.station("gw1")
+        found.append(station and station.many_channels)
+    assert found == [False, False, True]
+
+
+def test_confirmation_of_another_gateway_is_none() -> None:
+    port = Port().ready()
+    port.responses.send(downlink())
+    port.confirm("TOO_LATE", gateway="gw2")
+    assert len(port.sent) == 1 and port.results() == {}
+
+
+def test_gateway_that_says_nothing_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    port = Port().ready()
+    port.responses.send(downlink())
+    for _ in range(3):
+        port.responses.look_for_unconfirmed()
+        port.now += CONFIRMS_WITHIN_S + 0.1
+    assert port.results() == {"unconfirmed": 1}
+    assert caplog.messages == ["join-accept for buoy was handed to gateway gw1, which did not confirm it"]
+    port.confirm()
+    assert port.results() == {"unconfirmed": 1}
+
+
+def test_socket_that_fails_is_told_and_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    port = Port(broken=True).ready()
+    port.responses.send(downlink())
+    assert port.results() == {"failed": 1}
+    assert "Network is unreachable" in caplog.messages[0]
+
+
+def test_made_up_gateways_take_no_room() -> None:
+    port = Port()
+    for number in range(2 * MAX_GATEWAYS):
+        port.responses.asked(f"{number:016x}", WHERE, 2)
+    assert [port.responses.station(f"{number:016x}") is not None for number in (0, 2 * MAX_GATEWAYS - 1)] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "warning"),
+    [
+        (b"", "", ""),
+        (b"\0", "", ""),
+        (b"{}", "", ""),
+        (b"broken", "", ""),
+        (b'{"txpk_ack":{"error":"NONE"}}', "", ""),
+        (b'{"txpk_ack":{"error":"TOO_LATE"}}', "TOO_LATE", ""),
+        (b'{"txpk_ack":{"warn":"TX_POWER","value":20}}', "", "TX_POWER"),
+        (b'{"txpk_ack":{"error":5}}', "", ""),
+        (b'{"txpk_ack":null}', "", ""),
+    ],
+)
+def test_confirmation_is_read(body: bytes, error: str, warning: str) -> None:
+    assert read_tx_ack(body) == (error, warning)
+
+
+@given(st.binary(max_size=100) | st.text().map(lambda text: json.dumps({"txpk_ack": {"error": text}}).encode()))
+def test_any_confirmation_is_one_short_line_or_nothing(body: bytes) -> None:
+    for text in read_tx_ack(body):
+        assert text.isprintable() and len(text) <= 40

@@ -1,0 +1,127 @@
+"""Devices join at the installed command: a packet forwarder and devices as the other ends, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lora_post.lorawan.root_keys import RootKeys
+from tests.support.command import run, started, wait_until
+from tests.support.forwarder import Forwarder, JoiningDevice
+from tests.support.seal import ROOT_10, ROOT_11
+
+WARM = bytes.fromhex("036700e1")  # Cayenne LPP: channel 3, 22.5 °C
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+class Site:
+    """A gateway's configuration with one device that joins."""
+
+    def __init__(
+        self, folder: Path, root: RootKeys, *, network: str = '[network]\nregion = "EU868"\n', transmit: str = ""
+    ) -> None:
+        self.folder = folder
+        self.port = free_udp_port()
+        app_key, *nwk_key = root.secrets
+        keys = f'app_key = "{app_key.hex()}"\n' + "".join(f'nwk_key = "{key.hex()}"\n' for key in nwk_key)
+        (folder / "site.toml").write_text(
+            '[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[json_lines]\npath = "out.jsonl"\n'
+            f'{network}[[input]]\nurl = "udp://127.0.0.1:{self.port}"\n{transmit}'
+            f'[[device]]\nid = "buoy"\ndev_eui = "{root.dev_eui:016x}"\njoin_eui = "{root.join_eui:016x}"\n'
+            f'{keys}decoder = "cayenne-lpp"\n'
+        )
+        (folder / "site.toml").chmod(0o600)
+
+    @contextmanager
+    def running(self) -> Iterator[Forwarder]:
+        """Run the command; a forwarder talks to it."""
+        with (
+            started("run", "-c", "site.toml", cwd=self.folder) as process,
+            Forwarder(self.port) as forwarder,
+        ):
+            forwarder.ask()
+            yield forwarder
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=60)
+            assert process.returncode == 0, log.decode()
+
+    def values(self) -> list[object]:
+        path = self.folder / "out.jsonl"
+        return [json.loads(line)["value"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.mark.parametrize("root", [ROOT_10, ROOT_11], ids=["1.0", "1.1"])
+def test_device_joins_and_its_uplink_becomes_a_reading(root: RootKeys, tmp_path: Path) -> None:
+    site, end = Site(tmp_path, root), JoiningDevice(root)
+    with site.running() as forwarder:
+        forwarder.push(end.request(), 1_000_000)
+        txpk = forwarder.pull_resp()
+        assert (txpk["tmst"], txpk["freq"], txpk["datr"]) == (6_000_000, 868.1, "SF7BW125")
+        end.hear(txpk)
+        forwarder.push(end.uplink(WARM), 20_000_000)
+        wait_until(lambda: site.values() == [22.5], "no reading")
+    # the session survives a restart, and so does the order of JoinNonces
+    with site.running() as forwarder:
+        forwarder.push(end.uplink(bytes.fromhex("036700f0")), 1_000)
+        wait_until(lambda: site.values() == [22.5, 24], "no reading")
+        forwarder.push(end.request(), 2_000)
+        end.hear(forwarder.pull_resp())
+
+
+def test_gateway_that_is_too_late_for_rx1_is_given_rx2(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    with site.running() as forwarder:
+        forwarder.push(end.request(), 2**32 - 1_000_000)
+        assert forwarder.pull_resp("TOO_LATE")["tmst"] == 4_000_000
+        second = forwarder.pull_resp()
+        assert (second["tmst"], second["freq"], second["datr"]) == (5_000_000, 869.525, "SF12BW125")
+        end.hear(second)
+
+
+def test_copy_of_another_gateway_gets_no_answer(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    with site.running() as forwarder, Forwarder(site.port, "b827ebfffe445566") as other:
+        other.ask()
+        request = end.request()
+        forwarder.push(request, 1_000_000)
+        end.hear(forwarder.pull_resp())
+        other.push(request, 5)
+        assert other.has_nothing() and forwarder.has_nothing()
+
+
+@pytest.mark.parametrize(
+    ("network", "transmit"),
+    [("", ""), ('[network]\nregion = "EU868"\n', "transmit = false\n")],
+    ids=["without [network]", "silent"],
+)
+def test_nothing_is_sent_where_nothing_is_to_be_sent(network: str, transmit: str, tmp_path: Path) -> None:
+    site = Site(tmp_path, ROOT_10, network=network, transmit=transmit)
+    with site.running() as forwarder:
+        forwarder.push(JoiningDevice(ROOT_10).request(), 1_000_000)
+        assert forwarder.has_nothing()
+
+
+def test_device_without_memory_joins_again_after_its_nonces_were_reset(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    with site.running() as forwarder:
+        for tmst in (1_000_000, 60_000_000):
+            forwarder.push(end.request(), tmst)
+            end.hear(forwarder.pull_resp())
+        end.dev_nonce = -1
+        forwarder.push(end.request(), 120_000_000)
+        assert forwarder.has_nothing()
+        reset = run("devices", "reset-nonces", "buoy", "--yes", "-c", "site.toml", cwd=tmp_path)
+        assert reset.returncode == 0, reset.stderr.decode()
+        forwarder.push(JoiningDevice(ROOT_10).request(), 180_000_000)
+        end.hear(forwarder.pull_resp())
