@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from threading import Event
 import click
 import msgspec
 import requests
+from msgspec.structs import replace
 
 from lora_post.cli._options import read_decoding, watch_decoders
 from lora_post.cli._output import print_table, say
@@ -20,11 +22,13 @@ from lora_post.config import Config, parse_config
 from lora_post.errors import ConfigError, Unavailable
 from lora_post.formats import FORMATS
 from lora_post.metrics import Metrics
-from lora_post.model import Noise
+from lora_post.model import Frame, Heard, Noise
 from lora_post.run.delivery import open_delivery
+from lora_post.run.live import Oversight
 from lora_post.run.signals import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from lora_post.times import WallUs
 from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome import Outcome
 
@@ -55,9 +59,13 @@ class ValueView(msgspec.Struct, frozen=True):
 
 
 @click.command(name="demo")
-@click.option("--keep", is_flag=True, help="Leave the sandbox up, to be looked at with a browser.")
+@click.option("--keep", is_flag=True, help="Leave sandbox and status page up, to be looked at with a browser.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8008, show_default=True, help="With --keep: the sandbox's port."
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8008,
+    show_default=True,
+    help="With --keep: the sandbox's port; the status page has the next one. 0: free ones.",
 )
 def command(keep: bool, port: int) -> None:
     """See it work: a bundled capture goes through the real pipeline into a local sandbox.
@@ -80,42 +88,66 @@ def _show(*, keep: bool, port: int) -> None:
         tempfile.TemporaryDirectory(prefix="lora-post-demo-") as folder,
         running_sandbox(Settings(users={USER: USER}), port=port if keep else 0) as url,
     ):
-        config = _config(data.joinpath("demo.toml").read_text("utf-8"), Path(folder), url)
+        page_port = port + 1 if port else 0
+        config = _config(data.joinpath("demo.toml").read_text("utf-8"), Path(folder), url, page_port)
         capture = data.joinpath("demo.lowcost").read_bytes()
         say(f"{len(capture)} bytes of a radio program's output → lora-post → a Waziup sandbox at {url}")
         say("")
-        outcomes = _deliver(config, capture, stop)
-        _show_arrived(url)
-        say("")
-        _show_refused(outcomes)
-        say("")
-        if keep:
-            say(
-                f"Look at it: {url.removesuffix('/api/v2')}/   (user {USER}, password {USER}; Ctrl-C ends it)",
-                bold=True,
-            )
-            stop.wait()
-        else:
-            say("Look at it with a browser:  lora-post demo --keep")
+        run = _Run(config)
+        with run.delivery:
+            run.deliver(capture, stop)
+            _show_arrived(url)
+            say("")
+            _show_refused(run.outcomes)
+            say("")
+            if keep:
+                with run.oversight.over(run.delivery) as page:
+                    say(f"The status page: {page}   (Ctrl-C ends it)", bold=True)
+                    say(f"The sandbox:     {url.removesuffix('/api/v2')}/   (user {USER}, password {USER})", bold=True)
+                    stop.wait()
+            else:
+                say("Look at it with a browser:  lora-post demo --keep")
         say("Go on with your own:        lora-post init, then lora-post check")
 
 
-def _config(text: str, folder: Path, url: str) -> Config:
+def _config(text: str, folder: Path, url: str, page_port: int) -> Config:
     server = f'[waziup]\nurl = "{url}"\nusername = "{USER}"\npassword = "{USER}"\n[spool]\npath = "spool.db"\n'
-    return parse_config(text + server, folder / "demo.toml", {})
+    page = f'[status]\nlisten = "127.0.0.1:{page_port}"\n'
+    return parse_config(text + server + page, folder / "demo.toml", {})
 
 
-def _deliver(config: Config, capture: bytes, stop: Event) -> list[Outcome]:
-    """Send a capture through parser, pipeline, spool and uploader, as `lora-post run` does."""
-    outcomes: list[Outcome] = []
-    parser = FORMATS["lowcost"](config.gateway_id, UTC)
-    with open_delivery(config, read_decoding(config, watch_decoders()), Metrics(), outcomes.append) as delivery:
-        delivery.pipeline.handle([*parser.feed(capture, now_us()), *parser.finish(now_us())])
-        delivery.drain(DRAIN_S, stop)
-    if any(counts.undelivered for counts in delivery.counts().values()):
-        why = ", ".join(map(str, delivery.last_errors().values()))
-        raise Unavailable(f"the sandbox did not take everything: {why}")
-    return outcomes
+class _Run:
+    """Parser, pipeline, spool, uploader and page of the demo, as `lora-post run` has them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.outcomes: list[Outcome] = []
+        self.oversight = Oversight(config, metrics := Metrics(), ())
+        decode = read_decoding(config, watch_decoders())
+        heartbeats = self.oversight.signs.heartbeats
+        self.delivery = open_delivery(
+            config, decode, metrics, self._hear, steady=self.oversight.clock, heartbeats=heartbeats
+        )
+
+    def _hear(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.oversight.site.hear(outcome)
+
+    def deliver(self, capture: bytes, stop: Event) -> None:
+        """Send a capture through, as if it had ended just now. Raises Unavailable."""
+        parser = FORMATS["lowcost"](self._config.gateway_id, UTC)
+        self.delivery.pipeline.handle(as_of(now_us(), [*parser.feed(capture, now_us()), *parser.finish(now_us())]))
+        self.delivery.drain(DRAIN_S, stop)
+        if any(counts.undelivered for counts in self.delivery.counts().values()):
+            why = ", ".join(map(str, self.delivery.last_errors().values()))
+            raise Unavailable(f"the sandbox did not take everything: {why}")
+
+
+def as_of(end_us: WallUs, events: Sequence[Heard]) -> list[Heard]:
+    """Return the same events with other times: the last frame comes at `end_us`."""
+    last_us = max(event.time_us for event in events if isinstance(event, Frame))
+    by_us = end_us - last_us
+    return [replace(event, time_us=event.time_us + by_us) if isinstance(event, Frame) else event for event in events]
 
 
 def _show_arrived(url: str) -> None:

@@ -116,8 +116,11 @@ class Oversight:
         )
 
     @contextmanager
-    def over(self, delivery: Delivery) -> Iterator[None]:
-        """Watch as long as the block runs. Raises ConfigError when the page cannot be shown."""
+    def over(self, delivery: Delivery) -> Iterator[str | None]:
+        """Watch as long as the block runs; gives the address of the page, None without one.
+
+        Raises ConfigError when the page cannot be shown.
+        """
         # What sends mail is of no use to a dry run.
         from lora_post.alerts.loop import AlertLoop
         from lora_post.alerts.senders import senders
@@ -132,11 +135,12 @@ class Oversight:
             facts = Facts(stack.enter_context(closing(SpoolFile(config.spool_path))), ALERTS)
             alert_loop = AlertLoop(self.site, view, senders(config.alerts), facts, self.signs.heartbeats)
             stack.enter_context(alerting(alert_loop))
+            url = None
             if config.status is not None:
                 load = partial(load_trends, config.spool_path)
-                stack.enter_context(status_page(config.status, self.site, self._metrics, look, load))
+                url = stack.enter_context(status_page(config.status, self.site, self._metrics, look, load))
             stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
-            yield
+            yield url
 
 
 @contextmanager
@@ -176,8 +180,8 @@ def load_trends(spool: Path, device: str, span_s: int, since_us: WallUs) -> Sequ
 @contextmanager
 def status_page(
     status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState], load_trends: LoadTrends
-) -> Iterator[None]:
-    """Serve the page as long as the block runs. Raises ConfigError when its port is taken."""
+) -> Iterator[str]:
+    """Serve the page as long as the block runs; gives its address. Raises ConfigError when its port is taken."""
     # Starlette and uvicorn are a third of the memory: only for those who want the page.
     from lora_post.status.access import AccessRule
     from lora_post.status.app import Sources, create_app
@@ -191,8 +195,9 @@ def status_page(
     sources = Sources(site, metrics, look, load_trends, status.sensor_values)
     app = create_app(sources, AccessRule(status.token), stop)
     with listener, serving(app, listener, "status"):
-        log.info("status page at %s/", base_url(listener))
+        url = f"{base_url(listener)}/"
+        log.info("status page at %s", url)
         try:
-            yield
+            yield url
         finally:
             stop.set()
