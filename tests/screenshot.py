@@ -1,4 +1,4 @@
-"""Take docs/status-page.png: a real `lora-post run` with a made-up day of a farm, as Chromium shows its status page.
+"""Take the pictures of docs/status-page.md: a real `lora-post run` with a made-up day of a farm, as Chromium shows it.
 
 python -m tests.screenshot
 """
@@ -31,9 +31,9 @@ from tests.support.browser import browser
 from tests.support.command import free_port, started, wait_until
 from tests.support.paths import ROOT
 
-PICTURE: Final = ROOT / "docs" / "status-page.png"
+PICTURES: Final = {"status-page.png": ("", 560), "status-page-device.png": ("#/device/farm-26011bd3", 960)}
+"""File in docs → address of the view, height."""
 WIDTH: Final = 730
-HEIGHT: Final = 1230
 DAY_S: Final = 86_400
 MINUTE_S: Final = 60
 STRANGER: Final = 0x260B5C01
@@ -103,7 +103,7 @@ ADDRESS: Final = 6
 
 
 def main() -> None:
-    """Write the picture; the page is the one of this moment, so it is never twice the same."""
+    """Write the pictures; the page is the one of this moment, so they are never twice the same."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, running_sandbox(Settings(users={"demo": "demo"})) as server:
         site = Path(folder) / "site.toml"
@@ -114,8 +114,10 @@ def main() -> None:
             process.stdin.write(_capture(time.time()))
             url = f"http://127.0.0.1:{port}/"
             wait_until(lambda: _is_quiet(url), "not everything is delivered")
-            PICTURE.write_bytes(_picture(url))
-    sys.stdout.write(f"{PICTURE}: {PICTURE.stat().st_size} bytes\n")
+            for name, (view, height) in PICTURES.items():
+                path = ROOT / "docs" / name
+                path.write_bytes(_picture(url + view, height))
+                sys.stdout.write(f"{path}: {path.stat().st_size} bytes\n")
 
 
 def _keys(index: int) -> SessionKeys:
@@ -198,11 +200,13 @@ def _is_quiet(url: str) -> bool:
     return is_heard and page["verdict"]["kind"] == "good" and "last" in waziup and "queued" not in waziup
 
 
-def _picture(url: str) -> bytes:
-    with browser(WIDTH, HEIGHT) as chromium:
+def _picture(url: str, height: int) -> bytes:
+    with browser(WIDTH, height) as chromium:
         chromium.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         chromium.get(url)
         WebDriverWait(chromium, 20).until(lambda b: b.find_element(By.ID, "link").text == "live")
+        if "#" in url:
+            WebDriverWait(chromium, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#plots svg"))
         return bytes(chromium.get_screenshot_as_png())
 
 

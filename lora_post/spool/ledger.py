@@ -120,16 +120,18 @@ class SpoolLedger:
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
+                self._trends.hear(group.reports)
                 self._trends.save(db)
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
-            self._note_kept(group)
+            self._note_kept()
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
             self._writer.forget_lanes()
             self._thinner.forget()
+            self._trends.forget()
             self._strangers = StrangerBook()
             raise
         finally:
@@ -159,9 +161,8 @@ class SpoolLedger:
             forget_sessions(db, book.over)
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
-    def _note_kept(self, group: Group) -> None:
+    def _note_kept(self) -> None:
         self._trends.saved()
-        self._trends.hear(group.reports)
         book = self._book
         self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()})
         for key in book.over:

@@ -85,6 +85,18 @@ class _Span:
             mean = self.sensors[name] = _Mean()
         mean.add(value)
 
+    def add_span(self, other: _Span) -> None:
+        """Take in more of the same length of time."""
+        self.heard += other.heard
+        self.missed += other.missed
+        pairs = [(self.rssi, other.rssi), (self.snr, other.snr)]
+        for name, mean in other.sensors.items():
+            if name in self.sensors or len(self.sensors) < MAX_SENSORS:
+                pairs.append((self.sensors.setdefault(name, _Mean()), mean))
+        for mine, more in pairs:
+            mine.total += more.total
+            mine.count += more.count
+
     def row(self) -> Row:
         means = {name: mean.total / mean.count for name, mean in self.sensors.items()}
         return Row(WallUs(0), self.heard, self.missed, self.rssi.value, self.snr.value, means)
@@ -100,13 +112,22 @@ class _Span:
 
 
 class TrendBook:
-    """The lengths of time that are not in the file yet; used by one thread at a time."""
+    """The lengths of time that are not in the file yet; used by one thread at a time.
+
+    What is heard counts from `saved` on; `forget` takes it back when its transaction has failed.
+    """
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, str], _Span] = {}
-        self._written: list[tuple[int, str]] = []
         self._fcnt: dict[str, int] = {}
         self._newest = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was heard since the last `saved`."""
+        self._new: dict[tuple[int, str], _Span] = {}
+        self._new_fcnt: dict[str, int] = {}
+        self._written: list[tuple[int, str]] = []
 
     @property
     def is_empty(self) -> bool:
@@ -114,7 +135,7 @@ class TrendBook:
         return not self._open
 
     def hear(self, reports: Iterable[Report]) -> None:
-        """Take in uplinks that were kept."""
+        """Take in uplinks that are about to be kept."""
         for report in reports:
             uplink = report.uplink
             device, frame = uplink.device.id, uplink.frame
@@ -123,10 +144,10 @@ class TrendBook:
             span = self._span(slot, device)
             if span is not None:
                 span.heard += 1
-                span.missed += missed_between(self._fcnt.get(device), uplink)
+                span.missed += missed_between(self._new_fcnt.get(device, self._fcnt.get(device)), uplink)
                 span.rssi.add(frame.rx.rssi_dbm)
                 span.snr.add(frame.rx.snr_db)
-            self._fcnt[device] = uplink.fcnt
+            self._new_fcnt[device] = uplink.fcnt
             for reading in report.readings:
                 value = reading.value
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
@@ -139,18 +160,23 @@ class TrendBook:
         """Return the quarter of an hour to add to; None for one that is too old, or in the future."""
         if not self._newest - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
             return None
-        return self._open.setdefault((slot, device), _Span())
+        return self._new.setdefault((slot, device), _Span())
 
     def save(self, db: sqlite3.Connection, *, is_last: bool = False) -> None:
         """Write the quarters of an hour that are over, inside a transaction; is_last: the one that goes on, too."""
-        self._written = [key for key in self._open if is_last or key[0] < self._newest]
+        self._written = [key for key in {**self._open, **self._new} if is_last or key[0] < self._newest]
         if not self._written:
             return
         touched: set[tuple[int, str]] = set()
         for slot, device in self._written:
             short = _Span()
-            for row in [*_rows(db, SHORT_S, slot, slot, device), self._open[slot, device].row()]:
+            for row in _rows(db, SHORT_S, slot, slot, device):
                 short.add_row(row)
+            heard = _Span()
+            for part in (self._open.get((slot, device)), self._new.get((slot, device))):
+                if part:
+                    heard.add_span(part)
+            short.add_row(heard.row())
             _put(db, SHORT_S, slot, device, short)
             touched.add((slot // _PER_LONG, device))
         for slot, device in touched:
@@ -161,10 +187,13 @@ class TrendBook:
         self._prune(db)
 
     def saved(self) -> None:
-        """Forget what was written: it is committed."""
+        """Note that what was heard and written is committed."""
+        for key, span in self._new.items():
+            self._open.setdefault(key, _Span()).add_span(span)
         for key in self._written:
             self._open.pop(key, None)
-        self._written = []
+        self._fcnt |= self._new_fcnt
+        self.forget()
 
     def _prune(self, db: sqlite3.Connection) -> None:
         if not is_unknown(StampUs(self._newest * SHORT_S * _US)):

@@ -24,11 +24,11 @@ const FILTERS = {
   unheard: (device) => !device.last,
 };
 
-// Two values that tell most: numbers before words, the battery has its own place.
+// Two values that tell most: quantities before other numbers before words; of the battery only its trouble.
 function keyValues(device) {
-  const rank = (sensor) => (typeof sensor.value === "number" ? 0 : 1);
-  return device.sensors.filter((sensor) => sensor.name !== device.battery?.name)
-    .sort((one, other) => rank(one) - rank(other)).slice(0, 2);
+  const order = (sensor) => (typeof sensor.value !== "number" ? 2 : sensor.unit ? 0 : 1);
+  return device.sensors.filter((sensor) => !/^v?bat/i.test(sensor.name))
+    .sort((one, other) => order(one) - order(other)).slice(0, 2);
 }
 
 function cells(device) {
