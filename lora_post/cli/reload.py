@@ -48,7 +48,7 @@ def command(config_path: Path | None) -> None:
         raise ConfigError(f"{path}: {error.strerror}", fix="run it with sudo") from error
     seen = _wait(path, spool)
     if seen is None:
-        complain(f"Error: nothing has read {path} in {PATIENCE_S:g} s; fix: is `lora-post run` running with this file?")
+        complain(f"nothing has read {path} in {PATIENCE_S:g} s; fix: is `lora-post run` running with this file?")
         raise SystemExit(EXIT_FAILED)
     say(f"in use    {plural(seen.devices, 'device')}")
     for problem in seen.problems:

@@ -73,10 +73,10 @@ def run_live(
     def use(changed: Config, decode: Decode) -> None:
         oversight.site.use(changed.devices)
         delivery.use(changed.devices, decode)
-        readmit(delivery.pipeline, delivery.view, changed.devices)
+        readmit(delivery.pipeline, delivery.view, changed.devices, decode)
 
     with delivery, oversight.over(delivery), following(followed, use, oversight.signs):
-        readmit(delivery.pipeline, delivery.view, config.devices)
+        readmit(delivery.pipeline, delivery.view, config.devices, decode)
         broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
         delivery.drain(drain_timeout_s, stop)
     code = delivery.sum_up(stop)

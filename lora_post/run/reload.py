@@ -30,7 +30,7 @@ LOOK_EVERY_S: Final = 1.0
 BEAT_S: Final = 60.0
 
 # What `Reloader` takes over, and what follows from it.
-_TAKEN: Final = {"devices", "device_places", "device_files", "warnings", "left_out"}
+_TAKEN: Final = {"devices", "device_places", "device_files", "decoder_folder", "warnings", "left_out"}
 _TABLES: Final = {
     "gateway_id": "[gateway]",
     "gateway_name": "[gateway]",
@@ -41,7 +41,6 @@ _TABLES: Final = {
     "spool_max_bytes": "[spool]",
     "spool_when_full": "[spool]",
     "keep_strangers": "[spool]",
-    "decoder_folder": "[decoders]",
     "inputs": "[[input]]",
 }
 
@@ -136,8 +135,9 @@ class Reloader:
 
 
 def stamps_of(path: Path) -> Stamps:
-    """Return time, size and inode of a configuration and its files of devices, by path; none of what is not there."""
+    """Return time, size and inode of a configuration and its files of devices that are there, by whole path."""
     found: Stamps = {}
+    path = path.absolute()
     for file in (path, *device_files(path)):
         try:
             status = file.stat()

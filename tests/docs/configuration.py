@@ -52,7 +52,7 @@ def page() -> str:
 def described(kind: type[Struct]) -> tuple[str, dict[str, str]]:
     """What a table is for, and what each of its keys is for, from the docstring of its class."""
     intro, _, keys = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
-    entries = re.findall(r"^(\w+): (.+(?:\n[ ]+.+)*)$", keys, re.MULTILINE)
+    entries = re.findall(r"^(\w+): (.+(?:\n(?!\w+: ).+)*)$", keys, re.MULTILINE)
     return " ".join(intro.split()), {key: " ".join(text.split()) for key, text in entries}
 
 

@@ -43,10 +43,10 @@ class Run:
         writer = QueueWriter(spool_file, ["waziup"], 1 << 30)
         self.outcomes: list[Outcome] = []
         self.ledger = SpoolLedger(spool_file, devices, writer, keep_strangers=True)
-        self.pipeline = Pipeline(self.ledger, self._decode, Metrics(), self.outcomes.append)
+        self.pipeline = Pipeline(self.ledger, self.decode, Metrics(), self.outcomes.append)
 
     @staticmethod
-    def _decode(uplink: Uplink) -> Report:
+    def decode(uplink: Uplink) -> Report:
         return Report(uplink, (Reading("count", uplink.fcnt),))
 
     def accepted(self) -> list[int]:
@@ -64,17 +64,17 @@ def heard_as_stranger(spool_file: SpoolFile, *frames: Frame) -> None:
 def test_kept_frames_become_readings_with_their_times_and_are_forgotten(spool_file: SpoolFile) -> None:
     heard_as_stranger(spool_file, sent(7), sent(8), sent(9))
     run = Run(spool_file, KNOWN, POND)
-    assert readmit(run.pipeline, spool_file, [KNOWN, POND]) == 3
+    assert readmit(run.pipeline, spool_file, [KNOWN, POND], Run.decode) == 3
     assert (run.accepted(), queued(spool_file), strangers.load(spool_file)) == ([7, 8, 9], [b"7", b"8", b"9"], [])
     run.pipeline.handle([sent(9), sent(10)])
     assert queued(spool_file) == [b"7", b"8", b"9", b"10"]
-    assert readmit(run.pipeline, spool_file, [POND]) == 0
+    assert readmit(run.pipeline, spool_file, [POND], Run.decode) == 0
 
 
 def test_power_cut_before_they_are_forgotten_doubles_nothing(spool_file: SpoolFile) -> None:
     heard_as_stranger(spool_file, sent(7), sent(8))
     Run(spool_file, POND).pipeline.handle([each for kept in strangers.load(spool_file) for each in kept.frames])
-    assert readmit(Run(spool_file, POND).pipeline, spool_file, [POND]) == 2
+    assert readmit(Run(spool_file, POND).pipeline, spool_file, [POND], Run.decode) == 2
     assert (queued(spool_file), strangers.load(spool_file)) == ([b"7", b"8"], [])
 
 
@@ -82,7 +82,7 @@ def test_frames_that_the_device_has_overtaken_are_refused(spool_file: SpoolFile)
     heard_as_stranger(spool_file, sent(7))
     run = Run(spool_file, POND)
     run.pipeline.handle([sent(8)])
-    readmit(run.pipeline, spool_file, [POND])
+    readmit(run.pipeline, spool_file, [POND], Run.decode)
     assert [outcome.check for outcome in run.outcomes if isinstance(outcome, Refusal)] == ["replay"]
     assert queued(spool_file) == [b"8"]
 
@@ -99,13 +99,13 @@ def test_frames_that_the_device_has_overtaken_are_refused(spool_file: SpoolFile)
 def test_frames_stay_where_it_would_not_be_safe(now: Device, spool_file: SpoolFile) -> None:
     heard_as_stranger(spool_file, sent(7))
     run = Run(spool_file, now)
-    assert readmit(run.pipeline, spool_file, [now]) == 0
+    assert readmit(run.pipeline, spool_file, [now], Run.decode) == 0
     assert (run.outcomes, len(strangers.load(spool_file))) == ([], 1)
 
 
 def test_packet_in_clear_is_not_taken_again(spool_file: SpoolFile) -> None:
     heard_as_stranger(spool_file, frame(bytes.fromhex("01100617") + b"\\!TC/1"))
-    assert readmit(Run(spool_file, lowcost_device()).pipeline, spool_file, [lowcost_device()]) == 0
+    assert readmit(Run(spool_file, lowcost_device()).pipeline, spool_file, [lowcost_device()], Run.decode) == 0
 
 
 def test_frames_of_the_last_minute_are_taken_too_when_the_devices_change_or_a_run_ends(spool_file: SpoolFile) -> None:
@@ -114,10 +114,23 @@ def test_frames_of_the_last_minute_are_taken_too_when_the_devices_change_or_a_ru
         run.pipeline.handle([sent(fcnt)])
     assert [len(each.frames) for each in strangers.load(spool_file)] == [1]
     run.ledger.use([KNOWN, POND])
-    assert readmit(run.pipeline, spool_file, [KNOWN, POND]) == 2
+    assert readmit(run.pipeline, spool_file, [KNOWN, POND], Run.decode) == 2
     assert queued(spool_file) == [b"7", b"8"]
     other = Run(spool_file)
     for fcnt in (9, 10):
         other.pipeline.handle([sent(fcnt)])
     other.ledger.finish()
     assert [len(each.frames) for each in strangers.load(spool_file)] == [2]
+
+
+def test_frames_that_open_and_make_no_sense_stay_until_the_key_is_corrected(spool_file: SpoolFile) -> None:
+    heard_as_stranger(spool_file, sent(7), sent(8))
+    run = Run(spool_file, POND)
+
+    def unread(uplink: Uplink) -> Report:
+        return Report(uplink, (), (), "WrongFormat: channel 8")
+
+    assert readmit(run.pipeline, spool_file, [POND], unread) == 0
+    assert (run.outcomes, [len(each.frames) for each in strangers.load(spool_file)]) == ([], [2])
+    assert readmit(run.pipeline, spool_file, [POND], Run.decode) == 2
+    assert queued(spool_file) == [b"7", b"8"]

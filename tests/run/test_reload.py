@@ -14,7 +14,7 @@ import pytest
 
 from lora_post.config import load_config, load_what_works
 from lora_post.errors import ConfigError
-from lora_post.run.reload import needs_restart
+from lora_post.run.reload import needs_restart, stamps_of
 from tests.support.command import (
     DEVICES,
     PATIENCE_S,
@@ -186,3 +186,11 @@ def test_what_is_not_taken_over_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("demo", "other") + more + OTHER.format(address=9))
     assert sorted(needs_restart(old, load_config(path))) == ["[[input]]", "[status]", "[upload]", "the destinations"]
     assert needs_restart(old, old) == []
+
+
+def test_stamps_are_the_same_by_whatever_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
+    write_devices(tmp_path, OTHER.format(address=7))
+    monkeypatch.chdir(tmp_path)
+    assert stamps_of(Path("site.toml")) == stamps_of(path)
+    assert len(stamps_of(path)) == 2

@@ -95,14 +95,14 @@ def kind_text(device: Device) -> str:
 
 
 def say_trial(trial: Trial) -> bool:
-    """Print what came of a trial; returns whether any frame was opened, or there was none to try."""
+    """Print what came of a trial; returns whether all is well, or there was no frame to try."""
     for outcome in trial.opened:
         say(f"tried     {opened_text(outcome)}", fg="green")
     problem = trial_problem(trial)
     if problem is not None:
         say(f"tried     {problem.what}", fg="red")
         say(f"fix       {problem.fix}")
-    return problem is None or bool(trial.opened)
+    return problem is None
 
 
 def trial_problem(trial: Trial) -> Problem | None:

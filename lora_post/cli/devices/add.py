@@ -60,7 +60,7 @@ def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--id", "id_", metavar="ID", help="Its id on Waziup. Default: the gateway's id, -, and its address.")
 @click.option("--name", help="What people call it. Default: the id.")
 @click.option("--fcnt", type=click.Choice(["strict", "16bit", "restarts", "unchecked"]), help="Default: strict.")
-@click.option("--anyway", is_flag=True, help="Add it although its keys open none of the frames that were kept of it.")
+@click.option("--anyway", is_flag=True, help="Add it although frames that were kept of it make no sense.")
 @config_option
 @click.pass_obj
 def command(
@@ -97,9 +97,9 @@ def command(
     table |= {key: bare_hex(text) if _digits(key) else text for key, text in given.items() if text}
     _complete_keys(desk, table, asks)
     device = _device(desk, table)
-    is_open = say_trial(desk.try_device(device))
-    if not is_open and not anyway and not (asks and click.confirm("Add it anyway?")):
-        raise ConfigError("its keys open none of the frames that were kept of it", fix="correct them, or add --anyway")
+    is_well = say_trial(desk.try_device(device))
+    if not is_well and not anyway and not (asks and click.confirm("Add it anyway?")):
+        raise ConfigError("the frames that were kept of it make no sense with this", fix="correct it, or add --anyway")
     if not device.decoder and not device.decoder_by_fport:
         table["decoder"] = _ask_decoder(desk, device, asks)
         device = _device(desk, table)
