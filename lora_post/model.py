@@ -183,6 +183,7 @@ class Device(Struct, frozen=True):
     options: for the decoder, see `Decoder.configure`. sensors: what is changed about its readings.
     only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
     location: where it is, None when that is not given. moves: its readings tell where it is now.
+    rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Device(Struct, frozen=True):
     drop: tuple[str, ...] = ()
     location: Location | None = None
     moves: bool = False
+    rx_delay_s: int = 1
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

@@ -15,8 +15,7 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.config import Config
-from lora_post.downlink.duty_cycle import DutyCycle
-from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.network_server import network_server
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -206,8 +205,8 @@ def open_delivery(
         listener(outcome)
 
     network = config.network
-    join_server = JoinServer(network, DutyCycle(network.region)) if network else None
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), join_server)
+    server = network_server(network) if network else None
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server)
     view = SpoolFile(config.spool_path, replace_damaged)
     return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
 

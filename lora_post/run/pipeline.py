@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Final
 
 from lora_post.clocks.gateway import GatewayClock, Times
-from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.network_server import NetworkServer
 from lora_post.downlink.transmit import Downlink, Transmits, Transmitter
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.lorawan.phy_payload import MType, message_type
@@ -45,11 +45,11 @@ class Pipeline:
         listener: Callable[[Outcome], None],
         clock: GatewayClock | None = None,
         doctor: Doctor | None = None,
-        join_server: JoinServer | None = None,
+        server: NetworkServer | None = None,
     ) -> None:
         """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong.
 
-        join_server: answers joins; None: they are only heard.
+        server: answers devices; None: they are only heard.
         """
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
@@ -59,7 +59,7 @@ class Pipeline:
         self._restarts = Restarts()
         self._clock = clock
         self._doctor = doctor
-        self._join_server = join_server
+        self._server = server
         self._times = Times.RECORDED
         self._way_back: Transmits | None = None
         self._to_send: list[tuple[Transmitter, Downlink]] = []
@@ -131,14 +131,18 @@ class Pipeline:
             uplink, session = error.uplink, error.session
             log.warning("%s was restarted: it counts on from FCnt %d", error.device, uplink.fcnt)
         except StaleFCnt as error:
+            self._answer_again(frame, error.device, group)
             return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
             known = uplink.device.id
+            self._answer_again(frame, known, group)
             return self._copies.match(frame, known) or Refusal.of(frame, error, known)
         except NotUplink as error:
             return self._handle_join(frame, group) if is_join(frame) else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
+        if (server := self._server) and (transmitter := self._transmitter):
+            self._send(transmitter, server.uplinks.answer(uplink, group.take_fcnt_down, transmitter))
         report = self._decode[0](uplink)
         if report.problem is not None and self._doctor:
             report = self._doctor.report(report, self._decode[0], group.devices)
@@ -148,14 +152,26 @@ class Pipeline:
             self._restarts.accepted(uplink)
         return report
 
+    @property
+    def _transmitter(self) -> Transmitter | None:
+        return self._way_back.transmitter if self._way_back else None
+
+    def _send(self, transmitter: Transmitter, downlink: Downlink | None) -> None:
+        """Send a frame once the group is kept."""
+        if downlink:
+            self._to_send.append((transmitter, downlink))
+
+    def _answer_again(self, frame: Frame, device: str, group: Group) -> None:
+        if (server := self._server) and (transmitter := self._transmitter):
+            self._send(transmitter, server.uplinks.answer_again(frame, device, group.take_fcnt_down, transmitter))
+
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
-        transmitter = self._way_back.transmitter if self._way_back else None
+        transmitter = self._transmitter
         try:
-            if self._join_server and transmitter and message_type(frame.phy_payload) is MType.JOIN_REQUEST:
-                answer = self._join_server.answer(frame, group.joiners, group.find, transmitter)
+            if self._server and transmitter and message_type(frame.phy_payload) is MType.JOIN_REQUEST:
+                answer = self._server.joins.answer(frame, group.joiners, group.find, transmitter)
                 join, joiner = answer.join, answer.joiner
-                if answer.downlink:
-                    self._to_send.append((transmitter, answer.downlink))
+                self._send(transmitter, answer.downlink)
             else:
                 join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:

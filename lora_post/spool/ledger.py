@@ -26,7 +26,7 @@ from lora_post.spool.trends import TrendBook
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner, JoinState
 from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Session, Uplink
-from lora_post.uplink.sessions import SessionBook, session_key
+from lora_post.uplink.sessions import SessionBook, downlink_key, session_key
 
 NOT_LOADED = -1
 
@@ -36,10 +36,11 @@ class Group:
 
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
     join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
-    accepted. refusals: what was not.
+    accepted. refusals: what was not. taken: counters of downlinks, see `take_fcnt_down`.
     """
 
-    def __init__(self, book: SessionBook, is_repeat: IsRepeat) -> None:
+    def __init__(self, book: SessionBook, is_repeat: IsRepeat, counters: Mapping[str, int]) -> None:
+        """counters: next FCnts, by `session_key` and `downlink_key`."""
         self._book = book
         self.find: FindSessions = book.find
         self.joiners: Mapping[int, Joiner] = book.joiners
@@ -47,6 +48,8 @@ class Group:
         self.is_repeat = is_repeat
         self.reports: list[Report] = []
         self.refusals: list[Refusal] = []
+        self.taken: dict[str, int] = {}
+        self._counters = counters
 
     def accept(self, report: Report, session: Session) -> None:
         """Accept an uplink's readings and the counter that it advances."""
@@ -61,6 +64,13 @@ class Group:
     def accept_join(self, joiner: Joiner) -> None:
         """Accept what a join said."""
         self._book.join(joiner)
+
+    def take_fcnt_down(self, device: Device) -> int:
+        """Return the next counter of downlinks in a device's session; it is taken once the group is kept."""
+        key = downlink_key(session_key(device))
+        fcnt = self.taken.get(key, self._counters.get(key, 0))
+        self.taken[key] = fcnt + 1
+        return fcnt
 
 
 class Ledger(Protocol):
@@ -113,10 +123,10 @@ class SpoolLedger:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
-                group = Group(self._book, partial(is_repeat, db))
+                group = Group(self._book, partial(is_repeat, db), self._counters)
                 yield group
                 self._writer.put(db, self._thinner.thin(db, group.reports))
-                self._save_sessions(db)
+                self._save_sessions(db, group.taken)
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
@@ -125,7 +135,7 @@ class SpoolLedger:
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
-            self._note_kept()
+            self._note_kept(group.taken)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
@@ -154,19 +164,20 @@ class SpoolLedger:
             with self._spool_file.transaction() as db:
                 self._strangers.save(db, is_writing=False, is_last=True)
 
-    def _save_sessions(self, db: sqlite3.Connection) -> None:
+    def _save_sessions(self, db: sqlite3.Connection, taken: dict[str, int]) -> None:
         book = self._book
-        save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()})
+        save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)
         if book.joined:
-            forget_sessions(db, book.over)
+            forget_sessions(db, [*book.over, *map(downlink_key, book.over)])
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
-    def _note_kept(self) -> None:
+    def _note_kept(self, taken: dict[str, int]) -> None:
         self._trends.saved()
         book = self._book
-        self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()})
+        self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)
         for key in book.over:
             self._counters.pop(key, None)
+            self._counters.pop(downlink_key(key), None)
         self._joins.update({key: joiner.state for key, joiner in book.joined.items()})
 
     def _take_over(self, db: sqlite3.Connection) -> None:
@@ -204,7 +215,7 @@ class MemoryLedger:
     @contextmanager
     def group(self) -> Iterator[Group]:
         """Open a group of which only the counters are kept, in memory."""
-        yield Group(self._book, self._is_repeat)
+        yield Group(self._book, self._is_repeat, {})
         self._book.clear_changes()
 
     def _is_repeat(self, uplink: Uplink, window_us: int) -> bool:

@@ -1,4 +1,4 @@
-"""The table `session`: the frame counter of each address and its keys."""
+"""The table `session`: the frame counters of each address and its keys, up and down."""
 
 from __future__ import annotations
 

@@ -16,6 +16,11 @@ def session_key(device: Device) -> str:
     return f"{device.link}:{device.address_text}:{fingerprint}"
 
 
+def downlink_key(session: str) -> str:
+    """Return what the counter of downlinks belongs to. session: see `session_key`."""
+    return f"{session}:down"
+
+
 def join_key(device: Device) -> str:
     """Return what joins belong to: a DevEUI under these root keys, by whatever name."""
     return f"{device.address_text}:{device.root.fingerprint.hex()}" if device.root else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import socket
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lora_post.lorawan.mac_commands import LinkCheckAns
 from lora_post.lorawan.root_keys import RootKeys
 from tests.support.command import run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
@@ -125,3 +127,27 @@ def test_device_without_memory_joins_again_after_its_nonces_were_reset(tmp_path:
         assert reset.returncode == 0, reset.stderr.decode()
         forwarder.push(JoiningDevice(ROOT_10).request(), 180_000_000)
         end.hear(forwarder.pull_resp())
+
+
+def test_confirmed_uplink_is_acknowledged_and_no_counter_is_used_twice_over_kill_9(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    tmst = 0
+    for number in range(4):
+        with (
+            started("run", "-c", "site.toml", cwd=tmp_path) as process,
+            Forwarder(site.port) as forwarder,
+        ):
+            forwarder.ask()
+            if number == 0:
+                forwarder.push(end.request(), tmst)
+                end.hear(forwarder.pull_resp())
+            for _ in range(3):
+                tmst += 60_000_000
+                forwarder.push(end.uplink(WARM, confirmed=True, fopts=b"\x02\x0d"), tmst)
+                txpk = forwarder.pull_resp()
+                assert txpk["tmst"] == (tmst + 5_000_000) % 2**32
+                phy_payload = b64decode(txpk["data"])
+                assert phy_payload[5] & 0x20
+                *_, check = end.commands(phy_payload)  # the time before it, where the clock is trusted
+                assert check == LinkCheckAns(16, 1)
+            process.kill()

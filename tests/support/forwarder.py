@@ -8,9 +8,10 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
+from lora_post.lorawan.mac_commands import Body, parse_mac_commands
+from lora_post.lorawan.phy_payload import MType, build_data_frame, parse_data_frame
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys
-from lora_post.uplink.unlock import seal_lorawan
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
 from tests.support.command import PATIENCE_S
 from tests.support.seal import join_request, seal_11
 
@@ -86,6 +87,7 @@ class JoiningDevice:
         self.accept: JoinAccept | None = None
         self.keys: AnySessionKeys | None = None
         self.fcnt = 0
+        self.fcnt_down = -1
 
     def request(self) -> bytes:
         """Return the next join-request."""
@@ -100,14 +102,37 @@ class JoiningDevice:
         assert accept.mic == self.root.accept_mic(accept.signed, self.dev_nonce, opt_neg=accept.opt_neg)
         assert accept.opt_neg == self.root.is_11
         assert accept.join_nonce > self.join_nonce, "the device is locked out"
-        self.join_nonce, self.accept, self.fcnt = accept.join_nonce, accept, 0
+        self.join_nonce, self.accept, self.fcnt, self.fcnt_down = accept.join_nonce, accept, 0, -1
         self.keys = self.root.session_keys(accept.join_nonce, accept.net_id, self.dev_nonce, opt_neg=accept.opt_neg)
         return accept
 
-    def uplink(self, payload: bytes, fport: int = 2) -> bytes:
-        """Return the next uplink of the session."""
+    def uplink(self, payload: bytes, fport: int = 2, *, fopts: bytes = b"", confirmed: bool = False) -> bytes:
+        """Return the next uplink of the session. confirmed: of LoRaWAN 1.0 only."""
         assert self.accept is not None and self.keys is not None
         fcnt, self.fcnt = self.fcnt, self.fcnt + 1
         if isinstance(self.keys, SessionKeys):
-            return seal_lorawan(self.keys, self.accept.dev_addr, fcnt, fport, payload)
-        return seal_11(self.keys, self.accept.dev_addr, fcnt, fport, payload)
+            signed = build_data_frame(
+                mtype=MType.CONFIRMED_UP if confirmed else MType.UNCONFIRMED_UP,
+                dev_addr=self.accept.dev_addr,
+                fcnt=fcnt,
+                fport=fport,
+                frm_payload=self.keys.crypt(self.accept.dev_addr, fcnt, UPLINK, fport, payload),
+                fopts=fopts,
+            )
+            return signed + self.keys.data_mic(self.accept.dev_addr, fcnt, UPLINK, signed)
+        return seal_11(self.keys, self.accept.dev_addr, fcnt, fport, payload, fopts=fopts)
+
+    def commands(self, phy_payload: bytes, acked_fcnt: int = 0) -> list[Body | None]:
+        """Take an answer; return the MAC commands in it. A counter that is not above the last one is not believed."""
+        assert self.accept is not None and self.keys is not None
+        data = parse_data_frame(phy_payload)
+        assert data.dev_addr == self.accept.dev_addr and data.fcnt16 > self.fcnt_down, "the device does not take it"
+        self.fcnt_down = data.fcnt16
+        fopts = data.fopts
+        if isinstance(self.keys, SessionKeys):
+            mic = self.keys.downlink_mic(data.dev_addr, data.fcnt16, data.signed)
+        else:
+            mic = self.keys.downlink_mic(data.dev_addr, data.fcnt16, data.signed, acked_fcnt)
+            fopts = self.keys.crypt_fopts(data.dev_addr, data.fcnt16, fopts, DOWNLINK)
+        assert mic == data.mic
+        return [each.body for each in parse_mac_commands(fopts, data.mtype)]

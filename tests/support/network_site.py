@@ -1,0 +1,112 @@
+"""A pipeline that answers devices, with a real spool, and what its gateway was given to send."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+
+from lora_post.clocks.gateway import Times
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.network import Network
+from lora_post.downlink.network_server import NetworkServer
+from lora_post.downlink.transmit import Downlink, Station
+from lora_post.downlink.uplink_answers import UplinkAnswers
+from lora_post.lorawan.region import load_region
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.metrics import Metrics
+from lora_post.model import Device, Frame, RxInfo
+from lora_post.run.pipeline import Pipeline
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import StampUs
+from lora_post.uplink.join_state import Join
+from lora_post.uplink.model import Copy, Refusal, Report
+from lora_post.uplink.outcome import Outcome
+from tests.support.build import NOON_US, device
+from tests.support.forwarder import JoiningDevice
+
+EU868 = Network(load_region("EU868"), 0, 5)
+US915 = Network(load_region("US915"), 0, 1)
+
+
+class Gateway:
+    """What transmits, and what it was given."""
+
+    def __init__(self, *, many_channels: bool = True, asks: bool = True) -> None:
+        self.now = Station(many_channels) if asks else None
+        self.sent: list[Downlink] = []
+
+    @property
+    def transmitter(self) -> Gateway:
+        return self
+
+    def station(self, gateway: str) -> Station | None:
+        return self.now
+
+    def send(self, downlink: Downlink) -> None:
+        self.sent.append(downlink)
+
+
+class Site:
+    """A pipeline that answers joins."""
+
+    def __init__(self, path: Path, *devices: Device, network: Network = EU868, dev_addr: int | None = None) -> None:
+        self.store = SpoolFile(path)
+        self.devices, self.network, self.dev_addr = devices, network, dev_addr
+        self.gateway = Gateway()
+        self.time_us: StampUs = NOON_US  # type: ignore[assignment]
+        self.outcome: Outcome | None = None
+        self.draws = iter(range(0x1000, 0x2000))
+        self.start()
+
+    def start(self) -> None:
+        ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
+        duty_cycle = DutyCycle(self.network.region)
+        joins = JoinServer(self.network, duty_cycle, self._draw)
+        server = NetworkServer(joins, UplinkAnswers(self.network, duty_cycle))
+        pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), Metrics(), self._hear, server=server)
+        self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
+
+    def _draw(self, below: int) -> int:
+        return next(self.draws) if self.dev_addr is None else self.dev_addr
+
+    def _hear(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def hear(
+        self,
+        phy: bytes,
+        *,
+        tmst: int | None = 1_000_000,
+        freq: float = 868.1,
+        after_us: int = 60_000_000,
+        gateway: str = "gw1",
+    ) -> str:
+        """Let a frame come in; return what became of it in a word."""
+        self.time_us += after_us
+        rx = RxInfo(-60, 8.0, 10 if self.network is US915 else 7, 125.0, "4/5", freq)
+        self.pipeline.handle([Frame(gateway, self.time_us, phy, rx, tmst=tmst)])
+        if isinstance(self.outcome, Join):
+            return self.outcome.message
+        if isinstance(self.outcome, Copy):
+            return "copied"
+        assert isinstance(self.outcome, (Report, Refusal))
+        return self.outcome.check if isinstance(self.outcome, Refusal) else "uplink"
+
+    @property
+    def detail(self) -> str:
+        assert isinstance(self.outcome, (Join, Refusal))
+        return self.outcome.detail
+
+    def join(self, end: JoiningDevice) -> Downlink:
+        """Let a device join; return what it was sent."""
+        assert self.hear(end.request()) == "join-request"
+        downlink = self.gateway.sent[-1]
+        end.hear({"data": b64encode(downlink.phy_payload), "ipol": True, "size": len(downlink.phy_payload)})
+        return downlink
+
+
+def otaa(root: RootKeys, id_: str = "buoy") -> Device:
+    return device(id_, address=None, keys=None, root=root)
