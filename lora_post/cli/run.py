@@ -121,7 +121,7 @@ def with_status(config: Config, listen: str | None) -> Config:
         return config
     try:
         table = config.status
-        token, sensor_values = (table.token, table.sensor_values) if table else (None, False)
-        return replace(config, status=status_at(listen, token, sensor_values=sensor_values))
+        at = status_at(listen, table.token if table else None)
+        return replace(config, status=replace(table, host=at.host, port=at.port) if table else at)
     except ConfigError as error:
         raise ConfigError(f"--status {error.what}", fix=error.fix) from error

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.config.tables import StatusTable
 from lora_post.errors import ConfigError
@@ -17,12 +18,16 @@ MIN_TOKEN: Final = 16
 
 
 class StatusConfig(Struct, frozen=True):
-    """Where the status page listens. token None: this machine only. sensor_values: on /metrics, too."""
+    """Where the status page listens. token None: this machine only. sensor_values: on /metrics, too.
+
+    edit: devices can be added there, with the token.
+    """
 
     host: str
     port: int
     token: Secret | None
-    sensor_values: bool
+    sensor_values: bool = False
+    edit: bool = True
 
 
 def read_status(reader: TableReader) -> StatusConfig | None:
@@ -37,13 +42,14 @@ def read_status(reader: TableReader) -> StatusConfig | None:
             f"it must have {MIN_TOKEN} or more (openssl rand -hex 16)",
         )
     try:
-        return status_at(table.listen, token, sensor_values=table.sensor_values)
+        found = status_at(table.listen, token)
     except ConfigError as error:
         reader.refuse(f"[status] listen {error.what}", error.fix)
         return None
+    return replace(found, sensor_values=table.sensor_values, edit=table.edit)
 
 
-def status_at(listen: str, token: Secret | None, *, sensor_values: bool) -> StatusConfig:
+def status_at(listen: str, token: Secret | None) -> StatusConfig:
     """Return the page at HOST:PORT.
 
     Raises ConfigError when that is not an address, or other machines could see the page without a token.
@@ -57,4 +63,4 @@ def status_at(listen: str, token: Secret | None, *, sensor_values: bool) -> Stat
             f"is {listen!r}, which other machines reach",
             fix='give [status] a token (openssl rand -hex 16), or listen at "127.0.0.1:8080"',
         )
-    return StatusConfig(host, int(found[3]), token, sensor_values)
+    return StatusConfig(host, int(found[3]), token)

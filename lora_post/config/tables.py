@@ -65,10 +65,12 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     listen: Address and port. All but this machine's loopback address need a token.
     token: What a browser or program has to show, 16 characters or more.
     sensor_values: `/metrics` has the latest value of each sensor, too.
+    edit: Keys can be tried and devices added on the page, with its token; never without one.
     """
 
     listen: str = "127.0.0.1:8080"
     sensor_values: bool = False
+    edit: bool = True
     token: str = ""
     token_file: str = ""
     token_env: str = ""

@@ -97,6 +97,30 @@ class PageLogged(Struct, frozen=True, omit_defaults=True):
     phy_payload: str = ""
 
 
+class PageStranger(Struct, frozen=True, omit_defaults=True):
+    """A sender of which frames are kept, so that keys can be tried on them.
+
+    sender: the address that it claims. heard: how many frames. last: the newest, check: that refused it, rssi (dBm),
+    snr (dB), sf, gateway: how it was heard.
+    """
+
+    sender: str
+    heard: int
+    check: str
+    last: int = 0
+    rssi: float | None = None
+    snr: float | None = None
+    sf: int | None = None
+    gateway: str = ""
+
+
+class PageStrangers(Struct, frozen=True):
+    """Strangers, as `/status/strangers.json` answers them. edit: whether the page may add devices."""
+
+    edit: bool
+    strangers: list[PageStranger]
+
+
 class PageTrends(Struct, frozen=True, omit_defaults=True):
     """The last hours or days of a device, as `/status/trends.json` answers it; what is not known is None.
 

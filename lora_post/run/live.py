@@ -28,7 +28,7 @@ from lora_post.run.readmit import readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
-from lora_post.spool import trends
+from lora_post.spool import strangers, trends
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
@@ -37,7 +37,6 @@ from lora_post.uplink.outcome import Outcome
 
 if TYPE_CHECKING:
     from lora_post.alerts.loop import AlertLoop
-    from lora_post.status.trends import LoadTrends
 
 log = logging.getLogger("lora_post")
 
@@ -137,8 +136,7 @@ class Oversight:
             stack.enter_context(alerting(alert_loop))
             url = None
             if config.status is not None:
-                load = partial(load_trends, config.spool_path)
-                url = stack.enter_context(status_page(config.status, self.site, self._metrics, look, load))
+                url = stack.enter_context(status_page(config, config.status, self.site, self._metrics, look))
             stack.enter_context(known_to_systemd(self.signs.heartbeats, Notifier()))
             yield url
 
@@ -177,14 +175,21 @@ def load_trends(spool: Path, device: str, span_s: int, since_us: WallUs) -> Sequ
         return trends.load(spool_file, device, span_s, since_us)
 
 
+def load_strangers(spool: Path) -> Sequence[strangers.Stranger]:
+    """Return the senders of which the spool has frames; for any thread."""
+    with closing(SpoolFile(spool)) as spool_file:
+        return strangers.load(spool_file)
+
+
 @contextmanager
 def status_page(
-    status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState], load_trends: LoadTrends
+    config: Config, status: StatusConfig, site: SiteState, metrics: Metrics, look: Callable[[], RunState]
 ) -> Iterator[str]:
     """Serve the page as long as the block runs; gives its address. Raises ConfigError when its port is taken."""
     # Starlette and uvicorn are a third of the memory: only for those who want the page.
     from lora_post.status.access import AccessRule
     from lora_post.status.app import Sources, create_app
+    from lora_post.status.form import answer_form
     from lora_post.web.serving import base_url, listen, serving
 
     stop = Event()
@@ -192,7 +197,15 @@ def status_page(
         listener = listen(status.host, status.port)
     except OSError as error:
         raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
-    sources = Sources(site, metrics, look, load_trends, status.sensor_values)
+    sources = Sources(
+        site,
+        metrics,
+        look,
+        partial(load_trends, config.spool_path),
+        partial(load_strangers, config.spool_path),
+        partial(answer_form, config.path) if status.edit and config.path else None,
+        status.sensor_values,
+    )
     app = create_app(sources, AccessRule(status.token), stop)
     with listener, serving(app, listener, "status"):
         url = f"{base_url(listener)}/"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import blake2b
 from threading import Event
 from typing import Any, Final
@@ -12,7 +12,7 @@ from msgspec import Struct, json
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,18 +20,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lora_post.errors import SpoolError
 from lora_post.metrics import Metrics
 from lora_post.net.visitors import PAGE_HEADERS
+from lora_post.observed.page_model import PageStrangers
 from lora_post.observed.run_state import Look
 from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import faults, obstacles
+from lora_post.spool.strangers import Stranger
 from lora_post.status.access import COOKIE, AccessRule, Credentials
+from lora_post.status.form import MAX_BYTES, AnswerForm
 from lora_post.status.live import stream
-from lora_post.status.overview import log, whole
+from lora_post.status.overview import log, stranger, whole
 from lora_post.status.trends import SPANS_S, LoadTrends, trends
 from lora_post.times import WallUs
 from lora_post.web.serving import SHARED, page_file
 
 MAX_STREAMS: Final = 16
-SCRIPTS: Final = ("page", "site", "devices", "device", "log", "plot", "token")
+SCRIPTS: Final = ("page", "site", "devices", "device", "log", "refused", "plot", "token")
 _COOKIE_AGE_S: Final = 365 * 86400
 _FILES: Final = {
     "/": ("lora_post.status", "page.html", "html"),
@@ -40,6 +43,8 @@ _FILES: Final = {
     **{path: ("lora_post.web", name, media) for path, (media, name) in SHARED.items()},
 }
 _LOGIN: Final = "/login"
+_FORM: Final = "/status/devices"
+_BODY_S: Final = 10.0
 _OPEN: Final = frozenset({"/status/token.js", "/status/page.css", "/web/look.css", "/web/parts.js"})
 """What the page that asks for the token is made of."""
 _CLOSED: Final = (
@@ -50,13 +55,24 @@ _CLOSED: Final = (
 
 
 class Sources(Struct, frozen=True):
-    """Where the pages have from what they show. sensor_values: /metrics has them."""
+    """Where the pages have from what they show. sensor_values: /metrics has them.
+
+    answer_form: tries and adds devices; None: nobody may.
+    """
 
     site: SiteState
     metrics: Metrics
     look: Look
     load_trends: LoadTrends
+    load_strangers: Callable[[], Sequence[Stranger]]
+    answer_form: AnswerForm | None = None
     sensor_values: bool = False
+
+
+_NO_EDIT: Final = (
+    "Devices cannot be added here: that needs a token in [status], also on this machine, and `edit` that is not\n"
+    "switched off there.\n"
+)
 
 
 def create_app(sources: Sources, rule: AccessRule, stop: Event) -> Starlette:
@@ -67,6 +83,8 @@ def create_app(sources: Sources, rule: AccessRule, stop: Event) -> Starlette:
         Route("/status.json", views.status),
         Route("/status/trends.json", views.trends),
         Route("/status/log.json", views.log),
+        Route("/status/strangers.json", views.strangers),
+        Route(_FORM, views.form, methods=["POST"]),
         Route(_LOGIN, views.login),
         Route("/status/live", views.live),
         Route("/metrics", views.metrics),
@@ -77,7 +95,7 @@ def create_app(sources: Sources, rule: AccessRule, stop: Event) -> Starlette:
 
 
 class _Door:
-    """Answers 413 to requests with a body, and 403 to those that the rule does not admit.
+    """Answers 413 to requests with a body, but for the form, and 403 to those that the rule does not admit.
 
     A browser without the token gets the page that asks for it.
     """
@@ -87,7 +105,7 @@ class _Door:
         self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _has_body(Request(scope)):
+        if scope["type"] == "http" and _has_body(Request(scope)) and not _is_form(Request(scope)):
             # Closed, because what is still to come would be read for as long as it comes.
             headers = PAGE_HEADERS | {"Connection": "close"}
             await Response("a status page takes nothing\n", 413, headers, "text/plain")(scope, receive, send)
@@ -108,6 +126,16 @@ class _Door:
 def _has_body(request: Request) -> bool:
     headers = request.headers
     return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0") != ""
+
+
+def _is_form(request: Request) -> bool:
+    """Tell whether this is the form of a page from here: JSON, of which another site's page cannot send any unasked."""
+    headers = request.headers
+    is_json = headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    is_short = "transfer-encoding" not in headers and 0 < _whole(headers.get("content-length", "")) <= MAX_BYTES
+    origin = headers.get("origin")  # programs send none
+    is_from_here = origin is None or origin.partition("://")[2] == headers.get("host")
+    return request.method == "POST" and request.url.path == _FORM and is_json and is_short and is_from_here
 
 
 def _credentials(request: Request) -> Credentials:
@@ -159,6 +187,7 @@ class _Views:
         self._rule = rule
         self._stop = stop
         self._seats = _Seats()
+        self._forms = asyncio.Lock()
 
     async def file(self, request: Request) -> Response:
         if "token" in request.query_params:
@@ -207,6 +236,31 @@ class _Views:
             media_type="text/event-stream",
         )
 
+    async def strangers(self, request: Request) -> Response:
+        try:
+            kept = await asyncio.to_thread(self._sources.load_strangers)
+        except SpoolError as error:
+            return Response(f"{error}\n", 503, PAGE_HEADERS, "text/plain")
+        found = PageStrangers(self._may_edit, [stranger(each) for each in kept])
+        return Response(json.encode(found), 200, PAGE_HEADERS, "application/json")
+
+    @property
+    def _may_edit(self) -> bool:
+        return self._sources.answer_form is not None and self._rule.has_token
+
+    async def form(self, request: Request) -> Response:
+        """Try a device, or add it: one at a time, and only for who has the token."""
+        answer = self._sources.answer_form
+        if answer is None or not self._rule.has_token or not _is_form(request):
+            return Response(_NO_EDIT, 403, PAGE_HEADERS, "text/plain")
+        try:
+            body = await asyncio.wait_for(request.body(), _BODY_S)
+        except (TimeoutError, ClientDisconnect):
+            return Response("the form did not arrive\n", 408, PAGE_HEADERS, "text/plain")
+        async with self._forms:
+            found = await asyncio.to_thread(answer, body)
+        return Response(json.encode(found), 200, PAGE_HEADERS, "application/json")
+
     async def metrics(self, request: Request) -> Response:
         from lora_post.status.prometheus import CONTENT_TYPE, metrics_text  # only for those who have a Prometheus
 
@@ -240,7 +294,10 @@ def _file(request: Request) -> Response:
 
 def _number(request: Request, name: str) -> int:
     """Return a whole number of the query, 0 for anything else."""
-    text = request.query_params.get(name, "")
+    return _whole(request.query_params.get(name, ""))
+
+
+def _whole(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.clocks.scale import is_unknown
 from lora_post.observed.battery import Battery
 from lora_post.observed.page_model import (
     Page,
@@ -22,10 +23,12 @@ from lora_post.observed.page_model import (
     PageRefusal,
     PageRun,
     PageSensor,
+    PageStranger,
 )
 from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import DeviceView, Entry, Refused, SiteState
 from lora_post.observed.verdict import judge
+from lora_post.spool.strangers import Stranger
 from lora_post.times import SteadyUs, WallUs
 
 MAX_GATEWAYS: Final = 16
@@ -89,6 +92,21 @@ def log(site: SiteState, since: int, ahead_us: int) -> list[PageLogged]:
     """Return the frames after number `since`, oldest first. ahead_us: of the run, see RunState."""
     at = _Wall(ahead_us)
     return [_logged(entry, at) for entry in site.log(since)]
+
+
+def stranger(kept: Stranger) -> PageStranger:
+    """Return one sender whose frames are kept."""
+    rx, time_us = kept.last.rx, kept.last.time_us
+    return PageStranger(
+        sender=kept.sender,
+        heard=kept.heard,
+        check=kept.check,
+        last=0 if is_unknown(time_us) else time_us // 1000,
+        rssi=rx.rssi_dbm,
+        snr=rx.snr_db,
+        sf=rx.sf,
+        gateway=kept.last.gateway,
+    )
 
 
 def _device(device: DeviceView, at: _Wall) -> PageDevice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 
@@ -12,8 +12,10 @@ from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.secret import Secret
+from lora_post.spool.strangers import Stranger
 from lora_post.status.access import AccessRule
 from lora_post.status.app import Sources, create_app
+from lora_post.status.form import AnswerForm
 from lora_post.status.trends import LoadTrends
 from lora_post.web.serving import base_url, listen, serving
 from tests.support.build import NOON_US, device
@@ -41,12 +43,16 @@ def page(
     *,
     sensor_values: bool = False,
     load_trends: LoadTrends = lambda device, span_s, since_us: (),
+    load_strangers: Callable[[], Sequence[Stranger]] = lambda: (),
+    answer_form: AnswerForm | None = None,
 ) -> Iterator[str]:
     """A status server; gives its address."""
     stop = Event()
     gate = AccessRule(Secret(token) if token else None)
     shown = site or SiteState([device()])
-    sources = Sources(shown, metrics or Metrics(), lambda: runtime, load_trends, sensor_values)
+    sources = Sources(
+        shown, metrics or Metrics(), lambda: runtime, load_trends, load_strangers, answer_form, sensor_values
+    )
     app = create_app(sources, gate, stop)
     with listen("127.0.0.1", 0) as listener, serving(app, listener, "status"):
         try:

@@ -9,6 +9,7 @@ import click
 from lora_post.cli._options import config_option, set_up_log
 from lora_post.cli.devices._desk import open_desk
 from lora_post.cli.devices.add import command as add
+from lora_post.cli.devices.form import command as form
 from lora_post.cli.devices.import_ import command as import_
 from lora_post.cli.devices.list_ import command as list_
 from lora_post.cli.devices.list_ import show_all
@@ -43,5 +44,5 @@ def command(context: click.Context, config_path: Path | None) -> None:
         show_all(open_desk(config_path))
 
 
-for _command in (list_, show, add, remove, import_, test, reset_nonces):
+for _command in (list_, show, add, remove, import_, test, reset_nonces, form):
     command.add_command(_command)

@@ -94,18 +94,18 @@ def command(
     given["decoder"] = decoder and (desk.decoder_like(decoder) or decoder)
     given["id"] = id_
     table: dict[str, object] = address_fields(address or _ask_address(desk, asks))
-    table |= {key: bare_hex(text) if _digits(key) else text for key, text in given.items() if text}
-    _complete_keys(desk, table, asks)
-    device = _device(desk, table)
+    table |= {key: bare_hex(text) if digits_of(key) else text for key, text in given.items() if text}
+    complete_keys(desk, table, asks)
+    device = device_of(desk, table)
     is_well = say_trial(desk.try_device(device))
     if not is_well and not anyway and not (asks and click.confirm("Add it anyway?")):
         raise ConfigError("the frames that were kept of it make no sense with this", fix="correct it, or add --anyway")
     if not device.decoder and not device.decoder_by_fport:
         table["decoder"] = _ask_decoder(desk, device, asks)
-        device = _device(desk, table)
+        device = device_of(desk, table)
         say_trial(desk.try_device(device))
     desk.check_decoders([device])
-    table = _with_names(desk.config.gateway_id, device, table, id_, name, asks)
+    table = with_names(desk.config.gateway_id, device, table, id_, name, asks)
     with editing(desk.path):
         written = append_devices(desk.path, [table], os.environ)
     say(f"added     {table.get('id') or device.id} to {written}")
@@ -145,7 +145,7 @@ def _valid_address(text: str) -> str:
     return text
 
 
-def _complete_keys(desk: Desk, table: dict[str, object], asks: bool) -> None:
+def complete_keys(desk: Desk, table: dict[str, object], asks: bool) -> None:
     """Ask for the keys that are missing; without a terminal, the check of the table tells."""
     if "app_key" in table or ("dev_eui" in table and "dev_addr" not in table):
         heard = desk.join_eui_of(str(table.get("dev_eui", "")))
@@ -183,13 +183,13 @@ def _ask_hex(name: str, default: str | None = None) -> str:
 
 
 def _valid_hex(name: str, text: str, default: str | None) -> str:
-    digits, size = bare_hex(text), _digits(name)
+    digits, size = bare_hex(text), digits_of(name)
     if re.fullmatch(rf"[0-9a-f]{{{size}}}", digits) or (default is not None and text == default):
         return digits
     raise click.BadParameter(f"{len(digits)} characters, it must be {size} hex digits")
 
 
-def _digits(name: str) -> int:
+def digits_of(name: str) -> int:
     return KEY_DIGITS if name in KEY_NAMES else HEX_DIGITS.get(name, 0)
 
 
@@ -199,7 +199,7 @@ def _is_encrypted(desk: Desk, sender: str) -> bool:
     return any(len(each) > 1 and each[1] & lowcost.ENCRYPTED for each in frames)
 
 
-def _device(desk: Desk, table: dict[str, object]) -> Device:
+def device_of(desk: Desk, table: dict[str, object]) -> Device:
     """Return the device of a table, without decoder when none is named. Raises ConfigError."""
     unnamed = {"decoder": "?"} if "decoder" not in table and not _has_rule(desk, table) else {}
     config, mistakes = _examine(desk, table | unnamed)
@@ -238,7 +238,7 @@ def _valid_decoder(desk: Desk, text: str) -> str:
     raise click.BadParameter(f"there is no decoder {text!r}; {did_you_mean(text, desk.decoders)}")
 
 
-def _with_names(
+def with_names(
     gateway: str, device: Device, table: dict[str, object], id_: str | None, name: str | None, asks: bool
 ) -> dict[str, object]:
     """Return the table with id and name in front, as far as they are not the default."""

@@ -4,13 +4,15 @@ import { element, find, refreshAges, showLink } from "/web/parts.js";
 import { showDevice } from "/status/device.js";
 import { showDevices } from "/status/devices.js";
 import { filterLog, forgetLog, showLog } from "/status/log.js";
-import { count, fixLine, number, signal, since, site } from "/status/site.js";
+import { showForm, showRefused } from "/status/refused.js";
+import { count, fixLine, number, since, site } from "/status/site.js";
 
 const RETRY_MS = 5000;
 const PATIENCE_MS = 15000;
 const CLOCK_SLACK_MS = 5000; // a smaller difference is the time that the message took
 const DEAF_MS = 75 * 1000; // the stream says something every 30 s
-const VIEWS = ["devices", "device", "log", "refused", "gateway"];
+const VIEWS = ["devices", "device", "log", "refused", "add", "gateway"];
+const TABS = { devices: "", device: "", add: "refused" };
 const PROBLEM_VIEWS = ["devices", "gateway"]; // elsewhere the headline is enough
 const FEW = 2; // problems that take little room
 const WIDE = 700; // of a screen that has room
@@ -64,19 +66,6 @@ function showFound() {
   if (!site.lostAt) return;
   site.lostAt = 0;
   showVerdict();
-}
-
-function refusedLine(item) {
-  const who = item.address ? `${item.check}, ${item.address}` : item.check;
-  const times = item.count > 1 ? ` (${item.count.toLocaleString()} times)` : "";
-  const log = item.address ? element("a", "", "its frames") : null;
-  if (log) log.href = `#/log/${encodeURIComponent(item.address)}`;
-  return element(
-    "li", "", element("span", "when", since(item.last)),
-    element("span", "", element("span", "from refused", who), `${times}: ${item.detail ?? ""}`),
-    element("span", "more", signal(item), signal(item) && log ? " · " : null, log),
-    fixLine(item.fix),
-  );
 }
 
 function part(title, lines, trouble) {
@@ -140,8 +129,6 @@ function apply(message) {
   if (isRefused) site.refused = message.refused;
   if (isJudged) site.verdict = message.verdict;
   if (isJudged) showVerdict();
-  if (isRefused || message.now) find("refused").replaceChildren(...site.refused.map(refusedLine));
-  find("refused").hidden = !site.refused.length;
   showTotals();
   showView(message);
 }
@@ -151,6 +138,8 @@ function showView(message) {
   if (view === "devices") showDevices();
   if (view === "device" && (message.now || message.verdict || has(route().argument))) subject = showDevice(route().argument) ?? "";
   if (view === "log" && (message.now || message.recent)) showLog();
+  if (view === "refused" && (message.now || message.refused)) showRefused(Boolean(message.now));
+  if (view === "add" && message.now) showForm(route().argument);
   if (view === "gateway") find("parts").replaceChildren(...parts());
   showTitle();
 }
@@ -174,7 +163,7 @@ function go(isFirst) {
   subject = "";
   for (const each of VIEWS) find(`view-${each}`).hidden = each !== view;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === (view === "devices" || view === "device" ? "#/" : `#/${view}`)) link.ariaCurrent = "page";
+    if (link.hash === `#/${TABS[view] ?? view}`) link.ariaCurrent = "page";
     else link.removeAttribute("aria-current");
   }
   if (view === "log") filterLog(argument);

@@ -7,7 +7,7 @@ find("login").addEventListener("submit", async (event) => {
   find("answer").textContent = "";
   const headers = { Authorization: `Bearer ${find("token").value.trim()}` };
   const status = await fetch("/login", { headers }).then((answer) => answer.status, () => 0);
-  if (status === 204) location.replace("/");
+  if (status === 204) location.reload();
   else find("answer").textContent = status ? "That is not the token." : "No answer; a token has only plain letters, digits and signs.";
 });
 
