@@ -28,6 +28,7 @@ from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
 from lora_post.spool import strangers
+from lora_post.spool.arrivals import Arrivals
 from lora_post.spool.boots import BootBook
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Counts, Queue
@@ -48,6 +49,7 @@ EXIT_QUEUED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 JOIN_S = 5.0
 POLL_S = 0.1
+LOOK_SHARE = 10  # so many times as long as a look is the wait after it
 
 
 class Delivery(Struct, frozen=True):
@@ -103,12 +105,14 @@ class Delivery(Struct, frozen=True):
         for upload in self.uploads:
             upload.hold_no_longer()
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline and self._has_work() and not stop.wait(POLL_S):
-            pass
+        while (began := time.monotonic()) < deadline and self._has_work():
+            # A look takes longer the more readings wait for other destinations.
+            if stop.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began))):
+                return
 
     def _has_work(self) -> bool:
         try:
-            return any(_is_owing(Queue(self.view, upload.name)) and not upload.is_closed() for upload in self.uploads)
+            return any(Queue(self.view, upload.name).is_owing() and not upload.is_closed() for upload in self.uploads)
         except SpoolError as error:
             log.error("%s", error)
             return True
@@ -148,11 +152,6 @@ class Delivery(Struct, frozen=True):
             return [upload.state(spool_file) for upload in self.uploads]
 
 
-def _is_owing(queue: Queue) -> bool:
-    # In this order: readings that get their time in between are seen as ready.
-    return queue.awaits_time() or bool(queue.ready_lanes())
-
-
 def open_delivery(
     config: Config,
     decode: Decode,
@@ -178,9 +177,12 @@ def open_delivery(
     heartbeats = heartbeats or Heartbeats()
     time_ = ServerTime(clock, BootBook(clock))
     announced, stop = Announced(), Event()
-    ledger = _open_ledger(config, time_.boots)
+    arrivals = Arrivals()
+    ledger = _open_ledger(config, time_.boots, arrivals)
     outlets = [
-        open_outlet(name, config, SpoolFile(config.spool_path, replace_damaged), announced, time_.on_date, heartbeats)
+        open_outlet(
+            name, config, SpoolFile(config.spool_path, replace_damaged), announced, time_.on_date, heartbeats, arrivals
+        )
         for name in config.destinations
     ]
     is_time_told = any(outlet.sink.ask_time for outlet in outlets)
@@ -215,11 +217,11 @@ def _ask_nobody() -> None:
     """Do nothing: only the system clock tells the time."""
 
 
-def _open_ledger(config: Config, boots: BootBook) -> SpoolLedger:
+def _open_ledger(config: Config, boots: BootBook, arrivals: Arrivals) -> SpoolLedger:
     spool_file = open_spool(config.spool_path)
     with spool_file.transaction() as db:
         boots.enter(db)
         if not config.keep_strangers:
             strangers.forget_all(db)
-    writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
+    writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full, arrivals)
     return SpoolLedger(spool_file, config.devices, writer, boots, keep_strangers=config.keep_strangers)

@@ -22,6 +22,7 @@ from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.sink import Sink
+from lora_post.spool.arrivals import Arrivals
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import Queue
 from lora_post.spool.spool_file import SpoolFile
@@ -53,13 +54,15 @@ def open_outlet(
     announced: Announced,
     on_date: OnDate | None = None,
     heartbeats: Heartbeats | None = None,
+    arrivals: Arrivals | None = None,
 ) -> Outlet:
     """Make the sink of a configured destination; libraries that only others need are not loaded.
 
-    spool_file: a connection that only this outlet uses. heartbeats: told of each request.
+    spool_file: a connection that only this outlet uses. heartbeats: told of each request. arrivals: what this process
+    queues.
     """
     alive = partial((heartbeats or Heartbeats()).beat, thread_name(name), BEAT_S)
-    queue, traffic = Queue(spool_file, name), Traffic()
+    queue, traffic = Queue(spool_file, name, arrivals), Traffic()
     context = SinkContext(config.site, queue.lanes_of, partial(Facts, spool_file), announced, traffic, on_date, alive)
     return Outlet(name, SINKS[name].open(config.destinations[name], context), spool_file, queue, traffic)
 

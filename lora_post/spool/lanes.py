@@ -24,6 +24,15 @@ WhenFull = Literal["drop-oldest", "drop-newest"]
 
 COLLISION_STEP_US: Final = 1000
 
+_LANE: Final = "SELECT id, device, name, unit, quantity, channel FROM lane"
+# The lanes with readings, found with one look-up each: empty lanes, which most are, cost nothing.
+_QUEUED: Final = (
+    "WITH RECURSIVE queued (number) AS (SELECT min(lane) FROM reading UNION ALL"
+    " SELECT (SELECT min(lane) FROM reading WHERE lane > number) FROM queued WHERE number IS NOT NULL)"
+    " SELECT id, device, name, unit, quantity, channel,"
+    " (SELECT min(time_us) FROM reading WHERE lane = id) AS oldest_us"
+    " FROM queued CROSS JOIN lane ON id = number WHERE sink = ?"
+)
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
@@ -38,52 +47,55 @@ _EVICT: Final[dict[WhenFull, str]] = {
 
 def waiting(spool_file: SpoolFile, sink: str) -> list[Waiting]:
     """Return the lanes with readings of known time that are not parked, each with its oldest."""
-    rows = spool_file.rows(
-        "SELECT id, device, name, unit, quantity, channel, oldest_us FROM (SELECT *,"
-        " (SELECT min(time_us) FROM reading WHERE lane = lane.id) AS oldest_us"
-        " FROM lane WHERE sink = ? AND parked IS NULL) WHERE oldest_us < ? ORDER BY id",
-        (sink, UNKNOWN_FROM_US),
-    )
+    rows = spool_file.rows(_QUEUED + " AND parked IS NULL AND oldest_us < ?", (sink, UNKNOWN_FROM_US))
     return [Waiting(Lane(*row[:-1]), row[-1]) for row in rows]
+
+
+def waiting_of(spool_file: SpoolFile, sink: str, number: int, after_us: WallUs) -> Waiting | None:
+    """Return a lane with its oldest reading after a time; None when it has none of known time, or is parked."""
+    rows = spool_file.rows(
+        "SELECT id, device, name, unit, quantity, channel,"
+        " (SELECT min(time_us) FROM reading WHERE lane = id AND time_us > ? AND time_us < ?)"
+        " FROM lane WHERE id = ? AND sink = ? AND parked IS NULL",
+        (after_us, UNKNOWN_FROM_US, number, sink),
+    )
+    return Waiting(Lane(*rows[0][:-1]), rows[0][-1]) if rows and rows[0][-1] is not None else None
+
+
+def numbered(spool_file: SpoolFile, sink: str, number: int) -> Lane | None:
+    """Return the lane of a sink with this number, None when there is none."""
+    rows = spool_file.rows(_LANE + " WHERE id = ? AND sink = ?", (number, sink))
+    return Lane(*rows[0]) if rows else None
 
 
 def queued(spool_file: SpoolFile, sink: str) -> list[Lane]:
     """Return the lanes with readings, parked ones too."""
-    rows = spool_file.rows(
-        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ?"
-        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id) ORDER BY id",
-        (sink,),
-    )
-    return [Lane(*row) for row in rows]
+    return [Lane(*row[:-1]) for row in spool_file.rows(_QUEUED, (sink,))]
+
+
+def is_owing(spool_file: SpoolFile, sink: str) -> bool:
+    """Tell whether a lane that is not parked has readings, of whatever time."""
+    return bool(spool_file.rows(_QUEUED + " AND parked IS NULL LIMIT 1", (sink,)))
 
 
 def of_device(spool_file: SpoolFile, sink: str, device: str) -> list[Lane]:
     """Return all lanes of a device."""
-    rows = spool_file.rows(
-        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? ORDER BY id",
-        (sink, device),
-    )
+    rows = spool_file.rows(_LANE + " WHERE sink = ? AND device = ? ORDER BY id", (sink, device))
     return [Lane(*row) for row in rows]
 
 
-def has_batch_of(spool_file: SpoolFile, sink: str, size: int) -> bool:
-    """Tell whether a lane that is not parked has so many readings whose time is known."""
+def has_batch_of(spool_file: SpoolFile, number: int, size: int) -> bool:
+    """Tell whether a lane has so many readings whose time is known."""
     rows = spool_file.rows(
-        "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
-        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us < ? LIMIT 1 OFFSET ?) LIMIT 1",
-        (sink, UNKNOWN_FROM_US, size - 1),
+        "SELECT 1 FROM reading WHERE lane = ? AND time_us < ? LIMIT 1 OFFSET ?", (number, UNKNOWN_FROM_US, size - 1)
     )
     return bool(rows)
 
 
 def awaits_time(spool_file: SpoolFile, sink: str) -> bool:
     """Tell whether a lane that is not parked has readings whose time is not known."""
-    rows = spool_file.rows(
-        "SELECT 1 FROM lane WHERE sink = ? AND parked IS NULL"
-        " AND EXISTS (SELECT 1 FROM reading WHERE lane = lane.id AND time_us >= ?) LIMIT 1",
-        (sink, UNKNOWN_FROM_US),
-    )
-    return bool(rows)
+    unknown = " AND parked IS NULL AND EXISTS (SELECT 1 FROM reading WHERE lane = id AND time_us >= ?) LIMIT 1"
+    return bool(spool_file.rows(_QUEUED + unknown, (sink, UNKNOWN_FROM_US)))
 
 
 def has_parked_before(spool_file: SpoolFile, sink: str, time_us: WallUs) -> bool:
@@ -162,10 +174,7 @@ def parked(spool_file: SpoolFile) -> list[Parked]:
 
 def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> Lane | None:
     """Return a lane, None when it does not exist."""
-    found = db.execute(
-        "SELECT id, device, name, unit, quantity, channel FROM lane WHERE sink = ? AND device = ? AND name = ?",
-        (sink, device, name),
-    ).fetchone()
+    found = db.execute(_LANE + " WHERE sink = ? AND device = ? AND name = ?", (sink, device, name)).fetchone()
     return Lane(*found) if found else None
 
 

@@ -172,6 +172,7 @@ class SpoolLedger:
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
 
     def _note_kept(self, taken: dict[str, int]) -> None:
+        self._writer.kept()
         self._trends.saved()
         book = self._book
         self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lora_post.errors import Problem, SpoolError
 from lora_post.spool import lanes, undecoded
+from lora_post.spool.arrivals import Arrivals, Arrived
 from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import is_reading
 from lora_post.spool.model import Batch, Lane, Waiting
@@ -69,8 +70,11 @@ class LeftBehind(Struct, frozen=True):
 class Queue:
     """The readings that wait for one sink."""
 
-    def __init__(self, spool_file: SpoolFile, sink: str) -> None:
+    def __init__(self, spool_file: SpoolFile, sink: str, arrivals: Arrivals | None = None) -> None:
+        """arrivals: what this process queues; None where nothing tells."""
         self._spool_file = spool_file
+        self._arrivals = arrivals
+        self._settled = 0
         self._inode = spool_file.inode
         self._facts = Facts(spool_file, sink)
         self.sink = sink
@@ -126,6 +130,31 @@ class Queue:
         """Return the lanes with readings that can be sent, each with the time of its oldest reading."""
         return lanes.waiting(self._spool_file, self.sink)
 
+    def waiting_of(self, lane: Lane, but: Set[WallUs] = frozenset()) -> Waiting | None:
+        """Return a lane with about its oldest reading besides some, None when it has none that can be sent."""
+        last = max(but, default=_FIRST_US)
+        found = lanes.waiting_of(self._spool_file, self.sink, lane.id, last)
+        if found is None and but and lanes.count_until(self._spool_file, lane, last) > len(but):
+            return lanes.waiting_of(self._spool_file, self.sink, lane.id, _FIRST_US)  # one that came in among them
+        return found
+
+    def arrived(self) -> Collection[Arrived]:
+        """Return the lanes with readings that this process has queued since the last call."""
+        return self._arrivals.take(self.sink) if self._arrivals else ()
+
+    def version(self) -> tuple[int, int, int]:
+        """Return what differs once readings may have come that `arrived` does not tell of.
+
+        The first part differs when another file is the spool; the others also differ when others have committed
+        something else.
+        """
+        ((version,),) = self._spool_file.rows("PRAGMA data_version")
+        return self._spool_file.inode, version, self._spool_file.db.total_changes - self._settled
+
+    def is_owing(self) -> bool:
+        """Tell whether readings wait that are not of parked lanes, be it for their time only."""
+        return lanes.is_owing(self._spool_file, self.sink)
+
     def ready_lanes(self) -> list[Lane]:
         """Return the lanes with readings that can be sent: of known time, not parked."""
         return [waiting.lane for waiting in self.waiting()]
@@ -134,9 +163,9 @@ class Queue:
         """Return the lanes that have readings, parked ones too."""
         return lanes.queued(self._spool_file, self.sink)
 
-    def has_batch_of(self, size: int) -> bool:
-        """Tell whether a lane that is not parked has so many readings whose time is known."""
-        return lanes.has_batch_of(self._spool_file, self.sink, size)
+    def has_batch_of(self, number: int, size: int) -> bool:
+        """Tell whether the lane with this number has so many readings whose time is known."""
+        return lanes.has_batch_of(self._spool_file, number, size)
 
     def awaits_time(self) -> bool:
         """Tell whether readings wait only for their time to be known."""
@@ -158,7 +187,14 @@ class Queue:
     # What becomes of it.
 
     def claim(self, lane: Lane, limit: int, but: Set[WallUs] = frozenset()) -> Batch | None:
-        """Return the oldest readings of a lane, without some times; they stay queued until settled."""
+        """Return the oldest readings of a lane, without some times; they stay queued until settled.
+
+        None as well when the number is another lane's by now.
+        """
+        known = lanes.numbered(self._spool_file, self.sink, lane.id)
+        self._require_same_file()
+        if known is None or (known.device, known.name) != (lane.device, lane.name):
+            return None
         after = max(but, default=_FIRST_US)
         if but and lanes.count_until(self._spool_file, lane, after) == len(but):
             but = frozenset()  # as long as nothing has come in among them
@@ -174,7 +210,7 @@ class Queue:
         if not readings:
             return None
         times, values = zip(*readings, strict=True)
-        return Batch(lane, times, values)
+        return Batch(known, times, values)
 
     def _drop_damaged(self, lane: Lane, rows: Sequence[tuple[object, object]]) -> None:
         """Delete rows that are not readings any more: they would hold up those behind them."""
@@ -194,7 +230,9 @@ class Queue:
         readings = [(lane, time) for lane, times in times_us.items() for time in times]
         with self._spool_file.transaction() as db:
             self._require_same_file()
+            before = db.total_changes
             lanes.take(db, readings)
+            self._settled += db.total_changes - before
 
     def park(self, lane: Lane, why: Problem, now_us: WallUs) -> None:
         """Send nothing of this lane until it is released."""

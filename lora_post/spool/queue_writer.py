@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from lora_post.model import Reading, Value
 from lora_post.spool import heard, lanes, strangers, trends, undecoded, unit_change
+from lora_post.spool.arrivals import Arrivals, Arrived
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
@@ -39,13 +40,21 @@ class QueueWriter:
     """Puts readings into the queue of each sink, inside the caller's transaction."""
 
     def __init__(
-        self, spool_file: SpoolFile, sinks: Iterable[str], max_bytes: int, when_full: WhenFull = "drop-oldest"
+        self,
+        spool_file: SpoolFile,
+        sinks: Iterable[str],
+        max_bytes: int,
+        when_full: WhenFull = "drop-oldest",
+        arrivals: Arrivals | None = None,
     ) -> None:
+        """arrivals: told what was queued; None where this process sends nothing."""
         self._spool_file = spool_file
+        self._arrivals = arrivals
         self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
         self._when_full = when_full
         self._lanes: dict[tuple[str, str, str], Lane] = {}
+        self._arrived: dict[str, dict[int, Arrived]] = {sink: {} for sink in self._sinks}
         self._relabelled: set[int] = set()
         self._crowded: set[str] = set()
 
@@ -63,6 +72,9 @@ class QueueWriter:
                     lane = self._lane(db, sink, uplink.device.id, reading)
                     if lane is None:
                         continue
+                    arrived = self._arrived[sink]
+                    if lane.id not in arrived or time_us < arrived[lane.id][1]:
+                        arrived[lane.id] = lane, time_us
                     if reading.unit in (lane.unit, ""):
                         rows.append((lane.id, time_us, value))
                     else:
@@ -112,6 +124,15 @@ class QueueWriter:
     def forget_lanes(self) -> None:
         """Look lanes up again, after a rollback or another process's commit."""
         self._lanes.clear()
+        for arrived in self._arrived.values():
+            arrived.clear()
+
+    def kept(self) -> None:
+        """Tell the uploaders what was queued: it is committed."""
+        for sink, arrived in self._arrived.items():
+            if arrived and self._arrivals is not None:
+                self._arrivals.add(sink, arrived)
+            arrived.clear()
 
     def make_room(self, db: sqlite3.Connection) -> int:
         """Keep the file within its bound; returns how many readings were deleted for it."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, closed_s
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts
-from lora_post.spool.model import Waiting
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 
 SAVE_EVERY_BYTES = 16 << 10  # so many a power cut forgets; a write for every request would wear the card
 KEEP_DAYS = 31
@@ -60,20 +60,22 @@ class UploadAllowance:
                 )
         return None
 
-    def held_s(self, queue: Sequence[Waiting], is_full: Callable[[], bool]) -> float:
+    def held_s(self, waiting: int, oldest_us: Callable[[], WallUs], is_full: Callable[[], bool]) -> float:
         """Return for how many seconds the queue may wait for more; 0 when it is to be sent.
 
         When one reading has waited long enough, everything goes.
 
-        is_full: whether there is a full batch; called only when it matters.
+        waiting: how many lanes have readings. oldest_us: the time of the oldest one. is_full: whether there is a full
+        batch. Both are called only when it matters.
         """
-        if not queue or not self._rules.hold_s:
+        if not waiting or not self._rules.hold_s:
             self._is_flushing = False
+        if not waiting or not self._rules.hold_s or self._is_flushing:
             return 0.0
         hold_s = self._rules.hold_s * (1 + LATE_SHARE)
         # Readings from the future tell that the clock was set; they are not waited for.
-        age_s = self._clock() - min(waiting.oldest_us for waiting in queue) / 1e6
-        self._is_flushing = self._is_flushing or not 0 <= age_s < hold_s or is_full()
+        age_s = self._clock() - oldest_us() / 1e6
+        self._is_flushing = not 0 <= age_s < hold_s or is_full()
         return 0.0 if self._is_flushing else hold_s - age_s
 
     def hold_no_longer(self) -> None:

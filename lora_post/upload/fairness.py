@@ -10,49 +10,76 @@ turn belongs to each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
 
-from lora_post.spool.model import Lane, Waiting
+from lora_post.spool.model import Waiting
 from lora_post.times import WallUs
 
 
 class Fairness:
-    """The order in which lanes are served; remembers which were."""
+    """The lanes that wait for their turn; whatever their number, to put one in or take one out costs the same."""
 
     def __init__(self, fresh_for_s: float) -> None:
         self._fresh_for_us = int(fresh_for_s * 1e6)
         self._fresh_is_next = True
         self._rotations = {True: _Rotation(), False: _Rotation()}
+        self._places: dict[int, tuple[bool, str]] = {}
 
     def is_fresh(self, waiting: Waiting, now_us: WallUs) -> bool:
         """Return whether nothing of this lane is old; what is dated in the future is not old either."""
         return waiting.oldest_us > now_us - self._fresh_for_us
 
-    def order(self, queue: Sequence[Waiting], now_us: WallUs) -> list[Waiting]:
-        """Return the lanes in the order of their turns."""
-        return sorted(queue, key=lambda waiting: self._turn(waiting, self.is_fresh(waiting, now_us)))
+    def put(self, waiting: Waiting, now_us: WallUs) -> None:
+        """Let a lane wait behind the others; one that waits already keeps its place among those of its kind."""
+        number, place = waiting.lane.id, (self.is_fresh(waiting, now_us), waiting.lane.device)
+        if self._places.get(number, place) != place:
+            self.discard(number)
+        self._places[number] = place
+        self._rotations[place[0]].put(waiting)
 
-    def _turn(self, waiting: Waiting, fresh: bool) -> tuple[bool, bool, str, bool, int]:
-        return fresh is not self._fresh_is_next, *self._rotations[fresh].turn(waiting.lane)
+    def discard(self, number: int) -> None:
+        """Take a lane out by its number, if it is here."""
+        place = self._places.pop(number, None)
+        if place is not None:
+            fresh, device = place
+            self._rotations[fresh].discard(device, number)
 
-    def took(self, waiting: Waiting, now_us: WallUs) -> None:
-        """Note that a lane is served now."""
-        fresh = self.is_fresh(waiting, now_us)
-        self._fresh_is_next = not fresh
-        self._rotations[fresh].took(waiting.lane)
+    def take(self, now_us: WallUs) -> Waiting | None:
+        """Take out the lane whose turn it is, None when there is none."""
+        while self._places:
+            fresh = self._fresh_is_next if self._rotations[self._fresh_is_next] else not self._fresh_is_next
+            waiting = self._rotations[fresh].take()
+            del self._places[waiting.lane.id]
+            if fresh and not self.is_fresh(waiting, now_us):
+                self.put(waiting, now_us)  # it has grown old here
+                continue
+            self._fresh_is_next = not fresh
+            return waiting
+        return None
 
 
 class _Rotation:
     """The turns of devices: one with a thousand sensors does not hold up the others."""
 
     def __init__(self) -> None:
-        self._last_device = ""
-        self._last_lanes: dict[str, int] = {}
+        # Ordered by links: to take the first of many out of a dict looks past all that were taken before.
+        self._devices: OrderedDict[str, OrderedDict[int, Waiting]] = OrderedDict()
 
-    def turn(self, lane: Lane) -> tuple[bool, str, bool, int]:
-        last = self._last_lanes.get(lane.device, 0)
-        return lane.device <= self._last_device, lane.device, lane.id <= last, lane.id
+    def __bool__(self) -> bool:
+        return bool(self._devices)
 
-    def took(self, lane: Lane) -> None:
-        self._last_device = lane.device
-        self._last_lanes[lane.device] = lane.id
+    def put(self, waiting: Waiting) -> None:
+        self._devices.setdefault(waiting.lane.device, OrderedDict())[waiting.lane.id] = waiting
+
+    def discard(self, device: str, number: int) -> None:
+        lanes = self._devices[device]
+        del lanes[number]
+        if not lanes:
+            del self._devices[device]
+
+    def take(self) -> Waiting:
+        device, lanes = self._devices.popitem(last=False)
+        _, waiting = lanes.popitem(last=False)
+        if lanes:
+            self._devices[device] = lanes
+        return waiting

@@ -27,6 +27,11 @@ class LaneState:
         """Return the monotonic time from which on there is something to do."""
         return max(self.backoff.until, self.doubt.ask_at if self.doubt else 0.0)
 
+    def is_blank(self, policy: UploadPolicy) -> bool:
+        """Return whether nothing was learned, or it is over."""
+        troubles = self.doubt or self.refusals or self.backoff.failures
+        return not troubles and self.limit == policy.max_batch
+
 
 class Lanes:
     """The lanes of one sink, by number."""
@@ -41,6 +46,17 @@ class Lanes:
             backoff = Backoff(self._policy.max_lane_pause_s, self._policy.first_pause_s)
             self._states[lane.id] = LaneState(backoff, self._policy.max_batch)
         return self._states[lane.id]
+
+    def ready_at(self, lane: Lane) -> float:
+        """Return the monotonic time from which on there is something to do for a lane."""
+        state = self._states.get(lane.id)
+        return state.ready_at() if state else 0.0
+
+    def tidy(self, lane: Lane) -> None:
+        """Forget a lane of which nothing is known but that all is well."""
+        state = self._states.get(lane.id)
+        if state and state.is_blank(self._policy):
+            del self._states[lane.id]
 
     def start_anew(self, doubts: Iterable[tuple[Lane, Doubt]]) -> None:
         """Forget everything; these lanes are in doubt."""

@@ -20,6 +20,9 @@ class UploadPolicy(Struct, frozen=True, kw_only=True):
     idle_s: float = 5.0
     """How soon readings are seen that another process has queued."""
 
+    search_share: float = 0.05
+    """So much of the time may go into searching the queue for them: with very many sensors it takes long."""
+
     look_again_s: float = 60.0
     """While [upload] forbids sending: the clock may be set meanwhile."""
 

@@ -26,11 +26,11 @@ from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
 from lora_post.upload.doubt import Doubt, DoubtRules
 from lora_post.upload.failures import Failures
-from lora_post.upload.fairness import Fairness
 from lora_post.upload.lanes import Lanes, LaneState
 from lora_post.upload.parking import Parking
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.sending_note import SendingNote
+from lora_post.upload.waiting_lanes import WaitingLanes
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,11 @@ class Uploader:
         self._clock = clock or SteadyClock()
         self._monotonic = self._clock.monotonic
         self._policy = policy or UploadPolicy()
-        self._fairness = Fairness(self._policy.fresh_for_s)
         self._lanes = Lanes(self._policy)
         self._doubts = DoubtRules(self._policy, goes_on=sink.goes_on)
         self._note = SendingNote(queue, self._policy)
         self._confirmed = Confirmed(queue, self._policy.share_write_for_s)
+        self._waiting = WaitingLanes(queue, self._lanes, self._confirmed, self._policy, self._monotonic)
         self._parking = Parking(queue, metrics, self._policy, self._wall_us)
         self._failures = Failures(queue.sink, metrics, self._policy)
         self._serving: tuple[Lane, LaneState] | None = None
@@ -161,24 +161,21 @@ class Uploader:
 
     def _serve_next(self, now: float) -> float:
         """Serve the lane whose turn it is, of those that are ready."""
-        wall_us, queue = self._wall_us(), self._queue.waiting()
-        held_s = self._allowance.held_s(queue, self._has_full_batch) if self._allowance else 0.0
+        wall_us, queue = self._wall_us(), self._waiting
+        queue.look(now, wall_us)
+        held_s = self._allowance.held_s(len(queue), queue.oldest_us, queue.has_full_batch) if self._allowance else 0.0
         self._held_because = HOLDING if held_s else ""
         if held_s:
             return min(held_s, self._policy.idle_s)
-        waits = [self._policy.idle_s]
-        for waiting in self._fairness.order(queue, wall_us):
-            state = self._lanes.state(waiting.lane)
-            if state.ready_at() <= now:
-                self._fairness.took(waiting, wall_us)
-                self._serving = waiting.lane, state
-                self._serve(waiting.lane, state)
+        waiting = queue.take(wall_us)
+        if waiting is None:
+            if self._settle():
                 return 0.0
-            waits.append(state.ready_at() - now)
-        return min(waits)
-
-    def _has_full_batch(self) -> bool:
-        return self._queue.has_batch_of(self._policy.max_batch)
+            return min(queue.wait_s(now), self._policy.idle_s)
+        state = self._lanes.state(waiting.lane)
+        self._serving = waiting.lane, state
+        self._serve(waiting.lane, state)
+        return 0.0
 
     def _serve(self, lane: Lane, state: LaneState) -> None:
         began = self._monotonic()
@@ -231,13 +228,15 @@ class Uploader:
         if len(self._confirmed.times_of(lane)) + self._policy.max_batch > self._sink.looks_back:
             self._settle()
 
-    def _settle(self) -> None:
-        """Take what is confirmed out of the queue. Raises SpoolError; it is tried again first."""
-        if count := self._confirmed.settle():
+    def _settle(self) -> int:
+        """Take what is confirmed out of the queue; return how many. Raises SpoolError; it is tried again first."""
+        count = self._confirmed.settle()
+        if count:
             self._metrics.count("delivered", self._queue.sink, amount=count)
             self.delivered_us = self._clock.now_us()
             doubts = self._lanes.doubts().values()
             self._note.settled(count, min([self._sink.clock_us(), *(doubt.since_us for doubt in doubts)]))
+        return count
 
     def _observe(self, batch: Batch, sent: float) -> None:
         age_s = (self._wall_us() - max(batch.times_us)) / 1e6
@@ -316,6 +315,7 @@ class Uploader:
         """Begin anew when another file has taken the place of a damaged one: its lanes are others."""
         if self._queue.go_on():
             self._confirmed.clear()
+            self._waiting.forget()
             since_us = self._note.since_us or WallUs(0)
             self._queue.note_sending(since_us)
             self._take_up(LeftBehind(since_us))

@@ -26,8 +26,8 @@ FRAME: Final = (
     ("spool/queue_writer.py", "QueueWriter.put"),
 )
 READING: Final = (
-    ("spool/queue.py", "Queue.waiting"),
-    ("upload/fairness.py", "Fairness.order"),
+    ("upload/waiting_lanes.py", "WaitingLanes.look"),
+    ("upload/waiting_lanes.py", "WaitingLanes.take"),
     ("spool/queue.py", "Queue.claim"),
     ("sinks/sink.py", "Sink.prepare"),
     ("sinks/sink.py", "Sink.send"),

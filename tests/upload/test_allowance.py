@@ -11,13 +11,12 @@ import pytest
 from lora_post.config.upload import DAY_S, RESERVE_BYTES, UploadRules, Window
 from lora_post.net.traffic import Traffic
 from lora_post.spool.facts import Facts
-from lora_post.spool.model import Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
 from lora_post.upload.allowance import KEEP_DAYS, SAVE_EVERY_BYTES, UploadAllowance
 
 NOON = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
 MEGABYTE = 1_000_000
-LANE = Lane(1, "pond-7", "t", "", "", None)
 
 
 class Clock:
@@ -44,7 +43,7 @@ def allowance(
 def test_without_rules_nothing_is_held_up(store: SpoolFile) -> None:
     free = allowance(store, UploadRules())
     assert free.closed() is None
-    assert free.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
+    assert free.held_s(1, lambda: WallUs(int(NOON * 1e6)), lambda: False) == 0.0
 
 
 def test_outside_of_the_schedule_it_is_closed_until_the_window_opens(store: SpoolFile) -> None:
@@ -110,30 +109,30 @@ def test_day_whose_number_is_damaged_begins_at_nothing(store: SpoolFile) -> None
 def test_readings_are_held_until_the_oldest_is_old_enough_and_then_all_go(store: SpoolFile) -> None:
     clock = Clock()
     holding = allowance(store, UploadRules(hold_s=600.0), clock=clock)
-    old, young = Waiting(LANE, int(NOON * 1e6)), Waiting(LANE, int((NOON + 500) * 1e6))
-    assert holding.held_s([], lambda: False) == 0.0
-    assert holding.held_s([old], lambda: False) == 610.0
+    old, young = WallUs(int(NOON * 1e6)), WallUs(int((NOON + 500) * 1e6))
+    assert holding.held_s(0, lambda: WallUs(0), lambda: False) == 0.0
+    assert holding.held_s(1, lambda: old, lambda: False) == 610.0
     clock.now += 600
     # The sensor's next reading may be a little late.
-    assert holding.held_s([old, young], lambda: False) == 10.0
+    assert holding.held_s(2, lambda: old, lambda: False) == 10.0
     clock.now += 10
-    assert holding.held_s([old, young], lambda: False) == 0.0
-    assert holding.held_s([young], lambda: False) == 0.0
-    assert holding.held_s([], lambda: False) == 0.0
-    assert holding.held_s([young], lambda: False) == 500.0
+    assert holding.held_s(2, lambda: old, lambda: False) == 0.0
+    assert holding.held_s(1, lambda: young, lambda: False) == 0.0
+    assert holding.held_s(0, lambda: WallUs(0), lambda: False) == 0.0
+    assert holding.held_s(1, lambda: young, lambda: False) == 500.0
 
 
 def test_full_batch_goes_out_at_once(store: SpoolFile) -> None:
     holding = allowance(store, UploadRules(hold_s=600.0))
-    assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: True) == 0.0
+    assert holding.held_s(1, lambda: WallUs(int(NOON * 1e6)), lambda: True) == 0.0
 
 
 def test_nothing_is_held_any_longer_once_the_input_has_ended(store: SpoolFile) -> None:
     holding = allowance(store, UploadRules(hold_s=600.0))
     holding.hold_no_longer()
-    assert holding.held_s([Waiting(LANE, int(NOON * 1e6))], lambda: False) == 0.0
+    assert holding.held_s(1, lambda: WallUs(int(NOON * 1e6)), lambda: False) == 0.0
 
 
 def test_clock_that_was_set_back_does_not_make_readings_wait_for_the_future(store: SpoolFile) -> None:
     holding = allowance(store, UploadRules(hold_s=600.0))
-    assert holding.held_s([Waiting(LANE, int((NOON + DAY_S) * 1e6))], lambda: False) == 0.0
+    assert holding.held_s(1, lambda: WallUs(int((NOON + DAY_S) * 1e6)), lambda: False) == 0.0

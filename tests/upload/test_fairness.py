@@ -23,10 +23,13 @@ def lane(lane_id: int, device: str) -> Lane:
 
 def served(fairness: Fairness, queue: list[Waiting], times: int) -> list[Lane]:
     """The lanes that are served, when no queue ever empties."""
+    for waiting in queue:
+        fairness.put(waiting, NOW_US)
     found = []
     for _ in range(times):
-        first = fairness.order(queue, NOW_US)[0]
-        fairness.took(first, NOW_US)
+        first = fairness.take(NOW_US)
+        assert first is not None
+        fairness.put(first, NOW_US)
         found.append(first.lane)
     return found
 
@@ -59,3 +62,26 @@ def test_devices_take_turns_and_the_sensors_of_each(oldest_us: int) -> None:
 )
 def test_what_is_younger_than_a_quarter_of_an_hour_is_fresh(oldest_us: int, fresh: bool) -> None:
     assert Fairness(FRESH_S).is_fresh(Waiting(lane(1, "d"), oldest_us), NOW_US) is fresh
+
+
+def test_what_grows_old_while_it_waits_takes_its_turn_among_the_old() -> None:
+    fairness = Fairness(FRESH_S)
+    for n in range(3):
+        fairness.put(Waiting(lane(n, f"d{n}"), NOW_US), NOW_US)
+    later_us = NOW_US + FRESH_US
+    young = Waiting(lane(9, "young"), later_us)
+    fairness.put(young, later_us)
+    order = [fairness.take(later_us) for _ in range(5)]
+    assert order[0] == young
+    assert [waiting and waiting.lane.id for waiting in order[1:]] == [0, 1, 2, None]
+
+
+def test_lane_that_is_taken_out_has_no_turn_and_another_time_moves_it() -> None:
+    fairness = Fairness(FRESH_S)
+    for n in range(3):
+        fairness.put(Waiting(lane(n, "d"), OLD_US), NOW_US)
+    fairness.discard(0)
+    fairness.discard(7)
+    fairness.put(Waiting(lane(2, "d"), NOW_US), NOW_US)
+    order = [fairness.take(NOW_US) for _ in range(3)]
+    assert [waiting and waiting.lane.id for waiting in order] == [2, 1, None]
