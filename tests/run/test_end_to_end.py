@@ -254,7 +254,7 @@ def test_demo_can_be_left_up_to_be_looked_at() -> None:
         lines: list[bytes] = []
         reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, b"")))  # type: ignore[union-attr]
         reader.start()
-        wait_until(lambda: any(b"Look at it" in line for line in lines), "the demo does not come up")
+        wait_until(lambda: any(b"Ctrl-C ends it" in line for line in lines), "the demo does not come up")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
         reader.join()
