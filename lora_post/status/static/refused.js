@@ -77,7 +77,7 @@ function told(answer) {
     const link = element("a", "", answer.id);
     link.href = `#/device/${encodeURIComponent(answer.id)}`;
     lines.push(element("p", "good", "Saved to ", element("code", "", answer.written), "; it is in use in a few seconds: ", link));
-  } else if (answer.toml) {
+  } else if (answer.toml && !answer.reads) {
     lines.push(element("p", "quiet", "In the configuration, or in devices.toml beside it:"), element("pre", "", answer.toml));
   }
   return lines;
@@ -101,9 +101,9 @@ async function send(save) {
   find("tried").replaceChildren(...told(found));
   find("fitting").replaceChildren(...(found.reads ?? []).map(({ decoder }) => element("option", "", decoder)));
   if (found.reads?.length && !fields.decoder) find("add").elements.decoder.value = found.reads[0].decoder;
-  // What was tried may be saved, once it has a decoder; when the keys open nothing, the button says so.
+  // What was tried may be saved, once it has a decoder; when it makes no sense, the button says so.
   find("save").disabled = Boolean(found.mistakes || found.written) || !find("add").elements.decoder.value;
-  find("save").textContent = found.problem && !found.opened ? "Save it all the same" : "Save the device";
+  find("save").textContent = found.problem ? "Save it all the same" : "Save the device";
 }
 
 find("address").addEventListener("input", showFields);
