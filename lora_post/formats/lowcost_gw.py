@@ -16,6 +16,7 @@ scripts/rak2245-rak831/lora_pkt_fwd_formatter.py; Arduino/Arduino_LoRa_Gateway/A
 from __future__ import annotations
 
 import re
+from copy import copy
 from datetime import tzinfo
 from typing import Final
 
@@ -78,6 +79,12 @@ class LowcostParser:
         self._radio = NO_RADIO  # of the last frame; it hardly ever changes
         self._fed_us = WallUs(0)
 
+    def copied(self) -> LowcostParser:
+        """Return another one that goes on from here."""
+        other = copy(self)
+        other._header = copy(self._header)
+        return other
+
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
         if not data:
@@ -123,6 +130,12 @@ class LowcostParser:
                 self._drop_header(events)
                 self._header = HeaderLines(*match.groups())
                 at = match.end()
+                # Nearly always the payload is here, too.
+                if held.startswith(_PREFIX, at):
+                    used = self._take_payload(self._header, held, at, now_us, events)
+                    if not used:
+                        break
+                    at += used
             elif line_end := held.find(b"\n", at, at + MAX_LINE) + 1:
                 self._take_line(held[at:line_end], events)
                 at = line_end

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -40,6 +41,7 @@ _BANDWIDTHS: Final = (
     | {bw: float(bw) for bw in (125, 250, 500)}
     | {203: 203.125, 406: 406.25, 812: 812.5, 1625: 1625.0}
 )
+_SECONDS: Final = {b":%02d." % second: second * 1_000_000 for second in range(60)}
 _FIRST_YEAR: Final = b"1970"
 _LAST_YEAR: Final = b"9000"
 _QUARTER_HOUR_US: Final = 900_000_000
@@ -47,6 +49,7 @@ _TMST_RANGE: Final = 1 << 32
 _TMST_TOLERANCE_US: Final = 1_000
 # Zone offsets from -12:00 to +14:00, by what they leave of (local time - tmst) modulo 2^32.
 _ZONES: Final = sorted((n * _QUARTER_HOUR_US % _TMST_RANGE, n * _QUARTER_HOUR_US) for n in range(-48, 57))
+_OFFSETS: Final = dict(_ZONES)
 _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
 
@@ -98,6 +101,8 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
     """
     if not _FIRST_YEAR <= (header.time or b"")[:4] <= _LAST_YEAR:
         return now_us
+    if header.zone is None and header.tmst is not None and (local_us := _usual_us(header.time or b"")) is not None:
+        return _in_utc(local_us, int(header.tmst))
     text = (header.time or b"").decode()
     try:
         if header.zone is not None:
@@ -107,6 +112,33 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
         local_us = since_epoch(datetime.fromisoformat(text + "Z"))
     except (ValueError, OverflowError):
         return now_us
-    residue = (local_us - int(header.tmst) + _TMST_TOLERANCE_US) % _TMST_RANGE
-    nearest, offset_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
-    return local_us - offset_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us
+    return _in_utc(local_us, int(header.tmst))
+
+
+def _usual_us(text: bytes) -> WallUs | None:
+    """Return the time as µs of `YYYY-MM-DDTHH:MM:SS.uuuuuu`, without its zone; None for a text of another form.
+
+    A minute is worked out once: the calendar takes as long as the rest of the line.
+    """
+    second_us, fraction = _SECONDS.get(text[16:20]), text[20:]
+    if second_us is None or len(fraction) != 6 or not fraction.isdigit():
+        return None
+    minute_us = _minute_us(text[:16])
+    return None if minute_us is None else minute_us + (second_us + int(fraction))
+
+
+@lru_cache(maxsize=64)
+def _minute_us(text: bytes) -> WallUs | None:
+    try:
+        return since_epoch(datetime.fromisoformat(text.decode() + "Z"))
+    except ValueError:
+        return None
+
+
+def _in_utc(local_us: WallUs, tmst: int) -> WallUs:
+    offset_us = _OFFSETS.get((local_us - tmst) % _TMST_RANGE)
+    if offset_us is not None:
+        return local_us - offset_us
+    residue = (local_us - tmst + _TMST_TOLERANCE_US) % _TMST_RANGE
+    nearest, nearest_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
+    return local_us - nearest_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from lora_post.model import Heard
 from lora_post.times import WallUs
@@ -25,6 +25,15 @@ class Parser(Protocol):
 
     def finish(self, now_us: WallUs) -> Sequence[Heard]:
         """End of input: return what the remaining bytes still give."""
+        ...
+
+
+@runtime_checkable
+class CopiedParser(Parser, Protocol):
+    """A parser that can be copied where it is in the stream."""
+
+    def copied(self) -> Parser:
+        """Return another one that goes on from here."""
         ...
 
 

@@ -89,8 +89,12 @@ class UploadThread:
         self._thread = Thread(target=self._run, name=thread_name(outlet.name), daemon=True)
         self.start = self._thread.start
         self.step = uploader.step
-        self.wake = self._wake.set
         self.is_closed = uploader.is_closed
+
+    def wake(self) -> None:
+        """Have the queue looked at; what is kept before this call is seen."""
+        if not self._wake.is_set():  # a look costs a tenth, and the thread clears it before it looks at the queue
+            self._wake.set()
 
     def _run(self) -> None:
         name = self._thread.name

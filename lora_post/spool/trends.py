@@ -31,6 +31,7 @@ MAX_SENSORS: Final = 24
 MAX_ROWS: Final = 100_000
 """All devices together, about 20 MB; the oldest go."""
 _US: Final = 1_000_000
+_SLOT_US: Final = SHORT_S * _US
 _PER_LONG: Final = LONG_S // SHORT_S
 
 Means = dict[str, float]
@@ -120,7 +121,7 @@ class TrendBook:
     def __init__(self) -> None:
         self._open: dict[tuple[int, str], _Span] = {}
         self._fcnt: dict[str, int] = {}
-        self._newest = 0
+        self._newest = self._saved_newest = 0
         self.forget()
 
     def forget(self) -> None:
@@ -139,20 +140,23 @@ class TrendBook:
         for report in reports:
             uplink = report.uplink
             device, frame = uplink.device.id, uplink.frame
-            slot = frame.time_us // (SHORT_S * _US)
-            self._newest = max(self._newest, slot)
-            span = self._span(slot, device)
-            if span is not None:
-                span.heard += 1
-                span.missed += missed_between(self._new_fcnt.get(device, self._fcnt.get(device)), uplink)
-                span.rssi.add(frame.rx.rssi_dbm)
-                span.snr.add(frame.rx.snr_db)
+            time_us = frame.time_us
+            slot = time_us // _SLOT_US
+            if slot > self._newest:
+                self._newest = slot
+            heard = self._span(slot, device)
+            if heard is not None:
+                heard.heard += 1
+                heard.missed += missed_between(self._new_fcnt.get(device, self._fcnt.get(device)), uplink)
+                heard.rssi.add(frame.rx.rssi_dbm)
+                heard.snr.add(frame.rx.snr_db)
             self._new_fcnt[device] = uplink.fcnt
             for reading in report.readings:
                 value = reading.value
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
                     continue
-                span = self._span(reading.measured_us(frame.time_us) // (SHORT_S * _US), device)
+                measured_us = reading.measured_us(time_us)
+                span = heard if measured_us == time_us else self._span(measured_us // _SLOT_US, device)
                 if span is not None:
                     span.add(to_id(reading.name), value)
 
@@ -160,11 +164,17 @@ class TrendBook:
         """Return the quarter of an hour to add to; None for one that is too old, or in the future."""
         if not self._newest - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
             return None
-        return self._new.setdefault((slot, device), _Span())
+        span = self._new.get((slot, device))
+        if span is None:
+            span = self._new[slot, device] = _Span()
+        return span
 
     def save(self, db: sqlite3.Connection, *, is_last: bool = False) -> None:
         """Write the quarters of an hour that are over, inside a transaction; is_last: the one that goes on, too."""
-        self._written = [key for key in {**self._open, **self._new} if is_last or key[0] < self._newest]
+        # Of what was open before, something is over only when a new quarter of an hour has begun.
+        begins = is_last or self._newest != self._saved_newest
+        keys = {**self._open, **self._new} if begins else self._new
+        self._written = [key for key in keys if is_last or key[0] < self._newest]
         if not self._written:
             return
         touched: set[tuple[int, str]] = set()
@@ -193,6 +203,7 @@ class TrendBook:
         for key in self._written:
             self._open.pop(key, None)
         self._fcnt |= self._new_fcnt
+        self._saved_newest = self._newest
         self.forget()
 
     def _prune(self, db: sqlite3.Connection) -> None:

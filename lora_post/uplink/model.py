@@ -11,7 +11,7 @@ from lora_post.errors import FrameError, Problem, StaleFCnt, UnlockError
 from lora_post.model import Actuator, Device, Frame, LeftOut, Link, Reading
 
 
-class Session(Struct, frozen=True):
+class Session(Struct, frozen=True, gc=False):
     """A device and the lowest FCnt that it may use next; 0: no frame was accepted yet."""
 
     device: Device
@@ -22,7 +22,7 @@ FindSessions: TypeAlias = Callable[[Link, int], Sequence[Session]]
 """Returns the sessions of all devices with this address."""
 
 
-class Uplink(Struct, frozen=True):
+class Uplink(Struct, frozen=True, gc=False):
     """A frame whose device is known and whose payload is clear.
 
     fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
@@ -54,7 +54,7 @@ class MaybeRestarted(StaleFCnt):
         self.session = session
 
 
-class Report(Struct, frozen=True):
+class Report(Struct, frozen=True, gc=False):
     """All readings of one uplink.
 
     problem: why there are no readings although there should be. What was decoded before a mistake is used,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from lora_post.model import Value
 
@@ -36,6 +37,7 @@ _TO_TEXT = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in _FORBIDDEN})
 _TO_KEY = str.maketrans({c: chr(ord(c) + 0xFEE0) for c in _FORBIDDEN + ".$"})
 
 
+@lru_cache(maxsize=4096)
 def to_id(name: str) -> str:
     """Return a sensor name as a Waziup sensor id."""
     escaped = _UNSAFE_ID.sub(lambda m: b"~%02x" % m[0][0], name.encode("utf-8", "surrogatepass")).decode()

@@ -2,20 +2,24 @@
 
     python -m tests.bench.bench_pipeline [--frames N]
 
-One core, one run: bare `cryptography` calls (CMAC and one AES block, contexts kept), cayennelpp on
-the same payloads, then parse → verify → decrypt → decode, the same with the durable spool, and the
-resident memory before and after.
+CPU time of one core, in rounds by turns: bare `cryptography` calls (CMAC and one AES block, contexts kept), cayennelpp
+on the same payloads, the parser as `run` has it, then parse → verify → decrypt → decode, the same with
+the durable spool. Of each: the least, the median, the quarters between which half of the rounds lie, and the ratio to
+bare crypto of the leasts. At the end the resident memory before and after. What `run` takes: bench_run.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 from cayennelpp import LppFrame
@@ -25,7 +29,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
-from lora_post.formats.lowcost_gw import LowcostParser
+from lora_post.formats import FORMATS, Parser
 from lora_post.metrics import Metrics
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
@@ -77,15 +81,40 @@ def decoding() -> Decoding:
     return Decoding([POND], load_folder(shipped_folder()).decoders)
 
 
-def through(ledger: Ledger, chunks: list[bytes]) -> Callable[[], None]:
-    pipeline = Pipeline(ledger, decoding().decode, Metrics(), lambda outcome: None)
-    parser = LowcostParser("gw1", UTC)
+class Rounds:
+    """Microseconds a frame of each work, by turns."""
 
-    def work() -> None:
-        for chunk in chunks:
-            pipeline.handle(parser.feed(chunk, START_US))
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._found: dict[str, list[float]] = {}
 
-    return work
+    def measure(self, name: str, work: Callable[[], object]) -> None:
+        gc.collect()
+        self._found.setdefault(name, []).append(per_item(work, self._frames))
+
+    def show(self) -> None:
+        """Print each with its ratio to the first."""
+        floor = min(next(iter(self._found.values())))
+        for name, found in self._found.items():
+            low, middle, high = statistics.quantiles(found, n=4)
+            sys.stdout.write(
+                f"{name:28} {min(found):6.2f} µs a frame, {min(found) / floor:5.1f} ×"
+                f"   (median {middle:6.2f}, half within {low:.2f} … {high:.2f})\n"
+            )
+
+
+def pipeline(ledger: Ledger) -> Pipeline:
+    return Pipeline(ledger, decoding().decode, Metrics(), lambda outcome: None)
+
+
+def read(parser: Parser, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        parser.feed(chunk, START_US)
+
+
+def handle(pipeline: Pipeline, parser: Parser, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        pipeline.handle(parser.feed(chunk, START_US))
 
 
 def resident_mb() -> float:
@@ -95,38 +124,36 @@ def resident_mb() -> float:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--frames", type=int, default=50_000)
-    frames = options.parse_args().frames
-
-    crypto = per_item(bare_crypto(frames), frames)
-    peer = per_item(lambda: [LppFrame.from_bytes(PAYLOAD) for _ in range(frames // 5)], frames // 5)
-    chunks = capture(0, frames)
-    dry = per_item(through(MemoryLedger([POND]), chunks), frames)
+    options.add_argument("--frames", type=int, default=3_000, help="of a round")
+    options.add_argument("--rounds", type=int, default=12)
+    chosen = options.parse_args()
+    frames: int = chosen.frames
+    rounds = Rounds(frames)
+    crypto = bare_crypto(frames)
+    alone, dry_parser, parser = (FORMATS["lowcost"]("gw1", UTC) for _ in range(3))
     with tempfile.TemporaryDirectory() as folder:
         store = SpoolFile(Path(folder) / "spool.db")
-        ledger = SpoolLedger(store, [POND], QueueWriter(store, ["waziup"], 1 << 40))
-        spooled = per_item(through(ledger, chunks), frames)
+        dry = pipeline(MemoryLedger([POND]))
+        spooled = pipeline(SpoolLedger(store, [POND], QueueWriter(store, ["waziup"], 1 << 40)))
+        for number in range(chosen.rounds):
+            chunks = capture(number * frames, frames)
+            rounds.measure("bare cryptography calls", crypto)
+            rounds.measure("cayennelpp alone", lambda: [LppFrame.from_bytes(PAYLOAD) for _ in range(frames)])
+            rounds.measure("bytes to frames", partial(read, alone, chunks))
+            rounds.measure("bytes to readings", partial(handle, dry, dry_parser, chunks))
+            rounds.measure("bytes to committed readings", partial(handle, spooled, parser, chunks))
         store.close()  # moves the log into the file
         size = (Path(folder) / "spool.db").stat().st_size
-    del chunks
-    sys.stdout.write(
-        f"bare cryptography calls     {crypto:6.2f} µs a frame\n"
-        f"cayennelpp alone            {peer:6.2f} µs a frame\n"
-        f"frame to readings           {dry:6.2f} µs a frame  {dry / crypto:5.1f} × bare crypto\n"
-        f"frame to committed readings {spooled:6.2f} µs a frame  {spooled / crypto:5.1f} × bare crypto\n"
-        f"disk                        {size / frames / 2:6.1f} bytes a queued reading\n"
-    )
-    _show_memory(frames)
+    rounds.show()
+    sys.stdout.write(f"disk {size / frames / chosen.rounds / 2:.1f} bytes a queued reading\n")
+    _show_memory()
 
 
-def _show_memory(frames: int) -> None:
+def _show_memory() -> None:
     """Resident memory while frames go by without end; the chunks are made as they are needed."""
-    ledger = MemoryLedger([POND])
-    pipeline = Pipeline(ledger, decoding().decode, Metrics(), lambda outcome: None)
-    parser = LowcostParser("gw1", UTC)
+    dry, parser, frames = pipeline(MemoryLedger([POND])), FORMATS["lowcost"]("gw1", UTC), 25_000
     for first in range(0, 20 * frames, frames):
-        for chunk in capture(first, frames):
-            pipeline.handle(parser.feed(chunk, START_US))
+        handle(dry, parser, capture(first, frames))
         if first in (0, 9 * frames, 19 * frames):
             sys.stdout.write(f"resident after {first + frames:>9} frames: {resident_mb():.1f} MB\n")
 
