@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from shlex import quote
 
-from lora_post.finding import Finding, fail, ok, warning
+from lora_post.finding import Finding, fail, ok
 
 SUBJECT = "json_lines"
 
@@ -26,7 +26,7 @@ def check_json_lines(path: Path | None) -> Finding:
     except OSError:  # in a folder that is closed to this user
         is_there = False
     if not folder.exists():
-        return warning(SUBJECT, f"there is no folder {folder} yet", _make(folder))
+        return fail(SUBJECT, f"there is no folder {folder}", _make(folder))
     if not os.access(folder, os.W_OK | os.X_OK):
         return fail(SUBJECT, f"this user may not write in {folder}", _make(folder))
     if is_there and not os.access(path, os.R_OK | os.W_OK):
