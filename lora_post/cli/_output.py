@@ -6,6 +6,7 @@ Every text passes `printable`, since names, payloads and reasons may come from r
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -87,6 +88,18 @@ def complain(text: str) -> None:
 def print_json(found: object) -> None:
     """Print an object as JSON, on one line."""
     click.echo(escaped_json(msgspec.json.encode(found)))
+
+
+def confirm(question: str, otherwise: str, *, yes: bool) -> None:
+    """Ask before what cannot be undone, unless --yes was given. Aborts on a no.
+
+    otherwise: what would happen, for the refusal where there is no terminal.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{otherwise}, and there is no terminal to ask on; add --yes")
+    click.confirm(question, abort=True)
 
 
 def write_new(path: Path, text: str, *, mode: int) -> None:

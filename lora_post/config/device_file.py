@@ -17,6 +17,7 @@ from lora_post.config.device_files import FILE
 from lora_post.config.not_toml import toml_text
 from lora_post.config.toml_document import read_toml
 from lora_post.errors import ConfigError
+from lora_post.spool.swap import sync
 
 HEAD: Final = "# Devices. `lora-post devices` changes this file, and so may you; other lines and comments stay.\n"
 NEW_MODE: Final = 0o640
@@ -149,7 +150,7 @@ def write(path: Path, file: Path, text: str, environ: Mapping[str, str]) -> None
             _give(stream.fileno(), like)
             os.fsync(stream.fileno())
         new.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         with suppress(OSError):
             new.unlink()
@@ -163,11 +164,3 @@ def _give(fd: int, like: os.stat_result) -> None:
         os.fchown(fd, -1, like.st_gid)
         os.fchown(fd, like.st_uid, -1)
     os.fchmod(fd, like.st_mode & NEW_MODE | 0o600)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -45,10 +45,10 @@ def throw_away_part(path: Path) -> None:
 
 def declare_complete(path: Path) -> Path:
     """Begin the change: the new file is whole, closed and without WAL. Raises OSError."""
-    _sync(part_of(path))
+    sync(part_of(path))
     new = _free_name(path)
     part_of(path).rename(new)
-    _sync(path.parent)
+    sync(path.parent)
     return new
 
 
@@ -70,7 +70,7 @@ def swap(path: Path, new: Path) -> None:
         return
     set_aside(path, aside)
     new.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def set_aside(path: Path, aside: Path) -> None:
@@ -78,7 +78,7 @@ def set_aside(path: Path, aside: Path) -> None:
     for suffix in _PARTS:
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _free_name(path: Path) -> Path:
@@ -96,7 +96,7 @@ def _escaped(name: str) -> str:
     return "".join(f"[{char}]" if char in "*?[" else char for char in name)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file's content, or a folder's names, survive a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -35,6 +35,7 @@ from tests.support.command import started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.keeping_broker import Broker, broker, publish, publisher
 from tests.support.parsers import LAB_1, capture
+from tests.support.programs import program
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
 
@@ -281,7 +282,9 @@ def test_broker_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCap
 
 def test_user_and_password_are_shown_to_the_broker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "me", "se cret"], check=True, capture_output=True)
+    subprocess.run(
+        [program("mosquitto_passwd"), "-c", "-b", str(passwords), "me", "se cret"], check=True, capture_output=True
+    )
     with broker(tmp_path, f"password_file {passwords}", "allow_anonymous false", "user root") as found:
         wrong = mqtt_input(found.port, "up", who="wrong", login=BrokerAccount(Secret("guess")), user="me")
         wait_until(lambda: not wrong.events(0.05) and "it refuses the connection" in caplog.text, "not refused")

@@ -13,6 +13,7 @@ PACKAGES: Final = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
     "tshark": "tshark",
     "systemd-analyze": "systemd",
 }

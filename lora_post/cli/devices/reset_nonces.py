@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from lora_post.cli._options import config_option, existing_spool
-from lora_post.cli._output import say
+from lora_post.cli._output import confirm, say
 from lora_post.cli.devices._desk import open_desk
 from lora_post.errors import ConfigError
 from lora_post.spool.spool_file import SpoolFile
@@ -36,10 +35,8 @@ def command(group_path: Path | None, name: str, yes: bool, config_path: Path | N
     if device.root is None:
         raise ConfigError(f"{name} does not join", fix="for a frame counter: lora-post spool reset-counter")
     with closing(SpoolFile(existing_spool(desk.config))) as spool_file:
-        if not yes and not sys.stdin.isatty():
-            raise click.UsageError("recorded joins would be answered once more, and there is no terminal; add --yes")
-        if not yes:
-            click.confirm(f"Forget the DevNonces of {name}? A recording, too, is then answered once more.", abort=True)
+        question = f"Forget the DevNonces of {name}? A recording, too, is then answered once more."
+        confirm(question, "recorded joins would be answered once more", yes=yes)
         if reset_nonces(spool_file, device):
             say(f"the next join-request of {name} is accepted whatever its DevNonce is")
         else:

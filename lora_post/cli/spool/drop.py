@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from lora_post.cli._options import config_option
-from lora_post.cli._output import say
+from lora_post.cli._output import confirm, say
 from lora_post.cli.spool._target import opened, target_of
 from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import drop, drop_sink, held_by_sink
@@ -42,9 +40,8 @@ def command(
     """
     if sum((target is not None, everything, destination is not None)) != 1:
         raise click.UsageError("name a DEVICE or DEVICE/SENSOR, or give --all or --destination")
-    confirm = _accept if yes else _ask
     if destination is not None:
-        _drop_destination(config_path or group_path, destination, confirm)
+        _drop_destination(config_path or group_path, destination, yes=yes)
         return
     with opened(config_path or group_path) as (_, spool_file):
         wanted = target_of(spool_file, target)
@@ -53,26 +50,20 @@ def command(
         if not held:
             say("nothing is parked or refused there")
             return
-        confirm(count)
+        _ask(count, yes=yes)
         say(f"{plural(drop(spool_file, wanted.device, wanted.name), 'reading')} deleted")
 
 
-def _drop_destination(config_path: Path | None, name: str, confirm: Callable[[str], None]) -> None:
+def _drop_destination(config_path: Path | None, name: str, *, yes: bool) -> None:
     with opened(config_path) as (config, spool_file):
         if name in config.destinations:
             raise click.UsageError(f"[{name}] is in the configuration and may be sending; take it out first")
         held = held_by_sink(spool_file)
         if name not in held:
             raise click.UsageError(f"nothing waits for {name!r}; there is {', '.join(sorted(held)) or 'nothing'}")
-        confirm(plural(held[name], "reading"))
+        _ask(plural(held[name], "reading"), yes=yes)
         say(f"{plural(drop_sink(spool_file, name), 'reading')} deleted")
 
 
-def _accept(count: str) -> None:
-    """--yes"""
-
-
-def _ask(count: str) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{count} would be deleted, and there is no terminal to ask on; add --yes")
-    click.confirm(f"Delete {count} for good?", abort=True)
+def _ask(count: str, *, yes: bool) -> None:
+    confirm(f"Delete {count} for good?", f"{count} would be deleted", yes=yes)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from lora_post.cli._options import config_option, existing_spool, read_config
-from lora_post.cli._output import say
+from lora_post.cli._output import confirm, say
 from lora_post.cli.spool._target import known_device
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
@@ -34,10 +33,8 @@ def command(group_path: Path | None, device: str, yes: bool, config_path: Path |
     config = read_config(config_path or group_path)
     known = known_device(config, device)
     with closing(SpoolFile(existing_spool(config))) as spool_file:
-        if not yes and not sys.stdin.isatty():
-            raise click.UsageError("recorded frames would be accepted once more, and there is no terminal; add --yes")
-        if not yes:
-            click.confirm(f"Forget the counter of {device}? A recording, too, is then accepted once more.", abort=True)
+        question = f"Forget the counter of {device}? A recording, too, is then accepted once more."
+        confirm(question, "recorded frames would be accepted once more", yes=yes)
         if reset_counter(spool_file, known):
             say(f"the next frame of {device} is accepted whatever its counter is")
         else:

@@ -19,6 +19,7 @@ from lora_post.sinks.last_sent import LastSent
 from lora_post.sinks.reading_json import FIRST_KEY, reading_objects
 from lora_post.sinks.sink import Sink
 from lora_post.spool.model import Batch
+from lora_post.spool.swap import sync
 from lora_post.times import WallUs
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class JsonLinesFile(Sink):
             finally:
                 os.close(fd)
             if is_new:
-                _sync_folder(self._path)
+                sync(self._path.parent)
         self._sent.note(batch, batch.times_us)
 
     def stored(self, batch: Batch, since_us: WallUs) -> list[WallUs]:
@@ -97,7 +98,7 @@ class JsonLinesFile(Sink):
             self._numbered(number - 1).replace(self._numbered(number))
         if not self._keep:
             self._path.unlink()
-        _sync_folder(self._path)
+        sync(self._path.parent)
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
@@ -147,15 +148,6 @@ def _write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a name that was made or changed survive a power cut."""
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _mend(fd: int, path: Path) -> None:

@@ -24,6 +24,7 @@ from lora_post.sinks.mqtt.sink import MqttSink, topic_of
 from tests.support.broker import Listener, listener, mosquitto
 from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
 from tests.support.mqtt_sink import batch, settings, site
+from tests.support.programs import program
 from tests.support.waziup import CuttingProxy
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
@@ -119,7 +120,7 @@ def test_message_whose_acknowledgement_is_lost_is_in_doubt_and_comes_again_with_
 def test_wrong_password_is_said_and_left_alone_for_a_while(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "passwords").write_text("")
-    subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "passwords"), "me", "good"], check=True)
+    subprocess.run([program("mosquitto_passwd"), "-b", str(tmp_path / "passwords"), "me", "good"], check=True)
     with mosquitto(tmp_path, port, f"allow_anonymous false\npassword_file {tmp_path}/passwords\n"):
         good = MqttSink(settings(port, username="me", password=Secret("good")), site("gw1"))
         good.send(batch(1))
