@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from lora_post.model import Reading
-from lora_post.net.http_client import Answer
 from lora_post.sandbox.endpoint import Settings
-from lora_post.sinks.waziup.client import GatewayBody, WaziupClient
 from lora_post.sinks.waziup.sink import WaziupSink
 from tests.support.build import NOON_US, report
+from tests.support.distrusted import Distrusted
 from tests.support.upload_site import Site, work
 from tests.support.waziup import Fault, Waziup, waziup
 
@@ -104,26 +103,6 @@ def test_gateway_of_somebody_else_does_not_hold_up_values(
     work(site.uploader())
     assert server.values("pond-7", "t") == [1]
     assert "gateway gw1 belongs to alice, not to demo" in caplog.text
-
-
-class Distrusted(WaziupClient):
-    """A client whose token the server does not believe just for a creation: it answers 200, and the owner is guest.
-
-    What goes wrong then or thereafter is given.
-    """
-
-    def __init__(self, server: Waziup, fault: Fault) -> None:
-        super().__init__(server.url)
-        self._server = server
-        self._fault = fault
-
-    def post_gateway(self, gateway: GatewayBody) -> Answer:
-        self._server.days.faults.append(self._fault)
-        token, self._http._token = self._http._token, None
-        try:
-            return super().post_gateway(gateway)
-        finally:
-            self._http._token = token
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -13,6 +13,7 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import release
 from tests.support.build import NOON_US, report
+from tests.support.distrusted import Distrusted
 from tests.support.upload_site import Site, end, work
 from tests.support.waziup import Fault, Waziup
 
@@ -83,26 +84,6 @@ def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
     (held,) = parked(site.store)
     assert (held.device, held.name, held.readings) == ("pond-7", "t", 2)
     assert "another account" in str(held.why) or "belongs to alice" in str(held.why)
-
-
-class Distrusted(WaziupClient):
-    """A client whose token the server does not believe just for a creation: it answers 204, and the owner is guest.
-
-    What goes wrong then or thereafter is given.
-    """
-
-    def __init__(self, server: Waziup, fault: Fault) -> None:
-        super().__init__(server.url)
-        self._server = server
-        self._fault = fault
-
-    def post_device(self, device: DeviceBody) -> Answer:
-        self._server.days.faults.append(self._fault)
-        token, self._http._token = self._http._token, None
-        try:
-            return super().post_device(device)
-        finally:
-            self._http._token = token
 
 
 @pytest.mark.usefixtures("no_waiting")
