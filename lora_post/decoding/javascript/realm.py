@@ -126,6 +126,7 @@ class Realm:
 
 
 def _new_world() -> Any:
+    """Return an engine with limits. Its `eval` runs JavaScript in there, and never Python."""
     world = quickjs.Context()
     world.set_memory_limit(MEMORY_LIMIT)
     world.set_max_stack_size(STACK_LIMIT)
