@@ -155,10 +155,6 @@ class Queue:
         """Tell whether readings wait that are not of parked lanes, be it for their time only."""
         return lanes.is_owing(self._spool_file, self.sink)
 
-    def ready_lanes(self) -> list[Lane]:
-        """Return the lanes with readings that can be sent: of known time, not parked."""
-        return [waiting.lane for waiting in self.waiting()]
-
     def queued_lanes(self) -> list[Lane]:
         """Return the lanes that have readings, parked ones too."""
         return lanes.queued(self._spool_file, self.sink)

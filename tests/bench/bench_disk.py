@@ -26,6 +26,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.trends import TrendBook
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 UPLINKS = 2000
@@ -73,7 +74,7 @@ def day_written(path: Path, *, plots: bool) -> int:
                     )
                 if not plots:
                     ledger._trends = TrendBook()
-            for lane in queue.ready_lanes():
+            for lane in ready_lanes(queue):
                 batch = queue.claim(lane, 100)
                 if batch is not None:
                     queue.settle({batch.lane.id: batch.times_us})
@@ -111,7 +112,7 @@ def written(path: Path, page_size: int, checkpoint_pages: int, group: int) -> in
                     of = device(f"pond-{number % 20}")
                     writer.put(db, [report(*readings, time_us=NOON_US + number * 1_000_000, of=of)])
                     save_sessions(db, {of.id: number})
-            for lane in reader.ready_lanes():
+            for lane in ready_lanes(reader):
                 batch = reader.claim(lane, 100)
                 if batch is not None:
                     reader.settle({batch.lane.id: batch.times_us})

@@ -29,6 +29,7 @@ from lora_post.spool.tallies import add_tally
 from tests.support.build import NOON_US, report
 from tests.support.command import free_port, run
 from tests.support.in_process import Ran, harmless, lora_post
+from tests.support.lanes import ready_lanes
 from tests.support.waziup import Fault, Waziup, waziup
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -275,7 +276,7 @@ def test_what_waits_for_a_person_is_a_warning_that_leads_to_the_spool_command() 
     put()
     with closing(SpoolFile(Path("spool.db"))) as store:
         reader = Queue(store, "waziup")
-        reader.park(reader.ready_lanes()[0], Problem("belongs to alice"), NOON_US)
+        reader.park(ready_lanes(reader)[0], Problem("belongs to alice"), NOON_US)
         with store.transaction() as db:
             QueueWriter(store, ["waziup"], 1 << 30).put(db, [report(problem="WrongLength: 1 byte")])
     ran = lora_post("check", "--offline")

@@ -37,6 +37,7 @@ from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import COMMAND
 from tests.support.in_process import Ran, harmless, lora_post
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 LPP = bytes.fromhex("03670110056700ff")
@@ -94,7 +95,7 @@ def refuse(store: SpoolFile, name: str, reason: str = "status 400") -> None:
 def queued(store: SpoolFile) -> dict[str, list[object]]:
     """What would be sent, by sensor."""
     reader = Queue(store, SINK)
-    batches = {lane.name: reader.claim(lane, 1000) for lane in reader.ready_lanes()}
+    batches = {lane.name: reader.claim(lane, 1000) for lane in ready_lanes(reader)}
     return {name: [msgspec.json.decode(value) for value in batch.values] for name, batch in batches.items() if batch}
 
 

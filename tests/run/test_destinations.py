@@ -16,6 +16,7 @@ from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.in_process import lora_post
+from tests.support.lanes import ready_lanes
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
 
@@ -110,7 +111,7 @@ def test_readings_for_a_destination_that_left_can_be_dropped(left_over: Path) ->
 def test_parked_sensor_is_shown_with_its_destination(left_over: Path) -> None:
     with closing(SpoolFile(Path("spool.db"))) as store:
         reader = Queue(store, "json_lines")
-        reader.park(reader.ready_lanes()[0], Problem("because"), NOON_US)
+        reader.park(ready_lanes(reader)[0], Problem("because"), NOON_US)
     out = lora_post("spool").out
     assert "pond-7/t: 3 readings held back for json_lines since" in out
     assert [line.split()[-1] for line in out.splitlines() if "3 waiting" in line] == ["json_lines", "mqtt"]

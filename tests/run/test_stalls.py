@@ -12,6 +12,7 @@ from lora_post.run.upload_thread import BEAT_S, open_outlet, thread_name
 from lora_post.sandbox.server import running_sandbox
 from lora_post.sinks.announced import Announced
 from lora_post.times import WallUs
+from tests.support.lanes import ready_lanes
 from tests.support.upload_site import Site
 
 SENSORS = 12
@@ -36,7 +37,7 @@ def test_many_sensors_that_are_missing_at_a_slow_server_are_no_stall(tmp_path: P
             for number in range(SENSORS):  # the device is made with the first one, and has not got the others
                 site.put_values(f"sensor_{number}", 20.5)
                 if number in (0, SENSORS - 1):
-                    lane = next(each for each in outlet.queue.ready_lanes() if each.name == f"sensor_{number}")
+                    lane = next(each for each in ready_lanes(outlet.queue) if each.name == f"sensor_{number}")
                     batch = outlet.queue.claim(lane, 100)
                     assert batch is not None
                     outlet.sink.send(batch)

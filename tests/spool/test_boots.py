@@ -20,6 +20,7 @@ from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import device, frame, lowcost_device
 from tests.support.clocks import Machine
+from tests.support.lanes import ready_lanes
 
 POND = device()
 NODE = lowcost_device()
@@ -81,7 +82,7 @@ class Gateway:
 
     def ready(self) -> int:
         reader = Queue(self.spool_file, "waziup")
-        return sum(len(batch.times_us) for lane in reader.ready_lanes() if (batch := reader.claim(lane, 1000)))
+        return sum(len(batch.times_us) for lane in ready_lanes(reader) if (batch := reader.claim(lane, 1000)))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from lora_post.spool.upkeep import drop_sink
 from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from lora_post.uplink.model import Session, Uplink
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
+from tests.support.lanes import ready_lanes
 
 POND = device()
 NODE = lowcost_device()
@@ -78,7 +79,7 @@ def test_new_sensor_of_a_failed_group_can_be_kept_later(spool_file: SpoolFile) -
     spool_file.db.execute("PRAGMA max_page_count = 1000")
     with ledger.group() as group:
         group.accept(report(Reading("new", 1), of=POND), Session(POND, 3))
-    (ready,) = Queue(spool_file, "waziup").ready_lanes()
+    (ready,) = ready_lanes(Queue(spool_file, "waziup"))
     assert ready.name == "new"
 
 

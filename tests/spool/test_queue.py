@@ -25,6 +25,7 @@ from lora_post.spool.undecoded import KEEP_OF_DEVICE, PRUNE_EVERY, load, trim, u
 from lora_post.spool.upkeep import drop, move, release
 from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import NOON_US, device, frame, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 ROOMY = 1 << 30
@@ -118,14 +119,14 @@ def test_parked_lane_is_not_ready_until_it_is_released(spool_file: SpoolFile) ->
     put(spool_file, report(Reading("t", 1), Reading("h", 2)))
     reader = Queue(spool_file, SINK)
     reader.park(lane(spool_file), Problem("belongs to alice"), NOON_US)
-    assert [ready.name for ready in reader.ready_lanes()] == ["h"]
+    assert [ready.name for ready in ready_lanes(reader)] == ["h"]
     assert [(p.device, p.name, str(p.why), p.readings) for p in parked(spool_file)] == [
         ("pond-7", "t", "belongs to alice", 1)
     ]
     assert reader.counts() == Counts(queued=1, parked=1, refused=0, undecoded=0)
     assert release(spool_file, "pond-7", "h") == 0
     assert release(spool_file, "pond-7", "t") == 1
-    assert [ready.name for ready in reader.ready_lanes()] == ["t", "h"]
+    assert [ready.name for ready in ready_lanes(reader)] == ["t", "h"]
     assert parked(spool_file) == []
 
 
@@ -164,7 +165,7 @@ def test_readings_of_a_wrong_id_move_to_the_right_one_and_go_out(spool_file: Spo
     reader.park(lane(spool_file), Problem("belongs to alice"), NOON_US)
     put(spool_file, report(Reading("t", 3), time_us=NOON_US + 1, of=device("new")))
     assert move(spool_file, "pond-7", "new") == 2
-    (ready,) = reader.ready_lanes()
+    (ready,) = ready_lanes(reader)
     batch = reader.claim(ready, 10)
     assert batch is not None
     assert (ready.device, batch.values) == ("new", (b"1", b"3", b"2"))
@@ -292,7 +293,7 @@ def test_each_sink_has_its_own_copy(spool_file: SpoolFile) -> None:
     with spool_file.transaction() as db:
         writer.put(db, [report(Reading("t", 1))])
     one, other = Queue(spool_file, "a"), Queue(spool_file, "b")
-    batch = one.claim(one.ready_lanes()[0], 10)
+    batch = one.claim(ready_lanes(one)[0], 10)
     assert batch is not None
     one.settle({batch.lane.id: batch.times_us})
     assert (one.counts().queued, other.counts().queued) == (0, 1)
@@ -366,7 +367,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from("abc"), limit=st.integers(1, 4))
     def claim(self, name: str, limit: int) -> None:
         reader = Queue(self.spool_file, SINK)
-        for ready in reader.ready_lanes():
+        for ready in ready_lanes(reader):
             if ready.name == name:
                 self.batch = reader.claim(ready, limit)
                 assert self.batch is not None
@@ -389,7 +390,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def queue_is_what_was_put_and_not_settled(self) -> None:
         reader = Queue(self.spool_file, SINK)
-        found = {ready.name: reader.claim(ready, 10_000) for ready in reader.ready_lanes()}
+        found = {ready.name: reader.claim(ready, 10_000) for ready in ready_lanes(reader)}
         assert {name: list(batch.times_us) for name, batch in found.items() if batch} == {
             name: [time for time, _ in items] for name, items in self.queued.items() if items
         }

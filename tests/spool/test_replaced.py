@@ -26,6 +26,7 @@ from lora_post.uplink.model import Session
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 POND = device("pond")
@@ -101,7 +102,7 @@ def test_no_reading_is_lost_or_skipped_for_another_one_of_its_number(path: Path,
 def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -> None:
     with closing(spool(path, "a", "b")) as spool_file:
         reader = Queue(spool_file, SINK)
-        lane = reader.ready_lanes()[0]
+        lane = ready_lanes(reader)[0]
         batch = reader.claim(lane, 10)
         assert batch is not None
         replace(path, "b", "a")
@@ -117,7 +118,7 @@ def test_nothing_is_claimed_or_settled_by_a_number_of_another_file(path: Path) -
         assert queued(spool_file) == ["a", "b"]
         assert reader.go_on()
         assert not reader.go_on()
-        assert [each.name for each in reader.ready_lanes()] == ["b", "a"]
+        assert [each.name for each in ready_lanes(reader)] == ["b", "a"]
 
 
 def test_what_arrived_is_remembered_by_sensor() -> None:

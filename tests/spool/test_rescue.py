@@ -18,6 +18,7 @@ from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
 from tests.support.command import PATIENCE_S, Admin, counting_packet, free_port, run, sandbox_process, write_site
 from tests.support.damage import damage_table, set_aside
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 
@@ -68,7 +69,7 @@ def test_damage_is_found_at_the_start_after_an_unclean_stop(tmp_path: Path) -> N
     with closing(open_spool(path)) as spool_file:
         assert load_sessions(spool_file.db) == {"pond": 7}
         assert [lane.name for lane in Queue(spool_file, SINK).lanes_of("pond-7")] == ["t"]
-        assert Queue(spool_file, SINK).ready_lanes() == []
+        assert ready_lanes(Queue(spool_file, SINK)) == []
     assert len(set_aside(path)) == 1
 
 
@@ -79,8 +80,8 @@ def test_start_after_a_clean_stop_looks_at_nothing_and_damage_is_met_later(tmp_p
     with closing(open_spool(path)) as spool_file, closing(SpoolFile(path, replace_damaged)) as other:
         assert set_aside(path) == []
         with pytest.raises(SpoolDamaged):
-            Queue(spool_file, SINK).ready_lanes()
-        assert Queue(spool_file, SINK).ready_lanes() == []
+            ready_lanes(Queue(spool_file, SINK))
+        assert ready_lanes(Queue(spool_file, SINK)) == []
         # Another connection, which has met nothing, does not go on in the file that was set aside.
         with pytest.raises(SpoolError, match="another file"):
             keep(other, 8)
@@ -100,7 +101,7 @@ def test_damage_that_is_met_in_a_transaction_costs_that_transaction(tmp_path: Pa
         writer.forget_lanes()
         with spool_file.transaction() as db:
             writer.put(db, [report(Reading("t", 1))])
-        assert len(Queue(spool_file, SINK).ready_lanes()) == 1
+        assert len(ready_lanes(Queue(spool_file, SINK))) == 1
 
 
 def test_counters_that_cannot_be_read_do_not_stop_reception(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,7 +119,7 @@ def test_without_somebody_to_mend_it_damage_is_only_told(tmp_path: Path) -> None
     fill(path)
     damage_table(path, "reading")
     with closing(SpoolFile(path)) as spool_file, pytest.raises(SpoolDamaged):
-        Queue(spool_file, SINK).ready_lanes()
+        ready_lanes(Queue(spool_file, SINK))
     assert set_aside(path) == []
 
 

@@ -24,6 +24,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Report
 from tests.support.build import NOON_US, device, report
 from tests.support.damage import damage_page_with, damage_table
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 OF_ALICE = Problem("belongs to alice", "choose another id")
@@ -55,7 +56,7 @@ def queued(spool_file: SpoolFile) -> dict[str, list[object]]:
     reader = Queue(spool_file, SINK)
     return {
         lane.name: [msgspec.json.decode(value) for value in batch.values]
-        for lane in reader.ready_lanes()
+        for lane in ready_lanes(reader)
         if (batch := reader.claim(lane, 1 << 20))
     }
 

@@ -20,6 +20,7 @@ from lora_post.spool.schema import COMPATIBLE_FROM, STEPS
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
+from tests.support.lanes import ready_lanes
 
 NEWEST = len(STEPS)
 LATER_STEP = ("CREATE TABLE later (id INTEGER PRIMARY KEY)",)
@@ -42,7 +43,7 @@ def write_version(path: Path, version: int, steps: tuple[tuple[str, ...], ...] =
 
 def queued(spool_file: SpoolFile) -> list[bytes]:
     reader = Queue(spool_file, "waziup")
-    batches = [reader.claim(lane, 10) for lane in reader.ready_lanes()]
+    batches = [reader.claim(lane, 10) for lane in ready_lanes(reader)]
     return [value for batch in batches if batch is not None for value in batch.values]
 
 

@@ -22,6 +22,7 @@ from lora_post.spool.tallies import add_tally, tallies
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import session_key
 from tests.support.build import KEYS, device, lowcost_device
+from tests.support.lanes import ready_lanes
 
 
 def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
     with closing(SpoolFile(path)) as spool_file:
         assert spool_file.rows("PRAGMA user_version") == [(len(STEPS),)]
         reader = Queue(spool_file, "waziup")
-        (lane,) = reader.ready_lanes()
+        (lane,) = ready_lanes(reader)
         assert (lane.device, lane.name, lane.unit, lane.channel) == ("pond-7", "t", "°C", 3)
         batch = reader.claim(lane, 10)
         assert batch is not None

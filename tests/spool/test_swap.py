@@ -20,6 +20,7 @@ from lora_post.spool.swap import declare_complete, part_of, set_aside, swap
 from tests.support.build import report
 from tests.support.damage import damage_table
 from tests.support.damage import set_aside as set_aside_of
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 
@@ -91,7 +92,7 @@ def test_power_cut_at_any_point_leaves_counters_doubts_and_the_whole_damaged_fil
     with closing(open_spool(damaged)) as spool_file:
         assert load_sessions(spool_file.db) == {"pond": 7}
         assert RUNNING in Facts(spool_file, SINK).recall()
-        assert Queue(spool_file, SINK).ready_lanes() == []
+        assert ready_lanes(Queue(spool_file, SINK)) == []
     (aside,) = set_aside_of(damaged)
     with closing(sqlite3.connect(aside)) as old:
         assert old.execute("SELECT count(*) FROM reading").fetchone() == (1,)

@@ -17,6 +17,7 @@ from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED, says_nothing_new
 from lora_post.uplink.model import Session
 from tests.support.build import NOON_US, device, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 MINUTE_US = 60_000_000
@@ -61,7 +62,7 @@ class Site:
 
     def queued(self, name: str = "t") -> list[object]:
         reader = Queue(self.spool_file, SINK)
-        batches = [reader.claim(lane, 1000) for lane in reader.ready_lanes() if lane.name == name]
+        batches = [reader.claim(lane, 1000) for lane in ready_lanes(reader) if lane.name == name]
         return [msgspec.json.decode(value) for batch in batches if batch for value in batch.values]
 
 

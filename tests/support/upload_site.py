@@ -35,6 +35,7 @@ from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S
+from tests.support.lanes import ready_lanes
 
 USERS = Settings(users={"demo": "demo", "alice": "alice", "admin": "admin"})
 DEMO = Account("demo", Secret("demo"))
@@ -69,7 +70,7 @@ class WatchedUploader(Uploader):
 
     def is_idle(self) -> bool:
         """Return whether nothing is queued but what is parked."""
-        return not self.queue.ready_lanes()
+        return not ready_lanes(self.queue)
 
 
 def context_of(

@@ -15,6 +15,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.upload.confirmed import Confirmed
 from tests.support.build import NOON_US, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 SHARE_S = 0.25
@@ -38,7 +39,7 @@ def queue(store: SpoolFile) -> Queue:
 
 @pytest.fixture
 def lanes(queue: Queue) -> dict[str, Lane]:
-    return {lane.name: lane for lane in queue.ready_lanes()}
+    return {lane.name: lane for lane in ready_lanes(queue)}
 
 
 def times_queued(queue: Queue, lane: Lane) -> tuple[int, ...]:

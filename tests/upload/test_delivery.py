@@ -25,6 +25,7 @@ from lora_post.spool.upkeep import release
 from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S
+from tests.support.lanes import ready_lanes
 from tests.support.upload_site import IMPATIENT, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup
 
@@ -136,7 +137,7 @@ def test_after_a_kill_the_server_is_asked_before_anything_is_sent_again(site: Si
     site.put_values("t", 1, 2, 3)
     killed = site.uploader()
     work(killed, lambda: bool(server.days.pushes()))
-    assert len(site.queue().ready_lanes()) == 1
+    assert len(ready_lanes(site.queue())) == 1
     work(site.uploader())
     assert server.values("pond-7", "t") == [1, 2, 3]
 

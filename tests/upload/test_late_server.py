@@ -13,6 +13,7 @@ from lora_post.model import Reading
 from lora_post.spool.facts import Facts
 from lora_post.spool.queue import DOUBTS, RUNNING
 from tests.support.build import NOON_US, report
+from tests.support.lanes import ready_lanes
 from tests.support.upload_site import IMPATIENT, Site, end, work
 from tests.support.waziup import Fault, Waziup
 
@@ -38,7 +39,7 @@ def pushes(server: Waziup, sensor: str) -> list[str]:
 
 
 def only_waits(site: Site, sensor: str) -> bool:
-    return [lane.name for lane in site.queue().ready_lanes()] == [sensor]
+    return [lane.name for lane in ready_lanes(site.queue())] == [sensor]
 
 
 def act_late(server: Waziup, status: int, sensor: str = "t") -> None:

@@ -22,6 +22,7 @@ from lora_post.upload.lanes import Lanes
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.waiting_lanes import WaitingLanes
 from tests.support.build import NOON_US, device, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 POLICY = UploadPolicy(max_batch=3)
@@ -98,7 +99,7 @@ def test_every_reading_goes_once_in_batches(spool: Spool) -> None:
     assert spool.send() is None
     spool.confirmed.settle()
     assert spool.send() is None
-    assert spool.queue.ready_lanes() == []
+    assert ready_lanes(spool.queue) == []
 
 
 def test_readings_that_come_in_during_a_request_go_next_wherever_they_belong(spool: Spool) -> None:

@@ -30,6 +30,7 @@ from tests.support.command import (
     wait_until,
     write_site,
 )
+from tests.support.lanes import ready_lanes
 from tests.support.upload_site import IMPATIENT, USERS, Site, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
 from tests.support.waziup_mqtt import MqttSite, Platform, platform
@@ -233,7 +234,7 @@ def test_public_device_takes_values_without_an_account(world: World) -> None:
     )
     spool = Queue(world.site.store, "waziup")
     put(world.site, 0, 3)
-    (lane,) = spool.ready_lanes()
+    (lane,) = ready_lanes(spool)
     config = parse_config(text, Path("x.toml"), {})
     sink = open_outlet("waziup", config, world.site.store, Announced()).sink
     world.site.sink = sink  # type: ignore[assignment]

@@ -14,6 +14,7 @@ from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import release
 from tests.support.build import NOON_US, report
 from tests.support.distrusted import Distrusted
+from tests.support.lanes import ready_lanes
 from tests.support.upload_site import Site, end, work
 from tests.support.waziup import Fault, Waziup
 
@@ -133,7 +134,7 @@ def test_what_a_device_has_can_be_asked_while_another_sensor_of_it_is_in_trouble
     site.put_values("t", 1, 2)
     site.put_values("h", 3)
     spool, sink = site.queue(), site.sink()
-    first, other = (spool.claim(lane, 10) for lane in spool.ready_lanes())
+    first, other = (spool.claim(lane, 10) for lane in ready_lanes(spool))
     assert first is not None
     assert other is not None
     server.call("POST", "/devices", user="demo", json={"id": "pond-7", "visibility": "private"})
