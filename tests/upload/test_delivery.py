@@ -22,11 +22,10 @@ from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue
 from lora_post.spool.tallies import tallies
 from lora_post.spool.upkeep import release
-from lora_post.upload.policy import UploadPolicy
 from tests.support.build import NOON_US, device, report
 from tests.support.command import PATIENCE_S
 from tests.support.lanes import ready_lanes
-from tests.support.upload_site import IMPATIENT, Site, end, running, work
+from tests.support.upload_site import ATTENTIVE, IMPATIENT, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup
 
 
@@ -363,7 +362,7 @@ def test_defect_on_the_way_back_leaves_a_doubt(site: Site, server: Waziup) -> No
 
 def test_sensor_that_cannot_be_pushed_is_tried_less_and_less_often(site: Site, server: Waziup) -> None:
     """Although the server answers each time when it is asked what it has."""
-    site.policy = UploadPolicy(ask_after_s=0.0, late_s=0.0, late_per_reading_s=0.0)
+    site.policy = replace(ATTENTIVE, ask_after_s=0.0, late_s=0.0, late_per_reading_s=0.0)
     now, pushed_at = 0.0, []
     site.monotonic = lambda: now
     server.days.faults.append(Fault(r"POST .*/value$", 500, times=5))
@@ -407,7 +406,7 @@ def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
 ) -> None:
     monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.5)
     monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.5)
-    site.policy = UploadPolicy(rest_after_trouble=1000.0)
+    site.policy = replace(ATTENTIVE, rest_after_trouble=1000.0)
     uploader = site.uploader()
     site.put_values("good", 0)
     work(uploader)
