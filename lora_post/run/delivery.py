@@ -27,7 +27,7 @@ from lora_post.run.pipeline import Pipeline
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
-from lora_post.spool import strangers
+from lora_post.spool import lanes, strangers
 from lora_post.spool.arrivals import Arrivals
 from lora_post.spool.boots import BootBook
 from lora_post.spool.ledger import SpoolLedger
@@ -221,6 +221,7 @@ def _open_ledger(config: Config, boots: BootBook, arrivals: Arrivals) -> SpoolLe
     spool_file = open_spool(config.spool_path)
     with spool_file.transaction() as db:
         boots.enter(db)
+        lanes.forget_devices(db, {device.id for device in config.devices})
         if not config.keep_strangers:
             strangers.forget_all(db)
     writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full, arrivals)

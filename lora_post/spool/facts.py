@@ -1,12 +1,21 @@
-"""The table `known`: what is remembered of servers, destinations and alerts over restarts."""
+"""The table `known`: what is remembered of servers, destinations and alerts over restarts.
+
+It also says what has changed in other tables: who keeps rows of them in memory reads them again then, not after each
+commit.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Final, Literal
 
 from lora_post.spool.spool_file import SpoolFile
+
+Cause = Literal["joins", "lanes", "strangers"]
+
+_CHANGES: Final = "changes"
 
 
 class Facts:
@@ -45,6 +54,19 @@ class Facts:
 def note_first(db: sqlite3.Connection, subject: str, what: str, value: str) -> None:
     """Write one fact down inside the caller's transaction, unless something is known of it already."""
     db.execute("INSERT OR IGNORE INTO known VALUES (?, ?, ?)", (subject, what, value))
+
+
+def note_change(db: sqlite3.Connection, cause: Cause) -> None:
+    """Note inside the caller's transaction that rows have changed which others may keep in memory."""
+    db.execute(
+        "INSERT INTO known VALUES (?, ?, 1) ON CONFLICT (server, what) DO UPDATE SET value = value + 1",
+        (_CHANGES, cause),
+    )
+
+
+def changes(db: sqlite3.Connection) -> dict[str, str]:
+    """Return a value for each cause, another one after each change."""
+    return dict(db.execute("SELECT what, value FROM known WHERE server = ?", (_CHANGES,)))
 
 
 def subjects_with(spool_file: SpoolFile, what: str) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.lorawan.session_keys import KEY_SIZE
+from lora_post.spool.facts import note_change
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import NONCE_BYTES
@@ -47,11 +48,14 @@ def save_joins(db: sqlite3.Connection, joins: Mapping[str, JoinState]) -> None:
     """Store joins, in the transaction of the readings that they belong to."""
     rows = [(device, msgspec.json.encode(state)) for device, state in joins.items()]
     db.executemany("INSERT OR REPLACE INTO joined VALUES (?, ?)", rows)
+    if rows:
+        note_change(db, "joins")
 
 
 def add_joins(db: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> None:
     """Store joins of another file, (device, state); what was joined here is newer and stays."""
     db.executemany("INSERT OR IGNORE INTO joined VALUES (CAST(? AS TEXT), ?)", rows)
+    note_change(db, "joins")
 
 
 def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:

@@ -8,13 +8,14 @@ which a reading could be found again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Final, Literal, TypeGuard
 
 import msgspec
 
 from lora_post.clocks.scale import BOOT_SLOTS, UNKNOWN_FROM_US, is_time
 from lora_post.errors import Problem
+from lora_post.spool.facts import note_change
 from lora_post.spool.model import Batch, Lane, Parked, SensorState, Waiting
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs, WallUs
@@ -181,6 +182,7 @@ def find(db: sqlite3.Connection, sink: str, device: str, name: str) -> Lane | No
 def relabel(db: sqlite3.Connection, lane: Lane) -> None:
     """Give a lane another unit and quantity; its queued values stay as they are."""
     db.execute("UPDATE lane SET unit = ?, quantity = ? WHERE id = ?", (lane.unit, lane.quantity, lane.id))
+    note_change(db, "lanes")
 
 
 def count_of(db: sqlite3.Connection, sink: str, device: str) -> int:
@@ -326,7 +328,26 @@ def drop_sink(db: sqlite3.Connection, sink: str) -> int:
     dropped = db.execute("DELETE FROM reading WHERE lane IN (SELECT id FROM lane WHERE sink = ?)", (sink,)).rowcount
     dropped += db.execute("DELETE FROM refused WHERE lane IN (SELECT id FROM lane WHERE sink = ?)", (sink,)).rowcount
     db.execute("DELETE FROM lane WHERE sink = ?", (sink,))
+    note_change(db, "lanes")
     return dropped
+
+
+def forget_devices(db: sqlite3.Connection, keep: Set[str]) -> int:
+    """Delete the lanes of all other devices as far as nothing is held of them; returns how many.
+
+    The lane with the highest number stays, so that no number is given out again.
+    """
+    if all(device in keep for (device,) in db.execute("SELECT DISTINCT device FROM lane")):
+        return 0
+    rows = db.execute(
+        "SELECT id, device FROM lane WHERE parked IS NULL AND id < (SELECT max(id) FROM lane)"
+        " AND NOT EXISTS (SELECT 1 FROM reading WHERE lane = id) AND NOT EXISTS (SELECT 1 FROM refused WHERE lane = id)"
+    )
+    empty = [(number,) for number, device in rows if device not in keep]
+    db.executemany("DELETE FROM lane WHERE id = ?", empty)
+    if empty:
+        note_change(db, "lanes")
+    return len(empty)
 
 
 def move(db: sqlite3.Connection, lane: int, new_device: str) -> int:

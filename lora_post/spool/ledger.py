@@ -15,10 +15,11 @@ from typing import Protocol
 from lora_post.errors import SpoolError
 from lora_post.model import Device
 from lora_post.spool.boots import BootBook
+from lora_post.spool.facts import changes
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
-from lora_post.spool.sessions import forget_sessions, load_sessions, raise_sessions, save_sessions
+from lora_post.spool.sessions import forget_sessions, load_sessions, load_sessions_of, raise_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.strangers import StrangerBook
 from lora_post.spool.thinning import Thinner
@@ -105,6 +106,7 @@ class SpoolLedger:
         self._inode: int | None = None
         self._counters: dict[str, int] = {}
         self._joins: dict[str, JoinState] = {}
+        self._changes: dict[str, str] = {}
 
     def use(self, devices: Iterable[Device]) -> None:
         """Accept frames of these devices from now on; outside a group."""
@@ -170,6 +172,7 @@ class SpoolLedger:
         if book.joined:
             forget_sessions(db, [*book.over, *map(downlink_key, book.over)])
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
+            self._changes |= {"joins": changes(db)["joins"]}  # this one is known here
 
     def _note_kept(self, taken: dict[str, int]) -> None:
         self._writer.kept()
@@ -182,16 +185,36 @@ class SpoolLedger:
         self._joins.update({key: joiner.state for key, joiner in book.joined.items()})
 
     def _take_over(self, db: sqlite3.Connection) -> None:
-        """Read again what another process has changed since the last group."""
+        """Read again what others have changed since the last group."""
         version = self._spool_file.data_version()
-        if version != self._version or self._spool_file.inode != self._inode:
+        if self._version == NOT_LOADED or self._spool_file.inode != self._inode:
             if self._inode is not None and self._spool_file.inode != self._inode:
                 self._carry_over(db)
             self._inode = self._spool_file.inode
             self._read(db)
-            # A sink that was dropped has taken its lanes along, and their numbers are given out again.
             self._writer.forget_lanes()
-            self._version = version
+        elif version != self._version:
+            self._follow(db)
+        self._version = version
+
+    def _follow(self, db: sqlite3.Connection) -> None:
+        """Take over what may have changed with the commit of another: most are those of an upload, and change nothing.
+
+        Counters are looked up where they are needed; what changes seldom is noted, see `note_change`.
+        """
+        now = changes(db)
+        changed = {cause for cause, value in now.items() if value != self._changes.get(cause)}
+        self._changes = now
+        self._thinner.forget()
+        if "joins" in changed:
+            self._read(db)
+        else:
+            self._book.doubt_counters(partial(load_sessions_of, db))
+        if "strangers" in changed:
+            self._strangers.load(db)
+        if "lanes" in changed:
+            # A lane that was removed would take readings with it, and one may have another unit.
+            self._writer.forget_lanes()
 
     def _carry_over(self, db: sqlite3.Connection) -> None:
         """Give another file, in the place of one that was removed, the counters that are known here."""
@@ -200,6 +223,7 @@ class SpoolLedger:
         save_joins(db, {key: state for key, state in self._joins.items() if key not in there})
 
     def _read(self, db: sqlite3.Connection) -> None:
+        self._changes = changes(db)
         self._counters, self._joins = load_sessions(db), load_joins(db)
         self._book.load(self._counters, self._joins)
         self._strangers.load(db)

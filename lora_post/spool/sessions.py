@@ -11,6 +11,15 @@ def load_sessions(db: sqlite3.Connection) -> dict[str, int]:
     return dict(db.execute("SELECT device, next_fcnt FROM session WHERE typeof(next_fcnt) = 'integer'"))
 
 
+def load_sessions_of(db: sqlite3.Connection, prefix: str) -> dict[str, int]:
+    """Return the counters whose keys begin like this, without damaged ones."""
+    rows = db.execute(
+        "SELECT device, next_fcnt FROM session WHERE device BETWEEN ? AND ? AND typeof(next_fcnt) = 'integer'",
+        (prefix, prefix + "\U0010ffff"),
+    )
+    return dict(rows)
+
+
 def save_sessions(db: sqlite3.Connection, sessions: Mapping[str, int]) -> None:
     """Store counters, in the transaction of the readings that they belong to."""
     db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", sessions.items())

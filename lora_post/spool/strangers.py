@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lora_post.errors import BadMIC, NoKey, NotEncrypted, UnknownDevice
 from lora_post.model import Frame, Link, RxInfo
+from lora_post.spool.facts import note_change
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
 from lora_post.uplink.model import Refusal
@@ -161,11 +162,13 @@ def _frame(time_us: StampUs, gateway: str, link: str | None, phy_payload: bytes,
 def forget(db: sqlite3.Connection, senders: Sequence[str]) -> None:
     """Delete the frames of these senders."""
     db.executemany("DELETE FROM stranger WHERE sender = ?", [(sender,) for sender in senders])
+    note_change(db, "strangers")
 
 
 def forget_all(db: sqlite3.Connection) -> None:
     """Delete all frames, in a spool that is full or is not to keep them."""
-    db.execute("DELETE FROM stranger")
+    if db.execute("DELETE FROM stranger").rowcount:
+        note_change(db, "strangers")
 
 
 def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:

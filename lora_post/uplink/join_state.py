@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+
 from msgspec import Struct
 
 from lora_post.model import Device, Frame
@@ -47,6 +50,43 @@ class Joiner(Struct, frozen=True):
 
     device: Device
     state: JoinState = JoinState()
+
+
+class Joiners(Mapping[int, Joiner]):
+    """The devices that join, by DevEUI; those that asked at some time are found without a look at all."""
+
+    def __init__(self, joiners: Iterable[Joiner] = ()) -> None:
+        self._by_eui: dict[int, Joiner] = {}
+        self._asked: list[tuple[StampUs, int]] = []
+        for joiner in joiners:
+            self.put(joiner)
+
+    def put(self, joiner: Joiner) -> None:
+        """Add a device, or what is new of it."""
+        if joiner.device.root is None:
+            return
+        dev_eui = joiner.device.root.dev_eui
+        before = self._by_eui.get(dev_eui)
+        if before is not None and before.state.dev_nonces:
+            del self._asked[bisect_left(self._asked, (before.state.asked_us, dev_eui))]
+        self._by_eui[dev_eui] = joiner
+        if joiner.state.dev_nonces:
+            insort(self._asked, (joiner.state.asked_us, dev_eui))
+
+    def asked_around(self, time_us: StampUs, window_us: int) -> Iterator[Joiner]:
+        """Yield the devices whose last request was heard within window_us of a time, the last one first."""
+        first = bisect_left(self._asked, (time_us - window_us, 0))
+        for _, dev_eui in reversed(self._asked[first : bisect_right(self._asked, (time_us + window_us, 1 << 64))]):
+            yield self._by_eui[dev_eui]
+
+    def __getitem__(self, dev_eui: int) -> Joiner:
+        return self._by_eui[dev_eui]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._by_eui)
+
+    def __len__(self) -> int:
+        return len(self._by_eui)
 
 
 class Join(Struct, frozen=True):

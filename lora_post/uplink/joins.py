@@ -28,7 +28,7 @@ from lora_post.lorawan.phy_payload import MType, describe, message_type
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.model import Device, Frame, Link
 from lora_post.times import StampUs
-from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
+from lora_post.uplink.join_state import Join, JoinedSession, Joiner, Joiners, JoinState
 
 ANSWER_WINDOW_US: Final = 60_000_000
 """How far apart join-request and join-accept may be: the network answers after 5 or 6 s, clocks differ."""
@@ -202,10 +202,9 @@ def _hear_accept(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joi
 
 
 def _waiting(joiners: Mapping[int, Joiner], time_us: StampUs) -> Iterator[Joiner]:
-    """Yield the devices that asked a moment ago, the last one first."""
-    for joiner in sorted(joiners.values(), key=lambda each: -each.state.asked_us):
-        if joiner.state.dev_nonces and abs(time_us - joiner.state.asked_us) <= ANSWER_WINDOW_US:
-            yield joiner
+    """Return the devices that asked a moment ago, the last one first."""
+    known = joiners if isinstance(joiners, Joiners) else Joiners(joiners.values())
+    return known.asked_around(time_us, ANSWER_WINDOW_US)
 
 
 def open_accept(joiner: Joiner, phy_payload: bytes) -> JoinAccept | None:

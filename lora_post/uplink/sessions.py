@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-from lora_post.model import Device, Link
-from lora_post.uplink.join_state import JoinedSession, Joiner, JoinState
+from lora_post.model import Device, Link, address_text
+from lora_post.uplink.join_state import JoinedSession, Joiner, Joiners, JoinState
 from lora_post.uplink.joins import joined_device, prove
 from lora_post.uplink.model import Session
 
@@ -14,6 +14,11 @@ def session_key(device: Device) -> str:
     """Return what a frame counter belongs to: an address under these keys, by whatever name."""
     fingerprint = device.keys.fingerprint.hex() if device.keys else ""
     return f"{device.link}:{device.address_text}:{fingerprint}"
+
+
+def key_prefix(link: Link, address: int) -> str:
+    """Return how the `session_key` of each session of an address begins."""
+    return f"{link}:{address_text(link, address)}:"
 
 
 def downlink_key(session: str) -> str:
@@ -36,22 +41,57 @@ class SessionBook:
     def __init__(self, devices: Iterable[Device]) -> None:
         self.devices = configured = tuple(devices)
         self._fixed = tuple(device for device in configured if device.address is not None)
-        self._in_session: dict[tuple[str, JoinedSession], Device] = {}
-        self._sessions: dict[tuple[Link, int | None], list[Session]] = {}
-        self.joiners = {device.root.dev_eui: Joiner(device) for device in configured if device.root is not None}
+        self._joining = tuple(device for device in configured if device.root is not None)
+        self._in_session: dict[str, dict[JoinedSession, Device]] = {}
         self.advanced: dict[int, Session] = {}
         self.joined: dict[str, Joiner] = {}
         self.over: list[str] = []
         self.load({}, {})
 
-    def find(self, link: Link, address: int) -> Sequence[Session]:
-        return self._sessions.get((link, address), ())
+    def load(self, counters: dict[str, int], states: Mapping[str, JoinState]) -> None:
+        """Take over what is stored: counters by `session_key` and `downlink_key`, joins by `join_key`.
 
-    def load(self, counters: Mapping[str, int], states: Mapping[str, JoinState]) -> None:
-        """Take over what is stored: counters by `session_key`, joins by `join_key`."""
-        for dev_eui, joiner in self.joiners.items():
-            self.joiners[dev_eui] = Joiner(joiner.device, states.get(join_key(joiner.device), JoinState()))
-        self._fill(counters)
+        counters: kept in step with the file later, see `doubt_counters`.
+        """
+        self._counters = counters
+        self._look: Callable[[str], Mapping[str, int]] | None = None
+        self._sure: set[tuple[Link, int]] = set()
+        self._sessions: dict[tuple[Link, int | None], list[Session]] = {}
+        for device in self._fixed:
+            self._add(device)
+        self.joiners = Joiners(Joiner(device, states.get(join_key(device), JoinState())) for device in self._joining)
+        known, self._in_session = self._in_session, {}
+        for joiner in self.joiners.values():
+            self._enter(joiner, known.get(joiner.device.id, {}))
+
+    def doubt_counters(self, look: Callable[[str], Mapping[str, int]]) -> None:
+        """Have the counters of each address looked up before they are used next: they may have changed in the file.
+
+        look: returns those whose keys begin with a text, see `key_prefix`.
+        """
+        self._look = look
+        self._sure = set()
+
+    def find(self, link: Link, address: int) -> Sequence[Session]:
+        place = (link, address)
+        sessions = self._sessions.get(place)
+        if sessions is None:
+            return ()
+        if self._look is not None and place not in self._sure:
+            self._sure.add(place)
+            self._look_up(sessions, self._look(key_prefix(link, address)))
+        return sessions
+
+    def _look_up(self, sessions: list[Session], found: Mapping[str, int]) -> None:
+        for index, session in enumerate(sessions):
+            key = session_key(session.device)
+            for name in (key, downlink_key(key)):
+                if name in found:
+                    self._counters[name] = found[name]
+                else:
+                    self._counters.pop(name, None)
+            if session.next_fcnt != found.get(key, 0):
+                sessions[index] = Session(session.device, found.get(key, 0))
 
     def advance(self, session: Session) -> None:
         """Replace a device's session by its advanced one."""
@@ -74,13 +114,13 @@ class SessionBook:
 
     def join(self, joiner: Joiner) -> None:
         """Take over what a join said; a session that it opens begins to count at 0."""
-        for dev_eui, old in self.joiners.items():
-            if old.device is joiner.device:
-                self.joiners[dev_eui] = joiner
+        self.joiners.put(joiner)
         self.joined[join_key(joiner.device)] = joiner
-        counters = {session_key(s.device): s.next_fcnt for sessions in self._sessions.values() for s in sessions}
-        self._fill(counters)
-        self.over += counters.keys() - {session_key(s.device) for each in self._sessions.values() for s in each}
+        before = self._in_session.get(joiner.device.id, {})
+        for session, device in before.items():
+            if session not in joiner.state.sessions:
+                self._remove(device)
+        self._enter(joiner, before, before)
 
     def clear_changes(self) -> None:
         """Forget which of it is new: all of it is kept."""
@@ -88,14 +128,28 @@ class SessionBook:
         self.joined.clear()
         self.over.clear()
 
-    def _fill(self, counters: Mapping[str, int]) -> None:
-        known = self._in_session
-        self._in_session = {
-            (joiner.device.id, session): known.get((joiner.device.id, session)) or joined_device(joiner.device, session)
-            for joiner in self.joiners.values()
-            for session in joiner.state.sessions
+    def _enter(
+        self, joiner: Joiner, known: Mapping[JoinedSession, Device], there: Container[JoinedSession] = ()
+    ) -> None:
+        """Add the sessions of a device that joined, but for those that are there. known: the device in some of them."""
+        sessions = {
+            session: known.get(session) or joined_device(joiner.device, session) for session in joiner.state.sessions
         }
-        self._sessions.clear()
-        for device in (*self._fixed, *self._in_session.values()):
-            session = Session(device, counters.get(session_key(device), 0))
-            self._sessions.setdefault((device.link, device.address), []).append(session)
+        self._in_session[joiner.device.id] = sessions
+        for session, device in sessions.items():
+            if session not in there:
+                self._add(device)
+
+    def _add(self, device: Device) -> None:
+        session = Session(device, self._counters.get(session_key(device), 0))
+        self._sessions.setdefault((device.link, device.address), []).append(session)
+
+    def _remove(self, device: Device) -> None:
+        place, key = (device.link, device.address), session_key(device)
+        left = [session for session in self._sessions[place] if session.device is not device]
+        if left:
+            self._sessions[place] = left
+        else:
+            del self._sessions[place]
+        if all(session_key(session.device) != key for session in left):
+            self.over.append(key)
