@@ -22,6 +22,7 @@ from lora_post.uplink.join_state import JoinedSession, Joiner, JoinState
 from lora_post.uplink.model import Session
 from lora_post.uplink.sessions import downlink_key, session_key
 from tests.support.build import NOON_US, device, report
+from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
 POND, WELL = device("pond-7"), device("well-3", address=0x26011BDB)
@@ -92,7 +93,7 @@ def settle_something(path: Path) -> None:
     """What an upload commits."""
     spool_file = SpoolFile(path)
     queue = Queue(spool_file, SINK)
-    (lane, *_) = queue.ready_lanes()
+    (lane, *_) = ready_lanes(queue)
     batch = queue.claim(lane, 1)
     assert batch is not None
     queue.settle({lane.id: batch.times_us})
@@ -164,7 +165,7 @@ def test_join_ends_the_sessions_before_it_and_their_counters(run: Run) -> None:
 def test_lanes_that_are_removed_are_made_again(run: Run, path: Path) -> None:
     drop_sink(SpoolFile(path), SINK)
     run.accept(POND, 8)
-    (lane,) = Queue(run.spool_file, SINK).ready_lanes()
+    (lane,) = ready_lanes(Queue(run.spool_file, SINK))
     assert lane.device == "pond-7"
 
 
@@ -183,15 +184,15 @@ def test_empty_lanes_of_devices_that_are_gone_are_removed_and_nothing_else(run: 
         assert lanes.forget_devices(db, {"pond-7", "well-3"}) == 0
     left = {state.device for state in lanes.sensor_states(run.spool_file)}
     assert left == {"pond-7", "well-3", "gone-full", "gone-parked", "gone-refused", "gone-last"}
-    assert len(queue.ready_lanes()) == 3
+    assert len(ready_lanes(queue)) == 3
 
 
 def test_lane_that_is_removed_under_a_run_costs_no_reading(run: Run, path: Path) -> None:
-    while Queue(run.spool_file, SINK).ready_lanes():
+    while ready_lanes(Queue(run.spool_file, SINK)):
         settle_something(path)
     run.next_fcnt(POND)
     with SpoolFile(path).transaction() as db:
         lanes.forget_devices(db, set())
     run.accept(POND, 8)
     run.accept(WELL, 41)
-    assert {lane.device for lane in Queue(run.spool_file, SINK).ready_lanes()} == {"pond-7", "well-3"}
+    assert {lane.device for lane in ready_lanes(Queue(run.spool_file, SINK))} == {"pond-7", "well-3"}
