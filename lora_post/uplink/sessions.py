@@ -8,6 +8,7 @@ from lora_post.model import Device, Link, address_text
 from lora_post.uplink.join_state import JoinedSession, Joiner, Joiners, JoinState
 from lora_post.uplink.joins import joined_device, prove
 from lora_post.uplink.model import Session
+from lora_post.uplink.shared_address import FEW, SharedAddress
 
 
 def session_key(device: Device) -> str:
@@ -83,7 +84,7 @@ class SessionBook:
         return sessions
 
     def _look_up(self, sessions: list[Session], found: Mapping[str, int]) -> None:
-        for index, session in enumerate(sessions):
+        for session in tuple(sessions):
             key = session_key(session.device)
             for name in (key, downlink_key(key)):
                 if name in found:
@@ -91,16 +92,13 @@ class SessionBook:
                 else:
                     self._counters.pop(name, None)
             if session.next_fcnt != found.get(key, 0):
-                sessions[index] = Session(session.device, found.get(key, 0))
+                _replace(sessions, Session(session.device, found.get(key, 0)))
 
     def advance(self, session: Session) -> None:
         """Replace a device's session by its advanced one."""
         device = session.device
         self.advanced[id(device)] = session
-        sessions = self._sessions[device.link, device.address]
-        for index, old in enumerate(sessions):
-            if old.device is device:
-                sessions[index] = session
+        _replace(self._sessions[device.link, device.address], session)
         self._prove(device)
 
     def _prove(self, device: Device) -> None:
@@ -141,15 +139,30 @@ class SessionBook:
                 self._add(device)
 
     def _add(self, device: Device) -> None:
-        session = Session(device, self._counters.get(session_key(device), 0))
-        self._sessions.setdefault((device.link, device.address), []).append(session)
+        session, place = Session(device, self._counters.get(session_key(device), 0)), (device.link, device.address)
+        sessions = self._sessions.setdefault(place, [])
+        if isinstance(sessions, SharedAddress):
+            sessions.put(session)
+        elif len(sessions) >= FEW and device.link is Link.LORAWAN:
+            self._sessions[place] = SharedAddress([*sessions, session])
+        else:
+            sessions.append(session)
 
     def _remove(self, device: Device) -> None:
         place, key = (device.link, device.address), session_key(device)
         left = [session for session in self._sessions[place] if session.device is not device]
         if left:
-            self._sessions[place] = left
+            self._sessions[place] = SharedAddress(left) if len(left) > FEW else left
         else:
             del self._sessions[place]
         if all(session_key(session.device) != key for session in left):
             self.over.append(key)
+
+
+def _replace(sessions: list[Session], session: Session) -> None:
+    if isinstance(sessions, SharedAddress):
+        sessions.put(session)
+        return
+    for index, old in enumerate(sessions):
+        if old.device is session.device:
+            sessions[index] = session

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hmac import compare_digest
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Final
 
@@ -33,6 +34,7 @@ from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bi
 from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.model import FindSessions, MaybeRestarted, Session, Uplink
+from lora_post.uplink.shared_address import SharedAddress
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
 
 # Looking a member up on its enum costs as much as a dict look-up; this is the hot path.
@@ -40,7 +42,7 @@ _LORAWAN: Final = Link.LORAWAN
 _LOWCOST: Final = Link.LOWCOST
 
 # How many upper halves of FCnt are tried above and below the expected one before a frame counts as
-# forged. Each costs one CMAC: a stranger must not be able to buy seconds of work with one frame.
+# forged. Each costs one CMAC: a stranger must not be able to buy seconds of work with one frame, see `shared_address`.
 _UPPER_HALVES: Final = 16
 
 _UPPER_STEP: Final = 0x10000
@@ -144,6 +146,8 @@ def _unlock_lorawan(frame: Frame, find: FindSessions, joiners: Mapping[int, Join
     sessions = find(_LORAWAN, data.dev_addr)
     if not sessions:
         raise _unknown(data.dev_addr, joiners)
+    if isinstance(sessions, SharedAddress):
+        return _unlock_shared(frame, data, sessions)
     for session in sessions:
         device = session.device
         keys = device.keys
@@ -151,19 +155,38 @@ def _unlock_lorawan(frame: Frame, find: FindSessions, joiners: Mapping[int, Join
             fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
             if _fits(data, device, keys, fcnt, frame.rx):
                 return _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
-    for session, fcnt in _candidates(sessions, data.fcnt16):
+    for session, fcnt in _others(sessions, data.fcnt16):
         keys = session.device.keys
         if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
-            try:
-                advanced = _advanced(session, fcnt)
-            except StaleFCnt as error:
-                if session.device.fcnt is not FCntPolicy.RESTARTS:
-                    raise
-                raise MaybeRestarted(
-                    error, *_open(frame, data, keys, fcnt, Session(session.device, fcnt + 1))
-                ) from None
-            return _open(frame, data, keys, fcnt, advanced)
+            return _accept(frame, data, keys, fcnt, session)
     raise _refusal(data, sessions, frame.rx)
+
+
+def _unlock_shared(frame: Frame, data: DataFrame, sessions: SharedAddress) -> tuple[Uplink, Session]:
+    """Try the likeliest device and FCnt first, as long as the DevAddr has tries left."""
+    most, count = sessions.tries(), 0
+    expected = ((each, full_fcnt(each.next_fcnt, data.fcnt16)) for each in sessions.closest(data.fcnt16))
+    try:
+        for session, fcnt in islice(chain(expected, _others(sessions, data.fcnt16)), most):
+            count += 1
+            keys = session.device.keys
+            if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
+                return _accept(frame, data, keys, fcnt, session)
+        raise _refusal_shared(data, len(sessions), count, is_all=count < most)
+    except UnlockError:
+        sessions.charge(count)
+        raise
+
+
+def _accept(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:
+    """Return the uplink of an authentic frame. Raises StaleFCnt for a counter that its device may not send."""
+    device = session.device
+    try:
+        return _open(frame, data, keys, fcnt, _advanced(session, fcnt))
+    except StaleFCnt as error:
+        if device.fcnt is not FCntPolicy.RESTARTS:
+            raise
+        raise MaybeRestarted(error, *_open(frame, data, keys, fcnt, Session(device, fcnt + 1))) from None
 
 
 def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:
@@ -180,11 +203,11 @@ def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: 
     return fits_11(data, device, keys, fcnt, rx)
 
 
-def _candidates(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Session, int]]:
+def _others(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Session, int]]:
     """Yield the sessions and FCnts that a frame may have which is not the expected one.
 
-    First the newest frame of a device heard again, the usual case where two gateways hear one device; then, for
-    all devices, new frames after a long gap; old frames last.
+    First the newest frame of a device heard again, the usual case where two gateways hear one device; then, for all
+    devices, the nearest counters, above and below. The one below is that of a device that counts from 0 again.
     """
     wide = []
     for session in sessions:
@@ -195,25 +218,15 @@ def _candidates(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Sess
     for session in wide:
         if session.next_fcnt and (session.next_fcnt - 1) & 0xFFFF == fcnt16:
             yield session, session.next_fcnt - 1
+    for step in range(_UPPER_STEP, (_UPPER_HALVES + 1) * _UPPER_STEP, _UPPER_STEP):
+        for session in wide:
+            expected = full_fcnt(session.next_fcnt, fcnt16)
+            if expected >= step:
+                yield session, expected - step
+            yield session, expected + step
     for session in wide:
-        expected = full_fcnt(session.next_fcnt, fcnt16)
-        for halves in range(1, _UPPER_HALVES + 1):
-            yield session, expected + halves * _UPPER_STEP
-    for session in wide:
-        for fcnt in _older(session.next_fcnt, fcnt16):
-            yield session, fcnt
-
-
-def _older(next_fcnt: int, fcnt16: int) -> Iterator[int]:
-    """Yield the counters below next_fcnt that a frame with these 16 bits may have, newest first.
-
-    The last is the one of a device that counts from 0 again, the most usual of all.
-    """
-    expected = full_fcnt(next_fcnt, fcnt16)
-    for halves in range(1, min(_UPPER_HALVES, expected // _UPPER_STEP) + 1):
-        yield expected - halves * _UPPER_STEP
-    if expected // _UPPER_STEP > _UPPER_HALVES:
-        yield fcnt16
+        if full_fcnt(session.next_fcnt, fcnt16) >= (_UPPER_HALVES + 1) * _UPPER_STEP:
+            yield session, fcnt16
 
 
 def _advanced(session: Session, fcnt: int) -> Session:
@@ -258,4 +271,18 @@ def _refusal(data: DataFrame, sessions: Sequence[Session], rx: RxInfo) -> Unlock
     return BadMIC(
         f"DevAddr {address}: the MIC fits no key of {whose}: damaged, forged, or wrong keys",
         fix="if it is every frame, correct the keys in its [[device]]",
+    )
+
+
+def _refusal_shared(data: DataFrame, devices: int, tries: int, *, is_all: bool) -> BadMIC:
+    address = f"{data.dev_addr:08x}"
+    if is_all:
+        return BadMIC(
+            f"DevAddr {address}: the MIC fits no key of any of {devices} devices: damaged, forged, or wrong keys",
+            fix="if it is every frame of a device, correct the keys in its [[device]]",
+        )
+    return BadMIC(
+        f"DevAddr {address}: the MIC fits none of the {tries} likeliest keys and FCnts of {devices} devices; "
+        "the rest was not tried, because too many frames with this DevAddr fit none",
+        fix="give each device a DevAddr of its own",
     )
