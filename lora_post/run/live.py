@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from msgspec.structs import replace
+
 from lora_post.clocks.gateway import Times
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
@@ -24,7 +26,7 @@ from lora_post.observed.site_state import SiteState
 from lora_post.run.delivery import Delivery, open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog, is_other_format
-from lora_post.run.readmit import readmit
+from lora_post.run.readmit import read_again, readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
@@ -73,9 +75,11 @@ def run_live(
         oversight.site.use(changed.devices)
         delivery.use(changed.devices, decode)
         readmit(delivery.pipeline, delivery.view, changed.devices, decode)
+        read_again(replace(config, devices=changed.devices), decode)
 
     with delivery, oversight.over(delivery), following(followed, use, oversight.signs):
         readmit(delivery.pipeline, delivery.view, config.devices, decode)
+        read_again(config, decode)
         broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
         delivery.drain(drain_timeout_s, stop)
     code = delivery.sum_up(stop)

@@ -1,17 +1,28 @@
-"""Hand frames of strangers that have become devices to the pipeline, each once."""
+"""Read what is kept with a corrected configuration, each frame once.
+
+Frames of strangers that have become devices go to the pipeline; payloads that another AppSKey or decoder may read are
+decoded again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Final
 
 from lora_post.clocks.gateway import Times
+from lora_post.config import Config
 from lora_post.errors import FrameError, SpoolError, UnlockError
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool import strangers
+from lora_post.spool import strangers, undecoded
+from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.undecoded import Undecoded
+from lora_post.spool.upkeep import decode_again
+from lora_post.text import plural
 from lora_post.uplink.model import Decode, Session, Uplink
 from lora_post.uplink.unlock import unlock
 
@@ -73,3 +84,35 @@ def _open(frame: Frame, devices: Iterable[Device]) -> Uplink | None:
     except (FrameError, UnlockError):
         return None
     return uplink if uplink.authentic else None
+
+
+def read_again(config: Config, decode: Decode) -> int:
+    """Decode the undecoded payloads of devices whose keys or decoder are others now; returns how many are read.
+
+    Those that only a changed decoder file may read wait for `lora-post spool retry`.
+    """
+    try:
+        with closing(SpoolFile(config.spool_path)) as spool_file:
+            changed = list(_changed(config, undecoded.load(spool_file)))
+            uplinks = {row.id: uplink for row, uplink in changed}
+            writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
+            rows = (row for row, _ in changed)
+            reports = decode_again(spool_file, writer, rows, lambda row: decode(uplinks[row.id]))
+    except SpoolError as error:
+        log.error("kept payloads wait for the next start: %s", error)
+        return 0
+    good = Counter(report.uplink.device.id for report in reports if report.problem is None)
+    for device, count in sorted(good.items()):
+        log.info("device=%s: %s that could not be decoded are readings now", device, plural(count, "kept payload"))
+    return good.total()
+
+
+def _changed(config: Config, rows: Iterable[Undecoded]) -> Iterator[tuple[Undecoded, Uplink]]:
+    """Yield the payloads that are others with the keys of today, or have another decoder."""
+    devices = {device.id: device for device in config.devices}
+    for row in rows:
+        if device := devices.get(row.device):
+            uplink = row.uplink(device, config.gateway_id)
+            decoder = device.decoder_for(row.fport)
+            if decoder and (row.decoder, row.payload) != (decoder, uplink.payload):
+                yield row, uplink

@@ -26,7 +26,9 @@ from lora_post.spool.undecoded import Undecoded
 from lora_post.times import StampUs, WallUs
 
 _LANE: Final = ("id", "sink", "device", "name", "unit", "quantity", "channel", "parked", "parked_fix", "parked_us")
-_PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "payload", "problem")
+_PAYLOAD: Final = ("id", "device", "decoder", "time_us", "fcnt", "fport", "payload", "problem", "phy_payload")
+# What columns hold that files of earlier versions do not have.
+_MISSING: Final = {"parked_fix": "''", "phy_payload": "x''"}
 
 Row = TypeVar("Row", bound=Struct)
 Arrived = Callable[[str, Batch], Collection[int]]
@@ -105,7 +107,7 @@ class _DamagedFile:
     def _names(self, table: str, columns: Sequence[str]) -> list[str]:
         """Return what to ask for: the file of an earlier version does not have the latest columns."""
         there = {name for (name,) in readable_rows(self._db, f"pragma_table_info('{table}')", ("name",))}
-        return [name if name.encode() in there or not there else f"'' AS {name}" for name in columns]
+        return [name if name.encode() in there or not there else f"{_MISSING[name]} AS {name}" for name in columns]
 
     def readings(self, lane: int) -> list[tuple[StampUs, bytes]]:
         """Return the readings of a lane in the order of their times, without damaged ones."""

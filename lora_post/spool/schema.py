@@ -129,15 +129,18 @@ TRENDS: Final = (
 ) WITHOUT ROWID""",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS)
+# The frame of an undecoded payload: with another AppSKey its payload is another one. Empty where no MIC proves it.
+SEALED: Final = ("ALTER TABLE undecoded ADD COLUMN phy_payload BLOB NOT NULL DEFAULT x''",)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4
 """The earliest schema version whose lora-post may work with files of this version, so that a downgrade goes on.
 
-New tables and indexes leave it alone, and so does a new column of `lane`, of which each version names the columns that
-it fills. A step that changes another table that was there, or what its rows mean, raises it to its own version:
-version 4 did, since rows of earlier versions have no unknown times.
+New tables and indexes leave it alone, and so does a new column of `lane` or `undecoded`, of which each version names
+the columns that it fills. A step that changes another table that was there, or what its rows mean, raises it to its
+own version: version 4 did, since rows of earlier versions have no unknown times.
 """
 
 _KEY: Final = ("schema", "compatible_from")  # among what is known

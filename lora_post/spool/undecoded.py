@@ -1,4 +1,4 @@
-"""The table `undecoded`: payloads that wait for a better decoder.
+"""The table `undecoded`: payloads that wait for a better decoder, or for the right AppSKey.
 
 A device without MIC can be imitated, and a wrong decoder makes one of every uplink. They have a bound of their own,
 which all devices share evenly, and go before any reading does.
@@ -11,9 +11,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.errors import FrameError, UnlockError
+from lora_post.model import Device, Frame, Link, RxInfo
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
-from lora_post.uplink.model import Report
+from lora_post.uplink.model import Report, Session, Uplink
+from lora_post.uplink.unlock import unlock
 
 KEEP_OF_DEVICE: Final = 2_000
 """An uplink every 10 min for two weeks."""
@@ -23,11 +26,16 @@ MAX_PROBLEM: Final = 300
 """Characters of a reason that are kept."""
 
 _ROW_BYTES: Final = 32  # what a row takes besides its texts and its payload
-_SIZE: Final = f"length(payload) + length(problem) + length(device) + length(decoder) + {_ROW_BYTES}"
+_COLUMNS: Final = ("payload", "phy_payload", "problem", "device", "decoder")
+_SIZE: Final = " + ".join([f"length({name})" for name in _COLUMNS] + [str(_ROW_BYTES)])
 
 
 class Undecoded(Struct, frozen=True, array_like=True):
-    """A payload that its decoder could not read. decoder: the one that it was tried with."""
+    """A payload that its decoder could not read.
+
+    decoder, payload: the one that it was tried with, and what was clear then. phy_payload: the frame; b"" where no
+    MIC proves that the device has sent it.
+    """
 
     id: int
     device: str
@@ -37,12 +45,29 @@ class Undecoded(Struct, frozen=True, array_like=True):
     fport: int | None
     payload: bytes
     problem: str
+    phy_payload: bytes
+
+    def uplink(self, device: Device, gateway: str) -> Uplink:
+        """Return the uplink as the device's keys of today open it, or as it was clear then where they do not."""
+        frame = Frame(gateway, self.time_us, self.phy_payload, RxInfo(), device.link)
+        clear = Uplink(frame, device, self.fcnt, self.fport, self.payload, True)
+        if not self.phy_payload:
+            return clear
+
+        def session(link: Link, address: int) -> list[Session]:
+            return [Session(device, self.fcnt)] if (link, address) == (device.link, device.address) else []
+
+        try:
+            uplink, _ = unlock(frame, session)
+        except (FrameError, UnlockError):
+            return clear
+        return uplink if uplink.authentic else clear
 
 
 def load(spool_file: SpoolFile, device: str | None = None) -> list[Undecoded]:
     """Return the payloads, oldest first. device: only of this one."""
     rows = spool_file.rows(
-        "SELECT id, device, decoder, time_us, fcnt, fport, payload, problem FROM undecoded"
+        "SELECT id, device, decoder, time_us, fcnt, fport, payload, problem, phy_payload FROM undecoded"
         " WHERE ?1 IS NULL OR device = ?1 ORDER BY id",
         (device,),
     )
@@ -58,8 +83,8 @@ def put(db: sqlite3.Connection, report: Report, keep_bytes: int) -> None:
     """Keep the payload of an uplink that could not be decoded; now and then, what exceeds the bounds is deleted."""
     uplink = report.uplink
     row = db.execute(
-        "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem, phy_payload)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             uplink.device.id,
             uplink.device.decoder_for(uplink.fport),
@@ -68,6 +93,7 @@ def put(db: sqlite3.Connection, report: Report, keep_bytes: int) -> None:
             uplink.fport,
             uplink.payload,
             (report.problem or "")[:MAX_PROBLEM],
+            uplink.frame.phy_payload if uplink.authentic else b"",
         ),
     ).fetchone()
     if row[0] % PRUNE_EVERY == 0:
@@ -93,21 +119,30 @@ def trim(db: sqlite3.Connection, keep_bytes: int) -> None:
 def add(db: sqlite3.Connection, row: Undecoded) -> int:
     """Keep a payload of another file; returns 0 when it is here already, else 1."""
     return db.execute(
-        "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS"
+        "INSERT INTO undecoded (device, decoder, time_us, fcnt, fport, payload, problem, phy_payload)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS"
         " (SELECT 1 FROM undecoded WHERE device = ?1 AND time_us = ?3 AND payload = ?6)",
-        (row.device, row.decoder, row.time_us, row.fcnt, row.fport, row.payload, row.problem),
+        (row.device, row.decoder, row.time_us, row.fcnt, row.fport, row.payload, row.problem, row.phy_payload),
     ).rowcount
 
 
-def remove(db: sqlite3.Connection, id_: int) -> None:
-    """Delete a payload that was decoded."""
-    db.execute("DELETE FROM undecoded WHERE id = ?", (id_,))
+def remove(db: sqlite3.Connection, id_: int) -> bool:
+    """Delete a payload that was decoded; False when another process has done so."""
+    return db.execute("DELETE FROM undecoded WHERE id = ?", (id_,)).rowcount > 0
 
 
-def set_problem(db: sqlite3.Connection, id_: int, problem: str) -> None:
-    """Note why a payload still cannot be decoded."""
-    db.execute("UPDATE undecoded SET problem = ? WHERE id = ?", (problem, id_))
+def drop(db: sqlite3.Connection, device: str | None) -> int:
+    """Delete the payloads; returns how many. device: only of this one."""
+    return db.execute("DELETE FROM undecoded WHERE ?1 IS NULL OR device = ?1", (device,)).rowcount
+
+
+def note(db: sqlite3.Connection, id_: int, report: Report) -> None:
+    """Note with what a payload was tried again, and why it still cannot be decoded."""
+    uplink = report.uplink
+    db.execute(
+        "UPDATE undecoded SET decoder = ?, payload = ?, problem = ? WHERE id = ?",
+        (uplink.device.decoder_for(uplink.fport), uplink.payload, (report.problem or "")[:MAX_PROBLEM], id_),
+    )
 
 
 def move(db: sqlite3.Connection, device: str, new_device: str) -> None:

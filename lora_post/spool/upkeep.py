@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Final
 
 from lora_post.errors import SpoolError
 from lora_post.model import Device
@@ -18,6 +20,9 @@ from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import joined_device, without_nonces
 from lora_post.uplink.model import Report
 from lora_post.uplink.sessions import join_key, session_key
+
+DECODED_AT_ONCE: Final = 100
+"""Payloads in one transaction, for which a running lora-post waits."""
 
 
 def held_by_sink(spool_file: SpoolFile) -> dict[str, int]:
@@ -67,25 +72,34 @@ def _matching(db: sqlite3.Connection, device: str | None, name: str | None) -> l
     return found
 
 
+def drop_undecoded(spool_file: SpoolFile, device: str | None) -> int:
+    """Delete undecoded payloads; returns how many. device: only of this one."""
+    with spool_file.transaction() as db:
+        return undecoded.drop(db, device)
+
+
 def decode_again(
-    spool_file: SpoolFile, writer: QueueWriter, decode: Callable[[Undecoded], Report], device: str | None = None
+    spool_file: SpoolFile, writer: QueueWriter, rows: Iterable[Undecoded], decode: Callable[[Undecoded], Report]
 ) -> list[Report]:
-    """Try the undecoded payloads once more, all in one transaction; returns their reports.
+    """Try undecoded payloads once more, a few in one transaction; returns their reports.
 
     Readings of those that can be read now are queued with their original time; the others stay,
-    with the new reason. device: only payloads of this one.
+    with the new reason.
     """
     reports = []
-    with spool_file.transaction() as db:
-        for payload in undecoded.load(spool_file, device):
-            report = decode(payload)
-            if report.problem is None:
-                writer.put(db, [report])
-                undecoded.remove(db, payload.id)
-            else:
-                undecoded.set_problem(db, payload.id, report.problem)
-            reports.append(report)
-        writer.make_room(db)
+    waiting = iter(rows)
+    while some := list(islice(waiting, DECODED_AT_ONCE)):
+        with spool_file.transaction() as db:
+            for payload in some:
+                report = decode(payload)
+                if report.problem is not None:
+                    undecoded.note(db, payload.id, report)
+                elif undecoded.remove(db, payload.id):
+                    writer.put(db, [report])
+                else:  # another process has just done it
+                    continue
+                reports.append(report)
+            writer.make_room(db)
     return reports
 
 

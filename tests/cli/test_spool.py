@@ -298,7 +298,7 @@ def test_decoding_again_is_all_or_nothing(store: SpoolFile) -> None:
     put(store, unreadable(LPP), unreadable(LPP, time_us=NOON_US + 1))
     calls = iter([report(Reading("t", 1))])
     with pytest.raises(StopIteration):
-        decode_again(store, QueueWriter(store, [SINK], 1 << 30), lambda row: next(calls))
+        decode_again(store, QueueWriter(store, [SINK], 1 << 30), undecoded.load(store), lambda row: next(calls))
     assert len(undecoded.load(store)) == 2
     assert queued(store) == {}
 
@@ -306,7 +306,12 @@ def test_decoding_again_is_all_or_nothing(store: SpoolFile) -> None:
 def test_decoding_again_keeps_the_spool_within_its_bound(store: SpoolFile) -> None:
     put(store, *[unreadable(LPP, time_us=NOON_US + n) for n in range(200)])
     big = "x" * 20_000
-    decode_again(store, QueueWriter(store, [SINK], 1 << 20), lambda row: report(Reading("t", big), time_us=row.time_us))
+    decode_again(
+        store,
+        QueueWriter(store, [SINK], 1 << 20),
+        undecoded.load(store),
+        lambda row: report(Reading("t", big), time_us=row.time_us),
+    )
     assert undecoded.load(store) == []
     assert store.used_bytes() <= 1 << 20
 
@@ -319,6 +324,18 @@ def test_drop_deletes_what_is_held_back_and_leaves_the_queue(store: SpoolFile) -
     assert lora_post("spool", "drop", "--all", "--yes").out == "1 reading deleted\n"
     assert queued(store) == {"h": [3]}
     assert len(undecoded.load(store)) == 1
+
+
+def test_drop_deletes_undecoded_payloads_of_a_device_or_of_all(store: SpoolFile) -> None:
+    put(store, report(Reading("t", 1)), unreadable(LPP), unreadable(LPP, of="barn"), unreadable(LPP, of="field-9"))
+    park(store, "t")
+    assert "give them up: lora-post spool drop barn --undecoded" in lora_post("spool").out
+    assert "1 payload would be deleted" in lora_post("spool", "drop", "barn", "--undecoded", stdin=b"y\n").err
+    assert lora_post("spool", "drop", "barn", "--undecoded", "--yes").out == "1 payload deleted\n"
+    assert [row.device for row in undecoded.load(store)] == ["pond-7", "field-9"]
+    assert lora_post("spool", "drop", "--all", "--undecoded", "--yes").out == "2 payloads deleted\n"
+    assert lora_post("spool", "drop", "--all", "--undecoded").out == "every payload there was decoded\n"
+    assert Queue(store, SINK).counts().parked == 1
 
 
 def test_drop_of_nothing_says_so(store: SpoolFile) -> None:
@@ -359,6 +376,8 @@ def test_drop_on_a_terminal_asks_first(store: SpoolFile, answer: bytes, left: in
         (["drop", "pond-8/t"], 1, "the spool holds nothing of device 'pond-8'"),
         (["drop"], 2, "name a DEVICE or DEVICE/SENSOR, or give --all"),
         (["drop", "pond-7", "--all"], 2, "name a DEVICE or DEVICE/SENSOR, or give --all"),
+        (["drop", "pond-7/t", "--undecoded"], 2, "is of no sensor: name the DEVICE alone"),
+        (["drop", "--destination", "mqtt", "--undecoded"], 2, "--undecoded goes with a DEVICE or --all"),
         (["shrink"], 2, "No such command 'shrink'"),
     ],
 )

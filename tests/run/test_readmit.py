@@ -1,25 +1,30 @@
-"""Frames that were kept of a stranger are decoded once it is a device: each once, whatever comes in between."""
+"""What was kept is decoded once the configuration can read it: each frame once, whatever comes in between."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from lora_post.config import Config, parse_config
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.loading import load_shipped
+from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Device, FCntPolicy, Frame, Reading
 from lora_post.run.pipeline import Pipeline
-from lora_post.run.readmit import readmit
-from lora_post.spool import strangers
+from lora_post.run.readmit import read_again, readmit
+from lora_post.spool import strangers, undecoded
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.upkeep import decode_again
 from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
-from lora_post.uplink.unlock import seal_lorawan
+from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device
 
 POND = device()
@@ -134,3 +139,75 @@ def test_frames_that_open_and_make_no_sense_stay_until_the_key_is_corrected(spoo
     assert (run.outcomes, [len(each.frames) for each in strangers.load(spool_file)]) == ([], [2])
     assert readmit(run.pipeline, spool_file, [POND], Run.decode) == 2
     assert queued(spool_file) == [b"7", b"8"]
+
+
+LPP = bytes.fromhex("03670110056700ff")
+WRONG = replace(POND, keys=SessionKeys(KEYS.nwk_skey, bytes(range(1, 17))))
+DECODERS = load_shipped(["cayenne-lpp", "text"]).decoders
+
+
+def site(folder: Path, *devices: Device) -> Config:
+    text = '[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[json_lines]\npath = "out.jsonl"\n'
+    return replace(parse_config(text, folder / "site.toml", {}), devices=devices)
+
+
+def heard_by(spool_file: SpoolFile, sender: Device, *frames: Frame) -> None:
+    """Take frames in as a run with this device does."""
+    ledger = SpoolLedger(spool_file, [sender], QueueWriter(spool_file, ["json_lines"], 1 << 30))
+    Pipeline(ledger, Decoding([sender], DECODERS).decode, Metrics(), lambda outcome: None).handle(frames)
+
+
+def take_over(folder: Path, now: Device) -> int:
+    """Read again what is kept, as a run does that has this device now."""
+    return read_again(site(folder, now), Decoding([now], DECODERS).decode)
+
+
+@pytest.mark.parametrize(
+    ("was", "seal"),
+    [
+        pytest.param(WRONG, lambda n: seal_lorawan(KEYS, POND.address or 0, n, 2, LPP), id="wrong AppSKey"),
+        pytest.param(
+            replace(POND, decoder="text"),
+            lambda n: seal_lorawan(KEYS, POND.address or 0, n, 2, LPP),
+            id="wrong decoder",
+        ),
+        pytest.param(
+            lowcost_device(keys=WRONG.keys, decoder="cayenne-lpp"),
+            lambda n: seal_lowcost(KEYS, 6, n, LPP),
+            id="wrong AppSKey of a packet",
+        ),
+    ],
+)
+def test_accepted_frames_that_were_read_wrongly_become_readings_once_it_is_corrected(
+    was: Device, seal: Callable[[int], bytes], spool_file: SpoolFile, tmp_path: Path
+) -> None:
+    heard_by(spool_file, was, *(frame(seal(n), NOON_US + n) for n in (8, 70_000 if was.link == "lorawan" else 9)))
+    assert (queued(spool_file), len(undecoded.load(spool_file))) == ([], 2)
+    assert take_over(tmp_path, was) == 0
+    now = replace(was, keys=KEYS, decoder="cayenne-lpp")
+    assert take_over(tmp_path, now) == 2
+    assert (sorted(queued(spool_file)), undecoded.load(spool_file)) == ([b"25.5", b"25.5", b"27.2", b"27.2"], [])
+    assert take_over(tmp_path, now) == 0
+
+
+def test_key_that_is_wrong_again_is_tried_once_and_the_frame_waits_for_the_next(
+    spool_file: SpoolFile, tmp_path: Path
+) -> None:
+    heard_by(spool_file, WRONG, frame(seal_lorawan(KEYS, POND.address or 0, 8, 2, LPP)))
+    (before,) = undecoded.load(spool_file)
+    other = replace(POND, keys=SessionKeys(KEYS.nwk_skey, bytes(range(2, 18))))
+    assert take_over(tmp_path, other) == 0
+    (after,) = undecoded.load(spool_file)
+    assert after.payload != before.payload
+    for device_that_cannot in (other, replace(POND, keys=SessionKeys(bytes(16), KEYS.app_skey)), KNOWN):
+        assert take_over(tmp_path, device_that_cannot) == 0
+    assert take_over(tmp_path, POND) == 1
+
+
+def test_payload_that_another_process_has_read_is_not_read_twice(spool_file: SpoolFile) -> None:
+    heard_by(spool_file, WRONG, frame(seal_lorawan(KEYS, POND.address or 0, 8, 2, LPP)))
+    rows = undecoded.load(spool_file)
+    for _ in range(2):
+        writer = QueueWriter(spool_file, ["json_lines"], 1 << 30)
+        decode_again(spool_file, writer, rows, lambda row: Run.decode(row.uplink(POND, "gw1")))
+    assert queued(spool_file) == [b"8"]

@@ -95,8 +95,10 @@ def test_what_an_earlier_version_held_comes_back(tmp_path: Path, current: SpoolF
         db.execute("INSERT INTO lane VALUES (1, 'waziup', 'pond-7', 't', '', '', NULL, 'belongs to alice', 9)")
         db.execute("INSERT INTO reading VALUES (1, ?, x'31')", (NOON_US,))
         db.execute("INSERT INTO refused VALUES (1, ?, x'32', 'status 400')", (NOON_US + 1,))
+        db.execute("INSERT INTO undecoded VALUES (1, 'pond-7', 'text', ?, 3, 2, x'33', 'WrongFormat')", (NOON_US,))
         db.commit()
-    assert salvage(current, path, nothing) == Salvaged(readings=1, refused=1)
+    assert salvage(current, path, nothing) == Salvaged(readings=1, refused=1, payloads=1)
+    assert [(each.payload, each.phy_payload) for each in undecoded.load(current)] == [(b"3", b"")]
     assert [each.why for each in parked(current)] == [Problem("belongs to alice"), Problem("status 400")]
 
 

@@ -21,8 +21,7 @@ from lora_post.config.not_toml import toml_text
 def command(group_path: Path | None, names: tuple[str, ...], config_path: Path | None) -> None:
     """Take devices out of the configuration, with their sensor tables and the comments right above them.
 
-    What was read of them stays on the server, and what waits in the spool is still sent; `lora-post spool drop ID`
-    deletes that.
+    What was read of them stays on the server, and what waits in the spool is still sent.
     """
     path = open_desk(config_path or group_path).path
     with editing(path):

@@ -14,7 +14,7 @@ from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_path
 from lora_post.errors import ConfigError
-from lora_post.model import Device, Frame, Link, RxInfo
+from lora_post.model import Device, Link
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import sensor_states
 from lora_post.spool.queue_writer import QueueWriter
@@ -22,7 +22,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 from lora_post.spool.upkeep import decode_again, release
 from lora_post.text import plural
-from lora_post.uplink.model import Report, Uplink
+from lora_post.uplink.model import Report
 
 
 @click.command(name="retry")
@@ -32,7 +32,7 @@ from lora_post.uplink.model import Report, Uplink
 def command(group_path: Path | None, target: str | None, config_path: Path | None) -> None:
     """Send parked and refused readings again, and decode again what could not be decoded.
 
-    Correct the cause first. Payloads are read with the decoders and the configuration of today, and their
+    Correct the cause first. Payloads are read with the keys, the decoders and the configuration of today, and their
     readings keep the time of reception; those that still fail stay.
 
     \b
@@ -60,19 +60,19 @@ def _decode_again(config: Config, spool_file: SpoolFile, device: str | None) -> 
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
     devices = {each.id: each for each in config.devices}
-    # All payloads are read in one transaction, for which the running lora-post waits.
+    # Payloads are read in transactions, for which the running lora-post waits.
     aside = decoders_set_aside(hang_path(config.spool_path), loaded.decoders)
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch_decoders(), aside)
 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.
         of = devices.get(row.device) or Device(row.device, row.device, Link.LORAWAN, 0, row.decoder)
-        frame = Frame(config.gateway_id, row.time_us, b"", RxInfo())
-        return decoding.decode(Uplink(frame, of, row.fcnt, row.fport, row.payload, True))
+        return decoding.decode(row.uplink(of, config.gateway_id))
 
-    if undecoded.load(spool_file, device) and not config.destinations:
+    rows = undecoded.load(spool_file, device)
+    if rows and not config.destinations:
         raise ConfigError(
             f"{config.path}: there is nowhere to send to, so nothing is decoded again", fix="see [waziup]"
         )
     writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full)
-    return decode_again(spool_file, writer, read, device)
+    return decode_again(spool_file, writer, rows, read)
