@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Thread, current_thread
 
 import pytest
 
 from lora_post.errors import SpoolError
+from lora_post.spool import spool_file as spool_file_module
 from lora_post.spool import undecoded
 from lora_post.spool.facts import Facts
 from lora_post.spool.joins import load_joins, save_joins
@@ -40,11 +43,80 @@ def test_file_is_made_for_its_owner_only_and_survives_reopening(tmp_path: Path) 
     again.close()
 
 
-def test_commits_survive_a_power_cut_by_setting(tmp_path: Path) -> None:
+class PowerCut:
+    """What is on the disk when the log was synced last, as a power cut then would leave it at worst."""
+
+    def __init__(self, path: Path, left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.syncs = 0
+        self._path, self._left = path, left
+        sync = spool_file_module._sync
+
+        def synced(fd: int) -> None:
+            sync(fd)
+            self.syncs += 1
+            for end in ("", "-wal"):
+                shutil.copy(f"{path}{end}", f"{left}{end}")
+
+        monkeypatch.setattr(spool_file_module, "_sync", synced)
+
+    def sessions(self) -> dict[str, int]:
+        with closing(SpoolFile(self._left)) as left:
+            return load_sessions(left.db)
+
+
+def test_commits_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool_file = SpoolFile(tmp_path / "spool.db")
     assert spool_file.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert spool_file.db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert spool_file.db.execute("PRAGMA synchronous").fetchone() == (1,)  # what is overwritten was synced before
+    cut = PowerCut(spool_file.path, tmp_path / "left.db", monkeypatch)
+    with spool_file.transaction() as db:
+        save_sessions(db, {"a": 7})
+    assert cut.sessions() == {"a": 7}
+    with spool_file.transaction() as db:
+        load_sessions(db)
+    assert cut.syncs == 1, "nothing was written"
+    with spool_file.unsynced() as db:
+        save_sessions(db, {"a": 8})
+    assert cut.syncs == 1
+    spool_file.sync()
+    assert cut.sessions() == {"a": 8}
     spool_file.close()
+
+
+def test_nobody_waits_for_the_disk_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, other = SpoolFile(tmp_path / "spool.db"), SpoolFile(tmp_path / "spool.db")
+    syncing, go_on = Event(), Event()
+    of_slow = Thread(target=_save, args=(slow, {"a": 1}))
+
+    def held(fd: int) -> None:
+        if current_thread() is of_slow:
+            syncing.set()
+            assert go_on.wait(60)
+
+    monkeypatch.setattr(spool_file_module, "_sync", held)
+    of_slow.start()
+    assert syncing.wait(60)
+    _save(other, {"b": 2})
+    go_on.set()
+    of_slow.join()
+    assert load_sessions(other.db) == {"a": 1, "b": 2}
+    slow.close()
+    other.close()
+
+
+def test_a_disk_that_fails_to_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        monkeypatch.setattr(spool_file_module, "_sync", fails)
+        with pytest.raises(SpoolError, match="Input/output error"):
+            _save(spool_file, {"a": 1})
+
+
+def _save(spool_file: SpoolFile, sessions: dict[str, int]) -> None:
+    with spool_file.transaction() as db:
+        save_sessions(db, sessions)
 
 
 def test_what_is_kept_after_another_process_has_come_and_gone_is_kept(tmp_path: Path) -> None:
