@@ -1,0 +1,127 @@
+"""What stands in the log of a device: one entry has all that an accepted frame changes.
+
+An entry names the valid one before it, see `fold`. JSON, so that `nats stream view` shows it to a person.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple, replace
+
+from lora_post.model import Actuator, Frame, Reading
+from lora_post.times import StampUs
+from lora_post.uplink.window import Window
+
+FIRST: Final = ""
+"""What the first entry of a log names as the one before it."""
+
+
+class State(Struct, frozen=True, omit_defaults=True, rename={"recent": "r"}):
+    """A device's session after an entry.
+
+    window: its counters. down: the next FCntDown; all below are used. recent: prints and times of frames whose counter
+    proves nothing, oldest first.
+    """
+
+    window: Window = Window()
+    down: int = 0
+    recent: tuple[tuple[int, StampUs], ...] = ()
+
+
+class Reception(Struct, frozen=True, array_like=True, gc=False):
+    """A gateway that heard it. kept, number: of its frame there, see `raw.Raw`."""
+
+    gateway: str
+    store: str
+    number: int
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
+
+
+class ReadingRow(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+    """A `Reading` as it stands in an entry."""
+
+    name: str
+    value: Any
+    unit: str = ""
+    channel: int | None = None
+    quantity: str = ""
+    age_s: float = 0.0
+    at_s: float | None = None
+
+    @classmethod
+    def of(cls, reading: Reading) -> ReadingRow:
+        """Return the row of a reading."""
+        return cls(*astuple(reading))
+
+    @property
+    def reading(self) -> Reading:
+        """Return the reading of the row."""
+        return Reading(*astuple(self))
+
+
+class Accepted(Struct, frozen=True, omit_defaults=True):
+    """What was accepted of a frame.
+
+    frame: as the best gateway heard it. payload: the clear bytes, where they wait for a decoder: see `problem`.
+    is_late: it came in a gap.
+    """
+
+    device: str
+    frame: Frame
+    fcnt: int
+    heard_by: tuple[Reception, ...] = ()
+    fport: int | None = None
+    readings: tuple[ReadingRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    actuators: tuple[Actuator, ...] = ()
+    problem: str | None = None
+    payload: bytes = b""
+    is_authentic: bool = True
+    is_late: bool = False
+
+
+class Down(Struct, frozen=True):
+    """A frame for the device, ready to be sent: whoever sends it again sends these bytes."""
+
+    fcnt: int
+    phy_payload: bytes
+
+
+class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "number": "n", "epoch": "e", "kind": "k"}):
+    """An entry. prev: the id of the valid one before it. number: counts valid ones. epoch: see `loss`."""
+
+    id: str
+    prev: str
+    number: int
+    state: State
+    kind: Literal["up", "own"] = "up"
+    epoch: int = 0
+    up: Accepted | None = None
+    down: Down | None = None
+
+
+def new_id() -> str:
+    """Return 96 random bits."""
+    return secrets.token_hex(12)
+
+
+def after(last: Entry | None, id_: str, state: State, up: Accepted, down: bytes | None = None) -> Entry:
+    """Return the entry of an accepted frame that follows the last valid one.
+
+    down: the answer, sealed with FCntDown `state.down`, which is used by that.
+    """
+    sent = None
+    if down is not None:
+        sent = Down(state.down, down)
+        state = replace(state, down=state.down + 1)
+    prev, number, epoch = (last.id, last.number + 1, last.epoch) if last else (FIRST, 1, 0)
+    return Entry(id_, prev, number, state, epoch=epoch, up=up, down=sent)
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Entry).decode

@@ -1,0 +1,76 @@
+"""A log in memory, for tests of what is decided by it; with the faults that servers and links have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lora_post.fleet.log import Logged
+
+OK, ACK_LOST, NOT_STORED, STORED_LATER = range(4)
+
+
+class MemoryLog:
+    """Entries in one order."""
+
+    def __init__(self) -> None:
+        self.entries: list[Logged] = []
+        self.delayed: list[tuple[str, bytes]] = []
+
+    def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        return [self._store(*entry) for entry in entries]
+
+    def _store(self, subject: str, data: bytes) -> int:
+        position = self.entries[-1].position + 1 if self.entries else 1
+        self.entries.append(Logged(position, subject, data))
+        return position
+
+    def read(self, prefix: str, after: int) -> Sequence[Logged]:
+        return [each for each in self.entries if each.position > after and each.subject.startswith(prefix)]
+
+    def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
+        return self.read(prefix, after)
+
+    def trim(self, subject: str, before: int) -> None:
+        self.entries = [each for each in self.entries if each.subject != subject or each.position >= before]
+
+    def flush(self) -> None:
+        """Store what was under way for long."""
+        while self.delayed:
+            self._store(*self.delayed.pop(0))
+
+
+class FaultyLog:
+    """The same log, as one worker reaches it: acknowledgements get lost, entries arrive late, reads are stale."""
+
+    def __init__(self, log: MemoryLog, step: Callable[[], None], chance: Callable[[int], int]) -> None:
+        """step: is called between any two things that happen; may raise. chance(n): returns one of n."""
+        self._log = log
+        self._step = step
+        self._chance = chance
+
+    def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        places: list[int | None] = []
+        for entry in entries:
+            self._step()
+            fault = self._chance(4)
+            place = None
+            if fault in (OK, ACK_LOST):
+                (place,) = self._log.append([entry])
+            elif fault == STORED_LATER:
+                self._log.delayed.append(entry)
+            places.append(place if fault == OK else None)
+            self._step()
+        return places
+
+    def read(self, prefix: str, after: int) -> Sequence[Logged]:
+        self._step()
+        if self._log.delayed and self._chance(2):
+            self._log.flush()
+        found = self._log.read(prefix, after)
+        return found[: len(found) - self._chance(3)] if found else []
+
+    def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
+        return self.read(prefix, after)
+
+    def trim(self, subject: str, before: int) -> None:
+        self._log.trim(subject, before)
