@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from lora_post.clocks.scale import utc_text
 from lora_post.downlink.transmit import Window
 from lora_post.lorawan.region import Region
+from lora_post.times import WallUs
 
 HOUR_S: Final = 3600.0
 
@@ -34,6 +36,22 @@ class DutyCycle:
         if limits is not None:
             sent = self._sent.setdefault((gateway, limits.min_hz), deque())
             sent.append((self._monotonic(), window.slot.rate.airtime_s(size)))
+
+    def free_at(self, gateway: str, windows: Iterable[Window], size: int, now_us: int) -> str:
+        """Return when one of the windows may be used again, as HH:MM in UTC."""
+        wait_s = min(self._wait_s(gateway, window, size) for window in windows)
+        return f"{utc_text(WallUs(now_us + round((wait_s + 59) * 1e6)))[11:16]}Z"
+
+    def _wait_s(self, gateway: str, window: Window, size: int) -> float:
+        limits = self._region.sub_band(window.slot.hz)
+        if limits is None:
+            return 0.0
+        left_s = limits.duty * HOUR_S - window.slot.rate.airtime_s(size)
+        for sent_s, airtime_s in reversed(self._sent.get((gateway, limits.min_hz), ())):
+            left_s -= airtime_s
+            if left_s < 0:
+                return max(sent_s + HOUR_S - self._monotonic(), 0.0)
+        return 0.0
 
     def _is_within(self, gateway: str, window: Window, size: int) -> bool:
         limits = self._region.sub_band(window.slot.hz)

@@ -13,7 +13,7 @@ from typing import Final
 from lora_post.clocks.scale import is_unknown
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.downlinks import MAX_FOPTS
-from lora_post.lorawan.phy_payload import DataFrame
+from lora_post.lorawan.phy_payload import DataFrame, MType
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.model import RxInfo
 from lora_post.times import StampUs
@@ -43,6 +43,11 @@ def answers(commands: list[mac.Body], uplink: Uplink) -> bytes:
         if len(found) + len(on_air) <= MAX_FOPTS:
             found += on_air
     return found
+
+
+def says_time(fopts: bytes) -> bool:
+    """Tell whether an answer to DeviceTimeReq is among MAC commands for a device."""
+    return any(each.kind is mac.DeviceTimeAns for each in mac.parse_mac_commands(fopts, MType.UNCONFIRMED_DOWN))
 
 
 def _answers(commands: list[mac.Body], uplink: Uplink) -> Iterator[mac.Body]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from lora_post.command import Moment
+from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
 from lora_post.downlink.network import Network
 from lora_post.downlink.uplink_answers import UplinkAnswers
+from lora_post.metrics import Metrics
 
 
 class NetworkServer(Struct, frozen=True):
-    """Answers to joins and to uplinks; they share the air time."""
+    """Answers to joins and to uplinks, and what waits for devices; they share the air time."""
 
     joins: JoinServer
     uplinks: UplinkAnswers
+    commands: Commands
 
 
-def network_server(network: Network) -> NetworkServer:
-    """Return what answers the devices of a network."""
-    duty_cycle = DutyCycle(network.region)
-    return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, duty_cycle))
+def network_server(network: Network, now: Callable[[], Moment], metrics: Metrics) -> NetworkServer:
+    """Return what answers the devices of a network. now: by the clock of this machine."""
+    duty_cycle, commands = DutyCycle(network.region), Commands(now, metrics)
+    return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, duty_cycle, commands), commands)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -12,12 +13,28 @@ from lora_post.lorawan.region import Slot
 class Window(Struct, frozen=True):
     """A moment at which a device listens, and how.
 
-    name: RX1 or RX2. tmst: the gateway's counter at its beginning, µs modulo 2^32.
+    name: RX1, RX2 or C. tmst: the gateway's counter at its beginning, µs modulo 2^32; None: at once, for class C.
     """
 
     name: str
-    tmst: int
+    tmst: int | None
     slot: Slot
+
+
+class Transmission(Struct, frozen=True):
+    """What became of a frame in a window.
+
+    is_sent: None where its gateway does not say. why: it was not sent, for a person.
+    """
+
+    gateway: str
+    window: str
+    is_sent: bool | None
+    why: str = ""
+
+
+Tell: TypeAlias = Callable[[Transmission], None]
+"""Is told what became of a frame, by any thread; for each window that was tried."""
 
 
 class Downlink(Struct, frozen=True):
@@ -27,6 +44,7 @@ class Downlink(Struct, frozen=True):
     gateway: str
     phy_payload: bytes
     windows: tuple[Window, ...]
+    tell: Tell = lambda transmission: None
 
 
 class Station(Struct, frozen=True):
@@ -43,7 +61,7 @@ class Transmitter(Protocol):
         ...
 
     def send(self, downlink: Downlink) -> None:
-        """Hand a frame to its gateway, and tell the log what became of it."""
+        """Hand a frame to its gateway; tell the log and `downlink.tell` what became of it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Answer uplinks that want an answer: confirmed ones, a device that asks whether it is heard, MAC commands.
+"""Answer uplinks: acknowledge confirmed ones, answer what MAC commands ask, and send what waits for the device.
 
 A counter is taken, and kept by the caller, before the answer is sent: it is never used for two frames.
 
@@ -7,28 +7,29 @@ Sources: LoRaWAN 1.0.4, sections 4.3.1 and 5; LoRaWAN 1.1, sections 4.3.1 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lora_post.command import Command, Sealed
+from lora_post.downlink.commands import Book, Commands, repeatable
 from lora_post.downlink.duty_cycle import DutyCycle
-from lora_post.downlink.mac_answers import STICKY, answers, asked
+from lora_post.downlink.mac_answers import STICKY, answers, asked, says_time
 from lora_post.downlink.network import Network
-from lora_post.downlink.transmit import Downlink, Transmitter
+from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.downlink.windows import windows_after
-from lora_post.lorawan.downlinks import seal_answer
+from lora_post.lorawan.downlinks import OVERHEAD, Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
 from lora_post.model import Device, Frame, Link
 from lora_post.uplink.model import Uplink
-
-TakeFCnt: TypeAlias = Callable[[Device], int]
-"""Returns the next FCntDown of a device's session, and takes it."""
+from lora_post.uplink.sessions import session_key
 
 MAX_REPEATS: Final = 15
 """Devices send a frame so often at most; a recording that is played back costs no more air time than this."""
 _ADR_ACK_REQ: Final = 0x40
+_ACK: Final = 0x20
 _MIC_SIZE: Final = 4
 
 
@@ -39,32 +40,45 @@ class _Confirmed(Struct):
     repeats: int = 0
 
 
+class _Wanted(Struct, frozen=True):
+    """What a device is to be told after an uplink. is_needed: also when nothing waits for it."""
+
+    fopts: bytes
+    acked_fcnt: int | None
+    is_needed: bool
+
+
 class UplinkAnswers:
     """Answers in the sessions that this gateway gave, and in those that are configured."""
 
-    def __init__(self, network: Network, duty_cycle: DutyCycle) -> None:
+    def __init__(self, network: Network, duty_cycle: DutyCycle, commands: Commands) -> None:
         self._network = network
         self._duty_cycle = duty_cycle
+        self._commands = commands
         self._confirmed: dict[str, _Confirmed] = {}
 
-    def answer(self, uplink: Uplink, take_fcnt: TakeFCnt, transmitter: Transmitter) -> Downlink | None:
-        """Return the answer to an uplink that was accepted; None when it wants none, or cannot get one."""
+    def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+        """Return what is sent after an uplink that was accepted; None for nothing.
+
+        transmitter: None where its input cannot send.
+        """
         device = uplink.device
         if device.link is not Link.LORAWAN or not uplink.authentic or not device.rx_delay_s:
             return None
         self._confirmed.pop(device.id, None)
         data = parse_data_frame(uplink.frame.phy_payload)
+        self._commands.heard(device, book, acknowledges=bool(data.fctrl & _ACK))
         commands = asked(uplink, data)
         fopts = answers(commands, uplink)
         is_confirmed = data.mtype is MType.CONFIRMED_UP
         if is_confirmed:
             self._confirmed[device.id] = _Confirmed(uplink)
         is_wanted = data.fctrl & _ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
-        if not (is_confirmed or fopts or is_wanted):
-            return None
-        return self._built(uplink, fopts, take_fcnt, transmitter, is_confirmed=is_confirmed)
+        acked_fcnt = uplink.fcnt if is_confirmed else None
+        wanted = _Wanted(fopts, acked_fcnt, bool(is_confirmed or fopts or is_wanted))
+        return self._built(uplink, wanted, book, transmitter)
 
-    def answer_again(self, frame: Frame, device: str, take_fcnt: TakeFCnt, transmitter: Transmitter) -> Downlink | None:
+    def answer_again(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
         """Return the answer to an uplink that its device repeats, because it did not hear that it was acknowledged.
 
         frame: authentic, and refused because it was accepted before. None for the copy of another gateway.
@@ -81,27 +95,102 @@ class UplinkAnswers:
         repeated = replace(uplink, frame=frame)
         confirmed.uplink = repeated
         fopts = answers(asked(repeated, parse_data_frame(frame.phy_payload)), repeated)
-        return self._built(repeated, fopts, take_fcnt, transmitter, is_confirmed=True)
+        return self._built(repeated, _Wanted(fopts, uplink.fcnt, is_needed=True), book, transmitter)
 
-    def _built(
-        self, uplink: Uplink, fopts: bytes, take_fcnt: TakeFCnt, transmitter: Transmitter, *, is_confirmed: bool
+    def _built(self, uplink: Uplink, wanted: _Wanted, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+        device, gateway = uplink.device, uplink.frame.gateway
+        waiting = self._commands.due(device, book)
+        if not (wanted.is_needed or waiting) or device.keys is None or device.address is None:
+            return None
+        if transmitter is None or transmitter.station(gateway) is None:
+            self._commands.why_not(book, waiting, f"gateway {gateway}, which heard the device, cannot send")
+            return None
+        windows = windows_after(uplink.frame, self._network.region, device.rx_delay_s)
+        if not windows:
+            why = f"gateway {gateway} does not tell when the frame came, or it is not of the [network] region"
+            self._commands.why_not(book, waiting, why)
+            return None
+        for command in waiting:
+            downlink = self._with_command(uplink, wanted, command, waiting, windows, book)
+            if downlink:
+                return downlink
+        if not wanted.is_needed:
+            return None
+        allowed = self._allowed(gateway, windows, len(wanted.fopts))
+        fcnt = book.next_fcnt_down(device, is_app=False)
+        if not allowed or fcnt > MAX_FCNT:
+            return None
+        book.take_fcnt_down(device, is_app=False)
+        content = Content(wanted.fopts, acked_fcnt=wanted.acked_fcnt, more=_any_fits(waiting, windows))
+        phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
+        self._duty_cycle.spend(gateway, allowed[0], len(phy_payload))
+        return Downlink(f"answer to FCnt {uplink.fcnt} of {device.id}", gateway, phy_payload, allowed)
+
+    def _with_command(
+        self,
+        uplink: Uplink,
+        wanted: _Wanted,
+        command: Command,
+        waiting: Sequence[Command],
+        windows: tuple[Window, ...],
+        book: Book,
     ) -> Downlink | None:
-        frame, device = uplink.frame, uplink.device
-        if device.keys is None or device.address is None or transmitter.station(frame.gateway) is None:
+        """Return a downlink with this command; None when that cannot go now, which is noted."""
+        device, gateway = uplink.device, uplink.frame.gateway
+        size = len(wanted.fopts) + len(command.payload)
+        next_fcnt = book.next_fcnt_down(device, is_app=True)
+        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.fopts, wanted.acked_fcnt)
+        if sealed:
+            size = len(sealed.phy_payload) - OVERHEAD
+        allowed = self._allowed(gateway, windows, size)
+        if not allowed or next_fcnt > MAX_FCNT:
+            self._commands.why_not(book, [command], self._why_not(gateway, windows, size))
             return None
-        windows = [
-            window
-            for window in windows_after(frame, self._network.region, device.rx_delay_s)
-            if len(fopts) <= window.slot.rate.max_payload
-        ]
-        size = len(seal_answer(device.keys, device.address, 0, fopts, None))
-        allowed = self._duty_cycle.within(frame.gateway, windows, size)
-        if not allowed:
-            return None
-        fcnt = take_fcnt(device)
-        if fcnt > MAX_FCNT:
-            return None
-        self._duty_cycle.spend(frame.gateway, allowed[0], size)
-        acked = uplink.fcnt if is_confirmed else None
-        phy_payload = seal_answer(device.keys, device.address, fcnt, fopts, acked)
-        return Downlink(f"answer to FCnt {uplink.fcnt} of {device.id}", frame.gateway, phy_payload, allowed)
+        if sealed is None:
+            sealed = self._sealed(device, wanted, command, waiting, windows, book)
+        self._duty_cycle.spend(gateway, allowed[0], len(sealed.phy_payload))
+        self._commands.handed_over(book, command, sealed, gateway)
+        return Downlink(command.about, gateway, sealed.phy_payload, allowed, self._commands.tell(command))
+
+    def _sealed(
+        self,
+        device: Device,
+        wanted: _Wanted,
+        command: Command,
+        waiting: Sequence[Command],
+        windows: Sequence[Window],
+        book: Book,
+    ) -> Sealed:
+        fcnt = book.take_fcnt_down(device, is_app=True)
+        others = [each for each in waiting if each is not command]
+        content = Content(
+            wanted.fopts,
+            command.fport,
+            command.payload,
+            is_confirmed=command.is_confirmed,
+            acked_fcnt=wanted.acked_fcnt,
+            more=_any_fits(others, windows),
+        )
+        assert device.keys is not None and device.address is not None  # noqa: S101 - it was seen before
+        phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
+        return Sealed(session_key(device), fcnt, phy_payload, wanted.acked_fcnt, says_time(wanted.fopts))
+
+    def _allowed(self, gateway: str, windows: Sequence[Window], size: int) -> tuple[Window, ...]:
+        """Return the windows that carry a frame with `size` bytes of FOpts and FRMPayload, and may be used now."""
+        fitting = [window for window in windows if size <= window.slot.rate.max_payload]
+        return self._duty_cycle.within(gateway, fitting, size + OVERHEAD)
+
+    def _why_not(self, gateway: str, windows: Sequence[Window], size: int) -> str:
+        most = max(window.slot.rate.max_payload for window in windows)
+        if size > most:
+            rates = " and ".join(f"{each.slot.rate.text} in {each.name}" for each in windows)
+            return f"{size} bytes, MAC commands included, and {rates} carry {most}"
+        fitting = [window for window in windows if size <= window.slot.rate.max_payload]
+        at = self._duty_cycle.free_at(gateway, fitting, size + OVERHEAD, self._commands.now().wall_us)
+        return f"the duty cycle of gateway {gateway} is used up until {at}"
+
+
+def _any_fits(commands: Sequence[Command], windows: Sequence[Window]) -> bool:
+    """Tell whether one of these could be sent in windows like these."""
+    most = max(window.slot.rate.max_payload for window in windows)
+    return any(len(each.payload) <= most for each in commands)

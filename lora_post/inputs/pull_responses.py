@@ -15,10 +15,10 @@ from secrets import randbelow
 from threading import Lock
 from typing import Any, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from lora_post.downlink.transmit import Downlink, Station, Window
+from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
 from lora_post.metrics import Metrics
@@ -39,9 +39,9 @@ _MAX_FREQUENCIES: Final = 2
 
 
 class Txpk(Struct, frozen=True):
-    """What a forwarder is to send; in the order of PROTOCOL.TXT."""
+    """What a forwarder is to send; in the order of PROTOCOL.TXT. tmst: left out where it is sent at once."""
 
-    tmst: int
+    tmst: int | UnsetType
     freq: float
     powe: int
     datr: str
@@ -124,6 +124,7 @@ class PullResponses:
         with self._lock:
             known = self._gateways.get(downlink.gateway)
             if known is None:
+                _tell(downlink, "", is_sent=False, why="the gateway is not known any more")
                 return
             missed_s = 0.0
             for number, window in enumerate(downlink.windows):
@@ -139,6 +140,8 @@ class PullResponses:
             downlink.gateway,
             missed_s * 1000,
         )
+        why = f"{missed_s * 1000:.0f} ms too late"
+        _tell(downlink, downlink.windows[-1].name if downlink.windows else "", is_sent=False, why=why)
 
     def _hand_over(self, known: _Gateway, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
         self._token = (self._token + 1) & 0xFFFF
@@ -147,6 +150,7 @@ class PullResponses:
         except OSError as error:
             self._metrics.count("downlinks", "failed")
             log.warning("%s is not sent by gateway %s: %s", downlink.about, downlink.gateway, error)
+            _tell(downlink, window.name, is_sent=False, why=str(error))
             return
         self._pending[self._token] = _Pending(downlink, window, left, self._monotonic())
         while len(self._pending) > MAX_PENDING:
@@ -165,9 +169,11 @@ class PullResponses:
             self._metrics.count("downlinks", "sent")
             more = f", with a warning: {warning}" if warning else ""
             log.info("%s is sent by gateway %s in %s%s", downlink.about, gateway, name, more)
+            _tell(downlink, name, is_sent=True)
             return
         self._metrics.count("downlinks", "refused")
         log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, name, error)
+        _tell(downlink, name, is_sent=False, why=f"the gateway refused it (TX_ACK): {error}")
         if pending.windows:
             self.send(replace(downlink, windows=pending.windows))
 
@@ -183,17 +189,25 @@ class PullResponses:
             log.info(
                 "%s was handed to gateway %s, which did not confirm it", each.downlink.about, each.downlink.gateway
             )
+            _tell(each.downlink, each.window.name, is_sent=None)
+
+
+def _tell(downlink: Downlink, window: str, *, is_sent: bool | None, why: str = "") -> None:
+    downlink.tell(Transmission(downlink.gateway, window, is_sent, why))
 
 
 def txpk(phy_payload: bytes, window: Window) -> Txpk:
     """Return what a forwarder is told to send a frame in a window."""
-    slot = window.slot
+    slot, tmst = window.slot, window.tmst
     data = binascii.b2a_base64(phy_payload, newline=False).decode()
-    return Txpk(window.tmst, slot.hz / 1e6, slot.power_dbm, slot.rate.text, len(phy_payload), data)
+    when = UNSET if tmst is None else tmst
+    return Txpk(when, slot.hz / 1e6, slot.power_dbm, slot.rate.text, len(phy_payload), data, imme=tmst is None)
 
 
 def _left_s(known: _Gateway, window: Window, now_s: float) -> float:
     """Return the time until a window begins, negative when it is over; the counter of a gateway wraps."""
+    if window.tmst is None:
+        return LEAD_S
     half = COUNTER // 2
     ahead_us = (window.tmst - known.counter + half) % COUNTER - half
     return ahead_us / 1e6 - (now_s - known.heard_s)

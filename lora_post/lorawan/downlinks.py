@@ -7,26 +7,53 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from lora_post.lorawan.phy_payload import MType, build_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, AnySessionKeys, SessionKeys
 
 MAX_FOPTS: Final = 15
+OVERHEAD: Final = 13
+"""Bytes of a data frame beside FOpts and FRMPayload: MHDR, DevAddr, FCtrl, FCnt, FPort, MIC."""
+FPORTS: Final = range(1, 224)
+"""Those of applications."""
+_ADR: Final = 0x80
 _ACK: Final = 0x20
+_PENDING: Final = 0x10
 
 
-def seal_answer(keys: AnySessionKeys, dev_addr: int, fcnt: int, fopts: bytes, acked_fcnt: int | None) -> bytes:
-    """Return the PHYPayload of an unconfirmed downlink without application data.
+class Content(Struct, frozen=True):
+    """What a downlink says, in clear.
 
-    fcnt: FCntDown, in LoRaWAN 1.1 NFCntDown; never used before. fopts: MAC commands in clear, at most MAX_FOPTS bytes.
-    acked_fcnt: of the confirmed uplink that it acknowledges, None for none.
+    fopts: MAC commands, at most MAX_FOPTS bytes. fport: None for one without application data, 0 for MAC commands in
+    `payload`. is_confirmed: the device is to acknowledge it. acked_fcnt: of the confirmed uplink that it acknowledges,
+    None for none. more: another one waits, so the device is to send soon. adr: the network sets the data rate.
     """
+
+    fopts: bytes = b""
+    fport: int | None = None
+    payload: bytes = b""
+    is_confirmed: bool = False
+    acked_fcnt: int | None = None
+    more: bool = False
+    adr: bool = False
+
+
+def seal_downlink(keys: AnySessionKeys, dev_addr: int, fcnt: int, content: Content) -> bytes:
+    """Return the PHYPayload of a downlink.
+
+    fcnt: FCntDown; in LoRaWAN 1.1 AFCntDown with an FPort above 0, else NFCntDown. Never used before.
+    """
+    fopts, fport, acked = content.fopts, content.fport, content.acked_fcnt
     signed = build_data_frame(
-        mtype=MType.UNCONFIRMED_DOWN,
+        mtype=MType.CONFIRMED_DOWN if content.is_confirmed else MType.UNCONFIRMED_DOWN,
         dev_addr=dev_addr,
         fcnt=fcnt,
-        fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts, DOWNLINK),
-        flags=0 if acked_fcnt is None else _ACK,
+        fport=fport,
+        frm_payload=b"" if fport is None else keys.crypt(dev_addr, fcnt, DOWNLINK, fport, content.payload),
+        fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts, DOWNLINK, fport),
+        flags=_ADR * content.adr | _ACK * (acked is not None) | _PENDING * content.more,
     )
     if isinstance(keys, SessionKeys):
         return signed + keys.downlink_mic(dev_addr, fcnt, signed)
-    return signed + keys.downlink_mic(dev_addr, fcnt, signed, (acked_fcnt or 0) & 0xFFFF)
+    return signed + keys.downlink_mic(dev_addr, fcnt, signed, (acked or 0) & 0xFFFF)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from shlex import quote
 from threading import Event
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
+from lora_post.command import Moment
 from lora_post.config import Config
 from lora_post.downlink.network_server import network_server
 from lora_post.errors import ConfigError, Problem, SpoolError
@@ -207,10 +209,14 @@ def open_delivery(
         listener(outcome)
 
     network = config.network
-    server = network_server(network) if network else None
+    server = network_server(network, partial(_moment, clock), metrics) if network else None
     pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server)
     view = SpoolFile(config.spool_path, replace_damaged)
     return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
+
+
+def _moment(clock: GatewayClock) -> Moment:
+    return Moment(clock.wall_us(), clock.boot_id, clock.boot_us())
 
 
 def _ask_nobody() -> None:

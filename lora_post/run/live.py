@@ -28,6 +28,7 @@ from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog, is_other_format
 from lora_post.run.readmit import read_again, readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
+from lora_post.run.sending import tending
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
 from lora_post.spool import strangers, trends
@@ -77,10 +78,11 @@ def run_live(
         readmit(delivery.pipeline, delivery.view, changed.devices, decode)
         read_again(replace(config, devices=changed.devices), decode)
 
-    with delivery, oversight.over(delivery), following(followed, use, oversight.signs):
+    signs = oversight.signs
+    with delivery, oversight.over(delivery), following(followed, use, signs), tending(delivery.pipeline, signs):
         readmit(delivery.pipeline, delivery.view, config.devices, decode)
         read_again(config, decode)
-        broken = pump_all(inputs, delivery.pipeline, stop, oversight.signs)
+        broken = pump_all(inputs, delivery.pipeline, stop, signs)
         delivery.drain(drain_timeout_s, stop)
     code = delivery.sum_up(stop)
     return EXIT_BROKEN if broken or is_other_format(metrics) else code

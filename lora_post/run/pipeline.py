@@ -100,6 +100,23 @@ class Pipeline:
                 transmitter.send(downlink)
             self._tell([*outcomes, *_server_copies(events, outcomes)])
 
+    @property
+    def answers(self) -> bool:
+        """Whether devices are answered."""
+        return self._server is not None
+
+    def tend(self) -> None:
+        """Take in what became of what was sent, and end what is late. Raises SpoolError."""
+        if (server := self._server) is None:
+            return
+        with self._lock:
+            commands = server.commands
+            if not (commands.has_news or commands.has_late(self._ledger.waiting())):
+                return
+            with self._ledger.group() as group:
+                commands.settle(group)
+                commands.end_late(group)
+
     def _handle_event(self, event: Heard, group: Group) -> Outcome:
         if isinstance(event, Frame):
             outcome = self._handle_frame(event, group)
@@ -141,8 +158,8 @@ class Pipeline:
             return self._handle_join(frame, group) if is_join(frame) else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
-        if (server := self._server) and (transmitter := self._transmitter):
-            self._send(transmitter, server.uplinks.answer(uplink, group.take_fcnt_down, transmitter))
+        if server := self._server:
+            self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
         report = self._decode[0](uplink)
         if report.problem is not None and self._doctor:
             report = self._doctor.report(report, self._decode[0], group.devices)
@@ -156,14 +173,14 @@ class Pipeline:
     def _transmitter(self) -> Transmitter | None:
         return self._way_back.transmitter if self._way_back else None
 
-    def _send(self, transmitter: Transmitter, downlink: Downlink | None) -> None:
+    def _send(self, transmitter: Transmitter | None, downlink: Downlink | None) -> None:
         """Send a frame once the group is kept."""
-        if downlink:
+        if transmitter and downlink:
             self._to_send.append((transmitter, downlink))
 
     def _answer_again(self, frame: Frame, device: str, group: Group) -> None:
-        if (server := self._server) and (transmitter := self._transmitter):
-            self._send(transmitter, server.uplinks.answer_again(frame, device, group.take_fcnt_down, transmitter))
+        if server := self._server:
+            self._send(self._transmitter, server.uplinks.answer_again(frame, device, group, self._transmitter))
 
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
         transmitter = self._transmitter

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from lora_post.spool.spool_file import SpoolFile
 
-Cause = Literal["joins", "lanes", "strangers"]
+Cause = Literal["downlinks", "joins", "lanes", "strangers"]
 
 _CHANGES: Final = "changes"
 

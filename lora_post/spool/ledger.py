@@ -7,13 +7,15 @@ transaction of the spool; `MemoryLedger` keeps counters in memory, for dry runs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
+from lora_post.command import Command
 from lora_post.errors import SpoolError
 from lora_post.model import Device
+from lora_post.spool import downlinks
 from lora_post.spool.boots import BootBook
 from lora_post.spool.facts import changes
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
@@ -27,7 +29,7 @@ from lora_post.spool.trends import TrendBook
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Joiner, JoinState
 from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Session, Uplink
-from lora_post.uplink.sessions import SessionBook, downlink_key, session_key
+from lora_post.uplink.sessions import SessionBook, downlink_key, downlink_keys, has_app_counter, session_key
 
 NOT_LOADED = -1
 
@@ -37,11 +39,13 @@ class Group:
 
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
     join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
-    accepted. refusals: what was not. taken: counters of downlinks, see `take_fcnt_down`.
+    accepted. refusals: what was not. taken: counters of downlinks, see `take_fcnt_down`. commands: those that changed.
     """
 
-    def __init__(self, book: SessionBook, is_repeat: IsRepeat, counters: Mapping[str, int]) -> None:
-        """counters: next FCnts, by `session_key` and `downlink_key`."""
+    def __init__(
+        self, book: SessionBook, is_repeat: IsRepeat, counters: Mapping[str, int], waiting: Iterable[Command] = ()
+    ) -> None:
+        """counters: next FCnts, by `session_key` and `downlink_key`. waiting: commands that are not over."""
         self._book = book
         self.find: FindSessions = book.find
         self.joiners: Mapping[int, Joiner] = book.joiners
@@ -50,7 +54,9 @@ class Group:
         self.reports: list[Report] = []
         self.refusals: list[Refusal] = []
         self.taken: dict[str, int] = {}
+        self.commands: dict[int, Command] = {}
         self._counters = counters
+        self._waiting = _by_id(waiting)
 
     def accept(self, report: Report, session: Session) -> None:
         """Accept an uplink's readings and the counter that it advances."""
@@ -66,12 +72,24 @@ class Group:
         """Accept what a join said."""
         self._book.join(joiner)
 
-    def take_fcnt_down(self, device: Device) -> int:
-        """Return the next counter of downlinks in a device's session; it is taken once the group is kept."""
-        key = downlink_key(session_key(device))
-        fcnt = self.taken.get(key, self._counters.get(key, 0))
-        self.taken[key] = fcnt + 1
+    def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return the next counter of downlinks in a device's session. is_app: of those with an FPort above 0."""
+        key = downlink_key(session_key(device), is_app=is_app and has_app_counter(device))
+        return self.taken.get(key, self._counters.get(key, 0))
+
+    def take_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return what `next_fcnt_down` does; it is taken once the group is kept."""
+        fcnt = self.next_fcnt_down(device, is_app=is_app)
+        self.taken[downlink_key(session_key(device), is_app=is_app and has_app_counter(device))] = fcnt + 1
         return fcnt
+
+    def waiting(self, device: str = "") -> list[Command]:
+        """Return the commands for a device, or for all, that are not over, in their order."""
+        return [each for each in self._waiting.values() if device in ("", each.device) and not each.is_over]
+
+    def note(self, command: Command) -> None:
+        """Take what became of a command; it is kept with the group."""
+        self._waiting[command.id] = self.commands[command.id] = command
 
 
 class Ledger(Protocol):
@@ -79,6 +97,10 @@ class Ledger(Protocol):
 
     def group(self) -> AbstractContextManager[Group]:
         """Open a group; what it has accepted is kept when the block ends, or SpoolError is raised."""
+        ...
+
+    def waiting(self) -> Sequence[Command]:
+        """Return the commands that are not over; outside a group. Raises SpoolError."""
         ...
 
 
@@ -107,6 +129,7 @@ class SpoolLedger:
         self._counters: dict[str, int] = {}
         self._joins: dict[str, JoinState] = {}
         self._changes: dict[str, str] = {}
+        self._waiting: dict[int, Command] = {}
 
     def use(self, devices: Iterable[Device]) -> None:
         """Accept frames of these devices from now on; outside a group."""
@@ -125,10 +148,11 @@ class SpoolLedger:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
-                group = Group(self._book, partial(is_repeat, db), self._counters)
+                group = Group(self._book, partial(is_repeat, db), self._counters, self._waiting.values())
                 yield group
                 self._writer.put(db, self._thinner.thin(db, group.reports))
                 self._save_sessions(db, group.taken)
+                downlinks.save(db, group.commands.values())
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
@@ -137,7 +161,7 @@ class SpoolLedger:
                 if self._boots:
                     self._boots.note(db)
                 self._writer.make_room(db)
-            self._note_kept(group.taken)
+            self._note_kept(group)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
@@ -148,6 +172,10 @@ class SpoolLedger:
             raise
         finally:
             self._book.clear_changes()
+
+    def waiting(self) -> list[Command]:
+        """Return the commands that are not over, as the file has them; outside a group. Raises SpoolError."""
+        return downlinks.look_for_waiting(self._spool_file)
 
     def finish(self) -> None:
         """Keep the history of the quarter of an hour that goes on, and strangers; for the end of a run.
@@ -170,18 +198,20 @@ class SpoolLedger:
         book = self._book
         save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)
         if book.joined:
-            forget_sessions(db, [*book.over, *map(downlink_key, book.over)])
+            forget_sessions(db, [*book.over, *(down for key in book.over for down in downlink_keys(key))])
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
             self._changes |= {"joins": changes(db)["joins"]}  # this one is known here
 
-    def _note_kept(self, taken: dict[str, int]) -> None:
+    def _note_kept(self, group: Group) -> None:
         self._writer.kept()
         self._trends.saved()
         book = self._book
-        self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)
+        self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | group.taken)
+        self._waiting = _by_id(group.waiting())
         for key in book.over:
             self._counters.pop(key, None)
-            self._counters.pop(downlink_key(key), None)
+            for down in downlink_keys(key):
+                self._counters.pop(down, None)
         self._joins.update({key: joiner.state for key, joiner in book.joined.items()})
 
     def _take_over(self, db: sqlite3.Connection) -> None:
@@ -192,6 +222,7 @@ class SpoolLedger:
                 self._carry_over(db)
             self._inode = self._spool_file.inode
             self._read(db)
+            self._waiting = _by_id(downlinks.load_waiting(db))
             self._writer.forget_lanes()
         elif version != self._version:
             self._follow(db)
@@ -206,6 +237,8 @@ class SpoolLedger:
         changed = {cause for cause, value in now.items() if value != self._changes.get(cause)}
         self._changes = now
         self._thinner.forget()
+        if "downlinks" in changed:
+            self._waiting = _by_id(downlinks.load_waiting(db))
         if "joins" in changed:
             self._read(db)
         else:
@@ -221,6 +254,7 @@ class SpoolLedger:
         raise_sessions(db, self._counters.items())
         there = load_joins(db)
         save_joins(db, {key: state for key, state in self._joins.items() if key not in there})
+        downlinks.save(db, self._waiting.values())
 
     def _read(self, db: sqlite3.Connection) -> None:
         self._changes = changes(db)
@@ -228,6 +262,10 @@ class SpoolLedger:
         self._book.load(self._counters, self._joins)
         self._strangers.load(db)
         self._thinner.forget()
+
+
+def _by_id(commands: Iterable[Command]) -> dict[int, Command]:
+    return {command.id: command for command in commands}
 
 
 class MemoryLedger:
@@ -242,6 +280,10 @@ class MemoryLedger:
         """Open a group of which only the counters are kept, in memory."""
         yield Group(self._book, self._is_repeat, {})
         self._book.clear_changes()
+
+    def waiting(self) -> Sequence[Command]:
+        """Return nothing: a dry run sends nothing."""
+        return ()
 
     def _is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = print_of(uplink), uplink.frame.time_us

@@ -132,7 +132,18 @@ TRENDS: Final = (
 # The frame of an undecoded payload: with another AppSKey its payload is another one. Empty where no MIC proves it.
 SEALED: Final = ("ALTER TABLE undecoded ADD COLUMN phy_payload BLOB NOT NULL DEFAULT x''",)
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED)
+DOWNLINKS: Final = (
+    """CREATE TABLE downlink (              -- commands for devices, in the order in which they were given
+    id      INTEGER PRIMARY KEY,
+    device  TEXT NOT NULL,
+    is_over INTEGER NOT NULL,
+    command BLOB NOT NULL            -- JSON of Command
+)""",
+    "CREATE INDEX downlink_waiting ON downlink (id) WHERE NOT is_over",
+    "CREATE INDEX downlink_device ON downlink (device, id)",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, Link, address_text
 from lora_post.uplink.join_state import JoinedSession, Joiner, Joiners, JoinState
 from lora_post.uplink.joins import joined_device, prove
@@ -22,9 +23,19 @@ def key_prefix(link: Link, address: int) -> str:
     return f"{link}:{address_text(link, address)}:"
 
 
-def downlink_key(session: str) -> str:
-    """Return what the counter of downlinks belongs to. session: see `session_key`."""
-    return f"{session}:down"
+def downlink_key(session: str, *, is_app: bool = False) -> str:
+    """Return what a counter of downlinks belongs to. session: see `session_key`. is_app: LoRaWAN 1.1's AFCntDown."""
+    return f"{session}:down-app" if is_app else f"{session}:down"
+
+
+def downlink_keys(session: str) -> tuple[str, str]:
+    """Return what all counters of downlinks in a session belong to."""
+    return downlink_key(session), downlink_key(session, is_app=True)
+
+
+def has_app_counter(device: Device) -> bool:
+    """Tell whether downlinks with an FPort above 0 have a counter of their own."""
+    return isinstance(device.keys, SessionKeys11)
 
 
 def join_key(device: Device) -> str:
@@ -86,7 +97,7 @@ class SessionBook:
     def _look_up(self, sessions: list[Session], found: Mapping[str, int]) -> None:
         for session in tuple(sessions):
             key = session_key(session.device)
-            for name in (key, downlink_key(key)):
+            for name in (key, *downlink_keys(key)):
                 if name in found:
                     self._counters[name] = found[name]
                 else:

@@ -18,6 +18,7 @@ from lora_post.spool.schema import STEPS
 PACKAGE = Path(lora_post.__file__).parent
 OWNERS = {
     "boot": "spool/boots.py",
+    "downlink": "spool/downlinks.py",
     "heard": "spool/heard.py",
     "joined": "spool/joins.py",
     "kept": "spool/thinning.py",

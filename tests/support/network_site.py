@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 
 from lora_post.clocks.gateway import Times
+from lora_post.command import Command, Moment
+from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
 from lora_post.downlink.network import Network
 from lora_post.downlink.network_server import NetworkServer
-from lora_post.downlink.transmit import Downlink, Station
+from lora_post.downlink.transmit import Downlink, Station, Transmission
 from lora_post.downlink.uplink_answers import UplinkAnswers
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, RxInfo
 from lora_post.run.pipeline import Pipeline
+from lora_post.spool import downlinks
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
@@ -59,15 +63,39 @@ class Site:
         self.time_us: StampUs = NOON_US  # type: ignore[assignment]
         self.outcome: Outcome | None = None
         self.draws = iter(range(0x1000, 0x2000))
+        self.metrics = Metrics()
         self.start()
 
     def start(self) -> None:
         ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
         duty_cycle = DutyCycle(self.network.region)
         joins = JoinServer(self.network, duty_cycle, self._draw)
-        server = NetworkServer(joins, UplinkAnswers(self.network, duty_cycle))
-        pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), Metrics(), self._hear, server=server)
+        commands = Commands(self.now, self.metrics)
+        server = NetworkServer(joins, UplinkAnswers(self.network, duty_cycle, commands), commands)
+        pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
+
+    def now(self) -> Moment:
+        """The time by this site, as if the machine had been started in 1970."""
+        return Moment(self.time_us, "this boot", self.time_us)
+
+    def queue(self, device: str = "pond-7", payload: bytes = b"on", **changes: object) -> int:
+        """Queue a command; return its number."""
+        fields: dict[str, object] = {"device": device, "fport": 7, "payload": payload, "made": self.now()}
+        with closing(SpoolFile(self.store.path)) as other, other.transaction() as db:
+            return downlinks.add(db, Command(**(fields | changes)), self.now()).id  # type: ignore[arg-type]
+
+    def command(self, number: int) -> Command:
+        """The command, as it is kept."""
+        with closing(SpoolFile(self.store.path)) as other:
+            found = downlinks.find(other, number)
+        assert found
+        return found
+
+    def tell(self, downlink: Downlink, *, is_sent: bool | None = True, window: str = "RX1", why: str = "") -> None:
+        """Have the gateway say what became of a frame."""
+        downlink.tell(Transmission(downlink.gateway, window, is_sent, why))
+        self.pipeline.tend()
 
     def _draw(self, below: int) -> int:
         return next(self.draws) if self.dev_addr is None else self.dev_addr

@@ -1,0 +1,169 @@
+"""What waits for devices: which command may go now, and what became of those that went.
+
+A command is sealed, and its counter kept, before it is handed to a gateway. Whether it was on air is not always known:
+then the very same bytes may go again, which a device that heard them drops. Other bytes have another counter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from lora_post.command import Command, Fate, Moment, Sealed, is_late
+from lora_post.downlink.transmit import Tell, Transmission
+from lora_post.metrics import Metrics
+from lora_post.model import Device
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES: Final = 8
+"""So often a confirmed command may be on air."""
+MAX_SILENT_TRIES: Final = 2
+"""So often one that need not be acknowledged is given to gateways that do not say whether they send."""
+
+
+class Book(Protocol):
+    """Counters and commands of devices, while a transaction is open. is_app: of downlinks with an FPort above 0."""
+
+    def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return the next counter of downlinks in a device's session."""
+        ...
+
+    def take_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return the same, and take it."""
+        ...
+
+    def waiting(self, device: str = "") -> list[Command]:
+        """Return the commands for a device, or for all, that are not over."""
+        ...
+
+    def note(self, command: Command) -> None:
+        """Keep what became of a command."""
+        ...
+
+
+class Commands:
+    """What is done with the commands of all devices."""
+
+    def __init__(self, now: Callable[[], Moment], metrics: Metrics) -> None:
+        self.now = now
+        self._metrics = metrics
+        self._told: SimpleQueue[tuple[int, Transmission]] = SimpleQueue()
+
+    def tell(self, command: Command) -> Tell:
+        """Return what is told what becomes of a frame with this command."""
+        return lambda transmission: self._told.put((command.id, transmission))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether gateways have told something that is not noted yet."""
+        return not self._told.empty()
+
+    def note(self, book: Book, before: Command, after: Command) -> None:
+        """Keep a change of a command, and tell of it."""
+        if after is before:
+            return
+        book.note(after)
+        if after.steps != before.steps:
+            log.info("%s: %s", after.about, after.steps[-1].text)
+        if after.fate is not before.fate:
+            self._metrics.count("commands", after.fate.value)
+
+    def settle(self, book: Book) -> None:
+        """Take in what gateways have told."""
+        waiting = {command.id: command for command in book.waiting()}
+        while True:
+            try:
+                number, transmission = self._told.get_nowait()
+            except Empty:
+                return
+            if before := waiting.get(number):
+                waiting[number] = after = self._settled(before, transmission)
+                self.note(book, before, after)
+
+    def _settled(self, command: Command, told: Transmission) -> Command:
+        where, now = f"by gateway {told.gateway}" + (f" in {told.window}" if told.window else ""), self.now()
+        if told.is_sent is False:
+            tries = command.tries - 1 if command.is_open else command.tries
+            return replace(command, is_open=False, tries=tries).with_step(now, f"not sent {where}: {told.why}")
+        tries = max(command.tries, 1)
+        given = replace(command, is_open=told.is_sent is None, tries=tries, gateway=told.gateway, window=told.window)
+        if told.is_sent is None:
+            return given.with_step(now, f"given to be sent {where}, which did not say whether it does")
+        if command.is_confirmed:
+            return given.ended(now, Fate.SENT, f"sent {where}, {tries} of {MAX_TRIES}; it is to be acknowledged")
+        return given.ended(now, Fate.SENT, f"sent {where}")
+
+    def heard(self, device: Device, book: Book, *, acknowledges: bool) -> None:
+        """Take in that an uplink of a device came, and whether it acknowledges a downlink."""
+        for command in book.waiting(device.id):
+            if not (command.is_confirmed and command.tries):
+                continue
+            if acknowledges:
+                self.note(book, command, command.ended(self.now(), Fate.ACKNOWLEDGED))
+                return
+            if command.tries >= MAX_TRIES:
+                self.note(book, command, self._given_up(command))
+
+    def _given_up(self, command: Command) -> Command:
+        why = f"not acknowledged, though it was sent {command.tries} times"
+        return command.ended(self.now(), Fate.NOT_ACKNOWLEDGED, why)
+
+    def end_late(self, book: Book) -> None:
+        """End what was to be sent or acknowledged by now."""
+        for command in book.waiting():
+            if is_late(command, self.now()):
+                self.note(book, command, self._late(command))
+
+    def has_late(self, waiting: Sequence[Command]) -> bool:
+        """Tell whether `end_late` has something to do."""
+        return any(is_late(command, self.now()) for command in waiting)
+
+    def _late(self, command: Command) -> Command:
+        if command.is_confirmed and command.tries:
+            return self._given_up(command)
+        if command.is_open:
+            return command.ended(self.now(), Fate.SENT, "perhaps sent: its gateway did not say")
+        return command.ended(self.now(), Fate.EXPIRED)
+
+    def due(self, device: Device, book: Book) -> list[Command]:
+        """Return the commands of a device that may go now, in their order.
+
+        One that is to be acknowledged goes before all others, and a second one waits until that is done.
+        """
+        found = []
+        for command in book.waiting(device.id):
+            if is_late(command, self.now()):
+                self.note(book, command, self._late(command))
+            elif command.is_open and not command.is_confirmed and command.tries >= MAX_SILENT_TRIES:
+                self.note(book, command, command.ended(self.now(), Fate.SENT, "perhaps sent: its gateway did not say"))
+            else:
+                found.append(command)
+        under_way = next((each for each in found if each.is_confirmed and each.tries), None)
+        if under_way is None:
+            return found
+        return [under_way, *(each for each in found if not each.is_confirmed)]
+
+    def why_not(self, book: Book, commands: list[Command], why: str) -> None:
+        """Note why commands are not sent now."""
+        for command in commands:
+            self.note(book, command, command.with_step(self.now(), f"not sent: {why}"))
+
+    def handed_over(self, book: Book, command: Command, sealed: Sealed, gateway: str) -> None:
+        """Note how a command is sealed, before it is handed to a gateway."""
+        book.note(replace(command, sealed=sealed, tries=command.tries + 1, is_open=True, gateway=gateway, window=""))
+
+
+def repeatable(command: Command, session: str, newest_fcnt: int, fopts: bytes, acked_fcnt: int | None) -> Sealed | None:
+    """Return the frame of a command that may go again, None when it has to be sealed anew.
+
+    newest_fcnt: of the session. fopts, acked_fcnt: what the device is to be told beside it.
+    """
+    sealed = command.sealed
+    if sealed is None or (sealed.session, sealed.fcnt) != (session, newest_fcnt) or sealed.says_time or fopts:
+        return None
+    return sealed if acked_fcnt in (None, sealed.acked_fcnt) else None
