@@ -126,13 +126,13 @@ def test_counters_that_are_reset_begin_anew_up_and_down(run: Run, path: Path) ->
         save_sessions(db, {downlink_key(key): 9})
     with run.ledger.group() as group:
         group.find(POND.link, POND.address or 0)
-        assert group.take_fcnt_down(POND) == 9
+        assert group.take_fcnt_down(POND, is_app=True) == 9
     with SpoolFile(path).transaction() as db:
         assert forget_sessions(db, [key, downlink_key(key)]) == 2
     assert run.next_fcnt(POND) == 0
     with run.ledger.group() as group:
         group.find(POND.link, POND.address or 0)
-        assert group.take_fcnt_down(POND) == 0
+        assert group.take_fcnt_down(POND, is_app=True) == 0
 
 
 def test_join_that_another_run_heard_opens_its_session_here(run: Run, other: Run) -> None:
