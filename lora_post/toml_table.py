@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.errors import ConfigError, Problem
-from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url
+from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url, without_password
 from lora_post.secret import Account, Secret
-from lora_post.text import bare_hex, bare_word, did_you_mean
+from lora_post.text import bare_hex, bare_word, did_you_mean, one_line
 from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
@@ -48,6 +48,8 @@ _OTHER_NAMES: Final = {
 }
 _DIGITS_OF: Final = {8: "a DevAddr", 16: "a DevEUI or JoinEUI", 32: "a key"}
 
+MAX_LABEL: Final = 40
+
 T = TypeVar("T", bound=Struct)
 
 
@@ -60,9 +62,14 @@ class TableReader:
         path: Path,
         environ: Mapping[str, str],
         places: Sequence[str] = (),
+        text: str = "",
     ) -> None:
-        """places: where the tables of its only list come from, when that is not this document."""
+        """places: where the tables of its only list come from, when that is not this document.
+
+        text: what was read, so that messages can name a line.
+        """
         self.document = document
+        self._text = text
         self.places = places
         self.path = path
         self.folder = path.parent
@@ -96,11 +103,21 @@ class TableReader:
         if not isinstance(items, list):
             self.refuse(f"[{name}] must be written [[{name}]], once for each {name}")
             return
-        for number, item in enumerate(items):
-            place = self.places[number] if self.places else f"[[{name}]] number {number + 1}"
+        for number, (item, place) in enumerate(zip(items, self._places(name, items), strict=False)):
             table = convert_table(item, place, kind, self.mistakes, self.homes)
             if table is not None:
                 yield number, place, table
+
+    def _places(self, name: str, items: Sequence[object]) -> Sequence[str]:
+        """Return how messages call the tables of a list: by number, id and line."""
+        if self.places:
+            return self.places
+        lines = _header_lines(self._text, name)
+        marks = [[_label(item)] for item in items]
+        if len(lines) == len(items):
+            marks = [[*mark, f"line {line}"] for mark, line in zip(marks, lines, strict=True)]
+        called = (", ".join(filter(None, mark)) for mark in marks)
+        return [f"[[{name}]] number {n}{f' ({mark})' if mark else ''}" for n, mark in enumerate(called, start=1)]
 
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
         """Read `size` bytes of hex as people write it; b"" for a mistake."""
@@ -199,6 +216,27 @@ def convert_table(
         fault = _in_words(text, where.strip("`."), kind)
         mistakes.append(Problem(f"{place} {fault.what}", fault.fix))
         return None
+
+
+def _label(item: object) -> str:
+    """Return by what a person knows a table: its id, else its address."""
+    if not isinstance(item, dict):
+        return ""
+    named = (item.get(key) for key in ("id", "name", "dev_addr", "dev_eui", "dev_eui_prefix", "url"))
+    first = next((each for each in named if each and isinstance(each, str)), "")
+    if not first and "address" in item:
+        first = f"address {item['address']}"
+    return one_line(without_password(first), MAX_LABEL)
+
+
+def _header_lines(text: str, name: str) -> list[int]:
+    """Return the numbers of the lines [[name]]."""
+    found, line, end = [], 1, 0
+    for header in re.finditer(rf"^[ \t]*\[\[[ \t]*{re.escape(name)}[ \t]*\]\]", text, re.MULTILINE):
+        line += text.count("\n", end, header.start())
+        end = header.start()
+        found.append(line)
+    return found
 
 
 def _meant(key: str, fields: Sequence[str], homes: Mapping[str, str]) -> str:

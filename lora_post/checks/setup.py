@@ -15,9 +15,10 @@ from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
 from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, fail, ok, skipped, warning
-from lora_post.inputs.byte_streams import file_path, open_stream
+from lora_post.inputs.byte_streams import open_stream
 from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
+from lora_post.net.input_url import file_path
 from lora_post.net.mqtt_url import read_mqtt_url
 from lora_post.text import plural
 
@@ -87,12 +88,9 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
 
 
-def check_inputs(config: Config, formats: Collection[str]) -> Iterator[Finding]:
-    """Yield whether formats are known, files can be read, and ports can be opened."""
+def check_inputs(config: Config) -> Iterator[Finding]:
+    """Yield whether files can be read, and ports can be opened."""
     for item in config.inputs:
-        if item.format not in formats:
-            known = f"known are {', '.join(formats)}"
-            yield fail("inputs", f"[[input]] {item.url}: format {item.format!r} is unknown", known)
         if item.url.startswith("serial:"):
             yield from _check_serial(item.url)
         else:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from lora_post.config import Config, find_config, load_config
+from lora_post.config import Config, find_config, load_config, load_what_works
 from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watched_loading
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
@@ -71,9 +71,12 @@ def set_up_log(*, verbose: bool, quiet: bool) -> None:
 
 
 def read_config(path: Path | None) -> Config:
-    """Return the named configuration, or the default one; log its warnings."""
-    config = load_config(path or find_config())
-    for warning in config.warnings:
+    """Return what works of the named configuration, or the default one.
+
+    Logs its warnings, and the mistakes of devices, which are left out. Raises ConfigError for other mistakes.
+    """
+    config = load_what_works(path or find_config())
+    for warning in (*config.warnings, *config.left_out):
         log.warning("%s", warning)
     return config
 

@@ -17,7 +17,6 @@ from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
 from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, Grade, fail, skipped
-from lora_post.formats import FORMATS
 from lora_post.sinks import SINKS
 from lora_post.text import printable
 
@@ -64,7 +63,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
         yield from skip_setup("there is no configuration to go by")
         return
     yield from check_keys(config)
-    yield from check_inputs(config, FORMATS)
+    yield from check_inputs(config)
     yield from check_spool(config)
     yield from _check_destinations(config, mistakes, offline)
 

@@ -18,12 +18,13 @@ from lora_post.cli._options import (
     drain_timeout_option,
     log_options,
     open_hang_file,
+    read_config,
     read_decoding,
     set_up_log,
     watch_decoders,
 )
 from lora_post.clocks.gateway import Times
-from lora_post.config import Config, find_config, load_what_works
+from lora_post.config import Config, find_config
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
@@ -80,7 +81,7 @@ def command(
     set_up_log(verbose=verbose, quiet=quiet)
     path = config_path or find_config()
     stamps = stamps_of(path)
-    read = _read_config(path)
+    read = read_config(path)
     config = with_status(read, status_listen)
     hangs = None if dry else open_hang_file(config)
     watch = watch_decoders(hangs)
@@ -99,14 +100,6 @@ def command(
             followed = Followed(stamps, read, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
-
-
-def _read_config(path: Path) -> Config:
-    """Return what works of the configuration; log its warnings, and the mistakes of devices, which are left out."""
-    config = load_what_works(path)
-    for warning in (*config.warnings, *config.left_out):
-        log.warning("%s", warning)
-    return config
 
 
 def _open(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> tuple[Input, Times]:

@@ -150,7 +150,7 @@ def _examine(
         document = read_toml(text)
     except tomllib.TOMLDecodeError as error:
         return None, (not_toml(text, error, LISTS).at(str(path)),)
-    reader = TableReader(document, path, environ)
+    reader = TableReader(document, path, environ, text=text)
     config = _read(reader, files)
     return config, tuple(mistake.at(str(each.path)) for each in (reader, *files) for mistake in each.mistakes)
 

@@ -49,18 +49,25 @@ def read_device_files(
 
 
 def _read(file: Path, environ: Mapping[str, str], text: str | None) -> TableReader:
-    reader = TableReader({}, file, environ)
+    if text is None:
+        try:
+            text = toml_text(file.read_bytes())
+        except OSError as error:
+            return _refused(file, environ, Problem(f"it cannot be read: {error.strerror}"))
+        except ConfigError as error:
+            return _refused(file, environ, error.problem)
     try:
-        text = toml_text(file.read_bytes()) if text is None else text
         document = read_toml(text)
-    except OSError as error:
-        reader.refuse(f"it cannot be read: {error.strerror}")
-    except ConfigError as error:
-        reader.mistakes.append(error.problem)
     except tomllib.TOMLDecodeError as error:
-        reader.mistakes.append(not_toml(text or "", error, TABLES))
-    else:
-        _take(reader, document)
+        return _refused(file, environ, not_toml(text, error, TABLES))
+    reader = TableReader({}, file, environ, text=text)
+    _take(reader, document)
+    return reader
+
+
+def _refused(file: Path, environ: Mapping[str, str], mistake: Problem) -> TableReader:
+    reader = TableReader({}, file, environ)
+    reader.mistakes.append(mistake)
     return reader
 
 

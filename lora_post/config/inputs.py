@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from lora_post.config.tables import InputTable
 from lora_post.errors import ConfigError
+from lora_post.formats import FORMATS
 from lora_post.formats.at_setup import MODULES
 from lora_post.formats.bare_payload import BARE_FORMATS
 from lora_post.net.hosts import is_this_machine
-from lora_post.net.mqtt_url import EXAMPLE, read_mqtt_url, without_password
+from lora_post.net.input_url import check_input_url, scheme_of
+from lora_post.net.mqtt_url import EXAMPLE, read_mqtt_url
 from lora_post.secret import Secret
 from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
@@ -47,14 +49,24 @@ def read_inputs(reader: TableReader, *, answers: bool) -> tuple[InputConfig, ...
             reader.refuse(
                 f"{place} transmit: nothing is transmitted without a [network]", "add [network], or remove it"
             )
-    inputs = tuple(_input(reader, place, table, answers=answers) for place, table in tables)
+    read = (_input(reader, place, table, answers=answers) for place, table in tables)
+    inputs = tuple(each for each in read if each is not None)
     if answers and not any(each.transmit for each in inputs):
         reader.warn("[network]: no [[input]] can transmit, so no device is answered", 'add one with url = "udp://…"')
     return inputs
 
 
-def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> InputConfig:
-    scheme = table.url.partition(":")[0]
+def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> InputConfig | None:
+    """Return an input; None when its url or format is none."""
+    scheme = scheme_of(table.url)
+    if table.format not in FORMATS:
+        reader.refuse(f"{place} format {table.format!r} is unknown", f"known are {', '.join(FORMATS)}")
+        return None
+    try:
+        check_input_url(table.url)
+    except ConfigError as error:
+        reader.refuse(error.what.replace("[[input]]", place, 1), error.fix)
+        return None
     if scheme in ("mqtt", "mqtts"):
         return _mqtt_input(reader, place, table)
     if any((table.password, table.password_file, table.password_env, table.ca_file)):
@@ -117,22 +129,16 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
     _address(reader, place, table)
     if table.gateways:
         reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
-    url = table.url
-    try:
-        address = read_mqtt_url(url)
-    except ConfigError as error:
-        url = without_password(url)
-        reader.refuse(error.what.replace("[[input]]", place, 1), error.fix)
-    else:
-        if password is not None and not address.user:
-            reader.refuse(f"{place} password: the url names no user", f"write {EXAMPLE}")
-        if ca_file is not None and not address.tls:
-            reader.refuse(f"{place} ca_file: the connection is not encrypted", "write mqtts://")
-        if password is not None and not address.tls and not is_this_machine(address.host):
-            reader.warn(
-                f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
-            )
-    return InputConfig(url, table.format, password=password, ca_file=ca_file)
+    address = read_mqtt_url(table.url)
+    if password is not None and not address.user:
+        reader.refuse(f"{place} password: the url names no user", f"write {EXAMPLE}")
+    if ca_file is not None and not address.tls:
+        reader.refuse(f"{place} ca_file: the connection is not encrypted", "write mqtts://")
+    if password is not None and not address.tls and not is_this_machine(address.host):
+        reader.warn(
+            f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
+        )
+    return InputConfig(table.url, table.format, password=password, ca_file=ca_file)
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:

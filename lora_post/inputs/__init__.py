@@ -20,10 +20,11 @@ from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.formats.guarded import GuardedParser
 from lora_post.formats.mistaken import MistakenFormat
-from lora_post.inputs.byte_streams import file_path, is_regular, open_stream
+from lora_post.inputs.byte_streams import is_regular, open_stream
 from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
+from lora_post.net.input_url import file_path
 from lora_post.net.mqtt_url import read_mqtt_url
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import select
 import stat
 import sys
@@ -18,10 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lora_post.errors import ConfigError, Problem
 from lora_post.inputs.blocks import Blocks
+from lora_post.net.input_url import check_input_url, file_path, read_serial_url, scheme_of
 
 if TYPE_CHECKING:
     import serial
@@ -31,8 +30,6 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 16
 REOPEN_EVERY_S = 1.0
 WRITE_TIMEOUT_S = 2.0
-DEFAULT_BAUD = 38400  # LowCostLoRaGw's Arduino gateway
-SCHEMES = "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
 
 
 class ByteStream(Protocol):
@@ -146,8 +143,9 @@ class SerialPort:
 
 def open_stream(url: str) -> ByteStream:
     """Open the stream that a URL names. Raises ConfigError for an unfit URL or file."""
-    parts = urlsplit(url)
-    if parts.scheme == "stdin":
+    check_input_url(url)
+    scheme = scheme_of(url)
+    if scheme == "stdin":
         if sys.stdin is None:
             raise ConfigError("[[input]] url is stdin:, and stdin is closed")
         if sys.stdin.isatty():
@@ -156,19 +154,10 @@ def open_stream(url: str) -> ByteStream:
                 "stdbuf -oL lora_gateway | lora-post run"
             )
         return FileStream("stdin", sys.stdin.fileno())
-    if parts.scheme == "file":
+    if scheme == "file":
         return open_file(file_path(url))
-    if parts.scheme == "serial":
-        if parts.netloc:
-            raise ConfigError(
-                f"[[input]] url {url!r} has two slashes", fix=f"write serial:///{url[len('serial://') :]}"
-            )
-        options = dict(parse_qsl(parts.query))
-        baud = options.pop("baud", str(DEFAULT_BAUD))
-        if options or not re.fullmatch(r"[1-9][0-9]{1,6}", baud) or not parts.path:
-            raise ConfigError(f"[[input]] url {url!r} is not understood", fix="write serial:///dev/ttyUSB0?baud=38400")
-        return SerialPort(unquote(parts.path), int(baud))
-    raise ConfigError(f"[[input]] url {url!r} is not understood", fix=f"known are {SCHEMES}")
+    port = read_serial_url(url)
+    return SerialPort(port.path, port.baud)
 
 
 def is_regular(fd: int) -> bool:
@@ -179,11 +168,6 @@ def is_regular(fd: int) -> bool:
 def is_pipe(fd: int) -> bool:
     """Tell whether this is a pipe, with a name or without."""
     return stat.S_ISFIFO(os.fstat(fd).st_mode)
-
-
-def file_path(url: str) -> Path:
-    """Return the path that a file: URL names."""
-    return Path(unquote(url.removeprefix("file:").removeprefix("//")))
 
 
 def open_file(path: Path, chunk: int = CHUNK) -> ByteStream:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 from lora_post.clocks.scale import now_us
 from lora_post.errors import ConfigError, FrameError, Problem
@@ -27,10 +26,10 @@ from lora_post.inputs.pull_responses import PullResponses
 from lora_post.inputs.push_queue import Push, PushQueue, Taken
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.net.input_url import read_udp_url
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORT = 1700
 MAX_DATAGRAM = 1 << 16
 RECEIVE_BUFFER = 1 << 20
 # One transaction's worth: other inputs have their turn after it.
@@ -220,17 +219,10 @@ def bind_udp(url: str) -> socket.socket:
 
     Raises ConfigError.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "127.0.0.1", DEFAULT_PORT if parts.port is None else parts.port
-        strange = parts.path not in ("", "/") or parts.query or parts.username is not None
-    except ValueError:
-        strange = True
-    if strange:
-        raise ConfigError(f"[[input]] url {url!r} is not understood", fix=f"write udp://0.0.0.0:{DEFAULT_PORT}")
+    where = read_udp_url(url)
     listener = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_DGRAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         with suppress(OSError):  # another system than Linux: its losses stay unknown

@@ -1,1 +1,1 @@
-"""Network parts that several folders share: bounded HTTP, MQTT addresses, traffic, visitors."""
+"""Network parts that several folders share: bounded HTTP, addresses, traffic, visitors."""

@@ -213,10 +213,8 @@ def test_unknown_decoder_and_broken_decoder_file_are_named() -> None:
         ('url = "file:lora-post.toml"', "ok", "can be read"),
         ('url = "file:no-such.bin"', "FAIL", "No such file"),
         ('url = "file:pipe"', "ok", "is a FIFO and can be read"),
-        ('url = "gopher:x"', "FAIL", "is not understood"),
         ('url = "serial:///dev/no-such-port"', "FAIL", "plug it in"),
         ('url = "serial:///dev/null"', "FAIL", "is not a serial port"),
-        ('url = "serial:///dev/null?baud=fast"', "FAIL", "is not understood"),
     ],
 )
 def test_inputs_are_tried(table: str, verdict: str, text: str) -> None:
@@ -227,11 +225,21 @@ def test_inputs_are_tried(table: str, verdict: str, text: str) -> None:
     assert text in ran.out
 
 
-def test_unknown_format_is_named_with_those_that_are_known() -> None:
-    write(extra=f'{DEVICE}[[input]]\nformat = "lowcot"\n')
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ('url = "gopher:x"', "(gopher:x, line 15) url 'gopher:x' is not understood"),
+        ('url = "serial:///dev/null?baud=fast"', "is not understood"),
+        ('url = "http://me:s3cret@h/"', "url 'http://me@h/' is not understood"),
+        ('format = "lowcot"', "format 'lowcot' is unknown"),
+    ],
+)
+def test_mistaken_input_is_told_once_as_a_mistake_of_the_configuration(table: str, text: str) -> None:
+    write(extra=f"{DEVICE}[[input]]\n{table}\n[[input]]\n")
     ran = lora_post("check", "--offline")
-    assert verdicts(ran)["inputs"] == ["FAIL", "ok"]
-    assert "fix: known are lowcost" in ran.out
+    assert verdicts(ran)["configuration"] == ["FAIL"] and verdicts(ran)["inputs"] == ["ok"]
+    assert text in ran.out and "s3cret" not in ran.out
+    assert "fix: known are lowcost" in ran.out or "format" not in table
 
 
 def test_serial_port_can_be_opened_unless_another_program_has_it() -> None:

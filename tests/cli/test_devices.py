@@ -279,5 +279,22 @@ def test_show_tells_everything_but_the_keys() -> None:
     assert NWK not in ran.out and APP not in ran.out
 
 
+def test_one_device_with_a_mistake_does_not_hide_the_others() -> None:
+    for address in (6, 7):
+        add(address, "--decoder", "text", "--id", f"barn-{address}")
+    text = Path("devices.toml").read_text()
+    Path("devices.toml").write_text(text.replace("address = 7", "address = 1"))
+    mistake = "mistake   devices.toml: [[device]] number 2 (barn-7, line 8) address is 1\nfix       it must be between"
+    for ran in (devices(), devices("list"), devices("show", "barn-6"), devices("test", "barn-6")):
+        assert (ran.code, ran.err) == (0, "")
+        assert "barn-6" in ran.out and mistake in ran.out
+    ran = devices("show", "barn-7")
+    assert ran.code == 2 and mistake in ran.out and "no [[device]] has the id 'barn-7'" in ran.err
+    hear(b"\x40")
+    ran = lora_post("spool")
+    assert ran.code == 0 and "undecoded  0 payloads" in ran.out
+    assert (add(8, "--decoder", "text").code, devices("remove", "barn-6").code) == (2, 2)
+
+
 def test_without_devices_and_spool_there_is_nothing_to_show() -> None:
     assert devices().out == "There is no device yet.\n"

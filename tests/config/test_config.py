@@ -256,8 +256,36 @@ def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
 def test_mistake_is_named_with_its_place_and_the_fix(text: str, complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(text, PATH, {})
-    assert complaint in str(caught.value)
+    assert complaint in re.sub(r"( number \d+) \([^()]*line \d+\)", r"\1", str(caught.value))
     assert all(line.startswith("site.toml: ") for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            GATEWAY + LORAWAN + "\n# the barn\n" + LOWCOST.replace("6", "1"),
+            "[[device]] number 2 (address 1, line {line})",
+        ),
+        (GATEWAY + LOWCOST.replace("6", "1") + "id = 'barn'\n", "[[device]] number 1 (barn, line {line}) address"),
+        (GATEWAY + "[[ device ]]\n", "[[device]] number 1 (line {line}):"),
+        ("device = [{ address = 1, decoder = 'x' }]\n" + GATEWAY, "[[device]] number 1 (address 1) address"),
+        (GATEWAY + "[[input]]\nurl = 'udp://:x'\n", "[[input]] number 1 (udp://:x, line {line}) url"),
+        (GATEWAY + "[[input]]\nurl = 'mqtt://me:pw@h/a'\n", "[[input]] number 1 (mqtt://me@h/a, line {line}) url"),
+        (GATEWAY + rule("24", ""), "[[decoder_rule]] number 1 (24, line {line}) decoder is empty"),
+    ],
+)
+def test_place_of_a_table_has_its_id_and_line(text: str, place: str) -> None:
+    header = max((n for n, line in enumerate(text.splitlines(), start=1) if line.startswith("[[")), default=0)
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, PATH, {})
+    assert f"site.toml: {place.format(line=header)}" in str(caught.value)
+
+
+def test_line_is_left_out_where_it_is_not_sure() -> None:
+    text = GATEWAY + '[status]\ntoken = """\n[[device]]\n"""\n' + LOWCOST.replace("6", "1")
+    with pytest.raises(ConfigError, match=r"\[\[device\]\] number 1 \(address 1\) address is 1"):
+        parse_config(text, PATH, {})
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

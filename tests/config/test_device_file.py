@@ -106,7 +106,7 @@ def test_new_file_has_the_rights_of_the_configuration_and_a_changed_one_keeps_it
 def test_mistake_in_one_device_leaves_the_file_as_it_was(site: Path) -> None:
     file = append_devices(site, [device(2)], {})
     before = file.read_bytes()
-    with pytest.raises(ConfigError, match=r"\[\[device\]\] number 3 address is 1"):
+    with pytest.raises(ConfigError, match=r"\[\[device\]\] number 3 \(address 1, line 11\) address is 1"):
         append_devices(site, [device(3), device(1)], {})
     assert file.read_bytes() == before
 

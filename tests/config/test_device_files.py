@@ -66,9 +66,11 @@ def test_mistakes_name_file_and_table(folder: Folder) -> None:
     folder.write(folder.many / "a.toml", f"{lowcost(7)}{lowcost(2)}\n[spool]\nmax_mb = 5\n")
     folder.write(folder.many / "b.toml", "[[device]\n")
     assert folder.mistakes() == [
-        f"{folder.single}: [[device]] number 2 address is 1; it must be between 2 and 255 (1 is the gateway)",
+        f"{folder.single}: [[device]] number 2 (address 1, line 4) address is 1; it must be between 2 and 255 "
+        "(1 is the gateway)",
         f"{folder.many}/a.toml: [spool] does not belong here; move it into the configuration; devices alone are here",
-        f"{folder.many}/a.toml: [[device]] number 2: id 'gw1-2' is also the id of [[device]] number 1 in "
+        f"{folder.many}/a.toml: [[device]] number 2 (address 2, line 4): id 'gw1-2' is also the id of "
+        f"[[device]] number 1 (address 2, line 3) in "
         f"{folder.config}; give it another id",
         f"{folder.many}/b.toml: not TOML: Expected ']]' at the end of an array declaration (at line 1, column 9)",
     ]
@@ -78,7 +80,7 @@ def test_same_sender_in_two_files_is_refused(folder: Folder) -> None:
     folder.write(folder.single, LORAWAN + 'id = "one"\n')
     folder.write(folder.many / "a.toml", LORAWAN + 'id = "two"\n')
     (mistake,) = folder.mistakes()
-    assert "a.toml: [[device]] number 1: address 26011bda with the same keys is listed before" in mistake
+    assert "a.toml: [[device]] number 1 (two, line 1): address 26011bda with the same keys is listed before" in mistake
 
 
 @pytest.mark.parametrize("name", ["devices.toml", "devices.d/a.toml"])

@@ -224,7 +224,7 @@ def test_mistake_in_a_sensor_is_named_with_its_place_and_the_fix(sensor: str, co
     with pytest.raises(ConfigError) as caught:
         device_with(sensor)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("site.toml: [[device]] number 1, [[device.sensor]] number 1")
+    assert line.startswith("site.toml: [[device]] number 1 (26011bda, line 3), [[device.sensor]] number 1")
     assert complaint in line
 
 

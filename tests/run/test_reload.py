@@ -140,7 +140,14 @@ def test_reload_says_what_became_of_the_files(tmp_path: Path) -> None:
         write_devices(tmp_path, OTHER.format(address=7) + OTHER.format(address=1))
         done = site.reload()
         assert (done.returncode, done.stdout) == (1, b"in use    4 devices\n")
-        assert b"devices.toml: [[device]] number 2 address is 1" in done.stderr
+        assert b"devices.toml: [[device]] number 2 (address 1, line 4) address is 1" in done.stderr
+        config = tmp_path / "site.toml"
+        before = config.read_text()
+        config.write_text(before + '[[input]]\nurl = "serial:/dev/x?baud=fast"\n')
+        done = site.reload()
+        assert done.returncode == 2
+        assert b"site.toml: [[input]]" in done.stderr and b"is not understood; write serial:///dev" in done.stderr
+        config.write_text(before)
         write_devices(tmp_path, "[[device]\n")
         done = site.reload()
         assert done.returncode == 2
@@ -159,7 +166,7 @@ def test_a_device_with_a_mistake_does_not_keep_the_others_from_starting(tmp_path
     with running(tmp_path) as site:
         site.feed(*(counting_packet(n) for n in range(DEVICES)))
         site.end()
-        assert "devices.toml: [[device]] number 1 address is 1" in site.log
+        assert "devices.toml: [[device]] number 1 (address 1, line 1) address is 1" in site.log
         assert_everything_arrived_once(Admin(site.url), DEVICES)
 
 

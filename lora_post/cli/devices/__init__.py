@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lora_post.cli._options import config_option, set_up_log
-from lora_post.cli.devices._desk import open_desk
+from lora_post.cli.devices._desk import look_at_desk
 from lora_post.cli.devices.add import command as add
 from lora_post.cli.devices.form import command as form
 from lora_post.cli.devices.import_ import command as import_
@@ -41,7 +41,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
     set_up_log(verbose=False, quiet=True)
     context.obj = config_path
     if context.invoked_subcommand is None:
-        show_all(open_desk(config_path))
+        show_all(look_at_desk(config_path))
 
 
 for _command in (list_, show, add, remove, import_, test, reset_nonces, form):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lora_post.cli._options import load_all_decoders
 from lora_post.cli._output import say
-from lora_post.config import Config, find_config, load_config
+from lora_post.config import Config, examine_config, find_config, load_config
 from lora_post.decoding.choice import mistakes_of
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.explain.trial import Trial, decoding_of, opened_text, try_device
@@ -24,11 +24,19 @@ from lora_post.uplink.joins import is_join
 
 
 class Desk:
-    """A configuration, and what is known beside it. path: of the configuration."""
+    """A configuration, and what is known beside it. path: of the configuration. mistakes: what is left out of it."""
 
-    def __init__(self, path: Path, config: Config) -> None:
+    def __init__(self, path: Path, config: Config, mistakes: tuple[Problem, ...] = ()) -> None:
         self.path = path
         self.config = config
+        self.mistakes = mistakes
+
+    def say_mistakes(self) -> None:
+        """Print what is left out of the configuration, and why."""
+        for mistake in self.mistakes:
+            say(f"mistake   {mistake.what}", fg="red")
+            if mistake.fix:
+                say(f"fix       {mistake.fix}")
 
     @cached_property
     def decoders(self) -> Mapping[str, Decoder]:
@@ -80,6 +88,15 @@ def open_desk(config_path: Path | None) -> Desk:
     """Read the named configuration, or the default one. Raises ConfigError."""
     path = config_path or find_config()
     return Desk(path, load_config(path))
+
+
+def look_at_desk(config_path: Path | None) -> Desk:
+    """Do what `open_desk` does, for who only looks: a configuration with mistakes is opened without them."""
+    path = config_path or find_config()
+    config, mistakes = examine_config(path)
+    if config is None:
+        raise ConfigError("\n".join(map(str, mistakes)))
+    return Desk(path, config, mistakes)
 
 
 def kind_text(device: Device) -> str:

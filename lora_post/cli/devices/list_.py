@@ -8,7 +8,7 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import print_table, say
-from lora_post.cli.devices._desk import Desk, kind_text, open_desk
+from lora_post.cli.devices._desk import Desk, kind_text, look_at_desk
 from lora_post.decoding.choice import decoder_names
 from lora_post.explain.trial import clock_text
 from lora_post.model import Device
@@ -23,15 +23,19 @@ STRANGER_HEADERS = ("Address", "Heard", "Last", "RSSI", "SNR", "SF", "Refused")
 @config_option
 @click.pass_obj
 def command(group_path: Path | None, config_path: Path | None) -> None:
-    """List the devices of the configuration, and who else was heard."""
-    show_all(open_desk(config_path or group_path))
+    """List the devices of the configuration, and who else was heard.
+
+    Devices with a mistake are left out, as by `lora-post run`, and the mistake is told.
+    """
+    show_all(look_at_desk(config_path or group_path))
 
 
 def show_all(desk: Desk) -> None:
     """Print devices and strangers."""
     print_table(HEADERS, [_row(desk, device) for device in desk.config.devices])
     if not desk.config.devices:
-        say("There is no device yet.")
+        say("There is no device yet." if not desk.mistakes else "There is no device without a mistake.")
+    desk.say_mistakes()
     known = {device.address_text for device in desk.config.devices}
     others = [each for each in desk.strangers if each.sender not in known]
     if others:

@@ -8,7 +8,7 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import kind_text, open_desk, say_trial
+from lora_post.cli.devices._desk import kind_text, look_at_desk, say_trial
 from lora_post.decoding.choice import decoder_names
 
 
@@ -21,7 +21,8 @@ def command(group_path: Path | None, name: str, config_path: Path | None) -> Non
 
     Keys are never shown.
     """
-    desk = open_desk(config_path or group_path)
+    desk = look_at_desk(config_path or group_path)
+    desk.say_mistakes()
     device = desk.device(name)
     place = desk.config.device_places[name]
     rows = {

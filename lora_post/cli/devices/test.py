@@ -9,7 +9,7 @@ import click
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import Desk, open_desk, trial_problem
+from lora_post.cli.devices._desk import Desk, look_at_desk, trial_problem
 from lora_post.explain.trial import opened_text
 from lora_post.model import Device
 
@@ -27,7 +27,8 @@ def command(group_path: Path | None, names: tuple[str, ...], config_path: Path |
         lora-post devices test
         lora-post devices test pond-7
     """
-    desk = open_desk(config_path or group_path)
+    desk = look_at_desk(config_path or group_path)
+    desk.say_mistakes()
     devices = [desk.device(name) for name in names] or desk.config.devices
     results = [_show(desk, device, is_named=bool(names)) for device in devices]
     if not any(results) and not names:
