@@ -223,8 +223,7 @@ class SiteState:
         state = self._devices.get(uplink.device.id)
         if state is None:
             return
-        state.missed += missed_between(state.fcnt, uplink)
-        state.fcnt = uplink.fcnt
+        state.missed = max(0, state.missed + missed_between(state.fcnt, uplink))
         state.changed = self._changes
         state.heard += 1
         heard_us = self.clock.moment(frame.time_us)
@@ -232,9 +231,11 @@ class SiteState:
             gap_us = heard_us - state.last_us
             state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
         state.last_us = max(state.last_us, heard_us)
-        state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
-        state.copies.clear()
         state.refused = 0
+        if not uplink.is_late:
+            state.fcnt = uplink.fcnt
+            state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
+            state.copies.clear()
         if uplink.device.root:
             self._note_joined(state, claimed_sender(frame))
         state.problem = shorten(report.problem or "; ".join(report.warnings), MAX_TEXT)

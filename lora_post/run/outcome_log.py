@@ -64,7 +64,8 @@ class OutcomeLog:
                 log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder_for(uplink.fport), warning)
         if log.isEnabledFor(logging.INFO):
             values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
-            log.info("uplink device=%s fcnt=%d rssi=%s %s", device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
+            kind = "late uplink" if uplink.is_late else "uplink"
+            log.info("%s device=%s fcnt=%d rssi=%s %s", kind, device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
 
     def _is_news(self, name: str, cause: str) -> bool:
         now = self._monotonic()

@@ -21,7 +21,7 @@ from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
-from lora_post.uplink.model import Copy, Decode, MaybeRestarted, Refusal, Report, Uplink
+from lora_post.uplink.model import Copy, Decode, MaybeLate, MaybeRestarted, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import identify, unlock
@@ -148,6 +148,10 @@ class Pipeline:
             uplink, session = error.uplink, error.session
             log.warning("%s was restarted: it counts on from FCnt %d", error.device, uplink.fcnt)
         except StaleFCnt as error:
+            if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
+                report = self._decode_frame(error.uplink, group)
+                group.accept_late(report)
+                return report
             self._answer_again(frame, error.device, group)
             return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
@@ -160,13 +164,17 @@ class Pipeline:
             return Refusal.of(frame, error)
         if server := self._server:
             self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
-        report = self._decode[0](uplink)
-        if report.problem is not None and self._doctor:
-            report = self._doctor.report(report, self._decode[0], group.devices)
+        report = self._decode_frame(uplink, group)
         group.accept(report, session)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is FCntPolicy.RESTARTS:
             self._restarts.accepted(uplink)
+        return report
+
+    def _decode_frame(self, uplink: Uplink, group: Group) -> Report:
+        report = self._decode[0](uplink)
+        if report.problem is not None and self._doctor:
+            return self._doctor.report(report, self._decode[0], group.devices)
         return report
 
     @property

@@ -14,10 +14,11 @@ from typing import Protocol
 
 from lora_post.command import Command
 from lora_post.errors import SpoolError
-from lora_post.model import Device
+from lora_post.model import Device, FCntPolicy
 from lora_post.spool import downlinks
 from lora_post.spool.boots import BootBook
 from lora_post.spool.facts import changes
+from lora_post.spool.gaps import Gaps, forget_gaps, gaps_in_memory
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
@@ -27,6 +28,7 @@ from lora_post.spool.strangers import StrangerBook
 from lora_post.spool.thinning import Thinner
 from lora_post.spool.trends import TrendBook
 from lora_post.times import StampUs
+from lora_post.uplink.counters import MAX_GAP
 from lora_post.uplink.join_state import Joiner, JoinState
 from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Session, Uplink
 from lora_post.uplink.sessions import SessionBook, downlink_key, downlink_keys, has_app_counter, session_key
@@ -43,7 +45,12 @@ class Group:
     """
 
     def __init__(
-        self, book: SessionBook, is_repeat: IsRepeat, counters: Mapping[str, int], waiting: Iterable[Command] = ()
+        self,
+        book: SessionBook,
+        is_repeat: IsRepeat,
+        gaps: Gaps,
+        counters: Mapping[str, int],
+        waiting: Iterable[Command] = (),
     ) -> None:
         """counters: next FCnts, by `session_key` and `downlink_key`. waiting: commands that are not over."""
         self._book = book
@@ -55,14 +62,26 @@ class Group:
         self.refusals: list[Refusal] = []
         self.taken: dict[str, int] = {}
         self.commands: dict[int, Command] = {}
+        self._gaps = gaps
         self._counters = counters
         self._waiting = _by_id(waiting)
 
     def accept(self, report: Report, session: Session) -> None:
         """Accept an uplink's readings and the counter that it advances."""
         self.reports.append(report)
-        if report.uplink.authentic:
-            self._book.advance(session)
+        uplink = report.uplink
+        if uplink.authentic:
+            before = self._book.advance(session)
+            if 0 < before < uplink.fcnt <= before + MAX_GAP and uplink.device.fcnt is FCntPolicy.STRICT:
+                self._gaps.open(session_key(uplink.device), before, uplink.fcnt - 1, uplink.frame.time_us)
+
+    def was_missed(self, uplink: Uplink) -> bool:
+        """Tell whether an uplink below the newest one was not heard until now; it is now: accept it."""
+        return self._gaps.take(session_key(uplink.device), uplink.fcnt, uplink.frame.time_us)
+
+    def accept_late(self, report: Report) -> None:
+        """Accept the readings of an uplink that was missed."""
+        self.reports.append(report)
 
     def refuse(self, refusal: Refusal) -> None:
         """Take a frame that is not accepted; of strangers the last few are kept."""
@@ -148,7 +167,7 @@ class SpoolLedger:
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
-                group = Group(self._book, partial(is_repeat, db), self._counters, self._waiting.values())
+                group = Group(self._book, partial(is_repeat, db), Gaps(db), self._counters, self._waiting.values())
                 yield group
                 self._writer.put(db, self._thinner.thin(db, group.reports))
                 self._save_sessions(db, group.taken)
@@ -199,6 +218,7 @@ class SpoolLedger:
         save_sessions(db, {session_key(s.device): s.next_fcnt for s in book.advanced.values()} | taken)
         if book.joined:
             forget_sessions(db, [*book.over, *(down for key in book.over for down in downlink_keys(key))])
+            forget_gaps(db, book.over)
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
             self._changes |= {"joins": changes(db)["joins"]}  # this one is known here
 
@@ -274,11 +294,12 @@ class MemoryLedger:
     def __init__(self, devices: Iterable[Device]) -> None:
         self._book = SessionBook(devices)
         self._heard: dict[int, StampUs] = {}
+        self._gaps = gaps_in_memory()
 
     @contextmanager
     def group(self) -> Iterator[Group]:
         """Open a group of which only the counters are kept, in memory."""
-        yield Group(self._book, self._is_repeat, {})
+        yield Group(self._book, self._is_repeat, self._gaps, {})
         self._book.clear_changes()
 
     def waiting(self) -> Sequence[Command]:

@@ -143,7 +143,17 @@ DOWNLINKS: Final = (
     "CREATE INDEX downlink_device ON downlink (device, id)",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS)
+GAPS: Final = (
+    """CREATE TABLE gap (                   -- frames that were not heard: a late one is accepted once
+    session  TEXT NOT NULL,          -- see session_key()
+    first    INTEGER NOT NULL,       -- FCnts
+    last     INTEGER NOT NULL,
+    heard_us INTEGER NOT NULL,       -- when the frame behind them was heard
+    PRIMARY KEY (session, first)
+) WITHOUT ROWID""",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

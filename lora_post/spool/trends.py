@@ -150,7 +150,8 @@ class TrendBook:
                 heard.missed += missed_between(self._new_fcnt.get(device, self._fcnt.get(device)), uplink)
                 heard.rssi.add(frame.rx.rssi_dbm)
                 heard.snr.add(frame.rx.snr_db)
-            self._new_fcnt[device] = uplink.fcnt
+            if not uplink.is_late:
+                self._new_fcnt[device] = uplink.fcnt
             for reading in report.readings:
                 value = reading.value
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):

@@ -11,6 +11,7 @@ from typing import Final
 from lora_post.errors import SpoolError
 from lora_post.model import Device
 from lora_post.spool import lanes, undecoded
+from lora_post.spool.gaps import forget_gaps
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import forget_sessions
@@ -126,4 +127,6 @@ def reset_counter(spool_file: SpoolFile, device: Device) -> bool:
         sessions = [joined_device(device, session) for session in state.sessions]
         if device.address is not None:
             sessions.append(device)
-        return forget_sessions(db, [session_key(each) for each in sessions]) > 0
+        keys = [session_key(each) for each in sessions]
+        forget_gaps(db, keys)
+        return forget_sessions(db, keys) > 0

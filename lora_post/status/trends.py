@@ -28,7 +28,7 @@ def trends(load: LoadTrends, device: str, hours: int, now_us: WallUs) -> PageTre
         until=now_us // 1000,
         times=[row.time_us // 1000 for row in rows],
         heard=[row.heard for row in rows],
-        missed=[row.missed for row in rows],
+        missed=[max(0, row.missed) for row in rows],  # below 0: frames came late that were missed in another slot
         rssi=[row.rssi_dbm for row in rows],
         snr=[row.snr_db for row in rows],
         sensors={name: [row.means.get(name) for row in rows] for name in names},

@@ -69,7 +69,12 @@ def wider_than_16_bit(device: Device, fcnt: int) -> StaleFCnt:
 
 
 def missed_between(before: int | None, uplink: Uplink) -> int:
-    """Return how many frames of a device were sent and not heard. before: the FCnt of the uplink heard last."""
+    """Return how many frames of a device were sent and not heard; -1 for one that came after all.
+
+    before: the FCnt of the uplink heard last, but for late ones.
+    """
+    if uplink.is_late:
+        return -1
     if before is None or not uplink.authentic or not 1 < uplink.fcnt - before <= MAX_GAP:
         return 0
     return uplink.fcnt - before - 1

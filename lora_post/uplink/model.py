@@ -28,6 +28,7 @@ class Uplink(Struct, frozen=True, gc=False):
     fcnt: the full 32-bit FCnt, or the 4-byte header's sequence number.
     fport: None where the frame has none. authentic: a MIC was verified, here.
     payload: the clear application bytes; MAC commands when fport is 0.
+    is_late: newer frames of the device were accepted before it.
     """
 
     frame: Frame
@@ -36,10 +37,22 @@ class Uplink(Struct, frozen=True, gc=False):
     fport: int | None
     payload: bytes
     authentic: bool
+    is_late: bool = False
 
 
 IsRepeat: TypeAlias = Callable[[Uplink, int], bool]
 """Tells whether an uplink was heard within so many µs; if not, notes it as heard."""
+
+
+class MaybeLate(StaleFCnt):
+    """A counter below the newest one, of a device that only counts up: a frame that was not heard, or a replay.
+
+    uplink: what is accepted if it was not heard.
+    """
+
+    def __init__(self, refused: StaleFCnt, uplink: Uplink) -> None:
+        super().__init__(refused.what, refused.device, fix=refused.fix)
+        self.uplink = uplink
 
 
 class MaybeRestarted(StaleFCnt):

@@ -54,6 +54,7 @@ class UplinkJson(TypedDict):
 
     kind: lorawan, lowcost or server.
     metadata: only where the payload says something of the device or itself, by name.
+    late: true, only where newer frames of the device were accepted before it.
     copy_of: only of a copy that another gateway heard: the gateway whose frame was accepted.
     join: only of a message of a device's join.
     """
@@ -76,6 +77,7 @@ class UplinkJson(TypedDict):
     metadata: NotRequired[dict[str, Value]]
     warnings: list[str]
     refused: RefusedJson | None
+    late: NotRequired[bool]
     copy_of: NotRequired[str]
     join: NotRequired[JoinJson]
 
@@ -114,6 +116,8 @@ def _join_json(join: Join) -> UplinkJson:
 def _report_json(report: Report) -> UplinkJson:
     uplink = report.uplink
     found = _uplink_json(uplink, uplink.frame)
+    if uplink.is_late:
+        found["late"] = True
     if report.metadata:
         found["metadata"] = metadata_json(report.metadata)
     return found | {

@@ -105,12 +105,13 @@ class SessionBook:
             if session.next_fcnt != found.get(key, 0):
                 _replace(sessions, Session(session.device, found.get(key, 0)))
 
-    def advance(self, session: Session) -> None:
-        """Replace a device's session by its advanced one."""
+    def advance(self, session: Session) -> int:
+        """Replace a device's session by its advanced one; return the lowest FCnt that it might have used before."""
         device = session.device
         self.advanced[id(device)] = session
-        _replace(self._sessions[device.link, device.address], session)
+        before = _replace(self._sessions[device.link, device.address], session)
         self._prove(device)
+        return before
 
     def _prove(self, device: Device) -> None:
         """Note that an uplink came in the session of a device that joined."""
@@ -170,10 +171,12 @@ class SessionBook:
             self.over.append(key)
 
 
-def _replace(sessions: list[Session], session: Session) -> None:
+def _replace(sessions: list[Session], session: Session) -> int:
+    """Replace the session of a device; return its next FCnt until now."""
     if isinstance(sessions, SharedAddress):
-        sessions.put(session)
-        return
+        return sessions.put(session)
     for index, old in enumerate(sessions):
         if old.device is session.device:
             sessions[index] = session
+            return old.next_fcnt
+    return 0

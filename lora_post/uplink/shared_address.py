@@ -40,18 +40,20 @@ class SharedAddress(list[Session]):
         for session in sessions:
             self.put(session)
 
-    def put(self, session: Session) -> None:
-        """Add a session, or replace the one of its device."""
-        place = self._places.setdefault(id(session.device), len(self))
+    def put(self, session: Session) -> int:
+        """Add a session, or replace the one of its device; return its next FCnt until now."""
+        before, place = 0, self._places.setdefault(id(session.device), len(self))
         if place == len(self):
             self.append(session)
         else:
-            before = self[place].next_fcnt & _FCNT16
-            self._expecting[before].pop(place)
-            if not self._expecting[before]:
-                del self._expecting[before]
+            before = self[place].next_fcnt
+            expecting = self._expecting[before & _FCNT16]
+            del expecting[place]
+            if not expecting:
+                del self._expecting[before & _FCNT16]
             self[place] = session
         self._expecting.setdefault(session.next_fcnt & _FCNT16, {})[place] = None
+        return before
 
     def closest(self, fcnt16: int) -> Iterator[Session]:
         """Yield all sessions, first those whose device missed few frames if it sent this FCnt."""

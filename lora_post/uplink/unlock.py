@@ -14,6 +14,8 @@ from itertools import chain, islice
 from types import MappingProxyType
 from typing import Final
 
+from msgspec.structs import replace
+
 from lora_post.errors import BadMIC, FrameError, NoKey, NotUplink, StaleFCnt, UnknownDevice, UnlockError
 from lora_post.lorawan.join_messages import ACCEPT_SIZES, REQUEST_SIZE
 from lora_post.lorawan.phy_payload import (
@@ -33,7 +35,7 @@ from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bit
 from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.mic_11 import fits as fits_11
-from lora_post.uplink.model import FindSessions, MaybeRestarted, Session, Uplink
+from lora_post.uplink.model import FindSessions, MaybeLate, MaybeRestarted, Session, Uplink
 from lora_post.uplink.shared_address import SharedAddress
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
 
@@ -184,9 +186,12 @@ def _accept(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, sess
     try:
         return _open(frame, data, keys, fcnt, _advanced(session, fcnt))
     except StaleFCnt as error:
-        if device.fcnt is not FCntPolicy.RESTARTS:
+        if device.fcnt is FCntPolicy.SIXTEEN_BIT:
             raise
-        raise MaybeRestarted(error, *_open(frame, data, keys, fcnt, Session(device, fcnt + 1))) from None
+        uplink, restarted = _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
+        if device.fcnt is FCntPolicy.RESTARTS:
+            raise MaybeRestarted(error, uplink, restarted) from None
+        raise MaybeLate(error, replace(uplink, is_late=True)) from None
 
 
 def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:

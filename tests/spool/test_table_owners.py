@@ -19,6 +19,7 @@ PACKAGE = Path(lora_post.__file__).parent
 OWNERS = {
     "boot": "spool/boots.py",
     "downlink": "spool/downlinks.py",
+    "gap": "spool/gaps.py",
     "heard": "spool/heard.py",
     "joined": "spool/joins.py",
     "kept": "spool/thinning.py",
