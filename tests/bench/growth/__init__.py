@@ -1,0 +1,1 @@
+"""The costs that `bench_growth` looks at, by what they depend on."""

@@ -1,0 +1,78 @@
+"""What a datagram and a look cost with more and more gateways on one port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from lora_post.inputs.gateway_book import GatewayBook
+from tests.bench.growth.cost import Cost, Prepare, Work
+from tests.bench.growth.site import STEP
+
+MANY = 64
+ADDRESS = "192.0.2.1:1700"
+
+
+class Port:
+    def __init__(self, size: int) -> None:
+        self.euis = [f"{0xAA555A0000000000 + index:016x}" for index in range(size)]
+        self._numbers = count()
+        self.book = GatewayBook("udp", lambda: 1e6)
+        for eui in self.euis:
+            self.book.heard(eui, ADDRESS)
+
+    def next_eui(self) -> str:
+        return self.euis[next(self._numbers) * STEP % len(self.euis)]
+
+
+@contextmanager
+def _datagrams(is_new: bool, folder: Path, size: int) -> Iterator[Prepare]:
+    """Datagrams of gateways that are known, or of EUIs that nobody has heard before."""
+    port = Port(size)
+    made_up = count(1)
+
+    def work(euis: list[str]) -> None:
+        for eui in euis:
+            port.book.heard(eui, ADDRESS)
+
+    def prepare() -> tuple[Work, int]:
+        euis = [f"{next(made_up):016x}" if is_new else port.next_eui() for _ in range(MANY)]
+        return partial(work, euis), MANY
+
+    yield prepare
+
+
+@contextmanager
+def _look(folder: Path, size: int) -> Iterator[Prepare]:
+    """What is done after each read."""
+    port = Port(size)
+
+    def look() -> None:
+        port.book.look_for_silent()
+        port.book.missing(frozenset())
+
+    yield lambda: (look, 1)
+
+
+@contextmanager
+def _look_expected(folder: Path, size: int) -> Iterator[Prepare]:
+    """The same where all gateways are listed."""
+    port = Port(size)
+    expected = frozenset(port.euis)
+
+    def look() -> None:
+        port.book.look_for_silent()
+        port.book.missing(expected)
+
+    yield lambda: (look, 1)
+
+
+GATEWAYS = (
+    Cost("a datagram, by gateways", partial(_datagrams, False)),
+    Cost("a datagram of a new EUI, by gateways", partial(_datagrams, True)),
+    Cost("look for silent gateways at a read", _look),
+    Cost("the same, all listed", _look_expected),
+)
