@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import os
+import sys
 import time
 from collections.abc import Generator
 
@@ -9,6 +12,10 @@ from hypothesis import HealthCheck, settings
 from lora_post.clocks.gateway import NOBODY_COMES_US
 from lora_post.clocks.system import SystemClock
 from tests.support.programs import advice
+
+# Tests start the command some hundred times: it is compiled once, also where the environment asks for no byte code.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
 settings.register_profile("suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write fixtures/NAME.expected.json from what the pipeline makes of each capture; read the diff.",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests, which stay until the end, out of what is looked through for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
