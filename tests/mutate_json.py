@@ -245,7 +245,7 @@ def _pushed(text: bytes) -> None:
     found = read_push_data(datagram.body, datagram.gateway, NOW_US)
     book.told(datagram.gateway, found.stat)
     assert all(f"{value:g}" and float(value) == float(value) for value in found.stat.values())
-    json.dumps([gateway.stat for gateway in book.snapshot()], allow_nan=False)
+    json.dumps([gateway.stat for gateway in book.snapshot(1)], allow_nan=False)
     for event in found.events:
         _assert_sound(event)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from heapq import nsmallest
 from threading import Lock
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,10 +18,13 @@ from lora_post.errors import Problem
 log = logging.getLogger(__name__)
 
 # Packet forwarders ask for downlinks every 5 to 30 s, also when they hear nothing.
-SILENT_AFTER_S = 120.0
-# A stranger can make EUIs up.
-MAX_GATEWAYS = 256
-MAX_NAMED = 3
+SILENT_AFTER_S: Final = 120.0
+MAX_GATEWAYS: Final = 10_000
+"""A stranger can make EUIs up; so many take 10 MB."""
+MAX_NAMED: Final = 3
+MAX_LINES: Final = 100
+"""In a minute; what is beyond is counted."""
+_MINUTE_S: Final = 60.0
 
 
 class GatewayHealth(Struct):
@@ -38,72 +44,118 @@ class GatewayHealth(Struct):
 class GatewayBook:
     """All gateways of one port, safe to share between threads.
 
-    Logs once when one comes, falls silent and returns.
+    Logs once when one comes, falls silent and returns. Of more than MAX_GATEWAYS, those heard last are known.
     """
 
-    def __init__(self, where: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """where: how logs call the port."""
-        self._where = where
+    def __init__(
+        self, where: str, monotonic: Callable[[], float] = time.monotonic, expected: Collection[str] = frozenset()
+    ) -> None:
+        """where: how logs call the port. expected: the EUIs of those that are listened to, all when it is empty."""
         self._monotonic = monotonic
+        self._expected = sorted(expected)
+        self._most = max(MAX_GATEWAYS, len(expected))
         self._lock = Lock()
         self._opened_s = monotonic()
-        self._gateways: dict[str, GatewayHealth] = {}
+        # Each in the order in which they were heard last.
+        self._speaking: OrderedDict[str, GatewayHealth] = OrderedDict()
+        self._silent: OrderedDict[str, GatewayHealth] = OrderedDict()
+        self._is_new = True
+        self._missing: Problem | None = None
+        self._lines = _Lines(where)
 
     def heard(self, gateway: str, address: str) -> None:
         """Note a datagram of this gateway from this address."""
         now = self._monotonic()
         with self._lock:
-            health = self._gateways.get(gateway)
+            health = self._speaking.get(gateway)
             if health is None:
-                if len(self._gateways) >= MAX_GATEWAYS:
-                    return
-                health = self._gateways[gateway] = GatewayHealth(gateway, address, now)
-                log.info("%s: gateway %s at %s", self._where, gateway, address)
-            elif health.silent:
-                health.silent = False
-                log.info("%s: gateway %s is back after %d s", self._where, gateway, now - health.last_s)
+                health = self._speaking[gateway] = self._come(gateway, address, now)
+            else:
+                self._speaking.move_to_end(gateway)
             health.address = address
             health.last_s = now
             health.datagrams += 1
 
+    def _come(self, gateway: str, address: str, now: float) -> GatewayHealth:
+        self._is_new = True
+        health = self._silent.pop(gateway, None)
+        if health is not None:
+            health.silent = False
+            self._lines.write(now, f"gateway {gateway} is back after {now - health.last_s:.0f} s")
+            return health
+        if len(self._speaking) + len(self._silent) >= self._most:
+            (self._silent or self._speaking).popitem(last=False)
+        self._lines.write(now, f"gateway {gateway} at {address}")
+        return GatewayHealth(gateway, address, now)
+
     def told(self, gateway: str, stat: Mapping[str, float]) -> None:
         """Note the numbers that a gateway told of itself."""
         with self._lock:
-            if gateway in self._gateways:
-                self._gateways[gateway].stat = stat
+            health = self._speaking.get(gateway) or self._silent.get(gateway)
+            if health is not None:
+                health.stat = stat
 
     def look_for_silent(self) -> None:
-        """Note which gateways are silent; forget them when the book is full."""
-        since = self._monotonic() - SILENT_AFTER_S
+        """Note which gateways are silent."""
+        now = self._monotonic()
         with self._lock:
-            if len(self._gateways) >= MAX_GATEWAYS:
-                self._gateways = {key: health for key, health in self._gateways.items() if not health.silent}
-            for health in self._gateways.values():
-                if not health.silent and health.last_s < since:
-                    health.silent = True
-                    log.info(
-                        "%s: gateway %s at %s is silent, for %d s; %s",
-                        self._where,
-                        health.gateway,
-                        health.address,
-                        SILENT_AFTER_S,
-                        " ".join(f"{name}={value:g}" for name, value in health.stat.items()) or "no figures from it",
-                    )
+            while self._speaking:
+                health = next(iter(self._speaking.values()))
+                if health.last_s >= now - SILENT_AFTER_S:
+                    break
+                self._speaking.popitem(last=False)
+                self._silent[health.gateway] = health
+                self._is_new = health.silent = True
+                figures = " ".join(f"{name}={value:g}" for name, value in health.stat.items())
+                self._lines.write(
+                    now,
+                    f"gateway {health.gateway} at {health.address} is silent, for {SILENT_AFTER_S:.0f} s; "
+                    f"{figures or 'no figures from it'}",
+                )
 
-    def missing(self, expected: Collection[str]) -> Problem | None:
+    def missing(self) -> Problem | None:
         """Say which of the expected gateways are silent; if none is expected, whether all are."""
         with self._lock:
-            if self._monotonic() - self._opened_s < SILENT_AFTER_S:
-                return None
-            speaking = {key for key, health in self._gateways.items() if not health.silent}
-            known = sorted(expected or self._gateways)
-        silent = [key for key in known if key not in speaking]
-        if not silent or (not expected and speaking):
+            if self._is_new and self._monotonic() - self._opened_s >= SILENT_AFTER_S:
+                self._is_new = False
+                self._missing = self._find_missing()
+            return self._missing
+
+    def _find_missing(self) -> Problem | None:
+        if not self._expected and self._speaking:
+            return None
+        silent = [key for key in self._expected or sorted(self._silent) if key not in self._speaking]
+        if not silent:
             return None
         names = ", ".join(silent[:MAX_NAMED]) + (", …" if len(silent) > MAX_NAMED else "")
         return Problem(f"gateway {names} is silent", "is it powered, and does its packet forwarder send to this port?")
 
-    def snapshot(self) -> list[GatewayHealth]:
-        """Return a copy of all entries."""
+    def __len__(self) -> int:
+        return len(self._speaking) + len(self._silent)
+
+    def snapshot(self, most: int) -> list[GatewayHealth]:
+        """Return a copy of so many entries by their EUIs, the silent ones first where there are more."""
         with self._lock:
-            return [replace(health) for health in self._gateways.values()]
+            chosen = nsmallest(most, self._silent) if self._silent else []
+            chosen += nsmallest(most - len(chosen), self._speaking)
+            return [replace(self._silent.get(key) or self._speaking[key]) for key in sorted(chosen)]
+
+
+class _Lines:
+    """Writes what is new of gateways to the log: somebody who makes EUIs up must not fill it."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._since = 0.0
+        self._written = self._left_out = 0
+
+    def write(self, now: float, text: str) -> None:
+        if now - self._since >= _MINUTE_S:
+            if self._left_out:
+                log.info("%s: %d more gateways came, fell silent or returned", self._where, self._left_out)
+            self._since, self._written, self._left_out = now, 0, 0
+        if self._written < MAX_LINES:
+            self._written += 1
+            log.info("%s: %s", self._where, text)
+        else:
+            self._left_out += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from secrets import randbelow
 from threading import Lock
@@ -21,6 +22,7 @@ from msgspec.structs import replace
 from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
+from lora_post.inputs.gateway_book import MAX_GATEWAYS
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
 
@@ -33,7 +35,6 @@ ASKS_WITHIN_S: Final = 200.0
 LEAD_S: Final = 0.15
 """So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
 CONFIRMS_WITHIN_S: Final = 2.0
-MAX_GATEWAYS: Final = 256
 MAX_PENDING: Final = 1024
 _MAX_FREQUENCIES: Final = 2
 
@@ -84,7 +85,7 @@ class PullResponses:
         self._metrics = metrics
         self._monotonic = monotonic
         self._lock = Lock()
-        self._gateways: dict[str, _Gateway] = {}
+        self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
         self._pending: dict[int, _Pending] = {}
         self._token = randbelow(1 << 16)
 
@@ -108,7 +109,7 @@ class PullResponses:
         known = self._gateways.pop(gateway, None) or _Gateway()
         self._gateways[gateway] = known  # the last one that was heard stands last
         while len(self._gateways) > MAX_GATEWAYS:
-            del self._gateways[next(iter(self._gateways))]
+            self._gateways.popitem(last=False)
         return known
 
     def station(self, gateway: str) -> Station | None:

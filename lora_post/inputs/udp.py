@@ -60,7 +60,7 @@ class UdpInput:
         self.name = "udp " + address_text(listener.getsockname())
         self.transmitter = PullResponses(self.name, listener.sendto, metrics, monotonic) if transmits else None
         self.trouble: Problem | None = None
-        self.gateways = GatewayBook(self.name, monotonic)
+        self.gateways = GatewayBook(self.name, monotonic, gateways)
         self._allowed = gateways
         self._metrics = metrics
         self._monotonic = monotonic
@@ -91,7 +91,7 @@ class UdpInput:
         self.gateways.look_for_silent()
         if self.transmitter:
             self.transmitter.look_for_unconfirmed()
-        self.trouble = self.gateways.missing(self._allowed)
+        self.trouble = self.gateways.missing()
         return events
 
     def drain(self) -> list[Frame | Noise]:

@@ -165,12 +165,13 @@ class PageGateway(Struct, frozen=True, omit_defaults=True):
 
 
 class PageInput(Struct, frozen=True, omit_defaults=True):
-    """Where frames come from. last: the latest frame. trouble: why none can come."""
+    """Where frames come from. last: the latest frame. trouble: why none can come. more: gateways besides those."""
 
     name: str
     last: int = 0
     trouble: Problem | None = None
     gateways: tuple[PageGateway, ...] = ()
+    more: int = 0
 
 
 class PageDestination(Struct, frozen=True, omit_defaults=True):

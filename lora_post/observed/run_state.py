@@ -28,12 +28,16 @@ class GatewayState(Struct, frozen=True):
 
 
 class InputState(Struct, frozen=True):
-    """Where frames come from. last_us: the latest frame, NEVER for none. trouble: why none can come."""
+    """Where frames come from.
+
+    last_us: the latest frame, NEVER for none. trouble: why none can come. more: gateways besides those.
+    """
 
     name: str
     last_us: SteadyUs
     trouble: Problem | None = None
     gateways: tuple[GatewayState, ...] = ()
+    more: int = 0
 
 
 class DestinationState(Struct, frozen=True):

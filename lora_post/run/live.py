@@ -46,6 +46,7 @@ log = logging.getLogger("lora_post")
 EXIT_BROKEN = 1
 ALERTS = "alerts"
 JOIN_S = 2.0
+SHOWN_GATEWAYS = 16
 
 
 def run_live(
@@ -112,13 +113,14 @@ class Oversight:
         self.site = SiteState(config.devices, self.clock)
         self._hearing = {each.name: each for each in inputs if isinstance(each, HearsGateways)}
 
-    def _gateways(self, name: str) -> tuple[GatewayState, ...]:
+    def _gateways(self, name: str) -> tuple[tuple[GatewayState, ...], int]:
         hearing = self._hearing.get(name)
         book = hearing.gateways if hearing else None
-        return tuple(
-            GatewayState(item.gateway, self.clock.at(item.last_s), item.stat)
-            for item in (book.snapshot() if book else ())
-        )
+        if book is None:
+            return (), 0
+        shown = book.snapshot(SHOWN_GATEWAYS)
+        states = tuple(GatewayState(item.gateway, self.clock.at(item.last_s), item.stat) for item in shown)
+        return states, len(book) - len(shown)
 
     @contextmanager
     def over(self, delivery: Delivery) -> Iterator[str | None]:

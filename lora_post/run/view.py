@@ -27,9 +27,9 @@ class RunView:
         clock: SteadyClock,
         destinations: Callable[[], Sequence[DestinationState]],
         clock_trouble: Callable[[], Problem | None] = lambda: None,
-        gateways: Callable[[str], tuple[GatewayState, ...]] = lambda name: (),
+        gateways: Callable[[str], tuple[tuple[GatewayState, ...], int]] = lambda name: ((), 0),
     ) -> None:
-        """clock_trouble: what is wrong with the time. gateways: those that an input hears."""
+        """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more."""
         self._clock_trouble = clock_trouble
         self._gateways = gateways
         self._gateway = config.gateway_name
@@ -61,7 +61,7 @@ class RunView:
         if trouble := self._clock_trouble():
             troubles[CLOCK] = trouble
         inputs = tuple(
-            InputState(name, last_us, troubles.pop(name, None), self._gateways(name))
+            InputState(name, last_us, troubles.pop(name, None), *self._gateways(name))
             for name, last_us in self._signs.last_frames.moments().items()
         )
         return RunState(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 
 from lora_post.clocks.scale import is_unknown
@@ -30,8 +28,6 @@ from lora_post.observed.site_state import DeviceView, Entry, Refused, SiteState
 from lora_post.observed.verdict import judge
 from lora_post.spool.strangers import Stranger
 from lora_post.times import SteadyUs, WallUs
-
-MAX_GATEWAYS: Final = 16
 
 
 def whole(site: SiteState, runtime: RunState) -> Page:
@@ -173,8 +169,8 @@ def _refusal(refused: Refused, at: _Wall) -> PageRefusal:
 
 
 def _input(item: InputState, at: _Wall) -> PageInput:
-    gateways = tuple(PageGateway(it.name, at.ms(it.last_us), it.stat) for it in item.gateways[:MAX_GATEWAYS])
-    return PageInput(item.name, at.ms(item.last_us), item.trouble, gateways)
+    gateways = tuple(PageGateway(it.name, at.ms(it.last_us), it.stat) for it in item.gateways)
+    return PageInput(item.name, at.ms(item.last_us), item.trouble, gateways, item.more)
 
 
 def _destination(item: DestinationState, at: _Wall) -> PageDestination:

@@ -144,7 +144,7 @@ def test_gateways_are_told_apart_and_each_is_answered() -> None:
             (EUI, LAB_1),
             (OTHER, LAB_1),
         ]
-        health = {one.gateway: one for one in input_.gateways.snapshot()}
+        health = {one.gateway: one for one in input_.gateways.snapshot(9)}
         assert health[EUI].stat == {"rxnb": 2, "rxok": 1} and health[EUI].datagrams == 2
         assert health[OTHER].datagrams == 1
 
@@ -174,7 +174,7 @@ def test_only_listed_gateways_are_heard() -> None:
         assert isinstance(noise, Noise) and noise.reason is NoiseReason.UNKNOWN_GATEWAY
         assert f'add "{EUI}" to gateways' in noise.detail
         assert isinstance(frame, Frame) and frame.gateway == OTHER
-        assert [health.gateway for health in input_.gateways.snapshot()] == [OTHER]
+        assert [health.gateway for health in input_.gateways.snapshot(9)] == [OTHER]
 
 
 def test_flood_of_strange_datagrams_is_counted_without_being_kept() -> None:
@@ -254,27 +254,58 @@ def test_gateway_that_comes_goes_and_returns_is_told_once_each(caplog: pytest.Lo
     clock.now = gateway_book.SILENT_AFTER_S + 1
     book.look_for_silent()
     book.look_for_silent()
-    assert [health.silent for health in book.snapshot()] == [True]
+    assert [health.silent for health in book.snapshot(1)] == [True]
     book.heard(EUI, "10.0.0.3:5000")
     assert [record.getMessage() for record in caplog.records] == [
         f"udp :1700: gateway {EUI} at 10.0.0.2:5000",
         f"udp :1700: gateway {EUI} at 10.0.0.2:5000 is silent, for 120 s; rxnb=4",
         f"udp :1700: gateway {EUI} is back after 121 s",
     ]
-    assert [(health.address, health.silent) for health in book.snapshot()] == [("10.0.0.3:5000", False)]
+    assert [(health.address, health.silent) for health in book.snapshot(1)] == [("10.0.0.3:5000", False)]
 
 
-def test_made_up_gateways_do_not_fill_the_book() -> None:
+def test_made_up_gateways_fill_neither_the_book_nor_the_log_and_displace_none_that_speaks(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(gateway_book, "MAX_GATEWAYS", 500)
     clock = Clock()
     book = GatewayBook("udp", clock)
-    for number in range(1000):
+    for number in range(2000):
+        book.heard(EUI, "10.0.0.1:1700")
         book.heard(f"{number:016x}", "10.0.0.2:5000")
-    assert len(book.snapshot()) == gateway_book.MAX_GATEWAYS
-    clock.now = gateway_book.SILENT_AFTER_S + 1
+    assert len(book) == 500
+    assert len(caplog.records) == gateway_book.MAX_LINES
+    clock.now = gateway_book.SILENT_AFTER_S
+    book.heard(EUI, "10.0.0.1:1700")
+    clock.now += 1
     book.look_for_silent()
+    assert (
+        f"udp: {2001 - gateway_book.MAX_LINES} more gateways came"
+        in caplog.records[gateway_book.MAX_LINES].getMessage()
+    )
+    assert book.missing() is None
+    book.heard(OTHER, "10.0.0.2:5000")
+    assert len(book) == 500
+    assert [health.gateway for health in book.snapshot(500) if not health.silent] == sorted([EUI, OTHER])
+
+
+def test_more_gateways_than_one_book_page_shows_are_all_heard() -> None:
+    clock = Clock()
+    every = [f"{number:016x}" for number in range(300)]
+    book = GatewayBook("udp", clock, every)
+    for now in range(0, 200, 20):
+        clock.now = now
+        for eui in every:
+            book.heard(eui, "10.0.0.2:5000")
+        book.look_for_silent()
+    assert book.missing() is None
+    clock.now = 200 + gateway_book.SILENT_AFTER_S
+    for eui in every[:-1]:
+        book.heard(eui, "10.0.0.2:5000")
     book.look_for_silent()
-    book.heard(EUI, "10.0.0.2:5000")
-    assert [health.gateway for health in book.snapshot()] == [EUI]
+    assert f"gateway {every[-1]} is silent" in str(book.missing())
+    assert [health.gateway for health in book.snapshot(3)] == [every[0], every[1], every[-1]]
 
 
 def test_without_a_host_only_this_machine_can_send() -> None:
@@ -312,20 +343,23 @@ def test_check_warns_of_a_port_that_is_open_to_everybody(tmp_path: Path) -> None
 
 def test_silent_gateway_is_the_trouble_of_an_input_that_expects_it_or_hears_nobody_else() -> None:
     clock = Clock()
-    book = GatewayBook("udp", clock)
-    assert book.missing([EUI]) is None  # it may still come
-    book.heard(OTHER, "192.0.2.1:5")
+    books = listed, anybody = GatewayBook("udp", clock, [EUI, OTHER]), GatewayBook("udp", clock)
+    assert listed.missing() is None  # it may still come
+    for book in books:
+        book.heard(OTHER, "192.0.2.1:5")
     clock.now = gateway_book.SILENT_AFTER_S + 1
-    book.look_for_silent()
-    assert f"gateway {EUI}, {OTHER} is silent" in str(book.missing([EUI, OTHER]))
-    assert f"gateway {OTHER} is silent" in str(book.missing([]))
-    book.heard(EUI, "192.0.2.1:6")
-    assert book.missing([]) is None
-    assert OTHER in str(book.missing([EUI, OTHER]))
+    for book in books:
+        book.look_for_silent()
+    assert f"gateway {EUI}, {OTHER} is silent" in str(listed.missing())
+    assert f"gateway {OTHER} is silent" in str(anybody.missing())
+    for book in books:
+        book.heard(EUI, "192.0.2.1:6")
+    assert anybody.missing() is None
+    assert OTHER in str(listed.missing())
 
 
 def test_input_without_any_gateway_yet_is_in_no_trouble() -> None:
     clock = Clock()
     book = GatewayBook("udp", clock)
     clock.now = 10_000
-    assert book.missing([]) is None
+    assert book.missing() is None

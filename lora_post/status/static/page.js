@@ -90,7 +90,7 @@ function parts() {
   const { state } = site;
   const inputs = state.inputs.map((input) => part(
     `Input ${input.name}`,
-    [input.last ? ["last frame ", since(input.last)] : "no frame yet", ...(input.gateways ?? []).map(gatewayLine)],
+    [input.last ? ["last frame ", since(input.last)] : "no frame yet", ...(input.gateways ?? []).map(gatewayLine), input.more ? `and ${count(input.more, "gateway")} more` : null],
     input.trouble,
   ));
   const destinations = state.destinations.map((item) => part(

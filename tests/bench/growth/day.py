@@ -23,6 +23,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard, Noise, NoiseReason
 from lora_post.observed.run_state import Disk, GatewayState, InputState, RunState
 from lora_post.observed.site_state import SiteState
+from lora_post.run.live import SHOWN_GATEWAYS
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.arrivals import Arrivals
@@ -83,7 +84,7 @@ class Day:
 
     def _look(self) -> RunState:
         now_us = self._clock.now_us()
-        gateways = tuple(GatewayState(one.gateway, now_us, one.stat) for one in self._book.snapshot())
+        gateways = tuple(GatewayState(one.gateway, now_us, one.stat) for one in self._book.snapshot(SHOWN_GATEWAYS))
         return RunState(
             gateway="gw1",
             started_us=self._started_us,

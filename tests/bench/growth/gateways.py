@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.run.live import SHOWN_GATEWAYS
 from tests.bench.growth.cost import Cost, Prepare, Work
 from tests.bench.growth.site import STEP
 
@@ -17,10 +18,10 @@ ADDRESS = "192.0.2.1:1700"
 
 
 class Port:
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, listed: bool = False) -> None:
         self.euis = [f"{0xAA555A0000000000 + index:016x}" for index in range(size)]
         self._numbers = count()
-        self.book = GatewayBook("udp", lambda: 1e6)
+        self.book = GatewayBook("udp", lambda: 1e6, self.euis if listed else ())
         for eui in self.euis:
             self.book.heard(eui, ADDRESS)
 
@@ -46,33 +47,27 @@ def _datagrams(is_new: bool, folder: Path, size: int) -> Iterator[Prepare]:
 
 
 @contextmanager
-def _look(folder: Path, size: int) -> Iterator[Prepare]:
+def _look(listed: bool, folder: Path, size: int) -> Iterator[Prepare]:
     """What is done after each read."""
-    port = Port(size)
+    port = Port(size, listed=listed)
 
     def look() -> None:
         port.book.look_for_silent()
-        port.book.missing(frozenset())
+        port.book.missing()
 
     yield lambda: (look, 1)
 
 
 @contextmanager
-def _look_expected(folder: Path, size: int) -> Iterator[Prepare]:
-    """The same where all gateways are listed."""
+def _page(folder: Path, size: int) -> Iterator[Prepare]:
     port = Port(size)
-    expected = frozenset(port.euis)
-
-    def look() -> None:
-        port.book.look_for_silent()
-        port.book.missing(expected)
-
-    yield lambda: (look, 1)
+    yield lambda: (partial(port.book.snapshot, SHOWN_GATEWAYS), 1)
 
 
 GATEWAYS = (
     Cost("a datagram, by gateways", partial(_datagrams, False)),
     Cost("a datagram of a new EUI, by gateways", partial(_datagrams, True)),
-    Cost("look for silent gateways at a read", _look),
-    Cost("the same, all listed", _look_expected),
+    Cost("look for silent gateways at a read", partial(_look, False)),
+    Cost("the same, all listed", partial(_look, True)),
+    Cost("those that the page shows, by gateways", _page, of_all=True),
 )
