@@ -14,7 +14,6 @@ from lora_post.times import NEVER, SteadyUs, WallUs
 
 CLEAR_AFTER_US: Final = 300_000_000
 """An alert ends when its cause has stayed away for so long: trouble that comes and goes is one alert."""
-MAX_ALERTS: Final = 500
 
 
 Time = TypeVar("Time", SteadyUs, WallUs)
@@ -55,7 +54,7 @@ class AlertBook:
         changed: list[Alert[SteadyUs]] = []
         self._pending = {key: self._pending.get(key, now_us) for key in present if key not in self.raised}
         for key, since_us in list(self._pending.items()):
-            if now_us - since_us >= present[key].after_us and len(self.raised) < MAX_ALERTS:
+            if now_us - since_us >= present[key].after_us:
                 del self._pending[key]
                 problem = present[key].problem
                 self.raised[key] = Alert(key, problem.what, now_us, NEVER, problem.fix)

@@ -13,7 +13,7 @@ from msgspec import Struct, json
 from msgspec.structs import astuple, replace
 
 from lora_post.alerts.book import Alert, AlertBook
-from lora_post.alerts.carried import carry
+from lora_post.alerts.carried import carry, restore
 from lora_post.alerts.outbox import Digest, Outbox
 from lora_post.alerts.rules import conditions
 from lora_post.alerts.senders import Sender
@@ -36,7 +36,6 @@ NAME: Final = "alerts"
 CARRY_EVERY_US: Final = 3_600_000_000
 """How often what must outlive a power cut is written: seldom, to spare the SD card."""
 RAISED: Final = "raised"
-CARRIED: Final = "carried"
 NEWS: Final = "news "
 
 Kept = TypeVar("Kept")
@@ -65,7 +64,7 @@ class AlertLoop:
         self._heartbeats = heartbeats or Heartbeats()
         runtime = look()
         kept = _recall(facts)
-        self._carried = _decoded(kept.get(CARRIED, "{}"), Carried) or Carried()
+        self._carried = _restored(kept)
         self._book = AlertBook(_alerts(kept, RAISED, runtime))
         self._recipients = [
             _Recipient(sender, Outbox(_alerts(kept, NEWS + sender.name, runtime)), Backoff(MAX_PAUSE_S))
@@ -73,6 +72,8 @@ class AlertLoop:
         ]
         self._deaf_us = NEVER
         self._written_us = runtime.now_us
+        self._written_ahead_us = runtime.ahead_us
+        self._is_all_due = True  # the last run may have been of an earlier version, or of another configuration
         self.raised: Mapping[str, Problem] = {}
         self._show()
 
@@ -82,7 +83,7 @@ class AlertLoop:
             self._heartbeats.beat(NAME, BEAT_S)
             self._try(lambda: self.step(time.monotonic()))
         self._heartbeats.end(NAME)
-        self._try(lambda: self._carry(self._look()))
+        self._try(lambda: self._write_all(self._look()))
 
     def _try(self, act: Callable[[], None]) -> None:
         """Do this; what fails must not end the alerts, which are to tell of it."""
@@ -103,15 +104,15 @@ class AlertLoop:
                 log.warning("alert over: %s", alert.text)
             else:
                 log.error("alert: %s", alert.problem)
+        for recipient in self._recipients:
+            recipient.outbox.put(changed, runtime.now_us)
         if changed:
             self._show()
-            self._keep(runtime)
-        if changed or runtime.now_us - self._written_us >= CARRY_EVERY_US:
-            self._carry(runtime)
+            self._write(changed, runtime)
+        is_over = runtime.now_us - self._written_us >= CARRY_EVERY_US
+        if is_over or self._is_all_due or runtime.ahead_us != self._written_ahead_us:
+            self._write_all(runtime)
         for recipient in self._recipients:
-            if changed:
-                recipient.outbox.put(changed, runtime.now_us)
-                self._keep_news(recipient, runtime)
             self._tell(recipient, runtime, monotonic_s)
 
     def complete(self, runtime: RunState) -> RunState:
@@ -131,31 +132,60 @@ class AlertLoop:
                 log.warning("waiting to send alerts: %s", error)
             recipient.backoff.fail(monotonic_s)
         else:
+            self._remember(dict.fromkeys(_news(recipient, runtime)))
             recipient.outbox.told()
-            self._keep_news(recipient, runtime)
             recipient.backoff.succeed()
 
     def _show(self) -> None:
         self.raised = {alert.key: alert.problem for alert in self._book.raised.values()}
 
-    def _keep(self, runtime: RunState) -> None:
-        """Write down what is raised, so that a restart does not raise it again."""
-        self._remember(RAISED, [_at_wall(alert, runtime.ahead_us) for alert in self._book.raised.values()])
+    def _write(self, changed: Sequence[Alert[SteadyUs]], runtime: RunState) -> None:
+        """Write down what has changed, so that a restart neither raises an alert again nor leaves news untold.
 
-    def _keep_news(self, recipient: _Recipient, runtime: RunState) -> None:
-        """Write down what was not told yet, so that a restart while the link is down does not lose it."""
-        news = [_at_wall(alert, runtime.ahead_us) for alert in recipient.outbox.news()]
-        self._remember(NEWS + recipient.sender.name, news)
+        How long the devices of these alerts have been silent belongs to that.
+        """
+        values: dict[str, str | None] = {}
+        for alert in changed:
+            values |= {_raised_as(alert): None} if alert.cleared_us else _row(_raised_as(alert), alert, runtime)
+        for recipient in self._recipients:
+            values |= _news(recipient, runtime)
+        about = {alert.key.partition(":")[2] for alert in changed}
+        values |= carry(self.complete(runtime), [device for device in self._site.devices() if device.id in about])
+        self._remember(values)
 
-    def _carry(self, runtime: RunState) -> None:
-        self._written_us = runtime.now_us
-        self._remember(CARRIED, carry(self.complete(runtime), self._site.devices()))
+    def _write_all(self, runtime: RunState) -> None:
+        """Write down all that has changed; what could not be written before, and times of a clock that was set, too."""
+        self._written_us, self._written_ahead_us, self._is_all_due = runtime.now_us, runtime.ahead_us, False
+        values: dict[str, str | None] = {}
+        for alert in self._book.raised.values():
+            values |= _row(_raised_as(alert), alert, runtime)
+        for recipient in self._recipients:
+            values |= _news(recipient, runtime)
+        values |= carry(self.complete(runtime), self._site.devices())
+        self._remember(dict.fromkeys(_recall(self._facts)) | values)
 
-    def _remember(self, what: str, value: object) -> None:
+    def _remember(self, values: Mapping[str, str | None]) -> None:
         try:
-            self._facts.remember(what, json.encode(value).decode())
+            self._facts.change(values)
         except SpoolError as error:
+            self._is_all_due = True
             log.warning("%s", error)
+
+
+def _raised_as(alert: Alert[SteadyUs]) -> str:
+    return f"{RAISED} {alert.key}"
+
+
+def _news(recipient: _Recipient, runtime: RunState) -> dict[str, str | None]:
+    """Return what a recipient has still to be told, as it is written down."""
+    values: dict[str, str | None] = {}
+    for alert in recipient.outbox.news():
+        values |= _row(f"{NEWS}{recipient.sender.name} {alert.key}", alert, runtime)
+    return values
+
+
+def _row(what: str, alert: Alert[SteadyUs], runtime: RunState) -> dict[str, str]:
+    return {what: json.encode(_at_wall(alert, runtime.ahead_us)).decode()}
 
 
 def at_wall(digest: Digest[SteadyUs], ahead_us: int) -> Digest[WallUs]:
@@ -170,7 +200,9 @@ def _at_wall(alert: Alert[SteadyUs], ahead_us: int) -> Alert[WallUs]:
 
 def _alerts(kept: Mapping[str, str], what: str, runtime: RunState) -> list[Alert[SteadyUs]]:
     """Return alerts of the last run by the clock of this one."""
-    return [_at_steady(alert, runtime) for alert in _decoded(kept.get(what, "[]"), list[Alert[WallUs]]) or []]
+    found = _decoded(kept.get(what, "[]"), list[Alert[WallUs]]) or []  # versions before 0.2 wrote all of them at once
+    rows = [_decoded(text, Alert[WallUs]) for key, text in kept.items() if key.startswith(what + " ")]
+    return [_at_steady(alert, runtime) for alert in (*found, *rows) if alert]
 
 
 def _at_steady(alert: Alert[WallUs], runtime: RunState) -> Alert[SteadyUs]:
@@ -186,6 +218,14 @@ def _recall(facts: Facts) -> Mapping[str, str]:
     except SpoolError as error:
         log.warning("cannot read the alerts of the last run: %s", error)
         return {}
+
+
+def _restored(kept: Mapping[str, str]) -> Carried:
+    try:
+        return restore(kept)
+    except msgspec.DecodeError as error:
+        log.warning("cannot decode how long devices were silent before: %s", error)
+        return Carried()
 
 
 def _decoded(text: str, kind: type[Kept]) -> Kept | None:

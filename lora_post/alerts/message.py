@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
 from lora_post.clocks.scale import utc_text
 from lora_post.text import span_text
 from lora_post.times import WallUs
+
+MAX_LISTED: Final = 100
+"""Of each kind in one message: when a thousand devices are silent, nobody reads on, and a SIM pays for it."""
 
 
 def subject(gateway: str, digest: Digest[WallUs]) -> str:
@@ -24,15 +28,23 @@ def subject(gateway: str, digest: Digest[WallUs]) -> str:
 def body(gateway: str, digest: Digest[WallUs]) -> str:
     """Return the whole message."""
     parts = [
-        ("Needs attention:", [_open_line(alert) for alert in digest.raised]),
-        (
-            "Solved:",
-            [f"{alert.text} ({_moment(alert.raised_us)}, for {_length(alert)})" for alert in digest.cleared],
-        ),
-        ("Not solved yet:", [_open_line(alert) for alert in digest.standing]),
+        ("Needs attention:", digest.raised, _open_line),
+        ("Solved:", digest.cleared, _over_line),
+        ("Not solved yet:", digest.standing, _open_line),
     ]
-    blocks = ["\n".join([title, *(f"- {line}" for line in lines)]) for title, lines in parts if lines]
+    blocks = ["\n".join([title, *_lines(alerts, line)]) for title, alerts, line in parts if alerts]
     return f"Gateway {gateway}\n\n" + "\n\n".join(blocks) + "\n"
+
+
+def _lines(alerts: Sequence[Alert[WallUs]], line: Callable[[Alert[WallUs]], str]) -> Iterator[str]:
+    for alert in alerts[:MAX_LISTED]:
+        yield f"- {line(alert)}"
+    if len(alerts) > MAX_LISTED:
+        yield f"- and {len(alerts) - MAX_LISTED} more, see the status page"
+
+
+def _over_line(alert: Alert[WallUs]) -> str:
+    return f"{alert.text} ({_moment(alert.raised_us)}, for {_length(alert)})"
 
 
 def _open_line(alert: Alert[WallUs]) -> str:
@@ -42,12 +54,13 @@ def _open_line(alert: Alert[WallUs]) -> str:
 
 def as_json(gateway: str, digest: Digest[WallUs]) -> dict[str, Any]:
     """Return what a webhook gets; chat programs show `text`."""
+    lists = {"raised": digest.raised, "cleared": digest.cleared, "standing": digest.standing}
+    more = {name: len(alerts) - MAX_LISTED for name, alerts in lists.items() if len(alerts) > MAX_LISTED}
     return {
         "gateway": gateway,
         "text": f"{subject(gateway, digest)}\n\n{body(gateway, digest)}",
-        "raised": [_alert_json(alert) for alert in digest.raised],
-        "cleared": [_alert_json(alert) for alert in digest.cleared],
-        "standing": [_alert_json(alert) for alert in digest.standing],
+        **{name: [_alert_json(alert) for alert in alerts[:MAX_LISTED]] for name, alerts in lists.items()},
+        **({"more": more} if more else {}),
     }
 
 

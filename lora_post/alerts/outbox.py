@@ -15,7 +15,6 @@ from lora_post.times import NEVER, SteadyUs
 
 GATHER_US: Final = 60_000_000
 """How long other changes are waited for after the first: trouble seldom comes alone."""
-MAX_NEWS: Final = 1000
 
 
 class Digest(Struct, Generic[Time], frozen=True):
@@ -39,8 +38,7 @@ class Outbox:
         for alert in changed:
             if not self._news:
                 self._since_us = now_us
-            if alert.key in self._news or len(self._news) < MAX_NEWS:
-                self._news[alert.key] = alert
+            self._news[alert.key] = alert
 
     def news(self) -> list[Alert[SteadyUs]]:
         """Return what has still to be told."""

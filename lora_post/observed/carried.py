@@ -20,11 +20,12 @@ class Quiet(Struct, frozen=True, array_like=True):
 
 
 class Carried(Struct, frozen=True):
-    """What a run knows of the ones before it."""
+    """What a run knows of the ones before it. listened_us: for how long they have listened, all in all."""
 
     no_frame_us: int = 0
     no_upload_us: Mapping[str, int] = {}
     devices: Mapping[str, Quiet] = {}
+    listened_us: int = 0
 
     def quiet(self, device: str) -> Quiet:
         """Return what is known of a device from before. device: its id."""

@@ -138,6 +138,7 @@ class _DeviceState:
     joined: str = ""
     metadata: dict[str, Scalar] = field(default_factory=dict)
     sensors: dict[str, Shown] = field(default_factory=dict)
+    view: DeviceView | None = None
 
 
 class SiteState:
@@ -171,7 +172,7 @@ class SiteState:
         known, self._devices, self._by_address = self._devices, {}, {}
         for device in devices:
             state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
-            state.device = device
+            state.device, state.view = device, None
             self._by_address.setdefault(device.address_text, []).append(state)
         self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
 
@@ -201,7 +202,7 @@ class SiteState:
     def devices(self, since: int = -1) -> list[DeviceView]:
         """Return the devices that changed after `since`, in the order of the configuration."""
         with self._lock:
-            return [_view(state) for state in self._devices.values() if state.changed > since]
+            return [state.view or _view(state) for state in self._devices.values() if state.changed > since]
 
     def log(self, since: int = 0) -> list[Entry]:
         """Return the frames whose number is above `since`, oldest first; of those before the last MAX_LOG nothing."""
@@ -224,7 +225,7 @@ class SiteState:
         if state is None:
             return
         state.missed = max(0, state.missed + missed_between(state.fcnt, uplink))
-        state.changed = self._changes
+        state.changed, state.view = self._changes, None
         state.heard += 1
         heard_us = self.clock.moment(frame.time_us)
         if state.last_us and heard_us > state.last_us:
@@ -257,7 +258,7 @@ class SiteState:
     def _hear_copy(self, copy: Copy) -> None:
         state = self._devices.get(copy.uplink.device.id)
         if state is not None:
-            state.changed = self._changes
+            state.changed, state.view = self._changes, None
             state.copies[copy.frame.gateway] = copy.frame.rx  # the pipeline bounds how many there are
 
     def _hear_reading(self, state: _DeviceState, shown: Shown) -> None:
@@ -303,7 +304,7 @@ class SiteState:
             self._refused.popitem(last=False)
         self._add(entry)
         for state in self._meant(refusal, address):
-            state.changed = self._changes
+            state.changed, state.view = self._changes, None
             state.refused += 1
             state.refusal = Problem(f"{refusal.check}: {shorten(refusal.detail, MAX_TEXT)}", refusal.fix)
 
@@ -325,7 +326,7 @@ class SiteState:
 
 def _view(state: _DeviceState) -> DeviceView:
     sensors = tuple(state.sensors.values())
-    return DeviceView(
+    view = state.view = DeviceView(
         id=state.device.id,
         name=state.device.name,
         changed=state.changed,
@@ -348,6 +349,7 @@ def _view(state: _DeviceState) -> DeviceView:
         metadata=tuple(state.metadata.items()),
         sensors=sensors,
     )
+    return view
 
 
 def _cut(value: Value) -> Scalar:

@@ -50,6 +50,24 @@ class Facts:
         with self._spool_file.transaction() as db:
             db.execute("DELETE FROM known WHERE server = ? AND what = ?", (self._subject, what))
 
+    def change(self, values: Mapping[str, str | None]) -> None:
+        """Write down those that are new, together; None: delete it. Raises SpoolError when all are to come again."""
+        new = {what: value for what, value in values.items() if self._known.get(what) != value}
+        if not new:
+            return
+        self._spool_file.follow()
+        with self._spool_file.transaction() as db:
+            for what, value in new.items():
+                if value is None:
+                    db.execute("DELETE FROM known WHERE server = ? AND what = ?", (self._subject, what))
+                else:
+                    db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", (self._subject, what, value))
+        for what, value in new.items():
+            if value is None:
+                del self._known[what]
+            else:
+                self._known[what] = value
+
 
 def note_first(db: sqlite3.Connection, subject: str, what: str, value: str) -> None:
     """Write one fact down inside the caller's transaction, unless something is known of it already."""

@@ -16,9 +16,8 @@ from lora_post.observed.site_state import SiteState
 from lora_post.times import SteadyUs, WallUs
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-# A device is one time series of each gauge; a configuration may have more than a server cares to keep.
-MAX_DEVICES: Final = 500
-MAX_SENSORS: Final = 5000
+MAX_SENSORS: Final = 50_000
+"""Names of sensors come from payloads, 256 of a device."""
 
 COUNTERS: Final = {
     "uplinks": ("Uplinks accepted.", ""),
@@ -136,7 +135,7 @@ class _Run(Collector):
         yield _by("alert", "An alert that is raised.", "alert", dict.fromkeys(run.alerts, 1.0))
 
     def _devices(self) -> Iterator[Metric]:
-        devices = self._site.devices()[:MAX_DEVICES]
+        devices = self._site.devices()
         yield _by(
             "device_last_uplink_timestamp_seconds",
             "Latest uplink of a device, since 1970 UTC; 0 for none.",

@@ -11,16 +11,18 @@ from threading import Event, Thread
 import pytest
 from msgspec.structs import replace
 
+from lora_post.alerts.book import CLEAR_AFTER_US
 from lora_post.alerts.loop import LOOK_EVERY_S, AlertLoop
 from lora_post.alerts.senders import Webhook
 from lora_post.config.alerts import WebhookConfig
 from lora_post.errors import Problem, SpoolError
-from lora_post.observed.run_state import Disk, RunState
+from lora_post.observed.carried import Quiet
+from lora_post.observed.run_state import Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.alerts import HOUR_US, WELL, webhook
-from tests.support.build import NOON_US
+from tests.support.alerts import HOUR_US, LIMITS, WELL, webhook
+from tests.support.build import NOON_US, device
 from tests.support.command import wait_until
 
 
@@ -117,3 +119,70 @@ def test_alerts_go_on_when_a_look_fails_and_end_in_order(
     wait_until(lambda: len(looks) > 4, "the alerts have ended")
     stop.set()
     thread.join()  # an exception of the thread fails the test
+
+
+class Rows:
+    """What is written of alerts, as rows of the spool, and what was written since the last look."""
+
+    def __init__(self, spool_file: SpoolFile) -> None:
+        self._spool_file = spool_file
+        self._before = self._all()
+
+    def _all(self) -> set[tuple[str, str]]:
+        return set(self._spool_file.rows("SELECT what, value FROM known WHERE server = 'alerts'"))
+
+    def new(self) -> set[str]:
+        before, self._before = self._before, self._all()
+        return {what for what, _ in self._before ^ before} - {"carried"}
+
+
+def test_alert_that_comes_and_goes_is_written_without_those_that_stand(spool_file: SpoolFile) -> None:
+    field = [device(f"field-{number}", address=number) for number in range(20)]
+    state = replace(WELL, now_us=WELL.started_us + LIMITS.silent_us + 1)
+    state = replace(state, inputs=(InputState("stdin", state.now_us),))
+
+    def look() -> RunState:
+        return state
+
+    nobody = Webhook(WebhookConfig("http://127.0.0.1:1", None))
+    alerts = AlertLoop(SiteState(field), look, [nobody], Facts(spool_file, "alerts"))
+    rows = Rows(spool_file)
+    alerts.step(0)
+    assert len(alerts.raised) == 20
+    assert len(rows.new()) == 60  # raised, to be told, how long it has been silent
+    state = replace(state, disk=Disk(1 << 20, 1 << 31, 0))
+    alerts.step(1)
+    assert rows.new() == {"raised disk", "news webhook disk"}
+    again = AlertLoop(SiteState(field), look, [], Facts(spool_file, "alerts"))
+    assert again.raised == alerts.raised
+    state = replace(state, disk=WELL.disk, now_us=state.now_us + CLEAR_AFTER_US)
+    alerts.step(2)
+    state = replace(state, now_us=state.now_us + CLEAR_AFTER_US)
+    alerts.step(3)
+    assert rows.new() == {"raised disk", "news webhook disk"}
+    assert "disk" not in alerts.raised
+
+
+def test_more_than_a_thousand_alerts_are_all_raised(spool_file: SpoolFile) -> None:
+    field = [device(f"field-{number}", address=number) for number in range(1500)]
+    state = replace(WELL, now_us=WELL.started_us + LIMITS.silent_us + 1)
+    state = replace(state, inputs=(InputState("stdin", state.now_us),))
+    alerts = AlertLoop(SiteState(field), lambda: state, [], Facts(spool_file, "alerts"))
+    alerts.step(0)
+    assert len(alerts.raised) == 1500
+    assert len(AlertLoop(SiteState(field), lambda: state, [], Facts(spool_file, "alerts")).raised) == 1500
+
+
+def test_devices_that_are_gone_and_what_earlier_versions_wrote_is_put_in_order(spool_file: SpoolFile) -> None:
+    facts = Facts(spool_file, "alerts")
+    kept = [{"key": "disk", "text": "disk full", "raised_us": NOON_US, "cleared_us": 0}]
+    facts.remember("raised", json.dumps(kept))
+    facts.remember("carried", json.dumps({"devices": {"pond-7": [5 * HOUR_US, HOUR_US], "gone": [1, 1]}}))
+    alerts = AlertLoop(SiteState([device()]), lambda: WELL, [], facts)
+    assert alerts.complete(WELL).before.quiet("pond-7") == Quiet(5 * HOUR_US, HOUR_US)
+    alerts.step(0)
+    stored = Facts(spool_file, "alerts").recall()
+    assert stored.keys() == {"carried", "device pond-7", "raised disk", "raised silent:pond-7"}
+    again = AlertLoop(SiteState([device()]), lambda: WELL, [], Facts(spool_file, "alerts"))
+    listened_us = WELL.now_us - WELL.started_us
+    assert again.complete(WELL).before.quiet("pond-7") == Quiet(5 * HOUR_US + listened_us, HOUR_US)
