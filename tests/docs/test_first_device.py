@@ -13,8 +13,7 @@ import pytest
 
 from lora_post.lorawan.root_keys import RootKeys
 from tests.docs.markdown import named
-from tests.run.test_joining import free_udp_port
-from tests.support.command import run, started, wait_until
+from tests.support.command import free_udp_port, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.paths import DOCS
 from tests.support.waziup import waziup
@@ -64,7 +63,8 @@ def test_page_takes_a_sensor_from_its_box_to_waziup(tmp_path: Path, monkeypatch:
                 # Addresses, nonces and signals differ.
                 pattern = re.sub(r"\b[0-9a-f]{4,}\b|(?<=rssi=)\S+", r"\\S+", re.escape(shown).replace("\\-", "-"))
                 wait_until(lambda pattern=pattern: re.search(pattern, "".join(log)), f"not logged: {shown}")
-            wait_until(lambda: server.values("cold-store", "temperature") == [22.5], "no value on Waziup")
+            wait_until(lambda: len(server.days.pushes()) == 4, "no values on Waziup")
+            assert server.values("cold-store", "temperature") == [22.5]
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
     assert (tmp_path / "devices.toml").stat().st_mode & 0o007 == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,17 +13,11 @@ import pytest
 
 from lora_post.lorawan.mac_commands import LinkCheckAns
 from lora_post.lorawan.root_keys import RootKeys
-from tests.support.command import run, started, wait_until
+from tests.support.command import free_udp_port, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.seal import ROOT_10, ROOT_11
 
 WARM = bytes.fromhex("036700e1")  # Cayenne LPP: channel 3, 22.5 °C
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class Site:

@@ -99,6 +99,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 @contextmanager
 def sandbox_process(port: int, *options: str) -> Iterator[str]:
     """`lora-post sandbox` in a process of its own; gives its API url once it answers."""
