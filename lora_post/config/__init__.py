@@ -14,6 +14,7 @@ from msgspec import Struct
 from lora_post.config.alerts import AlertsConfig, read_alerts
 from lora_post.config.device_files import read_device_files
 from lora_post.config.devices import DevicePlace, read_devices
+from lora_post.config.fleet import FleetConfig, read_fleet
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
@@ -53,6 +54,7 @@ class Config(Struct, frozen=True, dict=True):
 
     destinations: what `SINKS` has read of each table that readings go to; the keys name their queues in the spool, too.
     network: what devices are answered with, None where lora-post only listens.
+    fleet: the part in a fleet, None without one.
     device_places: where each device stands, by id. device_files: those beside the configuration.
     warnings: what works but should be put right. left_out: the mistakes of devices that are not among `devices`.
     """
@@ -72,6 +74,7 @@ class Config(Struct, frozen=True, dict=True):
     decoder_folder: Path | None
     inputs: tuple[InputConfig, ...]
     network: Network | None
+    fleet: FleetConfig | None
     devices: tuple[Device, ...]
     device_places: Mapping[str, DevicePlace]
     device_files: tuple[Path, ...]
@@ -208,6 +211,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
         network=network,
+        fleet=read_fleet(reader),
         devices=known.devices,
         device_places=known.places,
         device_files=tuple(each.path for each in files),

@@ -133,6 +133,26 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
     rx_delay_s: int = 5
 
 
+class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """This lora-post is a part of a [fleet](fleet.md): many gateways, shared devices. Needs `lora-post[fleet]`.
+
+    servers: Those of the hub, `tls://HOST:4222`; `nats://` is not encrypted, and for trials. nats-server 2.12 or later.
+    role: `"gateway"`: hears frames and passes them on. `"worker"`: accepts and decodes them. `"uploader"`: sends the
+        readings to the destinations. A list for several: `["worker", "uploader"]`.
+    nkey: The seed (`SU…`) by which the hub knows this one. Default: the hub asks for none.
+    ca_file: The authority (PEM) that signed the servers' certificates. Default: those of this system.
+    replicas: On how many servers everything is kept: 3, or 1 for a trial.
+    """
+
+    servers: list[str]
+    role: str | list[str]
+    nkey: str = ""
+    nkey_file: str = ""
+    nkey_env: str = ""
+    ca_file: str = ""
+    replicas: int = 3
+
+
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
 
@@ -169,6 +189,7 @@ TABLES: dict[str, type[Struct]] = {
     "decoders": DecodersTable,
     "status": StatusTable,
     "network": NetworkTable,
+    "fleet": FleetTable,
     "alerts": AlertsTable,
 }
 LISTS: dict[str, type[Struct]] = {"input": InputTable, "device": DeviceTable, "decoder_rule": DecoderRuleTable}

@@ -1,0 +1,90 @@
+"""The log on the hub: stream LP_LOG of NATS JetStream.
+
+Appends have no condition: replicas judge one apart, and what is right is decided by the fold. Reads for decisions are
+answered by the stream's leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import nats.js.errors
+
+from lora_post.fleet.link import REQUEST_S, Link, describe
+from lora_post.fleet.log import FleetError, Logged, LogUnavailable
+from lora_post.fleet.streams import LOG
+
+READ_AT_ONCE: Final = 256
+LOOK_EVERY_S: Final = 0.5
+APPEND_S: Final = 5.0
+_NOT_FOUND: Final = 10037
+
+
+class NatsLog:
+    """The log, through one link; for any thread."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        """Append entries, each by itself; return the position of each, None where the outcome is not known.
+
+        Raises LogUnavailable when one was refused, as by a log that is full.
+        """
+        try:
+            answers = self._link.call(self._append(entries), 2 * APPEND_S)
+        except FleetError as error:
+            raise LogUnavailable(error.what, fix=error.fix) from error
+        for answer in answers:
+            if isinstance(answer, nats.js.errors.APIError):
+                raise LogUnavailable(f"the log refuses entries: {describe(answer)}")
+        return [answer if isinstance(answer, int) else None for answer in answers]
+
+    async def _append(self, entries: Sequence[tuple[str, bytes]]) -> list[int | BaseException]:
+        stream = self._link.client.jetstream()
+
+        async def one(subject: str, data: bytes) -> int:
+            return int((await stream.publish(subject, data, timeout=APPEND_S, stream=LOG)).seq)
+
+        return await asyncio.gather(*(one(*entry) for entry in entries), return_exceptions=True)
+
+    def read(self, prefix: str, after: int) -> Sequence[Logged]:
+        """Return the next entries of subjects with this prefix, empty at the end. Raises LogUnavailable.
+
+        prefix: ends with a dot.
+        """
+        try:
+            return self._link.call(self._read(prefix, after), REQUEST_S * 4)
+        except FleetError as error:
+            raise LogUnavailable(error.what, fix=error.fix) from error
+
+    async def _read(self, prefix: str, after: int) -> list[Logged]:
+        stream = self._link.client.jetstream()
+        found: list[Logged] = []
+        while len(found) < READ_AT_ONCE:
+            try:
+                message = await stream.get_msg(LOG, seq=after + 1, subject=f"{prefix}>", next=True)
+            except nats.js.errors.NotFoundError as error:
+                if error.err_code != _NOT_FOUND:
+                    raise
+                break
+            after = int(message.seq)
+            found.append(Logged(after, message.subject, message.data or b""))
+        return found
+
+    def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
+        """Return what `read` does, and wait for it so long. Raises LogUnavailable."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := self.read(prefix, after)) and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_EVERY_S))
+        return found
+
+    def trim(self, subject: str, before: int) -> None:
+        """Delete the entries of a subject before a position. Raises LogUnavailable."""
+        try:
+            self._link.call(self._link.client.jetstream().purge_stream(LOG, seq=before, subject=subject))
+        except FleetError as error:
+            raise LogUnavailable(error.what, fix=error.fix) from error

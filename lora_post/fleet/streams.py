@@ -1,0 +1,95 @@
+"""What the hub keeps: streams and consumers, made by the first worker."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import nats.js.errors
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError
+from lora_post.fleet.subjects import PARTS
+
+RAW: Final = "LP_RAW"
+LOG: Final = "LP_LOG"
+STATE: Final = "LP_STATE"
+
+DUPLICATES_S: Final = 3600
+"""So long a gateway may publish a frame again; after that, the fold says that it was seen."""
+RAW_BYTES: Final = 256 << 20
+LOG_BYTES: Final = 4 << 30
+ACK_WAIT_S: Final = 10
+"""Frames of a worker that is gone come to another one after that."""
+MAX_UNDECIDED: Final = 1000
+SET_ASIDE_AFTER: Final = 5
+"""Deliveries after which a frame that ends workers is left out."""
+
+
+def configs(replicas: int) -> tuple[StreamConfig, ...]:
+    """Return the streams. Full ones refuse: nothing is dropped in the middle, gateways keep their frames."""
+    common: dict[str, Any] = {"storage": StorageType.FILE, "num_replicas": replicas, "allow_direct": False}
+    return (
+        StreamConfig(
+            name=RAW,
+            subjects=["raw.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            max_bytes=RAW_BYTES,
+            duplicate_window=DUPLICATES_S,
+            **common,
+        ),
+        StreamConfig(name=LOG, subjects=["log.>"], discard=DiscardPolicy.NEW, max_bytes=LOG_BYTES, **common),
+        StreamConfig(
+            name=STATE,
+            subjects=["gw.*.state", "lease.*", "worker.*"],
+            max_msgs_per_subject=1,
+            max_bytes=RAW_BYTES,
+            **common,
+        ),
+    )
+
+
+def consumer_name(part: int) -> str:
+    """Return what the consumer of a partition's frames is called."""
+    return f"part-{part}"
+
+
+async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool) -> None:
+    """Make what is missing.
+
+    may_make_log: False where this lora-post remembers entries: a log that is gone is not begun anew by a program.
+    Raises FleetError.
+    """
+    for config in configs(replicas):
+        try:
+            await stream.stream_info(str(config.name))
+        except nats.js.errors.NotFoundError:
+            if config.name == LOG and not may_make_log:
+                raise FleetError(
+                    "the hub has lost the log of all devices",
+                    fix="restore it from a backup; or, to go on without: `lora-post fleet begin-anew`",
+                ) from None
+            await stream.add_stream(config)
+    for part in range(PARTS):
+        consumer = ConsumerConfig(
+            durable_name=consumer_name(part),
+            filter_subject=f"raw.{part}.>",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_S,
+            max_ack_pending=MAX_UNDECIDED,
+        )
+        await stream.add_consumer(RAW, consumer)
+
+
+def ensure_streams(link: Link, replicas: int, *, may_make_log: bool) -> None:
+    """Do what `ensure` does. Raises FleetError."""
+    link.call(ensure(link.client.jetstream(), replicas, may_make_log=may_make_log), 60.0)

@@ -1,0 +1,73 @@
+"""The subjects of a fleet's hub.
+
+    raw.PART.ADDRESS.GATEWAY    a frame as a gateway heard it            stream LP_RAW
+    log.PART.DEVICE             entries of a device                      stream LP_LOG
+    gw.GATEWAY.state            what a gateway says of itself            stream LP_STATE, the newest only
+    lease.PART, worker.ID       who works on what                        stream LP_STATE, the newest only
+    hub.GATEWAY, hub.all        what the hub says to gateways            not kept
+
+PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from zlib import crc32
+
+from lora_post.errors import FrameError
+from lora_post.lorawan.phy_payload import MHDR_MASK, MHDR_UPLINKS
+from lora_post.lowcost.header import parse_header
+from lora_post.model import Device, Frame, Link
+from lora_post.uplink.unlock import link_of
+
+PARTS: Final = 16
+TO_ALL: Final = "hub.all"
+
+_DEV_ADDR: Final = slice(1, 5)
+_DEV_EUI: Final = slice(9, 17)
+_JOIN_REQUEST_SIZE: Final = 23
+
+
+def token(text: str) -> str:
+    """Return an id as a part of a subject; other characters than letters, digits, _ and - are escaped."""
+    return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"~%02x" % match[0][0], text.encode()).decode()
+
+
+def part_of(address: bytes) -> int:
+    """Return the partition of an address as it is on the air."""
+    return crc32(address) % PARTS
+
+
+def raw_subject(frame: Frame, gateway: str) -> str:
+    """Return where a gateway publishes a frame. Raises FrameError for bytes that are not a frame."""
+    phy_payload = frame.phy_payload
+    if (frame.link or link_of(phy_payload)) is Link.LOWCOST:
+        source = parse_header(phy_payload).src
+        address, name = bytes([source]), f"h{source}"
+    elif phy_payload[:1] and phy_payload[0] & MHDR_MASK in MHDR_UPLINKS and len(phy_payload) >= _DEV_ADDR.stop:
+        address = phy_payload[_DEV_ADDR]
+        name = address[::-1].hex()
+    elif phy_payload[:1] == b"\0" and len(phy_payload) == _JOIN_REQUEST_SIZE:
+        address = phy_payload[_DEV_EUI]
+        name = f"j{address[::-1].hex()}"
+    else:
+        raise FrameError("neither an uplink nor a join-request")
+    return f"raw.{part_of(address)}.{name}.{token(gateway)}"
+
+
+def log_prefix(part: int) -> str:
+    """Return what the subjects of all logs of a partition begin with."""
+    return f"log.{part}."
+
+
+def log_subject(device: Device) -> str:
+    """Return where the log of a device is, which has an address."""
+    address = device.address or 0
+    on_air = bytes([address & 0xFF]) if device.link is Link.LOWCOST else address.to_bytes(4, "little")
+    return f"{log_prefix(part_of(on_air))}{token(device.id)}"
+
+
+def hub_subject(gateway: str) -> str:
+    """Return where the hub speaks to a gateway."""
+    return f"hub.{token(gateway)}"
