@@ -153,7 +153,32 @@ GAPS: Final = (
 ) WITHOUT ROWID""",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS)
+FLEET: Final = (
+    """CREATE TABLE frame (                 -- what a gateway of a fleet has heard, oldest first
+    number  INTEGER PRIMARY KEY,
+    boot    TEXT NOT NULL,           -- when it was heard: in which boot,
+    boot_us INTEGER NOT NULL,        -- and µs since that began
+    time_us INTEGER NOT NULL,
+    frame   BLOB NOT NULL,           -- JSON of Frame
+    settled INTEGER NOT NULL DEFAULT 0  -- the hub has said that it is done with it
+)""",
+    "CREATE INDEX frame_settled ON frame (settled, number)",
+    """CREATE TABLE log_place (             -- how far a reader of a fleet's log has read
+    reader   TEXT NOT NULL,
+    prefix   TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    anchor   TEXT NOT NULL,          -- the id of the entry there
+    PRIMARY KEY (reader, prefix)
+) WITHOUT ROWID""",
+    """CREATE TABLE log_entry (             -- the newest valid entry of each device up to there
+    reader  TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    entry   BLOB NOT NULL,
+    PRIMARY KEY (reader, subject)
+) WITHOUT ROWID""",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS, FLEET)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4
