@@ -1,0 +1,389 @@
+"""The gateway's part: keep every frame in the own spool first, then publish it until the hub is done with it.
+
+It needs no keys of devices. Without the hub it goes on for as long as the spool has room.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from copy import copy
+from heapq import heappop, heappush
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.clocks.scale import is_unknown
+from lora_post.downlink.transmit import Transmits
+from lora_post.errors import FrameError, Problem, SpoolError
+from lora_post.fleet.link import REQUEST_S, Link, describe
+from lora_post.fleet.log import FleetError
+from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, encode
+from lora_post.fleet.subjects import TO_ALL, hub_subject, raw_subject, token
+from lora_post.metrics import Metrics
+from lora_post.model import Frame, Heard, Noise
+from lora_post.spool import frames
+from lora_post.spool.boots import BootBook
+from lora_post.spool.facts import Facts
+from lora_post.spool.frames import HeardFrame
+from lora_post.spool.lanes import WhenFull
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Refusal
+from lora_post.uplink.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+FACTS: Final = "fleet"
+STORE: Final = "store"
+TELL_EVERY_S: Final = 60.0
+NOTHING: Final = 1 << 62
+"""Above all numbers of frames."""
+
+
+class Room(Struct, frozen=True):
+    """What the spool may hold, and what goes when that is not enough."""
+
+    max_bytes: int
+    when_full: WhenFull
+
+
+class FrameKeeper:
+    """Takes what inputs give in the place of a pipeline: keeps frames, opens none."""
+
+    def __init__(
+        self,
+        spool_file: SpoolFile,
+        gateway: str,
+        room: Room,
+        clock: GatewayClock,
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+        arrived: Callable[[Sequence[int]], None],
+    ) -> None:
+        """arrived: told the numbers of frames once they are kept. listener: told what cannot be one of a device."""
+        self.metrics = metrics
+        self._spool_file = spool_file
+        self._gateway = gateway
+        self._room = room
+        self._clock = clock
+        self._boots = BootBook(clock)
+        self._listener = listener
+        self._arrived = arrived
+        self._times = Times.RECORDED
+        self._lost, self._tell_at = 0, 0.0
+        self._lock = Lock()
+        with spool_file.transaction() as db:
+            self._boots.enter(db)
+
+    def taking(self, times: Times, way_back: Transmits | None = None) -> FrameKeeper:
+        """Return the same keeper for an input whose times are worth this."""
+        same = copy(self)
+        same._times = times
+        return same
+
+    def handle(self, events: Sequence[Heard]) -> None:
+        """Keep the frames among events. Raises SpoolError when nothing could be kept; they may be handed in again."""
+        with self._lock:
+            stamped = self._clock.stamp(events, self._times)
+            kept: list[Frame] = []
+            others: list[Outcome] = []
+            for event in stamped:
+                outcome = self._judge(event)
+                if outcome is None:
+                    kept.append(event)  # type: ignore[arg-type]  # what is not a frame has an outcome
+                else:
+                    others.append(outcome)
+            numbers: list[int] = []
+            if kept:
+                with self._spool_file.transaction() as db:
+                    self._boots.follow(db)
+                    numbers = frames.put(db, kept, self._clock.boot_id, self._clock.boot_us())
+                    self._boots.note(db)
+                    room = self._room
+                    lost = frames.make_room(db, self._spool_file, room.max_bytes, room.when_full, numbers)
+                self._tell_lost(lost)
+                self._arrived(numbers)
+        for outcome in others:
+            if isinstance(outcome, Refusal):
+                self.metrics.count("refused", outcome.check)
+            elif isinstance(outcome, Noise):
+                self.metrics.count("noise", outcome.reason)
+            self._listener(outcome)
+
+    def _tell_lost(self, lost: int) -> None:
+        self._lost += lost
+        if self._lost and time.monotonic() >= self._tell_at:
+            log.error("the spool is full: lost %d frames that the hub did not get", self._lost)
+            self._lost, self._tell_at = 0, time.monotonic() + TELL_EVERY_S
+
+    def _judge(self, event: Heard) -> Outcome | None:
+        if isinstance(event, Noise):
+            return event
+        if not isinstance(event, Frame):
+            error = FrameError("an uplink that a network server has decrypted", fix="have a worker read this input")
+            return Refusal.of(event.frame, error)
+        try:
+            raw_subject(event, self._gateway)
+        except FrameError as error:
+            return Refusal.of(event, error)
+        return None
+
+
+class Patience(Struct, frozen=True):
+    """How a gateway publishes.
+
+    in_flight: so many wait for their acknowledgement at one time. live_s: a frame is live for so long. backlog_share:
+    of so many frames one is from the backlog while live ones come. again_s: what was published and is not settled is
+    published again after that, the next time after twice as long. look_s, settle_s, state_s, tidy_s: how often
+    everything else is looked after.
+    """
+
+    in_flight: int = 64
+    live_s: float = 10.0
+    backlog_share: int = 5
+    again_s: float = 900.0
+    look_s: float = 1.0
+    settle_s: float = 5.0
+    state_s: float = 30.0
+    tidy_s: float = 60.0
+
+
+class GatewayState(Struct, frozen=True):
+    """What a gateway says of itself, for `lora-post fleet status`."""
+
+    gateway: str
+    version: str
+    waiting: int
+    settled: int
+    oldest_us: int | None
+    round_trip_ms: float | None
+
+
+class Publisher:
+    """Publishes what is kept: live frames before the backlog. `run` is its thread."""
+
+    def __init__(
+        self, link: Link, path_file: SpoolFile, gateway: str, clock: GatewayClock, version: str, patience: Patience
+    ) -> None:
+        """path_file: a connection to the spool that only this thread uses."""
+        self._link = link
+        self._spool_file = path_file
+        self._gateway = gateway
+        self._clock = clock
+        self._version = version
+        self._patience = patience
+        self._store = ""
+        self._live: deque[tuple[int, float]] = deque()
+        self._cursor = 0
+        self._flying: dict[int, float] = {}
+        self._offers: dict[int, int] = {}
+        self._due: list[tuple[float, int]] = []
+        self._untimed = NOTHING
+        self._has_backlog = False
+        self._turn = 0
+        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._settled: set[int] = set()
+        self._state_at = self._tidy_at = self._settle_at = 0.0
+        self._round_trip_s: float | None = None
+        self._last_position = 0
+        self._said = ""
+
+    @property
+    def trouble(self) -> Problem | None:
+        """Return what keeps frames from the hub."""
+        return self._link.trouble or (Problem(f"the hub does not take frames: {self._said}") if self._said else None)
+
+    def arrived(self, numbers: Sequence[int]) -> None:
+        """Take in frames that were kept just now; for any thread."""
+        now = time.monotonic()
+        self._events.put(lambda: self._live.extend((number, now) for number in numbers))
+
+    def run(self, stop: Event, beat: Callable[[], None]) -> None:
+        """Publish until `stop`. beat: called at least once in a minute."""
+        is_listening = False
+        while not stop.is_set():
+            beat()
+            try:
+                self._wait()
+                if not self._link.is_up:
+                    continue
+                if not is_listening:
+                    self._begin()
+                    is_listening = True
+                self._publish()
+                self._look_after()
+            except FleetError as error:
+                log.debug("%s", error)
+            except SpoolError as error:
+                log.error("%s", error)
+                stop.wait(self._patience.look_s)
+
+    def _begin(self) -> None:
+        facts = Facts(self._spool_file, FACTS)
+        self._store = facts.recall().get(STORE, "")
+        if not self._store:
+            # Another spool, or another gateway under this name, counts its frames from 1 as well.
+            self._store = secrets.token_hex(4)
+            facts.remember(STORE, self._store)
+        for subject in (hub_subject(self._gateway), TO_ALL):
+            self._link.listen(subject, self._hear)
+
+    def _hear(self, subject: str, data: bytes) -> None:
+        self._events.put(lambda: self._obey(data))
+
+    def _obey(self, data: bytes) -> None:
+        try:
+            word = decode_word(data)
+        except msgspec.DecodeError:
+            return
+        if isinstance(word, OfferAgain):
+            self._offer_again("the hub asks for it")
+        elif isinstance(word, Settled) and word.store == self._store:
+            self._settled.update(word.numbers)
+
+    def _offer_again(self, why: str) -> None:
+        with self._spool_file.transaction() as db:
+            again = frames.offer_again(db)
+        self._cursor = 0
+        self._due.clear()
+        self._offers = {number: tries + 1 for number, tries in self._offers.items()}
+        self._settled.clear()
+        log.warning("offering %d settled frames to the hub again: %s", again, why)
+
+    def _wait(self) -> None:
+        """Handle what has happened; wait for it a little."""
+        is_busy = len(self._flying) < self._patience.in_flight and bool(self._live)
+        try:
+            event = self._events.get(timeout=0 if is_busy else self._next_wait())
+            while True:
+                event()
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+
+    def _next_wait(self) -> float:
+        return 0.02 if self._has_backlog and len(self._flying) < self._patience.in_flight else self._patience.look_s
+
+    def _publish(self) -> None:
+        now = time.monotonic()
+        self._age(now)
+        while len(self._flying) < self._patience.in_flight:
+            self._turn += 1
+            wants_backlog = not self._live or self._turn % self._patience.backlog_share == 0
+            found = self._next_of_backlog(now) if wants_backlog else None
+            is_kept = found is not None
+            if found is None and self._live:
+                found = frames.load(self._spool_file, self._live[0][0])
+                self._live.popleft()
+                if found is None:
+                    continue
+            if found is None:
+                return
+            if found.number not in self._flying:
+                self._send(found, is_kept=is_kept, now=now)
+
+    def _age(self, now: float) -> None:
+        """Leave live frames that nobody took to the backlog."""
+        while self._live and now - self._live[0][1] > self._patience.live_s:
+            number, _ = self._live.popleft()
+            self._cursor = min(self._cursor, number - 1)
+
+    def _next_of_backlog(self, now: float) -> HeardFrame | None:
+        while self._due and self._due[0][0] <= now:
+            number = heappop(self._due)[1]
+            found = frames.load(self._spool_file, number)
+            if found is not None:
+                return found
+            self._offers.pop(number, None)
+        first_live = self._live[0][0] if self._live else NOTHING
+        while True:
+            found = next(iter(frames.waiting(self._spool_file, self._cursor, 1)), None)
+            self._has_backlog = found is not None and found.number < first_live
+            if found is None or found.number >= first_live:
+                return None
+            self._cursor = found.number
+            if found.number in self._offers or found.number in self._flying:
+                continue
+            if found.boot == self._clock.boot_id or not is_unknown(found.frame.time_us):
+                return found
+            self._untimed = min(self._untimed, found.number)  # when it was heard becomes known with the time
+
+    def _send(self, found: HeardFrame, *, is_kept: bool, now: float) -> None:
+        number, tries = found.number, self._offers.get(found.number, 0)
+        age_us = self._clock.boot_us() - found.boot_us if found.boot == self._clock.boot_id else None
+        raw = Raw.of(found.frame, self._store, number, self._gateway, kept=is_kept or tries > 0, age_us=age_us)
+        subject = raw_subject(found.frame, self._gateway)
+        headers = {"Nats-Msg-Id": f"{token(self._gateway)}:{self._store}:{number}:{tries}"}
+        stream = self._link.client.jetstream()
+        try:
+            future = self._link.start(stream.publish(subject, encode(raw), timeout=REQUEST_S, headers=headers))
+        except FleetError:
+            self._cursor = min(self._cursor, number - 1)
+            raise
+        self._flying[number] = now
+        future.add_done_callback(lambda done: self._events.put(lambda: self._landed(number, done)))
+
+    def _landed(self, number: int, done: Future[object]) -> None:
+        """Take in the answer to a publication."""
+        began = self._flying.pop(number, None)
+        error = None if done.cancelled() else done.exception()
+        if done.cancelled() or error is not None:
+            self._said = "" if error is None else describe(error)
+            self._cursor = min(self._cursor, number - 1)
+            return
+        self._said = ""
+        ack = done.result()
+        now = time.monotonic()
+        if began is not None:
+            self._round_trip_s = now - began
+        position = int(getattr(ack, "seq", 0))
+        if not getattr(ack, "duplicate", False):
+            if position < self._last_position - self._patience.in_flight:
+                self._last_position = position
+                self._offer_again("its stream has begun anew")
+                return
+            self._last_position = max(self._last_position, position)
+        tries = self._offers.get(number, 0)
+        self._offers[number] = tries + 1
+        heappush(self._due, (now + self._patience.again_s * 2**tries, number))
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        if self._settled and now >= self._settle_at:
+            self._settle_at = now + self._patience.settle_s
+            with self._spool_file.transaction() as db:
+                frames.settle(db, self._settled)
+            for number in self._settled:
+                self._offers.pop(number, None)
+            self._settled.clear()
+        if now >= self._tidy_at:
+            self._tidy_at = now + self._patience.tidy_s
+            self._clock.look()
+            self._clock.believe()
+            with self._spool_file.transaction() as db:
+                frames.forget_old(db, self._clock.wall_us())
+            self._cursor = min(self._cursor, self._untimed - 1)
+            self._untimed = NOTHING
+        if now >= self._state_at:
+            self._state_at = now + self._patience.state_s
+            counts = frames.counts(self._spool_file)
+            trip_ms = None if self._round_trip_s is None else round(self._round_trip_s * 1000, 1)
+            state = GatewayState(
+                self._gateway, self._version, counts.waiting, counts.settled, counts.oldest_us, trip_ms
+            )
+            self._link.say(f"gw.{token(self._gateway)}.state", msgspec.json.encode(state))
+
+
+def publishing(publisher: Publisher, stop: Event, beat: Callable[[], None]) -> Thread:
+    """Start the thread of a publisher."""
+    thread = Thread(target=publisher.run, args=(stop, beat), name="publish", daemon=True)
+    thread.start()
+    return thread
