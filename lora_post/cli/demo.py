@@ -101,7 +101,7 @@ def _show(*, keep: bool, port: int) -> None:
             _show_refused(run.outcomes)
             say("")
             if keep:
-                with run.oversight.over(run.delivery) as page:
+                with run.oversight.over(run.delivery.destinations, run.delivery.clock) as page:
                     say(f"The status page: {page}   (Ctrl-C ends it)", bold=True)
                     say(f"The sandbox:     {url.removesuffix('/api/v2')}/   (user {USER}, password {USER})", bold=True)
                     stop.wait()

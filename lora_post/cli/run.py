@@ -25,6 +25,7 @@ from lora_post.cli._options import (
 )
 from lora_post.clocks.gateway import Times
 from lora_post.config import Config, find_config
+from lora_post.config.fleet import Role
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
@@ -91,11 +92,16 @@ def command(
     stop = stop_on_signals()
     with ExitStack() as stack:
         tee = stack.enter_context(closing(Tee(capture_path))) if capture_path else None
-        inputs = [_open(item, surroundings, tee) for item in config.inputs]
+        hears = config.fleet is None or Role.GATEWAY in config.fleet.roles
+        inputs = [_open(item, surroundings, tee) for item in config.inputs if hears]
         if dry:
             broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
             log.info("%s", summary(metrics))
             code = EXIT_FAILED if broken or is_other_format(metrics) else 0
+        elif config.fleet:
+            from lora_post.run.fleet import run_fleet  # only where one is configured
+
+            code = run_fleet(config, config.fleet, decode, metrics, inputs, stop, drain_timeout)
         else:
             followed = Followed(stamps, read, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)

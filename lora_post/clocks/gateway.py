@@ -111,6 +111,12 @@ class GatewayClock:
         """µs since boot."""
         return self._system.boot_us()
 
+    def moment(self) -> tuple[BootUs, StampUs]:
+        """Return now in µs since boot and as frames are stamped: unknown while the time is."""
+        with self._lock:
+            boot_us = self._system.boot_us()
+            return boot_us, self._now(boot_us)
+
     def take_slot(self, slot: int) -> None:
         """Where on the scale of unknown times this boot has its place."""
         self._zero_us = boot_zero(slot)

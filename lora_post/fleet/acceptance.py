@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 from lora_post.fleet.entry import Accepted, Entry, State, after, encode, new_id
-from lora_post.fleet.log import Log
+from lora_post.fleet.log import Log, LogReplaced
 from lora_post.fleet.view import Read, View
 
 ROUNDS: Final = 10
@@ -37,18 +37,26 @@ class Acceptance(Generic[T]):
     Decided is a frame only by what was read; that an append failed, or was acknowledged, says nothing.
     """
 
-    def __init__(self, log: Log, view: View, judge: Judge[T], id_: Callable[[], str] = new_id) -> None:
-        """id_: makes ids of entries, each once."""
+    def __init__(
+        self,
+        log: Log,
+        view: View,
+        judge: Judge[T],
+        on_read: Callable[[Read], None] = lambda read: None,
+        id_: Callable[[], str] = new_id,
+    ) -> None:
+        """on_read: told of every entry that is read. id_: makes ids of entries, each once."""
         self._log = log
         self.view = view
         self._judge = judge
+        self._on_read = on_read
         self._id = id_
         self.void = 0
 
     def accept(self, frames: Sequence[T]) -> Iterator[tuple[T, Entry | None]]:
         """Yield each frame once it is decided, with its entry when that is what has accepted it.
 
-        A frame that is not yielded is not decided. Raises LogUnavailable.
+        A frame that is not yielded is not decided. Raises LogUnavailable, LogReplaced.
         """
         waiting = list(frames)
         self._read(0)
@@ -68,6 +76,8 @@ class Acceptance(Generic[T]):
             if not proposed:
                 return
             places = self._log.append([(subject, encode(entry)) for subject, (_, entry) in proposed.items()])
+            if any(place is not None and place <= self.view.position for place in places):
+                raise LogReplaced("the log goes back behind what was read of it")
             valid = {read.entry.id for read in self._read(max(place or 0 for place in places)) if read.is_valid}
             waiting = later
             for frame, entry in proposed.values():
@@ -81,5 +91,7 @@ class Acceptance(Generic[T]):
 
     def _read(self, until: int) -> list[Read]:
         reads = list(self.view.catch_up(self._log, until))
-        self.void += sum(not read.is_valid for read in reads)
+        for read in reads:
+            self._on_read(read)
+            self.void += not read.is_valid
         return reads

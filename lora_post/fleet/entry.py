@@ -33,7 +33,7 @@ class State(Struct, frozen=True, omit_defaults=True, rename={"recent": "r"}):
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):
-    """A gateway that heard it. kept, number: of its frame there, see `raw.Raw`."""
+    """A gateway that heard it. store, number: of its frame there, see `raw.Raw`."""
 
     gateway: str
     store: str
@@ -67,13 +67,15 @@ class ReadingRow(Struct, frozen=True, array_like=True, omit_defaults=True, gc=Fa
 class Accepted(Struct, frozen=True, omit_defaults=True):
     """What was accepted of a frame.
 
-    frame: as the best gateway heard it. payload: the clear bytes, where they wait for a decoder: see `problem`.
-    is_late: it came in a gap.
+    frame: as the best gateway heard it. fcnt: as of the uplink. counter: the same without roll-over; None where it
+    proves nothing, and the frame is among `State.recent`. payload: the clear bytes, where they wait for a decoder: see
+    `problem`.
     """
 
     device: str
     frame: Frame
     fcnt: int
+    counter: int | None = None
     heard_by: tuple[Reception, ...] = ()
     fport: int | None = None
     readings: tuple[ReadingRow, ...] = ()

@@ -36,6 +36,7 @@ from lora_post.spool.facts import Facts
 from lora_post.spool.frames import HeardFrame
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import BootUs
 from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome import Outcome
 
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 FACTS: Final = "fleet"
 STORE: Final = "store"
 TELL_EVERY_S: Final = 60.0
+LIVE_US: Final = 86_400_000_000
+"""What is older than a day is not from this boot's inputs: its own time is all that is known of it."""
 NOTHING: Final = 1 << 62
 """Above all numbers of frames."""
 
@@ -105,7 +108,7 @@ class FrameKeeper:
             if kept:
                 with self._spool_file.transaction() as db:
                     self._boots.follow(db)
-                    numbers = frames.put(db, kept, self._clock.boot_id, self._clock.boot_us())
+                    numbers = frames.put(db, map(self._placed, kept))
                     self._boots.note(db)
                     room = self._room
                     lost = frames.make_room(db, self._spool_file, room.max_bytes, room.when_full, numbers)
@@ -117,6 +120,14 @@ class FrameKeeper:
             elif isinstance(outcome, Noise):
                 self.metrics.count("noise", outcome.reason)
             self._listener(outcome)
+
+    def _placed(self, frame: Frame) -> tuple[Frame, str, BootUs]:
+        """Return a frame with the boot in which it was received and the moment there; "" for one of a recording."""
+        boot_us, now_us = self._clock.moment()
+        lag_us = now_us - frame.time_us
+        if lag_us > LIVE_US:
+            return frame, "", BootUs(0)
+        return frame, self._clock.boot_id, BootUs(boot_us - max(0, lag_us))
 
     def _tell_lost(self, lost: int) -> None:
         self._lost += lost
@@ -188,6 +199,7 @@ class Publisher:
         self._due: list[tuple[float, int]] = []
         self._untimed = NOTHING
         self._has_backlog = False
+        self._round = ""
         self._turn = 0
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._settled: set[int] = set()
@@ -254,8 +266,9 @@ class Publisher:
             again = frames.offer_again(db)
         self._cursor = 0
         self._due.clear()
-        self._offers = {number: tries + 1 for number, tries in self._offers.items()}
+        self._offers.clear()
         self._settled.clear()
+        self._round = f"{secrets.token_hex(4)}-"  # the hub would take it for what it has had within the hour
         log.warning("offering %d settled frames to the hub again: %s", again, why)
 
     def _wait(self) -> None:
@@ -321,7 +334,7 @@ class Publisher:
         age_us = self._clock.boot_us() - found.boot_us if found.boot == self._clock.boot_id else None
         raw = Raw.of(found.frame, self._store, number, self._gateway, kept=is_kept or tries > 0, age_us=age_us)
         subject = raw_subject(found.frame, self._gateway)
-        headers = {"Nats-Msg-Id": f"{token(self._gateway)}:{self._store}:{number}:{tries}"}
+        headers = {"Nats-Msg-Id": f"{token(self._gateway)}:{self._store}:{number}:{self._round}{tries}"}
         stream = self._link.client.jetstream()
         try:
             future = self._link.start(stream.publish(subject, encode(raw), timeout=REQUEST_S, headers=headers))

@@ -18,6 +18,10 @@ class LogUnavailable(FleetError):
     """The log cannot be read or written at the moment."""
 
 
+class LogReplaced(LogUnavailable):
+    """The log is not the one that was read: its order begins earlier."""
+
+
 class Logged(Struct, frozen=True, gc=False):
     """An entry as it stands in the log. position: rises along the log."""
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from lora_post.fleet.entry import FIRST, Entry, State, decode
+from lora_post.fleet.entry import FIRST, Entry, State, decode, encode, new_id
 from lora_post.fleet.log import Log
 from lora_post.fleet.view import View
 
@@ -67,3 +67,14 @@ def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
     epoch = max(last.epoch if last else 0, remembered.epoch) + 1
     prev, number = (last.id, last.number + 1) if last else (FIRST, 1)
     return Entry(id_, prev, number, msgspec.structs.replace(state, down=down), kind="own", epoch=epoch)
+
+
+def recover(log: Log, prefix: str, known: Mapping[str, Entry]) -> tuple[View, dict[str, Entry]]:
+    """Read a log anew and jump over what it has lost; return its view, and the lost entries. Raises LogUnavailable."""
+    view, lost = read_anew(log, prefix, known)
+    if lost:
+        jumps = {each: jump(view.fold(each).last, remembered, new_id()) for each, remembered in lost.items()}
+        log.append([(subject, encode(entry)) for subject, entry in jumps.items()])
+        for _ in view.catch_up(log):
+            pass  # somebody else may have jumped first
+    return view, lost

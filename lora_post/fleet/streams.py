@@ -50,7 +50,7 @@ def configs(replicas: int) -> tuple[StreamConfig, ...]:
         StreamConfig(name=LOG, subjects=["log.>"], discard=DiscardPolicy.NEW, max_bytes=LOG_BYTES, **common),
         StreamConfig(
             name=STATE,
-            subjects=["gw.*.state", "lease.*", "worker.*"],
+            subjects=["gw.*.state", "lease.*", "worker.*", "pos.*"],
             max_msgs_per_subject=1,
             max_bytes=RAW_BYTES,
             **common,

@@ -4,6 +4,7 @@
     log.PART.DEVICE             entries of a device                      stream LP_LOG
     gw.GATEWAY.state            what a gateway says of itself            stream LP_STATE, the newest only
     lease.PART, worker.ID       who works on what                        stream LP_STATE, the newest only
+    pos.ID                      how far an uploader has read             stream LP_STATE, the newest only
     hub.GATEWAY, hub.all        what the hub says to gateways            not kept
 
 PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them.

@@ -58,7 +58,7 @@ class Delivery(Struct, frozen=True):
     """Everything between the parsers and the servers; uploads while its `with` block runs.
 
     view: a connection to the spool for whoever asks; the pipeline and each upload have one of their own.
-    stop: ends the uploads.
+    stop: ends the uploads. hear: takes outcomes that another part has kept, as the pipeline gives its own.
     """
 
     config: Config
@@ -68,6 +68,7 @@ class Delivery(Struct, frozen=True):
     clock: GatewayClock
     view: SpoolFile
     stop: Event
+    hear: Callable[[Outcome], None]
 
     def __enter__(self) -> Delivery:
         log.info(
@@ -212,7 +213,7 @@ def open_delivery(
     server = network_server(network, partial(_moment, clock), metrics) if network else None
     pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server)
     view = SpoolFile(config.spool_path, replace_damaged)
-    return Delivery(config, pipeline, ledger, uploads, clock, view, stop)
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear)
 
 
 def _moment(clock: GatewayClock) -> Moment:

@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Sequence
 from threading import Event, Thread
+from typing import Protocol, Self
 
 from lora_post.clocks.gateway import Times
 from lora_post.downlink.transmit import Transmits
 from lora_post.errors import Fault, Problem, SpoolError, defect
 from lora_post.inputs import Input
+from lora_post.metrics import Metrics
 from lora_post.model import Heard as Heard
 from lora_post.model import Noise, NoiseReason
 from lora_post.observed.signs import Signs
-from lora_post.run.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,21 @@ BEAT_S = 60.0
 STORE = "spool"
 
 
-def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
+class Taker(Protocol):
+    """Takes what inputs give: a pipeline."""
+
+    metrics: Metrics
+
+    def taking(self, times: Times, way_back: Transmits | None = None) -> Self:
+        """Return the same for an input whose times are worth this. way_back: the input, where it can send."""
+        ...
+
+    def handle(self, events: Sequence[Heard]) -> None:
+        """Keep events. Raises SpoolError when nothing could be kept; they are then handed in again."""
+        ...
+
+
+def pump(input_: Input, pipeline: Taker, stop: Event, signs: Signs) -> None:
     """Feed everything that arrives.
 
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
@@ -56,7 +71,7 @@ def pump(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
         signs.troubles.tell(input_.name, None)
 
 
-def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Event, signs: Signs) -> list[Exception]:
+def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Taker, stop: Event, signs: Signs) -> list[Exception]:
     """Pump each input in a thread until all have ended or `stop` is set; return what broke off.
 
     Raises BrokenPipeError when the reader of stdout has ended.
@@ -86,7 +101,7 @@ def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Pipeline, stop: Ev
     return broken
 
 
-def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, broken: list[Exception]) -> None:
+def _pump_safely(input_: Input, pipeline: Taker, stop: Event, signs: Signs, broken: list[Exception]) -> None:
     try:
         pump(input_, pipeline, stop, signs)
     except BrokenPipeError as error:
@@ -103,7 +118,7 @@ def _pump_safely(input_: Input, pipeline: Pipeline, stop: Event, signs: Signs, b
 class _Keeper:
     """Hands events to the pipeline until they are kept."""
 
-    def __init__(self, name: str, pipeline: Pipeline, stop: Event, signs: Signs) -> None:
+    def __init__(self, name: str, pipeline: Taker, stop: Event, signs: Signs) -> None:
         self._name = name
         self._pipeline = pipeline
         self._stop = stop

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec.structs import replace
 
-from lora_post.clocks.gateway import Times
+from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.steady import SteadyClock
 from lora_post.config import Config
 from lora_post.config.status import StatusConfig
@@ -20,10 +20,10 @@ from lora_post.errors import ConfigError
 from lora_post.inputs import Input
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
-from lora_post.observed.run_state import GatewayState, RunState
+from lora_post.observed.run_state import DestinationState, GatewayState, RunState
 from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.run.delivery import Delivery, open_delivery
+from lora_post.run.delivery import open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog, is_other_format
 from lora_post.run.readmit import read_again, readmit
@@ -80,7 +80,12 @@ def run_live(
         read_again(replace(config, devices=changed.devices), decode)
 
     signs = oversight.signs
-    with delivery, oversight.over(delivery), following(followed, use, signs), tending(delivery.pipeline, signs):
+    with (
+        delivery,
+        oversight.over(delivery.destinations, delivery.clock),
+        following(followed, use, signs),
+        tending(delivery.pipeline, signs),
+    ):
         readmit(delivery.pipeline, delivery.view, config.devices, decode)
         read_again(config, decode)
         broken = pump_all(inputs, delivery.pipeline, stop, signs)
@@ -123,7 +128,7 @@ class Oversight:
         return states, len(book) - len(shown)
 
     @contextmanager
-    def over(self, delivery: Delivery) -> Iterator[str | None]:
+    def over(self, destinations: Callable[[], Sequence[DestinationState]], clock: GatewayClock) -> Iterator[str | None]:
         """Watch as long as the block runs; gives the address of the page, None without one.
 
         Raises ConfigError when the page cannot be shown.
@@ -133,7 +138,7 @@ class Oversight:
         from lora_post.alerts.senders import senders
 
         config = self._config
-        view = RunView(config, self.signs, self.clock, delivery.destinations, delivery.clock.trouble, self._gateways)
+        view = RunView(config, self.signs, self.clock, destinations, clock.trouble, self._gateways)
 
         def look() -> RunState:
             return alert_loop.complete(view())

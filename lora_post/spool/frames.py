@@ -44,10 +44,10 @@ class FrameCounts(Struct, frozen=True):
     oldest_us: StampUs | None
 
 
-def put(db: sqlite3.Connection, frames: Iterable[Frame], boot: str, boot_us: BootUs) -> list[int]:
-    """Keep frames, inside the caller's transaction; return their numbers."""
+def put(db: sqlite3.Connection, heard: Iterable[tuple[Frame, str, BootUs]]) -> list[int]:
+    """Keep frames, each with its boot and its moment there, inside the caller's transaction; return their numbers."""
     numbers = []
-    for frame in frames:
+    for frame, boot, boot_us in heard:
         row = (boot, boot_us, frame.time_us, _encode(frame))
         cursor = db.execute("INSERT INTO frame (boot, boot_us, time_us, frame) VALUES (?, ?, ?, ?)", row)
         numbers.append(cursor.lastrowid or 0)

@@ -7,7 +7,7 @@ transaction of the spool; `MemoryLedger` keeps counters in memory, for dry runs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Protocol
@@ -61,6 +61,7 @@ class Group:
         self.reports: list[Report] = []
         self.refusals: list[Refusal] = []
         self.taken: dict[str, int] = {}
+        self.notes: list[Callable[[sqlite3.Connection], None]] = []
         self.commands: dict[int, Command] = {}
         self._gaps = gaps
         self._counters = counters
@@ -170,6 +171,8 @@ class SpoolLedger:
                 group = Group(self._book, partial(is_repeat, db), Gaps(db), self._counters, self._waiting.values())
                 yield group
                 self._writer.put(db, self._thinner.thin(db, group.reports))
+                for note in group.notes:
+                    note(db)
                 self._save_sessions(db, group.taken)
                 downlinks.save(db, group.commands.values())
                 if self._keep_strangers:

@@ -12,7 +12,7 @@ import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, LogUnavailable
+from lora_post.fleet.log import FleetError, Logged, LogUnavailable
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import LOG, ensure_streams
 from tests.support.command import PATIENCE_S
@@ -104,11 +104,20 @@ def test_workers_race_while_nodes_are_killed(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
-        log = NatsLog(first)
-        entries = [*log.read(PREFIX, 0)]
-        while more := log.read(PREFIX, entries[-1].position):
-            entries += more
-        check(entries, frames, sent)
+        check(everything(NatsLog(first)), frames, sent)
+
+
+def everything(log: NatsLog) -> list[Logged]:
+    """The whole log, once the hub has a leader."""
+    entries: list[Logged] = []
+    for _ in range(PATIENCE_S):
+        try:
+            while more := log.read(PREFIX, entries[-1].position if entries else 0):
+                entries += more
+            return entries
+        except LogUnavailable:
+            Event().wait(1)
+    raise AssertionError("the log is not read")
 
 
 def test_old_server_is_refused_in_a_plain_sentence() -> None:

@@ -31,7 +31,7 @@ class Worker:
         self._name = name
         self._count = 0
         self._sent = sent
-        self.acceptance: Acceptance[Heard] = Acceptance(log, view or View(PREFIX), self._judge, self._id)
+        self.acceptance: Acceptance[Heard] = Acceptance(log, view or View(PREFIX), self._judge, id_=self._id)
 
     def _id(self) -> str:
         self._count += 1

@@ -1,0 +1,167 @@
+"""The uploader's part: valid entries of the log go into the queue of the spool, each once."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Final
+
+from lora_post.errors import SpoolError
+from lora_post.fleet import hub_state
+from lora_post.fleet.entry import Accepted, Entry, State
+from lora_post.fleet.fold import Fold
+from lora_post.fleet.judge import report_of
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.place import Place, known_of
+from lora_post.fleet.raw import OfferAgain, encode
+from lora_post.fleet.subjects import TO_ALL, token
+from lora_post.fleet.view import Read, View
+from lora_post.fleet.worker import settle
+from lora_post.model import Device
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
+from lora_post.uplink.model import Report
+from lora_post.uplink.window import Place as Counted
+from lora_post.uplink.window import place_of
+
+log = logging.getLogger(__name__)
+
+READER: Final = "uploader"
+BEFORE_LOSS: Final = "uploader before a loss"
+PREFIX: Final = "log."
+TAIL_S: Final = 1.0
+PAUSE_S: Final = 0.5
+TELL_EVERY: Final = 60
+
+
+class Feed:
+    """Reads the log into the queues. `run` is its thread."""
+
+    def __init__(
+        self,
+        link: Link,
+        source: Log,
+        ledger: SpoolLedger,
+        spool_file: SpoolFile,
+        device: Callable[[str], Device | None],
+        name: str,
+        listener: Callable[[Report], None],
+    ) -> None:
+        """spool_file: a connection to the ledger's spool. device: returns one of the configuration by its id.
+
+        name: of this lora-post.
+        """
+        self._link = link
+        self._log = source
+        self._ledger = ledger
+        self._spool_file = spool_file
+        self._device = device
+        self._name = name
+        self._listener = listener
+        self._place = Place(READER, PREFIX)
+        self._old = Place(BEFORE_LOSS, PREFIX)
+        self._view: View | None = None
+        self._fed: dict[str, State] = {}
+        self._reconnects = 0
+        self._steps = 0
+
+    def run(self, stop: Event, beat: Callable[[], None]) -> None:
+        """Read on until `stop`. beat: called at least once in a minute."""
+        while not stop.is_set():
+            beat()
+            try:
+                if self._link.is_up:
+                    self.step()
+                    continue
+            except (FleetError, SpoolError) as error:
+                log.warning("%s", error)
+            stop.wait(PAUSE_S)
+
+    def step(self) -> int:
+        """Take in what the log has next, and wait for it a little; return how many readings were queued."""
+        if self._view is None or self._reconnects != self._link.reconnects:
+            self._reconnects = self._link.reconnects
+            self._view = self._open()
+        view = self._view
+        self._view = None  # whatever goes wrong: what is in the spool is true
+        found = log_tail(self._log, view)
+        reports = self._take(found, view)
+        self._view = view
+        if self._steps % TELL_EVERY == 0:
+            hub_state.write_state(self._link, {f"pos.{token(self._name)}": str(view.position).encode()})
+        self._steps += 1
+        return sum(len(report.readings) for report in reports)
+
+    def _open(self) -> View:
+        with self._spool_file.transaction() as db:
+            view, old = self._place.load(db), self._old.load(db)
+        before = known_of(old)
+        found, lost = self._place.went_on(self._log, view)
+        if found is not view:
+            # What was queued before is not queued again, when gateways offer it again.
+            for subject, entry in known_of(view).items():
+                if subject not in before or before[subject].number < entry.number:
+                    before[subject] = entry
+            old.folds = {subject: Fold(entry) for subject, entry in before.items()}
+            self._old.note_all(old)
+            with self._spool_file.transaction() as db:
+                self._old.save(db, old)
+                self._place.save(db, View(PREFIX))  # from the beginning, once more
+            self._old.saved()
+            if lost:
+                self._link.say(TO_ALL, encode(OfferAgain()))
+            found = View(PREFIX)
+        self._fed = {subject: entry.state for subject, entry in before.items()}
+        return found
+
+    def _take(self, found: Sequence[Read], view: View) -> list[Report]:
+        if not found:
+            return []
+        ups = [read.entry.up for read in found if read.is_valid and read.entry.up]
+        new = [read.entry.up for read in found if self._is_new(read)]
+        reports = [report_of(up, self._device(up.device)) for up in new if up]
+        for read in found:
+            self._place.note(read)
+
+        def note(db: sqlite3.Connection) -> None:
+            self._place.save(db, view)
+
+        with self._ledger.group() as group:
+            group.reports.extend(reports)
+            group.notes.append(note)
+        self._place.saved()
+        for report in reports:
+            self._listener(report)
+        self._settle(ups)
+        return reports
+
+    def _is_new(self, read: Read) -> bool:
+        """Tell whether this is accepted, and was not queued before the log lost it."""
+        up = read.entry.up
+        if not read.is_valid or up is None:
+            return False
+        fed = self._fed.get(read.logged.subject)
+        return fed is None or not _is_in(fed, up, read.entry)
+
+    def _settle(self, ups: Sequence[Accepted]) -> None:
+        settled: dict[tuple[str, str], list[int]] = {}
+        for up in ups:
+            for each in up.heard_by:
+                settled.setdefault((each.gateway, each.store), []).append(each.number)
+        settle(self._link, settled)
+
+
+def log_tail(source: Log, view: View) -> list[Read]:
+    """Read the next entries into a view, and wait for them a little. Raises LogUnavailable."""
+    return list(view.take_all(source.tail(view.prefix, view.position, TAIL_S)))
+
+
+def _is_in(fed: State, up: Accepted, entry: Entry) -> bool:
+    """Tell whether a state is from after this frame."""
+    if up.counter is not None:
+        return place_of(fed.window, up.counter, WallUs(up.frame.time_us)) is Counted.SEEN
+    return bool(entry.state.recent) and entry.state.recent[-1] in fed.recent

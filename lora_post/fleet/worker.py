@@ -1,0 +1,318 @@
+"""The worker's part: frames of its partitions are collected, opened, decoded, and accepted in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import Any, Final
+
+import msgspec
+import nats.errors
+from msgspec import Struct
+
+from lora_post.errors import SpoolError, defect
+from lora_post.fleet import hub_state
+from lora_post.fleet.acceptance import Acceptance, Proposal
+from lora_post.fleet.entry import Reception
+from lora_post.fleet.judge import Copied, Judge, StateOf
+from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError, Log, LogReplaced
+from lora_post.fleet.place import Place
+from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
+from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
+from lora_post.fleet.subjects import TO_ALL, hub_subject, log_prefix
+from lora_post.metrics import Metrics
+from lora_post.spool import log_places
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import WallUs
+from lora_post.uplink.model import Copy, Refusal, Report
+from lora_post.uplink.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+READER: Final = "worker"
+COLLECT_S: Final = 0.2
+"""So long after the first copy of a live frame others are waited for."""
+MAX_TOGETHER: Final = 64
+FETCH: Final = 64
+FETCH_S: Final = 5.0
+PAUSE_S: Final = 0.5
+SAVE_S: Final = 5.0
+
+
+class _Arrived(Struct, frozen=True):
+    """A raw frame with its message. gateway: as its subject says, which its key allows it to write."""
+
+    part: int
+    gateway: str
+    raw: Raw
+    message: Any
+
+
+class _Part:
+    """A partition that this worker holds."""
+
+    def __init__(self, number: int, place: Place, acceptance: Acceptance[Copied], feeding: Future[None]) -> None:
+        self.number = number
+        self.place = place
+        self.acceptance = acceptance
+        self.feeding = feeding
+        self.copied: dict[bytes, Copied] = {}
+
+    def take(self, arrived: _Arrived, now: float) -> None:
+        """Add a copy to those of its frame."""
+        raw = arrived.raw
+        wait_s = 0.0 if raw.kept else COLLECT_S
+        copied = self.copied.get(raw.phy_payload)
+        if copied is None:
+            copied = self.copied[raw.phy_payload] = Copied(raw.phy_payload, now + wait_s, {}, {})
+        published_us = WallUs(int(arrived.message.metadata.timestamp.timestamp() * 1e6))
+        rx = raw.frame(arrived.gateway, published_us)
+        reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
+        copied.frames[reception] = rx
+        copied.messages[arrived.gateway, raw.store, raw.number] = arrived.message
+
+    def due(self, now: float) -> list[Copied]:
+        """Return frames that wait for no more copies, oldest first."""
+        ready = [copied for copied in self.copied.values() if copied.due <= now]
+        ready.sort(key=lambda copied: copied.best.time_us)
+        return ready[:MAX_TOGETHER]
+
+
+class Worker:
+    """Works on the partitions that it has leased. `run` is its thread."""
+
+    def __init__(
+        self,
+        link: Link,
+        source: Log,
+        spool_file: SpoolFile,
+        judge: Judge,
+        name: str,
+        replicas: int,
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+    ) -> None:
+        """spool_file: a connection that only this thread uses. name: of this process, no other has it."""
+        self._link = link
+        self._log = source
+        self._spool_file = spool_file
+        self._judge = judge
+        self._name = name
+        self._replicas = replicas
+        self._metrics = metrics
+        self._listener = listener
+        self._leases = LeaseBook(name)
+        self._parts: dict[int, _Part] = {}
+        self._arrived: SimpleQueue[_Arrived] = SimpleQueue()
+        self._settled: dict[tuple[str, str], list[int]] = {}
+        self._has_streams = False
+        self._step_at = self._save_at = 0.0
+        self._reconnects = 0
+
+    @property
+    def parts(self) -> list[int]:
+        """Return the partitions that this worker holds."""
+        return sorted(self._parts)
+
+    def run(self, stop: Event, beat: Callable[[], None]) -> None:
+        """Work until `stop`. beat: called at least once in a minute."""
+        while not stop.is_set():
+            beat()
+            try:
+                if not self._link.is_up:
+                    stop.wait(PAUSE_S)
+                    continue
+                self._look_after()
+                self._collect()
+                for part in list(self._parts.values()):
+                    self._work(part)
+                self._settle()
+            except (FleetError, SpoolError) as error:
+                log.warning("%s", error)
+                stop.wait(PAUSE_S)
+        self._end()
+
+    def _look_after(self) -> None:
+        if not self._has_streams:
+            with self._spool_file.transaction() as db:
+                knows = log_places.knows_any(db)
+            ensure_streams(self._link, self._replicas, may_make_log=not knows)
+            self._has_streams = True
+        if self._reconnects != self._link.reconnects:
+            self._reconnects = self._link.reconnects
+            self._drop(list(self._parts))  # what is at the hub now may be older than what was read
+        now = time.monotonic()
+        if now >= self._step_at:
+            self._step_at = now + STEP_S
+            self._lease(now)
+        if now >= self._save_at:
+            self._save_at = now + SAVE_S
+            self._save(self._parts.values())
+
+    def _lease(self, now: float) -> None:
+        signs = {each.subject: Sign(each.position, each.data.decode()) for each in self._signs()}
+        leases = {int(name[6:]): sign for name, sign in signs.items() if name.startswith("lease.")}
+        workers = {name[7:]: sign for name, sign in signs.items() if name.startswith("worker.")}
+        writes = self._leases.step(leases, workers, now)
+        states = {f"lease.{part}": holder.encode() for part, holder in writes.items()}
+        hub_state.write_state(self._link, states | {f"worker.{self._name}": self._name.encode()})
+        self._drop(self._parts.keys() - self._leases.held)
+        for part in sorted(self._leases.held - self._parts.keys()):
+            self._take(part)
+
+    def _signs(self) -> Iterator[Any]:
+        for subjects in ("lease.*", "worker.*"):
+            yield from hub_state.read_state(self._link, subjects)
+
+    def _take(self, number: int) -> None:
+        place = Place(READER, log_prefix(number))
+        with self._spool_file.transaction() as db:
+            remembered = place.load(db)
+        view, lost = place.went_on(self._log, remembered)
+        if lost:
+            self._link.say(TO_ALL, encode(OfferAgain()))
+        if view is not remembered:
+            place.note_all(view)
+        acceptance = Acceptance(self._log, view, self._judged, place.note)
+        self._parts[number] = _Part(number, place, acceptance, self._link.start(self._feed(number)))
+
+    def _drop(self, numbers: Iterable[int]) -> None:
+        dropped = [self._parts.pop(number) for number in list(numbers)]
+        for part in dropped:
+            part.feeding.cancel()
+        self._save(dropped)
+
+    async def _feed(self, part: int) -> None:
+        """Fetch frames of a partition, for as long as it is held."""
+        while True:
+            try:
+                stream = self._link.client.jetstream()
+                subscription = await stream.pull_subscribe_bind(consumer=consumer_name(part), stream=RAW)
+                try:
+                    while True:
+                        try:
+                            messages = await subscription.fetch(FETCH, FETCH_S)
+                        except (TimeoutError, nats.errors.TimeoutError):
+                            continue
+                        for message in messages:
+                            await self._hear(part, message)
+                finally:
+                    await subscription.unsubscribe()
+            except (nats.errors.Error, OSError) as error:
+                log.debug("partition %d: %s", part, error)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _hear(self, part: int, message: Any) -> None:
+        try:
+            raw = decode_raw(message.data)
+        except msgspec.DecodeError:
+            await message.term()  # a gateway may publish what it likes
+            return
+        gateway = message.subject.split(".")[3]
+        self._arrived.put(_Arrived(part, gateway, raw, message))
+
+    def _collect(self) -> None:
+        """Take in what has arrived; wait a little where nothing is due."""
+        now = time.monotonic()
+        waits = [copied.due - now for part in self._parts.values() for copied in part.copied.values()]
+        try:
+            arrived = self._arrived.get(timeout=max(0.001, min([*waits, COLLECT_S])))
+            while True:
+                part = self._parts.get(arrived.part)
+                if part is not None:
+                    part.take(arrived, time.monotonic())
+                arrived = self._arrived.get_nowait()
+        except Empty:
+            pass
+
+    def _work(self, part: _Part) -> None:
+        due = part.due(time.monotonic())
+        if not due:
+            return
+        try:
+            for copied, entry in part.acceptance.accept(due):
+                part.copied.pop(copied.phy_payload, None)
+                self._tell(copied, is_accepted=entry is not None)
+                self._acknowledge(copied, is_settled=entry is None)
+        except LogReplaced:
+            self._drop([part.number])
+            raise
+
+    def _judged(self, copied: Copied, state_of: StateOf) -> Proposal | None:
+        copied.is_defect = False
+        try:
+            return self._judge.judge(copied, state_of)
+        except (FleetError, SpoolError, OSError):
+            raise
+        except Exception as error:
+            log.error("skipped over a defect, %s: %s", defect(error), copied.phy_payload.hex())
+            copied.is_defect = True
+            return None
+
+    def _tell(self, copied: Copied, *, is_accepted: bool) -> None:
+        outcome = copied.outcome
+        if copied.is_defect or outcome is None:
+            return
+        if isinstance(outcome, Report):
+            if not is_accepted:
+                return  # decoded, and then another worker was first
+            self._judge.accepted(outcome)
+            self._metrics.count("uplinks")
+            self._metrics.count("readings", amount=len(outcome.readings))
+        elif isinstance(outcome, Refusal):
+            self._metrics.count("refused", outcome.check)
+        elif isinstance(outcome, Copy):
+            self._metrics.count("copies")
+        self._listener(outcome)
+
+    def _acknowledge(self, copied: Copied, *, is_settled: bool) -> None:
+        """Tell the hub that a frame is decided. is_settled: its gateways, too; else an uploader will."""
+        for (gateway, store, number), message in copied.messages.items():
+            if copied.is_defect:
+                if message.metadata.num_delivered < SET_ASIDE_AFTER:
+                    continue  # delivered again, perhaps to one that can
+                log.error("set aside after %d attempts: %s", SET_ASIDE_AFTER, copied.phy_payload.hex())
+            self._link.start(_acknowledge(message))
+            if is_settled:
+                self._settled.setdefault((gateway, store), []).append(number)
+
+    def _settle(self) -> None:
+        settle(self._link, self._settled)
+        self._settled.clear()
+
+    def _save(self, parts: Iterable[_Part]) -> None:
+        parts = list(parts)
+        if not parts:
+            return
+        with self._spool_file.transaction() as db:
+            for part in parts:
+                part.place.save(db, part.acceptance.view)
+        for part in parts:
+            part.place.saved()
+
+    def _end(self) -> None:
+        try:
+            numbers = list(self._parts)
+            self._drop(numbers)
+            if self._link.is_up:
+                states = {f"lease.{number}": b"" for number in numbers}
+                hub_state.write_state(self._link, states)
+        except (FleetError, SpoolError) as error:
+            log.warning("%s", error)
+
+
+async def _acknowledge(message: Any) -> None:
+    await message.ack()
+
+
+def settle(link: Link, settled: dict[tuple[str, str], list[int]]) -> None:
+    """Tell gateways which of their frames the hub is done with; by gateway and store. Raises FleetError."""
+    for (gateway, store), numbers in settled.items():
+        link.say(hub_subject(gateway), encode(Settled(store, tuple(numbers))))

@@ -1,0 +1,186 @@
+"""A run that is a part of a fleet: gateway, worker, uploader, or several of them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Event, Thread
+from typing import Final, Protocol
+
+from lora_post import __version__
+from lora_post.clocks.gateway import GatewayClock, Times
+from lora_post.clocks.system import SystemClock
+from lora_post.config import Config
+from lora_post.config.fleet import FleetConfig, Role
+from lora_post.errors import ConfigError, Fault, defect
+from lora_post.fleet.feed import Feed
+from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
+from lora_post.fleet.judge import Judge
+from lora_post.fleet.link import Link
+from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.worker import Worker
+from lora_post.inputs import Input
+from lora_post.metrics import Metrics
+from lora_post.observed.signs import Signs
+from lora_post.run.delivery import EXIT_QUEUED, Delivery, open_delivery
+from lora_post.run.ingest import pump_all
+from lora_post.run.live import EXIT_BROKEN, Oversight
+from lora_post.run.outcome_log import OutcomeLog
+from lora_post.spool import frames
+from lora_post.spool.rescue import open_spool
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Decode, Report
+from lora_post.uplink.outcome import Outcome
+
+log = logging.getLogger("lora_post")
+
+HUB: Final = "hub"
+BEAT_S: Final = 60.0
+JOIN_S: Final = 8.0
+POLL_S: Final = 0.2
+
+
+def run_fleet(
+    config: Config,
+    fleet: FleetConfig,
+    decode: Decode,
+    metrics: Metrics,
+    inputs: Sequence[tuple[Input, Times]],
+    stop: Event,
+    drain_timeout_s: float,
+    patience: Patience | None = None,
+) -> int:
+    """Run the roles of the configuration until `stop`, or until all inputs of a gateway have ended; return the code.
+
+    Raises ConfigError, SpoolError.
+    """
+    oversight = Oversight(config, metrics, [input_ for input_, _ in inputs])
+    write_log = OutcomeLog()
+
+    def hear(outcome: Outcome) -> None:
+        oversight.site.hear(outcome)
+        write_log(outcome)
+
+    open_spool(config.spool_path).close()
+    with (
+        closing(Link(fleet, config.gateway_id)) as link,
+        _uploads(config, decode, metrics, oversight, hear, fleet) as delivery,
+    ):
+        clock = delivery.clock if delivery else GatewayClock(SystemClock())
+        destinations = delivery.destinations if delivery else tuple
+        with oversight.over(destinations, clock), _Parts(config, link, oversight.signs) as parts:
+            log.info("started fleet=%s gateway=%s", ",".join(sorted(fleet.roles)), config.gateway_id)
+            source = NatsLog(link)
+            if delivery:
+                device = config.site.devices.get
+                own = parts.connected()
+                parts.start("feed", Feed(link, source, delivery.ledger, own, device, config.gateway_id, delivery.hear))
+            if Role.WORKER in fleet.roles:
+                told = _without_reports(hear) if delivery else hear
+                name, judge = f"{config.gateway_id}-{secrets.token_hex(4)}", Judge(config.devices, decode)
+                own = parts.connected()
+                parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told))
+            if Role.GATEWAY not in fleet.roles:
+                stop.wait()
+                return 0
+            own = parts.connected()
+            publisher = Publisher(link, own, config.gateway_id, clock, __version__, patience or Patience())
+            parts.start("publish", publisher)
+            room = Room(config.spool_max_bytes, config.spool_when_full)
+            own = parts.connected()
+            keeper = FrameKeeper(own, config.gateway_id, room, clock, metrics, hear, publisher.arrived)
+            broken = pump_all(inputs, keeper, stop, oversight.signs)
+            waiting = _drain(parts.connected(), stop, drain_timeout_s)
+            if waiting:
+                log.warning("%d frames wait in the spool for the hub", waiting)
+    return EXIT_BROKEN if broken else EXIT_QUEUED if waiting and not stop.is_set() else 0
+
+
+class _Part(Protocol):
+    def run(self, stop: Event, beat: Callable[[], None]) -> None: ...
+
+
+class _Parts:
+    """The threads of the roles, with their connections to the spool; they end with the `with` block."""
+
+    def __init__(self, config: Config, link: Link, signs: Signs) -> None:
+        self._path = config.spool_path
+        self._link = link
+        self._signs = signs
+        self._over = Event()
+        self._threads: list[Thread] = []
+        self._files: list[SpoolFile] = []
+
+    def __enter__(self) -> _Parts:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+        if not any(thread.is_alive() for thread in self._threads):
+            for each in self._files:
+                each.close()
+
+    def connected(self) -> SpoolFile:
+        """Return another connection to the spool."""
+        self._files.append(SpoolFile(self._path))
+        return self._files[-1]
+
+    def start(self, name: str, part: _Part) -> None:
+        """Start the thread of a role."""
+        self._threads.append(Thread(target=self._run, args=(name, part), name=name, daemon=True))
+        self._threads[-1].start()
+
+    def _run(self, name: str, part: _Part) -> None:
+        def beat() -> None:
+            self._signs.heartbeats.beat(name, BEAT_S)
+            self._signs.troubles.tell(HUB, self._link.trouble)
+
+        try:
+            part.run(self._over, beat)
+        except Exception as error:
+            log.exception("%s has stopped over a defect", name)
+            self._signs.troubles.tell(name, Fault(f"has stopped: {defect(error)}", "restart lora-post"))
+        finally:
+            self._signs.heartbeats.end(name)
+
+
+def _drain(spool_file: SpoolFile, stop: Event, timeout_s: float) -> int:
+    """Wait until the hub is done with everything, the time is over, or `stop`; return how many frames wait."""
+    deadline = time.monotonic() + timeout_s
+    while (waiting := frames.counts(spool_file).waiting) and time.monotonic() < deadline:
+        if stop.wait(POLL_S):
+            break
+    return waiting
+
+
+@contextmanager
+def _uploads(
+    config: Config,
+    decode: Decode,
+    metrics: Metrics,
+    oversight: Oversight,
+    hear: Callable[[Outcome], None],
+    fleet: FleetConfig,
+) -> Iterator[Delivery | None]:
+    """Upload what is in the spool as long as the block runs, in the role of an uploader; gives None in others."""
+    if Role.UPLOADER not in fleet.roles:
+        yield None
+        return
+    if not config.destinations:
+        raise ConfigError(f"{config.path}: an uploader has nowhere to send to", fix="add a destination, as [waziup]")
+    heartbeats = oversight.signs.heartbeats
+    with open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats) as delivery:
+        yield delivery
+
+
+def _without_reports(hear: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    def told(outcome: Outcome) -> None:
+        if not isinstance(outcome, Report):
+            hear(outcome)
+
+    return told
