@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -99,13 +100,22 @@ def command(
             log.info("%s", summary(metrics))
             code = EXIT_FAILED if broken or is_other_format(metrics) else 0
         elif config.fleet:
-            from lora_post.run.fleet import run_fleet  # only where one is configured
-
-            code = run_fleet(config, config.fleet, decode, metrics, inputs, stop, drain_timeout)
+            code = _load_fleet()(config, config.fleet, decode, metrics, inputs, stop, drain_timeout)
         else:
             followed = Followed(stamps, read, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
+
+
+def _load_fleet() -> Callable[..., int]:
+    """Return what runs a part of a fleet; its libraries are loaded only where one is configured. Raises ConfigError."""
+    try:
+        from lora_post.run.fleet import run_fleet
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"[fleet] needs {error.name}, which is not installed", fix="pip install 'lora-post[fleet]'"
+        ) from error
+    return run_fleet
 
 
 def _open(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> tuple[Input, Times]:
