@@ -121,7 +121,7 @@ def test_mistakes_of_the_configuration_do_not_hide_the_rest(server: Waziup) -> N
 
 
 def test_configuration_that_cannot_be_read_leaves_what_needs_none() -> None:
-    for text, complaint in (("[gateway", "not TOML"), (None, "No such file")):
+    for text, complaint in (("[gateway", "is not in brackets"), (None, "No such file")):
         path = Path("site.toml")
         path.write_text(text) if text else path.unlink()
         ran = lora_post("check", "-c", path)

@@ -69,7 +69,7 @@ def test_configuration_tells_address_and_token(tmp_path: Path) -> None:
     [
         ('[gateway]\nid = "gw1"\n', "lora-post run --status 127.0.0.1:8080"),
         ('[gateway]\nid = "gw1"\n[status]\nlisten = 5\n', "[status] listen"),
-        ("[gateway", "not TOML"),
+        ("[gateway", "is not in brackets"),
     ],
 )
 def test_configuration_without_a_page_says_how_to_have_one(tmp_path: Path, text: str, says: str) -> None:

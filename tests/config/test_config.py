@@ -105,7 +105,7 @@ def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
     ("text", "complaint"),
     [
         ("", "[gateway] is missing"),
-        ("[gateway", "not TOML"),
+        ("[gateway", "is not in brackets"),
         (GATEWAY + "[device]\n[device]\n", "[device] must be written [[device]], once for each device"),
         (GATEWAY + "[spool]\n[upload]\n[spool]\n", "[spool] is there twice; put its keys into one"),
         ('[gateway]\nid = "a b"\n', "[gateway] id is 'a b'"),

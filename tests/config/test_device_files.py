@@ -72,7 +72,7 @@ def test_mistakes_name_file_and_table(folder: Folder) -> None:
         f"{folder.many}/a.toml: [[device]] number 2 (address 2, line 4): id 'gw1-2' is also the id of "
         f"[[device]] number 1 (address 2, line 3) in "
         f"{folder.config}; give it another id",
-        f"{folder.many}/b.toml: not TOML: Expected ']]' at the end of an array declaration (at line 1, column 9)",
+        f"{folder.many}/b.toml: line 1: the table's name is not in brackets; write [[device]]",
     ]
 
 
@@ -135,7 +135,28 @@ def test_change_is_tried_without_writing_it(folder: Folder) -> None:
         (b'{"gateway": {"id": "gw1"}}', "it is JSON, not TOML; write `key"),
         (b"---\ngateway:\n  id: gw1\n", "line 1 is YAML, not TOML; write `key"),
         (b"gateway:\r\n  id: gw1\r\n", "line 1 is YAML, not TOML; write `key"),
-        (b"[gateway]\nid = gw1\n", "not TOML: Invalid value (at line 2, column 6)"),
+        (b"[gateway]\nid = gw1\n", 'line 2: a text needs quotes; write id = "gw1"'),
+        (b"[gateway]\nid = gw1 # here\r\n", 'line 2: a text needs quotes; write id = "gw1"'),
+        (b'a = "x"\nid = "gw1\n', 'line 2: the quotation mark at the end of the text is missing; write id = "gw1"'),
+        (b"a = 'x'\nid = 'gw1", 'line 2: the quotation mark at the end of the text is missing; write id = "gw1"'),
+        (b"dev_addr = 26011bda\n", 'line 1: a text needs quotes; write dev_addr = "26011bda"'),
+        (b"nwk_skey = 00112233\n", 'line 1: a text needs quotes; write nwk_skey = "\u2026"'),
+        (b"smtp_token = \"x\n", 'line 1: the quotation mark at the end of the text is missing; write smtp_token = "\u2026"'),
+            b'password = "s3cret\n',
+            'line 1: the quotation mark at the end of the text is missing; write password = "\u2026"',
+        ),
+        (b"only = [air, soil]\n", "line 1: the texts in it need quotes, and a comma between them; write only = ["),
+        (b"only = [1,\nid = 5\n", "line 2 is right, and something above it is not closed; write its ]"),
+        (b"options = {a=1\n", "line 1: options is no table on one line; write options = { name ="),
+        (b"moves = True\n", "line 1: moves is True; write true, in small letters"),
+        (b"offset = 1,5\n", "line 1: offset has a decimal comma; write 1.5"),
+        (b"location = 48.1, 11.5\n", "line 1: several numbers are a list; write location = [48.1, "),
+        (b'path = "C:\\data"\n', "line 1: path has a \\ in double quotes; write it twice"),
+        (b'id "gw1"\n', "line 1: there is no = behind id; write id = "),
+        (b"id =\n", "line 1: id has no value; write one behind the ="),
+        (b'id = "a"\nid = "b"\n', "line 2: id is there twice in its table; remove one of the two"),
+        (b"[gateway\n", "line 1: the table's name is not in brackets; write [gateway]"),
+        (b'id = "a" "b"\n', "not TOML: Expected newline or end of document after a statement (at line 1, column 10)"),
         (b"\x00", "not TOML: "),
         (b"[device]\n[device]\n", "line 2: [device] must be written [[device]], once for each device"),
     ],
