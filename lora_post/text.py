@@ -15,6 +15,10 @@ from lora_post.errors import FrameError
 MAX_TEXT: Final = 4096
 """The longest frame has 255 bytes, which is 1275 characters as `0x40 0x03 …`; a longer text is not a frame."""
 
+MAX_LISTED: Final = 24
+"""So many known words are all named to a mistaken one; of more, the nearest FEW."""
+FEW: Final = 3
+
 _SEPARATORS: Final = re.compile(r"[\s:,]+")
 _BETWEEN_BYTES: Final = re.compile(r"[\s:,;{}\-]+")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]*")
@@ -137,13 +141,28 @@ def megabytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MB"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return what may have been meant by an unknown word: the nearest known one, else all."""
+def did_you_mean(word: str, known: Iterable[str], listed_by: str = "") -> str:
+    """Return what may have been meant by an unknown word: the nearest known one, else all, else the nearest few.
+
+    listed_by: the command that shows all.
+    """
     import difflib  # only for a mistake
 
     known = sorted(known)
     close = [same for same in known if bare_word(same) == bare_word(word)] or difflib.get_close_matches(word, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known) or 'none'}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    if len(known) <= MAX_LISTED:
+        return f"known are {', '.join(known) or 'none'}"
+    near = difflib.get_close_matches(word, known, FEW, cutoff=0.3)
+    said = f"the nearest are {', '.join(near)}" if near else f"known are {', '.join(known[:FEW])} and others"
+    return f"{said}; `{listed_by}` lists all" if listed_by else said
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"{', '.join(names[:FEW])}{more}"
 
 
 def bare_word(word: str) -> str:

@@ -172,3 +172,11 @@ def test_what_is_not_hex_stays_to_be_found(text: str, wanted: str) -> None:
 @pytest.mark.parametrize("word", ["CayenneLPP", "cayenne lpp", "CAYENNE_LPP", "cayene-lpp"])
 def test_name_that_is_nearly_right_is_recognised(word: str) -> None:
     assert did_you_mean(word, ["text", "cayenne-lpp", "xlpp"]) == "did you mean 'cayenne-lpp'?"
+
+
+def test_of_many_known_words_the_nearest_few_are_named_with_the_command_that_lists_all() -> None:
+    many = [f"{maker}-{number}" for maker in ("dragino", "milesight") for number in range(20)]
+    assert did_you_mean("draginoo", many, "lora-post decoders") == "did you mean 'dragino-9'?"
+    said = did_you_mean("dr", many, "lora-post decoders")
+    assert said.startswith("the nearest are dragino-") and said.endswith("; `lora-post decoders` lists all")
+    assert did_you_mean("zzz", many) == "known are dragino-0, dragino-1, dragino-10 and others"

@@ -20,7 +20,7 @@ from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
 from lora_post.net.input_url import file_path
 from lora_post.net.mqtt_url import read_mqtt_url
-from lora_post.text import plural
+from lora_post.text import plural, some_of
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.
 # Source: FIPS 197, appendix A.1; CongducPham/LowCostLoRaGw: gw_full_latest/key_LoRaWAN.py.
@@ -63,9 +63,10 @@ def check_keys(config: Config) -> Iterator[Finding]:
     keyed = sum(bool(device.secrets) for device in config.devices)
     if keyed:
         yield ok("keys", f"{plural(keyed, 'device')} with keys of the right length")
-    clear = sum(not device.secrets and device.link is Link.LOWCOST for device in config.devices)
+    clear = [device.id for device in config.devices if not device.secrets and device.link is Link.LOWCOST]
     if clear:
-        yield ok("keys", f"{plural(clear, 'device')} without keys: what is sent in clear can be forged")
+        text = f"{plural(len(clear), 'device')} without keys ({some_of(clear)}): what is sent in clear can be forged"
+        yield ok("keys", text)
 
 
 def _check_shared_keys(devices: Collection[Device]) -> Iterator[Finding]:

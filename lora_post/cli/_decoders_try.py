@@ -12,7 +12,7 @@ from lora_post.cli._options import config_option, load_all_decoders, optional_co
 from lora_post.cli._output import print_table, say
 from lora_post.clocks.scale import now_us
 from lora_post.config import Config
-from lora_post.decoding.choice import Decoding
+from lora_post.decoding.choice import Decoding, unknown_decoder
 from lora_post.decoding.decode import run
 from lora_post.decoding.javascript.published import examples_in, published_examples
 from lora_post.decoding.loading import load_decoder
@@ -71,14 +71,17 @@ def _find(name: str, config: Config | None) -> Decoder:
         raise ConfigError(crash.what, fix=crash.fix) from crash
     decoders = load_all_decoders(config).decoders
     if name not in decoders:
-        raise ConfigError(f"there is no decoder {name!r}", fix=did_you_mean(name, decoders))
+        problem = unknown_decoder(name, decoders)
+        raise ConfigError(problem.what, fix=problem.fix)
     return decoders[name]
 
 
 def _device(device_id: str, config: Config | None) -> Device:
     devices = {device.id: device for device in config.devices} if config else {}
     if device_id not in devices:
-        raise ConfigError(f"--device: there is no device {device_id!r}", fix=did_you_mean(device_id, devices))
+        raise ConfigError(
+            f"--device: there is no device {device_id!r}", fix=did_you_mean(device_id, devices, "lora-post devices")
+        )
     return devices[device_id]
 
 

@@ -19,7 +19,7 @@ from lora_post.uplink.outcome_json import reading_json
 
 INDENT = "  "
 VERDICT_COLOURS = {Mic.OK: "green", Mic.BAD: "red", Mic.NOT_CHECKED: "yellow"}
-UNNAMED = "?"
+UNNAMED = "the device"
 """The id of a device that is in no configuration."""
 NO_FRAME: dict[str, object] = {"mic": None, "fields": []}
 """What `explanation_json` says of bytes that are not a frame."""

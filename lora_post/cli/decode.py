@@ -19,19 +19,23 @@ from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import now_us, parse_utc
-from lora_post.decoding.choice import Decoding, decoder_names
+from lora_post.decoding.choice import Decoding, decoder_names, unknown_decoder
 from lora_post.decoding.decode import run
 from lora_post.decoding.loading import CODEC_SUFFIXES, load_decoder
-from lora_post.errors import ConfigError, DecoderCrash, FrameError
-from lora_post.explain.frame import Mic, explain
+from lora_post.errors import BadMIC, ConfigError, DecoderCrash, FrameError
+from lora_post.explain.frame import Explanation, Mic, explain
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
-from lora_post.text import MAX_TEXT, Spelling, did_you_mean, parse_bytes
+from lora_post.text import MAX_TEXT, Spelling, parse_bytes
 from lora_post.times import WallUs
+from lora_post.uplink.diagnosis import diagnose, diagnose_payload
 from lora_post.uplink.join_state import Join
+from lora_post.uplink.joins import is_join
 from lora_post.uplink.model import Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome_json import metadata_json, outcome_json, reading_json
+from lora_post.uplink.senders import claimed_sender
+from lora_post.uplink.unlock import link_of
 
 EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1
@@ -161,6 +165,18 @@ class Desk(Struct, frozen=True):
             known = [_read_by(device, self.decoder) for device in known]
         return [Session(device) for device in known]
 
+    def suspects(self, phy_payload: bytes) -> list[Device]:
+        """Return the devices in whose keys or addresses a mistake may be, those with keys by hand first."""
+        asker = self.asker(phy_payload)
+        frame = Frame(self.gateway, self.time_us, phy_payload, RxInfo())
+        sender = "" if self.keys.session is None or is_join(frame) else claimed_sender(frame)
+        found = [] if asker is None else [asker]
+        if sender:
+            link = link_of(phy_payload)
+            address = int(sender, 16 if link is Link.LORAWAN else 10)
+            found += [session.device for session in self.sessions(phy_payload, link, address)]
+        return [*found, *self.devices]
+
     def report(self, uplink: Uplink) -> Report:
         """Return the report of an uplink. A codec gets an empty payload, too."""
         decoder = self.decoders.get(self.decoder or "")
@@ -238,11 +254,26 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
             complain(f"{item.place}{error}{read_as}; for a clear payload add --payload")
         return False
     outcome = desk.report(found.outcome) if isinstance(found.outcome, Uplink) else found.outcome
+    outcome = _diagnosed(desk, found, outcome)
     if as_json:
         print_json(_frame_json(outcome) | explanation_json(found))
     else:
         show_frame(found, outcome, item.place, hint_keys=desk.keys == HandKeys())
     return found.mic is not Mic.BAD
+
+
+def _diagnosed(desk: Desk, found: Explanation, outcome: Report | Refusal | Join) -> Report | Refusal | Join:
+    """Return the outcome with the usual mistake in keys or addresses behind it, if there is one."""
+    if isinstance(outcome, Report) and outcome.problem is not None:
+        problem = diagnose_payload(outcome.uplink, desk.report)
+        return replace(outcome, problem=f"{outcome.problem}; {problem}") if problem else outcome
+    if not isinstance(outcome, Refusal) or found.mic is Mic.OK:
+        return outcome
+    mistake = diagnose(outcome.frame, desk.suspects(outcome.frame.phy_payload))
+    if mistake is not None:
+        return replace(outcome, detail=mistake.problem.what, fix=mistake.problem.fix)
+    is_of_hand = desk.keys != HandKeys() and outcome.check == BadMIC.check
+    return replace(outcome, fix="if it is every frame, these are not the keys of its device") if is_of_hand else outcome
 
 
 def _frame_json(outcome: Report | Refusal | Join) -> dict[str, object]:
@@ -309,7 +340,8 @@ def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
             return load_decoder(Path(name))
         except DecoderCrash as crash:
             raise ConfigError(f"--decoder: {crash.what}", fix=crash.fix) from crash
-    raise ConfigError(f"--decoder: there is no decoder {name!r}", fix=did_you_mean(name, decoders))
+    problem = unknown_decoder(name, decoders)
+    raise ConfigError(f"--decoder: {problem.what}", fix=problem.fix)
 
 
 def _time(text: str | None) -> WallUs | None:

@@ -14,6 +14,7 @@ from lora_post.captures.expected import check_captures
 from lora_post.cli._decoders_try import try_decoder
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import print_table, say
+from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.javascript.published import published_examples
 from lora_post.decoding.javascript.source import DECODES
@@ -21,7 +22,7 @@ from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, Reading
-from lora_post.text import did_you_mean, plural
+from lora_post.text import plural
 
 HEADERS = ("Name", "Vendor", "Model", "From", "Examples", "Source")
 DIFFERENCE_HEADERS = ("Reading", "Expected", "Got")
@@ -151,7 +152,8 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
     if which is None:
         return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems
     if which not in loaded.decoders:
-        raise ConfigError(f"there is no decoder {which!r}", fix=did_you_mean(which, loaded.decoders))
+        problem = unknown_decoder(which, loaded.decoders)
+        raise ConfigError(problem.what, fix=problem.fix)
     return [loaded.decoders[which]], ()
 
 

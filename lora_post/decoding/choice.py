@@ -5,7 +5,7 @@ The choice goes by device and FPort, never by what a payload looks like.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -84,7 +84,12 @@ def choose(
     for name in decoder_names(device):
         decoder = decoders.get(name)
         if decoder is None:
-            mistakes.append(Mistake(device.id, Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders))))
+            mistakes.append(
+                Mistake(
+                    device.id,
+                    Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders, "lora-post decoders")),
+                )
+            )
         else:
             found[name] = decoder
     takers = [name for name, decoder in found.items() if decoder.configure is not None] or list(found)
@@ -107,6 +112,11 @@ def _refusing(why: Problem) -> DecodeFunction:
         raise DecodeError(why.what, fix=why.fix)
 
     return refuse
+
+
+def unknown_decoder(name: str, decoders: Iterable[str]) -> Problem:
+    """Return what to say to a name that no decoder has."""
+    return Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders, "lora-post decoders"))
 
 
 def decoder_names(device: Device) -> list[str]:

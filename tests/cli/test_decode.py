@@ -491,3 +491,29 @@ def test_installed_command_ends_with_the_code_that_help_names(tmp_path: Path) ->
 
 def _lab() -> SessionKeys:
     return SessionKeys(bytes.fromhex(NWK_SKEY), bytes.fromhex(APP_SKEY))
+
+
+@pytest.mark.parametrize(
+    ("nwk_skey", "app_skey", "says"),
+    [
+        (APP_SKEY, NWK_SKEY, "nwk_skey and app_skey are exchanged; expected"),
+        (bytes.fromhex(NWK_SKEY)[::-1].hex(), APP_SKEY, "nwk_skey is written back to front; expected"),
+        (NWK_SKEY, bytes.fromhex(APP_SKEY)[::-1].hex(), "app_skey is written back to front"),
+        ("11" * 16, APP_SKEY, "the MIC fits no key of the device: damaged, forged, or wrong keys; expected"),
+    ],
+)
+def test_classic_mistake_in_keys_is_named(nwk_skey: str, app_skey: str, says: str) -> None:
+    arguments = ("--nwk-skey", nwk_skey, "--app-skey", app_skey, "--decoder", "cayenne-lpp")
+    assert says in lora_post("decode", FRAME, *arguments).out
+    assert "?" not in lora_post("decode", FRAME, *arguments).out
+    told = lora_post("decode", FRAME, *arguments, "--json").out
+    assert says.partition("; expected")[0] in told
+    assert json.loads(told).get("device") is None
+
+
+def test_classic_mistake_in_the_configuration_is_named_too() -> None:
+    Path("lora-post.toml").write_text(
+        f'[gateway]\nid = "gw1"\n[[device]]\nid = "pond"\ndev_addr = "01ab5c03"\ndecoder = "cayenne-lpp"\n'
+        f'nwk_skey = "{APP_SKEY}"\napp_skey = "{NWK_SKEY}"\n'
+    )
+    assert "BAD: pond: nwk_skey and app_skey are exchanged" in lora_post("decode", FRAME).out

@@ -169,7 +169,7 @@ def test_dialogue_asks_for_what_is_missing_tries_keys_and_offers_decoders() -> N
     dialogue = Dialogue("devices", "add")
     dialogue.expect("26011bda")
     dialogue.answer("DevAddr, DevEUI, address or QR code [26011bda]", "")
-    dialogue.answer("NwkSKey", "12")
+    dialogue.answer("NwkSKey (32 hex digits, not shown as you type or paste)", "12")
     dialogue.expect("2 characters, it must be 32 hex digits")
     dialogue.answer("NwkSKey", ", ".join(f"0x{NWK[at : at + 2]}" for at in range(0, 32, 2)))
     dialogue.answer("AppSKey", APP.upper())

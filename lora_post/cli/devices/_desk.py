@@ -69,7 +69,9 @@ class Desk:
         """Return the device with this id. Raises ConfigError."""
         devices = {device.id: device for device in self.config.devices}
         if name not in devices:
-            raise ConfigError(f"no [[device]] has the id {name!r}", fix=did_you_mean(name, devices))
+            raise ConfigError(
+                f"no [[device]] has the id {name!r}", fix=did_you_mean(name, devices, "lora-post devices")
+            )
         return devices[name]
 
     def try_device(self, device: Device) -> Trial:

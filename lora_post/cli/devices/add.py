@@ -19,12 +19,13 @@ from lora_post.cli.devices.list_ import print_strangers
 from lora_post.config import Change, Config, examine_config
 from lora_post.config.device_file import append_devices, editing, file_for_devices
 from lora_post.config.keys import KEY_NAMES, ROOT, SESSION_10, SESSION_11
+from lora_post.decoding.choice import unknown_decoder
 from lora_post.errors import ConfigError, Problem
 from lora_post.explain.trial import decoders_for, readings_text
 from lora_post.lowcost import header as lowcost
 from lora_post.migrate.qr_code import is_qr_code, read_qr_code
 from lora_post.model import Device
-from lora_post.text import bare_hex, did_you_mean
+from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
 
 MAX_OFFERED = 5
@@ -170,7 +171,8 @@ def _ask_keys(table: dict[str, object], names: Sequence[str]) -> None:
 
 
 def _ask_hex(name: str, default: str | None = None) -> str:
-    hint = " (empty: a network server decrypts its frames)" if name == ROOT[0] else ""
+    hint = ", empty where a network server decrypts its frames" if name == ROOT[0] else ""
+    hint = f" (32 hex digits, not shown as you type or paste{hint})" if name in KEY_NAMES else ""
     return str(
         click.prompt(
             LABELS[name] + hint,
@@ -235,7 +237,7 @@ def _ask_decoder(desk: Desk, device: Device, asks: bool) -> str:
 def _valid_decoder(desk: Desk, text: str) -> str:
     if found := desk.decoder_like(text):
         return found
-    raise click.BadParameter(f"there is no decoder {text!r}; {did_you_mean(text, desk.decoders)}")
+    raise click.BadParameter(str(unknown_decoder(text, desk.decoders)))
 
 
 def with_names(

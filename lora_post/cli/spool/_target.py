@@ -43,7 +43,9 @@ def known_device(config: Config, name: str) -> Device:
     """Return the device with this id. Raises ConfigError when the configuration has none."""
     devices = {device.id: device for device in config.devices}
     if name not in devices:
-        raise ConfigError(f"{config.path}: no [[device]] has the id {name!r}", fix=did_you_mean(name, devices))
+        raise ConfigError(
+            f"{config.path}: no [[device]] has the id {name!r}", fix=did_you_mean(name, devices, "lora-post devices")
+        )
     return devices[name]
 
 

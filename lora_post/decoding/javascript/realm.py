@@ -29,6 +29,7 @@ import quickjs  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from lora_post.decoding.javascript.answer import LIFTED, MAX_ANSWER, MEMORY_LIMIT, crash_text
+from lora_post.decoding.javascript.brackets import unclosed
 from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S
 from lora_post.decoding.javascript.source import (
     DECODES,
@@ -49,6 +50,7 @@ INTERRUPTED: Final = "InternalError: interrupted"
 SPOILT: Final = "!"  # before an answer: its world cannot serve another frame
 
 _PRELUDE: Final = "\n" * LIFTED + Path(__file__).with_name("prelude.js").read_text(encoding="utf-8")
+_AT_THE_END: Final = re.compile(r": '', line [0-9]+$")
 _OUT_OF_MEMORY = re.compile(r'\{"crash":"(?:null|InternalError: out of memory)"')
 
 
@@ -161,7 +163,8 @@ def _as_function(text: str) -> str:
         body = without_module_syntax(text)
         fault = _syntax_fault(body)
     if fault:
-        raise DecoderCrash(fault)
+        open_ = unclosed(text) if _AT_THE_END.search(fault) else ""
+        raise DecoderCrash(f"SyntaxError: {open_} is not closed" if open_ else fault)
     return as_function(body)
 
 
