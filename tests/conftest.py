@@ -18,7 +18,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
-settings.register_profile("suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# With the long tests, in .ci/run.
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=60)
 # More of them, for a night: pytest --hypothesis-profile long
 settings.register_profile("long", settings.get_profile("suite"), max_examples=5000)
 settings.load_profile("suite")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,12 +73,15 @@ def test_error_of_a_decoder_that_does_not_call_init_has_no_fix() -> None:
 CALLED = {kind.__name__ for kind in (Problem, *below(LoraPostError))} | {"refuse", "warn"}
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call in the package, with its place."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node
+@pytest.fixture(scope="module")
+def calls() -> list[tuple[str, ast.Call]]:
+    """Every call in the package, with its place."""
+    return [
+        (f"{path.relative_to(PACKAGE)}:{node.lineno}", node)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def text_of(node: ast.expr) -> str:
@@ -87,10 +89,10 @@ def text_of(node: ast.expr) -> str:
     return "".join(part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and type(part.value) is str)
 
 
-def test_no_text_is_cut_at_the_semicolon_that_people_see() -> None:
+def test_no_text_is_cut_at_the_semicolon_that_people_see(calls: list[tuple[str, ast.Call]]) -> None:
     cut = [
         place
-        for place, call in calls()
+        for place, call in calls
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in ("partition", "rpartition", "split", "rsplit", "find", "index")
         and any(text_of(argument) == "; " for argument in call.args)
@@ -98,12 +100,11 @@ def test_no_text_is_cut_at_the_semicolon_that_people_see() -> None:
     assert cut == []
 
 
-def test_no_error_has_its_fix_in_its_text() -> None:
-    found = list(calls())
-    assert len(found) > 5000
+def test_no_error_has_its_fix_in_its_text(calls: list[tuple[str, ast.Call]]) -> None:
+    assert len(calls) > 5000
     spelled = [
         place
-        for place, call in found
+        for place, call in calls
         if (getattr(call.func, "id", None) or getattr(call.func, "attr", None)) in CALLED
         and call.args
         and not isinstance(call.args[0], ast.Call)

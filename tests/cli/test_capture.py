@@ -164,8 +164,8 @@ def test_wireshark_reads_what_was_captured_as_pcap(tmp_path: Path) -> None:
     [
         ("loratap_v0_le", []),
         ("loratap_v1_be", []),
-        ("loratap_v0_le", ["-F", "nsecpcap"]),
-        ("loratap_v1_be", ["-F", "pcapng"]),
+        pytest.param("loratap_v0_le", ["-F", "nsecpcap"], marks=pytest.mark.long),
+        pytest.param("loratap_v1_be", ["-F", "pcapng"], marks=pytest.mark.long),
     ],
     ids=lambda value: "".join(value),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.lorawan.session_keys import SessionKeys
@@ -465,7 +465,6 @@ HEADS = st.sampled_from(["", "40da1b0126", "60", "80", "011006", "011406", "0112
 WORDS = st.text(max_size=60) | st.builds(lambda head, tail: head + tail.hex(), HEADS, st.binary(max_size=60))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(WORDS, max_size=8), st.booleans(), st.booleans())
 def test_any_text_is_explained_or_refused_and_nothing_harmful_is_printed(
     texts: list[str], payload: bool, as_json: bool

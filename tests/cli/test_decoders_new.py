@@ -64,6 +64,7 @@ def test_commands_that_new_shows_work() -> None:
         assert b"temperature" in found.stdout
 
 
+@pytest.mark.long  # mypy takes its time; that the new file works is shown above
 def test_new_decoder_is_as_clean_as_a_shipped_one() -> None:
     lora_post("decoders", "new", "a-decoder-with-a-rather-long-name-of-many-words-indeed", "--folder", ".")
     for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--strict"]):

@@ -69,7 +69,6 @@ def test_chatter_before_the_first_frame_misleads_nobody(capture: Path, chatter: 
     assert parser.chosen == capture.suffix[1:]
 
 
-@settings(max_examples=50, deadline=None)
 @given(noise=st.binary(max_size=300), data=st.data())
 def test_noise_before_the_first_line_misleads_nobody_however_it_is_cut(noise: bytes, data: st.DataObject) -> None:
     stream = noise + b"\n" + 3 * LINE

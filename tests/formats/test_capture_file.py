@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.captures.writer import SYNC_EVERY_S, CaptureWriter, PcapWriter
@@ -83,7 +83,6 @@ def test_line_that_is_wrong_is_said_and_costs_only_itself(text: bytes, reason: s
     assert len(frames_of("capture", START + text + (b"\n" if reason == "truncated" else b"") + good)) == 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=6), damage=st.binary(max_size=40), data=st.data())
 def test_any_bytes_give_sound_events_however_the_file_is_cut(
     chunks: list[bytes], damage: bytes, data: st.DataObject

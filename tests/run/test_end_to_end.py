@@ -187,14 +187,14 @@ def test_files_are_replayed_in_the_order_they_are_named(tmp_path: Path) -> None:
         assert_everything_arrived_once(Admin(url), 60)
 
 
-def test_kill_at_any_moment_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
-    """SIGKILL during ingest and upload, restart, go on with what was not accepted, twelve times over."""
+@pytest.mark.parametrize(("kills", "total"), [(4, 500), pytest.param(12, 1500, marks=pytest.mark.long)])
+def test_kill_at_any_moment_loses_nothing_that_was_accepted(kills: int, total: int, tmp_path: Path) -> None:
+    """SIGKILL during ingest and upload, restart, go on with what was not accepted, again and again."""
     random.seed(20261122)
-    total = 1500
     packets = [counting_packet(n) for n in range(total)]
     with sandbox_process(free_port()) as url:
         site = write_site(tmp_path, url)
-        for _ in range(12):
+        for _ in range(kills):
             with started("run", "-q", "-c", str(site)) as process:
                 feeder = threading.Thread(target=_feed, args=(process, packets), daemon=True)
                 feeder.start()

@@ -80,8 +80,8 @@ def running(folder: Path, *options: str) -> Iterator[Site]:
         yield site
 
 
-def test_nothing_is_lost_or_doubled_by_changes_under_load(tmp_path: Path) -> None:
-    frames, changes = 900, 6
+@pytest.mark.parametrize(("frames", "changes"), [(150, 2), pytest.param(900, 6, marks=pytest.mark.long)])
+def test_nothing_is_lost_or_doubled_by_changes_under_load(frames: int, changes: int, tmp_path: Path) -> None:
     with running(tmp_path) as site:
 
         def change() -> None:

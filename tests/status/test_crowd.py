@@ -64,7 +64,7 @@ def heard(peer: socket.socket) -> bytes:
     return got
 
 
-@pytest.mark.parametrize(("descriptors", "of_the_page"), [(256, 32), (64, 8)])
+@pytest.mark.parametrize(("descriptors", "of_the_page"), [(256, 32), pytest.param(64, 8, marks=pytest.mark.long)])
 def test_readings_are_uploaded_while_1100_idle_connections_want_the_descriptors(
     descriptors: int, of_the_page: int, tmp_path: Path
 ) -> None:

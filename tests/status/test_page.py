@@ -315,7 +315,7 @@ def test_silent_connection_is_a_dead_one(phone: Chrome, monkeypatch: pytest.Monk
         waiting(phone).until(lambda b: b.execute_script("return window.seen"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_view_can_be_used_by_those_who_do_not_see_it(phone: Chrome, tmp_path: Path, scheme: str) -> None:
     phone.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lora_post.errors import (
@@ -194,7 +194,6 @@ def test_last_counter_of_all_is_accepted_once() -> None:
         sessions.accept(pond_frame(0))
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 70_000), st.binary(max_size=30), st.data())
 def test_any_flipped_bit_is_refused(fcnt: int, payload: bytes, data: st.DataObject) -> None:
     phy = pond_frame(fcnt, payload)
@@ -394,7 +393,6 @@ def test_forged_aes_packet_is_refused_before_its_counter_is_believed() -> None:
     assert "node" not in refuse(BadMIC, flipped(sealed, 8 * len(sealed) - 1), Session(SECRET, 9))
 
 
-@settings(max_examples=60)
 @given(st.integers(0, 65535), st.binary(max_size=30), st.data())
 def test_any_flipped_bit_inside_an_aes_packet_is_refused(fcnt: int, payload: bytes, data: st.DataObject) -> None:
     sealed = seal_lowcost(WAZIUP, 6, fcnt, payload)

@@ -28,8 +28,10 @@ def insides_of_uploaders(code: str) -> Iterator[str]:
 
 def test_no_test_patches_a_constant_of_upload_or_reaches_into_an_uploader() -> None:
     paths = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
-    found = {path: [*constants_patched(code := path.read_text()), *insides_of_uploaders(code)] for path in paths}
-    assert len(found) > 100
+    codes = {path: path.read_text() for path in paths}
+    assert len(codes) > 100
+    codes = {path: code for path, code in codes.items() if "upload" in code or "backoff" in code}
+    found = {path: [*constants_patched(code), *insides_of_uploaders(code)] for path, code in codes.items()}
     assert {path: what for path, what in found.items() if what} == {}
 
 
