@@ -287,7 +287,7 @@ def _refusal_shared(data: DataFrame, devices: int, tries: int, *, is_all: bool) 
             fix="if it is every frame of a device, correct the keys in its [[device]]",
         )
     return BadMIC(
-        f"DevAddr {address}: the MIC fits none of the {tries} likeliest keys and FCnts of {devices} devices; "
-        "the rest was not tried, because too many frames with this DevAddr fit none",
+        f"DevAddr {address}: the MIC fits none of the {tries} likeliest keys and FCnts of {devices} devices, "
+        "and the rest was not tried, because too many frames with this DevAddr fit none",
         fix="give each device a DevAddr of its own",
     )
