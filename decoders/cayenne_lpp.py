@@ -33,6 +33,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lora_post import ConfigError, Decoder, Example, Options, Reading, WrongFormat, WrongLength
+from lora_post.payloads.actuators import encode_lpp
 from lora_post.payloads.lpp import ITEMS, SIGNED_ITEMS, decode
 
 
@@ -53,6 +54,7 @@ DECODER = Decoder(
     source="ElectronicCats/CayenneLPP: src/CayenneLPP.h and src/CayenneLPPPolyline.cpp; names of The Things Network",
     decode=decode,
     configure=configure,
+    encode=encode_lpp,
     examples=[
         Example(  # published with the format
             "03 67 0110  05 67 00FF",

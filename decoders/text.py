@@ -20,6 +20,7 @@ Units are not sent. A pair without name or value, or with bytes that are not UTF
 import re
 
 from lora_post import Decoder, Example, NoReading, Reading, WrongFormat
+from lora_post.payloads.actuators import encode_text
 
 UPLOAD_MARK = "\\!"
 LOG_MARK = "\\$"
@@ -97,6 +98,7 @@ DECODER = Decoder(
     model="text payload",
     source="CongducPham/LowCostLoRaGw: gw_full_latest/README-NewCloud.md and gw_full_latest/CloudWAZIUP.py",
     decode=decode,
+    encode=encode_text,
     examples=[
         Example(  # \!TC/22.5/HU/85
             "5C21 54432F32322E35 2F 48552F3835",

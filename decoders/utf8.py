@@ -5,6 +5,7 @@ lines leave there, are not part of it. For text with names and values there are 
 """
 
 from lora_post import Decoder, Example, Reading, WrongFormat, WrongLength
+from lora_post.payloads.actuators import encode_text
 
 
 def decode(payload: bytes, fport: int) -> list[Reading]:
@@ -23,6 +24,7 @@ DECODER = Decoder(
     model="UTF-8 text",
     source="RFC 3629",
     decode=decode,
+    encode=encode_text,
     examples=[
         Example("446F6F72206F70656E", gives=[Reading("text", "Door open")]),
         Example("32322E35C2B043 0D0A00", gives=[Reading("text", "22.5°C")]),

@@ -18,9 +18,8 @@ Types are those of Cayenne LPP (tables of `lora_post.payloads.lpp`, unsigned whe
    123  object    K … 00 TT VV … for each key K, in UTF-8, then 00
 
 Delays add up. A reading's name ends in its channel; objects and arrays are one reading each. Actuators
-are what the device can be told, not values: `actuator_switch_2` is announced, and named in a warning, since
-nothing is sent to it. A payload may end only where a channel would stand. As in Cayenne LPP, what comes
-before a mistake is kept and the rest given up.
+are what the device can be told, not values: `actuator_switch_2` is announced, and named in a warning. A payload may
+end only where a channel would stand. As in Cayenne LPP, what comes before a mistake is kept and the rest given up.
 
 Not seen: 53 with a byte of data, as one header file has it (no writer sends 53), and 56, reserved.
 """
@@ -31,6 +30,7 @@ import struct
 from struct import Struct
 
 from lora_post import Actuator, Decoded, DecodeError, Decoder, Example, Reading, Value, WrongFormat, WrongLength
+from lora_post.payloads.actuators import encode_xlpp
 from lora_post.payloads.lpp import HEADER_SIZE, ITEMS, NAMES, read_item
 
 ACTUATORS_WITH_CHANNEL, ACTUATORS, DELAY = 0xFB, 0xFC, 0xFD
@@ -205,6 +205,7 @@ DECODER = Decoder(
     model="XLPP",
     source="Waziup/xlpp: README.md, reader.go, registry.go and xlpp_values.go; names as for Cayenne LPP",
     decode=decode,
+    encode=encode_xlpp,
     examples=[
         Example("00 67 00EB", gives=[Reading("temperature_0", 23.5, "°C", 0)]),  # published with the format
         Example(  # three temperatures, now, half an hour and an hour ago

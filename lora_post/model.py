@@ -307,6 +307,17 @@ class Decoded(Struct, frozen=True):
 DecodeFunction: TypeAlias = Callable[[bytes, int], "list[Reading] | Decoded"]
 
 
+class Encoded(Struct, frozen=True):
+    """What is sent to a device. fport: None where its encoder does not say."""
+
+    payload: bytes
+    fport: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+EncodeFunction: TypeAlias = Callable[[Mapping[str, object]], tuple["int | None", bytes]]
+
+
 class CodecFunction(ABC):
     """The decode function of a JavaScript codec: it is told the reception, and limits its time itself."""
 
@@ -317,6 +328,19 @@ class CodecFunction(ABC):
     @abstractmethod
     def received(self, payload: bytes, fport: int, received_s: float) -> Decoded:
         """Decode a payload. received_s: reception, seconds since 1970 UTC. Raises DecodeError."""
+
+    @property
+    @abstractmethod
+    def encodes(self) -> bool:
+        """Whether it has a function for downlinks."""
+
+    @abstractmethod
+    def encode(self, values: Mapping[str, object], fport: int) -> Encoded:
+        """Encode values for a device. fport: 0 for none. Raises DecodeError."""
+
+    @abstractmethod
+    def decode_down(self, payload: bytes, fport: int) -> object:
+        """Return what the payload of a downlink says, None where it has no function for that. Raises DecodeError."""
 
 
 class Example(Struct, frozen=True):
@@ -343,6 +367,7 @@ class Decoder(Struct, frozen=True):
     source: the maker's document that the layout was taken from.
     configure: for device types with options: options -> the decode function for such a device; raises
     ConfigError for options that it does not know.
+    encode: values by name -> (fport, payload) of a downlink, fport None for any; raises DecodeError. None: it cannot.
     memory_bytes: what its engine holds while it is in use, 0 without an engine. functions: those of a JavaScript codec.
     """
 
@@ -356,3 +381,4 @@ class Decoder(Struct, frozen=True):
     origin: str = ""
     memory_bytes: int = 0
     functions: tuple[str, ...] = ()
+    encode: EncodeFunction | None = None

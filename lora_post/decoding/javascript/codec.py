@@ -16,6 +16,7 @@ that the payload is refused.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from lora_post.decoding.javascript.host import Codec
 from lora_post.decoding.javascript.maker_units import units_beside
 from lora_post.decoding.javascript.source import MAX_FILE
 from lora_post.errors import ConfigError, DecoderCrash, DecoderHang, WrongFormat
-from lora_post.model import CodecFunction, Decoded, Decoder, Example, Options
+from lora_post.model import CodecFunction, Decoded, Decoder, Encoded, Example, Options
 from lora_post.payloads.flatten import flatten, flatten_normalized
 from lora_post.results.hints import Hints
 from lora_post.results.states import states_in
@@ -49,6 +50,11 @@ class _Input(Struct):
     data: list[int] | str = field(name="bytes", default_factory=list)
     fport: int = field(name="fPort", default=1)
     variables: dict[str, str] = {}
+
+
+class _Downlink(Struct):
+    data: list[int] = field(name="bytes")
+    fport: int | None = field(name="fPort", default=None)
 
 
 class _Output(Struct):
@@ -119,6 +125,32 @@ class _Configured(CodecFunction):
         found = _readings(answer, self._hints)
         said = tuple(_line(text) for text in answer.warnings)
         return replace(found, warnings=said + found.warnings, data=answer.data)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it has a function for downlinks."""
+        return self._codec.encodes
+
+    def encode(self, values: Mapping[str, object], fport: int) -> Encoded:
+        """Encode values for a device. Raises as `received`."""
+        answer = self._said(self._codec.encode(json.dumps(values), fport, self._variables))
+        try:
+            made = msgspec.convert(answer.data, type=_Downlink)
+        except msgspec.ValidationError as error:
+            raise WrongFormat(f"the codec returned {error}") from None
+        return Encoded(bytes(made.data), made.fport, tuple(_line(text) for text in answer.warnings))
+
+    def decode_down(self, payload: bytes, fport: int) -> object:
+        """Return what the payload of a downlink says, None without decodeDownlink. Raises as `received`."""
+        if "decodeDownlink" not in self._codec.entries:
+            return None
+        return self._said(self._codec.decode_down(payload, fport, self._variables)).data
+
+    @staticmethod
+    def _said(answer: CodecResult) -> CodecResult:
+        if answer.errors:
+            raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
+        return answer
 
 
 def _readings(answer: CodecResult, hints: Hints) -> Decoded:

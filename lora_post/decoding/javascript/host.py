@@ -32,11 +32,12 @@ from lora_post.decoding.javascript.messages import (
     Load,
     Loaded,
     Request,
+    Task,
     receive,
     reply_of,
     send,
 )
-from lora_post.decoding.javascript.source import DECODES
+from lora_post.decoding.javascript.source import DECODES, ENCODES
 from lora_post.errors import DecoderCrash, DecoderHang
 
 # The kernel ends what takes its processor time. These are for a process that sleeps, or gets none from this machine.
@@ -214,10 +215,30 @@ class Codec:
                 f"the codec has {', '.join(self.entries)} for downlinks, and nothing that decodes uplinks",
                 fix="the file with decodeUplink, Decode or Decoder is the decoder",
             )
+        return self._answer(Call(self._number, payload, fport, received_s * 1000, variables))
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it has a function for downlinks."""
+        return not set(self.entries).isdisjoint(ENCODES)
+
+    def encode(self, values: str, fport: int, variables: str) -> CodecResult:
+        """Encode values, JSON in ASCII, to `{"bytes": …, "fPort": …}`; fport: 0 for none. Raises as `call`."""
+        if not self.encodes:
+            raise DecoderCrash("the codec has no function encodeDownlink, Encode or Encoder")
+        return self._answer(Call(self._number, values.encode("ascii"), fport, 0.0, variables, Task.ENCODE))
+
+    def decode_down(self, payload: bytes, fport: int, variables: str) -> CodecResult:
+        """Decode the payload of a downlink. Raises as `call`."""
+        if "decodeDownlink" not in self.entries:
+            raise DecoderCrash("the codec has no function decodeDownlink")
+        return self._answer(Call(self._number, payload, fport, 0.0, variables, Task.DECODE_DOWN))
+
+    def _answer(self, call: Call) -> CodecResult:
         if self._hangs >= MAX_HANGS:
             raise DecoderHang(f"the codec is set aside because it hung {MAX_HANGS} times, until its file changes")
         try:
-            text = self._host.call(Call(self._number, payload, fport, received_s * 1000, variables), self._text)
+            text = self._host.call(call, self._text)
         except DecoderHang as hang:
             self._hangs, self._good_calls = self._hangs + 1, 0
             last = self._hangs >= MAX_HANGS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import time
+from enum import IntEnum
 from typing import Final, TypeAlias
 
 import msgspec
@@ -32,14 +33,27 @@ class Load(Struct, tag=1, array_like=True):
     dropped: list[int]
 
 
+class Task(IntEnum):
+    """What a codec is called for."""
+
+    DECODE = 0
+    ENCODE = 1
+    DECODE_DOWN = 2
+
+
 class Call(Struct, tag=2, array_like=True):
-    """Decode a payload. time_ms: its reception, since 1970 UTC. variables: a JSON object of texts, "" for none."""
+    """Decode a payload, or encode values.
+
+    payload: JSON in ASCII where it is to be encoded. fport: 0 for none. time_ms: its reception, since 1970 UTC.
+    variables: a JSON object of texts, "" for none.
+    """
 
     number: int
     payload: bytes
     fport: int
     time_ms: float
     variables: str
+    task: Task = Task.DECODE
 
 
 class Loaded(Struct, tag=3, array_like=True, frozen=True):

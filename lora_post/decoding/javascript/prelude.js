@@ -26,6 +26,7 @@
   const MAX_RESULT = 65536; // characters of JSON that leave the engine: 100 times a rich payload's
   const MAX_MESSAGE = 300;
   const MAX_MESSAGES = 16;
+  const MAX_DOWN = 242; // bytes of the longest downlink
 
   const hide = (object, name, value) =>
     defineProperty(object, name, { value, writable: true, enumerable: false, configurable: true });
@@ -671,6 +672,54 @@
     return joinAll(parts, ""); // one flat text: the binding cannot read the ropes that + makes
   };
 
+  // --- The way to a device ---
+
+  const bytesFrom = (found) => {
+    const bytes = [], length = found == null ? NaN : N(found.length);
+    if (typeof found !== "object" || !(length >= 0 && length <= MAX_DOWN)) return null;
+    for (let i = 0; i < length; i++) {
+      const byte = N(found[i]);
+      if (trunc(byte) !== byte || byte < -128 || byte > 255) return null;
+      bytes[i] = byte & 255;
+    }
+    return bytes;
+  };
+  const encodeAnswer = (entries, data, fPort, variables) => {
+    const encodeDownlink = entries[4], Encode = entries[6], Encoder = entries[7];
+    let found, warnings = [], errors = [], port = null;
+    if (encodeDownlink) {
+      const made = encodeDownlink({ data, fPort, variables });
+      if (made === null || typeof made !== "object") return stringify({ errors: [`encodeDownlink returned ${describe(made)}, no object`] });
+      errors = describeAll(made.errors);
+      warnings = describeAll(made.warnings);
+      found = made.bytes;
+      port = made.fPort === undefined || made.fPort === null ? null : N(made.fPort);
+    } else {
+      found = Encode ? Encode(fPort, data, variables) : Encoder(data, fPort);
+    }
+    if (errors.length) return stringify({ errors, warnings });
+    const bytes = bytesFrom(found);
+    if (bytes === null) return stringify({ errors: [`the codec returned ${describe(found)}, no list of at most ${MAX_DOWN} bytes`] });
+    return stringify({ data: { bytes, fPort: port }, warnings });
+  };
+  const downAnswer = (entries, bytes, fPort, variables) => {
+    const found = entries[5]({ bytes, fPort, variables });
+    if (found === null || typeof found !== "object") return stringify({ errors: [`decodeDownlink returned ${describe(found)}, no object`] });
+    const errors = describeAll(found.errors), warnings = describeAll(found.warnings);
+    if (errors.length) return stringify({ errors, warnings });
+    const text = found.data == null ? "null" : toJson(found.data, []) || "null";
+    if (text.length > MAX_RESULT) return `{"crash":"the result has ${text.length} characters of JSON, want at most ${MAX_RESULT}"}`;
+    return joinAll(['{"data":', text, ',"warnings":', stringify(warnings), "}"], "");
+  };
+  // task: 0 decode an uplink, 1 encode a downlink from JSON, 2 decode a downlink
+  const perform = (task, entries, payload, fPort, timeMs, variables) => {
+    const given = variables ? parse(variables) : {};
+    if (task === 1) return encodeAnswer(entries, parse(payload), fPort || undefined, given);
+    const bytes = [];
+    for (let i = 0; i < payload.length; i++) bytes[i] = charCode(payload, i);
+    return task === 2 ? downAnswer(entries, bytes, fPort, given) : answer(entries, bytes, fPort, timeMs, given);
+  };
+
   // Nothing thrown leaves the engine as it is: to make text of it would run the codec's code without limit.
   const crashOf = (error) => {
     try {
@@ -696,7 +745,7 @@
   const globalProto = getPrototypeOf(globalThis);
 
   return {
-    // The codec's functions in a frozen world: (payload, fPort, timeMs, variables) -> JSON. Its file runs anew
+    // The codec's functions in a frozen world: (payload, fPort, timeMs, variables, task) -> JSON. Its file runs anew
     // for each call inside a function, so that its top-level variables are new as well.
     // An answer that begins with "!" means: this world cannot serve again, make another.
     // polyfills: what `inspect` said.
@@ -706,12 +755,10 @@
       const loose = parse(polyfills);
       close(loose);
       const names = new Set(ownKeys(globalThis)), count = names.size;
-      return (payload, fPort, timeMs, variables) => {
+      return (payload, fPort, timeMs, variables, task) => {
         let text;
         try {
-          const bytes = [];
-          for (let i = 0; i < payload.length; i++) bytes[i] = charCode(payload, i);
-          text = answer(enter(factory), bytes, fPort, timeMs, variables ? parse(variables) : {});
+          text = perform(task, enter(factory), payload, fPort, timeMs, variables);
         } catch (error) {
           text = crashOf(error);
         }
@@ -726,11 +773,9 @@
     },
     // The same in an ordinary world, good for one call.
     open(factory) {
-      return (payload, fPort, timeMs, variables) => {
+      return (payload, fPort, timeMs, variables, task) => {
         try {
-          const bytes = [];
-          for (let i = 0; i < payload.length; i++) bytes[i] = charCode(payload, i);
-          return answer(enter(factory), bytes, fPort, timeMs, variables ? parse(variables) : {});
+          return perform(task, enter(factory), payload, fPort, timeMs, variables);
         } catch (error) {
           return crashOf(error);
         }

@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from lora_post.decoding.javascript.answer import LIFTED, MAX_ANSWER, MEMORY_LIMIT, crash_text
 from lora_post.decoding.javascript.brackets import unclosed
-from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S
+from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S, Call
 from lora_post.decoding.javascript.source import (
     DECODES,
     ENCODES,
@@ -62,7 +62,7 @@ class _Inspection(Struct):
     stack: str = ""
 
 
-_Run = Callable[[str, int, float, str], str]
+_Run = Callable[[str, int, float, str, int], str]
 
 
 class Realm:
@@ -99,14 +99,14 @@ class Realm:
         except quickjs.JSException as error:
             raise _failure(error, LOAD_LIMIT_S) from None
 
-    def call(self, payload: bytes, fport: int, time_ms: float, variables: str) -> str:
-        """Decode one payload in the world that is ready, to JSON text.
+    def call(self, call: Call) -> str:
+        """Do what a call asks for in the world that is ready, to JSON text.
 
         Raises DecoderCrash when the codec hits a limit of the engine.
         """
         run, self._run = self._run, None  # only put back when all went well
         try:
-            text = run and run(payload.decode("latin-1"), fport, time_ms, variables)
+            text = run and run(call.payload.decode("latin-1"), call.fport, call.time_ms, call.variables, int(call.task))
         except quickjs.JSException as error:  # StackOverflow is one too
             raise _failure(error, TIME_LIMIT_S) from None
         except (TypeError, ValueError):  # what the binding cannot turn into a Python object

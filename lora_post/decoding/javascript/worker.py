@@ -84,7 +84,7 @@ def _call(realm: Realm, request: Call) -> str:
         signal.setitimer(signal.ITIMER_PROF, LOAD_LIMIT_S * GRACE)
         realm.make_ready()
     signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S * GRACE)
-    return realm.call(request.payload, request.fport, request.time_ms, request.variables)
+    return realm.call(request)
 
 
 def _sound(text: str) -> str:
