@@ -1,0 +1,56 @@
+"""What the sub-commands work with: the spool, the command with a number, and how its fate is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from lora_post.cli._options import existing_spool, read_config
+from lora_post.clocks.scale import utc_text
+from lora_post.clocks.system import SystemClock
+from lora_post.command import Command, Fate, Moment, age_s
+from lora_post.config import Config
+from lora_post.errors import ConfigError
+from lora_post.spool import downlinks
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import span_text
+from lora_post.times import WallUs
+
+
+@contextmanager
+def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
+    """Open the spool of a configuration. Raises ConfigError, SpoolError."""
+    config = read_config(config_path)
+    with closing(SpoolFile(existing_spool(config))) as spool_file:
+        yield config, spool_file
+
+
+def now() -> Moment:
+    """Return the time by this machine's clock."""
+    clock = SystemClock()
+    return Moment(clock.wall_us(), clock.boot_id, clock.boot_us())
+
+
+def command_with(spool_file: SpoolFile, number: int) -> Command:
+    """Return the command with an id. Raises ConfigError when there is none."""
+    command = downlinks.find(spool_file, number)
+    if command is None:
+        raise ConfigError(f"there is no downlink {number}", fix="`lora-post downlink list` shows those that there are")
+    return command
+
+
+def fate_text(command: Command) -> str:
+    """Return the fate in a few words; of one that waits, for how long it still may."""
+    if command.is_over:
+        return command.fate.value
+    age = age_s(command.made, now())
+    left = "" if age is None else f", {span_text(command.life_s - age)} left"
+    if command.fate is Fate.SENT:
+        return f"sent, to be acknowledged{left}"
+    return f"{'given to a gateway' if command.is_open else 'waits'}{left}"
+
+
+def time_text(at_us: int) -> str:
+    """Return a time without fractions of a second."""
+    return f"{utc_text(WallUs(at_us))[:19]}Z"
