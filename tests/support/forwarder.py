@@ -63,6 +63,12 @@ class Forwarder:
         self.socket.send(datagram[:3] + b"\x05" + self.eui + body)
         return json.loads(datagram[4:])["txpk"]  # type: ignore[no-any-return]
 
+    def next_txpk(self) -> dict[str, Any]:
+        """Wait for a frame to send; return its txpk, and tell the server nothing."""
+        while (datagram := self.socket.recv(1000))[3] != 3:
+            pass
+        return json.loads(datagram[4:])["txpk"]  # type: ignore[no-any-return]
+
     def has_nothing(self) -> bool:
         """Tell whether nothing is to be sent, once the server has taken in all that was handed to it."""
         self.ask()
