@@ -315,6 +315,15 @@ class Encoded(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class EncodeExample(Struct, frozen=True):
+    """Values, and what an encoder makes of them; None: it refuses them. fport, gives.fport: None for any."""
+
+    values: Mapping[str, object]
+    gives: Encoded | None
+    fport: int | None = None
+    options: Options = {}
+
+
 EncodeFunction: TypeAlias = Callable[[Mapping[str, object]], tuple["int | None", bytes]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,13 +15,14 @@ from lora_post.cli._decoders_try import try_decoder
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
 from lora_post.cli._output import print_table, say
 from lora_post.decoding.choice import unknown_decoder
+from lora_post.decoding.encode import check_encoder
 from lora_post.decoding.examples import Difference, Failure, check_decoder
-from lora_post.decoding.javascript.published import published_examples
+from lora_post.decoding.javascript.published import encoder_examples, published_examples
 from lora_post.decoding.javascript.source import DECODES
 from lora_post.decoding.loading import load_decoder, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash, Problem
-from lora_post.model import Decoder, Reading
+from lora_post.model import Decoder, EncodeExample, Reading
 from lora_post.text import plural
 
 HEADERS = ("Name", "Vendor", "Model", "From", "Examples", "Source")
@@ -159,11 +160,12 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
 
 def _test_published(decoder: Decoder) -> bool:
     """Do what `_test` does, with the examples that are published beside a codec, too."""
-    if decoder.functions and not set(decoder.functions) & set(DECODES):
-        say(f"ok    {decoder.name}: for downlinks only ({', '.join(decoder.functions)}), nothing to decode")
-        return True
     try:
-        return _test(replace(decoder, examples=[*decoder.examples, *published_examples(decoder)]))
+        encodes = _test_encoder(decoder, encoder_examples(decoder))
+        if decoder.functions and not set(decoder.functions) & set(DECODES):
+            say(f"ok    {decoder.name}: for downlinks only ({', '.join(decoder.functions)}), nothing to decode")
+            return encodes
+        return _test(replace(decoder, examples=[*decoder.examples, *published_examples(decoder)])) and encodes
     except DecoderCrash as crash:
         say(f"FAIL  {decoder.name}: {crash}", fg="red")
         return False
@@ -183,6 +185,16 @@ def _test(decoder: Decoder) -> bool:
     for failure in failures:
         _show(failure)
     return False
+
+
+def _test_encoder(decoder: Decoder, examples: Sequence[EncodeExample]) -> bool:
+    """Print how the examples of a decoder's encoder went, where there are any; return whether all came true."""
+    failures = check_encoder(decoder, examples)
+    if examples and not failures:
+        say(f"ok    {decoder.name}: {plural(len(examples), 'example')} of its encoder")
+    for line in failures:
+        say(f"FAIL  {decoder.name}: {line}", fg="red")
+    return not failures
 
 
 def _fixtures_beside(decoder: Decoder) -> Path | None:

@@ -5,15 +5,20 @@ A decoder may be a stranger's file. What it raises or returns never gets further
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from lora_post.decoding.choice import choose
-from lora_post.decoding.decode import kind_of, message_of
-from lora_post.errors import DecodeError, DecoderCrash, WrongFormat
-from lora_post.model import CodecFunction, Decoder, Device, Encoded
+from lora_post.decoding.decode import configured, kind_of, message_of
+from lora_post.errors import ConfigError, DecodeError, DecoderCrash, WrongFormat
+from lora_post.model import CodecFunction, Decoder, Device, Encoded, EncodeExample
+from lora_post.text import one_line
 
 MAX_PAYLOAD: Final = 242
+MAX_SHOWN: Final = 80
 TEXT: Final = "text"
 """The name of the value that a text alone is."""
 
@@ -36,6 +41,33 @@ def encode(device: Device, decoders: Mapping[str, Decoder], values: Mapping[str,
         f"{device.id} has {names}, which cannot encode values",
         fix="give the bytes with --payload, or see docs/decoders.md, Encoders",
     )
+
+
+def check_encoder(decoder: Decoder, examples: Sequence[EncodeExample]) -> list[str]:
+    """Run the examples of an encoder; return what does not come true, a line each."""
+    failures = []
+    for number, example in enumerate(examples, start=1):
+        try:
+            function = configured(decoder, example.options)
+            got: Encoded | str = _checked(_run(replace(decoder, decode=function), example.values, example.fport))
+        except (DecodeError, ConfigError) as error:
+            got = f"{type(error).__name__}: {error}"
+        wanted = example.gives
+        is_same = isinstance(got, Encoded) and wanted is not None and _is_same(wanted, got)
+        if not (is_same or (wanted is None and isinstance(got, str))):
+            values = one_line(json.dumps(example.values, ensure_ascii=False, default=str), MAX_SHOWN)
+            failures.append(f"downlink {number}: {values}: expected {_text(wanted)}, got {_text(got)}")
+    return failures
+
+
+def _is_same(wanted: Encoded, got: Encoded) -> bool:
+    return wanted.payload == got.payload and (None in (wanted.fport, got.fport) or wanted.fport == got.fport)
+
+
+def _text(made: Encoded | str | None) -> str:
+    if isinstance(made, Encoded):
+        return (made.payload.hex(" ") or "nothing") + ("" if made.fport is None else f" on FPort {made.fport}")
+    return made or "a refusal"
 
 
 def can_encode(decoder: Decoder) -> bool:

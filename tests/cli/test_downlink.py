@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from lora_post.command import Fate
+from lora_post.command import Fate, Sealed
 from lora_post.spool import downlinks
 from lora_post.spool.joins import save_joins
 from lora_post.spool.spool_file import SpoolFile
@@ -195,3 +196,37 @@ def test_unknown_number_is_told(words: tuple[str, ...], run: Run) -> None:
 
 def test_unknown_device_is_told_by_list(run: Run) -> None:
     assert run("list", "pond-9")[0] == 2
+
+
+def explain(site: Path, *steps: str, **changes: object) -> list[str]:
+    """What is said of a command with these changes."""
+    with closing(SpoolFile(site.parent / "spool.db")) as spool_file, spool_file.transaction() as db:
+        (item,) = downlinks.load_waiting(db) or downlinks.load(spool_file)
+        item = replace(item, **changes)
+        for text in steps:
+            item = item.with_step(item.made, text)
+        downlinks.save(db, [item])
+    done = lora_post("explain", "downlink", "1", "-c", site)
+    assert done.code == 0
+    return done.out.splitlines()
+
+
+def test_explain_says_which_step_failed(site: Path, run: Run) -> None:
+    run("send", "pond-7", "--port", "10", "--payload", "01", "--confirmed")
+    said = explain(site)
+    assert said[0].startswith("downlink  1 for pond-7: waits, 23 h left")
+    assert said[2] == "not yet   its device is heard" and said[3].startswith(
+        "why       no uplink of the device has come"
+    )
+    why = "not sent: the duty cycle of gateway gw1 is used up until 12:34Z"
+    said = explain(site, why)
+    assert said[3] == "not yet   given to a gateway" and said[4].endswith(why)
+    sealed = Sealed("", 0, b"")
+    said = explain(site, steps=(), sealed=sealed, gateway="gw1", is_open=True, tries=1)
+    assert said[3:5] == ["done      given to gateway gw1", "not yet   sent"]
+    assert said[5] == "why       gateway gw1 was given it, and has not said yet what became of it"
+    refused = "not sent by gateway gw1 in RX1: the gateway refused it (TX_ACK): TOO_LATE"
+    assert explain(site, refused, is_open=False)[5].endswith(refused)
+    said = explain(site, "sent by gateway gw1 in RX1, 1 of 8", fate=Fate.SENT, window="RX1")
+    assert said[4:6] == ["done      sent in RX1", "not yet   acknowledged by the device"]
+    assert explain(site, "acknowledged", fate=Fate.ACKNOWLEDGED)[5] == "done      acknowledged by the device"

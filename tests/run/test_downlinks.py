@@ -13,10 +13,10 @@ from lora_post.lorawan.phy_payload import MType, build_data_frame, parse_data_fr
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
-from tests.run.test_joining import WARM, Site
 from tests.support.command import run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.in_process import lora_post
+from tests.support.joining_site import WARM, Site
 from tests.support.seal import ROOT_10
 
 ACK = 0x20

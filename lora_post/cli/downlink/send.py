@@ -62,8 +62,8 @@ def command(
     \b
         lora-post downlink send pond-7 --port 10 --payload 01ff
         lora-post downlink send pond-7 --port 10 --payload 01ff --confirmed --expires 30m
-        lora-post downlink send irrigation-1 --data '{"switch_0": true}'
-        lora-post downlink send buzzer --port 1 --data '"BUZZ"'
+        lora-post downlink send irrigation-1 --data '{"switch_0": true}' --expires 10m
+        lora-post downlink send buzzer --data '"BUZZ"' --port 1
 
     --data needs a decoder that can encode: a JavaScript codec with encodeDownlink, Encode or Encoder, xlpp,
     cayenne-lpp, text, utf8, or a Python decoder with `encode`.

@@ -64,6 +64,7 @@ class _Output(Struct):
 
 class _Case(Struct):
     input: _Input
+    type: str = "uplink"
     output: _Output | None = None
     expected: _Output | None = None
     normalized: _Output | None = field(name="normalizedOutput", default=None)
@@ -197,6 +198,7 @@ def _examples(path: Path, codec: Codec, hints: Hints) -> Sequence[Example]:
     """
     try:
         cases = msgspec.json.decode(path.read_bytes(), type=list[_Case])
+        cases = [case for case in cases if case.type == "uplink"]
         return [example for case in cases if (example := _example(case, codec, hints)) is not None]
     except FileNotFoundError:
         return []

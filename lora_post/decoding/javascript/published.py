@@ -18,9 +18,11 @@ from msgspec import Struct, field
 
 from lora_post.decoding.javascript.yaml12 import load_yaml
 from lora_post.errors import DecoderCrash, WrongFormat
-from lora_post.model import Decoder, Example
+from lora_post.model import Decoder, Encoded, EncodeExample, Example
 from lora_post.text import one_line
 
+DOWNLINK: Final = "downlink-encode"
+"""The type of an example that is for an encoder, as TS013 has it."""
 MAX_FILE: Final = 4 << 20
 """Bytes; the largest published one has 300 KB."""
 
@@ -43,6 +45,30 @@ class _Case(Struct):
     expected: _Output | None = None
 
 
+class _DownInput(Struct):
+    data: Any = None
+    fport: int | None = field(name="fPort", default=None)
+    variables: dict[str, str | float | bool] = {}
+
+
+class _DownOutput(Struct):
+    data: list[int] | str = field(name="bytes", default_factory=list)
+    fport: int | None = field(name="fPort", default=None)
+    errors: list[Any] | None = None
+
+
+class _DownCase(Struct):
+    input: _DownInput
+    output: _DownOutput | None = None
+    expected: _DownOutput | None = None
+    type: str = ""
+
+
+class _Encoder(Struct):
+    file_name: str = field(name="fileName", default="")
+    examples: list[_DownCase] | None = None
+
+
 class _UplinkDecoder(Struct):
     file_name: str = field(name="fileName", default="")
     examples: list[_Case] | None = None
@@ -50,6 +76,7 @@ class _UplinkDecoder(Struct):
 
 class _CodecFile(Struct):
     uplink: _UplinkDecoder | None = field(name="uplinkDecoder", default=None)
+    downlink: _Encoder | None = field(name="downlinkEncoder", default=None)
 
 
 def published_examples(decoder: Decoder) -> list[Example]:
@@ -63,6 +90,38 @@ def published_examples(decoder: Decoder) -> list[Example]:
     return [_example(case) for case in _cases(codec)]
 
 
+def encoder_examples(decoder: Decoder) -> list[EncodeExample]:
+    """Return the examples for the encoder of a codec that are published beside its file.
+
+    `type: downlink-encode` in NAME.examples.json (TS013), `downlinkEncoder` of *-codec.yaml, test_encode_NAME.json.
+    Raises DecoderCrash for a file that cannot be read.
+    """
+    codec = Path(decoder.origin)
+    if not decoder.functions or not codec.is_file():
+        return []
+    return [_encode_example(case) for case in _down_cases(codec)]
+
+
+def _down_cases(codec: Path) -> Iterator[_DownCase]:
+    for file in _codec_files(codec):
+        if (encoder := file.downlink) is not None:
+            yield from encoder.examples or ()
+    own, tests = codec.with_name(f"{codec.stem}.examples.json"), codec.with_name(f"test_encode_{codec.stem}.json")
+    if own.is_file():
+        yield from (case for case in _read(own, list[_DownCase]) if case.type == DOWNLINK)
+    if tests.is_file():
+        yield from _read(tests, list[_DownCase])
+
+
+def _encode_example(case: _DownCase) -> EncodeExample:
+    """Return the example that a case is. Raises DecoderCrash for bytes that are none."""
+    given, output = case.input, case.output or case.expected or _DownOutput()
+    if not isinstance(given.data, dict):
+        raise DecoderCrash(f"an example's data: {one_line(str(given.data), 80)}, want an object")
+    gives = None if output.errors else Encoded(_payload(output.data), output.fport)
+    return EncodeExample(given.data, gives, given.fport, dict(given.variables))
+
+
 def examples_in(path: Path) -> list[Example]:
     """Return the examples of one published file. Raises DecoderCrash."""
     if path.suffix in (".yaml", ".yml"):
@@ -71,11 +130,24 @@ def examples_in(path: Path) -> list[Example]:
     return [_example(case) for case in _read(path, list[_Case])]
 
 
-def _cases(codec: Path) -> Iterator[_Case]:
+def _codec_files(codec: Path) -> Iterator[_CodecFile]:
+    """Yield what the *-codec.yaml beside a codec say of it: each part only where it names the codec's file."""
     here = codec.resolve()
     for path in (*sorted(here.parent.glob("*-codec.yaml")), *sorted(here.parent.parent.glob("*-codec.yaml"))):
-        uplink = _read(path, _CodecFile).uplink
-        if uplink is not None and uplink.file_name and (path.parent / uplink.file_name).resolve() == here:
+        file = _read(path, _CodecFile)
+        yield _CodecFile(
+            file.uplink if file.uplink and _is_at(path, file.uplink.file_name, here) else None,
+            file.downlink if file.downlink and _is_at(path, file.downlink.file_name, here) else None,
+        )
+
+
+def _is_at(path: Path, file_name: str, codec: Path) -> bool:
+    return bool(file_name) and (path.parent / file_name).resolve() == codec
+
+
+def _cases(codec: Path) -> Iterator[_Case]:
+    for file in _codec_files(codec):
+        if (uplink := file.uplink) is not None:
             yield from uplink.examples or ()
     tests = codec.with_name(f"test_decode_{codec.stem}.json")
     if tests.is_file():
@@ -99,12 +171,17 @@ def _read(path: Path, kind: type[Any]) -> Any:
 def _example(case: _Case) -> Example:
     """Return the example that a case is. Raises DecoderCrash for bytes that are none."""
     given, output = case.input, case.output or case.expected or _Output()
-    try:
-        payload = bytes.fromhex(given.data) if isinstance(given.data, str) else bytes(b & 0xFF for b in given.data)
-    except ValueError as error:
-        raise DecoderCrash(f"an example's bytes: {error}") from None
+    payload = _payload(given.data)
     received = given.received
     at = None if received is None else received.replace(tzinfo=received.tzinfo or UTC).timestamp()
     fails = WrongFormat if output.errors else None
     data = None if fails else output.data if output.data is not None else {}
     return Example(payload.hex(), given.fport, fails=fails, options=dict(given.variables), data=data, received_s=at)
+
+
+def _payload(data: list[int] | str) -> bytes:
+    """Return the bytes of an example. Raises DecoderCrash."""
+    try:
+        return bytes.fromhex(data) if isinstance(data, str) else bytes(byte & 0xFF for byte in data)
+    except ValueError as error:
+        raise DecoderCrash(f"an example's bytes: {error}") from None

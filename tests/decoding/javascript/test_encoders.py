@@ -13,6 +13,7 @@ from lora_post.decoding.loading import load_decoder
 from lora_post.errors import DecodeError
 from lora_post.model import Decoder, Device, Encoded
 from tests.support.build import device
+from tests.support.in_process import lora_post
 
 Load = Callable[[str], Decoder]
 
@@ -161,3 +162,43 @@ def test_decoder_of_the_fport_encodes_for_it(load: Load) -> None:
     both = device(decoder="one", decoder_by_fport={9: "two"})
     decoders = {"one": one, "two": two}
     assert [encode(both, decoders, {}, fport).payload for fport in (None, 3, 9)] == [b"\1", b"\1", b"\2"]
+
+
+YAML = """
+downlinkEncoder:
+  fileName: relay.js
+  examples:
+    - description: on
+      input: { data: { on: true } }
+      output: { bytes: [0x01, 255], fPort: 7 }
+"""
+TS013_EXAMPLES = """[
+  {"type": "uplink", "input": {"bytes": [5], "fPort": 1}, "output": {"data": {"x": 5}}},
+  {"type": "downlink-encode", "input": {"data": {"on": false}}, "output": {"bytes": [0, 255], "fPort": 7}},
+  {"type": "downlink-encode", "input": {"data": {}}, "output": {"errors": ["on is missing"]}},
+  {"type": "downlink-decode", "input": {"bytes": [1], "fPort": 7}, "output": {"data": {"on": true}}}
+]"""
+CHIRPSTACK = """[{"name": "on", "input": {"data": {"on": true}}, "expected": {"bytes": [1, 254]}},
+                 {"name": "off", "input": {"data": {"on": false}, "fPort": 8}, "expected": {"errors": ["x"]}}]"""
+
+
+def test_published_examples_of_encoders_are_run(load: Load, tmp_path: Path) -> None:
+    load(TS013)
+    (tmp_path / "relay-codec.yaml").write_text(YAML)
+    (tmp_path / "relay.examples.json").write_text(TS013_EXAMPLES)
+    done = lora_post("decoders", "test", tmp_path / "relay.js")
+    assert (done.code, done.out) == (0, "ok    relay: 3 examples of its encoder\nok    relay: 1 example\n")
+    (tmp_path / "test_encode_relay.json").write_text(CHIRPSTACK)
+    done = lora_post("decoders", "test", tmp_path / "relay.js")
+    assert done.code == 1
+    assert done.out.splitlines()[:2] == [
+        'FAIL  relay: downlink 4: {"on": true}: expected 01 fe, got 01 ff on FPort 7',
+        'FAIL  relay: downlink 5: {"on": false}: expected a refusal, got 00 ff on FPort 7',
+    ]
+
+
+def test_example_that_is_no_object_is_told(load: Load, tmp_path: Path) -> None:
+    load(TS013)
+    (tmp_path / "test_encode_relay.json").write_text('[{"input": {"data": 5}, "expected": {"bytes": [1]}}]')
+    done = lora_post("decoders", "test", tmp_path / "relay.js")
+    assert (done.code, done.out) == (1, "FAIL  relay: an example's data: 5, want an object\n")
