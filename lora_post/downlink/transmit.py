@@ -67,7 +67,10 @@ class Transmitter(Protocol):
 
 @runtime_checkable
 class Transmits(Protocol):
-    """An input that can send; transmitter: None while it cannot."""
+    """An input that can send; transmitter: None while it cannot. is_awaited: its senders wait until `kept`."""
 
     @property
     def transmitter(self) -> Transmitter | None: ...
+
+    @property
+    def is_awaited(self) -> bool: ...

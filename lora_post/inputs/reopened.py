@@ -64,6 +64,10 @@ class ReopenedInput:
         """Return what sends by it now, where something does."""
         return self._input.transmitter if isinstance(self._input, Transmits) else None
 
+    @property
+    def is_awaited(self) -> bool:
+        return not isinstance(self._input, Transmits) or self._input.is_awaited
+
     def events(self, timeout_s: float) -> Sequence[Heard] | None:
         input_ = self._input or self._try_to_open(timeout_s)
         if input_ is None:

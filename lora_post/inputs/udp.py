@@ -59,6 +59,7 @@ class UdpInput:
         """gateways: the EUIs of those that are listened to, all when it is empty. transmits: they are sent to, too."""
         self.name = "udp " + address_text(listener.getsockname())
         self.transmitter = PullResponses(self.name, listener.sendto, metrics, monotonic) if transmits else None
+        self.is_awaited = False
         self.trouble: Problem | None = None
         self.gateways = GatewayBook(self.name, monotonic, gateways)
         self._allowed = gateways

@@ -24,14 +24,17 @@ from lora_post.model import Device
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.doctor import Doctor
+from lora_post.run.late_decoding import LateDecoding
 from lora_post.run.outcome_log import left_behind, summary
 from lora_post.run.pipeline import Pipeline
+from lora_post.run.telling import Telling
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
-from lora_post.spool import lanes, strangers
+from lora_post.spool import accepted, lanes, strangers
 from lora_post.spool.arrivals import Arrivals
 from lora_post.spool.boots import BootBook
+from lora_post.spool.late_ledger import LateLedger
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue import Counts, Queue
 from lora_post.spool.queue_writer import QueueWriter
@@ -59,6 +62,7 @@ class Delivery(Struct, frozen=True):
 
     view: a connection to the spool for whoever asks; the pipeline and each upload have one of their own.
     stop: ends the uploads. hear: takes outcomes that another part has kept, as the pipeline gives its own.
+    late: decodes behind the answers, where devices are answered.
     """
 
     config: Config
@@ -69,6 +73,7 @@ class Delivery(Struct, frozen=True):
     view: SpoolFile
     stop: Event
     hear: Callable[[Outcome], None]
+    late: LateDecoding | None = None
 
     def __enter__(self) -> Delivery:
         log.info(
@@ -80,6 +85,8 @@ class Delivery(Struct, frozen=True):
         )
         for line in self._left_over():
             log.warning("%s", line)
+        if self.late:
+            self.late.start()
         for upload in self.uploads:
             upload.start()
         return self
@@ -90,6 +97,8 @@ class Delivery(Struct, frozen=True):
         for upload in self.uploads:
             upload.wake()
         deadline = time.monotonic() + JOIN_S
+        if self.late:
+            self.late.finish(JOIN_S)
         try:
             self.ledger.finish()
         except SpoolError as error:
@@ -102,12 +111,16 @@ class Delivery(Struct, frozen=True):
         self.config.site.devices.use(devices)
         with self.pipeline.using(decode):
             self.ledger.use(devices)
+            if self.late:
+                self.late.use(devices, decode)
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""
         for upload in self.uploads:
             upload.hold_no_longer()
         deadline = time.monotonic() + timeout_s
+        while self.late and not self.late.wait(POLL_S) and not stop.is_set() and time.monotonic() < deadline:
+            pass
         while (began := time.monotonic()) < deadline and self._has_work():
             # A look takes longer the more readings wait for other destinations.
             if stop.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began))):
@@ -211,9 +224,14 @@ def open_delivery(
 
     network = config.network
     server = network_server(network, partial(_moment, clock), metrics) if network else None
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server)
     view = SpoolFile(config.spool_path, replace_damaged)
-    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear)
+    late = None
+    if server or accepted.last_id(view.db):
+        spool_file = SpoolFile(config.spool_path, replace_damaged)
+        late_ledger = LateLedger(spool_file, config.devices, _writer(config, spool_file, arrivals))
+        late = LateDecoding(late_ledger, config.devices, decode, Telling(metrics, hear), heartbeats, Doctor())
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late)
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, late)
 
 
 def _moment(clock: GatewayClock) -> Moment:
@@ -231,5 +249,9 @@ def _open_ledger(config: Config, boots: BootBook, arrivals: Arrivals) -> SpoolLe
         lanes.forget_devices(db, {device.id for device in config.devices})
         if not config.keep_strangers:
             strangers.forget_all(db)
-    writer = QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full, arrivals)
+    writer = _writer(config, spool_file, arrivals)
     return SpoolLedger(spool_file, config.devices, writer, boots, keep_strangers=config.keep_strangers)
+
+
+def _writer(config: Config, spool_file: SpoolFile, arrivals: Arrivals) -> QueueWriter:
+    return QueueWriter(spool_file, config.destinations, config.spool_max_bytes, config.spool_when_full, arrivals)

@@ -15,13 +15,15 @@ from lora_post.downlink.transmit import Downlink, Transmits, Transmitter
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.lorawan.phy_payload import MType, message_type
 from lora_post.metrics import Metrics
-from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard, Noise
+from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard
 from lora_post.run.doctor import Doctor
+from lora_post.run.late_decoding import Held, LateDecoding, Undecided
+from lora_post.run.telling import Telling
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join
-from lora_post.uplink.model import Copy, Decode, MaybeLate, MaybeRestarted, Refusal, Report, Uplink
+from lora_post.uplink.model import Copy, Decode, MaybeLate, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import identify, unlock
@@ -46,20 +48,22 @@ class Pipeline:
         clock: GatewayClock | None = None,
         doctor: Doctor | None = None,
         server: NetworkServer | None = None,
+        late: LateDecoding | None = None,
     ) -> None:
         """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong.
 
-        server: answers devices; None: they are only heard.
+        server: answers devices; None: they are only heard. late: decodes behind the answers; None: it is done here.
         """
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
         self.metrics = metrics
-        self._listener = listener
+        self._tell = Telling(metrics, listener)
         self._copies = Copies()
         self._restarts = Restarts()
         self._clock = clock
         self._doctor = doctor
         self._server = server
+        self._late = late
         self._times = Times.RECORDED
         self._way_back: Transmits | None = None
         self._to_send: list[tuple[Transmitter, Downlink]] = []
@@ -89,16 +93,32 @@ class Pipeline:
         """
         if not events:
             return
+        if self._late:
+            self._late.wait_for_room()
         with self._lock:
-            self._to_send.clear()
+            self._to_send = []
             with self._ledger.group() as group:
+                group.is_lazy = self._late is not None
                 # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
                 outcomes = [self._handle_event(event, group) for event in events]
-            for transmitter, downlink in self._to_send:  # what they say is kept
-                transmitter.send(downlink)
-            self._tell([*outcomes, *_server_copies(events, outcomes)])
+            to_send = self._to_send
+            if self._late is None:
+                self._transmit(to_send)
+                self._tell(events, [each for each in outcomes if not isinstance(each, Held)])
+                return
+            batch = self._late.put(events, outcomes)
+        # Others may come in while this one waits for the disk.
+        if to_send or self._way_back is None or self._way_back.is_awaited:
+            self._ledger.sync()
+            batch.is_synced = True
+        self._transmit(to_send)
+
+    def _transmit(self, downlinks: Sequence[tuple[Transmitter, Downlink]]) -> None:
+        """Send frames; what they say is kept."""
+        for transmitter, downlink in downlinks:
+            transmitter.send(downlink)
 
     @property
     def answers(self) -> bool:
@@ -114,10 +134,12 @@ class Pipeline:
             if not (commands.has_news or commands.has_late(self._ledger.waiting())):
                 return
             with self._ledger.group() as group:
+                group.is_lazy = True
                 commands.settle(group)
                 commands.end_late(group)
+        self._ledger.sync()
 
-    def _handle_event(self, event: Heard, group: Group) -> Outcome:
+    def _handle_event(self, event: Heard, group: Group) -> Undecided:
         if isinstance(event, Frame):
             outcome = self._handle_frame(event, group)
             if type(outcome) is Refusal:
@@ -126,18 +148,16 @@ class Pipeline:
             return outcome
         return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
 
-    def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal:
+    def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal | Held:
         try:
             uplink, session = identify(event, group.find)
             if group.is_repeat(uplink, SERVER_WINDOW_US):
                 raise Repeat(f"{uplink.device.id}: the server has sent FCnt {uplink.fcnt} with this payload twice")
         except UnlockError as error:
             return Refusal.of(event.frame, error)
-        report = self._decode[0](uplink)
-        group.accept(report, session)
-        return report
+        return self._accept(uplink, session, group)
 
-    def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join:
+    def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join | Held:
         try:
             uplink, session = unlock(frame, group.find, group.joiners)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
@@ -149,9 +169,7 @@ class Pipeline:
             log.warning("%s was restarted: it counts on from FCnt %d", error.device, uplink.fcnt)
         except StaleFCnt as error:
             if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
-                report = self._decode_frame(error.uplink, group)
-                group.accept_late(report)
-                return report
+                return self._accept(error.uplink, None, group)
             self._answer_again(frame, error.device, group)
             return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
         except Repeat as error:
@@ -164,11 +182,18 @@ class Pipeline:
             return Refusal.of(frame, error)
         if server := self._server:
             self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
-        report = self._decode_frame(uplink, group)
-        group.accept(report, session)
+        outcome = self._accept(uplink, session, group)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is FCntPolicy.RESTARTS:
             self._restarts.accepted(uplink)
+        return outcome
+
+    def _accept(self, uplink: Uplink, session: Session | None, group: Group) -> Report | Held:
+        """Accept an uplink, which advances a session; None for one that comes late."""
+        if self._late:
+            return Held(group.hold(uplink, session), uplink)
+        report = self._decode_frame(uplink, group)
+        group.accept(report, session)
         return report
 
     def _decode_frame(self, uplink: Uplink, group: Group) -> Report:
@@ -204,37 +229,8 @@ class Pipeline:
         group.accept_join(joiner)
         return join
 
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        uplinks = readings = 0
-        for outcome in outcomes:
-            if type(outcome) is Report:
-                uplinks += 1
-                readings += len(outcome.readings)
-                if outcome.problem is not None:
-                    uplink = outcome.uplink
-                    self.metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
-            elif type(outcome) is Refusal:
-                self.metrics.count("refused", outcome.check)
-            elif type(outcome) is Copy:
-                self.metrics.count("copies")
-            elif type(outcome) is Join:
-                self.metrics.count("joins", outcome.message)
-            elif type(outcome) is Noise:
-                self.metrics.count("noise", outcome.reason)
-            self._listener(outcome)
-        self.metrics.count("uplinks", amount=uplinks)
-        self.metrics.count("readings", amount=readings)
-
 
 def _refuse_repeat(uplink: Uplink, group: Group) -> None:
     window_us = repeat_window_us(uplink)
     if window_us and group.is_repeat(uplink, window_us):
         raise Repeat(f"{uplink.device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
-
-
-def _server_copies(events: Sequence[Heard], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
-    """Yield how other gateways heard the uplinks that a network server told of."""
-    for event, outcome in zip(events, outcomes, strict=True):
-        if type(event) is ClearUplink and type(outcome) is Report:
-            for frame in event.copies:
-                yield Copy(frame, outcome.uplink)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, slot_range, utc_text
-from lora_post.spool import frames, heard, joins, lanes, strangers, thinning, trends, undecoded
+from lora_post.spool import accepted, frames, heard, joins, lanes, strangers, thinning, trends, undecoded
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import BootUs, WallUs
 
@@ -142,7 +142,7 @@ def give_times(db: sqlite3.Connection, number: int, offset_us: WallUs) -> int:
     first_us, last_us = slot_range(slot)
     by_us = offset_us - boot_zero(slot)
     moved = lanes.shift(db, first_us, last_us, by_us)
-    for table in (undecoded, heard, thinning, joins, strangers, trends, frames):
+    for table in (accepted, undecoded, heard, thinning, joins, strangers, trends, frames):
         table.shift(db, first_us, last_us, by_us)
     return moved
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from lora_post.command import Command
 from lora_post.errors import SpoolError
 from lora_post.model import Device, FCntPolicy
-from lora_post.spool import downlinks
+from lora_post.spool import accepted, downlinks
 from lora_post.spool.boots import BootBook
 from lora_post.spool.facts import changes
 from lora_post.spool.gaps import Gaps, forget_gaps, gaps_in_memory
@@ -23,10 +23,9 @@ from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import forget_sessions, load_sessions, load_sessions_of, raise_sessions, save_sessions
+from lora_post.spool.shelf import Shelf
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.strangers import StrangerBook
-from lora_post.spool.thinning import Thinner
-from lora_post.spool.trends import TrendBook
 from lora_post.times import StampUs
 from lora_post.uplink.counters import MAX_GAP
 from lora_post.uplink.join_state import Joiner, JoinState
@@ -41,7 +40,9 @@ class Group:
 
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
     join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
-    accepted. refusals: what was not. taken: counters of downlinks, see `take_fcnt_down`. commands: those that changed.
+    accepted. held: what was accepted and is to be decoded later, by number. refusals: what was not. taken: counters
+    of downlinks, see `take_fcnt_down`. commands: those that changed. is_lazy: whoever opened the group calls `sync`
+    before it relies on it.
     """
 
     def __init__(
@@ -51,27 +52,43 @@ class Group:
         gaps: Gaps,
         counters: Mapping[str, int],
         waiting: Iterable[Command] = (),
+        last_held: int = 0,
     ) -> None:
-        """counters: next FCnts, by `session_key` and `downlink_key`. waiting: commands that are not over."""
+        """counters: next FCnts, by `session_key` and `downlink_key`. waiting: commands that are not over.
+
+        last_held: the latest number of a held uplink.
+        """
         self._book = book
         self.find: FindSessions = book.find
         self.joiners: Mapping[int, Joiner] = book.joiners
         self.devices = book.devices
         self.is_repeat = is_repeat
         self.reports: list[Report] = []
+        self.held: list[tuple[int, Uplink]] = []
         self.refusals: list[Refusal] = []
         self.taken: dict[str, int] = {}
         self.notes: list[Callable[[sqlite3.Connection], None]] = []
         self.commands: dict[int, Command] = {}
+        self.is_lazy = False
         self._gaps = gaps
         self._counters = counters
         self._waiting = _by_id(waiting)
+        self._last_held = last_held
 
-    def accept(self, report: Report, session: Session) -> None:
-        """Accept an uplink's readings and the counter that it advances."""
+    def accept(self, report: Report, session: Session | None) -> None:
+        """Accept an uplink's readings and the counter that it advances; None for one that was missed and comes late."""
         self.reports.append(report)
-        uplink = report.uplink
-        if uplink.authentic:
+        self._advance(report.uplink, session)
+
+    def hold(self, uplink: Uplink, session: Session | None) -> int:
+        """Accept an uplink that is to be decoded later, as `accept` does; returns its number."""
+        self._last_held += 1
+        self.held.append((self._last_held, uplink))
+        self._advance(uplink, session)
+        return self._last_held
+
+    def _advance(self, uplink: Uplink, session: Session | None) -> None:
+        if session and uplink.authentic:
             before = self._book.advance(session)
             if 0 < before < uplink.fcnt <= before + MAX_GAP and uplink.device.fcnt is FCntPolicy.STRICT:
                 self._gaps.open(session_key(uplink.device), before, uplink.fcnt - 1, uplink.frame.time_us)
@@ -79,10 +96,6 @@ class Group:
     def was_missed(self, uplink: Uplink) -> bool:
         """Tell whether an uplink below the newest one was not heard until now; it is now: accept it."""
         return self._gaps.take(session_key(uplink.device), uplink.fcnt, uplink.frame.time_us)
-
-    def accept_late(self, report: Report) -> None:
-        """Accept the readings of an uplink that was missed."""
-        self.reports.append(report)
 
     def refuse(self, refusal: Refusal) -> None:
         """Take a frame that is not accepted; of strangers the last few are kept."""
@@ -123,6 +136,10 @@ class Ledger(Protocol):
         """Return the commands that are not over; outside a group. Raises SpoolError."""
         ...
 
+    def sync(self) -> None:
+        """Wait until lazy groups survive a power cut. Raises SpoolError."""
+        ...
+
 
 class SpoolLedger:
     """The ledger of a run: it keeps counters and readings in the spool."""
@@ -138,11 +155,11 @@ class SpoolLedger:
     ) -> None:
         """boots: keeps the times in step with the clock; None where frames bring their true time."""
         self._spool_file = spool_file
-        self._writer = writer
+        self._shelf = Shelf(writer, ())
         self._boots = boots
         self._keep_strangers = keep_strangers
         self._strangers = StrangerBook()
-        self._trends = TrendBook()
+        self._last_held = 0
         self.use(devices)
         # What is in the file, for a new one that takes the place of a file that was removed.
         self._inode: int | None = None
@@ -157,39 +174,46 @@ class SpoolLedger:
         with suppress(SpoolError):  # the next group will meet it, and tell
             self._save_strangers()  # some of them may be devices now
         self._book = SessionBook(devices)
-        self._thinner = Thinner(devices)
+        self._shelf.use(devices)
         self._version = NOT_LOADED
 
     @contextmanager
     def group(self) -> Iterator[Group]:
         """Open a group whose counters and readings are kept in one transaction."""
         try:
-            with self._spool_file.transaction() as db:
+            with self._spool_file.unsynced() as db:
+                before = db.total_changes
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):
                     self._read(db)
-                group = Group(self._book, partial(is_repeat, db), Gaps(db), self._counters, self._waiting.values())
+                group = Group(
+                    self._book,
+                    partial(is_repeat, db),
+                    Gaps(db),
+                    self._counters,
+                    self._waiting.values(),
+                    self._last_held,
+                )
                 yield group
-                self._writer.put(db, self._thinner.thin(db, group.reports))
+                self._shelf.put(db, group.reports)
+                accepted.put(db, group.held)
                 for note in group.notes:
                     note(db)
                 self._save_sessions(db, group.taken)
                 downlinks.save(db, group.commands.values())
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
-                    self._strangers.save(db, is_writing=bool(group.reports or self._book.joined))
-                self._trends.hear(group.reports)
-                self._trends.save(db)
+                    self._strangers.save(db, is_writing=bool(group.reports or group.held or self._book.joined))
                 if self._boots:
                     self._boots.note(db)
-                self._writer.make_room(db)
+                self._shelf.make_room(db)
+            if not group.is_lazy and db.total_changes != before:
+                self.sync()
             self._note_kept(group)
         except BaseException:
             # Nothing was kept: the counters in the file are the true ones.
             self._version = NOT_LOADED
-            self._writer.forget_lanes()
-            self._thinner.forget()
-            self._trends.forget()
+            self._shelf.forget()
             self._strangers = StrangerBook()
             raise
         finally:
@@ -199,17 +223,16 @@ class SpoolLedger:
         """Return the commands that are not over, as the file has them; outside a group. Raises SpoolError."""
         return downlinks.look_for_waiting(self._spool_file)
 
+    def sync(self) -> None:
+        self._spool_file.sync()
+
     def finish(self) -> None:
         """Keep the history of the quarter of an hour that goes on, and strangers; for the end of a run.
 
         Raises SpoolError.
         """
         self._save_strangers()
-        if self._trends.is_empty:
-            return
-        with self._spool_file.transaction() as db:
-            self._trends.save(db, is_last=True)
-        self._trends.saved()
+        self._shelf.finish(self._spool_file)
 
     def _save_strangers(self) -> None:
         if self._keep_strangers:
@@ -226,8 +249,9 @@ class SpoolLedger:
             self._changes |= {"joins": changes(db)["joins"]}  # this one is known here
 
     def _note_kept(self, group: Group) -> None:
-        self._writer.kept()
-        self._trends.saved()
+        self._shelf.kept()
+        if group.held:
+            self._last_held = group.held[-1][0]
         book = self._book
         self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | group.taken)
         self._waiting = _by_id(group.waiting())
@@ -246,7 +270,7 @@ class SpoolLedger:
             self._inode = self._spool_file.inode
             self._read(db)
             self._waiting = _by_id(downlinks.load_waiting(db))
-            self._writer.forget_lanes()
+            self._shelf.forget_lanes()
         elif version != self._version:
             self._follow(db)
         self._version = version
@@ -259,7 +283,7 @@ class SpoolLedger:
         now = changes(db)
         changed = {cause for cause, value in now.items() if value != self._changes.get(cause)}
         self._changes = now
-        self._thinner.forget()
+        self._shelf.forget_last()
         if "downlinks" in changed:
             self._waiting = _by_id(downlinks.load_waiting(db))
         if "joins" in changed:
@@ -270,7 +294,7 @@ class SpoolLedger:
             self._strangers.load(db)
         if "lanes" in changed:
             # A lane that was removed would take readings with it, and one may have another unit.
-            self._writer.forget_lanes()
+            self._shelf.forget_lanes()
 
     def _carry_over(self, db: sqlite3.Connection) -> None:
         """Give another file, in the place of one that was removed, the counters that are known here."""
@@ -281,10 +305,11 @@ class SpoolLedger:
 
     def _read(self, db: sqlite3.Connection) -> None:
         self._changes = changes(db)
+        self._last_held = max(self._last_held, accepted.last_id(db))
         self._counters, self._joins = load_sessions(db), load_joins(db)
         self._book.load(self._counters, self._joins)
         self._strangers.load(db)
-        self._thinner.forget()
+        self._shelf.forget_last()
 
 
 def _by_id(commands: Iterable[Command]) -> dict[int, Command]:
@@ -308,6 +333,9 @@ class MemoryLedger:
     def waiting(self) -> Sequence[Command]:
         """Return nothing: a dry run sends nothing."""
         return ()
+
+    def sync(self) -> None:
+        """Do nothing: nothing is on a disk."""
 
     def _is_repeat(self, uplink: Uplink, window_us: int) -> bool:
         print_, time_us = print_of(uplink), uplink.frame.time_us

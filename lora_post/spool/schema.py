@@ -178,7 +178,20 @@ FLEET: Final = (
 ) WITHOUT ROWID""",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS, FLEET)
+ACCEPTED: Final = (
+    """CREATE TABLE accepted (              -- uplinks whose counters are kept, and that are still to be decoded
+    id        INTEGER PRIMARY KEY,
+    device    TEXT NOT NULL,
+    time_us   INTEGER NOT NULL,
+    fcnt      INTEGER NOT NULL,
+    fport     INTEGER,
+    payload   BLOB NOT NULL,
+    authentic INTEGER NOT NULL,
+    frame     BLOB NOT NULL          -- MessagePack of Frame
+)""",
+)
+
+STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS, FLEET, ACCEPTED)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

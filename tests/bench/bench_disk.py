@@ -73,7 +73,7 @@ def day_written(path: Path, *, plots: bool) -> int:
                         report(*readings, time_us=NOON_US + quarter * 900_000_000 + number * 10_000_000, of=of)
                     )
                 if not plots:
-                    ledger._trends = TrendBook()
+                    ledger._shelf._trends = TrendBook()
             for lane in ready_lanes(queue):
                 batch = queue.claim(lane, 100)
                 if batch is not None:

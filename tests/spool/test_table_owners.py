@@ -17,6 +17,7 @@ from lora_post.spool.schema import STEPS
 
 PACKAGE = Path(lora_post.__file__).parent
 OWNERS = {
+    "accepted": "spool/accepted.py",
     "boot": "spool/boots.py",
     "downlink": "spool/downlinks.py",
     "frame": "spool/frames.py",

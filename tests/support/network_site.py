@@ -41,6 +41,7 @@ class Gateway:
     def __init__(self, *, many_channels: bool = True, asks: bool = True) -> None:
         self.now = Station(many_channels) if asks else None
         self.sent: list[Downlink] = []
+        self.is_awaited = False
 
     @property
     def transmitter(self) -> Gateway:

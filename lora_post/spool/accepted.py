@@ -1,0 +1,75 @@
+"""The table `accepted`: uplinks whose counters are kept, and whose payloads are still to be decoded.
+
+They are here for as long as decoding takes; what a power cut or a kill leaves is decoded by the next start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from lora_post.model import Device, Frame
+from lora_post.times import StampUs
+from lora_post.uplink.model import Uplink
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_frame: Final = msgspec.msgpack.Decoder(Frame).decode
+
+
+def last_id(db: sqlite3.Connection) -> int:
+    """Return the number of the newest one, 0 for none."""
+    return int(db.execute("SELECT coalesce(max(id), 0) FROM accepted").fetchone()[0])
+
+
+def put(db: sqlite3.Connection, rows: Iterable[tuple[int, Uplink]]) -> None:
+    """Keep uplinks under their numbers."""
+    db.executemany(
+        "INSERT INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                id_,
+                uplink.device.id,
+                uplink.frame.time_us,
+                uplink.fcnt,
+                uplink.fport,
+                uplink.payload,
+                uplink.authentic,
+                _encode(uplink.frame),
+            )
+            for id_, uplink in rows
+        ],
+    )
+
+
+def load(db: sqlite3.Connection, devices: Mapping[str, Device]) -> list[tuple[int, Uplink]]:
+    """Return the uplinks of these devices with their numbers, oldest first, without damaged ones."""
+    found = []
+    for id_, device, time_us, fcnt, fport, payload, authentic, frame in db.execute(
+        "SELECT * FROM accepted ORDER BY id"
+    ):
+        try:
+            heard = replace(_decode_frame(frame), time_us=time_us)
+            found.append((id_, Uplink(heard, devices[device], int(fcnt), fport, bytes(payload), bool(authentic))))
+        except (msgspec.DecodeError, TypeError, ValueError, KeyError):
+            continue
+    return found
+
+
+def times(db: sqlite3.Connection, ids: Collection[int]) -> dict[int, StampUs]:
+    """Return the times that uplinks have by now; without those that are not here."""
+    query = f"SELECT id, time_us FROM accepted WHERE id IN ({','.join('?' * len(ids))})"  # noqa: S608 - question marks
+    return dict(db.execute(query, list(ids)))
+
+
+def remove(db: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Delete uplinks that are decoded."""
+    db.executemany("DELETE FROM accepted WHERE id = ?", [(id_,) for id_ in ids])
+
+
+def shift(db: sqlite3.Connection, first_us: StampUs, last_us: StampUs, by_us: int) -> None:
+    """Move the times within a range."""
+    db.execute("UPDATE accepted SET time_us = time_us + ? WHERE time_us BETWEEN ? AND ?", (by_us, first_us, last_us))
