@@ -76,7 +76,10 @@ class Group:
         self._last_held = last_held
 
     def accept(self, report: Report, session: Session | None) -> None:
-        """Accept an uplink's readings and the counter that it advances; None for one that was missed and comes late."""
+        """Accept an uplink's readings and the counter that it advances.
+
+        session: None for one that was missed and comes late.
+        """
         self.reports.append(report)
         self._advance(report.uplink, session)
 

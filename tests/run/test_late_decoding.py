@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
+from lora_post.command import Moment
 from lora_post.downlink.network_server import network_server
 from lora_post.lorawan.phy_payload import MType, build_data_frame
 from lora_post.lorawan.session_keys import UPLINK
@@ -77,9 +78,8 @@ class Run:
         late_ledger = LateLedger(late_store, [POND], QueueWriter(late_store, [SINK], 1 << 30))
         self.telling = Telling(Metrics(), self.outcomes.append)
         self.late = LateDecoding(late_ledger, [POND], decode, self.telling, Heartbeats())
-        pipeline = Pipeline(
-            ledger, decode, Metrics(), self.outcomes.append, clock, None, network_server(EU868), self.late
-        )
+        server = network_server(EU868, lambda: Moment(NOON_US, "boot-1", 0), Metrics())  # type: ignore[arg-type]
+        pipeline = Pipeline(ledger, decode, Metrics(), self.outcomes.append, clock, None, server, self.late)
         self.pipeline = pipeline.taking(Times.LIVE if system else Times.RECORDED, self.gateway)
 
     def hear(self, *events: Heard) -> None:
