@@ -13,7 +13,7 @@ import pytest
 
 from lora_post.lorawan.root_keys import RootKeys
 from tests.docs.markdown import named
-from tests.support.command import free_udp_port, run, started, wait_until
+from tests.support.command import PATIENCE_S, free_udp_port, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.paths import DOCS
 from tests.support.waziup import waziup
@@ -66,5 +66,5 @@ def test_page_takes_a_sensor_from_its_box_to_waziup(tmp_path: Path, monkeypatch:
             wait_until(lambda: len(server.days.pushes()) == 4, "no values on Waziup")
             assert server.values("cold-store", "temperature") == [22.5]
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE_S) == 0
     assert (tmp_path / "devices.toml").stat().st_mode & 0o007 == 0

@@ -61,7 +61,7 @@ def test_capture_is_recognised_and_gives_what_its_own_parser_gives(capture: Path
 
 
 @pytest.mark.parametrize("capture", [path for path in CAPTURES if path.suffix not in (".pcap", ".capture")], ids=str)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(chatter=st.lists(st.sampled_from(CHATTER), max_size=5).map(b"".join))
 def test_chatter_before_the_first_frame_misleads_nobody(capture: Path, chatter: bytes) -> None:
     parser = auto()

@@ -17,6 +17,7 @@ from lora_post.errors import OutcomeUnknown, SinkError
 from lora_post.net.http_client import HttpClient
 from lora_post.secret import Secret
 from lora_post.sinks.waziup.client import Answer, WaziupClient
+from tests.support.command import PATIENCE_S
 
 
 @contextmanager
@@ -203,6 +204,6 @@ def test_connection_that_is_closed_ends_the_wait_of_another_thread() -> None:
         with server:
             server.recv(1 << 16)
             client.close()
-            thread.join(20)
+            thread.join(PATIENCE_S)
         assert not thread.is_alive()
         assert isinstance(raised[0], OutcomeUnknown)

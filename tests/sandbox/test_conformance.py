@@ -17,6 +17,7 @@ import jwt
 import pytest
 import requests
 
+from tests.support.command import PATIENCE_S
 from tests.support.sandbox_client import Api, assert_error, sandbox_api
 
 TEXT = {"Content-Type": "text/plain;charset=utf-8"}
@@ -46,7 +47,7 @@ def test_unknown_path_is_404_with_empty_body(api: Api, path: str) -> None:
 def test_nothing_of_the_api_is_outside_its_prefix(api: Api, path: str) -> None:
     """1"""
     root = api.base.removesuffix("/api/v2")
-    assert_error(api.session.get(root + path, timeout=20), 404)
+    assert_error(api.session.get(root + path, timeout=PATIENCE_S), 404)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +192,8 @@ def test_a_connection_is_kept_over_good_and_bad_answers(api: Api) -> None:
         session.trust_env = False
         pools = session.adapters["http://"].poolmanager  # type: ignore[attr-defined]
         for path in ("/users/me", "/nothing", "/devices/a=b", "/users/me"):
-            session.get(api.base + path, timeout=20)
-            session.post(api.base + path, data=b"x" * 70_000, timeout=20)
+            session.get(api.base + path, timeout=PATIENCE_S)
+            session.post(api.base + path, data=b"x" * 70_000, timeout=PATIENCE_S)
         [key] = pools.pools.keys()
         assert pools.pools[key].num_connections == 1
 

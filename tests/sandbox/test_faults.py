@@ -11,7 +11,7 @@ import requests
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.faults import KINDS, Fault, RandomFaults, read_rates
 from lora_post.sandbox.server import running_sandbox
-from tests.support.command import wait_until
+from tests.support.command import PATIENCE_S, wait_until
 from tests.support.in_process import lora_post
 
 DEVICE = {"id": "pond-7", "visibility": "public"}
@@ -40,7 +40,7 @@ def fault(spec: str) -> Fault:
 
 
 def has_device(url: str) -> bool:
-    return requests.get(f"{url}/devices/pond-7", timeout=10).status_code == 200
+    return requests.get(f"{url}/devices/pond-7", timeout=PATIENCE_S).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_answer_does_not_come(spec: str, is_done: bool) -> None:
     with sandbox() as (url, coming):
         coming.faults.append(fault(spec))
         with pytest.raises(requests.RequestException):
-            assert not requests.post(f"{url}/devices", json=DEVICE, timeout=10).content
+            assert not requests.post(f"{url}/devices", json=DEVICE, timeout=PATIENCE_S).content
         wait_until(lambda: is_open(url), "the door stays shut")
         wait_until(lambda: has_device(url) is is_done, "it was done, or was not, against its word")
 
@@ -83,7 +83,7 @@ def test_answer_does_not_come(spec: str, is_done: bool) -> None:
 def test_another_answer_comes(spec: str, status: int, retry_after: str | None, is_done: bool) -> None:
     with sandbox() as (url, coming):
         coming.faults.append(fault(spec))
-        answer = requests.post(f"{url}/devices", json=DEVICE, timeout=10)
+        answer = requests.post(f"{url}/devices", json=DEVICE, timeout=PATIENCE_S)
         assert (answer.status_code, answer.headers.get("Retry-After")) == (status, retry_after)
         wait_until(lambda: has_device(url) is is_done, "it was done, or was not, against its word")
 
@@ -103,17 +103,19 @@ def test_server_goes_on_when_the_client_has_left(spec: str) -> None:
     with sandbox() as (url, coming):
         coming.faults.append(fault(spec))
         with pytest.raises(requests.RequestException):
-            requests.post(f"{url}/devices", json=DEVICE, timeout=(10, 0.1))
+            requests.post(f"{url}/devices", json=DEVICE, timeout=(PATIENCE_S, 0.1))
         wait_until(lambda: has_device(url), "it never did")
 
 
 def test_token_that_is_not_believed_makes_a_guest() -> None:
     with sandbox() as (url, coming):
         login = {"username": "demo", "password": "demo"}
-        token = requests.post(f"{url}/auth/token", json=login, timeout=10).text
+        token = requests.post(f"{url}/auth/token", json=login, timeout=PATIENCE_S).text
         coming.faults.append(fault("guest"))
         names = [
-            requests.get(f"{url}/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=10).json()["username"]
+            requests.get(f"{url}/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S).json()[
+                "username"
+            ]
             for _ in range(2)
         ]
         assert names == ["guest", "demo"]
@@ -123,7 +125,7 @@ def test_no_connection_is_taken_while_the_door_is_shut() -> None:
     with sandbox() as (url, coming):
         coming.faults.append(fault("refuse=0.5"))
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"{url}/users/me", timeout=10)
+            requests.get(f"{url}/users/me", timeout=PATIENCE_S)
         assert not is_open(url)
         wait_until(lambda: is_open(url), "the door stays shut")
 
@@ -131,7 +133,7 @@ def test_no_connection_is_taken_while_the_door_is_shut() -> None:
 def is_open(url: str) -> bool:
     parts = urlsplit(url)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5).close()
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE_S).close()
     except ConnectionRefusedError:
         return False
     return True

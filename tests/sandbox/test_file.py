@@ -44,14 +44,14 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def get(url: str, token: str | None = None) -> object:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    answer = requests.get(url, headers=headers, timeout=20)
+    answer = requests.get(url, headers=headers, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def post(url: str, body: object, token: str | None = None) -> str:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    answer = requests.post(url, json=body, headers=headers, timeout=20)
+    answer = requests.post(url, json=body, headers=headers, timeout=PATIENCE_S)
     assert answer.status_code in (200, 204), answer.text
     return answer.text
 
@@ -101,7 +101,7 @@ def test_an_acknowledged_value_survives_a_kill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_command_with_code_0_and_no_noise(number: signal.Signals) -> None:
     with started() as (process, api), requests.Session() as session:
-        assert session.get(f"{api}/users/me", timeout=20).status_code == 200  # the connection stays open
+        assert session.get(f"{api}/users/me", timeout=PATIENCE_S).status_code == 200  # the connection stays open
         process.send_signal(number)
         rest, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, rest) == (0, "")
@@ -116,7 +116,7 @@ def test_a_signal_right_after_the_start_is_not_lost() -> None:
 def test_users_of_the_command_replace_the_default_ones() -> None:
     with started("--user", "ann:se:cret", "--token-lifetime", "5") as (_, api):
         post(f"{api}/auth/token", {"username": "ann", "password": "se:cret"})
-        answer = requests.post(f"{api}/auth/token", json={"username": "demo", "password": "demo"}, timeout=20)
+        answer = requests.post(f"{api}/auth/token", json={"username": "demo", "password": "demo"}, timeout=PATIENCE_S)
         assert answer.status_code == 401
 
 

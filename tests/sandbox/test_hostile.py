@@ -75,7 +75,9 @@ def test_of_simultaneous_creations_one_wins(api: Api) -> None:
     device = f"d-{uuid.uuid4().hex}"
 
     def create(number: int) -> int:
-        return requests.post(f"{api.base}/devices", json={"id": device, "name": str(number)}, timeout=20).status_code
+        return requests.post(
+            f"{api.base}/devices", json={"id": device, "name": str(number)}, timeout=PATIENCE_S
+        ).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(create, range(8))) == [204] + [422] * 7
@@ -86,7 +88,7 @@ def test_simultaneous_batches_are_all_stored(api: Api) -> None:
 
     def push(number: int) -> int:
         url = f"{api.base}/devices/{device}/sensors/s{number % 4}/values"
-        return requests.post(url, json=[{"value": number}] * 10, timeout=20).status_code
+        return requests.post(url, json=[{"value": number}] * 10, timeout=PATIENCE_S).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(push, range(24))) == {204}
@@ -119,7 +121,7 @@ def test_no_body_breaks_what_is_read_afterwards(
     for readable in READABLE:
         assert api("GET", readable, headers=admin).status_code == 200
     overview = api.base.removesuffix("/api/v2") + "/sandbox/overview.json"
-    assert api.session.get(overview, timeout=20).status_code == 200
+    assert api.session.get(overview, timeout=PATIENCE_S).status_code == 200
 
 
 @pytest.mark.parametrize("depth", [99, 101, 300, 480, 700, 900, 990, 5000])

@@ -10,6 +10,7 @@ import pytest
 from lora_post.sandbox.errors import ErrorAnswer
 from lora_post.sandbox.page import MAX_DEVICES, Page, Visit, overview
 from lora_post.sandbox.state import State
+from tests.support.command import PATIENCE_S
 from tests.support.sandbox_client import Api, sandbox_api
 
 
@@ -29,15 +30,15 @@ def test_page_and_its_parts_come_with_a_strict_policy(api: Api) -> None:
         "/web/parts.js": "text/javascript",
     }
     for path, kind in kinds.items():
-        answer = api.session.get(root + path, timeout=20)
+        answer = api.session.get(root + path, timeout=PATIENCE_S)
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"{kind};charset=utf-8")
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
-    html = api.session.get(root + "/", timeout=20).text
+    html = api.session.get(root + "/", timeout=PATIENCE_S).text
     assert '<script type="module" src=' in html
     assert "onclick" not in html
     for path in ("/sandbox/page.js", "/web/parts.js"):
-        assert "innerHTML" not in api.session.get(root + path, timeout=20).text
-    assert api.session.post(root + "/", timeout=20).status_code == 405
+        assert "innerHTML" not in api.session.get(root + path, timeout=PATIENCE_S).text
+    assert api.session.post(root + "/", timeout=PATIENCE_S).status_code == 405
 
 
 def test_overview_shows_private_devices_with_labels_and_counts(api: Api) -> None:
@@ -46,22 +47,22 @@ def test_overview_shows_private_devices_with_labels_and_counts(api: Api) -> None
     for value in (1, 2):
         api.push(device, value, "alice")
     url = api.base.removesuffix("/api/v2") + "/sandbox/overview.json"
-    answer = api.session.get(url, timeout=20)
+    answer = api.session.get(url, timeout=PATIENCE_S)
     [shown] = [item for item in answer.json()["devices"] if item["id"] == device]
     [found] = shown["sensors"]
     assert found.pop("value")["value"] == 2
     labels = {"kind_label": "Air thermometer", "quantity_label": "Air temperature", "unit_label": "°C", "received": 2}
     assert found == sensor | labels
     known = {"If-None-Match": answer.headers["ETag"]}
-    assert api.session.get(url, headers=known, timeout=20).status_code == 304
+    assert api.session.get(url, headers=known, timeout=PATIENCE_S).status_code == 304
     api.push(device, 3, "alice")
-    assert api.session.get(url, headers=known, timeout=20).status_code == 200
+    assert api.session.get(url, headers=known, timeout=PATIENCE_S).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8008", "127.0.0.1.evil.example", "[", "192.0.2.1"])
 def test_the_page_is_not_for_other_sites(api: Api, host: str) -> None:
     url = api.base.removesuffix("/api/v2") + "/sandbox/overview.json"
-    assert api.session.get(url, headers={"Host": host}, timeout=20).status_code in (400, 403)
+    assert api.session.get(url, headers={"Host": host}, timeout=PATIENCE_S).status_code in (400, 403)
 
 
 @pytest.mark.parametrize("client", ["192.0.2.7", "", "::ffff:192.0.2.7"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.formats import FORMATS
@@ -16,7 +16,6 @@ TIMED = ("lowcost", "rxpk", "pcap")
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(), fcnt=st.integers(0, 0xFFFF), index=st.integers(0, 20), time_us=st.integers(0, NOW_US))
 def test_written_frame_is_read_again(name: str, seed: int, fcnt: int, index: int, time_us: int) -> None:
     devices = clear_devices(21) if name == "reyax" else simulated_devices(21, seed)

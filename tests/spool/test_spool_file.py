@@ -25,6 +25,7 @@ from lora_post.spool.tallies import add_tally, tallies
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import session_key
 from tests.support.build import KEYS, device, lowcost_device
+from tests.support.command import PATIENCE_S
 from tests.support.lanes import ready_lanes
 
 
@@ -91,11 +92,11 @@ def test_nobody_waits_for_the_disk_of_another(tmp_path: Path, monkeypatch: pytes
     def held(fd: int) -> None:
         if current_thread() is of_slow:
             syncing.set()
-            assert go_on.wait(60)
+            assert go_on.wait(PATIENCE_S)
 
     monkeypatch.setattr(spool_file_module, "_sync", held)
     of_slow.start()
-    assert syncing.wait(60)
+    assert syncing.wait(PATIENCE_S)
     _save(other, {"b": 2})
     go_on.set()
     of_slow.join()

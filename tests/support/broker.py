@@ -38,7 +38,7 @@ def mosquitto(folder: Path, port: int, settings: str = "allow_anonymous true\n")
 def listens(port: int) -> bool:
     """Whether somebody takes connections there."""
     try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
     except OSError:
         return False
     return True

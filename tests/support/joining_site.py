@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lora_post.lorawan.root_keys import RootKeys
-from tests.support.command import free_udp_port, started
+from tests.support.command import PATIENCE_S, free_udp_port, started
 from tests.support.forwarder import Forwarder
 
 WARM = bytes.fromhex("036700e1")  # Cayenne LPP: channel 3, 22.5 °C
@@ -43,7 +43,7 @@ class Site:
             forwarder.ask()
             yield forwarder
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=60)
+            _, log = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, log.decode()
 
     def values(self) -> list[object]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.errors import BadMIC, StaleFCnt
@@ -124,7 +124,6 @@ def test_true_frames_are_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert group.sessions.tries() == TRIES_PER_SECOND
 
 
-@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, FEW * 2), st.integers(1, 3 << 16)), max_size=30), st.integers(1, FEW * 2 + 1))
 def test_each_frame_is_of_the_device_that_sent_it(sent: list[tuple[int, int]], count: int) -> None:
     """Whether few or many devices have the address, nobody sees a difference."""

@@ -19,6 +19,7 @@ from lora_post.decoding.javascript.host import GOOD_CALLS, MAX_HANGS, Codec, Hos
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
+from tests.support.command import PATIENCE_S
 from tests.support.paths import FIXTURES
 
 GOOD = "function Decode(p, b) { return { first: b[0] }; }"
@@ -183,7 +184,7 @@ class Site:
 
     def end(self) -> str:
         """Close the input, and return what the log said."""
-        _, said = self.process.communicate(timeout=120)
+        _, said = self.process.communicate(timeout=PATIENCE_S)
         return said
 
     def readings(self) -> list[tuple[str, object]]:
@@ -204,8 +205,8 @@ class Site:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until it holds; fail after a minute."""
-    give_up = time.monotonic() + 60
+    """Wait until it holds; fail after two minutes."""
+    give_up = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.05)
