@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -17,7 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import pytest
+
 from tests.support.command import COMMAND, free_port, run, started, wait_until
+from tests.support.in_process import lora_post
 from tests.support.keeping_broker import Broker, broker, publish, publisher
 from tests.support.paths import FIXTURES
 from tests.support.radio_program import C_PROGRAM, LINE, run_behind
@@ -46,19 +48,33 @@ class Case(NamedTuple):
     right: str
 
 
-def replayed(name: str, folder: Path, zone: str = "UTC", sensors: str = "") -> str:
+def replayed(name: str, _: Path, zone: str = "UTC", sensors: str = "") -> str:
     """`lora-post replay FILE -c TOML --dry-run` with the configuration of the same name.
 
     sensors: how the names of those begin that the case is about.
     """
     capture = FIXTURES / name
-    arguments = ("replay", capture, "--format", capture.suffix[1:], "-c", capture.with_suffix(".toml"), "--dry-run")
-    environment = os.environ | {"TZ": zone}
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, env=environment, check=True, cwd=folder)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    with in_zone(zone):
+        done = lora_post(
+            "replay", capture, "--format", capture.suffix[1:], "-c", capture.with_suffix(".toml"), "--dry-run"
+        )
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in done.out.splitlines()]
     return told(
         row | {"readings": [each for each in row["readings"] if each["sensor"].startswith(sensors)]} for row in rows
     )
+
+
+@contextmanager
+def in_zone(name: str) -> Iterator[None]:
+    """This process in a time zone."""
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("TZ", name)
+            time.tzset()
+            yield
+    finally:
+        time.tzset()
 
 
 def told(rows: Iterator[Row]) -> str:
@@ -181,10 +197,10 @@ def stored_while_away(folder: Path) -> str:
     return f"{reading['sensor']} {reading['value']} of {'its measurement' if is_measured else reading['time']}"
 
 
-def number_as_text(folder: Path) -> str:
+def number_as_text(_: Path) -> str:
     codec = str(FIXTURES / "codecs" / "to-fixed.js")
-    done = run("decode", "--payload", "41CC00000B45", "--fport", "2", "--decoder", codec, "--json")
-    readings = {each["sensor"]: each["value"] for each in json.loads(done.stdout)["readings"]}
+    done = lora_post("decode", "--payload", "41CC00000B45", "--fport", "2", "--decoder", codec, "--json")
+    readings = {each["sensor"]: each["value"] for each in json.loads(done.out)["readings"]}
     return ", ".join(f"{name} {readings[name]!r}" for name in ("temperature", "battery", "level", "dash", "lead"))
 
 
