@@ -209,10 +209,11 @@ class PageRun(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Everything, as `/status.json` answers it.
+    """Everything, as `/status.json` answers it, or a part where only that is asked for.
 
     v: the version, from which `/status/live` goes on. now: the time there. recent: the latest frames, oldest first.
-    refused: the latest first.
+    refused: the latest first. total, heard: devices of the configuration, and those that were heard. next: where the
+    next page begins, 0 for none. news: devices that are not here are as they were.
     """
 
     v: int
@@ -222,6 +223,10 @@ class Page(Struct, frozen=True):
     refused: tuple[PageRefusal, ...]
     state: PageRun
     verdict: Verdict
+    total: int = 0
+    heard: int = 0
+    next: int = 0
+    news: bool = False
 
 
 class PageNews(Struct, frozen=True, omit_defaults=True):

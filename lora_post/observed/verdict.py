@@ -13,6 +13,8 @@ from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView
 from lora_post.text import plural
 
+MAX_TROUBLED: Final = 500
+"""What is wrong with more devices than these is only counted, device by device."""
 MAX_NAMED: Final = 3
 """More devices with the same trouble are told of in one line."""
 _OF_MANY: Final = {
@@ -26,7 +28,7 @@ _OF_MANY: Final = {
 class Verdict(Struct, frozen=True, omit_defaults=True):
     """Whether it works. kind: "wait" when nothing is lost and nothing is to be done.
 
-    devices: what is wrong with each device that is in trouble, the worst first, by its id.
+    devices: what is wrong with each device that is in trouble, the worst first, by its id; with MAX_TROUBLED at most.
     """
 
     kind: Literal["good", "wait", "bad"]
@@ -38,7 +40,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 def judge(runtime: RunState, devices: Sequence[DeviceView]) -> Verdict:
     """Return how things are. devices: all of the configuration."""
     troubled = _troubled(runtime, devices)
-    by_device = {device.id: troubles for device, troubles in troubled}
+    by_device = {device.id: troubles for device, troubles in troubled[:MAX_TROUBLED]}
     bad = tuple(dict.fromkeys(_bad(runtime)))
     waiting = tuple(_waiting(runtime))
     if bad or troubled:

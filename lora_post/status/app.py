@@ -28,7 +28,7 @@ from lora_post.spool.strangers import Stranger
 from lora_post.status.access import COOKIE, AccessRule, Credentials
 from lora_post.status.form import MAX_BYTES, AnswerForm
 from lora_post.status.live import stream
-from lora_post.status.overview import log, stranger, whole
+from lora_post.status.overview import Wanted, log, stranger, whole
 from lora_post.status.trends import SPANS_S, LoadTrends, trends
 from lora_post.times import WallUs
 from lora_post.web.serving import SHARED, page_file
@@ -206,7 +206,8 @@ class _Views:
 
     async def status(self, request: Request) -> Response:
         runtime = await asyncio.to_thread(self._look)
-        return Response(json.encode(whole(self._site, runtime)), 200, PAGE_HEADERS, "application/json")
+        wanted = Wanted(*(_number(request, name) for name in ("limit", "from", "since", "run")))
+        return Response(json.encode(whole(self._site, runtime, wanted)), 200, PAGE_HEADERS, "application/json")
 
     async def trends(self, request: Request) -> Response:
         device, hours = request.query_params.get("device", ""), _number(request, "hours")

@@ -30,20 +30,50 @@ from lora_post.spool.strangers import Stranger
 from lora_post.times import SteadyUs, WallUs
 
 
-def whole(site: SiteState, runtime: RunState) -> Page:
-    """Return everything that the page shows."""
+class Wanted(Struct, frozen=True):
+    """Which devices are asked for: so many (0: all) from this one on, or what has changed since a version of a run.
+
+    run: when it started, as it was told, in ms.
+    """
+
+    limit: int = 0
+    first: int = 0
+    since: int = 0
+    run: int = 0
+
+
+def whole(site: SiteState, runtime: RunState, wanted: Wanted = Wanted()) -> Page:  # noqa: B008 - frozen
+    """Return everything that the page shows; of the devices those that are wanted.
+
+    With the first of them come those in trouble. Everything comes in place of what has changed where that is more, or
+    is not known, because another run told that version.
+    """
     # What is heard in between is told twice, which does no harm; the other way round it would be missed.
     changes = site.changes
     at = _Wall(runtime.ahead_us)
     devices = site.devices()
+    verdict = judge(runtime, devices)
+    started = at.ms(runtime.started_us)
+    news = site.devices(wanted.since) if wanted.run == started and site.used_at <= wanted.since <= changes else None
+    end = wanted.first + wanted.limit if wanted.limit else len(devices)
+    if news is not None and (not wanted.limit or len(news) <= wanted.limit):
+        shown, end = news, len(devices)
+    else:
+        news, shown = None, devices[wanted.first : end]
+        if not wanted.first and wanted.limit:
+            shown += [device for device in devices[end:] if device.id in verdict.devices][: wanted.limit]
     return Page(
         v=changes,
         now=at.ms(runtime.now_us),
-        devices=tuple(_device(device, at) for device in devices),
+        devices=tuple(_device(device, at) for device in shown),
         recent=tuple(_frame(entry, at) for entry in site.recent()),
         refused=tuple(_refusal(refused, at) for refused in site.refused()),
         state=run_page(runtime),
-        verdict=judge(runtime, devices),
+        verdict=verdict,
+        total=len(devices),
+        heard=sum(bool(device.last_us) for device in devices),
+        next=end if end < len(devices) else 0,
+        news=news is not None,
     )
 
 

@@ -51,6 +51,10 @@ def test_keys_are_those_that_programs_read() -> None:
     assert found == {
         "v": 3,
         "now": NOON,
+        "total": 2,
+        "heard": 1,
+        "next": 0,
+        "news": False,
         "devices": [
             {
                 "id": "pond-7",

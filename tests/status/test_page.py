@@ -112,6 +112,24 @@ def farm_page(folder: Path, site: SiteState | None = None) -> Iterator[str]:
         yield url
 
 
+def test_of_many_devices_the_first_come_at_once_and_the_others_when_they_are_looked_for(
+    phone: Chrome, tmp_path: Path
+) -> None:
+    with farm_page(tmp_path, farm(700)) as url:
+        opened(phone, url)
+        assert text(phone, "#device-count") == "700 of 700"
+        assert text(phone, "#shown") == "100 of 700 devices"
+        at(phone, "#more").click()
+        waiting(phone).until(lambda b: text(b, "#shown") == "600 of 700 devices")
+        assert len(names(phone)) == 400
+        at(phone, "#search").send_keys("Device 690")
+        waiting(phone).until(lambda b: text(b, "#shown") == "1 of 700 devices")
+        assert names(phone) == ["Device 690"]
+        opened(phone, f"{url}#/device/d650")
+        phone.refresh()
+        waiting(phone).until(lambda b: text(b, "#view-device h2") == "Device 650")
+
+
 def test_sixty_devices_on_a_phone_are_found_by_trouble_search_filter_and_order(phone: Chrome, tmp_path: Path) -> None:
     with farm_page(tmp_path) as url:
         opened(phone, url)

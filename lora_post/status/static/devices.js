@@ -1,10 +1,15 @@
 // The list of devices: a row each, searched, filtered and sorted here.
 
 import { element, find } from "/web/parts.js";
-import { amount, label, since, site, troubles, worst } from "/status/site.js";
+import { amount, label, since, site, take, troubles, worst } from "/status/site.js";
 
 const KINDS = ["refused", "undecoded", "silent", "battery"]; // the worst first
+const MORE = 500; // devices that are asked for together, once more than the first are looked for
+const PART = 200; // rows that are shown together
+const PATIENCE_MS = 15000;
 const rows = new Map();
+let room = PART;
+let isLoading = false;
 
 const last = Number.MAX_SAFE_INTEGER;
 const rank = (device) => {
@@ -72,13 +77,48 @@ export function showDevices() {
   const found = all.filter((device) => fits(device) && isFound(device, words))
     .sort((one, other) => order(one) - order(other) || label(one).localeCompare(label(other), undefined, { numeric: true }));
   const list = find("devices");
-  const items = found.map(row);
+  const items = found.slice(0, room).map(row);
+  find("more").hidden = found.length <= room && !site.next;
   // Rows do not move under a finger or the keyboard's focus.
   const isSame = items.length === list.children.length && items.every((item) => item.parentNode === list);
   const isOrdered = isSame && items.every((item, index) => list.children[index] === item);
   if (!isOrdered && !(isSame && list.contains(document.activeElement))) list.replaceChildren(...items);
-  find("shown").textContent = found.length === all.length ? "" : `${found.length} of ${all.length} devices`;
+  find("shown").textContent = found.length === site.total ? "" : `${found.length} of ${site.total} devices`;
 }
 
-for (const event of ["input", "change"]) find("choose").addEventListener(event, showDevices);
+// Ask for the next devices of many, or for all of them, because one is looked for.
+export async function loadMore(isAll) {
+  if (isLoading) return;
+  isLoading = true;
+  const { started } = site.state;
+  try {
+    do {
+      const response = await fetch(`/status.json?limit=${MORE}&from=${site.next}`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+      const page = await response.json();
+      if (page.state.started !== started) break; // what is here is going to be replaced
+      for (const device of page.devices) if ((site.devices.get(device.id)?.last ?? 0) <= (device.last ?? 0)) take(device);
+      site.next = page.next;
+    } while (isAll && site.next);
+  } catch {
+    // The stream ends as well, and says that there is no answer.
+  }
+  isLoading = false;
+}
+
+async function choose() {
+  room = PART;
+  showDevices();
+  if (!site.next) return;
+  await loadMore(true);
+  showDevices();
+}
+
+async function showMore() {
+  room += PART;
+  if (site.next && room > site.devices.size) await loadMore(false);
+  showDevices();
+}
+
+for (const event of ["input", "change"]) find("choose").addEventListener(event, choose);
+find("more").addEventListener("click", showMore);
 find("choose").addEventListener("submit", (event) => event.preventDefault());

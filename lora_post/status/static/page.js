@@ -2,13 +2,14 @@
 
 import { element, find, refreshAges, showLink } from "/web/parts.js";
 import { showDevice } from "/status/device.js";
-import { showDevices } from "/status/devices.js";
+import { loadMore, showDevices } from "/status/devices.js";
 import { filterLog, forgetLog, showLog } from "/status/log.js";
 import { showForm, showRefused } from "/status/refused.js";
-import { count, fixLine, number, since, site } from "/status/site.js";
+import { count, fixLine, number, since, site, take } from "/status/site.js";
 
 const RETRY_MS = 5000;
 const PATIENCE_MS = 15000;
+const FIRST = 100; // devices that are asked for at once
 const CLOCK_SLACK_MS = 5000; // a smaller difference is the time that the message took
 const DEAF_MS = 75 * 1000; // the stream says something every 30 s
 const VIEWS = ["devices", "device", "log", "refused", "add", "gateway"];
@@ -112,7 +113,7 @@ function showTotals() {
   const heard = [...site.devices.values()].filter((device) => device.last);
   const last = Math.max(0, ...heard.map((device) => device.last));
   find("last-frame").replaceChildren(last ? since(last) : "–");
-  find("device-count").textContent = `${heard.length} of ${site.devices.size}`;
+  find("device-count").textContent = `${Math.max(heard.length, site.heard)} of ${site.total}`;
   find("queued").textContent = site.state.destinations.reduce((sum, item) => sum + (item.queued ?? 0), 0).toLocaleString();
   find("refused-count").textContent = site.refused.length ? `(${site.refused.length})` : "";
   find("gateway").textContent = site.state.gateway;
@@ -123,7 +124,8 @@ function apply(message) {
   const isNew = (name) => message[name] && JSON.stringify(message[name]) !== JSON.stringify(site[name]);
   const [isJudged, isRefused] = [isNew("verdict"), isNew("refused")];
   site.version = message.v;
-  for (const device of message.devices ?? []) site.devices.set(device.id, { ...device, sensors: device.sensors ?? [], heard: device.heard ?? 0 });
+  for (const device of message.devices ?? []) take(device);
+  if (message.now) [site.total, site.heard] = [message.total, message.heard];
   if (message.now) site.behind = Math.abs(Date.now() - message.now) < CLOCK_SLACK_MS ? 0 : Date.now() - message.now;
   if (message.state) site.state = message.state;
   if (isRefused) site.refused = message.refused;
@@ -136,6 +138,7 @@ function apply(message) {
 function showView(message) {
   const has = (id) => message.devices?.some((device) => device.id === id);
   if (view === "devices") showDevices();
+  if (view === "device" && site.next && !site.devices.has(route().argument)) loadMore(true).then(() => showView({ now: 1 }));
   if (view === "device" && (message.now || message.verdict || has(route().argument))) subject = showDevice(route().argument) ?? "";
   if (view === "log" && (message.now || message.recent)) showLog();
   if (view === "refused" && (message.now || message.refused)) showRefused(Boolean(message.now));
@@ -177,14 +180,18 @@ function go(isFirst) {
 
 async function start() {
   try {
-    const response = await fetch("/status.json", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const known = site.state ? `&since=${site.version}&run=${site.state.started}` : "";
+    const response = await fetch(`/status.json?limit=${FIRST}${known}`, { signal: AbortSignal.timeout(PATIENCE_MS) });
     if (response.status === 403) return location.reload();
     if (!response.ok) throw new Error(`status ${response.status}`);
     const message = await response.json();
-    site.devices.clear();
-    forgetLog();
-    site.verdict = null;
-    site.refused = [];
+    if (!message.news) {
+      site.devices.clear();
+      site.next = message.next;
+      forgetLog();
+      site.verdict = null;
+      site.refused = [];
+    }
     apply(message);
     showFound();
     listen();

@@ -7,7 +7,12 @@ const MANY = 0.1; // share of missed frames that is worth a word
 const ENOUGH = 10; // frames that make a share
 
 // behind: ms by which this clock is ahead of the gateway's. lostAt: since when there is no answer, 0 while there is.
-export const site = { devices: new Map(), refused: [], state: null, verdict: null, version: 0, behind: 0, lostAt: 0 };
+// Of many devices not all are here: total, heard: how many there are, and were heard; next: the first that was not asked for.
+export const site = {
+  devices: new Map(), total: 0, heard: 0, next: 0, refused: [], state: null, verdict: null, version: 0, behind: 0, lostAt: 0,
+};
+
+export const take = (device) => site.devices.set(device.id, { ...device, sensors: device.sensors ?? [], heard: device.heard ?? 0 });
 
 export const label = (device) => device.name ?? device.id;
 export const troubles = (device) => site.verdict?.devices?.[device.id] ?? [];
