@@ -13,6 +13,7 @@ from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
+from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.byte_streams import open_stream
@@ -86,6 +87,9 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
         yield warning("decoders", problem.what, problem.fix or "correct the file, or take it out of the folder")
     for mistake in mistakes_of(tuple(devices), loaded.decoders):
         yield fail("decoders", f"{mistake.device}: {mistake.problem.what}", mistake.problem.fix)
+    for device in devices:
+        for slip in unmatched(device, loaded.decoders):
+            yield warning("decoders", f"{slip.device}: {slip.problem.what}", slip.problem.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
 
 

@@ -17,6 +17,7 @@ from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watch
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
 from lora_post.decoding.reload import DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError
 from lora_post.text import printable
 from lora_post.uplink.model import Decode
@@ -164,6 +165,9 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
         raise ConfigError("\n".join(lines))
     for line in lines:
         log.warning("%s", line)
+    for device in config.devices:
+        for slip in unmatched(device, loaded.decoders):
+            log.warning("device=%s: %s", slip.device, slip.problem)
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode

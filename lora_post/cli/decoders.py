@@ -64,9 +64,10 @@ def command(context: click.Context, config_path: Path | None) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to put it; default: the folder that [decoders] names.",
 )
+@click.option("--js", "is_codec", is_flag=True, help="In JavaScript, as makers publish it; its examples beside it.")
 @config_option
 @click.pass_obj
-def new(group_path: Path | None, name: str, folder: Path | None, config_path: Path | None) -> None:
+def new(group_path: Path | None, name: str, folder: Path | None, is_codec: bool, config_path: Path | None) -> None:
     """Write a decoder file to start from.
 
     NAME is what a [[device]] will give as its decoder: small letters, digits and dashes. The file is
@@ -75,9 +76,10 @@ def new(group_path: Path | None, name: str, folder: Path | None, config_path: Pa
 
     \b
         lora-post decoders new kijani-sm3
+        lora-post decoders new kijani-sm3 --js
         lora-post decoders new kijani-sm3 --folder .
     """
-    file, text = skeleton(name)
+    files = skeleton(name, is_codec=is_codec)
     config = optional_config(config_path or group_path)
     if folder is None:
         folder = config.decoder_folder if config else None
@@ -85,21 +87,29 @@ def new(group_path: Path | None, name: str, folder: Path | None, config_path: Pa
         raise ConfigError(
             "there is no folder for it", fix='add [decoders] folder = "…" to the configuration, or --folder DIR'
         )
-    path = folder / file
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{path} is there already", fix="choose another name, or delete it first") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+    paths = [folder / file for file in files]
+    for path in paths:
+        if path.exists():
+            raise ConfigError(f"{path} is there already", fix="choose another name, or delete it first")
+    for path, text in zip(paths, files.values(), strict=True):
+        _write_new(path, text)
+    path = paths[0]
     shown = shlex.quote(str(path if "/" in str(path) else f"./{path}"))
-    say(f"written   {path}")
+    for each in paths:
+        say(f"written   {each}")
     say(f"test      lora-post decoders test {shown}")
     say(f"try       lora-post decode --payload 017D08FC0C1C --fport 2 --decoder {shown}")
     if config is not None and config.decoder_folder is not None and config.decoder_folder.resolve() == folder.resolve():
         say(f'use       decoder = "{name}" in a [[device]]')
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
 
 
 @command.command(name="test")

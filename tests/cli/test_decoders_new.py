@@ -51,9 +51,23 @@ def test_new_decoder_is_written_into_the_configured_folder_and_passes() -> None:
     assert "own/kijani_sm3.py" in lora_post("decoders").out
 
 
-def test_commands_that_new_shows_work() -> None:
+def test_new_codec_is_written_with_its_examples_and_passes() -> None:
+    Path("lora-post.toml").write_text(SITE)
+    ran = lora_post("decoders", "new", "kijani-sm3", "--js")
+    assert ran.code == 0
+    assert ran.out.startswith("written   own/kijani-sm3.js\nwritten   own/kijani-sm3.examples.json\n")
+    assert 'use       decoder = "kijani-sm3" in a [[device]]' in ran.out
+    assert lora_post("decoders", "test", "kijani-sm3") == (0, "ok    kijani-sm3: 3 examples\n", "")
+    Path("own/kijani-sm3.js").unlink()
+    ran = lora_post("decoders", "new", "kijani-sm3", "--js")
+    assert ran.code == 2 and "kijani-sm3.examples.json is there already" in ran.err
+    assert not Path("own/kijani-sm3.js").exists()
+
+
+@pytest.mark.parametrize("language", [(), ("--js",)])
+def test_commands_that_new_shows_work(language: tuple[str, ...]) -> None:
     for folder in (".", "sub/folder", str(Path.cwd() / "with blank")):
-        out = lora_post("decoders", "new", "probe", "--folder", folder).out
+        out = lora_post("decoders", "new", "probe", "--folder", folder, *language).out
         commands = [line.split(None, 1)[1] for line in out.splitlines() if "lora-post" in line]
         assert len(commands) == 2
         for command in commands:

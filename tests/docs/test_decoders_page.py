@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from lora_post.config import parse_config
+from lora_post.decoding.examples import check_decoder
 from lora_post.decoding.loading import load_decoder
 from lora_post.model import Reading
 from lora_post.service.units import Place, units
@@ -32,6 +33,18 @@ def test_decoder_passes_its_own_examples(tmp_path: Path) -> None:
     assert decoder.decode(bytes.fromhex(good.payload), good.fport) == list(good.gives)
     assert bad.fails is not None
     assert decoder.decode(b"\xf5\x7f\xff", 2) == [Reading("battery_voltage", 2.45, "V")]
+
+
+def test_examples_of_a_codec_are_read_as_the_page_says(tmp_path: Path) -> None:
+    codec = """function decodeUplink(input) {
+      if (input.variables.probe !== "soil" || input.recvTime.getUTCHours() !== 12) return { errors: ["other"] };
+      return { data: { battery: input.bytes[0] / 100, soil_temperature: 23 } };
+    }"""
+    (tmp_path / "probe.js").write_text(codec)
+    (tmp_path / "probe.examples.json").write_text(named(PAGE, "examples"))
+    decoder = load_decoder(tmp_path / "probe.js")
+    assert [example.payload for example in decoder.examples] == ["f508fc", "f5"]
+    assert check_decoder(decoder) == []
 
 
 def test_pause_before_a_service_is_started_again_is_that_of_the_unit() -> None:

@@ -21,13 +21,14 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lora_post.decoding.javascript.answer import CodecResult
+from lora_post.decoding.javascript.cases import Case, Input
 from lora_post.decoding.javascript.host import Codec
 from lora_post.decoding.javascript.maker_units import units_beside
 from lora_post.decoding.javascript.source import MAX_FILE
@@ -46,28 +47,9 @@ _TAG = re.compile(r"@(brand|vendor|manufacturer|product|model|device)s?\b:?[ \t]
 _ORNAMENT = re.compile(r"^[\s/*=#-]+|[\s*=#/-]+$")
 
 
-class _Input(Struct):
-    data: list[int] | str = field(name="bytes", default_factory=list)
-    fport: int = field(name="fPort", default=1)
-    variables: dict[str, str] = {}
-
-
 class _Downlink(Struct):
     data: list[int] = field(name="bytes")
     fport: int | None = field(name="fPort", default=None)
-
-
-class _Output(Struct):
-    data: Any = None
-    errors: list[Any] | None = None
-
-
-class _Case(Struct):
-    input: _Input
-    type: str = "uplink"
-    output: _Output | None = None
-    expected: _Output | None = None
-    normalized: _Output | None = field(name="normalizedOutput", default=None)
 
 
 def load_js_codec(path: Path) -> Decoder:
@@ -197,7 +179,7 @@ def _examples(path: Path, codec: Codec, hints: Hints) -> Sequence[Example]:
     Raises DecoderCrash for a file that cannot be read.
     """
     try:
-        cases = msgspec.json.decode(path.read_bytes(), type=list[_Case])
+        cases = msgspec.json.decode(path.read_bytes(), type=list[Case])
         cases = [case for case in cases if case.type == "uplink"]
         return [example for case in cases if (example := _example(case, codec, hints)) is not None]
     except FileNotFoundError:
@@ -208,28 +190,26 @@ def _examples(path: Path, codec: Codec, hints: Hints) -> Sequence[Example]:
         raise DecoderCrash(f"{path}: {_line(str(error))}") from error
 
 
-def _example(case: _Case, codec: Codec, hints: Hints) -> Example | None:
-    """Return the example that a case is; None where it says too little to be checked."""
-    output = case.output or case.expected
-    given = case.input.data
-    payload = given.lower() if isinstance(given, str) else bytes(byte & 0xFF for byte in given).hex()
-    bytes.fromhex(payload)  # ValueError names what is wrong
-    options: Mapping[str, object] = case.input.variables
+def _example(case: Case, codec: Codec, hints: Hints) -> Example | None:
+    """Return the example that a case is; None where it says too little to be checked. Raises ValueError."""
+    output, given = case.wanted, case.input
+    payload = given.payload.hex()
+    options: Mapping[str, object] = given.variables
     if output is not None and output.errors:
-        return Example(payload, case.input.fport, fails=WrongFormat, options=options)
+        return Example(payload, given.fport, fails=WrongFormat, options=options, received_s=given.received_s)
     normalizes = "normalizeUplink" in codec.entries
     if output is None or (normalizes and case.normalized is None):
         return None
     normalized = case.normalized.data if normalizes and case.normalized else None
-    trials = _trials(codec, bytes.fromhex(payload), case.input) if normalized is not None else ()
+    trials = _trials(codec, given) if normalized is not None else ()
     gives = _readings(CodecResult(output.data, normalized, trials=trials), hints).readings
-    return Example(payload, case.input.fport, gives, options=options)
+    return Example(payload, given.fport, gives, options=options, received_s=given.received_s)
 
 
-def _trials(codec: Codec, payload: bytes, given: _Input) -> tuple[Trial, ...]:
+def _trials(codec: Codec, given: Input) -> tuple[Trial, ...]:
     """Return which values the codec normalises in an example; none where it fails over it."""
     variables = msgspec.json.encode(given.variables).decode() if given.variables else ""
     try:
-        return codec.call(payload, given.fport, variables, time()).trials
+        return codec.call(given.payload, given.fport, variables, given.received_s or time()).trials
     except (DecoderCrash, DecoderHang):
         return ()

@@ -2,20 +2,18 @@
 
 `*-codec.yaml` of The Things Stack's device repository, whose `uplinkDecoder` names the codec, and ChirpStack's
 `test_decode_NAME.json`, which is read as YAML as well: some have a comma too many or numbers like 0x02.
-
-Sources: TheThingsNetwork/lorawan-devices: schema.json; chirpstack/chirpstack-device-profiles: README.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
+from lora_post.decoding.javascript.cases import Case, Output, payload_of
 from lora_post.decoding.javascript.yaml12 import load_yaml
 from lora_post.errors import DecoderCrash, WrongFormat
 from lora_post.model import Decoder, Encoded, EncodeExample, Example
@@ -25,24 +23,6 @@ DOWNLINK: Final = "downlink-encode"
 """The type of an example that is for an encoder, as TS013 has it."""
 MAX_FILE: Final = 4 << 20
 """Bytes; the largest published one has 300 KB."""
-
-
-class _Input(Struct):
-    data: list[int] | str = field(name="bytes", default_factory=list)
-    fport: int = field(name="fPort", default=1)
-    received: datetime | None = field(name="recvTime", default=None)
-    variables: dict[str, str | float | bool] = {}
-
-
-class _Output(Struct):
-    data: Any = None
-    errors: list[Any] | None = None
-
-
-class _Case(Struct):
-    input: _Input
-    output: _Output | None = None
-    expected: _Output | None = None
 
 
 class _DownInput(Struct):
@@ -71,7 +51,7 @@ class _Encoder(Struct):
 
 class _UplinkDecoder(Struct):
     file_name: str = field(name="fileName", default="")
-    examples: list[_Case] | None = None
+    examples: list[Case] | None = None
 
 
 class _CodecFile(Struct):
@@ -127,7 +107,7 @@ def examples_in(path: Path) -> list[Example]:
     if path.suffix in (".yaml", ".yml"):
         uplink = _read(path, _CodecFile).uplink
         return [_example(case) for case in (uplink.examples if uplink else None) or ()]
-    return [_example(case) for case in _read(path, list[_Case])]
+    return [_example(case) for case in _read(path, list[Case])]
 
 
 def _codec_files(codec: Path) -> Iterator[_CodecFile]:
@@ -145,13 +125,13 @@ def _is_at(path: Path, file_name: str, codec: Path) -> bool:
     return bool(file_name) and (path.parent / file_name).resolve() == codec
 
 
-def _cases(codec: Path) -> Iterator[_Case]:
+def _cases(codec: Path) -> Iterator[Case]:
     for file in _codec_files(codec):
         if (uplink := file.uplink) is not None:
             yield from uplink.examples or ()
     tests = codec.with_name(f"test_decode_{codec.stem}.json")
     if tests.is_file():
-        yield from _read(tests, list[_Case])
+        yield from _read(tests, list[Case])
 
 
 def _read(path: Path, kind: type[Any]) -> Any:
@@ -168,20 +148,19 @@ def _read(path: Path, kind: type[Any]) -> Any:
         raise DecoderCrash(f"{path}: {one_line(str(error), 200)}") from error
 
 
-def _example(case: _Case) -> Example:
+def _example(case: Case) -> Example:
     """Return the example that a case is. Raises DecoderCrash for bytes that are none."""
-    given, output = case.input, case.output or case.expected or _Output()
+    given, output = case.input, case.wanted or Output()
     payload = _payload(given.data)
-    received = given.received
-    at = None if received is None else received.replace(tzinfo=received.tzinfo or UTC).timestamp()
     fails = WrongFormat if output.errors else None
     data = None if fails else output.data if output.data is not None else {}
-    return Example(payload.hex(), given.fport, fails=fails, options=dict(given.variables), data=data, received_s=at)
+    options = dict(given.variables)
+    return Example(payload.hex(), given.fport, fails=fails, options=options, data=data, received_s=given.received_s)
 
 
 def _payload(data: list[int] | str) -> bytes:
     """Return the bytes of an example. Raises DecoderCrash."""
     try:
-        return bytes.fromhex(data) if isinstance(data, str) else bytes(byte & 0xFF for byte in data)
+        return payload_of(data)
     except ValueError as error:
         raise DecoderCrash(f"an example's bytes: {error}") from None
