@@ -126,6 +126,13 @@ class FCntPolicy(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class DeviceClass(StrEnum):
+    """When a device listens: A after its uplinks, C always."""
+
+    A = "A"
+    C = "C"
+
+
 class Location(Struct, frozen=True):
     """A place on the globe, in decimal degrees."""
 
@@ -185,6 +192,7 @@ class Device(Struct, frozen=True):
     only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
     location: where it is, None when that is not given. moves: its readings tell where it is now.
     rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
+    device_class: when it listens.
     """
 
     id: str
@@ -207,6 +215,7 @@ class Device(Struct, frozen=True):
     location: Location | None = None
     moves: bool = False
     rx_delay_s: int = 1
+    device_class: DeviceClass = DeviceClass.A
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

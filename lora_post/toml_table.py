@@ -204,7 +204,7 @@ def convert_table(
     homes: other tables by the keys that they have.
     """
     if isinstance(item, dict):
-        fields = kind.__struct_fields__
+        fields = kind.__struct_encode_fields__
         unknown = [key for key in item if key not in fields]
         if unknown:
             mistakes += [Problem(f"{place}: unknown key {key!r}", _meant(key, fields, homes or {})) for key in unknown]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Visibility = Literal["private", "public"]
 
@@ -37,6 +37,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: Default: the id.
     visibility: As in `[gateway]`. Default: the gateway's.
     location: Where it is, as in `[gateway]`. Default: nothing is told.
+    class: When it listens for [downlinks](downlinks.md): `"A"` after its uplinks, `"C"` always.
     moves: It has a receiver for positions: Waziup is told its place again when it has moved by more than 100 m.
     """
 
@@ -81,6 +82,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     visibility: Visibility | None = None
     location: list[int | float] = []
+    device_class: Literal["A", "C"] = field(name="class", default="A")
     moves: bool = False
 
 

@@ -17,7 +17,7 @@ from lora_post.config.sensors import read_patterns, read_sensors
 from lora_post.config.tables import GatewayTable
 from lora_post.errors import Problem
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys11
-from lora_post.model import Device, FCntPolicy, Link, address_text
+from lora_post.model import Device, DeviceClass, FCntPolicy, Link, address_text
 from lora_post.text import bare_hex
 from lora_post.toml_table import TableReader
 
@@ -110,6 +110,8 @@ def _device(
         keys = None
     if table.accept_half_mic and not _may_be_11(keys):
         reader.refuse(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves", "remove it")
+    if table.device_class == "C" and link is not Link.LORAWAN:
+        reader.refuse(f"{place} class: only LoRaWAN devices that are answered here have a class", "remove it")
     keys = keys or NO_KEYS
     if link is not Link.LOWCOST and table.app_keys:
         reader.refuse(f"{place} app_keys: only devices with `address` send application keys", "remove it")
@@ -130,6 +132,7 @@ def _device(
         visibility=table.visibility or gateway.visibility,
         location=read_location(reader, place, table.location),
         moves=table.moves,
+        device_class=DeviceClass(table.device_class),
         decoder_by_fport=decoder_by_fport,
         options=table.options,
         sensors=sensors,

@@ -200,7 +200,7 @@ def _homes() -> dict[str, str]:
     named = [(f"[{name}]", kind) for name, kind in TABLES.items()]
     named += [(f"[[{name}]]", kind) for name, kind in LISTS.items()]
     for place, kind in named:
-        for key in kind.__struct_fields__:
+        for key in kind.__struct_encode_fields__:
             found.setdefault(key, []).append(place)
     return {key: " or ".join(places) for key, places in found.items()}
 

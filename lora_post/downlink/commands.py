@@ -17,6 +17,7 @@ from lora_post.command import Command, Fate, Moment, Sealed, is_late
 from lora_post.downlink.transmit import Tell, Transmission
 from lora_post.metrics import Metrics
 from lora_post.model import Device
+from lora_post.uplink.model import FindSessions
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,11 @@ MAX_SILENT_TRIES: Final = 2
 
 class Book(Protocol):
     """Counters and commands of devices, while a transaction is open. is_app: of downlinks with an FPort above 0."""
+
+    @property
+    def find(self) -> FindSessions:
+        """Return the sessions of an address."""
+        ...
 
     def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
         """Return the next counter of downlinks in a device's session."""
@@ -139,6 +145,8 @@ class Commands:
         for command in book.waiting(device.id):
             if is_late(command, self.now()):
                 self.note(book, command, self._late(command))
+            elif command.is_confirmed and command.tries >= MAX_TRIES:
+                self.note(book, command, self._given_up(command))
             elif command.is_open and not command.is_confirmed and command.tries >= MAX_SILENT_TRIES:
                 self.note(book, command, command.ended(self.now(), Fate.SENT, "perhaps sent: its gateway did not say"))
             else:

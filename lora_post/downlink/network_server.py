@@ -7,6 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from lora_post.command import Moment
+from lora_post.downlink.class_c import ClassC
+from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
@@ -20,10 +22,13 @@ class NetworkServer(Struct, frozen=True):
 
     joins: JoinServer
     uplinks: UplinkAnswers
+    class_c: ClassC
     commands: Commands
 
 
 def network_server(network: Network, now: Callable[[], Moment], metrics: Metrics) -> NetworkServer:
     """Return what answers the devices of a network. now: by the clock of this machine."""
     duty_cycle, commands = DutyCycle(network.region), Commands(now, metrics)
-    return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, duty_cycle, commands), commands)
+    frames = CommandFrames(commands, duty_cycle)
+    class_c = ClassC(network, frames)
+    return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c), class_c, commands)

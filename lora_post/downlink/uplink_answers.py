@@ -7,24 +7,22 @@ Sources: LoRaWAN 1.0.4, sections 4.3.1 and 5; LoRaWAN 1.1, sections 4.3.1 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.command import Command, Sealed
-from lora_post.downlink.commands import Book, Commands, repeatable
-from lora_post.downlink.duty_cycle import DutyCycle
-from lora_post.downlink.mac_answers import STICKY, answers, asked, says_time
+from lora_post.downlink.class_c import ClassC
+from lora_post.downlink.command_frames import CommandFrames, Wanted, any_fits
+from lora_post.downlink.commands import Book
+from lora_post.downlink.mac_answers import STICKY, answers, asked
 from lora_post.downlink.network import Network
-from lora_post.downlink.transmit import Downlink, Transmitter, Window
+from lora_post.downlink.transmit import Downlink, Transmitter
 from lora_post.downlink.windows import windows_after
-from lora_post.lorawan.downlinks import OVERHEAD, Content, seal_downlink
+from lora_post.lorawan.downlinks import Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
-from lora_post.model import Device, Frame, Link
+from lora_post.model import Frame, Link
 from lora_post.uplink.model import Uplink
-from lora_post.uplink.sessions import session_key
 
 MAX_REPEATS: Final = 15
 """Devices send a frame so often at most; a recording that is played back costs no more air time than this."""
@@ -40,21 +38,14 @@ class _Confirmed(Struct):
     repeats: int = 0
 
 
-class _Wanted(Struct, frozen=True):
-    """What a device is to be told after an uplink. is_needed: also when nothing waits for it."""
-
-    fopts: bytes
-    acked_fcnt: int | None
-    is_needed: bool
-
-
 class UplinkAnswers:
     """Answers in the sessions that this gateway gave, and in those that are configured."""
 
-    def __init__(self, network: Network, duty_cycle: DutyCycle, commands: Commands) -> None:
+    def __init__(self, network: Network, frames: CommandFrames, class_c: ClassC) -> None:
         self._network = network
-        self._duty_cycle = duty_cycle
-        self._commands = commands
+        self._frames = frames
+        self._commands = frames.commands
+        self._class_c = class_c
         self._confirmed: dict[str, _Confirmed] = {}
 
     def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
@@ -69,13 +60,14 @@ class UplinkAnswers:
         data = parse_data_frame(uplink.frame.phy_payload)
         self._commands.heard(device, book, acknowledges=bool(data.fctrl & _ACK))
         commands = asked(uplink, data)
+        self._class_c.heard(uplink, transmitter, commands)
         fopts = answers(commands, uplink)
         is_confirmed = data.mtype is MType.CONFIRMED_UP
         if is_confirmed:
             self._confirmed[device.id] = _Confirmed(uplink)
         is_wanted = data.fctrl & _ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
         acked_fcnt = uplink.fcnt if is_confirmed else None
-        wanted = _Wanted(fopts, acked_fcnt, bool(is_confirmed or fopts or is_wanted))
+        wanted = Wanted(fopts, acked_fcnt, bool(is_confirmed or fopts or is_wanted))
         return self._built(uplink, wanted, book, transmitter)
 
     def answer_again(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
@@ -95,9 +87,9 @@ class UplinkAnswers:
         repeated = replace(uplink, frame=frame)
         confirmed.uplink = repeated
         fopts = answers(asked(repeated, parse_data_frame(frame.phy_payload)), repeated)
-        return self._built(repeated, _Wanted(fopts, uplink.fcnt, is_needed=True), book, transmitter)
+        return self._built(repeated, Wanted(fopts, uplink.fcnt, is_needed=True), book, transmitter)
 
-    def _built(self, uplink: Uplink, wanted: _Wanted, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+    def _built(self, uplink: Uplink, wanted: Wanted, book: Book, transmitter: Transmitter | None) -> Downlink | None:
         device, gateway = uplink.device, uplink.frame.gateway
         waiting = self._commands.due(device, book)
         if not (wanted.is_needed or waiting) or device.keys is None or device.address is None:
@@ -111,86 +103,18 @@ class UplinkAnswers:
             self._commands.why_not(book, waiting, why)
             return None
         for command in waiting:
-            downlink = self._with_command(uplink, wanted, command, waiting, windows, book)
+            others = [each for each in waiting if each is not command]
+            downlink = self._frames.downlink(device, gateway, wanted, command, others, windows, book)
             if downlink:
                 return downlink
         if not wanted.is_needed:
             return None
-        allowed = self._allowed(gateway, windows, len(wanted.fopts))
+        allowed = self._frames.allowed(gateway, windows, len(wanted.fopts))
         fcnt = book.next_fcnt_down(device, is_app=False)
         if not allowed or fcnt > MAX_FCNT:
             return None
         book.take_fcnt_down(device, is_app=False)
-        content = Content(wanted.fopts, acked_fcnt=wanted.acked_fcnt, more=_any_fits(waiting, windows))
+        content = Content(wanted.fopts, acked_fcnt=wanted.acked_fcnt, more=any_fits(waiting, windows))
         phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
-        self._duty_cycle.spend(gateway, allowed[0], len(phy_payload))
+        self._frames.spend(gateway, allowed[0], phy_payload)
         return Downlink(f"answer to FCnt {uplink.fcnt} of {device.id}", gateway, phy_payload, allowed)
-
-    def _with_command(
-        self,
-        uplink: Uplink,
-        wanted: _Wanted,
-        command: Command,
-        waiting: Sequence[Command],
-        windows: tuple[Window, ...],
-        book: Book,
-    ) -> Downlink | None:
-        """Return a downlink with this command; None when that cannot go now, which is noted."""
-        device, gateway = uplink.device, uplink.frame.gateway
-        size = len(wanted.fopts) + len(command.payload)
-        next_fcnt = book.next_fcnt_down(device, is_app=True)
-        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.fopts, wanted.acked_fcnt)
-        if sealed:
-            size = len(sealed.phy_payload) - OVERHEAD
-        allowed = self._allowed(gateway, windows, size)
-        if not allowed or next_fcnt > MAX_FCNT:
-            self._commands.why_not(book, [command], self._why_not(gateway, windows, size))
-            return None
-        if sealed is None:
-            sealed = self._sealed(device, wanted, command, waiting, windows, book)
-        self._duty_cycle.spend(gateway, allowed[0], len(sealed.phy_payload))
-        self._commands.handed_over(book, command, sealed, gateway)
-        return Downlink(command.about, gateway, sealed.phy_payload, allowed, self._commands.tell(command))
-
-    def _sealed(
-        self,
-        device: Device,
-        wanted: _Wanted,
-        command: Command,
-        waiting: Sequence[Command],
-        windows: Sequence[Window],
-        book: Book,
-    ) -> Sealed:
-        fcnt = book.take_fcnt_down(device, is_app=True)
-        others = [each for each in waiting if each is not command]
-        content = Content(
-            wanted.fopts,
-            command.fport,
-            command.payload,
-            is_confirmed=command.is_confirmed,
-            acked_fcnt=wanted.acked_fcnt,
-            more=_any_fits(others, windows),
-        )
-        assert device.keys is not None and device.address is not None  # noqa: S101 - it was seen before
-        phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
-        return Sealed(session_key(device), fcnt, phy_payload, wanted.acked_fcnt, says_time(wanted.fopts))
-
-    def _allowed(self, gateway: str, windows: Sequence[Window], size: int) -> tuple[Window, ...]:
-        """Return the windows that carry a frame with `size` bytes of FOpts and FRMPayload, and may be used now."""
-        fitting = [window for window in windows if size <= window.slot.rate.max_payload]
-        return self._duty_cycle.within(gateway, fitting, size + OVERHEAD)
-
-    def _why_not(self, gateway: str, windows: Sequence[Window], size: int) -> str:
-        most = max(window.slot.rate.max_payload for window in windows)
-        if size > most:
-            rates = " and ".join(f"{each.slot.rate.text} in {each.name}" for each in windows)
-            return f"{size} bytes, MAC commands included, and {rates} carry {most}"
-        fitting = [window for window in windows if size <= window.slot.rate.max_payload]
-        at = self._duty_cycle.free_at(gateway, fitting, size + OVERHEAD, self._commands.now().wall_us)
-        return f"the duty cycle of gateway {gateway} is used up until {at}"
-
-
-def _any_fits(commands: Sequence[Command], windows: Sequence[Window]) -> bool:
-    """Tell whether one of these could be sent in windows like these."""
-    most = max(window.slot.rate.max_payload for window in windows)
-    return any(len(each.payload) <= most for each in commands)

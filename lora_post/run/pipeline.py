@@ -126,18 +126,20 @@ class Pipeline:
         return self._server is not None
 
     def tend(self) -> None:
-        """Take in what became of what was sent, and end what is late. Raises SpoolError."""
+        """Take in what became of what was sent, end what is late, send what may go at once. Raises SpoolError."""
         if (server := self._server) is None:
             return
         with self._lock:
-            commands = server.commands
-            if not (commands.has_news or commands.has_late(self._ledger.waiting())):
+            commands, waiting = server.commands, self._ledger.waiting()
+            if not (commands.has_news or commands.has_late(waiting) or server.class_c.is_due(waiting)):
                 return
             with self._ledger.group() as group:
                 group.is_lazy = True
                 commands.settle(group)
                 commands.end_late(group)
+                to_send = server.class_c.send(group)
         self._ledger.sync()
+        self._transmit(to_send)
 
     def _handle_event(self, event: Heard, group: Group) -> Undecided:
         if isinstance(event, Frame):
@@ -227,6 +229,8 @@ class Pipeline:
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         group.accept_join(joiner)
+        if self._server:
+            self._server.class_c.forget(join.device.id)
         return join
 
 

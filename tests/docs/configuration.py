@@ -59,7 +59,7 @@ def described(kind: type[Struct]) -> tuple[str, dict[str, str]]:
 def undescribed(kind: type[Struct]) -> set[str]:
     """Keys that are not described, and descriptions of keys that there are not."""
     intro, entries = described(kind)
-    return ({"(the table)"} if not intro else set()) | (set(entries) ^ {field.name for field in keys_of(kind)})
+    return ({"(the table)"} if not intro else set()) | (set(entries) ^ {field.encode_name for field in keys_of(kind)})
 
 
 def keys_of(kind: type[Struct]) -> list[FieldInfo]:
@@ -79,7 +79,7 @@ def _section(kind: type[Struct]) -> str:
     for field in keys_of(kind):
         is_secret = f"{field.name}_file" in names
         words = "secret" if is_secret else type_words(hints[field.name])
-        cells = [f"`{field.name}`", words, _default(field), entries.get(field.name, "")]
+        cells = [f"`{field.encode_name}`", words, _default(field), entries.get(field.encode_name, "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
 

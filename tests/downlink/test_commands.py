@@ -12,31 +12,17 @@ from lora_post.command import MAX_STEPS, Command, Fate, Moment, age_s, is_late
 from lora_post.downlink.commands import MAX_SILENT_TRIES, MAX_TRIES
 from lora_post.downlink.transmit import Downlink
 from lora_post.errors import SpoolError
-from lora_post.lorawan.phy_payload import DataFrame, MType, build_data_frame, parse_data_frame
-from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys11
+from lora_post.lorawan.phy_payload import DataFrame, MType, parse_data_frame
+from lora_post.lorawan.session_keys import DOWNLINK, SessionKeys11
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import KEYS, device
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import Site, otaa
 from tests.support.seal import ROOT_10, ROOT_11
+from tests.support.uplinks import ACK, DEV_ADDR, up
 
-DEV_ADDR = 0x26011BDA
-ACK, PENDING = 0x20, 0x10
-
-
-def up(fcnt: int, *, flags: int = 0, fopts: bytes = b"", confirmed: bool = False) -> bytes:
-    """An uplink of the device that is activated by personalisation."""
-    signed = build_data_frame(
-        mtype=MType.CONFIRMED_UP if confirmed else MType.UNCONFIRMED_UP,
-        dev_addr=DEV_ADDR,
-        fcnt=fcnt,
-        fport=2,
-        frm_payload=KEYS.crypt(DEV_ADDR, fcnt, UPLINK, 2, b"x"),
-        fopts=fopts,
-        flags=flags,
-    )
-    return signed + KEYS.data_mic(DEV_ADDR, fcnt, UPLINK, signed)
+PENDING = 0x10
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lora_post.clocks.gateway import Times
 from lora_post.command import Command, Moment
+from lora_post.downlink.class_c import ClassC
+from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
@@ -72,7 +74,9 @@ class Site:
         duty_cycle = DutyCycle(self.network.region)
         joins = JoinServer(self.network, duty_cycle, self._draw)
         commands = Commands(self.now, self.metrics)
-        server = NetworkServer(joins, UplinkAnswers(self.network, duty_cycle, commands), commands)
+        frames = CommandFrames(commands, duty_cycle)
+        class_c = ClassC(self.network, frames, lambda: self.time_us / 1e6)
+        server = NetworkServer(joins, UplinkAnswers(self.network, frames, class_c), class_c, commands)
         pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
 
@@ -92,6 +96,11 @@ class Site:
             found = downlinks.find(other, number)
         assert found
         return found
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and have what waits looked after."""
+        self.time_us += round(seconds * 1e6)
+        self.pipeline.tend()
 
     def tell(self, downlink: Downlink, *, is_sent: bool | None = True, window: str = "RX1", why: str = "") -> None:
         """Have the gateway say what became of a frame."""
@@ -137,5 +146,5 @@ class Site:
         return downlink
 
 
-def otaa(root: RootKeys, id_: str = "buoy") -> Device:
-    return device(id_, address=None, keys=None, root=root)
+def otaa(root: RootKeys, id_: str = "buoy", **changes: object) -> Device:
+    return device(id_, address=None, keys=None, root=root, **changes)

@@ -1,0 +1,106 @@
+"""The frame of a command: sealed with a counter of its own, or the same bytes as before, for windows that carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from lora_post.command import Command, Sealed
+from lora_post.downlink.commands import Book, Commands, repeatable
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.mac_answers import says_time
+from lora_post.downlink.transmit import Downlink, Window
+from lora_post.lorawan.downlinks import OVERHEAD, Content, seal_downlink
+from lora_post.lorawan.phy_payload import MAX_FCNT
+from lora_post.model import Device
+from lora_post.uplink.sessions import session_key
+
+
+class Wanted(Struct, frozen=True):
+    """What a device is to be told beside a command. is_needed: also when no command waits for it."""
+
+    fopts: bytes = b""
+    acked_fcnt: int | None = None
+    is_needed: bool = False
+
+
+class CommandFrames:
+    """Makes the frames of commands; counters and bytes are noted before they leave."""
+
+    def __init__(self, commands: Commands, duty_cycle: DutyCycle) -> None:
+        self.commands = commands
+        self._duty_cycle = duty_cycle
+
+    def downlink(
+        self,
+        device: Device,
+        gateway: str,
+        wanted: Wanted,
+        command: Command,
+        others: Sequence[Command],
+        windows: Sequence[Window],
+        book: Book,
+    ) -> Downlink | None:
+        """Return a downlink with a command; None when that cannot go now, which is noted.
+
+        device: in its session. others: what else waits for it. windows: those in which it listens.
+        """
+        size = len(wanted.fopts) + len(command.payload)
+        next_fcnt = book.next_fcnt_down(device, is_app=True)
+        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.fopts, wanted.acked_fcnt)
+        if sealed:
+            size = len(sealed.phy_payload) - OVERHEAD
+        allowed = self.allowed(gateway, windows, size)
+        if not allowed or next_fcnt > MAX_FCNT:
+            self.commands.why_not(book, [command], self._why_not(gateway, windows, size))
+            return None
+        if sealed is None:
+            sealed = _sealed(device, wanted, command, book, more=any_fits(others, windows))
+        self.spend(gateway, allowed[0], sealed.phy_payload)
+        self.commands.handed_over(book, command, sealed, gateway)
+        return Downlink(command.about, gateway, sealed.phy_payload, allowed, self.commands.tell(command))
+
+    def allowed(self, gateway: str, windows: Sequence[Window], size: int) -> tuple[Window, ...]:
+        """Return the windows that carry a frame with `size` bytes of FOpts and FRMPayload, and may be used now."""
+        return self._duty_cycle.within(gateway, _fitting(windows, size), size + OVERHEAD)
+
+    def spend(self, gateway: str, window: Window, phy_payload: bytes) -> None:
+        """Note the air time of a frame."""
+        self._duty_cycle.spend(gateway, window, len(phy_payload))
+
+    def _why_not(self, gateway: str, windows: Sequence[Window], size: int) -> str:
+        fitting = _fitting(windows, size)
+        if not fitting:
+            rates = " and ".join(f"{each.slot.rate.text} in {each.name}" for each in windows)
+            return f"{size} bytes, MAC commands included, and {rates} carry {_most(windows)}"
+        at = self._duty_cycle.free_at(gateway, fitting, size + OVERHEAD, self.commands.now().wall_us)
+        return f"the duty cycle of gateway {gateway} is used up until {at}"
+
+
+def any_fits(commands: Sequence[Command], windows: Sequence[Window]) -> bool:
+    """Tell whether one of these could be sent in windows like these."""
+    return any(len(each.payload) <= _most(windows) for each in commands)
+
+
+def _most(windows: Sequence[Window]) -> int:
+    return max(window.slot.rate.max_payload for window in windows)
+
+
+def _fitting(windows: Sequence[Window], size: int) -> list[Window]:
+    return [window for window in windows if size <= window.slot.rate.max_payload]
+
+
+def _sealed(device: Device, wanted: Wanted, command: Command, book: Book, *, more: bool) -> Sealed:
+    assert device.keys is not None and device.address is not None  # noqa: S101 - it is in a session
+    fcnt = book.take_fcnt_down(device, is_app=True)
+    content = Content(
+        wanted.fopts,
+        command.fport,
+        command.payload,
+        is_confirmed=command.is_confirmed,
+        acked_fcnt=wanted.acked_fcnt,
+        more=more,
+    )
+    phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
+    return Sealed(session_key(device), fcnt, phy_payload, wanted.acked_fcnt, says_time(wanted.fopts))
