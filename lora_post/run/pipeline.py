@@ -161,7 +161,7 @@ class Pipeline:
 
     def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join | Held:
         try:
-            uplink, session = unlock(frame, group.find, group.joiners)
+            uplink, session = unlock(frame, group.find, group.joiners, group.next_app_fcnt_down)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 _refuse_repeat(uplink, group)
         except MaybeRestarted as error:

@@ -113,6 +113,10 @@ class Group:
         key = downlink_key(session_key(device), is_app=is_app and has_app_counter(device))
         return self.taken.get(key, self._counters.get(key, 0))
 
+    def next_app_fcnt_down(self, device: Device) -> int:
+        """Return the next counter of downlinks with an FPort above 0."""
+        return self.next_fcnt_down(device, is_app=True)
+
     def take_fcnt_down(self, device: Device, *, is_app: bool) -> int:
         """Return what `next_fcnt_down` does; it is taken once the group is kept."""
         fcnt = self.next_fcnt_down(device, is_app=is_app)

@@ -34,6 +34,7 @@ from lora_post.lowcost import header as lowcost
 from lora_post.model import ClearUplink, Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink.counters import is_old, stale, tolerates, wider_than_16_bit
 from lora_post.uplink.join_state import Joiner
+from lora_post.uplink.mic_11 import NextDown, nothing_sent
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.model import FindSessions, MaybeLate, MaybeRestarted, Session, Uplink
 from lora_post.uplink.shared_address import SharedAddress
@@ -52,18 +53,24 @@ _UPPER_STEP: Final = 0x10000
 NO_JOINERS: Final[Mapping[int, Joiner]] = MappingProxyType({})
 
 
-def unlock(frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner] = NO_JOINERS) -> tuple[Uplink, Session]:
+def unlock(
+    frame: Frame,
+    find: FindSessions,
+    joiners: Mapping[int, Joiner] = NO_JOINERS,
+    next_down: NextDown = nothing_sent,
+) -> tuple[Uplink, Session]:
     """Return the uplink that a frame proves to be, and the session with its counter advanced.
 
     find: the sessions of an address; for a DevAddr there may be several, and the MIC decides. joiners: the devices that
-    join, by DevEUI; a DevAddr that nobody has may be that of a join which was not heard.
+    join, by DevEUI; a DevAddr that nobody has may be that of a join which was not heard. next_down: the next AFCntDown
+    of a device, by which an acknowledgement is known.
     The session of a frame without MIC comes back as it is.
     Raises FrameError for bytes that are not a frame, a subclass of UnlockError for a frame that is not
     accepted; the text says why and, where a person can do something about it, what.
     """
     link = frame.link or link_of(frame.phy_payload)
     if link is _LORAWAN:
-        return _unlock_lorawan(frame, find, joiners)
+        return _unlock_lorawan(frame, find, joiners, next_down)
     return unlock_lowcost(frame, find)
 
 
@@ -140,7 +147,9 @@ def seal_lowcost(
     return lowcost.build_header(header) + seal_lorawan(keys, src, fcnt & 0xFFFF, 1, app_key + payload)
 
 
-def _unlock_lorawan(frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner]) -> tuple[Uplink, Session]:
+def _unlock_lorawan(
+    frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner], next_down: NextDown
+) -> tuple[Uplink, Session]:
     phy_payload = frame.phy_payload
     if not phy_payload or phy_payload[0] & MHDR_MASK not in MHDR_UPLINKS:
         raise NotUplink(describe(phy_payload))
@@ -149,22 +158,24 @@ def _unlock_lorawan(frame: Frame, find: FindSessions, joiners: Mapping[int, Join
     if not sessions:
         raise _unknown(data.dev_addr, joiners)
     if isinstance(sessions, SharedAddress):
-        return _unlock_shared(frame, data, sessions)
+        return _unlock_shared(frame, data, sessions, next_down)
     for session in sessions:
         device = session.device
         keys = device.keys
         if keys is not None:
             fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
-            if _fits(data, device, keys, fcnt, frame.rx):
+            if _fits(data, device, keys, fcnt, frame.rx, next_down):
                 return _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
     for session, fcnt in _others(sessions, data.fcnt16):
         keys = session.device.keys
-        if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
+        if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx, next_down):
             return _accept(frame, data, keys, fcnt, session)
     raise _refusal(data, sessions, frame.rx)
 
 
-def _unlock_shared(frame: Frame, data: DataFrame, sessions: SharedAddress) -> tuple[Uplink, Session]:
+def _unlock_shared(
+    frame: Frame, data: DataFrame, sessions: SharedAddress, next_down: NextDown
+) -> tuple[Uplink, Session]:
     """Try the likeliest device and FCnt first, as long as the DevAddr has tries left."""
     most, count = sessions.tries(), 0
     expected = ((each, full_fcnt(each.next_fcnt, data.fcnt16)) for each in sessions.closest(data.fcnt16))
@@ -172,7 +183,7 @@ def _unlock_shared(frame: Frame, data: DataFrame, sessions: SharedAddress) -> tu
         for session, fcnt in islice(chain(expected, _others(sessions, data.fcnt16)), most):
             count += 1
             keys = session.device.keys
-            if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx):
+            if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx, next_down):
                 return _accept(frame, data, keys, fcnt, session)
         raise _refusal_shared(data, len(sessions), count, is_all=count < most)
     except UnlockError:
@@ -200,12 +211,19 @@ def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, sessio
     return Uplink(frame, session.device, fcnt, fport, payload, True), session
 
 
-def _fits(data: DataFrame, device: Device, keys: AnySessionKeys, fcnt: int, rx: RxInfo) -> bool:
+def _fits(
+    data: DataFrame,
+    device: Device,
+    keys: AnySessionKeys,
+    fcnt: int,
+    rx: RxInfo,
+    next_down: NextDown = nothing_sent,
+) -> bool:
     if fcnt > MAX_FCNT:
         return False
     if isinstance(keys, SessionKeys):
         return compare_digest(keys.data_mic(data.dev_addr, fcnt, UPLINK, data.signed), data.mic)
-    return fits_11(data, device, keys, fcnt, rx)
+    return fits_11(data, device, keys, fcnt, rx, next_down)
 
 
 def _others(sessions: Sequence[Session], fcnt16: int) -> Iterator[tuple[Session, int]]:

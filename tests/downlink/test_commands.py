@@ -19,7 +19,7 @@ from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import KEYS, device
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import Site, otaa
-from tests.support.seal import ROOT_10, ROOT_11
+from tests.support.seal import ROOT_10, ROOT_11, seal_11
 from tests.support.uplinks import ACK, DEV_ADDR, up
 
 PENDING = 0x10
@@ -278,6 +278,23 @@ def test_1_1_has_a_counter_of_its_own_for_applications(tmp_path: Path) -> None:
     assert second.mic == end.keys.downlink_mic(second.dev_addr, 0, second.signed)
     assert end.keys.crypt(second.dev_addr, 0, DOWNLINK, 7, second.frm_payload) == b"on"
     assert end.keys.crypt_fopts(second.dev_addr, 0, second.fopts, DOWNLINK, 7)[0] == 2
+    site.store.close()
+
+
+def test_1_1_device_acknowledges_with_the_counter_of_the_downlink(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_11))
+    end = JoiningDevice(ROOT_11)
+    site.join(end)
+    site.hear(end.uplink(b"x"))
+    site.queue("buoy")
+    number = site.queue("buoy", is_confirmed=True)
+    for _ in range(2):
+        site.hear(end.uplink(b"x"))
+        site.tell(site.gateway.sent[-1])
+    assert isinstance(end.keys, SessionKeys11) and end.accept
+    acknowledging = seal_11(end.keys, end.accept.dev_addr, end.fcnt, 2, b"x", flags=ACK, conf_fcnt=1)
+    assert site.hear(acknowledging) == "uplink"
+    assert site.command(number).fate is Fate.ACKNOWLEDGED
     site.store.close()
 
 

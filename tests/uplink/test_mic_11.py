@@ -57,6 +57,18 @@ def test_acknowledging_uplink_is_accepted_on_half_its_mic_only_where_that_is_con
     assert KEYS_11.crypt_fopts(0x01CC77E2, 66000, ACKNOWLEDGING[8:9]) == b"\x02"
 
 
+@pytest.mark.parametrize(("sent", "is_known"), [(17, False), (18, True), (25, True), (26, False), (0x10012, True)])
+def test_acknowledgement_of_one_of_the_last_downlinks_is_known(sent: int, is_known: bool) -> None:
+    frame = Frame("gw1", 0, ACKNOWLEDGING, RxInfo())
+    session = Session(LAB_2, 66000)
+    if is_known:
+        uplink, _ = unlock(frame, lambda link, address: [session], next_down=lambda device: sent)
+        assert uplink.payload.hex() == "0367010c"
+        return
+    with pytest.raises(BadMIC, match="not sent from here"):
+        unlock(frame, lambda link, address: [session], next_down=lambda device: sent)
+
+
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([None, 1, 2, 223]),
