@@ -64,8 +64,8 @@ def fits(
         if device.accept_half_mic:
             return True
         raise BadMIC(
-            f"{device.id}: the frame acknowledges a downlink that was not sent from here, so only half of its MIC can be "
-            "checked",
+            f"{device.id}: the frame acknowledges a downlink that was not sent from here, so only half of its MIC can "
+            "be checked",
             fix="accept_half_mic = true accepts that",
         )
     return _fits_one(keys, dev_addr, fcnt, message, ways, 0, serving)
