@@ -10,11 +10,12 @@ import pytest
 
 from lora_post.errors import Problem
 from lora_post.model import Reading
+from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
-from tests.support.command import Admin, counting_packet, free_port, run, sandbox_process, write_site
+from tests.support.command import Admin, counting_packet, free_port, run, write_site
 from tests.support.in_process import lora_post
 from tests.support.lanes import ready_lanes
 
@@ -36,7 +37,7 @@ def site(folder: Path, url: str, extra: str = JSON_LINES) -> Path:
 
 def test_each_destination_gets_everything_once(tmp_path: Path) -> None:
     capture = b"".join(counting_packet(n) for n in range(30))
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         config = site(tmp_path, url)
         done = run("run", "-c", str(config), stdin=capture)
         assert done.returncode == 0, done.stderr.decode()

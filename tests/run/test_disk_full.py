@@ -4,14 +4,13 @@ import resource
 import subprocess
 from pathlib import Path
 
+from lora_post.sandbox.server import running_sandbox
 from tests.support.command import (
     DEVICES,
     HURRIED,
     PATIENCE_S,
     Admin,
     counting_packet,
-    free_port,
-    sandbox_process,
     started,
     write_site,
 )
@@ -20,7 +19,7 @@ from tests.support.command import (
 def test_input_waits_while_the_disk_is_full_and_nothing_is_lost(tmp_path: Path) -> None:
     """A file that may not grow fails like a disk without room; the room comes back."""
     with (
-        sandbox_process(free_port()) as url,
+        running_sandbox() as url,
         started("run", "-c", str(write_site(tmp_path, url)), command=HURRIED) as process,
     ):
         assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""The installed command, fed through a real pipe, against a sandbox in a process of its own."""
+"""The installed command, fed through a real pipe, against a sandbox."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.sandbox.server import running_sandbox
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.command import (
     COMMAND,
@@ -26,7 +27,6 @@ from tests.support.command import (
     free_port,
     keys,
     run,
-    sandbox_process,
     started,
     wait_until,
     write_site,
@@ -36,7 +36,7 @@ from tests.support.counting import assert_everything_arrived_once
 
 def test_capture_through_a_pipe_arrives_exactly_once(tmp_path: Path) -> None:
     capture = b"".join(counting_packet(n) for n in range(60))
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         done = run("run", "-c", str(write_site(tmp_path, url)), stdin=capture)
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout == b""
@@ -49,7 +49,7 @@ def test_capture_through_a_pipe_arrives_exactly_once(tmp_path: Path) -> None:
 
 def test_capture_that_was_sent_already_is_counted_without_advice_that_would_double_it(tmp_path: Path) -> None:
     (tmp_path / "day.lowcost").write_bytes(b"".join(counting_packet(n) for n in range(12)))
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = str(write_site(tmp_path, url))
         assert run("replay", "-c", site, "day.lowcost", cwd=tmp_path).returncode == 0
         again = run("replay", "-c", site, "day.lowcost", cwd=tmp_path)
@@ -72,7 +72,7 @@ def test_capture_a_byte_at_a_time_with_the_server_down_at_the_start(tmp_path: Pa
         assert process.stderr is not None
         while b"waiting to send" not in (line := process.stderr.readline()):
             assert line, "ended without trying to send"
-        with sandbox_process(port) as url:
+        with running_sandbox(port=port) as url:
             assert process.wait(PATIENCE_S) == 0, process.stderr.read()
             assert_everything_arrived_once(Admin(url), 9)
 
@@ -84,25 +84,25 @@ def test_what_stays_queued_is_counted_and_goes_out_next_time(tmp_path: Path) -> 
     done = run("run", "-c", str(site), "--drain-timeout", "0.5", stdin=capture)
     assert done.returncode == 75
     assert b"60 readings stay in the spool" in done.stderr
-    with sandbox_process(port) as url:
+    with running_sandbox(port=port) as url:
         assert run("run", "-c", str(site)).returncode == 0
         assert_everything_arrived_once(Admin(url), 30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_stops_cleanly_and_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = write_site(tmp_path, url)
         with started("run", "-c", str(site)) as process:
             assert process.stdin is not None
             assert process.stderr is not None
-            process.stdin.write(b"".join(counting_packet(n) for n in range(300)))
+            process.stdin.write(b"".join(counting_packet(n) for n in range(120)))
             while b"started" not in process.stderr.readline():
                 pass
             process.send_signal(number)
             assert process.wait(PATIENCE_S) == 0, process.stderr.read()
         assert run("run", "-c", str(site)).returncode == 0
-        assert_everything_arrived_once(Admin(url), 300)
+        assert_everything_arrived_once(Admin(url), 120)
 
 
 def test_dry_run_prints_one_json_object_per_uplink_and_touches_nothing(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_input_that_breaks_off_is_no_success(tmp_path: Path) -> None:
 
 
 def test_files_are_replayed_in_the_order_they_are_named(tmp_path: Path) -> None:
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = write_site(tmp_path, url)
         (tmp_path / "b.lowcost").write_bytes(b"".join(counting_packet(n) for n in range(30)))
         (tmp_path / "a.lowcost").write_bytes(b"".join(counting_packet(n) for n in range(30, 60)))
@@ -192,7 +192,7 @@ def test_kill_at_any_moment_loses_nothing_that_was_accepted(kills: int, total: i
     """SIGKILL during ingest and upload, restart, go on with what was not accepted, again and again."""
     random.seed(20261122)
     packets = [counting_packet(n) for n in range(total)]
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = write_site(tmp_path, url)
         for _ in range(kills):
             with started("run", "-q", "-c", str(site)) as process:
@@ -281,7 +281,7 @@ def test_frames_without_a_time_get_the_time_of_their_arrival(tmp_path: Path) -> 
     capture = b"".join(
         seal_lorawan(keys(0), dev_addr(0), n, 2, bytes((1, 2, 0, n))).hex().encode() + b"\n" for n in (1, 2)
     )
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = write_site(tmp_path, url)
         site.write_text(site.read_text() + '[[input]]\nurl = "stdin:"\nformat = "lines"\n')
         began = datetime.now(UTC)

@@ -15,6 +15,7 @@ import pytest
 from lora_post.config import load_config, load_what_works
 from lora_post.errors import ConfigError
 from lora_post.run.reload import needs_restart, stamps_of
+from lora_post.sandbox.server import running_sandbox
 from tests.support.command import (
     DEVICES,
     PATIENCE_S,
@@ -22,7 +23,6 @@ from tests.support.command import (
     counting_packet,
     free_port,
     run,
-    sandbox_process,
     started,
     wait_until,
     write_site,
@@ -74,7 +74,7 @@ class Site:
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Site]:
-    with sandbox_process(free_port()) as url, started("run", "-c", str(write_site(folder, url)), *options) as process:
+    with running_sandbox() as url, started("run", "-c", str(write_site(folder, url)), *options) as process:
         site = Site(folder, process, url)
         site.wait_for("started gateway=gw1")
         yield site
@@ -110,7 +110,7 @@ def test_nothing_is_lost_or_doubled_by_changes_under_load(frames: int, changes: 
 def test_a_new_device_is_taken_from_its_first_kept_frame_on_and_a_rule_changes_its_sensors(tmp_path: Path) -> None:
     text = (write_site(tmp_path, "http://127.0.0.1:9/api/v2")).read_text()
     third = text[text.index('[[device]]\nid = "counter-2"') :]
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         path = write_site(tmp_path, url)
         path.write_text(path.read_text().replace(third, ""))
         with started("run", "-c", str(path)) as process:

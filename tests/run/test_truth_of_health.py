@@ -14,12 +14,12 @@ from pathlib import Path
 
 import requests
 
+from lora_post.sandbox.server import running_sandbox
 from tests.support.command import (
     HURRIED,
     PATIENCE_S,
     counting_packet,
     free_port,
-    sandbox_process,
     started,
     wait_until,
     write_site,
@@ -61,7 +61,7 @@ def test_ready_is_who_has_an_input_a_spool_and_a_server(tmp_path: Path) -> None:
         port.plug_in()
         wait_until(lambda: says(ready, "waziup: "), "it does not miss the server")
         wait_until(lambda: not says(ready, f"input {port.path}"), "the port is not back")
-        with sandbox_process(server):
+        with running_sandbox(port=server):
             wait_until(lambda: says(ready, ""), "it is not ready")
             was = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, was[1]))
@@ -87,7 +87,7 @@ def test_input_that_fails_again_and_again_is_told_of_wherever_somebody_looks(tmp
     why = r"failed \d+ times in a row: \[Errno 5\] Input/output error"
     arguments = ("run", "-c", site, "--status", page, "-q")
     with (
-        sandbox_process(server),
+        running_sandbox(port=server),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forwarder,
         subprocess.Popen([*IMPATIENT, *arguments], stdin=ours, stderr=subprocess.PIPE) as process,
     ):

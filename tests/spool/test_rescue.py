@@ -10,13 +10,14 @@ import pytest
 
 from lora_post.errors import SpoolDamaged, SpoolError
 from lora_post.model import Reading
+from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
-from tests.support.command import PATIENCE_S, Admin, counting_packet, free_port, run, sandbox_process, write_site
+from tests.support.command import PATIENCE_S, Admin, counting_packet, free_port, run, write_site
 from tests.support.damage import damage_table, set_aside
 from tests.support.lanes import ready_lanes
 
@@ -181,7 +182,7 @@ def test_twice_in_a_second_gives_two_names(tmp_path: Path) -> None:
 def test_damaged_spool_costs_nothing_that_comes_after_it_and_gives_back_what_was_queued(tmp_path: Path) -> None:
     """The whole of it, as an operator meets it."""
     frames = [counting_packet(n) for n in range(60)]
-    with sandbox_process(free_port()) as url:
+    with running_sandbox() as url:
         site = str(write_site(tmp_path, url))
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from lora_post.sandbox.server import running_sandbox
 from lora_post.status.app import MAX_STREAMS
 from lora_post.web.guard import MAX_CONNECTIONS, MAX_HEAD
 from tests.support.command import (
@@ -22,7 +23,6 @@ from tests.support.command import (
     PATIENCE_S,
     counting_packet,
     free_port,
-    sandbox_process,
     started,
     wait_until,
     write_site,
@@ -81,7 +81,7 @@ def test_readings_are_uploaded_while_1100_idle_connections_want_the_descriptors(
             for _ in range(20):
                 most = max(most, len(list(Path(f"/proc/{process.pid}/fd").iterdir())))
                 time.sleep(0.02)
-            with sandbox_process(api):
+            with running_sandbox(port=api):
                 for number in range(6):
                     process.stdin.write(counting_packet(number))
                 process.stdin.close()

@@ -22,6 +22,7 @@ from lora_post.errors import Problem
 from lora_post.model import Reading, RxInfo
 from lora_post.observed.site_state import SiteState
 from lora_post.run.live import load_trends
+from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.trends import SHORT_S, TrendBook
 from lora_post.uplink.model import Refusal
@@ -33,7 +34,6 @@ from tests.support.command import (
     DEVICES,
     counting_packet,
     free_port,
-    sandbox_process,
     started,
     wait_until,
     write_site,
@@ -297,7 +297,7 @@ def is_up(url: str) -> bool:
 
 def test_page_of_a_process_that_dies_says_so_at_once_and_that_it_lives_again(phone: Chrome, tmp_path: Path) -> None:
     port = free_port()
-    with sandbox_process(free_port()) as server:
+    with running_sandbox() as server:
         arguments = ("run", "-c", str(write_site(tmp_path, server)), "--status", f"127.0.0.1:{port}", "-q")
         url, wait = f"http://127.0.0.1:{port}/", waiting(phone)
         with started(*arguments) as process:
