@@ -154,15 +154,18 @@ class SiteState:
         self._joined: dict[str, _DeviceState] = {}
         self._devices: dict[str, _DeviceState] = {}
         self._by_address: dict[str, list[_DeviceState]] = {}
+        self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._take(devices)
         self._log: deque[Entry] = deque(maxlen=MAX_LOG)
-        self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._changes = 0
         self.used_at = 0
         self.last_frame_us = NEVER
 
     def use(self, devices: Iterable[Device]) -> None:
-        """Show these devices, in this order; what is known of those that stay is kept."""
+        """Show these devices, in this order; what is known of those that stay is kept.
+
+        Of one that is another now, as its keys or its decoder were corrected, nothing that was wrong is held against it.
+        """
         with self._lock:
             self._take(devices)
             self._changes += 1
@@ -172,9 +175,16 @@ class SiteState:
         known, self._devices, self._by_address = self._devices, {}, {}
         for device in devices:
             state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
+            if device.id not in known or state.device != device:
+                self._forget_trouble(state, device)
             state.device, state.view = device, None
             self._by_address.setdefault(device.address_text, []).append(state)
         self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
+
+    def _forget_trouble(self, state: _DeviceState, device: Device) -> None:
+        state.problem, state.refused, state.refusal, state.undecoded = "", 0, Problem(""), 0
+        for key in [key for key in self._refused if key[1] == device.address_text]:
+            del self._refused[key]
 
     @property
     def changes(self) -> int:

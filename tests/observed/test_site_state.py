@@ -7,13 +7,15 @@ from msgspec import json
 from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
+from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.model import Device, Frame, Reading, RxInfo
 from lora_post.observed.site_state import MAX_METADATA, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, MAX_TEXT, SiteState
 from lora_post.status.overview import whole
 from lora_post.uplink.counters import MAX_GAP, stale
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
-from tests.support.build import NOON_US, device, frame, report
+from lora_post.uplink.unlock import seal_lorawan
+from tests.support.build import KEYS, NOON_US, device, frame, report
 from tests.support.status_page import WELL
 
 
@@ -123,3 +125,24 @@ def test_reports_of_devices_that_are_not_configured_are_left_alone() -> None:
     site = SiteState([])
     site.hear(report(Reading("t", 1)))
     assert site.devices() == []
+
+
+def test_device_that_is_corrected_has_no_trouble_any_more_and_the_log_keeps_it() -> None:
+    pond, barn = device(), device("barn", address=0x26011BDB)
+    site = SiteState([pond, barn])
+    for each in (pond, barn):
+        sealed = frame(seal_lorawan(KEYS, each.address or 0, 7, 2, b"x"))
+        site.hear(replace(report(of=each, problem="DecoderCrash: at line 3"), warnings=("odd",)))
+        site.hear(Refusal(sealed, "mic", "no key fits", fix="correct them"))
+    assert [(view.refused, view.undecoded) for view in site.devices()] == [(1, 1), (1, 1)]
+    site.use([replace(pond, keys=SessionKeys(bytes(16), bytes(16))), barn])
+    corrected, other = site.devices()
+    assert (corrected.refused, corrected.undecoded, corrected.problem, corrected.refusal.what) == (0, 0, "", "")
+    assert (other.refused, other.undecoded) == (1, 1) and other.problem
+    assert [each.address for each in site.refused()] == [barn.address_text]
+    assert (corrected.heard, len(site.log())) == (1, 4)
+    site.use([pond, barn])
+    stranger = frame(seal_lorawan(KEYS, 0x26010009, 7, 2, b"x"))
+    site.hear(Refusal(stranger, "unknown-device", "no device has it"))
+    site.use([pond, barn, device("new", address=0x26010009)])
+    assert [each.check for each in site.refused()] == ["mic"]
