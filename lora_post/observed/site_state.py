@@ -164,7 +164,7 @@ class SiteState:
     def use(self, devices: Iterable[Device]) -> None:
         """Show these devices, in this order; what is known of those that stay is kept.
 
-        Of one that is another now, as its keys or its decoder were corrected, nothing that was wrong is held against it.
+        Nothing that was wrong is held against one that is another now, as its keys or its decoder were corrected.
         """
         with self._lock:
             self._take(devices)
