@@ -33,6 +33,7 @@ class LazyGroup(click.Group):
         "decoders": "List the device types that can be decoded, add one, test one.",
         "downlink": "Send something to a device, and see what became of it.",
         "explain": "Say what kept a downlink from its device.",
+        "fleet": "Set up and look at a fleet: many gateways, shared devices.",
         "reload": "Have the running one read its configuration again.",
         "service": "Run it as a systemd service: print or install the units.",
         "spool": "Show, retry or drop what waits to be sent.",

@@ -15,6 +15,7 @@ from lora_post.cli._options import config_option, load_all_decoders
 from lora_post.cli._output import say
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
+from lora_post.config.fleet import Role
 from lora_post.errors import ConfigError, Problem
 from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.sinks import SINKS
@@ -65,7 +66,12 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     yield from check_keys(config)
     yield from check_inputs(config)
     yield from check_spool(config)
-    yield from _check_destinations(config, mistakes, offline)
+    if config.fleet:
+        from lora_post.checks.fleet import check_fleet  # only where one is configured
+
+        yield from check_fleet(config, config.fleet, offline=offline)
+    if config.fleet is None or Role.UPLOADER in config.fleet.roles:
+        yield from _check_destinations(config, mistakes, offline)
 
 
 def _check_destinations(config: Config, mistakes: tuple[Problem, ...], offline: bool) -> Iterator[Finding]:

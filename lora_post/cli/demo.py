@@ -96,7 +96,7 @@ def _show(*, keep: bool, port: int) -> None:
         run = _Run(config)
         with run.delivery:
             run.deliver(capture, stop)
-            _show_arrived(url)
+            show_arrived(url)
             say("")
             _show_refused(run.outcomes)
             say("")
@@ -150,7 +150,7 @@ def as_of(end_us: WallUs, events: Sequence[Heard]) -> list[Heard]:
     return [replace(event, time_us=event.time_us + by_us) if isinstance(event, Frame) else event for event in events]
 
 
-def _show_arrived(url: str) -> None:
+def show_arrived(url: str) -> None:
     """Print what the server has, asked through its own API."""
     token = requests.post(f"{url}/auth/token", json={"username": USER, "password": USER}, timeout=10).text
     headers = {"Authorization": f"Bearer {token}"}

@@ -13,23 +13,21 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from lora_post.model import Actuator, Frame, Reading
-from lora_post.times import StampUs
 from lora_post.uplink.window import Window
 
 FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
 
 
-class State(Struct, frozen=True, omit_defaults=True, rename={"recent": "r"}):
+class State(Struct, frozen=True, omit_defaults=True):
     """A device's session after an entry.
 
-    window: its counters. down: the next FCntDown; all below are used. recent: prints and times of frames whose counter
-    proves nothing, oldest first.
+    window: its counters. down: the next FCntDown; all below are used. recent: see the module of this name.
     """
 
     window: Window = Window()
     down: int = 0
-    recent: tuple[tuple[int, StampUs], ...] = ()
+    recent: bytes = b""
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):
@@ -68,7 +66,7 @@ class Accepted(Struct, frozen=True, omit_defaults=True):
     """What was accepted of a frame.
 
     frame: as the best gateway heard it. fcnt: as of the uplink. counter: the same without roll-over; None where it
-    proves nothing, and the frame is among `State.recent`. payload: the clear bytes, where they wait for a decoder: see
+    proves nothing. print: what it is known by then. payload: the clear bytes, where they wait for a decoder: see
     `problem`.
     """
 
@@ -76,6 +74,7 @@ class Accepted(Struct, frozen=True, omit_defaults=True):
     frame: Frame
     fcnt: int
     counter: int | None = None
+    print: int = 0
     heard_by: tuple[Reception, ...] = ()
     fport: int | None = None
     readings: tuple[ReadingRow, ...] = ()

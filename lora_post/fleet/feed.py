@@ -10,13 +10,14 @@ from typing import Final
 
 from lora_post.errors import SpoolError
 from lora_post.fleet import hub_state
-from lora_post.fleet.entry import Accepted, Entry, State
+from lora_post.fleet.entry import Accepted, State
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.judge import report_of
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError, Log
 from lora_post.fleet.place import Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
+from lora_post.fleet.recent import is_recent
 from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.view import Read, View
 from lora_post.fleet.worker import settle
@@ -145,7 +146,7 @@ class Feed:
         if not read.is_valid or up is None:
             return False
         fed = self._fed.get(read.logged.subject)
-        return fed is None or not _is_in(fed, up, read.entry)
+        return fed is None or not _is_in(fed, up)
 
     def _settle(self, ups: Sequence[Accepted]) -> None:
         settled: dict[tuple[str, str], list[int]] = {}
@@ -160,8 +161,8 @@ def log_tail(source: Log, view: View) -> list[Read]:
     return list(view.take_all(source.tail(view.prefix, view.position, TAIL_S)))
 
 
-def _is_in(fed: State, up: Accepted, entry: Entry) -> bool:
+def _is_in(fed: State, up: Accepted) -> bool:
     """Tell whether a state is from after this frame."""
     if up.counter is not None:
         return place_of(fed.window, up.counter, WallUs(up.frame.time_us)) is Counted.SEEN
-    return bool(entry.state.recent) and entry.state.recent[-1] in fed.recent
+    return is_recent(fed.recent, up.print, up.frame.time_us, 0)

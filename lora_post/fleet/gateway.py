@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from copy import copy
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Final
 
 import msgspec
@@ -237,6 +237,15 @@ class Publisher:
             except SpoolError as error:
                 log.error("%s", error)
                 stop.wait(self._patience.look_s)
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            self._settle_at = 0.0
+            self._look_after()
+            self._say_state()
+        except (FleetError, SpoolError) as error:
+            log.debug("%s", error)
 
     def _begin(self) -> None:
         facts = Facts(self._spool_file, FACTS)
@@ -387,16 +396,10 @@ class Publisher:
             self._untimed = NOTHING
         if now >= self._state_at:
             self._state_at = now + self._patience.state_s
-            counts = frames.counts(self._spool_file)
-            trip_ms = None if self._round_trip_s is None else round(self._round_trip_s * 1000, 1)
-            state = GatewayState(
-                self._gateway, self._version, counts.waiting, counts.settled, counts.oldest_us, trip_ms
-            )
-            self._link.say(f"gw.{token(self._gateway)}.state", msgspec.json.encode(state))
+            self._say_state()
 
-
-def publishing(publisher: Publisher, stop: Event, beat: Callable[[], None]) -> Thread:
-    """Start the thread of a publisher."""
-    thread = Thread(target=publisher.run, args=(stop, beat), name="publish", daemon=True)
-    thread.start()
-    return thread
+    def _say_state(self) -> None:
+        counts = frames.counts(self._spool_file)
+        trip_ms = None if self._round_trip_s is None else round(self._round_trip_s * 1000, 1)
+        state = GatewayState(self._gateway, self._version, counts.waiting, counts.settled, counts.oldest_us, trip_ms)
+        self._link.say(f"gw.{token(self._gateway)}.state", msgspec.json.encode(state))

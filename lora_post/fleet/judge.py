@@ -11,18 +11,18 @@ from msgspec.structs import replace
 from lora_post.errors import FrameError, Repeat, StaleFCnt, UnlockError
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
+from lora_post.fleet.recent import is_recent, with_frame
 from lora_post.fleet.subjects import log_subject
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
-from lora_post.uplink.heard_twice import RESTART_WINDOW_US, Copies, repeat_window_us
+from lora_post.uplink.heard_twice import EVER_US, Copies, repeat_window_us
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import link_of, unlock
 from lora_post.uplink.window import Place, Window, accepted, late_counters, place_of
 
-MAX_RECENT: Final = 32
 _LOWCOST_HEADER: Final = 4
 _COUNTED: Final = (FCntPolicy.STRICT, FCntPolicy.SIXTEEN_BIT)
 _MAX_EVIDENCE: Final = 20_000
@@ -30,11 +30,16 @@ _MAX_EVIDENCE: Final = 20_000
 StateOf = Callable[[str], State]
 
 
+class OutOfTime(StaleFCnt):
+    """An authentic frame that was missed, received when its device cannot have sent it."""
+
+
 class Copied(Struct):
     """A frame as all gateways heard it that have handed it in so far.
 
     receptions, frames: by gateway and number there. messages: to be acknowledged once it is decided. due: when, on the
-    monotonic clock. outcome: what became of it. is_defect: judging it failed.
+    monotonic clock. outcome: what became of it. is_defect: judging it failed. is_offered_again: it, or an entry of it,
+    was at the hub before; that it is accepted is then no sign of a replay.
     """
 
     phy_payload: bytes
@@ -43,6 +48,7 @@ class Copied(Struct):
     messages: dict[tuple[str, str, int], Any] = {}
     outcome: Outcome | None = None
     is_defect: bool = False
+    is_offered_again: bool = False
 
     @property
     def best(self) -> Frame:
@@ -69,12 +75,16 @@ class Judge:
         try:
             subject, state, uplink, counter = self._open(frame, state_of)
             new = self._next_state(state, uplink, counter)
-        except StaleFCnt as error:
-            heard.outcome = self._copy(heard, error.device) or Refusal.of(frame, error, error.device)
+        except (StaleFCnt, Repeat) as error:
+            known = error.device if isinstance(error, StaleFCnt) else ""
+            is_copy = heard.is_offered_again and not isinstance(error, OutOfTime)
+            refusal = None if is_copy else Refusal.of(frame, error, known)
+            heard.outcome = self._copy(heard, known) or refusal
             return None
         except (FrameError, UnlockError) as error:
             heard.outcome = Refusal.of(frame, error)
             return None
+        heard.is_offered_again = True
         report = self._decode(uplink)
         heard.outcome = report
         return Proposal(subject, new, _accepted(report, counter, tuple(heard.frames)))
@@ -139,7 +149,7 @@ class Judge:
         if counter is not None:
             place = place_of(state.window, counter, time_us)
             if place is Place.OUT_OF_TIME:
-                raise StaleFCnt(
+                raise OutOfTime(
                     f"{device.id}: FCnt {uplink.fcnt} was missed, and comes when it cannot have been sent: a recording",
                     device.id,
                 )
@@ -147,16 +157,15 @@ class Judge:
                 raise StaleFCnt(f"{device.id}: FCnt {uplink.fcnt} again", device.id)
             return replace(state, window=accepted(state.window, counter, time_us))
         print_, window_us = print_of(uplink), repeat_window_us(uplink)
-        if any(each == print_ and abs(time_us - then_us) <= window_us for each, then_us in state.recent):
-            raise Repeat(f"{device.id}: packet {uplink.fcnt} with this payload was accepted a moment ago")
-        recent = [each for each in state.recent if abs(time_us - each[1]) <= RESTART_WINDOW_US]
+        if is_recent(state.recent, print_, time_us, window_us):
+            raise Repeat(f"{device.id}: packet {uplink.fcnt} with this payload was accepted at that time already")
         window = Window(uplink.fcnt + 1, time_us) if uplink.authentic else state.window
-        return replace(state, window=window, recent=(*recent, (print_, time_us))[-MAX_RECENT:])
+        return replace(state, window=window, recent=with_frame(state.recent, print_, time_us))
 
     def _is_evidence(self, state: State, uplink: Uplink) -> bool:
         """Tell whether a frame was heard before, here or by who wrote the log; if not, note it."""
         print_ = print_of(uplink)
-        if print_ in self._evidence or any(each == print_ for each, _ in state.recent):
+        if print_ in self._evidence or is_recent(state.recent, print_, uplink.frame.time_us, EVER_US):
             return True
         self._evidence[print_] = None
         while len(self._evidence) > _MAX_EVIDENCE:
@@ -171,6 +180,7 @@ def _accepted(report: Report, counter: int | None, heard_by: tuple[Reception, ..
         uplink.frame,
         uplink.fcnt,
         counter,
+        0 if counter is not None else print_of(uplink),
         heard_by,
         uplink.fport,
         tuple(map(ReadingRow.of, report.readings)),

@@ -122,6 +122,7 @@ class Link:
         self._thread.join(REQUEST_S)
 
     def _run(self) -> None:
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each TLS connection that ends
         asyncio.set_event_loop(self._loop)
         self._connecting = self._loop.create_task(self._connect())
         self._loop.run_forever()

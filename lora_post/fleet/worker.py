@@ -76,6 +76,7 @@ class _Part:
         rx = raw.frame(arrived.gateway, published_us)
         reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
         copied.frames[reception] = rx
+        copied.is_offered_again |= raw.kept or arrived.message.metadata.num_delivered > 1
         copied.messages[arrived.gateway, raw.store, raw.number] = arrived.message
 
     def due(self, now: float) -> list[Copied]:
@@ -258,7 +259,9 @@ class Worker:
 
     def _tell(self, copied: Copied, *, is_accepted: bool) -> None:
         outcome = copied.outcome
-        if copied.is_defect or outcome is None:
+        if outcome is None and not copied.is_defect:
+            self._metrics.count("copies")
+        if outcome is None or copied.is_defect:
             return
         if isinstance(outcome, Report):
             if not is_accepted:

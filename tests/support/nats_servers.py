@@ -36,7 +36,10 @@ class Nodes:
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * count
         for index in range(count):
             others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
-            cluster = f'cluster {{ name: "C", listen: "127.0.0.1:{routes[index]}", routes: [{others}] }}'
+            # Clients are not told of other servers: who reaches one through a relay stays there.
+            cluster = (
+                f'cluster {{ name: "C", listen: "127.0.0.1:{routes[index]}", routes: [{others}], no_advertise: true }}'
+            )
             (folder / f"n{index}.conf").write_text(
                 f'server_name: "n{index}"\nlisten: "127.0.0.1:{self._ports[index]}"\n'
                 f'jetstream {{ store_dir: "{folder}/n{index}", sync_interval: always }}\n'
@@ -46,6 +49,10 @@ class Nodes:
     @property
     def urls(self) -> list[str]:
         return [f"nats://127.0.0.1:{port}" for port in self._ports]
+
+    @property
+    def ports(self) -> list[int]:
+        return self._ports
 
     @property
     def replicas(self) -> int:

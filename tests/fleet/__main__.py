@@ -1,0 +1,30 @@
+"""The command: one line, exit code 1 when it shows a mistake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fleet.bad_days import bad_days
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description="Bad days of a fleet; see tests/fleet.")
+    options.add_argument("--seconds", type=float, default=60, help="how long the bad days last")
+    options.add_argument("--seed", type=int, default=0, help="which faults")
+    options.add_argument("--frames", type=float, default=20, help="frames a second on the air")
+    options.add_argument("--servers", type=int, default=3, help="nats-servers of the hub")
+    options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.folder or Path(scratch) / "fleet"
+        folder.mkdir()
+        verdict = bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, chosen.servers)
+    print(verdict.line)
+    sys.exit(0 if verdict.is_right else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,387 @@
+"""Bad days of a whole fleet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from threading import Event, Lock, Thread
+
+from msgspec import Struct
+
+from lora_post.config.fleet import FleetConfig, Role
+from lora_post.fleet import streams
+from lora_post.fleet.entry import Entry, decode
+from lora_post.fleet.fold import Fold
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError, Logged, LogUnavailable
+from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.streams import ensure_streams
+from lora_post.lowcost.header import DATA, GATEWAY
+from lora_post.sandbox.server import running_sandbox
+from lora_post.uplink.unlock import seal_lorawan
+from tests.support.command import Admin, dev_addr, keys, packet
+from tests.support.hurried_fleet import ACK_WAIT_S
+from tests.support.nats_servers import Nodes, nats_servers
+from tests.support.paths import ROOT
+from tests.support.relay import Relay
+
+GATEWAYS = 3
+WORKERS = 3  # the first uploads as well
+LORAWAN = 6
+LOWCOST = 2
+DEVICES = LORAWAN + LOWCOST
+REPEATED = 200  # frames that a radio program gives once more: a pipe holds no more
+PATIENCE_S = 240
+EVERY_S = 0.7
+COMMAND = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried_fleet.py"))
+SENSORS = {True: "analog_in_1", False: "N"}
+
+
+def is_lorawan(index: int) -> bool:
+    return index < LORAWAN
+
+
+def frame(number: int, time_us: int) -> bytes:
+    """Return frame `number` as a radio program prints it."""
+    index, count = number % DEVICES, number // DEVICES
+    if is_lorawan(index):
+        payload = bytes((1, 2)) + count.to_bytes(2)
+        return packet(seal_lorawan(keys(index), dev_addr(index), count, 2, payload), time_us)
+    text = b"\\!N/%d" % count
+    addressed = b"^p%d,%d,%d,%d,%d,7,-60\n" % (GATEWAY, DATA, 2 + index, count % 256, len(text))
+    return packet(text, time_us).replace(b"^p0,0,0,0,%d,7,-60\n" % len(text), addressed)
+
+
+class Radio:
+    """What was on the air, and who heard it."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self._lock = Lock()
+        self.count = 0
+        self.heard: list[list[bytes]] = [[] for _ in range(GATEWAYS)]
+
+    def send(self) -> None:
+        """Send the next frame."""
+        with self._lock:
+            data = frame(self.count, time.time_ns() // 1000)
+            self.count += 1
+            for each in self._chance.sample(range(GATEWAYS), self._chance.choice((1, 1, 2, 3))):
+                self.heard[each].append(data)
+
+
+class Part:
+    """A process of the fleet that is started again when it was killed. feed: what its stdin gets."""
+
+    def __init__(self, config: Path, feed: list[bytes] | None = None) -> None:
+        self.config = config
+        self._feed = feed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._over = Event()
+        self._given = 0
+        self._writer: Thread | None = None
+
+    def start(self) -> None:
+        with self.config.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*COMMAND, "run", "-c", str(self.config)], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT
+            )
+        if self._feed is not None:
+            self._over = Event()
+            self._writer = Thread(target=self._write, args=(self._process, self._feed, self._over), daemon=True)
+            self._writer.start()
+
+    def _write(self, process: subprocess.Popen[bytes], feed: list[bytes], over: Event) -> None:
+        assert process.stdin is not None
+        written = max(0, self._given - REPEATED)
+        try:
+            while not over.is_set():
+                while written < len(feed):
+                    process.stdin.write(feed[written])
+                    process.stdin.flush()
+                    written += 1
+                    self._given = max(self._given, written)
+                over.wait(0.02)
+        except (BrokenPipeError, ValueError):
+            pass
+
+    def send(self, number: signal.Signals) -> None:
+        if self._process:
+            os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        if self._process:
+            self._over.set()
+            self._process.kill()
+            self._process.wait()
+            if self._writer:
+                self._writer.join()
+            if self._process.stdin:
+                with suppress(BrokenPipeError):
+                    self._process.stdin.close()
+
+
+class Verdict(Struct):
+    """What came of it."""
+
+    uplinks: int
+    missing: int
+    doubled: int
+    out_of_order: int
+    fcntdown_twice: int
+    counts: Counter[str]
+    void: int
+    seconds: float
+
+    @property
+    def is_right(self) -> bool:
+        return not (self.missing or self.doubled or self.out_of_order or self.fcntdown_twice)
+
+    @property
+    def line(self) -> str:
+        counts = " ".join(f"{name}={self.counts[name]}" for name in ("kills", "nodes", "stops", "cuts"))
+        return (
+            f"uplinks={self.uplinks} missing={self.missing} doubled={self.doubled} out_of_order={self.out_of_order}"
+            f" fcntdown_twice={self.fcntdown_twice} {counts} void={self.void} seconds={self.seconds:.0f}"
+        )
+
+
+def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay]) -> tuple[list[Path], list[Path]]:
+    """Write what gateways and workers are configured with."""
+    devices = []
+    for index in range(DEVICES):
+        if is_lorawan(index):
+            devices.append(
+                f'[[device]]\nid = "d{index}"\ndev_addr = "{dev_addr(index):08x}"\ndecoder = "cayenne-lpp"\n'
+                f'nwk_skey = "{bytes([index]).hex() * 16}"\napp_skey = "{bytes([index + 128]).hex() * 16}"\n'
+            )
+        else:
+            devices.append(f'[[device]]\nid = "d{index}"\naddress = {2 + index}\ndecoder = "text"\n')
+
+    def write(name: str, role: str, names: list[str], more: str) -> Path:
+        path = folder / f"{name}.toml"
+        quoted = ", ".join(f'"{each}"' for each in names)
+        path.write_text(
+            f'[gateway]\nid = "{name}"\n[spool]\npath = "{name}.db"\n'
+            f"[fleet]\nservers = [{quoted}]\nrole = {role}\nreplicas = {len(servers)}\n{more}"
+        )
+        path.chmod(0o600)
+        return path
+
+    gateways = [
+        write(f"g{index}", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], "") for index, relay in enumerate(relays)
+    ]
+    waziup = f'[waziup]\nurl = "{url}"\nusername = "demo"\npassword = "demo"\n'
+    workers = [
+        write(
+            f"w{index}",
+            '["worker", "uploader"]' if index == 0 else '"worker"',
+            servers,
+            (waziup if index == 0 else "") + "".join(devices),
+        )
+        for index in range(WORKERS)
+    ]
+    return gateways, workers
+
+
+class Fleet:
+    """All of it. counts: what was done to it."""
+
+    def __init__(self, nodes: Nodes, gateways: list[Part], workers: list[Part], relays: list[Relay]) -> None:
+        self.nodes = nodes
+        self.gateways = gateways
+        self.workers = workers
+        self.relays = relays
+        self.counts: Counter[str] = Counter()
+        self._later: list[tuple[float, str, Callable[[], None]]] = []
+
+    def harm(self, chance: Random) -> None:
+        """Do something bad; it is over after a while."""
+        kind = chance.choice(("worker", "worker", "gateway", "node", "stop", "stop-node", "cut"))
+        busy = {name for _, name, _ in self._later}
+        if kind in ("worker", "gateway"):
+            part = chance.choice(self.workers if kind == "worker" else self.gateways)
+            if part.config.name not in busy:
+                self.counts["kills"] += 1
+                part.kill()
+                self._after(chance.uniform(0, 1), part.config.name, part.start)
+        elif kind in ("node", "stop-node") and "node" not in busy and len(self.nodes.ports) > 1:
+            index = chance.randrange(len(self.nodes.ports))
+            if kind == "node":
+                self.counts["nodes"] += 1
+                self.nodes.kill(index)
+                self._after(chance.uniform(1, 4), "node", lambda: self.nodes.start(index))
+            else:
+                self.counts["stops"] += 1
+                self.nodes.stop(index)
+                self._after(chance.uniform(3, 7), "node", lambda: self.nodes.go_on(index))
+        elif kind == "stop":
+            part = chance.choice([*self.workers, *self.gateways])
+            if part.config.name not in busy:
+                self.counts["stops"] += 1
+                part.send(signal.SIGSTOP)
+                self._after(chance.uniform(2, 6), part.config.name, lambda: part.send(signal.SIGCONT))
+        elif kind == "cut":
+            index = chance.randrange(len(self.relays))
+            if f"link {index}" not in busy:
+                self.counts["cuts"] += 1
+                self.relays[index].cut()
+                self._after(chance.uniform(1, 8), f"link {index}", self.relays[index].mend)
+
+    def _after(self, seconds: float, name: str, end: Callable[[], None]) -> None:
+        self._later.append((time.monotonic() + seconds, name, end))
+
+    def mend(self, *, is_all: bool = False) -> None:
+        """End what has lasted long enough."""
+        now = time.monotonic()
+        for each in [each for each in self._later if is_all or each[0] <= now]:
+            self._later.remove(each)
+            each[2]()
+
+
+@contextmanager
+def running(folder: Path, radio: Radio, url: str, servers: int) -> Iterator[Fleet]:
+    """Run a fleet as long as the block does."""
+    with nats_servers(folder, servers) as nodes:
+        relays = [Relay(nodes.ports[index % servers]) for index in range(GATEWAYS)]
+        gateways, workers = write_configs(folder, url, nodes.urls, relays)
+        parts = [Part(path, feed) for path, feed in zip(gateways, radio.heard, strict=True)]
+        others = [Part(path) for path in workers]
+        with hub(nodes) as link:
+            make_streams(link, servers)
+        try:
+            for part in (*others, *parts):
+                part.start()
+            yield Fleet(nodes, parts, others, relays)
+        finally:
+            for part in (*parts, *others):
+                part.kill()
+            for relay in relays:
+                relay.close()
+
+
+@contextmanager
+def hub(nodes: Nodes) -> Iterator[Link]:
+    """A connection of our own."""
+    fleet = FleetConfig(tuple(nodes.urls), frozenset({Role.WORKER}), replicas=len(nodes.urls))
+    with closing(Link(fleet, "judge")) as link:
+        assert link.wait(PATIENCE_S)
+        yield link
+
+
+def make_streams(link: Link, replicas: int) -> None:
+    """Make the streams once the servers have found each other, as hasty as the workers."""
+    streams.ACK_WAIT_S = ACK_WAIT_S  # type: ignore[misc,assignment]
+    for _ in range(PATIENCE_S):
+        try:
+            return ensure_streams(link, replicas, may_make_log=True)
+        except FleetError:
+            time.sleep(0.5)
+    raise AssertionError("no streams")
+
+
+def bad_days(folder: Path, seconds: float, seed: int, frames_a_second: float, servers: int = 3) -> Verdict:
+    """Harm a fleet for so many seconds, then let it be, and compare."""
+    chance = Random(seed)
+    radio = Radio(Random(seed + 1))
+    began = time.monotonic()
+    with running_sandbox() as url, running(folder, radio, url, servers) as fleet:
+        start = time.monotonic()
+        next_harm = start + 2
+        while (past := time.monotonic() - start) < seconds:
+            while radio.count < past * frames_a_second:
+                radio.send()
+            fleet.mend()
+            if time.monotonic() >= next_harm:
+                next_harm += EVERY_S
+                fleet.harm(chance)
+            time.sleep(0.02)
+        fleet.mend(is_all=True)
+        wanted = {(f"d{number % DEVICES}", number // DEVICES) for number in range(radio.count)}
+        found = settle_down(url, wanted)
+        with hub(fleet.nodes) as link:
+            entries = everything(link)
+    valid, void = fold_all(entries)
+    missing = len(wanted - set(found))
+    doubled = len(found) - len(set(found))
+    return Verdict(
+        radio.count,
+        missing,
+        doubled,
+        disorder(found, valid),
+        twice(valid),
+        fleet.counts,
+        void,
+        time.monotonic() - began,
+    )
+
+
+def settle_down(url: str, wanted: set[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Wait until all has arrived, and a little longer for what arrives twice; return device and count of all rows."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not wanted <= set(rows(url)) and time.monotonic() < deadline:
+        time.sleep(1)
+    time.sleep(3)
+    return rows(url)
+
+
+def rows(url: str) -> list[tuple[str, int]]:
+    """Return what the server has, sensor by sensor in the order of arrival."""
+    admin, found = Admin(url), []
+    for device in admin.get("/devices"):
+        lorawan = is_lorawan(int(str(device["id"])[1:]))
+        for value, _ in admin.rows(str(device["id"]), SENSORS[lorawan]):
+            found.append((str(device["id"]), round(float(value) * (100 if lorawan else 1))))  # type: ignore[arg-type]
+    return found
+
+
+def everything(link: Link) -> list[Logged]:
+    """Return the whole log."""
+    log, entries = NatsLog(link), list[Logged]()
+    for _ in range(PATIENCE_S):
+        try:
+            while more := log.read("log.", entries[-1].position if entries else 0):
+                entries += more
+            return entries
+        except LogUnavailable:
+            time.sleep(1)
+    raise AssertionError("the log is not read")
+
+
+def fold_all(entries: list[Logged]) -> tuple[list[Entry], int]:
+    """Return the valid entries in order, and how many are void."""
+    folds: dict[str, Fold] = {}
+    decoded = [(folds.setdefault(each.subject, Fold()), decode(each.data)) for each in entries]
+    valid = [entry for fold, entry in decoded if fold.take(entry)]
+    return valid, len(entries) - len(valid)
+
+
+def disorder(found: list[tuple[str, int]], valid: list[Entry]) -> int:
+    """Return how many readings arrived after a later one that the log has behind them."""
+    place = {}
+    for at, entry in enumerate(valid):
+        if entry.up:
+            value = next((row.value for row in entry.up.readings), 0)
+            count = round(value * 100) if is_lorawan(int(entry.up.device[1:])) else value
+            place.setdefault((entry.up.device, count), at)
+    wrong = 0
+    for device in {each for each, _ in found}:
+        counts = [count for each, count in found if each == device]
+        for earlier, later in pairwise(counts):
+            wrong += later < earlier and place.get((device, later), -1) < place.get((device, earlier), -1)
+    return wrong
+
+
+def twice(valid: list[Entry]) -> int:
+    """Return how many values of FCntDown the valid entries of a device use again."""
+    used = Counter((entry.up.device, entry.down.fcnt) for entry in valid if entry.up and entry.down)
+    return sum(count - 1 for count in used.values())

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, State
+from lora_post.model import Frame, RxInfo
+from lora_post.times import WallUs
+from tests.fleet.bad_days import bad_days, disorder, twice
+
+
+def test_nothing_is_lost_doubled_or_disordered_by_kills_and_cuts(tmp_path: Path) -> None:
+    """A taste of `python -m tests.fleet`, with one server; longer ones have three, and kill those too."""
+    verdict = bad_days(tmp_path, 3.0, 3, 20.0, servers=1)
+    assert verdict.is_right, verdict.line
+    assert verdict.uplinks > 20
+    assert sum(verdict.counts.values()) > 0
+
+
+def test_verdict_sees_what_is_wrong() -> None:
+    def entry(device: str, fcnt: int, down: int) -> Entry:
+        up = Accepted(device, Frame("g", WallUs(0), b"", RxInfo()), fcnt)
+        return Entry("a", FIRST, 1, State(), up=up, down=Down(down, b""))
+
+    assert twice([entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 0, 1)]) == 0
+    assert twice([entry("d0", 0, 1), entry("d0", 1, 1)]) == 1
+    assert disorder([("d0", 1), ("d0", 2)], []) == 0

@@ -1,0 +1,103 @@
+"""What `fleet init` writes works, and what keys do not allow is refused."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from lora_post.config import load_config
+from lora_post.config.fleet import FleetConfig, Role
+from lora_post.fleet.hub_files import CLUSTER, Hub, write_fleet
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError
+from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.streams import ensure_streams
+from tests.support.command import PATIENCE_S, run
+from tests.support.nats_servers import SERVER, free_ports
+
+
+def fleet_of(folder: Path) -> FleetConfig:
+    fleet = load_config(folder / "lora-post.toml").fleet
+    assert fleet is not None
+    return fleet
+
+
+def free_hub() -> Hub:
+    while True:
+        (port,) = free_ports(1)
+        if port + 2 * CLUSTER < 65536:
+            return Hub("127.0.0.1", port)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[None]:
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([SERVER, "-c", "nats.conf"], cwd=folder, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def linked(fleet: FleetConfig, name: str) -> Iterator[Link]:
+    with closing(Link(fleet, name)) as link:
+        assert link.wait(PATIENCE_S)
+        yield link
+
+
+def test_keys_allow_what_they_are_for_and_nothing_else(tmp_path: Path) -> None:
+    write_fleet(tmp_path, [free_hub()], ["north.1", "south"], ["desk"])
+    north, desk = fleet_of(tmp_path / "gateways" / "north.1"), fleet_of(tmp_path / "workers" / "desk")
+    assert north.roles == {Role.GATEWAY}
+    assert (tmp_path / "gateways" / "south" / "south.nk").stat().st_mode & 0o077 == 0
+    with server(tmp_path / "hub" / "1"), linked(desk, "desk") as worker, linked(north, "north.1") as gateway:
+        ensure_streams(worker, 1, may_make_log=True)
+        stream = gateway.client.jetstream()
+        gateway.call(stream.publish("raw.3.26011bda.north~2e1", b"x"))
+        gateway.say("gw.north~2e1.state", b"{}")
+        heard: list[bytes] = []
+        gateway.listen("hub.north~2e1", lambda _, data: heard.append(data))
+        worker.say("hub.north~2e1", b"done")
+        for refused in ("raw.3.26011bda.south", "log.3.pond", "hub.all", "gw.south.state"):
+            with pytest.raises(FleetError):
+                gateway.call(stream.publish(refused, b"x", timeout=1))
+            assert "does not allow" in str(gateway.trouble)
+        with pytest.raises(FleetError):
+            gateway.call(gateway.client.jetstream(timeout=1).stream_info("LP_LOG"))
+        assert NatsLog(worker).read("log.3.", 0) == []
+        assert heard == [b"done"]
+
+
+def test_what_is_there_stays_and_more_is_added(tmp_path: Path) -> None:
+    hubs = [Hub("hub1.example.org"), Hub("hub2.example.org"), Hub("hub3.example.org")]
+    write_fleet(tmp_path, hubs, ["north"], [])
+    toml, seed = (tmp_path / "gateways" / "north" / name for name in ("lora-post.toml", "north.nk"))
+    toml.write_text(toml.read_text() + "# mine\n")
+    before = toml.read_text(), seed.read_bytes(), (tmp_path / "hub" / "2" / "cert.pem").read_bytes()
+    written = write_fleet(tmp_path, hubs, ["south"], ["desk"])
+    assert (toml.read_text(), seed.read_bytes(), (tmp_path / "hub" / "2" / "cert.pem").read_bytes()) == before
+    assert seed not in written
+    accounts = (tmp_path / "hub" / "3" / "accounts.conf").read_text()
+    assert [line.partition("# ")[2] for line in accounts.splitlines() if "nkey" in line] == [
+        "gateway north",
+        "gateway south",
+        "worker desk",
+    ]
+    conf = (tmp_path / "hub" / "2" / "nats.conf").read_text()
+    assert "sync_interval: always" in conf
+    assert "tls://hub1.example.org:6222" in conf
+    assert subprocess.run([SERVER, "-t", "-c", "nats.conf"], cwd=tmp_path / "hub" / "2", check=False).returncode == 0
+    assert fleet_of(tmp_path / "workers" / "desk").replicas == 3
+
+
+def test_command(tmp_path: Path) -> None:
+    done = run("fleet", "init", "f", "--hub", "a", "--gateway", "north", cwd=tmp_path)
+    assert done.returncode == 0
+    assert b"One server is for a trial" in done.stdout
+    assert b"give three, or one" in run("fleet", "init", "f", "--hub", "a", "--hub", "b", cwd=tmp_path).stderr

@@ -1,0 +1,23 @@
+"""`lora-post run` as a part of a fleet, as hasty as `hurried`: who is gone is missed soon, frames are offered soon."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lora_post.cli import main
+from lora_post.fleet import leases, streams, worker
+from lora_post.fleet.gateway import Patience
+from lora_post.run import fleet, ingest
+from tests.support.hurried import HURRIED
+
+ACK_WAIT_S = 3.0
+SOON = Patience(live_s=2.0, again_s=4.0, settle_s=0.5)
+
+if __name__ == "__main__":
+    fleet.open_delivery = partial(fleet.open_delivery, policy=HURRIED)  # type: ignore[assignment]
+    fleet.run_fleet = partial(fleet.run_fleet, patience=SOON)  # type: ignore[assignment]
+    ingest.STORE_RETRY_S = 0.2
+    leases.OVER_S = 3.0  # type: ignore[misc]
+    worker.STEP_S = 0.5  # type: ignore[misc]
+    streams.ACK_WAIT_S = ACK_WAIT_S  # type: ignore[misc,assignment]
+    main()
