@@ -16,7 +16,7 @@ from lora_post.fleet.subjects import log_subject
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
-from lora_post.uplink.heard_twice import EVER_US, Copies, repeat_window_us
+from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
@@ -52,8 +52,10 @@ class Copied(Struct):
 
     @property
     def best(self) -> Frame:
-        """Return the frame as it was heard best."""
-        return max(self.frames.values(), key=lambda frame: (frame.rx.snr_db or -99, frame.rx.rssi_dbm or -999))
+        """Return the frame as it was heard best when it was sent: a recording of it comes later."""
+        first_us = min(frame.time_us for frame in self.frames.values())
+        heard = [frame for frame in self.frames.values() if frame.time_us - first_us <= COPY_WINDOW_US]
+        return max(heard, key=lambda frame: (frame.rx.snr_db or -99, frame.rx.rssi_dbm or -999))
 
 
 class Judge:

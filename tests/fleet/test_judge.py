@@ -74,6 +74,17 @@ def test_recording_is_refused_and_says_so() -> None:
     assert "a recording" in log.heard.outcome.detail
 
 
+def test_recording_that_waits_beside_the_frame_itself_does_not_cost_it() -> None:
+    log = Log()
+    log.hear(lorawan(POND, 5), 5)
+    data = lorawan(POND, 3)
+    at = [Frame("gw1", WallUs(T0 + second * S), data, RxInfo(snr_db=snr)) for second, snr in ((3, 1.0), (900, 9.0))]
+    copied = Copied(data, 0, {Reception("gw1", "s", number): frame for number, frame in enumerate(at)}, {})
+    proposal = log.judge.judge(copied, lambda subject: log.states[subject])
+    assert proposal is not None
+    assert proposal.up.frame == at[0]
+
+
 def test_late_packet_of_lowcostloragw_with_aes() -> None:
     log = Log()
     packets = [seal_lowcost(keys(7), 7, fcnt, b"\\!TC/5", seq=fcnt) for fcnt in range(3)]
