@@ -102,7 +102,11 @@ class Link:
         async def on_message(message: Any) -> None:
             hear(message.subject, message.data)
 
-        self.call(self._client.subscribe(subject, cb=on_message))
+        async def subscribe() -> None:
+            await self._client.subscribe(subject, cb=on_message)
+            await self._client.flush()  # the server knows of it
+
+        self.call(subscribe())
 
     def say(self, subject: str, data: bytes) -> None:
         """Publish what need not arrive. Raises FleetError."""

@@ -16,7 +16,7 @@ from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import ensure_streams
-from tests.support.command import PATIENCE_S, run
+from tests.support.command import PATIENCE_S, run, wait_until
 from tests.support.nats_servers import SERVER, free_ports
 
 
@@ -71,7 +71,7 @@ def test_keys_allow_what_they_are_for_and_nothing_else(tmp_path: Path) -> None:
         with pytest.raises(FleetError):
             gateway.call(gateway.client.jetstream(timeout=1).stream_info("LP_LOG"))
         assert NatsLog(worker).read("log.3.", 0) == []
-        assert heard == [b"done"]
+        wait_until(lambda: heard == [b"done"], "the gateway did not hear the hub")
 
 
 def test_what_is_there_stays_and_more_is_added(tmp_path: Path) -> None:
