@@ -198,14 +198,26 @@ class PageDisk(Struct, frozen=True):
     spool: int
 
 
-class PageRun(Struct, frozen=True):
-    """The state of the run. gateway: its name. started: when."""
+class PageCommand(Struct, frozen=True, omit_defaults=True):
+    """A downlink that was given. given, last: when, and when its last step was. step: that one, "" for none yet."""
+
+    id: int
+    device: str
+    fate: str
+    given: int
+    last: int = 0
+    step: str = ""
+
+
+class PageRun(Struct, frozen=True, omit_defaults=True):
+    """The state of the run. gateway: its name. started: when. commands: the last ones, the newest last."""
 
     gateway: str
     started: int
     inputs: tuple[PageInput, ...]
     destinations: tuple[PageDestination, ...]
     disk: PageDisk
+    commands: tuple[PageCommand, ...] = ()
 
 
 class Page(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from lora_post.command import Command
 from lora_post.config.alerts import AlertLimits
 from lora_post.errors import Problem
 from lora_post.observed.carried import Carried
@@ -70,6 +71,7 @@ class RunState(Struct, frozen=True):
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
     troubles: of parts that are not an input or a destination, by name. alerts: what persists, by key.
+    commands: the last ones for devices, the newest last.
     deaf_us: the last moment when no input could give frames, NEVER for none. limits: of [alerts]. before: what
     earlier runs knew.
     """
@@ -87,6 +89,7 @@ class RunState(Struct, frozen=True):
     deaf_us: SteadyUs = NEVER
     limits: AlertLimits = UNLIMITED
     before: Carried = Carried()
+    commands: tuple[Command, ...] = ()
 
     def since(self, last_us: SteadyUs, before_us: int) -> SteadyUs:
         """Return since when something is silent. last_us: NEVER for not in this run. before_us: silent already then."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.steady import SteadyClock
+from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.config.status import StatusConfig
 from lora_post.errors import ConfigError
@@ -31,7 +32,7 @@ from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.sending import tending
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
-from lora_post.spool import strangers, trends
+from lora_post.spool import downlinks, strangers, trends
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
@@ -46,6 +47,7 @@ log = logging.getLogger("lora_post")
 EXIT_BROKEN = 1
 ALERTS = "alerts"
 JOIN_S = 2.0
+SHOWN_COMMANDS = 10
 SHOWN_GATEWAYS = 16
 
 
@@ -138,7 +140,8 @@ class Oversight:
         from lora_post.alerts.senders import senders
 
         config = self._config
-        view = RunView(config, self.signs, self.clock, destinations, clock.trouble, self._gateways)
+        commands = partial(load_commands, config.spool_path)
+        view = RunView(config, self.signs, self.clock, destinations, clock.trouble, self._gateways, commands)
 
         def look() -> RunState:
             return alert_loop.complete(view())
@@ -180,6 +183,12 @@ def alerting(alert_loop: AlertLoop) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(JOIN_S)  # a mail that is under way is told again by the next run
+
+
+def load_commands(spool: Path) -> Sequence[Command]:
+    """Return the last commands for devices; for any thread. Raises SpoolError."""
+    with closing(SpoolFile(spool)) as spool_file:
+        return downlinks.load(spool_file, limit=SHOWN_COMMANDS)
 
 
 def load_trends(spool: Path, device: str, span_s: int, since_us: WallUs) -> Sequence[trends.Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
+from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.errors import Problem, SpoolError
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
@@ -28,8 +29,13 @@ class RunView:
         destinations: Callable[[], Sequence[DestinationState]],
         clock_trouble: Callable[[], Problem | None] = lambda: None,
         gateways: Callable[[str], tuple[tuple[GatewayState, ...], int]] = lambda name: ((), 0),
+        commands: Callable[[], Sequence[Command]] = lambda: (),
     ) -> None:
-        """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more."""
+        """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more.
+
+        commands: the last ones for devices.
+        """
+        self._commands = commands
         self._clock_trouble = clock_trouble
         self._gateways = gateways
         self._gateway = config.gateway_name
@@ -41,6 +47,7 @@ class RunView:
         self._started_us = self._clock.now_us()
         self._lock = Lock()
         self._queues: tuple[DestinationState, ...] = ()
+        self._last_commands: tuple[Command, ...] = ()
         self._seen: RunState | None = None
         self._seen_at = 0.0
 
@@ -54,7 +61,7 @@ class RunView:
     def _look(self) -> RunState:
         troubles = self._signs.troubles.by_part()
         try:
-            self._queues = tuple(self._destinations())
+            self._queues, self._last_commands = tuple(self._destinations()), tuple(self._commands())
         except SpoolError as error:
             # Page and alerts are to tell of it, and so must not end over it; the queues are those of the last look.
             troubles.setdefault(STORE, error.problem)
@@ -75,6 +82,7 @@ class RunView:
             troubles=troubles,
             ahead_us=self._clock.ahead_us(),
             limits=self._limits,
+            commands=self._last_commands,
         )
 
 

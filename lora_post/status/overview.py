@@ -5,10 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.command import Command
 from lora_post.observed.battery import Battery
 from lora_post.observed.page_model import (
     Page,
     PageBattery,
+    PageCommand,
     PageCopy,
     PageDestination,
     PageDevice,
@@ -101,6 +103,19 @@ def run_page(runtime: RunState) -> PageRun:
         destinations=tuple(_destination(item, at) for item in runtime.destinations),
         # In hundredths of the disk, so that it does not change all the time.
         disk=PageDisk(free=round(100 * disk.free / max(disk.total, 1)), spool=disk.spool >> 20),
+        commands=tuple(map(_command, runtime.commands)),
+    )
+
+
+def _command(command: Command) -> PageCommand:
+    last = command.steps[-1] if command.steps else None
+    return PageCommand(
+        id=command.id,
+        device=command.device,
+        fate=command.fate.value,
+        given=command.made.wall_us // 1000,
+        last=last.at_us // 1000 if last else 0,
+        step=last.text if last and last.text != command.fate.value else "",
     )
 
 

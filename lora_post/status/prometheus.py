@@ -24,6 +24,7 @@ COUNTERS: Final = {
     "readings": ("Readings decoded and queued.", ""),
     "copies": ("Uplinks heard once more, by another gateway.", ""),
     "downlinks": ("Frames for devices, by what became of them at the gateway.", "result"),
+    "commands": ("Downlinks that were given, by what became of them.", "fate"),
     "joins": ("Join messages, by kind.", "message"),
     "refused": ("Frames refused, by the check that failed.", "check"),
     "noise": ("Pieces of input that were not a frame, by reason.", "reason"),

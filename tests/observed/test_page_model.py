@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import json
 from msgspec.structs import replace
 
+from lora_post.command import Command, Fate, Moment
 from lora_post.errors import Problem
 from lora_post.model import Frame, Reading, RxInfo
 from lora_post.observed.page_model import Page, PageNews, PageSensor
@@ -29,6 +30,11 @@ FULL = RunState(
     ),
     disk=Disk(1 << 30, 1 << 31, 3 << 20),
     stalled=(),
+    commands=(
+        Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 7).ended(Moment(NOON_US, "", 0), Fate.EXPIRED),
+        Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 8).with_step(Moment(NOON_US, "", 0), "not sent: too long"),
+        Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 9),
+    ),
     troubles={},
     alerts={"a": Problem("x", "y")},
 )
@@ -116,6 +122,18 @@ def test_keys_are_those_that_programs_read() -> None:
                 {"name": "d"},
             ],
             "disk": {"free": 50, "spool": 3},
+            "commands": [
+                {"id": 7, "device": "pond-7", "fate": "expired", "given": NOON, "last": NOON},
+                {
+                    "id": 8,
+                    "device": "pond-7",
+                    "fate": "queued",
+                    "given": NOON,
+                    "last": NOON,
+                    "step": "not sent: too long",
+                },
+                {"id": 9, "device": "pond-7", "fate": "queued", "given": NOON},
+            ],
         },
         "verdict": {
             "kind": "bad",

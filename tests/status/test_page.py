@@ -18,6 +18,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from lora_post.clocks.scale import now_us
+from lora_post.command import Command, Fate, Moment
 from lora_post.errors import Problem
 from lora_post.model import Reading, RxInfo
 from lora_post.observed.site_state import SiteState
@@ -357,6 +358,20 @@ def test_every_view_can_be_used_by_those_who_do_not_see_it(phone: Chrome, tmp_pa
         phone.get(url)
         assert complaints(phone) == []
     phone.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_downlinks_are_told_with_the_device_and_with_the_gateway(phone: Chrome) -> None:
+    noon = Moment(NOON_US, "", 0)
+    given = Command("pond-7", 9, b"\x01", noon, 12)
+    commands = (given.ended(noon, Fate.EXPIRED), replace(given, id=13).with_step(noon, f"not sent: {HOSTILE}"))
+    with page(runtime=replace(WELL, commands=commands)) as url:
+        opened(phone, f"{url}/#/gateway")
+        waiting(phone).until(lambda b: "13 for pond-7: queued, not sent: <img" in text(b, "#parts"))
+        assert "12 for pond-7: expired, " in text(phone, "#parts")
+        phone.get(f"{url}/#/device/pond-7")
+        waiting(phone).until(lambda b: "Downlink 13" in text(b, "#device-facts"))
+        assert "queued, not sent: <img" in text(phone, "#device-facts")
+        assert phone.title != "owned" and width(phone) <= 390
 
 
 def test_browser_without_the_token_is_asked_for_it(phone: Chrome) -> None:

@@ -6,6 +6,7 @@ import { amount, breakable, fixLine, label, missed, signal, since, site, trouble
 
 const FRESH_MS = 10 * 60 * 1000;
 const MAX_PLOTS = 24;
+const FEW_COMMANDS = 3;
 
 let shown = null;
 let trends = null;
@@ -29,6 +30,8 @@ function facts(device) {
   for (const copy of device.copies ?? []) list.push(...term("Also heard", `${signal(copy) || "it does not say how"}, at ${copy.gateway}`));
   if (device.battery) list.push(...term("Battery", batteryText(device.battery)));
   if (device.heard) list.push(...term("Since the start", `${missed(device).text}`));
+  const commands = (site.state.commands ?? []).filter((item) => item.device === device.id);
+  for (const item of commands.slice(-FEW_COMMANDS)) list.push(...term(`Downlink ${item.id}`, item.step ? `${item.fate}, ${item.step}, ` : `${item.fate}, `, since(item.last || item.given)));
   list.push(...term("Id", element("span", "id", device.id)));
   return element("dl", "terms card", ...list);
 }
