@@ -84,8 +84,17 @@ def whole_week(random: Random) -> Plan:
     )
 
 
+def morning(random: Random) -> Plan:
+    """A few hours, for the quick tests."""
+    return Plan(
+        6.0,
+        (Incident("server away", 1, 0.5), Incident("silent 0", 2.5, 2, ("silent:field-0",))),
+        (Restart("kill", 1.2), Restart("power", 2 + random.random() / 4, off_h=0.1)),
+    )
+
+
 def short(random: Random) -> Plan:
-    """Some hours, for the suite."""
+    """Half a day, for the long ones."""
     return Plan(
         13.0,
         (
