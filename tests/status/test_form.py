@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from lora_post.config import load_config
@@ -15,7 +16,7 @@ from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.status.form import MAX_BYTES, FormAnswer
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.axe import complaints
-from tests.support.browser import browser, waiting
+from tests.support.browser import waiting
 from tests.support.command import PATIENCE_S, free_port, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.status_page import TOKEN, get, page
@@ -95,48 +96,47 @@ def is_heard(url: str) -> bool:
     return [each["sender"] for each in strangers] == ["26011bda"]
 
 
-def test_stranger_becomes_a_device_whose_kept_frames_are_decoded(site: tuple[Path, str]) -> None:
+def test_stranger_becomes_a_device_whose_kept_frames_are_decoded(site: tuple[Path, str], phone: Chrome) -> None:
     path, url = site
-    with browser(390, 844) as phone:
-        wait = waiting(phone)
-        phone.get(f"{url}/#/refused")
-        phone.find_element(By.ID, "token").send_keys(f"{TOKEN}\n")
-        wait.until(lambda b: b.find_elements(By.ID, "link") and b.find_element(By.ID, "link").text == "live")
-        phone.get_log("browser")  # has the answer without the token
-        wait.until(lambda b: b.find_elements(By.LINK_TEXT, "make it a device"))
-        phone.find_element(By.LINK_TEXT, "make it a device").click()
-        assert phone.find_element(By.ID, "address").get_attribute("value") == "26011bda"
+    wait = waiting(phone)
+    phone.get(f"{url}/#/refused")
+    phone.find_element(By.ID, "token").send_keys(f"{TOKEN}\n")
+    wait.until(lambda b: b.find_elements(By.ID, "link") and b.find_element(By.ID, "link").text == "live")
+    phone.get_log("browser")  # has the answer without the token
+    wait.until(lambda b: b.find_elements(By.LINK_TEXT, "make it a device"))
+    phone.find_element(By.LINK_TEXT, "make it a device").click()
+    assert phone.find_element(By.ID, "address").get_attribute("value") == "26011bda"
 
-        def fill(name: str, value: str) -> None:
-            field = phone.find_element(By.NAME, name)
-            field.clear()
-            field.send_keys(value)
+    def fill(name: str, value: str) -> None:
+        field = phone.find_element(By.NAME, name)
+        field.clear()
+        field.send_keys(value)
 
-        def tried() -> str:
-            phone.find_element(By.ID, "try").click()
-            wait.until(lambda b: "Trying" not in b.find_element(By.ID, "tried").text)
-            return phone.find_element(By.ID, "tried").text
+    def tried() -> str:
+        phone.find_element(By.ID, "try").click()
+        wait.until(lambda b: "Trying" not in b.find_element(By.ID, "tried").text)
+        return phone.find_element(By.ID, "tried").text
 
-        fill("nwk_skey", APP)
-        fill("app_skey", NWK)
-        assert "exchanged" in tried()
-        fill("nwk_skey", NWK)
-        fill("app_skey", APP)
-        fill("name", "Pond <b>7</b>")
-        found = tried()
-        assert "these keys open the frame of " in found
-        assert "FCnt 17" in found
-        assert "cayenne-lpp reads temperature_0 22.5 °C" in found
-        assert phone.execute_script("return document.documentElement.scrollWidth") <= 390
-        assert complaints(phone) == []
-        fill("decoder", "cayenne-lpp")
-        assert "with cayenne-lpp it reads temperature_0 22.5 °C" in tried()
-        phone.find_element(By.ID, "save").click()
-        wait.until(lambda b: "Saved to" in b.find_element(By.ID, "tried").text)
-        phone.find_element(By.LINK_TEXT, "gw1-26011bda").click()
-        wait.until(lambda b: b.find_element(By.ID, "device-name").text == "Pond <b>7</b>")
-        wait.until(lambda b: "22.5 °C" in b.find_element(By.ID, "device-facts").text)
-        assert phone.get_log("browser") == []
+    fill("nwk_skey", APP)
+    fill("app_skey", NWK)
+    assert "exchanged" in tried()
+    fill("nwk_skey", NWK)
+    fill("app_skey", APP)
+    fill("name", "Pond <b>7</b>")
+    found = tried()
+    assert "these keys open the frame of " in found
+    assert "FCnt 17" in found
+    assert "cayenne-lpp reads temperature_0 22.5 °C" in found
+    assert phone.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert complaints(phone) == []
+    fill("decoder", "cayenne-lpp")
+    assert "with cayenne-lpp it reads temperature_0 22.5 °C" in tried()
+    phone.find_element(By.ID, "save").click()
+    wait.until(lambda b: "Saved to" in b.find_element(By.ID, "tried").text)
+    phone.find_element(By.LINK_TEXT, "gw1-26011bda").click()
+    wait.until(lambda b: b.find_element(By.ID, "device-name").text == "Pond <b>7</b>")
+    wait.until(lambda b: "22.5 °C" in b.find_element(By.ID, "device-facts").text)
+    assert phone.get_log("browser") == []
     [device] = load_config(path).devices
     assert (device.name, device.decoder) == ("Pond <b>7</b>", "cayenne-lpp")
     shown = get(f"{url}/status.json", **JSON).json()["devices"]

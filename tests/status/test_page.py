@@ -29,7 +29,7 @@ from lora_post.spool.trends import SHORT_S, TrendBook
 from lora_post.uplink.model import Refusal
 from tests.support.alerts import LIMITS
 from tests.support.axe import complaints
-from tests.support.browser import browser, waiting
+from tests.support.browser import waiting
 from tests.support.build import NOON_US, device, frame, report
 from tests.support.command import (
     DEVICES,
@@ -44,20 +44,6 @@ from tests.support.status_page import TOKEN, WELL, get, page
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 QUARTER_US = SHORT_S * 1_000_000
 DAY_US = 86_400_000_000
-
-
-@pytest.fixture(scope="module")
-def one_phone() -> Iterator[Chrome]:
-    with browser(390, 844) as found:
-        yield found
-
-
-@pytest.fixture
-def phone(one_phone: Chrome) -> Iterator[Chrome]:
-    """A browser as narrow as a phone, without what earlier pages wrote to its log."""
-    one_phone.get("about:blank")
-    one_phone.get_log("browser")
-    yield one_phone
 
 
 def at(chromium: Chrome, css: str) -> WebElement:
