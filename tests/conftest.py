@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Generator
 
@@ -16,6 +17,10 @@ from tests.support.programs import advice
 # Tests start the command some hundred times: it is compiled once, also where the environment asks for no byte code.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What commands remember for their user (the counters of `simulate`) is not that of whoever runs the tests.
+_state = tempfile.TemporaryDirectory(prefix="lora-post-tests-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 # A busy machine is no failure: nothing here depends on how long an example takes.
 settings.register_profile("suite", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])

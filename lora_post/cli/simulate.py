@@ -20,6 +20,7 @@ from lora_post.errors import ConfigError, SinkError
 from lora_post.model import Frame, Link
 from lora_post.net.hosts import is_this_machine
 from lora_post.run.signals import stop_on_signals
+from lora_post.simulate.counters import MAX_FCNT, remembered
 from lora_post.simulate.devices import (
     GATEWAY,
     MAX_DEVICES,
@@ -61,14 +62,13 @@ UDP_PORT = 1700
 @click.option(
     "--fast",
     is_flag=True,
-    help="Do not wait: times begin on 2026-01-01 and go on at the rate; the output is the same at each run.",
+    help="Do not wait: times begin on 2026-01-01 and go on at the rate; the output is the same at each run, so that a "
+    "spool which has had it refuses it.",
 )
 @click.option(
     "--fcnt",
-    type=click.IntRange(0, 0xFFFF_0000),
-    default=0,
-    show_default=True,
-    help="Counter of the first uplinks; lower ones than before are refused as replays.",
+    type=click.IntRange(0, MAX_FCNT),
+    help="Counter of the first uplinks.  [default: on from the last run with this seed, 0 with --fast]",
 )
 @click.option("--to", "url", metavar="udp://HOST:PORT", help="Send to a packet forwarder's server instead of stdout.")
 @click.option("--allow-remote", is_flag=True, help="Let --to name another machine than this one.")
@@ -83,7 +83,7 @@ def command(
     uplinks: int | None,
     duration: float | None,
     fast: bool,
-    fcnt: int,
+    fcnt: int | None,
     url: str | None,
     allow_remote: bool,
     show_config: bool,
@@ -93,6 +93,10 @@ def command(
     \b
         (umask 077; lora-post simulate --devices 20 --config > sim.toml)
         lora-post simulate --devices 20 --rate 5 | lora-post run -c sim.toml --dry-run
+
+    Counters go on where the last run with this --seed has ended (in ~/.local/state/lora-post), as those of real
+    devices do, so that it is accepted again and again. Keep sim.toml in a folder of its own: a devices.toml beside
+    it is read as well, as beside any configuration.
 
     Half of the devices are LoRaWAN, half LowCostLoRaGw with AES; a REYAX module carries neither, so there they
     send in clear. The configuration sends to `lora-post sandbox`, not to the cloud. It has keys, which other users must
@@ -112,13 +116,19 @@ def command(
         click.echo(config_text(devices, seed, "rxpk" if url else output_format, url), nl=False)
         return
     total = min(uplinks if uplinks is not None else inf, max(int(duration * rate), 1) if duration is not None else inf)
-    turns = islice(in_turns(devices, fcnt), None if total == inf else int(total))
     stop = stop_on_signals()
     start = monotonic()
-    with _udp_sender(url, seed, allow_remote) if url else _stdout_writer(output_format) as send:
+    with (
+        _udp_sender(url, seed, allow_remote) if url else _stdout_writer(output_format) as send,
+        remembered(seed) as counters,
+    ):
+        first = fcnt if fcnt is not None else 0 if fast else counters.next
+        turns = islice(in_turns(devices, first), None if total == inf else int(total))
         for n, (device, counter) in enumerate(turns):
             if stop.wait(0 if fast else max(start + n / rate - monotonic(), 0)):
                 break
+            if not fast:
+                counters.use(counter)
             time_us = FAST_START_US + round(n * 1_000_000 / rate) if fast else now_us()
             try:
                 send(simulated_frame(device, counter, seed, time_us), n + 1)
@@ -169,6 +179,7 @@ def config_text(devices: list[SimulatedDevice], seed: int, input_format: str, ur
     """Return a configuration for `run` that accepts these uplinks and sends to a local sandbox."""
     tables = [
         "# Made by `lora-post simulate --config`; these devices do not exist, their keys are no secrets.",
+        "# Best in a folder of its own: a devices.toml beside it is read as well.",
         "",
         f'[gateway]\nid = "{GATEWAY}"\n',
         '[waziup]\nurl = "http://127.0.0.1:8008/api/v2"  # lora-post sandbox\nusername = "demo"\npassword = "demo"\n',

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from lora_post.cli import cli
 from lora_post.config import load_config
+from lora_post.simulate.counters import AHEAD, MAX_FCNT, Counters
 from lora_post.simulate.format_writers import WRITERS
 from tests.support.command import COMMAND, PATIENCE_S, started
 from tests.support.in_process import lora_post
@@ -54,6 +55,41 @@ def test_simulate_goes_into_run_through_a_pipe(tmp_path: Path) -> None:
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE_S, check=True)
     uplinks = [json.loads(line) for line in done.stdout.splitlines()]
     assert [uplink["refused"] for uplink in uplinks] == [None] * 40
+
+
+def test_counters_go_on_so_that_a_second_run_is_accepted(tmp_path: Path) -> None:
+    site = config(tmp_path, "--devices", "4")
+    site.write_text(
+        site.read_text().partition("[waziup]")[0]
+        + '[json_lines]\npath = "out.jsonl"\n[spool]'
+        + site.read_text().partition("[spool]")[2]
+    )
+    simulate = f"{COMMAND} simulate --devices 4 --rate 500 --count"
+    for sent in ("10", "7", "9"):
+        command = f"{simulate} {sent} | {COMMAND} run -c {site}"
+        done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE_S, check=True)
+        assert f"uplinks={sent} " in done.stderr.decode() and "refused=" not in done.stderr.decode(), done.stderr
+    other = subprocess.run(["/bin/sh", "-c", f"{simulate} 1 --seed 2"], capture_output=True, check=True)
+    assert b",0," in other.stdout
+
+
+def test_counters_that_cannot_be_remembered_begin_at_0(tmp_path: Path) -> None:
+    for text in ("", "x", "-5", str(MAX_FCNT + 1)):
+        (tmp_path / "fcnt").write_text(text)
+        assert Counters(tmp_path / "fcnt").next == 0
+    counters = Counters(tmp_path / "fcnt" / "no folder")
+    counters.use(7)
+    counters.close()
+    assert counters.next == 8
+
+
+def test_run_that_is_killed_leaves_a_gap_and_no_repeat(tmp_path: Path) -> None:
+    counters = Counters(tmp_path / "fcnt")
+    for fcnt in range(3):
+        counters.use(fcnt)
+    assert Counters(tmp_path / "fcnt").next == AHEAD
+    counters.close()
+    assert Counters(tmp_path / "fcnt").next == 3
 
 
 def test_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
