@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +18,6 @@ from lora_post.decoding.reload import DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError
-from lora_post.text import printable
 from lora_post.uplink.model import Decode
 
 log = logging.getLogger(__name__)
@@ -53,22 +51,6 @@ def drain_timeout_option(when: str) -> Callable[[F], F]:
         metavar="SECONDS",
         help=f"{when}, how long to go on sending what is queued.",
     )
-
-
-class _LineFormatter(logging.Formatter):
-    """Escapes what a terminal might obey: names come by radio, reasons from a server."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return printable(super().formatMessage(record))
-
-
-def set_up_log(*, verbose: bool, quiet: bool) -> None:
-    """Log to stderr; stdout is for data."""
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each answer with odd headers
 
 
 def read_config(path: Path | None) -> Config:

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from lora_post.captures.writer import CaptureWriter, PcapWriter
-from lora_post.cli._options import log_options, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import log_options
 from lora_post.clocks.scale import now_us, utc_text
 from lora_post.config.inputs import InputConfig
 from lora_post.errors import ConfigError, FrameError

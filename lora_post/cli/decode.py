@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from lora_post.cli._explained import NO_FRAME, UNNAMED, explanation_json, show_frame, show_payload
 from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config
 from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.decoding.choice import Decoding, decoder_names, unknown_decoder

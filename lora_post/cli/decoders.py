@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from lora_post.captures.expected import check_captures
 from lora_post.cli._decoders_try import try_decoder
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config
 from lora_post.cli._output import print_table, say
 from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.encode import check_encoder

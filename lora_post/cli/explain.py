@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli._options import config_option, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import config_option
 from lora_post.cli._output import say
 from lora_post.cli.downlink._desk import command_with, fate_text, opened, time_text
 from lora_post.command import Command, Fate

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from lora_post.cli._dry_run import dry_pipeline
+from lora_post.cli._log import set_up_log
 from lora_post.cli._options import (
     config_option,
     drain_timeout_option,
     log_options,
     read_config,
     read_decoding,
-    set_up_log,
     watch_decoders,
 )
 from lora_post.errors import ConfigError

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lora_post.captures.tee import Tee, open_heard
 from lora_post.cli import EXIT_FAILED
 from lora_post.cli._dry_run import dry_pipeline
+from lora_post.cli._log import set_up_log
 from lora_post.cli._options import (
     config_option,
     drain_timeout_option,
@@ -21,7 +22,6 @@ from lora_post.cli._options import (
     open_hang_file,
     read_config,
     read_decoding,
-    set_up_log,
     watch_decoders,
 )
 from lora_post.clocks.gateway import Times

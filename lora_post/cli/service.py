@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli._options import config_option, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import config_option
 from lora_post.config import Config, find_config, load_config
 from lora_post.errors import ConfigError
 from lora_post.service.install import (

@@ -51,4 +51,9 @@ class SteadyClock:
 
     def moment(self, time_us: StampUs) -> SteadyUs:
         """The moment of a wall time; what is in the future, or on no clock that is known, is now."""
-        return min(SteadyUs(time_us - self.ahead_us()), self.now_us())
+        return self.moments(time_us)[0]
+
+    def moments(self, *times_us: StampUs) -> list[SteadyUs]:
+        """The moments of several wall times."""
+        now_us, ahead_us = self.now_us(), self.ahead_us()
+        return [min(SteadyUs(time_us - ahead_us), now_us) for time_us in times_us]

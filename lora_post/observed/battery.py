@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -52,9 +53,9 @@ class Battery(Struct, frozen=True):
 def battery(name: str, value: object, unit: str, before: Battery | None = None) -> Battery | None:
     """Return what a reading says of a battery, None when it says nothing. before: what its sensor said last."""
     words = _words(name)
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not isfinite(value):
-        return None
     if words is None or words & _NOT_CHARGE:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not isfinite(value):
         return None
     if unit:
         found = {"V": (value, "V"), "mV": (value / 1000, "V"), "%": (value, "%")}.get(unit)
@@ -74,6 +75,7 @@ def is_low_flag(name: str, value: object) -> bool:
     return words is not None and "low" in words and value is True
 
 
+@lru_cache(maxsize=4096)  # names come by radio
 def _words(name: str) -> frozenset[str] | None:
     """Return the words of a name in lower case, one that tells a battery cut into its parts; None without one."""
     found: set[str] = set()

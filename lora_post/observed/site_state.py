@@ -46,7 +46,7 @@ class Shown(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One frame. device: None for a refused one. text: its values, or why it was refused.
+    """One frame. device: None for a refused one. said: why it has no values.
 
     address: of a refused one, as it claims. check: that refused it, "" for an accepted one. payload: the clear bytes
     of an accepted one, else all that were on air.
@@ -55,7 +55,7 @@ class Entry(Struct, frozen=True):
     number: int
     time_us: SteadyUs
     device: str | None
-    text: str
+    said: str
     gateway: str
     rx: RxInfo
     address: str = ""
@@ -63,6 +63,12 @@ class Entry(Struct, frozen=True):
     fcnt: int | None = None
     fport: int | None = None
     payload: bytes = b""
+    readings: tuple[Reading, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Its values, or why it has none; made when somebody looks, which few frames live to see."""
+        return shorten(", ".join(map(_words, self.readings)) or self.said, MAX_TEXT)
 
 
 class Refused(Struct, frozen=True):
@@ -237,7 +243,8 @@ class SiteState:
         state.missed = max(0, state.missed + missed_between(state.fcnt, uplink))
         state.changed, state.view = self._changes, None
         state.heard += 1
-        heard_us = self.clock.moment(frame.time_us)
+        times_us = [reading.measured_us(frame.time_us) for reading in report.readings]
+        heard_us, *measured_us = self.clock.moments(frame.time_us, *times_us)
         if state.last_us and heard_us > state.last_us:
             gap_us = heard_us - state.last_us
             state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
@@ -254,16 +261,25 @@ class SiteState:
             state.undecoded += 1
         elif report.readings:
             state.undecoded, state.is_decoded = 0, True
-        for reading in report.readings:
-            time_us = self.clock.moment(reading.measured_us(frame.time_us))
+        for reading, time_us in zip(report.readings, measured_us, strict=True):
             self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
         for said in report.metadata:
             if said.name in state.metadata or len(state.metadata) < MAX_METADATA:
                 state.metadata[said.name] = _cut(said.value)
-        values = ", ".join(_words(reading) for reading in report.readings[:12])
-        text = values or report.problem or "no readings"
-        entry = self._entry(frame, uplink.device.id, text)
-        self._add(replace(entry, fcnt=uplink.fcnt, fport=uplink.fport, payload=uplink.payload))
+        self._add(
+            Entry(
+                number=self._changes,
+                time_us=heard_us,
+                device=uplink.device.id,
+                said=report.problem or "no readings",
+                gateway=frame.gateway,
+                rx=rx,
+                fcnt=uplink.fcnt,
+                fport=uplink.fport,
+                payload=uplink.payload,
+                readings=tuple(report.readings[:12]),
+            )
+        )
 
     def _hear_copy(self, copy: Copy) -> None:
         state = self._devices.get(copy.uplink.device.id)
@@ -327,7 +343,7 @@ class SiteState:
 
     def _entry(self, frame: Frame, device: str | None, text: str) -> Entry:
         time_us = self.clock.moment(frame.time_us)
-        return Entry(self._changes, time_us, device, shorten(text, MAX_TEXT), frame.gateway, frame.rx)
+        return Entry(self._changes, time_us, device, text, frame.gateway, frame.rx)
 
     def _add(self, entry: Entry) -> None:
         self.last_frame_us = max(self.last_frame_us, entry.time_us)

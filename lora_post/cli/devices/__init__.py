@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lora_post.cli._options import config_option, set_up_log
+from lora_post.cli._log import set_up_log
+from lora_post.cli._options import config_option
 from lora_post.cli.devices._desk import look_at_desk
 from lora_post.cli.devices.add import command as add
 from lora_post.cli.devices.form import command as form
