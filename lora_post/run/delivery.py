@@ -228,6 +228,7 @@ def open_delivery(
     late = None
     if server or accepted.last_id(view.db):
         spool_file = SpoolFile(config.spool_path, replace_damaged)
+        ledger.leave_checkpoints()
         late_ledger = LateLedger(spool_file, config.devices, _writer(config, spool_file, arrivals))
         late = LateDecoding(late_ledger, config.devices, decode, Telling(metrics, hear), heartbeats, Doctor())
     pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late)

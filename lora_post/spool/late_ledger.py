@@ -60,6 +60,7 @@ class LateLedger:
                     self._shelf.make_room(db)
                 if not is_synced():
                     self._spool_file.sync()
+                self._spool_file.shorten_log()
             except BaseException:
                 self._version = _NOT_LOADED
                 self._shelf.forget()

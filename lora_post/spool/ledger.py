@@ -233,6 +233,10 @@ class SpoolLedger:
     def sync(self) -> None:
         self._spool_file.sync()
 
+    def leave_checkpoints(self) -> None:
+        """Leave it to others to move the log into the file, see `SpoolFile`."""
+        self._spool_file.leave_checkpoints()
+
     def finish(self) -> None:
         """Keep the history of the quarter of an hour that goes on, and strangers; for the end of a run.
 

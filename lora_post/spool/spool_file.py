@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
+CHECKPOINT_PAGES = 1000  # SQLite's own
+MAX_LOG_BYTES = 8 << 20
+
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _MISSING: Final = -1
 _NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
@@ -53,6 +56,7 @@ class SpoolFile:
         self.path = path
         self._mend = mend
         self._reserved: dict[str, int] = {}
+        self._checkpoints = True
         self.inode = _NOT_OPEN
         try:
             self._open()
@@ -83,6 +87,7 @@ class SpoolFile:
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+            self._set_checkpoints()
             self._create()
         except sqlite3.Error as error:
             self.db.close()
@@ -90,6 +95,25 @@ class SpoolFile:
         except BaseException:
             self.db.close()
             raise
+
+    def leave_checkpoints(self) -> None:
+        """Leave it to other connections to move the log into the file: that takes two syncs."""
+        self._checkpoints = False
+        self._set_checkpoints()
+
+    def _set_checkpoints(self) -> None:
+        self.db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if self._checkpoints else 0}")
+
+    def shorten_log(self) -> None:
+        """Move the log into the file where it has grown too long: while others write without a break, SQLite cannot.
+
+        Writers wait meanwhile. Raises SpoolError.
+        """
+        try:
+            if Path(f"{self.path}-wal").stat().st_size > MAX_LOG_BYTES:
+                self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise self._problem(error) from error
 
     def _finish_swap(self) -> None:
         """Finish replacing a damaged file, where a power cut came in between."""

@@ -246,3 +246,18 @@ def test_counter_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
         spool_file.db.execute("INSERT INTO session VALUES ('a', 'x'), ('b', 7)")
         assert load_sessions(spool_file.db) == {"b": 7}
+
+
+def test_log_that_others_keep_growing_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(SpoolFile(tmp_path / "spool.db")) as writer, closing(SpoolFile(tmp_path / "spool.db")) as other:
+        writer.leave_checkpoints()
+        for number in range(1200):
+            _save(writer, {str(number): number})
+        log = tmp_path / "spool.db-wal"
+        grown = log.stat().st_size
+        assert grown > 1100 * 1024, "it was left to others"
+        monkeypatch.setattr(spool_file_module, "MAX_LOG_BYTES", grown - 1)
+        other.shorten_log()
+        _save(writer, {"last": 1})
+        assert log.stat().st_size == grown, "it begins anew, in the same file"
+        assert len(load_sessions(other.db)) == 1201
