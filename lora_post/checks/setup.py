@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from lora_post.checks.serial_port import check_port
@@ -118,7 +118,9 @@ def _check_input(item: InputConfig) -> Finding:
     if item.url.startswith("file:") and file_path(item.url).is_fifo():
         return _check_fifo(file_path(item.url))
     if item.url.startswith("udp:"):
-        return _check_udp(item)
+        return _check_port(item, bind_udp)
+    if item.url.startswith("station:"):
+        return _check_station(item)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _check_broker(item)
     try:
@@ -136,9 +138,19 @@ def _check_fifo(path: Path) -> Finding:
     return fail("inputs", f"{path}: this user may not read it", "correct the mode of the FIFO")
 
 
-def _check_udp(item: InputConfig) -> Finding:
+def _check_station(item: InputConfig) -> Finding:
+    from lora_post.inputs.station import bind_station, station_config  # only where one is configured
+
     try:
-        with bind_udp(item.url) as listener:
+        station_config(item)
+    except ConfigError as error:
+        return fail("inputs", error.what, error.fix)
+    return _check_port(item, bind_station)
+
+
+def _check_port(item: InputConfig, bind: Callable[[str], socket.socket]) -> Finding:
+    try:
+        with bind(item.url) as listener:
             address = str(listener.getsockname()[0])
     except ConfigError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:

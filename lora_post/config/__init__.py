@@ -192,7 +192,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
     alerts = read_alerts(reader)
     known = read_devices((reader, *files), gateway)
     network = read_network(reader)
-    inputs = read_inputs(reader, answers="network" in reader.document)
+    inputs = read_inputs(reader, network, answers="network" in reader.document)
     for each in (reader, *files):
         _check_readable_by_others(each)
     return Config(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from lora_post.config.tables import InputTable
+from lora_post.downlink.network import Network
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
 from lora_post.formats.at_setup import MODULES
@@ -26,7 +28,8 @@ class InputConfig(Struct, frozen=True):
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
     password: of the user at a broker. ca_file: certificates that prove the broker; None: the system's.
     setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
-    have a header. transmit: devices are answered by it.
+    have a header. transmit: devices are answered by it. network: what stations are told of it. cert_file, key_file:
+    what stations see of this server; None: it is not encrypted.
     """
 
     url: str
@@ -37,26 +40,40 @@ class InputConfig(Struct, frozen=True):
     setup: tuple[str, ...] = ()
     address: int | None = None
     transmit: bool = False
+    network: Network | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
-def read_inputs(reader: TableReader, *, answers: bool) -> tuple[InputConfig, ...]:
-    """Return the inputs of a document; stdin when it names none. answers: whether devices are answered."""
+GATEWAYS: Final = {"udp": "rxpk", "station": "station"}
+"""Schemes of inputs that are servers for gateways, and what those send."""
+
+
+def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) -> tuple[InputConfig, ...]:
+    """Return the inputs of a document; stdin when it names none.
+
+    network: as it is configured, None also when that has a mistake. answers: whether devices are answered.
+    """
     tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
     for place, table in tables:
-        if table.transmit and not table.url.startswith("udp:"):
-            reader.refuse(f"{place} transmit: only packet forwarders (udp://…) can transmit", "remove it")
+        if table.transmit and scheme_of(table.url) not in GATEWAYS:
+            reader.refuse(f"{place} transmit: only gateways (udp://…, station://…) can transmit", "remove it")
         elif table.transmit is not None and not answers:
             reader.refuse(
                 f"{place} transmit: nothing is transmitted without a [network]", "add [network], or remove it"
             )
-    read = (_input(reader, place, table, answers=answers) for place, table in tables)
+        if scheme_of(table.url) == "station" and not answers:
+            reader.refuse(f"{place}: a station is told the channels of a region", 'add [network] with region = "EU868"')
+    read = (_input(reader, place, table, network, answers=answers) for place, table in tables)
     inputs = tuple(each for each in read if each is not None)
     if answers and not any(each.transmit for each in inputs):
         reader.warn("[network]: no [[input]] can transmit, so no device is answered", 'add one with url = "udp://…"')
     return inputs
 
 
-def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> InputConfig | None:
+def _input(
+    reader: TableReader, place: str, table: InputTable, network: Network | None, *, answers: bool
+) -> InputConfig | None:
     """Return an input; None when its url or format is none."""
     scheme = scheme_of(table.url)
     if table.format not in FORMATS:
@@ -72,12 +89,15 @@ def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool)
     if any((table.password, table.password_file, table.password_env, table.ca_file)):
         reader.refuse(f"{place} password, ca_file: only brokers (mqtt://…) want them", "remove them")
     input_format = table.format
-    if scheme == "udp":
-        if input_format not in ("rxpk", InputTable().format):
-            reader.refuse(f"{place} format is {input_format!r}", "packet forwarders send rxpk: remove it")
-        input_format = "rxpk"
+    if scheme in GATEWAYS:
+        if input_format not in (GATEWAYS[scheme], InputTable().format):
+            reader.refuse(
+                f"{place} format is {input_format!r}", f"with {scheme}:// it is {GATEWAYS[scheme]}: remove it"
+            )
+        input_format = GATEWAYS[scheme]
     elif table.gateways:
-        reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
+        reader.refuse(f"{place} gateways: only gateways (udp://…, station://…) are told apart", "remove it")
+    cert_file, key_file = _certificate(reader, place, table)
     gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
     return InputConfig(
         table.url,
@@ -85,8 +105,23 @@ def _input(reader: TableReader, place: str, table: InputTable, *, answers: bool)
         gateways,
         setup=_setup(reader, place, table),
         address=_address(reader, place, table),
-        transmit=answers and scheme == "udp" and table.transmit is not False,
+        transmit=answers and scheme in GATEWAYS and table.transmit is not False,
+        network=network if scheme == "station" else None,
+        cert_file=cert_file,
+        key_file=key_file,
     )
+
+
+def _certificate(reader: TableReader, place: str, table: InputTable) -> tuple[Path | None, Path | None]:
+    """Return what stations see of this server, None for nothing."""
+    if not table.cert_file and not table.key_file:
+        return None, None
+    if scheme_of(table.url) != "station":
+        reader.refuse(f"{place} cert_file, key_file: only stations (station://…) see them", "remove them")
+    elif not table.cert_file:
+        reader.refuse(f"{place} key_file: there is no cert_file", "add cert_file, or remove it")
+    cert_file = reader.folder / table.cert_file
+    return cert_file, reader.folder / table.key_file if table.key_file else None
 
 
 def _address(reader: TableReader, place: str, table: InputTable) -> int | None:
@@ -128,7 +163,8 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
     _setup(reader, place, table)
     _address(reader, place, table)
     if table.gateways:
-        reader.refuse(f"{place} gateways: only packet forwarders (udp://…) are told apart", "remove it")
+        reader.refuse(f"{place} gateways: only gateways (udp://…, station://…) are told apart", "remove it")
+    _certificate(reader, place, table)
     address = read_mqtt_url(table.url)
     if password is not None and not address.user:
         reader.refuse(f"{place} password: the url names no user", f"write {EXAMPLE}")

@@ -31,4 +31,4 @@ def read_network(reader: TableReader) -> Network | None:
         reader.refuse(
             f"[network] net_id {table.net_id} is of type {net_id >> _TYPE}", 'write "000000", for private networks'
         )
-    return None if len(reader.mistakes) > start else Network(load_region(name), net_id, table.rx_delay_s)
+    return None if len(reader.mistakes) > start else Network(load_region(name), net_id, table.rx_delay_s, name)

@@ -157,14 +157,19 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
 
     url: `stdin:`, `file:PATH` (from the current folder), `serial:///dev/ttyUSB0?baud=38400` (the default speed),
-        `udp://HOST:PORT` for packet forwarders, `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker.
+        `udp://HOST:PORT` for packet forwarders, `station://HOST:PORT` for LoRa Basics Stations (needs `[network]`),
+        `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker.
     format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
-        `pkt_logger`, `station`, `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`.
+        `pkt_logger`, `station`, `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`,
+        with `station://` always `station`.
     setup: What a serial module is told whenever it starts: `"auto"`, or a list of commands. Default: nothing.
     address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`, `lowcost`): the `address` of the one
         device that sends them. lora-post cannot verify that.
-    gateways: With `udp://`: EUIs of the packet forwarders to listen to. Default: all.
-    transmit: With `udp://` and `[network]`: `false` sends nothing through these packet forwarders. Default: `true`.
+    gateways: With `udp://` and `station://`: EUIs of the gateways to listen to. Default: all.
+    transmit: With `udp://` or `station://` and `[network]`: `false` sends nothing through these gateways. Default:
+        `true`.
+    cert_file: With `station://`: the certificate (PEM) that stations see; the connection is then encrypted (`wss://`).
+    key_file: The private key (PEM) of `cert_file`. Default: it is in the same file.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
     ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
     """
@@ -175,6 +180,8 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     address: int | None = None
     gateways: list[str] = []
     transmit: bool | None = None
+    cert_file: str = ""
+    key_file: str = ""
     password: str = ""
     password_file: str = ""
     password_env: str = ""

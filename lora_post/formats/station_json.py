@@ -5,15 +5,17 @@
     {"msgtype":"jreq","MHdr":0,"JoinEui":"…","DevEui":"…","DevNonce":…,"MIC":…, …}
 
 The station has taken the PHYPayload apart; it is put together again. DevAddr and MIC are signed numbers of 32 bits,
-FPort is -1 where there is none. Other messages are passed over.
+FPort is -1 where there is none. A rejoin-request has the fields of a join-request. Other messages are passed over.
 
-Source: lorabasics/basicstation: doc/tcproto, "Uplink data frames", "Join requests".
+Source: lorabasics/basicstation: doc/tcproto, "Uplink data frames", "Join requests"; src/lora.c.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import tzinfo
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -22,15 +24,18 @@ from msgspec import Struct, field
 from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser, show
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
+from lora_post.lorawan.region import DataRate
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.times import WallUs
 
 MAX_LINE: Final = 1 << 12
 """255 bytes in hex and a dozen fields have 900 characters."""
 
-_OTHERS_PASSED: Final = (None, "updf", "jreq")
+UPLINKS: Final = ("updf", "jreq", "rejoin", "propdf")
+"""The messages that have a frame of a device."""
+COUNTER: Final = 1 << 32
 _EUI: Final = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){7}[0-9A-Fa-f]{2}", re.ASCII).fullmatch
-_JSON_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+NO_RATES: Final[Mapping[int, DataRate]] = MappingProxyType({})
 _LEVEL: Final = 1000  # dB and dBm beyond it mean nothing
 _LAST_S: Final = 4_102_444_800  # the year 2100
 
@@ -39,9 +44,16 @@ class _UpInfo(Struct, gc=False):
     rssi: object = None
     snr: object = None
     rxtime: object = None
+    xtime: object = None
+    rctx: object = None
 
 
-class _Message(Struct, gc=False):
+class Message(Struct, gc=False):
+    """What a station says; of the fields of all its messages those that matter.
+
+    xtime: of the concentrator, whose lower half counts µs. diid: of the downlink that it was given.
+    """
+
     msgtype: str | None = None
     mhdr: int = field(name="MHdr", default=0)
     dev_addr: int = field(name="DevAddr", default=0)
@@ -55,10 +67,16 @@ class _Message(Struct, gc=False):
     dev_nonce: int = field(name="DevNonce", default=0)
     mic: int = field(name="MIC", default=0)
     freq: object = field(name="Freq", default=None)
+    dr: int = field(name="DR", default=-1)
     upinfo: _UpInfo = field(default_factory=_UpInfo)
+    station: str = ""
+    model: str = ""
+    diid: int = 0
+    xtime: int = 0
+    txtime: float = 0
 
 
-_decode: Final = msgspec.json.Decoder(_Message).decode
+_decode: Final = msgspec.json.Decoder(Message).decode
 
 
 def station_parser(gateway: str, zone: tzinfo) -> LineParser:
@@ -72,27 +90,47 @@ def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
     if not body:
         return []
     try:
-        message = _decode(body)
-        if message.msgtype not in _OTHERS_PASSED:
+        message = decode_message(body)
+        if message.msgtype is not None and message.msgtype not in UPLINKS:
             return []
-        phy_payload = _phy_payload(message)
-    except (*_JSON_ERRORS, FrameError) as error:
+        seconds = _number(message.upinfo.rxtime, _LAST_S)
+        time_us = WallUs(int(seconds * 1_000_000)) if seconds and seconds > 0 else now_us
+        return [frame_of(message, gateway, time_us)]
+    except FrameError as error:
         return [Noise(NoiseReason.BAD_LINE, len(line), f"{error}: {show(line)}")]
-    hz = _number(message.freq, 100_000_000_000)
+
+
+def decode_message(body: bytes) -> Message:
+    """Read one message. Raises FrameError, one printable line."""
+    try:
+        return _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(str(error)) from error
+
+
+def frame_of(message: Message, gateway: str, time_us: WallUs, rates: Mapping[int, DataRate] = NO_RATES) -> Frame:
+    """Return the frame of one of UPLINKS. rates: data rates by their numbers. Raises FrameError."""
+    phy_payload, info = _phy_payload(message), message.upinfo
+    hz, rate = _number(message.freq, 100_000_000_000), rates.get(message.dr)
     rx = RxInfo(
-        rssi_dbm=_number(message.upinfo.rssi, _LEVEL),
-        snr_db=_number(message.upinfo.snr, _LEVEL),
+        rssi_dbm=_number(info.rssi, _LEVEL),
+        snr_db=_number(info.snr, _LEVEL),
+        sf=rate.sf if rate else None,
+        bw_khz=rate.bw_hz / 1000 if rate else None,
         freq_mhz=hz / 1_000_000 if hz else None,
     )
-    seconds = _number(message.upinfo.rxtime, _LAST_S)
-    time_us = WallUs(int(seconds * 1_000_000)) if seconds and seconds > 0 else now_us
-    return [Frame(gateway, time_us, phy_payload, rx, Link.LORAWAN)]
+    tmst = info.xtime % COUNTER if isinstance(info.xtime, int) and info.xtime else None
+    if not 0 < len(phy_payload) <= MAX_PHY_PAYLOAD:
+        raise FrameError(f"{len(phy_payload)} bytes, a frame has at most {MAX_PHY_PAYLOAD}")
+    return Frame(gateway, time_us, phy_payload, rx, Link.LORAWAN, tmst)
 
 
-def _phy_payload(message: _Message) -> bytes:
+def _phy_payload(message: Message) -> bytes:
     """Return the bytes that were on air. Raises FrameError, one printable line, when a field does not fit."""
+    if message.msgtype == "propdf":
+        return _hex("FRMPayload", message.frm_payload)
     mhdr, mic = _little("MHdr", message.mhdr, 1), _little("MIC", message.mic, 4)
-    if message.msgtype == "jreq":
+    if message.msgtype in ("jreq", "rejoin"):
         euis = _eui("JoinEui", message.join_eui) + _eui("DevEui", message.dev_eui)
         return mhdr + euis + _little("DevNonce", message.dev_nonce, 2) + mic
     if message.msgtype != "updf":
@@ -105,10 +143,7 @@ def _phy_payload(message: _Message) -> bytes:
     if not fport and frm_payload:
         raise FrameError("FRMPayload without FPort")
     head = mhdr + _little("DevAddr", message.dev_addr, 4) + fctrl + _little("FCnt", message.fcnt, 2)
-    phy_payload = head + fopts + fport + frm_payload + mic
-    if len(phy_payload) > MAX_PHY_PAYLOAD:
-        raise FrameError(f"{len(phy_payload)} bytes, a frame has at most {MAX_PHY_PAYLOAD}")
-    return phy_payload
+    return head + fopts + fport + frm_payload + mic
 
 
 def _little(name: str, value: int, size: int) -> bytes:

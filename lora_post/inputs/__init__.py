@@ -76,6 +76,10 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
         from lora_post.inputs.udp import UdpInput, bind_udp  # only where one is configured
 
         return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics, transmits=item.transmit)
+    if item.url.startswith("station:"):
+        from lora_post.inputs.station import StationInput, bind_station, station_config  # only where one is configured
+
+        return StationInput(bind_station(item.url), station_config(item), surroundings.metrics)
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
     stream = open_stream(item.url)

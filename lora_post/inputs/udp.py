@@ -26,6 +26,7 @@ from lora_post.inputs.pull_responses import PullResponses
 from lora_post.inputs.push_queue import Push, PushQueue, Taken
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
+from lora_post.net.addresses import address_text
 from lora_post.net.input_url import read_udp_url
 
 log = logging.getLogger(__name__)
@@ -207,12 +208,6 @@ class UdpInput:
             self._noise.append(noise)
         else:
             self._metrics.count("noise", noise.reason)
-
-
-def address_text(address: Any) -> str:
-    """Return a socket address as people write it."""
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def bind_udp(url: str) -> socket.socket:

@@ -13,10 +13,12 @@ from lora_post.errors import ConfigError
 from lora_post.net.mqtt_url import read_mqtt_url, without_password
 
 SCHEMES: Final = (
-    "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700 or mqtts://me@broker.example/topic"
+    "stdin:, file:PATH, serial:///dev/ttyUSB0?baud=38400, udp://0.0.0.0:1700, station://0.0.0.0:3001 or "
+    "mqtts://me@broker.example/topic"
 )
 DEFAULT_BAUD: Final = 38400  # LowCostLoRaGw's Arduino gateway
 DEFAULT_PORT: Final = 1700
+STATION_PORT: Final = 3001
 THIS_MACHINE: Final = "127.0.0.1"
 
 
@@ -27,8 +29,8 @@ class SerialAddress(Struct, frozen=True):
     baud: int
 
 
-class UdpAddress(Struct, frozen=True):
-    """Where datagrams are taken."""
+class ListenAddress(Struct, frozen=True):
+    """Where gateways are listened to."""
 
     host: str
     port: int
@@ -41,6 +43,8 @@ def check_input_url(url: str) -> None:
         read_serial_url(url)
     elif scheme == "udp":
         read_udp_url(url)
+    elif scheme == "station":
+        read_station_url(url)
     elif scheme in ("mqtt", "mqtts"):
         read_mqtt_url(url)
     elif scheme not in ("stdin", "file") or (scheme == "file" and not file_path(url).name):
@@ -72,16 +76,25 @@ def read_serial_url(url: str) -> SerialAddress:
     return SerialAddress(unquote(parts.path), int(baud))
 
 
-def read_udp_url(url: str) -> UdpAddress:
+def read_udp_url(url: str) -> ListenAddress:
     """Read udp://HOST:PORT; this machine alone if the host is left out. Raises ConfigError."""
+    return _read_listen_url(url, DEFAULT_PORT)
+
+
+def read_station_url(url: str) -> ListenAddress:
+    """Read station://HOST:PORT; this machine alone if the host is left out. Raises ConfigError."""
+    return _read_listen_url(url, STATION_PORT)
+
+
+def _read_listen_url(url: str, default_port: int) -> ListenAddress:
     try:
         parts = urlsplit(url)
-        address = UdpAddress(parts.hostname or THIS_MACHINE, DEFAULT_PORT if parts.port is None else parts.port)
+        address = ListenAddress(parts.hostname or THIS_MACHINE, default_port if parts.port is None else parts.port)
         strange = parts.path not in ("", "/") or parts.query or parts.username is not None
     except ValueError:
         strange = True
     if strange:
-        raise _strange(url, f"write udp://0.0.0.0:{DEFAULT_PORT}")
+        raise _strange(url, f"write {scheme_of(url)}://0.0.0.0:{default_port}")
     return address
 
 

@@ -58,3 +58,27 @@ def test_mistake_names_the_field_and_the_fix(text: str, complaint: str) -> None:
 def test_network_that_cannot_send_is_a_warning() -> None:
     (warning,) = read('[network]\nregion = "EU868"\n[[input]]\nurl = "stdin:"\n').warnings
     assert str(warning).startswith("[network]: no [[input]] can transmit")
+
+
+STATION = '[[input]]\nurl = "station://0.0.0.0:3001"\n'
+
+
+def test_station_is_told_of_the_network() -> None:
+    (item,) = read(f'[network]\nregion = "eu868"\n{STATION}cert_file = "a.pem"\n').inputs
+    assert item.network is not None and item.network.name == "EU868"
+    assert (item.format, item.transmit, item.cert_file, item.key_file) == ("station", True, PATH.parent / "a.pem", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (STATION, "a station is told the channels of a region"),
+        (f'[network]\nregion = "EU868"\n{STATION}format = "rxpk"\n', "with station:// it is station"),
+        (f'[network]\nregion = "EU868"\n{STATION}key_file = "a.pem"\n', "there is no cert_file"),
+        (f'[network]\nregion = "EU868"\n{UDP}cert_file = "a.pem"\n', r"only stations \(station://…\) see them"),
+        (f'[network]\nregion = "EU868"\n{STATION.replace("3001", "3001/x")}', "write station://0.0.0.0:3001"),
+    ],
+)
+def test_mistakes_of_stations_are_told(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        read(text)

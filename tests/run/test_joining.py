@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+import signal
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
 
 from lora_post.lorawan.mac_commands import LinkCheckAns
 from lora_post.lorawan.root_keys import RootKeys
-from tests.support.command import run, started, wait_until
+from tests.support.basics_station import BasicsStation
+from tests.support.command import free_port, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.joining_site import WARM, Site
 from tests.support.seal import ROOT_10, ROOT_11
@@ -103,3 +105,24 @@ def test_confirmed_uplink_is_acknowledged_and_no_counter_is_used_twice_over_kill
                 *_, check = end.commands(phy_payload)  # the time before it, where the clock is trusted
                 assert check == LinkCheckAns(16, 1)
             process.kill()
+
+
+def test_device_joins_and_is_acknowledged_through_a_basics_station(tmp_path: Path) -> None:
+    site, end, port = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10), free_port()
+    path = tmp_path / "site.toml"
+    path.write_text(path.read_text().replace(f"udp://127.0.0.1:{site.port}", f"station://127.0.0.1:{port}"))
+    with started("run", "-c", "site.toml", cwd=tmp_path) as process, BasicsStation(port) as station:
+        assert station.config["region"] == "EU863"
+        station.push(end.request(), 1_000_000)
+        accept = station.downlink()
+        assert (accept["RxDelay"], accept["RX1Freq"], accept["RX1DR"]) == (5, 868_100_000, 5)
+        pdu = bytes.fromhex(accept["pdu"])
+        end.hear({"data": b64encode(pdu), "ipol": True, "size": len(pdu)})
+        station.push(end.uplink(WARM, confirmed=True), 60_000_000)
+        answer = station.downlink()
+        assert answer["RxDelay"] == 5 and bytes.fromhex(answer["pdu"])[5] & 0x20
+        wait_until(lambda: site.values() == [22.5], "no reading")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+        assert process.returncode == 0, log.decode()
+        assert b"is sent by station b827ebfffe112233 in RX1" in log

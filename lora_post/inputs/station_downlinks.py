@@ -1,0 +1,177 @@
+"""The way back to Basics Stations: `dnmsg`, and the `dntxed` that says that it was on air.
+
+A station tries RX1, then RX2, and keeps duty cycles by itself; of what it cannot send it says nothing.
+
+Source: lorabasics/basicstation: doc/tcproto, "Downlink messages"; src/s2e.c.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from secrets import randbelow
+from threading import Lock
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
+from lora_post.downlink.windows import COUNTER
+from lora_post.formats.station_json import Message
+from lora_post.lorawan.region import Region, Slot
+from lora_post.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+CONFIRMS_WITHIN_S: Final = 10.0
+"""RX2 after a join-request is 6 s later."""
+MAX_PENDING: Final = 1024
+KEEP_UPLINKS: Final = 256
+MAX_DELAY_S: Final = 15
+_CLASS_A, _CLASS_C = 0, 2
+_SECOND_US: Final = 1_000_000
+_NO_DEV_EUI: Final = "00-00-00-00-00-00-00-00"  # a station only writes it to its log
+
+Say = Callable[[bytes], None]
+"""Puts a message on its way to a station, from any thread."""
+
+
+class _Heard(Struct, frozen=True):
+    """What tells a station which uplink an answer belongs to."""
+
+    xtime: int
+    rctx: int
+
+
+class _Linked(Struct):
+    say: Say
+    heard: deque[_Heard]
+
+
+class _Pending(Struct, frozen=True):
+    downlink: Downlink
+    given_s: float
+
+
+class StationDownlinks:
+    """The stations of one port, as transmitters; safe to share between threads."""
+
+    def __init__(self, region: Region, metrics: Metrics, monotonic: Callable[[], float]) -> None:
+        self._numbers = {(rate.sf, rate.bw_hz): number for number, rate in region.data_rates.items()}
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._linked: dict[str, _Linked] = {}
+        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._diid = randbelow(1 << 31)
+
+    def linked(self, gateway: str, say: Say) -> None:
+        """Note that a station has connected; what it said before is of another session of its radio."""
+        with self._lock:
+            self._linked[gateway] = _Linked(say, deque(maxlen=KEEP_UPLINKS))
+
+    def unlinked(self, gateway: str, say: Say) -> None:
+        """Note that a connection has ended, unless there is a newer one."""
+        with self._lock:
+            if gateway in self._linked and self._linked[gateway].say is say:
+                del self._linked[gateway]
+
+    def heard(self, gateway: str, message: Message) -> None:
+        """Note an uplink that may be answered."""
+        info = message.upinfo
+        if isinstance(info.xtime, int) and info.xtime:
+            with self._lock:
+                if gateway in self._linked:
+                    rctx = info.rctx if isinstance(info.rctx, int) else 0
+                    self._linked[gateway].heard.append(_Heard(info.xtime, rctx))
+
+    def station(self, gateway: str) -> Station | None:
+        with self._lock:
+            return Station(many_channels=True) if gateway in self._linked else None
+
+    def send(self, downlink: Downlink) -> None:
+        with self._lock:
+            linked = self._linked.get(downlink.gateway)
+            fields = self._fields(downlink, linked) if linked else None
+            if linked is not None and fields is not None:
+                self._diid += 1
+                self._pending[self._diid] = _Pending(downlink, self._monotonic())
+                if len(self._pending) > MAX_PENDING:
+                    self._pending.popitem(last=False)
+                message = {
+                    "msgtype": "dnmsg",
+                    "DevEui": _NO_DEV_EUI,
+                    "diid": self._diid,
+                    "pdu": downlink.phy_payload.hex(),
+                    "priority": 1,
+                    **fields,
+                }
+                linked.say(msgspec.json.encode(message))
+                return
+        why = "the station does not know the uplink any more" if linked else "the station is not connected any more"
+        self._metrics.count("downlinks", "failed")
+        log.warning("%s is not sent by station %s: %s", downlink.about, downlink.gateway, why)
+        downlink.tell(Transmission(downlink.gateway, "", False, why))
+
+    def _fields(self, downlink: Downlink, linked: _Linked) -> dict[str, object] | None:
+        """Return when and how to send; None when the uplink that is answered is not known."""
+        first = downlink.windows[0]
+        if first.tmst is None:
+            return {"dC": _CLASS_C, "RxDelay": 1, **self._slot("RX2", first.slot)}
+        found = _answered(first, linked)
+        if found is None:
+            return None
+        heard, delay_s = found
+        fields: dict[str, object] = {"dC": _CLASS_A, "RxDelay": delay_s, "xtime": heard.xtime, "rctx": heard.rctx}
+        for window in downlink.windows:
+            fields |= self._slot(window.name, window.slot)
+        return fields
+
+    def _slot(self, window: str, slot: Slot) -> dict[str, object]:
+        return {f"{window}DR": self._numbers[slot.rate.sf, slot.rate.bw_hz], f"{window}Freq": slot.hz}
+
+    def sent(self, gateway: str, message: Message) -> None:
+        """Take a `dntxed`."""
+        with self._lock:
+            pending = self._pending.get(message.diid)
+            if pending is None or pending.downlink.gateway != gateway:
+                return
+            del self._pending[message.diid]
+        downlink = pending.downlink
+        window = _window_at(downlink, message.xtime)
+        self._metrics.count("downlinks", "sent")
+        log.info("%s is sent by station %s in %s", downlink.about, gateway, window)
+        downlink.tell(Transmission(gateway, window, True))
+
+    def look_for_unconfirmed(self) -> None:
+        """Tell of frames that a station was given and did not send, or has not said so."""
+        since = self._monotonic() - CONFIRMS_WITHIN_S
+        with self._lock:
+            silent = []
+            while self._pending and next(iter(self._pending.values())).given_s < since:
+                silent.append(self._pending.popitem(last=False)[1].downlink)
+        for downlink in silent:
+            self._metrics.count("downlinks", "unconfirmed")
+            log.info("%s was handed to station %s, which did not confirm it", downlink.about, downlink.gateway)
+            downlink.tell(Transmission(downlink.gateway, downlink.windows[-1].name, None))
+
+
+def _answered(first: Window, linked: _Linked) -> tuple[_Heard, int] | None:
+    """Return the uplink before a window, and RxDelay in s: uplinks are told apart by the µs."""
+    assert first.tmst is not None  # noqa: S101 - of class A
+    early = 1 if first.name == "RX2" else 0
+    for heard in reversed(linked.heard):
+        delay_s, rest = divmod((first.tmst - heard.xtime) % COUNTER, _SECOND_US)
+        if not rest and 1 <= delay_s - early <= MAX_DELAY_S:
+            return heard, delay_s - early
+    return None
+
+
+def _window_at(downlink: Downlink, xtime: int) -> str:
+    """Return the window in which a frame was sent; xtime: 0 where that is not told."""
+    timed = [window for window in downlink.windows if window.tmst is not None]
+    if not timed or not xtime:
+        return downlink.windows[0].name
+    return min(timed, key=lambda window: abs((xtime - (window.tmst or 0) + COUNTER // 2) % COUNTER - COUNTER // 2)).name
