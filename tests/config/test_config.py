@@ -156,7 +156,7 @@ def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
             GATEWAY + "[[input]]\nurl='udp://:0'\ngateways=['1']\n",
             "gateways has '1'; a gateway's EUI has 16 hex digits",
         ),
-        (GATEWAY + "[[input]]\ngateways=['1']\n", "gateways: only packet forwarders (udp://…) are told apart"),
+        (GATEWAY + "[[input]]\ngateways=['1']\n", "gateways: only gateways (udp://…, station://…) are told apart"),
         (GATEWAY + "[spool]\nmax_mb = 0\n", "[spool] max_mb is 0; it must be at least 1"),
         (
             GATEWAY + "[[input]]\nformat = 'pcap'\naddress = 7\n",

@@ -45,7 +45,7 @@ def test_all_its_keys_are_read() -> None:
         (f'[network]\nregion = "EU868"\nnet_id = "13"\n{UDP}', "net_id has 2 characters; it must be 6 hex digits"),
         (f'[network]\nregion = "EU868"\nnet_id = "60001d"\n{UDP}', 'net_id 60001d is of type 3; write "000000"'),
         (f"{UDP}transmit = true\n", "transmit: nothing is transmitted without a [network]; add [network]"),
-        ('[[input]]\nurl = "stdin:"\ntransmit = true\n', "transmit: only packet forwarders (udp://…) can transmit"),
+        ('[[input]]\nurl = "stdin:"\ntransmit = true\n', "transmit: only gateways (udp://…, station://…) can transmit"),
         (f'[network]\nregion = "EU868"\nchannel = 5\n{UDP}', "[network]: unknown key 'channel'"),
     ],
 )
