@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Final
 
+from lora_post.clocks.scale import now_us
 from lora_post.errors import SpoolError
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Accepted, State
@@ -19,6 +21,7 @@ from lora_post.fleet.place import Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
 from lora_post.fleet.subjects import TO_ALL, token
+from lora_post.fleet.trim import trim
 from lora_post.fleet.view import Read, View
 from lora_post.fleet.worker import settle
 from lora_post.model import Device
@@ -36,7 +39,8 @@ BEFORE_LOSS: Final = "uploader before a loss"
 PREFIX: Final = "log."
 TAIL_S: Final = 1.0
 PAUSE_S: Final = 0.5
-TELL_EVERY: Final = 60
+TELL_S: Final = 30.0
+TRIM_S: Final = 3600.0
 
 
 class Feed:
@@ -68,7 +72,7 @@ class Feed:
         self._view: View | None = None
         self._fed: dict[str, State] = {}
         self._reconnects = 0
-        self._steps = 0
+        self._tell_at = self._trim_at = 0.0
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Read on until `stop`. beat: called at least once in a minute."""
@@ -92,10 +96,18 @@ class Feed:
         found = log_tail(self._log, view)
         reports = self._take(found, view)
         self._view = view
-        if self._steps % TELL_EVERY == 0:
-            hub_state.write_state(self._link, {f"pos.{token(self._name)}": str(view.position).encode()})
-        self._steps += 1
+        self._look_after(view)
         return sum(len(report.readings) for report in reports)
+
+    def _look_after(self, view: View) -> None:
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_S
+            hub_state.write_state(self._link, {f"pos.{token(self._name)}": str(view.position).encode()})
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_S
+            read = [int(each.data) for each in hub_state.read_state(self._link, "pos.*") if each.data.isdigit()]
+            trim(self._log, min([view.position, *read]), now_us())
 
     def _open(self) -> View:
         with self._spool_file.transaction() as db:
