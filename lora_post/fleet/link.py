@@ -75,7 +75,9 @@ class Link:
             return future.result(timeout_s)
         except (FutureTimeout, TimeoutError, nats.errors.Error, OSError) as error:
             future.cancel()
-            raise FleetError(f"the hub: {describe(error)}") from error
+            # What a key does not allow is not answered: the client is told of it besides.
+            is_late = isinstance(error, FutureTimeout | TimeoutError | nats.errors.TimeoutError)
+            raise FleetError(f"the hub: {(is_late and self._said) or describe(error)}") from error
 
     def start(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
         """Run something in the loop. Raises FleetError when that cannot have a result."""

@@ -141,6 +141,19 @@ def test_backlog_of_a_dead_link_goes_behind_live_frames(tmp_path: Path) -> None:
     assert not live or live[-1] < 219
 
 
+def test_two_gateways_under_one_name_do_not_cost_each_other_a_frame(tmp_path: Path) -> None:
+    """Each counts its frames from 1; the hub must not take one for the other's."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first, second = Gateway(tmp_path / "a"), Gateway(tmp_path / "b")
+    with nats_servers(tmp_path) as nodes, hub(nodes) as link:
+        with first.publishing(nodes), second.publishing(nodes):
+            first.hear(1, 2)
+            second.hear(3, 4)
+            raws = take(link, 4)
+        assert len({(raw.store, raw.number) for raw in raws}) == 4
+
+
 def test_hub_that_comes_and_goes(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with nats_servers(tmp_path) as nodes:

@@ -11,37 +11,20 @@ import pytest
 
 from lora_post.config import load_config
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet.hub_files import CLUSTER, Hub, write_fleet
+from lora_post.fleet.hub_files import Hub, write_fleet
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import ensure_streams
 from tests.support.command import PATIENCE_S, run, wait_until
-from tests.support.nats_servers import SERVER, free_ports
+from tests.support.fleet_site import free_hub, server
+from tests.support.nats_servers import SERVER
 
 
 def fleet_of(folder: Path) -> FleetConfig:
     fleet = load_config(folder / "lora-post.toml").fleet
     assert fleet is not None
     return fleet
-
-
-def free_hub() -> Hub:
-    while True:
-        (port,) = free_ports(1)
-        if port + 2 * CLUSTER < 65536:
-            return Hub("127.0.0.1", port)
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[None]:
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([SERVER, "-c", "nats.conf"], cwd=folder, stdout=log, stderr=log)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
