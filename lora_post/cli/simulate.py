@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
 from math import inf, isfinite
+from random import Random
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.errors import ConfigError, SinkError
+from lora_post.lorawan.region import load_region, region_names
 from lora_post.model import Frame, Link
 from lora_post.net.hosts import is_this_machine
 from lora_post.run.signals import stop_on_signals
@@ -28,14 +31,19 @@ from lora_post.simulate.devices import (
     SimulatedDevice,
     clear_devices,
     in_turns,
+    joining_devices,
     key_text,
     simulated_devices,
     simulated_frame,
 )
+from lora_post.simulate.end_device import EndDevice
 from lora_post.simulate.format_writers import WRITERS, push_data
+from lora_post.simulate.forwarder import SimulatedForwarder
 
 FAST_START_US = parse_utc("2026-01-01T00:00:00Z")
 UDP_PORT = 1700
+MIN_PERIOD_S = 15
+MAX_DATAGRAM = 4096
 
 
 @click.command(name="simulate")
@@ -71,6 +79,14 @@ UDP_PORT = 1700
     help="Counter of the first uplinks.  [default: on from the last run with this seed, 0 with --fast]",
 )
 @click.option("--to", "url", metavar="udp://HOST:PORT", help="Send to a packet forwarder's server instead of stdout.")
+@click.option("--join", is_flag=True, help="Devices that join (OTAA) and listen, behind a packet forwarder; with --to.")
+@click.option(
+    "--region",
+    type=click.Choice(region_names()),
+    default="EU868",
+    show_default=True,
+    help="Of devices that join: the [network] region.",
+)
 @click.option("--allow-remote", is_flag=True, help="Let --to name another machine than this one.")
 @click.option(
     "--config", "show_config", is_flag=True, help="Print the configuration for these devices, and no traffic."
@@ -85,6 +101,8 @@ def command(
     fast: bool,
     fcnt: int | None,
     url: str | None,
+    join: bool,
+    region: str,
     allow_remote: bool,
     show_config: bool,
 ) -> None:
@@ -101,9 +119,25 @@ def command(
     Half of the devices are LoRaWAN, half LowCostLoRaGw with AES; a REYAX module carries neither, so there they
     send in clear. The configuration sends to `lora-post sandbox`, not to the cloud. It has keys, which other users must
     not read: hence the umask. Ctrl-C ends it.
+
+    \b
+        (umask 077; lora-post simulate --join --to udp://127.0.0.1:1700 --config > sim.toml)
+        lora-post run -c sim.toml &
+        lora-post simulate --join --to udp://127.0.0.1:1700 --duration 120
+
+    With --join they are devices of LoRaWAN 1.0.3, 1.0.4 and 1.1 that join, and hear only what comes in their receive
+    windows. What a device could not hear or must not believe is told, and the exit code is then 1.
     """
     if not isfinite(rate) or not isfinite(duration or 0):
         raise click.BadParameter("a number is wanted", param_hint="--rate, --duration")
+    if join:
+        if url is None:
+            raise click.BadParameter("say where with --to udp://HOST:PORT", param_hint="--join")
+        if show_config:
+            click.echo(joining_config(count, seed, region, url), nl=False)
+            return
+        _join(count, rate, seed, region, url, allow_remote, uplinks or inf, duration or inf)
+        return
     if output_format == "reyax":
         if count > MAX_LOWCOST:
             raise click.BadParameter(
@@ -119,7 +153,7 @@ def command(
     stop = stop_on_signals()
     start = monotonic()
     with (
-        _udp_sender(url, seed, allow_remote) if url else _stdout_writer(output_format) as send,
+        _frame_sender(url, seed, allow_remote) if url else _stdout_writer(output_format) as send,
         remembered(seed) as counters,
     ):
         first = fcnt if fcnt is not None else 0 if fast else counters.next
@@ -152,7 +186,76 @@ def _stdout_writer(output_format: str) -> Iterator[Callable[[Frame, int], None]]
 
 
 @contextmanager
-def _udp_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[Frame, int], None]]:
+def _frame_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[Frame, int], None]]:
+    with _udp_socket(url, allow_remote) as (sender, where):
+
+        def send(frame: Frame, number: int) -> None:
+            sender.sendto(push_data(frame, number, _eui(seed)), where)
+
+        yield send
+
+
+def _join(
+    count: int, rate: float, seed: int, region: str, url: str, allow_remote: bool, uplinks: float, duration: float
+) -> None:
+    """Play a forwarder and its devices until it is enough; exit with 1 when a device had to complain."""
+    plan, now = load_region(region), now_us()
+    period_s = max(round(count / rate), MIN_PERIOD_S)
+    devices = {
+        device.id: EndDevice(
+            device.root,
+            device.version,
+            plan,
+            Random(f"{seed}/{device.id}/{now}"),  # noqa: S311 - no secret
+            period_s=period_s,
+            # A device keeps its counter of joins; these have no memory but the clock.
+            first_dev_nonce=now // 60_000_000 % 0x10000,
+        )
+        for device in joining_devices(count, seed)
+    }
+    stop, began = stop_on_signals(), monotonic()
+    with _udp_socket(url, allow_remote) as (sender, where):
+        forwarder = SimulatedForwarder(
+            devices, _eui(seed), lambda datagram: sender.sendto(datagram, where), _receiver(sender), _say
+        )
+        forwarder.run(
+            stop,
+            lambda: sum(each.uplinks for each in devices.values()) >= uplinks or monotonic() - began >= duration,
+        )
+    ends = devices.values()
+    complaints = sum(len(end.complaints) for end in ends) + forwarder.missed
+    joined, joins, sent = (sum(getattr(end, what) for end in ends) for what in ("is_joined", "joins", "uplinks"))
+    _say(
+        f"devices={len(ends)} joined={joined} joins={joins} uplinks={sent} downlinks={forwarder.downlinks} "
+        f"complaints={complaints}"
+    )
+    if not joins:
+        raise SinkError("simulate: no device joined", fix=f"let `lora-post run` with these devices listen at {url}")
+    if complaints:
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _receiver(sender: socket.socket) -> Callable[[float], bytes]:
+    def receive(wait_s: float) -> bytes:
+        sender.settimeout(max(wait_s, 0.001))
+        try:
+            return sender.recv(MAX_DATAGRAM)
+        except (TimeoutError, ConnectionRefusedError):
+            return b""
+
+    return receive
+
+
+def _eui(seed: int) -> bytes:
+    return b"\x02" + sha256(f"lora-post simulate/{seed}".encode()).digest()[:7]
+
+
+@contextmanager
+def _udp_socket(url: str, allow_remote: bool) -> Iterator[tuple[socket.socket, Any]]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or UDP_PORT
@@ -166,26 +269,43 @@ def _udp_sender(url: str, seed: int, allow_remote: bool) -> Iterator[Callable[[F
     if not is_this_machine(str(address[4][0])) and not allow_remote:
         raise ConfigError(f"--to {url} is another machine", fix="made-up traffic goes there with --allow-remote only")
     family, kind, protocol, _, where = address
-    eui = b"\x02" + sha256(f"lora-post simulate/{seed}".encode()).digest()[:7]
     with socket.socket(family, kind, protocol) as sender:
-
-        def send(frame: Frame, number: int) -> None:
-            sender.sendto(push_data(frame, number, eui), where)
-
-        yield send
+        yield sender, where
 
 
-def config_text(devices: list[SimulatedDevice], seed: int, input_format: str, url: str | None) -> str:
-    """Return a configuration for `run` that accepts these uplinks and sends to a local sandbox."""
-    tables = [
+def joining_config(count: int, seed: int, region: str, url: str) -> str:
+    """Return a configuration for `run` in which these devices join and send to a local sandbox."""
+    tables = [*_head(f'url = "{url}"\n'), f'[network]\nregion = "{region}"\n']
+    for device in joining_devices(count, seed):
+        app_key, *nwk_key = device.root.secrets
+        lines = [
+            "[[device]]",
+            f'id = "{device.id}"',
+            f'dev_eui = "{device.root.dev_eui:016x}"',
+            f'join_eui = "{device.root.join_eui:016x}"',
+            f'app_key = "{app_key.hex()}"',
+            *(f'nwk_key = "{key.hex()}"' for key in nwk_key),
+            'decoder = "cayenne-lpp"',
+        ]
+        tables.append("\n".join(lines) + "\n")
+    return "\n".join(tables)
+
+
+def _head(input_lines: str) -> list[str]:
+    return [
         "# Made by `lora-post simulate --config`; these devices do not exist, their keys are no secrets.",
         "# Best in a folder of its own: a devices.toml beside it is read as well.",
         "",
         f'[gateway]\nid = "{GATEWAY}"\n',
         '[waziup]\nurl = "http://127.0.0.1:8008/api/v2"  # lora-post sandbox\nusername = "demo"\npassword = "demo"\n',
         '[spool]\npath = "simulated-spool.db"\n',
-        f'[[input]]\nurl = "{url or "stdin:"}"\n' + ("" if url else f'format = "{input_format}"\n'),
+        f"[[input]]\n{input_lines}",
     ]
+
+
+def config_text(devices: list[SimulatedDevice], seed: int, input_format: str, url: str | None) -> str:
+    """Return a configuration for `run` that accepts these uplinks and sends to a local sandbox."""
+    tables = _head(f'url = "{url or "stdin:"}"\n' + ("" if url else f'format = "{input_format}"\n'))
     for device in devices:
         address = f'dev_addr = "{device.address:08x}"' if device.link is Link.LORAWAN else f"address = {device.address}"
         lines = ["[[device]]", f'id = "{device.id}"', address, 'decoder = "cayenne-lpp"']

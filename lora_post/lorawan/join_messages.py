@@ -95,6 +95,11 @@ def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
     )
 
 
+def build_join_request(join_eui: int, dev_eui: int, dev_nonce: int) -> bytes:
+    """Build a join-request up to its MIC."""
+    return _REQUEST.pack(0x00, join_eui, dev_eui, dev_nonce)
+
+
 def build_join_accept(
     *, join_nonce: int, net_id: int, dev_addr: int, dl_settings: int = 0, rx_delay: int = 1, cf_list: bytes = b""
 ) -> bytes:

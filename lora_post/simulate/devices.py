@@ -14,14 +14,19 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Link, RxInfo
+from lora_post.simulate.end_device import Version
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 
 GATEWAY: Final = "simulated-gateway"
 FPORT: Final = 2
+DEV_EUI: Final = 0x0200_0000_5100_0000
+JOIN_EUI: Final = 0x0200_0000_5000_0000
+"""Locally administered: no maker has them."""
 MAX_DEVICES: Final = 10_000
 MAX_LOWCOST: Final = 254
 """Source addresses 2 to 255; 1 is the gateway."""
@@ -38,6 +43,26 @@ class SimulatedDevice(Struct, frozen=True):
     link: Link
     address: int
     keys: SessionKeys | None
+
+
+class JoiningDevice(Struct, frozen=True):
+    """A device that joins."""
+
+    id: str
+    version: Version
+    root: RootKeys
+
+
+def joining_devices(count: int, seed: int) -> list[JoiningDevice]:
+    """Return devices that join, of all LoRaWAN versions in turns."""
+    return [_joining(index, seed) for index in range(count)]
+
+
+def _joining(index: int, seed: int) -> JoiningDevice:
+    version = tuple(Version)[index % len(Version)]
+    app_key, nwk_key = (_bytes(seed, index, name)[:16] for name in ("app_key", "nwk_key"))
+    root = RootKeys(DEV_EUI + index, JOIN_EUI, app_key, nwk_key if version is Version.V1_1 else None)
+    return JoiningDevice(f"simulated-{index}", version, root)
 
 
 def simulated_devices(count: int, seed: int) -> list[SimulatedDevice]:

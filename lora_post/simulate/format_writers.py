@@ -41,7 +41,7 @@ def rxpk_object(frame: Frame) -> bytes:
     """Return what Semtech's packet forwarder sends for one frame: a JSON object with one rxpk."""
     rx = frame.rx
     rxpk = {
-        "tmst": frame.time_us % (1 << 32),
+        "tmst": frame.time_us % (1 << 32) if frame.tmst is None else frame.tmst,
         "time": _with_fraction(frame.time_us),
         "chan": 0,
         "rfch": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from lora_post.cli import cli
 from lora_post.config import load_config
 from lora_post.simulate.counters import AHEAD, MAX_FCNT, Counters
 from lora_post.simulate.format_writers import WRITERS
-from tests.support.command import COMMAND, PATIENCE_S, started
+from tests.support.command import COMMAND, PATIENCE_S, free_udp_port, run, started
 from tests.support.in_process import lora_post
 
 
@@ -155,3 +156,32 @@ def test_counter_and_duration_are_as_asked(tmp_path: Path) -> None:
 )
 def test_bad_arguments_are_mistakes_of_the_user(arguments: tuple[str, ...]) -> None:
     assert lora_post("simulate", "--count", "1", *arguments).code == 2
+
+
+def test_devices_that_join_tell_where_nobody_answers() -> None:
+    done = run("simulate", "--join", "--to", f"udp://127.0.0.1:{free_udp_port()}", "--duration", "0.1")
+    assert done.returncode == 1
+    assert b"no device joined; let `lora-post run` with these devices listen at udp://127.0.0.1" in done.stderr
+
+
+def test_devices_that_join_need_to_know_where() -> None:
+    done = run("simulate", "--join")
+    assert done.returncode == 2 and b"say where with --to udp://HOST:PORT" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("region", ["EU868", "US915"])
+def test_devices_that_join_are_answered_by_a_run_in_their_time(region: str, tmp_path: Path) -> None:
+    """In real time: a device waits five seconds for its join-accept. By a clock of its own: `tests.answered`."""
+    url = f"udp://127.0.0.1:{free_udp_port()}"
+    options = ("--join", "--devices", "3", "--region", region, "--to", url)
+    done = run("simulate", *options, "--config")
+    text = re.sub(r"\[waziup\]\n(.+\n)+", '[json_lines]\npath = "out.jsonl"\n', done.stdout.decode())
+    (tmp_path / "sim.toml").write_text(text)
+    (tmp_path / "sim.toml").chmod(0o600)
+    with started("run", "-c", "sim.toml", cwd=tmp_path) as process:
+        told = run("simulate", *options, "--rate", "5", "--count", "6", "--duration", "90").stderr.decode()
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    assert "devices=3 joined=3" in told and told.endswith("complaints=0\n"), told + log.decode()
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) >= 10

@@ -1,0 +1,367 @@
+"""A device that joins and listens, as its specification has it: the other end of the network server.
+
+It sends when its time has come, opens its receive windows only when it should, and complains of what a real device
+would drop without a word: a downlink at the wrong moment, on the wrong channel, with a counter that was used.
+Times are µs on the counter of the gateways (`tmst`), which here does not wrap.
+
+Sources: LoRaWAN 1.0.4, sections 3, 4 and 6; LoRaWAN 1.1, sections 4 and 6; RP002-1.0.4.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.errors import FrameError
+from lora_post.lorawan import mac_commands as mac
+from lora_post.lorawan.cf_list import Frequencies, parse_cf_list
+from lora_post.lorawan.join_messages import JoinAccept, build_join_request, parse_join_accept
+from lora_post.lorawan.phy_payload import DataFrame, MType, build_data_frame, message_type, parse_data_frame
+from lora_post.lorawan.region import DataRate, Region
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
+
+SECOND_US: Final = 1_000_000
+JOIN_DELAY_S: Final = 5
+MAX_SENDS: Final = 8
+"""So often a confirmed uplink is sent until it is acknowledged."""
+FPORT: Final = 2
+CONFIRMED: Final = 0.1
+"""The share of confirmed uplinks."""
+ACK_LIMIT: Final = 64
+"""After so many uplinks without a downlink a device asks for one (ADR_ACK_LIMIT)."""
+ACK_DELAY: Final = 32
+"""And joins again when none comes in so many (ADR_ACK_DELAY)."""
+
+_TOLERANCE_US: Final = 20
+_ADR: Final = 0x80
+_ADR_ACK_REQ: Final = 0x40
+_ACK: Final = 0x20
+
+
+class Version(StrEnum):
+    """Which LoRaWAN a device speaks."""
+
+    V1_0_3 = "1.0.3"
+    V1_0_4 = "1.0.4"
+    V1_1 = "1.1"
+
+
+class Radio(Struct, frozen=True):
+    """How a frame is sent, or listened for."""
+
+    hz: int
+    rate: DataRate
+
+    def is_like(self, other: Radio) -> bool:
+        """Tell whether one is heard by the other."""
+        return (self.hz, self.rate.text) == (other.hz, other.rate.text)
+
+
+class Sent(Struct, frozen=True):
+    """What a device sends. end_us: when the last bit leaves."""
+
+    phy_payload: bytes
+    radio: Radio
+    end_us: int
+
+
+class Received(Struct, frozen=True):
+    """Application bytes that a device got."""
+
+    fport: int
+    payload: bytes
+    is_confirmed: bool
+    fcnt: int
+
+
+class _Session(Struct):
+    """What a device has from its last join."""
+
+    dev_addr: int
+    keys: AnySessionKeys
+    rx_delay_s: int
+    rx2: Radio
+    channels: dict[int, Radio]
+    fcnt_up: int = 0
+    downs: dict[bool, int] = {}
+    is_told: bool = False  # RekeyConf was heard
+    quiet: int = 0  # uplinks since the last downlink
+
+
+class _Uplink(Struct):
+    """The newest uplink; a confirmed one is sent again as it is. acked: FCnt of the downlink that it acknowledges."""
+
+    fcnt: int
+    signed: bytes
+    acked: int | None
+    is_confirmed: bool
+    sends: int = 0
+
+
+class EndDevice:
+    """One device.
+
+    received: payloads that it got. complaints: what it had to drop, or lacked. next_us: when it sends next.
+    """
+
+    def __init__(
+        self,
+        root: RootKeys,
+        version: Version,
+        region: Region,
+        random: Random,
+        *,
+        is_class_c: bool = False,
+        period_s: int = 900,
+        first_dev_nonce: int = 0,
+    ) -> None:
+        """period_s: from uplink to uplink, about. first_dev_nonce: of a device that counts them."""
+        self.root, self.version, self.is_class_c = root, version, is_class_c
+        self._region, self._random, self._period_s = region, random, period_s
+        self.received: list[Received] = []
+        self.complaints: list[str] = []
+        self.next_us = random.randrange(period_s * SECOND_US)
+        self.joins = self.uplinks = self.unacknowledged = 0
+        self._session: _Session | None = None
+        self._dev_nonce = first_dev_nonce - 1
+        self._used_nonces: set[int] = set()
+        self._join_nonce = -1
+        self._uplink: _Uplink | None = None
+        self._to_acknowledge: int | None = None
+        self._windows: list[tuple[int, Radio]] = []
+        self._ends_us = 0
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it has a session."""
+        return self._session is not None
+
+    # What it sends
+
+    def send(self) -> Sent:
+        """Send what is due at `next_us`; then it listens, until `close`."""
+        if self._session is None:
+            return self._sent(self._join_request(), self._join_radio(), JOIN_DELAY_S)
+        return self._send_data(self._session)
+
+    def _send_data(self, session: _Session) -> Sent:
+        uplink = self._uplink or self._next_uplink(session)
+        uplink.sends += 1
+        session.quiet += 1
+        self._uplink = uplink
+        channel = self._random.choice(sorted(session.channels))
+        radio = session.channels[channel]
+        mic = self._uplink_mic(session, uplink, self._number(radio.rate), channel)
+        return self._sent(uplink.signed + mic, radio, session.rx_delay_s)
+
+    def _next_uplink(self, session: _Session) -> _Uplink:
+        fcnt, session.fcnt_up = session.fcnt_up, session.fcnt_up + 1
+        acked, self._to_acknowledge = self._to_acknowledge, None
+        is_confirmed, keys, dev_addr = self._random.random() < CONFIRMED, session.keys, session.dev_addr
+        payload = b"\x03\x67" + self._random.randrange(180, 290).to_bytes(2) + b"\x04\x64" + fcnt.to_bytes(4)
+        fopts = b"".join(each.to_bytes() for each in self._questions(session))
+        self.uplinks += 1
+        signed = build_data_frame(
+            mtype=MType.CONFIRMED_UP if is_confirmed else MType.UNCONFIRMED_UP,
+            dev_addr=dev_addr,
+            fcnt=fcnt,
+            fport=FPORT,
+            frm_payload=keys.crypt(dev_addr, fcnt, UPLINK, FPORT, payload),
+            fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts),
+            flags=_ADR | _ADR_ACK_REQ * (session.quiet >= ACK_LIMIT) | _ACK * (acked is not None),
+        )
+        return _Uplink(fcnt, signed, acked, is_confirmed)
+
+    def _uplink_mic(self, session: _Session, uplink: _Uplink, rate: int, channel: int) -> bytes:
+        keys, dev_addr, fcnt = session.keys, session.dev_addr, uplink.fcnt
+        if isinstance(keys, SessionKeys):
+            return keys.data_mic(dev_addr, fcnt, UPLINK, uplink.signed)
+        serving = keys.serving_mic(dev_addr, fcnt, uplink.signed, rate, channel, (uplink.acked or 0) & 0xFFFF)
+        return serving + keys.forwarding_mic(dev_addr, fcnt, uplink.signed)
+
+    def _questions(self, session: _Session) -> list[mac.Body]:
+        asked: list[mac.Body] = []
+        if self.version is Version.V1_1 and not session.is_told:
+            asked.append(mac.RekeyInd(1))
+        if self._random.random() < 0.05:
+            asked.append(mac.LinkCheckReq())
+        if self._random.random() < 0.02:
+            asked.append(mac.DeviceTimeReq())
+        return asked
+
+    def _join_request(self) -> bytes:
+        if self.version is Version.V1_0_3:
+            self._dev_nonce = next(
+                nonce for nonce in iter(lambda: self._random.randrange(1 << 16), -1) if nonce not in self._used_nonces
+            )
+            self._used_nonces.add(self._dev_nonce)
+        else:
+            self._dev_nonce += 1
+        signed = build_join_request(self.root.join_eui, self.root.dev_eui, self._dev_nonce)
+        return signed + self.root.request_mic(signed)
+
+    def _join_radio(self) -> Radio:
+        return self._random.choice(list(self._first_channels().values()))
+
+    def _first_channels(self) -> dict[int, Radio]:
+        """The channels of a device that has not been told any; of a fixed plan those of sub-band 2."""
+        narrow, *wide = self._region.channels
+        rates = self._region.data_rates
+        if not wide:
+            rate = rates[self._random.choice((3, 4, 5))]
+            return {narrow.first + at: Radio(narrow.hz + at * narrow.step, rate) for at in range(narrow.count)}
+        found = {at: Radio(narrow.hz + at * narrow.step, rates[self._random.choice((2, 3))]) for at in range(8, 16)}
+        found[wide[0].first + 1] = Radio(wide[0].hz + wide[0].step, rates[4])
+        return found
+
+    def _sent(self, phy_payload: bytes, radio: Radio, delay_s: int) -> Sent:
+        self._ends_us = end_us = self.next_us + round(radio.rate.airtime_s(len(phy_payload)) * SECOND_US)
+        rx1 = self._region.rx1(radio.hz, radio.rate.sf, radio.rate.bw_hz)
+        assert rx1 is not None  # noqa: S101 - it sends on channels of its region
+        self._windows = [
+            (end_us + delay_s * SECOND_US, Radio(rx1.hz, rx1.rate)),
+            (end_us + (delay_s + 1) * SECOND_US, self._rx2()),
+        ]
+        return Sent(phy_payload, radio, end_us)
+
+    def _rx2(self) -> Radio:
+        if self._session is not None:
+            return self._session.rx2
+        slot = self._region.rx2_slot()
+        return Radio(slot.hz, slot.rate)
+
+    # What it hears
+
+    def hear(self, at_us: int, radio: Radio, phy_payload: bytes) -> None:
+        """Take a downlink that begins at a moment; complain when it does not listen, or must not believe it."""
+        if not self.listens(at_us, radio):
+            open_ = ", ".join(f"{start} {each.hz} {each.rate.text}" for start, each in self._windows) or "nothing"
+            self._complain(f"a downlink at {at_us} on {radio.hz} {radio.rate.text}, while it listens to {open_}")
+            return
+        try:
+            if message_type(phy_payload) is MType.JOIN_ACCEPT:
+                self._hear_accept(phy_payload)
+            else:
+                self._hear_data(parse_data_frame(phy_payload))
+        except FrameError as error:
+            self._complain(f"a downlink that is not a frame: {error}")
+
+    @property
+    def listens_from_us(self) -> int:
+        """When its first window opens."""
+        return self._windows[0][0]
+
+    def listens(self, at_us: int, radio: Radio) -> bool:
+        """Tell whether it would hear a downlink that begins then."""
+        if any(abs(start - at_us) <= _TOLERANCE_US and radio.is_like(each) for start, each in self._windows):
+            return True
+        session = self._session
+        return self.is_class_c and session is not None and radio.is_like(session.rx2) and at_us > self._ends_us
+
+    def _hear_accept(self, phy_payload: bytes) -> None:
+        if self._session is not None:
+            self._complain("a join-accept that it did not ask for")
+            return
+        accept = parse_join_accept(phy_payload[0], self.root.open_accept(phy_payload[1:]))
+        if accept.mic != self.root.accept_mic(accept.signed, self._dev_nonce, opt_neg=accept.opt_neg):
+            self._complain("a join-accept with a wrong MIC")
+        elif self.version is not Version.V1_0_3 and accept.join_nonce <= self._join_nonce:
+            self._complain(f"JoinNonce {accept.join_nonce} after {self._join_nonce}: it is locked out")
+        elif accept.opt_neg is not (self.version is Version.V1_1):
+            self._complain("a join-accept of another LoRaWAN version")
+        else:
+            self._begin(accept)
+
+    def _begin(self, accept: JoinAccept) -> None:
+        self._join_nonce = accept.join_nonce
+        self.joins += 1
+        keys = self.root.session_keys(accept.join_nonce, accept.net_id, self._dev_nonce, opt_neg=accept.opt_neg)
+        rx2 = Radio(self._region.rx2[0], self._region.data_rates[accept.rx2_data_rate])
+        channels = self._first_channels()
+        if accept.cf_list:
+            channels = self._told_channels(channels, accept.cf_list)
+        self._session = _Session(accept.dev_addr, keys, accept.rx_delay_s, rx2, channels)
+        self._uplink = self._to_acknowledge = None
+
+    def _told_channels(self, channels: dict[int, Radio], cf_list: bytes) -> dict[int, Radio]:
+        told = parse_cf_list(cf_list)
+        if isinstance(told, Frequencies):
+            rate = next(iter(channels.values())).rate
+            more = {len(channels) + at: Radio(hz, rate) for at, hz in enumerate(told.hz) if hz}
+            return channels | more
+        return {number: radio for number, radio in channels.items() if number in told.numbers}
+
+    def _hear_data(self, data: DataFrame) -> None:
+        session = self._session
+        if session is None or data.dev_addr != session.dev_addr:
+            self._complain(f"a downlink for {data.dev_addr:08x}")
+            return
+        is_app = not isinstance(session.keys, SessionKeys) and bool(data.fport)
+        newest = session.downs.get(is_app, -1)
+        fcnt = newest + 1 + ((data.fcnt16 - newest - 1) & 0xFFFF)
+        acks = bool(data.fctrl & _ACK)
+        if self._mic(session, data, fcnt, acks=acks) != data.mic:
+            used = newest - ((newest - data.fcnt16) & 0xFFFF)
+            was_used = used >= 0 and self._mic(session, data, used, acks=acks) == data.mic
+            if was_used and data.mtype is MType.CONFIRMED_DOWN and used == newest:
+                self._to_acknowledge = used  # the same frame again: its acknowledgement was lost
+                session.quiet = 0
+            elif not was_used or used != newest:
+                self._complain(f"FCntDown {data.fcnt16} after {newest}: used before, or the MIC is wrong")
+            return
+        session.downs[is_app] = fcnt
+        session.quiet = 0
+        self._obey(session, data, fcnt)
+        if acks:
+            if self._uplink is None or not self._uplink.is_confirmed:
+                self._complain("an acknowledgement of nothing")
+            self._uplink = None
+        if data.mtype is MType.CONFIRMED_DOWN:
+            self._to_acknowledge = fcnt
+
+    def _mic(self, session: _Session, data: DataFrame, fcnt: int, *, acks: bool) -> bytes:
+        if isinstance(session.keys, SessionKeys):
+            return session.keys.downlink_mic(data.dev_addr, fcnt, data.signed)
+        acked = self._uplink.fcnt & 0xFFFF if acks and self._uplink else 0
+        return session.keys.downlink_mic(data.dev_addr, fcnt, data.signed, acked)
+
+    def _obey(self, session: _Session, data: DataFrame, fcnt: int) -> None:
+        fopts, fport = data.fopts, data.fport
+        if not isinstance(session.keys, SessionKeys):
+            fopts = session.keys.crypt_fopts(data.dev_addr, fcnt, fopts, DOWNLINK, fport)
+        if fport:
+            payload = session.keys.crypt(data.dev_addr, fcnt, DOWNLINK, fport, data.frm_payload)
+            self.received.append(Received(fport, payload, data.mtype is MType.CONFIRMED_DOWN, fcnt))
+        for command in mac.parse_mac_commands(fopts, data.mtype):
+            if isinstance(command.body, mac.RekeyConf):
+                session.is_told = True
+            elif command.body is None:
+                self._complain(f"a MAC command that it does not know: {fopts.hex()}")
+
+    # After its windows
+
+    def close(self) -> None:
+        """End listening, and decide when to send next."""
+        self._windows = []
+        session, uplink = self._session, self._uplink
+        if uplink is not None and (not uplink.is_confirmed or uplink.sends >= MAX_SENDS):
+            self.unacknowledged += uplink.is_confirmed
+            self._uplink = uplink = None
+        if session is not None and session.quiet > ACK_LIMIT + ACK_DELAY:
+            self._complain(f"nothing was answered to {session.quiet} uplinks: it joins again")
+            self._session = session = None
+        if session is None or session.fcnt_up == 0 or uplink is not None:
+            wait_s = self._random.randrange(10, 40)
+        else:
+            wait_s = self._period_s + self._random.randrange(30)
+        self.next_us = self._ends_us + wait_s * SECOND_US
+
+    def _number(self, rate: DataRate) -> int:
+        return next(number for number, each in self._region.data_rates.items() if each == rate)
+
+    def _complain(self, text: str) -> None:
+        self.complaints.append(text)

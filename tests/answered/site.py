@@ -1,0 +1,172 @@
+"""One region's gateway: the real pipeline and spool by a clock that a run sets, two antennas, and devices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from msgspec import Struct
+
+from lora_post.clocks.gateway import Times
+from lora_post.command import Command, Moment
+from lora_post.downlink.commands import Commands
+from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.network import Network
+from lora_post.downlink.network_server import NetworkServer
+from lora_post.downlink.transmit import Downlink, Station, Transmission
+from lora_post.downlink.uplink_answers import UplinkAnswers
+from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
+from lora_post.lorawan.region import load_region
+from lora_post.metrics import Metrics
+from lora_post.model import Frame, Reading, RxInfo
+from lora_post.run.pipeline import Pipeline
+from lora_post.simulate.end_device import EndDevice, Radio, Sent
+from lora_post.spool import downlinks
+from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.queue_writer import QueueWriter
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import StampUs
+from lora_post.uplink.model import Report, Uplink
+from lora_post.uplink.outcome import Outcome
+from tests.support.build import NOON_US
+from tests.support.network_site import otaa
+
+GATEWAYS = {"gw1": 123_456_789, "gw2": 4_000_000_000}
+"""Each has a counter of its own: how far it is ahead of the devices' time, in µs."""
+COUNTER = 1 << 32
+TOO_LATE = 0.05
+SILENT = 0.02
+
+
+class Asked(Struct):
+    """A command that a run gave, and how often its device got it."""
+
+    device: str
+    payload: bytes
+    is_confirmed: bool
+    number: int
+    received: int = 0
+
+
+class Site:
+    """Devices of one region, and what answers them. now_us: the time of devices."""
+
+    def __init__(self, path: Path, region: str, devices: dict[str, EndDevice], loss: float, random: Random) -> None:
+        self.devices, self.now_us = devices, 0
+        self.store = SpoolFile(path)
+        self.metrics = Metrics()
+        self.asked: list[Asked] = []
+        self.bytes_by_counter: defaultdict[tuple[object, ...], set[bytes]] = defaultdict(set)
+        self.accepted: list[tuple[str, int, bytes]] = []
+        self.heard: set[tuple[str, bytes]] = set()
+        self._network = Network(load_region(region), 0, 5)
+        self._loss, self._random = loss, random
+        self._sending: EndDevice | None = None
+        self._sent: Sent | None = None
+        self._on_air: list[tuple[int, Radio, bytes]] = []
+        self._received: dict[str, int] = dict.fromkeys(devices, 0)
+        self.start()
+
+    def start(self) -> None:
+        """Begin as after a kill: all that was in memory is gone."""
+        devices = [otaa(end.root, name) for name, end in self.devices.items()]
+        ledger = SpoolLedger(self.store, devices, QueueWriter(self.store, ["waziup"], 1 << 40))
+        duty_cycle = DutyCycle(self._network.region, lambda: self.now_us / 1e6)
+        commands = Commands(self.now, self.metrics)
+        joins = JoinServer(self._network, duty_cycle, self._random.randrange)
+        server = NetworkServer(joins, UplinkAnswers(self._network, duty_cycle, commands), commands)
+        pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server)
+        self.pipeline = pipeline.taking(Times.RECORDED, self)
+
+    def now(self) -> Moment:
+        return Moment(NOON_US + self.now_us, "this boot", self.now_us)
+
+    def ask(self, device: str, payload: bytes, *, is_confirmed: bool) -> None:
+        """Queue a command, as `lora-post downlink send` does beside a run."""
+        command = Command(device, 7, payload, self.now(), is_confirmed=is_confirmed, life_s=6 * 3600.0)
+        with closing(SpoolFile(self.store.path)) as other, other.transaction() as db:
+            number = downlinks.add(db, command, self.now()).id
+        self.asked.append(Asked(device, payload, is_confirmed, number))
+
+    def turn(self, name: str) -> None:
+        """Let a device send, and hear what is answered."""
+        device = self.devices[name]
+        sent = device.send()
+        self.now_us = sent.end_us
+        self._sending, self._sent = device, sent
+        frames = [self._frame(name, gateway, sent) for gateway in GATEWAYS if self._random.random() >= self._loss]
+        for frame in frames:
+            self.pipeline.handle([frame])
+        for at_us, radio, phy_payload in sorted(self._on_air, key=lambda each: each[0]):
+            if self._random.random() >= self._loss:
+                device.hear(at_us, radio, phy_payload)
+        self._on_air.clear()
+        self._sending = self._sent = None
+        device.close()
+        self.pipeline.tend()
+        self._note_received(name, device)
+
+    def _frame(self, name: str, gateway: str, sent: Sent) -> Frame:
+        if message_type(sent.phy_payload) is not MType.JOIN_REQUEST:
+            self.heard.add((name, sent.phy_payload[:-4]))
+        radio, snr = sent.radio, self._random.randint(-5, 10)
+        rx = RxInfo(-90, snr, radio.rate.sf, radio.rate.bw_hz / 1000, "4/5", radio.hz / 1e6)
+        tmst = (sent.end_us + GATEWAYS[gateway]) % COUNTER
+        return Frame(gateway, StampUs(NOON_US + sent.end_us), sent.phy_payload, rx, tmst=tmst)
+
+    def _note_received(self, name: str, device: EndDevice) -> None:
+        for got in device.received[self._received[name] :]:
+            for asked in self.asked:
+                if (asked.device, asked.payload) == (name, got.payload):
+                    asked.received += 1
+        self._received[name] = len(device.received)
+
+    def _hear_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Report):
+            uplink = outcome.uplink
+            self.accepted.append((uplink.device.id, uplink.fcnt, uplink.frame.phy_payload[:-4]))
+
+    # What transmits
+
+    @property
+    def transmitter(self) -> Site:
+        return self
+
+    def station(self, gateway: str) -> Station | None:
+        return Station(many_channels=True)
+
+    def send(self, downlink: Downlink) -> None:
+        """Send in the first window that the gateway takes; sometimes it does not say so, or is too late."""
+        self._note_counter(downlink.phy_payload)
+        for window in downlink.windows:
+            if self._random.random() < TOO_LATE:
+                downlink.tell(Transmission(downlink.gateway, window.name, False, "TOO_LATE"))
+                continue
+            assert self._sent is not None and window.tmst is not None
+            ahead = (window.tmst - (self._sent.end_us + GATEWAYS[downlink.gateway])) % COUNTER
+            radio = Radio(window.slot.hz, window.slot.rate)
+            self._on_air.append((self._sent.end_us + ahead, radio, downlink.phy_payload))
+            is_silent = self._random.random() < SILENT
+            downlink.tell(Transmission(downlink.gateway, window.name, None if is_silent else True))
+            return
+
+    def _note_counter(self, phy_payload: bytes) -> None:
+        if message_type(phy_payload) is MType.JOIN_ACCEPT:
+            return
+        data = parse_data_frame(phy_payload)
+        assert self._sending is not None
+        is_app = self._sending.root.is_11 and bool(data.fport)
+        key = (self._sending.root.dev_eui, self._sending.joins, data.dev_addr, is_app, data.fcnt16)
+        self.bytes_by_counter[key].add(phy_payload)
+
+    def commands(self) -> Sequence[Command]:
+        """All commands, as they are kept."""
+        return downlinks.load(self.store)
+
+
+def _decode(uplink: Uplink) -> Report:
+    return Report(uplink, (Reading("fcnt", uplink.fcnt),))
