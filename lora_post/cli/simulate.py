@@ -207,6 +207,7 @@ def _join(
             device.version,
             plan,
             Random(f"{seed}/{device.id}/{now}"),  # noqa: S311 - no secret
+            is_class_c=device.is_class_c,
             period_s=period_s,
             # A device keeps its counter of joins; these have no memory but the clock.
             first_dev_nonce=now // 60_000_000 % 0x10000,
@@ -285,6 +286,7 @@ def joining_config(count: int, seed: int, region: str, url: str) -> str:
             f'join_eui = "{device.root.join_eui:016x}"',
             f'app_key = "{app_key.hex()}"',
             *(f'nwk_key = "{key.hex()}"' for key in nwk_key),
+            *(['class = "C"'] if device.is_class_c else []),
             'decoder = "cayenne-lpp"',
         ]
         tables.append("\n".join(lines) + "\n")

@@ -48,7 +48,10 @@ class CommandFrames:
         """
         size = len(wanted.fopts) + len(command.payload)
         next_fcnt = book.next_fcnt_down(device, is_app=True)
-        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.fopts, wanted.acked_fcnt)
+        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.acked_fcnt)
+        if sealed is None and command.is_open and not command.is_confirmed:
+            self.commands.end_perhaps_sent(book, command)
+            return None
         if sealed:
             size = len(sealed.phy_payload) - OVERHEAD
         allowed = self.allowed(gateway, windows, size)

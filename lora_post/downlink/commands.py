@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 8
 """So often a confirmed command may be on air."""
+PERHAPS: Final = "perhaps sent: its gateway did not say"
 MAX_SILENT_TRIES: Final = 2
 """So often one that need not be acknowledged is given to gateways that do not say whether they send."""
 
@@ -133,7 +134,7 @@ class Commands:
         if command.is_confirmed and command.tries:
             return self._given_up(command)
         if command.is_open:
-            return command.ended(self.now(), Fate.SENT, "perhaps sent: its gateway did not say")
+            return command.ended(self.now(), Fate.SENT, PERHAPS)
         return command.ended(self.now(), Fate.EXPIRED)
 
     def due(self, device: Device, book: Book) -> list[Command]:
@@ -148,7 +149,7 @@ class Commands:
             elif command.is_confirmed and command.tries >= MAX_TRIES:
                 self.note(book, command, self._given_up(command))
             elif command.is_open and not command.is_confirmed and command.tries >= MAX_SILENT_TRIES:
-                self.note(book, command, command.ended(self.now(), Fate.SENT, "perhaps sent: its gateway did not say"))
+                self.end_perhaps_sent(book, command)
             else:
                 found.append(command)
         under_way = next((each for each in found if each.is_confirmed and each.tries), None)
@@ -161,17 +162,22 @@ class Commands:
         for command in commands:
             self.note(book, command, command.with_step(self.now(), f"not sent: {why}"))
 
+    def end_perhaps_sent(self, book: Book, command: Command) -> None:
+        """End one whose gateway did not say whether it sends it, and that cannot go again as it was."""
+        self.note(book, command, command.ended(self.now(), Fate.SENT, PERHAPS))
+
     def handed_over(self, book: Book, command: Command, sealed: Sealed, gateway: str) -> None:
         """Note how a command is sealed, before it is handed to a gateway."""
         book.note(replace(command, sealed=sealed, tries=command.tries + 1, is_open=True, gateway=gateway, window=""))
 
 
-def repeatable(command: Command, session: str, newest_fcnt: int, fopts: bytes, acked_fcnt: int | None) -> Sealed | None:
+def repeatable(command: Command, session: str, newest_fcnt: int, acked_fcnt: int | None) -> Sealed | None:
     """Return the frame of a command that may go again, None when it has to be sealed anew.
 
-    newest_fcnt: of the session. fopts, acked_fcnt: what the device is to be told beside it.
+    newest_fcnt: of the session. acked_fcnt: of the uplink that is to be acknowledged with it. What the device asks in
+    MAC commands is not answered with it: it asks again, and would take the same payload twice.
     """
     sealed = command.sealed
-    if sealed is None or (sealed.session, sealed.fcnt) != (session, newest_fcnt) or sealed.says_time or fopts:
+    if sealed is None or (sealed.session, sealed.fcnt) != (session, newest_fcnt) or sealed.says_time:
         return None
     return sealed if acked_fcnt in (None, sealed.acked_fcnt) else None

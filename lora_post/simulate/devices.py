@@ -51,10 +51,11 @@ class JoiningDevice(Struct, frozen=True):
     id: str
     version: Version
     root: RootKeys
+    is_class_c: bool
 
 
 def joining_devices(count: int, seed: int) -> list[JoiningDevice]:
-    """Return devices that join, of all LoRaWAN versions in turns."""
+    """Return devices that join, of all LoRaWAN versions in turns; every fourth listens always (class C)."""
     return [_joining(index, seed) for index in range(count)]
 
 
@@ -62,7 +63,7 @@ def _joining(index: int, seed: int) -> JoiningDevice:
     version = tuple(Version)[index % len(Version)]
     app_key, nwk_key = (_bytes(seed, index, name)[:16] for name in ("app_key", "nwk_key"))
     root = RootKeys(DEV_EUI + index, JOIN_EUI, app_key, nwk_key if version is Version.V1_1 else None)
-    return JoiningDevice(f"simulated-{index}", version, root)
+    return JoiningDevice(f"simulated-{index}", version, root, is_class_c=index % 4 == 3)
 
 
 def simulated_devices(count: int, seed: int) -> list[SimulatedDevice]:

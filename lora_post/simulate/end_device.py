@@ -31,6 +31,8 @@ MAX_SENDS: Final = 8
 FPORT: Final = 2
 CONFIRMED: Final = 0.1
 """The share of confirmed uplinks."""
+HURRY_S: Final = 3
+"""A device of class C acknowledges a downlink so soon."""
 ACK_LIMIT: Final = 64
 """After so many uplinks without a downlink a device asks for one (ADR_ACK_LIMIT)."""
 ACK_DELAY: Final = 32
@@ -134,11 +136,17 @@ class EndDevice:
         self._to_acknowledge: int | None = None
         self._windows: list[tuple[int, Radio]] = []
         self._ends_us = 0
+        self._is_hurried = False
 
     @property
     def is_joined(self) -> bool:
         """Whether it has a session."""
         return self._session is not None
+
+    @property
+    def dev_addr(self) -> int | None:
+        """That of its session."""
+        return self._session.dev_addr if self._session else None
 
     # What it sends
 
@@ -249,6 +257,9 @@ class EndDevice:
                 self._hear_data(parse_data_frame(phy_payload))
         except FrameError as error:
             self._complain(f"a downlink that is not a frame: {error}")
+        if self._is_hurried and not self._windows:
+            self._is_hurried = False
+            self.next_us = min(self.next_us, at_us + HURRY_S * SECOND_US)
 
     @property
     def listens_from_us(self) -> int:
@@ -309,6 +320,7 @@ class EndDevice:
             was_used = used >= 0 and self._mic(session, data, used, acks=acks) == data.mic
             if was_used and data.mtype is MType.CONFIRMED_DOWN and used == newest:
                 self._to_acknowledge = used  # the same frame again: its acknowledgement was lost
+                self._is_hurried = self.is_class_c
                 session.quiet = 0
             elif not was_used or used != newest:
                 self._complain(f"FCntDown {data.fcnt16} after {newest}: used before, or the MIC is wrong")
@@ -322,6 +334,7 @@ class EndDevice:
             self._uplink = None
         if data.mtype is MType.CONFIRMED_DOWN:
             self._to_acknowledge = fcnt
+            self._is_hurried = self.is_class_c
 
     def _mic(self, session: _Session, data: DataFrame, fcnt: int, *, acks: bool) -> bytes:
         if isinstance(session.keys, SessionKeys):
@@ -356,8 +369,11 @@ class EndDevice:
             self._session = session = None
         if session is None or session.fcnt_up == 0 or uplink is not None:
             wait_s = self._random.randrange(10, 40)
+        elif self._is_hurried:
+            wait_s = HURRY_S
         else:
             wait_s = self._period_s + self._random.randrange(30)
+        self._is_hurried = False
         self.next_us = self._ends_us + wait_s * SECOND_US
 
     def _number(self, rate: DataRate) -> int:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import now_us
 from lora_post.formats.semtech_udp import PULL_DATA, PULL_RESP, TX_ACK
+from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.lorawan.region import DataRate
 from lora_post.model import Frame, RxInfo
 from lora_post.simulate.devices import GATEWAY
@@ -69,7 +70,7 @@ class SimulatedForwarder:
         self._told = dict.fromkeys(devices, 0)
         self._at(0, self._ask)
         for name, device in devices.items():
-            self._at(device.next_us, lambda name=name: self._turn(name))  # type: ignore[misc]
+            self._at_next(name, device)
 
     def run(self, stop: Event, is_enough: Callable[[], bool]) -> None:
         """Work until it is to stop, or it is enough."""
@@ -92,8 +93,14 @@ class SimulatedForwarder:
         self._send(bytes((_VERSION, 0, 0, PULL_DATA)) + self._eui)
         self._at(self._now_us() + ASK_EVERY_US, self._ask)
 
-    def _turn(self, name: str) -> None:
+    def _at_next(self, name: str, device: EndDevice) -> None:
+        at_us = device.next_us
+        self._at(at_us, lambda: self._turn(name, at_us))
+
+    def _turn(self, name: str, at_us: int) -> None:
         device = self._devices[name]
+        if device.next_us != at_us or name in self._listening:
+            return  # it had more to say, and has said it before
         sent = device.send()
         self._listening[name] = device
         self._at(sent.end_us, lambda: self._push(sent))
@@ -111,7 +118,7 @@ class SimulatedForwarder:
         for text in device.complaints[self._told[name] :]:
             self._tell(f"{name} ({device.version}): {text}")
         self._told[name] = len(device.complaints)
-        self._at(device.next_us, lambda: self._turn(name))
+        self._at_next(name, device)
 
     # What the server sends
 
@@ -133,11 +140,15 @@ class SimulatedForwarder:
 
     def _transmit(self, at_us: int, radio: Radio, phy_payload: bytes) -> None:
         self.downlinks += 1
-        for device in self._devices.values():
-            if device.listens(at_us, radio):
-                device.hear(at_us, radio, phy_payload)
-                return
-        self._miss(f"no device listens at {at_us} on {radio.hz} Hz, {radio.rate.text}")
+        listening = [item for item in self._devices.items() if item[1].listens(at_us, radio)]
+        if message_type(phy_payload) is not MType.JOIN_ACCEPT:
+            dev_addr = parse_data_frame(phy_payload).dev_addr
+            listening = [item for item in listening if item[1].dev_addr == dev_addr]
+        for name, device in listening[:1]:  # others drop it
+            device.hear(at_us, radio, phy_payload)
+            self._at_next(name, device)
+        if not listening:
+            self._miss(f"no device listens at {at_us} on {radio.hz} Hz, {radio.rate.text}")
 
     def _miss(self, text: str) -> None:
         self.missed += 1

@@ -9,9 +9,12 @@ from pathlib import Path
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.clocks.gateway import Times
 from lora_post.command import Command, Moment
+from lora_post.downlink.class_c import ClassC
+from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
@@ -22,7 +25,7 @@ from lora_post.downlink.uplink_answers import UplinkAnswers
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.metrics import Metrics
-from lora_post.model import Frame, Reading, RxInfo
+from lora_post.model import DeviceClass, Frame, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.simulate.end_device import EndDevice, Radio, Sent
 from lora_post.spool import downlinks
@@ -65,20 +68,25 @@ class Site:
         self.heard: set[tuple[str, bytes]] = set()
         self._network = Network(load_region(region), 0, 5)
         self._loss, self._random = loss, random
-        self._sending: EndDevice | None = None
         self._sent: Sent | None = None
+        self.is_awaited = False
         self._on_air: list[tuple[int, Radio, bytes]] = []
         self._received: dict[str, int] = dict.fromkeys(devices, 0)
         self.start()
 
     def start(self) -> None:
         """Begin as after a kill: all that was in memory is gone."""
-        devices = [otaa(end.root, name) for name, end in self.devices.items()]
+        devices = [
+            replace(otaa(end.root, name), device_class=DeviceClass.C if end.is_class_c else DeviceClass.A)
+            for name, end in self.devices.items()
+        ]
         ledger = SpoolLedger(self.store, devices, QueueWriter(self.store, ["waziup"], 1 << 40))
         duty_cycle = DutyCycle(self._network.region, lambda: self.now_us / 1e6)
         commands = Commands(self.now, self.metrics)
         joins = JoinServer(self._network, duty_cycle, self._random.randrange)
-        server = NetworkServer(joins, UplinkAnswers(self._network, duty_cycle, commands), commands)
+        frames = CommandFrames(commands, duty_cycle)
+        class_c = ClassC(self._network, frames, lambda: self.now_us / 1e6)
+        server = NetworkServer(joins, UplinkAnswers(self._network, frames, class_c), class_c, commands)
         pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self)
 
@@ -95,9 +103,8 @@ class Site:
     def turn(self, name: str) -> None:
         """Let a device send, and hear what is answered."""
         device = self.devices[name]
-        sent = device.send()
+        sent = self._sent = device.send()
         self.now_us = sent.end_us
-        self._sending, self._sent = device, sent
         frames = [self._frame(name, gateway, sent) for gateway in GATEWAYS if self._random.random() >= self._loss]
         for frame in frames:
             self.pipeline.handle([frame])
@@ -105,10 +112,25 @@ class Site:
             if self._random.random() >= self._loss:
                 device.hear(at_us, radio, phy_payload)
         self._on_air.clear()
-        self._sending = self._sent = None
+        self._sent = None
         device.close()
         self.pipeline.tend()
         self._note_received(name, device)
+
+    def tend(self, now_us: int) -> list[str]:
+        """Look at a moment between uplinks after what waits; return the devices that heard of it."""
+        self.now_us = max(self.now_us, now_us)
+        self.pipeline.tend()
+        heard = []
+        for at_us, radio, phy_payload in self._on_air:
+            dev_addr = parse_data_frame(phy_payload).dev_addr
+            name, device = next((n, each) for n, each in self.devices.items() if each.dev_addr == dev_addr)
+            if self._random.random() >= self._loss:
+                device.hear(at_us, radio, phy_payload)
+                self._note_received(name, device)
+                heard.append(name)
+        self._on_air.clear()
+        return heard
 
     def _frame(self, name: str, gateway: str, sent: Sent) -> Frame:
         if message_type(sent.phy_payload) is not MType.JOIN_REQUEST:
@@ -146,10 +168,11 @@ class Site:
             if self._random.random() < TOO_LATE:
                 downlink.tell(Transmission(downlink.gateway, window.name, False, "TOO_LATE"))
                 continue
-            assert self._sent is not None and window.tmst is not None
-            ahead = (window.tmst - (self._sent.end_us + GATEWAYS[downlink.gateway])) % COUNTER
-            radio = Radio(window.slot.hz, window.slot.rate)
-            self._on_air.append((self._sent.end_us + ahead, radio, downlink.phy_payload))
+            radio, at_us = Radio(window.slot.hz, window.slot.rate), self.now_us
+            if window.tmst is not None:
+                assert self._sent is not None
+                at_us += (window.tmst - (self._sent.end_us + GATEWAYS[downlink.gateway])) % COUNTER
+            self._on_air.append((at_us, radio, downlink.phy_payload))
             is_silent = self._random.random() < SILENT
             downlink.tell(Transmission(downlink.gateway, window.name, None if is_silent else True))
             return
@@ -158,10 +181,9 @@ class Site:
         if message_type(phy_payload) is MType.JOIN_ACCEPT:
             return
         data = parse_data_frame(phy_payload)
-        assert self._sending is not None
-        is_app = self._sending.root.is_11 and bool(data.fport)
-        key = (self._sending.root.dev_eui, self._sending.joins, data.dev_addr, is_app, data.fcnt16)
-        self.bytes_by_counter[key].add(phy_payload)
+        device = next(each for each in self.devices.values() if each.dev_addr == data.dev_addr)
+        is_app = device.root.is_11 and bool(data.fport)
+        self.bytes_by_counter[device.root.dev_eui, device.joins, data.dev_addr, is_app, data.fcnt16].add(phy_payload)
 
     def commands(self) -> Sequence[Command]:
         """All commands, as they are kept."""
