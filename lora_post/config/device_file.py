@@ -23,6 +23,8 @@ HEAD: Final = "# Devices. `lora-post devices` changes this file, and so may you;
 NEW_MODE: Final = 0o640
 
 _HEADER: Final = re.compile(r"[ \t]*\[{1,2}[ \t]*([^\]#]+?)[ \t]*\]{1,2}[ \t]*(?:#.*)?\r?\n?")
+_KEY: Final = re.compile(r"[ \t]*([A-Za-z0-9_-]+)[ \t]*=")
+_REMARK: Final = re.compile(r"[ \t]*#")
 _COMMENT: Final = re.compile(r"[ \t]*#.*\r?\n?")
 
 
@@ -76,6 +78,60 @@ def without_device(text: str, number: int) -> str:
     if kept is None or _read(kept) != {key: value for key, value in wanted.items() if value != []}:
         raise ConfigError("its place in the file is not clear", fix=f"remove [[device]] number {number + 1} by hand")
     return kept
+
+
+def with_values(text: str, number: int, values: Mapping[str, object]) -> str:
+    """Return the text with other values in one [[device]]; "" takes a key out. number: from 0.
+
+    Comments and other lines stay. Raises ConfigError for a file in which it cannot be found for sure.
+    """
+    lines = text.splitlines(keepends=True)
+    headers = [(at, found[1]) for at, line in enumerate(lines) if (found := _HEADER.fullmatch(line))]
+    starts = [at for at, name in headers if name == "device"]
+    changed = None
+    if number < len(starts):
+        first = starts[number] + 1
+        end = next((at for at, _ in headers if at >= first), len(lines))
+        changed = "".join([*lines[:first], *_changed(lines[first:end], values), *lines[end:]])
+    wanted = read_toml(text)
+    table = wanted["device"][number] | values
+    wanted["device"][number] = {key: value for key, value in table.items() if value != ""}
+    if changed is None or _read(changed) != wanted:
+        raise ConfigError("its place in the file is not clear", fix=f"change [[device]] number {number + 1} by hand")
+    return changed
+
+
+def _changed(lines: Sequence[str], values: Mapping[str, object]) -> list[str]:
+    """Return the lines of a table with other values; new keys stand behind the last one."""
+    left, found, last = dict(values), list[str](), 0
+    at = 0
+    while at < len(lines):
+        key = _KEY.match(lines[at])
+        size = _size_of_value(lines, at) if key else 1
+        if key and key[1] in left:
+            value = left.pop(key[1])
+            found += [] if value == "" else [f"{key[1]} = {_toml(value)}{_remark(''.join(lines[at : at + size]))}\n"]
+        else:
+            found += lines[at : at + size]
+        last = len(found) if key else last
+        at += size
+    if last and not found[last - 1].endswith("\n"):
+        found[last - 1] += "\n"
+    return [*found[:last], *(f"{key} = {_toml(value)}\n" for key, value in left.items() if value != ""), *found[last:]]
+
+
+def _size_of_value(lines: Sequence[str], at: int) -> int:
+    """Return how many lines the value takes that begins here."""
+    return next(
+        (size for size in range(1, len(lines) - at + 1) if _read("".join(lines[at : at + size])) is not None), 1
+    )
+
+
+def _remark(line: str) -> str:
+    """Return the comment behind a value, with the blanks before it; "" without one."""
+    meant = _read(line)
+    marks = [found.start() for found in _REMARK.finditer(line)]
+    return next((line[at:].rstrip("\r\n") for at in marks if meant and _read(line[:at]) == meant), "")
 
 
 def _with_comment(lines: Sequence[str], at: int) -> int:

@@ -298,3 +298,59 @@ def test_one_device_with_a_mistake_does_not_hide_the_others() -> None:
 
 def test_without_devices_and_spool_there_is_nothing_to_show() -> None:
     assert devices().out == "There is no device yet.\n"
+
+
+def test_device_is_changed_where_it_stands_with_comments_kept() -> None:
+    add(6, "--decoder", "text", "--id", "barn")
+    Path("devices.toml").write_text(
+        Path("devices.toml").read_text() + "# the pond\n[[device]]\naddress = 7   # of the label\ndecoder = 'text'\n"
+        "drop = [\n  'a', # one\n  'b',\n]\nid = 'pond'\n[[device.sensor]]\nname = 'x'\ndrop = true\n# the end\n"
+    )
+    ran = devices(
+        "set", "pond", "address=9", "drop=", 'name=Old "pond"', "only=temp*, hum*", "location=48.1,-11", "moves=true"
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "changed   pond in devices.toml: address, drop, name, only, location, moves\n"
+    assert Path("devices.toml").read_text().partition("# the pond\n")[2] == (
+        "[[device]]\naddress = 9   # of the label\ndecoder = 'text'\nid = 'pond'\n"
+        'name = "Old \\"pond\\""\nonly = ["temp*", "hum*"]\nlocation = [48.1, -11]\nmoves = true\n'
+        "[[device.sensor]]\nname = 'x'\ndrop = true\n# the end\n"
+    )
+    assert ids() == ["barn", "pond"]
+    ran = devices("set", "pond", "id=lake")
+    assert ran.out.endswith("note      what waits goes out as pond, unless: lora-post spool move pond lake\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("adress=9", "[[device]] has no key 'adress'; did you mean 'address'?"),
+        ("address=1", "(barn, line 3) address is 1; it must be between"),
+        ("address", "address has no value; write address=VALUE"),
+        ("decoder=tex", "there is no decoder 'tex'; did you mean 'text'?"),
+        ("moves=yes", "moves is a text in quotes; it must be true or false"),
+        ("sensor=x", "[[device]] has no key 'sensor'"),
+        ("nwk_skey=12", "nwk_skey has 2 characters"),
+    ],
+)
+def test_change_with_a_mistake_changes_nothing(change: str, complaint: str) -> None:
+    add(6, "--decoder", "text", "--id", "barn")
+    before = Path("devices.toml").read_text()
+    ran = devices("set", "barn", "name=Barn", change)
+    assert ran.code == 2 and complaint in ran.err
+    assert Path("devices.toml").read_text() == before
+    assert "no [[device]] has the id" in devices("set", "bran", "name=x").err
+
+
+def test_wrong_app_skey_is_put_right_and_what_was_kept_is_read() -> None:
+    add("26011bda", "--nwk-skey", NWK, "--app-skey", APP[::-1], "--decoder", "cayenne-lpp", "--id", "pond")
+    hear(sent(3), sent(4))
+    assert "undecoded  2 payloads" in lora_post("spool").out
+    ran = devices("set", "pond", f"app_skey={APP[2:]}00")
+    assert ran.code == 2 and "make no sense" in ran.err and "correct app_skey" in ran.out
+    assert devices("set", "pond", "name=Pond").code == 0
+    ran = devices("set", "pond", f"app_skey={APP}")
+    assert ran.code == 0 and "reads temperature_0 22.5" in ran.out and APP not in ran.out
+    hear()
+    assert "undecoded  0 payloads" in lora_post("spool").out
+    assert Path("readings.jsonl").read_text().count("22.5") == 2

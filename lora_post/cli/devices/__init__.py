@@ -16,6 +16,7 @@ from lora_post.cli.devices.list_ import command as list_
 from lora_post.cli.devices.list_ import show_all
 from lora_post.cli.devices.remove import command as remove
 from lora_post.cli.devices.reset_nonces import command as reset_nonces
+from lora_post.cli.devices.set_ import command as set_
 from lora_post.cli.devices.show import command as show
 from lora_post.cli.devices.test import command as test
 
@@ -24,7 +25,7 @@ from lora_post.cli.devices.test import command as test
 @config_option
 @click.pass_context
 def command(context: click.Context, config_path: Path | None) -> None:
-    """List, add, remove and import devices, and try their keys.
+    """List, add, change, remove and import devices, and try their keys.
 
     New devices are written to devices.toml beside the configuration; comments and other lines stay. Keys are tried
     at once on the frames that were kept of strangers:
@@ -33,6 +34,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post devices
         lora-post devices add
         lora-post devices add 26011bda --decoder cayenne-lpp --id pond-7
+        lora-post devices set pond-7 decoder=dragino-lht65
         lora-post devices import devices.csv
         lora-post devices test pond-7
         lora-post devices reset-nonces buoy
@@ -45,5 +47,5 @@ def command(context: click.Context, config_path: Path | None) -> None:
         show_all(look_at_desk(config_path))
 
 
-for _command in (list_, show, add, remove, import_, test, reset_nonces, form):
+for _command in (list_, show, add, set_, remove, import_, test, reset_nonces, form):
     command.add_command(_command)

@@ -15,10 +15,11 @@ from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.explain.trial import Trial, decoding_of, opened_text, try_device
 from lora_post.lorawan.join_messages import parse_join_request
 from lora_post.lorawan.session_keys import SessionKeys11
-from lora_post.model import Decoder, Device, Link
-from lora_post.spool import strangers
+from lora_post.model import Decoder, Device, Frame, Link, RxInfo
+from lora_post.spool import strangers, undecoded
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.strangers import Stranger
+from lora_post.spool.strangers import KEEP_FRAMES, Stranger
+from lora_post.spool.undecoded import Undecoded
 from lora_post.text import bare_word, did_you_mean
 from lora_post.uplink.joins import is_join
 
@@ -55,6 +56,21 @@ class Desk:
             say(f"note      frames of strangers cannot be read: {error}")
             return []
 
+    @cached_property
+    def undecoded(self) -> list[Undecoded]:
+        """The last few payloads of each device that could not be decoded, with their frames; none without a spool."""
+        try:
+            if not self.config.spool_path.exists():
+                return []
+            with closing(SpoolFile(self.config.spool_path)) as spool_file:
+                rows = [row for row in undecoded.load(spool_file) if row.phy_payload]
+        except (SpoolError, OSError):
+            return []  # told with the strangers
+        by_device: dict[str, list[Undecoded]] = {}
+        for row in rows:
+            by_device.setdefault(row.device, []).append(row)
+        return [row for kept in by_device.values() for row in kept[-KEEP_FRAMES:]]
+
     def join_eui_of(self, dev_eui: str) -> str:
         """Return the JoinEUI that a device with this DevEUI asks for, 16 hex digits; "" when that was not heard."""
         heard = next((each for each in self.strangers if each.sender == dev_eui and is_join(each.last)), None)
@@ -75,8 +91,9 @@ class Desk:
         return devices[name]
 
     def try_device(self, device: Device) -> Trial:
-        """Try a device on all frames that are kept."""
+        """Try a device on all frames that are kept: those of strangers, and its own that could not be decoded."""
         frames = [frame for stranger in self.strangers for frame in stranger.frames]
+        frames += [Frame(self.config.gateway_id, row.time_us, row.phy_payload, RxInfo()) for row in self.undecoded]
         return try_device(device, frames, decoding_of(device, self.decoders))
 
     def check_decoders(self, devices: Iterable[Device]) -> None:

@@ -151,10 +151,10 @@ def complete_keys(desk: Desk, table: dict[str, object], asks: bool) -> None:
     if "app_key" in table or ("dev_eui" in table and "dev_addr" not in table):
         heard = desk.join_eui_of(str(table.get("dev_eui", "")))
         if asks and "app_key" not in table:
-            app_key = _ask_hex("app_key", default="")
+            app_key = ask_hex("app_key", default="")
             table |= {"app_key": app_key} if app_key else {}
         if "app_key" in table and "join_eui" not in table and (heard or asks):
-            table["join_eui"] = _ask_hex("join_eui", default=heard or None) if asks else heard
+            table["join_eui"] = ask_hex("join_eui", default=heard or None) if asks else heard
         return
     if not asks:
         return
@@ -167,10 +167,11 @@ def complete_keys(desk: Desk, table: dict[str, object], asks: bool) -> None:
 def _ask_keys(table: dict[str, object], names: Sequence[str]) -> None:
     for name in names:
         if name not in table:
-            table[name] = _ask_hex(name)
+            table[name] = ask_hex(name)
 
 
-def _ask_hex(name: str, default: str | None = None) -> str:
+def ask_hex(name: str, default: str | None = None) -> str:
+    """Ask for a key, which is not shown, or an EUI; returns its digits."""
     hint = ", empty where a network server decrypts its frames" if name == ROOT[0] else ""
     hint = f" (32 hex digits, not shown as you type or paste{hint})" if name in KEY_NAMES else ""
     return str(
