@@ -62,17 +62,19 @@ def try_device(device: Device, frames: Iterable[Frame], decode: Decode) -> Trial
 def _mistake(
     device: Device, frames: Iterable[Frame], opened: Sequence[Report | Join], decode: Decode
 ) -> Problem | None:
-    """Return what is wrong with a device: nothing where a frame opens and can be decoded."""
+    """Return what is wrong with a device: nothing where frames open, and the newest and most of them can be decoded."""
     if not opened:
         found = next((each for frame in frames if (each := diagnose(frame, (device,)))), None)
         return found.problem if found else None
-    newest = opened[-1]
-    if isinstance(newest, Report) and newest.problem is not None and device.decoder_for(newest.uplink.fport):
-        return diagnose_payload(newest.uplink, decode) or Problem(
-            f"{device.id}: the MIC fits, so its network key is right, and the payload makes no sense",
-            "correct app_skey, or name another decoder",
-        )
-    return None
+    reports = [each for each in opened if isinstance(each, Report) and device.decoder_for(each.uplink.fport)]
+    unread = [report for report in reports if report.problem is not None]
+    if not unread or (unread[-1] is not opened[-1] and 2 * len(unread) < len(reports)):
+        return None
+    guesses = {diagnose_payload(report.uplink, decode) for report in unread}
+    return (guesses.pop() if len(guesses) == 1 else None) or Problem(
+        f"{device.id}: the MIC fits, so its network key is right, and the payload makes no sense",
+        "correct app_skey, or name another decoder",
+    )
 
 
 def _try(device: Device, frame: Frame) -> Uplink | Join | Refusal:

@@ -43,7 +43,7 @@ def command(
     keys of [[device]] go: docs/configuration.md lists them.
 
     \b
-        lora-post devices set pond-7 decoder=dragino-lht65 name="Pond 7"
+        lora-post devices set pond-7 decoder=dragino-lht65 name=Lake
         lora-post devices set pond-7 app_skey
         lora-post devices set pond-7 drop=battery_voltage,rssi location=48.1,11.5
         lora-post devices set pond-7 decoder=
