@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 FACTS: Final = "fleet"
 STORE: Final = "store"
 TELL_EVERY_S: Final = 60.0
+BUSY_S: Final = 0.02
 LIVE_US: Final = 86_400_000_000
 """What is older than a day is not from this boot's inputs: its own time is all that is known of it."""
 NOTHING: Final = 1 << 62
@@ -203,7 +204,7 @@ class Publisher:
         self._turn = 0
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._settled: set[int] = set()
-        self._state_at = self._tidy_at = self._settle_at = 0.0
+        self._state_at = self._tidy_at = self._settle_at = self._publish_at = 0.0
         self._round_trip_s: float | None = None
         self._last_position = 0
         self._said = ""
@@ -282,21 +283,22 @@ class Publisher:
 
     def _wait(self) -> None:
         """Handle what has happened; wait for it a little."""
-        is_busy = len(self._flying) < self._patience.in_flight and bool(self._live)
+        has_room = len(self._flying) < self._patience.in_flight and time.monotonic() >= self._publish_at
+        is_busy = has_room and bool(self._live)
         try:
-            event = self._events.get(timeout=0 if is_busy else self._next_wait())
+            wait_s = 0 if is_busy else BUSY_S if has_room and self._has_backlog else self._patience.look_s
+            event = self._events.get(timeout=wait_s)
             while True:
                 event()
                 event = self._events.get_nowait()
         except Empty:
             pass
 
-    def _next_wait(self) -> float:
-        return 0.02 if self._has_backlog and len(self._flying) < self._patience.in_flight else self._patience.look_s
-
     def _publish(self) -> None:
         now = time.monotonic()
         self._age(now)
+        if now < self._publish_at:  # what refused a frame refuses the next one as well
+            return
         while len(self._flying) < self._patience.in_flight:
             self._turn += 1
             wants_backlog = not self._live or self._turn % self._patience.backlog_share == 0
@@ -359,6 +361,7 @@ class Publisher:
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or error is not None:
             self._said = "" if error is None else describe(error)
+            self._publish_at = time.monotonic() + self._patience.look_s
             self._cursor = min(self._cursor, number - 1)
             return
         self._said = ""

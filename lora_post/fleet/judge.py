@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
+from lora_post.uplink.sessions import downlink_key, session_key
 from lora_post.uplink.unlock import link_of, unlock
 from lora_post.uplink.window import Place, Window, accepted, late_counters, place_of
 
@@ -27,7 +28,8 @@ _LOWCOST_HEADER: Final = 4
 _COUNTED: Final = (FCntPolicy.STRICT, FCntPolicy.SIXTEEN_BIT)
 _MAX_EVIDENCE: Final = 20_000
 
-StateOf = Callable[[str], State]
+StateOf: TypeAlias = Callable[[str], State]
+StateAt: TypeAlias = Callable[[str, Device], State]
 
 
 class OutOfTime(StaleFCnt):
@@ -61,8 +63,10 @@ class Copied(Struct):
 class Judge:
     """Judges frames of the devices of a configuration."""
 
-    def __init__(self, devices: Iterable[Device], decode: Decode) -> None:
+    def __init__(self, devices: Iterable[Device], decode: Decode, counters: Mapping[str, int] | None = None) -> None:
+        """counters: of sessions before there was a log, by `session_key` and `downlink_key`."""
         self._decode = decode
+        self._before = counters or {}
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
         for device in devices:
             if device.address is not None:
@@ -74,8 +78,13 @@ class Judge:
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
         frame = heard.best
+
+        def state_at(subject: str, device: Device) -> State:
+            state = state_of(subject)
+            return self._initial(device) if state == State() else state
+
         try:
-            subject, state, uplink, counter = self._open(frame, state_of)
+            subject, state, uplink, counter = self._open(frame, state_at)
             new = self._next_state(state, uplink, counter)
         except (StaleFCnt, Repeat) as error:
             known = error.device if isinstance(error, StaleFCnt) else ""
@@ -97,22 +106,27 @@ class Judge:
         if report.uplink.device.fcnt is FCntPolicy.RESTARTS:
             self._restarts.accepted(report.uplink)
 
+    def _initial(self, device: Device) -> State:
+        """Return the session as a box had it that has become a worker: what it had accepted is not accepted again."""
+        key = session_key(device)
+        return State(Window(self._before.get(key, 0)), self._before.get(downlink_key(key), 0))
+
     def _copy(self, heard: Copied, device: str) -> Outcome | None:
         return next(filter(None, (self._copies.match(frame, device) for frame in heard.frames.values())), None)
 
-    def _open(self, frame: Frame, state_of: StateOf) -> tuple[str, State, Uplink, int | None]:
+    def _open(self, frame: Frame, state_of: StateAt) -> tuple[str, State, Uplink, int | None]:
         """Return the uplink with the log and the state of its device, and its counter where that counts."""
         subjects = {}
 
         def find(link: Link, address: int) -> Sequence[Session]:
             found = self._by_address.get((link, address), ())
-            subjects.update({device.id: subject for subject, device in found})
-            return [Session(device, state_of(subject).window.up) for subject, device in found]
+            subjects.update({device.id: (subject, device) for subject, device in found})
+            return [Session(device, state_of(subject, device).window.up) for subject, device in found]
 
         try:
             uplink, session = unlock(frame, find)
         except MaybeRestarted as error:
-            state = state_of(subjects[error.device])
+            state = state_of(*subjects[error.device])
             if not self._restarts.proves(error.uplink, lambda uplink, _: self._is_evidence(state, uplink)):
                 raise
             uplink, session = error.uplink, error.session
@@ -122,11 +136,11 @@ class Judge:
                 raise
             uplink, session = late
         device = uplink.device
-        subject = subjects.get(device.id) or log_subject(device)
+        subject = log_subject(device)
         counted = uplink.authentic and device.fcnt in _COUNTED
-        return subject, state_of(subject), uplink, session.next_fcnt - 1 if counted else None
+        return subject, state_of(subject, device), uplink, session.next_fcnt - 1 if counted else None
 
-    def _late(self, frame: Frame, state_of: StateOf) -> tuple[Uplink, Session] | None:
+    def _late(self, frame: Frame, state_of: StateAt) -> tuple[Uplink, Session] | None:
         """Open a frame whose counter is in a gap; None when it is in none."""
         link = frame.link or link_of(frame.phy_payload)
         inner = frame.phy_payload[_LOWCOST_HEADER:] if link is Link.LOWCOST else frame.phy_payload
@@ -135,7 +149,7 @@ class Judge:
         for subject, device in self._by_address.get((link, address), ()):
             if device.fcnt not in _COUNTED:
                 continue
-            for counter in late_counters(state_of(subject).window, data.fcnt16):
+            for counter in late_counters(state_of(subject, device).window, data.fcnt16):
                 sessions = [Session(device, counter)]
                 try:
                     uplink, session = unlock(frame, lambda *_, found=sessions: found)

@@ -31,6 +31,7 @@ from lora_post.run.live import EXIT_BROKEN, Oversight
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.spool import frames
 from lora_post.spool.rescue import open_spool
+from lora_post.spool.sessions import load_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
@@ -80,8 +81,10 @@ def run_fleet(
                 parts.start("feed", Feed(link, source, delivery.ledger, own, device, config.gateway_id, delivery.hear))
             if Role.WORKER in fleet.roles:
                 told = _without_reports(hear) if delivery else hear
-                name, judge = f"{config.gateway_id}-{secrets.token_hex(4)}", Judge(config.devices, decode)
                 own = parts.connected()
+                with own.transaction() as db:
+                    judge = Judge(config.devices, decode, load_sessions(db))
+                name = f"{config.gateway_id}-{secrets.token_hex(4)}"
                 parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told))
             if Role.GATEWAY not in fleet.roles:
                 stop.wait()

@@ -170,6 +170,20 @@ def test_hub_that_comes_and_goes(tmp_path: Path) -> None:
                 assert {raw.number for raw in take(link, 50)} == set(range(1, 51))
 
 
+def test_hub_that_takes_nothing_is_not_asked_all_the_time(tmp_path: Path) -> None:
+    """Before the first worker has made the streams, or while they are full."""
+    gateway = Gateway(tmp_path)
+    with nats_servers(tmp_path) as nodes, gateway.publishing(nodes) as own:
+        assert own.wait(PATIENCE_S)
+        gateway.hear(*range(100))
+        until(lambda: gateway.publisher is not None and gateway.publisher.trouble is not None)
+        before = own.client.stats["out_msgs"]
+        time.sleep(1)
+        assert own.client.stats["out_msgs"] - before < 20 * SOON.in_flight
+        with hub(nodes) as link:
+            assert {raw.number for raw in take(link, 100)} == set(range(1, 101))
+
+
 def test_number_is_not_given_out_again(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     gateway.hear(1, 2)

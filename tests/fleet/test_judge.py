@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from lora_post.decoding.choice import Decoding
@@ -14,6 +16,7 @@ from lora_post.fleet.subjects import log_subject
 from lora_post.model import Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.times import WallUs
 from lora_post.uplink.model import Copy, Refusal, Report
+from lora_post.uplink.sessions import downlink_key, session_key
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.command import dev_addr, keys
 
@@ -29,10 +32,10 @@ LPP = bytes((1, 2, 0, 5))
 class Log:
     """The states that a log has."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Mapping[str, int] | None = None) -> None:
         self.states: dict[str, State] = {}
         decode = Decoding([POND, WRAPS, SHED, BARN], load_folder(shipped_folder()).decoders).decode
-        self.judge = Judge([POND, WRAPS, SHED, BARN], decode)
+        self.judge = Judge([POND, WRAPS, SHED, BARN], decode, counters)
 
     def hear(self, phy_payload: bytes, at_s: float, *, again: bool = False) -> Proposal | None:
         """Judge a frame; take over what it changes."""
@@ -63,6 +66,18 @@ def test_frame_that_waited_at_a_gateway_is_accepted_once_in_its_place() -> None:
         assert (report.uplink.fcnt, report.readings[0].value) == (3, 0.05)
         assert log.hear(lorawan(device, 3), 3) is None
         assert log.states[log_subject(device)].window.up == 6
+
+
+def test_box_that_has_become_a_worker_goes_on_with_its_counters() -> None:
+    key = session_key(POND)
+    log = Log({key: 40, downlink_key(key): 12})
+    assert log.hear(lorawan(POND, 39), 0) is None
+    assert isinstance(log.heard.outcome, Refusal)
+    assert log.hear(lorawan(POND, 42), 0)
+    assert log.hear(lorawan(POND, 41), -1)
+    state = log.states[log_subject(POND)]
+    assert (state.window.up, state.down) == (43, 12)
+    assert log.hear(lorawan(WRAPS, 0), 0)
 
 
 def test_recording_is_refused_and_says_so() -> None:
