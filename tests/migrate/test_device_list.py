@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lora_post.errors import ConfigError
 from lora_post.migrate.device_list import read_device_list
+from lora_post.migrate.qr_code import read_qr_code
 from lora_post.migrate.records import DeviceList
 
 KEY, OTHER, THIRD = "00112233445566778899aabbccddeeff", "ff" * 16, "ab" * 16
@@ -247,3 +248,18 @@ def test_names_come_back_as_they_were_whatever_is_in_them(names: list[str], deli
     writer.writerows([f"{number:016x}", name] for number, name in enumerate(names, 1))
     found = read(out.getvalue())
     assert [record.table.get("name", "") for record in found.records] == [name.strip() for name in names]
+
+
+CODE = "LW:D0:1122334455667788:AABBCCDDEEFF0011:AABB1122:OAABBCCDDEEFF:SYYWWNNNNNN:PFOOBAR"  # of TR005, section 3
+
+
+@pytest.mark.parametrize("code", [CODE, f"{CODE}:CAF2C", f"{CODE.lower()}:caf2c"])
+def test_qr_code_is_read_with_its_checksum_or_without(code: str) -> None:
+    assert read_qr_code(code) == {"dev_eui": "aabbccddeeff0011", "join_eui": "1122334455667788"}
+    assert read_qr_code(f"{code} {KEY}")["app_key"] == KEY
+
+
+@pytest.mark.parametrize("code", [f"{CODE}:CAF2D", f"{CODE.replace('0011', '0012')}:CAF2C"])
+def test_qr_code_with_a_slip_is_refused_for_its_checksum(code: str) -> None:
+    with pytest.raises(ConfigError, match="the checksum of the QR code"):
+        read_qr_code(code)

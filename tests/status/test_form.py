@@ -117,6 +117,24 @@ def test_stranger_becomes_a_device_whose_kept_frames_are_decoded(site: tuple[Pat
         wait.until(lambda b: "Trying" not in b.find_element(By.ID, "tried").text)
         return phone.find_element(By.ID, "tried").text
 
+    def asked() -> list[str]:
+        return [
+            each.get_attribute("name")
+            for each in phone.find_elements(By.CSS_SELECTOR, "#add [name]")
+            if each.is_displayed()
+        ]
+
+    session, rest = ["nwk_skey", "app_skey"], ["decoder", "name"]
+    assert asked() == [*session, *rest]
+    phone.find_element(By.ID, "is-11").click()
+    assert asked() == ["f_nwk_s_int_key", "s_nwk_s_int_key", "nwk_s_enc_key", "app_skey", *rest]
+    phone.find_element(By.ID, "address").clear()
+    phone.find_element(By.ID, "address").send_keys("0102030405060708")
+    assert asked() == ["app_key", "nwk_key", "join_eui", *rest]
+    phone.find_element(By.ID, "is-11").click()
+    assert asked() == ["app_key", "join_eui", *rest]
+    phone.find_element(By.ID, "address").clear()
+    phone.find_element(By.ID, "address").send_keys("26011bda")
     fill("nwk_skey", APP)
     fill("app_skey", NWK)
     assert "exchanged" in tried()

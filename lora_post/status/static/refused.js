@@ -51,7 +51,8 @@ export async function showRefused(isNew) {
 function showFields() {
   const text = find("address").value.replace(/[\s:-]/g, "");
   const kind = /^[0-9]{1,3}$/.test(text) ? "lowcost" : text.length === 16 || /^LW:/i.test(find("address").value) ? "otaa" : "abp";
-  for (const label of document.querySelectorAll("#add label[class]")) label.hidden = !label.classList.contains(kind);
+  const other = find("is-11").checked && kind !== "lowcost" ? "only-10" : "only-11";
+  for (const label of document.querySelectorAll("#add label[class]")) label.hidden = !label.classList.contains(kind) || label.classList.contains(other);
 }
 
 export function showForm(address) {
@@ -107,6 +108,7 @@ async function send(save) {
 }
 
 find("address").addEventListener("input", showFields);
+find("is-11").addEventListener("change", showFields);
 find("add").addEventListener("input", () => { find("save").disabled = true; });
 find("add").addEventListener("submit", (event) => {
   event.preventDefault();
