@@ -178,19 +178,26 @@ def test_stdin_that_is_a_terminal_is_said(tmp_path: Path) -> None:
 HEX = b"40035cab0100000002c53faad42929afbcd834bc63\n"
 
 
+OTHERS = [
+    (HEX, 1, b'set format = "lines"'),
+    (b'{"rxpk":[{"tmst":1,"datr":"SF7BW125","data":"QA=="}]}\n', 1, b'set format = "rxpk"'),
+    (b"radio_rx 40035cab0100000002c53faad42929afbcd834bc63\r\n", 1, b'set format = "rn2483"'),
+    (b"^$Low-level gateway status ON\n", 0, b"uplinks=0"),
+    (b"", 0, b"uplinks=0"),
+]
+"""What comes in, the exit code, and what is said."""
+
+
 @pytest.mark.parametrize(
-    ("stdin", "code", "said"),
+    ("dry", "stdin", "code", "said"),
     [
-        (HEX, 1, b'set format = "lines"'),
-        (b'{"rxpk":[{"tmst":1,"datr":"SF7BW125","data":"QA=="}]}\n', 1, b'set format = "rxpk"'),
-        (b"radio_rx 40035cab0100000002c53faad42929afbcd834bc63\r\n", 1, b'set format = "rn2483"'),
-        (b"^$Low-level gateway status ON\n", 0, b"uplinks=0"),
-        (b"", 0, b"uplinks=0"),
+        *((True, *case) for case in OTHERS),
+        (False, *OTHERS[0]),
+        *(pytest.param(False, *case, marks=pytest.mark.long) for case in OTHERS[1:]),
     ],
 )
-@pytest.mark.parametrize("dry", [True, False])
 def test_run_with_nothing_but_another_format_says_so_and_fails(
-    stdin: bytes, code: int, said: bytes, dry: bool, tmp_path: Path
+    dry: bool, stdin: bytes, code: int, said: bytes, tmp_path: Path
 ) -> None:
     site = tmp_path / "site.toml"
     site.write_text('[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[json_lines]\npath = "readings.jsonl"\n')

@@ -27,7 +27,17 @@ def test_bracket_that_is_open_is_named_with_its_line(text: str, found: str) -> N
     assert unclosed(text) == found
 
 
-@pytest.mark.parametrize("piece", ["/*", "{}", "`", "'\\", '"{', "({[", "\n}", "{\n", "/*{*/"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "/*",
+        "{}",
+        "'\\",
+        "\n}",
+        "/*{*/",
+        *(pytest.param(one, marks=pytest.mark.long) for one in ("`", '"{', "({[", "{\n")),
+    ],
+)
 def test_a_file_of_the_largest_size_is_looked_through(piece: str) -> None:
     """A square of its length would take hours."""
     assert isinstance(unclosed(piece * ((1 << 20) // len(piece))), str)

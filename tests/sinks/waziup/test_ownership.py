@@ -71,7 +71,9 @@ def test_refused_device_that_is_public_and_another_account_s_by_then_gets_nothin
     assert (held.readings, "belongs to alice, not to demo" in held.why.what) == (3, True)
 
 
-@pytest.mark.parametrize(("visibility", "a_day"), [("private", 24 / 20), ("public", 24 / 3)])
+@pytest.mark.parametrize(
+    ("visibility", "a_day"), [("private", 24 / 20), pytest.param("public", 24 / 3, marks=pytest.mark.long)]
+)
 def test_looks_are_few(running: World, a_day: float) -> None:
     world, days = running, 5
     world.days.seen.clear()
