@@ -22,12 +22,12 @@ from tests.support.command import (
     Admin,
     counting_packet,
     free_port,
-    run,
     started,
     wait_until,
     write_site,
 )
 from tests.support.counting import assert_everything_arrived_once
+from tests.support.in_process import Ran, lora_post
 
 OTHER = '[[device]]\naddress = {address}\ndecoder = "text"\n'
 
@@ -68,8 +68,10 @@ class Site:
         self.process.stdin.close()
         assert self.process.wait(PATIENCE_S) == 0, self.log
 
-    def reload(self) -> subprocess.CompletedProcess[bytes]:
-        return run("reload", "-c", str(self.folder / "site.toml"))
+    def reload(self, patience_s: float = PATIENCE_S) -> Ran:
+        with pytest.MonkeyPatch.context() as command:
+            command.setattr("lora_post.cli.reload.PATIENCE_S", patience_s)
+            return lora_post("reload", "-c", self.folder / "site.toml")
 
 
 @contextmanager
@@ -135,30 +137,30 @@ def test_a_new_device_is_taken_from_its_first_kept_frame_on_and_a_rule_changes_i
 def test_reload_says_what_became_of_the_files(tmp_path: Path) -> None:
     with running(tmp_path, "--status", f"127.0.0.1:{free_port()}") as site:
         done = site.reload()
-        assert (done.returncode, done.stdout) == (0, b"in use    3 devices\n")
+        assert (done.code, done.out) == (0, "in use    3 devices\n")
         assert "after a restart" not in site.log
         write_devices(tmp_path, OTHER.format(address=7) + OTHER.format(address=1))
         done = site.reload()
-        assert (done.returncode, done.stdout) == (1, b"in use    4 devices\n")
-        assert b"devices.toml: [[device]] number 2 (address 1, line 4) address is 1" in done.stderr
+        assert (done.code, done.out) == (1, "in use    4 devices\n")
+        assert "devices.toml: [[device]] number 2 (address 1, line 4) address is 1" in done.err
         config = tmp_path / "site.toml"
         before = config.read_text()
         config.write_text(before + '[[input]]\nurl = "serial:/dev/x?baud=fast"\n')
         done = site.reload()
-        assert done.returncode == 2
-        assert b"site.toml: [[input]]" in done.stderr and b"is not understood; write serial:///dev" in done.stderr
+        assert done.code == 2
+        assert "site.toml: [[input]]" in done.err and "is not understood; write serial:///dev" in done.err
         config.write_text(before)
         write_devices(tmp_path, "[[device]\n")
         done = site.reload()
-        assert done.returncode == 2
-        assert b"devices.toml" in done.stderr
+        assert done.code == 2
+        assert "devices.toml" in done.err
         site.feed(*(counting_packet(n) for n in range(DEVICES)))
         site.end()
         assert_everything_arrived_once(Admin(site.url), DEVICES)
     done = site.reload()
-    assert done.returncode == 2  # the file is still wrong
+    assert done.code == 2  # the file is still wrong
     write_devices(tmp_path, "")
-    assert b"nothing has read" in site.reload().stderr
+    assert "nothing has read" in site.reload(0.5).err
 
 
 def test_a_device_with_a_mistake_does_not_keep_the_others_from_starting(tmp_path: Path) -> None:
