@@ -221,8 +221,12 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
             f"returned {kind_of(decoded.readings)} of readings and {kind_of(decoded.warnings)} of warnings, want lists"
         )
         return Report(uplink, (), (), f"{DecoderCrash.__name__}: {text}")
-    report = _examine(uplink, decoded.readings)
+    false_time = _one_false_time(uplink, decoded)
+    readings = [replace(each, at_s=None) for each in decoded.readings] if false_time else decoded.readings
+    report = _examine(uplink, readings)
     said = [one_line(text, MAX_TEXT) for text in decoded.warnings[:MAX_WARNINGS] if isinstance(text, str)]
+    if false_time:
+        said.append(f"{false_time}; its readings are taken as measured when they were received")
     announced = decoded.actuators if isinstance(decoded.actuators, (tuple, list)) else ()
     actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
     if len(actuators) < len(announced):
@@ -236,6 +240,20 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
         metadata=tuple(reading for reading in metadata if not fault_of(reading)),
         left_out=_sound(decoded.left_out, LeftOut, MAX_LEFT_OUT),
     )
+
+
+def _one_false_time(uplink: Uplink, decoded: Decoded) -> str:
+    """Say what is wrong with the one time of all that a codec gives; "" for a good one, and where there are several.
+
+    A codec tells so what it gives now, from a clock that was never set. Of several times a false one is of a stored
+    record, whose place is not known.
+    """
+    if decoded.data is None or not all(type(each) is Reading and type(each.at_s) is float for each in decoded.readings):
+        return ""
+    names = [each.name for each in decoded.readings]
+    if len({each.at_s for each in decoded.readings}) != 1 or len(set(names)) < len(names):
+        return ""
+    return _time_fault(decoded.readings[0], uplink.frame.time_us)
 
 
 def _sound(things: object, kind: type[_Said], most: int) -> tuple[_Said, ...]:

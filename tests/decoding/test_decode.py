@@ -351,6 +351,21 @@ def test_stored_reading_of_a_time_that_cannot_be_is_left_out_with_a_warning(at_s
     assert alone.problem == "Implausible: every reading has a time that cannot be"
 
 
+def test_values_that_all_have_one_false_time_are_of_their_reception() -> None:
+    one = [Reading("t", 19.0, at_s=0.0), Reading("h", 40, at_s=0.0)]
+    report = returning(Decoded(one, data={}))
+    assert report.readings == (Reading("t", 19.0), Reading("h", 40))
+    assert report.problem is None
+    assert report.warnings[0].endswith("clock is wrong; its readings are taken as measured when they were received")
+    stored = (
+        Decoded(one),  # of a Python decoder, which knows what is stored
+        Decoded([*one, Reading("t", 20.0, at_s=1.0)], data={}),
+        Decoded([one[0], one[0]], data={}),
+        Decoded([one[0], Reading("h", 40)], data={}),
+    )
+    assert [len(returning(decoded).readings) for decoded in stored] == [0, 0, 0, 1]
+
+
 def test_stored_reading_keeps_its_time_where_the_reception_is_not_known() -> None:
     heard = uplink()
     heard = replace(heard, frame=replace(heard.frame, time_us=boot_zero(3)))
