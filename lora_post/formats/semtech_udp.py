@@ -63,6 +63,38 @@ def pull_resp(version: int, token: int, txpk: object) -> bytes:
     return bytes((version,)) + token.to_bytes(2) + bytes((PULL_RESP,)) + msgspec.json.encode({"txpk": txpk})
 
 
+ERRORS: Final = {
+    "TOO_LATE": "the frame came too late: the link or this machine is slow, and rx_delay_s short",
+    "TOO_EARLY": "its window is minutes ahead: was the gateway started anew?",
+    "COLLISION_PACKET": "it has another frame to send at that time",
+    "COLLISION_BEACON": "it sends a beacon at that time",
+    "TX_FREQ": "it does not send on that frequency: do its settings and the [network] region agree?",
+    "TX_POWER": "its settings have no entry for that power",
+    "GPS_UNLOCKED": "it has no time from GPS",
+    "QUEUE_FULL": "it has too many frames to send",
+    "DUTY_CYCLE_OVERFLOW": "it has used up its duty cycle",
+    "IGNORED": "another window of this frame was used",
+    "INTERNAL_ERROR": "its radio failed",
+    "UNKNOWN": "it does not say why",
+}
+"""What is meant by the errors of TX_ACK.
+
+Sources: Lora-net/packet_forwarder: PROTOCOL.TXT, section 5.3; Lora-net/sx1302_hal: packet_forwarder/src/jitqueue.c;
+chirpstack/chirpstack: api/proto/gw/gw.proto, TxAckStatus.
+"""
+
+
+def explain_error(error: str) -> str:
+    """Return an error of TX_ACK with what it means."""
+    meaning = ERRORS.get(error)
+    return f"{error}, {meaning}" if meaning else error
+
+
+def error_label(error: str) -> str:
+    """Return how an error of TX_ACK is counted: one of few, whatever a gateway says."""
+    return error.lower().replace("_", "-") if error in ERRORS else "refused"
+
+
 def read_tx_ack(body: bytes) -> tuple[str, str]:
     """Return error and warning of a TX_ACK, "" for none: a gateway that sends says nothing, or NONE."""
     try:

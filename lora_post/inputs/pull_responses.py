@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
 from lora_post.downlink.windows import COUNTER
-from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
+from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
@@ -35,6 +35,9 @@ ASKS_WITHIN_S: Final = 200.0
 LEAD_S: Final = 0.15
 """So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
 CONFIRMS_WITHIN_S: Final = 2.0
+MUTE_AFTER: Final = 3
+"""So many frames in a row without TX_ACK are no accident."""
+_WITH_TX_ACK: Final = 2
 MAX_PENDING: Final = 1024
 _MAX_FREQUENCIES: Final = 2
 
@@ -56,7 +59,10 @@ class Txpk(Struct, frozen=True):
 
 
 class _Gateway(Struct):
-    """address: where it asked from. counter: its tmst at heard_s, monotonic, as its last frame told it."""
+    """address: where it asked from. counter: its tmst at heard_s, monotonic, as its last frame told it.
+
+    unconfirmed: frames in a row of which it said nothing.
+    """
 
     address: Any = None
     version: int = 2
@@ -64,6 +70,7 @@ class _Gateway(Struct):
     counter: int = 0
     heard_s: float = 0.0
     frequencies: set[float] = set()
+    unconfirmed: int = 0
 
 
 class _Pending(Struct, frozen=True):
@@ -164,6 +171,7 @@ class PullResponses:
             if pending is None or pending.downlink.gateway != gateway:
                 return
             del self._pending[token]
+            self._known(gateway).unconfirmed = 0
         downlink, name = pending.downlink, pending.window.name
         error, warning = read_tx_ack(body)
         if not error:
@@ -172,9 +180,9 @@ class PullResponses:
             log.info("%s is sent by gateway %s in %s%s", downlink.about, gateway, name, more)
             _tell(downlink, name, is_sent=True)
             return
-        self._metrics.count("downlinks", "refused")
-        log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, name, error)
-        _tell(downlink, name, is_sent=False, why=f"the gateway refused it (TX_ACK): {error}")
+        self._metrics.count("downlinks", error_label(error))
+        log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, name, explain_error(error))
+        _tell(downlink, name, is_sent=False, why=f"the gateway refused it (TX_ACK): {explain_error(error)}")
         if pending.windows:
             self.send(replace(downlink, windows=pending.windows))
 
@@ -185,12 +193,28 @@ class PullResponses:
             silent = {token: each for token, each in self._pending.items() if each.sent_s < since}
             for token in silent:
                 del self._pending[token]
+            mute = [gateway for each in silent.values() if self._is_mute(gateway := each.downlink.gateway)]
+        for gateway in mute:
+            log.warning(
+                "gateway %s has confirmed none of the last %d frames that it was to send: look into its own log; "
+                "it says nothing of frames that it cannot read, and hears none where its serv_port_down is wrong",
+                gateway,
+                MUTE_AFTER,
+            )
         for each in silent.values():
             self._metrics.count("downlinks", "unconfirmed")
             log.info(
                 "%s was handed to gateway %s, which did not confirm it", each.downlink.about, each.downlink.gateway
             )
             _tell(each.downlink, each.window.name, is_sent=None)
+
+    def _is_mute(self, gateway: str) -> bool:
+        """Count a frame without TX_ACK; tell whether it is time to say so. Version 1 of the protocol has none."""
+        known = self._gateways.get(gateway)
+        if known is None or known.version < _WITH_TX_ACK:
+            return False
+        known.unconfirmed += 1
+        return known.unconfirmed == MUTE_AFTER
 
 
 def _tell(downlink: Downlink, window: str, *, is_sent: bool | None, why: str = "") -> None:

@@ -8,14 +8,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lora_post.downlink.transmit import Downlink, Window
-from lora_post.formats.semtech_udp import pull_resp, read_tx_ack
+from lora_post.downlink.transmit import Downlink, Transmission, Window
+from lora_post.formats.semtech_udp import ERRORS, pull_resp, read_tx_ack
 from lora_post.inputs.pull_responses import (
     ASKS_WITHIN_S,
     CONFIRMS_WITHIN_S,
     LEAD_S,
     MAX_GATEWAYS,
+    MUTE_AFTER,
     PullResponses,
     txpk,
 )
@@ -102,11 +104,51 @@ def test_error_of_the_first_window_leads_to_the_second(caplog: pytest.LogCapture
     assert port.txpk["tmst"] == 7_000_000
     port.confirm("COLLISION_PACKET")
     assert len(port.sent) == 2
-    assert port.results() == {"refused": 2}
+    assert port.results() == {"too-late": 1, "collision-packet": 1}
     assert caplog.messages == [
-        "join-accept for buoy is not sent by gateway gw1 in RX1: TOO_LATE",
-        "join-accept for buoy is not sent by gateway gw1 in RX2: COLLISION_PACKET",
+        f"join-accept for buoy is not sent by gateway gw1 in RX1: TOO_LATE, {ERRORS['TOO_LATE']}",
+        f"join-accept for buoy is not sent by gateway gw1 in RX2: COLLISION_PACKET, {ERRORS['COLLISION_PACKET']}",
     ]
+
+
+@pytest.mark.parametrize("error", [*ERRORS, "SOMETHING_NEW"])
+def test_every_error_is_told_in_words_and_counted(error: str, caplog: pytest.LogCaptureFixture) -> None:
+    port = Port().ready()
+    told: list[Transmission] = []
+    port.responses.send(replace(downlink(), windows=windows(1_000_000)[:1], tell=told.append))
+    port.confirm(error)
+    assert port.results() == {error.lower().replace("_", "-") if error in ERRORS else "refused": 1}
+    meaning = ERRORS.get(error, "")
+    assert error in caplog.text and meaning in caplog.text and meaning in told[0].why
+
+
+def test_forwarder_that_never_confirms_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    port = Port().ready()
+    for number in range(5):
+        port.responses.send(downlink())
+        port.now += CONFIRMS_WITHIN_S + 0.1
+        port.responses.look_for_unconfirmed()
+        assert len([line for line in caplog.messages if "has confirmed none" in line]) == (number + 1 >= MUTE_AFTER)
+        port.responses.heard("gw1", [heard(1_000_000)], port.now)
+
+
+def test_forwarder_of_version_1_confirms_nothing_and_is_not_blamed(caplog: pytest.LogCaptureFixture) -> None:
+    port = Port().ready()
+    port.responses.asked("gw1", WHERE, 1)
+    for _ in range(5):
+        port.responses.send(downlink())
+        port.now += CONFIRMS_WITHIN_S + 0.1
+        port.responses.look_for_unconfirmed()
+        port.responses.heard("gw1", [heard(1_000_000)], port.now)
+    assert not [line for line in caplog.messages if "has confirmed none" in line]
+
+
+def test_forwarder_that_was_started_anew_counts_from_there() -> None:
+    port = Port().ready(3_000_000_000)
+    port.now += 60
+    port.responses.heard("gw1", [heard(20_000)], port.now)
+    port.responses.send(downlink(20_000))
+    assert port.txpk["tmst"] == 5_020_000
 
 
 @pytest.mark.parametrize(
