@@ -47,6 +47,8 @@ class InputConfig(Struct, frozen=True):
 
 GATEWAYS: Final = {"udp": "rxpk", "station": "station"}
 """Schemes of inputs that are servers for gateways, and what those send."""
+MQTT_GATEWAYS: Final = "gateway"
+"""The format of gateways behind a broker."""
 
 
 def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) -> tuple[InputConfig, ...]:
@@ -56,7 +58,7 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
     """
     tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
     for place, table in tables:
-        if table.transmit and scheme_of(table.url) not in GATEWAYS:
+        if table.transmit and not _can_transmit(table):
             reader.refuse(f"{place} transmit: only gateways (udp://…, station://…) can transmit", "remove it")
         elif table.transmit is not None and not answers:
             reader.refuse(
@@ -71,12 +73,20 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
     return inputs
 
 
+def _can_transmit(table: InputTable) -> bool:
+    scheme = scheme_of(table.url)
+    return scheme in GATEWAYS or (scheme in ("mqtt", "mqtts") and table.format == MQTT_GATEWAYS)
+
+
 def _input(
     reader: TableReader, place: str, table: InputTable, network: Network | None, *, answers: bool
 ) -> InputConfig | None:
     """Return an input; None when its url or format is none."""
     scheme = scheme_of(table.url)
-    if table.format not in FORMATS:
+    if table.format == MQTT_GATEWAYS and scheme not in ("mqtt", "mqtts"):
+        reader.refuse(f"{place} format {MQTT_GATEWAYS!r}: such gateways are behind a broker", "write mqtt://…")
+        return None
+    if table.format not in (*FORMATS, MQTT_GATEWAYS):
         reader.refuse(f"{place} format {table.format!r} is unknown", f"known are {', '.join(FORMATS)}")
         return None
     try:
@@ -85,7 +95,7 @@ def _input(
         reader.refuse(error.what.replace("[[input]]", place, 1), error.fix)
         return None
     if scheme in ("mqtt", "mqtts"):
-        return _mqtt_input(reader, place, table)
+        return _mqtt_input(reader, place, table, answers=answers)
     if any((table.password, table.password_file, table.password_env, table.ca_file)):
         reader.refuse(f"{place} password, ca_file: only brokers (mqtt://…) want them", "remove them")
     input_format = table.format
@@ -157,7 +167,7 @@ def _setup(reader: TableReader, place: str, table: InputTable) -> tuple[str, ...
     return tuple(table.setup)
 
 
-def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConfig:
+def _mqtt_input(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> InputConfig:
     password = reader.secret(place, "password", table)
     ca_file = reader.folder / table.ca_file if table.ca_file else None
     _setup(reader, place, table)
@@ -174,7 +184,8 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable) -> InputConf
         reader.warn(
             f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
         )
-    return InputConfig(table.url, table.format, password=password, ca_file=ca_file)
+    transmit = answers and _can_transmit(table) and table.transmit is not False
+    return InputConfig(table.url, table.format, password=password, ca_file=ca_file, transmit=transmit)
 
 
 def _eui(reader: TableReader, place: str, text: str) -> str:

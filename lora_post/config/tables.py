@@ -160,14 +160,15 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
         `udp://HOST:PORT` for packet forwarders, `station://HOST:PORT` for LoRa Basics Stations (needs `[network]`),
         `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker.
     format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
-        `pkt_logger`, `station`, `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`,
-        with `station://` always `station`.
+        `pkt_logger`, `station`, `gateway` (with `mqtt://`: gateways with ChirpStack's MQTT forwarder or gateway
+        bridge), `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`, with `station://` always
+        `station`.
     setup: What a serial module is told whenever it starts: `"auto"`, or a list of commands. Default: nothing.
     address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`, `lowcost`): the `address` of the one
         device that sends them. lora-post cannot verify that.
     gateways: With `udp://` and `station://`: EUIs of the gateways to listen to. Default: all.
-    transmit: With `udp://` or `station://` and `[network]`: `false` sends nothing through these gateways. Default:
-        `true`.
+    transmit: With `udp://`, `station://` or format `gateway`, and `[network]`: `false` sends nothing through these
+        gateways. Default: `true`.
     cert_file: With `station://`: the certificate (PEM) that stations see; the connection is then encrypted (`wss://`).
     key_file: The private key (PEM) of `cert_file`. Default: it is in the same file.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lora_post.clocks.gateway import Times
 from lora_post.clocks.system import SystemZone
-from lora_post.config.inputs import InputConfig
+from lora_post.config.inputs import MQTT_GATEWAYS, InputConfig
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
@@ -103,10 +103,16 @@ def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
 
     address, gateway = read_mqtt_url(item.url), surroundings.gateway
     who = "" if surroundings.only_listens else client_id(gateway, item.url)
-    parser_for(item.format, gateway)  # raises ConfigError
+    if item.format != MQTT_GATEWAYS:
+        parser_for(item.format, gateway)  # raises ConfigError
     taken = TakenMessages(None if surroundings.only_listens else surroundings.spool, f"retained {who}")
     login = BrokerAccount(item.password, item.ca_file)
-    return MqttInput(address, login, who, lambda: parser_for(item.format, gateway), taken)
+    common = (address, login, who, lambda: parser_for(item.format, gateway), taken)
+    if item.format != MQTT_GATEWAYS:
+        return MqttInput(*common)
+    from lora_post.inputs.mqtt_gateways import MqttGateways  # protobuf takes 7 MB
+
+    return MqttGateways(*common, metrics=surroundings.metrics, transmits=item.transmit)
 
 
 def times_of(item: InputConfig) -> Times:
