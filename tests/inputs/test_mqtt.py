@@ -158,7 +158,7 @@ GATEWAY = '[gateway]\nid = "gw1"\n[[input]]\n'
         ('url = "mqtt://me:s3cret@h/a"', "number 1 (mqtt://me@h/a, line 3) url 'mqtt://me@h/a' is not understood"),
         ('url = "mqtt://h/a"\npassword = "s3cret"', "the url names no user"),
         ('url = "mqtt://h/a"\nca_file = "x.pem"', "the connection is not encrypted"),
-        ('url = "mqtt://h/a"\ngateways = ["0011223344556677"]', "only packet forwarders"),
+        ('url = "mqtt://h/a"\ngateways = ["0011223344556677"]', "only gateways (udp"),
         ('url = "stdin:"\npassword = "s3cret"', "only brokers"),
         ('url = "mqtt://me@h/a"\npassword_file = "missing"', "password_file"),
     ],
