@@ -90,6 +90,10 @@ class Command(Struct, frozen=True):
         """How logs call it."""
         return f"command {self.id} for {self.device}"
 
+    def carrying(self, fport: int, payload: bytes) -> Command:
+        """Return it with what is to be sent."""
+        return replace(self, fport=fport, payload=payload)
+
     def with_step(self, now: Moment, text: str) -> Command:
         """Return it with one more step; the same one again is not told twice."""
         if self.steps and self.steps[-1].text == text:

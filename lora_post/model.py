@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from lora_post.command import DEFAULT_LIFE_S
 from lora_post.errors import DecodeError
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
@@ -176,6 +177,20 @@ def rule_for(name: str, rules: Sequence[SensorRule]) -> SensorRule | None:
     return whole or next((rule for rule in rules if matches(name, rule.name)), None)
 
 
+class ActuatorRule(Struct, frozen=True):
+    """How values of one actuator are sent to a device.
+
+    fport: None where the encoder says it. is_confirmed: the device is to acknowledge them. life_s: they are sent within
+    so long. payloads: bytes by the JSON of the value; others are encoded by the decoder.
+    """
+
+    name: str
+    fport: int | None = None
+    is_confirmed: bool = False
+    life_s: float = DEFAULT_LIFE_S
+    payloads: Mapping[str, bytes] = {}
+
+
 class Device(Struct, frozen=True):
     """A device in the field.
 
@@ -192,7 +207,7 @@ class Device(Struct, frozen=True):
     only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
     location: where it is, None when that is not given. moves: its readings tell where it is now.
     rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
-    device_class: when it listens.
+    device_class: when it listens. actuators: how their values are sent.
     """
 
     id: str
@@ -216,9 +231,14 @@ class Device(Struct, frozen=True):
     moves: bool = False
     rx_delay_s: int = 1
     device_class: DeviceClass = DeviceClass.A
+    actuators: tuple[ActuatorRule, ...] = ()
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets
+
+    def actuator(self, name: str) -> ActuatorRule:
+        """Return how values of an actuator are sent; as usual where nothing is configured."""
+        return next((rule for rule in self.actuators if rule.name == name), ActuatorRule(name))
 
     def decoder_for(self, fport: int | None) -> str:
         """Return the name of the decoder for an FPort, "" where payloads are not decoded."""

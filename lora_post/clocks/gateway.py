@@ -96,6 +96,11 @@ class GatewayClock:
         offset_us = self._offset_us
         return self._system.wall_us() if offset_us is None else offset_us + self._system.boot_us()
 
+    def stamp_us(self) -> StampUs:
+        """Return the time that a frame would get which came now."""
+        with self._lock:
+            return self._now(self.look())
+
     def trouble(self) -> Problem | None:
         """Return what is wrong with the time."""
         with self._lock:

@@ -18,6 +18,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     sensor: Changes to its readings: tables [`[[device.sensor]]`](#devicesensor).
     only: Send no sensors but these: names, or patterns as `["air.*", "battery"]`. Metadata that is named is sent, too.
     drop: Do not send these sensors, names or patterns as in `only`.
+    actuator: How values for it are sent: tables [`[[device.actuator]]`](#deviceactuator).
     dev_eui: 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network server.
     dev_addr: Of a LoRaWAN device that does not join, 8 hex digits.
     address: Of a device with LowCostLoRaGw's header, 2 to 255.
@@ -45,6 +46,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     decoder_by_fport: dict[str, str] = {}
     options: dict[str, object] = {}
     sensor: list[object] = []
+    actuator: list[object] = []
     only: list[str] = []
     drop: list[str] = []
     dev_eui: str = ""
@@ -114,6 +116,23 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
     deadband: int | float | None = None
     min_interval: str = ""
     max_interval: str = ""
+
+
+class ActuatorTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """How values that are set on Waziup for one actuator of the `[[device]]` above it are sent to it.
+
+    name: The actuator's id on Waziup.
+    payloads: The bytes of some values, as `{ true = "0101", false = "0100" }`. Its decoder encodes others.
+    port: The FPort, 1 to 223. Default: as the encoder says.
+    confirmed: The device is to acknowledge them.
+    expires: They are not sent later than this after they were set: `"10min"`, `"1d"`.
+    """
+
+    name: str
+    payloads: dict[str, str] = {}
+    port: int | None = None
+    confirmed: bool = False
+    expires: str = "1d"
 
 
 class DecoderRuleTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from lora_post.config.actuators import read_actuators
 from lora_post.config.decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
 from lora_post.config.keys import NO_KEYS, DeviceKeys, joins, read_keys
@@ -92,6 +93,7 @@ def _device(
     decoder = read_decoder(place, table, rules, reader.mistakes)
     decoder_by_fport = read_decoder_by_fport(place, table, reader.mistakes)
     sensors = read_sensors(table.sensor, place, reader.mistakes)
+    actuators = read_actuators(table.actuator, place, reader.mistakes)
     only = read_patterns("only", table.only, place, reader.mistakes)
     drop = read_patterns("drop", table.drop, place, reader.mistakes)
     keys = read_keys(reader, place, table)
@@ -132,6 +134,7 @@ def _device(
         visibility=table.visibility or gateway.visibility,
         location=read_location(reader, place, table.location),
         moves=table.moves,
+        actuators=actuators,
         device_class=DeviceClass(table.device_class),
         decoder_by_fport=decoder_by_fport,
         options=table.options,

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from lora_post.command import Command, Fate, Moment, Sealed, is_late
 from lora_post.downlink.transmit import Tell, Transmission
 from lora_post.metrics import Metrics
-from lora_post.model import Device
+from lora_post.model import Device, Reading
+from lora_post.times import StampUs
 from lora_post.uplink.model import FindSessions
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,18 @@ class Book(Protocol):
         """Keep what became of a command."""
         ...
 
+    def tell(self, device: str, reading: Reading, time_us: StampUs) -> None:
+        """Keep a reading that no uplink gave."""
+        ...
+
 
 class Commands:
     """What is done with the commands of all devices."""
 
-    def __init__(self, now: Callable[[], Moment], metrics: Metrics) -> None:
+    def __init__(self, now: Callable[[], Moment], metrics: Metrics, stamp_us: Callable[[], StampUs]) -> None:
+        """now: by the clock of this machine. stamp_us: the time of a reading that is taken now."""
         self.now = now
+        self._stamp_us = stamp_us
         self._metrics = metrics
         self._told: SimpleQueue[tuple[int, Transmission]] = SimpleQueue()
 
@@ -79,6 +86,8 @@ class Commands:
             log.info("%s: %s", after.about, after.steps[-1].text)
         if after.fate is not before.fate:
             self._metrics.count("commands", after.fate.value)
+            if after.actuator:
+                book.tell(after.device, Reading(f"{after.actuator}_state", after.fate.value), self._stamp_us())
 
     def settle(self, book: Book) -> None:
         """Take in what gateways have told."""

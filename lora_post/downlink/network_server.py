@@ -15,6 +15,7 @@ from lora_post.downlink.join_server import JoinServer
 from lora_post.downlink.network import Network
 from lora_post.downlink.uplink_answers import UplinkAnswers
 from lora_post.metrics import Metrics
+from lora_post.times import StampUs
 
 
 class NetworkServer(Struct, frozen=True):
@@ -26,9 +27,11 @@ class NetworkServer(Struct, frozen=True):
     commands: Commands
 
 
-def network_server(network: Network, now: Callable[[], Moment], metrics: Metrics) -> NetworkServer:
-    """Return what answers the devices of a network. now: by the clock of this machine."""
-    duty_cycle, commands = DutyCycle(network.region), Commands(now, metrics)
+def network_server(
+    network: Network, now: Callable[[], Moment], metrics: Metrics, stamp_us: Callable[[], StampUs]
+) -> NetworkServer:
+    """Return what answers the devices of a network. now: by the clock of this machine. stamp_us: for readings."""
+    duty_cycle, commands = DutyCycle(network.region), Commands(now, metrics, stamp_us)
     frames = CommandFrames(commands, duty_cycle)
     class_c = ClassC(network, frames)
     return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c), class_c, commands)

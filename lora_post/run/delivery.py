@@ -62,7 +62,7 @@ class Delivery(Struct, frozen=True):
 
     view: a connection to the spool for whoever asks; the pipeline and each upload have one of their own.
     stop: ends the uploads. hear: takes outcomes that another part has kept, as the pipeline gives its own.
-    late: decodes behind the answers, where devices are answered.
+    announced: what devices say that they can be told. late: decodes behind the answers, where devices are answered.
     """
 
     config: Config
@@ -73,6 +73,7 @@ class Delivery(Struct, frozen=True):
     view: SpoolFile
     stop: Event
     hear: Callable[[Outcome], None]
+    announced: Announced
     late: LateDecoding | None = None
 
     def __enter__(self) -> Delivery:
@@ -223,7 +224,7 @@ def open_delivery(
         listener(outcome)
 
     network = config.network
-    server = network_server(network, partial(_moment, clock), metrics) if network else None
+    server = network_server(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
     view = SpoolFile(config.spool_path, replace_damaged)
     late = None
     if server or accepted.last_id(view.db):
@@ -232,10 +233,11 @@ def open_delivery(
         late_ledger = LateLedger(spool_file, config.devices, _writer(config, spool_file, arrivals))
         late = LateDecoding(late_ledger, config.devices, decode, Telling(metrics, hear), heartbeats, Doctor())
     pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late)
-    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, late)
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, late)
 
 
-def _moment(clock: GatewayClock) -> Moment:
+def moment(clock: GatewayClock) -> Moment:
+    """Return the time by the gateway's clock."""
     return Moment(clock.wall_us(), clock.boot_id, clock.boot_us())
 
 

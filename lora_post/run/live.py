@@ -24,12 +24,13 @@ from lora_post.metrics import Metrics
 from lora_post.observed.run_state import DestinationState, GatewayState, RunState
 from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
-from lora_post.run.delivery import open_delivery
+from lora_post.run.delivery import moment, open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.outcome_log import OutcomeLog, is_other_format
 from lora_post.run.readmit import read_again, readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.sending import tending
+from lora_post.run.settings import watching_settings
 from lora_post.run.systemd import Notifier, known_to_systemd
 from lora_post.run.view import RunView
 from lora_post.spool import downlinks, strangers, trends
@@ -87,6 +88,7 @@ def run_live(
         oversight.over(delivery.destinations, delivery.clock),
         following(followed, use, signs),
         tending(delivery.pipeline, signs),
+        watching_settings(config, delivery.announced, partial(moment, delivery.clock), signs.heartbeats),
     ):
         readmit(delivery.pipeline, delivery.view, config.devices, decode)
         read_again(config, decode)

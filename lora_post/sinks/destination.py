@@ -17,6 +17,7 @@ from lora_post.model import Device, Location
 from lora_post.net.traffic import Traffic
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.sink import Sink
+from lora_post.sinks.watch import Watch
 from lora_post.spool.model import Lane
 from lora_post.toml_table import TableReader
 
@@ -91,6 +92,11 @@ def no_files(settings: object) -> Sequence[NeededFile]:
     return ()
 
 
+def no_watch(settings: object, context: SinkContext) -> Watch | None:
+    """Return None: no values are set there."""
+    return None
+
+
 class Destination(Struct, Generic[TableT, SettingsT], frozen=True):
     """One kind of place that readings go to; its key in `SINKS` names its table.
 
@@ -100,6 +106,7 @@ class Destination(Struct, Generic[TableT, SettingsT], frozen=True):
     check: tests the settings for `lora-post check`, changes nothing.
     remote: the subjects of these findings when they need a network; () when `check --offline` makes them, too.
     files: the files that it needs, for the rights of a systemd service.
+    watch: finds values that are set there for devices; None where nothing can be, or is not to be, looked for.
     is_metered: whether [upload] applies; the sink adds up its bytes in the context's `traffic` then.
     """
 
@@ -110,3 +117,4 @@ class Destination(Struct, Generic[TableT, SettingsT], frozen=True):
     remote: tuple[str, ...] = ()
     files: Callable[[SettingsT], Sequence[NeededFile]] = no_files
     is_metered: bool = False
+    watch: Callable[[SettingsT, SinkContext], Watch | None] = no_watch

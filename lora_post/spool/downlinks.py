@@ -38,9 +38,8 @@ def add(db: sqlite3.Connection, command: Command, now: Moment) -> Command:
     waiting = [each for each in load_waiting(db) if each.device == command.device]
     (last,) = db.execute("SELECT coalesce(max(id), 0) FROM downlink").fetchone()
     command = replace(command, id=last + 1)
-    replaced = [
-        each for each in waiting if command.actuator and each.actuator == command.actuator and each.sealed is None
-    ]
+    newer = command.actuator if not command.is_over else ""  # one that is refused takes no place
+    replaced = [each for each in waiting if newer and each.actuator == newer and each.sealed is None]
     if len(waiting) - len(replaced) >= MAX_WAITING:
         raise SpoolError(
             f"{len(waiting)} commands wait for {command.device} already",

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from lora_post.command import Command
 from lora_post.errors import SpoolError
-from lora_post.model import Device, FCntPolicy
+from lora_post.model import Device, FCntPolicy, Frame, Reading, RxInfo
 from lora_post.spool import accepted, downlinks
 from lora_post.spool.boots import BootBook
 from lora_post.spool.facts import changes
@@ -69,6 +69,7 @@ class Group:
         self.taken: dict[str, int] = {}
         self.notes: list[Callable[[sqlite3.Connection], None]] = []
         self.commands: dict[int, Command] = {}
+        self.told: list[Report] = []
         self.is_lazy = False
         self._gaps = gaps
         self._counters = counters
@@ -130,6 +131,14 @@ class Group:
     def note(self, command: Command) -> None:
         """Take what became of a command; it is kept with the group."""
         self._waiting[command.id] = self.commands[command.id] = command
+
+    def tell(self, device: str, reading: Reading, time_us: StampUs) -> None:
+        """Take a reading that no uplink gave, of a device that is in the configuration."""
+        for each in self.devices:
+            if each.id == device:
+                uplink = Uplink(Frame("", time_us, b"", RxInfo()), each, 0, None, b"", authentic=False)
+                self.told.append(Report(uplink, (reading,)))
+                return
 
 
 class Ledger(Protocol):
@@ -203,6 +212,7 @@ class SpoolLedger:
                 )
                 yield group
                 self._shelf.put(db, group.reports)
+                self._shelf.tell(db, group.told)
                 accepted.put(db, group.held)
                 for note in group.notes:
                     note(db)

@@ -31,6 +31,10 @@ class Shelf:
         self._trends.hear(reports)
         self._trends.save(db)
 
+    def tell(self, db: sqlite3.Connection, reports: Sequence[Report]) -> None:
+        """Put readings that no uplink gave into the queues."""
+        self._writer.put(db, reports)
+
     def make_room(self, db: sqlite3.Connection) -> None:
         """Keep the file within its bound."""
         self._writer.make_room(db)

@@ -12,7 +12,7 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from lora_post.config.device_tables import SensorTable
+from lora_post.config.device_tables import ActuatorTable, SensorTable
 from lora_post.config.tables import LISTS, TABLES
 
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): ""}
@@ -42,6 +42,7 @@ def tables() -> Iterator[tuple[str, type[Struct]]]:
         yield f"[[{name}]]", kind
         if name == "device":
             yield "[[device.sensor]]", SensorTable
+            yield "[[device.actuator]]", ActuatorTable
 
 
 def page() -> str:

@@ -84,6 +84,21 @@ def test_newer_value_of_an_actuator_takes_the_place_of_an_unsent_one(site: Site)
     assert site.command(other).fate is Fate.SENT
 
 
+def test_value_that_is_refused_leaves_the_older_one(site: Site) -> None:
+    older = site.queue(payload=b"0", actuator="valve")
+    site.queue(actuator="valve", fate=Fate.REFUSED)
+    assert site.command(older).fate is Fate.QUEUED
+
+
+def test_what_became_of_a_value_is_a_reading(site: Site) -> None:
+    site.queue(actuator="valve", is_confirmed=True)
+    site.hear(up(0))
+    site.tell(site.gateway.sent[-1])
+    site.hear(up(1, flags=ACK))
+    rows = site.store.rows("SELECT name, value FROM reading JOIN lane ON lane.id = lane ORDER BY time_us")
+    assert rows == [("valve_state", b'"sent"'), ("valve_state", b'"acknowledged"')]
+
+
 def test_command_that_is_refused_by_the_gateway_goes_again_with_the_same_bytes(site: Site) -> None:
     number = site.queue()
     site.hear(up(0))

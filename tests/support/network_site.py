@@ -73,7 +73,7 @@ class Site:
         ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
         duty_cycle = DutyCycle(self.network.region)
         joins = JoinServer(self.network, duty_cycle, self._draw)
-        commands = Commands(self.now, self.metrics)
+        commands = Commands(self.now, self.metrics, lambda: self.time_us)
         frames = CommandFrames(commands, duty_cycle)
         class_c = ClassC(self.network, frames, lambda: self.time_us / 1e6)
         server = NetworkServer(joins, UplinkAnswers(self.network, frames, class_c), class_c, commands)

@@ -14,9 +14,12 @@ from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Account
 from lora_post.sinks.destination import Destination, SinkContext, Site
 from lora_post.sinks.sink import Sink
+from lora_post.sinks.watch import Watch
+from lora_post.text import parse_duration
 from lora_post.toml_table import TableReader
 
 PUBLIC_URL = "https://api.waziup.io/api/v2"
+MIN_LOOK_S = 10.0
 PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 
 
@@ -29,6 +32,8 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     provision: `"auto"`: create missing devices and sensors. `"never"`: they exist, and without an
         account are public.
     protocol: `"mqtt"`: a tenth of the data, [with an exception](destinations.md#values-over-mqtt).
+    actuators: How often to look for values that are set there, to [send them to
+        devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at least `"10s"`, or `"never"`.
     mqtt_url: With `protocol = "mqtt"`: `mqtt://HOST:PORT`, or with TLS `mqtts://HOST:PORT`. Default: port 1883 of
         the host in `url`.
     """
@@ -41,20 +46,22 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     provision: Literal["auto", "never"] = "auto"
     protocol: Literal["http", "mqtt"] = "http"
     mqtt_url: str = ""
+    actuators: str = "never"
 
 
 class WaziupConfig(Struct, frozen=True):
     """The checked table.
 
     account: None for the simple protocol, which is for public devices that exist.
-    broker: where values are published; None: they go over HTTP.
-    provision: create what is missing.
+    broker: where values are published; None: they go over HTTP. provision: create what is missing.
+    look_every_s: how often values that are set there are looked for, 0 for never.
     """
 
     url: str
     account: Account | None
     provision: bool
     broker: Broker | None = None
+    look_every_s: float = 0.0
 
 
 def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
@@ -68,7 +75,19 @@ def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
             '[waziup] provision = "auto" creates devices and needs username and password',
             'for public devices that exist already set provision = "never"',
         )
-    return WaziupConfig(table.url, account, table.provision == "auto", _broker(reader, table, account))
+    broker = _broker(reader, table, account)
+    return WaziupConfig(table.url, account, table.provision == "auto", broker, _look_every_s(reader, table))
+
+
+def _look_every_s(reader: TableReader, table: WaziupTable) -> float:
+    if table.actuators == "never":
+        return 0.0
+    every_s = parse_duration(table.actuators) or 0.0
+    if every_s < MIN_LOOK_S:
+        reader.refuse(f"[waziup] actuators is {table.actuators!r}", 'write "15min", at least "10s", or "never"')
+    if "network" not in reader.document:
+        reader.refuse("[waziup] actuators needs [network]", 'add it, with region = "EU868": it sends to devices')
+    return every_s
 
 
 def _broker(reader: TableReader, table: WaziupTable, account: Account | None) -> Broker | None:
@@ -112,6 +131,17 @@ def _open(config: WaziupConfig, context: SinkContext) -> Sink:
     return WaziupMqttSink(sink, config.broker, f"lora-post-{context.site.gateway_id}", context.traffic)
 
 
+def _watch(config: WaziupConfig, context: SinkContext) -> Watch | None:
+    if not config.look_every_s:
+        return None
+    from lora_post.sinks.waziup.client import WaziupClient
+    from lora_post.sinks.waziup.set_values import SetValues
+
+    client = WaziupClient(config.url, config.account, None, context.traffic, context.alive)
+    facts = context.facts_of(f"set {config.url.rstrip('/')} {config.account.username if config.account else ''}")
+    return SetValues(client, facts, context.announced, config.look_every_s)
+
+
 def _check(config: WaziupConfig, site: Site) -> Iterator[Finding]:
     from lora_post.sinks.mqtt_connection import check_broker
     from lora_post.sinks.waziup.check import check_server
@@ -122,5 +152,11 @@ def _check(config: WaziupConfig, site: Site) -> Iterator[Finding]:
 
 
 WAZIUP = Destination(
-    WaziupTable, _read, _open, _check, remote=("server", "credentials", "clock", "gateway"), is_metered=True
+    WaziupTable,
+    _read,
+    _open,
+    _check,
+    remote=("server", "credentials", "clock", "gateway"),
+    is_metered=True,
+    watch=_watch,
 )

@@ -85,9 +85,10 @@ class RemoteSensor(Struct, frozen=True):
 
 
 class RemoteActuator(Struct, frozen=True):
-    """An actuator as the server lists it."""
+    """An actuator as the server lists it. value: the last one that was set, None for none."""
 
     id: str
+    value: object = None
 
 
 class RemoteDevice(Struct, frozen=True):
@@ -265,6 +266,10 @@ class WaziupClient:
     def put_sensor(self, device_id: str, sensor_id: str, field: str, value: str) -> Answer:
         """PUT /devices/{d}/sensors/{s}/{field}; 204. Fields: sensor_kind, quantity_kind, unit."""
         return self._call("PUT", f"/devices/{quote_part(device_id)}/sensors/{quote_part(sensor_id)}/{field}", value)
+
+    def get_actuators(self, device_id: str) -> Answer:
+        """GET /devices/{d}/actuators; 200 with a list of RemoteActuator, 404, 403 as for a device."""
+        return self._look(f"/devices/{quote_part(device_id)}/actuators")
 
     def post_actuator(self, device_id: str, actuator: ActuatorBody) -> Answer:
         """POST /devices/{d}/actuators; 204. Overwrites an existing one and its value, so look first."""

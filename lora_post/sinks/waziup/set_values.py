@@ -1,0 +1,98 @@
+"""Values that people set on Waziup for devices, found by looking.
+
+The server keeps the last value of an actuator, without a time. One that differs from what was seen last is a command;
+what is seen for the first time is not, however old it is.
+
+Source: Waziup/wazicloud-api: src/Waziup/Actuators.hs, Types.hs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from lora_post.errors import Unavailable
+from lora_post.sinks.announced import Announced
+from lora_post.sinks.watch import Setting
+from lora_post.sinks.waziup.client import RemoteActuator, WaziupClient, trouble
+from lora_post.spool.facts import Facts
+
+ALL_EVERY_S: Final = 24 * 3600.0
+"""Devices without an actuator are looked at so seldom: somebody may have added one."""
+MAX_VALUE: Final = 1000
+"""Characters of the JSON of a value: no frame holds more."""
+
+
+class SetValues:
+    """The values of one account's devices."""
+
+    def __init__(
+        self,
+        client: WaziupClient,
+        facts: Facts,
+        announced: Announced,
+        every_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """facts: the last values that were seen, by `device/actuator`."""
+        self.every_s = every_s
+        self._client = client
+        self._facts = facts
+        self._announced = announced
+        self._monotonic = monotonic
+        self._having: set[str] = set()
+        self._all_at = 0.0
+
+    def look(self, devices: Iterable[str]) -> list[Setting]:
+        """Return what was set since the last look. Raises SinkError, SpoolError."""
+        now = self._monotonic()
+        is_all = not self._all_at or now - self._all_at >= ALL_EVERY_S
+        found = []
+        for device in devices:
+            if is_all or device in self._having or self._announced.of(device):
+                found += self._look_at(device)
+        if is_all:
+            self._all_at = now
+        return found
+
+    def taken(self, setting: Setting) -> None:
+        """Note that a value is on its way."""
+        self._facts.remember(_key(setting.device, setting.actuator), _text(setting.value))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def _look_at(self, device: str) -> list[Setting]:
+        answer = self._client.get_actuators(device)
+        if answer.status in (403, 404):
+            return []
+        if answer.status != 200:
+            raise trouble(f"looking at the actuators of {device}", answer)
+        try:
+            actuators = msgspec.json.decode(answer.body, type=list[RemoteActuator])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Unavailable(f"looking at the actuators of {device}: no list of them: {error}") from error
+        if actuators:
+            self._having.add(device)
+        known = self._facts.recall()
+        found = []
+        for actuator in actuators:
+            key, text = _key(device, actuator.id), _text(actuator.value)
+            if key not in known:
+                self._facts.remember(key, text)
+            elif known[key] != text and actuator.value is not None and len(text) <= MAX_VALUE:
+                found.append(Setting(device, actuator.id, actuator.value))
+        return found
+
+
+def _key(device: str, actuator: str) -> str:
+    return f"{device}/{actuator}"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
