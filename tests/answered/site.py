@@ -82,7 +82,7 @@ class Site:
         ]
         ledger = SpoolLedger(self.store, devices, QueueWriter(self.store, ["waziup"], 1 << 40))
         duty_cycle = DutyCycle(self._network.region, lambda: self.now_us / 1e6)
-        commands = Commands(self.now, self.metrics)
+        commands = Commands(self.now, self.metrics, lambda: StampUs(NOON_US + self.now_us))
         joins = JoinServer(self._network, duty_cycle, self._random.randrange)
         frames = CommandFrames(commands, duty_cycle)
         class_c = ClassC(self._network, frames, lambda: self.now_us / 1e6)
