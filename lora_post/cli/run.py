@@ -26,7 +26,6 @@ from lora_post.cli._options import (
 )
 from lora_post.clocks.gateway import Times
 from lora_post.config import Config, find_config
-from lora_post.config.fleet import Role
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
 from lora_post.errors import ConfigError
@@ -93,8 +92,7 @@ def command(
     stop = stop_on_signals()
     with ExitStack() as stack:
         tee = stack.enter_context(closing(Tee(capture_path))) if capture_path else None
-        hears = config.fleet is None or Role.GATEWAY in config.fleet.roles
-        inputs = [_open(item, surroundings, tee) for item in config.inputs if hears]
+        inputs = [_open(item, surroundings, tee) for item in config.inputs]
         if dry:
             broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
             log.info("%s", summary(metrics))

@@ -14,7 +14,7 @@ from msgspec import Struct
 from lora_post.config.alerts import AlertsConfig, read_alerts
 from lora_post.config.device_files import read_device_files
 from lora_post.config.devices import DevicePlace, read_devices
-from lora_post.config.fleet import FleetConfig, read_fleet
+from lora_post.config.fleet import FleetConfig, Role, read_fleet
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
@@ -192,7 +192,12 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
     alerts = read_alerts(reader)
     known = read_devices((reader, *files), gateway)
     network = read_network(reader)
-    inputs = read_inputs(reader, network, answers="network" in reader.document)
+    fleet = read_fleet(reader)
+    inputs: tuple[InputConfig, ...] = ()
+    if fleet is None or Role.GATEWAY in fleet.roles:
+        inputs = read_inputs(reader, network, answers="network" in reader.document)
+    elif "input" in reader.document:
+        reader.warn("[[input]]: only a gateway of a fleet hears frames itself", 'remove it, or add the role "gateway"')
     for each in (reader, *files):
         _check_readable_by_others(each)
     return Config(
@@ -211,7 +216,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
         decoder_folder=reader.folder / decoders.folder if decoders.folder else None,
         inputs=inputs,
         network=network,
-        fleet=read_fleet(reader),
+        fleet=fleet,
         devices=known.devices,
         device_places=known.places,
         device_files=tuple(each.path for each in files),

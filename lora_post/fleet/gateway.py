@@ -24,10 +24,11 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
 from lora_post.downlink.transmit import Transmits
 from lora_post.errors import FrameError, Problem, SpoolError
+from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.link import REQUEST_S, Link, describe
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, encode
-from lora_post.fleet.subjects import TO_ALL, hub_subject, raw_subject, token
+from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, raw_subject, token
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard, Noise
 from lora_post.spool import frames
@@ -183,15 +184,23 @@ class Publisher:
     """Publishes what is kept: live frames before the backlog. `run` is its thread."""
 
     def __init__(
-        self, link: Link, path_file: SpoolFile, gateway: str, clock: GatewayClock, version: str, patience: Patience
+        self,
+        link: Link,
+        spool_file: SpoolFile,
+        gateway: str,
+        clock: GatewayClock,
+        version: str,
+        patience: Patience,
+        way_back: WayBack | None = None,
     ) -> None:
-        """path_file: a connection to the spool that only this thread uses."""
+        """spool_file: a connection that only this thread uses. way_back: None where nothing is sent by this gateway."""
         self._link = link
-        self._spool_file = path_file
+        self._spool_file = spool_file
         self._gateway = gateway
         self._clock = clock
         self._version = version
         self._patience = patience
+        self._way_back = way_back
         self._store = ""
         self._live: deque[tuple[int, float]] = deque()
         self._cursor = 0
@@ -257,6 +266,8 @@ class Publisher:
             facts.remember(STORE, self._store)
         for subject in (hub_subject(self._gateway), TO_ALL):
             self._link.listen(subject, self._hear)
+        if self._way_back:
+            self._link.reply(down_subject(self._gateway), self._way_back.hear)
 
     def _hear(self, subject: str, data: bytes) -> None:
         self._events.put(lambda: self._obey(data))

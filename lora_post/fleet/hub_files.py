@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
-from lora_post.fleet.subjects import TO_ALL, hub_subject, token
+from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, token
 
 PORT: Final = 4222
 CLUSTER: Final = 2000
@@ -113,8 +113,9 @@ def _accounts(folder: Path, files: Files) -> Iterator[str]:
         public = _public(folder / "gateways" / name / f"{name}.nk")
         part = token(name)
         publish = f'["raw.*.*.{part}", "gw.{part}.state"]'
-        subscribe = f'["{hub_subject(name)}", "{TO_ALL}", "_INBOX_{part}.>"]'
-        yield f"  {{nkey: {public}, permissions: {{publish: {publish}, subscribe: {subscribe}}}}}  # gateway {name}"
+        subscribe = f'["{hub_subject(name)}", "{TO_ALL}", "{down_subject(name)}", "_INBOX_{part}.>"]'
+        may = f'publish: {publish}, subscribe: {subscribe}, allow_responses: {{max: 1, expires: "20s"}}'
+        yield f"  {{nkey: {public}, permissions: {{{may}}}}}  # gateway {name}"
     for name in files.names("workers/*/*.nk"):
         yield f"  {{nkey: {_public(folder / 'workers' / name / f'{name}.nk')}}}  # worker {name}"
     yield "] } }"

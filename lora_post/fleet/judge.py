@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from lora_post.errors import FrameError, Repeat, StaleFCnt, UnlockError
 from lora_post.fleet.acceptance import Proposal
+from lora_post.fleet.downlinks import answer_to
 from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
 from lora_post.fleet.recent import is_recent, with_frame
 from lora_post.fleet.subjects import log_subject
 from lora_post.lorawan.phy_payload import parse_data_frame
+from lora_post.lorawan.region import Region
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
@@ -41,7 +43,8 @@ class Copied(Struct):
 
     receptions, frames: by gateway and number there. messages: to be acknowledged once it is decided. due: when, on the
     monotonic clock. outcome: what became of it. is_defect: judging it failed. is_offered_again: it, or an entry of it,
-    was at the hub before; that it is accepted is then no sign of a replay.
+    was at the hub before; that it is accepted is then no sign of a replay. is_live: its device may still listen for an
+    answer. device: whose it is, once that is known. since: when the first copy came, on the monotonic clock.
     """
 
     phy_payload: bytes
@@ -51,6 +54,9 @@ class Copied(Struct):
     outcome: Outcome | None = None
     is_defect: bool = False
     is_offered_again: bool = False
+    is_live: bool = False
+    device: Device | None = None
+    since: float = 0.0
 
     @property
     def best(self) -> Frame:
@@ -63,8 +69,18 @@ class Copied(Struct):
 class Judge:
     """Judges frames of the devices of a configuration."""
 
-    def __init__(self, devices: Iterable[Device], decode: Decode, counters: Mapping[str, int] | None = None) -> None:
-        """counters: of sessions before there was a log, by `session_key` and `downlink_key`."""
+    def __init__(
+        self,
+        devices: Iterable[Device],
+        decode: Decode,
+        counters: Mapping[str, int] | None = None,
+        region: Region | None = None,
+    ) -> None:
+        """counters: of sessions before there was a log, by `session_key` and `downlink_key`.
+
+        region: None where devices are not answered.
+        """
+        self.region = region
         self._decode = decode
         self._before = counters or {}
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
@@ -98,7 +114,11 @@ class Judge:
         heard.is_offered_again = True
         report = self._decode(uplink)
         heard.outcome = report
-        return Proposal(subject, new, _accepted(report, counter, tuple(heard.frames)))
+        heard.device = uplink.device
+        down = None
+        if self.region and heard.is_live and not uplink.is_late:
+            down = answer_to(uplink, new.down, self.region)
+        return Proposal(subject, new, _accepted(report, counter, tuple(heard.frames)), down)
 
     def accepted(self, report: Report) -> None:
         """Remember what was accepted, to know copies that come later."""

@@ -110,6 +110,18 @@ class Link:
 
         self.call(subscribe())
 
+    def reply(self, subject: str, hear: Callable[[bytes], bytes]) -> None:
+        """Have requests of a subject answered by a callback, in the thread of the link. Raises FleetError."""
+
+        async def on_message(message: Any) -> None:
+            await message.respond(hear(message.data))
+
+        async def subscribe() -> None:
+            await self._client.subscribe(subject, cb=on_message)
+            await self._client.flush()
+
+        self.call(subscribe())
+
     def say(self, subject: str, data: bytes) -> None:
         """Publish what need not arrive. Raises FleetError."""
         self.call(self._client.publish(subject, data))

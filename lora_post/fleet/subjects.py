@@ -6,6 +6,7 @@
     lease.PART, worker.ID       who works on what                        stream LP_STATE, the newest only
     pos.ID                      how far an uploader has read             stream LP_STATE, the newest only
     hub.GATEWAY, hub.all        what the hub says to gateways            not kept
+    down.GATEWAY                what a gateway is asked to send          a request, not kept
 
 PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them.
 """
@@ -72,3 +73,8 @@ def log_subject(device: Device) -> str:
 def hub_subject(gateway: str) -> str:
     """Return where the hub speaks to a gateway."""
     return f"hub.{token(gateway)}"
+
+
+def down_subject(gateway: str) -> str:
+    """Return where a gateway is asked to send."""
+    return f"down.{token(gateway)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -18,15 +18,17 @@ from msgspec import Struct
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.entry import Reception
+from lora_post.fleet.downlinks import Request, decode_reply, windows_of
+from lora_post.fleet.downlinks import encode as encode_downlink
+from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.judge import Copied, Judge, StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
-from lora_post.fleet.link import Link
+from lora_post.fleet.link import Link, describe
 from lora_post.fleet.log import FleetError, Log, LogReplaced
 from lora_post.fleet.place import Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
-from lora_post.fleet.subjects import TO_ALL, hub_subject, log_prefix
+from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, log_prefix
 from lora_post.metrics import Metrics
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
@@ -44,6 +46,8 @@ FETCH: Final = 64
 FETCH_S: Final = 5.0
 PAUSE_S: Final = 0.5
 SAVE_S: Final = 5.0
+LEAD_S: Final = 0.05
+"""So long before a window a gateway must have what it sends in it."""
 
 
 class _Arrived(Struct, frozen=True):
@@ -71,11 +75,12 @@ class _Part:
         wait_s = 0.0 if raw.kept else COLLECT_S
         copied = self.copied.get(raw.phy_payload)
         if copied is None:
-            copied = self.copied[raw.phy_payload] = Copied(raw.phy_payload, now + wait_s, {}, {})
+            copied = self.copied[raw.phy_payload] = Copied(raw.phy_payload, now + wait_s, {}, {}, since=now)
         published_us = WallUs(int(arrived.message.metadata.timestamp.timestamp() * 1e6))
         rx = raw.frame(arrived.gateway, published_us)
         reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
         copied.frames[reception] = rx
+        copied.is_live |= not raw.kept and arrived.message.metadata.num_delivered == 1
         copied.is_offered_again |= raw.kept or arrived.message.metadata.num_delivered > 1
         copied.messages[arrived.gateway, raw.store, raw.number] = arrived.message
 
@@ -240,11 +245,28 @@ class Worker:
         try:
             for copied, entry in part.acceptance.accept(due):
                 part.copied.pop(copied.phy_payload, None)
+                self._answer(copied, entry)
                 self._tell(copied, is_accepted=entry is not None)
                 self._acknowledge(copied, is_settled=entry is None)
         except LogReplaced:
             self._drop([part.number])
             raise
+
+    def _answer(self, copied: Copied, entry: Entry | None) -> None:
+        """Have the answer sent that an entry holds: it is valid, so nobody else has taken its FCntDown."""
+        region, device = self._judge.region, copied.device
+        if entry is None or entry.down is None or region is None or device is None:
+            return
+        requests = []
+        heard = sorted(copied.frames.items(), key=lambda item: item[0].snr_db or -99.0, reverse=True)
+        for reception, frame in heard:
+            windows = windows_of(frame, device, region)
+            if windows:
+                request = Request(entry.id, frame.gateway, entry.down.phy_payload, windows)
+                requests.append((down_subject(reception.gateway), encode_downlink(request)))
+        # RX2 is a second after RX1; the gateway's radio wants it a little earlier.
+        until = copied.since + device.rx_delay_s + 1 - LEAD_S
+        self._link.start(_ask(self._link, requests, until, f"{device.id}, FCnt {entry.up.fcnt if entry.up else 0}"))
 
     def _judged(self, copied: Copied, state_of: StateOf) -> Proposal | None:
         copied.is_defect = False
@@ -309,6 +331,28 @@ class Worker:
                 hub_state.write_state(self._link, states)
         except (FleetError, SpoolError) as error:
             log.warning("%s", error)
+
+
+async def _ask(link: Link, requests: Sequence[tuple[str, bytes]], until: float, about: str) -> None:
+    """Ask gateways to send an answer, the best first, until one does.
+
+    One that does not reply may send all the same; another one at that moment would disturb it.
+    """
+    for subject, data in requests:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            log.info("no answer to %s: it came too late for its device", about)
+            return
+        try:
+            reply = decode_reply((await link.client.request(subject, data, timeout=left_s)).data)
+        except nats.errors.NoRespondersError:
+            continue
+        except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
+            log.info("no answer to %s: %s", about, describe(error))
+            return
+        if not reply.why:
+            return
+        log.info("no answer to %s: %s", about, reply.why)
 
 
 async def _acknowledge(message: Any) -> None:

@@ -15,7 +15,9 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.system import SystemClock
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
+from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.errors import ConfigError, Fault, defect
+from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.feed import Feed
 from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
 from lora_post.fleet.judge import Judge
@@ -74,7 +76,7 @@ def run_fleet(
         destinations = delivery.destinations if delivery else tuple
         with oversight.over(destinations, clock), _Parts(config, link, oversight.signs) as parts:
             log.info("started fleet=%s gateway=%s", ",".join(sorted(fleet.roles)), config.gateway_id)
-            source = NatsLog(link)
+            source, network = NatsLog(link), config.network
             if delivery:
                 device = config.site.devices.get
                 own = parts.connected()
@@ -83,14 +85,15 @@ def run_fleet(
                 told = _without_reports(hear) if delivery else hear
                 own = parts.connected()
                 with own.transaction() as db:
-                    judge = Judge(config.devices, decode, load_sessions(db))
+                    judge = Judge(config.devices, decode, load_sessions(db), network.region if network else None)
                 name = f"{config.gateway_id}-{secrets.token_hex(4)}"
                 parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told))
             if Role.GATEWAY not in fleet.roles:
                 stop.wait()
                 return 0
             own = parts.connected()
-            publisher = Publisher(link, own, config.gateway_id, clock, __version__, patience or Patience())
+            way_back = WayBack(DutyCycle(network.region), [each for each, _ in inputs]) if network else None
+            publisher = Publisher(link, own, config.gateway_id, clock, __version__, patience or Patience(), way_back)
             parts.start("publish", publisher)
             room = Room(config.spool_max_bytes, config.spool_when_full)
             own = parts.connected()

@@ -25,6 +25,7 @@ from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError, Logged, LogUnavailable
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import ensure_streams
+from lora_post.lorawan.phy_payload import MType
 from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.sandbox.server import running_sandbox
 from lora_post.uplink.unlock import seal_lorawan
@@ -55,7 +56,8 @@ def frame(number: int, time_us: int) -> bytes:
     index, count = number % DEVICES, number // DEVICES
     if is_lorawan(index):
         payload = bytes((1, 2)) + count.to_bytes(2)
-        return packet(seal_lorawan(keys(index), dev_addr(index), count, 2, payload), time_us)
+        mtype = MType.CONFIRMED_UP if index % 2 else MType.UNCONFIRMED_UP  # those take a value of FCntDown
+        return packet(seal_lorawan(keys(index), dev_addr(index), count, 2, payload, mtype=mtype), time_us)
     text = b"\\!N/%d" % count
     addressed = b"^p%d,%d,%d,%d,%d,7,-60\n" % (GATEWAY, DATA, 2 + index, count % 256, len(text))
     return packet(text, time_us).replace(b"^p0,0,0,0,%d,7,-60\n" % len(text), addressed)
@@ -138,6 +140,7 @@ class Verdict(Struct):
     doubled: int
     out_of_order: int
     fcntdown_twice: int
+    fcntdowns: int
     counts: Counter[str]
     void: int
     seconds: float
@@ -151,7 +154,8 @@ class Verdict(Struct):
         counts = " ".join(f"{name}={self.counts[name]}" for name in ("kills", "nodes", "stops", "cuts"))
         return (
             f"uplinks={self.uplinks} missing={self.missing} doubled={self.doubled} out_of_order={self.out_of_order}"
-            f" fcntdown_twice={self.fcntdown_twice} {counts} void={self.void} seconds={self.seconds:.0f}"
+            f" fcntdown_twice={self.fcntdown_twice} of {self.fcntdowns} {counts} void={self.void}"
+            f" seconds={self.seconds:.0f}"
         )
 
 
@@ -186,7 +190,7 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
             f"w{index}",
             '["worker", "uploader"]' if index == 0 else '"worker"',
             servers,
-            (waziup if index == 0 else "") + "".join(devices),
+            (waziup if index == 0 else "") + '[network]\nregion = "EU868"\n' + "".join(devices),
         )
         for index in range(WORKERS)
     ]
@@ -319,6 +323,7 @@ def bad_days(folder: Path, seconds: float, seed: int, frames_a_second: float, se
         doubled,
         disorder(found, valid),
         twice(valid),
+        sum(entry.down is not None for entry in valid),
         fleet.counts,
         void,
         time.monotonic() - began,

@@ -13,6 +13,7 @@ def test_nothing_is_lost_doubled_or_disordered_by_kills_and_cuts(tmp_path: Path)
     verdict = bad_days(tmp_path, 3.0, 3, 20.0, servers=1)
     assert verdict.is_right, verdict.line
     assert verdict.uplinks > 20
+    assert verdict.fcntdowns > 5
     assert sum(verdict.counts.values()) > 0
 
 
