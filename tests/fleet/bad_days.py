@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +19,7 @@ from threading import Event, Lock, Thread
 
 from msgspec import Struct
 
+from lora_post.clocks.scale import utc_text
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet import streams
 from lora_post.fleet.entry import Entry, decode
@@ -28,8 +31,9 @@ from lora_post.fleet.streams import ensure_streams
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.sandbox.server import running_sandbox
+from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import Admin, dev_addr, keys, packet
+from tests.support.command import Admin, dev_addr, keys
 from tests.support.hurried_fleet import ACK_WAIT_S
 from tests.support.nats_servers import Nodes, nats_servers
 from tests.support.paths import ROOT
@@ -44,6 +48,7 @@ REPEATED = 200  # frames that a radio program gives once more: a pipe holds no m
 PATIENCE_S = 240
 EVERY_S = 0.7
 COMMAND = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried_fleet.py"))
+INPUT = '[[input]]\nurl = "stdin:"\nformat = "rxpk"\n'
 SENSORS = {True: "analog_in_1", False: "N"}
 
 
@@ -52,15 +57,28 @@ def is_lorawan(index: int) -> bool:
 
 
 def frame(number: int, time_us: int) -> bytes:
-    """Return frame `number` as a radio program prints it."""
+    """Return frame `number` as a packet forwarder writes it."""
     index, count = number % DEVICES, number // DEVICES
     if is_lorawan(index):
         payload = bytes((1, 2)) + count.to_bytes(2)
         mtype = MType.CONFIRMED_UP if index % 2 else MType.UNCONFIRMED_UP  # those take a value of FCntDown
-        return packet(seal_lorawan(keys(index), dev_addr(index), count, 2, payload, mtype=mtype), time_us)
-    text = b"\\!N/%d" % count
-    addressed = b"^p%d,%d,%d,%d,%d,7,-60\n" % (GATEWAY, DATA, 2 + index, count % 256, len(text))
-    return packet(text, time_us).replace(b"^p0,0,0,0,%d,7,-60\n" % len(text), addressed)
+        data = seal_lorawan(keys(index), dev_addr(index), count, 2, payload, mtype=mtype)
+    else:
+        data = bytes((GATEWAY, DATA, 2 + index, count % 256)) + b"\\!N/%d" % count
+    rxpk = {
+        "time": utc_text(WallUs(time_us)),
+        "tmst": time_us % 2**32,
+        "freq": 868.1,
+        "stat": 1,
+        "modu": "LORA",
+        "datr": "SF7BW125",
+        "codr": "4/5",
+        "rssi": -60,
+        "lsnr": 7,
+        "size": len(data),
+        "data": b64encode(data).decode(),
+    }
+    return json.dumps({"rxpk": [rxpk]}).encode() + b"\n"
 
 
 class Radio:
@@ -182,7 +200,7 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
         return path
 
     gateways = [
-        write(f"g{index}", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], "") for index, relay in enumerate(relays)
+        write(f"g{index}", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], INPUT) for index, relay in enumerate(relays)
     ]
     waziup = f'[waziup]\nurl = "{url}"\nusername = "demo"\npassword = "demo"\n'
     workers = [
