@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,33 @@ def test_missing_programs_fail_where_ci_is_set(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "missing Debian package chromium" in done.stdout
     assert "missing Debian package tshark" in done.stdout
+
+
+@pytest.mark.long
+def test_in_a_bare_environment_all_tests_are_found_and_those_with_a_browser_skipped(tmp_path: Path) -> None:
+    """As on a fresh machine: nothing but this Python and what Debian always has."""
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in ("git", "sh", "bash", "env", "systemctl"):
+        if found := shutil.which(name):
+            (bare / name).symlink_to(found)
+    (bare / "python3").symlink_to(sys.executable)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    for more, says in (
+        (["--collect-only"], "tests/status/test_form.py: "),
+        (["tests/status/test_form.py"], "install chromium"),
+    ):
+        done = subprocess.run(
+            [*words, *more],
+            cwd=ROOT,
+            env={"PATH": str(bare), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=10 * PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert says in done.stdout
 
 
 def test_the_packages_are_those_that_the_test_command_installs() -> None:

@@ -73,7 +73,7 @@ def test_stranger_becomes_a_device_whose_kept_frames_are_read() -> None:
     values = [json.loads(line)["value"] for line in Path("readings.jsonl").read_text().splitlines()]
     assert values == [22.5] * 3
     assert "pond" in devices("list").out and "Heard" not in devices("list").out
-    assert devices("test").out == "No frame of a configured device was refused and kept.\n"
+    assert devices("test").out == "No frame of a configured device was refused, or not decoded, and kept.\n"
 
 
 def test_keys_that_open_nothing_are_not_saved_unless_asked_to() -> None:

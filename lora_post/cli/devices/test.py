@@ -12,6 +12,7 @@ from lora_post.cli._output import say
 from lora_post.cli.devices._desk import Desk, look_at_desk, trial_problem
 from lora_post.explain.trial import opened_text
 from lora_post.model import Device
+from lora_post.uplink.model import Report
 
 
 @click.command(name="test")
@@ -19,9 +20,9 @@ from lora_post.model import Device
 @config_option
 @click.pass_obj
 def command(group_path: Path | None, names: tuple[str, ...], config_path: Path | None) -> None:
-    """Try the keys of devices on the frames that were refused and kept.
+    """Try the keys of devices on the frames that were refused, or not decoded, and kept.
 
-    A device whose frames are all accepted has none there. Exit code 0, or 1 when keys open nothing of what was kept.
+    A device whose frames are all accepted and decoded has none there. Exit code 0, or 1 when keys open nothing of what was kept.
 
     \b
         lora-post devices test
@@ -32,7 +33,7 @@ def command(group_path: Path | None, names: tuple[str, ...], config_path: Path |
     devices = [desk.device(name) for name in names] or desk.config.devices
     results = [_show(desk, device, is_named=bool(names)) for device in devices]
     if not any(results) and not names:
-        say("No frame of a configured device was refused and kept.")
+        say("No frame of a configured device was refused, or not decoded, and kept.")
     raise SystemExit(EXIT_FAILED if "FAIL" in results else 0)
 
 
@@ -40,11 +41,15 @@ def _show(desk: Desk, device: Device, *, is_named: bool) -> str:
     """Print what came of a device; returns the verdict, "" when nothing was kept of it."""
     trial = desk.try_device(device)
     for outcome in trial.opened:
-        say(f"ok        {device.id}: {opened_text(outcome)}", fg="green")
+        is_read = not isinstance(outcome, Report) or outcome.problem is None
+        say(
+            f"{'ok' if is_read else 'unread':<9} {device.id}: {opened_text(outcome)}",
+            fg="green" if is_read else "yellow",
+        )
     if problem := trial_problem(trial):
         say(f"FAIL      {problem.what}", fg="red")
         say(f"fix       {problem.fix}")
         return "FAIL"
     if is_named and not trial.opened:
-        say(f"none      {device.id}: no frame with its address was refused and kept")
+        say(f"none      {device.id}: no frame with its address was refused, or not decoded, and kept")
     return "ok" if trial.opened else ""

@@ -121,7 +121,7 @@ def _show_undecoded(rows: Sequence[Undecoded], option: str) -> None:
         say("")
         say(f"{device}: {plural(count, 'payload')} not decoded, the newest from {utc_text(newest.time_us)}")
         say(f"  {newest.decoder}: {newest.problem}")
-        say(f"  when the decoder is put right: lora-post spool retry {quote(device)}{option}")
+        say(f"  when its decoder or app_skey is put right: lora-post spool retry {quote(device)}{option}")
         say(f"  to give them up: lora-post spool drop {quote(device)} --undecoded{option}")
 
 
