@@ -22,7 +22,8 @@ from lora_post.uplink.model import Report
 def command(group_path: Path | None, names: tuple[str, ...], config_path: Path | None) -> None:
     """Try the keys of devices on the frames that were refused, or not decoded, and kept.
 
-    A device whose frames are all accepted and decoded has none there. Exit code 0, or 1 when keys open nothing of what was kept.
+    A device whose frames are all accepted and decoded has none there. Exit code 0, or 1 when keys open nothing of
+    what was kept.
 
     \b
         lora-post devices test
