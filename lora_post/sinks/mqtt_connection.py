@@ -9,10 +9,11 @@ Source: MQTT 3.1.1 (OASIS standard), sections 3.1, 3.3, 3.4 and 4.3.2.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import socket
 from threading import Condition
+from typing import TypeAlias
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,6 +24,9 @@ from lora_post.errors import Unavailable
 from lora_post.finding import Finding, fail, ok
 from lora_post.net.mqtt_url import Broker
 from lora_post.net.traffic import Traffic
+
+Hear: TypeAlias = Callable[[str, bytes], None]
+"""Takes topic and payload of a message."""
 
 CONNECT_S = 15.0
 ACKNOWLEDGE_S = 30.0  # without any progress
@@ -50,8 +54,10 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
 class MqttConnection:
     """A connection from CONNECT on, of no use once `is_up` is false. For one thread."""
 
-    def __init__(self, broker: Broker, client_id: str, *, ping_every_s: int) -> None:
-        """Connect. ping_every_s: 0 for never.
+    def __init__(
+        self, broker: Broker, client_id: str, *, ping_every_s: int, hear: Hear = lambda topic, payload: None
+    ) -> None:
+        """Connect. ping_every_s: 0 for never. hear: is given what comes by `subscribe`, by another thread.
 
         Raises Unavailable when there is no connection, or the broker refuses the account.
         """
@@ -69,6 +75,10 @@ class MqttConnection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = lambda client, data, message: (
+            None if message.retain else hear(message.topic, bytes(message.payload))
+        )
         self._client.on_socket_close = lambda client, data, sock: self._look_at(sock)
         where = f"{broker.host} port {broker.port}"
         try:
@@ -111,6 +121,15 @@ class MqttConnection:
                     break
             return [number in self._acknowledged for number in numbers]
 
+    def subscribe(self, topics: Sequence[str]) -> bool:
+        """Ask for topics with QoS 1; returns whether the broker has granted it. What it has kept is not heard."""
+        with self._changed:
+            self._acknowledged.clear()
+        _, number = self._client.subscribe([(topic, 1) for topic in topics])
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_lost or number in self._acknowledged, ACKNOWLEDGE_S)
+            return number in self._acknowledged
+
     def count(self, traffic: Traffic) -> None:
         """Add what this connection has cost since the last time."""
         self._look_at(self._client.socket())
@@ -141,6 +160,14 @@ class MqttConnection:
     ) -> None:
         with self._changed:
             self._is_lost = True
+            self._changed.notify_all()
+
+    def _on_subscribe(
+        self, client: mqtt.Client, data: object, number: int, codes: list[ReasonCode], _: Properties | None
+    ) -> None:
+        with self._changed:
+            if not any(code.is_failure for code in codes):
+                self._acknowledged.add(number)
             self._changed.notify_all()
 
     def _on_publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ class Watch(Protocol):
 
     every_s: float
 
-    def look(self, devices: Iterable[str]) -> list[Setting]:
+    def look(self, devices: Sequence[str]) -> list[Setting]:
         """Return what was set since the last look for these devices. Raises SinkError, SpoolError."""
         ...
 

@@ -20,6 +20,9 @@ from lora_post.toml_table import TableReader
 
 PUBLIC_URL = "https://api.waziup.io/api/v2"
 MIN_LOOK_S = 10.0
+ASK_EVERY_S = 1.0
+"""So often what the broker has told is taken over; that costs nothing."""
+MQTT = "mqtt"
 PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 
 
@@ -33,8 +36,8 @@ class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
         account are public.
     protocol: `"mqtt"`: a tenth of the data, [with an exception](destinations.md#values-over-mqtt).
     actuators: How often to look for values that are set there, to [send them to
-        devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at least `"10s"`, or `"never"`.
-    mqtt_url: With `protocol = "mqtt"`: `mqtt://HOST:PORT`, or with TLS `mqtts://HOST:PORT`. Default: port 1883 of
+        devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at least `"10s"`; `"mqtt"`: at once; `"never"`.
+    mqtt_url: With `"mqtt"` in one of these: `mqtt://HOST:PORT`, or with TLS `mqtts://HOST:PORT`. Default: port 1883 of
         the host in `url`.
     """
 
@@ -54,7 +57,7 @@ class WaziupConfig(Struct, frozen=True):
 
     account: None for the simple protocol, which is for public devices that exist.
     broker: where values are published; None: they go over HTTP. provision: create what is missing.
-    look_every_s: how often values that are set there are looked for, 0 for never.
+    look_every_s: how often values that are set there are looked for, 0 for never. teller: the broker that tells them.
     """
 
     url: str
@@ -62,6 +65,7 @@ class WaziupConfig(Struct, frozen=True):
     provision: bool
     broker: Broker | None = None
     look_every_s: float = 0.0
+    teller: Broker | None = None
 
 
 def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
@@ -76,14 +80,21 @@ def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
             'for public devices that exist already set provision = "never"',
         )
     broker = _broker(reader, table, account)
-    return WaziupConfig(table.url, account, table.provision == "auto", broker, _look_every_s(reader, table))
+    return WaziupConfig(
+        table.url,
+        account,
+        table.provision == "auto",
+        broker if table.protocol == MQTT else None,
+        _look_every_s(reader, table),
+        broker if table.actuators == MQTT else None,
+    )
 
 
 def _look_every_s(reader: TableReader, table: WaziupTable) -> float:
     if table.actuators == "never":
         return 0.0
-    every_s = parse_duration(table.actuators) or 0.0
-    if every_s < MIN_LOOK_S:
+    every_s = ASK_EVERY_S if table.actuators == MQTT else parse_duration(table.actuators) or 0.0
+    if table.actuators != MQTT and every_s < MIN_LOOK_S:
         reader.refuse(f"[waziup] actuators is {table.actuators!r}", 'write "15min", at least "10s", or "never"')
     if "network" not in reader.document:
         reader.refuse("[waziup] actuators needs [network]", 'add it, with region = "EU868": it sends to devices')
@@ -92,7 +103,7 @@ def _look_every_s(reader: TableReader, table: WaziupTable) -> float:
 
 def _broker(reader: TableReader, table: WaziupTable, account: Account | None) -> Broker | None:
     """Return the platform's broker: without mqtt_url, port 1883 of the host in `url`."""
-    if table.protocol == "http":
+    if MQTT not in (table.protocol, table.actuators):
         if table.mqtt_url:
             reader.refuse('[waziup] mqtt_url is for protocol = "mqtt" only', "set that, or take mqtt_url out")
         return None
@@ -139,7 +150,12 @@ def _watch(config: WaziupConfig, context: SinkContext) -> Watch | None:
 
     client = WaziupClient(config.url, config.account, None, context.traffic, context.alive)
     facts = context.facts_of(f"set {config.url.rstrip('/')} {config.account.username if config.account else ''}")
-    return SetValues(client, facts, context.announced, config.look_every_s)
+    messages = None
+    if config.teller:
+        from lora_post.sinks.waziup.set_messages import SetMessages
+
+        messages = SetMessages(config.teller, f"lora-post-{context.site.gateway_id}-set", context.traffic)
+    return SetValues(client, facts, context.announced, config.look_every_s, messages=messages)
 
 
 def _check(config: WaziupConfig, site: Site) -> Iterator[Finding]:

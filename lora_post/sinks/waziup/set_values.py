@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -19,10 +19,15 @@ from lora_post.errors import Unavailable
 from lora_post.sinks.announced import Announced
 from lora_post.sinks.watch import Setting
 from lora_post.sinks.waziup.client import RemoteActuator, WaziupClient, trouble
+from lora_post.sinks.waziup.set_messages import SetMessages
 from lora_post.spool.facts import Facts
 
 ALL_EVERY_S: Final = 24 * 3600.0
 """Devices without an actuator are looked at so seldom: somebody may have added one."""
+LOOK_EVERY_S: Final = 6 * 3600.0
+"""Between looks while the broker tells of values."""
+UNTOLD_EVERY_S: Final = 900.0
+"""Between looks while it does not."""
 MAX_VALUE: Final = 1000
 """Characters of the JSON of a value: no frame holds more."""
 
@@ -37,8 +42,11 @@ class SetValues:
         announced: Announced,
         every_s: float,
         monotonic: Callable[[], float] = time.monotonic,
+        messages: SetMessages | None = None,
     ) -> None:
-        """facts: the last values that were seen, by `device/actuator`."""
+        """facts: the last values that were seen, by `device/actuator`. messages: tell of new ones; None: one looks."""
+        self._messages = messages
+        self._looked_at = 0.0
         self.every_s = every_s
         self._client = client
         self._facts = facts
@@ -47,8 +55,23 @@ class SetValues:
         self._having: set[str] = set()
         self._all_at = 0.0
 
-    def look(self, devices: Iterable[str]) -> list[Setting]:
+    def look(self, devices: Sequence[str]) -> list[Setting]:
         """Return what was set since the last look. Raises SinkError, SpoolError."""
+        if self._messages is None:
+            return self._look(devices)
+        is_new = self._messages.follow(devices)
+        # The same value set once more is a command, too; by looking that cannot be seen.
+        told = self._messages.taken()
+        for setting in told:
+            self._having.add(setting.device)
+        every_s = LOOK_EVERY_S if self._messages.is_subscribed else UNTOLD_EVERY_S
+        if not is_new and self._looked_at and self._monotonic() - self._looked_at < every_s:
+            return told
+        self._looked_at = self._monotonic()
+        known = {(each.device, each.actuator) for each in told}
+        return told + [each for each in self._look(devices) if (each.device, each.actuator) not in known]
+
+    def _look(self, devices: Sequence[str]) -> list[Setting]:
         now = self._monotonic()
         is_all = not self._all_at or now - self._all_at >= ALL_EVERY_S
         found = []
@@ -66,6 +89,8 @@ class SetValues:
     def close(self) -> None:
         """End the connection."""
         self._client.close()
+        if self._messages:
+            self._messages.close()
 
     def _look_at(self, device: str) -> list[Setting]:
         answer = self._client.get_actuators(device)
