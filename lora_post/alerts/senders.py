@@ -8,8 +8,8 @@ from email.message import EmailMessage
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
+from urllib3.util import make_headers
 
 from lora_post.alerts.message import as_json, body, subject
 from lora_post.alerts.outbox import Digest
@@ -47,7 +47,8 @@ class Webhook:
         with closing(HttpClient(f"{address.scheme}://{address.netloc}")) as client:
             client.use_token(self._config.token)
             account = get_auth_from_url(self._config.url)
-            basic = HTTPBasicAuth(*account) if any(account) and self._config.token is None else None
+            is_named = any(account) and self._config.token is None
+            basic = make_headers(basic_auth=":".join(account))["authorization"] if is_named else None
             try:
                 answer = client.call("POST", path, as_json(gateway, digest), basic)
             except SinkError as error:

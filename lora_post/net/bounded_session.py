@@ -15,6 +15,7 @@ import io
 import re
 import socket as sockets
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
@@ -27,6 +28,19 @@ from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Retry, Timeout
 
 from lora_post.net.bounded_reader import BoundedReader, Budget
 from lora_post.net.traffic import Traffic
@@ -36,6 +50,7 @@ READ_TIMEOUT_S = 60.0
 # A batch of 100 makes the server open 100 broker connections; a whole answer gets this long.
 ANSWER_DEADLINE_S = 120.0
 MAX_ANSWER = 2 << 20  # head and body, as they come over the wire
+_ONCE: Final = Retry(0, read=False)
 _RESET_AT_CLOSE: Final = (sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -51,6 +66,13 @@ class EncodedAnswer(HTTPException):
     """An answer in an encoding, as gzip, that was not asked for."""
 
 
+class _Way(Struct, frozen=True):
+    """The connections to a server, and what stands before each path: all of the address where a proxy wants it."""
+
+    pool: HTTPConnectionPool
+    prefix: str
+
+
 class BoundedSession(requests.Session):
     """A session for one server, without cookies, redirects and encodings, whose answers end."""
 
@@ -61,6 +83,7 @@ class BoundedSession(requests.Session):
         self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._open: WeakSet[socket] = WeakSet()
+        self._ways: dict[str, _Way] = {}
         pools = _pools(traffic, bounds, self._open)
         self.mount("http://", _Adapter(pools))
         self.mount("https://", _Adapter(pools))
@@ -81,11 +104,54 @@ class BoundedSession(requests.Session):
         prepared.prepare_auth(request.auth, request.url or "")
         return prepared
 
+    def exchange(
+        self, method: str, base: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
+    ) -> BaseHTTPResponse:
+        """Make a request straight on the connections that this session has to a server; return the answer, unread.
+
+        What `requests` does around it takes longer than the request: its URL, its checks, its objects. Proxies,
+        certificates, bounds and bytes are the session's. base: of one server. path: quoted. headers: all of them,
+        those of the session do not count. Raises what `requests` does.
+        """
+        way = self._ways.get(base) or self._find_way(base)
+        try:
+            return way.pool.urlopen(
+                method,
+                way.prefix + path,
+                body,
+                headers,
+                retries=_ONCE,
+                redirect=False,
+                assert_same_host=False,
+                timeout=timeout,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (HTTPError, OSError) as error:
+            raise _as_requests_says(error) from error
+
+    def _find_way(self, base: str) -> _Way:
+        """Return the connections to a server, chosen as `requests` does. Raises what it does for a strange address."""
+        request = requests.PreparedRequest()
+        request.prepare_url(base, None)
+        address = request.url or ""
+        settings = self.merge_environment_settings(address, {}, True, None, None)
+        proxies, verify, cert = settings["proxies"], settings["verify"], settings["cert"]
+        adapter = self.get_adapter(address)
+        assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - as mounted
+        pool = adapter.get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        assert isinstance(pool, HTTPConnectionPool)  # noqa: S101 - of one of `_pools`
+        adapter.cert_verify(pool, address, verify, cert)  # type: ignore[no-untyped-call]
+        prefix = adapter.request_url(request, proxies).rstrip("/")
+        way = self._ways[base] = _Way(pool, prefix)
+        return way
+
     def close(self) -> None:
         """End the connections, also one that another thread waits at: it gets an error at once."""
         for each in list(self._open):
             with suppress(OSError):
                 socket.shutdown(each, sockets.SHUT_RDWR)  # not TLS's, which would disturb the thread that reads
+        self._ways.clear()
         super().close()
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -123,6 +189,22 @@ class _InOnePiece:
             super().send(data)  # type: ignore[misc]
         else:
             self._pieces.append(data)
+
+
+def _as_requests_says(error: HTTPError | OSError) -> requests.RequestException:
+    """Return the exception of `requests` for an error of urllib3, see requests.adapters.HTTPAdapter.send."""
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    if isinstance(reason, ConnectTimeoutError) and not isinstance(reason, NewConnectionError):
+        return requests.exceptions.ConnectTimeout(error)
+    if isinstance(reason, ProxyError):
+        return requests.exceptions.ProxyError(error)
+    if isinstance(reason, SSLError):
+        return requests.exceptions.SSLError(error)
+    if isinstance(reason, ReadTimeoutError):
+        return requests.exceptions.ReadTimeout(error)
+    if isinstance(error, (MaxRetryError, ProtocolError, ClosedPoolError, OSError)):
+        return requests.exceptions.ConnectionError(error)
+    return requests.RequestException(error)
 
 
 def cause(error: BaseException) -> str:

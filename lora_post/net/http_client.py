@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from contextlib import closing
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 import requests
 from msgspec import Struct
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout
 from urllib3.util.request import SKIP_HEADER
 
 from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
@@ -24,6 +27,11 @@ from lora_post.text import one_line
 
 CONNECT_TIMEOUT_S = 15.0
 MAX_BODY = 1 << 20
+ANONYMOUS: Final = ""
+"""In place of an Authorization header."""
+_HEADERS: Final = {"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER}
+"""Every header goes out with every value; an encoded answer is refused without the second one too."""
+_TIMEOUT: Final = Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
 
 _BEFORE_SENDING = (
     requests.exceptions.ConnectTimeout,
@@ -74,8 +82,6 @@ class HttpClient:
         self._token: Secret | None = None
         self.traffic = traffic or Traffic()
         self._session = BoundedSession(self.traffic)
-        # Every header goes out with every value; an encoded answer is refused without this one too.
-        self._session.headers.update({"User-Agent": "lora-post", "Accept-Encoding": SKIP_HEADER})
 
     def use_token(self, token: Secret | None) -> None:
         """Send this token with every following call; None: anonymous."""
@@ -89,43 +95,34 @@ class HttpClient:
         method: str,
         path: str,
         body: object = None,
-        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        authorization: str | None = None,
     ) -> Answer:
         """Make a request; whatever its status, the answer is returned.
 
+        authorization: the header to send in place of the token, see ANONYMOUS.
         Raises `Unavailable` when nothing was sent, and `OutcomeUnknown` when the server may have acted and no
         complete answer came back.
         """
         data = None if body is None else msgspec.json.encode(body)
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        headers = dict(_HEADERS) if data is None else _HEADERS | {"Content-Type": "application/json"}
+        if authorization is None and self._token is not None:
+            authorization = f"Bearer {self._token.reveal()}"
+        if authorization:
+            headers["Authorization"] = authorization
         self._alive()
         began = time.monotonic_ns()
         try:
-            # An `auth` callable also keeps requests from putting ~/.netrc in the token's place.
-            with self._session.request(
-                method,
-                self._base + path,
-                data=data,
-                headers=headers,
-                auth=auth or self._authorise,
-                timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with closing(self._session.exchange(method, self._base, path, headers, data, _TIMEOUT)) as response:
                 body_read, date = _read(response), response.headers.get("Date", "")
+                response.release_conn()
                 if self._on_date and date and _is_of_an_api(response):
                     self._on_date(date, (time.monotonic_ns() - began) // 1000)
-                return Answer(response.status_code, body_read, _retry_after(response), date)
+                return Answer(response.status, body_read, _retry_after(response), date)
         # What requests does not wrap: urllib3's own errors, and http.client's ValueError over a chunk of -5 bytes.
         except (requests.RequestException, HTTPError, ValueError) as error:
             if _nothing_was_sent(error):
                 raise Unavailable(cause(error)) from error
             raise OutcomeUnknown(f"no complete answer to {method} {path.partition('?')[0]}: {cause(error)}") from error
-
-    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        return request
 
 
 def transient(doing: str, answer: Answer) -> SinkError:
@@ -136,31 +133,29 @@ def transient(doing: str, answer: Answer) -> SinkError:
     return OutcomeUnknown(message, answer.retry_after_s)
 
 
-def anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the Authorization header out."""
-    return request
-
-
 def quote_part(part: str) -> str:
     """Return one step of a path, whatever is in it."""
     return quote(part, safe="")
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: BaseHTTPResponse) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(1 << 14):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise requests.exceptions.ChunkedEncodingError("the answer does not end")
+    try:
+        for chunk in response.stream(1 << 14):
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise requests.exceptions.ChunkedEncodingError("the answer does not end")
+    except (HTTPError, OSError) as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
     return bytes(body)
 
 
-def _is_of_an_api(response: requests.Response) -> bool:
+def _is_of_an_api(response: BaseHTTPResponse) -> bool:
     """Return whether it comes from an API, and not from a network's page in the way."""
-    return response.status_code // 100 in (2, 4) and "html" not in response.headers.get("Content-Type", "")
+    return response.status // 100 in (2, 4) and "html" not in response.headers.get("Content-Type", "")
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: BaseHTTPResponse) -> float | None:
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
 

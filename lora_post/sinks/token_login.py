@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from lora_post.errors import OutcomeUnknown, Unavailable
-from lora_post.net.http_client import Answer, HttpClient, anonymous
+from lora_post.net.http_client import ANONYMOUS, Answer, HttpClient
 from lora_post.secret import Account, Secret
 
 WRONG_PASSWORD_WAIT_S = 300.0
@@ -53,6 +53,6 @@ def token_in(body: bytes) -> Secret | None:
 def _post(http: HttpClient, account: Account) -> Answer:
     """POST /auth/token: 200 with the token. A password that comes back is taken out."""
     password = account.password.reveal()
-    answer = http.call("POST", "/auth/token", {"username": account.username, "password": password}, anonymous)
+    answer = http.call("POST", "/auth/token", {"username": account.username, "password": password}, ANONYMOUS)
     shown = answer.body.replace(password.encode(), b"(password)")
     return answer if answer.status == 200 else msgspec.structs.replace(answer, body=shown)

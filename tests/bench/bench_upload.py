@@ -4,21 +4,28 @@
 
 Bytes are counted on the socket, both ways, headers included, without and with TLS; the token is as long as
 the platform's, 1.3 kB. Rates are medians of rounds in turns with a bare `requests.Session` that posts batches of
-the same size to the same server, a process of its own.
+the same size to the same server, a process of its own; requests are CPU time, in turns with bare libraries. `--only`
+takes a part: cost, rates, requests, enqueue, latency.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import sys
 import tempfile
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -26,10 +33,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from urllib3 import connection_from_url
 
 from lora_post.clocks.scale import now_us
 from lora_post.config.upload import UploadRules
 from lora_post.model import Reading
+from lora_post.net.http_client import HttpClient
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import API_PATH, _server
 from lora_post.sandbox.state import State
@@ -37,10 +46,20 @@ from lora_post.secret import Account, Secret
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Report
+from lora_post.uplink.unlock import seal_lorawan
 from lora_post.upload.uploader import Uploader
 from lora_post.web.serving import base_url, listen, running
 from tests.support.build import NOON_US, report
-from tests.support.command import DEVICES, counting_packet, free_port, sandbox_process, started, wait_until, write_site
+from tests.support.command import (
+    dev_addr,
+    free_port,
+    keys,
+    packet,
+    sandbox_process,
+    started,
+    wait_until,
+    write_site,
+)
 from tests.support.upload_site import Site, work
 from tests.support.waziup import BadDays, CuttingProxy, Waziup, waziup
 
@@ -51,12 +70,25 @@ BATCH = 100
 QUEUED = 200_000
 GROUP = 500
 HELD = 11  # readings at the minutes 0, 1, … 10
-LATENCY_FRAMES = 100
+REQUESTS, REQUEST_ROUNDS = 100, 8
+LATENCY_FRAMES, LATENCY_RATE = 1_500, 100
+WARM_S = 3.0
+TOKEN = b"e30." + urlsafe_b64encode(b'{"preferred_username":"demo","exp":4000000000,"iat":0}') + b".x"
 # The token repeats the name, in base64.
 LONG_NAME = "x" * 777
 
 
 def main() -> None:
+    parts = {"cost": _costs, "rates": _rates, "requests": _requests, "enqueue": _enqueue, "latency": _latency}
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--only", choices=parts)
+    only = options.parse_args().only
+    for name, part in parts.items():
+        if only in (None, name):
+            part()
+
+
+def _costs() -> None:
     users = {"demo": "demo", "admin": "admin", LONG_NAME: "long"}
     for serving, how in ((waziup, ""), (_waziup_tls, "TLS: ")):
         with serving(Settings(users=users)) as server:
@@ -69,9 +101,6 @@ def main() -> None:
             holding = partial(_holding, account=account)
             _cost(server, f"{how}hold of ten minutes, a reading a minute", holding, HELD, _a_minute_each)
             _cost(server, f"{how}backlog", start, 1000)
-    _rates()
-    _enqueue()
-    _latency()
 
 
 @contextmanager
@@ -236,46 +265,110 @@ def _enqueue() -> None:
         _say(f"into the spool: {rate:.0f} readings a second, {path.stat().st_size / QUEUED:.0f} bytes each")
 
 
-class _Watch(CuttingProxy):
-    """Notes when the first byte came after `armed` was set."""
-
-    def __init__(self, target: str) -> None:
-        self.armed = False
-        self.at = 0.0
-        super().__init__(target)
-
-    @property
-    def bytes(self) -> int:
-        return self._bytes
-
-    @bytes.setter
-    def bytes(self, count: int) -> None:
-        if self.armed:
-            self.armed, self.at = False, time.perf_counter()
-        self._bytes = count
+def _requests() -> None:
+    """One reading a request, as in a steady run: the client's own, urllib3's pool and `requests` by turns."""
+    with sandbox_process(free_port()) as url:
+        token = requests.post(f"{url}/auth/token", json={"username": "demo", "password": "demo"}, timeout=10).text
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        requests.post(f"{url}/devices", json={"id": "bare", "sensors": [{"id": "t"}]}, headers=headers, timeout=10)
+        path = "/devices/bare/sensors/t/value"
+        body = {"value": 1.5, "timestamp": "2026-03-01T12:00:00.123Z"}
+        client, session, pool = HttpClient(url), requests.Session(), connection_from_url(url)
+        client.use_token(Secret(token))
+        target, data = urlsplit(url).path + path, json.dumps(body).encode()
+        ways: dict[str, Callable[[], object]] = {
+            "ours": lambda: client.call("POST", path, body),
+            "urllib3": lambda: pool.urlopen("POST", target, body=data, headers=headers, retries=False),
+            "requests": lambda: session.post(url + path, json=body, headers=headers, timeout=10),
+        }
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(REQUEST_ROUNDS):
+            for name, ask in ways.items():
+                began = time.process_time()
+                for _ in range(REQUESTS):
+                    ask()
+                found[name].append((time.process_time() - began) / REQUESTS * 1e3)
+        client.close()
+    for name, each in found.items():
+        _say(f"CPU of a request, {name}: {statistics.median(each):.2f} ms ({min(each):.2f} … {max(each):.2f})")
 
 
 def _latency() -> None:
-    """From the last byte of a frame in the pipe to the first byte of the request that carries it."""
-    with sandbox_process(free_port()) as url, tempfile.TemporaryDirectory() as folder:
-        watch = _Watch(url)
-        found = []
-        with started("run", "-q", "-c", str(write_site(Path(folder), watch.url))) as process:
+    """From the write of a frame to the server's answer to the request that carries it, at a steady rate.
+
+    The server looks nothing up: what is measured is the way there. Each frame says its number.
+    """
+    with _server_at_once() as (url, arrived), tempfile.TemporaryDirectory() as folder:
+        with started("run", "-q", "-c", str(_steady_site(Path(folder), url))) as process:
             assert process.stdin is not None
-            for index in range(LATENCY_FRAMES + DEVICES):
-                frame = counting_packet(index)
-                watch.armed = True
-                began = time.perf_counter()
-                process.stdin.write(frame)
-                wait_until(lambda: not watch.armed, "nothing is sent")
-                found.append(watch.at - began)
-                time.sleep(0.15)  # until its other reading has gone
-        watch.close()
-        found = sorted(found[DEVICES:])
-        _say(
-            f"frame to first byte of its request: median {statistics.median(found) * 1e3:.1f} ms, "
-            f"95 % within {found[len(found) * 95 // 100] * 1e3:.1f} ms"
-        )
+            sent: list[float] = []
+            begin = time.perf_counter() + WARM_S
+            for index in range(LATENCY_FRAMES):
+                time.sleep(max(0.0, begin + index / LATENCY_RATE - time.perf_counter()))
+                sent.append(time.perf_counter())
+                process.stdin.write(_numbered(index))
+            wait_until(lambda: len(arrived) == LATENCY_FRAMES, "not all has arrived")
+        found = sorted(arrived[index] - sent[index] for index in range(LATENCY_FRAMES // 10, LATENCY_FRAMES))
+    at = {share: found[min(len(found) - 1, int(len(found) * share))] * 1e3 for share in (0.5, 0.95, 0.99)}
+    _say(
+        f"frame to server at {LATENCY_RATE} a second, {len(found)} frames: median {at[0.5]:.1f} ms, "
+        f"95 % within {at[0.95]:.1f} ms, 99 % within {at[0.99]:.1f} ms, all within {found[-1] * 1e3:.1f} ms"
+    )
+
+
+def _numbered(index: int) -> bytes:
+    """A frame of the first device with its number as its only value."""
+    payload = bytes((1, 3)) + (index % 20_000).to_bytes(2)
+    return packet(seal_lorawan(keys(0), dev_addr(0), index, 2, payload), 1_790_000_000_000_000 + index * 1_000_000)
+
+
+def _steady_site(folder: Path, url: str) -> Path:
+    site = write_site(folder, url)
+    site.write_text(site.read_text().replace("[waziup]", '[waziup]\nprovision = "never"'))
+    return site
+
+
+@contextmanager
+def _server_at_once() -> Iterator[tuple[str, dict[int, float]]]:
+    """Answers every request at once; gives its address, and when the value of each frame came."""
+    arrived: dict[int, float] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/auth/token"):
+                self._answer(
+                    200, b"e30." + urlsafe_b64encode(b'{"preferred_username":"demo","exp":4000000000,"iat":0}') + b".x"
+                )
+                return
+            now, values = time.perf_counter(), json.loads(body)
+            for each in values if isinstance(values, list) else [values]:
+                arrived[round(each["value"] * 100)] = now
+            self._answer(204, b"")
+
+        def do_GET(self) -> None:
+            self._answer(200, b"{}")
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._answer(204, b"")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/api/v2", arrived
+        server.shutdown()
 
 
 if __name__ == "__main__":

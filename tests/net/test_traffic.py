@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lora_post.net import http_client
 from lora_post.net.traffic import SEGMENT_HEADERS, Traffic
 from lora_post.sinks.waziup.client import WaziupClient
 from tests.support.waziup import CuttingProxy, waziup
@@ -64,11 +65,11 @@ def test_client_counts_at_least_what_goes_over_the_socket() -> None:
         assert meter.bytes <= client._http.traffic.bytes < meter.bytes + 100 * SEGMENT_HEADERS
 
 
-def test_answers_that_end_with_their_connection_are_counted() -> None:
+def test_answers_that_end_with_their_connection_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(http_client._HEADERS, "Connection", "close")
     with waziup() as server:
         meter = CuttingProxy(server.url)
         client = WaziupClient(meter.url)
-        client._http._session.headers["Connection"] = "close"
         for _ in range(5):
             client.get_me()
         client.close()

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.errors import SinkError, Unavailable
-from lora_post.net.http_client import Answer, HttpClient, anonymous, quote_part, transient
+from lora_post.net.http_client import ANONYMOUS, Answer, HttpClient, quote_part, transient
 from lora_post.secret import Account
 from lora_post.sinks.token_login import WRONG_PASSWORD_WAIT_S, fetch_token
 
@@ -80,7 +80,7 @@ class WazigateClient:
 
     def get_id(self) -> Answer:
         """GET /device/id, without a token; 200 with the WaziGate's own id as a JSON string."""
-        return self._http.call("GET", "/device/id", None, anonymous)
+        return self._http.call("GET", "/device/id", None, ANONYMOUS)
 
     def get_sensors(self, device_id: str) -> Answer:
         """GET /devices/{d}/sensors; 200 with RemoteGateSensors or null, 404 without such a device."""

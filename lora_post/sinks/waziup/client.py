@@ -17,7 +17,7 @@ from msgspec import Struct
 from lora_post.clocks.server import ServerClock
 from lora_post.errors import SinkError, Unavailable
 from lora_post.model import Location
-from lora_post.net.http_client import Answer, HttpClient, OnDate, anonymous, quote_part, transient
+from lora_post.net.http_client import ANONYMOUS, Answer, HttpClient, OnDate, quote_part, transient
 from lora_post.net.traffic import Traffic
 from lora_post.secret import Account
 from lora_post.sinks.token_login import fetch_token
@@ -216,7 +216,7 @@ class WaziupClient:
         answer = self._call("GET", path)
         if answer.status != 403 or self.account is None:
             return answer
-        shown = self._http.call("GET", path, auth=anonymous)
+        shown = self._http.call("GET", path, authorization=ANONYMOUS)
         return shown if shown.status == 200 else answer
 
     def post_gateway(self, gateway: GatewayBody) -> Answer:
@@ -233,7 +233,7 @@ class WaziupClient:
 
     def put_gateway_owner_as_guest(self, gateway_id: str, owner: str) -> Answer:
         """PUT /gateways/{g}/owner without token; 204, and the gateway is private then."""
-        return self._http.call("PUT", f"/gateways/{quote_part(gateway_id)}/owner", owner, anonymous)
+        return self._http.call("PUT", f"/gateways/{quote_part(gateway_id)}/owner", owner, ANONYMOUS)
 
     def put_heartbeat(self, gateway_id: str, path: str) -> Answer:
         """PUT /gateways/{g}/heartbeat, or /health on servers of mid-2019; 204."""
@@ -253,7 +253,7 @@ class WaziupClient:
 
     def put_device_as_guest(self, device_id: str, field: str, value: str) -> Answer:
         """PUT /devices/{d}/{field} without token; 204."""
-        return self._http.call("PUT", f"/devices/{quote_part(device_id)}/{field}", value, anonymous)
+        return self._http.call("PUT", f"/devices/{quote_part(device_id)}/{field}", value, ANONYMOUS)
 
     def put_device(self, device_id: str, field: str, value: object) -> Answer:
         """PUT /devices/{d}/{field}; 204. Fields: name, location, gateway_id."""
