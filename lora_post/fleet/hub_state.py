@@ -38,3 +38,8 @@ def write_state(link: Link, states: Mapping[str, bytes]) -> None:
         await asyncio.gather(*(stream.publish(subject, data) for subject, data in states.items()))
 
     link.call(write())
+
+
+def forget_state(link: Link, subject: str) -> None:
+    """Delete the message of a subject. Raises FleetError."""
+    link.call(link.client.jetstream().purge_stream(STATE, subject=subject))

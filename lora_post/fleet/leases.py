@@ -14,6 +14,7 @@ from lora_post.fleet.subjects import PARTS
 
 STEP_S: Final = 2.0
 OVER_S: Final = 8.0
+GONE_S: Final = 60.0
 FREE: Final = ""
 
 
@@ -48,6 +49,13 @@ class LeaseBook:
             return dict.fromkeys(self.held, self._name) | dict.fromkeys(given, FREE)
         self.held = frozenset([*mine, *free[: share - len(mine)]])
         return dict.fromkeys(self.held, self._name)
+
+    def gone(self, now: float) -> list[str]:
+        """Return workers that have not said anything for long, each once; what they wrote may be deleted."""
+        old = [key for key, (_, since) in self._seen.items() if key[0] == "worker" and now - since > GONE_S]
+        for key in old:
+            del self._seen[key]
+        return [name for _, name in old if name != self._name]
 
     def _is_fresh(self, kind: str, name: str, sign: Sign, now: float) -> bool:
         position, since = self._seen.get((kind, name), (0, now))

@@ -169,6 +169,8 @@ class Worker:
         writes = self._leases.step(leases, workers, now)
         states = {f"lease.{part}": holder.encode() for part, holder in writes.items()}
         hub_state.write_state(self._link, states | {f"worker.{self._name}": self._name.encode()})
+        for name in self._leases.gone(now):
+            hub_state.forget_state(self._link, f"worker.{name}")
         self._drop(self._parts.keys() - self._leases.held)
         for part in sorted(self._leases.held - self._parts.keys()):
             self._take(part)

@@ -23,6 +23,7 @@ from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.subjects import token
 from lora_post.fleet.worker import Worker
 from lora_post.inputs import Input
 from lora_post.metrics import Metrics
@@ -86,7 +87,7 @@ def run_fleet(
                 own = parts.connected()
                 with own.transaction() as db:
                     judge = Judge(config.devices, decode, load_sessions(db), network.region if network else None)
-                name = f"{config.gateway_id}-{secrets.token_hex(4)}"
+                name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
                 parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told))
             if Role.GATEWAY not in fleet.roles:
                 stop.wait()

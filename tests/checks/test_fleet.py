@@ -52,6 +52,17 @@ def test_hub_with_and_without_what_it_needs(tmp_path: Path) -> None:
         assert "can be lost with power" in what
 
 
+def test_gateway_is_not_told_that_it_has_no_devices(tmp_path: Path) -> None:
+    write_fleet(tmp_path, [free_hub()], ["north"], ["desk"])
+    shown = {
+        name: run("check", "--offline", "-c", str(tmp_path / name / "lora-post.toml")).stdout.decode()
+        for name in ("gateways/north", "workers/desk")
+    }
+    assert "every frame will be refused" not in shown["gateways/north"]
+    assert "nowhere to send to" not in "".join(shown.values())
+    assert "a worker without devices accepts nothing" in shown["workers/desk"]
+
+
 def test_what_does_not_fit_a_role(tmp_path: Path) -> None:
     write_fleet(tmp_path, [free_hub()], ["north"], ["desk"])
     north = tmp_path / "gateways" / "north"

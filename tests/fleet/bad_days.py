@@ -200,12 +200,13 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
         return path
 
     gateways = [
-        write(f"g{index}", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], INPUT) for index, relay in enumerate(relays)
+        write(f"g{index}.x", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], INPUT)
+        for index, relay in enumerate(relays)
     ]
     waziup = f'[waziup]\nurl = "{url}"\nusername = "demo"\npassword = "demo"\n'
     workers = [
         write(
-            f"w{index}",
+            f"w{index}.x",
             '["worker", "uploader"]' if index == 0 else '"worker"',
             servers,
             (waziup if index == 0 else "") + '[network]\nregion = "EU868"\n' + "".join(devices),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lora_post.fleet.leases import OVER_S, STEP_S, LeaseBook, Sign
+from lora_post.fleet.leases import GONE_S, OVER_S, STEP_S, LeaseBook, Sign
 from lora_post.fleet.subjects import PARTS
 
 
@@ -68,3 +68,15 @@ def test_worker_that_was_held_up_sees_that_others_hold_its_partitions() -> None:
     hub.workers["b"] = Sign(2000, "b")
     hub.step(books["a"], "a", 60)
     assert books["a"].held == frozenset()
+
+
+def test_what_workers_that_are_gone_have_written_is_deleted_once() -> None:
+    """Each start of a worker has a name of its own; all of them are read every two seconds."""
+    hub, book = Hub(), LeaseBook("a")
+    hub.workers = {f"old-{number}": Sign(number + 1, "") for number in range(5)}
+    hub.step(book, "a", 0)
+    assert book.gone(0) == []
+    hub.step(book, "a", GONE_S)
+    hub.step(book, "a", GONE_S + 1)
+    assert sorted(book.gone(GONE_S + 1)) == sorted(f"old-{number}" for number in range(5))
+    assert book.gone(GONE_S + 1) == []
