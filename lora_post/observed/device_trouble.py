@@ -69,7 +69,7 @@ def _undecoded(device: DeviceView) -> Iterator[DeviceTrouble]:
         yield DeviceTrouble(
             "undecoded",
             f"{count} not decoded: {device.problem}",
-            "correct the decoder or its name in the configuration, then `lora-post spool retry`",
+            "correct app_skey or decoder of its [[device]]; after a change of a decoder file: `lora-post spool retry`",
         )
 
 

@@ -57,7 +57,7 @@ class Doctor:
         self._follow(devices)
         uplink = report.uplink
         problem = self._known(f"payload {uplink.device.id}", lambda: diagnose_payload(uplink, decode))
-        return replace(report, problem=f"{report.problem}; {problem}") if problem else report
+        return replace(report, problem=f"{problem} ({report.problem})") if problem else report
 
     def _follow(self, devices: Sequence[Device]) -> None:
         """Forget what was found for other devices: the configuration may have been corrected."""
