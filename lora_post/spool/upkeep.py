@@ -14,13 +14,13 @@ from lora_post.spool import lanes, undecoded
 from lora_post.spool.gaps import forget_gaps
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.queue_writer import QueueWriter
-from lora_post.spool.sessions import forget_sessions
+from lora_post.spool.sessions import forget_sessions, raise_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import Undecoded
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import joined_device, without_nonces
 from lora_post.uplink.model import Report
-from lora_post.uplink.sessions import join_key, session_key
+from lora_post.uplink.sessions import downlink_keys, join_key, session_key
 
 DECODED_AT_ONCE: Final = 100
 """Payloads in one transaction, for which a running lora-post waits."""
@@ -117,16 +117,30 @@ def reset_nonces(spool_file: SpoolFile, device: Device) -> bool:
     return True
 
 
+def raise_down_counters(spool_file: SpoolFile, device: Device, fcnt: int) -> bool:
+    """Raise the counters of downlinks in a device's sessions to a number; False without a session.
+
+    A `run` that is going on reads them again before its next frame.
+    """
+    with spool_file.transaction() as db:
+        keys = [session_key(each) for each in _sessions_of(db, device)]
+        raise_sessions(db, [(down, fcnt) for key in keys for down in downlink_keys(key)])
+        return bool(keys)
+
+
+def _sessions_of(db: sqlite3.Connection, device: Device) -> list[Device]:
+    """Return a device as it is in each of its sessions."""
+    state = load_joins(db).get(join_key(device), JoinState())
+    sessions = [joined_device(device, session) for session in state.sessions]
+    return [*sessions, device] if device.address is not None else sessions
+
+
 def reset_counter(spool_file: SpoolFile, device: Device) -> bool:
     """Forget the frame counters of a device's sessions; False when it has none.
 
     A `run` that is going on reads them again before its next frame.
     """
     with spool_file.transaction() as db:
-        state = load_joins(db).get(join_key(device), JoinState())
-        sessions = [joined_device(device, session) for session in state.sessions]
-        if device.address is not None:
-            sessions.append(device)
-        keys = [session_key(each) for each in sessions]
+        keys = [session_key(each) for each in _sessions_of(db, device)]
         forget_gaps(db, keys)
         return forget_sessions(db, keys) > 0

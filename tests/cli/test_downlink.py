@@ -230,3 +230,11 @@ def test_explain_says_which_step_failed(site: Path, run: Run) -> None:
     said = explain(site, "sent by gateway gw1 in RX1, 1 of 8", fate=Fate.SENT, window="RX1")
     assert said[4:6] == ["done      sent in RX1", "not yet   acknowledged by the device"]
     assert explain(site, "acknowledged", fate=Fate.ACKNOWLEDGED)[5] == "done      acknowledged by the device"
+
+
+def test_counter_is_raised(run: Run) -> None:
+    said = "the next downlink for pond-7 has counter 5000, or a higher one that was reached already\n"
+    assert run("counter", "pond-7", "5000") == (0, said)
+    assert "buoy has no session" in run("counter", "buoy", "5")[1]
+    assert "old has no counter of downlinks" in run("counter", "old", "5")[1]
+    assert run("counter", "pond-7", "4294967296")[0] == 2

@@ -16,6 +16,7 @@ from lora_post.lorawan.phy_payload import DataFrame, MType, parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, SessionKeys11
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.upkeep import raise_down_counters
 from tests.support.build import KEYS, device
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import Site, otaa
@@ -311,6 +312,18 @@ def test_1_1_device_acknowledges_with_the_counter_of_the_downlink(tmp_path: Path
     assert site.hear(acknowledging) == "uplink"
     assert site.command(number).fate is Fate.ACKNOWLEDGED
     site.store.close()
+
+
+def test_counter_is_raised_by_hand_and_never_lowered(site: Site) -> None:
+    site.queue()
+    site.hear(up(0))
+    with closing(SpoolFile(site.store.path)) as other:
+        for fcnt in (70_000, 5):
+            assert raise_down_counters(other, site.devices[0], fcnt)
+        assert not raise_down_counters(other, otaa(ROOT_10), 5)
+    site.hear(up(1, confirmed=True))
+    data = parse_data_frame(site.gateway.sent[-1].phy_payload)
+    assert data.fcnt16 == 70_000 & 0xFFFF and data.mic == KEYS.downlink_mic(DEV_ADDR, 70_000, data.signed)
 
 
 def test_too_many_are_refused_and_old_ones_forgotten(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import click
 
 from lora_post.cli._log import set_up_log
 from lora_post.cli._options import config_option
-from lora_post.cli.downlink import cancel, list_, send, show
+from lora_post.cli.downlink import cancel, counter, list_, send, show
 
 
 @click.group(name="downlink")
@@ -26,6 +26,7 @@ def command(context: click.Context, config_path: Path | None) -> None:
         lora-post downlink list
         lora-post downlink show 12
         lora-post downlink cancel 12
+        lora-post downlink counter pond-7 5000
 
     All of it may be used while `lora-post run` is running. What kept a downlink from its device:
     lora-post explain downlink ID
@@ -34,5 +35,5 @@ def command(context: click.Context, config_path: Path | None) -> None:
     context.obj = config_path
 
 
-for _module in (send, list_, show, cancel):
+for _module in (send, list_, show, cancel, counter):
     command.add_command(_module.command)

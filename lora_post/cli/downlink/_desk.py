@@ -12,9 +12,10 @@ from lora_post.clocks.system import SystemClock
 from lora_post.command import Command, Fate, Moment, age_s
 from lora_post.config import Config
 from lora_post.errors import ConfigError
+from lora_post.model import Device
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.text import span_text
+from lora_post.text import did_you_mean, span_text
 from lora_post.times import WallUs
 
 
@@ -24,6 +25,14 @@ def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
     config = read_config(config_path)
     with closing(SpoolFile(existing_spool(config))) as spool_file:
         yield config, spool_file
+
+
+def device_with(config: Config, name: str) -> Device:
+    """Return the device with an id. Raises ConfigError when there is none."""
+    devices = {each.id: each for each in config.devices}
+    if name not in devices:
+        raise ConfigError(f"no [[device]] has the id {name!r}", fix=did_you_mean(name, devices))
+    return devices[name]
 
 
 def now() -> Moment:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lora_post.cli._options import config_option, load_all_decoders, watch_decoders
 from lora_post.cli._output import say
-from lora_post.cli.downlink._desk import now, opened
+from lora_post.cli.downlink._desk import device_with, now, opened
 from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.decoding.encode import TEXT, encode
@@ -23,7 +23,7 @@ from lora_post.model import Device, Encoded
 from lora_post.spool import downlinks
 from lora_post.spool.joins import load_joins
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.text import Spelling, did_you_mean, parse_bytes, parse_duration, plural
+from lora_post.text import Spelling, parse_bytes, parse_duration, plural
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import join_key
 
@@ -70,7 +70,7 @@ def command(
     """
     life_s = _life_s(expires)
     with opened(config_path or group_path) as (config, spool_file):
-        of = _device(config, device)
+        of = device_with(config, device)
         _check_reach(config, spool_file, of)
         given = _given(config, of, fport, payload, data)
         fit = payload_fit(config.network.region, len(given.payload)) if config.network else ""
@@ -98,13 +98,6 @@ def _life_s(text: str) -> float:
     if not life_s:
         raise ConfigError(f"--expires {text!r} is not a length of time", fix="write 10m, 12h or 2d")
     return life_s
-
-
-def _device(config: Config, name: str) -> Device:
-    devices = {each.id: each for each in config.devices}
-    if name not in devices:
-        raise ConfigError(f"no [[device]] has the id {name!r}", fix=did_you_mean(name, devices))
-    return devices[name]
 
 
 def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
