@@ -113,6 +113,12 @@ def _check_serial(url: str) -> Iterator[Finding]:
 
 
 def _check_input(item: InputConfig) -> Finding:
+    if item.downlink_dir is not None and not os.access(item.downlink_dir, os.W_OK):
+        return fail(
+            "inputs",
+            f"{item.downlink_dir}: the radio program's folder cannot be written, so no device is answered",
+            "correct downlink_dir, or the mode of the folder",
+        )
     if item.url.partition(":")[0] == "stdin":
         return ok("inputs", "stdin")
     if item.url.startswith("file:") and file_path(item.url).is_fifo():

@@ -29,7 +29,7 @@ class InputConfig(Struct, frozen=True):
     password: of the user at a broker. ca_file: certificates that prove the broker; None: the system's.
     setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
     have a header. transmit: devices are answered by it. network: what stations are told of it. cert_file, key_file:
-    what stations see of this server; None: it is not encrypted.
+    what stations see of this server; None: it is not encrypted. downlink_dir: of a radio program that is answered by.
     """
 
     url: str
@@ -43,6 +43,7 @@ class InputConfig(Struct, frozen=True):
     network: Network | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    downlink_dir: Path | None = None
 
 
 GATEWAYS: Final = {"udp": "rxpk", "station": "station"}
@@ -75,7 +76,9 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
 
 def _can_transmit(table: InputTable) -> bool:
     scheme = scheme_of(table.url)
-    return scheme in GATEWAYS or (scheme in ("mqtt", "mqtts") and table.format == MQTT_GATEWAYS)
+    if scheme in ("mqtt", "mqtts"):
+        return table.format == MQTT_GATEWAYS
+    return scheme in GATEWAYS or bool(table.downlink_dir)
 
 
 def _input(
@@ -115,11 +118,24 @@ def _input(
         gateways,
         setup=_setup(reader, place, table),
         address=_address(reader, place, table),
-        transmit=answers and scheme in GATEWAYS and table.transmit is not False,
+        transmit=answers and _can_transmit(table) and table.transmit is not False,
         network=network if scheme == "station" else None,
         cert_file=cert_file,
         key_file=key_file,
+        downlink_dir=_downlink_dir(reader, place, table, answers=answers),
     )
+
+
+def _downlink_dir(reader: TableReader, place: str, table: InputTable, *, answers: bool) -> Path | None:
+    if not table.downlink_dir:
+        return None
+    if table.format != "lowcost" or not table.url.startswith(("stdin:", "file:")):
+        reader.refuse(f"{place} downlink_dir: only LowCostLoRaGw's radio program has one (format lowcost)", "remove it")
+    elif not answers:
+        reader.refuse(
+            f"{place} downlink_dir: nothing is transmitted without a [network]", "add [network], or remove it"
+        )
+    return reader.folder / table.downlink_dir
 
 
 def _certificate(reader: TableReader, place: str, table: InputTable) -> tuple[Path | None, Path | None]:

@@ -169,6 +169,8 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     gateways: With `udp://` and `station://`: EUIs of the gateways to listen to. Default: all.
     transmit: With `udp://`, `station://` or format `gateway`, and `[network]`: `false` sends nothing through these
         gateways. Default: `true`.
+    downlink_dir: With format `lowcost` and `[network]`: the folder `downlink` of the radio program, through which
+        devices are answered. Default: they are not.
     cert_file: With `station://`: the certificate (PEM) that stations see; the connection is then encrypted (`wss://`).
     key_file: The private key (PEM) of `cert_file`. Default: it is in the same file.
     password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
@@ -181,6 +183,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     address: int | None = None
     gateways: list[str] = []
     transmit: bool | None = None
+    downlink_dir: str = ""
     cert_file: str = ""
     key_file: str = ""
     password: str = ""

@@ -25,6 +25,7 @@ from lora_post.formats.lowcost_text import (
     BYTES,
     NO_RADIO,
     NUMBERS,
+    TMST_RANGE,
     HeaderLines,
     match_header,
     match_radio,
@@ -219,7 +220,8 @@ class LowcostParser:
         sf, bw_khz, cr, freq_mhz = self._radio
         rx = RxInfo(rssi, NUMBERS.get(header.snr), sf, bw_khz, cr, freq_mhz)
         time_us = now_us if header.time is None else reception_us(header, self._zone, now_us)
-        return Frame(self._gateway, time_us, payload, rx, link)
+        tmst = None if header.tmst is None else int(header.tmst) % TMST_RANGE
+        return Frame(self._gateway, time_us, payload, rx, link, tmst)
 
 
 def _line_end(held: bytes, at: int) -> int | None:

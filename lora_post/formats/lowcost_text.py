@@ -45,10 +45,10 @@ _SECONDS: Final = {b":%02d." % second: second * 1_000_000 for second in range(60
 _FIRST_YEAR: Final = b"1970"
 _LAST_YEAR: Final = b"9000"
 _QUARTER_HOUR_US: Final = 900_000_000
-_TMST_RANGE: Final = 1 << 32
+TMST_RANGE: Final = 1 << 32
 _TMST_TOLERANCE_US: Final = 1_000
 # Zone offsets from -12:00 to +14:00, by what they leave of (local time - tmst) modulo 2^32.
-_ZONES: Final = sorted((n * _QUARTER_HOUR_US % _TMST_RANGE, n * _QUARTER_HOUR_US) for n in range(-48, 57))
+_ZONES: Final = sorted((n * _QUARTER_HOUR_US % TMST_RANGE, n * _QUARTER_HOUR_US) for n in range(-48, 57))
 _OFFSETS: Final = dict(_ZONES)
 _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
@@ -136,9 +136,9 @@ def _minute_us(text: bytes) -> WallUs | None:
 
 
 def _in_utc(local_us: WallUs, tmst: int) -> WallUs:
-    offset_us = _OFFSETS.get((local_us - tmst) % _TMST_RANGE)
+    offset_us = _OFFSETS.get((local_us - tmst) % TMST_RANGE)
     if offset_us is not None:
         return local_us - offset_us
-    residue = (local_us - tmst + _TMST_TOLERANCE_US) % _TMST_RANGE
+    residue = (local_us - tmst + _TMST_TOLERANCE_US) % TMST_RANGE
     nearest, nearest_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
     return local_us - nearest_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us

@@ -21,6 +21,7 @@ from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.formats.guarded import GuardedParser
 from lora_post.formats.mistaken import MistakenFormat
 from lora_post.inputs.byte_streams import is_regular, open_stream
+from lora_post.inputs.downlink_file import DownlinkFile
 from lora_post.inputs.stream import Hear, StreamInput
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
@@ -87,7 +88,8 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
         from lora_post.inputs.serial_module import set_up_by  # only where one is configured
 
         stream = set_up_by(item.setup, item.format, stream)
-    return StreamInput(stream, _stream_parser(item, surroundings.gateway), hear)
+    way_back = DownlinkFile(item.downlink_dir, surroundings.metrics) if item.transmit and item.downlink_dir else None
+    return StreamInput(stream, _stream_parser(item, surroundings.gateway), hear, way_back)
 
 
 def _stream_parser(item: InputConfig, gateway: str) -> Parser:

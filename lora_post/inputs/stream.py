@@ -9,6 +9,7 @@ from lora_post.clocks.scale import now_us
 from lora_post.errors import Problem
 from lora_post.formats import Parser
 from lora_post.inputs.byte_streams import ByteStream
+from lora_post.inputs.downlink_file import DownlinkFile
 from lora_post.model import Heard
 from lora_post.times import WallUs
 
@@ -21,12 +22,21 @@ LAST_READS = 16
 class StreamInput:
     """Frames out of a stream of bytes."""
 
-    def __init__(self, stream: ByteStream, parser: Parser, hear: Hear = lambda data, now_us: None) -> None:
-        """hear: is given the bytes of each read and their time, before they are parsed."""
+    is_awaited = True
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        parser: Parser,
+        hear: Hear = lambda data, now_us: None,
+        transmitter: DownlinkFile | None = None,
+    ) -> None:
+        """hear: is given the bytes of each read and their time, before they are parsed. transmitter: the way back."""
         self.name = stream.name
         self._stream = stream
         self._parser = parser
         self._hear = hear
+        self.transmitter = transmitter
         self._ended = False
 
     @property
@@ -57,7 +67,11 @@ class StreamInput:
     def _take(self, data: bytes) -> Sequence[Heard]:
         now = now_us()
         self._hear(data, now)
-        return self._parser.feed(data, now)
+        events = self._parser.feed(data, now)
+        if self.transmitter:
+            self.transmitter.listen(data, now)
+            self.transmitter.heard(events)
+        return events
 
     def close(self) -> None:
         self._stream.close()

@@ -73,6 +73,8 @@ def test_station_is_told_of_the_network() -> None:
     ("text", "complaint"),
     [
         (STATION, "a station is told the channels of a region"),
+        ('[[input]]\ndownlink_dir = "d"\n', r"nothing is transmitted without a \[network\]"),
+        (f'[network]\nregion = "EU868"\n{UDP}downlink_dir = "d"\n', "only LowCostLoRaGw's radio program has one"),
         (f'[network]\nregion = "EU868"\n{STATION}format = "rxpk"\n', "with station:// it is station"),
         (f'[network]\nregion = "EU868"\n{STATION}key_file = "a.pem"\n', "there is no cert_file"),
         (f'[network]\nregion = "EU868"\n{UDP}cert_file = "a.pem"\n', r"only stations \(station://…\) see them"),
@@ -82,3 +84,8 @@ def test_station_is_told_of_the_network() -> None:
 def test_mistakes_of_stations_are_told(text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         read(text)
+
+
+def test_radio_program_is_answered_by_its_folder() -> None:
+    (item,) = read('[network]\nregion = "EU868"\n[[input]]\ndownlink_dir = "downlink"\n').inputs
+    assert item.transmit and item.downlink_dir == PATH.parent / "downlink"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import time
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from lora_post.lorawan.mac_commands import LinkCheckAns
 from lora_post.lorawan.root_keys import RootKeys
 from tests.support.basics_station import BasicsStation
-from tests.support.command import free_port, run, started, wait_until
+from tests.support.command import PATIENCE_S, free_port, packet, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.joining_site import WARM, Site
 from tests.support.seal import ROOT_10, ROOT_11
@@ -126,3 +128,27 @@ def test_device_joins_and_is_acknowledged_through_a_basics_station(tmp_path: Pat
         _, log = process.communicate(timeout=60)
         assert process.returncode == 0, log.decode()
         assert b"is sent by station b827ebfffe112233 in RX1" in log
+
+
+def test_device_joins_through_the_radio_program_of_lowcostloragw(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    (tmp_path / "downlink").mkdir()
+    path, request = tmp_path / "site.toml", tmp_path / "downlink" / "downlink.txt"
+    url = f"udp://127.0.0.1:{site.port}"
+    path.write_text(path.read_text().replace(f'"{url}"\n', '"stdin:"\ndownlink_dir = "downlink"\n'))
+    with started("run", "-c", "site.toml", cwd=tmp_path) as process:
+        assert process.stdin is not None and process.stderr is not None
+        while b"started gateway" not in process.stderr.readline():
+            pass
+        heard_us = time.time_ns() // 1000
+        process.stdin.write(packet(end.request(), heard_us))
+        wait_until(request.exists, "no downlink.txt")
+        txpk = json.loads(request.read_text())["txpk"]
+        assert txpk["tmst"] == (heard_us + 5_000_000) % 2**32
+        end.hear(txpk)
+        process.stdin.write(b"^$Packet sent\n")
+        process.stdin.write(packet(end.uplink(WARM), heard_us + 10_000_000))
+        wait_until(lambda: site.values() == [22.5], "no reading")
+        process.stdin.close()
+        assert process.wait(PATIENCE_S) == 0
+        assert b"join-accept for buoy is sent by the radio program" in process.stderr.read()
