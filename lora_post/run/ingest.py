@@ -27,6 +27,9 @@ MAX_TOGETHER = 256
 # Getting round takes half a second, unless the store is slow; a decoder that never returns is found out by this.
 BEAT_S = 60.0
 STORE = "spool"
+# Python runs signal handlers in the main thread. The system may have told another one while this one waits for a lock:
+# a SIGTERM was then not heard of until the next signal.
+SIGNAL_S = 0.5
 
 
 class Taker(Protocol):
@@ -94,7 +97,8 @@ def pump_all(inputs: Sequence[tuple[Input, Times]], pipeline: Taker, stop: Event
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(SIGNAL_S)
     for error in broken:
         if isinstance(error, BrokenPipeError):
             raise error
