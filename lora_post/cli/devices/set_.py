@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -64,7 +65,7 @@ def command(
         write(path, place.file, text, os.environ)
     say(f"changed   {device.id} in {place.file}: {', '.join(values)}")
     if device.id != name:
-        say(f"note      what waits goes out as {name}, unless: lora-post spool move {name} {device.id}")
+        say(f"note      what waits goes out as {name}, unless: lora-post spool move {quote(name)} {quote(device.id)}")
 
 
 def _confirmed() -> bool:
