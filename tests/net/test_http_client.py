@@ -13,8 +13,8 @@ import pytest
 from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
 from lora_post.net.http_client import ANONYMOUS, Answer, HttpClient, transient
 from lora_post.secret import Secret
-from tests.sinks.test_tls import certificate, tls_server
 from tests.support.command import free_port
+from tests.support.tls import certificate, tls_server
 
 
 @contextmanager
