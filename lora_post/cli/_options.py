@@ -14,7 +14,7 @@ from lora_post.config import Config, find_config, load_config, load_what_works
 from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watched_loading
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
-from lora_post.decoding.reload import DecoderFolder, LiveDecoding
+from lora_post.decoding.reload import ChangedDecoders, DecoderFolder, LiveDecoding
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError
@@ -123,11 +123,19 @@ def open_hang_file(config: Config) -> HangFile | None:
         return None
 
 
-def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = None, *, is_strict: bool = True) -> Decode:
+def read_decoding(
+    config: Config,
+    watch: TimeLimit,
+    hangs: HangFile | None = None,
+    changed: ChangedDecoders | None = None,
+    *,
+    is_strict: bool = True,
+) -> Decode:
     """Return what decodes uplinks of the devices, and follows changes in the decoder folder.
 
-    hangs: says which decoders are set aside. is_strict: raise ConfigError when a device names a decoder that is not
-    there, or options that its decoder refuses; else that is a warning, and the payloads of that device are kept.
+    hangs: says which decoders are set aside. changed: is told which were loaded again. is_strict: raise ConfigError
+    when a device names a decoder that is not there, or options that its decoder refuses; else that is a warning, and
+    the payloads of that device are kept.
     """
     folder = DecoderFolder(config.decoder_folder, watched_loading(watch)) if config.decoder_folder else None
     own = folder.load() if folder else LoadedDecoders({}, ())
@@ -152,4 +160,4 @@ def read_decoding(config: Config, watch: TimeLimit, hangs: HangFile | None = Non
             log.warning("device=%s: %s", slip.device, slip.problem)
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
-    return LiveDecoding(decoding, others, folder, own).decode if folder else decoding.decode
+    return LiveDecoding(decoding, others, folder, own, changed=changed).decode if folder else decoding.decode

@@ -28,6 +28,7 @@ from lora_post.clocks.gateway import Times
 from lora_post.config import Config, find_config
 from lora_post.config.inputs import InputConfig
 from lora_post.config.status import status_at
+from lora_post.decoding.reload import ChangedDecoders
 from lora_post.errors import ConfigError
 from lora_post.inputs import Input, Surroundings, times_of
 from lora_post.inputs.reopened import ReopenedInput
@@ -86,7 +87,8 @@ def command(
     config = with_status(read, status_listen)
     hangs = None if dry else open_hang_file(config)
     watch = watch_decoders(hangs)
-    decode = read_decoding(config, watch, hangs, is_strict=dry)
+    changed = ChangedDecoders()
+    decode = read_decoding(config, watch, hangs, changed, is_strict=dry)
     metrics = Metrics()
     surroundings = Surroundings(config.gateway_id, metrics, only_listens=dry, spool=config.spool_path)
     stop = stop_on_signals()
@@ -100,7 +102,8 @@ def command(
         elif config.fleet:
             code = _load_fleet()(config, config.fleet, decode, metrics, inputs, stop, drain_timeout)
         else:
-            followed = Followed(stamps, read, partial(read_decoding, watch=watch, hangs=hangs, is_strict=False))
+            load = partial(read_decoding, watch=watch, hangs=hangs, changed=changed, is_strict=False)
+            followed = Followed(stamps, read, load, changed)
             code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -81,6 +81,13 @@ class Reloadable(Protocol):
     def decode(self, uplink: Uplink) -> Report: ...
 
 
+class ChangedDecoders:
+    """Tells who shows devices which decoders are others now. tell: set by that one."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[Collection[str]], None] = lambda names: None
+
+
 class LiveDecoding:
     """A `Decoding` that follows a folder.
 
@@ -94,8 +101,10 @@ class LiveDecoding:
         folder: DecoderFolder,
         first: LoadedDecoders,
         monotonic: Callable[[], float] = time.monotonic,
+        changed: ChangedDecoders | None = None,
     ) -> None:
         """others: decoders that are not from the folder. first: what was loaded from it first."""
+        self._changed = changed
         self._decoding = decoding
         self._others = others
         self._folder = folder
@@ -125,7 +134,10 @@ class LiveDecoding:
                 log.info("decoder=%s: removed with %s", name, old.origin)
             elif new is not None and new is not old:
                 log.info("decoder=%s: loaded from %s", name, new.origin)
+        others = [name for name, decoder in found.decoders.items() if decoder is not self._decoders.get(name)]
         self._decoders = found.decoders
+        if self._changed:
+            self._changed.tell(others)
         for mistake in self._decoding.use(combined(self._others, found).decoders):
             log.warning("device=%s: %s", mistake.device, mistake.problem)
 

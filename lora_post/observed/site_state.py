@@ -6,7 +6,7 @@ Bounded whatever is sent: devices are those of the configuration, everything els
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -191,6 +191,15 @@ class SiteState:
         state.problem, state.refused, state.refusal, state.undecoded = "", 0, Problem(""), 0
         for key in [key for key in self._refused if key[1] == device.address_text]:
             del self._refused[key]
+
+    def forget_undecoded(self, decoders: Collection[str]) -> None:
+        """Hold against no device that these decoders, which are others now, could not read it."""
+        with self._lock:
+            self._changes += 1
+            for state in self._devices.values():
+                used = {state.device.decoder, *state.device.decoder_by_fport.values()}
+                if state.undecoded and not used.isdisjoint(decoders):
+                    state.problem, state.undecoded, state.view, state.changed = "", 0, None, self._changes
 
     @property
     def changes(self) -> int:

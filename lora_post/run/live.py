@@ -76,6 +76,8 @@ def run_live(
     heartbeats = oversight.signs.heartbeats
     delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
 
+    followed.changed.tell = oversight.site.forget_undecoded
+
     def use(changed: Config, decode: Decode) -> None:
         oversight.site.use(changed.devices)
         delivery.use(changed.devices, decode)

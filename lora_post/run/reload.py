@@ -16,6 +16,7 @@ import msgspec
 
 from lora_post.config import Config, load_what_works
 from lora_post.config.device_files import device_files
+from lora_post.decoding.reload import ChangedDecoders
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.observed.signs import Signs
 from lora_post.spool.facts import Facts
@@ -63,12 +64,13 @@ class Followed(msgspec.Struct, frozen=True):
     """What it takes to follow a configuration.
 
     stamps: of its files, from before they were read. config: as they have it, without options of the command line.
-    read_decoding: loads decoders for it; raises ConfigError.
+    read_decoding: loads decoders for it; raises ConfigError. changed: tells of those that are loaded again.
     """
 
     stamps: Stamps
     config: Config
     read_decoding: Callable[[Config], Decode]
+    changed: ChangedDecoders
 
 
 class Reloader:

@@ -8,7 +8,7 @@ import pytest
 
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder
-from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
+from lora_post.decoding.reload import LOOK_EVERY_S, ChangedDecoders, DecoderFolder, LiveDecoding
 from lora_post.uplink.model import Report, Uplink
 from tests.support.build import device, frame
 
@@ -33,6 +33,7 @@ class Running:
         self.device = device(decoder="a", options=options or {})
         self.shipped = load_folder(shipped)
         self.clock = 1000.0
+        self.told: list[list[str]] = []
 
     def write(self, file: str = "a.py", name: str = "a", value: object = 1, configure: str = ANY_OPTIONS) -> Path:
         path = self.folder / file
@@ -43,7 +44,9 @@ class Running:
         folder = DecoderFolder(self.folder)
         first = folder.load()
         decoding = Decoding([self.device], self.shipped.decoders | first.decoders)
-        self.live = LiveDecoding(decoding, self.shipped, folder, first, lambda: self.clock)
+        changed = ChangedDecoders()
+        changed.tell = lambda names: self.told.append(list(names))
+        self.live = LiveDecoding(decoding, self.shipped, folder, first, lambda: self.clock, changed)
         return self
 
     def report(self, wait_s: float = LOOK_EVERY_S) -> Report:
@@ -66,6 +69,18 @@ def test_changed_file_is_used_for_the_next_uplink_even_when_size_and_second_are_
         running.write(value=value)
         os.utime(path, ns=(second, second + value))
         assert running.value() == value
+
+
+def test_who_shows_devices_is_told_which_decoders_are_others_now(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    running.write(value=1)
+    running.write("b.py", name="b")
+    running.start()
+    assert running.value() == 1 and running.told == []
+    running.write(value=22)
+    running.write("c.py", name="c")
+    assert running.value() == 22
+    assert running.told == [["a", "c"]]
 
 
 def test_folder_is_looked_at_every_two_seconds_at_most(tmp_path: Path) -> None:

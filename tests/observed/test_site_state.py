@@ -146,3 +146,19 @@ def test_device_that_is_corrected_has_no_trouble_any_more_and_the_log_keeps_it()
     site.hear(Refusal(stranger, "unknown-device", "no device has it"))
     site.use([pond, barn, device("new", address=0x26010009)])
     assert [each.check for each in site.refused()] == ["mic"]
+
+
+def test_decoder_file_that_is_corrected_clears_the_devices_that_it_reads() -> None:
+    site = SiteState(
+        [
+            device(decoder="probe"),
+            device("barn", address=2),
+            device("mast", address=3, decoder="", decoder_by_fport={2: "probe"}),
+        ]
+    )
+    for each in ("pond-7", "barn", "mast"):
+        site.hear(report(of=device(each), problem="DecoderCrash: at line 3"))
+    before = site.changes
+    site.forget_undecoded(["probe", "other"])
+    assert [(view.undecoded, bool(view.problem)) for view in site.devices()] == [(0, False), (1, True), (0, False)]
+    assert [view.id for view in site.devices(before)] == ["pond-7", "mast"]
