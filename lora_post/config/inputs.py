@@ -30,6 +30,7 @@ class InputConfig(Struct, frozen=True):
     setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
     have a header. transmit: devices are answered by it. network: what stations are told of it. cert_file, key_file:
     what stations see of this server; None: it is not encrypted. downlink_dir: of a radio program that is answered by.
+    at_window: the gateways send at once what they are given.
     """
 
     url: str
@@ -44,6 +45,7 @@ class InputConfig(Struct, frozen=True):
     cert_file: Path | None = None
     key_file: Path | None = None
     downlink_dir: Path | None = None
+    at_window: bool = False
 
 
 GATEWAYS: Final = {"udp": "rxpk", "station": "station"}
@@ -111,6 +113,10 @@ def _input(
     elif table.gateways:
         reader.refuse(f"{place} gateways: only gateways (udp://…, station://…) are told apart", "remove it")
     cert_file, key_file = _certificate(reader, place, table)
+    if table.downlink_at and scheme != "udp":
+        reader.refuse(f"{place} downlink_at: only packet forwarders (udp://…) have it", "remove it")
+    elif table.downlink_at not in ("", "window"):
+        reader.refuse(f"{place} downlink_at is {table.downlink_at!r}", 'it must be "window", or missing')
     gateways = frozenset(_eui(reader, place, text) for text in table.gateways)
     return InputConfig(
         table.url,
@@ -122,6 +128,7 @@ def _input(
         network=network if scheme == "station" else None,
         cert_file=cert_file,
         key_file=key_file,
+        at_window=table.downlink_at == "window",
         downlink_dir=_downlink_dir(reader, place, table, answers=answers),
     )
 

@@ -169,6 +169,8 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     gateways: With `udp://` and `station://`: EUIs of the gateways to listen to. Default: all.
     transmit: With `udp://`, `station://` or format `gateway`, and `[network]`: `false` sends nothing through these
         gateways. Default: `true`.
+    downlink_at: With `udp://` and `[network]`: `"window"` for forwarders that send at once what they are given, as
+        WaziGate's for one channel does. Default: as soon as it is decided.
     downlink_dir: With format `lowcost` and `[network]`: the folder `downlink` of the radio program, through which
         devices are answered. Default: they are not.
     cert_file: With `station://`: the certificate (PEM) that stations see; the connection is then encrypted (`wss://`).
@@ -183,6 +185,7 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     address: int | None = None
     gateways: list[str] = []
     transmit: bool | None = None
+    downlink_at: str = ""
     downlink_dir: str = ""
     cert_file: str = ""
     key_file: str = ""

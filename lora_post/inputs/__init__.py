@@ -76,7 +76,8 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
     if item.url.startswith("udp:"):
         from lora_post.inputs.udp import UdpInput, bind_udp  # only where one is configured
 
-        return UdpInput(bind_udp(item.url), item.gateways, surroundings.metrics, transmits=item.transmit)
+        metrics, at_window = surroundings.metrics, item.at_window
+        return UdpInput(bind_udp(item.url), item.gateways, metrics, transmits=item.transmit, at_window=at_window)
     if item.url.startswith("station:"):
         from lora_post.inputs.station import StationInput, bind_station, station_config  # only where one is configured
 

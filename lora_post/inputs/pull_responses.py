@@ -12,8 +12,9 @@ import binascii
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from secrets import randbelow
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
@@ -29,11 +30,17 @@ from lora_post.model import Frame, Noise
 log = logging.getLogger(__name__)
 
 Send: TypeAlias = Callable[[bytes, Any], object]
+Later: TypeAlias = Callable[[float, Callable[[], None]], None]
 
 ASKS_WITHIN_S: Final = 200.0
 """Forwarders ask every 5 to 60 s; the way through a router closes when they do not."""
 LEAD_S: Final = 0.15
 """So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
+EARLY_S: Final = 0.25
+"""So long before a window a forwarder that sends at once is given its frame; its own clock is half a second late.
+
+Source: Waziup/single_chan_pkt_fwd: main.go, lora/lora.go.
+"""
 CONFIRMS_WITHIN_S: Final = 2.0
 MUTE_AFTER: Final = 3
 """So many frames in a row without TX_ACK are no accident."""
@@ -82,11 +89,32 @@ class _Pending(Struct, frozen=True):
     sent_s: float
 
 
+def _in_a_thread(seconds: float, do: Callable[[], None]) -> None:
+    timer = Timer(seconds, do)
+    timer.daemon = True
+    timer.start()
+
+
 class PullResponses:
     """The gateways of one port, as transmitters; safe to share between threads."""
 
-    def __init__(self, name: str, send: Send, metrics: Metrics, monotonic: Callable[[], float]) -> None:
-        """name: how logs call the port. send: puts a datagram on its way to an address."""
+    def __init__(
+        self,
+        name: str,
+        send: Send,
+        metrics: Metrics,
+        monotonic: Callable[[], float],
+        *,
+        at_window: bool = False,
+        later: Later = _in_a_thread,
+    ) -> None:
+        """name: how logs call the port. send: puts a datagram on its way to an address.
+
+        at_window: the forwarders send at once whatever they are given, so they are given it when the window begins.
+        later: does something after so many seconds.
+        """
+        self._at_window = at_window
+        self._later = later
         self._name = name
         self._send = send
         self._metrics = metrics
@@ -138,7 +166,11 @@ class PullResponses:
             for number, window in enumerate(downlink.windows):
                 left_s = _left_s(known, window, self._monotonic())
                 if left_s >= LEAD_S:
-                    self._hand_over(known, downlink, window, downlink.windows[number + 1 :])
+                    rest = downlink.windows[number + 1 :]
+                    if self._at_window and left_s > EARLY_S:
+                        self._later(left_s - EARLY_S, partial(self._hand_over_now, downlink, window, rest))
+                    else:
+                        self._hand_over(known, downlink, window, rest)
                     return
                 missed_s = LEAD_S - left_s
             self._metrics.count("downlinks", "late")
@@ -150,6 +182,11 @@ class PullResponses:
         )
         why = f"{missed_s * 1000:.0f} ms too late"
         _tell(downlink, downlink.windows[-1].name if downlink.windows else "", is_sent=False, why=why)
+
+    def _hand_over_now(self, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+        with self._lock:
+            if known := self._gateways.get(downlink.gateway):
+                self._hand_over(known, downlink, window, left)
 
     def _hand_over(self, known: _Gateway, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
         self._token = (self._token + 1) & 0xFFFF

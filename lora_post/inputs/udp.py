@@ -56,10 +56,15 @@ class UdpInput:
         monotonic: Callable[[], float] = time.monotonic,
         *,
         transmits: bool = False,
+        at_window: bool = False,
     ) -> None:
-        """gateways: the EUIs of those that are listened to, all when it is empty. transmits: they are sent to, too."""
+        """gateways: the EUIs of those that are listened to, all when it is empty. transmits: they are sent to, too.
+
+        at_window: see `PullResponses`.
+        """
         self.name = "udp " + address_text(listener.getsockname())
-        self.transmitter = PullResponses(self.name, listener.sendto, metrics, monotonic) if transmits else None
+        responses = PullResponses(self.name, listener.sendto, metrics, monotonic, at_window=at_window)
+        self.transmitter = responses if transmits else None
         self.is_awaited = False
         self.trouble: Problem | None = None
         self.gateways = GatewayBook(self.name, monotonic, gateways)

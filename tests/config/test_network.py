@@ -89,3 +89,12 @@ def test_mistakes_of_stations_are_told(text: str, complaint: str) -> None:
 def test_radio_program_is_answered_by_its_folder() -> None:
     (item,) = read('[network]\nregion = "EU868"\n[[input]]\ndownlink_dir = "downlink"\n').inputs
     assert item.transmit and item.downlink_dir == PATH.parent / "downlink"
+
+
+def test_forwarder_that_sends_at_once() -> None:
+    (item,) = read(f'[network]\nregion = "EU868"\n{UDP}downlink_at = "window"\n').inputs
+    assert item.at_window
+    with pytest.raises(ConfigError, match=r'downlink_at is .later.; it must be "window"'):
+        read(f'[network]\nregion = "EU868"\n{UDP}downlink_at = "later"\n')
+    with pytest.raises(ConfigError, match="only packet forwarders"):
+        read(f'[network]\nregion = "EU868"\n{STATION}downlink_at = "window"\n')

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from lora_post.formats.semtech_udp import ERRORS, pull_resp, read_tx_ack
 from lora_post.inputs.pull_responses import (
     ASKS_WITHIN_S,
     CONFIRMS_WITHIN_S,
+    EARLY_S,
     LEAD_S,
     MAX_GATEWAYS,
     MUTE_AFTER,
@@ -109,6 +111,23 @@ def test_error_of_the_first_window_leads_to_the_second(caplog: pytest.LogCapture
         f"join-accept for buoy is not sent by gateway gw1 in RX1: TOO_LATE, {ERRORS['TOO_LATE']}",
         f"join-accept for buoy is not sent by gateway gw1 in RX2: COLLISION_PACKET, {ERRORS['COLLISION_PACKET']}",
     ]
+
+
+def test_forwarder_that_sends_at_once_is_given_its_frame_before_the_window() -> None:
+    waiting: list[tuple[float, Callable[[], None]]] = []
+    port = Port()
+    port.responses = PullResponses(
+        "udp", port._send, port.metrics, lambda: port.now, at_window=True, later=lambda *what: waiting.append(what)
+    )
+    port.ready()
+    port.responses.send(downlink())
+    ((after_s, hand_over),) = waiting
+    assert after_s == pytest.approx(5.0 - EARLY_S) and port.sent == []
+    hand_over()
+    assert port.txpk["tmst"] == 6_000_000
+    port.now += 5.8  # no time is left to wait
+    port.responses.send(downlink())
+    assert len(waiting) == 1 and port.txpk["tmst"] == 7_000_000
 
 
 @pytest.mark.parametrize("error", [*ERRORS, "SOMETHING_NEW"])
