@@ -40,7 +40,11 @@ class Confirmed:
 
     def is_due(self, now: float) -> bool:
         """Return whether the first of them has waited long enough for others."""
-        return bool(self._times) and now - self._since >= self._share_write_for_s
+        return bool(self._times) and self.due_in(now) <= 0
+
+    def due_in(self, now: float) -> float:
+        """Return for how many seconds the first of them may wait for others; 0 or less for not at all, or none."""
+        return self._since + self._share_write_for_s - now if self._times else 0.0
 
     def settle(self) -> int:
         """Take all of them out of the queue; return how many.

@@ -66,6 +66,7 @@ class Uploader:
         self._failures = Failures(queue.sink, metrics, self._policy)
         self._serving: tuple[Lane, LaneState] | None = None
         self._is_prepared = True
+        self._comes_back = False
         self._closed_because = self._held_because = ""
         self.delivered_us = NEVER
         self._is_alone = self._take_over()
@@ -95,6 +96,7 @@ class Uploader:
 
         alive: called each time round, with the seconds that are only waited.
         """
+        self._comes_back = True
         while not stop.is_set():
             wake.clear()
             alive(0.0)
@@ -117,8 +119,10 @@ class Uploader:
             return self._failures.until - now
         try:
             wait_s = self._work(now)
-            if wait_s > 0 or now < self._failures.until:
+            if now < self._failures.until:
                 self._settle()
+            elif wait_s > 0:
+                return self._settle_or_wait(wait_s)
             return wait_s
         except SpoolError as error:
             self._failures.of_spool(error, now)
@@ -140,6 +144,14 @@ class Uploader:
         except SinkError as error:
             self._failures.of_destination(error, self._monotonic())
             return 0.0
+
+    def _settle_or_wait(self, wait_s: float) -> float:
+        """Settle, in a loop not before it is due: a frame that comes meanwhile would wait for the disk."""
+        left_s = self._confirmed.due_in(self._monotonic()) if self._comes_back else 0.0
+        if left_s > 0:
+            return min(wait_s, left_s)
+        self._settle()
+        return wait_s
 
     def _closed_s(self) -> float:
         closed = self._allowance.closed() if self._allowance else None
@@ -169,7 +181,7 @@ class Uploader:
             return min(held_s, self._policy.idle_s)
         waiting = queue.take(wall_us)
         if waiting is None:
-            if self._settle():
+            if not self._comes_back and self._settle():
                 return 0.0
             return min(queue.wait_s(now), self._policy.idle_s)
         state = self._lanes.state(waiting.lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -23,7 +24,7 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.tallies import tallies
 from lora_post.spool.upkeep import release
 from tests.support.build import NOON_US, device, report
-from tests.support.command import PATIENCE_S
+from tests.support.command import PATIENCE_S, wait_until
 from tests.support.lanes import ready_lanes
 from tests.support.upload_site import ATTENTIVE, IMPATIENT, Site, end, running, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup
@@ -187,6 +188,22 @@ def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup) -> Non
     work(uploader)
     assert Counting.writes == [3]
     assert site.metrics.total("delivered") == 3
+
+
+def test_frames_that_follow_each_other_share_one_write_while_the_loop_runs(site: Site, server: Waziup) -> None:
+    site.policy = replace(site.policy, share_write_for_s=1e9, idle_s=0.05)
+    uploader = site.uploader()
+    with running(uploader):
+        for number in range(1, 4):
+            site.put(report(Reading("t", number), time_us=NOON_US + number * 1_000_000))
+            wait_until(partial(has_arrived, server, number), "it is not sent")
+        assert site.metrics.total("delivered") == 0
+    assert site.metrics.total("delivered") == 3  # what is confirmed leaves the queue at the end
+    assert server.values("pond-7", "t") == [1, 2, 3]
+
+
+def has_arrived(server: Waziup, number: int) -> bool:
+    return len(server.days.pushes()) == number
 
 
 @pytest.mark.usefixtures("no_waiting")
