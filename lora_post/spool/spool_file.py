@@ -34,7 +34,7 @@ PAGE_BYTES = 1024
 CACHE_KB = 128  # a queue is read and written at its ends; SQLite would take 2 MB for each connection
 
 CHECKPOINT_PAGES = 1000  # SQLite's own
-MAX_LOG_BYTES = 8 << 20
+MAX_LOG_BYTES = 32 << 20  # only while hundreds of frames a second come in: writers wait for two syncs then
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _MISSING: Final = -1
