@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread, current_thread
 
@@ -31,7 +32,7 @@ from lora_post.spool.late_ledger import LateLedger
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.times import StampUs
+from lora_post.times import StampUs, WallUs
 from lora_post.uplink.model import Decode, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import KEYS, NOON_US, device
@@ -78,7 +79,8 @@ class Run:
         late_ledger = LateLedger(late_store, [POND], QueueWriter(late_store, [SINK], 1 << 30))
         self.telling = Telling(Metrics(), self.outcomes.append)
         self.late = LateDecoding(late_ledger, [POND], decode, self.telling, Heartbeats())
-        server = network_server(EU868, lambda: Moment(NOON_US, "boot-1", 0), Metrics())  # type: ignore[arg-type]
+        now = partial(Moment, NOON_US, "boot-1", 0)  # type: ignore[arg-type]
+        server = network_server(EU868, now, Metrics(), lambda: WallUs(NOON_US))
         pipeline = Pipeline(ledger, decode, Metrics(), self.outcomes.append, clock, None, server, self.late)
         self.pipeline = pipeline.taking(Times.LIVE if system else Times.RECORDED, self.gateway)
 
