@@ -182,17 +182,14 @@ def test_device_has_a_page_with_its_values_and_plots_that_outlive_a_restart(phon
         focus = phone.switch_to.active_element
         assert (focus.tag_name, focus.text) == ("h2", "Device 0")
         assert text(phone, ".sensors tbody tr").startswith("temperature 20 °C")
-        plot = at(phone, "#plots svg")
-        assert (plot.get_attribute("role"), plot.get_attribute("aria-label")) == (
-            "img",
-            "temperature: 1 to 96 °C",
-        )
-        path = at(phone, "#plots path.line").get_attribute("d") or ""
+        day = "temperature: 1 to 96 °C"
+        waiting(phone).until(lambda b: at(b, "#plots svg[role=img]").get_attribute("aria-label") == day)
+        path = waiting(phone).until(lambda b: at(b, "#plots path.line").get_attribute("d"))
         assert (path.count("M"), 70 < path.count("L") < 80) == (2, True)  # silence is a gap
         assert text(phone, "#plots .scale").split() == ["96", "48.5", "1"]
         assert len(phone.find_elements(By.CSS_SELECTOR, "#plots figure:first-child .axis span")) == 5
-        titles = [title.text for title in phone.find_elements(By.CSS_SELECTOR, "#plots h3")]
-        assert titles == ["temperature", "humidity", "battery", "Signal (RSSI)", "Signal (SNR)", "Frames missed"]
+        titles = ["temperature", "humidity", "battery", "Signal (RSSI)", "Signal (SNR)", "Frames missed"]
+        waiting(phone).until(lambda b: [each.text for each in b.find_elements(By.CSS_SELECTOR, "#plots h3")] == titles)
         at(phone, "#hours label:nth-of-type(2)").click()
         week = "temperature: 4.5 to 188.5 °C"
         waiting(phone).until(lambda b: at(b, "#plots svg").get_attribute("aria-label") == week)

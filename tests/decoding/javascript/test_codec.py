@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -563,7 +564,8 @@ def test_pipeline_survives_a_hostile_codec_and_decodes_the_next_frame(path: Path
         assert all(len(line) < 400 for line in [*bad.warnings, bad.problem or ""])
         assert [reading.value for reading in fine.readings] == [22, 3.6]
         assert (fine.warnings, fine.problem) == ((), None)
-    assert everything_said(outcomes[0]) == everything_said(outcomes[2])  # type: ignore[arg-type]
+    # Where the memory ends, the engine cannot always say the line.
+    assert len({re.sub(r", line \d+", "", everything_said(outcomes[at])) for at in (0, 2)}) == 1  # type: ignore[arg-type]
 
 
 CHECKED = Codec(
