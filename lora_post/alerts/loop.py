@@ -223,7 +223,7 @@ def _recall(facts: Facts) -> Mapping[str, str]:
 def _restored(kept: Mapping[str, str]) -> Carried:
     try:
         return restore(kept)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("cannot decode how long devices were silent before: %s", error)
         return Carried()
 
@@ -231,6 +231,6 @@ def _restored(kept: Mapping[str, str]) -> Carried:
 def _decoded(text: str, kind: type[Kept]) -> Kept | None:
     try:
         return json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("cannot decode the alerts of the last run: %s", error)
         return None

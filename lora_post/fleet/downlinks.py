@@ -87,7 +87,7 @@ class WayBack:
         """Do what a request asks; return the reply. For one thread."""
         try:
             request = _decode_request(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return encode(Reply("it cannot be read"))
         key = request.id, request.windows
         if key not in self._known:

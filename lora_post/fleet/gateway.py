@@ -275,7 +275,7 @@ class Publisher:
     def _obey(self, data: bytes) -> None:
         try:
             word = decode_word(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return
         if isinstance(word, OfferAgain):
             self._offer_again("the hub asks for it")

@@ -28,7 +28,7 @@ def is_same_log(log: Log, view: View) -> bool:
         return False
     try:
         return decode(found[0].data).id == view.anchor
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return not view.anchor
 
 

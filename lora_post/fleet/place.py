@@ -32,7 +32,7 @@ class Place:
         for subject, data in log_places.load_entries(db, self._reader, self._prefix).items():
             try:
                 known[subject] = decode(data)
-            except msgspec.DecodeError:  # after a lost bit
+            except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
                 continue
         return View(self._prefix, position, anchor, known)
 

@@ -33,7 +33,7 @@ def look(link: Link) -> FleetStatus:
     for each in hub_state.read_state(link, "gw.*.state"):
         try:
             gateways.append(msgspec.json.decode(each.data, type=GatewayState))
-        except msgspec.DecodeError:  # who may write there may write anything
+        except (msgspec.DecodeError, UnicodeDecodeError):  # who may write there may write anything
             continue
     leases = {each.subject: each.data.decode("utf-8", "replace") for each in hub_state.read_state(link, "lease.*")}
     read = {each.subject[4:]: int(each.data) for each in hub_state.read_state(link, "pos.*") if each.data.isdigit()}

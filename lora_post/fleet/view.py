@@ -52,7 +52,7 @@ class View:
         self.position, self.anchor = logged.position, ""
         try:
             entry = decode(logged.data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         self.anchor = entry.id
         return Read(logged, entry, self.fold(logged.subject).take(entry))

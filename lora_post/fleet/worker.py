@@ -220,7 +220,7 @@ class Worker:
     async def _hear(self, part: int, message: Any) -> None:
         try:
             raw = decode_raw(message.data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             await message.term()  # a gateway may publish what it likes
             return
         gateway = message.subject.split(".")[3]

@@ -61,6 +61,9 @@ _SCALARS: Final = {
 }
 _EUI_DIGITS: Final = 16
 _BAD_CRC: Final = 1
+_LEVEL: Final = 1000  # dB and dBm beyond it mean nothing, and neither does NaN
+_MAX_CONTEXT: Final = 256
+"""Contexts are held until uplinks are answered; packet forwarders have 4 bytes, stations 16."""
 _CODE_RATES: Final = {1: "4/5", 2: "4/6", 3: "4/7", 4: "4/8"}
 CR_4_5: Final = 1
 _OK: Final = "OK"
@@ -134,9 +137,11 @@ def read_up(body: bytes, gateway: str, now_us: WallUs) -> HeardUp:
     if not 0 < len(phy_payload) <= MAX_PHY_PAYLOAD:
         raise FrameError(f"{len(phy_payload)} bytes, a frame has 1 to {MAX_PHY_PAYLOAD}")
     context = bytes(info.context)
+    if len(context) > _MAX_CONTEXT:
+        raise FrameError(f"a context of {len(context)} bytes, at most {_MAX_CONTEXT}")
     rx = RxInfo(
-        rssi_dbm=info.rssi,
-        snr_db=round(info.snr, 1),
+        rssi_dbm=info.rssi if abs(info.rssi) <= _LEVEL else None,
+        snr_db=round(info.snr, 1) if abs(info.snr) <= _LEVEL else None,
         sf=lora.spreading_factor if lora.spreading_factor in SPREADING_FACTORS else None,
         bw_khz=lora.bandwidth / 1000 if lora.bandwidth else None,
         cr=_CODE_RATES.get(lora.code_rate),

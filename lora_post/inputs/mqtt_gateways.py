@@ -41,6 +41,8 @@ CONFIRMS_WITHIN_S: Final = 5.0
 MAX_GATEWAYS: Final = 256
 MAX_PENDING: Final = 1024
 KEEP_UPLINKS: Final = 64
+_UNUSED: Final = "IGNORED"
+"""What an ack says of a window that was not tried."""
 _SECOND_US: Final = 1_000_000
 _MAX_DELAY_S: Final = 16
 
@@ -117,6 +119,8 @@ class GatewayDownlinks:
             pending = self._pending.get(ack.downlink_id)
             if pending is None or pending.downlink.gateway != gateway:
                 return
+            if not set(ack.errors) - {_UNUSED}:
+                return  # it tells nothing
             del self._pending[ack.downlink_id]
         downlink = pending.downlink
         for window, error in zip(downlink.windows, ack.errors, strict=False):
@@ -125,7 +129,7 @@ class GatewayDownlinks:
                 log.info("%s is sent by gateway %s in %s", downlink.about, gateway, window.name)
                 downlink.tell(Transmission(gateway, window.name, True))
                 return
-            if error != "IGNORED":
+            if error != _UNUSED:
                 self._metrics.count("downlinks", error_label(error))
                 why = explain_error(error)
                 log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, window.name, why)

@@ -36,7 +36,7 @@ from lora_post.formats.guarded import defect_noise
 from lora_post.formats.router_config import router_config
 from lora_post.formats.station_json import UPLINKS, Message, decode_message, frame_of
 from lora_post.inputs.gateway_book import GatewayBook
-from lora_post.inputs.station_downlinks import StationDownlinks
+from lora_post.inputs.station_downlinks import Say, StationDownlinks
 from lora_post.lorawan.region import Region
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
@@ -51,6 +51,8 @@ MAX_WAITING: Final = 4096
 BATCH: Final = 64
 OPEN_S: Final = 10.0
 """A handshake that takes longer is given up; a station that is silent for two of these is asked whether it is there."""
+ASKS_WITHIN_S: Final = 10.0
+"""A station that connects to ask where to go asks so soon."""
 FULL_PAUSE_S: Final = 0.05
 STARTS_WITHIN_S: Final = 10.0
 
@@ -198,7 +200,7 @@ class StationInput:
                 await self._discover(connection)
             else:
                 await self._exchange(connection, path.removeprefix(_TRAFFIC))
-        except ConnectionClosed:
+        except (ConnectionClosed, TimeoutError):  # it said nothing
             pass
         except Exception as error:  # a station costs only itself
             self._put_noise(defect_noise(error, b""))
@@ -207,7 +209,7 @@ class StationInput:
 
     async def _discover(self, connection: ServerConnection) -> None:
         """Tell a station where to connect."""
-        async with asyncio.timeout(OPEN_S):
+        async with asyncio.timeout(ASKS_WITHIN_S):
             body = await connection.recv()
         asked = body if isinstance(body, bytes) else body.encode()
         try:
@@ -230,7 +232,7 @@ class StationInput:
         try:
             async for body in connection:
                 self.gateways.heard(gateway, address_text(connection.remote_address))
-                await self._hear(connection, gateway, body if isinstance(body, bytes) else body.encode())
+                await self._hear(connection, gateway, body if isinstance(body, bytes) else body.encode(), say)
         finally:
             self._downlinks.unlinked(gateway, say)
 
@@ -238,12 +240,12 @@ class StationInput:
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(_send(connection, body.decode()), self._loop)
 
-    async def _hear(self, connection: ServerConnection, gateway: str, body: bytes) -> None:
+    async def _hear(self, connection: ServerConnection, gateway: str, body: bytes, say: Say) -> None:
         try:
             message = decode_message(body)
             if message.msgtype in UPLINKS:
                 frame = frame_of(message, gateway, now_us(), self._config.region.data_rates)
-                self._downlinks.heard(gateway, message)
+                self._downlinks.heard(gateway, message, say)
                 await self._put(frame)
                 return
         except FrameError as error:

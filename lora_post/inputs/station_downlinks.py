@@ -78,14 +78,16 @@ class StationDownlinks:
             if gateway in self._linked and self._linked[gateway].say is say:
                 del self._linked[gateway]
 
-    def heard(self, gateway: str, message: Message) -> None:
-        """Note an uplink that may be answered."""
+    def heard(self, gateway: str, message: Message, say: Say) -> None:
+        """Note an uplink that may be answered, by the connection it came by: others may give the same EUI."""
         info = message.upinfo
         if isinstance(info.xtime, int) and info.xtime:
+            rctx = info.rctx if isinstance(info.rctx, int) else 0
             with self._lock:
-                if gateway in self._linked:
-                    rctx = info.rctx if isinstance(info.rctx, int) else 0
-                    self._linked[gateway].heard.append(_Heard(info.xtime, rctx))
+                linked = self._linked.get(gateway)
+                if linked is None or linked.say is not say:
+                    linked = self._linked[gateway] = _Linked(say, deque(maxlen=KEEP_UPLINKS))
+                linked.heard.append(_Heard(info.xtime, rctx))
 
     def station(self, gateway: str) -> Station | None:
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from lora_post.uplink.model import Uplink
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_frame: Final = msgspec.msgpack.Decoder(Frame).decode
+_checked_numbers: Final = partial(msgspec.convert, type=tuple[int, int, int | None])
 
 
 def last_id(db: sqlite3.Connection) -> int:
@@ -52,8 +54,9 @@ def load(db: sqlite3.Connection, devices: Mapping[str, Device]) -> list[tuple[in
         "SELECT * FROM accepted ORDER BY id"
     ):
         try:
-            heard = replace(_decode_frame(frame), time_us=time_us)
-            found.append((id_, Uplink(heard, devices[device], int(fcnt), fport, bytes(payload), bool(authentic))))
+            numbers = _checked_numbers((time_us, fcnt, fport))
+            heard = replace(_decode_frame(frame), time_us=StampUs(numbers[0]))
+            found.append((id_, Uplink(heard, devices[device], numbers[1], numbers[2], bytes(payload), bool(authentic))))
         except (msgspec.DecodeError, TypeError, ValueError, KeyError):
             continue
     return found

@@ -101,6 +101,6 @@ def _commands(rows: Iterable[Sequence[object]]) -> list[Command]:
     for number, text in rows:
         try:
             found.append(_decode(text))  # type: ignore[arg-type]
-        except (msgspec.DecodeError, TypeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             log.warning("command %s cannot be read and is left out: %s", number, error)
     return found

@@ -76,7 +76,7 @@ def _read(rows: Iterable[tuple[int, str, BootUs, StampUs, bytes]]) -> list[Heard
     for number, boot, boot_us, time_us, data in rows:
         try:
             frame = replace(_decode(data), time_us=time_us)
-        except msgspec.DecodeError:  # after a lost bit
+        except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
             continue
         found.append(HeardFrame(number, boot, boot_us, frame))
     return found

@@ -122,7 +122,7 @@ def is_reading(row: tuple[object, object]) -> TypeGuard[tuple[StampUs, bytes]]:
         return False
     try:
         msgspec.json.decode(value)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.config import parse_config
+from lora_post.downlink.mac_answers import margin_db
 from lora_post.downlink.transmit import Downlink, Transmission, Window
 from lora_post.errors import ConfigError, FrameError
 from lora_post.formats import gateway_events
@@ -185,6 +186,33 @@ def test_ack_of_another_gateway_is_none() -> None:
     message = book.send(1_000_000)
     book.downlinks.confirmed("0" * 16, TxAck(message.downlink_id, ("",)))
     assert book.told == []
+
+
+@pytest.mark.parametrize("errors", [(), ("IGNORED",), ("IGNORED", "IGNORED")])
+def test_ack_that_tells_nothing_leaves_the_frame_unconfirmed(errors: tuple[str, ...]) -> None:
+    book = Book()
+    message = book.send(1_000_000)
+    book.downlinks.confirmed(EUI, TxAck(message.downlink_id, errors))
+    book.now += CONFIRMS_WITHIN_S + 1
+    book.downlinks.look_for_unconfirmed()
+    assert book.told == [Transmission(EUI, "RX1", None)]
+
+
+@pytest.mark.parametrize("level", [float("nan"), float("inf"), float("-inf"), 1e38])
+def test_level_that_means_nothing_is_left_out(level: float) -> None:
+    message = gateway_events.new_message("UplinkFrame")
+    message.phy_payload, message.rx_info.snr, message.rx_info.rssi = PHY, level, -(1 << 31)
+    message.tx_info.modulation.lora.spreading_factor = 7
+    rx = read_up(message.SerializeToString(), EUI, WallUs(1)).frame.rx
+    assert (rx.snr_db, rx.rssi_dbm) == (None, None)
+    assert margin_db(rx) == 0
+
+
+def test_context_that_would_fill_memory_is_refused() -> None:
+    message = gateway_events.new_message("UplinkFrame")
+    message.phy_payload, message.rx_info.context = PHY, bytes(100_000)
+    with pytest.raises(FrameError, match="a context of 100000 bytes"):
+        read_up(message.SerializeToString(), EUI, WallUs(1))
 
 
 @pytest.mark.parametrize("read", [lambda body: read_up(body, "gw", WallUs(1)), read_ack, read_stats])

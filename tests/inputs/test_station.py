@@ -25,7 +25,7 @@ from lora_post.formats.router_config import router_config
 from lora_post.formats.station_json import Message, decode_message, frame_of
 from lora_post.inputs import station as station_module
 from lora_post.inputs.station import StationConfig, StationInput, bind_station, read_router, timesync
-from lora_post.inputs.station_downlinks import CONFIRMS_WITHIN_S, StationDownlinks
+from lora_post.inputs.station_downlinks import CONFIRMS_WITHIN_S, Say, StationDownlinks
 from lora_post.lorawan.region import load_region, region_names
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
@@ -166,7 +166,10 @@ class Book:
         self.downlinks = StationDownlinks(REGION, Metrics(), lambda: self.now)
         self.say = lambda body: self.said.append(json.loads(body))
         self.downlinks.linked(EUI, self.say)
-        self.downlinks.heard(EUI, Message(upinfo=decode_message(b'{"upinfo":{"xtime":5000000,"rctx":1}}').upinfo))
+        self.hear(self.say)
+
+    def hear(self, say: Say) -> None:
+        self.downlinks.heard(EUI, decode_message(b'{"upinfo":{"xtime":5000000,"rctx":1}}'), say)
 
     def send(self, rx1_us: int, windows: str) -> None:
         self.downlinks.send(downlink(rx1_us, windows=windows, tell=self.told.append))
@@ -201,6 +204,21 @@ def test_station_that_has_gone_sends_nothing() -> None:
     assert book.downlinks.station(EUI) is None
     book.send(6_000_000, "RX1")
     assert book.told[0].is_sent is False and "not connected" in book.told[0].why
+
+
+def test_answer_takes_the_connection_that_its_uplink_came_by_whoever_else_gives_the_same_eui() -> None:
+    book, others = Book(), list[bytes]()
+    book.downlinks.linked(EUI, others.append)
+    book.hear(book.say)
+    book.send(6_000_000, "RX1")
+    assert len(book.said) == 1 and not others
+    stranger = others.append
+    book.downlinks.linked(EUI, stranger)
+    book.downlinks.unlinked(EUI, stranger)
+    assert book.downlinks.station(EUI) is None
+    book.hear(book.say)
+    book.send(6_000_000, "RX1")
+    assert len(book.said) == 2 and not others
 
 
 def test_station_that_says_nothing_of_a_frame_is_told_as_unknown() -> None:
@@ -298,6 +316,16 @@ def test_noise_on_the_port_costs_itself() -> None:
                 raw.sendall(junk)
         station.push(UPLINK, 1)
         assert any(isinstance(each, Frame) for each in server.wait(1))
+
+
+def test_discovery_that_asks_nothing_at_all_is_not_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station_module, "ASKS_WITHIN_S", 0.1)
+    with serving() as server:
+        with connect(f"ws://127.0.0.1:{server.port}/router-info") as asked, pytest.raises(ConnectionClosed):
+            asked.recv(PATIENCE_S)
+        with BasicsStation(server.port) as station:
+            station.push(UPLINK, 1)
+            assert [type(each) for each in server.wait(1)] == [Frame]
 
 
 def test_discovery_that_asks_nothing_sensible_is_answered() -> None:

@@ -11,9 +11,11 @@ from threading import Event, Thread, current_thread
 
 import pytest
 
+from lora_post.command import Command, Moment
 from lora_post.errors import SpoolError
+from lora_post.model import Frame, RxInfo
+from lora_post.spool import accepted, downlinks, undecoded
 from lora_post.spool import spool_file as spool_file_module
-from lora_post.spool import undecoded
 from lora_post.spool.facts import Facts
 from lora_post.spool.joins import load_joins, save_joins
 from lora_post.spool.lanes import parked
@@ -23,8 +25,9 @@ from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally, tallies
 from lora_post.uplink.join_state import JoinState
+from lora_post.uplink.model import Uplink
 from lora_post.uplink.sessions import session_key
-from tests.support.build import KEYS, device, lowcost_device
+from tests.support.build import KEYS, NOON_US, device, lowcost_device
 from tests.support.command import PATIENCE_S
 from tests.support.lanes import ready_lanes
 
@@ -240,6 +243,29 @@ def test_join_that_is_damaged_costs_that_device_only_and_is_told_once(
         (line,) = caplog.records
         assert line.levelno == logging.ERROR
         assert "pond" in line.getMessage()
+
+
+@pytest.mark.parametrize("command", [7, b"\xff", b'{"device":"\xff"}', "{", "", b'{"value":' + b"[" * 5000], ids=repr)
+def test_command_that_is_damaged_costs_itself(tmp_path: Path, command: object) -> None:
+    now = Moment(1, "boot", 1)
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file, spool_file.transaction() as db:
+        db.execute("INSERT INTO downlink VALUES (7, 'pond', 0, ?)", (command,))
+        whole = downlinks.add(db, Command("pond", 1, b"x", now), now)
+        assert downlinks.load_waiting(db) == [whole]
+
+
+@pytest.mark.parametrize("column", ["device", "time_us", "fcnt", "fport", "payload", "frame"])
+@pytest.mark.parametrize("value", ["x", b"\xff", 1.5, b"\x81\xa7gateway\xa1\xff"], ids=repr)
+def test_accepted_uplink_that_is_damaged_costs_itself(tmp_path: Path, column: str, value: object) -> None:
+    frame = Frame("gw", NOON_US, b"x", RxInfo())
+    uplink = Uplink(frame, device(), 1, 2, b"x", True)
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file, spool_file.transaction() as db:
+        accepted.put(db, [(1, uplink), (2, uplink)])
+        db.execute(f"UPDATE accepted SET {column} = ? WHERE id = 1", (value,))
+        found = accepted.load(db, {uplink.device.id: uplink.device})
+        if column == "payload" and isinstance(value, bytes):
+            del found[0]
+        assert found == [(2, uplink)]
 
 
 def test_counter_that_is_no_number_is_left_out(tmp_path: Path) -> None:

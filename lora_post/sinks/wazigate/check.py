@@ -28,7 +28,7 @@ def check_wazigate(config: WazigateConfig) -> Iterator[Finding]:
             answer = client.get_id()
             try:
                 gate_id = msgspec.json.decode(answer.body, type=str) if answer.status == 200 else ""
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 gate_id = ""
             if not gate_id:
                 text = f"what answers at {config.url} is not a WaziGate: status {answer.status}"

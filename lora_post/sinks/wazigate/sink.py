@@ -150,7 +150,7 @@ def _sensor(lane: Lane) -> GateSensor:
 def _sensor_ids(device_id: str, answer: Answer) -> set[str]:
     try:
         sensors = msgspec.json.decode(answer.body, type=list[RemoteGateSensor] | None)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(f"looking for device {device_id}: no list of sensors: {error}") from error
     return {sensor.id for sensor in sensors or ()}
 

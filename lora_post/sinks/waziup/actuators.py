@@ -51,7 +51,7 @@ class ActuatorEntries:
                 # Creating one that exists would overwrite it with its value; a sensor of that name, too.
                 if actuator_id in taken or self._create(device_id, actuator_id, actuator):
                     self._facts.remember(_key(device_id, actuator_id), "there")
-        except (SinkError, msgspec.MsgspecError, RecursionError) as error:
+        except (SinkError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.warning("device=%s: its actuators are not declared yet: %s", device_id, error)
 
     def _taken(self, device_id: str) -> Sequence[str]:

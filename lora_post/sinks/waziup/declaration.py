@@ -71,7 +71,7 @@ def _changes(wanted: Declaration, noted: str) -> Iterator[tuple[str, object]]:
     """Yield what the configuration gives now and did not give when it was last carried over."""
     try:
         before = msgspec.json.decode(noted, type=Declaration)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         before = Declaration("")
     for field in ("name", "location"):
         value = getattr(wanted, field)

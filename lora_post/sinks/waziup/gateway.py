@@ -112,7 +112,7 @@ class GatewayEntry:
             raise trouble(f"looking for gateway {gateway_id}", answer)
         try:
             return msgspec.json.decode(answer.body, type=RemoteGateway)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"looking for gateway {gateway_id}: no gateway in the answer: {error}") from error
 
     def _create(self) -> None:

@@ -57,7 +57,7 @@ def read_place(value: bytes) -> Location | None:
     """Return the place that a queued JSON value is, None for another one."""
     try:
         found = msgspec.json.decode(value, type=Location)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     good = isfinite(found.latitude) and abs(found.latitude) <= 90 and abs(found.longitude) <= 180
     return found if good and (found.latitude, found.longitude) != (0, 0) else None

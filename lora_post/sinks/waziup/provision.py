@@ -159,7 +159,7 @@ class Provisioner:
 def _device(device_id: str, answer: Answer) -> RemoteDevice:
     try:
         return msgspec.json.decode(answer.body, type=RemoteDevice)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(f"looking for device {device_id}: no device in the answer: {error}") from error
 
 

@@ -100,7 +100,7 @@ class SetValues:
             raise trouble(f"looking at the actuators of {device}", answer)
         try:
             actuators = msgspec.json.decode(answer.body, type=list[RemoteActuator])
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"looking at the actuators of {device}: no list of them: {error}") from error
         if actuators:
             self._having.add(device)

@@ -192,7 +192,7 @@ class WaziupSink(Sink):
             raise trouble(f"asking what {lane.device}/{lane.name} has", answer)
         try:
             return msgspec.json.decode(answer.body, type=list[StoredValue])
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"asking what {lane.device}/{lane.name} has: no list of values: {error}") from error
 
 
