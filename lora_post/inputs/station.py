@@ -21,7 +21,7 @@ from functools import partial
 from http import HTTPStatus
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE: Final = 1 << 14
 MAX_CONNECTIONS: Final = 128
+MAX_OPEN: Final = 2 * MAX_CONNECTIONS
+"""With those that say nothing: every one takes a file of this process."""
 MAX_WAITING: Final = 4096
 BATCH: Final = 64
 OPEN_S: Final = 10.0
@@ -153,8 +155,9 @@ class StationInput:
         self._loop = asyncio.get_running_loop()
         async with serve(
             self._talk,
-            sock=self._listener.dup(),
+            sock=_Listener(self._listener.dup().detach()),
             ssl=self._config.tls,
+            ssl_handshake_timeout=OPEN_S if self._config.tls else None,
             process_request=self._admit,
             compression=None,
             max_size=MAX_MESSAGE,
@@ -277,6 +280,23 @@ class StationInput:
             self._queue.put_nowait(noise)
         except Full:
             self._metrics.count("noise", noise.reason)
+
+
+class _Listener(socket.socket):
+    """Has at most MAX_OPEN connections; one that is too many is closed at once."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._open: list[socket.socket] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self._open = [each for each in self._open if each.fileno() >= 0]  # the others are closed
+        if len(self._open) >= MAX_OPEN:
+            connection.close()
+            raise ConnectionAbortedError
+        self._open.append(connection)
+        return connection, address
 
 
 async def _send(connection: ServerConnection, text: str) -> None:

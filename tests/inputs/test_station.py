@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
 from lora_post.downlink.transmit import Downlink, Transmission, Window
@@ -32,7 +32,7 @@ from lora_post.model import Frame, Noise
 from lora_post.times import WallUs
 from tests.support.basics_station import EUI, SESSION, BasicsStation, taken_apart
 from tests.support.certificate import write_certificate
-from tests.support.command import PATIENCE_S
+from tests.support.command import PATIENCE_S, wait_until
 
 REGION = load_region("EU868")
 ACCEPT = bytes.fromhex("201834805ca2d35e438bc543a286173f177ded23bc594636a1f1ea964ce2aa9b4a")
@@ -269,6 +269,25 @@ def test_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(f"ws://127.0.0.1:{server.port}/router-info"),
     ):
         pass
+
+
+def test_connections_that_say_nothing_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station_module, "MAX_OPEN", 3)
+    with serving() as server:
+        with contextlib.ExitStack() as silent:
+            for _ in range(3):
+                silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as one_more:
+                assert one_more.recv(1) == b""
+        wait_until(lambda: lets_in(server.port), "a station is let in again")
+
+
+def lets_in(port: int) -> bool:
+    try:
+        with connect(f"ws://127.0.0.1:{port}/traffic/{EUI}"):
+            return True
+    except (OSError, InvalidMessage, ConnectionClosed):
+        return False
 
 
 @pytest.mark.parametrize(
