@@ -154,6 +154,7 @@ def test_what_is_given_is_queued(words: tuple[str, ...], text: str, run: Run) ->
             "the payload has 243 bytes, a downlink carries at most 242; send it in parts",
         ),
         (("pond-7", "--port", "1", "--data", "{on: 1}"), "--data is not JSON: "),
+        (("pond-7", "--port", "1", "--data", "[" * 100_000), "--data is not JSON: "),
         (("pond-7", "--port", "1", "--data", "[1]"), "--data must be an object or a text"),
         (("pond-7", "--data", '{"on": 1}'), "--port is missing: the encoder does not say the FPort; add --port N"),
         (("valve", "--data", '{"lamp_0": 1}'), "--data: xlpp: lamp_0: 'lamp' is not a type of value for an actuator"),
@@ -186,11 +187,12 @@ def test_without_a_network_nothing_can_be_sent(site: Path, run: Run) -> None:
     assert code == 2 and "there is no [network], so nothing is sent to devices; add [network]" in said
 
 
-@pytest.mark.parametrize("words", [("show", "7"), ("cancel", "7")])
-def test_unknown_number_is_told(words: tuple[str, ...], run: Run) -> None:
-    assert run(*words) == (
+@pytest.mark.parametrize("number", [7, 0, 1 << 63, 10**30])
+@pytest.mark.parametrize("word", ["show", "cancel"])
+def test_unknown_number_is_told(word: str, number: int, run: Run) -> None:
+    assert run(word, str(number)) == (
         2,
-        "Error: there is no downlink 7; `lora-post downlink list` shows those that there are\n",
+        f"Error: there is no downlink {number}; `lora-post downlink list` shows those that there are\n",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from lora_post.cli._options import existing_spool, read_config
 from lora_post.clocks.scale import utc_text
@@ -17,6 +18,8 @@ from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import did_you_mean, span_text
 from lora_post.times import WallUs
+
+_MAX_ID: Final = (1 << 63) - 1  # of SQLite
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def now() -> Moment:
 
 def command_with(spool_file: SpoolFile, number: int) -> Command:
     """Return the command with an id. Raises ConfigError when there is none."""
-    command = downlinks.find(spool_file, number)
+    command = downlinks.find(spool_file, number) if 0 < number <= _MAX_ID else None
     if command is None:
         raise ConfigError(f"there is no downlink {number}", fix="`lora-post downlink list` shows those that there are")
     return command

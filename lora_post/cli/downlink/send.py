@@ -141,7 +141,7 @@ def _bytes(text: str) -> bytes:
 def _encoded(config: Config, device: Device, fport: int | None, data: str) -> _Given:
     try:
         values = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"--data is not JSON: {error}", fix="""write --data '{"name": value}', in single quotes"""
         ) from None
