@@ -41,6 +41,7 @@ CONFIRMS_WITHIN_S: Final = 5.0
 MAX_GATEWAYS: Final = 256
 MAX_PENDING: Final = 1024
 KEEP_UPLINKS: Final = 64
+_WILDCARDS: Final = frozenset("+#")
 _UNUSED: Final = "IGNORED"
 """What an ack says of a window that was not tried."""
 _SECOND_US: Final = 1_000_000
@@ -75,7 +76,9 @@ class GatewayDownlinks:
         self.to_publish: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
 
     def heard(self, gateway: str, topic: str, *, writes_json: bool, up: HeardUp | None = None) -> None:
-        """Note an event of a gateway. topic: of the event."""
+        """Note an event of a gateway. topic: of the event; one that nobody could publish at is not answered."""
+        if set(topic) & _WILDCARDS:
+            return
         with self._lock:
             known = self._gateways.pop(gateway, None) or _Gateway("", False, 0.0, deque(maxlen=KEEP_UPLINKS), set())
             self._gateways[gateway] = known

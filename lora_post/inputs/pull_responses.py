@@ -159,7 +159,7 @@ class PullResponses:
         """Hand a frame to its gateway for the first window that can still be met."""
         with self._lock:
             known = self._gateways.get(downlink.gateway)
-            if known is None:
+            if known is None or known.address is None:
                 _tell(downlink, "", is_sent=False, why="the gateway is not known any more")
                 return
             missed_s = 0.0

@@ -15,9 +15,9 @@ from lora_post.run.doctor import AGAIN_S, BURST, MAX_REMEMBERED, REFILL_S, Docto
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.diagnosis import Diagnosis
-from lora_post.uplink.model import Refusal, Report
+from lora_post.uplink.model import Refusal, Report, Session
 from lora_post.uplink.outcome import Outcome
-from lora_post.uplink.unlock import seal_lorawan
+from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.support.build import APP_SKEY, KEYS, NWK_SKEY, device, frame
 
 POND = device()
@@ -71,6 +71,17 @@ def test_payload_that_cannot_be_read_says_that_app_skey_is_wrong() -> None:
     site = Site(replace(POND, keys=SessionKeys(NWK_SKEY, APP_SKEY[::-1])))
     (said,) = site.hear(sent(payload=payload))
     assert said.startswith("pond-7: app_skey is written back to front; write its bytes in reverse order (")
+
+
+@pytest.mark.parametrize(("problem", "is_diagnosed"), [("WrongFormat: 3 bytes", True), ("DecoderHang: 100 ms", False)])
+def test_decoder_that_hangs_says_nothing_of_the_keys(problem: str, is_diagnosed: bool) -> None:
+    """A decoder that takes any bytes takes what a wrong key gives, too."""
+    pond = replace(POND, keys=SessionKeys(NWK_SKEY, APP_SKEY[::-1]))
+    heard = sent(payload=bytes.fromhex("03670110056700ff016851027327510088064976f2960a0003e8"))
+    uplink, _ = unlock(heard, lambda *_: [Session(pond)])
+    decode = Decoding([pond], load_shipped(["cayenne-lpp"]).decoders).decode
+    told = Doctor().report(Report(uplink, (), problem=problem), decode, [pond])
+    assert (told.problem != problem) is is_diagnosed
 
 
 def test_flood_of_wrong_frames_is_looked_at_seldom(looks: list[Frame]) -> None:
