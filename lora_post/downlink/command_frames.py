@@ -13,6 +13,7 @@ from lora_post.downlink.mac_answers import says_time
 from lora_post.downlink.transmit import Downlink, Window
 from lora_post.lorawan.downlinks import OVERHEAD, Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT
+from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device
 from lora_post.uplink.sessions import session_key
 
@@ -48,7 +49,8 @@ class CommandFrames:
         """
         size = len(wanted.fopts) + len(command.payload)
         next_fcnt = book.next_fcnt_down(device, is_app=True)
-        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.acked_fcnt)
+        is_11 = isinstance(device.keys, SessionKeys11)
+        sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.acked_fcnt, is_11=is_11)
         if sealed is None and command.is_open and not command.is_confirmed:
             self.commands.end_perhaps_sent(book, command)
             return None

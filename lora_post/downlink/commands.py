@@ -180,13 +180,18 @@ class Commands:
         book.note(replace(command, sealed=sealed, tries=command.tries + 1, is_open=True, gateway=gateway, window=""))
 
 
-def repeatable(command: Command, session: str, newest_fcnt: int, acked_fcnt: int | None) -> Sealed | None:
+def repeatable(
+    command: Command, session: str, newest_fcnt: int, acked_fcnt: int | None, *, is_11: bool
+) -> Sealed | None:
     """Return the frame of a command that may go again, None when it has to be sealed anew.
 
     newest_fcnt: of the session. acked_fcnt: of the uplink that is to be acknowledged with it. What the device asks in
-    MAC commands is not answered with it: it asks again, and would take the same payload twice.
+    MAC commands is not answered with it: it asks again, and would take the same payload twice. is_11: the MIC covers
+    which uplink is acknowledged, so a device of LoRaWAN 1.1 believes it behind that uplink only.
     """
     sealed = command.sealed
     if sealed is None or (sealed.session, sealed.fcnt) != (session, newest_fcnt) or sealed.says_time:
         return None
-    return sealed if acked_fcnt in (None, sealed.acked_fcnt) else None
+    if acked_fcnt is None and not is_11:
+        return sealed
+    return sealed if acked_fcnt == sealed.acked_fcnt else None

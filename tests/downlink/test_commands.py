@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.command import MAX_STEPS, Command, Fate, Moment, age_s, is_late
-from lora_post.downlink.commands import MAX_SILENT_TRIES, MAX_TRIES
+from lora_post.command import MAX_STEPS, Command, Fate, Moment, Sealed, age_s, is_late
+from lora_post.downlink.commands import MAX_SILENT_TRIES, MAX_TRIES, repeatable
 from lora_post.downlink.transmit import Downlink
 from lora_post.errors import SpoolError
 from lora_post.lorawan.phy_payload import DataFrame, MType, parse_data_frame
@@ -354,3 +354,18 @@ def test_steps_are_bounded() -> None:
     for number in range(2 * MAX_STEPS):
         command = command.with_step(Moment(number, "", 0), str(number)).with_step(Moment(0, "", 0), str(number))
     assert texts(command) == [str(number) for number in range(MAX_STEPS, 2 * MAX_STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("acked_before", "acked_now", "goes_again"),
+    [(None, None, {"1.0", "1.1"}), (5, 5, {"1.0", "1.1"}), (5, None, {"1.0"}), (None, 6, set()), (5, 6, set())],
+)
+def test_frame_goes_again_where_the_device_believes_it(
+    acked_before: int | None, acked_now: int | None, goes_again: set[str]
+) -> None:
+    """In LoRaWAN 1.1 the MIC covers which uplink is acknowledged; `tests.answered` found it."""
+    sealed = Sealed("session", 3, b"frame", acked_before)
+    command = Command("pond-7", 7, b"on", Moment(0, "boot", 0), sealed=sealed)
+    for version in ("1.0", "1.1"):
+        found = repeatable(command, "session", 3, acked_now, is_11=version == "1.1")
+        assert (found is sealed) is (version in goes_again)
