@@ -353,4 +353,4 @@ def test_wrong_app_skey_is_put_right_and_what_was_kept_is_read() -> None:
     assert ran.code == 0 and "reads temperature_0 22.5" in ran.out and APP not in ran.out
     hear()
     assert "undecoded  0 payloads" in lora_post("spool").out
-    assert Path("readings.jsonl").read_text().count("22.5") == 2
+    assert Path("readings.jsonl").read_text().count('"value":22.5') == 2
