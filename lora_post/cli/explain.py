@@ -9,7 +9,8 @@ import click
 from lora_post.cli._log import set_up_log
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.downlink._desk import command_with, fate_text, opened, time_text
+from lora_post.cli._spool import opened
+from lora_post.cli.downlink._desk import command_with, fate_text, time_text
 from lora_post.command import Command, Fate
 
 

@@ -22,6 +22,7 @@ from msgspec import Struct
 from lora_post.clocks.scale import now_us
 from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
 from lora_post.downlink.windows import COUNTER
+from lora_post.inputs.given import tell_not_sent
 from lora_post.inputs.pull_responses import txpk
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard
@@ -83,9 +84,8 @@ class DownlinkFile:
                     why = self._write(downlink, window)
                     break
         if why:
-            self._metrics.count("downlinks", "late" if "late" in why else "failed")
-            log.warning("%s is not sent by the radio program: %s", downlink.about, why)
-            downlink.tell(Transmission(downlink.gateway, downlink.windows[-1].name, False, why))
+            label = "late" if "late" in why else "failed"
+            tell_not_sent(self._metrics, downlink, downlink.windows[-1].name, "the radio program", why, label=label)
 
     def _why_not(self, window: Window) -> str:
         """Return why a window cannot be met, "" when it can."""
@@ -136,10 +136,9 @@ class DownlinkFile:
             _tell(pending, True)
             return
         why = printable(said.removeprefix("WARNING: "))
-        self._metrics.count("downlinks", "refused")
-        log.warning("%s is not sent by the radio program: %s", downlink.about, why)
-        _tell(pending, False, f"the radio program says: {why}")
+        fate = f"the radio program says: {why}"
+        tell_not_sent(self._metrics, downlink, window.name, "the radio program", why, label="refused", fate=fate)
 
 
-def _tell(pending: _Pending, is_sent: bool | None, why: str = "") -> None:
-    pending.downlink.tell(Transmission(pending.downlink.gateway, pending.window.name, is_sent, why))
+def _tell(pending: _Pending, is_sent: bool | None) -> None:
+    pending.downlink.tell(Transmission(pending.downlink.gateway, pending.window.name, is_sent))

@@ -8,7 +8,6 @@ Source: chirpstack/chirpstack-mqtt-forwarder, chirpstack/chirpstack-gateway-brid
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -20,7 +19,7 @@ from msgspec import Struct
 from paho.mqtt.client import MQTTMessage
 
 from lora_post.clocks.scale import now_us
-from lora_post.downlink.transmit import Downlink, Station, Transmission
+from lora_post.downlink.transmit import Downlink, Station
 from lora_post.downlink.windows import COUNTER
 from lora_post.errors import FrameError
 from lora_post.formats import gateway_events
@@ -28,18 +27,16 @@ from lora_post.formats.gateway_events import HeardUp, TxAck
 from lora_post.formats.guarded import defect_noise
 from lora_post.formats.semtech_udp import error_label, explain_error
 from lora_post.inputs.gateway_book import GatewayBook
+from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.inputs.mqtt import MqttInput
 from lora_post.inputs.mqtt_bounded import LongMessage
 from lora_post.metrics import Metrics
 from lora_post.model import Heard, Noise, NoiseReason
 
-log = logging.getLogger(__name__)
-
 KNOWN_FOR_S: Final = 300.0
 """Gateways tell their figures every 30 s."""
 CONFIRMS_WITHIN_S: Final = 5.0
 MAX_GATEWAYS: Final = 256
-MAX_PENDING: Final = 1024
 KEEP_UPLINKS: Final = 64
 _WILDCARDS: Final = frozenset("+#")
 _UNUSED: Final = "IGNORED"
@@ -58,11 +55,6 @@ class _Gateway(Struct):
     frequencies: set[float]
 
 
-class _Pending(Struct, frozen=True):
-    downlink: Downlink
-    given_s: float
-
-
 class GatewayDownlinks:
     """The gateways of one broker, as transmitters; safe to share between threads."""
 
@@ -71,7 +63,7 @@ class GatewayDownlinks:
         self._monotonic = monotonic
         self._lock = Lock()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
-        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._given = Given(CONFIRMS_WITHIN_S, monotonic)
         self._next_id = randbelow(1 << 31)
         self.to_publish: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
 
@@ -104,51 +96,36 @@ class GatewayDownlinks:
             found = _timing(downlink, known) if known else None
             if known is not None and found is not None:
                 self._next_id = (self._next_id + 1) % COUNTER
-                self._pending[self._next_id] = _Pending(downlink, self._monotonic())
-                if len(self._pending) > MAX_PENDING:
-                    self._pending.popitem(last=False)
+                self._given.put(self._next_id, downlink)
                 delays_s, context = found
                 body = command(downlink, self._next_id, delays_s, context, json=known.writes_json)
                 self.to_publish.put((known.topic, body))
                 return
         why = "the gateway does not know the uplink any more" if known else "the gateway is not known any more"
-        self._metrics.count("downlinks", "failed")
-        log.warning("%s is not sent by gateway %s: %s", downlink.about, downlink.gateway, why)
-        downlink.tell(Transmission(downlink.gateway, "", False, why))
+        tell_not_sent(self._metrics, downlink, "", f"gateway {downlink.gateway}", why)
 
     def confirmed(self, gateway: str, ack: TxAck) -> None:
         """Take an ack: at most one window was used."""
         with self._lock:
-            pending = self._pending.get(ack.downlink_id)
-            if pending is None or pending.downlink.gateway != gateway:
-                return
-            if not set(ack.errors) - {_UNUSED}:
+            downlink = self._given.find(ack.downlink_id, gateway)
+            if downlink is None or not set(ack.errors) - {_UNUSED}:
                 return  # it tells nothing
-            del self._pending[ack.downlink_id]
-        downlink = pending.downlink
+            self._given.remove(ack.downlink_id)
         for window, error in zip(downlink.windows, ack.errors, strict=False):
             if not error:
-                self._metrics.count("downlinks", "sent")
-                log.info("%s is sent by gateway %s in %s", downlink.about, gateway, window.name)
-                downlink.tell(Transmission(gateway, window.name, True))
+                tell_sent(self._metrics, downlink, window.name, f"gateway {gateway}")
                 return
             if error != _UNUSED:
-                self._metrics.count("downlinks", error_label(error))
-                why = explain_error(error)
-                log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, window.name, why)
-                downlink.tell(Transmission(gateway, window.name, False, f"the gateway refused it: {why}"))
+                why, by = explain_error(error), f"gateway {gateway} in {window.name}"
+                fate = f"the gateway refused it: {why}"
+                tell_not_sent(self._metrics, downlink, window.name, by, why, label=error_label(error), fate=fate)
 
     def look_for_unconfirmed(self) -> None:
         """Tell of frames that a gateway was given and said nothing about."""
-        since = self._monotonic() - CONFIRMS_WITHIN_S
-        silent = []
         with self._lock:
-            while self._pending and next(iter(self._pending.values())).given_s < since:
-                silent.append(self._pending.popitem(last=False)[1].downlink)
+            silent = self._given.silent()
         for downlink in silent:
-            self._metrics.count("downlinks", "unconfirmed")
-            log.info("%s was handed to gateway %s, which did not confirm it", downlink.about, downlink.gateway)
-            downlink.tell(Transmission(downlink.gateway, downlink.windows[0].name, None))
+            tell_unconfirmed(self._metrics, downlink, downlink.windows[0].name, f"gateway {downlink.gateway}")
 
 
 def _timing(downlink: Downlink, known: _Gateway) -> tuple[tuple[int, ...], bytes] | None:

@@ -24,6 +24,7 @@ from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
+from lora_post.inputs.given import tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
 
@@ -160,7 +161,7 @@ class PullResponses:
         with self._lock:
             known = self._gateways.get(downlink.gateway)
             if known is None or known.address is None:
-                _tell(downlink, "", is_sent=False, why="the gateway is not known any more")
+                downlink.tell(Transmission(downlink.gateway, "", False, "the gateway is not known any more"))
                 return
             missed_s = 0.0
             for number, window in enumerate(downlink.windows):
@@ -173,15 +174,10 @@ class PullResponses:
                         self._hand_over(known, downlink, window, rest)
                     return
                 missed_s = LEAD_S - left_s
-            self._metrics.count("downlinks", "late")
-        log.warning(
-            "%s is not sent by gateway %s: it is %d ms too late for the last window",
-            downlink.about,
-            downlink.gateway,
-            missed_s * 1000,
-        )
-        why = f"{missed_s * 1000:.0f} ms too late"
-        _tell(downlink, downlink.windows[-1].name if downlink.windows else "", is_sent=False, why=why)
+        window_name = downlink.windows[-1].name if downlink.windows else ""
+        why, by = f"it is {int(missed_s * 1000)} ms too late for the last window", f"gateway {downlink.gateway}"
+        fate = f"{missed_s * 1000:.0f} ms too late"
+        tell_not_sent(self._metrics, downlink, window_name, by, why, label="late", fate=fate)
 
     def _hand_over_now(self, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
         with self._lock:
@@ -193,9 +189,7 @@ class PullResponses:
         try:
             self._send(pull_resp(known.version, self._token, txpk(downlink.phy_payload, window)), known.address)
         except OSError as error:
-            self._metrics.count("downlinks", "failed")
-            log.warning("%s is not sent by gateway %s: %s", downlink.about, downlink.gateway, error)
-            _tell(downlink, window.name, is_sent=False, why=str(error))
+            tell_not_sent(self._metrics, downlink, window.name, f"gateway {downlink.gateway}", str(error))
             return
         self._pending[self._token] = _Pending(downlink, window, left, self._monotonic())
         while len(self._pending) > MAX_PENDING:
@@ -212,14 +206,12 @@ class PullResponses:
         downlink, name = pending.downlink, pending.window.name
         error, warning = read_tx_ack(body)
         if not error:
-            self._metrics.count("downlinks", "sent")
             more = f", with a warning: {warning}" if warning else ""
-            log.info("%s is sent by gateway %s in %s%s", downlink.about, gateway, name, more)
-            _tell(downlink, name, is_sent=True)
+            tell_sent(self._metrics, downlink, name, f"gateway {gateway}", more)
             return
-        self._metrics.count("downlinks", error_label(error))
-        log.warning("%s is not sent by gateway %s in %s: %s", downlink.about, gateway, name, explain_error(error))
-        _tell(downlink, name, is_sent=False, why=f"the gateway refused it (TX_ACK): {explain_error(error)}")
+        why, by = explain_error(error), f"gateway {gateway} in {name}"
+        fate = f"the gateway refused it (TX_ACK): {why}"
+        tell_not_sent(self._metrics, downlink, name, by, why, label=error_label(error), fate=fate)
         if pending.windows:
             self.send(replace(downlink, windows=pending.windows))
 
@@ -239,11 +231,8 @@ class PullResponses:
                 MUTE_AFTER,
             )
         for each in silent.values():
-            self._metrics.count("downlinks", "unconfirmed")
-            log.info(
-                "%s was handed to gateway %s, which did not confirm it", each.downlink.about, each.downlink.gateway
-            )
-            _tell(each.downlink, each.window.name, is_sent=None)
+            by = f"gateway {each.downlink.gateway}"
+            tell_unconfirmed(self._metrics, each.downlink, each.window.name, by)
 
     def _is_mute(self, gateway: str) -> bool:
         """Count a frame without TX_ACK; tell whether it is time to say so. Version 1 of the protocol has none."""
@@ -252,10 +241,6 @@ class PullResponses:
             return False
         known.unconfirmed += 1
         return known.unconfirmed == MUTE_AFTER
-
-
-def _tell(downlink: Downlink, window: str, *, is_sent: bool | None, why: str = "") -> None:
-    downlink.tell(Transmission(downlink.gateway, window, is_sent, why))
 
 
 def txpk(phy_payload: bytes, window: Window) -> Txpk:

@@ -7,8 +7,7 @@ Source: lorabasics/basicstation: doc/tcproto, "Downlink messages"; src/s2e.c.
 
 from __future__ import annotations
 
-import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from secrets import randbelow
 from threading import Lock
@@ -17,17 +16,15 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
+from lora_post.downlink.transmit import Downlink, Station, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.station_json import Message
+from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.lorawan.region import Region, Slot
 from lora_post.metrics import Metrics
 
-log = logging.getLogger(__name__)
-
 CONFIRMS_WITHIN_S: Final = 10.0
 """RX2 after a join-request is 6 s later."""
-MAX_PENDING: Final = 1024
 KEEP_UPLINKS: Final = 256
 MAX_DELAY_S: Final = 15
 _CLASS_A, _CLASS_C = 0, 2
@@ -50,21 +47,15 @@ class _Linked(Struct):
     heard: deque[_Heard]
 
 
-class _Pending(Struct, frozen=True):
-    downlink: Downlink
-    given_s: float
-
-
 class StationDownlinks:
     """The stations of one port, as transmitters; safe to share between threads."""
 
     def __init__(self, region: Region, metrics: Metrics, monotonic: Callable[[], float]) -> None:
         self._numbers = {(rate.sf, rate.bw_hz): number for number, rate in region.data_rates.items()}
         self._metrics = metrics
-        self._monotonic = monotonic
         self._lock = Lock()
         self._linked: dict[str, _Linked] = {}
-        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._given = Given(CONFIRMS_WITHIN_S, monotonic)
         self._diid = randbelow(1 << 31)
 
     def linked(self, gateway: str, say: Say) -> None:
@@ -99,9 +90,7 @@ class StationDownlinks:
             fields = self._fields(downlink, linked) if linked else None
             if linked is not None and fields is not None:
                 self._diid += 1
-                self._pending[self._diid] = _Pending(downlink, self._monotonic())
-                if len(self._pending) > MAX_PENDING:
-                    self._pending.popitem(last=False)
+                self._given.put(self._diid, downlink)
                 message = {
                     "msgtype": "dnmsg",
                     "DevEui": _NO_DEV_EUI,
@@ -113,9 +102,7 @@ class StationDownlinks:
                 linked.say(msgspec.json.encode(message))
                 return
         why = "the station does not know the uplink any more" if linked else "the station is not connected any more"
-        self._metrics.count("downlinks", "failed")
-        log.warning("%s is not sent by station %s: %s", downlink.about, downlink.gateway, why)
-        downlink.tell(Transmission(downlink.gateway, "", False, why))
+        tell_not_sent(self._metrics, downlink, "", f"station {downlink.gateway}", why)
 
     def _fields(self, downlink: Downlink, linked: _Linked) -> dict[str, object] | None:
         """Return when and how to send; None when the uplink that is answered is not known."""
@@ -137,27 +124,18 @@ class StationDownlinks:
     def sent(self, gateway: str, message: Message) -> None:
         """Take a `dntxed`."""
         with self._lock:
-            pending = self._pending.get(message.diid)
-            if pending is None or pending.downlink.gateway != gateway:
+            downlink = self._given.find(message.diid, gateway)
+            if downlink is None:
                 return
-            del self._pending[message.diid]
-        downlink = pending.downlink
-        window = _window_at(downlink, message.xtime)
-        self._metrics.count("downlinks", "sent")
-        log.info("%s is sent by station %s in %s", downlink.about, gateway, window)
-        downlink.tell(Transmission(gateway, window, True))
+            self._given.remove(message.diid)
+        tell_sent(self._metrics, downlink, _window_at(downlink, message.xtime), f"station {gateway}")
 
     def look_for_unconfirmed(self) -> None:
         """Tell of frames that a station was given and did not send, or has not said so."""
-        since = self._monotonic() - CONFIRMS_WITHIN_S
         with self._lock:
-            silent = []
-            while self._pending and next(iter(self._pending.values())).given_s < since:
-                silent.append(self._pending.popitem(last=False)[1].downlink)
+            silent = self._given.silent()
         for downlink in silent:
-            self._metrics.count("downlinks", "unconfirmed")
-            log.info("%s was handed to station %s, which did not confirm it", downlink.about, downlink.gateway)
-            downlink.tell(Transmission(downlink.gateway, downlink.windows[-1].name, None))
+            tell_unconfirmed(self._metrics, downlink, downlink.windows[-1].name, f"station {downlink.gateway}")
 
 
 def _answered(first: Window, linked: _Linked) -> tuple[_Heard, int] | None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Final
 
-from lora_post.cli._options import existing_spool, read_config
 from lora_post.clocks.scale import utc_text
 from lora_post.clocks.system import SystemClock
 from lora_post.command import Command, Fate, Moment, age_s
@@ -20,14 +16,6 @@ from lora_post.text import did_you_mean, span_text
 from lora_post.times import WallUs
 
 _MAX_ID: Final = (1 << 63) - 1  # of SQLite
-
-
-@contextmanager
-def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
-    """Open the spool of a configuration. Raises ConfigError, SpoolError."""
-    config = read_config(config_path)
-    with closing(SpoolFile(existing_spool(config))) as spool_file:
-        yield config, spool_file
 
 
 def device_with(config: Config, name: str) -> Device:

@@ -8,7 +8,8 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.downlink._desk import command_with, now, opened
+from lora_post.cli._spool import opened
+from lora_post.cli.downlink._desk import command_with, now
 from lora_post.command import Fate
 from lora_post.errors import ConfigError
 from lora_post.spool import downlinks

@@ -8,7 +8,8 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.downlink._desk import device_with, opened
+from lora_post.cli._spool import opened
+from lora_post.cli.downlink._desk import device_with
 from lora_post.errors import ConfigError
 from lora_post.lorawan.phy_payload import MAX_FCNT
 from lora_post.model import Link

@@ -8,11 +8,10 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import print_table, say
-from lora_post.cli.downlink._desk import fate_text, opened, time_text
+from lora_post.cli._spool import opened
+from lora_post.cli.downlink._desk import device_with, fate_text, time_text
 from lora_post.command import Command
-from lora_post.errors import ConfigError
 from lora_post.spool import downlinks
-from lora_post.text import did_you_mean
 
 SHOWN = 50
 HEADERS = ("ID", "Device", "FPort", "Payload", "Given", "Fate", "Last")
@@ -31,9 +30,8 @@ def command(group_path: Path | None, device: str | None, config_path: Path | Non
     """
     with opened(config_path or group_path) as (config, spool_file):
         found = downlinks.load(spool_file, device, SHOWN)
-        ids = [each.id for each in config.devices]
-    if not found and device is not None and device not in ids:
-        raise ConfigError(f"no [[device]] has the id {device!r}", fix=did_you_mean(device, ids))
+    if not found and device is not None:
+        device_with(config, device)
     if not found:
         say("no downlink yet; `lora-post downlink send --help` shows how to send one")
         return

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from lora_post.cli._options import config_option, load_all_decoders, watch_decoders
 from lora_post.cli._output import say
-from lora_post.cli.downlink._desk import device_with, now, opened
+from lora_post.cli._spool import opened
+from lora_post.cli.downlink._desk import device_with, now
 from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.decoding.encode import TEXT, encode

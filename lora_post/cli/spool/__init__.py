@@ -9,8 +9,8 @@ import click
 
 from lora_post.cli._log import set_up_log
 from lora_post.cli._options import config_option
+from lora_post.cli._spool import opened
 from lora_post.cli.spool import drop, move, reset_counter, retry, salvage, take_over
-from lora_post.cli.spool._target import opened
 from lora_post.cli.spool._view import show
 
 

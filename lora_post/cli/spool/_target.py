@@ -1,14 +1,9 @@
-"""Open the spool of a configuration, and read which sensors a sub-command is about."""
+"""Read which device and which sensors a sub-command is about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-
 from msgspec import Struct
 
-from lora_post.cli._options import existing_spool, read_config
 from lora_post.config import Config
 from lora_post.errors import ConfigError, SpoolError
 from lora_post.model import Device
@@ -29,14 +24,6 @@ class Target(Struct, frozen=True):
     def covers(self, item: Parked) -> bool:
         """Tell whether this is one of them."""
         return self.device in (None, item.device) and self.name in (None, item.name)
-
-
-@contextmanager
-def opened(config_path: Path | None) -> Iterator[tuple[Config, SpoolFile]]:
-    """Open the spool of a configuration. Raises ConfigError, SpoolError."""
-    config = read_config(config_path)
-    with closing(SpoolFile(existing_spool(config))) as spool_file:
-        yield config, spool_file
 
 
 def known_device(config: Config, name: str) -> Device:

@@ -8,7 +8,8 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import confirm, say
-from lora_post.cli.spool._target import Target, opened, target_of
+from lora_post.cli._spool import opened
+from lora_post.cli.spool._target import Target, target_of
 from lora_post.spool.lanes import parked
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.undecoded import load as load_undecoded

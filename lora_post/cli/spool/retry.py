@@ -9,7 +9,8 @@ import click
 
 from lora_post.cli._options import config_option, load_all_decoders, log, watch_decoders
 from lora_post.cli._output import say
-from lora_post.cli.spool._target import opened, target_of
+from lora_post.cli._spool import opened
+from lora_post.cli.spool._target import target_of
 from lora_post.config import Config
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.hangs import LimitedDecoding, decoders_set_aside, hang_path

@@ -8,7 +8,8 @@ import click
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.spool._target import known_device, opened
+from lora_post.cli._spool import opened
+from lora_post.cli.spool._target import known_device
 from lora_post.sinks.waziup.stand_in import ORDERS
 from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import sensor_states

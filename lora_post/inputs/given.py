@@ -1,0 +1,78 @@
+"""Frames that gateways were given to send: those that are not confirmed yet, and how what became of them is told."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from lora_post.downlink.transmit import Downlink, Transmission
+from lora_post.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+MAX_GIVEN: Final = 1024
+
+
+class _Given(Struct, frozen=True):
+    """A frame that a gateway has, and may send."""
+
+    downlink: Downlink
+    given_s: float
+
+
+class Given:
+    """Frames by the numbers that their gateways confirm them with, each confirmed within `within_s` or not at all."""
+
+    def __init__(self, within_s: float, monotonic: Callable[[], float]) -> None:
+        self._within_s = within_s
+        self._monotonic = monotonic
+        self._frames: OrderedDict[int, _Given] = OrderedDict()
+
+    def put(self, number: int, downlink: Downlink) -> None:
+        """Note that a frame is given; of too many the oldest is forgotten."""
+        self._frames[number] = _Given(downlink, self._monotonic())
+        if len(self._frames) > MAX_GIVEN:
+            self._frames.popitem(last=False)
+
+    def find(self, number: int, gateway: str) -> Downlink | None:
+        """Return the frame with a number; None when this gateway was given none."""
+        given = self._frames.get(number)
+        return given.downlink if given is not None and given.downlink.gateway == gateway else None
+
+    def remove(self, number: int) -> None:
+        """Forget a frame that is confirmed."""
+        del self._frames[number]
+
+    def silent(self) -> list[Downlink]:
+        """Take out the frames whose time is over."""
+        since, found = self._monotonic() - self._within_s, []
+        while self._frames and next(iter(self._frames.values())).given_s < since:
+            found.append(self._frames.popitem(last=False)[1].downlink)
+        return found
+
+
+def tell_sent(metrics: Metrics, downlink: Downlink, window: str, by: str, more: str = "") -> None:
+    """Tell that a frame is sent. by: who sends it, for the log."""
+    metrics.count("downlinks", "sent")
+    log.info("%s is sent by %s in %s%s", downlink.about, by, window, more)
+    downlink.tell(Transmission(downlink.gateway, window, True))
+
+
+def tell_not_sent(
+    metrics: Metrics, downlink: Downlink, window: str, by: str, why: str, *, label: str = "failed", fate: str = ""
+) -> None:
+    """Tell that a frame is not sent. label: of the metric. fate: why, as its fate has it; "": as the log."""
+    metrics.count("downlinks", label)
+    log.warning("%s is not sent by %s: %s", downlink.about, by, why)
+    downlink.tell(Transmission(downlink.gateway, window, False, fate or why))
+
+
+def tell_unconfirmed(metrics: Metrics, downlink: Downlink, window: str, by: str) -> None:
+    """Tell that nobody knows whether a frame is sent."""
+    metrics.count("downlinks", "unconfirmed")
+    log.info("%s was handed to %s, which did not confirm it", downlink.about, by)
+    downlink.tell(Transmission(downlink.gateway, window, None))
