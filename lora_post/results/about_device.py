@@ -12,6 +12,7 @@ from typing import Final
 
 from lora_post.model import Value
 from lora_post.results.meanings import words_of
+from lora_post.results.rows import is_rows
 from lora_post.results.times import is_time_name, read_time
 
 
@@ -52,11 +53,14 @@ _PLACE: Final = re.compile(r"_[0-9]+\Z")
 
 
 def is_about_device(name: str, value: Value) -> bool:
-    """Tell whether a value is no measurement, by its name; a copy or a time only where the value can be one."""
+    """Tell whether a value is no measurement, by its name; a copy or a time only where the value can be one.
+
+    Rows without times are none either: nothing tells when they were measured.
+    """
     if _is_about(name):
         return True
     if isinstance(value, str):
-        return _last_words(name) in _COPY_IN_TEXT or _is_clock(name)
+        return _last_words(name) in _COPY_IN_TEXT or _is_clock(name) or is_rows(value)
     return _is_clock(name) and read_time(value) is not None
 
 

@@ -9,6 +9,7 @@ only where nothing better tells the elements apart. In this order:
 * a number beside a value: `{"channels": [{"index": 3, "reading": 4}]}` is `channels_3.reading`;
 * texts that tell types: `[{"type": "a", "level": 9}, {"type": "b", "mode": 2}]` are `level` and `mode`.
 
+Rows of values with a time each (`rows`) are earlier values by place: `DATALOG_0`.
 Texts alone are one text, and the radios that were seen (`mac`, `rssi`) one list: their places mean nothing.
 """
 
@@ -35,6 +36,7 @@ from lora_post.results.records import (
     units_beside,
     value_key,
 )
+from lora_post.results.rows import Row, rows_in
 from lora_post.results.times import read_time, time_in
 from lora_post.results.trials import Path
 from lora_post.text import printable
@@ -121,6 +123,8 @@ class _Walk:
                 self._add_object(place, value)
             else:
                 self._add_list(place, value)
+        elif isinstance(value, str) and (rows := rows_in(value)):
+            self._add_rows(place, rows)
         elif isinstance(value, bool | int | float | str):
             self._put(place, value)
         elif value is not None:
@@ -189,6 +193,8 @@ class _Walk:
             self._put(place, ", ".join(map(str, items)))
         elif items and all(isinstance(item, Mapping) for item in items):
             self._add_records(place, list(enumerate(items)))
+        elif rows := rows_in(items):
+            self._add_rows(place, rows)
         else:
             for index, item in enumerate(items):
                 here = _Place((*place.path, index), place.name) if _is_records(item) else _numbered(place, index, index)
@@ -202,6 +208,21 @@ class _Walk:
             return
         for key, record in objects:
             self._add_record(place, key, record)
+
+    def _add_rows(self, place: _Place, rows: Sequence[Row]) -> None:
+        """Add rows as earlier values; a cell goes by its name, or by its place, which is the same in each row."""
+        if len(rows) > MAX_LIST:
+            self._leave_out(place, f"{len(rows)} rows, want at most {MAX_LIST}")
+            return
+        for index, row in enumerate(rows):
+            for key, cell in row.cells.items():
+                self._steps += 1
+                if self._steps > MAX_STEPS:
+                    return
+                name = f"{place.name or NAMELESS}_{key}"[:MAX_NAME]
+                if isinstance(key, str):
+                    name = _joined(_without_holder(place.name), key)
+                self._put(_Place((*place.path, index, key), name, "", row.time_s), cell)
 
     def _add_record(self, place: _Place, key: object, record: Record) -> None:
         self._steps += 1

@@ -309,3 +309,49 @@ def test_work_for_a_result_is_bounded_and_what_is_not_looked_at_is_said(data: ob
     made = measure(data)
     assert len(made.measurements) <= MAX_STEPS
     assert made.left_out[-1].why == f"only its first {MAX_STEPS} parts are looked at"
+
+
+ROWS = "[3.012,OPEN,2024-05-15 08:38:54],[2.9,CLOSE,2024-05-15 08:43:10],"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS,
+        ROWS.rstrip(","),
+        ROWS.replace("3.012,OPEN", "(3.012),(OPEN)"),
+        [["3.012", "OPEN", "2024-05-15 08:38:54"], [2.9, "CLOSE", "2024-05-15T08:43:10Z"]],
+    ],
+)
+def test_rows_with_times_are_earlier_values_by_their_place(rows: object) -> None:
+    first, second = [("DATALOG_0", 3.012, "", T1), ("DATALOG_1", "OPEN", "", T1)], [("DATALOG_0", 2.9, "", T2)]
+    assert found({"DATALOG": rows}) == [*first, *second, ("DATALOG_1", "CLOSE", "", T2)]
+
+
+def test_cells_of_rows_go_by_the_names_that_stand_before_them() -> None:
+    rows = "[PH:7.1,Temperature:23,time :2024-05-15 08:38:54],[PH:7,Temperature:22,time :2024-05-15 08:43:10]"
+    assert found({"DATALOG": rows}) == [
+        ("PH", 7.1, "pH", T1),
+        ("Temperature", 23, "°C", T1),
+        ("PH", 7, "pH", T2),
+        ("Temperature", 22, "°C", T2),
+    ]
+
+
+@pytest.mark.parametrize("rows", ["[1.000],[1.001],", "[1,2024-05-15 08:38:54],[2,never]", "[(0.1),(0.2)]", "[]"])
+def test_rows_without_times_are_metadata(rows: str) -> None:
+    decoded = flatten({"BatV": 3.1, "DATALOG": rows})
+    assert [reading.name for reading in decoded.readings] == ["BatV"]
+    assert decoded.metadata == (Reading("DATALOG", rows),)
+
+
+@pytest.mark.parametrize("text", ["[open", "open]", "on [1]", "[1] [2", "a [2024-05-15 08:38:54]", "[[1]]"])
+def test_other_texts_with_brackets_are_texts(text: str) -> None:
+    assert found({"state": text}) == [("state", text, "", None)]
+
+
+def test_rows_are_bounded() -> None:
+    rows = "[1,2024-05-15 08:38:54]," * (MAX_LIST + 1)
+    assert flatten({"DATALOG": rows}).warnings == (f"DATALOG: {MAX_LIST + 1} rows, want at most {MAX_LIST}",)
+    wide = [[*range(40), "2024-05-15 08:38:54"]] * MAX_LIST
+    assert len(flatten({"DATALOG": wide}).readings) == MAX_READINGS
