@@ -22,7 +22,7 @@ from lora_post.downlink.transmit import Downlink, Station, Transmitter, Window
 from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
 from lora_post.errors import UsedNonce
 from lora_post.lorawan.join_messages import ACCEPT_SIZES, OPT_NEG, build_join_accept
-from lora_post.model import Frame, Link
+from lora_post.model import Device, Frame, Link
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
 from lora_post.uplink.joins import authentic_request, is_used, used_nonce, with_request, with_session
@@ -48,6 +48,32 @@ class JoinAnswer(Struct, frozen=True):
     downlink: Downlink | None = None
 
 
+class Asked(Struct, frozen=True):
+    """An authentic join-request. is_copy: of one that was answered a moment ago. is_repeat: asked once more."""
+
+    joiner: Joiner
+    nonce: str
+    is_copy: bool
+    is_repeat: bool
+
+
+def heard_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Asked, JoinState]:
+    """Return what a join-request is, and the state of its device once it is heard.
+
+    Raises a subclass of UnlockError for a request that is not authentic, not new, or not of a known device.
+    """
+    request, joiner = authentic_request(frame, joiners)
+    state = joiner.state
+    is_last = bool(state.dev_nonces) and state.dev_nonces[-1] == request.dev_nonce
+    age_us = abs(frame.time_us - state.asked_us)
+    is_copy = is_last and bool(state.answer) and age_us < COPY_WINDOW_US
+    is_repeat = is_last and age_us < REPEAT_WINDOW_US
+    if not is_repeat and is_used(state, request.dev_nonce):
+        raise used_nonce(joiner.device, state, request.dev_nonce)
+    asked = Asked(joiner, f"DevNonce {request.dev_nonce:04x}", is_copy, is_repeat)
+    return asked, state if is_repeat else with_request(state, request.dev_nonce, frame.time_us)
+
+
 class JoinServer:
     """Gives devices their sessions."""
 
@@ -65,79 +91,98 @@ class JoinServer:
         find: the sessions of an address. Raises a subclass of UnlockError for a request that is not authentic, not new,
         or not of a known device.
         """
-        request, joiner = authentic_request(frame, joiners)
-        state, nonce = joiner.state, f"DevNonce {request.dev_nonce:04x}"
-        is_last = bool(state.dev_nonces) and state.dev_nonces[-1] == request.dev_nonce
-        age_us = abs(frame.time_us - state.asked_us)
-        if is_last and state.answer and age_us < COPY_WINDOW_US:
-            return JoinAnswer(
-                Join(frame, joiner.device, "copy", f"{nonce}, heard by gateway {frame.gateway} too"), joiner
-            )
-        is_repeat = is_last and age_us < REPEAT_WINDOW_US
-        if not is_repeat and is_used(state, request.dev_nonce):
-            raise used_nonce(joiner.device, state, request.dev_nonce)
+        asked, state = heard_request(frame, joiners)
+        joiner, nonce = asked.joiner, asked.nonce
+        if asked.is_copy:
+            return JoinAnswer(copy_of(frame, asked), joiner)
         station = transmitter.station(frame.gateway)
         windows = windows_after(frame, self._network.region, JOIN_DELAY_S)
         allowed = self._duty_cycle.within(frame.gateway, windows, ACCEPT_SIZES[-1])
         why_not = _why_not(frame, station, windows, allowed)
-        if not is_repeat:
-            state = with_request(state, request.dev_nonce, frame.time_us)
         if station is None or why_not:
             join = Join(frame, joiner.device, "join-request", f"{nonce}, not answered: {why_not}")
             return JoinAnswer(join, Joiner(joiner.device, state))
-        if is_repeat and state.answer:
-            detail, dev_addr = f"{nonce} again, answered with the same join-accept", None
+        if asked.is_repeat and state.answer:
+            join = answered_again(frame, asked)
         else:
-            state, session = self._accepted(frame, joiner, state, find, station)
-            dev_addr = session.dev_addr
-            detail = f"{nonce}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
+            dev_addr = draw_dev_addr(self._network, find, self._draw)
+            channels = channels_for(self._network, frame, many_channels=station.many_channels)
+            state = with_answer(self._network, joiner.device, state, frame.time_us, dev_addr, channels)
+            join = answered(frame, asked, state)
         self._duty_cycle.spend(frame.gateway, allowed[0], len(state.answer))
         downlink = Downlink(f"join-accept for {joiner.device.id}", frame.gateway, state.answer, allowed)
-        join = Join(frame, joiner.device, "join-request", detail, dev_addr)
         return JoinAnswer(join, Joiner(joiner.device, state), downlink)
 
-    def _accepted(
-        self, frame: Frame, joiner: Joiner, state: JoinState, find: FindSessions, station: Station
-    ) -> tuple[JoinState, JoinedSession]:
-        """Return the state with a new session and the join-accept that tells of it."""
-        network, root = self._network, joiner.device.root
-        assert root is not None  # noqa: S101 - its MIC was right
-        join_nonce = next_join_nonce(state, frame.time_us)
-        if join_nonce > MAX_JOIN_NONCE:
-            raise UsedNonce(f"{joiner.device.id}: all JoinNonces are used", fix="give the device another JoinEUI")
-        dev_addr = self._dev_addr(find)
-        signed = build_join_accept(
-            join_nonce=join_nonce,
-            net_id=network.net_id,
-            dev_addr=dev_addr,
-            dl_settings=network.region.rx2[1] | (OPT_NEG if root.is_11 else 0),
-            rx_delay=network.rx_delay_s,
-            cf_list=self._cf_list(frame, station),
-        )
-        dev_nonce = state.dev_nonces[-1]
-        keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
-        session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s)
-        answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)
-        return replace(with_session(state, session), join_nonce=join_nonce, answer=answer), session
 
-    def _dev_addr(self, find: FindSessions) -> int:
-        """Draw an address that no session has."""
-        block = (self._network.net_id & 0x3F) << _DEV_ADDR_BITS
-        while True:
-            dev_addr = block | self._draw(1 << _DEV_ADDR_BITS)
-            if not find(Link.LORAWAN, dev_addr):
-                return dev_addr
+def copy_of(frame: Frame, asked: Asked) -> Join:
+    """Return what is told of a request that another gateway heard, too."""
+    return Join(frame, asked.joiner.device, "copy", f"{asked.nonce}, heard by gateway {frame.gateway} too")
 
-    def _cf_list(self, frame: Frame, station: Station) -> bytes:
-        """Return the channels that a device is given: those that its gateway hears, b"" for one on a single channel.
 
-        A plan of fixed channels is far too wide for any gateway, so there devices are always told.
-        """
-        region = self._network.region
-        if not station.many_channels and region.downlink_channels is None:
-            return b""
-        channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6))
-        return channels.to_bytes() if channels else b""
+def answered(frame: Frame, asked: Asked, state: JoinState) -> Join:
+    """Return what is told of a request that has got a session. state: with that."""
+    dev_addr = state.sessions[-1].dev_addr
+    detail = f"{asked.nonce}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
+    return Join(frame, asked.joiner.device, "join-request", detail, dev_addr)
+
+
+def answered_again(frame: Frame, asked: Asked) -> Join:
+    """Return what is told of a request that gets the answer that it has got before."""
+    detail = f"{asked.nonce} again, answered with the same join-accept"
+    return Join(frame, asked.joiner.device, "join-request", detail)
+
+
+def with_answer(
+    network: Network, device: Device, state: JoinState, time_us: StampUs, dev_addr: int, channels: bytes
+) -> JoinState:
+    """Return the state with a new session, and the join-accept that tells of it.
+
+    time_us: when the request came. channels: the CFList, or b"".
+    """
+    root = device.root
+    assert root is not None  # noqa: S101 - its MIC was right
+    join_nonce = next_join_nonce(state, time_us)
+    if join_nonce > MAX_JOIN_NONCE:
+        raise UsedNonce(f"{device.id}: all JoinNonces are used", fix="give the device another JoinEUI")
+    signed = build_join_accept(
+        join_nonce=join_nonce,
+        net_id=network.net_id,
+        dev_addr=dev_addr,
+        dl_settings=network.region.rx2[1] | (OPT_NEG if root.is_11 else 0),
+        rx_delay=network.rx_delay_s,
+        cf_list=channels,
+    )
+    dev_nonce = state.dev_nonces[-1]
+    keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
+    session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s)
+    answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)
+    return replace(with_session(state, session), join_nonce=join_nonce, answer=answer)
+
+
+def draw_dev_addr(
+    network: Network,
+    find: FindSessions,
+    draw: Callable[[int], int],
+    fits: Callable[[int], bool] = lambda dev_addr: True,
+) -> int:
+    """Draw an address that no session has. draw: see `JoinServer`. fits: tells whether it may be this one."""
+    block = (network.net_id & 0x3F) << _DEV_ADDR_BITS
+    while True:
+        dev_addr = block | draw(1 << _DEV_ADDR_BITS)
+        if fits(dev_addr) and not find(Link.LORAWAN, dev_addr):
+            return dev_addr
+
+
+def channels_for(network: Network, frame: Frame, *, many_channels: bool) -> bytes:
+    """Return the channels that a device is given: those that its gateway hears, b"" for one on a single channel.
+
+    A plan of fixed channels is far too wide for any gateway, so there devices are always told.
+    """
+    region = network.region
+    if not many_channels and region.downlink_channels is None:
+        return b""
+    channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6))
+    return channels.to_bytes() if channels else b""
 
 
 def _why_not(frame: Frame, station: Station | None, windows: tuple[Window, ...], allowed: tuple[Window, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from lora_post.fleet.entry import Accepted, Entry, State, after, encode, new_id
+from lora_post.fleet.entry import Accepted, Down, Entry, Kind, State, after, encode, new_id
 from lora_post.fleet.log import Log, LogReplaced
 from lora_post.fleet.view import Read, View
 
@@ -18,12 +18,13 @@ T = TypeVar("T")
 
 
 class Proposal(Struct, frozen=True):
-    """What a frame changes. state: of the session after it. down: see `entry.after`."""
+    """What a frame changes. state: of its device after it. down: the answer; its counter is taken in `state`."""
 
     subject: str
     state: State
-    up: Accepted
-    down: bytes | None = None
+    up: Accepted | None = None
+    down: Down | None = None
+    kind: Kind = "up"
 
 
 Judge: TypeAlias = Callable[[T, Callable[[str], State]], Proposal | None]
@@ -71,7 +72,7 @@ class Acceptance(Generic[T]):
                     later.append(frame)
                 else:
                     last = self.view.fold(proposal.subject).last
-                    entry = after(last, self._id(), proposal.state, proposal.up, proposal.down)
+                    entry = after(last, self._id(), proposal.state, proposal.kind, proposal.up, proposal.down)
                     proposed[proposal.subject] = frame, entry
             if not proposed:
                 return

@@ -19,7 +19,7 @@ from lora_post.downlink.windows import windows_after
 from lora_post.lorawan.downlinks import Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
 from lora_post.lorawan.region import Region
-from lora_post.model import Device, Frame, Link
+from lora_post.model import Link
 from lora_post.uplink.model import Uplink
 
 _ADR_ACK_REQ: Final = 0x40
@@ -57,7 +57,7 @@ def answer_to(uplink: Uplink, fcnt_down: int, region: Region) -> bytes | None:
     device = uplink.device
     if device.link is not Link.LORAWAN or not uplink.authentic or device.keys is None or device.address is None:
         return None
-    if not windows_of(uplink.frame, device, region) or fcnt_down > MAX_FCNT:
+    if not device.rx_delay_s or not windows_after(uplink.frame, region, device.rx_delay_s) or fcnt_down > MAX_FCNT:
         return None
     data = parse_data_frame(uplink.frame.phy_payload)
     commands = asked(uplink, data)
@@ -68,11 +68,6 @@ def answer_to(uplink: Uplink, fcnt_down: int, region: Region) -> bytes | None:
         return None
     content = Content(fopts, acked_fcnt=uplink.fcnt if is_confirmed else None)
     return seal_downlink(device.keys, device.address, fcnt_down, content)
-
-
-def windows_of(frame: Frame, device: Device, region: Region) -> tuple[Window, ...]:
-    """Return when a device listens after a frame; none for one that nobody answers here."""
-    return windows_after(frame, region, device.rx_delay_s) if device.rx_delay_s else ()
 
 
 class WayBack:

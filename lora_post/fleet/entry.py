@@ -6,27 +6,69 @@ An entry names the valid one before it, see `fold`. JSON, so that `nats stream v
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 
 from lora_post.model import Actuator, Frame, Reading
+from lora_post.times import StampUs, WallUs
 from lora_post.uplink.window import Window
 
 FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
+Kind: TypeAlias = Literal["up", "join", "own"]
+"""Of an uplink, of a join-request, or neither: see `loss` and `inheritance`."""
 
 
-class State(Struct, frozen=True, omit_defaults=True):
-    """A device's session after an entry.
+class Counters(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Those of one session.
 
-    window: its counters. down: the next FCntDown; all below are used. recent: see the module of this name.
+    window: of uplinks. down: the next FCntDown; all below are used. app_down: the same of LoRaWAN 1.1's AFCntDown.
     """
 
     window: Window = Window()
     down: int = 0
+    app_down: int = 0
+
+
+class Given(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A session that a join gave. Its keys follow from these and the root keys: they do not stand in the log.
+
+    is_proved: an uplink came in it.
+    """
+
+    dev_addr: int
+    dev_nonce: int
+    join_nonce: int
+    net_id: int
+    rx_delay_s: int
+    is_proved: bool = False
+    counters: Counters = Counters()
+
+
+class Joins(Struct, frozen=True, omit_defaults=True):
+    """What is known of a device's joins under its root keys; see `JoinState`. root: their fingerprint."""
+
+    root: bytes
+    dev_nonces: tuple[int, ...] = ()
+    older_nonces: bytes = b""
+    asked_us: StampUs = WallUs(0)
+    join_nonce: int = 0
+    answer: bytes = b""
+    sessions: tuple[Given, ...] = ()
+
+
+class State(Struct, frozen=True, omit_defaults=True):
+    """A device after an entry.
+
+    own: counters of the session that it is configured with. joins: None for a device that has never joined.
+    recent: see the module of this name.
+    """
+
+    own: Counters = Counters()
+    joins: Joins | None = None
     recent: bytes = b""
 
 
@@ -100,7 +142,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "numbe
     prev: str
     number: int
     state: State
-    kind: Literal["up", "own"] = "up"
+    kind: Kind = "up"
     epoch: int = 0
     up: Accepted | None = None
     down: Down | None = None
@@ -111,17 +153,12 @@ def new_id() -> str:
     return secrets.token_hex(12)
 
 
-def after(last: Entry | None, id_: str, state: State, up: Accepted, down: bytes | None = None) -> Entry:
-    """Return the entry of an accepted frame that follows the last valid one.
-
-    down: the answer, sealed with FCntDown `state.down`, which is used by that.
-    """
-    sent = None
-    if down is not None:
-        sent = Down(state.down, down)
-        state = replace(state, down=state.down + 1)
+def after(
+    last: Entry | None, id_: str, state: State, kind: Kind = "up", up: Accepted | None = None, down: Down | None = None
+) -> Entry:
+    """Return the entry that follows the last valid one. state: with the counter that `down` has taken."""
     prev, number, epoch = (last.id, last.number + 1, last.epoch) if last else (FIRST, 1, 0)
-    return Entry(id_, prev, number, state, epoch=epoch, up=up, down=sent)
+    return Entry(id_, prev, number, state, kind, epoch, up, down)
 
 
 encode = msgspec.json.Encoder().encode

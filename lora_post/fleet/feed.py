@@ -24,13 +24,14 @@ from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.trim import trim
 from lora_post.fleet.view import Read, View
 from lora_post.fleet.worker import settle
+from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 from lora_post.uplink.model import Report
 from lora_post.uplink.window import Place as Counted
-from lora_post.uplink.window import place_of
+from lora_post.uplink.window import Window, place_of
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +176,10 @@ def log_tail(source: Log, view: View) -> list[Read]:
 
 def _is_in(fed: State, up: Accepted) -> bool:
     """Tell whether a state is from after this frame."""
-    if up.counter is not None:
-        return place_of(fed.window, up.counter, WallUs(up.frame.time_us)) is Counted.SEEN
-    return is_recent(fed.recent, up.print, up.frame.time_us, 0)
+    if up.counter is None:
+        return is_recent(fed.recent, up.print, up.frame.time_us, 0)
+    window = fed.own.window
+    if fed.joins:
+        dev_addr = parse_data_frame(up.frame.phy_payload).dev_addr
+        window = next((each.counters.window for each in fed.joins.sessions if each.dev_addr == dev_addr), Window())
+    return place_of(window, up.counter, WallUs(up.frame.time_us)) is Counted.SEEN

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from secrets import randbelow
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.errors import FrameError, Repeat, StaleFCnt, UnlockError
+from lora_post.downlink.join_server import (
+    answered,
+    answered_again,
+    channels_for,
+    copy_of,
+    draw_dev_addr,
+    heard_request,
+    with_answer,
+)
+from lora_post.downlink.network import Network
+from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
+from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.downlinks import answer_to
-from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
+from lora_post.fleet.entry import Accepted, Down, ReadingRow, Reception, State
+from lora_post.fleet.joined import Sessions, counters_of, joins_of, with_counters, with_join_state
 from lora_post.fleet.recent import is_recent, with_frame
-from lora_post.fleet.subjects import log_subject
-from lora_post.lorawan.phy_payload import parse_data_frame
-from lora_post.lorawan.region import Region
+from lora_post.fleet.subjects import log_subject, on_air_of, part_of
+from lora_post.lorawan.join_messages import parse_join_request
+from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
+from lora_post.uplink.join_state import Join, Joiner
+from lora_post.uplink.joins import is_join, prove
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
-from lora_post.uplink.sessions import downlink_key, session_key
 from lora_post.uplink.unlock import link_of, unlock
 from lora_post.uplink.window import Place, Window, accepted, late_counters, place_of
 
@@ -31,11 +45,17 @@ _COUNTED: Final = (FCntPolicy.STRICT, FCntPolicy.SIXTEEN_BIT)
 _MAX_EVIDENCE: Final = 20_000
 
 StateOf: TypeAlias = Callable[[str], State]
-StateAt: TypeAlias = Callable[[str, Device], State]
 
 
 class OutOfTime(StaleFCnt):
     """An authentic frame that was missed, received when its device cannot have sent it."""
+
+
+class Reply(Struct, frozen=True):
+    """Bytes for a device. delay_s: from the end of its frame to RX1."""
+
+    phy_payload: bytes
+    delay_s: int
 
 
 class Copied(Struct):
@@ -45,6 +65,7 @@ class Copied(Struct):
     monotonic clock. outcome: what became of it. is_defect: judging it failed. is_offered_again: it, or an entry of it,
     was at the hub before; that it is accepted is then no sign of a replay. is_live: its device may still listen for an
     answer. device: whose it is, once that is known. since: when the first copy came, on the monotonic clock.
+    reply: what is to be sent after it.
     """
 
     phy_payload: bytes
@@ -57,6 +78,7 @@ class Copied(Struct):
     is_live: bool = False
     device: Device | None = None
     since: float = 0.0
+    reply: Reply | None = None
 
     @property
     def best(self) -> Frame:
@@ -73,34 +95,41 @@ class Judge:
         self,
         devices: Iterable[Device],
         decode: Decode,
-        counters: Mapping[str, int] | None = None,
-        region: Region | None = None,
+        network: Network | None = None,
+        draw: Callable[[int], int] = randbelow,
     ) -> None:
-        """counters: of sessions before there was a log, by `session_key` and `downlink_key`.
-
-        region: None where devices are not answered.
-        """
-        self.region = region
+        """network: None where devices are not answered. draw: see `JoinServer`."""
+        self.network = network
         self._decode = decode
-        self._before = counters or {}
+        self._draw = draw
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
+        self._by_eui: dict[int, Device] = {}
+        self._joining: dict[str, Device] = {}
         for device in devices:
-            if device.address is not None:
+            if device.root is not None:
+                self._by_eui[device.root.dev_eui] = self._joining[log_subject(device)] = device
+            elif device.address is not None:
                 self._by_address.setdefault((device.link, device.address), []).append((log_subject(device), device))
+        self._sessions = Sessions()
         self._copies = Copies()
         self._restarts = Restarts()
         self._evidence: dict[int, None] = {}
+        self._channels: dict[str, frozenset[float]] = {}
+
+    def follow(self, subject: str, state: State) -> None:
+        """Take in the newest state of a device."""
+        if device := self._joining.get(subject):
+            self._sessions.follow(device, state)
 
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
         frame = heard.best
-
-        def state_at(subject: str, device: Device) -> State:
-            state = state_of(subject)
-            return self._initial(device) if state == State() else state
-
+        heard.reply = None
+        self._note_channels(heard)
         try:
-            subject, state, uplink, counter = self._open(frame, state_at)
+            if is_join(frame):
+                return self._join(heard, frame, state_of)
+            subject, state, uplink, counter = self._open(frame, state_of)
             new = self._next_state(state, uplink, counter)
         except (StaleFCnt, Repeat) as error:
             known = error.device if isinstance(error, StaleFCnt) else ""
@@ -109,16 +138,84 @@ class Judge:
             heard.outcome = self._copy(heard, known) or refusal
             return None
         except (FrameError, UnlockError) as error:
-            heard.outcome = Refusal.of(frame, error)
+            is_copy = heard.is_offered_again and isinstance(error, UsedNonce)
+            heard.outcome = None if is_copy else Refusal.of(frame, error)
             return None
         heard.is_offered_again = True
         report = self._decode(uplink)
         heard.outcome = report
-        heard.device = uplink.device
+        device = heard.device = uplink.device
         down = None
-        if self.region and heard.is_live and not uplink.is_late:
-            down = answer_to(uplink, new.down, self.region)
+        if self.network and heard.is_live and not uplink.is_late:
+            counters = counters_of(new, device)
+            answer = answer_to(uplink, counters.down, self.network.region)
+            if answer is not None:
+                down = Down(counters.down, answer)
+                heard.reply = Reply(answer, device.rx_delay_s)
+                new = with_counters(new, device, replace(counters, down=counters.down + 1))
         return Proposal(subject, new, _accepted(report, counter, tuple(heard.frames)), down)
+
+    def _join(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
+        """Return what a join-request changes. Raises FrameError, UnlockError."""
+        if message_type(frame.phy_payload) is not MType.JOIN_REQUEST:
+            raise NotUplink("a join-accept")
+        device = self._by_eui.get(parse_join_request(frame.phy_payload).dev_eui)
+        if device is None:
+            heard_request(frame, {})
+            return None
+        assert device.root is not None  # noqa: S101 - those are the ones that join
+        subject = log_subject(device)
+        state = state_of(subject)
+        joins = joins_of(state, device)
+        joiner = Joiner(device, self._sessions.join_state(joins, device))
+        asked, new = heard_request(frame, {device.root.dev_eui: joiner})
+        heard.device = device
+        network, why_not = self.network, self._why_not(heard)
+        if asked.is_copy:
+            heard.outcome = copy_of(frame, asked)
+            return None
+        if network and asked.is_repeat and new.answer and not why_not:
+            heard.outcome = answered_again(frame, asked)
+            heard.reply = Reply(new.answer, JOIN_DELAY_S)
+            return None
+        if network is None or why_not:
+            if asked.is_repeat:
+                return None
+            heard.outcome = Join(frame, device, "join-request", f"{asked.nonce}, not answered: {why_not}")
+        else:
+            part = part_of(device.root.dev_eui.to_bytes(8, "little"))
+            dev_addr = draw_dev_addr(
+                network, self._taken, self._draw, lambda dev_addr: part_of(on_air_of(dev_addr)) == part
+            )
+            many = len(self._channels.get(frame.gateway, ())) > 1
+            channels = channels_for(network, frame, many_channels=many)
+            new = with_answer(network, device, new, frame.time_us, dev_addr, channels)
+            heard.outcome = answered(frame, asked, new)
+            heard.reply = Reply(new.answer, JOIN_DELAY_S)
+        net_id = network.net_id if network else 0
+        return Proposal(subject, replace(state, joins=with_join_state(joins, new, net_id)), kind="join")
+
+    def _why_not(self, heard: Copied) -> str:
+        """Return why a join-request is not answered, "" when it is."""
+        if self.network is None:
+            return "there is no [network]"
+        if not heard.is_live:
+            return "it comes too late"
+        region = self.network.region
+        if not any(windows_after(frame, region, JOIN_DELAY_S) for frame in heard.frames.values()):
+            return "its gateway does not tell when it came, or it is not of the [network] region"
+        return ""
+
+    def _taken(self, link: Link, address: int) -> Sequence[Session]:
+        """Return sessions that have an address."""
+        devices = [device for _, device in self._by_address.get((link, address), ())]
+        return [Session(device) for device in (*devices, *self._sessions.at(address))]
+
+    def _note_channels(self, heard: Copied) -> None:
+        for frame in heard.frames.values():
+            known = self._channels.get(frame.gateway, frozenset())
+            if len(known) < 2 and frame.rx.freq_mhz is not None:
+                self._channels[frame.gateway] = known | {frame.rx.freq_mhz}
 
     def accepted(self, report: Report) -> None:
         """Remember what was accepted, to know copies that come later."""
@@ -126,27 +223,41 @@ class Judge:
         if report.uplink.device.fcnt is FCntPolicy.RESTARTS:
             self._restarts.accepted(report.uplink)
 
-    def _initial(self, device: Device) -> State:
-        """Return the session as a box had it that has become a worker: what it had accepted is not accepted again."""
-        key = session_key(device)
-        return State(Window(self._before.get(key, 0)), self._before.get(downlink_key(key), 0))
-
     def _copy(self, heard: Copied, device: str) -> Outcome | None:
         return next(filter(None, (self._copies.match(frame, device) for frame in heard.frames.values())), None)
 
-    def _open(self, frame: Frame, state_of: StateAt) -> tuple[str, State, Uplink, int | None]:
+    def _candidates(self, link: Link, address: int, state_of: StateOf) -> list[tuple[str, Session]]:
+        """Return the sessions with an address, each with the log of its device."""
+        found = [
+            (subject, Session(device, state_of(subject).own.window.up))
+            for subject, device in self._by_address.get((link, address), ())
+        ]
+        if link is not Link.LORAWAN:
+            return found
+        for device in list(self._sessions.at(address)):
+            subject = log_subject(device)
+            for given in joins_of(state_of(subject), device).sessions:
+                if given.dev_addr == address:
+                    session = self._sessions.in_session(device, given)
+                    found.append((subject, Session(session, given.counters.window.up)))
+        return found
+
+    def _open(self, frame: Frame, state_of: StateOf) -> tuple[str, State, Uplink, int | None]:
         """Return the uplink with the log and the state of its device, and its counter where that counts."""
-        subjects = {}
+        subjects: dict[str, str] = {}
 
         def find(link: Link, address: int) -> Sequence[Session]:
-            found = self._by_address.get((link, address), ())
-            subjects.update({device.id: (subject, device) for subject, device in found})
-            return [Session(device, state_of(subject, device).window.up) for subject, device in found]
+            found = self._candidates(link, address, state_of)
+            subjects.update({session.device.id: subject for subject, session in found})
+            return [session for _, session in found]
+
+        def next_down(device: Device) -> int:
+            return counters_of(state_of(subjects[device.id]), device).app_down
 
         try:
-            uplink, session = unlock(frame, find)
+            uplink, session = unlock(frame, find, next_down=next_down)
         except MaybeRestarted as error:
-            state = state_of(*subjects[error.device])
+            state = state_of(subjects[error.device])
             if not self._restarts.proves(error.uplink, lambda uplink, _: self._is_evidence(state, uplink)):
                 raise
             uplink, session = error.uplink, error.session
@@ -158,18 +269,19 @@ class Judge:
         device = uplink.device
         subject = log_subject(device)
         counted = uplink.authentic and device.fcnt in _COUNTED
-        return subject, state_of(subject, device), uplink, session.next_fcnt - 1 if counted else None
+        return subject, state_of(subject), uplink, session.next_fcnt - 1 if counted else None
 
-    def _late(self, frame: Frame, state_of: StateAt) -> tuple[Uplink, Session] | None:
+    def _late(self, frame: Frame, state_of: StateOf) -> tuple[Uplink, Session] | None:
         """Open a frame whose counter is in a gap; None when it is in none."""
         link = frame.link or link_of(frame.phy_payload)
         inner = frame.phy_payload[_LOWCOST_HEADER:] if link is Link.LOWCOST else frame.phy_payload
         data = parse_data_frame(inner)
         address = frame.phy_payload[2] if link is Link.LOWCOST else data.dev_addr
-        for subject, device in self._by_address.get((link, address), ()):
+        for subject, candidate in self._candidates(link, address, state_of):
+            device = candidate.device
             if device.fcnt not in _COUNTED:
                 continue
-            for counter in late_counters(state_of(subject, device).window, data.fcnt16):
+            for counter in late_counters(counters_of(state_of(subject), device).window, data.fcnt16):
                 sessions = [Session(device, counter)]
                 try:
                     uplink, session = unlock(frame, lambda *_, found=sessions: found)
@@ -182,8 +294,9 @@ class Judge:
     def _next_state(self, state: State, uplink: Uplink, counter: int | None) -> State:
         """Return the session after a frame. Raises StaleFCnt, Repeat."""
         device, time_us = uplink.device, uplink.frame.time_us
+        counters = counters_of(state, device)
         if counter is not None:
-            place = place_of(state.window, counter, time_us)
+            place = place_of(counters.window, counter, time_us)
             if place is Place.OUT_OF_TIME:
                 raise OutOfTime(
                     f"{device.id}: FCnt {uplink.fcnt} was missed, and comes when it cannot have been sent: a recording",
@@ -191,12 +304,24 @@ class Judge:
                 )
             if place is Place.SEEN:
                 raise StaleFCnt(f"{device.id}: FCnt {uplink.fcnt} again", device.id)
-            return replace(state, window=accepted(state.window, counter, time_us))
+            changed = replace(counters, window=accepted(counters.window, counter, time_us))
+            return self._proved(with_counters(state, device, changed), device)
         print_, window_us = print_of(uplink), repeat_window_us(uplink)
         if is_recent(state.recent, print_, time_us, window_us):
             raise Repeat(f"{device.id}: packet {uplink.fcnt} with this payload was accepted at that time already")
-        window = Window(uplink.fcnt + 1, time_us) if uplink.authentic else state.window
-        return replace(state, window=window, recent=with_frame(state.recent, print_, time_us))
+        if uplink.authentic:
+            changed = replace(counters, window=Window(uplink.fcnt + 1, time_us))
+            state = self._proved(with_counters(state, device, changed), device)
+        return replace(state, recent=with_frame(state.recent, print_, time_us))
+
+    def _proved(self, state: State, device: Device) -> State:
+        """Return the state once an uplink came in the session of a device that joined: others are over by that."""
+        if device.root is None or device.keys is None or device.address is None:
+            return state
+        joins = joins_of(state, device)
+        before = self._sessions.join_state(joins, device)
+        after = prove(before, device.address, device.keys)
+        return state if after is before else replace(state, joins=with_join_state(joins, after, 0))
 
     def _is_evidence(self, state: State, uplink: Uplink) -> bool:
         """Tell whether a frame was heard before, here or by who wrote the log; if not, note it."""

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
-from lora_post.fleet.entry import FIRST, Entry, State, decode, encode, new_id
+from lora_post.fleet.entry import FIRST, Counters, Entry, Joins, State, decode, encode, new_id
 from lora_post.fleet.log import Log
 from lora_post.fleet.view import View
 
 JUMP: Final = 1024
 """More downlinks than a device gets while a backup is restored, and below the 16384 that old devices tolerate."""
+JOIN_JUMP: Final = 256
 
 
 def is_same_log(log: Log, view: View) -> bool:
@@ -56,17 +58,58 @@ def _knows(entry: Entry, remembered: Entry) -> bool:
     if entry.id == remembered.id:
         return True
     if entry.kind == "own" and entry.epoch > remembered.epoch:
-        return entry.state.down > remembered.state.down
+        return entry.state.own.down > remembered.state.own.down
     return False
 
 
 def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
     """Return the entry that goes on behind everything that was lost: a new epoch, FCntDown far ahead."""
-    state = last.state if last else State()
-    down = max(state.down, remembered.state.down) + JUMP
+    state = beyond(last.state if last else State(), remembered.state)
     epoch = max(last.epoch if last else 0, remembered.epoch) + 1
     prev, number = (last.id, last.number + 1) if last else (FIRST, 1)
-    return Entry(id_, prev, number, msgspec.structs.replace(state, down=down), kind="own", epoch=epoch)
+    return Entry(id_, prev, number, state, kind="own", epoch=epoch)
+
+
+def beyond(state: State, lost: State) -> State:
+    """Return a state that uses nothing again that a lost one has used. What it has lost is accepted again."""
+    return replace(state, own=_ahead(state.own, lost.own), joins=_joins_beyond(state.joins, lost.joins))
+
+
+def _ahead(counters: Counters, lost: Counters) -> Counters:
+    down, app_down = max(counters.down, lost.down) + JUMP, max(counters.app_down, lost.app_down) + JUMP
+    return replace(counters, down=down, app_down=app_down)
+
+
+def _joins_beyond(joins: Joins | None, lost: Joins | None) -> Joins | None:
+    """Return the joins with the sessions that were lost: devices are in them."""
+    if lost is None or (joins and joins.root != lost.root):
+        return joins
+    joins = joins or Joins(lost.root)
+    before = {each.dev_addr: each.counters for each in lost.sessions}
+    there = {each.dev_addr: each.counters for each in joins.sessions}
+    known = [*joins.sessions, *(each for each in lost.sessions if each.dev_addr not in there)]
+    sessions = tuple(
+        replace(
+            each,
+            counters=_ahead(there.get(each.dev_addr, Counters()), before.get(each.dev_addr, Counters())),
+        )
+        for each in known
+    )
+    return Joins(
+        joins.root,
+        tuple(dict.fromkeys([*joins.dev_nonces, *lost.dev_nonces])),
+        _either(joins.older_nonces, lost.older_nonces),
+        max(joins.asked_us, lost.asked_us),
+        max(joins.join_nonce, lost.join_nonce) + JOIN_JUMP,
+        b"",
+        sessions,
+    )
+
+
+def _either(nonces: bytes, others: bytes) -> bytes:
+    """Return the DevNonces of both. nonces, others: a bit for each, or b""."""
+    size = max(len(nonces), len(others))
+    return (int.from_bytes(nonces.ljust(size, b"\0")) | int.from_bytes(others.ljust(size, b"\0"))).to_bytes(size)
 
 
 def recover(log: Log, prefix: str, known: Mapping[str, Entry]) -> tuple[View, dict[str, Entry]]:

@@ -15,6 +15,7 @@ from nats.js.api import (
     StreamConfig,
 )
 
+from lora_post.fleet.inheritance import MOVED
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.subjects import PARTS
@@ -50,7 +51,7 @@ def configs(replicas: int) -> tuple[StreamConfig, ...]:
         StreamConfig(name=LOG, subjects=["log.>"], discard=DiscardPolicy.NEW, max_bytes=LOG_BYTES, **common),
         StreamConfig(
             name=STATE,
-            subjects=["gw.*.state", "lease.*", "worker.*", "pos.*"],
+            subjects=["gw.*.state", "lease.*", "worker.*", "pos.*", MOVED],
             max_msgs_per_subject=1,
             max_bytes=RAW_BYTES,
             **common,
@@ -71,7 +72,9 @@ async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool)
     """
     for config in configs(replicas):
         try:
-            await stream.stream_info(str(config.name))
+            there = (await stream.stream_info(str(config.name))).config
+            if there.subjects != config.subjects:  # made by an older lora-post
+                await stream.update_stream(there.evolve(subjects=config.subjects))
         except nats.js.errors.NotFoundError:
             if config.name == LOG and not may_make_log:
                 raise FleetError(

@@ -3,12 +3,14 @@
     raw.PART.ADDRESS.GATEWAY    a frame as a gateway heard it            stream LP_RAW
     log.PART.DEVICE             entries of a device                      stream LP_LOG
     gw.GATEWAY.state            what a gateway says of itself            stream LP_STATE, the newest only
+    moved                       see `inheritance.moved`                  stream LP_STATE, the newest only
     lease.PART, worker.ID       who works on what                        stream LP_STATE, the newest only
     pos.ID                      how far an uploader has read             stream LP_STATE, the newest only
     hub.GATEWAY, hub.all        what the hub says to gateways            not kept
     down.GATEWAY                what a gateway is asked to send          a request, not kept
 
-PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them.
+PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them. A
+device that joins is given only a DevAddr whose PART is that of its DevEUI.
 """
 
 from __future__ import annotations
@@ -64,10 +66,20 @@ def log_prefix(part: int) -> str:
 
 
 def log_subject(device: Device) -> str:
-    """Return where the log of a device is, which has an address."""
+    """Return where the log of a device is, which has an address or joins."""
     address = device.address or 0
-    on_air = bytes([address & 0xFF]) if device.link is Link.LOWCOST else address.to_bytes(4, "little")
+    if device.root is not None:
+        on_air = device.root.dev_eui.to_bytes(8, "little")
+    elif device.link is Link.LOWCOST:
+        on_air = bytes([address & 0xFF])
+    else:
+        on_air = on_air_of(address)
     return f"{log_prefix(part_of(on_air))}{token(device.id)}"
+
+
+def on_air_of(dev_addr: int) -> bytes:
+    """Return a DevAddr as it is on the air."""
+    return dev_addr.to_bytes(4, "little")
 
 
 def hub_subject(gateway: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -15,12 +15,14 @@ import msgspec
 import nats.errors
 from msgspec import Struct
 
+from lora_post.downlink.windows import windows_after
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.downlinks import Request, decode_reply, windows_of
+from lora_post.fleet.downlinks import Request, decode_reply
 from lora_post.fleet.downlinks import encode as encode_downlink
-from lora_post.fleet.entry import Entry, Reception
+from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
 from lora_post.fleet.judge import Copied, Judge, StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
 from lora_post.fleet.link import Link, describe
@@ -29,10 +31,12 @@ from lora_post.fleet.place import Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
 from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, log_prefix
+from lora_post.fleet.view import Read
 from lora_post.metrics import Metrics
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
+from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 
@@ -46,6 +50,7 @@ FETCH: Final = 64
 FETCH_S: Final = 5.0
 PAUSE_S: Final = 0.5
 SAVE_S: Final = 5.0
+PUBLISHED: Final = "LP-Published"
 LEAD_S: Final = 0.05
 """So long before a window a gateway must have what it sends in it."""
 
@@ -76,8 +81,7 @@ class _Part:
         copied = self.copied.get(raw.phy_payload)
         if copied is None:
             copied = self.copied[raw.phy_payload] = Copied(raw.phy_payload, now + wait_s, {}, {}, since=now)
-        published_us = WallUs(int(arrived.message.metadata.timestamp.timestamp() * 1e6))
-        rx = raw.frame(arrived.gateway, published_us)
+        rx = raw.frame(arrived.gateway, published_us(arrived.message))
         reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
         copied.frames[reception] = rx
         copied.is_live |= not raw.kept and arrived.message.metadata.num_delivered == 1
@@ -104,8 +108,12 @@ class Worker:
         replicas: int,
         metrics: Metrics,
         listener: Callable[[Outcome], None],
+        inherited: Mapping[str, State],
     ) -> None:
-        """spool_file: a connection that only this thread uses. name: of this process, no other has it."""
+        """spool_file: a connection that only this thread uses. name: of this process, no other has it.
+
+        inherited: what this box had accepted before there was a log, by the logs of devices.
+        """
         self._link = link
         self._log = source
         self._spool_file = spool_file
@@ -114,6 +122,8 @@ class Worker:
         self._replicas = replicas
         self._metrics = metrics
         self._listener = listener
+        self._inherited = inherited
+        self._moved = moved(inherited)
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}
         self._arrived: SimpleQueue[_Arrived] = SimpleQueue()
@@ -168,6 +178,10 @@ class Worker:
         workers = {name[7:]: sign for name, sign in signs.items() if name.startswith("worker.")}
         writes = self._leases.step(leases, workers, now)
         states = {f"lease.{part}": holder.encode() for part, holder in writes.items()}
+        if MOVED in signs:
+            self._moved = moved_of(signs[MOVED].holder) | self._moved
+        if self._moved and (MOVED not in signs or moved_of(signs[MOVED].holder) != self._moved):
+            states[MOVED] = moved_text(self._moved)
         hub_state.write_state(self._link, states | {f"worker.{self._name}": self._name.encode()})
         for name in self._leases.gone(now):
             hub_state.forget_state(self._link, f"worker.{name}")
@@ -176,7 +190,7 @@ class Worker:
             self._take(part)
 
     def _signs(self) -> Iterator[Any]:
-        for subjects in ("lease.*", "worker.*"):
+        for subjects in ("lease.*", "worker.*", MOVED):
             yield from hub_state.read_state(self._link, subjects)
 
     def _take(self, number: int) -> None:
@@ -186,9 +200,18 @@ class Worker:
         view, lost = place.went_on(self._log, remembered)
         if lost:
             self._link.say(TO_ALL, encode(OfferAgain()))
+        hand_down(self._log, view, self._inherited)
         if view is not remembered:
             place.note_all(view)
-        acceptance = Acceptance(self._log, view, self._judged, place.note)
+        for subject, fold in view.folds.items():
+            self._judge.follow(subject, fold.state)
+
+        def on_read(read: Read) -> None:
+            place.note(read)
+            if read.is_valid:
+                self._judge.follow(read.logged.subject, read.entry.state)
+
+        acceptance = Acceptance(self._log, view, self._judged, on_read)
         self._parts[number] = _Part(number, place, acceptance, self._link.start(self._feed(number)))
 
     def _drop(self, numbers: Iterable[int]) -> None:
@@ -223,8 +246,23 @@ class Worker:
         except (msgspec.DecodeError, UnicodeDecodeError):
             await message.term()  # a gateway may publish what it likes
             return
-        gateway = message.subject.split(".")[3]
+        _, _, address, gateway = message.subject.split(".")
+        home = self._moved.get(address, part)
+        if home != part:
+            await self._pass_on(home, message)
+            return
         self._arrived.put(_Arrived(part, gateway, raw, message))
+
+    async def _pass_on(self, part: int, message: Any) -> None:
+        """Give a frame to the partition where the log of its device is."""
+        kind, _, address, gateway = message.subject.split(".")
+        headers = {
+            PUBLISHED: str(published_us(message)),
+            "Nats-Msg-Id": f"passed on:{message.metadata.sequence.stream}",
+        }
+        stream = self._link.client.jetstream()
+        await stream.publish(f"{kind}.{part}.{address}.{gateway}", message.data, headers=headers)
+        await message.ack()
 
     def _collect(self) -> None:
         """Take in what has arrived; wait a little where nothing is due."""
@@ -249,26 +287,28 @@ class Worker:
                 part.copied.pop(copied.phy_payload, None)
                 self._answer(copied, entry)
                 self._tell(copied, is_accepted=entry is not None)
-                self._acknowledge(copied, is_settled=entry is None)
+                self._acknowledge(copied, is_settled=entry is None or entry.up is None)
         except LogReplaced:
             self._drop([part.number])
             raise
 
     def _answer(self, copied: Copied, entry: Entry | None) -> None:
-        """Have the answer sent that an entry holds: it is valid, so nobody else has taken its FCntDown."""
-        region, device = self._judge.region, copied.device
-        if entry is None or entry.down is None or region is None or device is None:
+        """Have the answer sent that was judged right: it is in a valid entry, so nobody else has taken its counter."""
+        network, device, reply = self._judge.network, copied.device, copied.reply
+        if network is None or device is None or reply is None:
             return
+        id_ = entry.id if entry else f"{device.id}, {reply.phy_payload.hex()}"
         requests = []
         heard = sorted(copied.frames.items(), key=lambda item: item[0].snr_db or -99.0, reverse=True)
         for reception, frame in heard:
-            windows = windows_of(frame, device, region)
+            windows = windows_after(frame, network.region, reply.delay_s)
             if windows:
-                request = Request(entry.id, frame.gateway, entry.down.phy_payload, windows)
+                request = Request(id_, frame.gateway, reply.phy_payload, windows)
                 requests.append((down_subject(reception.gateway), encode_downlink(request)))
         # RX2 is a second after RX1; the gateway's radio wants it a little earlier.
-        until = copied.since + device.rx_delay_s + 1 - LEAD_S
-        self._link.start(_ask(self._link, requests, until, f"{device.id}, FCnt {entry.up.fcnt if entry.up else 0}"))
+        until = copied.since + reply.delay_s + 1 - LEAD_S
+        about = f"{device.id}, FCnt {entry.up.fcnt}" if entry and entry.up else f"{device.id}, which joins"
+        self._link.start(_ask(self._link, requests, until, about))
 
     def _judged(self, copied: Copied, state_of: StateOf) -> Proposal | None:
         copied.is_defect = False
@@ -295,6 +335,8 @@ class Worker:
             self._metrics.count("readings", amount=len(outcome.readings))
         elif isinstance(outcome, Refusal):
             self._metrics.count("refused", outcome.check)
+        elif isinstance(outcome, Join):
+            self._metrics.count("joins", outcome.message)
         elif isinstance(outcome, Copy):
             self._metrics.count("copies")
         self._listener(outcome)
@@ -355,6 +397,12 @@ async def _ask(link: Link, requests: Sequence[tuple[str, bytes]], until: float, 
         if not reply.why:
             return
         log.info("no answer to %s: %s", about, reply.why)
+
+
+def published_us(message: Any) -> WallUs:
+    """Return when the hub got a frame first, by its clock."""
+    passed_on = (message.headers or {}).get(PUBLISHED, "")
+    return WallUs(int(passed_on) if passed_on.isdigit() else int(message.metadata.timestamp.timestamp() * 1e6))
 
 
 async def _acknowledge(message: Any) -> None:

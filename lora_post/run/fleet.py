@@ -20,6 +20,7 @@ from lora_post.errors import ConfigError, Fault, defect
 from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.feed import Feed
 from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
+from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
@@ -33,6 +34,7 @@ from lora_post.run.ingest import pump_all
 from lora_post.run.live import EXIT_BROKEN, Oversight
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.spool import frames
+from lora_post.spool.joins import load_joins
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.sessions import load_sessions
 from lora_post.spool.spool_file import SpoolFile
@@ -86,9 +88,11 @@ def run_fleet(
                 told = _without_reports(hear) if delivery else hear
                 own = parts.connected()
                 with own.transaction() as db:
-                    judge = Judge(config.devices, decode, load_sessions(db), network.region if network else None)
+                    before = load_sessions(db), load_joins(db)
+                states = inherited(config.devices, *before, network.net_id if network else 0)
+                judge = Judge(config.devices, decode, network)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
-                parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told))
+                parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states))
             if Role.GATEWAY not in fleet.roles:
                 stop.wait()
                 return 0

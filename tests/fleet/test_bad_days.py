@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, State
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from tests.fleet.bad_days import bad_days, disorder, twice
 
 
+@pytest.mark.long
 def test_nothing_is_lost_doubled_or_disordered_by_kills_and_cuts(tmp_path: Path) -> None:
     """A taste of `python -m tests.fleet`, with one server; longer ones have three, and kill those too."""
     verdict = bad_days(tmp_path, 3.0, 3, 20.0, servers=1)

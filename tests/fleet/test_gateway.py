@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
 from msgspec.structs import replace
 
 from lora_post.clocks.gateway import GatewayClock, Times
@@ -111,6 +112,7 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_frame_is_kept_published_and_removed_only_when_the_hub_is_done(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with nats_servers(tmp_path) as nodes, hub(nodes) as link, gateway.publishing(nodes):
@@ -129,6 +131,7 @@ def test_frame_is_kept_published_and_removed_only_when_the_hub_is_done(tmp_path:
         assert {1} <= {raw.number for raw in take(link, 2)}
 
 
+@pytest.mark.long
 def test_backlog_of_a_dead_link_goes_behind_live_frames(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     gateway.hear(*range(200))
@@ -141,6 +144,7 @@ def test_backlog_of_a_dead_link_goes_behind_live_frames(tmp_path: Path) -> None:
     assert not live or live[-1] < 219
 
 
+@pytest.mark.long
 def test_two_gateways_under_one_name_do_not_cost_each_other_a_frame(tmp_path: Path) -> None:
     """Each counts its frames from 1; the hub must not take one for the other's."""
     for name in ("a", "b"):
@@ -154,6 +158,7 @@ def test_two_gateways_under_one_name_do_not_cost_each_other_a_frame(tmp_path: Pa
         assert len({(raw.store, raw.number) for raw in raws}) == 4
 
 
+@pytest.mark.long
 def test_hub_that_comes_and_goes(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with nats_servers(tmp_path) as nodes:
@@ -170,6 +175,7 @@ def test_hub_that_comes_and_goes(tmp_path: Path) -> None:
                 assert {raw.number for raw in take(link, 50)} == set(range(1, 51))
 
 
+@pytest.mark.long
 def test_hub_that_takes_nothing_is_not_asked_all_the_time(tmp_path: Path) -> None:
     """Before the first worker has made the streams, or while they are full."""
     gateway = Gateway(tmp_path)

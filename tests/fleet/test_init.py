@@ -34,6 +34,7 @@ def linked(fleet: FleetConfig, name: str) -> Iterator[Link]:
         yield link
 
 
+@pytest.mark.long
 def test_keys_allow_what_they_are_for_and_nothing_else(tmp_path: Path) -> None:
     write_fleet(tmp_path, [free_hub()], ["north.1", "south"], ["desk"])
     north, desk = fleet_of(tmp_path / "gateways" / "north.1"), fleet_of(tmp_path / "workers" / "desk")

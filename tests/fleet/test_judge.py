@@ -10,6 +10,7 @@ from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.entry import Reception, State
+from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Copied, Judge, report_of
 from lora_post.fleet.recent import MAX_RECENT, is_recent, with_frame
 from lora_post.fleet.subjects import log_subject
@@ -33,9 +34,9 @@ class Log:
     """The states that a log has."""
 
     def __init__(self, counters: Mapping[str, int] | None = None) -> None:
-        self.states: dict[str, State] = {}
+        self.states = inherited([POND, WRAPS, SHED, BARN], counters or {}, {}, 0)
         decode = Decoding([POND, WRAPS, SHED, BARN], load_folder(shipped_folder()).decoders).decode
-        self.judge = Judge([POND, WRAPS, SHED, BARN], decode, counters)
+        self.judge = Judge([POND, WRAPS, SHED, BARN], decode)
 
     def hear(self, phy_payload: bytes, at_s: float, *, again: bool = False) -> Proposal | None:
         """Judge a frame; take over what it changes."""
@@ -61,11 +62,12 @@ def test_frame_that_waited_at_a_gateway_is_accepted_once_in_its_place() -> None:
             assert log.hear(lorawan(device, fcnt), fcnt)
         late = log.hear(lorawan(device, 3), 3)
         assert late is not None
+        assert late.up is not None
         assert late.up.is_late
         report = report_of(late.up, device)
         assert (report.uplink.fcnt, report.readings[0].value) == (3, 0.05)
         assert log.hear(lorawan(device, 3), 3) is None
-        assert log.states[log_subject(device)].window.up == 6
+        assert log.states[log_subject(device)].own.window.up == 6
 
 
 def test_box_that_has_become_a_worker_goes_on_with_its_counters() -> None:
@@ -76,7 +78,7 @@ def test_box_that_has_become_a_worker_goes_on_with_its_counters() -> None:
     assert log.hear(lorawan(POND, 42), 0)
     assert log.hear(lorawan(POND, 41), -1)
     state = log.states[log_subject(POND)]
-    assert (state.window.up, state.down) == (43, 12)
+    assert (state.own.window.up, state.own.down) == (43, 12)
     assert log.hear(lorawan(WRAPS, 0), 0)
 
 
@@ -97,6 +99,7 @@ def test_recording_that_waits_beside_the_frame_itself_does_not_cost_it() -> None
     copied = Copied(data, 0, {Reception("gw1", "s", number): frame for number, frame in enumerate(at)}, {})
     proposal = log.judge.judge(copied, lambda subject: log.states[subject])
     assert proposal is not None
+    assert proposal.up is not None
     assert proposal.up.frame == at[0]
 
 

@@ -57,6 +57,7 @@ def test_one_server(tmp_path: Path) -> None:
             log.read(PREFIX, 0)
 
 
+@pytest.mark.long
 def test_log_that_is_full_refuses(tmp_path: Path) -> None:
     with nats_servers(tmp_path) as nodes, linked(nodes) as link:
         ensure_streams(link, 1, may_make_log=True)
@@ -71,12 +72,14 @@ def test_log_that_is_full_refuses(tmp_path: Path) -> None:
         assert len(log.read(PREFIX, 0)) in (2, 3)
 
 
+@pytest.mark.long
 def test_log_that_is_gone_is_not_begun_by_a_program(tmp_path: Path) -> None:
     lost = pytest.raises(FleetError, match="lost the log of all devices")
     with nats_servers(tmp_path) as nodes, linked(nodes) as link, lost:
         ensure_streams(link, 1, may_make_log=False)
 
 
+@pytest.mark.long
 def test_workers_race_while_nodes_are_killed(tmp_path: Path) -> None:
     sent: list[tuple[int, int, bytes]] = []
     frames = [Heard(device, fcnt) for fcnt in range(20) for device in range(3)]

@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from lora_post.fleet.loss import JUMP
 from lora_post.sandbox.server import running_sandbox
 from tests.fleet.bad_days import DEVICES, Radio, everything, fold_all, hub, rows, running
 from tests.support.command import PATIENCE_S, wait_until
 
 
+@pytest.mark.long
 def test_backup(tmp_path: Path) -> None:
     radio = Radio(Random(1))
     store, backup = tmp_path / "n0", tmp_path / "backup"
@@ -43,7 +46,7 @@ def test_backup(tmp_path: Path) -> None:
     assert len(found) == len(set(found)) == 72
     jumps = [entry for entry in valid if entry.kind == "own"]
     assert jumps
-    assert all(entry.epoch == 1 and entry.state.down >= JUMP for entry in jumps)
+    assert all(entry.epoch == 1 and entry.state.own.down >= JUMP for entry in jumps)
     assert {(entry.up.device, entry.up.fcnt % 256) for entry in valid if entry.up} == found_of(radio)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lora_post.fleet.entry import Accepted, Entry, State, after, encode
+from lora_post.fleet.entry import Accepted, Counters, Entry, State, after, encode
 from lora_post.fleet.loss import read_anew
 from lora_post.fleet.trim import KEEP_US, trim
 from lora_post.fleet.view import View
@@ -19,7 +19,7 @@ def filled(log: MemoryLog, days: int) -> None:
     for day in range(days):
         for device in ("a", "b"):
             up = Accepted(device, Frame("gw", WallUs(NOW - (days - day) * DAY_US), b"", RxInfo()), day)
-            entry = after(last.get(device), f"{device}{day}", State(down=day), up)
+            entry = after(last.get(device), f"{device}{day}", State(Counters(down=day)), up=up)
             void = Entry(f"v{device}{day}", "nobody", 1, State(), up=up)
             log.append([(f"log.0.{device}", encode(each)) for each in (entry, void)])
             last[device] = entry
@@ -55,4 +55,4 @@ def test_device_that_is_silent_for_long_keeps_its_newest() -> None:
     log = MemoryLog()
     filled(log, 3)
     trim(log, READ, WallUs(NOW + 50 * DAY_US))
-    assert {subject: entry.state.down for subject, entry in known(log).items()} == {"log.0.a": 2, "log.0.b": 2}
+    assert {subject: entry.state.own.down for subject, entry in known(log).items()} == {"log.0.a": 2, "log.0.b": 2}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.entry import Accepted, Entry, State, decode
+from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, decode
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.log import Log, Logged
 from lora_post.fleet.view import View
@@ -40,13 +40,14 @@ class Worker:
     def _judge(self, heard: Heard, state_of: Callable[[str], State]) -> Proposal | None:
         subject = f"{PREFIX}{heard.device}"
         state = state_of(subject)
-        if place_of(state.window, heard.fcnt, WallUs(0)) is Place.SEEN:
+        before = state.own
+        if place_of(before.window, heard.fcnt, WallUs(0)) is Place.SEEN:
             return None
         up = Accepted(str(heard.device), Frame("gw", WallUs(0), b"", RxInfo()), heard.fcnt)
-        window = accepted(state.window, heard.fcnt, WallUs(0))
+        window = accepted(before.window, heard.fcnt, WallUs(0))
         # What it says differs by worker and try: no two texts may ever share a counter.
-        answer = f"{state.down} by {self._name} {self._count}".encode()
-        return Proposal(subject, State(window, state.down), up, answer)
+        answer = f"{before.down} by {self._name} {self._count}".encode()
+        return Proposal(subject, State(Counters(window, before.down + 1)), up, Down(before.down, answer))
 
     def work(self, frames: Sequence[Heard]) -> list[Heard]:
         """Accept frames; return which are decided."""

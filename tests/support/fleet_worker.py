@@ -1,0 +1,66 @@
+"""A worker of a fleet without a hub: what it decides about frames, over a log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lora_post.decoding.choice import Decoding
+from lora_post.decoding.loading import load_folder, shipped_folder
+from lora_post.downlink.network import Network
+from lora_post.fleet.acceptance import Acceptance
+from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.inheritance import hand_down
+from lora_post.fleet.judge import Copied, Judge
+from lora_post.fleet.view import Read, View
+from lora_post.model import Device, Frame, RxInfo
+from lora_post.times import WallUs
+from tests.support.memory_log import MemoryLog
+
+S = 1_000_000
+T0 = 1_790_000_000 * S
+GW = ("gw1",)
+RX = RxInfo(-60.0, 8.5, 7, 125.0, "4/5", 868.1)
+
+
+class OneWorker:
+    """A worker that has just taken over all partitions. heard: the last frame. entry: what has accepted it."""
+
+    def __init__(
+        self,
+        log: MemoryLog,
+        devices: Sequence[Device],
+        network: Network | None = None,
+        inherited: Mapping[str, State] | None = None,
+    ) -> None:
+        decode = Decoding(devices, load_folder(shipped_folder()).decoders).decode
+        self.judge = Judge(devices, decode, network)
+        view = View("log.")
+        list(view.catch_up(log))
+        hand_down(log, view, inherited or {})
+        for subject, fold in view.folds.items():
+            self.judge.follow(subject, fold.state)
+        self.acceptance = Acceptance(log, view, self.judge.judge, self._on_read)
+        self.number = 0
+        self.entry: Entry | None = None
+
+    def _on_read(self, read: Read) -> None:
+        if read.is_valid:
+            self.judge.follow(read.logged.subject, read.entry.state)
+
+    def copied(self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False) -> Copied:
+        """Return a frame as gateways heard it."""
+        self.number += 1
+        time_us = WallUs(T0 + round(at_s * S))
+        frames = {
+            Reception(gateway, "s", self.number): Frame(gateway, time_us, phy_payload, RX, tmst=round(at_s * S) % 2**32)
+            for gateway in gateways
+        }
+        return Copied(phy_payload, 0, frames, {}, is_live=not kept, is_offered_again=kept)
+
+    def hear(self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False) -> Copied:
+        """Decide a frame."""
+        self.heard = self.copied(phy_payload, at_s, gateways, kept=kept)
+        ((_, self.entry),) = self.acceptance.accept([self.heard])
+        if self.entry and self.entry.up and self.heard.outcome is not None:
+            self.judge.accepted(self.heard.outcome)  # type: ignore[arg-type]
+        return self.heard
