@@ -175,7 +175,7 @@ class _Codec:
                 missing.append((name, number, path))
         for _, number, path in missing:
             moment = moment_s(number)
-            if moment is not None and round(moment) in dated:
+            if (moment is not None and round(moment) in dated) or _is_told(path, number, report):
                 continue
             scaled = next((other for other in there if there[other] and _is_scaled(number, other)), None)
             if scaled is not None:
@@ -326,6 +326,21 @@ def _record(item: object) -> tuple[float, list[object]] | None:
             ]
             return moment, values
     return None
+
+
+def _is_told(path: tuple[str, ...], number: float, report: Report) -> bool:
+    """Tell whether a number is part of a name, of a copy of the payload, or told by its normalised value."""
+    said = (*report.readings, *report.metadata)
+    names = [reading.name for reading in said]
+    if any(left.why.startswith("is ") and left.name.rpartition(".")[2] == path[-1] for left in report.left_out):
+        return True
+    if path[-1] == "measurementId" or any(re.search(rf"_{number:g}(?:\W|_|\Z)", name) for name in names):
+        return True
+    copied = f"{int(number):02x}" if path[-1] == "[]" and number == int(number) else None
+    return copied is not None and any(
+        isinstance(reading.value, str) and re.fullmatch(r"(?:[0-9a-f]{2})+", reading.value) and copied in reading.value
+        for reading in report.metadata
+    )
 
 
 def _sibling_units(data: object, name: str = "") -> Iterator[tuple[str, str]]:

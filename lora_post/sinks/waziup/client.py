@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -57,7 +57,7 @@ class ActuatorBody(Struct, frozen=True, omit_defaults=True):
 
 
 class DeviceBody(Struct, frozen=True, omit_defaults=True):
-    """A device to be declared."""
+    """A device to be declared. meta: what it is, for people; Waziup leaves it to its clients."""
 
     id: str
     gateway_id: str
@@ -65,6 +65,7 @@ class DeviceBody(Struct, frozen=True, omit_defaults=True):
     visibility: str
     sensors: list[SensorBody]
     location: Location | None = None
+    meta: Mapping[str, str] = {}
 
 
 class GatewayBody(Struct, frozen=True, omit_defaults=True):

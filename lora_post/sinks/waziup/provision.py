@@ -14,6 +14,7 @@ import logging
 import msgspec
 
 from lora_post.errors import OutcomeUnknown, Problem, Rejected, Unavailable
+from lora_post.model import Device
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import SinkContext
 from lora_post.sinks.waziup.client import DeviceBody, RemoteDevice, SensorBody, WaziupClient, trouble
@@ -130,11 +131,12 @@ class Provisioner:
         configured = self._devices.get(device_id)
         name, location = (configured.name, configured.location) if configured else (device_id, None)
         visibility = self._visibility(device_id)
-        body = DeviceBody(device_id, self._gateway_id, to_text(name), visibility, sensors, location)
+        meta = _identity(configured) if configured else {}
+        body = DeviceBody(device_id, self._gateway_id, to_text(name), visibility, sensors, location, meta)
         answer = self._client.post_device(body)
-        if answer.status == 400 and sensors:
+        if answer.status == 400 and (sensors or meta):
             # One sensor may be at fault, and must not keep the others out: they are added one by one.
-            answer = self._client.post_device(msgspec.structs.replace(body, sensors=[]))
+            answer = self._client.post_device(msgspec.structs.replace(body, sensors=[], meta={}))
         if answer.status in (400, 403):
             raise Rejected(f"device {device_id} cannot be created: {answer.text}")
         if answer.status not in (204, 422):
@@ -154,6 +156,15 @@ class Provisioner:
             if answer.status != 204:
                 raise trouble(f"taking device {device_id} over from {GUEST}", answer)
         log.warning("device %s was created as %s and has been taken over; is the clock right?", device_id, GUEST)
+
+
+def _identity(device: Device) -> dict[str, str]:
+    """Return what tells which sensor it is: the DevEUI on its label, and its decoder.
+
+    Only for a device that is created: `PUT meta` would replace what others have written there.
+    """
+    found = {"dev_eui": f"{device.root.dev_eui:016x}" if device.root else "", "decoder": to_text(device.decoder)}
+    return {key: text for key, text in found.items() if text}
 
 
 def _device(device_id: str, answer: Answer) -> RemoteDevice:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from lora_post.errors import NotSent
+from lora_post.lorawan.root_keys import RootKeys
 from lora_post.model import Reading
 from lora_post.net.http_client import Answer
 from lora_post.sinks.waziup.client import DeviceBody, SensorBody, WaziupClient
+from lora_post.sinks.waziup.sink import WaziupSink
 from lora_post.sinks.waziup.stand_in import ORDERS
 from lora_post.spool.facts import Facts
 from lora_post.spool.lanes import parked
 from lora_post.spool.upkeep import release
-from tests.support.build import NOON_US, report
+from tests.support.build import NOON_US, device, report
 from tests.support.distrusted import Distrusted
 from tests.support.lanes import ready_lanes
-from tests.support.upload_site import Site, end, work
+from tests.support.upload_site import DEMO, Site, context_of, end, work
 from tests.support.waziup import Fault, Waziup
 
 
@@ -174,6 +176,27 @@ def test_device_that_has_left_the_configuration_is_created_private(site: Site, s
     site.put_values("t", 1, device_id="pond-8")
     work(site.uploader(visibility="public"))
     assert server.get("/devices/pond-8")["visibility"] == "private"  # type: ignore[index]
+
+
+def test_created_device_says_which_sensor_it_is_and_one_that_is_there_keeps_its_own_words(
+    site: Site, server: Waziup
+) -> None:
+    root = RootKeys(0x70B3D57ED0000001, 0, bytes(16))
+    context = context_of(site.store, "waziup", device(root=root), device("pond-8"))
+    server.call("POST", "/devices", user="demo", json={"id": "pond-8", "meta": {"by": "hand"}})
+    site.put_values("t", 1)
+    site.put_values("t", 1, device_id="pond-8")
+    client = WaziupClient(site.url)
+    client.account = DEMO
+    sink = WaziupSink(client, context, Facts(site.store, site.url), provision=True)
+    spool = site.queue()
+    for lane in ready_lanes(spool):
+        batch = spool.claim(lane, 10)
+        assert batch is not None
+        sink.send(batch)
+    made = {"dev_eui": "70b3d57ed0000001", "decoder": "cayenne-lpp"}
+    assert server.get("/devices/pond-7")["meta"] == made  # type: ignore[index]
+    assert server.get("/devices/pond-8")["meta"] == {"by": "hand"}  # type: ignore[index]
 
 
 def sensor(server: Waziup, sensor_id: str) -> dict[str, object]:
