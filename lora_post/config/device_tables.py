@@ -10,36 +10,36 @@ Visibility = Literal["private", "public"]
 
 
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A device whose frames are accepted, once for each. Which keys it needs: [devices](devices.md).
+    """A device whose frames are accepted. Which keys it needs: [devices](devices.md).
 
     decoder: A name that `lora-post decoders` lists. Not needed with `decoder_by_fport` or a `[[decoder_rule]]`.
-    decoder_by_fport: Decoders of single FPorts, as `{ 2 = "cayenne-lpp", 10 = "text" }`. Other FPorts go to `decoder`.
-    options: Options of the decoder, if it has some.
-    sensor: Changes to its readings: tables [`[[device.sensor]]`](#devicesensor).
-    only: Send no sensors but these: names, or patterns as `["air.*", "battery"]`. Metadata that is named is sent, too.
-    drop: Do not send these sensors, names or patterns as in `only`.
-    actuator: How values for it are sent: tables [`[[device.actuator]]`](#deviceactuator).
-    dev_eui: 16 hex digits: for joining, for `[[decoder_rule]]`, and alone for a device behind a network server.
+    decoder_by_fport: Decoders of FPorts, as `{ 2 = "cayenne-lpp" }`. Others go to `decoder`.
+    options: Of the decoder.
+    sensor: Tables [`[[device.sensor]]`](#devicesensor).
+    only: Send only these sensors, as `["air.*", "battery"]`. Metadata that is named is sent, too.
+    drop: Do not send these sensors, as in `only`.
+    actuator: Tables [`[[device.actuator]]`](#deviceactuator).
+    dev_eui: 16 hex digits. Alone for a device behind a network server.
     dev_addr: Of a LoRaWAN device that does not join, 8 hex digits.
     address: Of a device with LowCostLoRaGw's header, 2 to 255.
-    nwk_skey: LoRaWAN 1.0's network session key, or LowCostLoRaGw's; 32 hex digits, as all keys.
-    app_skey: The application session key.
-    f_nwk_s_int_key: LoRaWAN 1.1's forwarding network session integrity key.
-    s_nwk_s_int_key: LoRaWAN 1.1's serving network session integrity key.
-    nwk_s_enc_key: LoRaWAN 1.1's network session encryption key.
+    nwk_skey: LoRaWAN 1.0 and LowCostLoRaGw: network session key; 32 hex digits, as all keys.
+    app_skey: Application session key.
+    f_nwk_s_int_key: LoRaWAN 1.1: FNwkSIntKey.
+    s_nwk_s_int_key: LoRaWAN 1.1: SNwkSIntKey.
+    nwk_s_enc_key: LoRaWAN 1.1: NwkSEncKey.
     join_eui: Of a device that joins, 16 hex digits (older name: AppEUI).
-    app_key: The root key of a device that joins.
-    nwk_key: The second root key of a LoRaWAN 1.1 device that joins.
-    lsc_key: The key of LowCostLoRaGw's light cipher.
-    app_keys: LowCostLoRaGw's application keys, 8 hex digits each: frames need one of them. Default: not checked.
-    fcnt: Which [frame counters](devices.md#frame-counters) are accepted.
-    accept_half_mic: LoRaWAN 1.1: accept frames that acknowledge a downlink on half of their MIC.
+    app_key: Root key of a device that joins.
+    nwk_key: Its second root key, LoRaWAN 1.1.
+    lsc_key: Of LowCostLoRaGw's light cipher.
+    app_keys: LowCostLoRaGw's application keys, 8 hex digits each; frames need one of them.
+    fcnt: Which [frame counters](devices.md#frame-counters) it accepts.
+    accept_half_mic: [LoRaWAN 1.1](devices.md#lorawan-11): half of the MIC is enough for acknowledgements.
     id: Its id on Waziup. Default: the gateway's id, `-`, and its address or DevEUI.
     name: Default: the id.
     visibility: As in `[gateway]`. Default: the gateway's.
-    location: Where it is, as in `[gateway]`. Default: nothing is told.
+    location: As in `[gateway]`.
     class: When it listens for [downlinks](downlinks.md): `"A"` after its uplinks, `"C"` always.
-    moves: It has a receiver for positions: Waziup is told its place again when it has moved by more than 100 m.
+    moves: Waziup is told [its place](devices.md#devices-that-move) again after each 100 m.
     """
 
     decoder: str = ""
@@ -91,18 +91,18 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Changes to one sensor of the `[[device]]` above it, or to several alike.
 
-    name: The sensor as its decoder calls it, `lora-post decode` shows it; or a pattern, as `"temperature_*"`: `*` is
-    any text, `?` one character. A table with the whole name goes before patterns, an earlier pattern before later ones.
+    name: As its decoder calls it, or a pattern as `"temperature_*"`: `*` is any text, `?` one character. A whole name
+        goes before patterns, an earlier pattern before later ones.
     rename: Its name on Waziup.
-    drop: Do not send it; nothing else may stand beside this.
-    scale: A number becomes number × scale + offset; so does every number inside an object or a list.
+    drop: Do not send it; alone.
+    scale: A number, also inside an object or list, becomes number × scale + offset.
     offset: See `scale`.
-    calibrate: Two or more points `[raw, true]`, in place of `scale` and `offset`, joined by lines; the outermost go on.
-    unit: The unit of the changed value, `""` for none. Nothing is converted.
-    quantity: What is measured, from Waziup's list. Default: the name tells.
-    deadband: [Leave out](upload.md#leaving-readings-out) a value this close to the last one kept.
-    min_interval: Leave out what comes sooner after the last one kept: `"90s"`, `"5min"`, `"1h"`.
-    max_interval: After so long keep a value in spite of `deadband`.
+    calibrate: In place of these: two or more points `[raw, true]`, joined by lines; the outermost go on.
+    unit: Its unit, `""` for none. Nothing is converted.
+    quantity: From Waziup's list. Default: by the name.
+    deadband: [Leave out](upload.md#leaving-readings-out) what is this close to the last one kept.
+    min_interval: Leave out what comes sooner after that: `"90s"`, `"5min"`.
+    max_interval: After so long keep it in spite of `deadband`.
     """
 
     name: str
@@ -119,13 +119,14 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActuatorTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """How values that are set on Waziup for one actuator of the `[[device]]` above it are sent to it.
+    """How [values that are set on Waziup](downlinks.md#values-that-are-set-on-waziup) are sent to the `[[device]]`
+    above it.
 
-    name: The actuator's id on Waziup.
-    payloads: The bytes of some values, as `{ true = "0101", false = "0100" }`. Its decoder encodes others.
-    port: The FPort, 1 to 223. Default: as the encoder says.
-    confirmed: The device is to acknowledge them.
-    expires: They are not sent later than this after they were set: `"10min"`, `"1d"`.
+    name: Its id on Waziup.
+    payloads: Bytes of values, as `{ true = "0101", false = "0100" }`. The decoder encodes others.
+    port: FPort, 1 to 223. Default: the encoder's.
+    confirmed: The device is to acknowledge.
+    expires: So long after it was set it is not sent any more: `"10min"`, `"1d"`.
     """
 
     name: str

@@ -17,12 +17,11 @@ from lora_post.spool.lanes import WhenFull
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
     """This gateway, as it is known on Waziup.
 
-    id: Its id on Waziup. 1 to 128 letters, digits, `_`, `-`, `.`, with at least one letter: Waziup does not list the
-        devices of a gateway whose id looks like a number.
+    id: 1 to 128 letters, digits, `_`, `-`, `.`, with at least one letter.
     name: Default: the id.
-    visibility: `"private"`: only your account sees the data. `"public"`: anybody may read and write it. Default of the
-        devices, too.
-    location: Where it is: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`. Not the devices' default.
+    visibility: `"private"`: only your account sees the data. `"public"`: anybody may read and write it. Also the
+        default of the devices.
+    location: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`. Not the devices' default.
     """
 
     id: str
@@ -34,10 +33,10 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The queue on disk. See [delivery](delivery.md).
 
-    path: The file (SQLite). Beside it are others that end in `-wal`, `-shm`, `-hang`, and in a destination's name.
-    max_mb: What the file may hold, in MiB; 1 or more. A reading takes 20 to 30 bytes for each destination.
+    path: The file (SQLite). Others beside it begin with its name.
+    max_mb: How many MiB it may hold, 1 or more. A reading takes 20 to 30 bytes for each destination.
     when_full: Which readings the sensor with the longest queue gives up.
-    keep_strangers: Keep the last frames of [strangers](devices.md#strangers), to try keys on them; 100 kB at most.
+    keep_strangers: Keep the last frames of [strangers](devices.md#strangers); 100 kB at most.
     """
 
     path: str = "/var/lib/lora-post/spool.db"
@@ -62,10 +61,10 @@ class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
 class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The [status page](status-page.md), `/metrics`, `/healthz` and `/readyz`: only with this table or `--status`.
 
-    listen: Address and port. All but this machine's loopback address need a token.
-    token: What a browser or program has to show, 16 characters or more.
-    sensor_values: `/metrics` has the latest value of each sensor, too.
-    edit: Keys can be tried and devices added on the page, with its token; never without one.
+    listen: Address and port. Other addresses than this machine's loopback need a token.
+    token: For browsers and programs, 16 characters or more.
+    sensor_values: `/metrics` has the latest value of each sensor.
+    edit: With a token, devices can be added on the page.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -77,20 +76,20 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is told once when it begins, and once when it is over. See [status page](status-page.md#alerts).
+    """Trouble that lasts is told. See [status page](status-page.md#alerts).
 
-    no_frame: No input gave a frame for so long: `"30min"`, `"6h"`, `"2d"`; `"never"`: no such alert.
-    no_upload: Readings wait, and a destination took none for so long; or `"never"`.
-    silent: A device is silent after four times its usual distance, at least an hour, at most this; or `"never"`.
-    battery_percent: A battery is below this; 0: no such alert.
-    battery_volts: A battery is below this; 0: no such alert.
-    webhook: An `http(s)://` address that gets alerts as JSON.
+    no_frame: No input gave a frame for so long: `"30min"`, `"2d"`; `"never"`.
+    no_upload: A destination took no reading for so long; `"never"`.
+    silent: A device was not heard for four times its usual distance, at least an hour, at most this; `"never"`.
+    battery_percent: A battery is below this; 0: never.
+    battery_volts: The same in volts.
+    webhook: An `http(s)://` address that gets alerts.
     webhook_token: Sent to it as `Authorization: Bearer`.
     email: Who gets alerts by mail; needs `smtp`.
     email_from: The sender. Default: the address in `email`.
-    smtp: The mail server: `smtps://USER@HOST` (port 465), or `smtp://USER@HOST` (port 587, with STARTTLS unless it is
-        on this machine). An `@` in the user's name is written `%40`.
-    smtp_password: The password of the user in `smtp`.
+    smtp: The mail server: `smtps://USER@HOST` (port 465), or `smtp://USER@HOST` (port 587, STARTTLS unless it is on
+        this machine). Write `@` in USER as `%40`.
+    smtp_password: Of USER.
     """
 
     no_frame: str = "3h"
@@ -113,19 +112,19 @@ class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
 class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Decoders of your own. See [decoders](decoders.md).
 
-    folder: A folder with one file each; a file there replaces a shipped decoder of the same name.
+    folder: One file each. It replaces a shipped decoder of the same name.
     """
 
     folder: str = ""
 
 
 class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Answer devices, which join here: see [joining](devices.md#joining-otaa). Without it lora-post only listens.
+    """Devices [join](devices.md#joining-otaa) here and are answered. Without it lora-post only listens.
 
     region: The channel plan: `EU868`, `EU433`, `US915`, `AU915`, `AS923-1` to `AS923-4`, `IN865`, `KR920`, `RU864` or
-        `CN470`. The packet forwarder must be set up for the same.
+        `CN470`; that of the packet forwarder.
     net_id: 6 hex digits, of type 0. Keep it: the keys of a join follow from it.
-    rx_delay_s: How long after an uplink a device that joined listens for an answer, 1 to 15.
+    rx_delay_s: So many seconds after an uplink a device that joined listens, 1 to 15.
     """
 
     region: str
@@ -136,12 +135,11 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
 class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
     """This lora-post is a part of a [fleet](fleet.md): many gateways, shared devices. Needs `lora-post[fleet]`.
 
-    servers: Those of the hub, `tls://HOST:4222`; `nats://` is not encrypted, and for trials. nats-server 2.12 or later.
-    role: `"gateway"`: hears frames and passes them on. `"worker"`: accepts and decodes them. `"uploader"`: sends the
-        readings to the destinations. A list for several: `["worker", "uploader"]`.
-    nkey: The seed (`SU…`) by which the hub knows this one. Default: the hub asks for none.
-    ca_file: The authority (PEM) that signed the servers' certificates. Default: those of this system.
-    replicas: On how many servers everything is kept: 3, or 1 for a trial.
+    servers: Those of the hub, `tls://HOST:4222`; for trials `nats://`, not encrypted.
+    role: `"gateway"`, `"worker"`, `"uploader"`, or a list: see [roles](fleet.md#what-runs-where).
+    nkey: The seed (`SU…`) by which the hub knows this one, if it asks.
+    ca_file: The authority (PEM) of the servers' certificates. Default: this system's.
+    replicas: How many servers keep everything: 3, or 1 for a trial.
     """
 
     servers: list[str]
@@ -154,29 +152,26 @@ class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where frames come from, once for each input. Without any: stdin. See [inputs](README.md#inputs).
+    """Where frames come from. Without any: stdin. See [inputs](README.md#inputs).
 
     url: `stdin:`, `file:PATH` (from the current folder), `serial:///dev/ttyUSB0?baud=38400` (the default speed),
         `udp://HOST:PORT` for packet forwarders, `station://HOST:PORT` for LoRa Basics Stations (needs `[network]`),
-        `mqtt://USER@HOST/TOPIC` or `mqtts://…` for a broker.
-    format: What the bytes are: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`,
-        `pkt_logger`, `station`, `gateway` (with `mqtt://`: gateways with ChirpStack's MQTT forwarder or gateway
-        bridge), `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`, with `station://` always
-        `station`.
-    setup: What a serial module is told whenever it starts: `"auto"`, or a list of commands. Default: nothing.
-    address: For bare payloads without a header (`rn2483`, `rak`, `lines`, `rxpk`, `lowcost`): the `address` of the one
-        device that sends them. lora-post cannot verify that.
-    gateways: With `udp://` and `station://`: EUIs of the gateways to listen to. Default: all.
-    transmit: With `udp://`, `station://` or format `gateway`, and `[network]`: `false` sends nothing through these
-        gateways. Default: `true`.
-    downlink_at: With `udp://` and `[network]`: `"window"` for forwarders that send at once what they are given, as
-        WaziGate's for one channel does. Default: as soon as it is decided.
-    downlink_dir: With format `lowcost` and `[network]`: the folder `downlink` of the radio program, through which
-        devices are answered. Default: they are not.
-    cert_file: With `station://`: the certificate (PEM) that stations see; the connection is then encrypted (`wss://`).
-    key_file: The private key (PEM) of `cert_file`. Default: it is in the same file.
-    password: With `mqtt://` and `mqtts://`: the password of the user in `url`.
-    ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
+        `mqtt(s)://USER@HOST/TOPIC` for a broker.
+    format: `lowcost`, `rxpk`, `lines`, `rn2483`, `rak`, `reyax`, `pcap`, `chirpstack`, `ttn`, `pkt_logger`, `station`,
+        `gateway` (with `mqtt://`), `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`, with
+        `station://` always `station`.
+    setup: What a [serial module](inputs/serial-modules.md) is told at each start: `"auto"`, or commands.
+    address: With `rn2483`, `rak`, `lines`, `rxpk`, `lowcost`: payloads have no header; the `address` of their device.
+    gateways: With `udp://`, `station://`: EUIs to listen to. Default: all.
+    transmit: With `udp://`, `station://`, `gateway`, and `[network]`: `false` sends nothing. Default: `true`.
+    downlink_at: With `udp://` and `[network]`: `"window"` for [forwarders that send at once](inputs/semtech-udp.md)
+        what they are given.
+    downlink_dir: With `lowcost` and `[network]`: the radio program's [folder](inputs/lora-gateway-pipe.md) `downlink`.
+        Without it devices are not answered.
+    cert_file: With `station://`: a certificate (PEM) for `wss://`.
+    key_file: Its private key (PEM). Default: in the same file.
+    password: With `mqtt(s)://`: of USER in `url`.
+    ca_file: With `mqtts://`: the authority (PEM) of the broker's certificate. Default: this system's.
     """
 
     url: str = "stdin:"

@@ -82,17 +82,14 @@ def first_line(path: Path) -> str:
 
 
 def steps(path: tuple[tuple[str, str], ...]) -> str:
-    """Return the signature, module and purpose of each step of a path."""
-    return "\n".join("".join(_step(module, name)) for module, name in path)
+    """Return the name, module and purpose of each step of a path."""
+    return "".join(_step(module, name) for module, name in path)
 
 
-def _step(module: str, name: str) -> Iterator[str]:
+def _step(module: str, name: str) -> str:
     found = _function(PACKAGE / module, name.split("."))
-    found.args.args = [each for each in found.args.args if each.arg != "self"]
-    result = ast.unparse(found.returns) if found.returns else "None"
-    yield f"{name}({ast.unparse(found.args)}) -> {result}\n"
     purpose = (ast.get_docstring(found) or "").partition("\n")[0]
-    yield f"    {module}: {purpose}\n"
+    return f"{name}, {module}\n    {purpose}\n"
 
 
 def _function(module: Path, name: list[str]) -> ast.FunctionDef:

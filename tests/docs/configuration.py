@@ -27,10 +27,9 @@ how to correct them.
 
 * The file is `lora-post.toml` in the current folder, else `/etc/lora-post/lora-post.toml`, or what `-c FILE` names.
   Relative paths start from its folder.
-* A **secret** `password` stands in the file (`password`), in a file of its own (`password_file`), or in an environment
-  variable (`password_env` names it): give one of the three. It is never shown. A file with secrets that everybody may
-  read gives a warning.
-* *needed*: the key must be there when its table is.
+* The default stands first; without one, the type. *needed*: the key must be there when its table is.
+* **secret**: give one of `password`, `password_file` (a file with it) and `password_env` (a variable with it). It is
+  never shown. A file with secrets that everybody may read gives a warning.
 """
 
 
@@ -75,12 +74,12 @@ def _is_way_of_secret(name: str, names: set[str]) -> bool:
 
 def _section(kind: type[Struct]) -> str:
     intro, entries = described(kind)
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows = ["| key | default | meaning |", "|---|---|---|"]
     hints, names = get_type_hints(kind), {field.name for field in fields(kind)}
     for field in keys_of(kind):
         is_secret = f"{field.name}_file" in names
         words = "secret" if is_secret else type_words(hints[field.name])
-        cells = [f"`{field.encode_name}`", words, _default(field), entries.get(field.encode_name, "")]
+        cells = [f"`{field.encode_name}`", _default(field, words), entries.get(field.encode_name, "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
 
@@ -110,12 +109,18 @@ def _plural(words: str) -> str:
     return words if words.startswith("[") else f"{words}s"
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, words: str) -> str:
+    """The default, and the type where the default does not show it; without a default, the type."""
     if field.required:
-        return "*needed*"
+        return f"*needed*, {words}"
     value = field.default if field.default is not NODEFAULT else field.default_factory()
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, int | float):
-        return f"`{value}`"
-    return f'`"{value}"`' if value else "none"
+        shown = f"`{str(value).lower()}`"
+    elif isinstance(value, int | float):
+        shown = f"`{value}`"
+    else:
+        shown = f'`"{value}"`' if value else ""
+    if not shown:
+        return words
+    others = words.replace(shown, "").replace(PLAIN[type(value)], "").split(" or ")
+    return " or ".join([shown, *(other for other in others if other)])

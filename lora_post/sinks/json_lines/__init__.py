@@ -20,7 +20,7 @@ class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A file with one JSON object a reading. See [destinations](destinations.md#json-lines).
 
     path: The file, or `"-"` for stdout.
-    max_mb: Size at which a file becomes `….1` and a new one begins, in MiB; 1 or more.
+    max_mb: At so many MiB, 1 or more, it becomes `….1` and a new one begins.
     keep: How many older files stay, 0 to 1000.
     """
 

@@ -23,14 +23,14 @@ _WORD = re.compile(r"\{(\w*)\}")
 class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A broker of your own that gets one message a reading. See [destinations](destinations.md#mqtt).
 
-    url: `mqtt://HOST` (port 1883), or `mqtts://HOST` with TLS (port 8883). Another port: `mqtt://HOST:PORT`.
-    topic: Made with `{gateway}`, `{device}` and `{sensor}`; 1 to 256 characters.
+    url: `mqtt://HOST` (port 1883), `mqtts://HOST` (TLS, port 8883), `mqtt(s)://HOST:PORT`.
+    topic: With `{gateway}`, `{device}`, `{sensor}`; 1 to 256 characters.
     retain: The broker keeps the last message of each topic.
-    home_assistant: Sensors appear in [Home Assistant](destinations.md#home-assistant), and `retain` is on. A text: the
-        discovery prefix, where it is not `homeassistant`.
+    home_assistant: Sensors appear in [Home Assistant](destinations.md#home-assistant), and `retain` is on. A text:
+        another discovery prefix than `homeassistant`.
     username: If the broker wants one.
     password: Of `username`.
-    ca_file: With `mqtts://`: the authority (PEM) that signed the broker's certificate. Default: those of this system.
+    ca_file: With `mqtts://`: the authority (PEM) of the broker's certificate. Default: this system's.
     """
 
     url: str

@@ -29,16 +29,15 @@ PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
 
-    url: The server. `http://` gives a warning unless it is on this machine.
-    username: Your account. Without one set `provision = "never"`.
-    password: Of `username`. Default: the variable `LORA_POST_WAZIUP_PASSWORD`.
-    provision: `"auto"`: create missing devices and sensors. `"never"`: they exist, and without an
+    url: `http://` gives a warning unless it is on this machine.
+    username: Your account.
+    password: Default: the variable `LORA_POST_WAZIUP_PASSWORD`.
+    provision: `"auto"`: create missing devices and sensors; needs an account. `"never"`: they exist, and without an
         account are public.
     protocol: `"mqtt"`: a tenth of the data, [with an exception](destinations.md#values-over-mqtt).
-    actuators: How often to look for values that are set there, to [send them to
-        devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at least `"10s"`; `"mqtt"`: at once; `"never"`.
-    mqtt_url: With `"mqtt"` in one of these: `mqtt://HOST:PORT`, or with TLS `mqtts://HOST:PORT`. Default: port 1883 of
-        the host in `url`.
+    actuators: How often to look for [values for devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at
+        least `"10s"`; `"mqtt"`: told at once.
+    mqtt_url: With `"mqtt"` in one of these: `mqtt(s)://HOST:PORT`. Default: port 1883 of the host in `url`.
     """
 
     url: str = PUBLIC_URL
