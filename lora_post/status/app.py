@@ -69,6 +69,8 @@ class Sources(Struct, frozen=True):
     sensor_values: bool = False
 
 
+_LEVEL: Final = 4
+"""Of compression: a tenth of the time that 9 takes, and a tenth more bytes, of the metrics of 10,000 devices."""
 _NO_EDIT: Final = (
     "Devices cannot be added here: that needs a token in [status], also on this machine, and `edit` that is not\n"
     "switched off there.\n"
@@ -91,7 +93,10 @@ def create_app(sources: Sources, rule: AccessRule, stop: Event) -> Starlette:
         Route("/healthz", views.healthz),
         Route("/readyz", views.readyz),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Door, rule), Middleware(GZipMiddleware, minimum_size=500)])
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_Door, rule), Middleware(GZipMiddleware, minimum_size=500, compresslevel=_LEVEL)],
+    )
 
 
 class _Door:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,11 +13,10 @@ from prometheus_client.registry import Collector
 from lora_post.metrics import HISTOGRAMS, Metrics
 from lora_post.observed.run_state import Look, RunState
 from lora_post.observed.site_state import SiteState
+from lora_post.status.device_metrics import device_text, sensor_text
 from lora_post.times import SteadyUs, WallUs
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-MAX_SENSORS: Final = 50_000
-"""Names of sensors come from payloads, 256 of a device."""
 
 COUNTERS: Final = {
     "uplinks": ("Uplinks accepted.", ""),
@@ -41,24 +40,23 @@ COUNTERS: Final = {
 
 def metrics_text(metrics: Metrics, site: SiteState, look: Look, *, sensor_values: bool) -> bytes:
     """Return all metrics at this moment."""
+    run = look()
     registry = CollectorRegistry()
-    registry.register(_Run(metrics, site, look()))
-    if sensor_values:
-        registry.register(_Sensors(site))
-    return generate_latest(registry)
+    registry.register(_Run(metrics, run))
+    devices = site.devices()
+    text = device_text(devices, partial(_seconds, run)) + (sensor_text(devices) if sensor_values else "")
+    return generate_latest(registry) + text.encode()
 
 
 class _Run(Collector):
-    def __init__(self, metrics: Metrics, site: SiteState, runtime: RunState) -> None:
+    def __init__(self, metrics: Metrics, runtime: RunState) -> None:
         self._metrics = metrics
-        self._site = site
         self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
         yield from self._counters()
         yield from self._histograms()
         yield from self._gauges()
-        yield from self._devices()
 
     def _counters(self) -> Iterator[Metric]:
         for name, (text, label) in COUNTERS.items():
@@ -81,7 +79,7 @@ class _Run(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         run = self._runtime
-        yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", self._seconds(run.started_us))
+        yield _gauge("start_time_seconds", "Start of this run, since 1970 UTC.", _seconds(run, run.started_us))
         yield _gauge("disk_free_bytes", "Free on the spool's file system.", run.disk.free)
         yield _gauge("spool_bytes", "Size of the spool.", run.disk.spool)
         yield _gauge("stalled_threads", "Threads that are stalled.", len(run.stalled))
@@ -89,7 +87,7 @@ class _Run(Collector):
             "input_last_frame_timestamp_seconds",
             "Latest frame of an input, since 1970 UTC; 0 for none.",
             "input",
-            {item.name: self._seconds(item.last_us) for item in run.inputs},
+            {item.name: _seconds(run, item.last_us) for item in run.inputs},
         )
         yield _by(
             "input_up",
@@ -110,7 +108,7 @@ class _Run(Collector):
             "last_delivery_timestamp_seconds",
             "Latest delivery to a destination, since 1970 UTC; 0 for none.",
             "destination",
-            {item.name: self._seconds(item.last_us) for item in run.destinations},
+            {item.name: _seconds(run, item.last_us) for item in run.destinations},
         )
         yield _by(
             "destination_up",
@@ -135,53 +133,10 @@ class _Run(Collector):
         yield queue
         yield _by("alert", "An alert that is raised.", "alert", dict.fromkeys(run.alerts, 1.0))
 
-    def _devices(self) -> Iterator[Metric]:
-        devices = self._site.devices()
-        yield _by(
-            "device_last_uplink_timestamp_seconds",
-            "Latest uplink of a device, since 1970 UTC; 0 for none.",
-            "device",
-            {device.id: self._seconds(device.last_us) for device in devices},
-        )
-        yield _by(
-            "device_rssi_dbm",
-            "Signal of the latest uplink of a device.",
-            "device",
-            {device.id: device.rssi_dbm for device in devices if device.rssi_dbm is not None},
-        )
-        missed = CounterMetricFamily(
-            "lora_post_device_missed_frames",
-            "Frames not heard, by gaps of the device's FCnt.",
-            labels=["device"],
-        )
-        for device in devices:
-            missed.add_metric([device.id], device.missed)
-        yield missed
 
-    def _seconds(self, moment_us: SteadyUs) -> float:
-        """Return seconds since 1970 UTC; 0 for never."""
-        return (moment_us + self._runtime.ahead_us) / 1e6 if moment_us else 0.0
-
-
-class _Sensors(Collector):
-    def __init__(self, site: SiteState) -> None:
-        self._site = site
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "lora_post_sensor_value",
-            "Latest value of a sensor; 1 for true, 0 for false; texts and positions are left out.",
-            labels=["device", "sensor", "unit"],
-        )
-        numbers = (
-            ([device.id, shown.name, shown.unit], float(shown.value))
-            for device in self._site.devices()
-            for shown in device.sensors
-            if not isinstance(shown.value, str)
-        )
-        for labels, value in islice(numbers, MAX_SENSORS):
-            family.add_metric(labels, value)
-        yield family
+def _seconds(run: RunState, moment_us: SteadyUs) -> float:
+    """Return seconds since 1970 UTC; 0 for never."""
+    return (moment_us + run.ahead_us) / 1e6 if moment_us else 0.0
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

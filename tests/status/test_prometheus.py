@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lora_post.metrics import Metrics
 from lora_post.model import Reading, Value
 from lora_post.observed.site_state import SiteState
-from lora_post.status import prometheus
+from lora_post.status import device_metrics
 from lora_post.uplink.model import Refusal
 from lora_post.waziup.names import to_id
 from tests.support.build import NOON_US, device, frame, report
@@ -62,5 +62,5 @@ def test_sensor_values_are_there_when_asked_for_and_no_name_breaks_the_text(monk
         ("pond-7", "door", ""): 1.0,
         ("pond-7", to_id('a"}\n 1\nb'), '"\\\n'): 1.0,
     }
-    monkeypatch.setattr(prometheus, "MAX_SENSORS", 2)
+    monkeypatch.setattr(device_metrics, "MAX_SENSORS", 2)
     assert len(samples()) == 2
