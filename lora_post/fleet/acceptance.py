@@ -35,7 +35,8 @@ it was seen before, or is refused."""
 class Acceptance(Generic[T]):
     """Accepts frames of the devices in a view.
 
-    Decided is a frame only by what was read; that an append failed, or was acknowledged, says nothing.
+    Decided is a frame only by what was read; that an append failed, or was acknowledged, says nothing. What waits of
+    one device goes into the log together, each entry behind the one before: where one is void, all behind it are.
     """
 
     def __init__(
@@ -62,33 +63,32 @@ class Acceptance(Generic[T]):
         waiting = list(frames)
         self._read(0)
         for _ in range(ROUNDS):
-            proposed: dict[str, tuple[T, Entry]] = {}
-            later: list[T] = []
+            ahead = _Ahead(self.view)
+            proposed: list[tuple[T, str, Entry]] = []
+            undecided: list[T] = []
             for frame in waiting:
-                proposal = self._judge(frame, self._state)
-                if proposal is None:
-                    yield frame, None
-                elif proposal.subject in proposed:
-                    later.append(frame)
+                ahead.is_asked = False
+                proposal = self._judge(frame, ahead.state)
+                if proposal is not None and ahead.is_free(proposal.subject):
+                    entry = ahead.follow(proposal, self._id())
+                    proposed.append((frame, proposal.subject, entry))
+                elif proposal is not None or ahead.is_asked:
+                    undecided.append(frame)
                 else:
-                    last = self.view.fold(proposal.subject).last
-                    entry = after(last, self._id(), proposal.state, proposal.kind, proposal.up, proposal.down)
-                    proposed[proposal.subject] = frame, entry
+                    yield frame, None
             if not proposed:
                 return
-            places = self._log.append([(subject, encode(entry)) for subject, (_, entry) in proposed.items()])
+            places = self._log.append([(subject, encode(entry)) for _, subject, entry in proposed])
             if any(place is not None and place <= self.view.position for place in places):
                 raise LogReplaced("the log goes back behind what was read of it")
             valid = {read.entry.id for read in self._read(max(place or 0 for place in places)) if read.is_valid}
-            waiting = later
-            for frame, entry in proposed.values():
+            waiting = []
+            for frame, _, entry in proposed:
                 if entry.id in valid:
                     yield frame, entry
                 else:
                     waiting.append(frame)
-
-    def _state(self, subject: str) -> State:
-        return self.view.fold(subject).state
+            waiting += undecided
 
     def _read(self, until: int) -> list[Read]:
         reads = list(self.view.catch_up(self._log, until))
@@ -96,3 +96,34 @@ class Acceptance(Generic[T]):
             self._on_read(read)
             self.void += not read.is_valid
         return reads
+
+
+class _Ahead:
+    """The states of devices with the entries of one round, of which nobody knows yet whether they are valid.
+
+    is_asked: a state was given that may not come true.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._newest: dict[str, Entry] = {}
+        self.is_asked = False
+
+    def state(self, subject: str) -> State:
+        """Return the state of a device."""
+        newest = self._newest.get(subject)
+        if newest is None:
+            return self._view.fold(subject).state
+        self.is_asked = True
+        return newest.state
+
+    def is_free(self, subject: str) -> bool:
+        """Tell whether an entry may be added: the first one of a log is valid whatever it names, so it goes alone."""
+        return subject not in self._newest or self._view.fold(subject).last is not None
+
+    def follow(self, proposal: Proposal, id_: str) -> Entry:
+        """Return the entry of a change, which the next one of this device follows."""
+        last = self._newest.get(proposal.subject) or self._view.fold(proposal.subject).last
+        entry = after(last, id_, proposal.state, proposal.kind, proposal.up, proposal.down)
+        self._newest[proposal.subject] = entry
+        return entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import nats.js.errors
@@ -18,6 +19,8 @@ from lora_post.fleet.log import FleetError, Logged, LogUnavailable
 from lora_post.fleet.streams import LOG
 
 READ_AT_ONCE: Final = 256
+READ_TOGETHER: Final = 64
+"""So many positions are asked for at one time, once the first has shown that there is something."""
 LOOK_EVERY_S: Final = 0.5
 APPEND_S: Final = 5.0
 _NOT_FOUND: Final = 10037
@@ -62,18 +65,28 @@ class NatsLog:
             raise LogUnavailable(error.what, fix=error.fix) from error
 
     async def _read(self, prefix: str, after: int) -> list[Logged]:
-        stream = self._link.client.jetstream()
-        found: list[Logged] = []
+        found: dict[int, Logged] = {}
+        together = 1
         while len(found) < READ_AT_ONCE:
-            try:
-                message = await stream.get_msg(LOG, seq=after + 1, subject=f"{prefix}>", next=True)
-            except nats.js.errors.NotFoundError as error:
-                if error.err_code != _NOT_FOUND:
-                    raise
+            asked = (self._next(prefix, after + 1 + ahead) for ahead in range(together))
+            answers = await asyncio.gather(*asked)
+            # What was stored while the end was read may have others before it.
+            new = list(takewhile(lambda each: each is not None, answers))
+            found |= {each.position: each for each in new if each}
+            if len(new) < together:
                 break
-            after = int(message.seq)
-            found.append(Logged(after, message.subject, message.data or b""))
-        return found
+            after, together = max(found), READ_TOGETHER
+        return sorted(found.values(), key=lambda each: each.position)
+
+    async def _next(self, prefix: str, position: int) -> Logged | None:
+        """Return the first entry that stands at a position or behind it, None at the end."""
+        try:
+            message = await self._link.client.jetstream().get_msg(LOG, seq=position, subject=f"{prefix}>", next=True)
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code != _NOT_FOUND:
+                raise
+            return None
+        return Logged(int(message.seq), message.subject, message.data or b"")
 
     def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
         """Return what `read` does, and wait for it so long. Raises LogUnavailable."""

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fleet.bad_days import bad_days
+from tests.fleet.bad_days import EVERY_S, bad_days
 
 
 def main() -> None:
@@ -16,12 +16,13 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0, help="which faults")
     options.add_argument("--frames", type=float, default=20, help="frames a second on the air")
     options.add_argument("--servers", type=int, default=3, help="nats-servers of the hub")
+    options.add_argument("--every", type=float, default=EVERY_S, help="seconds from one fault to the next")
     options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch) / "fleet"
         folder.mkdir()
-        verdict = bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, chosen.servers)
+        verdict = bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, chosen.servers, chosen.every)
     print(verdict.line)
     sys.exit(0 if verdict.is_right else 1)
 

@@ -169,7 +169,7 @@ class Verdict(Struct):
 
     @property
     def line(self) -> str:
-        counts = " ".join(f"{name}={self.counts[name]}" for name in ("kills", "nodes", "stops", "cuts"))
+        counts = " ".join(f"{name}={self.counts[name]}" for name in ("workers", "gateways", "nodes", "stops", "cuts"))
         return (
             f"uplinks={self.uplinks} missing={self.missing} doubled={self.doubled} out_of_order={self.out_of_order}"
             f" fcntdown_twice={self.fcntdown_twice} of {self.fcntdowns} {counts} void={self.void}"
@@ -234,7 +234,7 @@ class Fleet:
         if kind in ("worker", "gateway"):
             part = chance.choice(self.workers if kind == "worker" else self.gateways)
             if part.config.name not in busy:
-                self.counts["kills"] += 1
+                self.counts[f"{kind}s"] += 1
                 part.kill()
                 self._after(chance.uniform(0, 1), part.config.name, part.start)
         elif kind in ("node", "stop-node") and "node" not in busy and len(self.nodes.ports) > 1:
@@ -312,8 +312,10 @@ def make_streams(link: Link, replicas: int) -> None:
     raise AssertionError("no streams")
 
 
-def bad_days(folder: Path, seconds: float, seed: int, frames_a_second: float, servers: int = 3) -> Verdict:
-    """Harm a fleet for so many seconds, then let it be, and compare."""
+def bad_days(
+    folder: Path, seconds: float, seed: int, frames_a_second: float, servers: int = 3, every_s: float = EVERY_S
+) -> Verdict:
+    """Harm a fleet for so many seconds, then let it be, and compare. every_s: from one harm to the next."""
     chance = Random(seed)
     radio = Radio(Random(seed + 1))
     began = time.monotonic()
@@ -325,7 +327,7 @@ def bad_days(folder: Path, seconds: float, seed: int, frames_a_second: float, se
                 radio.send()
             fleet.mend()
             if time.monotonic() >= next_harm:
-                next_harm += EVERY_S
+                next_harm += every_s
                 fleet.harm(chance)
             time.sleep(0.02)
         fleet.mend(is_all=True)
@@ -351,8 +353,10 @@ def bad_days(folder: Path, seconds: float, seed: int, frames_a_second: float, se
 
 def settle_down(url: str, wanted: set[tuple[str, int]]) -> list[tuple[str, int]]:
     """Wait until all has arrived, and a little longer for what arrives twice; return device and count of all rows."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not wanted <= set(rows(url)) and time.monotonic() < deadline:
+    deadline, arrived = time.monotonic() + PATIENCE_S, 0
+    while not wanted <= (there := set(rows(url))) and time.monotonic() < deadline:
+        if len(there) > arrived:
+            deadline, arrived = time.monotonic() + PATIENCE_S, len(there)
         time.sleep(1)
     time.sleep(3)
     return rows(url)
