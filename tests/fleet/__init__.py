@@ -9,7 +9,7 @@ was killed is started again on its own spool. The radio program of a gateway rep
 
 When the seconds are over, everything is left alone until all is delivered, and both ends are compared:
 
-    uplinks=1200 missing=0 doubled=0 out_of_order=0 fcntdown_twice=0 of 450 workers=27 gateways=14 nodes=9 stops=12 cuts=14 …
+    uplinks=1200 missing=0 doubled=0 out_of_order=0 fcntdown_twice=0 of 450 workers=27 gateways=14 nodes=9 …
 
 missing, doubled: readings that are not at the server, or are there more than once. out_of_order: those that arrived
 after a later one of their sensor which the log has behind them; frames that come late are in the log late.
