@@ -71,7 +71,8 @@ def parse_bytes(text: str) -> Spelled:
     try:
         return Spelled(parse_base64(text), Spelling.BASE64)
     except FrameError as error:
-        raise FrameError(f"neither hex nor {error.what.removeprefix('not ')}") from None
+        no_base64 = error.what.removeprefix("not base64: ")
+        raise FrameError(f"neither hex ({_first(_NOT_IN_HEX, text)}) nor base64 ({no_base64})") from None
 
 
 def parse_base64(text: str) -> bytes:
@@ -81,7 +82,11 @@ def parse_base64(text: str) -> bytes:
     bare = text.rstrip("=")
     if len(bare) % 4 == 1 or (bare != text and len(text) % 4):
         raise FrameError(f"not base64: {len(text)} characters, something is missing at the end")
-    return binascii.a2b_base64(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
+    plain = bare.replace("-", "+").replace("_", "/")
+    data = binascii.a2b_base64(plain + "=" * (-len(bare) % 4))
+    if binascii.b2a_base64(data, newline=False).rstrip(b"=") != plain.encode():
+        raise FrameError(f"not base64: {bare[-1]!r} at the end, which no base64 of whole bytes has")
+    return data
 
 
 def _first(strange: re.Pattern[str], text: str) -> str:

@@ -28,7 +28,7 @@ from lora_post.explain.frame import Explanation, Mic, explain
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
-from lora_post.text import MAX_TEXT, Spelling, parse_bytes
+from lora_post.text import MAX_TEXT, Spelled, Spelling, parse_bytes
 from lora_post.times import WallUs
 from lora_post.uplink.diagnosis import diagnose, diagnose_payload
 from lora_post.uplink.join_state import Join
@@ -288,7 +288,7 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
     try:
         if item.error:
             raise FrameError(item.error)
-        payload = parse_bytes(item.text).data if item.text else b""
+        spelled = parse_bytes(item.text) if item.text else Spelled(b"", Spelling.HEX)
     except FrameError as error:
         if as_json:
             print_json({"data": None, "readings": [], "warnings": [], "errors": [f"{item.place}{error}"]})
@@ -296,12 +296,12 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
             complain(f"{item.place}{error}")
         return False
     device = replace(_stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
-    uplink = Uplink(Frame(desk.gateway, desk.time_us, b"", RxInfo()), device, 0, item.fport, payload, False)
+    uplink = Uplink(Frame(desk.gateway, desk.time_us, b"", RxInfo()), device, 0, item.fport, spelled.data, False)
     report = desk.report(uplink)
     if as_json:
         print_json(_payload_json(report))
     else:
-        show_payload(report, item.place)
+        show_payload(report, item.place, spelled.spelling)
     return True
 
 

@@ -324,7 +324,7 @@ def test_frame_may_be_written_in_many_ways(words: list[str]) -> None:
     ("text", "complaint"),
     [
         ("40035", "hex digits, want two for each byte"),
-        ("hello!", "neither hex nor base64: '!' at character 6"),
+        ("hello!", "neither hex ('h' at character 1) nor base64 ('!' at character 6)"),
         ("0b45", "neither a LoRaWAN nor a LowCostLoRaGw header; for a clear payload add --payload"),
         ("AwMDAwMDAwMDAwMD", "(read as base64)"),
         ("40035cab01", "a LoRaWAN data frame has at least 12"),

@@ -69,7 +69,7 @@ def test_empty_lines_and_comments_are_passed_over(line: bytes) -> None:
         ("40-03-5c-a", "1 hex digits in 'a'"),
         ("not hex at all", "not hex: 'n'"),
         ("QAYAAA*", "'*' at character 7"),
-        ("\xff\xfe", "neither hex nor base64"),
+        ("\xff\xfe", "neither hex ("),
         ("ab" * 256, "256 bytes, a frame has at most 255"),
     ],
 )

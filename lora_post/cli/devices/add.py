@@ -44,11 +44,19 @@ LABELS = {
 }
 
 
+def option_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def variable_of(name: str) -> str:
+    return f"LORA_POST_{name.upper()}"
+
+
 def key_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each key; from a variable, a key stays out of the shell's history."""
     for name in reversed(KEY_NAMES):
-        option = f"--{name.replace('_', '-')}"
-        command = click.option(option, envvar=f"LORA_POST_{name.upper()}", metavar="HEX", help=LABELS[name])(command)
+        option = click.option(option_of(name), envvar=variable_of(name), metavar="HEX", help=LABELS[name])
+        command = option(command)
     return command
 
 
@@ -97,6 +105,8 @@ def command(
     table: dict[str, object] = address_fields(address or _ask_address(desk, asks))
     table |= {key: bare_hex(text) if digits_of(key) else text for key, text in given.items() if text}
     complete_keys(desk, table, asks)
+    if not asks:
+        require_keys(table)
     device = device_of(desk, table)
     is_well = say_trial(desk.try_device(device))
     if not is_well and not anyway and not (asks and click.confirm("Add it anyway?")):
@@ -144,6 +154,18 @@ def _valid_address(text: str) -> str:
     except ConfigError as error:
         raise click.BadParameter(str(error)) from None
     return text
+
+
+def require_keys(table: dict[str, object]) -> None:
+    """Raise ConfigError that names the options of the keys that a device lacks."""
+    if "dev_addr" in table and "app_key" not in table:
+        names: Sequence[str] = SESSION_11 if any(key in table for key in SESSION_11[:-1]) else SESSION_10
+    else:
+        names = ["app_key"] if "join_eui" in table and "dev_addr" not in table else []
+    if missing := [name for name in names if name not in table]:
+        options = " and ".join(option_of(name) for name in missing)
+        variables = " and ".join(map(variable_of, missing))
+        raise ConfigError(f"{' and '.join(missing)} missing", fix=f"give {options}, or set {variables}")
 
 
 def complete_keys(desk: Desk, table: dict[str, object], asks: bool) -> None:
