@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Event, Thread
 from typing import Protocol, Self
 
@@ -16,6 +16,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Heard as Heard
 from lora_post.model import Noise, NoiseReason
 from lora_post.observed.signs import Signs
+from lora_post.run.answered_first import answered_first
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def pump(input_: Input, pipeline: Taker, stop: Event, signs: Signs) -> None:
     When the store cannot be written, nothing more is read until it can: the input waits, no frame is lost.
     """
     signs.last_frames.opened(input_.name)
-    keeper = _Keeper(input_.name, pipeline, stop, signs)
+    keeper = _Keeper(input_, pipeline, stop, signs)
     try:
         while not stop.is_set():
             keeper.beat()
@@ -122,23 +123,31 @@ def _pump_safely(input_: Input, pipeline: Taker, stop: Event, signs: Signs, brok
 class _Keeper:
     """Hands events to the pipeline until they are kept."""
 
-    def __init__(self, name: str, pipeline: Taker, stop: Event, signs: Signs) -> None:
-        self._name = name
+    def __init__(self, input_: Input, pipeline: Taker, stop: Event, signs: Signs) -> None:
+        self._input = input_
         self._pipeline = pipeline
         self._stop = stop
         self._signs = signs
 
     def beat(self) -> None:
-        self._signs.heartbeats.beat(self._name, BEAT_S)
+        self._signs.heartbeats.beat(self._input.name, BEAT_S)
 
     def keep(self, events: Sequence[Heard]) -> bool:
         """Return whether all is kept or refused, so that the input need not give it again."""
-        for at in range(0, len(events), MAX_TOGETHER):
-            if not self._keep(events[at : at + MAX_TOGETHER]):
-                log.error("stopped with %d frames that could not be stored", len(events) - at)
+        left = len(events)
+        for part in self._parts(events):
+            if not self._keep(part):
+                log.error("stopped with %d frames that could not be stored", left)
                 return False
+            left -= len(part)
             self.beat()
         return True
+
+    def _parts(self, events: Sequence[Heard]) -> Iterable[Sequence[Heard]]:
+        """Return what is kept in one transaction each; where nothing is answered, as few as possible."""
+        if isinstance(self._input, Transmits) and self._input.transmitter:
+            return answered_first(events, MAX_TOGETHER)
+        return (events[at : at + MAX_TOGETHER] for at in range(0, len(events), MAX_TOGETHER))
 
     def _keep(self, events: Sequence[Heard]) -> bool:
         trouble: Problem | None = None

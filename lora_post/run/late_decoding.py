@@ -30,7 +30,8 @@ log = logging.getLogger("lora_post")
 NAME: Final = "decoding"
 MAX_WAITING: Final = 2048
 """Outcomes that wait; inputs wait while there are more."""
-MAX_TOGETHER: Final = 256
+MAX_TOGETHER: Final = 64
+"""Kept in one transaction: meanwhile nobody else can write, and answers wait."""
 TOGETHER_S: Final = 0.5
 """What was decoded within so long is kept together."""
 RETRY_S: Final = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -50,6 +51,11 @@ ALERTS = "alerts"
 JOIN_S = 2.0
 SHOWN_COMMANDS = 10
 SHOWN_GATEWAYS = 16
+TURN_S = 0.0005
+"""So long a thread may keep the others from running, where devices are answered; Python's own is ten times that.
+
+An answer gives its turn away, and waits for the next, with each statement to the spool.
+"""
 
 
 def run_live(
@@ -66,6 +72,8 @@ def run_live(
     drain_timeout_s: how long to go on sending once the inputs have ended. followed: how to take changes
     of the configuration over. Raises ConfigError, SpoolError.
     """
+    if config.network:
+        sys.setswitchinterval(TURN_S)
     oversight = Oversight(config, metrics, [input_ for input_, _ in inputs])
     write_log = OutcomeLog()
 
