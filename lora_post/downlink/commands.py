@@ -98,10 +98,11 @@ class Commands:
             except Empty:
                 return
             if before := waiting.get(number):
-                waiting[number] = after = self._settled(before, transmission)
+                waiting[number] = after = self.settled(before, transmission)
                 self.note(book, before, after)
 
-    def _settled(self, command: Command, told: Transmission) -> Command:
+    def settled(self, command: Command, told: Transmission) -> Command:
+        """Return a command once its gateway has told what became of its frame."""
         where, now = f"by gateway {told.gateway}" + (f" in {told.window}" if told.window else ""), self.now()
         if told.is_sent is False:
             tries = command.tries - 1 if command.is_open else command.tries

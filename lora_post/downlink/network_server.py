@@ -28,10 +28,17 @@ class NetworkServer(Struct, frozen=True):
 
 
 def network_server(
-    network: Network, now: Callable[[], Moment], metrics: Metrics, stamp_us: Callable[[], StampUs]
+    network: Network,
+    now: Callable[[], Moment],
+    metrics: Metrics,
+    stamp_us: Callable[[], StampUs],
+    duty_cycle: DutyCycle | None = None,
 ) -> NetworkServer:
-    """Return what answers the devices of a network. now: by the clock of this machine. stamp_us: for readings."""
-    duty_cycle, commands = DutyCycle(network.region), Commands(now, metrics, stamp_us)
+    """Return what answers the devices of a network.
+
+    now: by the clock of this machine. stamp_us: for readings. duty_cycle: None where gateways do not keep their own.
+    """
+    duty_cycle, commands = duty_cycle or DutyCycle(network.region), Commands(now, metrics, stamp_us)
     frames = CommandFrames(commands, duty_cycle)
     class_c = ClassC(network, frames)
     return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c), class_c, commands)

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from lora_post.fleet.entry import Accepted, Down, Entry, Kind, State, after, encode, new_id
+from lora_post.fleet.entry import Accepted, Down, Entry, Kind, Queued, State, Told, after, encode, new_id
 from lora_post.fleet.log import Log, LogReplaced
 from lora_post.fleet.view import Read, View
 
@@ -25,6 +25,12 @@ class Proposal(Struct, frozen=True):
     up: Accepted | None = None
     down: Down | None = None
     kind: Kind = "up"
+    commands: tuple[Queued, ...] = ()
+    told: tuple[Told, ...] = ()
+
+    def entry(self, last: Entry | None, id_: str) -> Entry:
+        """Return the entry that says so, behind the last valid one."""
+        return after(last, id_, self.state, self.kind, self.up, self.down, self.commands, self.told)
 
 
 Judge: TypeAlias = Callable[[T, Callable[[str], State]], Proposal | None]
@@ -124,6 +130,5 @@ class _Ahead:
     def follow(self, proposal: Proposal, id_: str) -> Entry:
         """Return the entry of a change, which the next one of this device follows."""
         last = self._newest.get(proposal.subject) or self._view.fold(proposal.subject).last
-        entry = after(last, id_, proposal.state, proposal.kind, proposal.up, proposal.down)
-        self._newest[proposal.subject] = entry
+        entry = self._newest[proposal.subject] = proposal.entry(last, id_)
         return entry

@@ -1,41 +1,32 @@
-"""Answers to uplinks, through the gateway that heard its device best.
-
-The value of FCntDown and the bytes are in the entry that accepts the uplink, before anything is sent: whoever sends the
-answer once more sends the same bytes.
-"""
+"""What a gateway is asked to send, and what it says to that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.downlink.duty_cycle import DutyCycle
-from lora_post.downlink.mac_answers import STICKY, answers, asked
-from lora_post.downlink.transmit import Downlink, Transmits, Window
-from lora_post.downlink.windows import windows_after
-from lora_post.lorawan.downlinks import Content, seal_downlink
-from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
-from lora_post.lorawan.region import Region
-from lora_post.model import Link
-from lora_post.uplink.model import Uplink
+from lora_post.downlink.transmit import Downlink, Transmission, Transmits, Window
 
-_ADR_ACK_REQ: Final = 0x40
 MAX_KNOWN: Final = 256
 
 
 class Request(Struct, frozen=True):
     """What a gateway is asked to send. id: of the entry; the same one twice is one transmission.
 
-    station: the packet forwarder that heard the device. windows: in the order in which they are tried.
+    station: the packet forwarder that heard the device. windows: in the order in which they are tried. is_told: the
+    hub wants to know what became of it.
     """
 
     id: str
     station: str
     phy_payload: bytes
     windows: tuple[Window, ...]
+    is_told: bool = False
 
 
 class Reply(Struct, frozen=True):
@@ -44,36 +35,25 @@ class Reply(Struct, frozen=True):
     why: str = ""
 
 
+class Fate(Struct, frozen=True, array_like=True):
+    """What became of a request, as its gateway tells it. id: of the request."""
+
+    id: str
+    transmission: Transmission
+
+
 encode = msgspec.msgpack.Encoder().encode
+decode_fate = msgspec.msgpack.Decoder(Fate).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
-
-
-def answer_to(uplink: Uplink, fcnt_down: int, region: Region) -> bytes | None:
-    """Return the answer that an uplink wants, sealed with this FCntDown; None where it wants none, or cannot get one.
-
-    Confirmed uplinks are acknowledged, LinkCheckReq, DeviceTimeReq and ADRACKReq are answered.
-    """
-    device = uplink.device
-    if device.link is not Link.LORAWAN or not uplink.authentic or device.keys is None or device.address is None:
-        return None
-    if not device.rx_delay_s or not windows_after(uplink.frame, region, device.rx_delay_s) or fcnt_down > MAX_FCNT:
-        return None
-    data = parse_data_frame(uplink.frame.phy_payload)
-    commands = asked(uplink, data)
-    fopts = answers(commands, uplink)
-    is_confirmed = data.mtype is MType.CONFIRMED_UP
-    is_wanted = data.fctrl & _ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
-    if not (is_confirmed or fopts or is_wanted):
-        return None
-    content = Content(fopts, acked_fcnt=uplink.fcnt if is_confirmed else None)
-    return seal_downlink(device.keys, device.address, fcnt_down, content)
 
 
 class WayBack:
     """The transmitters of a gateway, for what the hub asks it to send."""
 
     def __init__(self, duty_cycle: DutyCycle, inputs: Iterable[object]) -> None:
+        """tell: what became of requests goes there, by any thread."""
+        self.tell: Callable[[Fate], None] = lambda fate: None
         self._duty_cycle = duty_cycle
         self._ways = [each for each in inputs if isinstance(each, Transmits)]
         self._known: dict[tuple[str, tuple[Window, ...]], bytes] = {}
@@ -102,5 +82,8 @@ class WayBack:
         if not allowed:
             return f"{station} has sent as long as it may in this hour"
         self._duty_cycle.spend(station, allowed[0], size)
-        able.send(Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed))
+        downlink = Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed)
+        if request.is_told:
+            downlink = replace(downlink, tell=lambda told: self.tell(Fate(request.id, told)))
+        able.send(downlink)
         return ""

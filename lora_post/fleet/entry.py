@@ -12,14 +12,16 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from lora_post.command import Command
 from lora_post.model import Actuator, Frame, Reading
 from lora_post.times import StampUs, WallUs
 from lora_post.uplink.window import Window
 
 FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
-Kind: TypeAlias = Literal["up", "join", "own"]
-"""Of an uplink, of a join-request, or neither: see `loss` and `inheritance`."""
+Kind: TypeAlias = Literal["up", "join", "down", "command", "own"]
+"""Of an uplink, of a join-request, of what is sent without a new one, of what becomes of commands, of none of them: see
+`loss` and `inheritance`."""
 
 
 class Counters(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -60,16 +62,30 @@ class Joins(Struct, frozen=True, omit_defaults=True):
     sessions: tuple[Given, ...] = ()
 
 
+class Queued(Struct, frozen=True, array_like=True):
+    """A command for the device. store: the spool of the lora-post that it was given to, where it has its id."""
+
+    store: str
+    command: Command
+
+    @property
+    def key(self) -> str:
+        """Return what it is known by, after it is over, too."""
+        return f"{self.store}:{self.command.id}"
+
+
 class State(Struct, frozen=True, omit_defaults=True):
     """A device after an entry.
 
     own: counters of the session that it is configured with. joins: None for a device that has never joined.
-    recent: see the module of this name.
+    recent: see the module of this name. waiting: commands that are not over. done: keys of the last that are.
     """
 
     own: Counters = Counters()
     joins: Joins | None = None
     recent: bytes = b""
+    waiting: tuple[Queued, ...] = ()
+    done: tuple[str, ...] = ()
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):
@@ -128,6 +144,14 @@ class Accepted(Struct, frozen=True, omit_defaults=True):
     is_late: bool = False
 
 
+class Told(Struct, frozen=True, array_like=True):
+    """A reading that no uplink gave: what became of an actuator's value."""
+
+    device: str
+    row: ReadingRow
+    time_us: StampUs
+
+
 class Down(Struct, frozen=True):
     """A frame for the device, ready to be sent: whoever sends it again sends these bytes."""
 
@@ -136,7 +160,11 @@ class Down(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "number": "n", "epoch": "e", "kind": "k"}):
-    """An entry. prev: the id of the valid one before it. number: counts valid ones. epoch: see `loss`."""
+    """An entry.
+
+    prev: the id of the valid one before it. number: counts valid ones. epoch: see `loss`. commands: those that have
+    changed by it, as they are after it.
+    """
 
     id: str
     prev: str
@@ -146,6 +174,8 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "numbe
     epoch: int = 0
     up: Accepted | None = None
     down: Down | None = None
+    commands: tuple[Queued, ...] = ()
+    told: tuple[Told, ...] = ()
 
 
 def new_id() -> str:
@@ -154,11 +184,18 @@ def new_id() -> str:
 
 
 def after(
-    last: Entry | None, id_: str, state: State, kind: Kind = "up", up: Accepted | None = None, down: Down | None = None
+    last: Entry | None,
+    id_: str,
+    state: State,
+    kind: Kind = "up",
+    up: Accepted | None = None,
+    down: Down | None = None,
+    commands: tuple[Queued, ...] = (),
+    told: tuple[Told, ...] = (),
 ) -> Entry:
     """Return the entry that follows the last valid one. state: with the counter that `down` has taken."""
     prev, number, epoch = (last.id, last.number + 1, last.epoch) if last else (FIRST, 1, 0)
-    return Entry(id_, prev, number, state, kind, epoch, up, down)
+    return Entry(id_, prev, number, state, kind, epoch, up, down, commands, told)
 
 
 encode = msgspec.json.Encoder().encode

@@ -12,12 +12,13 @@ from typing import Final
 from lora_post.clocks.scale import now_us
 from lora_post.errors import SpoolError
 from lora_post.fleet import hub_state
-from lora_post.fleet.entry import Accepted, State
+from lora_post.fleet.entry import Accepted, Entry, State
+from lora_post.fleet.errands import Errands
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.judge import report_of
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError, Log
-from lora_post.fleet.place import Place, known_of
+from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
 from lora_post.fleet.subjects import TO_ALL, token
@@ -26,7 +27,7 @@ from lora_post.fleet.view import Read, View
 from lora_post.fleet.worker import settle
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device
-from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.ledger import Group, SpoolLedger
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 from lora_post.uplink.model import Report
@@ -35,7 +36,6 @@ from lora_post.uplink.window import Window, place_of
 
 log = logging.getLogger(__name__)
 
-READER: Final = "uploader"
 BEFORE_LOSS: Final = "uploader before a loss"
 PREFIX: Final = "log."
 TAIL_S: Final = 1.0
@@ -56,10 +56,11 @@ class Feed:
         device: Callable[[str], Device | None],
         name: str,
         listener: Callable[[Report], None],
+        errands: Errands,
     ) -> None:
         """spool_file: a connection to the ledger's spool. device: returns one of the configuration by its id.
 
-        name: of this lora-post.
+        name: of this lora-post. errands: the commands that were given to it.
         """
         self._link = link
         self._log = source
@@ -68,10 +69,11 @@ class Feed:
         self._device = device
         self._name = name
         self._listener = listener
-        self._place = Place(READER, PREFIX)
+        self._errands = errands
+        self._place = Place(UPLOADER, PREFIX)
         self._old = Place(BEFORE_LOSS, PREFIX)
         self._view: View | None = None
-        self._fed: dict[str, State] = {}
+        self._fed: dict[str, Entry] = {}
         self._reconnects = 0
         self._tell_at = self._trim_at = 0.0
 
@@ -97,6 +99,7 @@ class Feed:
         found = log_tail(self._log, view)
         reports = self._take(found, view)
         self._view = view
+        self._errands.step()
         self._look_after(view)
         return sum(len(report.readings) for report in reports)
 
@@ -129,7 +132,7 @@ class Feed:
             if lost:
                 self._link.say(TO_ALL, encode(OfferAgain()))
             found = View(PREFIX)
-        self._fed = {subject: entry.state for subject, entry in before.items()}
+        self._fed = before
         return found
 
     def _take(self, found: Sequence[Read], view: View) -> list[Report]:
@@ -146,6 +149,8 @@ class Feed:
 
         with self._ledger.group() as group:
             group.reports.extend(reports)
+            for read in found:
+                self._note_commands(group, read)
             group.notes.append(note)
         self._place.saved()
         for report in reports:
@@ -153,13 +158,24 @@ class Feed:
         self._settle(ups)
         return reports
 
+    def _note_commands(self, group: Group, read: Read) -> None:
+        """Take in what became of commands by an entry."""
+        entry, fed = read.entry, self._fed.get(read.logged.subject)
+        if not read.is_valid or (fed and entry.number <= fed.number):
+            return
+        for queued in entry.commands:
+            if self._errands.is_mine(queued):
+                group.note(queued.command)
+        for told in entry.told:
+            group.tell(told.device, told.row.reading, told.time_us)
+
     def _is_new(self, read: Read) -> bool:
         """Tell whether this is accepted, and was not queued before the log lost it."""
         up = read.entry.up
         if not read.is_valid or up is None:
             return False
         fed = self._fed.get(read.logged.subject)
-        return fed is None or not _is_in(fed, up)
+        return fed is None or not _is_in(fed.state, up)
 
     def _settle(self, ups: Sequence[Accepted]) -> None:
         settled: dict[tuple[str, str], list[int]] = {}

@@ -24,11 +24,12 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
 from lora_post.downlink.transmit import Transmits
 from lora_post.errors import FrameError, Problem, SpoolError
-from lora_post.fleet.downlinks import WayBack
+from lora_post.fleet.downlinks import Fate, WayBack
+from lora_post.fleet.downlinks import encode as encode_fate
 from lora_post.fleet.link import REQUEST_S, Link, describe
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, encode
-from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, raw_subject, token
+from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard, Noise
 from lora_post.spool import frames
@@ -51,6 +52,17 @@ LIVE_US: Final = 86_400_000_000
 """What is older than a day is not from this boot's inputs: its own time is all that is known of it."""
 NOTHING: Final = 1 << 62
 """Above all numbers of frames."""
+
+
+def store_of(spool_file: SpoolFile) -> str:
+    """Return the name of a spool in the fleet; another one of the same lora-post has another. Raises SpoolError."""
+    facts = Facts(spool_file, FACTS)
+    store = facts.recall().get(STORE, "")
+    if not store:
+        # Another spool, or another gateway under this name, counts its frames from 1 as well.
+        store = secrets.token_hex(4)
+        facts.remember(STORE, store)
+    return store
 
 
 class Room(Struct, frozen=True):
@@ -258,16 +270,19 @@ class Publisher:
             log.debug("%s", error)
 
     def _begin(self) -> None:
-        facts = Facts(self._spool_file, FACTS)
-        self._store = facts.recall().get(STORE, "")
-        if not self._store:
-            # Another spool, or another gateway under this name, counts its frames from 1 as well.
-            self._store = secrets.token_hex(4)
-            facts.remember(STORE, self._store)
+        self._store = store_of(self._spool_file)
         for subject in (hub_subject(self._gateway), TO_ALL):
             self._link.listen(subject, self._hear)
         if self._way_back:
+            self._way_back.tell = self._tell
             self._link.reply(down_subject(self._gateway), self._way_back.hear)
+
+    def _tell(self, fate: Fate) -> None:
+        """Tell the hub what became of a frame that it wanted to be sent; that need not arrive."""
+        try:
+            self._link.start(self._link.client.publish(sent_subject(self._gateway), encode_fate(fate)))
+        except FleetError as error:
+            log.debug("%s", error)
 
     def _hear(self, subject: str, data: bytes) -> None:
         self._events.put(lambda: self._obey(data))

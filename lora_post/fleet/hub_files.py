@@ -112,7 +112,7 @@ def _accounts(folder: Path, files: Files) -> Iterator[str]:
     for name in files.names("gateways/*/*.nk"):
         public = _public(folder / "gateways" / name / f"{name}.nk")
         part = token(name)
-        publish = f'["raw.*.*.{part}", "gw.{part}.state"]'
+        publish = f'["raw.*.*.{part}", "gw.{part}.*"]'
         subscribe = f'["{hub_subject(name)}", "{TO_ALL}", "{down_subject(name)}", "_INBOX_{part}.>"]'
         may = f'publish: {publish}, subscribe: {subscribe}, allow_responses: {{max: 1, expires: "20s"}}'
         yield f"  {{nkey: {public}, permissions: {{{may}}}}}  # gateway {name}"

@@ -18,21 +18,21 @@ from lora_post.downlink.join_server import (
     heard_request,
     with_answer,
 )
-from lora_post.downlink.network import Network
-from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
+from lora_post.downlink.windows import JOIN_DELAY_S
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
-from lora_post.fleet.downlinks import answer_to
-from lora_post.fleet.entry import Accepted, Down, ReadingRow, Reception, State
+from lora_post.fleet.desk import Answers, Desk, Task, Tick
+from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
 from lora_post.fleet.joined import Sessions, counters_of, joins_of, with_counters, with_join_state
 from lora_post.fleet.recent import is_recent, with_frame
+from lora_post.fleet.reply import Reply, ways_after
 from lora_post.fleet.subjects import log_subject, on_air_of, part_of
 from lora_post.lorawan.join_messages import parse_join_request
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
-from lora_post.uplink.join_state import Join, Joiner
+from lora_post.uplink.join_state import Join, Joiner, JoinState
 from lora_post.uplink.joins import is_join, prove
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
@@ -49,13 +49,6 @@ StateOf: TypeAlias = Callable[[str], State]
 
 class OutOfTime(StaleFCnt):
     """An authentic frame that was missed, received when its device cannot have sent it."""
-
-
-class Reply(Struct, frozen=True):
-    """Bytes for a device. delay_s: from the end of its frame to RX1."""
-
-    phy_payload: bytes
-    delay_s: int
 
 
 class Copied(Struct):
@@ -88,18 +81,26 @@ class Copied(Struct):
         return max(heard, key=lambda frame: (frame.rx.snr_db or -99, frame.rx.rssi_dbm or -999))
 
 
+class Chore(Struct):
+    """A task for a worker. message: to be acknowledged once it is done. reply: what is to be sent after it."""
+
+    task: Task
+    message: Any = None
+    reply: Reply | None = None
+
+
 class Judge:
     """Judges frames of the devices of a configuration."""
 
     def __init__(
         self,
-        devices: Iterable[Device],
+        devices: Sequence[Device],
         decode: Decode,
-        network: Network | None = None,
+        answers: Answers | None = None,
         draw: Callable[[int], int] = randbelow,
     ) -> None:
-        """network: None where devices are not answered. draw: see `JoinServer`."""
-        self.network = network
+        """answers: None where devices are not answered. draw: see `JoinServer`."""
+        self._network = answers.network if answers else None
         self._decode = decode
         self._draw = draw
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
@@ -111,10 +112,18 @@ class Judge:
             elif device.address is not None:
                 self._by_address.setdefault((device.link, device.address), []).append((log_subject(device), device))
         self._sessions = Sessions()
+        self._by_id = {device.id: device for device in devices}
+        self._desk = None
+        if answers:
+            self._desk = Desk(answers, self._in_sessions)
         self._copies = Copies()
         self._restarts = Restarts()
         self._evidence: dict[int, None] = {}
-        self._channels: dict[str, frozenset[float]] = {}
+
+    def part_of(self, device: str) -> int:
+        """Return the partition of a device; -1 for one that is not known."""
+        known = self._by_id.get(device)
+        return int(log_subject(known).split(".")[1]) if known else -1
 
     def follow(self, subject: str, state: State) -> None:
         """Take in the newest state of a device."""
@@ -125,7 +134,8 @@ class Judge:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
         frame = heard.best
         heard.reply = None
-        self._note_channels(heard)
+        if self._desk:
+            self._desk.stations.hear(heard.frames)
         try:
             if is_join(frame):
                 return self._join(heard, frame, state_of)
@@ -136,7 +146,7 @@ class Judge:
             is_copy = heard.is_offered_again and not isinstance(error, OutOfTime)
             refusal = None if is_copy else Refusal.of(frame, error, known)
             heard.outcome = self._copy(heard, known) or refusal
-            return None
+            return self._answer_again(heard, frame, known, state_of)
         except (FrameError, UnlockError) as error:
             is_copy = heard.is_offered_again and isinstance(error, UsedNonce)
             heard.outcome = None if is_copy else Refusal.of(frame, error)
@@ -144,16 +154,52 @@ class Judge:
         heard.is_offered_again = True
         report = self._decode(uplink)
         heard.outcome = report
-        device = heard.device = uplink.device
-        down = None
-        if self.network and heard.is_live and not uplink.is_late:
-            counters = counters_of(new, device)
-            answer = answer_to(uplink, counters.down, self.network.region)
-            if answer is not None:
-                down = Down(counters.down, answer)
-                heard.reply = Reply(answer, device.rx_delay_s)
-                new = with_counters(new, device, replace(counters, down=counters.down + 1))
-        return Proposal(subject, new, _accepted(report, counter, tuple(heard.frames)), down)
+        heard.device = uplink.device
+        up = _accepted(report, counter, tuple(heard.frames))
+        if self._desk is None or not heard.is_live or uplink.is_late:
+            return Proposal(subject, new, up)
+        answered = self._desk.answer(uplink, new, heard.frames)
+        heard.reply = answered.reply
+        return answered.proposal(subject, "up", up)
+
+    def _answer_again(self, heard: Copied, frame: Frame, device: str, state_of: StateOf) -> Proposal | None:
+        """Return what it takes to answer an uplink again that its device repeats."""
+        known = self._by_id.get(device)
+        if self._desk is None or known is None or not heard.is_live:
+            return None
+        subject = log_subject(known)
+        answered = self._desk.answer_again(frame, known, state_of(subject), heard.frames)
+        heard.reply, heard.device = answered.reply, known
+        return None if answered.is_nothing else answered.proposal(subject, "down")
+
+    def look_after(self, chore: Chore, state_of: StateOf) -> Proposal | None:
+        """Return what a task changes, None when that is nothing."""
+        device = self._by_id.get(chore.task.device)
+        if self._desk is None or device is None:
+            return None
+        subject = log_subject(device)
+        answered = self._desk.do(chore.task, device, state_of(subject))
+        chore.reply = answered.reply
+        return None if answered.is_nothing else answered.proposal(subject, "command")
+
+    def due(self, states: Iterable[State]) -> list[Chore]:
+        """Return what is to be done because time has passed. states: of all devices."""
+        if self._desk is None:
+            return []
+        return [
+            Chore(Tick(state.waiting[0].command.device))
+            for state in states
+            if state.waiting and self._desk.is_due(state)
+        ]
+
+    def _in_sessions(self, device: Device, state: State) -> Sequence[Session]:
+        """Return the sessions in which a device is."""
+        if device.root is None:
+            return [Session(device, state.own.window.up)]
+        return [
+            Session(self._sessions.in_session(device, each), each.counters.window.up)
+            for each in joins_of(state, device).sessions
+        ]
 
     def _join(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
         """Return what a join-request changes. Raises FrameError, UnlockError."""
@@ -170,13 +216,13 @@ class Judge:
         joiner = Joiner(device, self._sessions.join_state(joins, device))
         asked, new = heard_request(frame, {device.root.dev_eui: joiner})
         heard.device = device
-        network, why_not = self.network, self._why_not(heard)
+        network, why_not = self._network, self._why_not(heard)
         if asked.is_copy:
             heard.outcome = copy_of(frame, asked)
             return None
         if network and asked.is_repeat and new.answer and not why_not:
             heard.outcome = answered_again(frame, asked)
-            heard.reply = Reply(new.answer, JOIN_DELAY_S)
+            heard.reply = self._join_reply(heard, new)
             return None
         if network is None or why_not:
             if asked.is_repeat:
@@ -187,22 +233,23 @@ class Judge:
             dev_addr = draw_dev_addr(
                 network, self._taken, self._draw, lambda dev_addr: part_of(on_air_of(dev_addr)) == part
             )
-            many = len(self._channels.get(frame.gateway, ())) > 1
-            channels = channels_for(network, frame, many_channels=many)
+            station = self._desk.stations.station(frame.gateway) if self._desk else None
+            channels = channels_for(network, frame, many_channels=bool(station and station.many_channels))
             new = with_answer(network, device, new, frame.time_us, dev_addr, channels)
             heard.outcome = answered(frame, asked, new)
-            heard.reply = Reply(new.answer, JOIN_DELAY_S)
+            if self._desk:
+                self._desk.joined(device)
+            heard.reply = self._join_reply(heard, new)
         net_id = network.net_id if network else 0
         return Proposal(subject, replace(state, joins=with_join_state(joins, new, net_id)), kind="join")
 
     def _why_not(self, heard: Copied) -> str:
         """Return why a join-request is not answered, "" when it is."""
-        if self.network is None:
+        if self._network is None:
             return "there is no [network]"
         if not heard.is_live:
             return "it comes too late"
-        region = self.network.region
-        if not any(windows_after(frame, region, JOIN_DELAY_S) for frame in heard.frames.values()):
+        if not ways_after(heard.frames, self._network.region, JOIN_DELAY_S):
             return "its gateway does not tell when it came, or it is not of the [network] region"
         return ""
 
@@ -211,11 +258,11 @@ class Judge:
         devices = [device for _, device in self._by_address.get((link, address), ())]
         return [Session(device) for device in (*devices, *self._sessions.at(address))]
 
-    def _note_channels(self, heard: Copied) -> None:
-        for frame in heard.frames.values():
-            known = self._channels.get(frame.gateway, frozenset())
-            if len(known) < 2 and frame.rx.freq_mhz is not None:
-                self._channels[frame.gateway] = known | {frame.rx.freq_mhz}
+    def _join_reply(self, heard: Copied, state: JoinState) -> Reply | None:
+        if self._network is None or heard.device is None:
+            return None
+        ways = ways_after(heard.frames, self._network.region, JOIN_DELAY_S)
+        return Reply(heard.device.id, f"join-accept for {heard.device.id}", state.answer, ways, JOIN_DELAY_S + 1)
 
     def accepted(self, report: Report) -> None:
         """Remember what was accepted, to know copies that come later."""

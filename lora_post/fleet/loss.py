@@ -72,7 +72,14 @@ def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
 
 def beyond(state: State, lost: State) -> State:
     """Return a state that uses nothing again that a lost one has used. What it has lost is accepted again."""
-    return replace(state, own=_ahead(state.own, lost.own), joins=_joins_beyond(state.joins, lost.joins))
+    known = {each.key for each in lost.waiting} | set(lost.done)
+    return replace(
+        state,
+        own=_ahead(state.own, lost.own),
+        joins=_joins_beyond(state.joins, lost.joins),
+        waiting=(*lost.waiting, *(each for each in state.waiting if each.key not in known)),
+        done=tuple(dict.fromkeys([*state.done, *lost.done])),
+    )
 
 
 def _ahead(counters: Counters, lost: Counters) -> Counters:

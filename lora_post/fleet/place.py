@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from typing import Final
 
 import msgspec
 
 from lora_post.fleet.entry import Entry, decode, encode
+from lora_post.fleet.joined import Sessions, joins_of
 from lora_post.fleet.log import Log
 from lora_post.fleet.loss import is_same_log, recover
+from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
+from lora_post.model import Device
 from lora_post.spool import log_places
+from lora_post.uplink.join_state import JoinState
+
+UPLOADER: Final = "uploader"
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +77,15 @@ class Place:
                 len(lost),
             )
         return found, lost
+
+
+def known_joins(db: sqlite3.Connection, device: Device) -> JoinState:
+    """Return what an uploader has read of a device's joins."""
+    subject = log_subject(device)
+    data = log_places.load_entries(db, UPLOADER, subject).get(subject)
+    if data is None or device.root is None:
+        return JoinState()
+    return Sessions().join_state(joins_of(decode(data).state, device), device)
 
 
 def known_of(view: View) -> dict[str, Entry]:

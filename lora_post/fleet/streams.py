@@ -41,7 +41,7 @@ def configs(replicas: int) -> tuple[StreamConfig, ...]:
     return (
         StreamConfig(
             name=RAW,
-            subjects=["raw.>"],
+            subjects=["raw.>", "cmd.>"],
             retention=RetentionPolicy.WORK_QUEUE,
             discard=DiscardPolicy.NEW,
             max_bytes=RAW_BYTES,
@@ -85,7 +85,7 @@ async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool)
     for part in range(PARTS):
         consumer = ConsumerConfig(
             durable_name=consumer_name(part),
-            filter_subject=f"raw.{part}.>",
+            filter_subjects=[f"raw.{part}.>", f"cmd.{part}.>"],
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_S,
             max_ack_pending=MAX_UNDECIDED,

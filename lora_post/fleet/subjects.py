@@ -8,6 +8,8 @@
     pos.ID                      how far an uploader has read             stream LP_STATE, the newest only
     hub.GATEWAY, hub.all        what the hub says to gateways            not kept
     down.GATEWAY                what a gateway is asked to send          a request, not kept
+    gw.GATEWAY.sent             what became of that                      not kept
+    cmd.PART.DEVICE             a command                                stream LP_RAW
 
 PART is CRC-32 of the address as on the air, modulo PARTS: a device's frames meet at one worker, whoever heard them. A
 device that joins is given only a DevAddr whose PART is that of its DevEUI.
@@ -27,6 +29,7 @@ from lora_post.uplink.unlock import link_of
 
 PARTS: Final = 16
 TO_ALL: Final = "hub.all"
+ALL_SENT: Final = "gw.*.sent"
 
 _DEV_ADDR: Final = slice(1, 5)
 _DEV_EUI: Final = slice(9, 17)
@@ -85,6 +88,17 @@ def on_air_of(dev_addr: int) -> bytes:
 def hub_subject(gateway: str) -> str:
     """Return where the hub speaks to a gateway."""
     return f"hub.{token(gateway)}"
+
+
+def sent_subject(gateway: str) -> str:
+    """Return where a gateway tells what became of what it was asked to send."""
+    return f"gw.{token(gateway)}.sent"
+
+
+def command_subject(device: Device) -> str:
+    """Return where a command for a device is handed in."""
+    _, part, name = log_subject(device).split(".")
+    return f"cmd.{part}.{name}"
 
 
 def down_subject(gateway: str) -> str:

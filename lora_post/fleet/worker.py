@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any, Final
@@ -15,22 +16,24 @@ import msgspec
 import nats.errors
 from msgspec import Struct
 
-from lora_post.downlink.windows import windows_after
+from lora_post.downlink.transmit import Transmission
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.downlinks import Request, decode_reply
+from lora_post.fleet.desk import Sent
+from lora_post.fleet.downlinks import Fate, Request, decode_fate, decode_reply
 from lora_post.fleet.downlinks import encode as encode_downlink
 from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.errands import decode_errand
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
-from lora_post.fleet.judge import Copied, Judge, StateOf
+from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
 from lora_post.fleet.link import Link, describe
 from lora_post.fleet.log import FleetError, Log, LogReplaced
 from lora_post.fleet.place import Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
-from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, log_prefix
+from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix
 from lora_post.fleet.view import Read
 from lora_post.metrics import Metrics
 from lora_post.spool import log_places
@@ -50,6 +53,8 @@ FETCH: Final = 64
 FETCH_S: Final = 5.0
 PAUSE_S: Final = 0.5
 SAVE_S: Final = 5.0
+TICK_S: Final = 1.0
+MAX_UNDER_WAY: Final = 1000
 PUBLISHED: Final = "LP-Published"
 LEAD_S: Final = 0.05
 """So long before a window a gateway must have what it sends in it."""
@@ -67,12 +72,16 @@ class _Arrived(Struct, frozen=True):
 class _Part:
     """A partition that this worker holds."""
 
-    def __init__(self, number: int, place: Place, acceptance: Acceptance[Copied], feeding: Future[None]) -> None:
+    def __init__(
+        self, number: int, place: Place, acceptance: Acceptance[Copied | Chore], feeding: Future[None]
+    ) -> None:
         self.number = number
         self.place = place
         self.acceptance = acceptance
         self.feeding = feeding
         self.copied: dict[bytes, Copied] = {}
+        self.chores: list[Chore] = []
+        self.tick_at = 0.0
 
     def take(self, arrived: _Arrived, now: float) -> None:
         """Add a copy to those of its frame."""
@@ -126,7 +135,9 @@ class Worker:
         self._moved = moved(inherited)
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}
-        self._arrived: SimpleQueue[_Arrived] = SimpleQueue()
+        self._arrived: SimpleQueue[_Arrived | tuple[int, Chore]] = SimpleQueue()
+        self._fates: SimpleQueue[Fate] = SimpleQueue()
+        self._under_way: dict[str, tuple[str, int]] = {}
         self._settled: dict[tuple[str, str], list[int]] = {}
         self._has_streams = False
         self._step_at = self._save_at = 0.0
@@ -147,6 +158,7 @@ class Worker:
                     continue
                 self._look_after()
                 self._collect()
+                self._take_fates()
                 for part in list(self._parts.values()):
                     self._work(part)
                 self._settle()
@@ -160,6 +172,7 @@ class Worker:
             with self._spool_file.transaction() as db:
                 knows = log_places.knows_any(db)
             ensure_streams(self._link, self._replicas, may_make_log=not knows)
+            self._link.listen(ALL_SENT, self._hear_fate)
             self._has_streams = True
         if self._reconnects != self._link.reconnects:
             self._reconnects = self._link.reconnects
@@ -242,6 +255,9 @@ class Worker:
 
     async def _hear(self, part: int, message: Any) -> None:
         try:
+            if message.subject.startswith("cmd."):
+                self._arrived.put((part, Chore(decode_errand(message.data), message)))
+                return
             raw = decode_raw(message.data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             await message.term()  # a gateway may publish what it likes
@@ -271,52 +287,93 @@ class Worker:
         try:
             arrived = self._arrived.get(timeout=max(0.001, min([*waits, COLLECT_S])))
             while True:
-                part = self._parts.get(arrived.part)
-                if part is not None:
-                    part.take(arrived, time.monotonic())
+                if isinstance(arrived, _Arrived):
+                    if part := self._parts.get(arrived.part):
+                        part.take(arrived, time.monotonic())
+                elif part := self._parts.get(arrived[0]):
+                    part.chores.append(arrived[1])
                 arrived = self._arrived.get_nowait()
         except Empty:
             pass
 
     def _work(self, part: _Part) -> None:
-        due = part.due(time.monotonic())
+        now = time.monotonic()
+        if now >= part.tick_at:
+            part.tick_at = now + TICK_S
+            part.chores += self._judge.due(fold.state for fold in part.acceptance.view.folds.values())
+        due: list[Copied | Chore] = list(part.chores)
+        due += part.due(now)
         if not due:
             return
         try:
             for copied, entry in part.acceptance.accept(due):
+                self._send(copied, entry)
+                if isinstance(copied, Chore):
+                    part.chores.remove(copied)
+                    if copied.message:
+                        self._link.start(_acknowledge(copied.message))
+                    continue
                 part.copied.pop(copied.phy_payload, None)
-                self._answer(copied, entry)
                 self._tell(copied, is_accepted=entry is not None)
                 self._acknowledge(copied, is_settled=entry is None or entry.up is None)
         except LogReplaced:
             self._drop([part.number])
             raise
 
-    def _answer(self, copied: Copied, entry: Entry | None) -> None:
-        """Have the answer sent that was judged right: it is in a valid entry, so nobody else has taken its counter."""
-        network, device, reply = self._judge.network, copied.device, copied.reply
-        if network is None or device is None or reply is None:
+    def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
+        """Have gateways asked to send what is in a valid entry: nobody else has taken its counter."""
+        reply = item.reply
+        if reply is None:
             return
-        id_ = entry.id if entry else f"{device.id}, {reply.phy_payload.hex()}"
+        id_ = entry.id if entry else reply.phy_payload.hex()
         requests = []
-        heard = sorted(copied.frames.items(), key=lambda item: item[0].snr_db or -99.0, reverse=True)
-        for reception, frame in heard:
-            windows = windows_after(frame, network.region, reply.delay_s)
-            if windows:
-                request = Request(id_, frame.gateway, reply.phy_payload, windows)
-                requests.append((down_subject(reception.gateway), encode_downlink(request)))
-        # RX2 is a second after RX1; the gateway's radio wants it a little earlier.
-        until = copied.since + reply.delay_s + 1 - LEAD_S
-        about = f"{device.id}, FCnt {entry.up.fcnt}" if entry and entry.up else f"{device.id}, which joins"
-        self._link.start(_ask(self._link, requests, until, about))
+        for way in reply.ways:
+            request = Request(id_, way.station, reply.phy_payload, way.windows, bool(reply.command))
+            requests.append((down_subject(way.gateway), encode_downlink(request)))
+        since = item.since if isinstance(item, Copied) else time.monotonic()
+        fail = None
+        if reply.command:
+            self._under_way[id_] = reply.device, reply.command
+            while len(self._under_way) > MAX_UNDER_WAY:
+                del self._under_way[next(iter(self._under_way))]
+            fail = partial(self._told, id_, reply.ways[0].gateway if reply.ways else "")
+        self._link.start(_ask(self._link, requests, since + reply.within_s - LEAD_S, reply.about, fail))
 
-    def _judged(self, copied: Copied, state_of: StateOf) -> Proposal | None:
-        copied.is_defect = False
+    def _told(self, id_: str, gateway: str, why: str) -> None:
+        """Take in that no gateway sends a frame; for any thread."""
+        self._fates.put(Fate(id_, Transmission(gateway, "", False, why)))
+
+    def _hear_fate(self, subject: str, data: bytes) -> None:
         try:
+            self._fates.put(decode_fate(data))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
+
+    def _take_fates(self) -> None:
+        """Give what gateways told to the partitions of the devices."""
+        while True:
+            try:
+                fate = self._fates.get_nowait()
+            except Empty:
+                return
+            device, command = self._under_way.pop(fate.id, ("", 0))
+            part = self._parts.get(self._judge.part_of(device))
+            if part is not None:
+                part.chores.append(Chore(Sent(device, command, fate.transmission)))
+
+    def _judged(self, copied: Copied | Chore, state_of: StateOf) -> Proposal | None:
+        if isinstance(copied, Copied):
+            copied.is_defect = False
+        try:
+            if isinstance(copied, Chore):
+                return self._judge.look_after(copied, state_of)
             return self._judge.judge(copied, state_of)
         except (FleetError, SpoolError, OSError):
             raise
         except Exception as error:
+            if isinstance(copied, Chore):
+                log.error("skipped over a defect, %s: a command for %s", defect(error), copied.task.device)
+                return None
             log.error("skipped over a defect, %s: %s", defect(error), copied.phy_payload.hex())
             copied.is_defect = True
             return None
@@ -377,26 +434,36 @@ class Worker:
             log.warning("%s", error)
 
 
-async def _ask(link: Link, requests: Sequence[tuple[str, bytes]], until: float, about: str) -> None:
-    """Ask gateways to send an answer, the best first, until one does.
+async def _ask(
+    link: Link,
+    requests: Sequence[tuple[str, bytes]],
+    until: float,
+    about: str,
+    fail: Callable[[str], None] | None,
+) -> None:
+    """Ask gateways to send something, the best first, until one does. fail: told why none does.
 
     One that does not reply may send all the same; another one at that moment would disturb it.
     """
+    why = "no gateway that heard it can send"
     for subject, data in requests:
         left_s = until - time.monotonic()
         if left_s <= 0:
-            log.info("no answer to %s: it came too late for its device", about)
-            return
+            why = "it came too late for its device"
+            break
         try:
             reply = decode_reply((await link.client.request(subject, data, timeout=left_s)).data)
         except nats.errors.NoRespondersError:
             continue
         except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
-            log.info("no answer to %s: %s", about, describe(error))
+            log.info("%s: %s", about, describe(error))
             return
         if not reply.why:
             return
-        log.info("no answer to %s: %s", about, reply.why)
+        why = reply.why
+    log.info("not sent, %s: %s", about, why)
+    if fail:
+        fail(why)
 
 
 def published_us(message: Any) -> WallUs:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Event, Thread
 from typing import Final, Protocol
 
@@ -17,9 +18,11 @@ from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.errors import ConfigError, Fault, defect
+from lora_post.fleet.desk import Answers
 from lora_post.fleet.downlinks import WayBack
+from lora_post.fleet.errands import Errands
 from lora_post.fleet.feed import Feed
-from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
+from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room, store_of
 from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
@@ -29,10 +32,11 @@ from lora_post.fleet.worker import Worker
 from lora_post.inputs import Input
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
-from lora_post.run.delivery import EXIT_QUEUED, Delivery, open_delivery
+from lora_post.run.delivery import EXIT_QUEUED, Delivery, moment, open_delivery
 from lora_post.run.ingest import pump_all
 from lora_post.run.live import EXIT_BROKEN, Oversight
 from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.settings import watching_settings
 from lora_post.spool import frames
 from lora_post.spool.joins import load_joins
 from lora_post.spool.rescue import open_spool
@@ -81,16 +85,18 @@ def run_fleet(
             log.info("started fleet=%s gateway=%s", ",".join(sorted(fleet.roles)), config.gateway_id)
             source, network = NatsLog(link), config.network
             if delivery:
-                device = config.site.devices.get
-                own = parts.connected()
-                parts.start("feed", Feed(link, source, delivery.ledger, own, device, config.gateway_id, delivery.hear))
+                device, own = config.site.devices.get, parts.connected()
+                errands = Errands(link, own, store_of(own), device, partial(moment, clock))
+                name = config.gateway_id
+                parts.start("feed", Feed(link, source, delivery.ledger, own, device, name, delivery.hear, errands))
             if Role.WORKER in fleet.roles:
                 told = _without_reports(hear) if delivery else hear
                 own = parts.connected()
                 with own.transaction() as db:
                     before = load_sessions(db), load_joins(db)
                 states = inherited(config.devices, *before, network.net_id if network else 0)
-                judge = Judge(config.devices, decode, network)
+                answers = Answers(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
+                judge = Judge(config.devices, decode, answers)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
                 parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states))
             if Role.GATEWAY not in fleet.roles:
@@ -185,7 +191,9 @@ def _uploads(
     if not config.destinations:
         raise ConfigError(f"{config.path}: an uploader has nowhere to send to", fix="add a destination, as [waziup]")
     heartbeats = oversight.signs.heartbeats
-    with open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats) as delivery:
+    delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
+    now = partial(moment, delivery.clock)
+    with delivery, watching_settings(config, delivery.announced, now, heartbeats):
         yield delivery
 
 

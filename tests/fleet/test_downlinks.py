@@ -3,56 +3,41 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from lora_post.command import Fate
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.transmit import Downlink, Station
 from lora_post.downlink.windows import windows_after
-from lora_post.fleet.downlinks import Request, WayBack, answer_to, decode_reply, encode
+from lora_post.fleet.downlinks import Request, WayBack, decode_reply, encode
 from lora_post.fleet.entry import decode
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import ensure_streams
-from lora_post.lorawan.downlinks import Content, seal_downlink
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
-from lora_post.model import Device, Frame, RxInfo
-from lora_post.model import Link as Header
+from lora_post.model import Frame, RxInfo
+from lora_post.spool import downlinks
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
-from lora_post.uplink.model import Uplink
-from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import PATIENCE_S, dev_addr, free_udp_port, keys, started
+from tests.support.command import PATIENCE_S, free_udp_port, run, started
 from tests.support.forwarder import EUI, Forwarder, JoiningDevice
 from tests.support.nats_servers import nats_servers
 from tests.support.seal import ROOT_10
 
 REGION = load_region("EU868")
-POND = Device("pond", "pond", Header.LORAWAN, dev_addr(1), "cayenne-lpp", keys(1))
 RX = RxInfo(-60.0, 8.5, 7, 125.0, "4/5", 868.1)
 
 
-def confirmed(fcnt: int) -> bytes:
-    payload = bytes((1, 2, 0, 5))
-    return seal_lorawan(keys(1), dev_addr(1), fcnt, 2, payload, mtype=MType.CONFIRMED_UP)
-
-
-def uplink(phy_payload: bytes, fcnt: int, rx: RxInfo = RX) -> Uplink:
-    return Uplink(Frame(EUI, WallUs(0), phy_payload, rx, tmst=1_000_000), POND, fcnt, 2, b"", True)
-
-
-def test_what_wants_an_answer() -> None:
-    answer = answer_to(uplink(confirmed(7), 7), 40, REGION)
-    assert answer == seal_downlink(keys(1), dev_addr(1), 40, Content(acked_fcnt=7))
-    plain = seal_lorawan(keys(1), dev_addr(1), 7, 2, b"x")
-    assert answer_to(uplink(plain, 7), 40, REGION) is None
-    assert answer_to(uplink(confirmed(7), 7, replace(RX, freq_mhz=None)), 40, REGION) is None
+HEARD = Frame(EUI, WallUs(0), b"", RX, tmst=1_000_000)
 
 
 class Way:
@@ -77,7 +62,7 @@ class Way:
 def test_gateway_sends_what_it_is_asked_to_once_and_says_why_not() -> None:
     way = Way()
     back = WayBack(DutyCycle(REGION), [object(), way])
-    windows = windows_after(uplink(confirmed(7), 7).frame, REGION, 1)
+    windows = windows_after(HEARD, REGION, 1)
     request = Request("a", EUI, b"x" * 20, windows)
     assert [decode_reply(back.hear(encode(request))).why for _ in range(2)] == ["", ""]
     assert [(each.gateway, each.windows) for each in way.sent] == [(EUI, windows)]
@@ -92,23 +77,23 @@ def write(folder: Path, name: str, servers: list[str], role: str, more: str) -> 
     path = folder / f"{name}.toml"
     path.write_text(
         f'[gateway]\nid = "{name}"\n[spool]\npath = "{name}.db"\n[network]\nregion = "EU868"\n'
-        f'[fleet]\nservers = ["{servers[0]}"]\nrole = "{role}"\nreplicas = 1\n{more}'
+        f'[fleet]\nservers = ["{servers[0]}"]\nrole = {role}\nreplicas = 1\n{more}'
     )
     path.chmod(0o600)
     return path
 
 
 @pytest.mark.long
-def test_device_joins_and_is_acknowledged_through_a_gateway(tmp_path: Path) -> None:
+def test_device_joins_is_acknowledged_and_gets_a_command_through_a_gateway(tmp_path: Path) -> None:
     port = free_udp_port()
-    app_key = ROOT_10.secrets[0].hex()
     device = (
+        f'[json_lines]\npath = "out.jsonl"\n'
         f'[[device]]\nid = "buoy"\ndev_eui = "{ROOT_10.dev_eui:016x}"\njoin_eui = "{ROOT_10.join_eui:016x}"\n'
-        f'app_key = "{app_key}"\ndecoder = "cayenne-lpp"\n'
+        f'app_key = "{ROOT_10.secrets[0].hex()}"\ndecoder = "cayenne-lpp"\n'
     )
     with nats_servers(tmp_path) as nodes:
-        north = write(tmp_path, "north", nodes.urls, "gateway", f'[[input]]\nurl = "udp://127.0.0.1:{port}"\n')
-        desk = write(tmp_path, "desk", nodes.urls, "worker", device)
+        north = write(tmp_path, "north", nodes.urls, '"gateway"', f'[[input]]\nurl = "udp://127.0.0.1:{port}"\n')
+        desk = write(tmp_path, "desk", nodes.urls, '["worker", "uploader"]', device)
         fleet = FleetConfig(tuple(nodes.urls), frozenset({Role.WORKER}), replicas=1)
         with (
             closing(Link(fleet, "look")) as link,
@@ -119,21 +104,32 @@ def test_device_joins_and_is_acknowledged_through_a_gateway(tmp_path: Path) -> N
             assert link.wait(PATIENCE_S)
             ensure_streams(link, 1, may_make_log=True)
             forwarder.ask()
-            end = JoiningDevice(ROOT_10)
-            end.hear(answer_to_one_of(forwarder, end.request))
-            data = b64decode(answer_to_one_of(forwarder, lambda: end.uplink(b"", confirmed=True))["data"])
-            assert parse_data_frame(data).mtype is MType.UNCONFIRMED_DOWN
-            assert parse_data_frame(data).fctrl & 0x20  # ACK
+            end, times = JoiningDevice(ROOT_10), count(1)
+            end.hear(answer_to_one_of(forwarder, times, end.request))
+            data = answer_to_one_of(forwarder, times, lambda: end.uplink(b"", confirmed=True))["data"]
+            assert parse_data_frame(b64decode(data)).fctrl & 0x20  # ACK
+            assert run("downlink", "send", "buoy", "--port", "10", "--payload", "01ff", "-c", str(desk)).returncode == 0
+            with closing(SpoolFile(tmp_path / "desk.db")) as spool_file:
+                while (command := downlinks.find(spool_file, 1)) and command.fate is not Fate.SENT:
+                    with suppress(AssertionError):
+                        data = answer_to_one_of(forwarder, times, lambda: end.uplink(b"x"), 1)["data"]
+            found = parse_data_frame(b64decode(data))
+            assert (found.mtype, found.fport) == (MType.UNCONFIRMED_DOWN, 10)
+            assert command is not None
             entries = [decode(each.data) for each in NatsLog(link).read("log.", 0)]
-        taken = [entry.down.fcnt for entry in entries if entry.down]
-        assert taken == list(range(len(taken)))  # each value of FCntDown once, whether its window was met or not
-        assert data in [entry.down.phy_payload for entry in entries if entry.down]
+        texts: dict[int, set[bytes]] = {}
+        for down in (entry.down for entry in entries if entry.down):
+            texts.setdefault(down.fcnt, set()).add(down.phy_payload)
+        assert list(texts) == list(range(len(texts)))  # whether its window was met or not
+        assert all(len(each) == 1 for each in texts.values())
 
 
-def answer_to_one_of(forwarder: Forwarder, frame: Callable[[], bytes]) -> dict[str, Any]:
+def answer_to_one_of(
+    forwarder: Forwarder, times: Iterator[int], frame: Callable[[], bytes], tries: int = PATIENCE_S // 8
+) -> dict[str, Any]:
     """Send frames until one is answered; return its txpk. A busy machine misses windows."""
-    for number in range(PATIENCE_S // 8):
-        forwarder.push(frame(), 10_000_000 * (number + 1))
+    for number in islice(times, tries):
+        forwarder.push(frame(), 10_000_000 * number)
         forwarder.socket.settimeout(8)
         try:
             return forwarder.pull_resp()

@@ -38,7 +38,11 @@ def joined(worker: OneWorker, end: JoiningDevice, at_s: float) -> None:
     """Let a device join."""
     worker.hear(end.request(), at_s, gateways=GW)
     reply = worker.heard.reply
-    assert reply is not None and reply.delay_s == 5
+    assert reply is not None and [way.gateway for way in reply.ways] == list(GW)
+    assert [(each.name, each.tmst) for each in reply.ways[0].windows] == [
+        ("RX1", round(at_s * 1e6) + 5_000_000),
+        ("RX2", round(at_s * 1e6) + 6_000_000),
+    ]
     end.hear({"data": b64encode(reply.phy_payload), "ipol": True, "size": len(reply.phy_payload)})
 
 

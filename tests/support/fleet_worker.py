@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lora_post.command import Moment
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.downlink.network import Network
-from lora_post.fleet.acceptance import Acceptance
+from lora_post.fleet.acceptance import Acceptance, Proposal
+from lora_post.fleet.desk import Answers, Task
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.inheritance import hand_down
-from lora_post.fleet.judge import Copied, Judge
+from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
 from lora_post.fleet.view import Read, View
+from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, RxInfo
 from lora_post.times import WallUs
 from tests.support.memory_log import MemoryLog
@@ -33,15 +36,39 @@ class OneWorker:
         inherited: Mapping[str, State] | None = None,
     ) -> None:
         decode = Decoding(devices, load_folder(shipped_folder()).decoders).decode
-        self.judge = Judge(devices, decode, network)
+        self.metrics = Metrics()
+        answers = Answers(network, self.now, self.metrics, lambda: self.time_us) if network else None
+        self.judge = Judge(devices, decode, answers)
         view = View("log.")
         list(view.catch_up(log))
         hand_down(log, view, inherited or {})
         for subject, fold in view.folds.items():
             self.judge.follow(subject, fold.state)
-        self.acceptance = Acceptance(log, view, self.judge.judge, self._on_read)
+        self.acceptance = Acceptance(log, view, self._judge, self._on_read)
         self.number = 0
+        self.time_us = WallUs(T0)
         self.entry: Entry | None = None
+
+    def now(self) -> Moment:
+        """The time by this machine's clock."""
+        return Moment(self.time_us, "boot", self.time_us - T0)
+
+    def _judge(self, item: Copied | Chore, state_of: StateOf) -> Proposal | None:
+        if isinstance(item, Chore):
+            return self.judge.look_after(item, state_of)
+        return self.judge.judge(item, state_of)
+
+    def do(self, task: Task) -> Chore:
+        """Do something that is not a frame."""
+        chore = Chore(task)
+        ((_, self.entry),) = self.acceptance.accept([chore])
+        return chore
+
+    def tick(self) -> list[Chore]:
+        """Do what is due because time has passed."""
+        chores = self.judge.due(fold.state for fold in self.acceptance.view.folds.values())
+        list(self.acceptance.accept(chores))
+        return chores
 
     def _on_read(self, read: Read) -> None:
         if read.is_valid:
@@ -60,6 +87,7 @@ class OneWorker:
     def hear(self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False) -> Copied:
         """Decide a frame."""
         self.heard = self.copied(phy_payload, at_s, gateways, kept=kept)
+        self.time_us = max(self.time_us, WallUs(T0 + round(at_s * S)))
         ((_, self.entry),) = self.acceptance.accept([self.heard])
         if self.entry and self.entry.up and self.heard.outcome is not None:
             self.judge.accepted(self.heard.outcome)  # type: ignore[arg-type]

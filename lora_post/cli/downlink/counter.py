@@ -32,6 +32,8 @@ def command(group_path: Path | None, device: str, number: int, config_path: Path
         lora-post downlink counter pond-7 5000
     """
     with opened(config_path or group_path) as (config, spool_file):
+        if config.fleet:
+            raise ConfigError("the log of the fleet has this counter", fix="it goes on by itself, also after a loss")
         of = device_with(config, device)
         if of.link is not Link.LORAWAN:
             raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from shlex import quote
 
@@ -15,6 +16,7 @@ from lora_post.cli._spool import opened
 from lora_post.cli.downlink._desk import device_with, now
 from lora_post.command import Command
 from lora_post.config import Config
+from lora_post.config.fleet import FleetConfig, Role
 from lora_post.decoding.encode import TEXT, encode
 from lora_post.decoding.time_limit import Overrun
 from lora_post.downlink.reach import payload_fit, unreachable
@@ -108,10 +110,21 @@ def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
             fix='add [network] with region = "EU868", and restart `lora-post run`',
         )
     with spool_file.transaction() as db:
-        state = load_joins(db).get(join_key(device), JoinState()) if device.root else JoinState()
+        if config.fleet:
+            state = _known_in_fleet(config.fleet, db, device)
+        else:
+            state = load_joins(db).get(join_key(device), JoinState()) if device.root else JoinState()
     problem = unreachable(device, state)
     if problem:
         raise ConfigError(problem.what, fix=problem.fix)
+
+
+def _known_in_fleet(fleet: FleetConfig, db: sqlite3.Connection, device: Device) -> JoinState:
+    if Role.UPLOADER not in fleet.roles:
+        raise ConfigError("only the uploader of a fleet takes commands", fix="give it on the machine that uploads")
+    from lora_post.fleet.place import known_joins
+
+    return known_joins(db, device)
 
 
 def _given(config: Config, device: Device, fport: int | None, payload: str | None, data: str | None) -> _Given:

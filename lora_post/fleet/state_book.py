@@ -1,0 +1,77 @@
+"""A device's commands and counters as its state has them, for who answers it: a `Book`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from lora_post.command import Command
+from lora_post.fleet.entry import Queued, ReadingRow, State, Told
+from lora_post.fleet.joined import counters_of, with_counters
+from lora_post.model import Device, Link, Reading
+from lora_post.times import StampUs
+from lora_post.uplink.model import Session
+from lora_post.uplink.sessions import has_app_counter
+
+KEEP_DONE: Final = 32
+"""A command that is handed in again is known by its key for so many others."""
+
+
+class StateBook:
+    """The book of one device while an entry is made. state: with all that was taken and noted.
+
+    taken: the FCntDown that was. changed: commands, by id. told: readings.
+    """
+
+    def __init__(self, state: State, sessions: Callable[[Link, int], Sequence[Session]]) -> None:
+        self.state = state
+        self.find = sessions
+        self.taken: int | None = None
+        self.changed: dict[int, Queued] = {}
+        self.told: list[Told] = []
+
+    def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return the next counter of downlinks in a device's session. is_app: of those with an FPort above 0."""
+        counters = counters_of(self.state, device)
+        return counters.app_down if is_app and has_app_counter(device) else counters.down
+
+    def take_fcnt_down(self, device: Device, *, is_app: bool) -> int:
+        """Return the same, and take it."""
+        fcnt = self.taken = self.next_fcnt_down(device, is_app=is_app)
+        counters = counters_of(self.state, device)
+        if is_app and has_app_counter(device):
+            counters = replace(counters, app_down=fcnt + 1)
+        else:
+            counters = replace(counters, down=fcnt + 1)
+        self.state = with_counters(self.state, device, counters)
+        return fcnt
+
+    def waiting(self, device: str = "") -> list[Command]:
+        """Return the commands that are not over, in their order."""
+        return [each.command for each in self.state.waiting]
+
+    def note(self, command: Command) -> None:
+        """Keep what became of a command."""
+        waiting = [
+            Queued(each.store, command) if each.command.id == command.id else each for each in self.state.waiting
+        ]
+        for each in waiting:
+            if each.command is command:
+                self.changed[command.id] = each
+        over = [each.key for each in waiting if each.command.is_over]
+        self.state = replace(
+            self.state,
+            waiting=tuple(each for each in waiting if not each.command.is_over),
+            done=(*self.state.done, *over)[-KEEP_DONE:],
+        )
+
+    def add(self, queued: Queued) -> None:
+        """Take a new command."""
+        self.state = replace(self.state, waiting=(*self.state.waiting, queued))
+        self.changed[queued.command.id] = queued
+
+    def tell(self, device: str, reading: Reading, time_us: StampUs) -> None:
+        """Keep a reading that no uplink gave."""
+        self.told.append(Told(device, ReadingRow.of(reading), time_us))
