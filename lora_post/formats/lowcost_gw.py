@@ -22,6 +22,7 @@ from typing import Final
 
 from lora_post.formats.line_reader import show
 from lora_post.formats.lowcost_text import (
+    BYTE_NUMBERS,
     BYTES,
     NO_RADIO,
     NUMBERS,
@@ -127,16 +128,18 @@ class LowcostParser:
                 if not used:
                     break
                 at += used
-            elif (match := match_header(held, at)) and match[5] in BYTES:
-                self._drop_header(events)
-                self._header = HeaderLines(*match.groups())
+            elif (match := match_header(held, at)) and (size := BYTE_NUMBERS.get(match[5])) is not None:
+                if self._header is not None:
+                    self._drop_header(events)
+                header = HeaderLines(*match.groups())
                 at = match.end()
-                # Nearly always the payload is here, too.
-                if held.startswith(_PREFIX, at):
-                    used = self._take_payload(self._header, held, at, now_us, events)
-                    if not used:
-                        break
-                    at += used
+                # Nearly always the payload is here, too, and ends as it should.
+                stop = at + 2 + size
+                if stop < end and held[stop] == _LF and held.startswith(_PREFIX, at):
+                    events.append(self._frame(header, held[at + 2 : stop], now_us))
+                    at = stop + 1
+                else:
+                    self._header = header
             elif line_end := held.find(b"\n", at, at + MAX_LINE) + 1:
                 self._take_line(held[at:line_end], events)
                 at = line_end
@@ -176,7 +179,7 @@ class LowcostParser:
         self, header: HeaderLines, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
     ) -> int:
         """Take the payload behind the FF FE at `at`; return how many bytes it took, 0 to wait."""
-        size = NUMBERS[header.size]
+        size = BYTE_NUMBERS[header.size]
         start = at + 2
         stop = start + size
         line_end = _line_end(held, stop)
@@ -208,10 +211,10 @@ class LowcostParser:
         return 2
 
     def _frame(self, header: HeaderLines, payload: bytes, now_us: WallUs) -> Frame:
-        dst, ptype, src, seq, rssi = header.dst, header.ptype, header.src, header.seq, NUMBERS.get(header.rssi)
+        dst, ptype, rssi = header.dst, header.ptype, NUMBERS.get(header.rssi)
         link = None
-        if dst in _DESTINATIONS and ptype in _PTYPES and src in _SOURCES and seq in BYTES:
-            payload = BYTES[dst] + BYTES[ptype] + BYTES[src] + BYTES[seq] + payload
+        if ptype in _PTYPES and dst in _DESTINATIONS and header.src in _SOURCES and header.seq in BYTES:
+            payload = BYTES[dst] + BYTES[ptype] + BYTES[header.src] + BYTES[header.seq] + payload
             link = _LOWCOST
         if rssi is not None and rssi > 0:
             rssi -= 256  # kept in eight bits by the SX12XX program
@@ -219,9 +222,9 @@ class LowcostParser:
             self._radio_text, self._radio = header.radio, read_radio(header.radio)
         sf, bw_khz, cr, freq_mhz = self._radio
         rx = RxInfo(rssi, NUMBERS.get(header.snr), sf, bw_khz, cr, freq_mhz)
-        time_us = now_us if header.time is None else reception_us(header, self._zone, now_us)
-        tmst = None if header.tmst is None else int(header.tmst) % TMST_RANGE
-        return Frame(self._gateway, time_us, payload, rx, link, tmst)
+        time, tmst = header.time, None if header.tmst is None else int(header.tmst)
+        time_us = now_us if time is None else reception_us(time, header.zone, tmst, self._zone, now_us)
+        return Frame(self._gateway, time_us, payload, rx, link, None if tmst is None else tmst % TMST_RANGE)
 
 
 def _line_end(held: bytes, at: int) -> int | None:

@@ -33,6 +33,7 @@ NO_RADIO: Final[Radio] = (None, None, None, None)
 # Numbers as a believable ^p line has them; looking one up is faster than int() and checks its range.
 NUMBERS: Final = {b"%d" % number: number for number in range(-256, 256)}
 BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
+BYTE_NUMBERS: Final = {b"%d" % number: number for number in range(256)}
 
 _CODING_RATES: Final = range(5, 9)
 # The programs cut off the fraction: whole kHz as printed, kHz as they are.
@@ -89,7 +90,7 @@ def read_radio(text: bytes | None) -> Radio:
     )
 
 
-def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
+def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone: tzinfo, now_us: WallUs) -> WallUs:
     """Return the time of reception in µs since 1970 UTC; now_us when the text is not a time.
 
     The program prints local time without its zone, and after `*` the same clock reading in µs UTC
@@ -99,20 +100,20 @@ def reception_us(header: HeaderLines, zone: tzinfo, now_us: WallUs) -> WallUs:
     A year far away is not a time either: dates near the calendar's ends cannot
     be moved to another zone.
     """
-    if not _FIRST_YEAR <= (header.time or b"")[:4] <= _LAST_YEAR:
+    if printed_zone is None and tmst is not None and (local_us := _usual_us(time)) is not None:
+        return _in_utc(local_us, tmst)
+    if not _FIRST_YEAR <= time[:4] <= _LAST_YEAR:
         return now_us
-    if header.zone is None and header.tmst is not None and (local_us := _usual_us(header.time or b"")) is not None:
-        return _in_utc(local_us, int(header.tmst))
-    text = (header.time or b"").decode()
+    text = time.decode()
     try:
-        if header.zone is not None:
-            return since_epoch(datetime.fromisoformat(text + header.zone.decode()))
-        if header.tmst is None:
+        if printed_zone is not None:
+            return since_epoch(datetime.fromisoformat(text + printed_zone.decode()))
+        if tmst is None:
             return since_epoch(datetime.fromisoformat(text).replace(tzinfo=zone))
         local_us = since_epoch(datetime.fromisoformat(text + "Z"))
     except (ValueError, OverflowError):
         return now_us
-    return _in_utc(local_us, int(header.tmst))
+    return _in_utc(local_us, tmst)
 
 
 def _usual_us(text: bytes) -> WallUs | None:
@@ -129,6 +130,8 @@ def _usual_us(text: bytes) -> WallUs | None:
 
 @lru_cache(maxsize=64)
 def _minute_us(text: bytes) -> WallUs | None:
+    if not _FIRST_YEAR <= text[:4] <= _LAST_YEAR:
+        return None
     try:
         return since_epoch(datetime.fromisoformat(text.decode() + "Z"))
     except ValueError:

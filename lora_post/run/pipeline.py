@@ -186,7 +186,8 @@ class Pipeline:
             self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
         outcome = self._accept(uplink, session, group)
         self._copies.accepted(uplink)
-        if uplink.device.fcnt is FCntPolicy.RESTARTS:
+        policy = uplink.device.fcnt
+        if policy is not _STRICT and policy is FCntPolicy.RESTARTS:
             self._restarts.accepted(uplink)
         return outcome
 

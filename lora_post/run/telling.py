@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -22,13 +22,16 @@ class Telling(Struct, frozen=True):
     def __call__(self, events: Sequence[Heard], outcomes: Sequence[Outcome]) -> None:
         """Tell of these outcomes, in order. events: what they became of, one each."""
         uplinks = readings = 0
-        for outcome in (*outcomes, *_server_copies(events, outcomes)):
+        copies: list[Copy] = []
+        for event, outcome in zip(events, outcomes, strict=True):
             if type(outcome) is Report:
                 uplinks += 1
                 readings += len(outcome.readings)
                 if outcome.problem is not None:
                     uplink = outcome.uplink
                     self.metrics.count("undecoded", uplink.device.decoder_for(uplink.fport))
+                if type(event) is ClearUplink:  # a network server tells with it how other gateways heard it
+                    copies += [Copy(frame, outcome.uplink) for frame in event.copies]
             elif type(outcome) is Refusal:
                 self.metrics.count("refused", outcome.check)
             elif type(outcome) is Copy:
@@ -38,13 +41,8 @@ class Telling(Struct, frozen=True):
             elif type(outcome) is Noise:
                 self.metrics.count("noise", outcome.reason)
             self.listener(outcome)
+        for copy in copies:
+            self.metrics.count("copies")
+            self.listener(copy)
         self.metrics.count("uplinks", amount=uplinks)
         self.metrics.count("readings", amount=readings)
-
-
-def _server_copies(events: Sequence[Heard], outcomes: Sequence[Outcome]) -> Iterator[Copy]:
-    """Yield how other gateways heard the uplinks that a network server told of."""
-    for event, outcome in zip(events, outcomes, strict=True):
-        if type(event) is ClearUplink and type(outcome) is Report:
-            for frame in event.copies:
-                yield Copy(frame, outcome.uplink)

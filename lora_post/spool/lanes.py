@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import chain
 from typing import Final, Literal, TypeGuard
 
 import msgspec
@@ -35,6 +36,9 @@ _QUEUED: Final = (
     " FROM queued CROSS JOIN lane ON id = number WHERE sink = ?"
 )
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
+# One statement for many rows takes two thirds of the time.
+_TOGETHER: Final = 32
+_INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?)" * (_TOGETHER - 1)
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
     " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
@@ -207,7 +211,10 @@ def put(db: sqlite3.Connection, rows: Sequence[tuple[int, StampUs, bytes]]) -> N
     """Queue (lane, time, value) rows, moving those apart that would share a time."""
     db.execute("SAVEPOINT rows")
     try:
-        db.executemany(_INSERT, rows)
+        whole = len(rows) - len(rows) % _TOGETHER
+        for at in range(0, whole, _TOGETHER):
+            db.execute(_INSERT_TOGETHER, tuple(chain.from_iterable(rows[at : at + _TOGETHER])))
+        db.executemany(_INSERT, rows[whole:])
     except sqlite3.IntegrityError:
         db.execute("ROLLBACK TO rows")
         for row in rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -34,6 +35,7 @@ MAX_SENSORS: Final = 256
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
+_lane_of: Final = itemgetter(0)
 
 
 class QueueWriter:
@@ -50,11 +52,10 @@ class QueueWriter:
         """arrivals: told what was queued; None where this process sends nothing."""
         self._spool_file = spool_file
         self._arrivals = arrivals
-        self._sinks = tuple(sinks)
         self._max_bytes = max_bytes
         self._when_full = when_full
         self._lanes: dict[tuple[str, str, str], Lane] = {}
-        self._arrived: dict[str, dict[int, Arrived]] = {sink: {} for sink in self._sinks}
+        self._arrived: dict[str, dict[int, Arrived]] = {sink: {} for sink in sinks}
         self._relabelled: set[int] = set()
         self._crowded: set[str] = set()
 
@@ -62,23 +63,25 @@ class QueueWriter:
         """Queue every reading of the reports; returns how many rows were added."""
         rows: list[tuple[int, StampUs, bytes]] = []
         for report in reports:
-            uplink = report.uplink
+            device, heard_us = report.uplink.device.id, report.uplink.frame.time_us
             if report.problem is not None:
                 undecoded.put(db, report, self._max_bytes // UNDECODED_SHARE)
             for reading in report.readings:
-                time_us = reading.measured_us(uplink.frame.time_us)
+                is_stored = reading.age_s or reading.at_s is not None
+                time_us = reading.measured_us(heard_us) if is_stored else heard_us
                 value = _encode(reading.value)
-                for sink in self._sinks:
-                    lane = self._lane(db, sink, uplink.device.id, reading)
+                for sink, arrived in self._arrived.items():
+                    lane = self._lanes.get((sink, device, reading.name)) or self._lane(db, sink, device, reading)
                     if lane is None:
                         continue
-                    arrived = self._arrived[sink]
-                    if lane.id not in arrived or time_us < arrived[lane.id][1]:
-                        arrived[lane.id] = lane, time_us
+                    number = lane.id
+                    if number not in arrived or time_us < arrived[number][1]:
+                        arrived[number] = lane, time_us
                     if reading.unit in (lane.unit, ""):
-                        rows.append((lane.id, time_us, value))
+                        rows.append((number, time_us, value))
                     else:
-                        rows.append((lane.id, time_us, _encode(self._in_unit_of(db, sink, lane, reading))))
+                        rows.append((number, time_us, _encode(self._in_unit_of(db, sink, lane, reading))))
+        rows.sort(key=_lane_of)  # those of a lane stay in their order
         lanes.put(db, rows)
         return len(rows)
 
@@ -101,13 +104,11 @@ class QueueWriter:
         return reading.value
 
     def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:
-        """Return the lane of a reading; None when the device has too many sensors, which is counted."""
+        """Look up the lane of a reading, or add it; None when the device has too many sensors, which is counted."""
         key = (sink, device, reading.name)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = lanes.find(db, *key) or self._add_lane(db, sink, device, reading)
-            if lane is not None:
-                self._lanes[key] = lane
+        lane = lanes.find(db, *key) or self._add_lane(db, sink, device, reading)
+        if lane is not None:
+            self._lanes[key] = lane
         return lane
 
     def _add_lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:

@@ -58,7 +58,13 @@ class _Mean:
     total: float = 0.0
     count: int = 0
 
-    def add(self, value: float | None, count: int = 1) -> None:
+    def add(self, value: float | None) -> None:
+        if value is not None:
+            self.total += value
+            self.count += 1
+
+    def add_mean(self, value: float | None, count: int) -> None:
+        """Add what is the mean of so many."""
         if value is not None:
             self.total += value * count
             self.count += count
@@ -84,7 +90,8 @@ class _Span:
             if len(self.sensors) >= MAX_SENSORS:
                 return
             mean = self.sensors[name] = _Mean()
-        mean.add(value)
+        mean.total += value
+        mean.count += 1
 
     def add_span(self, other: _Span) -> None:
         """Take in more of the same length of time."""
@@ -106,8 +113,8 @@ class _Span:
         """Take in a shorter length of time, or what is known of the same one already."""
         self.heard += row.heard
         self.missed += row.missed
-        self.rssi.add(row.rssi_dbm, max(1, row.heard))
-        self.snr.add(row.snr_db, max(1, row.heard))
+        self.rssi.add_mean(row.rssi_dbm, max(1, row.heard))
+        self.snr.add_mean(row.snr_db, max(1, row.heard))
         for name, value in row.means.items():
             self.add(name, value)
 
@@ -139,27 +146,31 @@ class TrendBook:
         """Take in uplinks that are about to be kept."""
         for report in reports:
             uplink = report.uplink
-            device, frame = uplink.device.id, uplink.frame
-            time_us = frame.time_us
+            device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
+            time_us, rx = frame.time_us, frame.rx
             slot = time_us // _SLOT_US
             if slot > self._newest:
                 self._newest = slot
-            heard = self._span(slot, device)
+            heard = self._new.get((slot, device)) or self._span(slot, device)
+            before = self._new_fcnt.get(device, self._fcnt.get(device))
             if heard is not None:
                 heard.heard += 1
-                heard.missed += missed_between(self._new_fcnt.get(device, self._fcnt.get(device)), uplink)
-                heard.rssi.add(frame.rx.rssi_dbm)
-                heard.snr.add(frame.rx.snr_db)
+                if before is None or fcnt - before != 1 or uplink.is_late:
+                    heard.missed += missed_between(before, uplink)
+                heard.rssi.add(rx.rssi_dbm)
+                heard.snr.add(rx.snr_db)
             if not uplink.is_late:
-                self._new_fcnt[device] = uplink.fcnt
+                self._new_fcnt[device] = fcnt
             for reading in report.readings:
                 value = reading.value
-                if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+                kind = type(value)
+                if (kind is not float and kind is not int) or not isfinite(value):  # type: ignore[arg-type]
                     continue
-                measured_us = reading.measured_us(time_us)
-                span = heard if measured_us == time_us else self._span(measured_us // _SLOT_US, device)
+                span = heard
+                if reading.age_s or reading.at_s is not None:
+                    span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
                 if span is not None:
-                    span.add(to_id(reading.name), value)
+                    span.add(to_id(reading.name), value)  # type: ignore[arg-type]
 
     def _span(self, slot: int, device: str) -> _Span | None:
         """Return the quarter of an hour to add to; None for one that is too old, or in the future."""

@@ -109,8 +109,13 @@ class SessionBook:
         """Replace a device's session by its advanced one; return the lowest FCnt that it might have used before."""
         device = session.device
         self.advanced[id(device)] = session
-        before = _replace(self._sessions[device.link, device.address], session)
-        self._prove(device)
+        sessions = self._sessions[device.link, device.address]
+        if len(sessions) == 1 and (old := sessions[0]).device is device:  # nearly always
+            sessions[0], before = session, old.next_fcnt
+        else:
+            before = _replace(sessions, session)
+        if device.root is not None:
+            self._prove(device)
         return before
 
     def _prove(self, device: Device) -> None:
