@@ -1,6 +1,7 @@
 """Who works on which partition: for efficiency only. Two workers on one cost void entries, nothing else.
 
-Nobody's clock is believed: a lease is over when it was not renewed for a while, by the clock of who looks at it.
+A lease lasts as long as its holder says something, and is written only when it changes hands: each write costs every
+server an fsync. Nobody's clock is believed: who was not heard for a while, by the clock of who looks, is gone.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from msgspec import Struct
 
 from lora_post.fleet.subjects import PARTS
 
-STEP_S: Final = 2.0
-OVER_S: Final = 8.0
+STEP_S: Final = 1.5
+OVER_S: Final = 6.0
 GONE_S: Final = 60.0
 FREE: Final = ""
 
@@ -39,16 +40,14 @@ class LeaseBook:
         leases, workers: as they stand. now: monotonic, s.
         """
         alive = {name for name, sign in workers.items() if self._is_fresh("worker", name, sign, now)} | {self._name}
-        fresh = {part: sign for part, sign in leases.items() if self._is_fresh("lease", str(part), sign, now)}
+        new = {part for part, sign in leases.items() if self._is_fresh("lease", str(part), sign, now)}
+        valid = {part: sign.holder for part, sign in leases.items() if sign.holder in alive or part in new}
         share = -(-PARTS // len(alive))
-        mine = sorted(part for part, sign in fresh.items() if sign.holder == self._name)
-        free = [part for part in range(PARTS) if part not in fresh or fresh[part].holder == FREE]
-        if len(mine) > share:
-            given = mine[share:]
-            self.held = frozenset(mine[:share])
-            return dict.fromkeys(self.held, self._name) | dict.fromkeys(given, FREE)
-        self.held = frozenset([*mine, *free[: share - len(mine)]])
-        return dict.fromkeys(self.held, self._name)
+        mine = sorted(part for part, holder in valid.items() if holder == self._name)
+        free = [part for part in range(PARTS) if valid.get(part, FREE) == FREE]
+        given, taken = mine[share:], free[: max(0, share - len(mine))]
+        self.held = frozenset([*mine[:share], *taken])
+        return dict.fromkeys(taken, self._name) | dict.fromkeys(given, FREE)
 
     def gone(self, now: float) -> list[str]:
         """Return workers that have not said anything for long, each once; what they wrote may be deleted."""

@@ -19,6 +19,7 @@ from lora_post.spool import log_places
 from lora_post.uplink.join_state import JoinState
 
 UPLOADER: Final = "uploader"
+WORKER: Final = "worker"
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,18 @@ def known_joins(db: sqlite3.Connection, device: Device) -> JoinState:
     if data is None or device.root is None:
         return JoinState()
     return Sessions().join_state(joins_of(decode(data).state, device), device)
+
+
+def newest_entries(db: sqlite3.Connection) -> list[Entry]:
+    """Return the newest valid entries of all devices that are known here."""
+    found = {}
+    for reader in (WORKER, UPLOADER):
+        for subject, data in log_places.load_entries(db, reader, "log.").items():
+            try:
+                found[subject] = decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
+                continue
+    return list(found.values())
 
 
 def known_of(view: View) -> dict[str, Entry]:

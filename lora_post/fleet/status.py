@@ -1,48 +1,155 @@
-"""What a fleet is at, as its hub says it."""
+"""What a fleet is at, as its hub says it; who hears whom, as the spool of a worker or uploader knows it."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Event
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from lora_post.fleet import hub_state
+from lora_post.fleet.entry import Reception
 from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError
+from lora_post.fleet.place import newest_entries
 from lora_post.fleet.streams import LOG, RAW
 from lora_post.fleet.subjects import PARTS
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural
+
+LOOK_S: Final = 30.0
+T = TypeVar("T")
+
+
+class WorkerState(Struct, frozen=True, omit_defaults=True):
+    """What a worker says of itself.
+
+    accepted: frames since its start. void: entries that others were faster with. trips_ms: from a request to the
+    reply of a gateway, the last one, by gateway.
+    """
+
+    name: str
+    accepted: int = 0
+    void: int = 0
+    trips_ms: dict[str, float] = {}
+
+
+class Hearing(Struct, frozen=True):
+    """Which gateways heard the newest uplink of a device, the best first."""
+
+    device: str
+    heard_by: tuple[Reception, ...]
 
 
 class FleetStatus(Struct, frozen=True):
-    """gateways: as they said last. holders: of partitions, by number, "" for nobody.
+    """gateways, workers: as they said last. holders: of partitions, by number, "" for nobody.
 
     under_way: raw frames that are not decided. entries: in the log. last: the position of the newest. read: how far
-    uploaders have read, by name.
+    uploaders have read, by name. hearings: of the devices that the spool knows.
     """
 
     gateways: tuple[GatewayState, ...]
+    workers: tuple[WorkerState, ...]
     holders: tuple[str, ...]
     under_way: int
     entries: int
     last: int
     read: dict[str, int]
+    hearings: tuple[Hearing, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """Return it in words, a line each."""
+        return [*self._gateway_lines(), *self._worker_lines(), *self._log_lines()]
+
+    def _gateway_lines(self) -> Iterator[str]:
+        heard = Counter(each.gateway for hearing in self.hearings for each in hearing.heard_by)
+        alone = Counter(hearing.heard_by[0].gateway for hearing in self.hearings if len(hearing.heard_by) == 1)
+        trips = {gateway: ms for worker in self.workers for gateway, ms in worker.trips_ms.items()}
+        for each in self.gateways:
+            facts = [f"{plural(each.waiting, 'frame')} wait" if each.waiting else "nothing waits"]
+            if each.round_trip_ms is not None:
+                facts.append(f"{each.round_trip_ms:g} ms to the hub and back")
+            if each.gateway in trips:
+                facts.append(f"answers asked of it in {trips[each.gateway]:g} ms")
+            if self.hearings:
+                count = heard[each.gateway]
+                facts.append(f"hears {plural(count, 'device')}, {alone[each.gateway]} alone")
+            yield f"gateway {each.gateway}: {', '.join(facts)}"
+
+    def _worker_lines(self) -> Iterator[str]:
+        held = Counter(self.holders)
+        nobody = held.pop("", 0)
+        said = {each.name: each for each in self.workers}
+        for name, count in sorted(held.items()):
+            worker = said.get(name, WorkerState(name))
+            did = f"{plural(worker.accepted, 'uplink')} accepted, {worker.void} entries void"
+            yield f"worker {name}: {count} of {len(self.holders)} partitions, {did}"
+        if nobody:
+            yield f"nobody: {nobody} of {len(self.holders)} partitions; is a worker running?"
+
+    def _log_lines(self) -> Iterator[str]:
+        yield f"frames under way: {self.under_way}; entries in the log: {self.entries}"
+        for name, position in sorted(self.read.items()):
+            yield f"uploader {name}: {self.last - position} entries behind, within a minute"
 
 
-def look(link: Link) -> FleetStatus:
-    """Ask the hub. Raises FleetError."""
-    gateways = []
-    for each in hub_state.read_state(link, "gw.*.state"):
-        try:
-            gateways.append(msgspec.json.decode(each.data, type=GatewayState))
-        except (msgspec.DecodeError, UnicodeDecodeError):  # who may write there may write anything
-            continue
+def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:
+    """Ask the hub. spool_file: where an uploader or worker remembers entries. Raises FleetError, SpoolError."""
     leases = {each.subject: each.data.decode("utf-8", "replace") for each in hub_state.read_state(link, "lease.*")}
     read = {each.subject[4:]: int(each.data) for each in hub_state.read_state(link, "pos.*") if each.data.isdigit()}
     raw, log = (link.call(link.client.jetstream().stream_info(name)).state for name in (RAW, LOG))
+    gateways = _states(link, "gw.*.state", GatewayState)
     return FleetStatus(
         tuple(sorted(gateways, key=lambda state: state.gateway)),
+        tuple(_states(link, "worker.*", WorkerState)),
         tuple(leases.get(f"lease.{part}", "") for part in range(PARTS)),
         int(raw.messages),
         int(log.messages),
         int(log.last_seq),
         read,
+        tuple(hearings(spool_file)) if spool_file else (),
     )
+
+
+def _states(link: Link, subjects: str, kind: type[T]) -> Iterable[T]:
+    """Yield what was said of themselves."""
+    for each in hub_state.read_state(link, subjects):
+        try:
+            yield msgspec.json.decode(each.data, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # who may write there may write anything
+            continue
+
+
+def hearings(spool_file: SpoolFile) -> Iterator[Hearing]:
+    """Yield which gateways hear the devices that the spool knows; of those whose newest entry is an uplink."""
+    with spool_file.transaction() as db:
+        known = newest_entries(db)
+    for entry in known:
+        if entry.up:
+            best = sorted(entry.up.heard_by, key=lambda each: each.snr_db or -99.0, reverse=True)
+            yield Hearing(entry.up.device, tuple(best))
+
+
+class Watch:
+    """Looks at the fleet now and then. `run` is its thread."""
+
+    def __init__(self, link: Link, spool_file: SpoolFile) -> None:
+        """spool_file: a connection that only this thread uses."""
+        self._link = link
+        self._spool_file = spool_file
+        self.lines: Sequence[str] = ()
+
+    def run(self, stop: Event, beat: Callable[[], None]) -> None:
+        """Look until `stop`. beat: called at least once in a minute."""
+        while not stop.is_set():
+            beat()
+            try:
+                self.lines = look(self._link, self._spool_file).lines
+            except FleetError:
+                self.lines = ()
+            stop.wait(LOOK_S)

@@ -28,7 +28,7 @@ DUPLICATES_S: Final = 3600
 """So long a gateway may publish a frame again; after that, the fold says that it was seen."""
 RAW_BYTES: Final = 256 << 20
 LOG_BYTES: Final = 4 << 30
-ACK_WAIT_S: Final = 10.0
+ACK_WAIT_S: Final = 8.0
 """Frames of a worker that is gone come to another one after that."""
 MAX_UNDECIDED: Final = 1000
 SET_ASIDE_AFTER: Final = 5

@@ -30,8 +30,9 @@ from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
 from lora_post.fleet.link import Link, describe
 from lora_post.fleet.log import FleetError, Log, LogReplaced
-from lora_post.fleet.place import Place
+from lora_post.fleet.place import WORKER, Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
+from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
 from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix
 from lora_post.fleet.view import Read
@@ -45,12 +46,12 @@ from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-READER: Final = "worker"
 COLLECT_S: Final = 0.2
 """So long after the first copy of a live frame others are waited for."""
 MAX_TOGETHER: Final = 64
 FETCH: Final = 64
-FETCH_S: Final = 5.0
+FETCH_S: Final = 2.0
+"""So long the hub may give frames to a worker whose machine has lost its power; longer, they come later to another."""
 PAUSE_S: Final = 0.5
 SAVE_S: Final = 5.0
 TICK_S: Final = 1.0
@@ -138,6 +139,8 @@ class Worker:
         self._arrived: SimpleQueue[_Arrived | tuple[int, Chore]] = SimpleQueue()
         self._fates: SimpleQueue[Fate] = SimpleQueue()
         self._under_way: dict[str, tuple[str, int]] = {}
+        self._accepted = self._void = 0
+        self._trips_ms: dict[str, float] = {}
         self._settled: dict[tuple[str, str], list[int]] = {}
         self._has_streams = False
         self._step_at = self._save_at = 0.0
@@ -195,19 +198,23 @@ class Worker:
             self._moved = moved_of(signs[MOVED].holder) | self._moved
         if self._moved and (MOVED not in signs or moved_of(signs[MOVED].holder) != self._moved):
             states[MOVED] = moved_text(self._moved)
-        hub_state.write_state(self._link, states | {f"worker.{self._name}": self._name.encode()})
+        hub_state.write_state(self._link, states | {f"worker.{self._name}": msgspec.json.encode(self._state())})
         for name in self._leases.gone(now):
             hub_state.forget_state(self._link, f"worker.{name}")
         self._drop(self._parts.keys() - self._leases.held)
         for part in sorted(self._leases.held - self._parts.keys()):
             self._take(part)
 
+    def _state(self) -> WorkerState:
+        void = self._void + sum(part.acceptance.void for part in self._parts.values())
+        return WorkerState(self._name, self._accepted, void, dict(self._trips_ms))
+
     def _signs(self) -> Iterator[Any]:
         for subjects in ("lease.*", "worker.*", MOVED):
             yield from hub_state.read_state(self._link, subjects)
 
     def _take(self, number: int) -> None:
-        place = Place(READER, log_prefix(number))
+        place = Place(WORKER, log_prefix(number))
         with self._spool_file.transaction() as db:
             remembered = place.load(db)
         view, lost = place.went_on(self._log, remembered)
@@ -231,6 +238,7 @@ class Worker:
         dropped = [self._parts.pop(number) for number in list(numbers)]
         for part in dropped:
             part.feeding.cancel()
+            self._void += part.acceptance.void
         self._save(dropped)
 
     async def _feed(self, part: int) -> None:
@@ -337,7 +345,8 @@ class Worker:
             while len(self._under_way) > MAX_UNDER_WAY:
                 del self._under_way[next(iter(self._under_way))]
             fail = partial(self._told, id_, reply.ways[0].gateway if reply.ways else "")
-        self._link.start(_ask(self._link, requests, since + reply.within_s - LEAD_S, reply.about, fail))
+        until = since + reply.within_s - LEAD_S
+        self._link.start(_ask(self._link, requests, until, reply.about, fail, self._trips_ms))
 
     def _told(self, id_: str, gateway: str, why: str) -> None:
         """Take in that no gateway sends a frame; for any thread."""
@@ -388,6 +397,7 @@ class Worker:
             if not is_accepted:
                 return  # decoded, and then another worker was first
             self._judge.accepted(outcome)
+            self._accepted += 1
             self._metrics.count("uplinks")
             self._metrics.count("readings", amount=len(outcome.readings))
         elif isinstance(outcome, Refusal):
@@ -440,8 +450,11 @@ async def _ask(
     until: float,
     about: str,
     fail: Callable[[str], None] | None,
+    trips_ms: dict[str, float],
 ) -> None:
-    """Ask gateways to send something, the best first, until one does. fail: told why none does.
+    """Ask gateways to send something, the best first, until one does.
+
+    fail: told why none does. trips_ms: how long a gateway takes to reply is noted there.
 
     One that does not reply may send all the same; another one at that moment would disturb it.
     """
@@ -451,8 +464,10 @@ async def _ask(
         if left_s <= 0:
             why = "it came too late for its device"
             break
+        began = time.monotonic()
         try:
             reply = decode_reply((await link.client.request(subject, data, timeout=left_s)).data)
+            trips_ms[subject.partition(".")[2]] = round((time.monotonic() - began) * 1000, 1)
         except nats.errors.NoRespondersError:
             continue
         except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:

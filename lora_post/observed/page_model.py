@@ -210,7 +210,10 @@ class PageCommand(Struct, frozen=True, omit_defaults=True):
 
 
 class PageRun(Struct, frozen=True, omit_defaults=True):
-    """The state of the run. gateway: its name. started: when. commands: the last ones, the newest last."""
+    """The state of the run.
+
+    gateway: its name. started: when. commands: the last ones, the newest last. fleet: what it is at, a line each.
+    """
 
     gateway: str
     started: int
@@ -218,6 +221,7 @@ class PageRun(Struct, frozen=True, omit_defaults=True):
     destinations: tuple[PageDestination, ...]
     disk: PageDisk
     commands: tuple[PageCommand, ...] = ()
+    fleet: tuple[str, ...] = ()
 
 
 class Page(Struct, frozen=True):

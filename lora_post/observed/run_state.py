@@ -71,7 +71,7 @@ class RunState(Struct, frozen=True):
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
     troubles: of parts that are not an input or a destination, by name. alerts: what persists, by key.
-    commands: the last ones for devices, the newest last.
+    commands: the last ones for devices, the newest last. fleet: what the fleet is at, in words.
     deaf_us: the last moment when no input could give frames, NEVER for none. limits: of [alerts]. before: what
     earlier runs knew.
     """
@@ -90,6 +90,7 @@ class RunState(Struct, frozen=True):
     limits: AlertLimits = UNLIMITED
     before: Carried = Carried()
     commands: tuple[Command, ...] = ()
+    fleet: tuple[str, ...] = ()
 
     def since(self, last_us: SteadyUs, before_us: int) -> SteadyUs:
         """Return since when something is silent. last_us: NEVER for not in this run. before_us: silent already then."""

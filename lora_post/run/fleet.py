@@ -27,6 +27,7 @@ from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.status import Watch
 from lora_post.fleet.subjects import token
 from lora_post.fleet.worker import Worker
 from lora_post.inputs import Input
@@ -99,6 +100,10 @@ def run_fleet(
                 judge = Judge(config.devices, decode, answers)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
                 parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states))
+            if fleet.roles != {Role.GATEWAY}:
+                watch = Watch(link, parts.connected())
+                oversight.fleet = lambda: watch.lines
+                parts.start("watch", watch)
             if Role.GATEWAY not in fleet.roles:
                 stop.wait()
                 return 0

@@ -121,7 +121,7 @@ class HearsGateways(Protocol):
 class Oversight:
     """The page, the alerts and systemd of one run.
 
-    site: is to hear every outcome. signs: of every thread.
+    site: is to hear every outcome. signs: of every thread. fleet: returns what a fleet is at, in words.
     """
 
     def __init__(self, config: Config, metrics: Metrics, inputs: Sequence[Input]) -> None:
@@ -129,6 +129,7 @@ class Oversight:
         self._metrics = metrics
         self.clock = SteadyClock()
         self.signs = Signs(self.clock)
+        self.fleet: Callable[[], Sequence[str]] = tuple
         self.site = SiteState(config.devices, self.clock)
         self._hearing = {each.name: each for each in inputs if isinstance(each, HearsGateways)}
 
@@ -140,6 +141,9 @@ class Oversight:
         shown = book.snapshot(SHOWN_GATEWAYS)
         states = tuple(GatewayState(item.gateway, self.clock.at(item.last_s), item.stat) for item in shown)
         return states, len(book) - len(shown)
+
+    def _fleet(self) -> Sequence[str]:
+        return self.fleet()
 
     @contextmanager
     def over(self, destinations: Callable[[], Sequence[DestinationState]], clock: GatewayClock) -> Iterator[str | None]:
@@ -153,7 +157,9 @@ class Oversight:
 
         config = self._config
         commands = partial(load_commands, config.spool_path)
-        view = RunView(config, self.signs, self.clock, destinations, clock.trouble, self._gateways, commands)
+        view = RunView(
+            config, self.signs, self.clock, destinations, clock.trouble, self._gateways, commands, self._fleet
+        )
 
         def look() -> RunState:
             return alert_loop.complete(view())

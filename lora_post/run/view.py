@@ -30,11 +30,13 @@ class RunView:
         clock_trouble: Callable[[], Problem | None] = lambda: None,
         gateways: Callable[[str], tuple[tuple[GatewayState, ...], int]] = lambda name: ((), 0),
         commands: Callable[[], Sequence[Command]] = lambda: (),
+        fleet: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more.
 
-        commands: the last ones for devices.
+        commands: the last ones for devices. fleet: what it is at, in words.
         """
+        self._fleet = fleet
         self._commands = commands
         self._clock_trouble = clock_trouble
         self._gateways = gateways
@@ -83,6 +85,7 @@ class RunView:
             ahead_us=self._clock.ahead_us(),
             limits=self._limits,
             commands=self._last_commands,
+            fleet=tuple(self._fleet()),
         )
 
 

@@ -104,6 +104,7 @@ def run_page(runtime: RunState) -> PageRun:
         # In hundredths of the disk, so that it does not change all the time.
         disk=PageDisk(free=round(100 * disk.free / max(disk.total, 1)), spool=disk.spool >> 20),
         commands=tuple(map(_command, runtime.commands)),
+        fleet=runtime.fleet,
     )
 
 

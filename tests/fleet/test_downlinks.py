@@ -116,6 +116,12 @@ def test_device_joins_is_acknowledged_and_gets_a_command_through_a_gateway(tmp_p
             found = parse_data_frame(b64decode(data))
             assert (found.mtype, found.fport) == (MType.UNCONFIRMED_DOWN, 10)
             assert command is not None
+            status = run("fleet", "status", "--devices", "-c", str(desk))
+            assert (status.returncode, b"buoy" in status.stdout, b"hears 1 device, 1 alone" in status.stdout) == (
+                0,
+                True,
+                True,
+            ), status
             entries = [decode(each.data) for each in NatsLog(link).read("log.", 0)]
         texts: dict[int, set[bytes]] = {}
         for down in (entry.down for entry in entries if entry.down):

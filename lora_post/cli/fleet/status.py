@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,24 +12,41 @@ from lora_post.cli._options import config_option
 from lora_post.cli._output import print_table, say
 from lora_post.cli.fleet._hub import connected, fleet_of
 from lora_post.clocks.scale import utc_text
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 
 if TYPE_CHECKING:
+    from lora_post.fleet.entry import Reception
     from lora_post.fleet.status import FleetStatus
 
 
 @click.command(name="status")
+@click.option("--devices", is_flag=True, help="Also which gateways heard each device last, the best first.")
 @config_option
-def command(config_path: Path | None) -> None:
+def command(config_path: Path | None, devices: bool) -> None:
     """Show gateways, workers and how far everything has come; for the configuration of a worker or uploader.
 
-    A gateway's key does not allow it to look at the others.
+    A gateway's key does not allow it to look at the others. Who hears whom is told by the spool of this machine: an
+    uploader knows all devices, a worker its own.
     """
     config, fleet = fleet_of(config_path)
     with connected(config, fleet) as link:
         from lora_post.fleet.status import look
 
-        show(look(link))
+        if not config.spool_path.exists():
+            show(look(link))
+            return
+        with closing(SpoolFile(config.spool_path)) as spool_file:
+            status = look(link, spool_file)
+    show(status)
+    if devices:
+        say("")
+        rows = [[each.device, ", ".join(map(_heard, each.heard_by))] for each in status.hearings]
+        print_table(("device", "heard by"), sorted(rows))
+
+
+def _heard(by: Reception) -> str:
+    return by.gateway if by.snr_db is None else f"{by.gateway} {by.snr_db:g} dB"
 
 
 def show(status: FleetStatus) -> None:
@@ -39,20 +56,11 @@ def show(status: FleetStatus) -> None:
             each.gateway,
             str(each.waiting),
             "" if each.oldest_us is None else utc_text(WallUs(each.oldest_us))[:19].replace("T", " "),
-            "" if each.round_trip_ms is None else f"{each.round_trip_ms:g} ms",
             each.version,
         ]
         for each in status.gateways
     ]
-    headings = ("gateway", "frames that wait", "oldest (UTC)", "round trip", "version")
-    print_table(headings, rows, title=f"Gateways: {len(rows)}")
+    print_table(("gateway", "frames that wait", "oldest (UTC)", "version"), rows, title=f"Gateways: {len(rows)}")
     say("")
-    held = Counter(status.holders)
-    nobody = held.pop("", 0)
-    for name, count in sorted(held.items()):
-        say(f"worker {name}: {count} of {len(status.holders)} partitions")
-    if nobody:
-        say(f"nobody: {nobody} of {len(status.holders)} partitions; is a worker running?")
-    say(f"frames under way: {status.under_way}; entries in the log: {status.entries}")
-    for name, position in sorted(status.read.items()):
-        say(f"uploader {name}: {status.last - position} entries behind, within a minute")
+    for line in status.lines:
+        say(line)

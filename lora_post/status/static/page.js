@@ -107,8 +107,9 @@ function parts() {
   ));
   const commands = (state.commands ?? []).map((item) => [`${item.id} for ${item.device}: ${item.fate}${item.step && item.step !== item.fate ? `, ${item.step}` : ""}, `, since(item.last || item.given)]);
   const downlinks = commands.length ? [part("Downlinks", commands.reverse())] : [];
+  const fleet = (state.fleet ?? []).length ? [part("Fleet", state.fleet)] : [];
   const spool = part("Spool", [`${state.disk.spool || "less than 1"} MB used, ${state.disk.free} % of the disk free`]);
-  return [...inputs, ...destinations, ...downlinks, spool, part("This run", [["started ", since(state.started)]])];
+  return [...inputs, ...destinations, ...downlinks, ...fleet, spool, part("This run", [["started ", since(state.started)]])];
 }
 
 function showTotals() {
