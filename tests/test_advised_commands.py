@@ -23,6 +23,7 @@ QUOTED = {
     "_chown(parent)",  # quotes
     "' '.join(map(str, sorted(found)))",  # numbers
 }
+WORDS = re.compile(r"lora-post|sudo|systemctl|chmod|chown|mkdir")
 ARGUMENT = re.compile(r"%[sr]|\{[a-z0-9]*\}")
 
 
@@ -72,7 +73,8 @@ def test_whatever_is_put_into_a_command_is_quoted() -> None:
     found = [
         f"{path.relative_to(folder)} {what}"
         for path in sorted(folder.rglob("*.py"))
-        for what in unquoted(ast.parse(path.read_text("utf-8")))
+        if WORDS.search(text := path.read_text("utf-8"))
+        for what in unquoted(ast.parse(text))
     ]
     assert found == []
 

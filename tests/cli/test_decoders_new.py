@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -67,15 +68,27 @@ def test_new_codec_is_written_with_its_examples_and_passes() -> None:
 @pytest.mark.parametrize("language", [(), ("--js",)])
 def test_commands_that_new_shows_work(language: tuple[str, ...]) -> None:
     for folder in (".", "sub/folder", str(Path.cwd() / "with blank")):
-        out = lora_post("decoders", "new", "probe", "--folder", folder, *language).out
-        commands = [line.split(None, 1)[1] for line in out.splitlines() if "lora-post" in line]
-        assert len(commands) == 2
-        for command in commands:
-            found = subprocess.run(
-                ["sh", "-c", command], env={"PATH": f"{TOOLS}:/usr/bin:/bin"}, capture_output=True, check=False
-            )
-            assert found.returncode == 0, found.stderr
-        assert b"temperature" in found.stdout
+        for command in shown(folder, *language):
+            program, *arguments = shlex.split(command)
+            ran = lora_post(*arguments)
+            assert (program, ran.code) == ("lora-post", 0), ran.err
+        assert "temperature" in ran.out
+
+
+def test_commands_that_new_shows_work_in_a_shell() -> None:
+    for command in shown("with blank"):
+        found = subprocess.run(
+            ["sh", "-c", command], env={"PATH": f"{TOOLS}:/usr/bin:/bin"}, capture_output=True, check=False
+        )
+        assert found.returncode == 0, found.stderr
+    assert b"temperature" in found.stdout
+
+
+def shown(folder: str, *language: str) -> list[str]:
+    """The two commands that `new` shows for a new decoder in a folder."""
+    out = lora_post("decoders", "new", "probe", "--folder", folder, *language).out
+    first, second = (line.split(None, 1)[1] for line in out.splitlines() if "lora-post" in line)
+    return [first, second]
 
 
 @pytest.mark.long  # mypy takes its time; that the new file works is shown above

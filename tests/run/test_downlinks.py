@@ -8,6 +8,8 @@ from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from lora_post.command import Command, Fate
 from lora_post.lorawan.phy_payload import MType, build_data_frame, parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
@@ -20,7 +22,6 @@ from tests.support.joining_site import WARM, Site
 from tests.support.seal import ROOT_10
 
 ACK = 0x20
-ROUNDS = 12
 
 
 def send(site: Site, *words: str) -> None:
@@ -106,7 +107,8 @@ def test_gateway_that_refuses_rx1_is_given_rx2_with_the_same_bytes(tmp_path: Pat
     assert texts[2:] == ["sent by gateway b827ebfffe112233 in RX1"]
 
 
-def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [2, pytest.param(12, marks=pytest.mark.long)])
+def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(rounds: int, tmp_path: Path) -> None:
     site, end, dice = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10), random.Random(9)
     heard: dict[int, set[bytes]] = {}
     payloads: set[bytes] = set()
@@ -126,7 +128,7 @@ def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(tmp_path: P
             heard.setdefault(fcnt, set()).add(phy_payload)
             payloads.add(payload)
 
-    for number in range(ROUNDS):
+    for number in range(rounds):
         with started("run", "-c", "site.toml", cwd=tmp_path) as process, Forwarder(site.port) as forwarder:
             forwarder.ask()
             if number == 0:
@@ -141,7 +143,7 @@ def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(tmp_path: P
             process.wait()
             listen(forwarder, 0.1, confirms=False)  # what left before
     with site.running() as forwarder:
-        for _ in range(3 * ROUNDS):
+        for _ in range(3 * rounds):
             if all(command.is_over for command in commands(site)):
                 break
             tmst = (tmst + 60_000_000) % 2**32
@@ -149,4 +151,4 @@ def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(tmp_path: P
             listen(forwarder, 0.4, confirms=True)
     assert heard and all(len(frames) == 1 for frames in heard.values()), heard
     assert all(command.is_over for command in commands(site))
-    assert {bytes((number,)) for number in range(ROUNDS)} <= payloads
+    assert {bytes((number,)) for number in range(rounds)} <= payloads

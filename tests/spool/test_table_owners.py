@@ -63,6 +63,8 @@ def texts(code: str) -> Iterator[str]:
 
 def tables_in(code: str) -> set[str]:
     """The tables of the spool that the SQL of a module names."""
+    if not _USE.search(re.sub(r"[\"'\s]+", " ", code)):  # nothing to parse it for
+        return set()
     names = {name.split()[0] for text in texts(code) for match in _USE.findall(text) for name in match.split(",")}
     return {name for name in names if name in OWNERS or PUT_IN in name}
 

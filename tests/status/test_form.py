@@ -96,6 +96,7 @@ def is_heard(url: str) -> bool:
     return [each["sender"] for each in strangers] == ["26011bda"]
 
 
+@pytest.mark.long
 def test_stranger_becomes_a_device_whose_kept_frames_are_decoded(site: tuple[Path, str], phone: Chrome) -> None:
     path, url = site
     wait = waiting(phone)

@@ -1,4 +1,4 @@
-"""The status page in a real browser."""
+"""The status page in a real browser: one test of all its views is quick, those of each view are long."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ def farm_page(folder: Path, site: SiteState | None = None) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.long
 def test_of_many_devices_the_first_come_at_once_and_the_others_when_they_are_looked_for(
     phone: Chrome, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_of_many_devices_the_first_come_at_once_and_the_others_when_they_are_loo
         waiting(phone).until(lambda b: text(b, "#view-device h2") == "Device 650")
 
 
+@pytest.mark.long
 def test_sixty_devices_on_a_phone_are_found_by_trouble_search_filter_and_order(phone: Chrome, tmp_path: Path) -> None:
     with farm_page(tmp_path) as url:
         opened(phone, url)
@@ -173,6 +175,7 @@ def test_page_updates_and_takes_nothing_for_markup(phone: Chrome) -> None:
         assert phone.get_log("browser") == []
 
 
+@pytest.mark.long
 def test_device_has_a_page_with_its_values_and_plots_that_outlive_a_restart(phone: Chrome, tmp_path: Path) -> None:
     with farm_page(tmp_path) as url:
         opened(phone, url)
@@ -198,6 +201,7 @@ def test_device_has_a_page_with_its_values_and_plots_that_outlive_a_restart(phon
         waiting(phone).until(lambda b: at(b, "#devices").is_displayed())
 
 
+@pytest.mark.long
 def test_device_that_sends_every_hour_is_a_line(phone: Chrome, tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
@@ -213,6 +217,7 @@ def test_device_that_sends_every_hour_is_a_line(phone: Chrome, tmp_path: Path) -
     assert (drawn.count("M"), drawn.count("L")) == (1, 23)
 
 
+@pytest.mark.long
 def test_log_says_how_each_frame_was_heard_and_is_filtered_and_saved(phone: Chrome) -> None:
     site = SiteState([device(name="=Pond"), device("weather", address=1)])
     for number in range(40):
@@ -245,6 +250,7 @@ def test_log_says_how_each_frame_was_heard_and_is_filtered_and_saved(phone: Chro
         assert width(phone) <= 390
 
 
+@pytest.mark.long
 def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy(phone: Chrome) -> None:
     site = SiteState([device()])
     site.hear(report(Reading("t", float("nan"))))
@@ -279,6 +285,7 @@ def is_up(url: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_page_of_a_process_that_dies_says_so_at_once_and_that_it_lives_again(phone: Chrome, tmp_path: Path) -> None:
     port = free_port()
     with running_sandbox() as server:
@@ -304,6 +311,7 @@ def test_page_of_a_process_that_dies_says_so_at_once_and_that_it_lives_again(pho
             assert "does not answer" not in headline(phone) + phone.title
 
 
+@pytest.mark.long
 def test_silent_connection_is_a_dead_one(phone: Chrome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.status.live.ALIVE_EVERY_S", 10_000)
     with page() as url:
@@ -317,7 +325,8 @@ def test_silent_connection_is_a_dead_one(phone: Chrome, monkeypatch: pytest.Monk
         waiting(phone).until(lambda b: b.execute_script("return window.seen"))
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_can_be_used_by_those_who_do_not_see_it(phone: Chrome, tmp_path: Path, scheme: str) -> None:
     phone.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
@@ -343,6 +352,7 @@ def test_every_view_can_be_used_by_those_who_do_not_see_it(phone: Chrome, tmp_pa
     phone.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.long
 def test_downlinks_are_told_with_the_device_and_with_the_gateway(phone: Chrome) -> None:
     noon = Moment(NOON_US, "", 0)
     given = Command("pond-7", 9, b"\x01", noon, 12)
@@ -357,6 +367,7 @@ def test_downlinks_are_told_with_the_device_and_with_the_gateway(phone: Chrome) 
         assert phone.title != "owned" and width(phone) <= 390
 
 
+@pytest.mark.long
 def test_browser_without_the_token_is_asked_for_it(phone: Chrome) -> None:
     with page(token=TOKEN) as url:
         phone.get(url)
