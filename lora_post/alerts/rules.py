@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.command import Fate
 from lora_post.errors import Problem
 from lora_post.observed.device_trouble import SLACK, alert_key, device_troubles
 from lora_post.observed.run_state import CLOCK, RunState
@@ -24,6 +25,8 @@ NO_TIME_US: Final = 3_600_000_000
 """A board without a clock battery has no time until its link is up."""
 AT_ONCE_US: Final = 0
 DISK_SHARE: Final = 0.05
+_FAILED: Final = frozenset({Fate.NOT_ACKNOWLEDGED, Fate.REFUSED, Fate.EXPIRED})
+_DAY_US: Final = 86_400_000_000
 
 
 class Condition(Struct, frozen=True):
@@ -39,6 +42,7 @@ def conditions(runtime: RunState, devices: Iterable[DeviceView]) -> Iterator[Con
     yield from _inputs(runtime)
     yield from _destinations(runtime)
     yield from _machine(runtime)
+    yield from _downlinks(runtime)
     for device in devices:
         yield from _device(device, runtime)
 
@@ -71,6 +75,19 @@ def _destinations(runtime: RunState) -> Iterator[Condition]:
         if item.parked or item.refused:
             what = f"{item.name}: {item.parked + item.refused} readings of parked sensors"
             yield Condition(f"parked:{item.name}", Problem(what, "`lora-post spool` says why"), SOON_US)
+
+
+def _downlinks(runtime: RunState) -> Iterator[Condition]:
+    for used in runtime.air_time:
+        if used.is_full:
+            what = f"gateway {used.gateway} has used up its air time at {used.sub_band.text}"
+            fix = f"devices get no answer there for {span_text(used.more_in_s)}: have them confirm and join less often"
+            yield Condition(f"air-time:{used.gateway} {used.sub_band.min_hz}", Problem(what, fix), SOON_US)
+    day_ago_us = runtime.now_us + runtime.ahead_us - _DAY_US
+    for device, last in {command.device: command for command in runtime.commands}.items():
+        if last.fate in _FAILED and last.steps and last.steps[-1].at_us > day_ago_us:
+            problem = Problem(f"{device}: downlink {last.id} is {last.fate}", f"`lora-post explain downlink {last.id}`")
+            yield Condition(f"downlink:{device}", problem)
 
 
 def _machine(runtime: RunState) -> Iterator[Condition]:

@@ -7,24 +7,100 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
 
 from lora_post.clocks.scale import utc_text
+from lora_post.command import Moment, age_s
 from lora_post.downlink.transmit import Window
-from lora_post.lorawan.region import Region
+from lora_post.lorawan.region import Region, SubBand
 from lora_post.times import WallUs
 
 HOUR_S: Final = 3600.0
+FULL: Final = 0.95
+"""What is left then does not carry a join-accept at SF12."""
+_KEPT_TOGETHER_S: Final = 300.0
+"""Frames within so long are kept as one, with the time of the last: the file gets a dozen numbers, not hundreds."""
+
+_Ms = Annotated[int, Meta(ge=0, le=3_600_000)]
+
+
+class _Kept(Struct, frozen=True):
+    """What the spool has of a gateway in a sub-band. spent: how many s before `at`, and how many ms on air."""
+
+    at: Moment
+    spent: tuple[tuple[int, _Ms], ...]
+
+
+class AirTime(Struct, frozen=True):
+    """What a gateway has used of a sub-band. used: 1.0 is all. more_in_s: when some of it comes back."""
+
+    gateway: str
+    sub_band: SubBand
+    used: float
+    more_in_s: float
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is used up, but for short frames."""
+        return self.used >= FULL
 
 
 class DutyCycle:
-    """The air time of all gateways. In memory: a restart is rare, and takes longer than a frame."""
+    """The air time of all gateways."""
 
     def __init__(self, region: Region, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._region = region
         self._monotonic = monotonic
         self._sent: dict[tuple[str, int], deque[tuple[float, float]]] = {}
+        self._changed: set[tuple[str, int]] = set()
+
+    def restore(self, kept: Mapping[str, str], now: Moment) -> list[str]:
+        """Take over what `changes` has given to an earlier run; return the keys of what is over.
+
+        Of what is kept without a time it is not known how old it is: it counts as if it were sent now.
+        """
+        over = []
+        for key, text in kept.items():
+            gateway, _, hz = key.rpartition(" ")
+            try:
+                then = msgspec.json.decode(text, type=_Kept)
+                band = gateway, int(hz)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                over.append(key)
+                continue
+            gap_s = max(age_s(then.at, now) or 0.0, 0.0)
+            sent = [(self._monotonic() - gap_s - max(age, 0), ms / 1000) for age, ms in then.spent]
+            if young := [each for each in sent if each[0] > self._monotonic() - HOUR_S]:
+                self._sent[band] = deque(sorted(young))
+            else:
+                over.append(key)
+        return over
+
+    def changes(self, now: Moment) -> dict[str, str]:
+        """Return what is to be kept of what has changed since the last call, by gateway and sub-band."""
+        changed, self._changed = self._changed, set()
+        return {f"{gateway} {hz}": self._kept((gateway, hz), now) for gateway, hz in changed}
+
+    def _kept(self, band: tuple[str, int], now: Moment) -> str:
+        spent: dict[float, tuple[int, int]] = {}
+        for sent_s, airtime_s in self._young(band):
+            slot = sent_s // _KEPT_TOGETHER_S
+            ms = spent.get(slot, (0, 0))[1] + round(airtime_s * 1000)
+            spent[slot] = int(self._monotonic() - sent_s), ms
+        return msgspec.json.encode(_Kept(now, tuple(spent.values()))).decode()
+
+    def used(self) -> Iterator[AirTime]:
+        """Yield what is used, by gateways and sub-bands; for any thread."""
+        bands = {each.min_hz: each for each in self._region.sub_bands}
+        for gateway, hz in sorted(self._sent):
+            limits, young = bands.get(hz), list(self._young((gateway, hz)))
+            if limits is not None and young:
+                used = sum(airtime_s for _, airtime_s in young) / (limits.duty * HOUR_S)
+                yield AirTime(gateway, limits, used, young[0][0] + HOUR_S - self._monotonic())
 
     def within(self, gateway: str, windows: Iterable[Window], size: int) -> tuple[Window, ...]:
         """Return the windows in which a frame of `size` bytes may be sent."""
@@ -34,8 +110,9 @@ class DutyCycle:
         """Note that a frame is sent in this window."""
         limits = self._region.sub_band(window.slot.hz)
         if limits is not None:
-            sent = self._sent.setdefault((gateway, limits.min_hz), deque())
-            sent.append((self._monotonic(), window.slot.rate.airtime_s(size)))
+            band = gateway, limits.min_hz
+            self._sent.setdefault(band, deque()).append((self._monotonic(), window.slot.rate.airtime_s(size)))
+            self._changed.add(band)
 
     def free_at(self, gateway: str, windows: Iterable[Window], size: int, now_us: int) -> str:
         """Return when one of the windows may be used again, as HH:MM in UTC."""
@@ -57,8 +134,14 @@ class DutyCycle:
         limits = self._region.sub_band(window.slot.hz)
         if limits is None:
             return True
-        sent = self._sent.get((gateway, limits.min_hz), deque())
+        band = gateway, limits.min_hz
+        sent = self._sent.get(band)
         while sent and sent[0][0] <= self._monotonic() - HOUR_S:
             sent.popleft()
-        spent_s = sum(airtime_s for _, airtime_s in sent)
+        spent_s = sum(airtime_s for _, airtime_s in self._young(band))
         return spent_s + window.slot.rate.airtime_s(size) <= limits.duty * HOUR_S
+
+    def _young(self, band: tuple[str, int]) -> Iterator[tuple[float, float]]:
+        """Yield what was sent within the last hour: when, and for how long."""
+        since_s = self._monotonic() - HOUR_S
+        return (each for each in tuple(self._sent.get(band, ())) if each[0] > since_s)

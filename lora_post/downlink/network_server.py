@@ -25,6 +25,7 @@ class NetworkServer(Struct, frozen=True):
     uplinks: UplinkAnswers
     class_c: ClassC
     commands: Commands
+    duty_cycle: DutyCycle
 
 
 def network_server(
@@ -41,4 +42,5 @@ def network_server(
     duty_cycle, commands = duty_cycle or DutyCycle(network.region), Commands(now, metrics, stamp_us)
     frames = CommandFrames(commands, duty_cycle)
     class_c = ClassC(network, frames)
-    return NetworkServer(JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c), class_c, commands)
+    joins, uplinks = JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c)
+    return NetworkServer(joins, uplinks, class_c, commands, duty_cycle)

@@ -69,6 +69,11 @@ class SubBand(Struct, frozen=True, array_like=True):
     duty: float
     power_dbm: int
 
+    @property
+    def text(self) -> str:
+        """Return it as people write it: 868–868.6 MHz."""
+        return f"{self.min_hz / 1e6:g}–{self.max_hz / 1e6:g} MHz"
+
 
 class Slot(Struct, frozen=True):
     """A frequency and a data rate to send with."""

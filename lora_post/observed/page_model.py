@@ -209,10 +209,21 @@ class PageCommand(Struct, frozen=True, omit_defaults=True):
     step: str = ""
 
 
+class PageAirTime(Struct, frozen=True, omit_defaults=True):
+    """What a gateway has used of a sub-band. used: percent of what it may send in an hour. more: when it is full, when
+    some of it comes back."""
+
+    gateway: str
+    band: str
+    used: int
+    more: int = 0
+
+
 class PageRun(Struct, frozen=True, omit_defaults=True):
     """The state of the run.
 
     gateway: its name. started: when. commands: the last ones, the newest last. fleet: what it is at, a line each.
+    air_time: of the gateways that have used a hundredth of theirs or more.
     """
 
     gateway: str
@@ -222,6 +233,7 @@ class PageRun(Struct, frozen=True, omit_defaults=True):
     disk: PageDisk
     commands: tuple[PageCommand, ...] = ()
     fleet: tuple[str, ...] = ()
+    air_time: tuple[PageAirTime, ...] = ()
 
 
 class Page(Struct, frozen=True):

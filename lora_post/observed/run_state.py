@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lora_post.command import Command
 from lora_post.config.alerts import AlertLimits
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import Problem
 from lora_post.observed.carried import Carried
 from lora_post.times import NEVER, SteadyUs, WallUs
@@ -71,7 +72,8 @@ class RunState(Struct, frozen=True):
 
     Moments are on the steady clock, so that spans between them are true; ahead_us makes them µs since 1970 UTC.
     troubles: of parts that are not an input or a destination, by name. alerts: what persists, by key.
-    commands: the last ones for devices, the newest last. fleet: what the fleet is at, in words.
+    commands: the last ones for devices, the newest last. fleet: what the fleet is at, in words. air_time: what
+    gateways have used of theirs.
     deaf_us: the last moment when no input could give frames, NEVER for none. limits: of [alerts]. before: what
     earlier runs knew.
     """
@@ -91,6 +93,7 @@ class RunState(Struct, frozen=True):
     before: Carried = Carried()
     commands: tuple[Command, ...] = ()
     fleet: tuple[str, ...] = ()
+    air_time: tuple[AirTime, ...] = ()
 
     def since(self, last_us: SteadyUs, before_us: int) -> SteadyUs:
         """Return since when something is silent. last_us: NEVER for not in this run. before_us: silent already then."""

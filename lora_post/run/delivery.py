@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from shlex import quote
@@ -17,6 +17,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.command import Moment
 from lora_post.config import Config
+from lora_post.downlink.duty_cycle import AirTime, DutyCycle
 from lora_post.downlink.network_server import network_server
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
@@ -34,8 +35,9 @@ from lora_post.sinks.announced import Announced
 from lora_post.spool import accepted, lanes, strangers
 from lora_post.spool.arrivals import Arrivals
 from lora_post.spool.boots import BootBook
+from lora_post.spool.facts import Facts
 from lora_post.spool.late_ledger import LateLedger
-from lora_post.spool.ledger import SpoolLedger
+from lora_post.spool.ledger import AIR_TIME, SpoolLedger
 from lora_post.spool.queue import Counts, Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, replace_damaged
@@ -63,6 +65,7 @@ class Delivery(Struct, frozen=True):
     view: a connection to the spool for whoever asks; the pipeline and each upload have one of their own.
     stop: ends the uploads. hear: takes outcomes that another part has kept, as the pipeline gives its own.
     announced: what devices say that they can be told. late: decodes behind the answers, where devices are answered.
+    air_time: tells what gateways have sent.
     """
 
     config: Config
@@ -75,6 +78,7 @@ class Delivery(Struct, frozen=True):
     hear: Callable[[Outcome], None]
     announced: Announced
     late: LateDecoding | None = None
+    air_time: Callable[[], Iterable[AirTime]] = tuple
 
     def __enter__(self) -> Delivery:
         log.info(
@@ -226,6 +230,8 @@ def open_delivery(
     network = config.network
     server = network_server(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
     view = SpoolFile(config.spool_path, replace_damaged)
+    if server:
+        _restore_air_time(server.duty_cycle, Facts(view, AIR_TIME), moment(clock))
     late = None
     if server or accepted.last_id(view.db):
         spool_file = SpoolFile(config.spool_path, replace_damaged)
@@ -233,7 +239,13 @@ def open_delivery(
         late_ledger = LateLedger(spool_file, config.devices, _writer(config, spool_file, arrivals))
         late = LateDecoding(late_ledger, config.devices, decode, Telling(metrics, hear), heartbeats, Doctor())
     pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late)
-    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, late)
+    air_time = server.duty_cycle.used if server else tuple
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, late, air_time)
+
+
+def _restore_air_time(duty_cycle: DutyCycle, facts: Facts, now: Moment) -> None:
+    """Go on counting what was sent before the start. Raises SpoolError."""
+    facts.change(dict.fromkeys(duty_cycle.restore(facts.recall(), now)))
 
 
 def moment(clock: GatewayClock) -> Moment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.config.status import StatusConfig
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import ConfigError
 from lora_post.inputs import Input
 from lora_post.inputs.gateway_book import GatewayBook
@@ -95,7 +96,7 @@ def run_live(
     signs = oversight.signs
     with (
         delivery,
-        oversight.over(delivery.destinations, delivery.clock),
+        oversight.over(delivery.destinations, delivery.clock, delivery.air_time),
         following(followed, use, signs),
         tending(delivery.pipeline, signs),
         watching_settings(config, delivery.announced, partial(moment, delivery.clock), signs.heartbeats),
@@ -146,10 +147,15 @@ class Oversight:
         return self.fleet()
 
     @contextmanager
-    def over(self, destinations: Callable[[], Sequence[DestinationState]], clock: GatewayClock) -> Iterator[str | None]:
+    def over(
+        self,
+        destinations: Callable[[], Sequence[DestinationState]],
+        clock: GatewayClock,
+        air_time: Callable[[], Iterable[AirTime]] = tuple,
+    ) -> Iterator[str | None]:
         """Watch as long as the block runs; gives the address of the page, None without one.
 
-        Raises ConfigError when the page cannot be shown.
+        air_time: tells what gateways have sent. Raises ConfigError when the page cannot be shown.
         """
         # What sends mail is of no use to a dry run.
         from lora_post.alerts.loop import AlertLoop
@@ -158,7 +164,7 @@ class Oversight:
         config = self._config
         commands = partial(load_commands, config.spool_path)
         view = RunView(
-            config, self.signs, self.clock, destinations, clock.trouble, self._gateways, commands, self._fleet
+            config, self.signs, self.clock, destinations, clock.trouble, self._gateways, commands, self._fleet, air_time
         )
 
         def look() -> RunState:

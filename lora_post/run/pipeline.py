@@ -103,6 +103,8 @@ class Pipeline:
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
                 outcomes = [self._handle_event(event, group) for event in events]
+                if server := self._server:
+                    group.air_time = server.duty_cycle.changes(server.commands.now())
             to_send = self._to_send
             if self._late is None:
                 self._transmit(to_send)
@@ -138,6 +140,7 @@ class Pipeline:
                 commands.settle(group)
                 commands.end_late(group)
                 to_send = server.class_c.send(group)
+                group.air_time = server.duty_cycle.changes(commands.now())
         self._ledger.sync()
         self._transmit(to_send)
 

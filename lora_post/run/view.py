@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.command import Command
 from lora_post.config import Config
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import Problem, SpoolError
 from lora_post.observed.run_state import CLOCK, DestinationState, Disk, GatewayState, InputState, RunState
 from lora_post.observed.signs import Signs
@@ -31,12 +32,14 @@ class RunView:
         gateways: Callable[[str], tuple[tuple[GatewayState, ...], int]] = lambda name: ((), 0),
         commands: Callable[[], Sequence[Command]] = lambda: (),
         fleet: Callable[[], Sequence[str]] = lambda: (),
+        air_time: Callable[[], Iterable[AirTime]] = tuple,
     ) -> None:
         """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more.
 
-        commands: the last ones for devices. fleet: what it is at, in words.
+        commands: the last ones for devices. fleet: what it is at, in words. air_time: what gateways have used of theirs.
         """
         self._fleet = fleet
+        self._air_time = air_time
         self._commands = commands
         self._clock_trouble = clock_trouble
         self._gateways = gateways
@@ -86,6 +89,7 @@ class RunView:
             limits=self._limits,
             commands=self._last_commands,
             fleet=tuple(self._fleet()),
+            air_time=tuple(self._air_time()),
         )
 
 

@@ -69,6 +69,12 @@ class Facts:
                 self._known[what] = value
 
 
+def note_all(db: sqlite3.Connection, subject: str, values: Mapping[str, str]) -> None:
+    """Write facts down inside the caller's transaction."""
+    rows = [(subject, what, value) for what, value in values.items()]
+    db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+
+
 def note_first(db: sqlite3.Connection, subject: str, what: str, value: str) -> None:
     """Write one fact down inside the caller's transaction, unless something is known of it already."""
     db.execute("INSERT OR IGNORE INTO known VALUES (?, ?, ?)", (subject, what, value))

@@ -17,7 +17,7 @@ from lora_post.errors import SpoolError
 from lora_post.model import Device, FCntPolicy, Frame, Reading, RxInfo
 from lora_post.spool import accepted, downlinks
 from lora_post.spool.boots import BootBook
-from lora_post.spool.facts import changes
+from lora_post.spool.facts import changes, note_all
 from lora_post.spool.gaps import Gaps, forget_gaps, gaps_in_memory
 from lora_post.spool.heard import KEEP_HEARD, is_repeat, print_of
 from lora_post.spool.joins import load_joins, save_joins
@@ -33,6 +33,8 @@ from lora_post.uplink.model import FindSessions, IsRepeat, Refusal, Report, Sess
 from lora_post.uplink.sessions import SessionBook, downlink_key, downlink_keys, has_app_counter, session_key
 
 NOT_LOADED = -1
+AIR_TIME = "air time"
+"""Subject of the facts about what gateways have sent."""
 
 
 class Group:
@@ -41,7 +43,8 @@ class Group:
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
     join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
     accepted. held: what was accepted and is to be decoded later, by number. refusals: what was not. taken: counters
-    of downlinks, see `take_fcnt_down`. commands: those that changed. is_lazy: whoever opened the group calls `sync`
+    of downlinks, see `take_fcnt_down`. commands: those that changed. air_time: what gateways have used, as facts under
+    AIR_TIME. is_lazy: whoever opened the group calls `sync`
     before it relies on it.
     """
 
@@ -70,6 +73,7 @@ class Group:
         self.notes: list[Callable[[sqlite3.Connection], None]] = []
         self.commands: dict[int, Command] = {}
         self.told: list[Report] = []
+        self.air_time: dict[str, str] = {}
         self.is_lazy = False
         self._gaps = gaps
         self._counters = counters
@@ -218,6 +222,7 @@ class SpoolLedger:
                     note(db)
                 self._save_sessions(db, group.taken)
                 downlinks.save(db, group.commands.values())
+                note_all(db, AIR_TIME, group.air_time)
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or group.held or self._book.joined))

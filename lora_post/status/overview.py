@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from lora_post.clocks.scale import is_unknown
 from lora_post.command import Command
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.observed.battery import Battery
 from lora_post.observed.page_model import (
     Page,
+    PageAirTime,
     PageBattery,
     PageCommand,
     PageCopy,
@@ -30,6 +34,8 @@ from lora_post.observed.site_state import DeviceView, Entry, Refused, SiteState
 from lora_post.observed.verdict import judge
 from lora_post.spool.strangers import Stranger
 from lora_post.times import SteadyUs, WallUs
+
+SHOWN_USE: Final = 0.01
 
 
 class Wanted(Struct, frozen=True):
@@ -105,7 +111,15 @@ def run_page(runtime: RunState) -> PageRun:
         disk=PageDisk(free=round(100 * disk.free / max(disk.total, 1)), spool=disk.spool >> 20),
         commands=tuple(map(_command, runtime.commands)),
         fleet=runtime.fleet,
+        air_time=tuple(_air_time(each, runtime, at) for each in runtime.air_time if each.used >= SHOWN_USE),
     )
+
+
+def _air_time(used: AirTime, runtime: RunState, at: _Wall) -> PageAirTime:
+    # To the minute, so that it does not change all the time.
+    more_us = SteadyUs(runtime.now_us + round(used.more_in_s * 1e6))
+    more = at.ms(more_us) // 60_000 * 60_000 if used.is_full else 0
+    return PageAirTime(used.gateway, used.sub_band.text, min(round(used.used * 100), 100), more)
 
 
 def _command(command: Command) -> PageCommand:

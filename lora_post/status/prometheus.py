@@ -131,6 +131,14 @@ class _Run(Collector):
             for state, amount in (("queued", item.queued), ("parked", item.parked), ("refused", item.refused)):
                 queue.add_metric([item.name, state], amount)
         yield queue
+        air_time = GaugeMetricFamily(
+            "lora_post_air_time_used_ratio",
+            "What a gateway has used of the air time that a sub-band allows in an hour.",
+            labels=["gateway", "sub_band"],
+        )
+        for each in run.air_time:
+            air_time.add_metric([each.gateway, each.sub_band.text], each.used)
+        yield air_time
         yield _by("alert", "An alert that is raised.", "alert", dict.fromkeys(run.alerts, 1.0))
 
 

@@ -6,13 +6,20 @@ import pytest
 from msgspec.structs import replace
 
 from lora_post.alerts.rules import conditions
+from lora_post.command import Command, Fate, Moment
 from lora_post.config.alerts import AlertLimits
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import Problem
+from lora_post.lorawan.region import SubBand
 from lora_post.model import Reading
 from lora_post.observed.run_state import DestinationState, Disk, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from tests.support.alerts import HOUR_US, LATER, WELL
 from tests.support.build import NOON_US, device, report
+
+BAND = SubBand(1, 2, 0.01, 14)
+FAILED = Command("pond-7", 1, b"", Moment(0, "", 0), 1).ended(Moment(NOON_US, "", 0), Fate.NOT_ACKNOWLEDGED)
+ENDED = Command("valve", 1, b"", Moment(0, "", 0), 1).ended(Moment(NOON_US, "", 0), Fate.CANCELLED)
 
 
 def as_raised(runtime: RunState, *keys: str) -> RunState:
@@ -43,6 +50,14 @@ def keys(runtime: RunState, site: SiteState | None = None, raised: tuple[str, ..
             ["stalled:serial", "trouble:spool"],
         ),
         (replace(WELL, disk=Disk(1 << 20, 1 << 31, 0)), ["disk"]),
+        (
+            replace(WELL, air_time=(AirTime("gw1", BAND, 0.5, 60.0), AirTime("gw2", BAND, 0.97, 60.0))),
+            ["air-time:gw2 1"],
+        ),
+        (replace(WELL, commands=(FAILED, ENDED)), ["downlink:pond-7"]),
+        (replace(WELL, commands=(FAILED, replace(FAILED, fate=Fate.SENT, id=2))), []),
+        (replace(WELL, commands=(replace(FAILED, steps=()),)), []),
+        (replace(LATER, inputs=(), commands=(FAILED,)), []),
     ],
 )
 def test_rules_name_what_is_wrong(runtime: RunState, expected: list[str]) -> None:

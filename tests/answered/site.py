@@ -86,7 +86,7 @@ class Site:
         joins = JoinServer(self._network, duty_cycle, self._random.randrange)
         frames = CommandFrames(commands, duty_cycle)
         class_c = ClassC(self._network, frames, lambda: self.now_us / 1e6)
-        server = NetworkServer(joins, UplinkAnswers(self._network, frames, class_c), class_c, commands)
+        server = NetworkServer(joins, UplinkAnswers(self._network, frames, class_c), class_c, commands, duty_cycle)
         pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self)
 

@@ -6,7 +6,9 @@ from msgspec import json
 from msgspec.structs import replace
 
 from lora_post.command import Command, Fate, Moment
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import Problem
+from lora_post.lorawan.region import SubBand
 from lora_post.model import Frame, Reading, RxInfo
 from lora_post.observed.page_model import Page, PageNews, PageSensor
 from lora_post.observed.run_state import DestinationState, Disk, GatewayState, InputState, RunState
@@ -34,6 +36,11 @@ FULL = RunState(
         Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 7).ended(Moment(NOON_US, "", 0), Fate.EXPIRED),
         Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 8).with_step(Moment(NOON_US, "", 0), "not sent: too long"),
         Command("pond-7", 1, b"", Moment(NOON_US, "", 0), 9),
+    ),
+    air_time=(
+        AirTime("gw1", SubBand(868_000_000, 868_600_000, 0.01, 14), 0.97, 90.0),
+        AirTime("gw2", SubBand(868_000_000, 868_600_000, 0.01, 14), 0.12, 90.0),
+        AirTime("gw3", SubBand(868_000_000, 868_600_000, 0.01, 14), 0.001, 90.0),
     ),
     troubles={},
     alerts={"a": Problem("x", "y")},
@@ -133,6 +140,10 @@ def test_keys_are_those_that_programs_read() -> None:
                     "step": "not sent: too long",
                 },
                 {"id": 9, "device": "pond-7", "fate": "queued", "given": NOON},
+            ],
+            "air_time": [
+                {"gateway": "gw1", "band": "868–868.6 MHz", "used": 97, "more": NOON + 60_000},
+                {"gateway": "gw2", "band": "868–868.6 MHz", "used": 12},
             ],
         },
         "verdict": {

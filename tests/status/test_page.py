@@ -19,7 +19,9 @@ from selenium.webdriver.support.ui import Select
 
 from lora_post.clocks.scale import now_us
 from lora_post.command import Command, Fate, Moment
+from lora_post.downlink.duty_cycle import AirTime
 from lora_post.errors import Problem
+from lora_post.lorawan.region import SubBand
 from lora_post.model import Reading, RxInfo
 from lora_post.observed.site_state import SiteState
 from lora_post.run.live import load_trends
@@ -357,8 +359,10 @@ def test_downlinks_are_told_with_the_device_and_with_the_gateway(phone: Chrome) 
     noon = Moment(NOON_US, "", 0)
     given = Command("pond-7", 9, b"\x01", noon, 12)
     commands = (given.ended(noon, Fate.EXPIRED), replace(given, id=13).with_step(noon, f"not sent: {HOSTILE}"))
-    with page(runtime=replace(WELL, commands=commands)) as url:
+    air_time = (AirTime(HOSTILE, SubBand(868_000_000, 868_600_000, 0.01, 14), 0.97, 90.0),)
+    with page(runtime=replace(WELL, commands=commands, air_time=air_time)) as url:
         opened(phone, f"{url}/#/gateway")
+        waiting(phone).until(lambda b: "has used 97 % of its air time at 868–868.6 MHz; more at " in text(b, "#parts"))
         waiting(phone).until(lambda b: "13 for pond-7: queued, not sent: <img" in text(b, "#parts"))
         assert "12 for pond-7: expired, " in text(phone, "#parts")
         phone.get(f"{url}/#/device/pond-7")

@@ -76,7 +76,7 @@ class Site:
         commands = Commands(self.now, self.metrics, lambda: self.time_us)
         frames = CommandFrames(commands, duty_cycle)
         class_c = ClassC(self.network, frames, lambda: self.time_us / 1e6)
-        server = NetworkServer(joins, UplinkAnswers(self.network, frames, class_c), class_c, commands)
+        server = NetworkServer(joins, UplinkAnswers(self.network, frames, class_c), class_c, commands, duty_cycle)
         pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
 

@@ -106,7 +106,8 @@ function parts() {
     item.trouble,
   ));
   const commands = (state.commands ?? []).map((item) => [`${item.id} for ${item.device}: ${item.fate}${item.step && item.step !== item.fate ? `, ${item.step}` : ""}, `, since(item.last || item.given)]);
-  const downlinks = commands.length ? [part("Downlinks", commands.reverse())] : [];
+  const airTime = (state.air_time ?? []).map((item) => [`gateway ${item.gateway} has used ${item.used} % of its air time at ${item.band}`, ...(item.more ? [`; more at ${new Date(item.more).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`] : [])]);
+  const downlinks = commands.length || airTime.length ? [part("Downlinks", [...commands.reverse(), ...airTime])] : [];
   const fleet = (state.fleet ?? []).length ? [part("Fleet", state.fleet)] : [];
   const spool = part("Spool", [`${state.disk.spool || "less than 1"} MB used, ${state.disk.free} % of the disk free`]);
   return [...inputs, ...destinations, ...downlinks, ...fleet, spool, part("This run", [["started ", since(state.started)]])];
