@@ -36,7 +36,7 @@ class RunView:
     ) -> None:
         """clock_trouble: what is wrong with the time. gateways: those that an input hears, and how many more.
 
-        commands: the last ones for devices. fleet: what it is at, in words. air_time: what gateways have used of theirs.
+        commands: the last ones for devices. fleet: what it is at, in words. air_time: what gateways have used.
         """
         self._fleet = fleet
         self._air_time = air_time
