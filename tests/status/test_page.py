@@ -56,12 +56,32 @@ def text(chromium: Chrome, css: str) -> str:
     return at(chromium, css).text
 
 
+def words(chromium: Chrome, css: str) -> str:
+    """The words there, whatever stands on a line of its own."""
+    return " ".join(text(chromium, css).split())
+
+
 def headline(chromium: Chrome) -> str:
     return text(chromium, "#verdict-text")
 
 
 def width(chromium: Chrome) -> int:
     return int(chromium.execute_script("return document.documentElement.scrollWidth"))
+
+
+def lines(chromium: Chrome, css: str) -> int:
+    """How many lines these elements take."""
+    tops = "return new Set([...document.querySelectorAll(arguments[0])].map((e) => e.offsetTop)).size"
+    return int(chromium.execute_script(tops, css))
+
+
+@contextmanager
+def phone_of(chromium: Chrome, wide: int) -> Iterator[None]:
+    """The phone as if it were so wide."""
+    metrics = {"width": wide, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    yield
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics | {"width": 390})
 
 
 def opened(chromium: Chrome, url: str) -> None:
@@ -129,7 +149,7 @@ def test_sixty_devices_on_a_phone_are_found_by_trouble_search_filter_and_order(p
         first = text(phone, "#devices li")
         assert "1 frame not decoded: WrongLength: 3 bytes" in first
         assert "battery at 2.1 V (unit by its range)" in text(phone, "#devices li:nth-child(3)")
-        assert "temperature 23 °C" in text(phone, "#devices li:nth-child(3)")
+        assert "temperature 23 °C" in words(phone, "#devices li:nth-child(3)")
         height = phone.execute_script("return document.getElementById('devices').scrollHeight")
         assert (width(phone) <= 390, height / 60 < 60) == (True, True)
         at(phone, "#search").send_keys("device 1")
@@ -198,6 +218,9 @@ def test_device_has_a_page_with_its_values_and_plots_that_outlive_a_restart(phon
         at(phone, "#hours label:nth-of-type(2)").click()
         week = "temperature: 4.5 to 188.5 °C"
         waiting(phone).until(lambda b: at(b, "#plots svg").get_attribute("aria-label") == week)
+        for wide in (360, 412):
+            with phone_of(phone, wide):
+                assert (lines(phone, "nav a"), lines(phone, "#hours label"), width(phone) <= wide) == (1, 1, True)
         assert width(phone) <= 390
         phone.back()
         waiting(phone).until(lambda b: at(b, "#devices").is_displayed())
@@ -261,7 +284,7 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy(phone: Chrome) -> N
     with page(site, replace(WELL, alerts=alerts)) as url:
         opened(phone, url)
         assert headline(phone) == "Needs attention"
-        assert "t ?" in text(phone, "#devices")
+        assert "t ?" in words(phone, "#devices")
         problem, guess = phone.find_elements(By.CSS_SELECTOR, "#problems li")
         assert problem.text == f"{HOSTILE} is stuck\nfix: {command} helps"
         assert guess.text == "deaf\ncheck: is it plugged in?"

@@ -38,7 +38,7 @@ function keyValues(device) {
 
 function cells(device) {
   const sign = worst(device);
-  const values = keyValues(device).flatMap((sensor) => [element("span", "key", sensor.name, " ", element("b", "", amount(sensor)))]);
+  const values = keyValues(device).flatMap((sensor) => [element("span", "key", element("span", "of", sensor.name), " ", element("b", "", amount(sensor)))]);
   return [
     element("span", "name", label(device)),
     element("span", "seen", device.last ? since(device.last) : "never"),
