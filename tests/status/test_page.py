@@ -294,7 +294,7 @@ def test_what_is_wrong_comes_with_what_to_do_as_text_to_copy(phone: Chrome) -> N
         assert fix != check
         problem.find_element(By.CSS_SELECTOR, ".fix code").click()
         site.hear(report(Reading("t", 5)))
-        waiting(phone).until(lambda b: "t 5" in text(b, "#devices"))
+        waiting(phone).until(lambda b: "t 5" in words(b, "#devices"))
         assert phone.execute_script("return String(getSelection())") == command
         assert width(phone) <= 390
 
