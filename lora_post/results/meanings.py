@@ -306,6 +306,7 @@ def _by_ending(words: str) -> Meaning | None:
     )
 
 
+@lru_cache(maxsize=2048)
 def words_of(part: str) -> str:
     """Return the words of a name: soilMoisture → soil_moisture, BatmV → bat_mv."""
     apart = _CAMEL_UNITS.sub(lambda match: f"_{match[1].lower()}_", _CAPITAL_VOLTS.sub("_volts", part))

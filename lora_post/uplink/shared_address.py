@@ -1,7 +1,9 @@
 """A DevAddr that many devices have: whose keys are tried first, and how much a frame that fits none may cost.
 
-Each try computes one CMAC. A frame whose counter follows the last one of its device closely is found in a few of them,
-however many devices there are; whoever sends frames that fit none buys a bounded part of a second, every second.
+Each try computes one CMAC. Devices that send by turns are found in a few, however many there are: the one that
+followed the last one heard before follows it again, and of those that expect one counter the one heard longest ago is
+the next. Of devices that were not heard yet nothing is known: half of them are tried, once in the life of each. Whoever
+sends frames that fit none buys a bounded part of a second, every second.
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ from lora_post.uplink.model import Session
 FEW: Final = 8
 """Up to so many devices at one DevAddr are simply tried one after the other."""
 
+NEIGHBOURS: Final = 8
+"""So many that followed the last one before are tried before all: it need not be the very next that is heard."""
+
 CLOSE: Final = 64
-"""Devices whose next FCnt is less than this below that of the frame are tried first, the closest one before all."""
+"""Devices whose next FCnt is less than this below that of the frame are tried before the others."""
 
 ALWAYS: Final = 64
 """So many tries each frame has, whatever was sent before it."""
@@ -34,6 +39,8 @@ class SharedAddress(list[Session]):
         super().__init__()
         self._places: dict[int, int] = {}
         self._expecting: dict[int, dict[int, None]] = {}
+        self._after: dict[int | None, int] = {}
+        self._last: int | None = None
         self._monotonic = monotonic
         self._left: float = TRIES_PER_SECOND
         self._at = monotonic()
@@ -53,16 +60,46 @@ class SharedAddress(list[Session]):
                 del self._expecting[before & _FCNT16]
             self[place] = session
         self._expecting.setdefault(session.next_fcnt & _FCNT16, {})[place] = None
+        if place != self._last:
+            self._after[self._last] = self._last = place
         return before
 
     def closest(self, fcnt16: int) -> Iterator[Session]:
         """Yield all sessions, first those whose device missed few frames if it sent this FCnt."""
-        for gap in range(CLOSE):
-            for place in self._expecting.get((fcnt16 - gap) & _FCNT16, ()):
+        tried: set[int] = set()
+        for place in self._neighbours():
+            if place not in tried and (fcnt16 - self[place].next_fcnt) & _FCNT16 < CLOSE:
+                tried.add(place)
+                yield self[place]
+        for place in self._by_turns(fcnt16):
+            if place not in tried:
                 yield self[place]
         for session in self:
             if (fcnt16 - session.next_fcnt) & _FCNT16 >= CLOSE:
                 yield session
+
+    def _neighbours(self) -> Iterator[int]:
+        """Yield the places of those that followed the last one before."""
+        place: int | None = self._last
+        for _ in range(min(NEIGHBOURS, len(self) - 1)):
+            place = self._after.get(place)
+            if place is None or place == self._last:
+                return
+            yield place
+
+    def _by_turns(self, fcnt16: int) -> Iterator[int]:
+        """Yield the places of the close ones, one of each counter by turns, each time the one heard longest ago."""
+        rows: list[Iterator[int]] = []
+        for gap in range(CLOSE):
+            if expecting := self._expecting.get((fcnt16 - gap) & _FCNT16):
+                rows.append(row := iter(expecting))
+                yield next(row)
+        while rows:
+            for row in tuple(rows):
+                if (place := next(row, None)) is None:
+                    rows.remove(row)
+                else:
+                    yield place
 
     def tries(self) -> int:
         """Return how many keys and counters may be tried for the next frame."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -11,10 +11,12 @@ from typing import Literal
 from lora_post.config import load_config
 from lora_post.errors import UnlockError
 from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.model import Frame
 from lora_post.spool.facts import Facts
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.model import Session
 from lora_post.uplink.sessions import SessionBook
 from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.bench.bench_config import write_site
@@ -23,6 +25,7 @@ from tests.bench.growth.site import FIRST_ADDRESS, PAYLOAD, SINK, Joins, Traffic
 from tests.support.build import frame
 
 GROUP = 64
+FORGED = 1_000
 STRANGER = SessionKeys(b"\x55" * 16, b"\x55" * 16)
 
 
@@ -49,24 +52,52 @@ def _start(folder: Path, size: int) -> Iterator[Prepare]:
 
 
 @contextmanager
-def _unlocking(of: Literal["known", "unknown", "forged"], clash: bool, folder: Path, size: int) -> Iterator[Prepare]:
+def _unlocking(of: Literal["known", "unknown"], folder: Path, size: int) -> Iterator[Prepare]:
     """Unlocking alone; nothing is kept, so that a frame can come again."""
-    known = devices(size, clash=clash)
+    known = devices(size)
     book = SessionBook(known)
     if of == "known":
         frames = Traffic(known).frames(GROUP)
+        yield lambda: (partial(_unlock_all, book, frames), len(frames))
     else:
-        address = FIRST_ADDRESS if of == "forged" else 0x01020304
-        frames = [frame(seal_lorawan(STRANGER, address, 1, 2, PAYLOAD))]
+        yield lambda: (partial(_refuse_all, book, [_strange(0x01020304)]), 1)
 
-    def work() -> None:
-        for one in frames:
-            try:
-                unlock(one, book.find, book.joiners)
-            except UnlockError:
-                assert of != "known"
 
-    yield lambda: (work, len(frames))
+@contextmanager
+def _sharing(is_first: bool, folder: Path, size: int) -> Iterator[Prepare]:
+    """Devices of one DevAddr whose counters are the same. is_first: none was heard before; else each was, once."""
+    of = devices(size, clash=True)
+    book = SessionBook(of)
+    if not is_first:
+        for one in Traffic.turns(of):
+            book.advance(Session(one, 1))
+    frames = Traffic(of, first=0 if is_first else size).frames(GROUP)
+    if not is_first:  # a frame comes again, and then its device is not the one heard longest ago: those before it are
+        frames = frames[:1]
+    yield lambda: (partial(_unlock_all, book, frames), len(frames))
+
+
+@contextmanager
+def _forging(folder: Path, size: int) -> Iterator[Prepare]:
+    """What is forged within a second."""
+    of = devices(size, clash=True)
+    forged = [_strange(FIRST_ADDRESS)] * FORGED
+    yield lambda: (partial(_refuse_all, SessionBook(of), forged), len(forged))
+
+
+def _strange(address: int) -> Frame:
+    return frame(seal_lorawan(STRANGER, address, 1, 2, PAYLOAD))
+
+
+def _unlock_all(book: SessionBook, frames: Sequence[Frame]) -> None:
+    for one in frames:
+        unlock(one, book.find, book.joiners)
+
+
+def _refuse_all(book: SessionBook, frames: Sequence[Frame]) -> None:
+    for one in frames:
+        with suppress(UnlockError):
+            unlock(one, book.find, book.joiners)
 
 
 @contextmanager
@@ -106,10 +137,11 @@ def _join(folder: Path, size: int) -> Iterator[Prepare]:
 DEVICES = (
     Cost("load the configuration, by devices", _configuration, of_all=True),
     Cost("start with their counters, by devices", _start, of_all=True),
-    Cost("unlock a known frame, by devices", partial(_unlocking, "known", False)),
-    Cost("refuse an unknown DevAddr, by devices", partial(_unlocking, "unknown", False)),
-    Cost("unlock a frame, by devices of one DevAddr", partial(_unlocking, "known", True)),
-    Cost("refuse a forged one, by devices of one DevAddr", partial(_unlocking, "forged", True)),
+    Cost("unlock a known frame, by devices", partial(_unlocking, "known")),
+    Cost("refuse an unknown DevAddr, by devices", partial(_unlocking, "unknown")),
+    Cost("unlock a frame, by devices of one DevAddr", partial(_sharing, False)),
+    Cost("the first frame of each there, ms of one", partial(_sharing, True), of_all=True),
+    Cost("refuse 1,000 forged a second, one DevAddr", _forging),
     Cost("frame to commit, in groups, by devices", _commit),
     Cost("frame after an upload's commit, by devices", _after_upload),
     Cost("join-request and join-accept, by devices", _join),

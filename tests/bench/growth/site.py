@@ -54,11 +54,17 @@ def root(index: int) -> RootKeys:
 class Traffic:
     """Frames of all devices by turns, each new. now_us: when the last one was sent."""
 
-    def __init__(self, of: Sequence[Device], step_us: int = 1_000_000) -> None:
+    def __init__(self, of: Sequence[Device], step_us: int = 1_000_000, first: int = 0) -> None:
+        """first: the number of the first frame: those before it were sent already."""
         self._of = of
         self._step_us = step_us
-        self._numbers = count()
+        self._numbers = count(first)
         self.now_us = NOON_US
+
+    @staticmethod
+    def turns(of: Sequence[Device]) -> list[Device]:
+        """Return all devices, in the order in which they send."""
+        return [of[number * STEP % len(of)] for number in range(len(of))]
 
     def frames(self, many: int) -> list[Frame]:
         return [self._frame(next(self._numbers)) for _ in range(many)]

@@ -1,0 +1,98 @@
+"""The least that a loop in CPython does for a frame: what `bench_pipeline` has beside lora-post.
+
+Written out by hand for one device, one kind of packet, two temperatures: the header's lines by a regular expression,
+CMAC and AES by `cryptography`, values by `struct`, rows as tuples, one commit for each chunk. Nothing is checked but
+the MIC, nothing can be told of a frame, and whatever is not as expected ends it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Sequence
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.cmac import CMAC
+
+from lora_post.formats.lowcost_text import match_header
+from lora_post.spool.spool_file import PAGE_BYTES
+
+_block = struct.Struct("<BIBIIBB").pack
+_head = struct.Struct("<BIBHB").unpack_from
+_value = struct.Struct(">xxh").unpack_from
+_TOGETHER = 32
+_INSERT = "INSERT OR REPLACE INTO reading VALUES (?, ?, ?)"
+_INSERT_TOGETHER = _INSERT + ", (?, ?, ?)" * (_TOGETHER - 1)
+
+Row = tuple[int, int, bytes]
+
+
+class Floor:
+    """A loop for the frames of one device."""
+
+    def __init__(self, nwk_skey: bytes, app_skey: bytes, path: Path) -> None:
+        self._mac = CMAC(AES(nwk_skey))
+        self._block = Cipher(AES(app_skey), modes.ECB()).encryptor().update
+        self._held = b""
+        self._next_fcnt = 0
+        self._db = sqlite3.connect(path, isolation_level=None)
+        for statement in (
+            f"PRAGMA page_size={PAGE_BYTES}",
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=NORMAL",
+            "CREATE TABLE session (device INTEGER PRIMARY KEY, next_fcnt INTEGER)",
+            "CREATE TABLE reading (lane INTEGER, time_us INTEGER, value BLOB,"
+            " PRIMARY KEY (lane, time_us)) WITHOUT ROWID",
+        ):
+            self._db.execute(statement)
+
+    def close(self) -> None:
+        """Close its file."""
+        self._db.close()
+
+    def read(self, chunks: Sequence[bytes]) -> list[Row]:
+        """Return (channel, time, JSON of the value) of each reading. Raises ValueError for a false MIC."""
+        rows: list[Row] = []
+        for chunk in chunks:
+            held, at = self._held + chunk, 0
+            while (match := match_header(held, at)) and match[9]:
+                start = match.end() + 2
+                stop = start + int(match[5])
+                if stop >= len(held):
+                    break
+                rows += self._readings(held[start:stop], match[9])
+                at = stop + 1
+            self._held = held[at:]
+        return rows
+
+    def _readings(self, phy_payload: bytes, time: bytes) -> list[Row]:
+        _, dev_addr, _, fcnt, _ = _head(phy_payload)
+        signed = phy_payload[:-4]
+        mac = self._mac.copy()
+        mac.update(_block(0x49, 0, 0, dev_addr, fcnt, 0, len(signed)) + signed)
+        if mac.finalize()[:4] != phy_payload[-4:]:
+            raise ValueError("false MIC")
+        sealed = phy_payload[9:-4]
+        size = len(sealed)
+        stream = self._block(_block(1, 0, 0, dev_addr, fcnt, 0, 1))[:size]
+        clear = (int.from_bytes(sealed, "big") ^ int.from_bytes(stream, "big")).to_bytes(size, "big")
+        self._next_fcnt = fcnt + 1
+        minutes = int(time[11:13]) * 60 + int(time[14:16])
+        time_us = minutes * 60_000_000 + int(time[17:19]) * 1_000_000 + int(time[20:])
+        return [(clear[at], time_us, b"%g" % (_value(clear, at)[0] / 10)) for at in range(0, size, 4)]
+
+    def keep(self, chunks: Sequence[bytes]) -> None:
+        """Read, and commit what was read."""
+        rows = self.read(chunks)
+        rows.sort(key=itemgetter(0))
+        whole = len(rows) - len(rows) % _TOGETHER
+        self._db.execute("BEGIN IMMEDIATE")
+        for at in range(0, whole, _TOGETHER):
+            self._db.execute(_INSERT_TOGETHER, tuple(chain.from_iterable(rows[at : at + _TOGETHER])))
+        self._db.executemany(_INSERT, rows[whole:])
+        self._db.execute("INSERT OR REPLACE INTO session VALUES (1, ?)", (self._next_fcnt,))
+        self._db.execute("COMMIT")
