@@ -27,7 +27,7 @@ how to correct them.
 
 * The file is `lora-post.toml` in the current folder, else `/etc/lora-post/lora-post.toml`, or what `-c FILE` names.
   Relative paths start from its folder.
-* The default stands first; without one, the type. *needed*: the key must be there when its table is.
+* In brackets: the default; without one, the type. *needed*: the key must be there when its table is.
 * **secret**: give one of `password`, `password_file` (a file with it) and `password_env` (a variable with it). It is
   never shown. A file with secrets that everybody may read gives a warning.
 """
@@ -74,13 +74,12 @@ def _is_way_of_secret(name: str, names: set[str]) -> bool:
 
 def _section(kind: type[Struct]) -> str:
     intro, entries = described(kind)
-    rows = ["| key | default | meaning |", "|---|---|---|"]
     hints, names = get_type_hints(kind), {field.name for field in fields(kind)}
+    rows = []
     for field in keys_of(kind):
         is_secret = f"{field.name}_file" in names
         words = "secret" if is_secret else type_words(hints[field.name])
-        cells = [f"`{field.encode_name}`", _default(field, words), entries.get(field.encode_name, "")]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        rows.append(f"* `{field.encode_name}` ({_default(field, words)}): {entries.get(field.encode_name, '')}")
     return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
 
 
