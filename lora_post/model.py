@@ -207,7 +207,9 @@ class Device(Struct, frozen=True):
     only, drop: names and patterns of the sensors that alone are sent, and of those that are not.
     location: where it is, None when that is not given. moves: its readings tell where it is now.
     rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
-    device_class: when it listens. actuators: how their values are sent.
+    device_class: when it listens. actuators: how their values are sent. cf_list: the channels that its join gave it,
+    b"" for none. adr: its data rate and power are set from here. dev_status_every_s: how often it is asked for its
+    battery, 0: never.
     """
 
     id: str
@@ -232,6 +234,9 @@ class Device(Struct, frozen=True):
     rx_delay_s: int = 1
     device_class: DeviceClass = DeviceClass.A
     actuators: tuple[ActuatorRule, ...] = ()
+    cf_list: bytes = b""
+    adr: bool = False
+    dev_status_every_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

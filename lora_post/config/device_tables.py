@@ -39,6 +39,8 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     visibility: As in `[gateway]`. Default: the gateway's.
     location: As in `[gateway]`.
     class: When it listens for [downlinks](downlinks.md): `"A"` after its uplinks, `"C"` always.
+    adr: Its data rate and power [are set](downlinks.md#what-devices-are-told) by how well it is heard.
+    dev_status_every: How often it is asked for its battery, as `"1d"`. Default: never.
     moves: Waziup is told [its place](devices.md#devices-that-move) again after each 100 m.
     """
 
@@ -85,6 +87,8 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     visibility: Visibility | None = None
     location: list[int | float] = []
     device_class: Literal["A", "C"] = field(name="class", default="A")
+    adr: bool = False
+    dev_status_every: str = ""
     moves: bool = False
 
 

@@ -19,7 +19,7 @@ from lora_post.config.tables import GatewayTable
 from lora_post.errors import Problem
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys11
 from lora_post.model import Device, DeviceClass, FCntPolicy, Link, address_text
-from lora_post.text import bare_hex
+from lora_post.text import bare_hex, parse_duration
 from lora_post.toml_table import TableReader
 
 _POLICIES: Final = {policy.value: policy for policy in FCntPolicy}
@@ -114,6 +114,13 @@ def _device(
         reader.refuse(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves", "remove it")
     if table.device_class == "C" and link is not Link.LORAWAN:
         reader.refuse(f"{place} class: only LoRaWAN devices that are answered here have a class", "remove it")
+    if (table.adr or table.dev_status_every) and link is not Link.LORAWAN:
+        reader.refuse(
+            f"{place}: only LoRaWAN devices that are answered here take adr and dev_status_every", "remove it"
+        )
+    dev_status_every_s = parse_duration(table.dev_status_every) if table.dev_status_every else 0.0
+    if dev_status_every_s is None:
+        reader.refuse(f"{place} dev_status_every is {table.dev_status_every!r}", 'write "12h" or "1d"')
     keys = keys or NO_KEYS
     if link is not Link.LOWCOST and table.app_keys:
         reader.refuse(f"{place} app_keys: only devices with `address` send application keys", "remove it")
@@ -136,6 +143,8 @@ def _device(
         moves=table.moves,
         actuators=actuators,
         device_class=DeviceClass(table.device_class),
+        adr=table.adr,
+        dev_status_every_s=dev_status_every_s or 0.0,
         decoder_by_fport=decoder_by_fport,
         options=table.options,
         sensors=sensors,

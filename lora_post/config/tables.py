@@ -125,11 +125,22 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
         `CN470`; that of the packet forwarder.
     net_id: 6 hex digits, of type 0. Keep it: the keys of a join follow from it.
     rx_delay_s: So many seconds after an uplink a device that joined listens, 1 to 15.
+    sub_band: `US915`, `AU915`, `CN470`: the eight channels that the gateways hear, from 1. Default: those in which a
+        device is heard; stations hear the second.
+    rx2_mhz: Where devices that joined [listen in RX2](downlinks.md#what-devices-are-told). Default: the region's.
+    rx2_data_rate: Number of the data rate there. Default: the region's.
+    uplink_dwell: `AS923`, `AU915`: whether devices are told to send 400 ms at most. Default: they are told nothing.
+    device_duty_cycle: The share of the time that devices may send, as `0.01`.
     """
 
     region: str
     net_id: str = "000000"
     rx_delay_s: int = 5
+    sub_band: int | None = None
+    rx2_mhz: int | float | None = None
+    rx2_data_rate: int | None = None
+    uplink_dwell: bool | None = None
+    device_duty_cycle: int | float = 1
 
 
 class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from msgspec import Struct
 from lora_post.command import Command
 from lora_post.downlink.command_frames import CommandFrames, Wanted
 from lora_post.downlink.commands import Book
+from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.lorawan.mac_commands import Body, DeviceModeInd
@@ -51,9 +52,14 @@ class ClassC:
     """
 
     def __init__(
-        self, network: Network, frames: CommandFrames, monotonic: Callable[[], float] = time.monotonic
+        self,
+        network: Network,
+        frames: CommandFrames,
+        mac_layer: MacLayer,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._network = network
+        self._mac_layer = mac_layer
         self._frames = frames
         self._monotonic = monotonic
         self._reached: dict[str, _Reached] = {}
@@ -120,11 +126,14 @@ class ClassC:
         commands = self._frames.commands
         if any(each.is_confirmed and each.tries and not self._is_free(each) for each in book.waiting(device.id)):
             return None
+        if self._mac_layer.moves_rx2(device, book):
+            return None  # until it has answered, nobody knows where it listens; RX1 after its uplinks is left
         waiting = commands.due(device, book)
         if waiting and reached.transmitter.station(reached.gateway) is None:
             commands.why_not(book, waiting, f"gateway {reached.gateway}, which heard the device, cannot send")
             return None
-        window = Window("RX2, class C", None, self._network.region.rx2_slot())
+        rx2 = self._mac_layer.settings(device, book).rx2
+        window = Window("RX2, class C", None, self._network.region.slot(*rx2))
         for command in waiting:
             others = [each for each in waiting if each is not command]
             downlink = self._frames.downlink(device, reached.gateway, Wanted(), command, others, [window], book)

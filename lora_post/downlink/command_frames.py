@@ -11,7 +11,7 @@ from lora_post.downlink.commands import Book, Commands, repeatable
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.mac_answers import says_time
 from lora_post.downlink.transmit import Downlink, Window
-from lora_post.lorawan.downlinks import OVERHEAD, Content, seal_downlink
+from lora_post.lorawan.downlinks import MAX_FOPTS, OVERHEAD, Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device
@@ -19,11 +19,24 @@ from lora_post.uplink.sessions import session_key
 
 
 class Wanted(Struct, frozen=True):
-    """What a device is to be told beside a command. is_needed: also when no command waits for it."""
+    """What a device is to be told beside a command. is_needed: also when no command waits for it.
+
+    fopts: answers to its MAC commands. requests: MAC commands of the network, the most urgent first.
+    """
 
     fopts: bytes = b""
+    requests: tuple[bytes, ...] = ()
     acked_fcnt: int | None = None
     is_needed: bool = False
+
+    def fitting(self) -> tuple[bytes, ...]:
+        """Return the requests that fit into FOpts, behind the answers."""
+        found, size = [], len(self.fopts)
+        for each in self.requests:
+            if size + len(each) <= MAX_FOPTS:
+                found.append(each)
+                size += len(each)
+        return tuple(found)
 
 
 class CommandFrames:
@@ -47,7 +60,8 @@ class CommandFrames:
 
         device: in its session. others: what else waits for it. windows: those in which it listens.
         """
-        size = len(wanted.fopts) + len(command.payload)
+        fopts = wanted.fopts + b"".join(wanted.fitting())
+        size = len(fopts) + len(command.payload)
         next_fcnt = book.next_fcnt_down(device, is_app=True)
         is_11 = isinstance(device.keys, SessionKeys11)
         sealed = repeatable(command, session_key(device), next_fcnt - 1, wanted.acked_fcnt, is_11=is_11)
@@ -61,7 +75,7 @@ class CommandFrames:
             self.commands.why_not(book, [command], self._why_not(gateway, windows, size))
             return None
         if sealed is None:
-            sealed = _sealed(device, wanted, command, book, more=any_fits(others, windows))
+            sealed = _sealed(device, fopts, wanted.acked_fcnt, command, book, more=any_fits(others, windows))
         self.spend(gateway, allowed[0], sealed.phy_payload)
         self.commands.handed_over(book, command, sealed, gateway)
         return Downlink(command.about, gateway, sealed.phy_payload, allowed, self.commands.tell(command))
@@ -96,16 +110,19 @@ def _fitting(windows: Sequence[Window], size: int) -> list[Window]:
     return [window for window in windows if size <= window.slot.rate.max_payload]
 
 
-def _sealed(device: Device, wanted: Wanted, command: Command, book: Book, *, more: bool) -> Sealed:
+def _sealed(
+    device: Device, fopts: bytes, acked_fcnt: int | None, command: Command, book: Book, *, more: bool
+) -> Sealed:
     assert device.keys is not None and device.address is not None  # noqa: S101 - it is in a session
     fcnt = book.take_fcnt_down(device, is_app=True)
     content = Content(
-        wanted.fopts,
+        fopts,
         command.fport,
         command.payload,
         is_confirmed=command.is_confirmed,
-        acked_fcnt=wanted.acked_fcnt,
+        acked_fcnt=acked_fcnt,
         more=more,
+        adr=device.adr,
     )
     phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
-    return Sealed(session_key(device), fcnt, phy_payload, wanted.acked_fcnt, says_time(wanted.fopts))
+    return Sealed(session_key(device), fcnt, phy_payload, acked_fcnt, says_time(fopts))

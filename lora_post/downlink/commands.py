@@ -57,6 +57,14 @@ class Book(Protocol):
         """Keep a reading that no uplink gave."""
         ...
 
+    def settings_of(self, device: Device) -> bytes | None:
+        """Return what `keep_settings` has kept for a device's session: b"" for nothing, None where it cannot."""
+        ...
+
+    def keep_settings(self, device: Device, state: bytes) -> None:
+        """Keep what a device was told in its session."""
+        ...
+
 
 class Commands:
     """What is done with the commands of all devices."""

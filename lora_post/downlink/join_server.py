@@ -154,7 +154,7 @@ def with_answer(
     )
     dev_nonce = state.dev_nonces[-1]
     keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
-    session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s)
+    session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s, channels)
     answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)
     return replace(with_session(state, session), join_nonce=join_nonce, answer=answer)
 
@@ -179,9 +179,9 @@ def channels_for(network: Network, frame: Frame, *, many_channels: bool) -> byte
     A plan of fixed channels is far too wide for any gateway, so there devices are always told.
     """
     region = network.region
-    if not many_channels and region.downlink_channels is None:
+    if not many_channels and not region.is_fixed:
         return b""
-    channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6))
+    channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6), network.sub_band)
     return channels.to_bytes() if channels else b""
 
 

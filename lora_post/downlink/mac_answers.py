@@ -11,6 +11,7 @@ from math import floor
 from typing import Final
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.downlink.adr import REQUIRED_SNR_DB
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.downlinks import MAX_FOPTS
 from lora_post.lorawan.phy_payload import DataFrame, MType
@@ -19,7 +20,6 @@ from lora_post.model import RxInfo
 from lora_post.times import StampUs
 from lora_post.uplink.model import Uplink
 
-_REQUIRED_SNR_DB: Final = {7: -7.5, 8: -10.0, 9: -12.5, 10: -15.0, 11: -17.5, 12: -20.0}
 _MAX_MARGIN_DB: Final = 254
 _GPS_EPOCH_US: Final = 315_964_800_000_000
 _LEAP_US: Final = 18_000_000
@@ -79,7 +79,7 @@ def gps_time(time_us: StampUs) -> mac.DeviceTimeAns:
 
 def margin_db(rx: RxInfo) -> int:
     """Return how far above what its data rate needs a frame was heard."""
-    required = _REQUIRED_SNR_DB.get(rx.sf or 0)
+    required = REQUIRED_SNR_DB.get(rx.sf or 0)
     if required is None or rx.snr_db is None:
         return 0
     return min(max(floor(rx.snr_db - required), 0), _MAX_MARGIN_DB)

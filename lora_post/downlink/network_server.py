@@ -12,6 +12,7 @@ from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.uplink_answers import UplinkAnswers
 from lora_post.metrics import Metrics
@@ -41,6 +42,7 @@ def network_server(
     """
     duty_cycle, commands = duty_cycle or DutyCycle(network.region), Commands(now, metrics, stamp_us)
     frames = CommandFrames(commands, duty_cycle)
-    class_c = ClassC(network, frames)
-    joins, uplinks = JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c)
+    mac_layer = MacLayer(network)
+    class_c = ClassC(network, frames, mac_layer)
+    joins, uplinks = JoinServer(network, duty_cycle), UplinkAnswers(network, frames, class_c, mac_layer)
     return NetworkServer(joins, uplinks, class_c, commands, duty_cycle)

@@ -7,6 +7,7 @@ Sources: LoRaWAN 1.0.4, sections 4.3.1 and 5; LoRaWAN 1.1, sections 4.3.1 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -16,10 +17,12 @@ from lora_post.downlink.class_c import ClassC
 from lora_post.downlink.command_frames import CommandFrames, Wanted, any_fits
 from lora_post.downlink.commands import Book
 from lora_post.downlink.mac_answers import STICKY, answers, asked
+from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
-from lora_post.downlink.transmit import Downlink, Transmitter
+from lora_post.downlink.settings import Settings
+from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.downlink.windows import windows_after
-from lora_post.lorawan.downlinks import Content, seal_downlink
+from lora_post.lorawan.downlinks import MAX_FOPTS, Content, seal_downlink
 from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
 from lora_post.model import Frame, Link
 from lora_post.uplink.model import Uplink
@@ -41,11 +44,12 @@ class _Confirmed(Struct):
 class UplinkAnswers:
     """Answers in the sessions that this gateway gave, and in those that are configured."""
 
-    def __init__(self, network: Network, frames: CommandFrames, class_c: ClassC) -> None:
+    def __init__(self, network: Network, frames: CommandFrames, class_c: ClassC, mac_layer: MacLayer) -> None:
         self._network = network
         self._frames = frames
         self._commands = frames.commands
         self._class_c = class_c
+        self._mac_layer = mac_layer
         self._confirmed: dict[str, _Confirmed] = {}
 
     def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
@@ -60,15 +64,21 @@ class UplinkAnswers:
         data = parse_data_frame(uplink.frame.phy_payload)
         self._commands.heard(device, book, acknowledges=bool(data.fctrl & _ACK))
         commands = asked(uplink, data)
+        known = self._mac_layer.hear(uplink, commands, book)
         self._class_c.heard(uplink, transmitter, commands)
         fopts = answers(commands, uplink)
+        station = transmitter.station(uplink.frame.gateway) if transmitter else None
+        requests: list[bytes] = []
+        if station:
+            many = station.many_channels
+            requests = self._mac_layer.due(uplink, known, data.fctrl, commands, book, many_channels=many)
         is_confirmed = data.mtype is MType.CONFIRMED_UP
         if is_confirmed:
             self._confirmed[device.id] = _Confirmed(uplink)
         is_wanted = data.fctrl & _ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
         acked_fcnt = uplink.fcnt if is_confirmed else None
-        wanted = Wanted(fopts, acked_fcnt, bool(is_confirmed or fopts or is_wanted))
-        return self._built(uplink, wanted, book, transmitter)
+        wanted = Wanted(fopts, tuple(requests), acked_fcnt, bool(is_confirmed or fopts or is_wanted or requests))
+        return self._built(uplink, wanted, known.settings, book, transmitter)
 
     def answer_again(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
         """Return the answer to an uplink that its device repeats, because it did not hear that it was acknowledged.
@@ -80,16 +90,20 @@ class UplinkAnswers:
             return None
         uplink = confirmed.uplink
         is_same = frame.phy_payload[:-_MIC_SIZE] == uplink.frame.phy_payload[:-_MIC_SIZE]
+        settings = self._mac_layer.settings(uplink.device, book)
         # A device listens before it sends again; copies of one transmission come sooner.
-        if not is_same or abs(frame.time_us - uplink.frame.time_us) < uplink.device.rx_delay_s * 1_000_000:
+        if not is_same or abs(frame.time_us - uplink.frame.time_us) < settings.rx_delay_s * 1_000_000:
             return None
         confirmed.repeats += 1
         repeated = replace(uplink, frame=frame)
         confirmed.uplink = repeated
         fopts = answers(asked(repeated, parse_data_frame(frame.phy_payload)), repeated)
-        return self._built(repeated, Wanted(fopts, uplink.fcnt, is_needed=True), book, transmitter)
+        wanted = Wanted(fopts, acked_fcnt=uplink.fcnt, is_needed=True)
+        return self._built(repeated, wanted, settings, book, transmitter)
 
-    def _built(self, uplink: Uplink, wanted: Wanted, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+    def _built(
+        self, uplink: Uplink, wanted: Wanted, settings: Settings, book: Book, transmitter: Transmitter | None
+    ) -> Downlink | None:
         device, gateway = uplink.device, uplink.frame.gateway
         waiting = self._commands.due(device, book)
         if not (wanted.is_needed or waiting) or device.keys is None or device.address is None:
@@ -97,24 +111,40 @@ class UplinkAnswers:
         if transmitter is None or transmitter.station(gateway) is None:
             self._commands.why_not(book, waiting, f"gateway {gateway}, which heard the device, cannot send")
             return None
-        windows = windows_after(uplink.frame, self._network.region, device.rx_delay_s)
+        windows = windows_after(uplink.frame, self._network.region, settings.rx_delay_s, settings.rx2)
         if not windows:
             why = f"gateway {gateway} does not tell when the frame came, or it is not of the [network] region"
             self._commands.why_not(book, waiting, why)
             return None
         for command in waiting:
             others = [each for each in waiting if each is not command]
+            before = book.next_fcnt_down(device, is_app=True)
             downlink = self._frames.downlink(device, gateway, wanted, command, others, windows, book)
             if downlink:
+                if book.next_fcnt_down(device, is_app=True) != before:  # the same bytes as before ask what they asked
+                    self._mac_layer.asked(uplink, wanted.fitting(), book)
                 return downlink
         if not wanted.is_needed:
             return None
-        allowed = self._frames.allowed(gateway, windows, len(wanted.fopts))
+        sent = self._requests_alone(wanted, gateway, windows)
+        commands = wanted.fopts + b"".join(sent)
+        allowed = self._frames.allowed(gateway, windows, len(commands))
         fcnt = book.next_fcnt_down(device, is_app=False)
         if not allowed or fcnt > MAX_FCNT:
             return None
         book.take_fcnt_down(device, is_app=False)
-        content = Content(wanted.fopts, acked_fcnt=wanted.acked_fcnt, more=any_fits(waiting, windows))
+        self._mac_layer.asked(uplink, sent, book)
+        acked_fcnt, more = wanted.acked_fcnt, any_fits(waiting, windows)
+        content = Content(commands, acked_fcnt=acked_fcnt, more=more, adr=device.adr)
+        if len(commands) > MAX_FOPTS:
+            content = Content(fport=0, payload=commands, acked_fcnt=acked_fcnt, more=more, adr=device.adr)
         phy_payload = seal_downlink(device.keys, device.address, fcnt, content)
         self._frames.spend(gateway, allowed[0], phy_payload)
         return Downlink(f"answer to FCnt {uplink.fcnt} of {device.id}", gateway, phy_payload, allowed)
+
+    def _requests_alone(self, wanted: Wanted, gateway: str, windows: Sequence[Window]) -> tuple[bytes, ...]:
+        """Return the requests that go without a command: all of them on FPort 0 where that carries them."""
+        size = len(wanted.fopts) + sum(map(len, wanted.requests))
+        if size <= MAX_FOPTS or self._frames.allowed(gateway, windows, size):
+            return wanted.requests
+        return wanted.fitting()

@@ -16,10 +16,11 @@ JOIN_DELAY_S: Final = 5
 COUNTER: Final = 1 << 32
 
 
-def windows_after(frame: Frame, region: Region, delay_s: int) -> tuple[Window, ...]:
+def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, int] | None = None) -> tuple[Window, ...]:
     """Return RX1 and RX2 after a frame; none for one that is not of this region, or has no tmst.
 
-    delay_s: from the end of the frame to RX1; RX2 is a second later.
+    delay_s: from the end of the frame to RX1; RX2 is a second later. rx2: frequency and data rate there; None: the
+    region's.
     """
     rx = frame.rx
     if frame.tmst is None or rx.freq_mhz is None or rx.sf is None or rx.bw_khz is None:
@@ -29,7 +30,7 @@ def windows_after(frame: Frame, region: Region, delay_s: int) -> tuple[Window, .
         return ()
     return (
         Window("RX1", _after(frame.tmst, delay_s), rx1),
-        Window("RX2", _after(frame.tmst, delay_s + 1), region.rx2_slot()),
+        Window("RX2", _after(frame.tmst, delay_s + 1), region.slot(*(rx2 or region.rx2))),
     )
 
 

@@ -75,3 +75,10 @@ class StateBook:
     def tell(self, device: str, reading: Reading, time_us: StampUs) -> None:
         """Keep a reading that no uplink gave."""
         self.told.append(Told(device, ReadingRow.of(reading), time_us))
+
+    def settings_of(self, device: Device) -> bytes | None:
+        """Return None: devices of a fleet keep what their join told them."""
+        return None
+
+    def keep_settings(self, device: Device, state: bytes) -> None:
+        """Keep nothing, see `settings_of`."""

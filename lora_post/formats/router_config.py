@@ -20,13 +20,13 @@ _NUMBERS: Final = 16
 _MAX_CHANNELS: Final = 8
 _HALF_RADIO_HZ: Final = 400_000
 """So far from the middle of a radio a channel of 125 kHz may lie."""
-SUB_BAND: Final = 1
-"""Of a plan of fixed channels, the block of eight that gateways hear; counted from 0. Networks call it sub-band 2."""
+SUB_BAND: Final = 2
+"""Of a plan of fixed channels, the block of eight that most gateways hear."""
 
 
-def router_config(name: str, region: Region) -> dict[str, Json]:
-    """Return the message. name: of the region."""
-    narrow, wide = _channels(region)
+def router_config(name: str, region: Region, sub_band: int | None = None) -> dict[str, Json]:
+    """Return the message. name: of the region. sub_band: of a plan of fixed channels; None: the usual one."""
+    narrow, wide = _channels(region, (sub_band or SUB_BAND) - 1)
     low, high = region.band
     return {
         "msgtype": "router_config",
@@ -48,12 +48,12 @@ def _rate(region: Region, number: int) -> Json:
     return [rate.sf, rate.bw_hz // 1000, 0 if number in region.rx1_dr else 1]
 
 
-def _channels(region: Region) -> tuple[list[int], int | None]:
+def _channels(region: Region, block: int) -> tuple[list[int], int | None]:
     """Return the channels of 125 kHz that a board hears, and one of 500 kHz."""
     first, *wide = region.channels
     if region.downlink_channels is not None:
-        narrow = [first.hz + (SUB_BAND * _MAX_CHANNELS + at) * first.step for at in range(_MAX_CHANNELS)]
-        return narrow, wide[0].hz + SUB_BAND * wide[0].step if wide else None
+        narrow = [first.hz + (block * _MAX_CHANNELS + at) * first.step for at in range(_MAX_CHANNELS)]
+        return narrow, wide[0].hz + block * wide[0].step if wide else None
     usual = [each.hz + at * each.step for each in region.channels for at in range(each.count)]
     return sorted([*usual, *region.more_channels][:_MAX_CHANNELS]), None
 

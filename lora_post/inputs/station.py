@@ -74,6 +74,7 @@ class StationConfig(Struct, frozen=True):
     gateways: frozenset[str] = frozenset()
     transmits: bool = False
     tls: ssl.SSLContext | None = None
+    sub_band: int | None = None
 
 
 class StationInput:
@@ -256,7 +257,7 @@ class StationInput:
             return
         if message.msgtype == "version":
             log.info("%s: station %s is %s on %s", self.name, gateway, message.station[:60], message.model[:60])
-            answer = router_config(self._config.region_name, self._config.region)
+            answer = router_config(self._config.region_name, self._config.region, self._config.sub_band)
             await connection.send(msgspec.json.encode({**answer, "MuxTime": now_us() / 1e6}).decode())
         elif message.msgtype == "dntxed":
             self._downlinks.sent(gateway, message)
@@ -347,7 +348,7 @@ def station_config(item: InputConfig) -> StationConfig:
             raise ConfigError(
                 f"[[input]] cert_file {item.cert_file}: {why}", fix="both must be PEM files, the key without password"
             ) from error
-    return StationConfig(network.name, network.region, item.gateways, item.transmit, tls)
+    return StationConfig(network.name, network.region, item.gateways, item.transmit, tls, network.sub_band)
 
 
 def bind_station(url: str) -> socket.socket:

@@ -88,7 +88,9 @@ class Region(Struct, frozen=True):
 
     band: lowest and highest frequency. channels: of uplinks that every device has. downlink_channels: None where
     downlinks are on the uplinks' channels. rx1_dr: data rate in RX1 by that of the uplink. rx2: frequency and data
-    rate. more_channels: what networks usually add. sub_bands: where one must not send all the time.
+    rate. adr: the highest data rate and TXPower index that a network sets. more_channels: what networks usually add.
+    sub_bands: where one must not send all the time. eirp_dbm: the most that devices may send, in plans that know
+    TXParamSetupReq; 0 in others.
     """
 
     band: tuple[int, int]
@@ -97,27 +99,56 @@ class Region(Struct, frozen=True):
     channels: tuple[Channels, ...]
     rx1_dr: dict[int, int]
     rx2: tuple[int, int]
+    adr: tuple[int, int]
     downlink_channels: Channels | None = None
     more_channels: tuple[int, ...] = ()
     sub_bands: tuple[SubBand, ...] = ()
+    eirp_dbm: int = 0
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its channels are fixed, and a device is told which of them are used."""
+        return self.downlink_channels is not None
+
+    def data_rate(self, sf: int | None, bw_hz: int) -> int | None:
+        """Return the number of the data rate of an uplink, None where there is none."""
+        return next((dr for dr, rate in self.data_rates.items() if (rate.sf, rate.bw_hz) == (sf, bw_hz)), None)
 
     def rx1(self, hz: int, sf: int, bw_hz: int) -> Slot | None:
         """Return how RX1 is sent after an uplink like this; None for one that is not of this region."""
-        uplink_dr = next((dr for dr, rate in self.data_rates.items() if (rate.sf, rate.bw_hz) == (sf, bw_hz)), None)
+        uplink_dr = self.data_rate(sf, bw_hz)
         dr = self.rx1_dr.get(-1 if uplink_dr is None else uplink_dr)
         down_hz = self._downlink_hz(hz)
-        return None if dr is None or down_hz is None else self._slot(down_hz, dr)
+        return None if dr is None or down_hz is None else self.slot(down_hz, dr)
 
     def rx2_slot(self) -> Slot:
         """Return how RX2 is sent to a device that was told nothing else."""
-        return self._slot(*self.rx2)
+        return self.slot(*self.rx2)
 
-    def cf_list(self, hz: int) -> CFList | None:
-        """Return the channels for a device that was heard on this frequency, None for the ones that it has."""
-        if self.downlink_channels is None:
+    def cf_list(self, hz: int, sub_band: int | None = None) -> CFList | None:
+        """Return the channels for a device that was heard on this frequency, None for the ones that it has.
+
+        sub_band: as for `used_channels`.
+        """
+        if not self.is_fixed:
             return Frequencies(self.more_channels) if self.more_channels else None
+        used = self.used_channels(hz, sub_band)
+        return Masks(used) if used else None
+
+    def used_channels(self, hz: int, sub_band: int | None = None) -> tuple[int, ...]:
+        """Return the numbers of the channels that a gateway of a fixed plan hears; none for a frequency of none.
+
+        sub_band: the one that it is set up for, from 1; None: the one of a frequency that it has heard.
+        """
+        if sub_band is not None:
+            return self._block((sub_band - 1) * _SUB_BAND)
         number = self._channel(hz)
-        return None if number is None else Masks(self._block(number))
+        return () if number is None else self._block(number)
+
+    @property
+    def blocks(self) -> int:
+        """How many sub-bands a fixed plan has."""
+        return self.channels[0].count // _SUB_BAND
 
     def sub_band(self, hz: int) -> SubBand | None:
         """Return the limits at a frequency, None for none."""
@@ -140,7 +171,8 @@ class Region(Struct, frozen=True):
         number = self._channel(hz)
         return None if number is None else down.hz + number % down.count * down.step
 
-    def _slot(self, hz: int, dr: int) -> Slot:
+    def slot(self, hz: int, dr: int) -> Slot:
+        """Return how a frame is sent on this frequency with this data rate."""
         limits = self.sub_band(hz)
         return Slot(hz, self.data_rates[dr], self.power_dbm if limits is None else limits.power_dbm)
 

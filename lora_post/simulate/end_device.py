@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from lora_post.errors import FrameError
 from lora_post.lorawan import mac_commands as mac
-from lora_post.lorawan.cf_list import Frequencies, parse_cf_list
+from lora_post.lorawan.cf_list import parse_cf_list
+from lora_post.lorawan.downlinks import MAX_FOPTS
 from lora_post.lorawan.join_messages import JoinAccept, build_join_request, parse_join_accept
 from lora_post.lorawan.phy_payload import DataFrame, MType, build_data_frame, message_type, parse_data_frame
 from lora_post.lorawan.region import DataRate, Region
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
+from lora_post.simulate.obedience import Obedience, new_obedience
 
 SECOND_US: Final = 1_000_000
 JOIN_DELAY_S: Final = 5
@@ -38,6 +40,7 @@ ACK_LIMIT: Final = 64
 ACK_DELAY: Final = 32
 """And joins again when none comes in so many (ADR_ACK_DELAY)."""
 
+_QUESTIONS_SIZE: Final = 4
 _TOLERANCE_US: Final = 20
 _ADR: Final = 0x80
 _ADR_ACK_REQ: Final = 0x40
@@ -85,9 +88,7 @@ class _Session(Struct):
 
     dev_addr: int
     keys: AnySessionKeys
-    rx_delay_s: int
-    rx2: Radio
-    channels: dict[int, Radio]
+    told: Obedience
     fcnt_up: int = 0
     downs: dict[bool, int] = {}
     is_told: bool = False  # RekeyConf was heard
@@ -144,6 +145,11 @@ class EndDevice:
         return self._session is not None
 
     @property
+    def told(self) -> Obedience | None:
+        """What it does in its session, as it was told."""
+        return self._session.told if self._session else None
+
+    @property
     def dev_addr(self) -> int | None:
         """That of its session."""
         return self._session.dev_addr if self._session else None
@@ -161,10 +167,11 @@ class EndDevice:
         uplink.sends += 1
         session.quiet += 1
         self._uplink = uplink
-        channel = self._random.choice(sorted(session.channels))
-        radio = session.channels[channel]
-        mic = self._uplink_mic(session, uplink, self._number(radio.rate), channel)
-        return self._sent(uplink.signed + mic, radio, session.rx_delay_s)
+        told = session.told
+        channel = self._random.choice(told.usable(told.data_rate))
+        radio = Radio(told.channels[channel], self._region.data_rates[told.data_rate])
+        mic = self._uplink_mic(session, uplink, told.data_rate, channel)
+        return self._sent(uplink.signed + mic, radio, told.rx_delay_s)
 
     def _next_uplink(self, session: _Session) -> _Uplink:
         fcnt, session.fcnt_up = session.fcnt_up, session.fcnt_up + 1
@@ -192,7 +199,10 @@ class EndDevice:
         return serving + keys.forwarding_mic(dev_addr, fcnt, uplink.signed)
 
     def _questions(self, session: _Session) -> list[mac.Body]:
-        asked: list[mac.Body] = []
+        asked = session.told.answers()
+        room = MAX_FOPTS - sum(1 + each.size() for each in asked)
+        if room < _QUESTIONS_SIZE:
+            return asked
         if self.version is Version.V1_1 and not session.is_told:
             asked.append(mac.RekeyInd(1))
         if self._random.random() < 0.05:
@@ -216,7 +226,7 @@ class EndDevice:
         return self._random.choice(list(self._first_channels().values()))
 
     def _first_channels(self) -> dict[int, Radio]:
-        """The channels of a device that has not been told any; of a fixed plan those of sub-band 2."""
+        """The channels that a device joins on; of a fixed plan those of sub-band 2."""
         narrow, *wide = self._region.channels
         rates = self._region.data_rates
         if not wide:
@@ -237,10 +247,8 @@ class EndDevice:
         return Sent(phy_payload, radio, end_us)
 
     def _rx2(self) -> Radio:
-        if self._session is not None:
-            return self._session.rx2
-        slot = self._region.rx2_slot()
-        return Radio(slot.hz, slot.rate)
+        hz, rate = self._session.told.rx2 if self._session is not None else self._region.rx2
+        return Radio(hz, self._region.data_rates[rate])
 
     # What it hears
 
@@ -271,7 +279,7 @@ class EndDevice:
         if any(abs(start - at_us) <= _TOLERANCE_US and radio.is_like(each) for start, each in self._windows):
             return True
         session = self._session
-        return self.is_class_c and session is not None and radio.is_like(session.rx2) and at_us > self._ends_us
+        return self.is_class_c and session is not None and radio.is_like(self._rx2()) and at_us > self._ends_us
 
     def _hear_accept(self, phy_payload: bytes) -> None:
         if self._session is not None:
@@ -291,20 +299,13 @@ class EndDevice:
         self._join_nonce = accept.join_nonce
         self.joins += 1
         keys = self.root.session_keys(accept.join_nonce, accept.net_id, self._dev_nonce, opt_neg=accept.opt_neg)
-        rx2 = Radio(self._region.rx2[0], self._region.data_rates[accept.rx2_data_rate])
-        channels = self._first_channels()
-        if accept.cf_list:
-            channels = self._told_channels(channels, accept.cf_list)
-        self._session = _Session(accept.dev_addr, keys, accept.rx_delay_s, rx2, channels)
+        cf_list = parse_cf_list(accept.cf_list) if accept.cf_list else None
+        first = next(iter(self._first_channels().values()))
+        rate = self._region.data_rate(first.rate.sf, first.rate.bw_hz) or 0
+        told = new_obedience(self._region, accept.rx_delay_s, accept.rx2_data_rate, cf_list, rate)
+        told.complaints = self.complaints
+        self._session = _Session(accept.dev_addr, keys, told)
         self._uplink = self._to_acknowledge = None
-
-    def _told_channels(self, channels: dict[int, Radio], cf_list: bytes) -> dict[int, Radio]:
-        told = parse_cf_list(cf_list)
-        if isinstance(told, Frequencies):
-            rate = next(iter(channels.values())).rate
-            more = {len(channels) + at: Radio(hz, rate) for at, hz in enumerate(told.hz) if hz}
-            return channels | more
-        return {number: radio for number, radio in channels.items() if number in told.numbers}
 
     def _hear_data(self, data: DataFrame) -> None:
         session = self._session
@@ -327,6 +328,7 @@ class EndDevice:
             return
         session.downs[is_app] = fcnt
         session.quiet = 0
+        session.told.hears_downlink()
         self._obey(session, data, fcnt)
         if acks:
             if self._uplink is None or not self._uplink.is_confirmed:
@@ -346,14 +348,17 @@ class EndDevice:
         fopts, fport = data.fopts, data.fport
         if not isinstance(session.keys, SessionKeys):
             fopts = session.keys.crypt_fopts(data.dev_addr, fcnt, fopts, DOWNLINK, fport)
+        if fport == 0:
+            fopts = session.keys.crypt(data.dev_addr, fcnt, DOWNLINK, fport, data.frm_payload)
         if fport:
             payload = session.keys.crypt(data.dev_addr, fcnt, DOWNLINK, fport, data.frm_payload)
             self.received.append(Received(fport, payload, data.mtype is MType.CONFIRMED_DOWN, fcnt))
-        for command in mac.parse_mac_commands(fopts, data.mtype):
-            if isinstance(command.body, mac.RekeyConf):
-                session.is_told = True
-            elif command.body is None:
-                self._complain(f"a MAC command that it does not know: {fopts.hex()}")
+        commands = list(mac.parse_mac_commands(fopts, data.mtype))
+        if any(each.body is None for each in commands):
+            self._complain(f"a MAC command that it does not know: {fopts.hex()}")
+        bodies = [each.body for each in commands if each.body is not None]
+        session.is_told = session.is_told or any(isinstance(each, mac.RekeyConf) for each in bodies)
+        session.told.obey(bodies)
 
     # After its windows
 
@@ -361,9 +366,11 @@ class EndDevice:
         """End listening, and decide when to send next."""
         self._windows = []
         session, uplink = self._session, self._uplink
-        if uplink is not None and (not uplink.is_confirmed or uplink.sends >= MAX_SENDS):
-            self.unacknowledged += uplink.is_confirmed
-            self._uplink = uplink = None
+        if uplink is not None and session is not None:
+            is_answered = not uplink.is_confirmed and session.quiet == 0
+            if is_answered or uplink.sends >= (MAX_SENDS if uplink.is_confirmed else session.told.nb_trans):
+                self.unacknowledged += uplink.is_confirmed
+                self._uplink = uplink = None
         if session is not None and session.quiet > ACK_LIMIT + ACK_DELAY:
             self._complain(f"nothing was answered to {session.quiet} uplinks: it joins again")
             self._session = session = None
@@ -375,9 +382,6 @@ class EndDevice:
             wait_s = self._period_s + self._random.randrange(30)
         self._is_hurried = False
         self.next_us = self._ends_us + wait_s * SECOND_US
-
-    def _number(self, rate: DataRate) -> int:
-        return next(number for number, each in self._region.data_rates.items() if each == rate)
 
     def _complain(self, text: str) -> None:
         self.complaints.append(text)

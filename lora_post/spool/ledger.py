@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 from lora_post.command import Command
 from lora_post.errors import SpoolError
 from lora_post.model import Device, FCntPolicy, Frame, Reading, RxInfo
-from lora_post.spool import accepted, downlinks
+from lora_post.spool import accepted, downlinks, told
 from lora_post.spool.boots import BootBook
 from lora_post.spool.facts import changes, note_all
 from lora_post.spool.gaps import Gaps, forget_gaps, gaps_in_memory
@@ -56,10 +57,11 @@ class Group:
         counters: Mapping[str, int],
         waiting: Iterable[Command] = (),
         last_held: int = 0,
+        told_until_now: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         """counters: next FCnts, by `session_key` and `downlink_key`. waiting: commands that are not over.
 
-        last_held: the latest number of a held uplink.
+        last_held: the latest number of a held uplink. told_until_now: what devices were told, by `session_key`.
         """
         self._book = book
         self.find: FindSessions = book.find
@@ -72,13 +74,15 @@ class Group:
         self.taken: dict[str, int] = {}
         self.notes: list[Callable[[sqlite3.Connection], None]] = []
         self.commands: dict[int, Command] = {}
-        self.told: list[Report] = []
+        self.told_readings: list[Report] = []
+        self.settings: dict[str, bytes] = {}
         self.air_time: dict[str, str] = {}
         self.is_lazy = False
         self._gaps = gaps
         self._counters = counters
         self._waiting = _by_id(waiting)
         self._last_held = last_held
+        self._told = told_until_now
 
     def accept(self, report: Report, session: Session | None) -> None:
         """Accept an uplink's readings and the counter that it advances.
@@ -141,8 +145,17 @@ class Group:
         for each in self.devices:
             if each.id == device:
                 uplink = Uplink(Frame("", time_us, b"", RxInfo()), each, 0, None, b"", authentic=False)
-                self.told.append(Report(uplink, (reading,)))
+                self.told_readings.append(Report(uplink, (reading,)))
                 return
+
+    def settings_of(self, device: Device) -> bytes | None:
+        """Return what is kept of what a device was told in its session, b"" for nothing."""
+        key = session_key(device)
+        return self.settings.get(key) or self._told.get(key, b"")
+
+    def keep_settings(self, device: Device, state: bytes) -> None:
+        """Keep what a device was told; with the group."""
+        self.settings[session_key(device)] = state
 
 
 class Ledger(Protocol):
@@ -187,6 +200,7 @@ class SpoolLedger:
         self._joins: dict[str, JoinState] = {}
         self._changes: dict[str, str] = {}
         self._waiting: dict[int, Command] = {}
+        self._told: dict[str, bytes] = {}
 
     def use(self, devices: Iterable[Device]) -> None:
         """Accept frames of these devices from now on; outside a group."""
@@ -213,13 +227,15 @@ class SpoolLedger:
                     self._counters,
                     self._waiting.values(),
                     self._last_held,
+                    self._told,
                 )
                 yield group
                 self._shelf.put(db, group.reports)
-                self._shelf.tell(db, group.told)
+                self._shelf.tell(db, group.told_readings)
                 accepted.put(db, group.held)
                 for note in group.notes:
                     note(db)
+                told.save(db, group.settings)
                 self._save_sessions(db, group.taken)
                 downlinks.save(db, group.commands.values())
                 note_all(db, AIR_TIME, group.air_time)
@@ -271,6 +287,7 @@ class SpoolLedger:
         if book.joined:
             forget_sessions(db, [*book.over, *(down for key in book.over for down in downlink_keys(key))])
             forget_gaps(db, book.over)
+            told.forget(db, book.over)
             save_joins(db, {key: joiner.state for key, joiner in book.joined.items()})
             self._changes |= {"joins": changes(db)["joins"]}  # this one is known here
 
@@ -281,7 +298,9 @@ class SpoolLedger:
         book = self._book
         self._counters.update({session_key(s.device): s.next_fcnt for s in book.advanced.values()} | group.taken)
         self._waiting = _by_id(group.waiting())
+        self._told.update(group.settings)
         for key in book.over:
+            self._told.pop(key, None)
             self._counters.pop(key, None)
             for down in downlink_keys(key):
                 self._counters.pop(down, None)
@@ -328,11 +347,12 @@ class SpoolLedger:
         there = load_joins(db)
         save_joins(db, {key: state for key, state in self._joins.items() if key not in there})
         downlinks.save(db, self._waiting.values())
+        told.save(db, self._told)
 
     def _read(self, db: sqlite3.Connection) -> None:
         self._changes = changes(db)
         self._last_held = max(self._last_held, accepted.last_id(db))
-        self._counters, self._joins = load_sessions(db), load_joins(db)
+        self._counters, self._joins, self._told = load_sessions(db), load_joins(db), told.load(db)
         self._book.load(self._counters, self._joins)
         self._strangers.load(db)
         self._shelf.forget_last()

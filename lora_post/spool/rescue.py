@@ -26,7 +26,7 @@ from lora_post.spool.swap import aside_of, declare_complete, one_at_a_time, part
 log = logging.getLogger(__name__)
 
 CHECK_S: Final = 0.5  # a start is not to take long; what is damaged further on is met when it is read
-_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot", "downlink", "accepted")
+_KEPT: Final = ("session", "joined", "lane", "known", "heard", "tally", "boot", "downlink", "accepted", "told")
 
 
 def open_spool(path: Path) -> SpoolFile:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, is_time, is_unknown, slot_of
 from lora_post.errors import Problem, SinkError, SpoolDamaged
-from lora_post.spool import lanes, undecoded
+from lora_post.spool import lanes, told, undecoded
 from lora_post.spool.boots import known_boots
 from lora_post.spool.joins import add_joins
 from lora_post.spool.lanes import is_reading
@@ -133,6 +133,7 @@ def salvage(spool_file: SpoolFile, damaged: Path, arrived: Arrived) -> Salvaged:
             counters = [row for row in map(_counter, old.rows("session", ("device", "next_fcnt"))) if row]
             raise_sessions(db, counters)
             add_joins(db, old.rows("joined", ("device", "state")))
+            told.add(db, old.rows("told", ("session", "state")))
             shifts = _shifts(old, known_boots(db))
             found += _payloads(old, db, shifts)
         for lane in of_lanes:

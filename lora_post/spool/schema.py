@@ -191,7 +191,28 @@ ACCEPTED: Final = (
 )""",
 )
 
-STEPS: Final = (FIRST, JOINS, KEPT, BOOTS, PARKED_FIX, STRANGERS, TRENDS, SEALED, DOWNLINKS, GAPS, FLEET, ACCEPTED)
+TOLD: Final = (
+    """CREATE TABLE told (                  -- what devices were told in MAC commands, and have answered
+    session TEXT PRIMARY KEY,        -- see session_key()
+    state   BLOB NOT NULL            -- JSON of Known
+) WITHOUT ROWID""",
+)
+
+STEPS: Final = (
+    FIRST,
+    JOINS,
+    KEPT,
+    BOOTS,
+    PARKED_FIX,
+    STRANGERS,
+    TRENDS,
+    SEALED,
+    DOWNLINKS,
+    GAPS,
+    FLEET,
+    ACCEPTED,
+    TOLD,
+)
 """Schema version n is what the statements of the first n steps make."""
 
 COMPATIBLE_FROM: Final = 4

@@ -67,7 +67,13 @@ def hear_join(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner
 
 def joined_device(device: Device, session: JoinedSession) -> Device:
     """Return the device as it is in a session."""
-    return replace(device, address=session.dev_addr, keys=keys_of(session), rx_delay_s=session.rx_delay_s)
+    return replace(
+        device,
+        address=session.dev_addr,
+        keys=keys_of(session),
+        rx_delay_s=session.rx_delay_s,
+        cf_list=session.cf_list,
+    )
 
 
 def keys_of(session: JoinedSession) -> AnySessionKeys:

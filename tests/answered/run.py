@@ -26,7 +26,9 @@ JOIN_EUI = 0x70B3D57ED0000000
 class Summary(Struct):
     """What a run came to.
 
-    twice: confirmed commands that a device got in two frames, see docs/downlinks.md. wrong: what must not be.
+    obeyed: what devices were told in MAC commands, and did. faster: devices at the highest data rate. status: readings
+    of batteries. twice: confirmed commands that a device got in two frames, see docs/downlinks.md. wrong: what must not
+    be.
     """
 
     devices: int
@@ -36,6 +38,9 @@ class Summary(Struct):
     downlinks: int = 0
     commands: int = 0
     fates: dict[str, int] = {}
+    obeyed: int = 0
+    faster: int = 0
+    status: int = 0
     twice: int = 0
     wrong: list[str] = []
 
@@ -44,7 +49,8 @@ class Summary(Struct):
         fates = " ".join(f"{fate.replace(' ', '_')}={count}" for fate, count in sorted(self.fates.items()))
         return (
             f"devices={self.devices} uplinks={self.uplinks} joins={self.joins} restarts={self.restarts} "
-            f"downlinks={self.downlinks} commands={self.commands} {fates} twice={self.twice} wrong={len(self.wrong)}"
+            f"downlinks={self.downlinks} commands={self.commands} {fates} "
+            f"obeyed={self.obeyed} faster={self.faster} status={self.status} twice={self.twice} wrong={len(self.wrong)}"
         )
 
 
@@ -104,7 +110,35 @@ def _sum_up(site: Site, summary: Summary) -> None:
     summary.joins += sum(device.joins for device in site.devices.values())
     summary.downlinks += sum(map(len, site.bytes_by_counter.values()))
     summary.commands += len(site.asked)
+    settings = [device.told for device in site.devices.values() if device.told]
+    summary.obeyed += sum(each.obeyed for each in settings)
+    summary.faster += sum(each.data_rate == each.region.adr[0] for each in settings)
+    summary.status += site.batteries()
     summary.wrong += _wrong(site, summary)
+
+
+def _mistaken(site: Site, name: str, device: EndDevice) -> Iterator[str]:
+    """Yield what the network server takes a device to do, and it does not."""
+    known, told = site.settings(name), device.told
+    if known is None or told is None:
+        return
+    if known.rate and (known.rate.data_rate, known.rate.power, known.rate.nb_trans) != (
+        told.data_rate,
+        told.power,
+        told.nb_trans,
+    ):
+        yield f"{name} is taken to send as {known.rate}: {told.data_rate} {told.power} {told.nb_trans}"
+    usual = sum(each.count for each in told.region.channels)
+    there = (
+        tuple(sorted(told.enabled))
+        if told.region.is_fixed
+        else tuple(hz for n, hz in told.channels.items() if n >= usual)
+    )
+    if known.channels not in (None, there):
+        yield f"{name} is taken to use the channels {known.channels}: {there}"
+    for what in ("rx_delay_s", "rx2", "duty_exponent", "tx_params"):
+        if getattr(known, what) != getattr(told, what):
+            yield f"{name}: {what} is taken to be {getattr(known, what)}: {getattr(told, what)}"
 
 
 def _wrong(site: Site, summary: Summary) -> Iterator[str]:
@@ -112,6 +146,7 @@ def _wrong(site: Site, summary: Summary) -> Iterator[str]:
         yield from (f"{name} ({device.version}): {text}" for text in device.complaints)
         if not device.is_joined:
             yield f"{name} did not join"
+        yield from _mistaken(site, name, device)
     for key, frames in site.bytes_by_counter.items():
         if len(frames) > 1:
             yield f"FCntDown used for {len(frames)} frames: {key}"

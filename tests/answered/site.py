@@ -18,17 +18,19 @@ from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.network_server import NetworkServer
+from lora_post.downlink.settings import Settings
 from lora_post.downlink.transmit import Downlink, Station, Transmission
 from lora_post.downlink.uplink_answers import UplinkAnswers
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
-from lora_post.lorawan.region import load_region
+from lora_post.lorawan.region import Region, load_region
 from lora_post.metrics import Metrics
-from lora_post.model import DeviceClass, Frame, Reading, RxInfo
+from lora_post.model import DeviceClass, Frame, Link, Reading, RxInfo
 from lora_post.run.pipeline import Pipeline
 from lora_post.simulate.end_device import EndDevice, Radio, Sent
-from lora_post.spool import downlinks
+from lora_post.spool import downlinks, lanes
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
@@ -66,7 +68,9 @@ class Site:
         self.bytes_by_counter: defaultdict[tuple[object, ...], set[bytes]] = defaultdict(set)
         self.accepted: list[tuple[str, int, bytes]] = []
         self.heard: set[tuple[str, bytes]] = set()
-        self._network = Network(load_region(region), 0, 5)
+        self._networks = _networks(load_region(region))
+        self._network = self._networks[0]
+        self._strength = {name: random.uniform(-2, 14) for name in devices}
         self._loss, self._random = loss, random
         self._sent: Sent | None = None
         self.is_awaited = False
@@ -75,18 +79,26 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        """Begin as after a kill: all that was in memory is gone."""
+        """Begin as after a kill: all that was in memory is gone; what [network] says may have changed."""
+        self._network = self._random.choice(self._networks)
         devices = [
-            replace(otaa(end.root, name), device_class=DeviceClass.C if end.is_class_c else DeviceClass.A)
+            replace(
+                otaa(end.root, name),
+                device_class=DeviceClass.C if end.is_class_c else DeviceClass.A,
+                adr=True,
+                dev_status_every_s=86_400.0,
+            )
             for name, end in self.devices.items()
         ]
-        ledger = SpoolLedger(self.store, devices, QueueWriter(self.store, ["waziup"], 1 << 40))
+        self.ledger = ledger = SpoolLedger(self.store, devices, QueueWriter(self.store, ["waziup"], 1 << 40))
         duty_cycle = DutyCycle(self._network.region, lambda: self.now_us / 1e6)
         commands = Commands(self.now, self.metrics, lambda: StampUs(NOON_US + self.now_us))
         joins = JoinServer(self._network, duty_cycle, self._random.randrange)
         frames = CommandFrames(commands, duty_cycle)
-        class_c = ClassC(self._network, frames, lambda: self.now_us / 1e6)
-        server = NetworkServer(joins, UplinkAnswers(self._network, frames, class_c), class_c, commands, duty_cycle)
+        self.mac_layer = mac_layer = MacLayer(self._network)
+        class_c = ClassC(self._network, frames, mac_layer, lambda: self.now_us / 1e6)
+        uplinks = UplinkAnswers(self._network, frames, class_c, mac_layer)
+        server = NetworkServer(joins, uplinks, class_c, commands, duty_cycle)
         pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self)
 
@@ -135,7 +147,8 @@ class Site:
     def _frame(self, name: str, gateway: str, sent: Sent) -> Frame:
         if message_type(sent.phy_payload) is not MType.JOIN_REQUEST:
             self.heard.add((name, sent.phy_payload[:-4]))
-        radio, snr = sent.radio, self._random.randint(-5, 10)
+        radio, told = sent.radio, self.devices[name].told
+        snr = self._strength[name] + self._random.gauss(0, 1.5) - 2 * (told.power if told else 0)
         rx = RxInfo(-90, snr, radio.rate.sf, radio.rate.bw_hz / 1000, "4/5", radio.hz / 1e6)
         tmst = (sent.end_us + GATEWAYS[gateway]) % COUNTER
         return Frame(gateway, StampUs(NOON_US + sent.end_us), sent.phy_payload, rx, tmst=tmst)
@@ -185,9 +198,32 @@ class Site:
         is_app = device.root.is_11 and bool(data.fport)
         self.bytes_by_counter[device.root.dev_eui, device.joins, data.dev_addr, is_app, data.fcnt16].add(phy_payload)
 
+    def settings(self, name: str) -> Settings | None:
+        """What is known here of what a device does; None while it has not answered something."""
+        with self.ledger.group() as group:
+            told = self.devices[name].told
+            assert told is not None and self.devices[name].dev_addr is not None
+            for session in group.find(Link.LORAWAN, self.devices[name].dev_addr or 0):
+                known = self.mac_layer.known(session.device, group)
+                if session.device.id == name and not known.pending and session.next_fcnt:
+                    return known.settings
+        return None
+
+    def batteries(self) -> int:
+        """How many readings of batteries there are."""
+        return sum(each.waiting for each in lanes.sensor_states(self.store) if each.name == "device_battery")
+
     def commands(self) -> Sequence[Command]:
         """All commands, as they are kept."""
         return downlinks.load(self.store)
+
+
+def _networks(region: Region) -> list[Network]:
+    """The networks that a region's site is told to be, one after the other."""
+    usual = Network(region, 0, 5, sub_band=2 if region.is_fixed else None)
+    hz, rate = region.rx2
+    changed = replace(usual, rx_delay_s=2, own_rx2=(hz, rate + 1), duty_exponent=4)
+    return [usual, changed, replace(changed, tx_params=(5, True)) if region.eirp_dbm else usual]
 
 
 def _decode(uplink: Uplink) -> Report:

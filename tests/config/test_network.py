@@ -34,6 +34,16 @@ def test_all_its_keys_are_read() -> None:
     assert [each.transmit for each in config.inputs] == [False, True]
 
 
+def test_what_devices_are_told_is_read() -> None:
+    text = f'[network]\nregion = "AS923-1"\nrx2_data_rate = 3\nuplink_dwell = true\ndevice_duty_cycle = 0.01\n{UDP}'
+    network = read(text).network
+    assert network is not None
+    assert (network.rx2, network.tx_params, network.duty_exponent) == ((923_200_000, 3), (5, True), 7)
+    usual = read(f'[network]\nregion = "US915"\nsub_band = 2\n{UDP}').network
+    assert usual is not None
+    assert (usual.sub_band, usual.rx2, usual.tx_params, usual.duty_exponent) == (2, (923_300_000, 8), None, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -44,6 +54,12 @@ def test_all_its_keys_are_read() -> None:
         (f'[network]\nregion = "EU868"\nrx_delay_s = 16\n{UDP}', "rx_delay_s is 16; it must be between 1 and 15"),
         (f'[network]\nregion = "EU868"\nnet_id = "13"\n{UDP}', "net_id has 2 characters; it must be 6 hex digits"),
         (f'[network]\nregion = "EU868"\nnet_id = "60001d"\n{UDP}', 'net_id 60001d is of type 3; write "000000"'),
+        (f'[network]\nregion = "EU868"\nsub_band = 2\n{UDP}', "[network] sub_band: this region has none"),
+        (f'[network]\nregion = "US915"\nsub_band = 9\n{UDP}', "sub_band is 9; it must be between 1 and 8"),
+        (f'[network]\nregion = "EU868"\nrx2_mhz = 915\n{UDP}', "rx2_mhz is 915; it must be between 863 and 870"),
+        (f'[network]\nregion = "US915"\nrx2_data_rate = 0\n{UDP}', "downlinks here have one of 8, 9, 10, 11, 12, 13"),
+        (f'[network]\nregion = "EU868"\nuplink_dwell = true\n{UDP}', "only AS923 and AU915 have a limit"),
+        (f'[network]\nregion = "EU868"\ndevice_duty_cycle = 0\n{UDP}', "it must be above 0, and at most 1"),
         (f"{UDP}transmit = true\n", "transmit: nothing is transmitted without a [network]; add [network]"),
         ('[[input]]\nurl = "stdin:"\ntransmit = true\n', "transmit: only gateways (udp://…, station://…) can transmit"),
         (f'[network]\nregion = "EU868"\nchannel = 5\n{UDP}', "[network]: unknown key 'channel'"),

@@ -12,4 +12,5 @@ def test_devices_of_three_regions_join_are_answered_and_get_their_commands(tmp_p
     summary = run(tmp_path, devices=9, days=0.25, loss=0.1, seed=4, progress=lambda share: None)
     assert summary.wrong == []
     assert summary.joins == 9 and summary.restarts > 1 and summary.uplinks > 200
+    assert summary.obeyed > 9 and summary.status >= 9
     assert summary.fates[Fate.ACKNOWLEDGED] and summary.fates[Fate.SENT]

@@ -34,6 +34,7 @@ OWNERS = {
     "session": "spool/sessions.py",
     "stranger": "spool/strangers.py",
     "tally": "spool/tallies.py",
+    "told": "spool/told.py",
     "trend": "spool/trends.py",
     "undecoded": "spool/undecoded.py",
 }

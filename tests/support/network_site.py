@@ -13,6 +13,7 @@ from lora_post.downlink.command_frames import CommandFrames
 from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.join_server import JoinServer
+from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.network_server import NetworkServer
 from lora_post.downlink.transmit import Downlink, Station, Transmission
@@ -75,8 +76,10 @@ class Site:
         joins = JoinServer(self.network, duty_cycle, self._draw)
         commands = Commands(self.now, self.metrics, lambda: self.time_us)
         frames = CommandFrames(commands, duty_cycle)
-        class_c = ClassC(self.network, frames, lambda: self.time_us / 1e6)
-        server = NetworkServer(joins, UplinkAnswers(self.network, frames, class_c), class_c, commands, duty_cycle)
+        mac_layer = MacLayer(self.network)
+        class_c = ClassC(self.network, frames, mac_layer, lambda: self.time_us / 1e6)
+        uplinks = UplinkAnswers(self.network, frames, class_c, mac_layer)
+        server = NetworkServer(joins, uplinks, class_c, commands, duty_cycle)
         pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server)
         self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
 

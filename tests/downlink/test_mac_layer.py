@@ -1,0 +1,167 @@
+"""What devices are told besides answers, from the frame to what is sent, with a real spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lora_post.downlink.transmit import Station
+from lora_post.lorawan import mac_commands as mac
+from lora_post.lorawan.mac_commands import parse_mac_commands
+from lora_post.lorawan.phy_payload import MType, parse_data_frame
+from lora_post.lorawan.session_keys import DOWNLINK
+from lora_post.model import Device, FCntPolicy
+from lora_post.spool.lanes import sensor_states
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.upkeep import reset_counter
+from tests.support.build import KEYS, device
+from tests.support.network_site import EU868, Site
+from tests.support.uplinks import up as up_with
+
+ADR = 0x80
+DEV_ADDR = 0x26011BDA
+TIMING_ANS, PARAM_ANS = "08", "0507"
+NEW_NETWORK = replace(EU868, rx_delay_s=2, own_rx2=(869_525_000, 3))
+
+
+def up(fcnt: int, *, fopts: str = "", confirmed: bool = True, flags: int = 0) -> bytes:
+    return up_with(fcnt, fopts=bytes.fromhex(fopts), confirmed=confirmed, flags=flags)
+
+
+def managed(**changes: object) -> Device:
+    return device(adr=True, **changes)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path / "spool.db", managed(), network=NEW_NETWORK)
+    site.gateway.now = Station(many_channels=False)
+    yield site
+    site.store.close()
+
+
+def said(site: Site) -> list[str]:
+    """What the last downlink tells the device."""
+    data = parse_data_frame(site.gateway.sent[-1].phy_payload)
+    commands = data.fopts
+    if data.fport == 0:
+        commands = KEYS.crypt(DEV_ADDR, data.fcnt16, DOWNLINK, 0, data.frm_payload)
+    return [each.raw.hex() for each in parse_mac_commands(commands, MType.UNCONFIRMED_DOWN)]
+
+
+def windows(site: Site) -> list[tuple[int | None, str]]:
+    return [(each.tmst, each.slot.rate.text) for each in site.gateway.sent[-1].windows]
+
+
+OLD_WINDOWS = [(2_000_000, "SF7BW125"), (3_000_000, "SF12BW125")]
+NEW_WINDOWS = [(3_000_000, "SF7BW125"), (4_000_000, "SF9BW125")]
+
+
+def test_windows_move_once_the_device_has_answered_and_not_before(site: Site) -> None:
+    site.hear(up(0, confirmed=False))
+    assert (said(site), windows(site)) == (["0802", "0503d2ad84"], OLD_WINDOWS)
+    site.hear(up(1))  # it has not heard that
+    assert (said(site), windows(site)) == (["0802", "0503d2ad84"], OLD_WINDOWS)
+    site.start()  # as after a kill
+    site.hear(up(3, fopts=TIMING_ANS + PARAM_ANS))
+    assert (said(site), windows(site)) == ([], NEW_WINDOWS)
+    site.start()
+    site.hear(up(4))
+    assert (said(site), windows(site)) == ([], NEW_WINDOWS)
+
+
+def test_answer_that_comes_before_the_request_changes_nothing(site: Site) -> None:
+    site.hear(up(0, fopts=TIMING_ANS + PARAM_ANS))
+    assert windows(site) == OLD_WINDOWS
+
+
+def test_repeat_of_an_uplink_that_answers_is_answered_where_the_device_listens_now(site: Site) -> None:
+    site.hear(up(0, confirmed=False))
+    site.hear(up(1, fopts=TIMING_ANS + PARAM_ANS))
+    site.hear(up(1, fopts=TIMING_ANS + PARAM_ANS), after_us=8_000_000)
+    assert len(site.gateway.sent) == 3 and windows(site) == NEW_WINDOWS
+
+
+def test_counter_that_is_reset_means_a_device_that_has_forgotten(site: Site) -> None:
+    site.hear(up(0))
+    site.hear(up(1, fopts=TIMING_ANS + PARAM_ANS))
+    assert windows(site) == NEW_WINDOWS
+    with closing(SpoolFile(site.store.path)) as other:
+        reset_counter(other, managed())
+    site.hear(up(0))
+    assert (said(site), windows(site)) == (["0802", "0503d2ad84"], OLD_WINDOWS)
+
+
+def test_device_that_may_restart_has_forgotten_when_it_does(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", managed(fcnt=FCntPolicy.UNCHECKED), network=NEW_NETWORK)
+    with closing(site.store):
+        site.gateway.now = Station(many_channels=False)
+        site.hear(up(40))
+        site.hear(up(41, fopts=TIMING_ANS + PARAM_ANS))
+        site.hear(up(42))
+        assert windows(site) == NEW_WINDOWS
+        site.hear(up(0))
+        assert windows(site) == OLD_WINDOWS
+
+
+def test_what_does_not_fit_into_fopts_goes_on_fport_0(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", managed())
+    with closing(site.store):
+        site.hear(up(0, fopts="02"))
+        assert parse_data_frame(site.gateway.sent[-1].phy_payload).fport == 0
+        assert [each[:2] for each in said(site)] == ["02", "08", "07", "07", "07", "07", "07"]
+
+
+def test_beside_a_command_goes_what_fopts_hold(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", managed())
+    with closing(site.store):
+        site.queue(payload=b"on")
+        site.hear(up(0))
+        assert [each[:4] for each in said(site)] == ["0805", "0703", "0704"]
+        assert parse_data_frame(site.gateway.sent[-1].phy_payload).fport == 7
+        site.hear(up(1, fopts="08" + "0703" * 2))
+        assert [each[:4] for each in said(site)] == []  # it has heard what it repeats; the rest: next time
+        site.hear(up(2))
+        assert [each[:4] for each in said(site)] == ["0705", "0706", "0707"]
+
+
+def test_device_with_fixed_keys_is_told_nothing_without_adr(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", device(), network=NEW_NETWORK)
+    with closing(site.store):
+        site.hear(up(0))
+        assert (said(site), windows(site)) == ([], OLD_WINDOWS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "many_channels", "is_told"), [(ADR, True, True), (0, True, False), (ADR, False, False)]
+)
+def test_data_rate_is_set_where_device_and_gateway_allow(
+    tmp_path: Path, flags: int, many_channels: bool, is_told: bool
+) -> None:
+    site = Site(tmp_path / "spool.db", managed(), network=replace(EU868, rx_delay_s=1))
+    with closing(site.store):
+        site.gateway.now = Station(many_channels)
+        site.hear(up(0, flags=flags))
+        site.hear(up(1, fopts="0703" * 5 if many_channels else "", flags=flags))
+        for fcnt in range(2, 20):
+            site.hear(up(fcnt, flags=flags))
+        requests = [each for each in said(site) if each.startswith("03")]
+        assert requests == (["0351ff0001"] if is_told else [])  # 8 dB: 15.5 above SF7, so 5.5 are left: one step
+
+
+def test_battery_and_margin_become_readings_when_asked_for(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", device(dev_status_every_s=86_400.0))
+    with closing(site.store):
+        site.hear(up(0, confirmed=False))
+        assert said(site) == ["06"]
+        site.hear(up(1, confirmed=False, fopts=mac.DevStatusAns(127, -3).to_bytes().hex()))
+        assert [each.name for each in sensor_states(site.store)] == ["device_battery", "device_margin"]
+        sent = len(site.gateway.sent)
+        site.hear(up(2, confirmed=False))
+        assert len(site.gateway.sent) == sent
+        site.hear(up(3, confirmed=False), after_us=86_400_000_000)
+        assert said(site) == ["06"]
