@@ -99,12 +99,13 @@ def command(
             broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
             log.info("%s", summary(metrics))
             code = EXIT_FAILED if broken or is_other_format(metrics) else 0
-        elif config.fleet:
-            code = _load_fleet()(config, config.fleet, decode, metrics, inputs, stop, drain_timeout)
         else:
             load = partial(read_decoding, watch=watch, hangs=hangs, changed=changed, is_strict=False)
             followed = Followed(stamps, read, load, changed)
-            code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
+            if config.fleet:
+                code = _load_fleet()(config, config.fleet, decode, metrics, inputs, stop, drain_timeout, followed)
+            else:
+                code = run_live(config, decode, metrics, inputs, stop, drain_timeout, followed)
     raise SystemExit(code)
 
 

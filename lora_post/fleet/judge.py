@@ -101,8 +101,16 @@ class Judge:
     ) -> None:
         """answers: None where devices are not answered. draw: see `JoinServer`."""
         self._network = answers.network if answers else None
-        self._decode = decode
         self._draw = draw
+        self._copies = Copies()
+        self._restarts = Restarts()
+        self._evidence: dict[int, None] = {}
+        self.use(devices, decode)
+        self._desk = Desk(answers, self._in_sessions) if answers else None
+
+    def use(self, devices: Sequence[Device], decode: Decode) -> None:
+        """Judge frames of these devices from now on; `follow` is to tell of all states again."""
+        self._decode = decode
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
         self._by_eui: dict[int, Device] = {}
         self._joining: dict[str, Device] = {}
@@ -113,12 +121,6 @@ class Judge:
                 self._by_address.setdefault((device.link, device.address), []).append((log_subject(device), device))
         self._sessions = Sessions()
         self._by_id = {device.id: device for device in devices}
-        self._desk = None
-        if answers:
-            self._desk = Desk(answers, self._in_sessions)
-        self._copies = Copies()
-        self._restarts = Restarts()
-        self._evidence: dict[int, None] = {}
 
     def part_of(self, device: str) -> int:
         """Return the partition of a device; -1 for one that is not known."""

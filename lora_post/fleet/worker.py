@@ -35,13 +35,14 @@ from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
 from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix
-from lora_post.fleet.view import Read
+from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
+from lora_post.model import Device
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
-from lora_post.uplink.model import Copy, Refusal, Report
+from lora_post.uplink.model import Copy, Decode, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -140,11 +141,25 @@ class Worker:
         self._fates: SimpleQueue[Fate] = SimpleQueue()
         self._under_way: dict[str, tuple[str, int]] = {}
         self._accepted = self._void = 0
+        self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._trips_ms: dict[str, float] = {}
         self._settled: dict[tuple[str, str], list[int]] = {}
         self._has_streams = False
         self._step_at = self._save_at = 0.0
         self._reconnects = 0
+
+    def use(self, devices: Sequence[Device], decode: Decode) -> None:
+        """Work on these devices from the next frame on; for any thread."""
+        self._changes.put(lambda: self._use(devices, decode))
+
+    def _use(self, devices: Sequence[Device], decode: Decode) -> None:
+        self._judge.use(devices, decode)
+        for part in self._parts.values():
+            self._follow_all(part.acceptance.view)
+
+    def _follow_all(self, view: View) -> None:
+        for subject, fold in view.folds.items():
+            self._judge.follow(subject, fold.state)
 
     @property
     def parts(self) -> list[int]:
@@ -162,6 +177,7 @@ class Worker:
                 self._look_after()
                 self._collect()
                 self._take_fates()
+                self._take_changes()
                 for part in list(self._parts.values()):
                     self._work(part)
                 self._settle()
@@ -223,8 +239,7 @@ class Worker:
         hand_down(self._log, view, self._inherited)
         if view is not remembered:
             place.note_all(view)
-        for subject, fold in view.folds.items():
-            self._judge.follow(subject, fold.state)
+        self._follow_all(view)
 
         def on_read(read: Read) -> None:
             place.note(read)
@@ -357,6 +372,10 @@ class Worker:
             self._fates.put(decode_fate(data))
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
+
+    def _take_changes(self) -> None:
+        while not self._changes.empty():
+            self._changes.get()()
 
     def _take_fates(self) -> None:
         """Give what gateways told to the partitions of the devices."""

@@ -6,10 +6,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from threading import Event, Thread
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from lora_post import __version__
 from lora_post.clocks.gateway import GatewayClock, Times
@@ -35,8 +37,10 @@ from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.delivery import EXIT_QUEUED, Delivery, moment, open_delivery
 from lora_post.run.ingest import pump_all
-from lora_post.run.live import EXIT_BROKEN, Oversight
+from lora_post.run.live import EXIT_BROKEN, Oversight, following
 from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.readmit import read_again
+from lora_post.run.reload import Followed
 from lora_post.run.settings import watching_settings
 from lora_post.spool import frames
 from lora_post.spool.joins import load_joins
@@ -62,10 +66,12 @@ def run_fleet(
     inputs: Sequence[tuple[Input, Times]],
     stop: Event,
     drain_timeout_s: float,
+    followed: Followed,
     patience: Patience | None = None,
 ) -> int:
     """Run the roles of the configuration until `stop`, or until all inputs of a gateway have ended; return the code.
 
+    followed: how to take changes of devices and decoders over; a gateway has none.
     Raises ConfigError, SpoolError.
     """
     oversight = Oversight(config, metrics, [input_ for input_, _ in inputs])
@@ -82,9 +88,13 @@ def run_fleet(
     ):
         clock = delivery.clock if delivery else GatewayClock(SystemClock())
         destinations = delivery.destinations if delivery else tuple
-        with oversight.over(destinations, clock), _Parts(config, link, oversight.signs) as parts:
+        with (
+            oversight.over(destinations, clock),
+            _Parts(config, link, oversight.signs) as parts,
+            ExitStack() as stack,
+        ):
             log.info("started fleet=%s gateway=%s", ",".join(sorted(fleet.roles)), config.gateway_id)
-            source, network = NatsLog(link), config.network
+            source, network, worker = NatsLog(link), config.network, None
             if delivery:
                 device, own = config.site.devices.get, parts.connected()
                 errands = Errands(link, own, store_of(own), device, partial(moment, clock))
@@ -99,8 +109,12 @@ def run_fleet(
                 answers = Answers(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
                 judge = Judge(config.devices, decode, answers)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
-                parts.start("worker", Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states))
+                worker = Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states)
+                parts.start("worker", worker)
             if fleet.roles != {Role.GATEWAY}:
+                followed.changed.tell = oversight.site.forget_undecoded
+                use = partial(_use, config, oversight, delivery, worker)
+                stack.enter_context(following(followed, use, oversight.signs))
                 watch = Watch(link, parts.connected())
                 oversight.fleet = lambda: watch.lines
                 parts.start("watch", watch)
@@ -119,6 +133,23 @@ def run_fleet(
             if waiting:
                 log.warning("%d frames wait in the spool for the hub", waiting)
     return EXIT_BROKEN if broken else EXIT_QUEUED if waiting and not stop.is_set() else 0
+
+
+def _use(
+    config: Config,
+    oversight: Oversight,
+    delivery: Delivery | None,
+    worker: Worker | None,
+    changed: Config,
+    decode: Decode,
+) -> None:
+    """Take devices and decoders over."""
+    oversight.site.use(changed.devices)
+    if worker:
+        worker.use(changed.devices, decode)
+    if delivery:
+        delivery.use(changed.devices, decode)
+        read_again(replace(config, devices=changed.devices), decode)
 
 
 class _Part(Protocol):

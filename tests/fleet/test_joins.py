@@ -203,3 +203,14 @@ def test_box_that_has_become_a_worker_goes_on_with_its_sessions() -> None:
     end.dev_nonce, end.join_nonce = 3, 700
     assert isinstance(worker.hear(join_request(ROOT_10, 3), 0).outcome, Refusal)
     joined(worker, end, 10)
+
+
+def test_device_that_is_added_later_joins_and_sessions_go_on_over_a_change_of_the_configuration() -> None:
+    log, end = MemoryLog(), JoiningDevice(ROOT_10)
+    worker = OneWorker(log, [], NETWORK)
+    assert isinstance(worker.hear(end.request(), 0).outcome, Refusal)
+    for at_s in (100, 200):
+        worker.use([otaa(ROOT_10)])
+        if at_s == 100:
+            joined(worker, end, at_s)
+        assert isinstance(worker.hear(end.uplink(WARM), at_s + 10).outcome, Report)

@@ -42,12 +42,20 @@ class OneWorker:
         view = View("log.")
         list(view.catch_up(log))
         hand_down(log, view, inherited or {})
-        for subject, fold in view.folds.items():
-            self.judge.follow(subject, fold.state)
+        self._follow_all(view)
         self.acceptance = Acceptance(log, view, self._judge, self._on_read)
         self.number = 0
         self.time_us = WallUs(T0)
         self.entry: Entry | None = None
+
+    def use(self, devices: Sequence[Device]) -> None:
+        """Take a changed configuration over."""
+        self.judge.use(devices, Decoding(devices, load_folder(shipped_folder()).decoders).decode)
+        self._follow_all(self.acceptance.view)
+
+    def _follow_all(self, view: View) -> None:
+        for subject, fold in view.folds.items():
+            self.judge.follow(subject, fold.state)
 
     def now(self) -> Moment:
         """The time by this machine's clock."""
