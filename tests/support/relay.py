@@ -17,6 +17,7 @@ class Relay:
         self._lock = Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self.passed = 0  # bytes, both ways
         Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -60,6 +61,8 @@ class Relay:
         with suppress(OSError):
             while data := one.recv(65536):
                 other.sendall(data)
+                with self._lock:
+                    self.passed += len(data)
         for each in (one, other):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
