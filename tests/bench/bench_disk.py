@@ -1,8 +1,8 @@
 """What the spool writes to the disk, with and without what plots need, and what a start with a long queue costs.
 
-python -m tests.bench.bench_disk [--folder FOLDER] [--queued N]
+python -m tests.bench disk [--folder FOLDER] [--queued N] [--rounds N]
 
-The folder must be on a real disk: what goes to memory is not counted.
+By turns; medians, with the least and the most. The folder must be on a real disk: what goes to memory is not counted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,6 +26,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.trends import TrendBook
+from tests.bench.turns import by_turns, spread
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site
 from tests.support.lanes import ready_lanes
@@ -41,22 +44,36 @@ class Setting(Struct, frozen=True):
     checkpoint_pages: int
     group: int
 
+    @property
+    def text(self) -> str:
+        """Return it in words."""
+        return f"page {self.page_size:5} checkpoint {self.checkpoint_pages:5} groups of {self.group:3}"
+
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path, default=Path.cwd())
     options.add_argument("--queued", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        for page_size in (1024, 2048, 4096):
-            for checkpoint_pages in (250, 1000, 4000):
-                for group in (1, 10):
-                    _show_written(Path(folder), Setting(page_size, checkpoint_pages, group))
-        without, with_ = (day_written(Path(folder) / f"{plots}.db", plots=plots) for plots in (False, True))
-        sys.stdout.write(
-            f"a day of {DEVICES} devices: {without / 1e6:.0f} MB; {with_ / 1e6:.0f} MB with what plots need\n"
-        )
-        _show_start(Path(folder), chosen.queued)
+        settings = [
+            Setting(page_size, checkpoint_pages, group)
+            for page_size in (1024, 2048, 4096)
+            for checkpoint_pages in (250, 1000, 4000)
+            for group in (1, 10)
+        ]
+        works = {setting.text: partial(_written_by, Path(folder), setting) for setting in settings}
+        for text, found in by_turns(works, chosen.rounds).items():
+            sys.stdout.write(f"{text}: {spread(found, 0):>20} bytes a reading\n")
+        number = count()
+        days = {
+            what: lambda plots=plots: day_written(Path(folder) / f"day{next(number)}.db", plots=plots) / 1e6
+            for what, plots in (("without plots", False), ("with what plots need", True))
+        }
+        for what, found in by_turns(days, chosen.rounds).items():
+            sys.stdout.write(f"a day of {DEVICES} devices, {what}: {spread(found)} MB\n")
+        _show_start(Path(folder), chosen.queued, chosen.rounds)
 
 
 def day_written(path: Path, *, plots: bool) -> int:
@@ -81,17 +98,17 @@ def day_written(path: Path, *, plots: bool) -> int:
         return _written_bytes() - before
 
 
-def _show_written(folder: Path, setting: Setting) -> None:
+def _written_by(folder: Path, setting: Setting) -> float:
+    """Bytes that a process of its own writes for a reading."""
     path = folder / f"{setting.page_size}-{setting.checkpoint_pages}-{setting.group}.db"
     code = (
         "import sys; from tests.bench.bench_disk import *; print(written(Path(sys.argv[1]), *map(int, sys.argv[2:])))"
     )
     numbers = map(str, (setting.page_size, setting.checkpoint_pages, setting.group))
     done = subprocess.run([sys.executable, "-c", code, str(path), *numbers], capture_output=True, text=True, check=True)
-    sys.stdout.write(
-        f"page {setting.page_size:5} checkpoint {setting.checkpoint_pages:5} groups of {setting.group:3}: "
-        f"{int(done.stdout) / UPLINKS / SENSORS:8.0f} bytes a reading\n"
-    )
+    for file in folder.glob(f"{path.name}*"):
+        file.unlink()
+    return int(done.stdout) / UPLINKS / SENSORS
 
 
 def written(path: Path, page_size: int, checkpoint_pages: int, group: int) -> int:
@@ -124,7 +141,7 @@ def _written_bytes() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
-def _show_start(folder: Path, queued: int) -> None:
+def _show_start(folder: Path, queued: int, rounds: int) -> None:
     """With nobody to send to, after an unclean stop: all of it is looked at."""
     with closing(SpoolFile(folder / "spool.db")) as store:
         writer = QueueWriter(store, [SINK], 1 << 30)
@@ -136,6 +153,16 @@ def _show_start(folder: Path, queued: int) -> None:
         Queue(store, SINK).mark_running()
         size = store.used_bytes()
     site = write_site(folder, f"http://127.0.0.1:{free_port()}/api/v2")
+    runs = [_start(site) for _ in range(rounds)]
+    seconds, resident = zip(*runs, strict=True)
+    sys.stdout.write(
+        f"{queued} readings queued in {size / 1e6:.0f} MB: started after {spread(seconds, 2)} s,"
+        f" {spread(resident)} MB resident\n"
+    )
+
+
+def _start(site: Path) -> tuple[float, float]:
+    """Seconds until it has started, and megabytes when it has looked at the queue."""
     began = time.monotonic()
     with started("run", "-c", str(site)) as process:
         assert process.stderr is not None
@@ -144,10 +171,7 @@ def _show_start(folder: Path, queued: int) -> None:
         seconds = time.monotonic() - began
         while b"waiting to send" not in process.stderr.readline():
             pass
-        resident = _resident_mb(process.pid)
-    sys.stdout.write(
-        f"{queued} readings queued in {size / 1e6:.0f} MB: started after {seconds:.2f} s, {resident:.1f} MB resident\n"
-    )
+        return seconds, _resident_mb(process.pid)
 
 
 def _resident_mb(pid: int) -> float:

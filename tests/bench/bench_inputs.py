@@ -1,8 +1,9 @@
 """Microseconds a frame of every input's parser, beside the least that its bytes ask for.
 
-    python -m tests.bench.bench_inputs [--frames N]
+    python -m tests.bench inputs [--frames N]
 
-One core, one run. The least is json.loads of each line, binascii.unhexlify of each line's digits, or
+CPU time of one core, by turns: medians of the rounds, with the least and the most, and of the ratios in the same
+rounds. The least is json.loads of each line, binascii.unhexlify of each line's digits, or
 struct.unpack of each header, over the same bytes and without looking at the result.
 
 udp is what happens to one datagram between the socket and the pipeline: its header, the queue, its JSON. mqtt is one
@@ -28,6 +29,7 @@ from lora_post.formats.rxpk_json import read_push_data
 from lora_post.formats.semtech_udp import read_datagram
 from lora_post.inputs.push_queue import Push, PushQueue
 from lora_post.model import Frame, RxInfo
+from tests.bench.turns import by_turns, ratio, spread
 from tests.support.command import packet
 
 PHY_PAYLOAD = bytes.fromhex("40035cab0100000002c53faad42929afbcd834bc63")
@@ -35,7 +37,7 @@ HEX = PHY_PAYLOAD.hex().upper().encode()
 BASE64 = base64.b64encode(PHY_PAYLOAD)
 START_US = 1_790_000_000_000_000
 CHUNK = 1 << 16
-RUNS = 5
+RUNS = 9
 
 RXPK = (
     b'{"rxpk":[{"tmst":%d,"time":"2024-05-14T08:15:30.123456Z","chan":2,"rfch":1,"freq":868.5,"stat":1,'
@@ -106,14 +108,9 @@ INPUTS: list[tuple[str, bytes, bytes, Callable[[bytes], None], str]] = [
 
 
 def microseconds(work: Callable[[], object], frames: int) -> float:
-    """The best of some runs: the others were disturbed."""
-
-    def once() -> float:
-        started = time.process_time()
-        work()
-        return time.process_time() - started
-
-    return min(once() for _ in range(RUNS)) / frames * 1e6
+    started = time.process_time()
+    work()
+    return (time.process_time() - started) / frames * 1e6
 
 
 def parse(name: str, chunks: list[bytes]) -> int:
@@ -127,10 +124,14 @@ def udp(datagrams: list[bytes]) -> int:
     for at in range(0, len(datagrams), 64):
         for data in datagrams[at : at + 64]:
             datagram = read_datagram(data)
-            queue.put(Push(datagram.gateway, datagram.token, datagram.body, START_US))
+            queue.put(Push(datagram.gateway, datagram.token, datagram.body, START_US, 0.0))
         for push in queue.take(64, 0.0):
             events += len(read_push_data(push.body, push.gateway, push.time_us).events)
     return events
+
+
+def push_datagrams(frames: int) -> list[bytes]:
+    return [bytes((2, *(n & 0xFFFF).to_bytes(2), 0)) + bytes.fromhex(EUI) + RXPK % n for n in range(frames)]
 
 
 def mqtt(messages: list[bytes]) -> int:
@@ -139,29 +140,30 @@ def mqtt(messages: list[bytes]) -> int:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--frames", type=int, default=20_000)
+    options.add_argument("--frames", type=int, default=5_000)
     frames = options.parse_args().frames
-    sys.stdout.write(f"{'µs a frame':12}{'bytes':>6}{'lora-post':>11}{'least':>8}{'ratio':>7}\n")
+    sys.stdout.write(f"{'µs a frame':12}{'bytes':>6}  {'lora-post':26}{'least':26}{'ratio':>5}\n")
     for name, head, one, least, what in INPUTS:
         stream = head + one * frames
         chunks = [stream[at : at + CHUNK] for at in range(0, len(stream), CHUNK)]
         if parse(name, chunks) != frames:
             raise SystemExit(f"{name}: not {frames} frames")
-        ours = microseconds(partial(parse, name, chunks), frames)
-        bare = microseconds(partial(least, stream), frames)
-        show(name, len(one), ours, bare, what)
-    datagrams = [bytes((2, *(n & 0xFFFF).to_bytes(2), 0)) + bytes.fromhex(EUI) + RXPK % n for n in range(frames)]
+        show(name, len(one), partial(parse, name, chunks), partial(least, stream), frames, what)
+    datagrams = push_datagrams(frames)
     if udp(datagrams) != frames:
         raise SystemExit(f"udp: not {frames} frames")
-    bare = microseconds(partial(json_loads, b"".join(data[12:] for data in datagrams)), frames)
-    show("udp", len(datagrams[-1]), microseconds(partial(udp, datagrams), frames), bare, "json.loads")
-    messages = [CHIRPSTACK] * frames
-    bare = microseconds(partial(json_loads, CHIRPSTACK * frames), frames)
-    show("mqtt", len(CHIRPSTACK), microseconds(partial(mqtt, messages), frames), bare, "json.loads")
+    lines = b"".join(data[12:] for data in datagrams)
+    show("udp", len(datagrams[-1]), partial(udp, datagrams), partial(json_loads, lines), frames, "json.loads")
+    messages = partial(mqtt, [CHIRPSTACK] * frames)
+    show("mqtt", len(CHIRPSTACK), messages, partial(json_loads, CHIRPSTACK * frames), frames, "json.loads")
 
 
-def show(name: str, size: int, ours: float, bare: float, what: str) -> None:
-    sys.stdout.write(f"{name:12}{size:6}{ours:11.2f}{bare:8.2f}{ours / bare:7.1f}  {what}\n")
+def show(name: str, size: int, ours: Callable[[], object], least: Callable[[], object], frames: int, what: str) -> None:
+    found = by_turns({"ours": partial(microseconds, ours, frames), "least": partial(microseconds, least, frames)}, RUNS)
+    sys.stdout.write(
+        f"{name:12}{size:6}  {spread(found['ours'], 2):26}{spread(found['least'], 2):26}"
+        f"{ratio(found['ours'], found['least']):5.1f}  {what}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What the installed command costs: start-up, memory over many frames, CPU at one frame a second.
 
-python -m tests.bench.bench_process [--frames N]
+python -m tests.bench process [--frames N]
+
+Medians, with the least and the most; start-up by turns with the bare interpreter.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+from tests.bench.turns import by_turns, spread
 from tests.support.command import (
     COMMAND,
     DEVICES,
@@ -24,7 +28,9 @@ from tests.support.command import (
     write_site,
 )
 
-STEADY_S = 30
+STEADY_S = 60
+PART_S = 10
+START_UPS = 11
 
 
 def main() -> None:
@@ -44,12 +50,16 @@ def _steady(site: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(b"".join(counting_packet(n) for n in range(DEVICES)))
         time.sleep(5)  # started, and every device created
-        before = _cpu_s(process.pid)
-        for index in range(DEVICES, DEVICES + STEADY_S):
-            process.stdin.write(counting_packet(index))
-            time.sleep(1)
-        used = _cpu_s(process.pid) - before
-        sys.stdout.write(f"CPU at one frame a second, for {STEADY_S} s: {used / STEADY_S * 100:.2f} % of a core\n")
+        shares = []
+        for first in range(DEVICES, DEVICES + STEADY_S, PART_S):
+            before = _cpu_s(process.pid)
+            for index in range(first, first + PART_S):
+                process.stdin.write(counting_packet(index))
+                time.sleep(1)
+            shares.append((_cpu_s(process.pid) - before) / PART_S * 100)
+        sys.stdout.write(
+            f"CPU at one frame a second, {STEADY_S // PART_S} × {PART_S} s: {spread(shares, 2)} % of a core\n"
+        )
 
 
 def _cpu_s(pid: int) -> float:
@@ -58,9 +68,12 @@ def _cpu_s(pid: int) -> float:
 
 
 def _start_up() -> None:
-    floor = min(_seconds(sys.executable, "-c", "pass") for _ in range(5))
-    version = min(_seconds(COMMAND, "--version") for _ in range(5))
-    sys.stdout.write(f"lora-post --version {version * 1e3:.0f} ms, bare interpreter {floor * 1e3:.0f} ms\n")
+    works = {
+        "lora-post --version": partial(_seconds, COMMAND, "--version"),
+        "bare interpreter": partial(_seconds, sys.executable, "-c", "pass"),
+    }
+    for name, found in by_turns(works, START_UPS).items():
+        sys.stdout.write(f"{name}: {spread([each * 1e3 for each in found])} ms\n")
 
 
 def _seconds(*command: str) -> float:

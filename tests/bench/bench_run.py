@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+from tests.bench.turns import by_turns, ratio, spread
 from tests.support.command import COMMAND, counting_packet, free_port, write_site
 
 WAYS = {
@@ -34,17 +35,13 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
     frames = b"".join(map(counting_packet, range(chosen.frames)))
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(chosen.rounds):
-        for way, arguments in WAYS.items():
-            used = cpu_s(arguments, frames) - cpu_s(arguments, counting_packet(0))
-            found[way].append(used / (chosen.frames - 1) * 1e6)
+
+    def used(arguments: tuple[str, ...]) -> float:
+        return (cpu_s(arguments, frames) - cpu_s(arguments, counting_packet(0))) / (chosen.frames - 1) * 1e6
+
+    found = by_turns({way: partial(used, arguments) for way, arguments in WAYS.items()}, chosen.rounds)
     for way, each in found.items():
-        ratios = [one / quiet for one, quiet in zip(each, found[QUIET], strict=True)]
-        sys.stdout.write(
-            f"{way:34} {statistics.median(each):6.1f} µs a frame ({min(each):.1f} … {max(each):.1f}),"
-            f" × {statistics.median(ratios):.2f}\n"
-        )
+        sys.stdout.write(f"{way:34} {spread(each)} µs a frame, × {ratio(each, found[QUIET]):.2f}\n")
 
 
 def cpu_s(arguments: tuple[str, ...], frames: bytes) -> float:
