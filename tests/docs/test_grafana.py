@@ -12,6 +12,8 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from lora_post.downlink.duty_cycle import AirTime
+from lora_post.lorawan.region import SubBand
 from lora_post.metrics import HISTOGRAMS, Metrics
 from lora_post.model import Reading
 from lora_post.observed.run_state import RunState
@@ -24,7 +26,8 @@ from tests.support.status_page import WELL, get, page
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
 PAGE = (DOCS / "status-page.md").read_text("utf-8")
 OF_PROMETHEUS = {"instance", "job", "le"}
-ALARMED: RunState = replace(WELL, alerts=("no-frame",))
+AIR_TIME = AirTime("gw1", SubBand(868_000_000, 868_600_000, 0.01, 14), 0.5, 60.0)
+ALARMED: RunState = replace(WELL, alerts=("no-frame",), air_time=(AIR_TIME,))
 
 
 def queries() -> Iterator[str]:
