@@ -4,8 +4,6 @@ import json
 import logging
 import os
 import stat
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from lora_post.spool import undecoded
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
-from tests.support.command import PATIENCE_S
+from tests.support.command import SCRIPT, run
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
 
@@ -49,13 +48,7 @@ format = "lines"
     f'nwk_skey = "{KEYS.nwk_skey.hex()}"\napp_skey = "{KEYS.app_skey.hex()}"\n'
     for address, name in ((1, "broken"), (2, "healthy"))
 )
-SHORT = """
-import functools
-from lora_post.cli import _options, main
-
-_options.TimeLimit = functools.partial(_options.TimeLimit, 0.2, 1.5)
-main()
-"""
+SHORT_OF_TIME = (*SCRIPT, str(ROOT / "tests" / "support" / "short_of_time.py"))
 
 
 @pytest.fixture
@@ -69,17 +62,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *fcnts: int) -> subprocess.CompletedProcess[str]:
-    """The command, fed with a frame of each device for each of these counters."""
-    frames = [seal_lorawan(KEYS, address, fcnt, 5, b"\7").hex() for fcnt in fcnts for address in (1, 2)]
-    return subprocess.run(
-        [sys.executable, "-c", SHORT, "run", "-c", str(folder / "site.toml")],
-        input="\n".join(frames) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+def fed(folder: Path, *fcnts: int) -> tuple[int, str]:
+    """Run the command, fed with a frame of each device for each of these counters; return its code and its log."""
+    frames = [seal_lorawan(KEYS, address, fcnt, 5, b"\7").hex() + "\n" for fcnt in fcnts for address in (1, 2)]
+    done = run("run", "-c", str(folder / "site.toml"), stdin="".join(frames).encode(), command=SHORT_OF_TIME)
+    return done.returncode, done.stderr.decode()
 
 
 def delivered(folder: Path) -> list[str]:
@@ -89,31 +76,31 @@ def delivered(folder: Path) -> list[str]:
 
 def test_payload_that_ends_the_process_does_so_once_and_its_neighbour_is_decoded(folder: Path) -> None:
     broken = folder / "own décodeurs" / "broken.py"
-    first = run(folder, 1)
-    assert (first.returncode, delivered(folder)) == (1, []), first.stderr
-    assert "Timeout" not in first.stderr
+    code, first = fed(folder, 1)
+    assert (code, delivered(folder)) == (1, []), first
+    assert "Timeout" not in first
     assert stat.S_IMODE(hang_path(folder / "spool.db").stat().st_mode) == 0o600
 
-    second = run(folder, 1)  # the broker sends it again
-    assert (second.returncode, delivered(folder)) == (0, ["healthy"]), second.stderr
-    assert "the last run was ended because a call did not end: " in second.stderr
-    (stack,) = (line for line in second.stderr.splitlines() if "did not end: " in line)
+    code, second = fed(folder, 1)  # the broker sends it again
+    assert (code, delivered(folder)) == (0, ["healthy"]), second
+    assert "the last run was ended because a call did not end: " in second
+    (stack,) = (line for line in second.splitlines() if "did not end: " in line)
     assert "broken.py line 6 in decode < " in stack
     assert "in call" not in stack  # the log begins at the hang and ends where the decoder was called
-    assert f"decoder=broken is set aside until {broken} changes" in second.stderr
+    assert f"decoder=broken is set aside until {broken} changes" in second
     with closing(SpoolFile(folder / "spool.db")) as store:
         (kept,) = undecoded.load(store, "broken")
     assert kept.payload == b"\7"
 
-    third = run(folder, 2)
-    assert (third.returncode, delivered(folder)) == (0, ["healthy"] * 2), third.stderr
-    assert "the last run was ended" not in third.stderr
+    code, third = fed(folder, 2)
+    assert (code, delivered(folder)) == (0, ["healthy"] * 2), third
+    assert "the last run was ended" not in third
     why = "DecoderHang: broken is set aside because lora-post had to be ended over it, until its file changes"
-    assert why in third.stderr
+    assert why in third
 
     broken.write_text(DECODER.format(name="broken", step="pass"))
-    fourth = run(folder, 3)
-    assert (fourth.returncode, sorted(delivered(folder))) == (0, ["broken"] + ["healthy"] * 3), fourth.stderr
+    code, fourth = fed(folder, 3)
+    assert (code, sorted(delivered(folder))) == (0, ["broken"] + ["healthy"] * 3), fourth
     assert "aside" not in hang_path(folder / "spool.db").read_text()
 
 

@@ -6,7 +6,6 @@ import json
 import socket
 import struct
 import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -18,25 +17,17 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import pytest
 
-from tests.support.command import COMMAND, free_port, run, started, wait_until
+from tests.support.command import COMMAND, SCRIPT, free_port, run, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.keeping_broker import Broker, broker, publish, publisher
-from tests.support.paths import FIXTURES
+from tests.support.paths import FIXTURES, ROOT
 from tests.support.radio_program import C_PROGRAM, LINE, run_behind
 
 Row: TypeAlias = dict[str, Any]
 LONG_AGO: Final = timedelta(minutes=10)
 LAST_REPEATS: Final = 22.0
 """Seconds after which the same clear frame is another one."""
-WITHOUT_REPEATS: Final = (
-    sys.executable,
-    "-P",
-    "-c",
-    "from lora_post.cli import main\n"
-    "from lora_post.uplink import heard_twice\n"
-    "heard_twice.REPEAT_WINDOW_US = 0\n"
-    "main()\n",
-)
+WITHOUT_REPEATS: Final = (*SCRIPT, str(ROOT / "tests" / "support" / "without_repeats.py"))
 """The command, to which the same clear frame is another one at once."""
 
 

@@ -18,7 +18,8 @@ from tests.support.paths import ROOT
 from tests.support.prepared import PreparedProcess
 
 COMMAND = str(Path(sys.executable).parent / "lora-post")
-HURRIED = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried.py"))
+SCRIPT = (sys.executable, "-P")
+HURRIED = (*SCRIPT, str(ROOT / "tests" / "support" / "hurried.py"))
 """The same with less patience, where a test kills it or takes something away from it."""
 DEVICES = 3
 PATIENCE_S = 120
@@ -69,8 +70,9 @@ def write_site(folder: Path, url: str) -> Path:
 
 
 def _process(command: Sequence[str], arguments: Sequence[str], cwd: Path | None) -> subprocess.Popen[bytes]:
-    """A process with its three streams as pipes; one of the program's own scripts is forked, which takes less time."""
-    kind, words = (PreparedProcess, command[-1:]) if command in ((COMMAND,), HURRIED) else (subprocess.Popen, command)
+    """A process with its three streams as pipes; the command or a variant of it is forked, which takes less time."""
+    is_script = command[:-1] in ((), SCRIPT)
+    kind, words = (PreparedProcess, command[-1:]) if is_script else (subprocess.Popen, command)
     pipe = subprocess.PIPE
     return kind([*words, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, bufsize=0)
 

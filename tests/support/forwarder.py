@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from typing import Any
 
 from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
@@ -63,10 +64,13 @@ class Forwarder:
         self.socket.send(datagram[:3] + b"\x05" + self.eui + body)
         return json.loads(datagram[4:])["txpk"]  # type: ignore[no-any-return]
 
-    def next_txpk(self) -> dict[str, Any]:
-        """Wait for a frame to send; return its txpk, and tell the server nothing."""
+    def next_txpk(self, *, confirms: bool = False) -> dict[str, Any]:
+        """Wait for a frame to send; return its txpk, and tell the server nothing, or that it is sent if it is there."""
         while (datagram := self.socket.recv(1000))[3] != 3:
             pass
+        if confirms:
+            with suppress(ConnectionRefusedError):
+                self.socket.send(datagram[:3] + b"\x05" + self.eui)
         return json.loads(datagram[4:])["txpk"]  # type: ignore[no-any-return]
 
     def has_nothing(self) -> bool:

@@ -47,8 +47,14 @@ def act_late(server: Waziup, status: int, sensor: str = "t") -> None:
     server.days.faults.append(Fault(rf"POST .*/{sensor}/values?$", status, late_s=STILL_S, latest_s=LATE_S))
 
 
-@pytest.mark.parametrize("status", [0, 500, 502, 503, 504], ids=["cut", "500", "502", "503", "504"])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    ("status", "count"),
+    [
+        pytest.param(status, count, marks=[] if (status, count) in ((0, 1), (504, 3)) else [pytest.mark.long])
+        for status in (0, 500, 502, 503, 504)
+        for count in (1, 3)
+    ],
+)
 def test_batch_that_is_stored_late_is_not_sent_again_and_its_sensor_waits(
     site: Site, server: Waziup, status: int, count: int
 ) -> None:
@@ -79,7 +85,11 @@ def test_other_sensors_go_on_while_one_waits(site: Site, server: Waziup) -> None
 def test_batch_that_never_arrived_costs_two_looks_and_then_goes_out(site: Site, server: Waziup) -> None:
     site.put_values("t", 1, 2, 3)
     server.days.faults.append(Fault(r"POST .*/values$", 0))
-    work(site.uploader())
+    passed_s = 0.0
+    site.monotonic = lambda: passed_s
+    uploader = site.uploader()
+    while not uploader.is_idle():
+        passed_s += uploader.step()
     assert len(looks(server)) == 2
     assert server.values("pond-7", "t") == [1, 2, 3]
 
