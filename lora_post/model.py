@@ -209,7 +209,7 @@ class Device(Struct, frozen=True):
     rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
     device_class: when it listens. actuators: how their values are sent. cf_list: the channels that its join gave it,
     b"" for none. adr: its data rate and power are set from here. dev_status_every_s: how often it is asked for its
-    battery, 0: never.
+    battery, 0: never. any_dev_nonce: it may join with a DevNonce that it has used.
     """
 
     id: str
@@ -237,6 +237,7 @@ class Device(Struct, frozen=True):
     cf_list: bytes = b""
     adr: bool = False
     dev_status_every_s: float = 0.0
+    any_dev_nonce: bool = False
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

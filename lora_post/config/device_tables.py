@@ -32,6 +32,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     nwk_key: Its second root key, LoRaWAN 1.1.
     lsc_key: Of LowCostLoRaGw's light cipher.
     app_keys: LowCostLoRaGw's application keys, 8 hex digits each; frames need one of them.
+    dev_nonce: `"new"`: a DevNonce joins once. `"any"`: also [again](devices.md#joining-otaa), for boards that forget.
     fcnt: Which [frame counters](devices.md#frame-counters) it accepts.
     accept_half_mic: [LoRaWAN 1.1](devices.md#lorawan-11): half of the MIC is enough for acknowledgements.
     id: Its id on Waziup. Default: the gateway's id, `-`, and its address or DevEUI.
@@ -82,6 +83,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     app_keys: list[str] = []
     fcnt: Literal["strict", "16bit", "restarts", "unchecked"] = "strict"
     accept_half_mic: bool = False
+    dev_nonce: Literal["new", "any"] = "new"
     id: str = ""
     name: str = ""
     visibility: Visibility | None = None

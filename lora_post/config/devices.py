@@ -112,6 +112,8 @@ def _device(
         keys = None
     if table.accept_half_mic and not _may_be_11(keys):
         reader.refuse(f"{place} accept_half_mic: only LoRaWAN 1.1 has a MIC of two halves", "remove it")
+    if table.dev_nonce == "any" and not is_joining:
+        reader.refuse(f"{place} dev_nonce: only devices that join have one", "remove it")
     if table.device_class == "C" and link is not Link.LORAWAN:
         reader.refuse(f"{place} class: only LoRaWAN devices that are answered here have a class", "remove it")
     if (table.adr or table.dev_status_every) and link is not Link.LORAWAN:
@@ -144,6 +146,7 @@ def _device(
         actuators=actuators,
         device_class=DeviceClass(table.device_class),
         adr=table.adr,
+        any_dev_nonce=table.dev_nonce == "any",
         dev_status_every_s=dev_status_every_s or 0.0,
         decoder_by_fport=decoder_by_fport,
         options=table.options,

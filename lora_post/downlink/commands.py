@@ -45,6 +45,10 @@ class Book(Protocol):
         """Return the same, and take it."""
         ...
 
+    def skip_fcnt_down(self, device: Device, by: int, *, is_app: bool) -> None:
+        """Leave out so many values of the same."""
+        ...
+
     def waiting(self, device: str = "") -> list[Command]:
         """Return the commands for a device, or for all, that are not over."""
         ...

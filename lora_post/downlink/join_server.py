@@ -25,7 +25,7 @@ from lora_post.lorawan.join_messages import ACCEPT_SIZES, OPT_NEG, build_join_ac
 from lora_post.model import Device, Frame, Link
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
-from lora_post.uplink.joins import authentic_request, is_used, used_nonce, with_request, with_session
+from lora_post.uplink.joins import authentic_request, is_refused, used_nonce, with_request, with_session
 from lora_post.uplink.model import FindSessions
 
 COPY_WINDOW_US: Final = 3_000_000
@@ -68,7 +68,7 @@ def heard_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Asked, J
     age_us = abs(frame.time_us - state.asked_us)
     is_copy = is_last and bool(state.answer) and age_us < COPY_WINDOW_US
     is_repeat = is_last and age_us < REPEAT_WINDOW_US
-    if not is_repeat and is_used(state, request.dev_nonce):
+    if not is_repeat and is_refused(joiner.device, state, request.dev_nonce):
         raise used_nonce(joiner.device, state, request.dev_nonce)
     asked = Asked(joiner, f"DevNonce {request.dev_nonce:04x}", is_copy, is_repeat)
     return asked, state if is_repeat else with_request(state, request.dev_nonce, frame.time_us)

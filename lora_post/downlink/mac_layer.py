@@ -30,7 +30,12 @@ from lora_post.lorawan import mac_commands as mac
 from lora_post.model import Device, FCntPolicy, Link, Reading
 from lora_post.uplink.counters import RESTART_BELOW
 from lora_post.uplink.model import Uplink
+from lora_post.uplink.sessions import has_app_counter, session_key
 
+SKIPPED_PER_UPLINK: Final = 4
+"""So many downlinks may have followed each uplink that this spool does not know: repeats, and those of class C."""
+MAX_SKIPPED: Final = 8192
+"""Devices before LoRaWAN 1.0.4 take no counter that is more than 16384 above the last that they heard."""
 _ADR: Final = 0x80
 _EXTERNAL, _UNKNOWN = 0, 255
 _STATUS: Final = mac.DevStatusReq().to_bytes()
@@ -39,11 +44,16 @@ _decode: Final = msgspec.json.Decoder(Known).decode
 
 
 class MacLayer:
-    """The settings of all devices. How well they are heard is in memory: after a restart 20 uplinks tell it anew."""
+    """The settings of all devices. How well they are heard is in memory: after a restart 20 uplinks tell it anew.
+
+    A device whose first uplink since the start is ahead of what is known may have been answered by another spool, of
+    which this one is a backup: FCntDown then goes on above all that can have been used.
+    """
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._heard: dict[str, deque[HeardUplink]] = {}
+        self._met: set[str] = set()
 
     def settings(self, device: Device, book: Book) -> Settings:
         """Return what a device does in its session."""
@@ -69,7 +79,7 @@ class MacLayer:
         if _is_restarted(uplink, book) or any(isinstance(each, mac.ResetInd) for each in commands):
             known = Known(first_settings(device, region))
             self._heard.pop(device.id, None)
-        known = answered(known, commands, region)
+        known = self._skip_used(uplink, answered(known, commands, region), book)
         rate, rx = known.settings.rate, uplink.frame.rx
         if rate and rate.data_rate != region.data_rate(rx.sf, round((rx.bw_khz or 0) * 1000)):
             # One that was not answered for long goes back to its highest power, and to slower data rates.
@@ -87,6 +97,21 @@ class MacLayer:
             heard = self._heard.setdefault(device.id, deque(maxlen=UPLINKS))
             heard.append(HeardUplink(uplink.fcnt, uplink.frame.rx.snr_db))
         return known
+
+    def _skip_used(self, uplink: Uplink, known: Known, book: Book) -> Known:
+        """Leave out values of FCntDown that may have been used, at the first uplink of a session since the start."""
+        device, key = uplink.device, session_key(uplink.device)
+        is_first = key not in self._met
+        self._met.add(key)
+        next_fcnt = _next_fcnt(device, book)
+        missed = uplink.fcnt - next_fcnt
+        counts_16_bits = device.fcnt is FCntPolicy.SIXTEEN_BIT
+        if not is_first or not next_fcnt or missed <= 0 or counts_16_bits or book.settings_of(device) is None:
+            return known
+        skipped = min(missed * SKIPPED_PER_UPLINK, MAX_SKIPPED - known.skipped)
+        for is_app in (False, True)[: 1 + has_app_counter(device)]:
+            book.skip_fcnt_down(device, skipped, is_app=is_app)
+        return replace(known, skipped=known.skipped + skipped)
 
     def due(
         self, uplink: Uplink, known: Known, flags: int, commands: Sequence[mac.Body], book: Book, *, many_channels: bool
@@ -134,12 +159,16 @@ def _is_managed(device: Device) -> bool:
 def _is_restarted(uplink: Uplink, book: Book) -> bool:
     """Tell whether a device has begun to count anew, and has forgotten what it was told."""
     device = uplink.device
-    sessions = book.find(Link.LORAWAN, device.address or 0)
-    next_fcnt = next((each.next_fcnt for each in sessions if each.device is device), 0)
-    if next_fcnt == 0:
-        return True
+    if device.root is not None:
+        return False  # it joins again, and has another session
+    next_fcnt = _next_fcnt(device, book)
     may_restart = device.fcnt in (FCntPolicy.RESTARTS, FCntPolicy.UNCHECKED)
-    return may_restart and uplink.fcnt < min(next_fcnt, RESTART_BELOW)
+    return next_fcnt == 0 or (may_restart and uplink.fcnt < min(next_fcnt, RESTART_BELOW))
+
+
+def _next_fcnt(device: Device, book: Book) -> int:
+    sessions = book.find(Link.LORAWAN, device.address or 0)
+    return next((each.next_fcnt for each in sessions if each.device is device), 0)
 
 
 def _status(answer: mac.DevStatusAns) -> Iterator[Reading]:

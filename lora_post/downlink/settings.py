@@ -67,7 +67,8 @@ class Known(Struct, frozen=True):
 
     pending: requests that it has not answered, each as on air; those of LinkADRReq that belong together are one.
     asked_fcnt: of the uplink behind which they went last. tries: how often they went. refused: requests that it does
-    not obey. status_us: when it told its battery last, 0: never.
+    not obey. status_us: when it told its battery last, 0: never. skipped: values of FCntDown that were left out since
+    it has answered, see `MacLayer`.
     """
 
     settings: Settings
@@ -77,6 +78,7 @@ class Known(Struct, frozen=True):
     refused: tuple[bytes, ...] = ()
     limits: Limits = Limits()
     status_us: int = 0
+    skipped: int = 0
 
 
 def first_settings(device: Device, region: Region) -> Settings:
@@ -202,7 +204,7 @@ def answered(known: Known, answers: Sequence[mac.Body], region: Region) -> Known
             known = replace(known, refused=(*known.refused, request), limits=limits)
     if len(pending) == len(known.pending):
         return known
-    return replace(known, pending=tuple(pending), tries=0)
+    return replace(known, pending=tuple(pending), tries=0, skipped=0)
 
 
 def _commands(request: bytes) -> list[mac.Body]:

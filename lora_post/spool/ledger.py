@@ -132,6 +132,11 @@ class Group:
         self.taken[downlink_key(session_key(device), is_app=is_app and has_app_counter(device))] = fcnt + 1
         return fcnt
 
+    def skip_fcnt_down(self, device: Device, by: int, *, is_app: bool) -> None:
+        """Leave out so many values of the same counter."""
+        fcnt = self.next_fcnt_down(device, is_app=is_app)
+        self.taken[downlink_key(session_key(device), is_app=is_app and has_app_counter(device))] = fcnt + by
+
     def waiting(self, device: str = "") -> list[Command]:
         """Return the commands for a device, or for all, that are not over, in their order."""
         return [each for each in self._waiting.values() if device in ("", each.device) and not each.is_over]

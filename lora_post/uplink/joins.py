@@ -142,8 +142,10 @@ def authentic_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join
     return request, joiner
 
 
-def is_used(state: JoinState, dev_nonce: int) -> bool:
-    """Tell whether a device has asked with this DevNonce before."""
+def is_refused(device: Device, state: JoinState, dev_nonce: int) -> bool:
+    """Tell whether a device has asked with this DevNonce before, and must not again."""
+    if device.any_dev_nonce:
+        return False
     return dev_nonce in state.dev_nonces or _has_bit(state.older_nonces, dev_nonce)
 
 
@@ -153,7 +155,10 @@ def used_nonce(device: Device, state: JoinState, dev_nonce: int) -> UsedNonce:
     why = "a repeat, or the copy of another gateway" if newest else "a replay, or the device repeats its nonces"
     return UsedNonce(
         f"{device.id}: join-request with DevNonce {dev_nonce:04x} again: {why}",
-        fix=f"if the device lost its memory: `lora-post devices reset-nonces {quote(device.id)}`",
+        fix=(
+            f"if the device lost its memory: `lora-post devices reset-nonces {quote(device.id)}`, "
+            'or dev_nonce = "any" if it always does'
+        ),
     )
 
 
@@ -177,7 +182,7 @@ def without_nonces(state: JoinState) -> JoinState:
 def _hear_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join, Joiner]:
     request, joiner = authentic_request(frame, joiners)
     device, state = joiner.device, joiner.state
-    if is_used(state, request.dev_nonce):
+    if is_refused(device, state, request.dev_nonce):
         raise used_nonce(device, state, request.dev_nonce)
     heard = with_request(state, request.dev_nonce, frame.time_us)
     join = Join(frame, device, "join-request", f"DevNonce {request.dev_nonce:04x}")

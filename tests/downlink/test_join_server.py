@@ -145,6 +145,28 @@ def test_used_dev_nonce_is_refused_with_the_command_that_helps(site: Site) -> No
     site.join(fresh)
 
 
+def test_board_that_forgets_its_dev_nonces_joins_again_where_that_is_allowed(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10, any_dev_nonce=True))
+    with closing(site.store):
+        for _ in range(3):
+            end = JoiningDevice(ROOT_10)  # begins to count anew
+            site.join(end)
+            assert site.hear(end.uplink(b"a")) == "uplink"
+
+
+def test_recorded_joins_do_not_end_the_session_of_a_device_that_may_repeat_its_nonces(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10, any_dev_nonce=True))
+    with closing(site.store):
+        end = JoiningDevice(ROOT_10)
+        recorded = [end.request() for _ in range(3)]
+        site.join(end)
+        assert site.hear(end.uplink(b"a")) == "uplink"
+        for _ in range(10):
+            assert {site.hear(each) for each in recorded} == {"join-request"}
+        assert site.hear(end.uplink(b"b")) == "uplink"
+        assert site.hear(end.uplink(b"c")) == "uplink"
+
+
 def test_join_nonce_rises_also_after_an_old_backup_was_restored(site: Site) -> None:
     end = JoiningDevice(ROOT_10)
     site.join(end)

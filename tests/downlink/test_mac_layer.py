@@ -153,6 +153,44 @@ def test_data_rate_is_set_where_device_and_gateway_allow(
         assert requests == (["0351ff0001"] if is_told else [])  # 8 dB: 15.5 above SF7, so 5.5 are left: one step
 
 
+def test_counters_of_a_restored_backup_go_on_above_all_that_can_have_been_used(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", device())
+    with closing(site.store), closing(SpoolFile(site.store.path)) as other:
+        for fcnt in range(5):
+            site.hear(up(fcnt))
+        with other.transaction() as db:
+            backup = db.execute("SELECT * FROM session").fetchall()
+        for fcnt in range(5, 40):
+            site.hear(up(fcnt))
+            site.hear(up(fcnt), after_us=8_000_000)  # and a repeat
+        with other.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO session VALUES (?, ?)", backup)
+        site.start()
+        site.hear(up(41))
+        counters = [parse_data_frame(each.phy_payload).fcnt16 for each in site.gateway.sent]
+        assert counters[-1] > max(counters[:-1]) and counters[-1] == 5 + 4 * 36
+
+
+def test_counter_never_leaves_out_more_than_a_device_follows(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", device())
+    with closing(site.store):
+        site.hear(up(0))
+        for fcnt in range(5_000, 30_000, 5_000):
+            site.start()
+            site.hear(up(fcnt))
+        counters = [parse_data_frame(each.phy_payload).fcnt16 for each in site.gateway.sent]
+        assert counters == [0, 8193, 8194, 8195, 8196, 8197]
+
+
+def test_restart_alone_leaves_no_counter_out(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", device())
+    with closing(site.store):
+        for fcnt in range(3):
+            site.hear(up(fcnt))
+            site.start()
+        assert [parse_data_frame(each.phy_payload).fcnt16 for each in site.gateway.sent] == [0, 1, 2]
+
+
 def test_battery_and_margin_become_readings_when_asked_for(tmp_path: Path) -> None:
     site = Site(tmp_path / "spool.db", device(dev_status_every_s=86_400.0))
     with closing(site.store):
