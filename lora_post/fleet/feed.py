@@ -21,8 +21,9 @@ from lora_post.fleet.log import FleetError, Log
 from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
+from lora_post.fleet.streams import log_bytes
 from lora_post.fleet.subjects import TO_ALL, token
-from lora_post.fleet.trim import trim
+from lora_post.fleet.trim import Trimmer, keep_us
 from lora_post.fleet.view import Read, View
 from lora_post.fleet.worker import settle
 from lora_post.lorawan.phy_payload import parse_data_frame
@@ -75,6 +76,7 @@ class Feed:
         self._view: View | None = None
         self._fed: dict[str, Entry] = {}
         self._reconnects = 0
+        self._trimmer = Trimmer(source)
         self._tell_at = self._trim_at = 0.0
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
@@ -111,7 +113,7 @@ class Feed:
         if now >= self._trim_at:
             self._trim_at = now + TRIM_S
             read = [int(each.data) for each in hub_state.read_state(self._link, "pos.*") if each.data.isdigit()]
-            trim(self._log, min([view.position, *read]), now_us())
+            self._trimmer.step(min([view.position, *read]), now_us(), keep_us(log_bytes(self._link)))
 
     def _open(self) -> View:
         with self._spool_file.transaction() as db:
@@ -132,6 +134,7 @@ class Feed:
             if lost:
                 self._link.say(TO_ALL, encode(OfferAgain()))
             found = View(PREFIX)
+        self._trimmer = Trimmer(self._log)
         self._fed = before
         return found
 

@@ -96,3 +96,8 @@ async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool)
 def ensure_streams(link: Link, replicas: int, *, may_make_log: bool) -> None:
     """Do what `ensure` does. Raises FleetError."""
     link.call(ensure(link.client.jetstream(), replicas, may_make_log=may_make_log), 60.0)
+
+
+def log_bytes(link: Link) -> int:
+    """Return how much the log has on each server. Raises FleetError."""
+    return int(link.call(link.client.jetstream().stream_info(LOG)).state.bytes)
