@@ -13,11 +13,11 @@ from lora_post.fleet.desk import Answers, Task
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.inheritance import hand_down
 from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
+from lora_post.fleet.log import Log
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, RxInfo
 from lora_post.times import WallUs
-from tests.support.memory_log import MemoryLog
 
 S = 1_000_000
 T0 = 1_790_000_000 * S
@@ -30,16 +30,18 @@ class OneWorker:
 
     def __init__(
         self,
-        log: MemoryLog,
+        log: Log,
         devices: Sequence[Device],
         network: Network | None = None,
         inherited: Mapping[str, State] | None = None,
+        view: View | None = None,
     ) -> None:
+        """view: what it remembers of the log."""
         decode = Decoding(devices, load_folder(shipped_folder()).decoders).decode
         self.metrics = Metrics()
         answers = Answers(network, self.now, self.metrics, lambda: self.time_us) if network else None
         self.judge = Judge(devices, decode, answers)
-        view = View("log.")
+        view = view or View("log.")
         list(view.catch_up(log))
         hand_down(log, view, inherited or {})
         self._follow_all(view)

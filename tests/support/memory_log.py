@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from lora_post.fleet.log import Logged
@@ -25,7 +26,8 @@ class MemoryLog:
         return position
 
     def read(self, prefix: str, after: int) -> Sequence[Logged]:
-        return [each for each in self.entries if each.position > after and each.subject.startswith(prefix)]
+        first = bisect_right(self.entries, after, key=lambda each: each.position)
+        return [each for each in self.entries[first:] if each.subject.startswith(prefix)]
 
     def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
         return self.read(prefix, after)

@@ -1,0 +1,35 @@
+"""A short stretch of bad days without servers: joins, answers and commands while workers are killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fleet.in_process import Days, days_in_process
+
+
+def test_nothing_is_lost_doubled_or_used_twice() -> None:
+    outcome = days_in_process(200, 7, kill_one_in=100)
+    assert outcome.is_right, outcome.line
+    assert min(outcome.kills, outcome.joins, outcome.commands, outcome.void) > 0, outcome.line
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4))
+def test_longer(seed: int) -> None:
+    outcome = days_in_process(2500, seed)
+    assert outcome.is_right, outcome.line
+
+
+def test_what_is_wrong_is_seen() -> None:
+    days = Days(1, 1 << 40)
+    while days.at_s < 200:
+        days.send()
+        days.work()
+    days.at_s += 1000
+    while days.queue:
+        days.work()
+    assert days.outcome().is_right
+    days.texts.setdefault((0, 0), set()).update((b"a", b"b"))
+    assert days.outcome().fcntdown_twice == 1
+    days.sent.add((1, 1))
+    assert days.outcome().missing == 1
