@@ -19,9 +19,7 @@ def main() -> None:
     options.add_argument("--servers", type=int, default=3, help="nats-servers of the hub")
     options.add_argument("--every", type=float, default=EVERY_S, help="seconds from one fault to the next")
     options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")
-    options.add_argument(
-        "--in-process", type=int, metavar="UPLINKS", help="without servers: so many uplinks, and joins"
-    )
+    options.add_argument("--in-process", type=int, metavar="UPLINKS", help="without servers; with joins")
     chosen = options.parse_args()
     if chosen.in_process:
         outcome = days_in_process(chosen.in_process, chosen.seed)

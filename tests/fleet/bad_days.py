@@ -410,6 +410,9 @@ def disorder(found: list[tuple[str, int]], valid: list[Entry]) -> int:
 
 
 def twice(valid: list[Entry]) -> int:
-    """Return how many values of FCntDown the valid entries of a device use again."""
-    used = Counter((entry.up.device, entry.down.fcnt) for entry in valid if entry.up and entry.down)
-    return sum(count - 1 for count in used.values())
+    """Return how many values of FCntDown the valid entries of a device use for another text."""
+    texts: dict[tuple[str, int], set[bytes]] = {}
+    for entry in valid:
+        if entry.up and entry.down:
+            texts.setdefault((entry.up.device, entry.down.fcnt), set()).add(entry.down.phy_payload)
+    return sum(len(each) - 1 for each in texts.values())

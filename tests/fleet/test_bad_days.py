@@ -23,8 +23,8 @@ def test_nothing_is_lost_doubled_or_disordered_by_kills_and_cuts(tmp_path: Path)
 def test_verdict_sees_what_is_wrong() -> None:
     def entry(device: str, fcnt: int, down: int) -> Entry:
         up = Accepted(device, Frame("g", WallUs(0), b"", RxInfo()), fcnt)
-        return Entry("a", FIRST, 1, State(), up=up, down=Down(down, b""))
+        return Entry("a", FIRST, 1, State(), up=up, down=Down(down, fcnt.to_bytes()))
 
-    assert twice([entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 0, 1)]) == 0
+    assert twice([entry("d0", 0, 1), entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 1, 1)]) == 0
     assert twice([entry("d0", 0, 1), entry("d0", 1, 1)]) == 1
     assert disorder([("d0", 1), ("d0", 2)], []) == 0
