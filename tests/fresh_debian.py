@@ -30,6 +30,12 @@ COPY = "/root/lora-post"
 INCLUDED = "ca-certificates,sudo,systemd"
 RADIO = "/opt/lora_gateway/lora_gateway"
 UNITS = "/etc/systemd/system/lora-post"
+# What the kernel of a running system mounts: type, place, options.
+KERNELS = (
+    ("proc", "proc", "rw"),
+    ("devpts", "dev/pts", "newinstance,ptmxmode=0666,mode=0620"),
+    ("tmpfs", "dev/shm", "mode=1777"),
+)
 KINDS = (".service", "-radio.service", "-radio.socket")
 
 
@@ -93,7 +99,7 @@ def bootstrap(root: Path, suite: str, source: str) -> None:
 
 
 def mount(root: Path) -> None:
-    """Give it /proc, and what pip's configuration names."""
+    """Give it /proc, terminals and shared memory, and what pip's configuration names."""
     settings = pip_settings()
     words = [word.removeprefix("file://") for value in settings.values() for word in value.split()]
     paths = [Path(word) for word in words if word.startswith("/") and Path(word).exists()]
@@ -106,7 +112,11 @@ def mount(root: Path) -> None:
     for name in ("null", "urandom"):
         (root / "dev" / name).touch()
         subprocess.run(["mount", "--bind", f"/dev/{name}", str(root / "dev" / name)], check=True)
-    subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
+    for kind, name, options in KERNELS:
+        (root / name).mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", kind, "-o", options, kind, str(root / name)], check=True)
+    (root / "dev/ptmx").unlink(missing_ok=True)
+    (root / "dev/ptmx").symlink_to("pts/ptmx")
     system = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
     for path in (*map(Path, system), *(path for path in paths if path.is_file())):
         if path.exists():

@@ -59,5 +59,6 @@ class MistakenFormat:
         if count < enough:
             return []
         self._is_open = False
-        detail = f'no frame so far, and {count} lines look like {name}, not {self._name}: set format = "{name}"'
+        look = "1 line looks" if count == 1 else f"{count} lines look"
+        detail = f'no frame so far, and {look} like {name}, not {self._name}: set format = "{name}"'
         return [Noise(NoiseReason.UNKNOWN_FORMAT, 1, detail)]
