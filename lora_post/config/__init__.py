@@ -26,7 +26,8 @@ from lora_post.config.toml_document import read_toml
 from lora_post.config.upload import UploadRules, read_upload
 from lora_post.downlink.network import Network
 from lora_post.errors import ConfigError, Problem
-from lora_post.model import Device, Location
+from lora_post.formats.server_queues import SERVERS
+from lora_post.model import Device, Link, Location
 from lora_post.sinks import SINKS
 from lora_post.sinks.destination import DeviceBook, Site
 from lora_post.spool.lanes import WhenFull
@@ -81,6 +82,17 @@ class Config(Struct, frozen=True, dict=True):
     upload: UploadRules
     warnings: tuple[Problem, ...]
     left_out: tuple[Problem, ...] = ()
+
+    @property
+    def gives_to_servers(self) -> bool:
+        """Whether network servers are given what waits for their devices."""
+        return any(each.transmit and each.format in SERVERS for each in self.inputs)
+
+    @property
+    def reachable(self) -> frozenset[Link]:
+        """The links of the devices that something can be sent to."""
+        own = {Link.LORAWAN} if self.network else set()
+        return frozenset(own | ({Link.SERVER} if self.gives_to_servers else set()))
 
     @cached_property
     def site(self) -> Site:

@@ -14,6 +14,7 @@ from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
 from lora_post.formats.at_setup import MODULES
 from lora_post.formats.bare_payload import BARE_FORMATS
+from lora_post.formats.server_queues import SERVERS
 from lora_post.net.hosts import is_this_machine
 from lora_post.net.input_url import check_input_url, scheme_of
 from lora_post.net.mqtt_url import EXAMPLE, read_mqtt_url
@@ -28,8 +29,9 @@ class InputConfig(Struct, frozen=True):
     gateways: the EUIs of the packet forwarders that are listened to, 16 hex digits each; empty: all.
     password: of the user at a broker. ca_file: certificates that prove the broker; None: the system's.
     setup: commands for a serial module. address: of the device that sends payloads without a header; None: frames
-    have a header. transmit: devices are answered by it. network: what stations are told of it. cert_file, key_file:
-    what stations see of this server; None: it is not encrypted. downlink_dir: of a radio program that is answered by.
+    have a header. transmit: devices are answered by it, or it is a server that is given what is to
+    be sent. network: what stations are told of it. cert_file, key_file: what stations see of this server; None: it is
+    not encrypted. downlink_dir: of a radio program that is answered by.
     at_window: the gateways send at once what they are given.
     """
 
@@ -63,7 +65,7 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
     for place, table in tables:
         if table.transmit and not _can_transmit(table):
             reader.refuse(f"{place} transmit: only gateways (udp://…, station://…) can transmit", "remove it")
-        elif table.transmit is not None and not answers:
+        elif table.transmit is not None and not answers and not _is_server(table):
             reader.refuse(
                 f"{place} transmit: nothing is transmitted without a [network]", "add [network], or remove it"
             )
@@ -71,7 +73,7 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
             reader.refuse(f"{place}: a station is told the channels of a region", 'add [network] with region = "EU868"')
     read = (_input(reader, place, table, network, answers=answers) for place, table in tables)
     inputs = tuple(each for each in read if each is not None)
-    if answers and not any(each.transmit for each in inputs):
+    if answers and not any(each.transmit and each.format not in SERVERS for each in inputs):
         reader.warn("[network]: no [[input]] can transmit, so no device is answered", 'add one with url = "udp://…"')
     return inputs
 
@@ -79,8 +81,13 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
 def _can_transmit(table: InputTable) -> bool:
     scheme = scheme_of(table.url)
     if scheme in ("mqtt", "mqtts"):
-        return table.format == MQTT_GATEWAYS
+        return table.format in (MQTT_GATEWAYS, *SERVERS)
     return scheme in GATEWAYS or bool(table.downlink_dir)
+
+
+def _is_server(table: InputTable) -> bool:
+    """Tell whether it is a network server, which answers its devices itself."""
+    return scheme_of(table.url) in ("mqtt", "mqtts") and table.format in SERVERS
 
 
 def _input(
@@ -207,7 +214,7 @@ def _mqtt_input(reader: TableReader, place: str, table: InputTable, *, answers: 
         reader.warn(
             f"{place}: the password for {address.host} can be read on its way there", "use mqtts:// (port 8883)"
         )
-    transmit = answers and _can_transmit(table) and table.transmit is not False
+    transmit = (answers or _is_server(table)) and _can_transmit(table) and table.transmit is not False
     return InputConfig(table.url, table.format, password=password, ca_file=ca_file, transmit=transmit)
 
 

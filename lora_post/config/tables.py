@@ -174,7 +174,8 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
     setup: What a [serial module](inputs/serial-modules.md) is told at each start: `"auto"`, or commands.
     address: With `rn2483`, `rak`, `lines`, `rxpk`, `lowcost`: payloads have no header; the `address` of their device.
     gateways: With `udp://`, `station://`: EUIs to listen to. Default: all.
-    transmit: With `udp://`, `station://`, `gateway`, and `[network]`: `false` sends nothing. Default: `true`.
+    transmit: With `udp://`, `station://`, `gateway`, and `[network]`; with `mqtt(s)://` and `chirpstack`, `ttn`:
+        `false` sends nothing. Default: `true`.
     downlink_at: With `udp://` and `[network]`: `"window"` for [forwarders that send at once](inputs/semtech-udp.md)
         what they are given.
     downlink_dir: With `lowcost` and `[network]`: the radio program's [folder](inputs/lora-gateway-pipe.md) `downlink`.

@@ -8,10 +8,15 @@ from lora_post.model import Device, Link
 from lora_post.uplink.join_state import JoinState
 
 
-def unreachable(device: Device, state: JoinState) -> Problem | None:
-    """Return why nothing can be sent to a device from here; None when something can. state: of its joins."""
+def unreachable(device: Device, state: JoinState, *, through_server: bool = False) -> Problem | None:
+    """Return why nothing can be sent to a device from here; None when something can.
+
+    state: of its joins. through_server: whether network servers are given what is to be sent.
+    """
     if device.link is Link.SERVER:
-        return Problem(f"{device.id} is behind a network server", "send it there")
+        if through_server:
+            return None
+        return Problem(f"{device.id} is behind a network server", "have an [[input]] with mqtt://, or send it there")
     if device.link is not Link.LORAWAN:
         return Problem(f"{device.id} has LowCostLoRaGw's header", "only LoRaWAN devices are sent to")
     if device.root is None:

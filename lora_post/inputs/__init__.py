@@ -20,6 +20,7 @@ from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.formats.guarded import GuardedParser
 from lora_post.formats.mistaken import MistakenFormat
+from lora_post.formats.server_queues import SERVERS
 from lora_post.inputs.byte_streams import is_regular, open_stream
 from lora_post.inputs.downlink_file import DownlinkFile
 from lora_post.inputs.stream import Hear, StreamInput
@@ -111,6 +112,10 @@ def _open_mqtt(item: InputConfig, surroundings: Surroundings) -> Input:
     taken = TakenMessages(None if surroundings.only_listens else surroundings.spool, f"retained {who}")
     login = BrokerAccount(item.password, item.ca_file)
     common = (address, login, who, lambda: parser_for(item.format, gateway), taken)
+    if item.format in SERVERS and item.transmit and who:
+        from lora_post.inputs.mqtt_servers import MqttServer
+
+        return MqttServer(*common, server=item.format)
     if item.format != MQTT_GATEWAYS:
         return MqttInput(*common)
     from lora_post.inputs.mqtt_gateways import MqttGateways  # protobuf takes 7 MB

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from lora_post.downlink.through_servers import HasServerQueue, ServerQueue
 from lora_post.downlink.transmit import Transmits, Transmitter
 from lora_post.errors import ConfigError, Fault, Problem, defect
 from lora_post.inputs.gateway_book import GatewayBook
@@ -63,6 +64,11 @@ class ReopenedInput:
     def transmitter(self) -> Transmitter | None:
         """Return what sends by it now, where something does."""
         return self._input.transmitter if isinstance(self._input, Transmits) else None
+
+    @property
+    def server_queue(self) -> ServerQueue | None:
+        """Return the queues of its network server, where it has one."""
+        return self._input.server_queue if isinstance(self._input, HasServerQueue) else None
 
     @property
     def is_awaited(self) -> bool:

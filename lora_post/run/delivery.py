@@ -17,8 +17,10 @@ from lora_post.clocks.steady import SteadyClock
 from lora_post.clocks.system import System, SystemClock
 from lora_post.command import Moment
 from lora_post.config import Config
+from lora_post.downlink.commands import Commands
 from lora_post.downlink.duty_cycle import AirTime, DutyCycle
 from lora_post.downlink.network_server import network_server
+from lora_post.downlink.through_servers import ServerQueue, ThroughServers
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -183,11 +185,13 @@ def open_delivery(
     steady: SteadyClock | None = None,
     heartbeats: Heartbeats | None = None,
     policy: UploadPolicy | None = None,
+    server_queues: Callable[[], Sequence[ServerQueue]] | None = None,
 ) -> Delivery:
     """Open the spool and a sink for each configured destination. Raises ConfigError, SpoolError.
 
     listener: told of each outcome once it is kept. system: the machine's clocks, when they are not this machine's.
     steady: is to follow the gateway's clock. heartbeats: of the uploads. policy: None for the usual one.
+    server_queues: those of network servers; None where nothing is given to them.
     """
     if not config.destinations:
         tables = ", ".join(f"[{name}]" for name in SINKS)
@@ -238,7 +242,11 @@ def open_delivery(
         ledger.leave_checkpoints()
         late_ledger = LateLedger(spool_file, config.devices, _writer(config, spool_file, arrivals))
         late = LateDecoding(late_ledger, config.devices, decode, Telling(metrics, hear), heartbeats, Doctor())
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late)
+    through = None
+    if server_queues:
+        commands = server.commands if server else Commands(partial(moment, clock), metrics, clock.stamp_us)
+        through = ThroughServers(commands, server_queues)
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late, through)
     air_time = server.duty_cycle.used if server else tuple
     return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, late, air_time)
 

@@ -19,6 +19,7 @@ from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.config.status import StatusConfig
 from lora_post.downlink.duty_cycle import AirTime
+from lora_post.downlink.through_servers import HasServerQueue, ServerQueue
 from lora_post.errors import ConfigError
 from lora_post.inputs import Input
 from lora_post.inputs.gateway_book import GatewayBook
@@ -83,7 +84,20 @@ def run_live(
         write_log(outcome)
 
     heartbeats = oversight.signs.heartbeats
-    delivery = open_delivery(config, decode, metrics, hear, steady=oversight.clock, heartbeats=heartbeats)
+    through = [each for each, _ in inputs if isinstance(each, HasServerQueue)] if config.gives_to_servers else []
+
+    def server_queues() -> list[ServerQueue]:
+        return [queue for each in through if (queue := each.server_queue)]
+
+    delivery = open_delivery(
+        config,
+        decode,
+        metrics,
+        hear,
+        steady=oversight.clock,
+        heartbeats=heartbeats,
+        server_queues=server_queues if through else None,
+    )
 
     followed.changed.tell = oversight.site.forget_undecoded
 

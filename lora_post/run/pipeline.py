@@ -11,6 +11,7 @@ from typing import Final
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.downlink.network_server import NetworkServer
+from lora_post.downlink.through_servers import Given, ThroughServers
 from lora_post.downlink.transmit import Downlink, Transmits, Transmitter
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.lorawan.phy_payload import MType, message_type
@@ -49,10 +50,12 @@ class Pipeline:
         doctor: Doctor | None = None,
         server: NetworkServer | None = None,
         late: LateDecoding | None = None,
+        through_servers: ThroughServers | None = None,
     ) -> None:
         """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong.
 
         server: answers devices; None: they are only heard. late: decodes behind the answers; None: it is done here.
+        through_servers: gives other network servers what waits for their devices; None where nothing can be given.
         """
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
@@ -64,6 +67,7 @@ class Pipeline:
         self._doctor = doctor
         self._server = server
         self._late = late
+        self._through_servers = through_servers
         self._times = Times.RECORDED
         self._way_back: Transmits | None = None
         self._to_send: list[tuple[Transmitter, Downlink]] = []
@@ -123,26 +127,40 @@ class Pipeline:
             transmitter.send(downlink)
 
     @property
-    def answers(self) -> bool:
-        """Whether devices are answered."""
-        return self._server is not None
+    def sends(self) -> bool:
+        """Whether something can be sent to devices."""
+        return self._server is not None or self._through_servers is not None
 
     def tend(self) -> None:
         """Take in what became of what was sent, end what is late, send what may go at once. Raises SpoolError."""
-        if (server := self._server) is None:
+        server, through = self._server, self._through_servers
+        commands = server.commands if server else through.commands if through else None
+        if commands is None:
             return
+        to_send: list[tuple[Transmitter, Downlink]] = []
+        given: Given = []
         with self._lock:
-            commands, waiting = server.commands, self._ledger.waiting()
-            if not (commands.has_news or commands.has_late(waiting) or server.class_c.is_due(waiting)):
+            waiting, devices = self._ledger.waiting(), self._ledger.devices
+            is_due = bool(server and server.class_c.is_due(waiting)) or bool(
+                through and through.is_due(waiting, devices)
+            )
+            if not (is_due or commands.has_news or commands.has_late(waiting)):
                 return
             with self._ledger.group() as group:
                 group.is_lazy = True
                 commands.settle(group)
+                if through:
+                    through.settle(group, group.devices)
                 commands.end_late(group)
-                to_send = server.class_c.send(group)
-                group.air_time = server.duty_cycle.changes(commands.now())
+                if server:
+                    to_send = server.class_c.send(group)
+                    group.air_time = server.duty_cycle.changes(commands.now())
+                if through:
+                    given = through.send(group, group.devices)
         self._ledger.sync()
         self._transmit(to_send)
+        for queue, item in given:
+            queue.give(item)
 
     def _handle_event(self, event: Heard, group: Group) -> Undecided:
         if isinstance(event, Frame):

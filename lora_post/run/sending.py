@@ -25,7 +25,7 @@ BEAT_S: Final = 60.0
 @contextmanager
 def tending(pipeline: Pipeline, signs: Signs) -> Iterator[None]:
     """Look after commands as long as the block runs; once more at its end."""
-    if not pipeline.answers:
+    if not pipeline.sends:
         yield
         return
     stop = Event()

@@ -17,7 +17,7 @@ from lora_post.decoding.choice import decoder_names
 from lora_post.decoding.encode import encode
 from lora_post.decoding.loading import combined, load_folder, load_shipped
 from lora_post.errors import DecodeError, SinkError, SpoolError
-from lora_post.model import Decoder, Device, Encoded, Link
+from lora_post.model import Decoder, Device, Encoded
 from lora_post.net.traffic import Traffic
 from lora_post.observed.signs import Heartbeats
 from lora_post.sinks import SINKS
@@ -46,7 +46,7 @@ def watching_settings(
             target=_watch, args=(name, config, announced, now, heartbeats, stop), name=f"settings {name}", daemon=True
         )
         for name in config.destinations
-        if config.network
+        if config.reachable
     ]
     for thread in threads:
         thread.start()
@@ -105,7 +105,7 @@ class SettingQueue:
 
     def devices(self) -> list[str]:
         """Return the ids of the devices that can be sent to."""
-        return [device.id for device in self._config.site.devices if device.link is Link.LORAWAN]
+        return [device.id for device in self._config.site.devices if device.link in self._config.reachable]
 
     def put(self, setting: Setting) -> None:
         """Queue a value for its device; one that cannot be made into bytes is refused, which is kept, too."""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
+
+from lora_post.formats.server_queues import SERVERS
+from lora_post.text import parse_duration
+from lora_post.toml_table import TableReader
+
+NEVER: Final = "never"
 
 
 class Setting(Struct, frozen=True):
@@ -14,6 +20,28 @@ class Setting(Struct, frozen=True):
     device: str
     actuator: str
     value: object
+
+
+MIN_LOOK_S: Final = 10.0
+
+
+def read_look_every_s(reader: TableReader, key: str, text: str) -> float:
+    """Return how often one looks for values, 0.0 for never. key: of the configuration, as "[waziup] actuators"."""
+    if text == NEVER:
+        return 0.0
+    every_s = parse_duration(text) or 0.0
+    if every_s < MIN_LOOK_S:
+        reader.refuse(f"{key} is {text!r}", 'write "15min", at least "10s", or "never"')
+    require_way_back(reader, key)
+    return every_s
+
+
+def require_way_back(reader: TableReader, key: str) -> None:
+    """Add a mistake where nothing can be sent to devices. key: what wants that, as "[waziup] actuators"."""
+    inputs = reader.document.get("input")
+    tables = [each for each in inputs if isinstance(each, dict)] if isinstance(inputs, list) else []
+    if "network" not in reader.document and not any(each.get("format") in SERVERS for each in tables):
+        reader.refuse(f"{key} needs [network]", 'add it, with region = "EU868": it sends to devices')
 
 
 class Watch(Protocol):

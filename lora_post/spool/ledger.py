@@ -170,6 +170,11 @@ class Ledger(Protocol):
         """Open a group; what it has accepted is kept when the block ends, or SpoolError is raised."""
         ...
 
+    @property
+    def devices(self) -> Sequence[Device]:
+        """Return all devices of the configuration."""
+        ...
+
     def waiting(self) -> Sequence[Command]:
         """Return the commands that are not over; outside a group. Raises SpoolError."""
         ...
@@ -261,6 +266,10 @@ class SpoolLedger:
             raise
         finally:
             self._book.clear_changes()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return self._book.devices
 
     def waiting(self) -> list[Command]:
         """Return the commands that are not over, as the file has them; outside a group. Raises SpoolError."""
@@ -380,6 +389,10 @@ class MemoryLedger:
         """Open a group of which only the counters are kept, in memory."""
         yield Group(self._book, self._is_repeat, self._gaps, {})
         self._book.clear_changes()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return self._book.devices
 
     def waiting(self) -> Sequence[Command]:
         """Return nothing: a dry run sends nothing."""

@@ -24,8 +24,8 @@ TOKEN = "e30.e30.c2ln"
 class Gate:
     """What it has, what it was asked, and what goes wrong from now on.
 
-    values: (device, sensor) -> (second, value), by second as its ids are. trouble: (pattern of a request, status,
-    whether the work is done first), each once.
+    values: (device, sensor) -> (second, value), by second as its ids are. actuators: device -> what is set there.
+    trouble: (pattern of a request, status, whether the work is done first), each once.
     """
 
     url: str = ""
@@ -33,6 +33,7 @@ class Gate:
     token: str = TOKEN
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
     values: dict[tuple[str, str], list[tuple[int, Any]]] = field(default_factory=dict)
+    actuators: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     trouble: list[tuple[str, int, bool]] = field(default_factory=list)
 
@@ -65,6 +66,9 @@ class Gate:
             case "GET", ["devices", device, "sensors"]:
                 found = self.devices.get(device)
                 return (200, json.dumps(found["sensors"]).encode()) if found else (404, NOT_FOUND)
+            case "GET", ["devices", device, "actuators"]:
+                known = device in self.actuators
+                return (200, json.dumps(self.actuators[device]).encode()) if known else (404, NOT_FOUND)
             case "POST", ["devices", device, "sensors"]:
                 return self._post_sensor(device, json.loads(body))
             case "POST", ["devices", device, "sensors", sensor, "values"]:

@@ -22,7 +22,7 @@ from lora_post.decoding.time_limit import Overrun
 from lora_post.downlink.reach import payload_fit, unreachable
 from lora_post.errors import ConfigError, DecodeError, FrameError
 from lora_post.lorawan.downlinks import FPORTS
-from lora_post.model import Device, Encoded
+from lora_post.model import Device, Encoded, Link
 from lora_post.spool import downlinks
 from lora_post.spool.joins import load_joins
 from lora_post.spool.spool_file import SpoolFile
@@ -76,7 +76,8 @@ def command(
         of = device_with(config, device)
         _check_reach(config, spool_file, of)
         given = _given(config, of, fport, payload, data)
-        fit = payload_fit(config.network.region, len(given.payload)) if config.network else ""
+        network = None if of.link is Link.SERVER else config.network
+        fit = payload_fit(network.region, len(given.payload)) if network else ""
         item = Command(
             of.id,
             given.fport,
@@ -104,7 +105,7 @@ def _life_s(text: str) -> float:
 
 
 def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
-    if config.network is None:
+    if config.network is None and device.link is not Link.SERVER:
         raise ConfigError(
             f"{config.path}: there is no [network], so nothing is sent to devices",
             fix='add [network] with region = "EU868", and restart `lora-post run`',
@@ -114,7 +115,7 @@ def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
             state = _known_in_fleet(config.fleet, db, device)
         else:
             state = load_joins(db).get(join_key(device), JoinState()) if device.root else JoinState()
-    problem = unreachable(device, state)
+    problem = unreachable(device, state, through_server=config.gives_to_servers)
     if problem:
         raise ConfigError(problem.what, fix=problem.fix)
 

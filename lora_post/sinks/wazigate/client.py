@@ -86,6 +86,10 @@ class WazigateClient:
         """GET /devices/{d}/sensors; 200 with RemoteGateSensors or null, 404 without such a device."""
         return self._call("GET", f"/devices/{quote_part(device_id)}/sensors")
 
+    def get_actuators(self, device_id: str) -> Answer:
+        """GET /devices/{d}/actuators; 200 with a list of `{"id","time","value"}` or null, 404 without such a device."""
+        return self._call("GET", f"/devices/{quote_part(device_id)}/actuators")
+
     def post_device(self, device: GateDevice) -> Answer:
         """POST /devices; 200 with the id, 500 when the id is taken."""
         return self._call("POST", "/devices", device)

@@ -14,12 +14,10 @@ from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Account
 from lora_post.sinks.destination import Destination, SinkContext, Site
 from lora_post.sinks.sink import Sink
-from lora_post.sinks.watch import Watch
-from lora_post.text import parse_duration
+from lora_post.sinks.watch import Watch, read_look_every_s, require_way_back
 from lora_post.toml_table import TableReader
 
 PUBLIC_URL = "https://api.waziup.io/api/v2"
-MIN_LOOK_S = 10.0
 ASK_EVERY_S = 1.0
 """So often what the broker has told is taken over; that costs nothing."""
 MQTT = "mqtt"
@@ -90,14 +88,10 @@ def _read(reader: TableReader, table: WaziupTable) -> WaziupConfig:
 
 
 def _look_every_s(reader: TableReader, table: WaziupTable) -> float:
-    if table.actuators == "never":
-        return 0.0
-    every_s = ASK_EVERY_S if table.actuators == MQTT else parse_duration(table.actuators) or 0.0
-    if table.actuators != MQTT and every_s < MIN_LOOK_S:
-        reader.refuse(f"[waziup] actuators is {table.actuators!r}", 'write "15min", at least "10s", or "never"')
-    if "network" not in reader.document:
-        reader.refuse("[waziup] actuators needs [network]", 'add it, with region = "EU868": it sends to devices')
-    return every_s
+    if table.actuators != MQTT:
+        return read_look_every_s(reader, "[waziup] actuators", table.actuators)
+    require_way_back(reader, "[waziup] actuators")
+    return ASK_EVERY_S
 
 
 def _broker(reader: TableReader, table: WaziupTable, account: Account | None) -> Broker | None:
