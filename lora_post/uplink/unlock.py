@@ -68,10 +68,15 @@ def unlock(
     Raises FrameError for bytes that are not a frame, a subclass of UnlockError for a frame that is not
     accepted; the text says why and, where a person can do something about it, what.
     """
-    link = frame.link or link_of(frame.phy_payload)
-    if link is _LORAWAN:
-        return _unlock_lorawan(frame, find, joiners, next_down)
-    return unlock_lowcost(frame, find)
+    phy_payload, link = frame.phy_payload, frame.link
+    is_uplink = bool(phy_payload) and phy_payload[0] & MHDR_MASK in MHDR_UPLINKS
+    if link is None:
+        link = _LORAWAN if is_uplink else link_of(phy_payload)
+    if link is not _LORAWAN:
+        return unlock_lowcost(frame, find)
+    if not is_uplink:
+        raise NotUplink(describe(phy_payload))
+    return _unlock_lorawan(frame, find, joiners, next_down)
 
 
 def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
@@ -150,10 +155,7 @@ def seal_lowcost(
 def _unlock_lorawan(
     frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner], next_down: NextDown
 ) -> tuple[Uplink, Session]:
-    phy_payload = frame.phy_payload
-    if not phy_payload or phy_payload[0] & MHDR_MASK not in MHDR_UPLINKS:
-        raise NotUplink(describe(phy_payload))
-    data = parse_data_frame(phy_payload)
+    data = parse_data_frame(frame.phy_payload)
     sessions = find(_LORAWAN, data.dev_addr)
     if not sessions:
         raise _unknown(data.dev_addr, joiners)

@@ -2,25 +2,28 @@
 
 The bare call gets the bytes as a list and returns JSON text, which is parsed: without any protection
 against the codec, in one world for all frames. Ours enters the file anew for each frame, has limits,
-checks that nothing was left behind, and makes readings.
+checks that nothing was left behind, and makes readings. By turns: the least, and the median of the ratios. Of a call
+also the CPU time here and in the process of the codecs: two switches between them cost more than a small codec does.
 
-python -m tests.bench.bench_js [FILE.js FPORT HEX]
+    python -m tests.bench js [FILE.js FPORT HEX]
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from timeit import repeat
+from timeit import timeit
 
 import msgspec
 import quickjs  # type: ignore[import-untyped]
 
 from lora_post.decoding.javascript.codec import load_js_codec
 from lora_post.decoding.javascript.host import HOST, Codec
+from tests.bench.turns import by_turns, ratio
 
 # As vendors write them: channels and types, a polyfill, helper functions.
 TYPICAL = """
@@ -64,8 +67,23 @@ CODECS = 20
 
 
 def microseconds(call: Callable[[], object]) -> float:
-    """The best of some runs: the others were disturbed."""
-    return min(repeat(call, number=CALLS, repeat=RUNS)) / CALLS * 1e6
+    return timeit(call, number=CALLS) / CALLS * 1e6
+
+
+def cpu_microseconds(call: Callable[[], object]) -> tuple[float, float]:
+    """CPU time of a call, here and in the process of the codecs; the least of some runs."""
+
+    def once() -> tuple[float, float]:
+        here, there = time.process_time(), _there_s()
+        for _ in range(CALLS):
+            call()
+        return (time.process_time() - here) / CALLS * 1e6, (_there_s() - there) / CALLS * 1e6
+
+    return min((once() for _ in range(RUNS)), key=sum)
+
+
+def _there_s() -> float:
+    return int(Path(f"/proc/{HOST.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def bare(text: str, fport: int, payload: bytes) -> Callable[[], object]:
@@ -88,7 +106,9 @@ def main() -> None:
         cases = {Path(sys.argv[1]).name: (Path(sys.argv[1]).read_text(), int(sys.argv[2]), sys.argv[3])}
     else:
         cases = CASES
-    print(f"{'µs per frame':24}{'bare':>10}{'lora-post':>12}{'readings too':>14}{'ratio':>8}")
+    print(
+        f"{'µs per frame':20}{'bare':>7}{'lora-post':>11}{'CPU here':>10}{'there':>7}{'readings too':>14}{'ratio':>7}"
+    )
     for name, (text, fport, digits) in cases.items():
         payload = bytes.fromhex(digits)
         codec = Codec(text)
@@ -96,11 +116,19 @@ def main() -> None:
             path = Path(folder) / "codec.js"
             path.write_text(text)
             decode = load_js_codec(path).decode
-        engine = microseconds(bare(text, fport, payload))
-        ours = microseconds(partial(codec.call, payload, fport, "", 0.0))
-        readings = microseconds(partial(decode, payload, fport))
+        call = partial(codec.call, payload, fport, "", 0.0)
+        works: dict[str, Callable[[], object]] = {
+            "bare": bare(text, fport, payload),
+            "call": call,
+            "readings": partial(decode, payload, fport),
+        }
+        found = by_turns({what: partial(microseconds, work) for what, work in works.items()}, RUNS)
+        here, there = cpu_microseconds(call)
         way = "" if codec.is_closed else "  (a new world each)"
-        print(f"{name:24}{engine:10.1f}{ours:12.1f}{readings:14.1f}{readings / engine:8.1f}{way}")
+        print(
+            f"{name:20}{min(found['bare']):7.1f}{min(found['call']):11.1f}{here:10.1f}{there:7.1f}"
+            f"{min(found['readings']):14.1f}{ratio(found['readings'], found['bare']):7.1f}{way}"
+        )
     text, fport, digits = next(iter(cases.values()))
     before = resident_kib()
     loaded = [Codec(text) for _ in range(CODECS)]

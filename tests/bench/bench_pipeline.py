@@ -4,10 +4,10 @@
 
 CPU time of one core, in rounds by turns: bare `cryptography` calls (CMAC and one AES block, contexts kept), cayennelpp
 on the same payloads, the parser as `run` has it, then parse → verify → decrypt → decode, the same with
-the durable spool. Beside the last two what a loop written out by hand takes for the same, see `floor`: less is hardly
-possible in CPython. Of each: the least, the median, the quarters between which half of the rounds lie, and the ratios
-of the leasts and of the medians to bare crypto: on a busy machine the second is the steadier one. At the end the
-resident memory before and after. What `run` takes: bench_run.
+the durable spool. Beside them what a loop written out by hand takes, see `floor`: less is hardly possible in CPython.
+Of each: the least, the median, the quarters between which half of the rounds lie, and the ratios of the leasts and of
+the medians to bare crypto: on a busy machine the second is the steadier one. At the end the resident memory before and
+after. What `run` takes: bench_run.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Rounds:
             low, middle, high = statistics.quantiles(found, n=4)
             ratio = middle / statistics.median(first)
             sys.stdout.write(
-                f"{name:28} {min(found):6.2f} µs a frame, {min(found) / min(first):5.1f} ×;"
+                f"{name:30} {min(found):6.2f} µs a frame, {min(found) / min(first):5.1f} ×;"
                 f" median {middle:6.2f}, {ratio:5.1f} × (half within {low:.2f} … {high:.2f})\n"
             )
 
@@ -145,9 +145,10 @@ def main() -> None:
             rounds.measure("bare cryptography calls", crypto)
             rounds.measure("cayennelpp alone", lambda: [LppFrame.from_bytes(PAYLOAD) for _ in range(frames)])
             rounds.measure("bytes to frames", partial(read, alone, chunks))
-            rounds.measure("floor: bytes to readings", partial(floor.read, chunks))
+            rounds.measure("floor: bytes to rows", partial(floor.read, chunks))
+            rounds.measure("floor: bytes to reports", partial(floor.reports, chunks, POND))
             rounds.measure("bytes to readings", partial(handle, dry, dry_parser, chunks))
-            rounds.measure("floor: bytes to committed", partial(kept_floor.keep, chunks))
+            rounds.measure("floor: bytes to committed rows", partial(kept_floor.keep, chunks))
             rounds.measure("bytes to committed readings", partial(handle, spooled, parser, chunks))
         floor.close()
         kept_floor.close()

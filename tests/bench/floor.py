@@ -2,7 +2,8 @@
 
 Written out by hand for one device, one kind of packet, two temperatures: the header's lines by a regular expression,
 CMAC and AES by `cryptography`, values by `struct`, rows as tuples, one commit for each chunk. Nothing is checked but
-the MIC, nothing can be told of a frame, and whatever is not as expected ends it.
+the MIC, nothing can be told of a frame, and whatever is not as expected ends it. `reports` makes of the same what the
+page, the log and the queue have of a frame: `Report` with all that is in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from lora_post.formats.lowcost_text import match_header
+from lora_post.model import Device, Frame, Reading, RxInfo
 from lora_post.spool.spool_file import PAGE_BYTES
+from lora_post.times import WallUs
+from lora_post.uplink.model import Report, Uplink
 
 _block = struct.Struct("<BIBIIBB").pack
 _head = struct.Struct("<BIBHB").unpack_from
@@ -64,12 +68,13 @@ class Floor:
                 stop = start + int(match[5])
                 if stop >= len(held):
                     break
-                rows += self._readings(held[start:stop], match[9])
+                values = self._values(held[start:stop], match[9])
+                rows += [(channel, time_us, b"%g" % value) for channel, time_us, value in values]
                 at = stop + 1
             self._held = held[at:]
         return rows
 
-    def _readings(self, phy_payload: bytes, time: bytes) -> list[Row]:
+    def _values(self, phy_payload: bytes, time: bytes) -> list[tuple[int, int, float]]:
         _, dev_addr, _, fcnt, _ = _head(phy_payload)
         signed = phy_payload[:-4]
         mac = self._mac.copy()
@@ -83,7 +88,28 @@ class Floor:
         self._next_fcnt = fcnt + 1
         minutes = int(time[11:13]) * 60 + int(time[14:16])
         time_us = minutes * 60_000_000 + int(time[17:19]) * 1_000_000 + int(time[20:])
-        return [(clear[at], time_us, b"%g" % (_value(clear, at)[0] / 10)) for at in range(0, size, 4)]
+        return [(clear[at], time_us, _value(clear, at)[0] / 10) for at in range(0, size, 4)]
+
+    def reports(self, chunks: Sequence[bytes], device: Device) -> list[Report]:
+        """Do what `read` does, and make the reports."""
+        reports: list[Report] = []
+        for chunk in chunks:
+            held, at = self._held + chunk, 0
+            while (match := match_header(held, at)) and match[9]:
+                start = match.end() + 2
+                stop = start + int(match[5])
+                if stop >= len(held):
+                    break
+                phy_payload = held[start:stop]
+                values = self._values(phy_payload, match[9])
+                rx = RxInfo(float(match[7]), float(match[6]), 12, 125.0, "4/5", 868.1)
+                heard = Frame("gw1", WallUs(values[0][1]), phy_payload, rx)
+                uplink = Uplink(heard, device, self._next_fcnt - 1, phy_payload[8], phy_payload, True)
+                readings = tuple([Reading("temperature_1", value, "°C", channel) for channel, _, value in values])
+                reports.append(Report(uplink, readings))
+                at = stop + 1
+            self._held = held[at:]
+        return reports
 
     def keep(self, chunks: Sequence[bytes]) -> None:
         """Read, and commit what was read."""
