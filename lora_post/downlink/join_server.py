@@ -21,17 +21,29 @@ from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Downlink, Station, Transmitter, Window
 from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
 from lora_post.errors import UsedNonce
-from lora_post.lorawan.join_messages import ACCEPT_SIZES, OPT_NEG, build_join_accept
+from lora_post.lorawan.join_messages import ACCEPT_SIZES, OPT_NEG, RejoinRequest, build_join_accept
+from lora_post.lorawan.root_keys import JOIN_REQUEST_TYPE
 from lora_post.model import Device, Frame, Link
 from lora_post.times import StampUs
 from lora_post.uplink.join_state import Join, JoinedSession, Joiner, JoinState
-from lora_post.uplink.joins import authentic_request, is_refused, used_nonce, with_request, with_session
+from lora_post.uplink.joins import (
+    authentic_rejoin,
+    authentic_request,
+    is_refused,
+    joined_device,
+    used_nonce,
+    with_rejoin,
+    with_request,
+    with_session,
+)
 from lora_post.uplink.model import FindSessions
 
 COPY_WINDOW_US: Final = 3_000_000
 """The same request again, so soon, is the copy of another gateway: a device waits for 6 s before it asks again."""
 REPEAT_WINDOW_US: Final = 30_000_000
 """A device that did not hear the answer may ask so long with the same DevNonce, and gets the same answer."""
+_KEEPS_SETTINGS: Final = 2
+"""A rejoin-request of this type is for new keys and another DevAddr; the others begin anew."""
 MAX_JOIN_NONCE: Final = 0xFF_FFFF
 _DEV_ADDR_BITS: Final = 25
 _FIRST_MINUTE: Final = 28_401_120  # 2024-01-01, in minutes since 1970
@@ -41,11 +53,15 @@ _MINUTE_US: Final = 60_000_000
 
 
 class JoinAnswer(Struct, frozen=True):
-    """What becomes of a join-request. joiner: with what is to be kept before `downlink` is sent, None for nothing."""
+    """What becomes of a join-request. joiner: with what is to be kept before `downlink` is sent, None for nothing.
+
+    goes_on: the device in the session whose settings it keeps in its new one, None where it begins anew.
+    """
 
     join: Join
     joiner: Joiner
     downlink: Downlink | None = None
+    goes_on: Device | None = None
 
 
 class Asked(Struct, frozen=True):
@@ -113,6 +129,40 @@ class JoinServer:
         downlink = Downlink(f"join-accept for {joiner.device.id}", frame.gateway, state.answer, allowed)
         return JoinAnswer(join, Joiner(joiner.device, state), downlink)
 
+    def answer_rejoin(
+        self, frame: Frame, joiners: Mapping[int, Joiner], find: FindSessions, transmitter: Transmitter
+    ) -> JoinAnswer:
+        """Return the answer to a rejoin-request of type 0 or 2: another session, while the one that it has goes on.
+
+        Raises FrameError or a subclass of UnlockError for one that is not answered.
+        """
+        request, joiner, session = authentic_rejoin(frame, joiners)
+        device, state = joiner.device, joiner.state
+        said = f"type {request.kind}, RJcount0 {request.count}"
+        if state.rejoin_answer and (session.dev_addr, request.count) in state.rejoins:
+            return JoinAnswer(Join(frame, device, "copy", f"{said}, heard by gateway {frame.gateway} too"), joiner)
+        state = with_rejoin(device, state, request, session)
+        station = transmitter.station(frame.gateway)
+        windows = windows_after(frame, self._network.region, JOIN_DELAY_S)
+        allowed = self._duty_cycle.within(frame.gateway, windows, ACCEPT_SIZES[-1])
+        why_not = _why_not(frame, station, windows, allowed)
+        if station is None or why_not:
+            join = Join(frame, device, "rejoin-request", f"{said}, not answered: {why_not}")
+            return JoinAnswer(join, Joiner(device, state))
+        dev_addr = draw_dev_addr(self._network, find, self._draw)
+        channels = channels_for(self._network, frame, many_channels=station.many_channels)
+        new, answer = _offered(self._network, device, state, frame.time_us, dev_addr, channels, request)
+        if request.kind == _KEEPS_SETTINGS:
+            kept = replace(new.sessions[-1], rx_delay_s=session.rx_delay_s, cf_list=session.cf_list)
+            new = replace(new, sessions=(*new.sessions[:-1], kept))
+        state = replace(new, rejoin_answer=answer)
+        detail = f"{said}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
+        self._duty_cycle.spend(frame.gateway, allowed[0], len(answer))
+        downlink = Downlink(f"join-accept for {device.id}", frame.gateway, answer, allowed)
+        goes_on = joined_device(device, session) if request.kind == _KEEPS_SETTINGS else None
+        join = Join(frame, device, "rejoin-request", detail, dev_addr)
+        return JoinAnswer(join, Joiner(device, state), downlink, goes_on)
+
 
 def copy_of(frame: Frame, asked: Asked) -> Join:
     """Return what is told of a request that another gateway heard, too."""
@@ -139,6 +189,20 @@ def with_answer(
 
     time_us: when the request came. channels: the CFList, or b"".
     """
+    state, answer = _offered(network, device, state, time_us, dev_addr, channels)
+    return replace(state, answer=answer)
+
+
+def _offered(
+    network: Network,
+    device: Device,
+    state: JoinState,
+    time_us: StampUs,
+    dev_addr: int,
+    channels: bytes,
+    rejoin: RejoinRequest | None = None,
+) -> tuple[JoinState, bytes]:
+    """Return the state with a new session, and the join-accept. rejoin: what it answers; None: the last DevNonce."""
     root = device.root
     assert root is not None  # noqa: S101 - its MIC was right
     join_nonce = next_join_nonce(state, time_us)
@@ -152,11 +216,11 @@ def with_answer(
         rx_delay=network.rx_delay_s,
         cf_list=channels,
     )
-    dev_nonce = state.dev_nonces[-1]
+    dev_nonce, answers = (rejoin.count, rejoin.kind) if rejoin else (state.dev_nonces[-1], JOIN_REQUEST_TYPE)
     keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
     session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s, channels)
-    answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11)
-    return replace(with_session(state, session), join_nonce=join_nonce, answer=answer)
+    answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11, answers=answers)
+    return replace(with_session(state, session), join_nonce=join_nonce), answer
 
 
 def draw_dev_addr(

@@ -1,10 +1,11 @@
 """The layout of join messages, parse and build; no keys.
 
     request  =  MHDR(1) | JoinEUI(8) | DevEUI(8) | DevNonce(2) | MIC(4)
+    rejoin   =  MHDR(1) | type 0, 2(1) | NetID(3) | DevEUI(8) | RJcount0(2) | MIC(4)
     accept   =  MHDR(1) | JoinNonce(3) | NetID(3) | DevAddr(4) | DLSettings(1) | RxDelay(1) | [ CFList(16) ] | MIC(4)
 
 All numbers are little-endian on air; of a join-accept everything behind the MHDR is encrypted.
-Sources: LoRaWAN 1.0.3, sections 6.2.4 and 6.2.5; LoRaWAN 1.1, sections 6.2.2 and 6.2.3.
+Sources: LoRaWAN 1.0.3, sections 6.2.4 and 6.2.5; LoRaWAN 1.1, sections 6.2.2 to 6.2.4.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from msgspec import Struct
 from lora_post.errors import FrameError
 
 REQUEST_SIZE: Final = 23
+REJOIN_SIZE: Final = 19
 ACCEPT_SIZES: Final = (17, 33)
 OPT_NEG: Final = 0x80
 """In DLSettings: the session is one of LoRaWAN 1.1."""
 
 _REQUEST: Final = Layout("<BQQH")
+_REJOIN: Final = Layout("<BB3sQH")
 _ACCEPT_MHDR: Final = 0x20
 _MIC_SIZE: Final = 4
 
@@ -32,6 +35,16 @@ class JoinRequest(Struct, frozen=True, gc=False):
     join_eui: int
     dev_eui: int
     dev_nonce: int
+    mic: bytes
+    signed: bytes
+
+
+class RejoinRequest(Struct, frozen=True, gc=False):
+    """A rejoin-request of a LoRaWAN 1.1 session. kind: 0 or 2. count: RJcount0. signed: all bytes before the MIC."""
+
+    kind: int
+    dev_eui: int
+    count: int
     mic: bytes
     signed: bytes
 
@@ -74,6 +87,19 @@ def parse_join_request(phy_payload: bytes) -> JoinRequest:
         raise FrameError(f"{len(phy_payload)} bytes, a join-request has {REQUEST_SIZE}")
     _, join_eui, dev_eui, dev_nonce = _REQUEST.unpack_from(phy_payload)
     return JoinRequest(join_eui, dev_eui, dev_nonce, phy_payload[-_MIC_SIZE:], phy_payload[:-_MIC_SIZE])
+
+
+def parse_rejoin_request(phy_payload: bytes) -> RejoinRequest:
+    """Take a rejoin-request of type 0 or 2 apart. Raises FrameError for others."""
+    if len(phy_payload) != REJOIN_SIZE or phy_payload[1] not in (0, 2):
+        raise FrameError("a rejoin-request that is not of type 0 or 2 is not answered")
+    _, kind, _, dev_eui, count = _REJOIN.unpack_from(phy_payload)
+    return RejoinRequest(kind, dev_eui, count, phy_payload[-_MIC_SIZE:], phy_payload[:-_MIC_SIZE])
+
+
+def build_rejoin_request(kind: int, net_id: int, dev_eui: int, count: int) -> bytes:
+    """Build a rejoin-request of type 0 or 2 up to its MIC."""
+    return _REJOIN.pack(0xC0, kind, net_id.to_bytes(3, "little"), dev_eui, count)
 
 
 def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:

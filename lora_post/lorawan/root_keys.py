@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from lora_post.lorawan.session_keys import KEY_SIZE, MIC_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
 
 _PERSON: Final = b"lora-post root"
-_JOIN_REQUEST_TYPE: Final = b"\xff"
+JOIN_REQUEST_TYPE: Final = 0xFF
+"""What a join-accept answers: this, or the type of a rejoin-request."""
 
 
 class RootKeys:
@@ -86,19 +87,28 @@ class RootKeys:
         # A join-accept is one or two blocks under ECB by the specification.
         return Cipher(AES(self._nwk_key), ECB()).decryptor().update(clear)  # noqa: S305
 
-    def sealed_accept(self, signed: bytes, dev_nonce: int, *, opt_neg: bool) -> bytes:
+    def sealed_accept(self, signed: bytes, dev_nonce: int, *, opt_neg: bool, answers: int = JOIN_REQUEST_TYPE) -> bytes:
         """Return the PHYPayload of a join-accept. signed: MHDR … CFList in clear; the rest as for `accept_mic`."""
-        return signed[:1] + self.seal_accept(signed[1:] + self.accept_mic(signed, dev_nonce, opt_neg=opt_neg))
+        clear = signed[1:] + self.accept_mic(signed, dev_nonce, opt_neg=opt_neg, answers=answers)
+        if answers == JOIN_REQUEST_TYPE:
+            return signed[:1] + self.seal_accept(clear)
+        js_enc_key = _aes(self._nwk_key, _padded(b"\x05" + self._dev_eui_on_air))
+        return signed[:1] + Cipher(AES(js_enc_key), ECB()).decryptor().update(clear)  # noqa: S305 - as in `seal_accept`
 
-    def accept_mic(self, message: bytes, dev_nonce: int, *, opt_neg: bool) -> bytes:
+    def open_rejoin_accept(self, encrypted: bytes) -> bytes:
+        """Do what `open_accept` does, for the answer to a rejoin-request."""
+        return _aes(_aes(self._nwk_key, _padded(b"\x05" + self._dev_eui_on_air)), encrypted)
+
+    def accept_mic(self, message: bytes, dev_nonce: int, *, opt_neg: bool, answers: int = JOIN_REQUEST_TYPE) -> bytes:
         """Return the MIC of a join-accept, the answer to the join-request with this DevNonce.
 
-        message: MHDR … CFList in clear. opt_neg: it says that the session is one of LoRaWAN 1.1.
+        message: MHDR … CFList in clear. opt_neg: it says that the session is one of LoRaWAN 1.1. answers: the type of a
+        rejoin-request; its counter is in the place of the DevNonce then.
         """
         if not opt_neg:
             return _cmac(self._nwk_key, message)
         js_int_key = _aes(self._nwk_key, _padded(b"\x06" + self._dev_eui_on_air))
-        head = _JOIN_REQUEST_TYPE + self._join_eui_on_air + dev_nonce.to_bytes(2, "little")
+        head = bytes((answers,)) + self._join_eui_on_air + dev_nonce.to_bytes(2, "little")
         return _cmac(js_int_key, head + message)
 
     def session_keys(self, join_nonce: int, net_id: int, dev_nonce: int, *, opt_neg: bool) -> AnySessionKeys:

@@ -191,6 +191,15 @@ class SessionKeys11:
         """
         return self._serving_down.data_mic(dev_addr, fcnt, DOWNLINK, message, conf_fcnt)
 
+    def rejoin_mic(self, message: bytes) -> bytes:
+        """Return the four MIC bytes of a rejoin-request of type 0 or 2. message: everything before them.
+
+        Source: LoRaWAN 1.1, section 6.2.4.
+        """
+        mac = CMAC(AES(self.secrets[1]))
+        mac.update(message)
+        return mac.finalize()[:MIC_SIZE]
+
     def crypt(self, dev_addr: int, fcnt: int, direction: int, fport: int, frm_payload: bytes) -> bytes:
         """Do what `SessionKeys.crypt` does; FPort 0 takes NwkSEncKey.
 

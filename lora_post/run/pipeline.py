@@ -23,7 +23,7 @@ from lora_post.run.telling import Telling
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
-from lora_post.uplink.joins import hear_join, is_join
+from lora_post.uplink.joins import hear_join, is_join, is_rejoin, joined_device
 from lora_post.uplink.model import Copy, Decode, MaybeLate, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
@@ -200,7 +200,8 @@ class Pipeline:
             self._answer_again(frame, known, group)
             return self._copies.match(frame, known) or Refusal.of(frame, error, known)
         except NotUplink as error:
-            return self._handle_join(frame, group) if is_join(frame) else Refusal.of(frame, error)
+            may_join = is_join(frame) or (self._server and self._transmitter and is_rejoin(frame))
+            return self._handle_join(frame, group) if may_join else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         if server := self._server:
@@ -242,10 +243,16 @@ class Pipeline:
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
         transmitter = self._transmitter
         try:
-            if self._server and transmitter and message_type(frame.phy_payload) is MType.JOIN_REQUEST:
-                answer = self._server.joins.answer(frame, group.joiners, group.find, transmitter)
+            mtype = message_type(frame.phy_payload)
+            if self._server and transmitter and mtype in (MType.JOIN_REQUEST, MType.REJOIN_REQUEST):
+                joins = self._server.joins
+                answers = joins.answer if mtype is MType.JOIN_REQUEST else joins.answer_rejoin
+                answer = answers(frame, group.joiners, group.find, transmitter)
                 join, joiner = answer.join, answer.joiner
                 self._send(transmitter, answer.downlink)
+                if answer.goes_on:
+                    settings = group.settings_of(answer.goes_on)
+                    group.keep_settings(joined_device(joiner.device, joiner.state.sessions[-1]), settings or b"")
             else:
                 join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:

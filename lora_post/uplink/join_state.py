@@ -34,7 +34,8 @@ class JoinState(Struct, frozen=True):
     asked_us: when the last request was heard. sessions: those that its uplinks may come in; first those that are
     `proved`, as an uplink came in them. older_nonces: the DevNonces before those, a bit for each, or nothing.
     join_nonce: of the last join-accept that was sent from here. answer: that join-accept, b"" where the last request
-    was not answered from here.
+    was not answered from here. rejoins: DevAddr and the last counter of rejoin-requests, of sessions that go on.
+    rejoin_answer: the join-accept that answered the last of them.
     """
 
     dev_nonces: tuple[int, ...] = ()
@@ -45,6 +46,8 @@ class JoinState(Struct, frozen=True):
     older_nonces: bytes = b""
     join_nonce: int = 0
     answer: bytes = b""
+    rejoins: tuple[tuple[int, int], ...] = ()
+    rejoin_answer: bytes = b""
 
 
 class Joiner(Struct, frozen=True):

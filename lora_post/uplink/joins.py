@@ -21,8 +21,10 @@ from lora_post.lorawan.join_messages import (
     REQUEST_SIZE,
     JoinAccept,
     JoinRequest,
+    RejoinRequest,
     parse_join_accept,
     parse_join_request,
+    parse_rejoin_request,
 )
 from lora_post.lorawan.phy_payload import MType, describe, message_type
 from lora_post.lorawan.session_keys import AnySessionKeys, SessionKeys, SessionKeys11
@@ -140,6 +142,39 @@ def authentic_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Join
             fix="correct join_eui",
         )
     return request, joiner
+
+
+def is_rejoin(frame: Frame) -> bool:
+    """Tell whether a frame has the form of a rejoin-request."""
+    phy_payload = frame.phy_payload
+    is_lorawan = frame.link is not Link.LOWCOST and bool(phy_payload) and not phy_payload[0] & _MAJOR
+    return is_lorawan and message_type(phy_payload) is MType.REJOIN_REQUEST
+
+
+def authentic_rejoin(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[RejoinRequest, Joiner, JoinedSession]:
+    """Return a rejoin-request, its device, and the session in which it was sent.
+
+    Raises FrameError for one that is not of type 0 or 2, a subclass of UnlockError for one that is not authentic.
+    """
+    request = parse_rejoin_request(frame.phy_payload)
+    joiner = joiners.get(request.dev_eui)
+    if joiner is None:
+        raise UnknownDevice(f"no device joins with DevEUI {request.dev_eui:016x}")
+    for session in reversed(joiner.state.sessions):
+        keys = keys_of(session)
+        if isinstance(keys, SessionKeys11) and compare_digest(keys.rejoin_mic(request.signed), request.mic):
+            return request, joiner, session
+    raise BadMIC(f"{joiner.device.id}: the MIC of a rejoin-request fits none of its sessions: damaged or forged")
+
+
+def with_rejoin(device: Device, state: JoinState, request: RejoinRequest, session: JoinedSession) -> JoinState:
+    """Return the state after a rejoin-request. Raises UsedNonce for one that was heard before."""
+    counts = dict(state.rejoins)
+    if request.count <= counts.get(session.dev_addr, -1):
+        raise UsedNonce(f"{device.id}: rejoin-request with counter {request.count} again: a repeat or a replay")
+    alive = {each.dev_addr for each in state.sessions}
+    counts = {dev_addr: count for dev_addr, count in counts.items() if dev_addr in alive}
+    return replace(state, rejoins=tuple((counts | {session.dev_addr: request.count}).items()), rejoin_answer=b"")
 
 
 def is_refused(device: Device, state: JoinState, dev_nonce: int) -> bool:

@@ -20,7 +20,9 @@ from lora_post.downlink.join_server import (
 )
 from lora_post.downlink.transmit import Downlink, Station
 from lora_post.lorawan.cf_list import Masks, parse_cf_list
+from lora_post.lorawan.join_messages import build_rejoin_request, parse_join_accept
 from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.spool.joins import save_joins
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_nonces
@@ -165,6 +167,64 @@ def test_recorded_joins_do_not_end_the_session_of_a_device_that_may_repeat_its_n
             assert {site.hear(each) for each in recorded} == {"join-request"}
         assert site.hear(end.uplink(b"b")) == "uplink"
         assert site.hear(end.uplink(b"c")) == "uplink"
+
+
+class RejoiningDevice(JoiningDevice):
+    """A device of LoRaWAN 1.1 that asks for another session."""
+
+    def rejoin(self, kind: int, count: int) -> bytes:
+        assert isinstance(self.keys, SessionKeys11)
+        signed = build_rejoin_request(kind, 0, self.root.dev_eui, count)
+        return signed + self.keys.rejoin_mic(signed)
+
+    def take(self, phy_payload: bytes, kind: int, count: int) -> None:
+        accept = parse_join_accept(phy_payload[0], self.root.open_rejoin_accept(phy_payload[1:]))
+        assert accept.mic == self.root.accept_mic(accept.signed, count, opt_neg=True, answers=kind)
+        assert accept.join_nonce > self.join_nonce
+        self.join_nonce, self.accept, self.fcnt, self.fcnt_down = accept.join_nonce, accept, 0, -1
+        self.keys = self.root.session_keys(accept.join_nonce, accept.net_id, count, opt_neg=True)
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_rejoin_request_gives_another_session_and_the_old_one_lives_until_that_is_used(
+    tmp_path: Path, kind: int
+) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_11))
+    with closing(site.store):
+        end = RejoiningDevice(ROOT_11)
+        site.join(end)
+        assert site.hear(end.uplink(b"a")) == "uplink"
+        old = [end.uplink(b"b"), end.uplink(b"c")]
+        request, before = end.rejoin(kind, 0), len(site.gateway.sent)
+        assert site.hear(request) == "rejoin-request"
+        answer = site.gateway.sent[-1]
+        assert [(each.name, each.tmst) for each in answer.windows] == [("RX1", 6_000_000), ("RX2", 7_000_000)]
+        assert site.hear(request, gateway="gw2", after_us=1000) == "copy"
+        assert len(site.gateway.sent) == before + 1
+        site.start()
+        assert site.hear(old[0]) == "uplink"
+        end.take(answer.phy_payload, kind, 0)
+        assert site.hear(end.uplink(b"d")) == "uplink"
+        assert site.hear(end.rejoin(kind, 0)) == "rejoin-request"  # it counts anew in each session
+
+
+def test_rejoin_request_that_was_heard_before_or_is_forged_or_of_type_1_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_11))
+    with closing(site.store):
+        end = RejoiningDevice(ROOT_11)
+        site.join(end)
+        site.hear(end.uplink(b"a"))
+        first = end.rejoin(0, 3)
+        site.hear(first)
+        assert site.hear(end.rejoin(0, 4)) == "rejoin-request"
+        sent = len(site.gateway.sent)
+        assert site.hear(first) == "join-replay"
+        assert site.hear(first[:-1] + b"x") == "mic"
+        assert site.hear(b"\xc0\x01" + bytes(22)) == "frame"
+        assert "not of type 0 or 2" in site.detail
+        site.gateway.now = None
+        assert site.hear(end.rejoin(0, 5)) == "rejoin-request" and "not answered" in site.detail
+        assert len(site.gateway.sent) == sent
 
 
 def test_join_nonce_rises_also_after_an_old_backup_was_restored(site: Site) -> None:

@@ -5,11 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.errors import FrameError
-from lora_post.lorawan.join_messages import build_join_accept, parse_join_accept, parse_join_request
+from lora_post.lorawan.join_messages import (
+    build_join_accept,
+    build_rejoin_request,
+    parse_join_accept,
+    parse_join_request,
+    parse_rejoin_request,
+)
 from tests.support.seal import signed_join_request
 
 euis = st.integers(0, 2**64 - 1)
 MIC = bytes.fromhex("01020304")
+
+
+@given(st.sampled_from([0, 2]), st.integers(0, 2**24 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**16 - 1))
+def test_rejoin_request_is_read_as_it_was_built(kind: int, net_id: int, dev_eui: int, count: int) -> None:
+    request = parse_rejoin_request(build_rejoin_request(kind, net_id, dev_eui, count) + b"mic!")
+    assert (request.kind, request.dev_eui, request.count, request.mic) == (kind, dev_eui, count, b"mic!")
 
 
 @given(euis, euis, st.integers(0, 65535))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_post.lorawan.join_messages import parse_join_accept, parse_join_request
+from lora_post.lorawan.join_messages import build_join_accept, parse_join_accept, parse_join_request
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys, SessionKeys11
 from tests.support.seal import ROOT_10, ROOT_11
@@ -72,6 +72,20 @@ def test_1_1_device_on_a_1_0_network_derives_both_keys_from_its_network_key() ->
     assert ROOT_11.session_keys(0x2A, 1, 7, opt_neg=False) == SessionKeys(
         bytes.fromhex("8fdc1f9d260c14943f38b854842c908a"), bytes.fromhex("a5e5a52c9295af3ea7cbde61a7f4c502")
     )
+
+
+def test_answer_to_a_rejoin_request_is_that_of_the_vectors() -> None:
+    signed = build_join_accept(join_nonce=0x2B, net_id=0, dev_addr=0x02345679, dl_settings=0x80)
+    sealed = ROOT_11.sealed_accept(signed, 5, opt_neg=True, answers=0)
+    assert sealed.hex() == "207030ded26ef81627620d50a7a788ed58"
+    assert ROOT_11.open_rejoin_accept(sealed[1:]) == signed[1:] + bytes.fromhex("b786d062")
+    keys = ROOT_11.session_keys(0x2B, 0, 5, opt_neg=True)
+    assert [each.hex() for each in keys.secrets] == [
+        "6a75d90013bda8c2b6deff70c3d6f9a2",
+        "0407f2c734506763c433119db22cde03",
+        "8090526185507a62257241584a54e40d",
+        "aa2ef28f0247687ece8e8b86d318a9a0",
+    ]
 
 
 def test_keys_are_not_shown_and_are_equal_by_value() -> None:
