@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from shlex import quote
 from threading import Event
@@ -113,13 +113,18 @@ class Delivery(Struct, frozen=True):
         for upload in self.uploads:
             upload.finish(deadline)
 
-    def use(self, devices: Sequence[Device], decode: Decode) -> None:
-        """Accept, decode and declare these devices from now on; their counters go on."""
+    @contextmanager
+    def using(self, devices: Sequence[Device], decode: Decode) -> Iterator[None]:
+        """Accept, decode and declare these devices from now on; their counters go on.
+
+        While the block runs, nothing is accepted but what it hands to the pipeline.
+        """
         self.config.site.devices.use(devices)
         with self.pipeline.using(decode):
             self.ledger.use(devices)
             if self.late:
                 self.late.use(devices, decode)
+            yield
 
     def drain(self, timeout_s: float, stop: Event) -> None:
         """Wait until everything that can go out has gone, the time is over, or `stop` is set."""

@@ -148,8 +148,8 @@ def _use(
     if worker:
         worker.use(changed.devices, decode)
     if delivery:
-        delivery.use(changed.devices, decode)
-        read_again(replace(config, devices=changed.devices), decode)
+        with delivery.using(changed.devices, decode):
+            read_again(replace(config, devices=changed.devices), decode)
 
 
 class _Part(Protocol):

@@ -103,8 +103,9 @@ def run_live(
 
     def use(changed: Config, decode: Decode) -> None:
         oversight.site.use(changed.devices)
-        delivery.use(changed.devices, decode)
-        readmit(delivery.pipeline, delivery.view, changed.devices, decode)
+        with delivery.using(changed.devices, decode):
+            # What a stranger sent comes before what it sends now: later it would be a replay.
+            readmit(delivery.pipeline, delivery.view, changed.devices, decode)
         read_again(replace(config, devices=changed.devices), decode)
 
     signs = oversight.signs

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from threading import Lock
+from threading import RLock
 from typing import Final
 
 from lora_post.clocks.gateway import GatewayClock, Times
@@ -71,7 +71,7 @@ class Pipeline:
         self._times = Times.RECORDED
         self._way_back: Transmits | None = None
         self._to_send: list[tuple[Transmitter, Downlink]] = []
-        self._lock = Lock()
+        self._lock = RLock()
 
     def taking(self, times: Times, way_back: Transmits | None = None) -> Pipeline:
         """Return the same pipeline for an input whose times are worth this, and not the truth.
@@ -85,7 +85,7 @@ class Pipeline:
 
     @contextmanager
     def using(self, decode: Decode) -> Iterator[None]:
-        """Decode with this from the next read on; while the block runs, nothing is accepted by any input."""
+        """Decode with this from the next read on; while the block runs, nothing is accepted but what it hands in."""
         with self._lock:
             self._decode[0] = decode
             yield

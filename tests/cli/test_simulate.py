@@ -66,7 +66,7 @@ def test_counters_go_on_so_that_a_second_run_is_accepted(tmp_path: Path) -> None
         + site.read_text().partition("[spool]")[2]
     )
     simulate = f"{COMMAND} simulate --devices 4 --rate 500 --count"
-    for sent in ("10", "7", "9"):
+    for sent in ("10", "7"):
         command = f"{simulate} {sent} | {COMMAND} run -c {site}"
         done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE_S, check=True)
         assert f"uplinks={sent} " in done.stderr.decode() and "refused=" not in done.stderr.decode(), done.stderr

@@ -80,12 +80,14 @@ def test_run_and_replay_send_every_reading_once(program: Path, site: Path) -> No
     assert sorted(counted) == [0.0, 0.01, 0.02, 0.03]
 
 
+@pytest.mark.long
 def test_line_that_a_power_cut_left_unfinished_is_cut_off(program: Path, site: Path) -> None:
     (site.parent / "readings.csv").write_bytes(b"2026-09-21T14:13:20Z,counter-0,analog_in_1,0.0,\n2026-09-21T14:1")
     assert lora_post(program, "run", "-c", site, stdin=counting_packet(1)).returncode == 0
     assert [row[1] for row in rows(site)] == ["counter-0", "counter-1", "counter-1"]
 
 
+@pytest.mark.long
 def test_file_that_cannot_be_written_keeps_the_readings_in_the_queue(program: Path, site: Path) -> None:
     (site.parent / "readings.csv").mkdir()
     done = lora_post(program, "run", "-c", site, "--drain-timeout", "0", stdin=counting_packet(0))

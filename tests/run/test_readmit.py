@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from msgspec.structs import replace
@@ -74,6 +75,23 @@ def test_kept_frames_become_readings_with_their_times_and_are_forgotten(spool_fi
     run.pipeline.handle([sent(9), sent(10)])
     assert queued(spool_file) == [b"7", b"8", b"9", b"10"]
     assert readmit(run.pipeline, spool_file, [POND], Run.decode) == 0
+
+
+def test_frame_that_comes_in_meanwhile_waits_and_makes_no_replay_of_those_kept(spool_file: SpoolFile) -> None:
+    heard_as_stranger(spool_file, sent(7), sent(8))
+    run = Run(spool_file, KNOWN, POND)
+    live = Thread(target=run.pipeline.handle, args=([sent(9)],))
+
+    def decode(uplink: Uplink) -> Report:
+        if live.ident is None:
+            live.start()
+            live.join(0.2)  # until it waits, or has come in first
+        return Run.decode(uplink)
+
+    with run.pipeline.using(Run.decode):
+        assert readmit(run.pipeline, spool_file, [KNOWN, POND], decode) == 2
+    live.join()
+    assert run.accepted() == [7, 8, 9]
 
 
 def test_power_cut_before_they_are_forgotten_doubles_nothing(spool_file: SpoolFile) -> None:
