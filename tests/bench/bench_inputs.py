@@ -130,8 +130,13 @@ def udp(datagrams: list[bytes]) -> int:
     return events
 
 
+def push_datagram(number: int, eui: str = EUI) -> bytes:
+    """Return a PUSH_DATA with one frame."""
+    return bytes((2, *(number & 0xFFFF).to_bytes(2), 0)) + bytes.fromhex(eui) + RXPK % number
+
+
 def push_datagrams(frames: int) -> list[bytes]:
-    return [bytes((2, *(n & 0xFFFF).to_bytes(2), 0)) + bytes.fromhex(EUI) + RXPK % n for n in range(frames)]
+    return [push_datagram(number) for number in range(frames)]
 
 
 def mqtt(messages: list[bytes]) -> int:

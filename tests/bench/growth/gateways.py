@@ -8,10 +8,14 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from lora_post.formats.rxpk_json import read_push_data
+from lora_post.formats.semtech_udp import read_datagram
 from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.run.live import SHOWN_GATEWAYS
+from tests.bench.bench_inputs import push_datagram
 from tests.bench.growth.cost import Cost, Prepare, Work
 from tests.bench.growth.site import STEP
+from tests.support.build import NOON_US
 
 MANY = 64
 ADDRESS = "192.0.2.1:1700"
@@ -31,17 +35,19 @@ class Port:
 
 @contextmanager
 def _datagrams(is_new: bool, folder: Path, size: int) -> Iterator[Prepare]:
-    """Datagrams of gateways that are known, or of EUIs that nobody has heard before."""
+    """Datagrams with a frame, of gateways that are known, or of EUIs that nobody has heard before."""
     port = Port(size)
     made_up = count(1)
 
-    def work(euis: list[str]) -> None:
-        for eui in euis:
-            port.book.heard(eui, ADDRESS)
+    def work(datagrams: list[bytes]) -> None:
+        for data in datagrams:
+            datagram = read_datagram(data)
+            port.book.heard(datagram.gateway, ADDRESS)
+            read_push_data(datagram.body, datagram.gateway, NOON_US)
 
     def prepare() -> tuple[Work, int]:
         euis = [f"{next(made_up):016x}" if is_new else port.next_eui() for _ in range(MANY)]
-        return partial(work, euis), MANY
+        return partial(work, [push_datagram(number, eui) for number, eui in enumerate(euis)]), MANY
 
     yield prepare
 
