@@ -154,6 +154,10 @@ class EndDevice:
         """That of its session."""
         return self._session.dev_addr if self._session else None
 
+    def switch_off(self) -> None:
+        """Lose the session; when it is switched on it joins again."""
+        self._session = self._uplink = self._to_acknowledge = None
+
     # What it sends
 
     def send(self) -> Sent:

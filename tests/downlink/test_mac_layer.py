@@ -86,6 +86,14 @@ def test_repeat_of_an_uplink_that_answers_is_answered_where_the_device_listens_n
     assert len(site.gateway.sent) == 3 and windows(site) == NEW_WINDOWS
 
 
+def test_device_that_says_that_it_was_reset_has_forgotten(site: Site) -> None:
+    site.hear(up(0))
+    site.hear(up(1, fopts=TIMING_ANS + PARAM_ANS))
+    assert windows(site) == NEW_WINDOWS
+    site.hear(up(2, fopts="0101"))
+    assert (said(site), windows(site)) == (["0101", "0802", "0503d2ad84"], OLD_WINDOWS)
+
+
 def test_counter_that_is_reset_means_a_device_that_has_forgotten(site: Site) -> None:
     site.hear(up(0))
     site.hear(up(1, fopts=TIMING_ANS + PARAM_ANS))
