@@ -23,6 +23,7 @@ from lora_post.downlink.settings import (
     asked,
     due,
     first_settings,
+    is_possible,
     requests,
     wanted_settings,
 )
@@ -65,11 +66,13 @@ class MacLayer:
 
     def known(self, device: Device, book: Book) -> Known:
         """Return what is known of a device in its session."""
-        state = book.settings_of(device) or b""
+        region = self._network.region
         try:
-            return _decode(state)
-        except msgspec.DecodeError:
-            return Known(first_settings(device, self._network.region))
+            known = _decode(book.settings_of(device) or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Known(first_settings(device, region))
+        # Damaged, or of the region that the configuration had before.
+        return known if is_possible(known, region) else Known(first_settings(device, region))
 
     def hear(self, uplink: Uplink, commands: Sequence[mac.Body], book: Book) -> Known:
         """Take in an accepted uplink: what it answers, and how it was heard; before its counter is advanced."""

@@ -28,6 +28,7 @@ _ALL_NARROW_OFF: Final = 7
 _WIDE: Final = 64
 """With ChMaskCntl 7 the mask is that of the channels from here on, and those before are off."""
 _MAX_RATE: Final = 15
+_MAX_DELAY_S: Final = 15
 
 
 class Rate(Struct, frozen=True):
@@ -91,6 +92,19 @@ def first_settings(device: Device, region: Region) -> Settings:
             told = None
         channels = told.hz if isinstance(told, Frequencies) else ()
     return Settings(device.rx_delay_s, region.rx2, channels)
+
+
+def is_possible(known: Known, region: Region) -> bool:
+    """Tell whether a device in this region can have been told that."""
+    settings, (low, high) = known.settings, region.band
+    hz, rx2_rate = settings.rx2
+    return (
+        1 <= settings.rx_delay_s <= _MAX_DELAY_S
+        and low <= hz <= high
+        and rx2_rate in region.data_rates
+        and all(known.pending)
+        and all(known.refused)
+    )
 
 
 def wanted_settings(

@@ -74,6 +74,26 @@ def test_windows_move_once_the_device_has_answered_and_not_before(site: Site) ->
     assert (said(site), windows(site)) == ([], NEW_WINDOWS)
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"\xff",
+        b"{}",
+        b'{"settings":{"rx_delay_s":99,"rx2":[869525000,3]}}',
+        b'{"settings":{"rx_delay_s":2,"rx2":[923300000,8]}}',
+        b'{"settings":{"rx_delay_s":2,"rx2":[869525000,13]}}',
+        b'{"settings":{"rx_delay_s":2,"rx2":[869525000,3]},"pending":[""]}',
+    ],
+)
+def test_state_that_is_damaged_or_of_another_region_is_as_none(site: Site, state: bytes) -> None:
+    site.hear(up(0))
+    with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+        db.execute("UPDATE told SET state = ?", (state,))
+    site.start()
+    site.hear(up(2))
+    assert windows(site) == OLD_WINDOWS
+
+
 def test_answer_that_comes_before_the_request_changes_nothing(site: Site) -> None:
     site.hear(up(0, fopts=TIMING_ANS + PARAM_ANS))
     assert windows(site) == OLD_WINDOWS
