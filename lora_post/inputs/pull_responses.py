@@ -1,6 +1,7 @@
 """The way back to packet forwarders: PULL_RESP, and the TX_ACK that says what became of it.
 
-It leaves by the socket that the gateway asked at, and goes to where it asked from last: forwarders hear no other.
+It leaves by the socket that the gateway asked at, and goes to where it asked from last: forwarders hear no other. The
+protocol proves nothing, so anybody may ask in a gateway's name: an answer goes to the host that its uplink came from.
 
 Sources: Lora-net/packet_forwarder: PROTOCOL.TXT, version 1.4, sections 5 and 6; lora_pkt_fwd/src/jitqueue.c, for how
 late a frame may come; chirpstack/chirpstack-gateway-bridge: internal/backend/semtechudp/backend.go.
@@ -17,10 +18,10 @@ from secrets import randbelow
 from threading import Lock, Timer
 from typing import Any, Final, TypeAlias
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
+from lora_post.downlink.transmit import Downlink, Station, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
@@ -47,6 +48,11 @@ MUTE_AFTER: Final = 3
 """So many frames in a row without TX_ACK are no accident."""
 _WITH_TX_ACK: Final = 2
 MAX_PENDING: Final = 1024
+MAX_HOSTS: Final = 16
+"""So many may ask in the name of one gateway; the one that was answered last keeps its place."""
+MAX_FRAMES: Final = 256
+_SECOND_US: Final = 1_000_000
+_MAX_DELAY_S: Final = 16
 _MAX_FREQUENCIES: Final = 2
 
 
@@ -66,15 +72,24 @@ class Txpk(Struct, frozen=True):
     ipol: bool = True
 
 
-class _Gateway(Struct):
-    """address: where it asked from. counter: its tmst at heard_s, monotonic, as its last frame told it.
+class _Asked(Struct, frozen=True):
+    """Where a gateway asked from, in which version of the protocol, and when."""
 
-    unconfirmed: frames in a row of which it said nothing.
+    address: Any
+    version: int
+    asked_s: float
+
+
+class _Gateway(Struct):
+    """asked: by host. came_from: the hosts of its last frames, by their tmst. proved: that of the last answered one.
+
+    counter: its tmst at heard_s, monotonic, as its last frame told it. unconfirmed: frames in a row of which it said
+    nothing.
     """
 
-    address: Any = None
-    version: int = 2
-    asked_s: float | None = None
+    asked: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
+    came_from: OrderedDict[int, str] = field(default_factory=OrderedDict)
+    proved: str = ""
     counter: int = 0
     heard_s: float = 0.0
     frequencies: set[float] = set()
@@ -82,9 +97,10 @@ class _Gateway(Struct):
 
 
 class _Pending(Struct, frozen=True):
-    """A frame that a gateway has, and may send. windows: those that are left if it does not."""
+    """A frame that a gateway has, and may send. host: which has it. windows: those that are left if it does not."""
 
     downlink: Downlink
+    host: str
     window: Window
     windows: tuple[Window, ...]
     sent_s: float
@@ -128,16 +144,22 @@ class PullResponses:
     def asked(self, gateway: str, address: Any, version: int) -> None:
         """Note where a gateway asks for downlinks. version: of the protocol."""
         with self._lock:
-            known = self._known(gateway)
-            known.address, known.version, known.asked_s = address, version, self._monotonic()
+            known, host = self._known(gateway), host_of(address)
+            known.asked.pop(host, None)
+            known.asked[host] = _Asked(address, version, self._monotonic())
+            while len(known.asked) > MAX_HOSTS:
+                del known.asked[next(each for each in known.asked if each != known.proved)]
 
-    def heard(self, gateway: str, events: Sequence[Frame | Noise], arrived_s: float) -> None:
-        """Note what frames tell of a gateway: its counter, and that it has more than one channel."""
+    def heard(self, gateway: str, events: Sequence[Frame | Noise], arrived_s: float, host: str) -> None:
+        """Note what frames tell of a gateway: its counter, its host, and that it has more than one channel."""
         with self._lock:
             known = self._known(gateway)
             for event in events:
                 if isinstance(event, Frame) and event.tmst is not None:
                     known.counter, known.heard_s = event.tmst, arrived_s
+                    known.came_from[event.tmst] = host
+                    if len(known.came_from) > MAX_FRAMES:
+                        known.came_from.popitem(last=False)
                     if event.rx.freq_mhz is not None and len(known.frequencies) < _MAX_FREQUENCIES:
                         known.frequencies.add(event.rx.freq_mhz)
 
@@ -152,7 +174,8 @@ class PullResponses:
         """Return what is known of a gateway; None when it does not ask for downlinks."""
         with self._lock:
             known = self._gateways.get(gateway)
-            if known is None or known.asked_s is None or self._monotonic() - known.asked_s > ASKS_WITHIN_S:
+            since = self._monotonic() - ASKS_WITHIN_S
+            if known is None or not any(each.asked_s >= since for each in known.asked.values()):
                 return None
             return Station(len(known.frequencies) >= _MAX_FREQUENCIES)
 
@@ -160,8 +183,10 @@ class PullResponses:
         """Hand a frame to its gateway for the first window that can still be met."""
         with self._lock:
             known = self._gateways.get(downlink.gateway)
-            if known is None or known.address is None:
-                downlink.tell(Transmission(downlink.gateway, "", False, "the gateway is not known any more"))
+            asked = _asked_for(known, downlink) if known else None
+            if known is None or asked is None:
+                why = "the host that its frames come from does not ask for downlinks"
+                tell_not_sent(self._metrics, downlink, "", f"gateway {downlink.gateway}", why)
                 return
             missed_s = 0.0
             for number, window in enumerate(downlink.windows):
@@ -169,9 +194,9 @@ class PullResponses:
                 if left_s >= LEAD_S:
                     rest = downlink.windows[number + 1 :]
                     if self._at_window and left_s > EARLY_S:
-                        self._later(left_s - EARLY_S, partial(self._hand_over_now, downlink, window, rest))
+                        self._later(left_s - EARLY_S, partial(self._hand_over_now, asked, downlink, window, rest))
                     else:
-                        self._hand_over(known, downlink, window, rest)
+                        self._hand_over(asked, downlink, window, rest)
                     return
                 missed_s = LEAD_S - left_s
         window_name = downlink.windows[-1].name if downlink.windows else ""
@@ -179,27 +204,26 @@ class PullResponses:
         fate = f"{missed_s * 1000:.0f} ms too late"
         tell_not_sent(self._metrics, downlink, window_name, by, why, label="late", fate=fate)
 
-    def _hand_over_now(self, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+    def _hand_over_now(self, asked: _Asked, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
         with self._lock:
-            if known := self._gateways.get(downlink.gateway):
-                self._hand_over(known, downlink, window, left)
+            self._hand_over(asked, downlink, window, left)
 
-    def _hand_over(self, known: _Gateway, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+    def _hand_over(self, asked: _Asked, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
         self._token = (self._token + 1) & 0xFFFF
         try:
-            self._send(pull_resp(known.version, self._token, txpk(downlink.phy_payload, window)), known.address)
+            self._send(pull_resp(asked.version, self._token, txpk(downlink.phy_payload, window)), asked.address)
         except OSError as error:
             tell_not_sent(self._metrics, downlink, window.name, f"gateway {downlink.gateway}", str(error))
             return
-        self._pending[self._token] = _Pending(downlink, window, left, self._monotonic())
+        self._pending[self._token] = _Pending(downlink, host_of(asked.address), window, left, self._monotonic())
         while len(self._pending) > MAX_PENDING:
             del self._pending[next(iter(self._pending))]
 
-    def confirmed(self, gateway: str, token: int, body: bytes) -> None:
-        """Take a TX_ACK; when the gateway does not send in a window, try the next one."""
+    def confirmed(self, gateway: str, token: int, body: bytes, host: str) -> None:
+        """Take a TX_ACK from who was given the frame; when it is not sent in a window, try the next one."""
         with self._lock:
             pending = self._pending.get(token)
-            if pending is None or pending.downlink.gateway != gateway:
+            if pending is None or pending.downlink.gateway != gateway or pending.host != host:
                 return
             del self._pending[token]
             self._known(gateway).unconfirmed = 0
@@ -237,10 +261,32 @@ class PullResponses:
     def _is_mute(self, gateway: str) -> bool:
         """Count a frame without TX_ACK; tell whether it is time to say so. Version 1 of the protocol has none."""
         known = self._gateways.get(gateway)
-        if known is None or known.version < _WITH_TX_ACK:
+        if known is None or all(each.version < _WITH_TX_ACK for each in known.asked.values()):
             return False
         known.unconfirmed += 1
         return known.unconfirmed == MUTE_AFTER
+
+
+def host_of(address: Any) -> str:
+    """Return the host of a socket's address."""
+    return str(address[0])
+
+
+def _asked_for(known: _Gateway, downlink: Downlink) -> _Asked | None:
+    """Return where an answer goes: to the host that its uplink came from; None when that does not ask.
+
+    Where one host alone asks it is that: a provider may give one gateway two addresses. Without such an uplink (class
+    C) it goes where the last answer went, else where it was asked for last.
+    """
+    first = downlink.windows[0].tmst if downlink.windows else None
+    if first is not None:
+        for tmst, host in reversed(known.came_from.items()):
+            delay_s, rest = divmod((first - tmst) % COUNTER, _SECOND_US)
+            if not rest and 1 <= delay_s <= _MAX_DELAY_S:
+                known.proved = host
+                return known.asked.get(host) or (next(iter(known.asked.values())) if len(known.asked) == 1 else None)
+    newest = next(reversed(known.asked.values()), None)
+    return known.asked.get(known.proved, newest)
 
 
 def txpk(phy_payload: bytes, window: Window) -> Txpk:

@@ -20,13 +20,17 @@ KEEP_RECENT = 4096
 
 
 class Push(Struct, frozen=True, gc=False):
-    """The body of a PUSH_DATA, as it arrived at time_us (µs since 1970). arrived_s: the same moment, monotonic."""
+    """The body of a PUSH_DATA, as it arrived at time_us (µs since 1970). arrived_s: the same moment, monotonic.
+
+    host: that it came from.
+    """
 
     gateway: str
     token: int
     body: bytes
     time_us: WallUs
     arrived_s: float
+    host: str = ""
 
 
 class Taken(Enum):

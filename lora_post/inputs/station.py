@@ -15,6 +15,7 @@ import re
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE: Final = 1 << 14
 MAX_CONNECTIONS: Final = 128
+MAX_OF_HOST: Final = 32
+"""Gateways behind one router have one address; a stranger cannot take the place of all others from his."""
 MAX_OPEN: Final = 2 * MAX_CONNECTIONS
 """With those that say nothing: every one takes a file of this process."""
 MAX_WAITING: Final = 4096
@@ -98,7 +101,7 @@ class StationInput:
         self._downlinks = StationDownlinks(config.region, metrics, monotonic)
         self.transmitter = self._downlinks if config.transmits else None
         self._queue: Queue[Frame | Noise] = Queue(MAX_WAITING)
-        self._connections = 0
+        self._connections: Counter[str] = Counter()
         self._started, self._stop = Event(), Event()
         self._broken: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -175,7 +178,8 @@ class StationInput:
                 await asyncio.sleep(0.1)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        if self._connections >= MAX_CONNECTIONS:
+        host = str(connection.remote_address[0])
+        if self._connections.total() >= MAX_CONNECTIONS or self._connections[host] >= MAX_OF_HOST:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections\n")
         path = request.path.partition("?")[0]
         if path == _DISCOVERY:
@@ -196,7 +200,8 @@ class StationInput:
         return True
 
     async def _talk(self, connection: ServerConnection) -> None:
-        self._connections += 1
+        host = str(connection.remote_address[0])
+        self._connections[host] += 1
         try:
             assert connection.request is not None  # noqa: S101 - the handshake is over
             path = connection.request.path.partition("?")[0]
@@ -209,7 +214,8 @@ class StationInput:
         except Exception as error:  # a station costs only itself
             self._put_noise(defect_noise(error, b""))
         finally:
-            self._connections -= 1
+            self._connections[host] -= 1
+            self._connections += Counter()  # without those that have none
 
     async def _discover(self, connection: ServerConnection) -> None:
         """Tell a station where to connect."""
@@ -284,19 +290,20 @@ class StationInput:
 
 
 class _Listener(socket.socket):
-    """Has at most MAX_OPEN connections; one that is too many is closed at once."""
+    """Has at most MAX_OPEN connections, a quarter of them of one host; one that is too many is closed at once."""
 
     def __init__(self, fileno: int) -> None:
         super().__init__(fileno=fileno)
-        self._open: list[socket.socket] = []
+        self._open: list[tuple[socket.socket, str]] = []
 
     def accept(self) -> tuple[socket.socket, Any]:
         connection, address = super().accept()
-        self._open = [each for each in self._open if each.fileno() >= 0]  # the others are closed
-        if len(self._open) >= MAX_OPEN:
+        host = str(address[0])
+        self._open = [each for each in self._open if each[0].fileno() >= 0]  # the others are closed
+        if len(self._open) >= MAX_OPEN or sum(of == host for _, of in self._open) >= 2 * MAX_OF_HOST:
             connection.close()
             raise ConnectionAbortedError
-        self._open.append(connection)
+        self._open.append((connection, host))
         return connection, address
 
 

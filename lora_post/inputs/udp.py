@@ -22,7 +22,7 @@ from lora_post.formats.guarded import defect_noise
 from lora_post.formats.rxpk_json import read_push_data
 from lora_post.formats.semtech_udp import PULL_DATA, PUSH_DATA, TX_ACK, Datagram, read_datagram
 from lora_post.inputs.gateway_book import GatewayBook
-from lora_post.inputs.pull_responses import PullResponses
+from lora_post.inputs.pull_responses import PullResponses, host_of
 from lora_post.inputs.push_queue import Push, PushQueue, Taken
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise, NoiseReason
@@ -128,7 +128,7 @@ class UdpInput:
             if found.stat:
                 self.gateways.told(push.gateway, found.stat)
             if self.transmitter:
-                self.transmitter.heard(push.gateway, found.events, push.arrived_s)
+                self.transmitter.heard(push.gateway, found.events, push.arrived_s, push.host)
             return found.events
         except Exception as error:  # what is acknowledged is never lost to its neighbour
             return [defect_noise(error, push.body)]
@@ -180,18 +180,20 @@ class UdpInput:
             self._count_noise(NoiseReason.UNKNOWN_GATEWAY, data, sender, fix)
             return
         self.gateways.heard(datagram.gateway, address_text(sender))
-        if datagram.kind == PUSH_DATA and self._put(datagram) is Taken.FULL:
+        host = host_of(sender)
+        if datagram.kind == PUSH_DATA and self._put(datagram, host) is Taken.FULL:
             return
         if self.transmitter and datagram.kind == PULL_DATA:
             self.transmitter.asked(datagram.gateway, sender, datagram.answer[0])
         if self.transmitter and datagram.kind == TX_ACK:
-            self.transmitter.confirmed(datagram.gateway, datagram.token, datagram.body)
+            self.transmitter.confirmed(datagram.gateway, datagram.token, datagram.body, host)
         if datagram.answer:
             with suppress(OSError):  # its sender may be gone
                 self._listener.sendto(datagram.answer, sender)
 
-    def _put(self, datagram: Datagram) -> Taken:
-        taken = self._queue.put(Push(datagram.gateway, datagram.token, datagram.body, now_us(), self._monotonic()))
+    def _put(self, datagram: Datagram, host: str) -> Taken:
+        push = Push(datagram.gateway, datagram.token, datagram.body, now_us(), self._monotonic(), host)
+        taken = self._queue.put(push)
         if taken is Taken.FULL:
             self._no_room += 1
             self._metrics.count("dropped", "udp-queue-full")

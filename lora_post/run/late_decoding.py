@@ -17,11 +17,12 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from lora_post.errors import SpoolError, defect
-from lora_post.model import Device, Heard
+from lora_post.model import Device, Heard, NoiseReason
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.doctor import Doctor
 from lora_post.run.telling import Telling
 from lora_post.spool.late_ledger import LateLedger
+from lora_post.text import printable
 from lora_post.uplink.model import Decode, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 
@@ -88,10 +89,19 @@ class LateDecoding:
     def start(self) -> None:
         """Begin, with what an earlier run has left. Raises SpoolError."""
         left = self._ledger.left_over()
-        if left:
-            log.info("decoding %d uplinks that were accepted before the last stop", len(left))
+        if left.uplinks:
+            log.info("decoding %d uplinks that were accepted before the last stop", len(left.uplinks))
+        for device, count in left.strange.items():
+            log.warning(
+                "%d uplinks of %s wait to be decoded: it is not in the configuration, put it back",
+                count,
+                printable(device),
+            )
+        if left.damaged:
+            log.error("deleted %d accepted uplinks that cannot be read, the spool was damaged", len(left.damaged))
+            self._tell.metrics.count("noise", NoiseReason.DAMAGED, len(left.damaged))
         kept = Batch(is_synced=True)
-        self._waiting.extend(_Entry(uplink.frame, Held(id_, uplink), kept) for id_, uplink in left)
+        self._waiting.extend(_Entry(uplink.frame, Held(id_, uplink), kept) for id_, uplink in left.uplinks)
         self._thread.start()
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:

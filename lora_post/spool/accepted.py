@@ -6,11 +6,13 @@ They are here for as long as decoding takes; what a power cut or a kill leaves i
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.model import Device, Frame
@@ -47,19 +49,36 @@ def put(db: sqlite3.Connection, rows: Iterable[tuple[int, Uplink]]) -> None:
     )
 
 
-def load(db: sqlite3.Connection, devices: Mapping[str, Device]) -> list[tuple[int, Uplink]]:
-    """Return the uplinks of these devices with their numbers, oldest first, without damaged ones."""
-    found = []
+class LeftOver(Struct, frozen=True):
+    """What an earlier run has accepted and not decoded.
+
+    uplinks: with their numbers, oldest first. strange: how many there are of devices that are not in the configuration.
+    damaged: the numbers of those that cannot be read.
+    """
+
+    uplinks: list[tuple[int, Uplink]]
+    strange: Counter[str]
+    damaged: list[int]
+
+
+def load(db: sqlite3.Connection, devices: Mapping[str, Device]) -> LeftOver:
+    """Return what there is."""
+    left = LeftOver([], Counter(), [])
     for id_, device, time_us, fcnt, fport, payload, authentic, frame in db.execute(
         "SELECT * FROM accepted ORDER BY id"
     ):
         try:
             numbers = _checked_numbers((time_us, fcnt, fport))
             heard = replace(_decode_frame(frame), time_us=StampUs(numbers[0]))
-            found.append((id_, Uplink(heard, devices[device], numbers[1], numbers[2], bytes(payload), bool(authentic))))
-        except (msgspec.DecodeError, TypeError, ValueError, KeyError):
+            data = bytes(memoryview(payload))
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
+            left.damaged.append(id_)
             continue
-    return found
+        if of := devices.get(device):
+            left.uplinks.append((id_, Uplink(heard, of, numbers[1], numbers[2], data, bool(authentic))))
+        else:
+            left.strange[device] += 1
+    return left
 
 
 def times(db: sqlite3.Connection, ids: Collection[int]) -> dict[int, StampUs]:

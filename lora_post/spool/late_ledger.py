@@ -17,7 +17,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.shelf import Shelf
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
-from lora_post.uplink.model import Report, Uplink
+from lora_post.uplink.model import Report
 
 _NOT_LOADED: Final = -1
 
@@ -41,10 +41,12 @@ class LateLedger:
             self._devices = tuple(devices)
             self._shelf.use(self._devices)
 
-    def left_over(self) -> list[tuple[int, Uplink]]:
-        """Return what an earlier run has accepted and not decoded. Raises SpoolError."""
+    def left_over(self) -> accepted.LeftOver:
+        """Return what an earlier run has accepted and not decoded; what is damaged is deleted. Raises SpoolError."""
         with self._spool_file.unsynced() as db:
-            return accepted.load(db, {device.id: device for device in self._devices})
+            left = accepted.load(db, {device.id: device for device in self._devices})
+            accepted.remove(db, left.damaged)
+            return left
 
     def keep(self, decoded: Sequence[tuple[int, Report]], is_synced: Callable[[], bool]) -> None:
         """Keep the readings, and forget that their uplinks were accepted. Raises SpoolError: nothing is kept.

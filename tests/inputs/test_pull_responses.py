@@ -62,7 +62,7 @@ class Port:
 
     def ready(self, tmst: int = 1_000_000) -> Port:
         self.responses.asked("gw1", WHERE, 2)
-        self.responses.heard("gw1", [heard(tmst)], self.now)
+        self.responses.heard("gw1", [heard(tmst)], self.now, WHERE[0])
         return self
 
     @property
@@ -72,7 +72,7 @@ class Port:
     def confirm(self, error: str = "", gateway: str = "gw1") -> None:
         token = int.from_bytes(self.sent[-1][0][1:3])
         body = json.dumps({"txpk_ack": {"error": error}}).encode() if error else b""
-        self.responses.confirmed(gateway, token, body)
+        self.responses.confirmed(gateway, token, body, WHERE[0])
 
     def results(self) -> dict[str, int]:
         return self.metrics.labels("downlinks")
@@ -90,13 +90,52 @@ def test_join_accept_is_handed_over_as_forwarders_want_it() -> None:
 def test_frame_goes_to_where_its_gateway_asked_last(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     port = Port().ready()
-    port.responses.asked("gw1", ("10.0.0.3", 5), 1)
+    port.responses.asked("gw1", (WHERE[0], 5), 1)
     port.responses.send(downlink())
     ((datagram, address),) = port.sent
-    assert (address, datagram[0], datagram[3]) == (("10.0.0.3", 5), 1, 3)
+    assert (address, datagram[0], datagram[3]) == ((WHERE[0], 5), 1, 3)
     port.confirm()
     assert port.results() == {"sent": 1}
     assert caplog.messages == ["join-accept for buoy is sent by gateway gw1 in RX1"]
+
+
+def test_who_asks_in_the_name_of_a_gateway_gets_none_of_its_frames() -> None:
+    port = Port().ready()
+    for number in range(40):
+        port.responses.asked("gw1", (f"10.0.1.{number}", 5), 2)
+        if number == 10:
+            port.responses.send(downlink())
+    port.responses.send(replace(downlink(), windows=(replace(windows(1_000_000)[0], tmst=None),)))
+    assert [address for _, address in port.sent] == [WHERE, WHERE]
+    # Nobody else knows the counter to the µs.
+    port.responses.heard("gw1", [heard(tmst) for tmst in range(2_000_001, 2_000_400)], port.now, "10.0.1.39")
+    port.responses.send(downlink())
+    assert port.sent[-1][1] == WHERE
+
+
+def test_what_strangers_confirm_counts_for_nothing() -> None:
+    port = Port().ready()
+    port.responses.send(downlink())
+    token = int.from_bytes(port.sent[0][0][1:3])
+    port.responses.confirmed("gw1", token, b'{"txpk_ack":{"error":"TOO_LATE"}}', "10.0.0.66")
+    assert (port.results(), len(port.sent)) == ({}, 1)
+    port.confirm()
+    assert port.results() == {"sent": 1}
+
+
+def test_gateway_with_two_addresses_is_answered_unless_another_one_asks_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = Port().ready()
+    port.responses.heard("gw1", [heard(3_000_000)], port.now, "10.0.0.9")
+    port.responses.send(downlink(3_000_000))
+    assert port.sent[0][1] == WHERE
+    port.responses.asked("gw1", ("10.0.0.66", 5), 2)
+    told: list[Transmission] = []
+    port.responses.send(replace(downlink(3_000_000), tell=told.append))
+    assert len(port.sent) == 1
+    assert told[0].why == "the host that its frames come from does not ask for downlinks"
+    assert "does not ask for downlinks" in caplog.text
 
 
 def test_error_of_the_first_window_leads_to_the_second(caplog: pytest.LogCaptureFixture) -> None:
@@ -148,7 +187,7 @@ def test_forwarder_that_never_confirms_is_told_of_once(caplog: pytest.LogCapture
         port.now += CONFIRMS_WITHIN_S + 0.1
         port.responses.look_for_unconfirmed()
         assert len([line for line in caplog.messages if "has confirmed none" in line]) == (number + 1 >= MUTE_AFTER)
-        port.responses.heard("gw1", [heard(1_000_000)], port.now)
+        port.responses.heard("gw1", [heard(1_000_000)], port.now, WHERE[0])
 
 
 def test_forwarder_of_version_1_confirms_nothing_and_is_not_blamed(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,14 +197,14 @@ def test_forwarder_of_version_1_confirms_nothing_and_is_not_blamed(caplog: pytes
         port.responses.send(downlink())
         port.now += CONFIRMS_WITHIN_S + 0.1
         port.responses.look_for_unconfirmed()
-        port.responses.heard("gw1", [heard(1_000_000)], port.now)
+        port.responses.heard("gw1", [heard(1_000_000)], port.now, WHERE[0])
     assert not [line for line in caplog.messages if "has confirmed none" in line]
 
 
 def test_forwarder_that_was_started_anew_counts_from_there() -> None:
     port = Port().ready(3_000_000_000)
     port.now += 60
-    port.responses.heard("gw1", [heard(20_000)], port.now)
+    port.responses.heard("gw1", [heard(20_000)], port.now, WHERE[0])
     port.responses.send(downlink(20_000))
     assert port.txpk["tmst"] == 5_020_000
 
@@ -196,7 +235,7 @@ def test_window_that_is_missed_says_by_how_much(caplog: pytest.LogCaptureFixture
 def test_gateway_that_does_not_ask_is_no_way_back() -> None:
     port = Port()
     assert port.responses.station("gw1") is None
-    port.responses.heard("gw1", [heard(5)], port.now)
+    port.responses.heard("gw1", [heard(5)], port.now, WHERE[0])
     assert port.responses.station("gw1") is None
     port.responses.asked("gw1", WHERE, 2)
     assert port.responses.station("gw1") is not None
@@ -208,7 +247,7 @@ def test_gateway_that_was_heard_on_two_frequencies_has_many_channels() -> None:
     port = Port().ready()
     found = []
     for freq in (868.1, 868.1, 868.3):
-        port.responses.heard("gw1", [heard(5, freq), heard(None, 867.1)], port.now)
+        port.responses.heard("gw1", [heard(5, freq), heard(None, 867.1)], port.now, WHERE[0])
         station = port.responses.station("gw1")
         found.append(station and station.many_channels)
     assert found == [False, False, True]

@@ -271,6 +271,18 @@ def test_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+def test_one_host_cannot_take_the_place_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station_module, "MAX_OF_HOST", 1)
+    with serving() as server:
+        url = f"ws://127.0.0.1:{server.port}/router-info"
+        with BasicsStation(server.port):
+            with pytest.raises(InvalidStatus, match="503"), connect(url):
+                pass
+            with connect(url, source_address=("127.0.0.2", 0)):
+                pass
+        wait_until(lambda: lets_in(server.port), "the first one is let in again")
+
+
 def test_connections_that_say_nothing_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(station_module, "MAX_OPEN", 3)
     with serving() as server:

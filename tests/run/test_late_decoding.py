@@ -286,6 +286,26 @@ def test_damaged_row_costs_itself(path: Path) -> None:
     killed.hear(confirmed(0), confirmed(1))
     with killed.store.transaction() as db:
         db.execute("UPDATE accepted SET frame = 'x' WHERE id = 1")
-        assert [id_ for id_, _ in accepted.load(db, {POND.id: POND})] == [2]
-        assert accepted.load(db, {}) == []
+        left = accepted.load(db, {POND.id: POND})
+        assert ([id_ for id_, _ in left.uplinks], left.strange, left.damaged) == ([2], {}, [1])
+        left = accepted.load(db, {})
+        assert (left.uplinks, left.strange, left.damaged) == ([], {POND.id: 1}, [1])
     killed.store.close()
+
+
+def test_what_cannot_be_decoded_after_a_stop_is_told_of(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    gone = replace(POND, id="gone\x1b")
+    uplinks = [Uplink(confirmed(fcnt), of, fcnt, 2, b"\x05", True) for fcnt, of in enumerate((POND, gone, gone, POND))]
+    run = Run(path)
+    with run.store.transaction() as db:
+        accepted.put(db, enumerate(uplinks, start=1))
+        db.execute("UPDATE accepted SET frame = x'c1' WHERE id = 4")
+    run.late.start()
+    run.finished()
+    run.late.finish(PATIENCE_S)
+    assert run.values() == [5]
+    assert r"2 uplinks of gone\x1b wait to be decoded: it is not in the configuration" in caplog.text
+    assert "deleted 1 accepted uplinks that cannot be read" in caplog.text
+    assert run.telling.metrics.labels("noise") == {"damaged": 1}
+    assert run.store.rows("SELECT id FROM accepted") == [(2,), (3,)]
+    run.store.close()

@@ -262,7 +262,7 @@ def test_accepted_uplink_that_is_damaged_costs_itself(tmp_path: Path, column: st
     with closing(SpoolFile(tmp_path / "spool.db")) as spool_file, spool_file.transaction() as db:
         accepted.put(db, [(1, uplink), (2, uplink)])
         db.execute(f"UPDATE accepted SET {column} = ? WHERE id = 1", (value,))
-        found = accepted.load(db, {uplink.device.id: uplink.device})
+        found = accepted.load(db, {uplink.device.id: uplink.device}).uplinks
         if column == "payload" and isinstance(value, bytes):
             del found[0]
         assert found == [(2, uplink)]
