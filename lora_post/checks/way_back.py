@@ -1,0 +1,91 @@
+"""Check the way back to devices: who transmits, and what the spool says of what was sent and heard last."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Final
+
+from lora_post.command import Command
+from lora_post.config import Config
+from lora_post.downlink.network import Network
+from lora_post.errors import SpoolError
+from lora_post.finding import Finding, ok, skipped, warning
+from lora_post.formats.server_queues import SERVERS
+from lora_post.model import Frame
+from lora_post.spool import downlinks, strangers
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural, some_of
+
+SUBJECT: Final = "way back"
+LAST: Final = 100
+"""Commands that are looked at."""
+_REGION: Final = ("TX_FREQ", "TX_POWER")
+"""What a forwarder says that is set up for another region."""
+_LATE: Final = re.compile(r"\bms too late|TOO_LATE")
+
+
+def check_way_back(config: Config) -> Iterator[Finding]:
+    """Yield what is to be said; nothing where nothing is sent."""
+    servers = [each.url for each in config.inputs if each.transmit and each.format in SERVERS]
+    if servers:
+        yield ok(SUBJECT, f"devices of network servers are sent to through {some_of(servers)}")
+    network = config.network
+    if network is None:
+        return
+    gateways = [each.url for each in config.inputs if each.transmit and each.format not in SERVERS]
+    silent = [each.url for each in config.inputs if not each.transmit]
+    if not gateways:
+        yield warning(SUBJECT, "no [[input]] can transmit, so no device is answered", 'add one with url = "udp://…"')
+        return
+    text = f"devices are answered by {some_of(gateways)}, in {network.name}"
+    yield ok(SUBJECT, f"{text}; not by {some_of(silent)}" if silent else text)
+    try:
+        if not os.access(config.spool_path, os.R_OK | os.W_OK):
+            return
+        with closing(SpoolFile(config.spool_path)) as spool_file:
+            commands = downlinks.load(spool_file, limit=LAST)
+            frames = [frame for each in strangers.load(spool_file) for frame in each.frames]
+    except SpoolError as error:
+        yield skipped(SUBJECT, f"what was sent last is not known: {error.what}")
+        return
+    yield from check_heard(frames, network)
+    yield from check_sent(commands, network)
+
+
+def check_heard(frames: Iterable[Frame], network: Network) -> Iterator[Finding]:
+    """Yield whether frames that were refused came at frequencies that are not of the region."""
+    foreign = Counter(
+        frame.rx.freq_mhz
+        for frame in frames
+        if frame.rx.freq_mhz is not None and not _is_of(network, frame.rx.freq_mhz)
+    )
+    if foreign:
+        heard = some_of([f"{freq:g}" for freq in sorted(foreign)])
+        text = (
+            f"{plural(foreign.total(), 'frame')} of unknown senders came at {heard} MHz, which is not in {network.name}"
+        )
+        yield warning(SUBJECT, text, "set [network] region to the one of the packet forwarder, if it is yours")
+
+
+def _is_of(network: Network, freq_mhz: float) -> bool:
+    low, high = network.region.band
+    return low <= round(freq_mhz * 1e6) <= high
+
+
+def check_sent(commands: Iterable[Command], network: Network) -> Iterator[Finding]:
+    """Yield what gateways have said of downlinks: that they are set up for another region, or were told too late."""
+    steps = [step.text for command in commands for step in command.steps]
+    refused = Counter(word for text in steps for word in _REGION if word in text)
+    for word, count in refused.items():
+        text = f"a gateway has refused {plural(count, 'downlink')} with {word}: it is set up for another region"
+        yield warning(SUBJECT, text, f"set up its packet forwarder for {network.name}, or correct [network] region")
+    late = sum(bool(_LATE.search(text)) for text in steps)
+    if late:
+        text = f"{plural(late, 'downlink')} came too late for the windows of the device"
+        wanted = "raise rx_delay_s" if network.rx_delay_s > 1 else "set rx_delay_s = 5"
+        fix = f"the way to the gateway is slow: {wanted} and let devices join again; those with fixed keys have 1 s"
+        yield warning(SUBJECT, text, fix)

@@ -1,0 +1,80 @@
+"""What `check` says of the way back to devices."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lora_post.checks.way_back import check_heard, check_sent, check_way_back
+from lora_post.command import Command, Moment
+from lora_post.config import parse_config
+from lora_post.finding import Grade
+from lora_post.model import Frame, RxInfo
+from lora_post.spool import downlinks
+from lora_post.spool.spool_file import SpoolFile
+from tests.support.build import NOON_US
+from tests.support.network_site import EU868 as NETWORK_SITE
+
+EU868 = replace(NETWORK_SITE, name="EU868")
+NOW = Moment(NOON_US, "", 0)
+SITE = '[gateway]\nid = "gw1"\n[json_lines]\npath = "out"\n[spool]\npath = "spool.db"\n'
+NETWORK = '[network]\nregion = "EU868"\nrx_delay_s = 1\n'
+UDP = '[[input]]\nurl = "udp://127.0.0.1:1700"\n'
+SERVER = '[[input]]\nurl = "mqtt://127.0.0.1/application/+/device/+/event/up"\nformat = "chirpstack"\n'
+
+
+def texts(folder: Path, site: str) -> list[tuple[Grade, str]]:
+    config = parse_config(SITE + site, folder / "site.toml", {})
+    return [(each.verdict, each.text) for each in check_way_back(config)]
+
+
+def told(*steps: str) -> Command:
+    command = Command("pond-7", 1, b"", NOW, 1)
+    for step in steps:
+        command = command.with_step(NOW, step)
+    return command
+
+
+def heard(freq_mhz: float | None) -> Frame:
+    return Frame("gw1", NOON_US, b"", RxInfo(freq_mhz=freq_mhz))
+
+
+def test_who_transmits_is_said(tmp_path: Path) -> None:
+    assert texts(tmp_path, UDP) == []
+    answered = "devices are answered by udp://127.0.0.1:1700, in EU868"
+    assert texts(tmp_path, NETWORK + UDP) == [(Grade.OK, answered)]
+    quiet = '[[input]]\nurl = "udp://127.0.0.1:1701"\ntransmit = false\n'
+    assert texts(tmp_path, NETWORK + UDP + quiet) == [(Grade.OK, f"{answered}; not by udp://127.0.0.1:1701")]
+    assert [grade for grade, _ in texts(tmp_path, NETWORK + quiet)] == [Grade.WARNING]
+    ((grade, text),) = texts(tmp_path, SERVER)
+    assert grade is Grade.OK and text.startswith("devices of network servers are sent to through mqtt://")
+
+
+def test_what_gateways_said_is_read_from_the_spool(tmp_path: Path) -> None:
+    with closing(SpoolFile(tmp_path / "spool.db")) as store, store.transaction() as db:
+        downlinks.add(db, told("not sent by gateway gw1 in RX1: the gateway refused it (TX_ACK): TX_FREQ, x"), NOW)
+    assert [text for grade, text in texts(tmp_path, NETWORK + UDP) if grade is Grade.WARNING] == [
+        "a gateway has refused 1 downlink with TX_FREQ: it is set up for another region"
+    ]
+
+
+def test_spool_that_cannot_be_read_costs_only_that(tmp_path: Path) -> None:
+    (tmp_path / "spool.db").write_bytes(b"not a database" * 100)
+    assert [grade for grade, _ in texts(tmp_path, NETWORK + UDP)] == [Grade.OK, Grade.SKIPPED]
+
+
+@pytest.mark.parametrize("step", ["not sent by gateway gw1 in RX2: 80 ms too late", "the gateway refused it: TOO_LATE"])
+def test_late_answers_lead_to_a_longer_delay(step: str) -> None:
+    (finding,) = check_sent([told("queued", step)], EU868)
+    assert finding.text == "1 downlink came too late for the windows of the device" and "rx_delay_s" in finding.fix
+    assert list(check_sent([told("sent by gateway gw1 in RX1")], EU868)) == []
+
+
+def test_frames_of_another_region_are_told_of() -> None:
+    frames = [heard(868.1), heard(None), heard(915.2), heard(915.2)]
+    (finding,) = check_heard(frames, EU868)
+    assert finding.text == "2 frames of unknown senders came at 915.2 MHz, which is not in EU868"
+    assert list(check_heard(frames[:2], EU868)) == []
