@@ -278,3 +278,20 @@ def test_device_joins_and_is_acknowledged_at_the_installed_command(tmp_path: Pat
         _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, log.decode()
         assert f"is sent by gateway {EUI} in RX1".encode() in log
+
+
+@pytest.mark.parametrize("read", [lambda body: read_up(body, EUI, WallUs(NOON_US)), read_ack, read_stats])
+def test_lengths_that_lie_and_cuts_are_errors_of_the_frame(read: Any) -> None:
+    frame = gateway_events.new_message("UplinkFrame")
+    frame.phy_payload, frame.rx_info.gateway_id, frame.rx_info.context = PHY, EUI, b"1234"
+    frame.tx_info.frequency, frame.tx_info.modulation.lora.spreading_factor = 868_100_000, 7
+    good = gateway_events.written(frame, json=False)
+    lies = [good[:at] for at in range(len(good))]
+    lies += [good[:at] + bytes([lie]) + good[at + 1 :] for at in range(len(good)) for lie in (0, 0x7F, 0x80, 0xFF)]
+    lies += [good[:at] + b"\xff\xff\xff\xff\x0f" + good[at:] for at in range(len(good))]
+    assert lies
+    for body in lies:
+        try:
+            read(body)
+        except FrameError as error:
+            assert str(error).isprintable()
