@@ -44,6 +44,8 @@ WORKERS = 3  # the first uploads as well
 LORAWAN = 6
 LOWCOST = 2
 DEVICES = LORAWAN + LOWCOST
+EACH = 20  # so many frames of each LoRaWAN device for one of each other: of those only the last 256 are remembered
+ROUND = EACH * LORAWAN + LOWCOST
 REPEATED = 200  # frames that a radio program gives once more: a pipe holds no more
 PATIENCE_S = 240
 EVERY_S = 0.7
@@ -56,9 +58,22 @@ def is_lorawan(index: int) -> bool:
     return index < LORAWAN
 
 
+def device_of(number: int) -> tuple[int, int]:
+    """Return which device sends frame `number`, and how many it has sent before."""
+    round_, at = divmod(number, ROUND)
+    if at < LOWCOST:
+        return LORAWAN + at, round_
+    return (at - LOWCOST) % LORAWAN, round_ * EACH + (at - LOWCOST) // LORAWAN
+
+
+def sent(count: int) -> set[tuple[str, int]]:
+    """Return what the first frames are: devices, and how many each has sent before."""
+    return {(f"d{index}", before) for index, before in map(device_of, range(count))}
+
+
 def frame(number: int, time_us: int) -> bytes:
     """Return frame `number` as a packet forwarder writes it."""
-    index, count = number % DEVICES, number // DEVICES
+    index, count = device_of(number)
     if is_lorawan(index):
         payload = bytes((1, 2)) + count.to_bytes(2)
         mtype = MType.CONFIRMED_UP if index % 2 else MType.UNCONFIRMED_UP  # those take a value of FCntDown
@@ -331,7 +346,7 @@ def bad_days(
                 fleet.harm(chance)
             time.sleep(0.02)
         fleet.mend(is_all=True)
-        wanted = {(f"d{number % DEVICES}", number // DEVICES) for number in range(radio.count)}
+        wanted = sent(radio.count)
         found = settle_down(url, wanted)
         with hub(fleet.nodes) as link:
             entries = everything(link)

@@ -142,6 +142,10 @@ def test_memory_of_frames_without_mic_is_bounded_and_doubts_what_is_older() -> N
     assert len(recent) == 8 * MAX_RECENT
     assert is_recent(recent, 41, WallUs(T0 + 41 * 60 * S), 20 * S)
     assert not is_recent(recent, 999, WallUs(T0 + 41 * 60 * S), 20 * S)
+    live = WallUs(T0 + (MAX_RECENT + 41) * 60 * S)
+    assert not is_recent(recent, 999, live, 86_400 * S)  # also where the memory does not reach so far back
+    for gone_s in (39 * 60, 40 * 60 + 19):  # a copy of the last one that went, by another clock
+        assert is_recent(recent, 39, WallUs(T0 + gone_s * S), 20 * S)
     assert is_recent(recent, 999, WallUs(T0), 20 * S)
 
 

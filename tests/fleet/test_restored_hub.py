@@ -11,7 +11,7 @@ import pytest
 
 from lora_post.fleet.loss import JUMP
 from lora_post.sandbox.server import running_sandbox
-from tests.fleet.bad_days import DEVICES, Radio, everything, fold_all, hub, rows, running
+from tests.fleet.bad_days import Radio, everything, fold_all, hub, rows, running, sent
 from tests.support.command import PATIENCE_S, wait_until
 
 
@@ -24,7 +24,7 @@ def test_backup(tmp_path: Path) -> None:
         for _ in range(count):
             radio.send()
             time.sleep(0.02)
-        wanted = {(f"d{number % DEVICES}", number // DEVICES) for number in range(radio.count)}
+        wanted = sent(radio.count)
         wait_until(lambda: wanted <= set(rows(url)), "not all has arrived", PATIENCE_S)
 
     with running_sandbox() as url, running(tmp_path, radio, url, 1) as fleet:
@@ -47,8 +47,4 @@ def test_backup(tmp_path: Path) -> None:
     jumps = [entry for entry in valid if entry.kind == "own"]
     assert jumps
     assert all(entry.epoch == 1 and entry.state.own.down >= JUMP for entry in jumps)
-    assert {(entry.up.device, entry.up.fcnt % 256) for entry in valid if entry.up} == found_of(radio)
-
-
-def found_of(radio: Radio) -> set[tuple[str, int]]:
-    return {(f"d{number % DEVICES}", number // DEVICES) for number in range(radio.count)}
+    assert {(entry.up.device, entry.up.fcnt % 256) for entry in valid if entry.up} == sent(radio.count)
