@@ -19,7 +19,7 @@ from lora_post.downlink.join_server import (
     with_answer,
 )
 from lora_post.downlink.windows import JOIN_DELAY_S
-from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError, UsedNonce
+from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.desk import Answers, Desk, Task, Tick
 from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
@@ -58,7 +58,8 @@ class Copied(Struct):
     monotonic clock. outcome: what became of it. is_defect: judging it failed. is_offered_again: it, or an entry of it,
     was at the hub before; that it is accepted is then no sign of a replay. is_live: its device may still listen for an
     answer. device: whose it is, once that is known. since: when the first copy came, on the monotonic clock.
-    reply: what is to be sent after it.
+    reply: what is to be sent after it. deliveries: how often the hub has given it. is_doubted: it is to be given once
+    more before it is refused.
     """
 
     phy_payload: bytes
@@ -72,6 +73,8 @@ class Copied(Struct):
     device: Device | None = None
     since: float = 0.0
     reply: Reply | None = None
+    deliveries: int = 2
+    is_doubted: bool = False
 
     @property
     def best(self) -> Frame:
@@ -135,7 +138,7 @@ class Judge:
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
         frame = heard.best
-        heard.reply = None
+        heard.reply, heard.is_doubted = None, False
         if self._desk:
             self._desk.stations.hear(heard.frames)
         try:
@@ -152,6 +155,8 @@ class Judge:
         except (FrameError, UnlockError) as error:
             is_copy = heard.is_offered_again and isinstance(error, UsedNonce)
             heard.outcome = None if is_copy else Refusal.of(frame, error)
+            # A server that has just lost its part in the cluster may not show yet that a device has joined.
+            heard.is_doubted = isinstance(error, UnknownDevice) and bool(self._joining) and heard.deliveries < 2
             return None
         heard.is_offered_again = True
         report = self._decode(uplink)

@@ -91,10 +91,13 @@ class _Part:
         wait_s = 0.0 if raw.kept else COLLECT_S
         copied = self.copied.get(raw.phy_payload)
         if copied is None:
-            copied = self.copied[raw.phy_payload] = Copied(raw.phy_payload, now + wait_s, {}, {}, since=now)
+            copied = self.copied[raw.phy_payload] = Copied(
+                raw.phy_payload, now + wait_s, {}, {}, since=now, deliveries=1
+            )
         rx = raw.frame(arrived.gateway, published_us(arrived.message))
         reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
         copied.frames[reception] = rx
+        copied.deliveries = max(copied.deliveries, arrived.message.metadata.num_delivered)
         copied.is_live |= not raw.kept and arrived.message.metadata.num_delivered == 1
         copied.is_offered_again |= raw.kept or arrived.message.metadata.num_delivered > 1
         copied.messages[arrived.gateway, raw.store, raw.number] = arrived.message
@@ -337,6 +340,8 @@ class Worker:
                         self._link.start(_acknowledge(copied.message))
                     continue
                 part.copied.pop(copied.phy_payload, None)
+                if copied.is_doubted:
+                    continue  # not acknowledged, so it comes again
                 self._tell(copied, is_accepted=entry is not None)
                 self._acknowledge(copied, is_settled=entry is None or entry.up is None)
         except LogReplaced:

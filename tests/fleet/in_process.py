@@ -55,6 +55,7 @@ class OnAir(Struct):
     at_s: float
     gateways: tuple[str, ...]
     kept: bool
+    deliveries: int = 1
 
 
 UnderWay: TypeAlias = OnAir | Errand | Sent
@@ -173,7 +174,7 @@ class Days:
         items: dict[int, Copied | Chore] = {}
         for _, number, what in due:
             items[number] = (
-                worker.copied(what.phy_payload, what.at_s, what.gateways, kept=what.kept)
+                worker.copied(what.phy_payload, what.at_s, what.gateways, kept=what.kept, deliveries=what.deliveries)
                 if isinstance(what, OnAir)
                 else Chore(what)
             )
@@ -182,7 +183,11 @@ class Days:
             chores = worker.judge.due(fold.state for fold in worker.acceptance.view.folds.values())
             done = set()
             for item, entry in worker.acceptance.accept([*items.values(), *chores]):
-                done.add(numbers.get(id(item), 0))
+                number = numbers.get(id(item), 0)
+                if isinstance(item, Copied) and item.is_doubted:
+                    self._deliver_again(number)
+                    continue
+                done.add(number)
                 self._radio(item, entry)
             self.queue = [each for each in self.queue if each[1] not in done]
         except Killed:
@@ -192,6 +197,13 @@ class Days:
             pass
         if self.chance.randrange(SAVE_EVERY) == 0:
             self.saved[index] = copy_of(worker.acceptance.view)
+
+    def _deliver_again(self, number: int) -> None:
+        """Have a frame come again after a while, as the hub does with what is not acknowledged."""
+        ((_, _, what),) = (each for each in self.queue if each[1] == number)
+        assert isinstance(what, OnAir)
+        what.deliveries += 1
+        self.queue = [(due_s + 8 * (each == number), each, it) for due_s, each, it in self.queue]
 
     def _radio(self, item: Copied | Chore, entry: Entry | None) -> None:
         """Send what is to be sent; the device may not hear it."""

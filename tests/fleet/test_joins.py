@@ -214,3 +214,18 @@ def test_device_that_is_added_later_joins_and_sessions_go_on_over_a_change_of_th
         if at_s == 100:
             joined(worker, end, at_s)
         assert isinstance(worker.hear(end.uplink(WARM), at_s + 10).outcome, Report)
+
+
+def test_address_that_nobody_has_is_refused_only_when_it_comes_again() -> None:
+    """The server that shows the log may have lost its part in the cluster, and not know of the join yet."""
+    log, end = MemoryLog(), JoiningDevice(ROOT_10)
+    worker = OneWorker(log, [otaa(ROOT_10)], NETWORK)
+    joined(worker, end, 0)
+    hidden, log.entries = log.entries, []
+    late = OneWorker(log, [otaa(ROOT_10)], NETWORK)
+    data = end.uplink(WARM)
+    first = late.copied(data, 10, deliveries=1)
+    list(late.acceptance.accept([first]))
+    assert first.is_doubted
+    log.entries = hidden
+    assert isinstance(late.hear(data, 10).outcome, Report)

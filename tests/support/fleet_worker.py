@@ -84,7 +84,9 @@ class OneWorker:
         if read.is_valid:
             self.judge.follow(read.logged.subject, read.entry.state)
 
-    def copied(self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False) -> Copied:
+    def copied(
+        self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False, deliveries: int = 2
+    ) -> Copied:
         """Return a frame as gateways heard it."""
         self.number += 1
         time_us = WallUs(T0 + round(at_s * S))
@@ -92,7 +94,7 @@ class OneWorker:
             Reception(gateway, "s", self.number): Frame(gateway, time_us, phy_payload, RX, tmst=round(at_s * S) % 2**32)
             for gateway in gateways
         }
-        return Copied(phy_payload, 0, frames, {}, is_live=not kept, is_offered_again=kept)
+        return Copied(phy_payload, 0, frames, {}, is_live=not kept, is_offered_again=kept, deliveries=deliveries)
 
     def hear(self, phy_payload: bytes, at_s: float, gateways: Sequence[str] = GW, *, kept: bool = False) -> Copied:
         """Decide a frame."""
