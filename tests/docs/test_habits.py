@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 
@@ -39,3 +40,17 @@ def test_test_modules_are_not_imported() -> None:
         if (lines := imported.findall(path.read_text("utf-8")))
     }
     assert found == {}
+
+
+def test_what_takes_seconds_is_long() -> None:
+    """Of what wants the browser or servers of NATS, one test each is quick."""
+    quick = [
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"\bphone\b|\bnats_servers\b", text := path.read_text("utf-8"))
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if re.search(r"\bphone: |\bnats_servers\(", ast.unparse(node))
+        if not any("mark.long" in ast.unparse(each) for each in node.decorator_list)
+    ]
+    assert sorted(quick) == ["test_one_server", "test_page_updates_and_takes_nothing_for_markup"]
