@@ -49,8 +49,12 @@ class Board:
         self._began_us = time.monotonic_ns() // 1000
         self.skipped_us = 20 * SECOND_US
 
+    def passed_us(self) -> int:
+        """Real time since it began."""
+        return time.monotonic_ns() // 1000 - self._began_us
+
     def boot_us(self) -> int:
-        return time.monotonic_ns() // 1000 - self._began_us + self.skipped_us
+        return self.passed_us() + self.skipped_us
 
     def wall_us(self) -> int:
         return self.boot_us()
@@ -77,6 +81,16 @@ def site(folder: Path, url: str) -> Config:
 def delivery(config: Config, board: Board) -> Delivery:
     decode = Decoding(config.devices, load_folder(shipped_folder()).decoders).decode
     return open_delivery(config, decode, Metrics(), lambda outcome: None, system=board)
+
+
+def is_since(board: Board, time_us: int) -> bool:
+    """Whether a moment is after the start of a board, and not in the future."""
+    return -SECOND_US < true_us() - time_us < board.passed_us() + SECOND_US
+
+
+def hour_later(earlier_us: int, later_us: int, board: Board) -> bool:
+    """Whether an hour is between, and what has really passed at most."""
+    return -SECOND_US < later_us - earlier_us - HOUR_US < board.passed_us() + SECOND_US
 
 
 def hear(to: Delivery, board: Board, fcnt: int) -> None:
@@ -121,8 +135,7 @@ def test_board_that_believes_it_is_1970_sends_every_value_with_its_right_time(
     assert [value for value, _ in found] == [0, 0.01, 0.02, 0.03]
     for (_, time_us), boot_us in zip(found, heard, strict=True):
         assert abs(time_us - (booted_us + boot_us)) < 2 * SECOND_US
-    gaps = [later - earlier for (_, earlier), (_, later) in pairwise(found)]
-    assert all(abs(gap - HOUR_US) < SECOND_US for gap in gaps)
+    assert all(hour_later(earlier_us, later_us, board) for (_, earlier_us), (_, later_us) in pairwise(found))
 
 
 def test_frames_that_come_after_the_time_was_learned_are_stamped_at_once(tmp_path: Path, server: Waziup) -> None:
@@ -135,12 +148,12 @@ def test_frames_that_come_after_the_time_was_learned_are_stamped_at_once(tmp_pat
         hear(one, board, DEVICES)
         one.drain(30, Event())
     (_, first_us), (_, second_us) = arrived(server, 0)
-    assert abs(first_us - true_us()) < 10 * SECOND_US
-    assert abs(second_us - first_us - HOUR_US) < SECOND_US
+    assert is_since(board, first_us)
+    assert hour_later(first_us, second_us, board)
 
 
 def test_two_reboots_without_server_then_everything_arrives_once_in_order(tmp_path: Path, server: Waziup) -> None:
-    config = site(tmp_path, f"http://127.0.0.1:{free_port()}/api/v2")
+    config, whole = site(tmp_path, f"http://127.0.0.1:{free_port()}/api/v2"), Board()
     for boot, fcnts in (("boot-1", (0, 3)), ("boot-2", (6,))):
         board = Board(boot)
         with delivery(config, board) as one:
@@ -157,7 +170,7 @@ def test_two_reboots_without_server_then_everything_arrives_once_in_order(tmp_pa
     assert [value for value, _ in found] == [0, 0.01, 0.02, 0.03]
     times = [time_us for _, time_us in found]
     assert times == sorted(times)
-    assert abs(times[1] - times[0] - HOUR_US) < SECOND_US
+    assert hour_later(times[0], times[1], whole)
     assert times[2] < booted_us + SECOND_US < times[3]
     store = SpoolFile(config.spool_path)
     assert [each.readings for each in estimates(store)] == [4, 2]  # two sensors a frame
@@ -190,4 +203,4 @@ def test_page_of_a_network_operator_is_not_asked_for_the_time(tmp_path: Path, se
     hear(one, board, 0)
     send(one)
     ((_, time_us),) = arrived(server, 0)
-    assert abs(time_us - true_us()) < 30 * SECOND_US
+    assert is_since(board, time_us)
