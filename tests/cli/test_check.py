@@ -30,6 +30,7 @@ from tests.support.build import NOON_US, report
 from tests.support.command import free_port, run
 from tests.support.in_process import Ran, harmless, lora_post
 from tests.support.lanes import ready_lanes
+from tests.support.programs import program
 from tests.support.waziup import Fault, Waziup, waziup
 
 KEY = "00112233445566778899aabbccddeeff"
@@ -500,6 +501,7 @@ def test_other_visibility_is_a_warning_with_the_command_that_changes_it(
     assert (ran.code, verdicts(ran)[subject][-1]) == (0, "warning")
     assert f"{name} is {is_ or 'public'} on Waziup" in ran.out
     assert f"and {wanted} in the configuration" in ran.out
+    program("curl")
     (command,) = re.findall(r"(?:run|anew after): (curl .*)$", ran.out, re.MULTILINE)
     subprocess.run(["sh", "-c", command.replace("PASSWORD", PASSWORD)], check=True)
     found = server.call("GET", f"/{thing}")

@@ -1,4 +1,4 @@
-"""Programs of other packages that tests start: a broker, a browser, tshark, systemd's own check."""
+"""Programs of other packages that tests start: a broker, a browser, curl, tshark, systemd's own check."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 PACKAGES: Final = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "curl": "curl",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
     "tshark": "tshark",

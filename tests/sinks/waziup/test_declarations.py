@@ -9,6 +9,7 @@ import pytest
 
 from lora_post.model import Location, Reading
 from tests.support.build import NOON_US, report
+from tests.support.programs import program
 from tests.support.upload_site import Site, WatchedUploader, work
 from tests.support.waziup import Fault, Waziup
 
@@ -107,6 +108,7 @@ def test_device_that_should_be_private_and_is_public_is_told_of_once_with_the_co
         send(site, uploader, value)
     (told,) = [message for message in caplog.messages if "is public on Waziup" in message]
     assert told.startswith("device pond-7 is public on Waziup (anybody may read it), and private in the configuration")
+    program("curl")
     (command,) = re.findall(r"run: (curl .*/devices/pond-7/visibility .*)$", told)
     subprocess.run(["sh", "-c", command.replace("PASSWORD", "demo")], check=True)
     assert shown(server, "/devices/pond-7", "visibility") == "private"

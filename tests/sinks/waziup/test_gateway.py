@@ -13,6 +13,7 @@ from lora_post.sandbox.endpoint import Settings
 from lora_post.sinks.waziup.sink import WaziupSink
 from tests.support.build import NOON_US, report
 from tests.support.distrusted import Distrusted
+from tests.support.programs import program
 from tests.support.upload_site import Site, work
 from tests.support.waziup import Fault, Waziup, waziup
 
@@ -137,6 +138,7 @@ def test_gateway_that_was_guests_before_is_not_taken_and_the_command_that_takes_
         sink = site.sink()
         beat_now(sink)
         assert server.get("/gateways/gw1")["owner"] == "guest"  # type: ignore[index]
+        program("curl")
         (command,) = re.findall(r"take it over: (curl .*)\)?$", caplog.messages[-1])
         assert subprocess.run(["sh", "-c", f"{command} -s"], check=False).returncode == 0
         assert server.get("/gateways/gw1")["owner"] == "demo"  # type: ignore[index]
