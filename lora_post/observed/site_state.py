@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Lock
 from typing import Final
 
@@ -124,6 +125,7 @@ class DeviceView(Struct, frozen=True):
 @dataclass(slots=True)
 class _DeviceState:
     device: Device
+    place: int = 0  # in the configuration
     changed: int = 0
     last_us: SteadyUs = NEVER
     rssi_dbm: float | None = None
@@ -159,6 +161,7 @@ class SiteState:
         self._lock = Lock()
         self._joined: dict[str, _DeviceState] = {}
         self._devices: dict[str, _DeviceState] = {}
+        self._by_change: dict[str, _DeviceState] = {}  # the one that changed last at the end
         self._by_address: dict[str, list[_DeviceState]] = {}
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._take(devices)
@@ -179,12 +182,14 @@ class SiteState:
 
     def _take(self, devices: Iterable[Device]) -> None:
         known, self._devices, self._by_address = self._devices, {}, {}
-        for device in devices:
+        for place, device in enumerate(devices):
             state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
+            state.place = place
             if device.id not in known or state.device != device:
                 self._forget_trouble(state, device)
             state.device, state.view = device, None
             self._by_address.setdefault(device.address_text, []).append(state)
+        self._by_change = {id_: state for id_, state in self._by_change.items() if id_ in self._devices}
         self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
 
     def _forget_trouble(self, state: _DeviceState, device: Device) -> None:
@@ -199,7 +204,8 @@ class SiteState:
             for state in self._devices.values():
                 used = {state.device.decoder, *state.device.decoder_by_fport.values()}
                 if state.undecoded and not used.isdisjoint(decoders):
-                    state.problem, state.undecoded, state.view, state.changed = "", 0, None, self._changes
+                    state.problem, state.undecoded = "", 0
+                    self._note_change(state)
 
     @property
     def changes(self) -> int:
@@ -227,7 +233,11 @@ class SiteState:
     def devices(self, since: int = -1) -> list[DeviceView]:
         """Return the devices that changed after `since`, in the order of the configuration."""
         with self._lock:
-            return [state.view or _view(state) for state in self._devices.values() if state.changed > since]
+            states: Iterable[_DeviceState] = self._devices.values()
+            if since >= 0:
+                changed = takewhile(lambda state: state.changed > since, reversed(self._by_change.values()))
+                states = sorted(changed, key=lambda state: state.place)
+            return [state.view or _view(state) for state in states]
 
     def log(self, since: int = 0) -> list[Entry]:
         """Return the frames whose number is above `since`, oldest first; of those before the last MAX_LOG nothing."""
@@ -243,6 +253,11 @@ class SiteState:
         with self._lock:
             return list(reversed(self._refused.values()))
 
+    def _note_change(self, state: _DeviceState) -> None:
+        state.changed, state.view = self._changes, None
+        self._by_change.pop(state.device.id, None)
+        self._by_change[state.device.id] = state
+
     def _hear_uplink(self, report: Report) -> None:
         uplink = report.uplink
         frame, rx = uplink.frame, uplink.frame.rx
@@ -250,7 +265,7 @@ class SiteState:
         if state is None:
             return
         state.missed = max(0, state.missed + missed_between(state.fcnt, uplink))
-        state.changed, state.view = self._changes, None
+        self._note_change(state)
         state.heard += 1
         times_us = [reading.measured_us(frame.time_us) for reading in report.readings]
         heard_us, *measured_us = self.clock.moments(frame.time_us, *times_us)
@@ -293,7 +308,7 @@ class SiteState:
     def _hear_copy(self, copy: Copy) -> None:
         state = self._devices.get(copy.uplink.device.id)
         if state is not None:
-            state.changed, state.view = self._changes, None
+            self._note_change(state)
             state.copies[copy.frame.gateway] = copy.frame.rx  # the pipeline bounds how many there are
 
     def _hear_reading(self, state: _DeviceState, shown: Shown) -> None:
@@ -339,7 +354,7 @@ class SiteState:
             self._refused.popitem(last=False)
         self._add(entry)
         for state in self._meant(refusal, address):
-            state.changed, state.view = self._changes, None
+            self._note_change(state)
             state.refused += 1
             state.refusal = Problem(f"{refusal.check}: {shorten(refusal.detail, MAX_TEXT)}", refusal.fix)
 

@@ -162,3 +162,14 @@ def test_decoder_file_that_is_corrected_clears_the_devices_that_it_reads() -> No
     site.forget_undecoded(["probe", "other"])
     assert [(view.undecoded, bool(view.problem)) for view in site.devices()] == [(0, False), (1, True), (0, False)]
     assert [view.id for view in site.devices(before)] == ["pond-7", "mast"]
+
+
+def test_devices_that_changed_are_told_in_the_order_of_the_configuration_each_once() -> None:
+    names = ("a", "b", "c")
+    site = SiteState(map(device, names))
+    for name in ("c", "a", "c"):
+        site.hear(report(Reading("t", 1), of=device(name)))
+    told = [[each.id for each in site.devices(since)] for since in range(-1, 4)]
+    assert told == [["a", "b", "c"], ["a", "c"], ["a", "c"], ["c"], []]
+    site.use(map(device, ("c", "b")))
+    assert [each.id for each in site.devices(0)] == ["c"]
