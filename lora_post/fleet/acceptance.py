@@ -97,10 +97,11 @@ class Acceptance(Generic[T]):
             waiting += undecided
 
     def _read(self, until: int) -> list[Read]:
-        reads = list(self.view.catch_up(self._log, until))
-        for read in reads:
-            self._on_read(read)
+        reads = []
+        for read in self.view.catch_up(self._log, until):
+            self._on_read(read)  # at once: the next read may fail, and the view has this one
             self.void += not read.is_valid
+            reads.append(read)
         return reads
 
 

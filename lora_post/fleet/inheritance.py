@@ -39,7 +39,10 @@ def inherited(
 
 
 def hand_down(log: Log, view: View, states: Mapping[str, State]) -> None:
-    """Write the first entries of devices that have none in this part of the log. Raises LogUnavailable."""
+    """Write the first entries of devices that have none in this part of the log, and read on.
+
+    Raises LogUnavailable; the view is then to be thrown away.
+    """
     new = [
         (subject, encode(after(None, new_id(), state, "own")))
         for subject, state in states.items()

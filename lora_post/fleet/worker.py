@@ -240,8 +240,7 @@ class Worker:
         if lost:
             self._link.say(TO_ALL, encode(OfferAgain()))
         hand_down(self._log, view, self._inherited)
-        if view is not remembered:
-            place.note_all(view)
+        place.note_all(view)
         self._follow_all(view)
 
         def on_read(read: Read) -> None:

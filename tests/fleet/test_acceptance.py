@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 from threading import Thread
@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.entry import Accepted, Entry, State, encode
 from lora_post.fleet.fold import Fold
+from lora_post.fleet.log import Logged, LogUnavailable
 from lora_post.fleet.sqlite_log import SqliteLog
-from lora_post.fleet.view import View
+from lora_post.fleet.view import Read, View
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from tests.support.fleet_frames import PREFIX, Heard, Worker, check
@@ -121,3 +123,23 @@ def test_workers_on_one_file_at_the_same_time(tmp_path: Path) -> None:
     Worker(log, "last", sent).work(undecided)
     check(log.read(PREFIX, 0), frames, sent)
     log.close()
+
+
+def test_what_was_read_before_a_read_fails_is_told() -> None:
+    """Who writes down how far it has read, but not what it has read, takes its own void entries for valid ones later."""
+
+    class Failing(MemoryLog):
+        def read(self, prefix: str, after: int) -> Sequence[Logged]:
+            if after:
+                raise LogUnavailable("the leader is gone")
+            return super().read(prefix, after)[:1]
+
+    log = MemoryLog()
+    Worker(log, "a", []).work([Heard(0, 0), Heard(0, 1)])
+    failing = Failing()
+    failing.entries = log.entries
+    told: list[Read] = []
+    acceptance = Acceptance[Heard](failing, View(PREFIX), lambda *_: None, told.append)
+    with pytest.raises(LogUnavailable):
+        list(acceptance.accept([Heard(0, 2)]))
+    assert [read.logged.position for read in told] == [acceptance.view.position] == [1]
