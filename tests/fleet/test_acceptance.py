@@ -126,7 +126,7 @@ def test_workers_on_one_file_at_the_same_time(tmp_path: Path) -> None:
 
 
 def test_what_was_read_before_a_read_fails_is_told() -> None:
-    """Who writes down how far it has read, but not what it has read, takes its own void entries for valid ones later."""
+    """Who notes how far it has read, but not what, takes its own void entries for valid ones later."""
 
     class Failing(MemoryLog):
         def read(self, prefix: str, after: int) -> Sequence[Logged]:
