@@ -231,7 +231,10 @@ def test_frames_before_and_behind_each_hang_arrive(names: list[str], tmp_path: P
 
 
 @pytest.mark.usefixtures("believed_clock")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.long) for number in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_process_ends_with_lora_post_however_that_ends(number: signal.Signals, tmp_path: Path) -> None:
     site = Site(tmp_path, {"good": GOOD})
     site.send(1, 1)
