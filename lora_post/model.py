@@ -36,6 +36,8 @@ class Link(StrEnum):
     SERVER = "server"
 
 
+_MAX_RX: Final = 1_000_000
+"""No radio has more MHz, or kHz of bandwidth."""
 SPREADING_FACTORS: Final = range(5, 13)
 """Those of all LoRa chips together."""
 
@@ -49,6 +51,20 @@ class RxInfo(Struct, frozen=True, gc=False):
     bw_khz: float | None = None
     cr: str | None = None
     freq_mhz: float | None = None
+
+    @property
+    def freq_hz(self) -> int:
+        """Return the frequency in Hz, 0 where it is not told, or cannot be one."""
+        return _whole(self.freq_mhz, 1_000_000)
+
+    @property
+    def bw_hz(self) -> int:
+        """Return the bandwidth in Hz, 0 where it is not told, or cannot be one."""
+        return _whole(self.bw_khz, 1_000)
+
+
+def _whole(number: float | None, unit: int) -> int:
+    return round(number * unit) if number is not None and 0 <= number <= _MAX_RX else 0
 
 
 class Frame(Struct, frozen=True, gc=False):

@@ -245,7 +245,7 @@ def channels_for(network: Network, frame: Frame, *, many_channels: bool) -> byte
     region = network.region
     if not many_channels and not region.is_fixed:
         return b""
-    channels = region.cf_list(round((frame.rx.freq_mhz or 0) * 1e6), network.sub_band)
+    channels = region.cf_list(frame.rx.freq_hz, network.sub_band)
     return channels.to_bytes() if channels else b""
 
 

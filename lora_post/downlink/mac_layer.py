@@ -84,7 +84,7 @@ class MacLayer:
             self._heard.pop(device.id, None)
         known = self._skip_used(uplink, answered(known, commands, region), book)
         rate, rx = known.settings.rate, uplink.frame.rx
-        if rate and rate.data_rate != region.data_rate(rx.sf, round((rx.bw_khz or 0) * 1000)):
+        if rate and rate.data_rate != region.data_rate(rx.sf, rx.bw_hz):
             # One that was not answered for long goes back to its highest power, and to slower data rates.
             known = replace(known, settings=replace(known.settings, rate=None))
         if known.settings.rate not in (None, before.settings.rate):
@@ -111,7 +111,7 @@ class MacLayer:
         counts_16_bits = device.fcnt is FCntPolicy.SIXTEEN_BIT
         if not is_first or not next_fcnt or missed <= 0 or counts_16_bits or book.settings_of(device) is None:
             return known
-        skipped = min(missed * SKIPPED_PER_UPLINK, MAX_SKIPPED - known.skipped)
+        skipped = max(min(missed * SKIPPED_PER_UPLINK, MAX_SKIPPED - known.skipped), 0)
         for is_app in (False, True)[: 1 + has_app_counter(device)]:
             book.skip_fcnt_down(device, skipped, is_app=is_app)
         return replace(known, skipped=known.skipped + skipped)
@@ -127,13 +127,11 @@ class MacLayer:
         if book.settings_of(device) is None:
             return []
         wanted: list[bytes] = []
-        data_rate = self._network.region.data_rate(rx.sf, round((rx.bw_khz or 0) * 1000))
+        data_rate = self._network.region.data_rate(rx.sf, rx.bw_hz)
         if _is_managed(device) and data_rate is not None:
             adapts = device.adr and many_channels and bool(flags & _ADR)
             rate = self._rate(device, known, data_rate) if adapts else None
-            settings = wanted_settings(
-                known.settings, self._network, round((rx.freq_mhz or 0) * 1e6), rate, many_channels=many_channels
-            )
+            settings = wanted_settings(known.settings, self._network, rx.freq_hz, rate, many_channels=many_channels)
             wanted = requests(known.settings, settings, self._network.region, data_rate)
         every_us = round(device.dev_status_every_s * 1e6)
         if every_us and not 0 <= uplink.frame.time_us - known.status_us < every_us:

@@ -25,7 +25,7 @@ def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, in
     rx = frame.rx
     if frame.tmst is None or rx.freq_mhz is None or rx.sf is None or rx.bw_khz is None:
         return ()
-    rx1 = region.rx1(round(rx.freq_mhz * 1e6), rx.sf, round(rx.bw_khz * 1000))
+    rx1 = region.rx1(rx.freq_hz, rx.sf, rx.bw_hz)
     if rx1 is None:
         return ()
     return (

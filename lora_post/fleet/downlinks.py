@@ -11,8 +11,11 @@ from msgspec.structs import replace
 
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.transmit import Downlink, Transmission, Transmits, Window
+from lora_post.text import one_line
 
 MAX_KNOWN: Final = 256
+MAX_TEXT: Final = 200
+"""Characters of a text that a gateway tells."""
 
 
 class Request(Struct, frozen=True):
@@ -43,9 +46,22 @@ class Fate(Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_fate = msgspec.msgpack.Decoder(Fate).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_decode_fate = msgspec.msgpack.Decoder(Fate).decode
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
+
+
+def decode_fate(data: bytes) -> Fate:
+    """Return what a gateway tells, with texts that an entry has room for. Raises msgspec.DecodeError."""
+    fate = _decode_fate(data)
+    told = fate.transmission
+    gateway, window, why = (one_line(each, MAX_TEXT) for each in (told.gateway, told.window, told.why))
+    return Fate(fate.id, Transmission(gateway, window, told.is_sent, why))
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Return what a gateway says, as `decode_fate` does."""
+    return Reply(one_line(_decode_reply(data).why, MAX_TEXT))
 
 
 class WayBack:

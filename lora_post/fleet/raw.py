@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from math import isfinite
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import astuple
 
 from lora_post.clocks.scale import is_unknown
@@ -14,6 +15,10 @@ from lora_post.times import StampUs, WallUs
 
 CLOCK_DOUBT_US: Final = 5_000_000
 """A gateway whose clock is further from the hub's is not believed where its age tells the time."""
+
+
+_MAX_CR: Final = 16
+_Name: TypeAlias = Annotated[str, Meta(max_length=256)]
 
 
 class Raw(Struct, frozen=True, array_like=True, gc=False):
@@ -25,14 +30,14 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
     where that is the gateway itself.
     """
 
-    store: str
+    store: _Name
     number: int
     kept: bool
     age_us: int | None
     time_us: WallUs | None
     phy_payload: bytes
     rx: tuple[float | None, float | None, int | None, float | None, str | None, float | None]
-    heard_by: str = ""
+    heard_by: _Name = ""
     link: Link | None = None
     tmst: int | None = None
 
@@ -58,10 +63,16 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
             self.heard_by or gateway,
             self._time_us(published_us),
             self.phy_payload,
-            RxInfo(*self.rx),
+            self._rx(),
             self.link,
             self.tmst,
         )
+
+    def _rx(self) -> RxInfo:
+        """Return what can be true of it: a gateway may tell what it likes."""
+        rssi_dbm, snr_db, sf, bw_khz, cr, freq_mhz = self.rx
+        cr = None if cr is None or len(cr) > _MAX_CR else cr
+        return RxInfo(_finite(rssi_dbm), _finite(snr_db), sf, _finite(bw_khz), cr, _finite(freq_mhz))
 
     def _time_us(self, published_us: WallUs) -> StampUs:
         if self.age_us is None:
@@ -70,6 +81,10 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
         if self.time_us is not None and abs(heard_us - self.time_us) <= CLOCK_DOUBT_US:
             return self.time_us  # it knows the way's delay
         return heard_us
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None
 
 
 class Settled(Struct, frozen=True, array_like=True, tag="settled"):

@@ -40,7 +40,7 @@ def ways_after(
     frames: Mapping[Reception, Frame], region: Region, delay_s: int, names: Container[str] = ("RX1", "RX2")
 ) -> tuple[Way, ...]:
     """Return the ways to answer a frame, that of the gateway that heard it best first. names: of windows."""
-    heard = sorted(frames.items(), key=lambda item: item[0].snr_db or -99.0, reverse=True)
+    heard = sorted(frames.items(), key=lambda item: -99.0 if item[0].snr_db is None else item[0].snr_db, reverse=True)
     found = []
     for reception, frame in heard:
         windows = tuple(each for each in windows_after(frame, region, delay_s) if each.name in names)

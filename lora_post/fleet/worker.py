@@ -34,7 +34,7 @@ from lora_post.fleet.place import WORKER, Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
-from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix
+from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix, token
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -141,8 +141,8 @@ class Worker:
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}
         self._arrived: SimpleQueue[_Arrived | tuple[int, Chore]] = SimpleQueue()
-        self._fates: SimpleQueue[Fate] = SimpleQueue()
-        self._under_way: dict[str, tuple[str, int]] = {}
+        self._fates: SimpleQueue[tuple[str, Fate]] = SimpleQueue()
+        self._under_way: dict[str, tuple[str, int, frozenset[str]]] = {}
         self._accepted = self._void = 0
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._trips_ms: dict[str, float] = {}
@@ -360,7 +360,8 @@ class Worker:
         since = item.since if isinstance(item, Copied) else time.monotonic()
         fail = None
         if reply.command:
-            self._under_way[id_] = reply.device, reply.command
+            asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
+            self._under_way[id_] = reply.device, reply.command, asked
             while len(self._under_way) > MAX_UNDER_WAY:
                 del self._under_way[next(iter(self._under_way))]
             fail = partial(self._told, id_, reply.ways[0].gateway if reply.ways else "")
@@ -369,11 +370,11 @@ class Worker:
 
     def _told(self, id_: str, gateway: str, why: str) -> None:
         """Take in that no gateway sends a frame; for any thread."""
-        self._fates.put(Fate(id_, Transmission(gateway, "", False, why)))
+        self._fates.put(("", Fate(id_, Transmission(gateway, "", False, why))))
 
     def _hear_fate(self, subject: str, data: bytes) -> None:
         try:
-            self._fates.put(decode_fate(data))
+            self._fates.put((subject.split(".")[1], decode_fate(data)))
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
 
@@ -385,10 +386,13 @@ class Worker:
         """Give what gateways told to the partitions of the devices."""
         while True:
             try:
-                fate = self._fates.get_nowait()
+                teller, fate = self._fates.get_nowait()
             except Empty:
                 return
-            device, command = self._under_way.pop(fate.id, ("", 0))
+            device, command, asked = self._under_way.get(fate.id, ("", 0, frozenset[str]()))
+            if teller not in asked:
+                continue
+            del self._under_way[fate.id]
             part = self._parts.get(self._judge.part_of(device))
             if part is not None:
                 part.chores.append(Chore(Sent(device, command, fate.transmission)))

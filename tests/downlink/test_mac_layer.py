@@ -6,18 +6,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from lora_post.downlink.mac_layer import MAX_SKIPPED
+from lora_post.downlink.settings import Known, Settings
 from lora_post.downlink.transmit import Station
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.mac_commands import parse_mac_commands
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK
 from lora_post.model import Device, FCntPolicy
+from lora_post.spool import told
 from lora_post.spool.lanes import sensor_states
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
+from lora_post.uplink.sessions import session_key
 from tests.support.build import KEYS, device
 from tests.support.network_site import EU868, Site
 from tests.support.uplinks import up as up_with
@@ -231,3 +236,27 @@ def test_battery_and_margin_become_readings_when_asked_for(tmp_path: Path) -> No
         assert len(site.gateway.sent) == sent
         site.hear(up(3, confirmed=False), after_us=86_400_000_000)
         assert said(site) == ["06"]
+
+
+def keep(site: Site, known: Known) -> None:
+    """Have the spool say that the device was told this, and start anew."""
+    with closing(SpoolFile(site.store.path)) as other, other.transaction() as db:
+        told.save(db, {session_key(site.devices[0]): msgspec.json.encode(known)})
+    site.start()
+
+
+def test_settings_of_another_region_are_forgotten(site: Site) -> None:
+    site.hear(up(0))
+    new_channel = mac.NewChannelReq(2, 903_000_000, 0, 3).to_bytes()
+    keep(site, Known(Settings(1, (923_300_000, 8)), (new_channel,)))
+    assert site.hear(up(1, fopts="0703")) == "uplink"
+    assert windows(site) == OLD_WINDOWS
+
+
+def test_counter_never_goes_back_over_a_damaged_row(site: Site) -> None:
+    for fcnt in range(20):
+        site.hear(up(fcnt))
+    keep(site, Known(Settings(1, EU868.region.rx2, ()), skipped=MAX_SKIPPED + 10))
+    site.hear(up(30))
+    counters = [parse_data_frame(each.phy_payload).fcnt16 for each in site.gateway.sent]
+    assert counters == list(range(len(counters)))

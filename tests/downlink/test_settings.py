@@ -17,6 +17,7 @@ from lora_post.downlink.settings import (
     asked,
     due,
     first_settings,
+    is_possible,
     requests,
     wanted_settings,
 )
@@ -155,3 +156,12 @@ def test_what_an_obedient_device_is_told_it_does_and_then_it_is_left_alone(name:
     usual = [each.first + at for each in region.channels for at in range(each.count)]
     more = [len(usual) + at for at in range(len(region.more_channels))]
     assert end.enabled == set(region.used_channels(hz, network.sub_band) if region.is_fixed else usual + more)
+
+
+@pytest.mark.parametrize("name", region_names())
+def test_settings_of_one_region_are_possible_in_another_where_that_can_send_so(name: str) -> None:
+    settings = first_settings(device(), load_region(name))
+    for region in map(load_region, region_names()):
+        if is_possible(Known(settings), region):
+            assert region.slot(*settings.rx2).rate
+    assert is_possible(Known(settings), load_region(name))

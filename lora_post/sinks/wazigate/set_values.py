@@ -64,7 +64,7 @@ class GateSetValues:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"{doing}: no list of them: {error}") from error
         found = []
-        for actuator in actuators:
+        for actuator in {each.id: each for each in actuators}.values():
             key, text = f"{device}/{actuator.id}", json.dumps([actuator.time, actuator.value], sort_keys=True)
             known = self._facts.recall().get(key)
             if known is None:

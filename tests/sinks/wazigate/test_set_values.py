@@ -77,6 +77,15 @@ def test_what_no_frame_holds_is_left_out(gate: Gate, store: SpoolFile, value: ob
         assert looked(found) == []
 
 
+def test_actuator_that_stands_there_twice_is_one(gate: Gate, store: SpoolFile) -> None:
+    set_(gate, 1)
+    with closing(watch(gate, store)) as found:
+        assert looked(found) == []
+        gate.actuators["pond-7"] = [{"id": "pump", "value": 2}, {"id": "pump", "value": 3}]
+        assert looked(found) == [3]
+        assert looked(found) == []
+
+
 def test_answers_that_are_none_are_errors_of_the_server(gate: Gate, store: SpoolFile) -> None:
     with closing(watch(gate, store)) as found:
         assert looked(found) == []  # it has no such devices

@@ -1,0 +1,58 @@
+"""A gateway whose key was stolen may tell what it likes: it spoils nothing that others have heard."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import inf, nan
+
+import msgspec
+import pytest
+
+from lora_post.downlink.transmit import Transmission
+from lora_post.downlink.windows import windows_after
+from lora_post.fleet.downlinks import MAX_TEXT, Fate, Reply, decode_fate, decode_reply, encode
+from lora_post.fleet.entry import Reception
+from lora_post.fleet.raw import Raw, decode_raw
+from lora_post.fleet.reply import ways_after
+from lora_post.lorawan.region import load_region
+from lora_post.model import Frame, RxInfo
+from lora_post.times import WallUs
+
+EU868 = load_region("EU868")
+NUMBERS = (nan, inf, -inf, 1e308, -1e308, 0.0)
+LONG = "\x1b<b>" * 100_000
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_that_are_none_hide_no_frame(number: float) -> None:
+    raw = Raw("s", 1, False, 0, None, b"\x40" * 13, (number, number, 7, number, LONG, number), "", None, 5)
+    frame = decode_raw(encode(raw)).frame("gw1", WallUs(1))  # type: ignore[arg-type]
+    assert windows_after(frame, EU868, 1) == ()
+    assert frame.rx.cr is None
+    assert msgspec.json.decode(msgspec.json.encode(frame), type=Frame) == frame  # as an entry has it
+
+
+@pytest.mark.parametrize(("freq_mhz", "bw_khz"), list(product(NUMBERS, NUMBERS)))
+def test_no_number_is_a_frequency_that_fails(freq_mhz: float, bw_khz: float) -> None:
+    rx = RxInfo(None, None, 7, bw_khz, None, freq_mhz)
+    assert (rx.freq_hz, rx.bw_hz) == (0, 0)
+
+
+@pytest.mark.parametrize("field", ["store", "heard_by"])
+def test_names_that_no_entry_has_room_for_are_refused(field: str) -> None:
+    raw = Raw("s", 1, False, 0, None, b"\x40" * 13, (None,) * 6)
+    changed = encode(msgspec.structs.replace(raw, **{field: LONG}))  # type: ignore[arg-type]
+    with pytest.raises(msgspec.ValidationError):
+        decode_raw(changed)
+
+
+def test_what_it_tells_of_a_command_is_short_and_printable() -> None:
+    told = decode_fate(encode(Fate("id", Transmission(LONG, LONG, False, LONG)))).transmission  # type: ignore[arg-type]
+    for text in (told.gateway, told.window, told.why, decode_reply(encode(Reply(LONG))).why):
+        assert len(text) == MAX_TEXT and text.isprintable()
+
+
+def test_gateway_that_heard_at_0_db_is_before_one_that_heard_worse() -> None:
+    rx = RxInfo(None, None, 7, 125.0, None, 868.1)
+    heard = [(Reception(f"gw{snr}", "s", 1, None, snr), Frame("g", WallUs(1), b"", rx, tmst=1)) for snr in (-5.0, 0.0)]
+    assert [way.gateway for way in ways_after(dict(heard), EU868, 1)] == ["gw0.0", "gw-5.0"]
