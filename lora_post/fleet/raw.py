@@ -61,7 +61,7 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
         """Return the frame. published_us: when the hub got it, by the hub's clock, which is right for all gateways."""
         return Frame(
             self.heard_by or gateway,
-            self._time_us(published_us),
+            WallUs(max(0, min(self._time_us(published_us), published_us + CLOCK_DOUBT_US))),
             self.phy_payload,
             self._rx(),
             self.link,

@@ -41,6 +41,12 @@ def token(text: str) -> str:
     return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"~%02x" % match[0][0], text.encode()).decode()
 
 
+def id_of(part: str) -> str:
+    """Return the id that `token` has made a part of a subject of; what stands for none is left as it is."""
+    found = re.sub(rb"~([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), part.encode())
+    return found.decode(errors="replace")
+
+
 def part_of(address: bytes) -> int:
     """Return the partition of an address as it is on the air."""
     return crc32(address) % PARTS

@@ -34,7 +34,7 @@ from lora_post.fleet.place import WORKER, Place
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
 from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
-from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, log_prefix, token
+from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, id_of, log_prefix, token
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -292,7 +292,7 @@ class Worker:
         if home != part:
             await self._pass_on(home, message)
             return
-        self._arrived.put(_Arrived(part, gateway, raw, message))
+        self._arrived.put(_Arrived(part, id_of(gateway), raw, message))
 
     async def _pass_on(self, part: int, message: Any) -> None:
         """Give a frame to the partition where the log of its device is."""

@@ -12,8 +12,9 @@ from lora_post.downlink.transmit import Transmission
 from lora_post.downlink.windows import windows_after
 from lora_post.fleet.downlinks import MAX_TEXT, Fate, Reply, decode_fate, decode_reply, encode
 from lora_post.fleet.entry import Reception
-from lora_post.fleet.raw import Raw, decode_raw
+from lora_post.fleet.raw import CLOCK_DOUBT_US, Raw, decode_raw
 from lora_post.fleet.reply import ways_after
+from lora_post.fleet.subjects import down_subject, id_of, token
 from lora_post.lorawan.region import load_region
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
@@ -56,3 +57,18 @@ def test_gateway_that_heard_at_0_db_is_before_one_that_heard_worse() -> None:
     rx = RxInfo(None, None, 7, 125.0, None, 868.1)
     heard = [(Reception(f"gw{snr}", "s", 1, None, snr), Frame("g", WallUs(1), b"", rx, tmst=1)) for snr in (-5.0, 0.0)]
     assert [way.gateway for way in ways_after(dict(heard), EU868, 1)] == ["gw0.0", "gw-5.0"]
+
+
+@pytest.mark.parametrize("age_us", [None, -(2**62), -1, 0, 2**62])
+@pytest.mark.parametrize("time_us", [None, -(2**62), 0, 2**62])
+def test_frame_was_not_received_after_it_was_handed_in(age_us: int | None, time_us: WallUs | None) -> None:
+    raw = Raw("s", 1, False, age_us, time_us, b"\x40" * 13, (None,) * 6)  # type: ignore[arg-type]
+    frame = decode_raw(encode(raw)).frame("gw1", WallUs(10**15))
+    assert 0 <= frame.time_us <= 10**15 + CLOCK_DOUBT_US  # one of the future would keep the log from being trimmed
+
+
+@pytest.mark.parametrize("gateway", ["rak.1", "a~2e b", "größe", "*>"])
+def test_gateway_is_asked_and_told_by_the_name_that_it_has(gateway: str) -> None:
+    assert id_of(token(gateway)) == gateway
+    assert down_subject(id_of(token(gateway))) == down_subject(gateway)
+    assert id_of("~ff").isprintable()  # none that `token` makes
