@@ -69,11 +69,11 @@ class DutyCycle:
             try:
                 then = msgspec.json.decode(text, type=_Kept)
                 band = gateway, int(hz)
-            except (msgspec.MsgspecError, ValueError, RecursionError):
+                gap_s = max(age_s(then.at, now) or 0.0, 0.0)
+                sent = [(self._monotonic() - gap_s - max(age, 0), ms / 1000) for age, ms in then.spent]
+            except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
                 over.append(key)
                 continue
-            gap_s = max(age_s(then.at, now) or 0.0, 0.0)
-            sent = [(self._monotonic() - gap_s - max(age, 0), ms / 1000) for age, ms in then.spent]
             if young := [each for each in sent if each[0] > self._monotonic() - HOUR_S]:
                 self._sent[band] = deque(sorted(young))
             else:

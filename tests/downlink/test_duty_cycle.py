@@ -159,3 +159,12 @@ def test_run_goes_on_with_what_the_file_has(tmp_path: Path, board: Board) -> Non
     (used,) = delivery.air_time()
     assert (used.gateway, used.is_full) == ("gw1", True)
     assert list(Facts(store, AIR_TIME).recall()) == ["gw1 868000000"]
+
+
+@pytest.mark.parametrize("at", ["0", "-5", "9" * 400])
+@pytest.mark.parametrize("age", ["-5", "9" * 400, "-" + "9" * 400])
+def test_damaged_numbers_in_the_spool_stop_no_start(at: str, age: str) -> None:
+    text = f'{{"at":{{"wall_us":{at},"boot":"b","boot_us":{at}}},"spent":[[{age},10]]}}'
+    duty_cycle = DutyCycle(load_region("EU868"))
+    keys = {"gw1 868000000", "", " ", "x y"}
+    assert {"", " ", "x y"} <= set(duty_cycle.restore(dict.fromkeys(keys, text), Moment(1, "b", 1))) <= keys
