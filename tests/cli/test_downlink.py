@@ -161,7 +161,10 @@ def test_what_is_given_is_queued(words: tuple[str, ...], text: str, run: Run) ->
         (("plain", "--data", "{}"), "--data: plain has milesight-ws301, which cannot encode values; give the bytes"),
         (("pond-7", "--port", "1", "--payload", "01", "--expires", "soon"), "--expires 'soon' is not a length of time"),
         (("buoy", "--port", "1", "--payload", "01"), "buoy has no session; let it join first"),
-        (("served", "--port", "1", "--payload", "01"), "served is behind a network server; send it there"),
+        (
+            ("served", "--port", "1", "--payload", "01"),
+            "served is behind a network server; have an [[input]] with mqtt://, or send it there",
+        ),
         (("old", "--port", "1", "--payload", "01"), "old has LowCostLoRaGw's header"),
     ],
 )
