@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
 
+from lora_post.errors import Unavailable
 from lora_post.formats.server_queues import SERVERS
 from lora_post.text import parse_duration
 from lora_post.toml_table import TableReader
@@ -49,8 +50,8 @@ class Watch(Protocol):
 
     every_s: float
 
-    def look(self, devices: Sequence[str]) -> list[Setting]:
-        """Return what was set since the last look for these devices. Raises SinkError, SpoolError."""
+    def look(self, devices: Sequence[str]) -> Iterable[Setting]:
+        """Yield what was set since the last look for these devices. Raises SinkError, SpoolError."""
         ...
 
     def taken(self, setting: Setting) -> None:
@@ -60,3 +61,19 @@ class Watch(Protocol):
     def close(self) -> None:
         """End the connection."""
         ...
+
+
+class Unreadable(Unavailable):
+    """The destination answered, but not as it should about this device."""
+
+
+def look_at_each(devices: Iterable[str], look_at: Callable[[str], Iterable[Setting]]) -> Iterator[Setting]:
+    """Yield what was set for each device; raise last what cannot be read of some, so that it holds up no other."""
+    wrong: Unreadable | None = None
+    for device in devices:
+        try:
+            yield from look_at(device)
+        except Unreadable as error:
+            wrong = wrong or error
+    if wrong is not None:
+        raise wrong

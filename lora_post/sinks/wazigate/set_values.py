@@ -8,14 +8,13 @@ Source: Waziup/wazigate-edge: edge/actuator.go, api/actuators.go.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from lora_post.errors import Unavailable
-from lora_post.sinks.watch import Setting
+from lora_post.sinks.watch import Setting, Unreadable, look_at_each
 from lora_post.sinks.wazigate.client import WazigateClient, trouble
 from lora_post.spool.facts import Facts
 
@@ -39,9 +38,9 @@ class GateSetValues:
         self._facts = facts
         self._found: dict[str, str] = {}
 
-    def look(self, devices: Sequence[str]) -> list[Setting]:
-        """Return what was set since the last look. Raises SinkError, SpoolError."""
-        return [setting for device in devices for setting in self._look_at(device)]
+    def look(self, devices: Sequence[str]) -> Iterator[Setting]:
+        """Yield what was set since the last look. Raises SinkError, SpoolError."""
+        return look_at_each(devices, self._look_at)
 
     def taken(self, setting: Setting) -> None:
         """Note that a value is on its way."""
@@ -62,7 +61,7 @@ class GateSetValues:
         try:
             actuators = msgspec.json.decode(answer.body, type=list[_GateActuator] | None) or []
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unavailable(f"{doing}: no list of them: {error}") from error
+            raise Unreadable(f"{doing}: no list of them: {error}") from error
         found = []
         for actuator in {each.id: each for each in actuators}.values():
             key, text = f"{device}/{actuator.id}", json.dumps([actuator.time, actuator.value], sort_keys=True)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from lora_post.errors import Unavailable
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.watch import Setting
+from lora_post.sinks.watch import Setting, Unreadable, look_at_each
 from lora_post.sinks.waziup.client import RemoteActuator, WaziupClient, trouble
 from lora_post.sinks.waziup.set_messages import SetMessages
 from lora_post.spool.facts import Facts
@@ -55,32 +54,37 @@ class SetValues:
         self._having: set[str] = set()
         self._all_at = 0.0
 
-    def look(self, devices: Sequence[str]) -> list[Setting]:
-        """Return what was set since the last look. Raises SinkError, SpoolError."""
+    def look(self, devices: Sequence[str]) -> Iterator[Setting]:
+        """Yield what was set since the last look. Raises SinkError, SpoolError."""
         if self._messages is None:
-            return self._look(devices)
+            yield from self._look(devices)
+            return
         is_new = self._messages.follow(devices)
         # The same value set once more is a command, too; by looking that cannot be seen.
         told = self._messages.taken()
         for setting in told:
             self._having.add(setting.device)
+        yield from told
         every_s = LOOK_EVERY_S if self._messages.is_subscribed else UNTOLD_EVERY_S
         if not is_new and self._looked_at and self._monotonic() - self._looked_at < every_s:
-            return told
+            return
         self._looked_at = self._monotonic()
         known = {(each.device, each.actuator) for each in told}
-        return told + [each for each in self._look(devices) if (each.device, each.actuator) not in known]
+        for setting in self._look(devices):
+            if (setting.device, setting.actuator) not in known:
+                yield setting
 
-    def _look(self, devices: Sequence[str]) -> list[Setting]:
+    def _look(self, devices: Sequence[str]) -> Iterator[Setting]:
         now = self._monotonic()
         is_all = not self._all_at or now - self._all_at >= ALL_EVERY_S
-        found = []
-        for device in devices:
-            if is_all or device in self._having or self._announced.of(device):
-                found += self._look_at(device)
-        if is_all:
-            self._all_at = now
-        return found
+        looked_at = [each for each in devices if is_all or each in self._having or self._announced.of(each)]
+        all_at = now if is_all else self._all_at
+        try:
+            yield from look_at_each(looked_at, self._look_at)
+        except Unreadable:
+            self._all_at = all_at
+            raise
+        self._all_at = all_at
 
     def taken(self, setting: Setting) -> None:
         """Note that a value is on its way."""
@@ -101,7 +105,7 @@ class SetValues:
         try:
             actuators = msgspec.json.decode(answer.body, type=list[RemoteActuator])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unavailable(f"looking at the actuators of {device}: no list of them: {error}") from error
+            raise Unreadable(f"looking at the actuators of {device}: no list of them: {error}") from error
         if actuators:
             self._having.add(device)
         known = self._facts.recall()

@@ -43,7 +43,7 @@ def set_(gate: Gate, value: object, minute: int = 0, actuator: str = "pump") -> 
 
 
 def looked(found: GateSetValues) -> list[Any]:
-    settings = found.look(DEVICES)
+    settings = list(found.look(DEVICES))
     for each in settings:
         found.taken(each)
     return [each.value for each in settings]
@@ -56,7 +56,7 @@ def test_first_sight_is_no_command_and_what_is_set_then_is_one(gate: Gate, store
         assert looked(found) == []
         assert looked(found) == []
         set_(gate, False, 1)
-        assert found.look(DEVICES) == [Setting("pond-7", "pump", False)]
+        assert list(found.look(DEVICES)) == [Setting("pond-7", "pump", False)]
         assert looked(found) == [False]  # the first was not taken
         assert looked(found) == []
         set_(gate, False, 2)
@@ -91,10 +91,24 @@ def test_answers_that_are_none_are_errors_of_the_server(gate: Gate, store: Spool
         assert looked(found) == []  # it has no such devices
         gate.actuators["pond-7"] = [{"id": 5}]
         with pytest.raises(SinkError, match="no list of them"):
-            found.look(DEVICES)
+            list(found.look(DEVICES))
         gate.trouble.append(("actuators", 500, False))
         with pytest.raises(SinkError):
-            found.look(DEVICES)
+            list(found.look(DEVICES))
+
+
+@pytest.mark.parametrize("broken", DEVICES)
+def test_device_that_cannot_be_read_holds_up_no_other(gate: Gate, store: SpoolFile, broken: str) -> None:
+    good = next(each for each in DEVICES if each != broken)
+    gate.actuators[broken] = [{"id": 5}]
+    seen = []
+    with closing(watch(gate, store)) as found:
+        for value in (1, 2):
+            gate.actuators[good] = [{"id": "pump", "value": value}]
+            with pytest.raises(SinkError, match=f"actuators of {broken}: no list of them"):
+                for setting in found.look(DEVICES):
+                    seen.append(setting)
+    assert seen == [Setting(good, "pump", 2)]
 
 
 def test_it_is_configured(tmp_path: Path) -> None:

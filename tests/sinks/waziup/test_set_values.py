@@ -58,7 +58,7 @@ class Place:
         assert answer.status_code == 204
 
     def look(self) -> list[Setting]:
-        found = self.values.look(DEVICES)
+        found = list(self.values.look(DEVICES))
         for setting in found:
             self.values.taken(setting)
         return found
@@ -94,7 +94,7 @@ def test_value_that_was_not_taken_is_found_again(place: Place) -> None:
     place.look()
     place.put("off")
     for _ in range(2):
-        assert place.values.look(DEVICES) == [Setting("valve", "lamp", "off")]
+        assert list(place.values.look(DEVICES)) == [Setting("valve", "lamp", "off")]
 
 
 @pytest.mark.parametrize("value", [None, "x" * MAX_VALUE])
