@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from lora_post.alerts.rules import conditions
 from lora_post.errors import Fault, Problem
+from lora_post.lorawan.join_messages import build_join_request
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.model import Frame, Reading
 from lora_post.observed.device_trouble import KINDS
@@ -176,3 +177,14 @@ def test_frame_refused_under_the_address_of_a_join_is_its_devices() -> None:
     site.hear(Join(frame(b""), joining, "join-accept", "", 0x260B0001))
     site.hear(Refusal(wrong_frame(0x260B0001), "mic", "no key fits"))
     assert [view.refused for view in site.devices()] == [1]
+
+
+def test_join_refused_under_the_dev_eui_of_a_device_is_its_trouble() -> None:
+    root = RootKeys(0x1, 0x2, bytes(16))
+    site = SiteState([device(address=None, keys=None, root=root)])
+    request = build_join_request(root.join_eui, root.dev_eui, 7) + bytes(4)
+    site.hear(Refusal(frame(request), "join-replay", "DevNonce 0007 again", fix="lora-post devices reset-nonces x"))
+    runtime = replace(WELL, limits=LIMITS, now_us=NOON_US)
+    (found,) = (each for each in conditions(runtime, site.devices()) if each.key.startswith("refused:"))
+    assert "its frame was refused: join-replay: DevNonce 0007 again" in found.problem.what
+    assert found.problem.fix == "lora-post devices reset-nonces x"
