@@ -39,7 +39,6 @@ Result = TypeVar("Result")
 
 _set_async_exc: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
-_NOTHING: Final = ctypes.py_object()  # NULL: takes back what is not delivered yet
 
 
 class Overrun(BaseException):
@@ -101,13 +100,18 @@ class TimeLimit:
                     self._take_back()
         except Overrun:
             self._under_way = None
-            while True:
+            is_decided = False
+            while not is_decided:
                 try:
                     while self._alarm is _Alarm.DECIDING:
                         time.sleep(0)
-                    _set_async_exc(self._thread_id, _NOTHING)
-                    break
-                except Overrun:  # the one that was still on its way; with nothing under way no more can follow
+                    # With nothing under way no more can follow. What may be on its way is replaced, and delivered here:
+                    # taken back by NULL, it would have the interpreter look for it before each call for ever.
+                    is_decided = True
+                    _set_async_exc(self._thread_id, Overrun)
+                    while True:
+                        time.sleep(0)
+                except Overrun:
                     pass
             self._alarm = _Alarm.OFF
             raise

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from threading import Thread
 
 import pytest
 
 from lora_post.decoding.time_limit import Overrun, TimeLimit
+from tests.support.command import PATIENCE_S
 
 
 def forever(argument: object) -> None:
@@ -71,3 +74,29 @@ def test_calls_may_come_from_one_thread_after_the_other() -> None:
             thread.start()
             thread.join()
     assert len(found) == 2
+
+
+TRACED = """
+import sys
+from lora_post.decoding.time_limit import Overrun, TimeLimit
+
+def hang(argument):
+    while True:
+        pass
+
+def trace(*of):
+    return trace
+
+with TimeLimit(0.02) as limit:
+    try:
+        limit.call(hang, b"x")
+    except Overrun:
+        pass
+sys.settrace(trace)
+(lambda: None)()
+"""
+
+
+def test_nothing_is_left_pending_in_the_interpreter() -> None:
+    """Python 3.11 never calls a traced function while an exception of another thread is pending; others are slower."""
+    subprocess.run([sys.executable, "-c", TRACED], timeout=PATIENCE_S, check=True)
