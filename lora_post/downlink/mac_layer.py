@@ -28,6 +28,7 @@ from lora_post.downlink.settings import (
     wanted_settings,
 )
 from lora_post.lorawan import mac_commands as mac
+from lora_post.lorawan.phy_payload import ADR
 from lora_post.model import Device, FCntPolicy, Link, Reading
 from lora_post.uplink.counters import RESTART_BELOW
 from lora_post.uplink.model import Uplink
@@ -37,7 +38,6 @@ SKIPPED_PER_UPLINK: Final = 4
 """So many downlinks may have followed each uplink that this spool does not know: repeats, and those of class C."""
 MAX_SKIPPED: Final = 8192
 """Devices before LoRaWAN 1.0.4 take no counter that is more than 16384 above the last that they heard."""
-_ADR: Final = 0x80
 _EXTERNAL, _UNKNOWN = 0, 255
 _STATUS: Final = mac.DevStatusReq().to_bytes()
 _encode: Final = msgspec.json.Encoder().encode
@@ -129,7 +129,7 @@ class MacLayer:
         wanted: list[bytes] = []
         data_rate = self._network.region.data_rate(rx.sf, rx.bw_hz)
         if _is_managed(device) and data_rate is not None:
-            adapts = device.adr and many_channels and bool(flags & _ADR)
+            adapts = device.adr and many_channels and bool(flags & ADR)
             rate = self._rate(device, known, data_rate) if adapts else None
             settings = wanted_settings(known.settings, self._network, rx.freq_hz, rate, many_channels=many_channels)
             wanted = requests(known.settings, settings, self._network.region, data_rate)

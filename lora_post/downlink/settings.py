@@ -153,12 +153,8 @@ def _new_channels(known: Settings, wanted: Settings, region: Region) -> Iterator
     had = known.channels or ()
     for at, hz in enumerate(wanted.channels or ()):
         if hz and (at >= len(had) or had[at] != hz):
-            request = mac.NewChannelReq(_usual(region) + at, hz, 0, region.adr[0])
+            request = mac.NewChannelReq(region.usual_channels + at, hz, 0, region.adr[0])
             yield request.to_bytes()
-
-
-def _usual(region: Region) -> int:
-    return sum(each.count for each in region.channels)
 
 
 def _link_adr(wanted: Settings, rate: Rate, region: Region) -> bytes:
@@ -167,7 +163,7 @@ def _link_adr(wanted: Settings, rate: Rate, region: Region) -> bytes:
 
     channels = wanted.channels or ()
     if not region.is_fixed:
-        usual = _usual(region)
+        usual = region.usual_channels
         return request((1 << usual) - 1 | sum(1 << usual + at for at, hz in enumerate(channels) if hz), 0)
     wide = [number - _WIDE for number in channels if number >= _WIDE] if len(region.channels) > 1 else []
     narrow = [number for number in channels if number - _WIDE not in wide]
@@ -245,7 +241,7 @@ def _obeyed(settings: Settings, commands: Sequence[mac.Body], region: Region) ->
     if isinstance(first, mac.TXParamSetupReq):
         return replace(settings, tx_params=(first.max_eirp_index, first.uplink_dwell))
     if isinstance(first, mac.NewChannelReq):
-        at, channels = first.channel - _usual(region), list(settings.channels or ())
+        at, channels = first.channel - region.usual_channels, list(settings.channels or ())
         channels += [0] * (at + 1 - len(channels))
         channels[at] = first.frequency_hz
         return replace(settings, channels=tuple(channels))

@@ -23,14 +23,12 @@ from lora_post.downlink.settings import Settings
 from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.downlink.windows import windows_after
 from lora_post.lorawan.downlinks import MAX_FOPTS, Content, seal_downlink
-from lora_post.lorawan.phy_payload import MAX_FCNT, MType, parse_data_frame
+from lora_post.lorawan.phy_payload import ACK, ADR_ACK_REQ, MAX_FCNT, MType, parse_data_frame
 from lora_post.model import Frame, Link
 from lora_post.uplink.model import Uplink
 
 MAX_REPEATS: Final = 15
 """Devices send a frame so often at most; a recording that is played back costs no more air time than this."""
-_ADR_ACK_REQ: Final = 0x40
-_ACK: Final = 0x20
 _MIC_SIZE: Final = 4
 
 
@@ -62,7 +60,7 @@ class UplinkAnswers:
             return None
         self._confirmed.pop(device.id, None)
         data = parse_data_frame(uplink.frame.phy_payload)
-        self._commands.heard(device, book, acknowledges=bool(data.fctrl & _ACK))
+        self._commands.heard(device, book, acknowledges=bool(data.fctrl & ACK))
         commands = asked(uplink, data)
         known = self._mac_layer.hear(uplink, commands, book)
         self._class_c.heard(uplink, transmitter, commands)
@@ -75,7 +73,7 @@ class UplinkAnswers:
         is_confirmed = data.mtype is MType.CONFIRMED_UP
         if is_confirmed:
             self._confirmed[device.id] = _Confirmed(uplink)
-        is_wanted = data.fctrl & _ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
+        is_wanted = data.fctrl & ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
         acked_fcnt = uplink.fcnt if is_confirmed else None
         wanted = Wanted(fopts, tuple(requests), acked_fcnt, bool(is_confirmed or fopts or is_wanted or requests))
         return self._built(uplink, wanted, known.settings, book, transmitter)

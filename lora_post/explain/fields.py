@@ -19,7 +19,12 @@ from lora_post.lorawan.cf_list import Frequencies, parse_cf_list
 from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
 from lora_post.lorawan.mac_commands import MacCommand, parse_mac_commands
 from lora_post.lorawan.phy_payload import (
+    ACK,
+    ADR,
+    ADR_ACK_REQ,
     DOWN_TYPES,
+    FOPTS_LEN,
+    PENDING,
     DataFrame,
     MType,
     message_type,
@@ -160,8 +165,8 @@ def _mhdr(mhdr: int) -> Field:
 
 
 def _fctrl_bits(fctrl: int, names: Sequence[str]) -> tuple[Field, ...]:
-    flags = [_flag(name, fctrl & bit) for name, bit in zip(names, (0x80, 0x40, 0x20, 0x10), strict=True)]
-    return (*flags, Field("FOptsLen", "4 bits", f"{fctrl & 15:04b}", str(fctrl & 15)))
+    flags = [_flag(name, fctrl & bit) for name, bit in zip(names, (ADR, ADR_ACK_REQ, ACK, PENDING), strict=True)]
+    return (*flags, Field("FOptsLen", "4 bits", f"{fctrl & FOPTS_LEN:04b}", str(fctrl & FOPTS_LEN)))
 
 
 def _flag(name: str, bit: int, meaning: str = "") -> Field:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from lora_post.errors import BadMIC, FrameError, NotUplink, UnlockError
 from lora_post.explain.fields import NOT_CHECKED, Field, Opened, lorawan_field, lowcost_fields
 from lora_post.lorawan.join_messages import parse_join_accept, parse_join_request
-from lora_post.lorawan.phy_payload import DOWN_TYPES, DataFrame, MType, describe, message_type, parse_data_frame
+from lora_post.lorawan.phy_payload import ACK, DOWN_TYPES, DataFrame, MType, describe, message_type, parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys11
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Device, Frame, Link
@@ -26,7 +26,6 @@ from lora_post.uplink.joins import hear_join, is_join
 from lora_post.uplink.model import FindSessions, Refusal, Session, Uplink
 from lora_post.uplink.unlock import NO_JOINERS, link_of, unlock
 
-_ACK: Final = 0x20
 # How many upper halves of FCnt are tried, `unlock` trying the first few of those that it is pointed to.
 # 67 million frames are a decade of a dozen a minute, and a forged frame fits one of these halves once in 4 million.
 _UPPER_HALVES: Final = 1024
@@ -211,7 +210,7 @@ def _downlink_fcnt(keys: AnySessionKeys, data: DataFrame) -> int | None:
     for fcnt in range(data.fcnt16, _UPPER_HALVES << 16, 1 << 16):
         if compare_digest(keys.downlink_mic(data.dev_addr, fcnt, data.signed), data.mic):
             return fcnt
-    if isinstance(keys, SessionKeys11) and data.fctrl & _ACK:
+    if isinstance(keys, SessionKeys11) and data.fctrl & ACK:
         for conf_fcnt in range(1 << 16):
             if compare_digest(keys.downlink_mic(data.dev_addr, data.fcnt16, data.signed, conf_fcnt), data.mic):
                 return data.fcnt16

@@ -23,7 +23,7 @@ from msgspec import Struct, field
 
 from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser, show
-from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
+from lora_post.lorawan.phy_payload import FOPTS_LEN, MAX_PHY_PAYLOAD
 from lora_post.lorawan.region import DataRate
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.times import WallUs
@@ -137,8 +137,8 @@ def _phy_payload(message: Message) -> bytes:
         raise FrameError("not a message of Basics Station")
     fopts, frm_payload = _hex("FOpts", message.fopts), _hex("FRMPayload", message.frm_payload)
     fctrl = _little("FCtrl", message.fctrl, 1)
-    if fctrl[0] & 0x0F != len(fopts):
-        raise FrameError(f"FCtrl announces {fctrl[0] & 0x0F} bytes of FOpts, there are {len(fopts)}")
+    if fctrl[0] & FOPTS_LEN != len(fopts):
+        raise FrameError(f"FCtrl announces {fctrl[0] & FOPTS_LEN} bytes of FOpts, there are {len(fopts)}")
     fport = b"" if message.fport == -1 else _little("FPort", message.fport, 1)
     if not fport and frm_payload:
         raise FrameError("FRMPayload without FPort")

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.lorawan.phy_payload import MType, build_data_frame
+from lora_post.lorawan.phy_payload import ACK, ADR, PENDING, MType, build_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK, AnySessionKeys, SessionKeys
 
 MAX_FOPTS: Final = 15
@@ -17,9 +17,6 @@ OVERHEAD: Final = 13
 """Bytes of a data frame beside FOpts and FRMPayload: MHDR, DevAddr, FCtrl, FCnt, FPort, MIC."""
 FPORTS: Final = range(1, 224)
 """Those of applications."""
-_ADR: Final = 0x80
-_ACK: Final = 0x20
-_PENDING: Final = 0x10
 
 
 class Content(Struct, frozen=True):
@@ -52,7 +49,7 @@ def seal_downlink(keys: AnySessionKeys, dev_addr: int, fcnt: int, content: Conte
         fport=fport,
         frm_payload=b"" if fport is None else keys.crypt(dev_addr, fcnt, DOWNLINK, fport, content.payload),
         fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts, DOWNLINK, fport),
-        flags=_ADR * content.adr | _ACK * (acked is not None) | _PENDING * content.more,
+        flags=ADR * content.adr | ACK * (acked is not None) | PENDING * content.more,
     )
     if isinstance(keys, SessionKeys):
         return signed + keys.downlink_mic(dev_addr, fcnt, signed)

@@ -25,7 +25,12 @@ MAX_FCNT: Final = 0xFFFF_FFFF
 _MIN_DATA_FRAME: Final = 12
 _MIC_SIZE: Final = 4
 _MAJOR: Final = 0x03
-_FOPTS_LEN: Final = 0x0F
+ADR: Final = 0x80
+ADR_ACK_REQ: Final = 0x40
+ACK: Final = 0x20
+PENDING: Final = 0x10
+FOPTS_LEN: Final = 0x0F
+"""The bits of FCtrl: PENDING in downlinks, FOPTS_LEN counts bytes."""
 _HEAD: Final = Layout("<BIBH")
 _unpack_head: Final = _HEAD.unpack_from
 
@@ -117,7 +122,7 @@ def parse_data_frame(phy_payload: bytes) -> DataFrame:
     if mhdr & _MAJOR or not 0x40 <= mhdr < 0xC0:
         raise FrameError(f"{_TYPE_TEXTS[message_type(phy_payload)]}, want a data frame (MHDR {mhdr:02x})")
     end = size - _MIC_SIZE
-    start = 8 + (fctrl & _FOPTS_LEN)
+    start = 8 + (fctrl & FOPTS_LEN)
     if start > end:
         raise FrameError(f"FOpts of {start - 8} bytes in a frame of {size}: longer than the frame")
     fopts = phy_payload[8:start]
@@ -158,7 +163,7 @@ def build_data_frame(
     """
     if mtype not in _DATA_TYPES:
         raise ValueError(f"{_TYPE_TEXTS[mtype]} is not a data frame")
-    if len(fopts) > _FOPTS_LEN or flags & _FOPTS_LEN:
+    if len(fopts) > FOPTS_LEN or flags & FOPTS_LEN:
         raise ValueError(f"FOpts of {len(fopts)} bytes, flags {flags:02x}: want at most 15, and 00 … f0")
     if (fport is None and frm_payload) or (fport == 0 and fopts):
         raise ValueError("FRMPayload needs an FPort, and FPort 0 excludes FOpts")

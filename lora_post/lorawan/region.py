@@ -110,6 +110,11 @@ class Region(Struct, frozen=True):
         """Whether its channels are fixed, and a device is told which of them are used."""
         return self.downlink_channels is not None
 
+    @property
+    def usual_channels(self) -> int:
+        """How many channels every device has."""
+        return sum(each.count for each in self.channels)
+
     def data_rate(self, sf: int | None, bw_hz: int) -> int | None:
         """Return the number of the data rate of an uplink, None where there is none."""
         return next((dr for dr, rate in self.data_rates.items() if (rate.sf, rate.bw_hz) == (sf, bw_hz)), None)

@@ -9,13 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from lora_post.errors import FrameError
-from lora_post.lorawan.phy_payload import MType, message_type
+from lora_post.lorawan.phy_payload import ADR_ACK_REQ, FOPTS_LEN, MType, message_type
 from lora_post.model import Frame, Heard, Link
 
 _ASKING: Final = (MType.JOIN_REQUEST, MType.REJOIN_REQUEST, MType.CONFIRMED_UP)
 _FCTRL: Final = 5
-_ADR_ACK_REQ: Final = 0x40
-_FOPTS_LEN: Final = 0x0F
 _DEV_ADDR: Final = slice(1, 5)
 
 
@@ -52,4 +50,4 @@ def _wants_answer(frame: Frame) -> bool:
         return False
     if mtype in _ASKING:
         return True
-    return mtype is MType.UNCONFIRMED_UP and bool(phy_payload[_FCTRL] & (_ADR_ACK_REQ | _FOPTS_LEN))
+    return mtype is MType.UNCONFIRMED_UP and bool(phy_payload[_FCTRL] & (ADR_ACK_REQ | FOPTS_LEN))

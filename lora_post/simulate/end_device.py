@@ -20,7 +20,16 @@ from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.cf_list import parse_cf_list
 from lora_post.lorawan.downlinks import MAX_FOPTS
 from lora_post.lorawan.join_messages import JoinAccept, build_join_request, parse_join_accept
-from lora_post.lorawan.phy_payload import DataFrame, MType, build_data_frame, message_type, parse_data_frame
+from lora_post.lorawan.phy_payload import (
+    ACK,
+    ADR,
+    ADR_ACK_REQ,
+    DataFrame,
+    MType,
+    build_data_frame,
+    message_type,
+    parse_data_frame,
+)
 from lora_post.lorawan.region import DataRate, Region
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
@@ -42,9 +51,6 @@ ACK_DELAY: Final = 32
 
 _QUESTIONS_SIZE: Final = 4
 _TOLERANCE_US: Final = 20
-_ADR: Final = 0x80
-_ADR_ACK_REQ: Final = 0x40
-_ACK: Final = 0x20
 
 
 class Version(StrEnum):
@@ -191,7 +197,7 @@ class EndDevice:
             fport=FPORT,
             frm_payload=keys.crypt(dev_addr, fcnt, UPLINK, FPORT, payload),
             fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts),
-            flags=_ADR | _ADR_ACK_REQ * (session.quiet >= ACK_LIMIT) | _ACK * (acked is not None),
+            flags=ADR | ADR_ACK_REQ * (session.quiet >= ACK_LIMIT) | ACK * (acked is not None),
         )
         return _Uplink(fcnt, signed, acked, is_confirmed)
 
@@ -319,7 +325,7 @@ class EndDevice:
         is_app = not isinstance(session.keys, SessionKeys) and bool(data.fport)
         newest = session.downs.get(is_app, -1)
         fcnt = newest + 1 + ((data.fcnt16 - newest - 1) & 0xFFFF)
-        acks = bool(data.fctrl & _ACK)
+        acks = bool(data.fctrl & ACK)
         if self._mic(session, data, fcnt, acks=acks) != data.mic:
             used = newest - ((newest - data.fcnt16) & 0xFFFF)
             was_used = used >= 0 and self._mic(session, data, used, acks=acks) == data.mic

@@ -105,7 +105,7 @@ class Obedience(Struct):
 
     def _new_channel(self, command: mac.NewChannelReq) -> None:
         low, high = self.region.band
-        usual = sum(each.count for each in self.region.channels)
+        usual = self.region.usual_channels
         is_free = not self.region.is_fixed and usual <= command.channel < _MAX_FREE_CHANNELS
         answer = mac.NewChannelAns(is_free and low <= command.frequency_hz <= high, command.max_data_rate <= 7)
         if self._takes(command, answer.frequency_ok, answer.data_rates_ok):

@@ -13,14 +13,13 @@ from hmac import compare_digest
 from typing import Final, TypeAlias
 
 from lora_post.errors import BadMIC
-from lora_post.lorawan.phy_payload import DataFrame
+from lora_post.lorawan.phy_payload import ACK, DataFrame
 from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.model import Device, RxInfo
 
 _HALF: Final = 2
 _LAST_SENT: Final = 8
 """So many downlinks may be the one that is acknowledged: each costs a bit of proof."""
-_ACK: Final = 0x20
 _ANY_DATA_RATE: Final = range(8)
 _FREE_CHANNELS: Final = range(16)  # plans in which the network adds channels to a few fixed ones
 _ALL_CHANNELS: Final = range(96)
@@ -55,7 +54,7 @@ def fits(
         return False
     serving = mic[:_HALF]
     ways = [(tx_dr, tx_ch) for tx_dr in data_rates(rx) for tx_ch in channels(rx)]
-    if data.fctrl & _ACK:
+    if data.fctrl & ACK:
         sent = next_down(device)
         for conf_fcnt in range(sent - 1, max(-1, sent - 1 - _LAST_SENT), -1):
             if _fits_one(keys, dev_addr, fcnt, message, ways, conf_fcnt & 0xFFFF, serving):
