@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from msgspec import Struct
@@ -25,27 +25,27 @@ class _Given(Struct, frozen=True):
 
 
 class Given:
-    """Frames by the numbers that their gateways confirm them with, each confirmed within `within_s` or not at all."""
+    """Frames by the keys that their gateways confirm them with, each confirmed within `within_s` or not at all."""
 
     def __init__(self, within_s: float, monotonic: Callable[[], float]) -> None:
         self._within_s = within_s
         self._monotonic = monotonic
-        self._frames: OrderedDict[int, _Given] = OrderedDict()
+        self._frames: OrderedDict[Hashable, _Given] = OrderedDict()
 
-    def put(self, number: int, downlink: Downlink) -> None:
+    def put(self, key: Hashable, downlink: Downlink) -> None:
         """Note that a frame is given; of too many the oldest is forgotten."""
-        self._frames[number] = _Given(downlink, self._monotonic())
+        self._frames[key] = _Given(downlink, self._monotonic())
         if len(self._frames) > MAX_GIVEN:
             self._frames.popitem(last=False)
 
-    def find(self, number: int, gateway: str) -> Downlink | None:
-        """Return the frame with a number; None when this gateway was given none."""
-        given = self._frames.get(number)
+    def find(self, key: Hashable, gateway: str) -> Downlink | None:
+        """Return the frame with a key; None when this gateway was given none."""
+        given = self._frames.get(key)
         return given.downlink if given is not None and given.downlink.gateway == gateway else None
 
-    def remove(self, number: int) -> None:
+    def remove(self, key: Hashable) -> None:
         """Forget a frame that is confirmed."""
-        del self._frames[number]
+        del self._frames[key]
 
     def silent(self) -> list[Downlink]:
         """Take out the frames whose time is over."""

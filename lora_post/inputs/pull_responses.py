@@ -25,7 +25,7 @@ from lora_post.downlink.transmit import Downlink, Station, Window
 from lora_post.downlink.windows import COUNTER
 from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
-from lora_post.inputs.given import tell_not_sent, tell_sent, tell_unconfirmed
+from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
 
@@ -47,7 +47,6 @@ CONFIRMS_WITHIN_S: Final = 2.0
 MUTE_AFTER: Final = 3
 """So many frames in a row without TX_ACK are no accident."""
 _WITH_TX_ACK: Final = 2
-MAX_PENDING: Final = 1024
 MAX_HOSTS: Final = 16
 """So many may ask in the name of one gateway; the one that was answered last keeps its place."""
 MAX_FRAMES: Final = 256
@@ -96,16 +95,6 @@ class _Gateway(Struct):
     unconfirmed: int = 0
 
 
-class _Pending(Struct, frozen=True):
-    """A frame that a gateway has, and may send. host: which has it. windows: those that are left if it does not."""
-
-    downlink: Downlink
-    host: str
-    window: Window
-    windows: tuple[Window, ...]
-    sent_s: float
-
-
 def _in_a_thread(seconds: float, do: Callable[[], None]) -> None:
     timer = Timer(seconds, do)
     timer.daemon = True
@@ -138,7 +127,7 @@ class PullResponses:
         self._monotonic = monotonic
         self._lock = Lock()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
-        self._pending: dict[int, _Pending] = {}
+        self._given = Given(CONFIRMS_WITHIN_S, monotonic)  # by token and host
         self._token = randbelow(1 << 16)
 
     def asked(self, gateway: str, address: Any, version: int) -> None:
@@ -192,11 +181,11 @@ class PullResponses:
             for number, window in enumerate(downlink.windows):
                 left_s = _left_s(known, window, self._monotonic())
                 if left_s >= LEAD_S:
-                    rest = downlink.windows[number + 1 :]
+                    in_time = replace(downlink, windows=downlink.windows[number:])
                     if self._at_window and left_s > EARLY_S:
-                        self._later(left_s - EARLY_S, partial(self._hand_over_now, asked, downlink, window, rest))
+                        self._later(left_s - EARLY_S, partial(self._hand_over_now, asked, in_time))
                     else:
-                        self._hand_over(asked, downlink, window, rest)
+                        self._hand_over(asked, in_time)
                     return
                 missed_s = LEAD_S - left_s
         window_name = downlink.windows[-1].name if downlink.windows else ""
@@ -204,30 +193,30 @@ class PullResponses:
         fate = f"{missed_s * 1000:.0f} ms too late"
         tell_not_sent(self._metrics, downlink, window_name, by, why, label="late", fate=fate)
 
-    def _hand_over_now(self, asked: _Asked, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+    def _hand_over_now(self, asked: _Asked, downlink: Downlink) -> None:
         with self._lock:
-            self._hand_over(asked, downlink, window, left)
+            self._hand_over(asked, downlink)
 
-    def _hand_over(self, asked: _Asked, downlink: Downlink, window: Window, left: tuple[Window, ...]) -> None:
+    def _hand_over(self, asked: _Asked, downlink: Downlink) -> None:
+        """Hand a frame over for the first of its windows; the others are left if that one is not met."""
+        window = downlink.windows[0]
         self._token = (self._token + 1) & 0xFFFF
         try:
             self._send(pull_resp(asked.version, self._token, txpk(downlink.phy_payload, window)), asked.address)
         except OSError as error:
             tell_not_sent(self._metrics, downlink, window.name, f"gateway {downlink.gateway}", str(error))
             return
-        self._pending[self._token] = _Pending(downlink, host_of(asked.address), window, left, self._monotonic())
-        while len(self._pending) > MAX_PENDING:
-            del self._pending[next(iter(self._pending))]
+        self._given.put((self._token, host_of(asked.address)), downlink)
 
     def confirmed(self, gateway: str, token: int, body: bytes, host: str) -> None:
         """Take a TX_ACK from who was given the frame; when it is not sent in a window, try the next one."""
         with self._lock:
-            pending = self._pending.get(token)
-            if pending is None or pending.downlink.gateway != gateway or pending.host != host:
+            downlink = self._given.find((token, host), gateway)
+            if downlink is None:
                 return
-            del self._pending[token]
+            self._given.remove((token, host))
             self._known(gateway).unconfirmed = 0
-        downlink, name = pending.downlink, pending.window.name
+        name = downlink.windows[0].name
         error, warning = read_tx_ack(body)
         if not error:
             more = f", with a warning: {warning}" if warning else ""
@@ -236,17 +225,14 @@ class PullResponses:
         why, by = explain_error(error), f"gateway {gateway} in {name}"
         fate = f"the gateway refused it (TX_ACK): {why}"
         tell_not_sent(self._metrics, downlink, name, by, why, label=error_label(error), fate=fate)
-        if pending.windows:
-            self.send(replace(downlink, windows=pending.windows))
+        if left := downlink.windows[1:]:
+            self.send(replace(downlink, windows=left))
 
     def look_for_unconfirmed(self) -> None:
         """Tell of frames that a gateway was given and said nothing about."""
-        since = self._monotonic() - CONFIRMS_WITHIN_S
         with self._lock:
-            silent = {token: each for token, each in self._pending.items() if each.sent_s < since}
-            for token in silent:
-                del self._pending[token]
-            mute = [gateway for each in silent.values() if self._is_mute(gateway := each.downlink.gateway)]
+            silent = self._given.silent()
+            mute = [downlink.gateway for downlink in silent if self._is_mute(downlink.gateway)]
         for gateway in mute:
             log.warning(
                 "gateway %s has confirmed none of the last %d frames that it was to send: look into its own log; "
@@ -254,9 +240,8 @@ class PullResponses:
                 gateway,
                 MUTE_AFTER,
             )
-        for each in silent.values():
-            by = f"gateway {each.downlink.gateway}"
-            tell_unconfirmed(self._metrics, each.downlink, each.window.name, by)
+        for downlink in silent:
+            tell_unconfirmed(self._metrics, downlink, downlink.windows[0].name, f"gateway {downlink.gateway}")
 
     def _is_mute(self, gateway: str) -> bool:
         """Count a frame without TX_ACK; tell whether it is time to say so. Version 1 of the protocol has none."""
