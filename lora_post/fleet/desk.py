@@ -133,8 +133,8 @@ class _Free(DutyCycle):
 class Desk:
     """Answers uplinks and looks after commands, each with the state of its device."""
 
-    def __init__(self, answers: Answers, sessions: Callable[[Device, State], Sequence[Session]]) -> None:
-        """sessions: returns those in which a device is."""
+    def __init__(self, answers: Answers, sessions: Callable[[Device, State, int], Sequence[Session]]) -> None:
+        """sessions: returns those with an address in which a device is."""
         self.network = network = answers.network
         self.stations = Stations()
         self._now = answers.now
@@ -209,7 +209,7 @@ class Desk:
 
     def _book(self, device: Device, state: State) -> StateBook:
         def sessions(link: Link, address: int) -> Sequence[Session]:
-            return [each for each in self._sessions(device, state) if each.device.address == address]
+            return self._sessions(device, state, address)
 
         return StateBook(state, sessions)
 

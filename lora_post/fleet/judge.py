@@ -199,13 +199,14 @@ class Judge:
             if state.waiting and self._desk.is_due(state)
         ]
 
-    def _in_sessions(self, device: Device, state: State) -> Sequence[Session]:
-        """Return the sessions in which a device is."""
+    def _in_sessions(self, device: Device, state: State, address: int) -> Sequence[Session]:
+        """Return the sessions with an address in which a device is."""
         if device.root is None:
-            return [Session(device, state.own.window.up)]
+            return [Session(device, state.own.window.up)] if device.address == address else []
         return [
             Session(self._sessions.in_session(device, each), each.counters.window.up)
             for each in joins_of(state, device).sessions
+            if each.dev_addr == address
         ]
 
     def _join(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
@@ -282,19 +283,14 @@ class Judge:
 
     def _candidates(self, link: Link, address: int, state_of: StateOf) -> list[tuple[str, Session]]:
         """Return the sessions with an address, each with the log of its device."""
-        found = [
-            (subject, Session(device, state_of(subject).own.window.up))
-            for subject, device in self._by_address.get((link, address), ())
+        devices = list(self._by_address.get((link, address), ()))
+        if link is Link.LORAWAN:
+            devices += [(log_subject(device), device) for device in self._sessions.at(address)]
+        return [
+            (subject, session)
+            for subject, device in devices
+            for session in self._in_sessions(device, state_of(subject), address)
         ]
-        if link is not Link.LORAWAN:
-            return found
-        for device in list(self._sessions.at(address)):
-            subject = log_subject(device)
-            for given in joins_of(state_of(subject), device).sessions:
-                if given.dev_addr == address:
-                    session = self._sessions.in_session(device, given)
-                    found.append((subject, Session(session, given.counters.window.up)))
-        return found
 
     def _open(self, frame: Frame, state_of: StateOf) -> tuple[str, State, Uplink, int | None]:
         """Return the uplink with the log and the state of its device, and its counter where that counts."""
