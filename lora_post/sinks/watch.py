@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from lora_post.errors import Unavailable
 from lora_post.formats.server_queues import SERVERS
+from lora_post.spool.facts import Facts
 from lora_post.text import parse_duration
 from lora_post.toml_table import TableReader
 
 NEVER: Final = "never"
+Actuators = TypeVar("Actuators")
 
 
 class Setting(Struct, frozen=True):
@@ -24,6 +27,8 @@ class Setting(Struct, frozen=True):
 
 
 MIN_LOOK_S: Final = 10.0
+MAX_VALUE: Final = 1000
+"""Characters of the JSON of a value: no frame holds more."""
 
 
 def read_look_every_s(reader: TableReader, key: str, text: str) -> float:
@@ -77,3 +82,31 @@ def look_at_each(devices: Iterable[str], look_at: Callable[[str], Iterable[Setti
             wrong = wrong or error
     if wrong is not None:
         raise wrong
+
+
+def read_actuators(body: bytes, decoder: msgspec.json.Decoder[Actuators], doing: str) -> Actuators:
+    """Return the actuators that a destination lists. doing: for the error. Raises Unreadable."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"{doing}: no list of them: {error}") from error
+
+
+def seen_key(device: str, actuator: str) -> str:
+    """Return the name by which the last value of an actuator is known."""
+    return f"{device}/{actuator}"
+
+
+def changed(facts: Facts, device: str, seen: Mapping[str, str]) -> list[str]:
+    """Return the actuators whose value is another one than it was; what is seen for the first time is only noted.
+
+    seen: by actuator, as a text.
+    """
+    known, found = facts.recall(), []
+    for actuator, text in seen.items():
+        key = seen_key(device, actuator)
+        if key not in known:
+            facts.remember(key, text)
+        elif known[key] != text and len(text) <= MAX_VALUE:
+            found.append(actuator)
+    return found

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from lora_post.sinks.watch import Setting, Unreadable, look_at_each
+from lora_post.sinks.watch import Setting, changed, look_at_each, read_actuators, seen_key
 from lora_post.sinks.wazigate.client import WazigateClient, trouble
 from lora_post.spool.facts import Facts
-
-MAX_VALUE: Final = 1000
-"""Characters of the JSON of a value: no frame holds more."""
 
 
 class _GateActuator(Struct, frozen=True):
     id: str
     time: object = None
     value: object = None
+
+
+_decoder = msgspec.json.Decoder(list[_GateActuator] | None)
 
 
 class GateSetValues:
@@ -44,7 +43,7 @@ class GateSetValues:
 
     def taken(self, setting: Setting) -> None:
         """Note that a value is on its way."""
-        key = f"{setting.device}/{setting.actuator}"
+        key = seen_key(setting.device, setting.actuator)
         self._facts.remember(key, self._found.pop(key))
 
     def close(self) -> None:
@@ -58,17 +57,12 @@ class GateSetValues:
             return []
         if answer.status != 200:
             raise trouble(doing, answer)
-        try:
-            actuators = msgspec.json.decode(answer.body, type=list[_GateActuator] | None) or []
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unreadable(f"{doing}: no list of them: {error}") from error
+        listed = read_actuators(answer.body, _decoder, doing) or []
+        actuators = {each.id: each for each in listed}
+        seen = {each.id: json.dumps([each.time, each.value], sort_keys=True) for each in actuators.values()}
         found = []
-        for actuator in {each.id: each for each in actuators}.values():
-            key, text = f"{device}/{actuator.id}", json.dumps([actuator.time, actuator.value], sort_keys=True)
-            known = self._facts.recall().get(key)
-            if known is None:
-                self._facts.remember(key, text)
-            elif known != text and actuator.value is not None and len(text) <= MAX_VALUE:
-                self._found[key] = text
-                found.append(Setting(device, actuator.id, actuator.value))
+        for actuator in changed(self._facts, device, seen):
+            if actuators[actuator].value is not None:
+                self._found[seen_key(device, actuator)] = seen[actuator]
+                found.append(Setting(device, actuator, actuators[actuator].value))
         return found

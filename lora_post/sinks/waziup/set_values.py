@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.watch import Setting, Unreadable, look_at_each
+from lora_post.sinks.watch import Setting, Unreadable, changed, look_at_each, read_actuators, seen_key
 from lora_post.sinks.waziup.client import RemoteActuator, WaziupClient, trouble
 from lora_post.sinks.waziup.set_messages import SetMessages
 from lora_post.spool.facts import Facts
@@ -27,8 +27,7 @@ LOOK_EVERY_S: Final = 6 * 3600.0
 """Between looks while the broker tells of values."""
 UNTOLD_EVERY_S: Final = 900.0
 """Between looks while it does not."""
-MAX_VALUE: Final = 1000
-"""Characters of the JSON of a value: no frame holds more."""
+_decoder: Final = msgspec.json.Decoder(list[RemoteActuator])
 
 
 class SetValues:
@@ -88,7 +87,7 @@ class SetValues:
 
     def taken(self, setting: Setting) -> None:
         """Note that a value is on its way."""
-        self._facts.remember(_key(setting.device, setting.actuator), _text(setting.value))
+        self._facts.remember(seen_key(setting.device, setting.actuator), _text(setting.value))
 
     def close(self) -> None:
         """End the connection."""
@@ -97,30 +96,19 @@ class SetValues:
             self._messages.close()
 
     def _look_at(self, device: str) -> list[Setting]:
+        doing = f"looking at the actuators of {device}"
         answer = self._client.get_actuators(device)
         if answer.status in (403, 404):
             return []
         if answer.status != 200:
-            raise trouble(f"looking at the actuators of {device}", answer)
-        try:
-            actuators = msgspec.json.decode(answer.body, type=list[RemoteActuator])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Unreadable(f"looking at the actuators of {device}: no list of them: {error}") from error
-        if actuators:
+            raise trouble(doing, answer)
+        listed = read_actuators(answer.body, _decoder, doing)
+        values = {each.id: each.value for each in listed}
+        if values:
             self._having.add(device)
-        known = self._facts.recall()
-        found = []
-        for actuator in actuators:
-            key, text = _key(device, actuator.id), _text(actuator.value)
-            if key not in known:
-                self._facts.remember(key, text)
-            elif known[key] != text and actuator.value is not None and len(text) <= MAX_VALUE:
-                found.append(Setting(device, actuator.id, actuator.value))
-        return found
-
-
-def _key(device: str, actuator: str) -> str:
-    return f"{device}/{actuator}"
+        seen = {actuator: _text(value) for actuator, value in values.items()}
+        found = changed(self._facts, device, seen)
+        return [Setting(device, each, values[each]) for each in found if values[each] is not None]
 
 
 def _text(value: object) -> str:

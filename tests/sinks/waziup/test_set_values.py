@@ -16,10 +16,10 @@ from lora_post.net.mqtt_url import Broker
 from lora_post.net.traffic import Traffic
 from lora_post.secret import Account, Secret
 from lora_post.sinks.announced import Announced
-from lora_post.sinks.watch import Setting
+from lora_post.sinks.watch import MAX_VALUE, Setting
 from lora_post.sinks.waziup.client import WaziupClient
 from lora_post.sinks.waziup.set_messages import SetMessages
-from lora_post.sinks.waziup.set_values import ALL_EVERY_S, MAX_VALUE, UNTOLD_EVERY_S, SetValues
+from lora_post.sinks.waziup.set_values import ALL_EVERY_S, UNTOLD_EVERY_S, SetValues
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.broker import mosquitto
