@@ -91,7 +91,7 @@ class Floor:
         return [(clear[at], time_us, _value(clear, at)[0] / 10) for at in range(0, size, 4)]
 
     def reports(self, chunks: Sequence[bytes], device: Device) -> list[Report]:
-        """Do what `read` does, and make the reports."""
+        """Do what `read` does, and make the reports; its loop once more, as a shared one would add a call a frame."""
         reports: list[Report] = []
         for chunk in chunks:
             held, at = self._held + chunk, 0

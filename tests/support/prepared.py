@@ -12,8 +12,8 @@ import ctypes
 import functools
 import gc
 import importlib
+import json
 import os
-import pickle
 import runpy
 import socket
 import subprocess
@@ -39,7 +39,7 @@ class PreparedProcess(subprocess.Popen[bytes]):
         cwd, env, _startupinfo, _flags, _shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite = more[:11]
         ask, turn = _prepared()
         with turn:
-            order = pickle.dumps((list(map(str, args)), str(cwd or Path.cwd()), dict(env or os.environ)))
+            order = json.dumps([list(map(str, args)), str(cwd or Path.cwd()), dict(env or os.environ)]).encode()
             socket.send_fds(ask, [order], [p2cread, c2pwrite, errwrite])
             self.pid = int(ask.recv(100))
         self._child_created = True
@@ -80,7 +80,7 @@ def _orders(asked: socket.socket) -> tuple[list[str], str, Mapping[str, str]]:
             for fd in (*fds, read, write):
                 os.close(fd)
             asked.close()
-            return pickle.loads(order)  # type: ignore[no-any-return]
+            return json.loads(order)  # type: ignore[no-any-return]
         os.waitpid(between, 0)
         asked.send(os.read(read, 100))  # now it is a child of who asked
         for fd in (*fds, read, write):
