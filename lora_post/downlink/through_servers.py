@@ -43,7 +43,7 @@ class HasServerQueue(Protocol):
     def server_queue(self) -> ServerQueue | None: ...
 
 
-Given: TypeAlias = list[tuple[ServerQueue, Item]]
+ToGive: TypeAlias = list[tuple[ServerQueue, Item]]
 
 
 class ThroughServers:
@@ -93,7 +93,7 @@ class ThroughServers:
                     now, Fate.REFUSED, f"the network server refuses it: {event.why or 'it gives no reason'}"
                 )
 
-    def send(self, book: Book, devices: Iterable[Device]) -> Given:
+    def send(self, book: Book, devices: Iterable[Device]) -> ToGive:
         """Return what is given to servers once it is noted."""
         served, found = _served(devices), []
         for command in list(self._ungiven(book.waiting(), devices)):

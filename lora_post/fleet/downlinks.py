@@ -32,13 +32,13 @@ class Request(Struct, frozen=True):
     is_told: bool = False
 
 
-class Reply(Struct, frozen=True):
+class RequestReply(Struct, frozen=True):
     """What a gateway says to that. why: it sends nothing, "" when it does."""
 
     why: str = ""
 
 
-class Fate(Struct, frozen=True, array_like=True):
+class RequestFate(Struct, frozen=True, array_like=True):
     """What became of a request, as its gateway tells it. id: of the request."""
 
     id: str
@@ -46,22 +46,22 @@ class Fate(Struct, frozen=True, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decode_fate = msgspec.msgpack.Decoder(Fate).decode
-_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_decode_fate = msgspec.msgpack.Decoder(RequestFate).decode
+_decode_reply = msgspec.msgpack.Decoder(RequestReply).decode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
 
 
-def decode_fate(data: bytes) -> Fate:
+def decode_fate(data: bytes) -> RequestFate:
     """Return what a gateway tells, with texts that an entry has room for. Raises msgspec.DecodeError."""
     fate = _decode_fate(data)
     told = fate.transmission
     gateway, window, why = (one_line(each, MAX_TEXT) for each in (told.gateway, told.window, told.why))
-    return Fate(fate.id, Transmission(gateway, window, told.is_sent, why))
+    return RequestFate(fate.id, Transmission(gateway, window, told.is_sent, why))
 
 
-def decode_reply(data: bytes) -> Reply:
+def decode_reply(data: bytes) -> RequestReply:
     """Return what a gateway says, as `decode_fate` does."""
-    return Reply(one_line(_decode_reply(data).why, MAX_TEXT))
+    return RequestReply(one_line(_decode_reply(data).why, MAX_TEXT))
 
 
 class WayBack:
@@ -69,7 +69,7 @@ class WayBack:
 
     def __init__(self, duty_cycle: DutyCycle, inputs: Iterable[object]) -> None:
         """tell: what became of requests goes there, by any thread."""
-        self.tell: Callable[[Fate], None] = lambda fate: None
+        self.tell: Callable[[RequestFate], None] = lambda fate: None
         self._duty_cycle = duty_cycle
         self._ways = [each for each in inputs if isinstance(each, Transmits)]
         self._known: dict[tuple[str, tuple[Window, ...]], bytes] = {}
@@ -79,10 +79,10 @@ class WayBack:
         try:
             request = _decode_request(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return encode(Reply("it cannot be read"))
+            return encode(RequestReply("it cannot be read"))
         key = request.id, request.windows
         if key not in self._known:
-            self._known[key] = encode(Reply(self._send(request)))
+            self._known[key] = encode(RequestReply(self._send(request)))
             while len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
         return self._known[key]
@@ -100,6 +100,6 @@ class WayBack:
         self._duty_cycle.spend(station, allowed[0], size)
         downlink = Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed)
         if request.is_told:
-            downlink = replace(downlink, tell=lambda told: self.tell(Fate(request.id, told)))
+            downlink = replace(downlink, tell=lambda told: self.tell(RequestFate(request.id, told)))
         able.send(downlink)
         return ""

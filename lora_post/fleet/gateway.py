@@ -24,7 +24,7 @@ from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
 from lora_post.downlink.transmit import Transmits
 from lora_post.errors import FrameError, Problem, SpoolError
-from lora_post.fleet.downlinks import Fate, WayBack
+from lora_post.fleet.downlinks import RequestFate, WayBack
 from lora_post.fleet.downlinks import encode as encode_fate
 from lora_post.fleet.link import REQUEST_S, Link, describe
 from lora_post.fleet.log import FleetError
@@ -277,7 +277,7 @@ class Publisher:
             self._way_back.tell = self._tell
             self._link.reply(down_subject(self._gateway), self._way_back.hear)
 
-    def _tell(self, fate: Fate) -> None:
+    def _tell(self, fate: RequestFate) -> None:
         """Tell the hub what became of a frame that it wanted to be sent; that need not arrive."""
         try:
             self._link.start(self._link.client.publish(sent_subject(self._gateway), encode_fate(fate)))

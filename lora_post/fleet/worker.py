@@ -21,7 +21,7 @@ from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.desk import Sent
-from lora_post.fleet.downlinks import Fate, Request, decode_fate, decode_reply
+from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply
 from lora_post.fleet.downlinks import encode as encode_downlink
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.errands import decode_errand
@@ -141,7 +141,7 @@ class Worker:
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}
         self._arrived: SimpleQueue[_Arrived | tuple[int, Chore]] = SimpleQueue()
-        self._fates: SimpleQueue[tuple[str, Fate]] = SimpleQueue()
+        self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
         self._under_way: dict[str, tuple[str, int, frozenset[str]]] = {}
         self._accepted = self._void = 0
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -370,7 +370,7 @@ class Worker:
 
     def _told(self, id_: str, gateway: str, why: str) -> None:
         """Take in that no gateway sends a frame; for any thread."""
-        self._fates.put(("", Fate(id_, Transmission(gateway, "", False, why))))
+        self._fates.put(("", RequestFate(id_, Transmission(gateway, "", False, why))))
 
     def _hear_fate(self, subject: str, data: bytes) -> None:
         try:

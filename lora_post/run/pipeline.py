@@ -11,7 +11,7 @@ from typing import Final
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.downlink.network_server import NetworkServer
-from lora_post.downlink.through_servers import Given, ThroughServers
+from lora_post.downlink.through_servers import ThroughServers, ToGive
 from lora_post.downlink.transmit import Downlink, Transmits, Transmitter
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockError
 from lora_post.lorawan.phy_payload import MType, message_type
@@ -32,6 +32,7 @@ from lora_post.uplink.unlock import identify, unlock
 log = logging.getLogger(__name__)
 
 _STRICT: Final = FCntPolicy.STRICT
+_RESTARTS: Final = FCntPolicy.RESTARTS
 
 
 class Pipeline:
@@ -138,7 +139,7 @@ class Pipeline:
         if commands is None:
             return
         to_send: list[tuple[Transmitter, Downlink]] = []
-        given: Given = []
+        given: ToGive = []
         with self._lock:
             waiting, devices = self._ledger.waiting(), self._ledger.devices
             is_due = bool(server and server.class_c.is_due(waiting)) or bool(
@@ -208,8 +209,7 @@ class Pipeline:
             self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
         outcome = self._accept(uplink, session, group)
         self._copies.accepted(uplink)
-        policy = uplink.device.fcnt
-        if policy is not _STRICT and policy is FCntPolicy.RESTARTS:
+        if uplink.device.fcnt is _RESTARTS:
             self._restarts.accepted(uplink)
         return outcome
 

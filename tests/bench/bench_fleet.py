@@ -26,7 +26,7 @@ from paho.mqtt.client import CallbackAPIVersion, Client
 
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet import hub_state
-from lora_post.fleet.downlinks import Reply, encode
+from lora_post.fleet.downlinks import RequestReply, encode
 from lora_post.fleet.hub_files import write_fleet
 from lora_post.fleet.link import Link
 from lora_post.fleet.raw import Raw
@@ -234,7 +234,7 @@ def latency(frames: int, servers: int) -> None:
 
             def hear(request: bytes) -> bytes:
                 asked.append(time.perf_counter())
-                return encode(Reply())
+                return encode(RequestReply())
 
             gateway.reply("down.gw", hear)
             took = []

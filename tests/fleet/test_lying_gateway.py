@@ -10,7 +10,7 @@ import pytest
 
 from lora_post.downlink.transmit import Transmission
 from lora_post.downlink.windows import windows_after
-from lora_post.fleet.downlinks import MAX_TEXT, Fate, Reply, decode_fate, decode_reply, encode
+from lora_post.fleet.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
 from lora_post.fleet.entry import Reception
 from lora_post.fleet.raw import CLOCK_DOUBT_US, Raw, decode_raw
 from lora_post.fleet.reply import ways_after
@@ -48,8 +48,8 @@ def test_names_that_no_entry_has_room_for_are_refused(field: str) -> None:
 
 
 def test_what_it_tells_of_a_command_is_short_and_printable() -> None:
-    told = decode_fate(encode(Fate("id", Transmission(LONG, LONG, False, LONG)))).transmission  # type: ignore[arg-type]
-    for text in (told.gateway, told.window, told.why, decode_reply(encode(Reply(LONG))).why):
+    told = decode_fate(encode(RequestFate("id", Transmission(LONG, LONG, False, LONG)))).transmission  # type: ignore[arg-type]
+    for text in (told.gateway, told.window, told.why, decode_reply(encode(RequestReply(LONG))).why):
         assert len(text) == MAX_TEXT and text.isprintable()
 
 
