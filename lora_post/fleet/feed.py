@@ -32,8 +32,7 @@ from lora_post.spool.ledger import Group, SpoolLedger
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 from lora_post.uplink.model import Report
-from lora_post.uplink.window import Place as Counted
-from lora_post.uplink.window import Window, place_of
+from lora_post.uplink.window import Standing, Window, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -201,4 +200,4 @@ def _is_in(fed: State, up: Accepted) -> bool:
     if fed.joins:
         dev_addr = parse_data_frame(up.frame.phy_payload).dev_addr
         window = next((each.counters.window for each in fed.joins.sessions if each.dev_addr == dev_addr), Window())
-    return place_of(window, up.counter, WallUs(up.frame.time_us)) is Counted.SEEN
+    return standing_of(window, up.counter, WallUs(up.frame.time_us)) is Standing.SEEN

@@ -38,7 +38,7 @@ from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Sess
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import link_of, unlock
-from lora_post.uplink.window import Place, Window, accepted, late_counters, place_of
+from lora_post.uplink.window import Standing, Window, accepted, late_counters, standing_of
 
 _LOWCOST_HEADER: Final = 4
 _COUNTED: Final = (FCntPolicy.STRICT, FCntPolicy.SIXTEEN_BIT)
@@ -346,13 +346,13 @@ class Judge:
         device, time_us = uplink.device, uplink.frame.time_us
         counters = counters_of(state, device)
         if counter is not None:
-            place = place_of(counters.window, counter, time_us)
-            if place is Place.OUT_OF_TIME:
+            standing = standing_of(counters.window, counter, time_us)
+            if standing is Standing.OUT_OF_TIME:
                 raise OutOfTime(
                     f"{device.id}: FCnt {uplink.fcnt} was missed, and comes when it cannot have been sent: a recording",
                     device.id,
                 )
-            if place is Place.SEEN:
+            if standing is Standing.SEEN:
                 raise StaleFCnt(f"{device.id}: FCnt {uplink.fcnt} again", device.id)
             changed = replace(counters, window=accepted(counters.window, counter, time_us))
             return self._proved(with_counters(state, device, changed), device)

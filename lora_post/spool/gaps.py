@@ -8,20 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Final
 
 from lora_post.clocks.scale import is_unknown, slot_of
 from lora_post.spool.schema import GAPS
 from lora_post.times import StampUs
-
-MAX_GAPS: Final = 64
-"""Of each session; the oldest are given up."""
-
-LATE_US: Final = 120_000_000
-"""So much later than the frame behind a gap a frame in it may have been heard: clocks and links differ.
-
-A frame that somebody caught and sends again later has the time at which it is heard now.
-"""
+from lora_post.uplink.window import DOUBT_US, MAX_GAPS
 
 
 class Gaps:
@@ -79,4 +70,4 @@ def _is_in_time(time_us: StampUs, heard_us: StampUs) -> bool:
     if is_unknown(time_us) != is_unknown(heard_us):
         return False
     is_comparable = not is_unknown(time_us) or slot_of(time_us) == slot_of(heard_us)
-    return is_comparable and time_us <= heard_us + LATE_US
+    return is_comparable and time_us <= heard_us + DOUBT_US

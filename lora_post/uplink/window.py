@@ -15,7 +15,7 @@ from msgspec import Struct
 from lora_post.times import StampUs, WallUs
 
 MAX_GAPS: Final = 64
-"""So many are remembered; the oldest is given up."""
+"""So many are remembered of each session; the oldest is given up."""
 DOUBT_US: Final = 120_000_000
 """How far the clocks of two gateways may be apart, and a frame may be overtaken."""
 
@@ -37,7 +37,7 @@ class Window(Struct, frozen=True, array_like=True, gc=False):
     gaps: tuple[Gap, ...] = ()
 
 
-class Place(Enum):
+class Standing(Enum):
     """Where a counter stands."""
 
     NEW = "new"
@@ -47,15 +47,15 @@ class Place(Enum):
     """In a gap, and received at another time: a recording."""
 
 
-def place_of(window: Window, fcnt: int, time_us: StampUs) -> Place:
+def standing_of(window: Window, fcnt: int, time_us: StampUs) -> Standing:
     """Tell where an authentic frame stands. time_us: its reception."""
     if fcnt >= window.up:
-        return Place.NEW
+        return Standing.NEW
     for gap in window.gaps:
         if gap.first <= fcnt <= gap.last:
             in_time = gap.after_us - DOUBT_US <= time_us <= gap.before_us + DOUBT_US
-            return Place.LATE if in_time else Place.OUT_OF_TIME
-    return Place.SEEN
+            return Standing.LATE if in_time else Standing.OUT_OF_TIME
+    return Standing.SEEN
 
 
 def accepted(window: Window, fcnt: int, time_us: StampUs) -> Window:

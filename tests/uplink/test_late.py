@@ -17,7 +17,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device, FCntPolicy, Frame, Reading, RxInfo
 from lora_post.observed.site_state import SiteState
 from lora_post.run.pipeline import Pipeline
-from lora_post.spool.gaps import LATE_US, MAX_GAPS, gaps_in_memory
+from lora_post.spool.gaps import gaps_in_memory
 from lora_post.spool.ledger import Ledger, MemoryLedger, SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
@@ -28,6 +28,7 @@ from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.unlock import seal_lorawan
+from lora_post.uplink.window import DOUBT_US, MAX_GAPS
 from tests.support.build import KEYS, NOON_US, device
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import Site as NetworkSite
@@ -92,7 +93,7 @@ def test_frame_in_the_same_group_is_accepted_late(gateway: Gateway) -> None:
 
 def test_caught_frame_that_is_sent_again_later_is_a_replay(gateway: Gateway) -> None:
     gateway.hear(10, 12, at_us=NOON_US)
-    assert gateway.hear(11, at_us=NOON_US + LATE_US + 1) == ["replay"]
+    assert gateway.hear(11, at_us=NOON_US + DOUBT_US + 1) == ["replay"]
 
 
 def test_frame_that_a_gateway_kept_for_days_has_the_time_at_which_it_was_heard(gateway: Gateway) -> None:

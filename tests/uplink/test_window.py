@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_post.times import WallUs
-from lora_post.uplink.window import DOUBT_US, MAX_GAPS, Gap, Place, Window, accepted, late_counters, place_of
+from lora_post.uplink.window import DOUBT_US, MAX_GAPS, Gap, Standing, Window, accepted, late_counters, standing_of
 
 S = 1_000_000
 
@@ -22,27 +22,27 @@ def after(*fcnts: int) -> Window:
 def test_frame_that_comes_late_is_accepted_once_in_its_place() -> None:
     window = after(0, 1, 2, 900)
     time_us = WallUs(450 * S)
-    assert place_of(window, 450, time_us) is Place.LATE
+    assert standing_of(window, 450, time_us) is Standing.LATE
     window = accepted(window, 450, time_us)
-    assert place_of(window, 450, time_us) is Place.SEEN
+    assert standing_of(window, 450, time_us) is Standing.SEEN
     assert window.up == 901
     assert [(gap.first, gap.last) for gap in window.gaps] == [(3, 449), (451, 899)]
 
 
 def test_recording_is_not_late() -> None:
     window = after(0, 900)
-    assert place_of(window, 5, WallUs(900 * S + DOUBT_US)) is Place.LATE
-    assert place_of(window, 5, WallUs(900 * S + DOUBT_US + 1)) is Place.OUT_OF_TIME
+    assert standing_of(window, 5, WallUs(900 * S + DOUBT_US)) is Standing.LATE
+    assert standing_of(window, 5, WallUs(900 * S + DOUBT_US + 1)) is Standing.OUT_OF_TIME
     middle = accepted(window, 800, WallUs(800 * S))
-    assert place_of(middle, 850, WallUs(800 * S - DOUBT_US - 1)) is Place.OUT_OF_TIME
-    assert place_of(middle, 850, WallUs(850 * S)) is Place.LATE
+    assert standing_of(middle, 850, WallUs(800 * S - DOUBT_US - 1)) is Standing.OUT_OF_TIME
+    assert standing_of(middle, 850, WallUs(850 * S)) is Standing.LATE
 
 
 def test_oldest_gap_is_given_up() -> None:
     window = after(*range(0, 2 * MAX_GAPS + 4, 2))
     assert len(window.gaps) == MAX_GAPS
     assert window.gaps[0].first == 3
-    assert place_of(window, 1, WallUs(S)) is Place.SEEN
+    assert standing_of(window, 1, WallUs(S)) is Standing.SEEN
 
 
 def test_sixteen_bits_of_late_counters() -> None:
@@ -58,10 +58,10 @@ def test_sixteen_bits_of_late_counters() -> None:
 def test_window_is_a_set_of_counters(fcnts: list[int]) -> None:
     window, there = Window(), set[int]()
     for fcnt in fcnts:
-        place = place_of(window, fcnt, WallUs(0))
-        assert (place is Place.SEEN) == (fcnt in there)
-        assert (place is Place.NEW) == (fcnt > max(there, default=-1))
-        if place is not Place.SEEN:
+        place = standing_of(window, fcnt, WallUs(0))
+        assert (place is Standing.SEEN) == (fcnt in there)
+        assert (place is Standing.NEW) == (fcnt > max(there, default=-1))
+        if place is not Standing.SEEN:
             window = accepted(window, fcnt, WallUs(0))
             there.add(fcnt)
         assert {each for gap in window.gaps for each in range(gap.first, gap.last + 1)} == set(range(window.up)) - there
