@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -41,13 +42,15 @@ from tests.support.relay import Relay
 
 GATEWAYS = 3
 WORKERS = 3  # the first uploads as well
-LORAWAN = 6
+LORAWAN = 24
 LOWCOST = 2
 DEVICES = LORAWAN + LOWCOST
-EACH = 20  # so many frames of each LoRaWAN device for one of each other: of those only the last 256 are remembered
+EACH = 8  # so many frames of each LoRaWAN device for one of each other: of those only the last 256 are remembered
 ROUND = EACH * LORAWAN + LOWCOST
-REPEATED = 200  # frames that a radio program gives once more: a pipe holds no more
+REPEATED = 600  # frames that a radio program gives once more: a pipe and who reads it hold no more
 PATIENCE_S = 240
+HELD_BACK_S = 40  # so far behind the radio what is stored may be; then nothing is sent until that has arrived
+COUNT_S = 2.0
 EVERY_S = 0.7
 COMMAND = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried_fleet.py"))
 INPUT = '[[input]]\nurl = "stdin:"\nformat = "rxpk"\n'
@@ -334,20 +337,27 @@ def bad_days(
     chance = Random(seed)
     radio = Radio(Random(seed + 1))
     began = time.monotonic()
-    with running_sandbox() as url, running(folder, radio, url, servers) as fleet:
-        start = time.monotonic()
+    file = folder / "sandbox.db"
+    with running_sandbox(file=file) as url, running(folder, radio, url, servers) as fleet:
+        start = next_frame = next_count = time.monotonic()
         next_harm = start + 2
-        while (past := time.monotonic() - start) < seconds:
-            while radio.count < past * frames_a_second:
+        stored = 0
+        while (now := time.monotonic()) - start < seconds:
+            if now >= next_count:
+                next_count = now + COUNT_S
+                stored = count_rows(file)
+            while next_frame <= now and radio.count - stored < HELD_BACK_S * frames_a_second:
                 radio.send()
+                next_frame += 1 / frames_a_second
+            next_frame = max(next_frame, now)
             fleet.mend()
-            if time.monotonic() >= next_harm:
-                next_harm += every_s
+            if now >= next_harm:
+                next_harm = now + every_s
                 fleet.harm(chance)
             time.sleep(0.02)
         fleet.mend(is_all=True)
         wanted = sent(radio.count)
-        found = settle_down(url, wanted)
+        found = settle_down(url, file, wanted)
         with hub(fleet.nodes) as link:
             entries = everything(link)
     valid, void = fold_all(entries)
@@ -366,15 +376,23 @@ def bad_days(
     )
 
 
-def settle_down(url: str, wanted: set[tuple[str, int]]) -> list[tuple[str, int]]:
+def settle_down(url: str, file: Path, wanted: set[tuple[str, int]]) -> list[tuple[str, int]]:
     """Wait until all has arrived, and a little longer for what arrives twice; return device and count of all rows."""
-    deadline, arrived = time.monotonic() + PATIENCE_S, 0
-    while not wanted <= (there := set(rows(url))) and time.monotonic() < deadline:
-        if len(there) > arrived:
-            deadline, arrived = time.monotonic() + PATIENCE_S, len(there)
+    deadline, arrived = time.monotonic() + PATIENCE_S, -1
+    while time.monotonic() < deadline:
+        if (there := count_rows(file)) != arrived:
+            deadline, arrived = time.monotonic() + PATIENCE_S, there
+            if there >= len(wanted) and wanted <= set(rows(url)):
+                break
         time.sleep(1)
     time.sleep(3)
     return rows(url)
+
+
+def count_rows(file: Path) -> int:
+    """Return how many values the server has."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM history").fetchone()[0])
 
 
 def rows(url: str) -> list[tuple[str, int]]:
