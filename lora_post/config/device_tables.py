@@ -15,10 +15,10 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     decoder: A name that `lora-post decoders` lists. Not needed with `decoder_by_fport` or a `[[decoder_rule]]`.
     decoder_by_fport: Decoders of FPorts, as `{ 2 = "cayenne-lpp" }`. Others go to `decoder`.
     options: Of the decoder.
-    sensor: Tables [`[[device.sensor]]`](#devicesensor).
-    only: Send only these sensors, as `["air.*", "battery"]`. Metadata that is named is sent, too.
+    sensor: [Below](#devicesensor).
+    only: Send only these [sensors](decoders.md#change-what-a-decoder-gives), as `["air.*", "battery"]`.
     drop: Do not send these sensors, as in `only`.
-    actuator: Tables [`[[device.actuator]]`](#deviceactuator).
+    actuator: [Below](#deviceactuator).
     dev_eui: 16 hex digits. Alone for a device behind a network server.
     dev_addr: Of a LoRaWAN device that does not join, 8 hex digits.
     address: Of a device with LowCostLoRaGw's header, 2 to 255.
@@ -41,8 +41,8 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     location: As in `[gateway]`.
     class: When it listens for [downlinks](downlinks.md): `"A"` after its uplinks, `"C"` always.
     adr: Its data rate and power [are set](downlinks.md#what-devices-are-told) by how well it is heard.
-    dev_status_every: How often it is asked for its battery, as `"1d"`. Default: never.
-    moves: Waziup is told [its place](devices.md#devices-that-move) again after each 100 m.
+    dev_status_every: How often it is asked for its battery, as `"1d"`.
+    moves: Waziup is told [its place](devices.md#name-place-and-visibility) after each 100 m.
     """
 
     decoder: str = ""
@@ -101,8 +101,8 @@ class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):
         goes before patterns, an earlier pattern before later ones.
     rename: Its name on Waziup.
     drop: Do not send it; alone.
-    scale: A number, also inside an object or list, becomes number × scale + offset.
-    offset: See `scale`.
+    scale: A number becomes number × scale + offset.
+    offset: The same.
     calibrate: In place of these: two or more points `[raw, true]`, joined by lines; the outermost go on.
     unit: Its unit, `""` for none. Nothing is converted.
     quantity: From Waziup's list. Default: by the name.
@@ -132,7 +132,7 @@ class ActuatorTable(Struct, frozen=True, forbid_unknown_fields=True):
     payloads: Bytes of values, as `{ true = "0101", false = "0100" }`. The decoder encodes others.
     port: FPort, 1 to 223. Default: the encoder's.
     confirmed: The device is to acknowledge.
-    expires: So long after it was set it is not sent any more: `"10min"`, `"1d"`.
+    expires: How long after it was set it may still be sent.
     """
 
     name: str

@@ -15,13 +15,12 @@ from lora_post.spool.lanes import WhenFull
 
 
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """This gateway, as it is known on Waziup.
+    """This gateway, as Waziup knows it.
 
     id: 1 to 128 letters, digits, `_`, `-`, `.`, with at least one letter.
     name: Default: the id.
-    visibility: `"private"`: only your account sees the data. `"public"`: anybody may read and write it. Also the
-        default of the devices.
-    location: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`. Not the devices' default.
+    visibility: `"public"`: anybody may read and write its data. Also the default of the devices.
+    location: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`.
     """
 
     id: str
@@ -31,10 +30,10 @@ class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The queue on disk. See [delivery](delivery.md).
+    """The [queue](delivery.md) on disk.
 
     path: The file (SQLite). Others beside it begin with its name.
-    max_mb: How many MiB it may hold, 1 or more. A reading takes 20 to 30 bytes for each destination.
+    max_mb: How many MiB it may hold. A reading takes 20 to 30 bytes for each destination.
     when_full: Which readings the sensor with the longest queue gives up.
     keep_strangers: Keep the last frames of [strangers](devices.md#strangers); 100 kB at most.
     """
@@ -46,11 +45,11 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What sending to Waziup Cloud may cost. See [sending](upload.md).
+    """What [sending](upload.md) to Waziup Cloud may cost.
 
     schedule: When to send, as `"22:00-06:00"`, in the gateway's time zone. Default: always.
-    max_bytes_per_day: As a network operator counts them; 65536 or more, 0 for no limit.
-    hold: How long readings are collected to share a request: `"90s"`, `"10min"`, at most a day.
+    max_bytes_per_day: 65536 or more; 0: no limit.
+    hold: Collect readings for so long, to share a request: `"10min"`, at most a day.
     """
 
     schedule: list[str] = []
@@ -61,7 +60,7 @@ class UploadTable(Struct, frozen=True, forbid_unknown_fields=True):
 class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The [status page](status-page.md), `/metrics`, `/healthz` and `/readyz`: only with this table or `--status`.
 
-    listen: Address and port. Other addresses than this machine's loopback need a token.
+    listen: Address and port. Addresses that other machines reach need a token.
     token: For browsers and programs, 16 characters or more.
     sensor_values: `/metrics` has the latest value of each sensor.
     edit: With a token, devices can be added on the page.
@@ -76,19 +75,18 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Trouble that lasts is told. See [status page](status-page.md#alerts).
+    """[Alerts](status-page.md#alerts): trouble that lasts is told.
 
-    no_frame: No input gave a frame for so long: `"30min"`, `"2d"`; `"never"`.
-    no_upload: A destination took no reading for so long; `"never"`.
-    silent: A device was not heard for four times its usual distance, at least an hour, at most this; `"never"`.
-    battery_percent: A battery is below this; 0: never.
+    no_frame: No input gave a frame for so long. `"never"`: no such alert.
+    no_upload: A destination took no reading for so long.
+    silent: A device was not heard for four times its usual distance; at most so long.
+    battery_percent: A battery is below this.
     battery_volts: The same in volts.
     webhook: An `http(s)://` address that gets alerts.
     webhook_token: Sent to it as `Authorization: Bearer`.
-    email: Who gets alerts by mail; needs `smtp`.
-    email_from: The sender. Default: the address in `email`.
-    smtp: The mail server: `smtps://USER@HOST` (port 465), or `smtp://USER@HOST` (port 587, STARTTLS unless it is on
-        this machine). Write `@` in USER as `%40`.
+    email: Who gets mail.
+    email_from: The sender. Default: `email`.
+    smtp: `smtps://USER@HOST` (port 465), or `smtp://USER@HOST` (port 587, STARTTLS). Write `@` in USER as `%40`.
     smtp_password: Of USER.
     """
 
@@ -110,7 +108,7 @@ class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DecodersTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Decoders of your own. See [decoders](decoders.md).
+    """[Decoders](decoders.md) of your own.
 
     folder: One file each. It replaces a shipped decoder of the same name.
     """
@@ -123,13 +121,13 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     region: The channel plan: `EU868`, `EU433`, `US915`, `AU915`, `AS923-1` to `AS923-4`, `IN865`, `KR920`, `RU864` or
         `CN470`; that of the packet forwarder.
-    net_id: 6 hex digits, of type 0. Keep it: the keys of a join follow from it.
-    rx_delay_s: So many seconds after an uplink a device that joined listens, 1 to 15.
+    net_id: 6 hex digits, of type 0. Keep it: keys follow from it.
+    rx_delay_s: A device that joined listens so many seconds after an uplink, 1 to 15.
     sub_band: `US915`, `AU915`, `CN470`: the eight channels that the gateways hear, from 1. Default: those in which a
-        device is heard; stations hear the second.
+        device is heard; of stations the second.
     rx2_mhz: Where devices that joined [listen in RX2](downlinks.md#what-devices-are-told). Default: the region's.
-    rx2_data_rate: Number of the data rate there. Default: the region's.
-    uplink_dwell: `AS923`, `AU915`: whether devices are told to send 400 ms at most. Default: they are told nothing.
+    rx2_data_rate: The data rate there, by its number.
+    uplink_dwell: `AS923`, `AU915`: devices are told to send 400 ms at most, or longer. Default: nothing.
     device_duty_cycle: The share of the time that devices may send, as `0.01`.
     """
 
@@ -144,12 +142,12 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """This lora-post is a part of a [fleet](fleet.md): many gateways, shared devices. Needs `lora-post[fleet]`.
+    """This lora-post is a part of a [fleet](fleet.md). Needs `lora-post[fleet]`.
 
-    servers: Those of the hub, `tls://HOST:4222`; for trials `nats://`, not encrypted.
-    role: `"gateway"`, `"worker"`, `"uploader"`, or a list: see [roles](fleet.md#what-runs-where).
-    nkey: The seed (`SU…`) by which the hub knows this one, if it asks.
-    ca_file: The authority (PEM) of the servers' certificates. Default: this system's.
+    servers: The hub's, `tls://HOST:4222`; for trials `nats://`, not encrypted.
+    role: `"gateway"`, `"worker"`, `"uploader"`, or [several](fleet.md#what-runs-where).
+    nkey: The seed (`SU…`) by which the hub knows this one.
+    ca_file: The authority (PEM) of the certificates. Default: this system's.
     replicas: How many servers keep everything: 3, or 1 for a trial.
     """
 
@@ -163,7 +161,7 @@ class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where frames come from. Without any: stdin. See [inputs](README.md#inputs).
+    """Where [frames come from](README.md#inputs). Without any: stdin.
 
     url: `stdin:`, `file:PATH` (from the current folder), `serial:///dev/ttyUSB0?baud=38400` (the default speed),
         `udp://HOST:PORT` for packet forwarders, `station://HOST:PORT` for LoRa Basics Stations (needs `[network]`),
@@ -172,18 +170,15 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
         `gateway` (with `mqtt://`), `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`, with
         `station://` always `station`.
     setup: What a [serial module](inputs/serial-modules.md) is told at each start: `"auto"`, or commands.
-    address: With `rn2483`, `rak`, `lines`, `rxpk`, `lowcost`: payloads have no header; the `address` of their device.
+    address: Payloads have no header, and this is the `address` of their device.
     gateways: With `udp://`, `station://`: EUIs to listen to. Default: all.
-    transmit: With `udp://`, `station://`, `gateway`, and `[network]`; with `mqtt(s)://` and `chirpstack`, `ttn`:
-        `false` sends nothing. Default: `true`.
-    downlink_at: With `udp://` and `[network]`: `"window"` for [forwarders that send at once](inputs/semtech-udp.md)
-        what they are given.
+    transmit: `false`: it sends nothing to devices. Default: `true`.
+    downlink_at: With `udp://`: `"window"` for [forwarders that send at once](inputs/semtech-udp.md).
     downlink_dir: With `lowcost` and `[network]`: the radio program's [folder](inputs/lora-gateway-pipe.md) `downlink`.
-        Without it devices are not answered.
     cert_file: With `station://`: a certificate (PEM) for `wss://`.
     key_file: Its private key (PEM). Default: in the same file.
     password: With `mqtt(s)://`: of USER in `url`.
-    ca_file: With `mqtts://`: the authority (PEM) of the broker's certificate. Default: this system's.
+    ca_file: With `mqtts://`: as in `[mqtt]`.
     """
 
     url: str = "stdin:"

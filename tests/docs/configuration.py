@@ -22,14 +22,12 @@ HEAD = """\
 
 <!-- made by `python -m tests.docs --update` from the types of the configuration; a test fails when they differ -->
 
-Begin with the commented [lora-post.example.toml](../lora-post.example.toml). `lora-post check` finds mistakes and says
-how to correct them.
+Begin with the commented [lora-post.example.toml](../lora-post.example.toml). `lora-post check` finds mistakes.
 
 * The file is `lora-post.toml` in the current folder, else `/etc/lora-post/lora-post.toml`, or what `-c FILE` names.
   Relative paths start from its folder.
-* In brackets: the default; without one, the type. *needed*: the key must be there when its table is.
-* **secret**: give one of `password`, `password_file` (a file with it) and `password_env` (a variable with it). It is
-  never shown. A file with secrets that everybody may read gives a warning.
+* In brackets: the default, or the type where it is not text. *needed*: the key must be there when its table is.
+* **secret**: give one of `password`, `password_file` (a file with it) and `password_env` (a variable with it).
 """
 
 
@@ -79,7 +77,9 @@ def _section(kind: type[Struct]) -> str:
     for field in keys_of(kind):
         is_secret = f"{field.name}_file" in names
         words = "secret" if is_secret else type_words(hints[field.name])
-        rows.append(f"* `{field.encode_name}` ({_default(field, words)}): {entries.get(field.encode_name, '')}")
+        default = _default(field, words)
+        shown = f" ({default})" if default != PLAIN[str] else ""
+        rows.append(f"* `{field.encode_name}`{shown}: {entries.get(field.encode_name, '')}")
     return textwrap.fill(intro, 118, break_on_hyphens=False) + "\n\n" + "\n".join(rows) + "\n"
 
 
@@ -111,7 +111,7 @@ def _plural(words: str) -> str:
 def _default(field: FieldInfo, words: str) -> str:
     """The default, and the type where the default does not show it; without a default, the type."""
     if field.required:
-        return f"*needed*, {words}"
+        return "*needed*" if words == PLAIN[str] else f"*needed*, {words}"
     value = field.default if field.default is not NODEFAULT else field.default_factory()
     if isinstance(value, bool):
         shown = f"`{str(value).lower()}`"

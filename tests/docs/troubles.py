@@ -316,5 +316,5 @@ def refreshed(text: str, lines: dict[str, list[str]]) -> str:
 
 def _cell(lines: Sequence[str]) -> str:
     """What follows in these lines on the reason or the decoder, each cut to a length for a table."""
-    told = (re.sub(r"^.*? (reason=\S+|decoder=cayenne-lpp): (\w+: (?=\S))?", "", line) for line in lines)
+    told = (re.sub(r"^.*? (reason=\S+|decoder=cayenne-lpp): (\w+: (?=\S)|lora-post )?", "", line) for line in lines)
     return "<br>".join(f"`{line if len(line) <= CELL else f'{line[: CELL - 1]}…'}`" for line in told)

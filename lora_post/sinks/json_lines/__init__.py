@@ -17,7 +17,7 @@ STDOUT = "-"
 
 
 class JsonLinesTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file with one JSON object a reading. See [destinations](destinations.md#json-lines).
+    """[A file](destinations.md#json-lines) with one JSON object a reading.
 
     path: The file, or `"-"` for stdout.
     max_mb: At so many MiB, 1 or more, it becomes `….1` and a new one begins.

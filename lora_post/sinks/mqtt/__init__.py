@@ -21,13 +21,13 @@ _WORD = re.compile(r"\{(\w*)\}")
 
 
 class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A broker of your own that gets one message a reading. See [destinations](destinations.md#mqtt).
+    """[A broker of your own](destinations.md#mqtt) that gets one message a reading.
 
     url: `mqtt://HOST` (port 1883), `mqtts://HOST` (TLS, port 8883), `mqtt(s)://HOST:PORT`.
     topic: With `{gateway}`, `{device}`, `{sensor}`; 1 to 256 characters.
     retain: The broker keeps the last message of each topic.
-    home_assistant: Sensors appear in [Home Assistant](destinations.md#home-assistant), and `retain` is on. A text:
-        another discovery prefix than `homeassistant`.
+    home_assistant: Sensors appear in [Home Assistant](destinations.md#home-assistant), and `retain` is on. A text is
+        another discovery prefix.
     username: If the broker wants one.
     password: Of `username`.
     ca_file: With `mqtts://`: the authority (PEM) of the broker's certificate. Default: this system's.

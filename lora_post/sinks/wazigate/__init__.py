@@ -16,7 +16,7 @@ from lora_post.toml_table import TableReader
 
 
 class WazigateTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """A WaziGate on the local network. See [destinations](destinations.md#wazigate).
+    """[A WaziGate](destinations.md#wazigate) on the local network.
 
     url: Its address, without a path.
     username: Not needed on the WaziGate itself.

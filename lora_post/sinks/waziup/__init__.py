@@ -25,13 +25,12 @@ PASSWORD_ENV = "LORA_POST_WAZIUP_PASSWORD"  # noqa: S105 - the variable's name
 
 
 class WaziupTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """Waziup Cloud, or a server like it. See [destinations](destinations.md#waziup-cloud).
+    """[Waziup Cloud](destinations.md#waziup-cloud), or a server like it.
 
-    url: `http://` gives a warning unless it is on this machine.
+    url: Its API. `http://` gives a warning.
     username: Your account.
     password: Default: the variable `LORA_POST_WAZIUP_PASSWORD`.
-    provision: `"auto"`: create missing devices and sensors; needs an account. `"never"`: they exist, and without an
-        account are public.
+    provision: `"auto"`: create missing devices and sensors; needs an account.
     protocol: `"mqtt"`: a tenth of the data, [with an exception](destinations.md#values-over-mqtt).
     actuators: How often to look for [values for devices](downlinks.md#values-that-are-set-on-waziup): `"15min"`, at
         least `"10s"`; `"mqtt"`: told at once.
