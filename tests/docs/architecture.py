@@ -66,13 +66,6 @@ def _entries(name: str) -> Iterator[str]:
         yield f"{f'{name}.py':<18} {first_line(folder.with_suffix('.py'))}\n"
         return
     yield f"{f'{name}/':<18} {first_line(folder)}\n"
-    for inner in packages_in(folder):
-        yield f"{f'  {inner.name}/':<18} {first_line(inner)}\n"
-
-
-def packages_in(folder: Path) -> list[Path]:
-    """Return the packages directly in a folder, by name."""
-    return sorted(init.parent for init in folder.glob("*/__init__.py"))
 
 
 def first_line(path: Path) -> str:
