@@ -29,7 +29,6 @@ KEEP_UPLINKS: Final = 256
 MAX_DELAY_S: Final = 15
 _CLASS_A, _CLASS_C = 0, 2
 _SECOND_US: Final = 1_000_000
-_NO_DEV_EUI: Final = "00-00-00-00-00-00-00-00"  # a station only writes it to its log
 
 Say = Callable[[bytes], None]
 """Puts a message on its way to a station, from any thread."""
@@ -93,7 +92,7 @@ class StationDownlinks:
                 self._given.put(self._diid, downlink)
                 message = {
                     "msgtype": "dnmsg",
-                    "DevEui": _NO_DEV_EUI,
+                    "DevEui": _dev_eui(self._diid),
                     "diid": self._diid,
                     "pdu": downlink.phy_payload.hex(),
                     "priority": 1,
@@ -136,6 +135,11 @@ class StationDownlinks:
             silent = self._given.silent()
         for downlink in silent:
             tell_unconfirmed(self._metrics, downlink, downlink.windows[-1].name, f"station {downlink.gateway}")
+
+
+def _dev_eui(diid: int) -> str:
+    """Return a number as a DevEUI: a station writes it to its log, and sends no `dntxed` for a frame whose is 0."""
+    return diid.to_bytes(8).hex("-")
 
 
 def _answered(first: Window, linked: _Linked) -> tuple[_Heard, int] | None:

@@ -104,10 +104,10 @@ class BasicsStation:
         self.say({**taken_apart(phy), "DR": DATA_RATES[datr], "Freq": freq, "upinfo": info, "RefTime": 0.0})
 
     def downlink(self, *, sent: bool = True) -> dict[str, Any]:
-        """Wait for a frame to send; return it, and tell the server that it is sent."""
+        """Wait for a frame to send; return it, and tell the server that it is sent; of DevEUI 0 nothing is told."""
         message = self.hear()
         assert message["msgtype"] == "dnmsg"
-        if sent:
+        if sent and message["DevEui"].strip("0-"):
             at = message.get("xtime", 0) + message["RxDelay"] * 1_000_000
             done = {"msgtype": "dntxed", "diid": message["diid"], "DevEui": message["DevEui"], "rctx": 3, "xtime": at}
             self.say({**done, "txtime": 1700000000.0, "gpstime": 0})
