@@ -10,7 +10,7 @@ from msgspec import Struct
 from lora_post.lorawan.region import Slot
 
 
-class Window(Struct, frozen=True):
+class Window(Struct, frozen=True, array_like=True):
     """A moment at which a device listens, and how.
 
     name: RX1, RX2 or C. tmst: the gateway's counter at its beginning, µs modulo 2^32; None: at once, for class C.

@@ -67,7 +67,7 @@ class Acceptance(Generic[T]):
         A frame that is not yielded is not decided. Raises LogUnavailable, LogReplaced.
         """
         waiting = list(frames)
-        self._read(0)
+        self._read(None)
         for _ in range(ROUNDS):
             ahead = _Ahead(self.view)
             proposed: list[tuple[T, str, Entry]] = []
@@ -87,7 +87,10 @@ class Acceptance(Generic[T]):
             places = self._log.append([(subject, encode(entry)) for _, subject, entry in proposed])
             if any(place is not None and place <= self.view.position for place in places):
                 raise LogReplaced("the log goes back behind what was read of it")
-            valid = {read.entry.id for read in self._read(max(place or 0 for place in places)) if read.is_valid}
+            reads = self._read(max(place or 0 for place in places))
+            if None in places:
+                reads += self._read(None)
+            valid = {read.entry.id for read in reads if read.is_valid}
             waiting = []
             for frame, _, entry in proposed:
                 if entry.id in valid:
@@ -96,7 +99,7 @@ class Acceptance(Generic[T]):
                     waiting.append(frame)
             waiting += undecided
 
-    def _read(self, until: int) -> list[Read]:
+    def _read(self, until: int | None) -> list[Read]:
         reads = []
         for read in self.view.catch_up(self._log, until):
             self._on_read(read)  # at once: the next read may fail, and the view has this one

@@ -18,7 +18,7 @@ MAX_TEXT: Final = 200
 """Characters of a text that a gateway tells."""
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, array_like=True):
     """What a gateway is asked to send. id: of the entry; the same one twice is one transmission.
 
     station: the packet forwarder that heard the device. windows: in the order in which they are tried. is_told: the
@@ -32,7 +32,7 @@ class Request(Struct, frozen=True):
     is_told: bool = False
 
 
-class RequestReply(Struct, frozen=True):
+class RequestReply(Struct, frozen=True, array_like=True):
     """What a gateway says to that. why: it sends nothing, "" when it does."""
 
     why: str = ""

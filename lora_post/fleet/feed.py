@@ -21,11 +21,11 @@ from lora_post.fleet.log import FleetError, Log
 from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
+from lora_post.fleet.settling import Settling
 from lora_post.fleet.streams import log_bytes
 from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.trim import Trimmer, keep_us
 from lora_post.fleet.view import Read, View
-from lora_post.fleet.worker import settle
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device
 from lora_post.spool.ledger import Group, SpoolLedger
@@ -76,6 +76,7 @@ class Feed:
         self._fed: dict[str, Entry] = {}
         self._reconnects = 0
         self._trimmer = Trimmer(source)
+        self._settling = Settling(link)
         self._tell_at = self._trim_at = 0.0
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
@@ -89,6 +90,10 @@ class Feed:
             except (FleetError, SpoolError) as error:
                 log.warning("%s", error)
             stop.wait(PAUSE_S)
+        try:
+            self._settling.tell(is_all=True)
+        except FleetError as error:
+            log.debug("%s", error)
 
     def step(self) -> int:
         """Take in what the log has next, and wait for it a little; return how many readings were queued."""
@@ -105,6 +110,7 @@ class Feed:
         return sum(len(report.readings) for report in reports)
 
     def _look_after(self, view: View) -> None:
+        self._settling.tell()
         now = time.monotonic()
         if now >= self._tell_at:
             self._tell_at = now + TELL_S
@@ -180,11 +186,9 @@ class Feed:
         return fed is None or not _is_in(fed.state, up)
 
     def _settle(self, ups: Sequence[Accepted]) -> None:
-        settled: dict[tuple[str, str], list[int]] = {}
         for up in ups:
             for each in up.heard_by:
-                settled.setdefault((each.gateway, each.store), []).append(each.number)
-        settle(self._link, settled)
+                self._settling.add(each.gateway, each.store, each.number)
 
 
 def log_tail(source: Log, view: View) -> list[Read]:

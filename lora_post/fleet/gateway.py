@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from copy import copy
 from heapq import heappop, heappush
@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from nats.js.api import PubAck
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
@@ -28,8 +29,8 @@ from lora_post.fleet.downlinks import RequestFate, WayBack
 from lora_post.fleet.downlinks import encode as encode_fate
 from lora_post.fleet.link import REQUEST_S, Link, describe
 from lora_post.fleet.log import FleetError
-from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, encode
-from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, raw_subject, sent_subject, token
+from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, hand_in
+from lora_post.fleet.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard, Noise
 from lora_post.spool import frames
@@ -156,7 +157,7 @@ class FrameKeeper:
             error = FrameError("an uplink that a network server has decrypted", fix="have a worker read this input")
             return Refusal.of(event.frame, error)
         try:
-            raw_subject(event, self._gateway)
+            address_of(event)
         except FrameError as error:
             return Refusal.of(event, error)
         return None
@@ -165,13 +166,14 @@ class FrameKeeper:
 class Patience(Struct, frozen=True):
     """How a gateway publishes.
 
-    in_flight: so many wait for their acknowledgement at one time. live_s: a frame is live for so long. backlog_share:
-    of so many frames one is from the backlog while live ones come. again_s: what was published and is not settled is
-    published again after that, the next time after twice as long. look_s, settle_s, state_s, tidy_s: how often
-    everything else is looked after.
+    in_flight: so many frames wait for their acknowledgement at one time. together: so many go in one message. live_s: a
+    frame is live for so long. backlog_share: of so many frames one is from the backlog while live ones come. again_s:
+    what was published and is not settled is published again after that, the next time after twice as long. look_s,
+    settle_s, state_s, tidy_s: how often everything else is looked after.
     """
 
     in_flight: int = 64
+    together: int = 16
     live_s: float = 10.0
     backlog_share: int = 5
     again_s: float = 900.0
@@ -221,7 +223,6 @@ class Publisher:
         self._due: list[tuple[float, int]] = []
         self._untimed = NOTHING
         self._has_backlog = False
-        self._round = ""
         self._turn = 0
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._settled: set[int] = set()
@@ -304,7 +305,6 @@ class Publisher:
         self._due.clear()
         self._offers.clear()
         self._settled.clear()
-        self._round = f"{secrets.token_hex(4)}-"  # the hub would take it for what it has had within the hour
         log.warning("offering %d settled frames to the hub again: %s", again, why)
 
     def _wait(self) -> None:
@@ -325,6 +325,23 @@ class Publisher:
         self._age(now)
         if now < self._publish_at:  # what refused a frame refuses the next one as well
             return
+        together: dict[int, dict[str, list[Raw]]] = {}
+        size, chosen = self._patience.together, self._choose(now)
+        for found, is_kept in chosen:
+            part, address = address_of(found.frame)
+            together.setdefault(part, {}).setdefault(address, []).append(self._raw(found, is_kept=is_kept))
+        try:
+            for part, by_address in together.items():
+                raws = [raw for each in by_address.values() for raw in each]
+                for first in range(0, len(raws), size):
+                    self._send(raw_subject(part, by_address, self._gateway), raws[first : first + size])
+        except FleetError:
+            self._fall_back(found.number for found, _ in chosen)
+            raise
+
+    def _choose(self, now: float) -> list[tuple[HeardFrame, bool]]:
+        """Return frames to publish now, and of each whether it was kept for a link; they count as under way."""
+        chosen = []
         while len(self._flying) < self._patience.in_flight:
             self._turn += 1
             wants_backlog = not self._live or self._turn % self._patience.backlog_share == 0
@@ -336,9 +353,11 @@ class Publisher:
                 if found is None:
                     continue
             if found is None:
-                return
+                break
             if found.number not in self._flying:
-                self._send(found, is_kept=is_kept, now=now)
+                self._flying[found.number] = now
+                chosen.append((found, is_kept))
+        return chosen
 
     def _age(self, now: float) -> None:
         """Leave live frames that nobody took to the backlog."""
@@ -366,45 +385,48 @@ class Publisher:
                 return found
             self._untimed = min(self._untimed, found.number)  # when it was heard becomes known with the time
 
-    def _send(self, found: HeardFrame, *, is_kept: bool, now: float) -> None:
-        number, tries = found.number, self._offers.get(found.number, 0)
+    def _raw(self, found: HeardFrame, *, is_kept: bool) -> Raw:
+        number = found.number
         age_us = self._clock.boot_us() - found.boot_us if found.boot == self._clock.boot_id else None
-        raw = Raw.of(found.frame, self._store, number, self._gateway, kept=is_kept or tries > 0, age_us=age_us)
-        subject = raw_subject(found.frame, self._gateway)
-        headers = {"Nats-Msg-Id": f"{token(self._gateway)}:{self._store}:{number}:{self._round}{tries}"}
-        stream = self._link.client.jetstream()
-        try:
-            future = self._link.start(stream.publish(subject, encode(raw), timeout=REQUEST_S, headers=headers))
-        except FleetError:
-            self._cursor = min(self._cursor, number - 1)
-            raise
-        self._flying[number] = now
-        future.add_done_callback(lambda done: self._events.put(lambda: self._landed(number, done)))
+        is_kept = is_kept or number in self._offers
+        return Raw.of(found.frame, number, self._gateway, kept=is_kept, age_us=age_us)
 
-    def _landed(self, number: int, done: Future[object]) -> None:
+    def _send(self, subject: str, raws: Sequence[Raw]) -> None:
+        numbers = [raw.number for raw in raws]
+        future = self._link.start(self._link.inbox.store(subject, hand_in(self._store, raws), REQUEST_S))
+        future.add_done_callback(lambda done: self._events.put(lambda: self._landed(numbers, done)))
+
+    def _fall_back(self, numbers: Iterable[int]) -> None:
+        """Leave frames that are not at the hub to the backlog."""
+        for number in numbers:
+            self._flying.pop(number, None)
+            self._cursor = min(self._cursor, number - 1)
+
+    def _landed(self, numbers: Sequence[int], done: Future[PubAck]) -> None:
         """Take in the answer to a publication."""
-        began = self._flying.pop(number, None)
+        began = min((self._flying[number] for number in numbers if number in self._flying), default=None)
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or error is not None:
             self._said = "" if error is None else describe(error)
             self._publish_at = time.monotonic() + self._patience.look_s
-            self._cursor = min(self._cursor, number - 1)
+            self._fall_back(numbers)
             return
+        for number in numbers:
+            self._flying.pop(number, None)
         self._said = ""
-        ack = done.result()
         now = time.monotonic()
         if began is not None:
             self._round_trip_s = now - began
-        position = int(getattr(ack, "seq", 0))
-        if not getattr(ack, "duplicate", False):
-            if position < self._last_position - self._patience.in_flight:
-                self._last_position = position
-                self._offer_again("its stream has begun anew")
-                return
-            self._last_position = max(self._last_position, position)
-        tries = self._offers.get(number, 0)
-        self._offers[number] = tries + 1
-        heappush(self._due, (now + self._patience.again_s * 2**tries, number))
+        position = done.result().seq
+        if position < self._last_position - self._patience.in_flight:
+            self._last_position = position
+            self._offer_again("its stream has begun anew")
+            return
+        self._last_position = max(self._last_position, position)
+        for number in numbers:
+            tries = self._offers.get(number, 0)
+            self._offers[number] = tries + 1
+            heappush(self._due, (now + self._patience.again_s * 2**tries, number))
 
     def _look_after(self) -> None:
         now = time.monotonic()

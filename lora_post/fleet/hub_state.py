@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 
 import nats.js.errors
 
-from lora_post.fleet.link import Link
+from lora_post.fleet.link import REQUEST_S, Link
 from lora_post.fleet.log import Logged
 from lora_post.fleet.streams import STATE
 
@@ -25,19 +26,33 @@ async def _read(link: Link, subjects: str) -> list[Logged]:
         found.append(Logged(after, message.subject, message.data or b""))
 
 
-def read_state(link: Link, subjects: str) -> list[Logged]:
+async def _read_all(link: Link, subjects: Sequence[str]) -> Sequence[Logged]:
+    found = await asyncio.gather(*(_read(link, each) for each in subjects))
+    return [each for some in found for each in some]
+
+
+def look(link: Link, *subjects: str) -> Future[Sequence[Logged]]:
+    """Begin to read messages of subjects, which may have wildcards; `Link.result` has them. Raises FleetError."""
+    return link.start(_read_all(link, subjects))
+
+
+def read_state(link: Link, *subjects: str) -> Sequence[Logged]:
     """Return the messages of subjects, which may have wildcards. Raises FleetError."""
-    return link.call(_read(link, subjects))
+    return link.call(_read_all(link, subjects))
+
+
+async def _write(link: Link, states: Mapping[str, bytes]) -> None:
+    await asyncio.gather(*(link.inbox.store(subject, data, REQUEST_S) for subject, data in states.items()))
+
+
+def start_writing(link: Link, states: Mapping[str, bytes]) -> None:
+    """Begin to write messages by subject; what fails is written again the next time. Raises FleetError."""
+    link.start(_write(link, states))
 
 
 def write_state(link: Link, states: Mapping[str, bytes]) -> None:
     """Write messages by subject. Raises FleetError."""
-
-    async def write() -> None:
-        stream = link.client.jetstream()
-        await asyncio.gather(*(stream.publish(subject, data) for subject, data in states.items()))
-
-    link.call(write())
+    link.call(_write(link, states))
 
 
 def forget_state(link: Link, subject: str) -> None:

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 
 from lora_post.config.fleet import FleetConfig
 from lora_post.errors import Problem
+from lora_post.fleet.inbox import Inbox
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.subjects import token
 
@@ -41,6 +42,8 @@ class Link:
         self._name = name
         self._loop = asyncio.new_event_loop()
         self._client = Client()
+        self._prefix = f"_INBOX_{token(name)}"
+        self.inbox = Inbox(self._client, self._prefix)
         self._connected = Event()
         self._said = ""
         self._refused: Problem | None = None
@@ -70,7 +73,10 @@ class Link:
 
     def call(self, work: Coroutine[Any, Any, _T], timeout_s: float = 2 * REQUEST_S) -> _T:
         """Run something in the loop and return its result. Raises FleetError."""
-        future = self.start(work)
+        return self.result(self.start(work), timeout_s)
+
+    def result(self, future: Future[_T], timeout_s: float = 2 * REQUEST_S) -> _T:
+        """Return the result of something that was started; wait for it so long. Raises FleetError."""
         try:
             return future.result(timeout_s)
         except (FutureTimeout, TimeoutError, nats.errors.Error, OSError) as error:
@@ -165,7 +171,7 @@ class Link:
                     name=self._name,
                     tls=context,
                     nkeys_seed_str=fleet.nkey.reveal().strip() if fleet.nkey else None,
-                    inbox_prefix=f"_INBOX_{token(self._name)}",
+                    inbox_prefix=self._prefix,
                     connect_timeout=CONNECT_S,
                     reconnect_time_wait=RECONNECT_S,
                     max_reconnect_attempts=-1,

@@ -20,7 +20,7 @@ from lora_post.fleet.streams import LOG
 
 READ_AT_ONCE: Final = 256
 READ_TOGETHER: Final = 64
-"""So many positions are asked for at one time, once the first has shown that there is something."""
+"""So many positions are asked for at one time, at the most: twice as many whenever all of them had something."""
 LOOK_EVERY_S: Final = 0.5
 APPEND_S: Final = 5.0
 _NOT_FOUND: Final = 10037
@@ -47,10 +47,8 @@ class NatsLog:
         return [answer if isinstance(answer, int) else None for answer in answers]
 
     async def _append(self, entries: Sequence[tuple[str, bytes]]) -> list[int | BaseException]:
-        stream = self._link.client.jetstream()
-
         async def one(subject: str, data: bytes) -> int:
-            return int((await stream.publish(subject, data, timeout=APPEND_S, stream=LOG)).seq)
+            return int((await self._link.inbox.store(subject, data, APPEND_S)).seq)
 
         return await asyncio.gather(*(one(*entry) for entry in entries), return_exceptions=True)
 
@@ -75,7 +73,7 @@ class NatsLog:
             found |= {each.position: each for each in new if each}
             if len(new) < together:
                 break
-            after, together = max(found), READ_TOGETHER
+            after, together = max(found), min(2 * together, READ_TOGETHER)
         return sorted(found.values(), key=lambda each: each.position)
 
     async def _next(self, prefix: str, position: int) -> Logged | None:

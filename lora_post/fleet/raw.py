@@ -2,59 +2,69 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from collections.abc import Iterable
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import astuple
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.fleet.log import FleetError
 from lora_post.model import Frame, Link, RxInfo
 from lora_post.times import StampUs, WallUs
 
 CLOCK_DOUBT_US: Final = 5_000_000
 """A gateway whose clock is further from the hub's is not believed where its age tells the time."""
-
-
+VERSION: Final = 1
+"""Another one whenever an older lora-post could not read what is handed in, or would take it for something else."""
 _MAX_CR: Final = 16
+_MAX_DB: Final = 1000.0
 _Name: TypeAlias = Annotated[str, Meta(max_length=256)]
 
 
 class Raw(Struct, frozen=True, array_like=True, gc=False):
-    """A frame as a gateway heard it. MessagePack, an array: it goes over prepaid links.
+    """A frame as a gateway heard it. MessagePack, an array of whole numbers: it goes over prepaid links.
 
-    store, number: what the gateway knows it by; a new spool is a new store. kept: it waited there for a link.
-    age_us: since reception, by a clock that is never set; None where the gateway was started in between.
-    time_us: the reception by the gateway's clock; None while that is not known. heard_by: the packet forwarder, ""
-    where that is the gateway itself.
+    number: what the gateway's store knows it by. kept: it waited there for a link. age_ms: since reception, by a clock
+    that is never set; None where the gateway was started in between. time_us: the reception by the gateway's clock;
+    None while that is not known. rssi, snr: in hundredths of dBm and dB. bw_hz, freq_hz: 0 where not told. heard_by:
+    the packet forwarder, "" where that is the gateway itself.
     """
 
-    store: _Name
     number: int
     kept: bool
-    age_us: int | None
+    age_ms: int | None
     time_us: WallUs | None
     phy_payload: bytes
-    rx: tuple[float | None, float | None, int | None, float | None, str | None, float | None]
+    rssi: int | None = None
+    snr: int | None = None
+    sf: int | None = None
+    bw_hz: int = 0
+    cr: str | None = None
+    freq_hz: int = 0
+    tmst: int | None = None
     heard_by: _Name = ""
     link: Link | None = None
-    tmst: int | None = None
 
     @classmethod
-    def of(cls, frame: Frame, store: str, number: int, gateway: str, *, kept: bool, age_us: int | None) -> Raw:
+    def of(cls, frame: Frame, number: int, gateway: str, *, kept: bool, age_us: int | None) -> Raw:
         """Return a frame of a gateway."""
+        rx = frame.rx
         return cls(
-            store,
             number,
             kept,
-            age_us,
+            None if age_us is None else age_us // 1000,
             None if is_unknown(frame.time_us) else WallUs(frame.time_us),
             frame.phy_payload,
-            astuple(frame.rx),
+            _hundredths(rx.rssi_dbm),
+            _hundredths(rx.snr_db),
+            rx.sf,
+            rx.bw_hz,
+            rx.cr,
+            rx.freq_hz,
+            frame.tmst,
             "" if frame.gateway == gateway else frame.gateway,
             frame.link,
-            frame.tmst,
         )
 
     def frame(self, gateway: str, published_us: WallUs) -> Frame:
@@ -70,21 +80,59 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
 
     def _rx(self) -> RxInfo:
         """Return what can be true of it: a gateway may tell what it likes."""
-        rssi_dbm, snr_db, sf, bw_khz, cr, freq_mhz = self.rx
-        cr = None if cr is None or len(cr) > _MAX_CR else cr
-        return RxInfo(_finite(rssi_dbm), _finite(snr_db), sf, _finite(bw_khz), cr, _finite(freq_mhz))
+        return RxInfo(
+            None if self.rssi is None else self.rssi / 100,
+            None if self.snr is None else self.snr / 100,
+            self.sf,
+            self.bw_hz / 1e3 if self.bw_hz else None,
+            None if self.cr is None or len(self.cr) > _MAX_CR else self.cr,
+            self.freq_hz / 1e6 if self.freq_hz else None,
+        )
 
     def _time_us(self, published_us: WallUs) -> StampUs:
-        if self.age_us is None:
+        if self.age_ms is None:
             return published_us if self.time_us is None else self.time_us
-        heard_us = published_us - self.age_us
+        heard_us = published_us - self.age_ms * 1000
         if self.time_us is not None and abs(heard_us - self.time_us) <= CLOCK_DOUBT_US:
             return self.time_us  # it knows the way's delay
         return heard_us
 
 
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and isfinite(number) else None
+def _hundredths(number: float | None) -> int | None:
+    return round(number * 100) if number is not None and abs(number) <= _MAX_DB else None
+
+
+class Handed(Struct, frozen=True, array_like=True, gc=False):
+    """Frames that a gateway hands in together. store: its spool; a new one counts its frames from 1 as well."""
+
+    version: int
+    store: _Name
+    frames: tuple[Raw, ...]
+
+
+class OtherVersion(FleetError):
+    """A gateway speaks as another version of lora-post."""
+
+
+def hand_in(store: str, frames: Iterable[Raw]) -> bytes:
+    """Return what a gateway publishes."""
+    return encode(Handed(VERSION, store, tuple(frames)))
+
+
+def decode_handed(data: bytes) -> Handed:
+    """Return what a gateway has published. Raises OtherVersion, msgspec.DecodeError."""
+    version = _version_of(data)
+    if version != VERSION:
+        fix = "install the same version of lora-post everywhere, on workers first"
+        raise OtherVersion("what it hands in is of another version of lora-post", fix=fix)
+    return _decode_handed(data)
+
+
+def _version_of(data: bytes) -> object:
+    match msgspec.msgpack.decode(data):
+        case [version, *_]:
+            return version
+    return None
 
 
 class Settled(Struct, frozen=True, array_like=True, tag="settled"):
@@ -99,5 +147,5 @@ class OfferAgain(Struct, frozen=True, array_like=True, tag="offer-again"):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_raw = msgspec.msgpack.Decoder(Raw).decode
+_decode_handed = msgspec.msgpack.Decoder(Handed).decode
 decode_word = msgspec.msgpack.Decoder(Settled | OfferAgain).decode

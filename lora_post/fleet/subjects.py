@@ -1,6 +1,6 @@
 """The subjects of a fleet's hub.
 
-    raw.PART.ADDRESS.GATEWAY    a frame as a gateway heard it            stream LP_RAW
+    raw.PART.ADDRESS.GATEWAY    frames as a gateway heard them           stream LP_RAW
     log.PART.DEVICE             entries of a device                      stream LP_LOG
     gw.GATEWAY.state            what a gateway says of itself            stream LP_STATE, the newest only
     moved                       see `inheritance.moved`                  stream LP_STATE, the newest only
@@ -18,6 +18,7 @@ device that joins is given only a DevAddr whose PART is that of its DevEUI.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 from zlib import crc32
 
@@ -30,6 +31,8 @@ from lora_post.uplink.unlock import link_of
 PARTS: Final = 16
 TO_ALL: Final = "hub.all"
 ALL_SENT: Final = "gw.*.sent"
+SEVERAL: Final = "several"
+"""Stands for the ADDRESS of frames of more than one."""
 
 _DEV_ADDR: Final = slice(1, 5)
 _DEV_EUI: Final = slice(9, 17)
@@ -52,8 +55,8 @@ def part_of(address: bytes) -> int:
     return crc32(address) % PARTS
 
 
-def raw_subject(frame: Frame, gateway: str) -> str:
-    """Return where a gateway publishes a frame. Raises FrameError for bytes that are not a frame."""
+def address_of(frame: Frame) -> tuple[int, str]:
+    """Return the partition of a frame and its address. Raises FrameError for bytes that are not a frame."""
     phy_payload = frame.phy_payload
     if (frame.link or link_of(phy_payload)) is Link.LOWCOST:
         source = parse_header(phy_payload).src
@@ -66,7 +69,13 @@ def raw_subject(frame: Frame, gateway: str) -> str:
         name = f"j{address[::-1].hex()}"
     else:
         raise FrameError("neither an uplink nor a join-request")
-    return f"raw.{part_of(address)}.{name}.{token(gateway)}"
+    return part_of(address), name
+
+
+def raw_subject(part: int, addresses: Collection[str], gateway: str) -> str:
+    """Return where a gateway publishes frames of a partition. addresses: of the frames."""
+    name = next(iter(addresses)) if len(addresses) == 1 else SEVERAL
+    return f"raw.{part}.{name}.{token(gateway)}"
 
 
 def log_prefix(part: int) -> str:

@@ -57,12 +57,15 @@ class View:
         self.anchor = entry.id
         return Read(logged, entry, self.fold(logged.subject).take(entry))
 
-    def catch_up(self, log: Log, until: int = 0) -> Iterator[Read]:
-        """Read on to the end; wait a little for a position that must be there. Raises LogUnavailable."""
-        patience = EMPTY_READS
-        while found := log.read(self.prefix, self.position):
+    def catch_up(self, log: Log, until: int | None = None) -> Iterator[Read]:
+        """Read on to a position that must be there, and wait a little for it; to the end when that is None.
+
+        Raises LogUnavailable.
+        """
+        while (until is None or self.position < until) and (found := log.read(self.prefix, self.position)):
             yield from self.take_all(found)
-        while self.position < until and patience:
+        patience = EMPTY_READS
+        while until is not None and self.position < until and patience:
             patience -= 1
             yield from self.take_all(log.tail(self.prefix, self.position, READ_AGAIN_S))
 

@@ -2,73 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import nats.errors
-from msgspec import Struct
+from nats.aio.msg import Msg
 
-from lora_post.downlink.transmit import Transmission
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.desk import Sent
-from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply
-from lora_post.fleet.downlinks import encode as encode_downlink
+from lora_post.fleet.asking import Asking
+from lora_post.fleet.copies import Hearers
 from lora_post.fleet.entry import Entry, Reception, State
-from lora_post.fleet.errands import decode_errand
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
+from lora_post.fleet.intake import Arrived, Intake
 from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
-from lora_post.fleet.link import Link, describe
-from lora_post.fleet.log import FleetError, Log, LogReplaced
+from lora_post.fleet.link import Link
+from lora_post.fleet.log import FleetError, Log, Logged, LogReplaced
 from lora_post.fleet.place import WORKER, Place
-from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
+from lora_post.fleet.raw import OfferAgain, encode
+from lora_post.fleet.settling import Settling
 from lora_post.fleet.status import WorkerState
-from lora_post.fleet.streams import RAW, SET_ASIDE_AFTER, consumer_name, ensure_streams
-from lora_post.fleet.subjects import ALL_SENT, TO_ALL, down_subject, hub_subject, id_of, log_prefix, token
+from lora_post.fleet.streams import SET_ASIDE_AFTER, ensure_streams
+from lora_post.fleet.subjects import TO_ALL, log_prefix
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Decode, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-COLLECT_S: Final = 0.2
-"""So long after the first copy of a live frame others are waited for."""
 MAX_TOGETHER: Final = 64
-FETCH: Final = 64
-FETCH_S: Final = 2.0
-"""So long the hub may give frames to a worker whose machine has lost its power; longer, they come later to another."""
 PAUSE_S: Final = 0.5
+LOOK_S: Final = 0.2
 SAVE_S: Final = 5.0
 TICK_S: Final = 1.0
-MAX_UNDER_WAY: Final = 1000
-PUBLISHED: Final = "LP-Published"
-LEAD_S: Final = 0.05
-"""So long before a window a gateway must have what it sends in it."""
-
-
-class _Arrived(Struct, frozen=True):
-    """A raw frame with its message. gateway: as its subject says, which its key allows it to write."""
-
-    part: int
-    gateway: str
-    raw: Raw
-    message: Any
 
 
 class _Part:
@@ -84,23 +62,24 @@ class _Part:
         self.copied: dict[bytes, Copied] = {}
         self.chores: list[Chore] = []
         self.tick_at = 0.0
+        self._hearers = Hearers()
 
-    def take(self, arrived: _Arrived, now: float) -> None:
+    def take(self, arrived: Arrived, now: float) -> None:
         """Add a copy to those of its frame."""
-        raw = arrived.raw
-        wait_s = 0.0 if raw.kept else COLLECT_S
-        copied = self.copied.get(raw.phy_payload)
+        frame, gateway, count = arrived.frame, arrived.gateway, arrived.delivery.count
+        copied = self.copied.get(frame.phy_payload)
         if copied is None:
-            copied = self.copied[raw.phy_payload] = Copied(
-                raw.phy_payload, now + wait_s, {}, {}, since=now, deliveries=1
+            wait_s = 0.0 if arrived.kept else self._hearers.wait_s(arrived.address, gateway)
+            copied = self.copied[frame.phy_payload] = Copied(
+                frame.phy_payload, now + wait_s, {}, {}, since=now, deliveries=1
             )
-        rx = raw.frame(arrived.gateway, published_us(arrived.message))
-        reception = Reception(arrived.gateway, raw.store, raw.number, rx.rx.rssi_dbm, rx.rx.snr_db)
-        copied.frames[reception] = rx
-        copied.deliveries = max(copied.deliveries, arrived.message.metadata.num_delivered)
-        copied.is_live |= not raw.kept and arrived.message.metadata.num_delivered == 1
-        copied.is_offered_again |= raw.kept or arrived.message.metadata.num_delivered > 1
-        copied.messages[arrived.gateway, raw.store, raw.number] = arrived.message
+        reception = Reception(gateway, arrived.store, arrived.number, frame.rx.rssi_dbm, frame.rx.snr_db)
+        copied.frames[reception] = frame
+        copied.deliveries = max(copied.deliveries, count)
+        copied.is_live |= not arrived.kept and count == 1
+        copied.is_offered_again |= arrived.kept or count > 1
+        copied.messages[gateway, arrived.store, arrived.number] = arrived.delivery
+        self._hearers.heard(arrived.address, {each.gateway for each in copied.frames})
 
     def due(self, now: float) -> list[Copied]:
         """Return frames that wait for no more copies, oldest first."""
@@ -137,16 +116,14 @@ class Worker:
         self._metrics = metrics
         self._listener = listener
         self._inherited = inherited
-        self._moved = moved(inherited)
+        self._intake = Intake(link, moved(inherited))
+        self._asking = Asking(link)
+        self._settling = Settling(link)
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}
-        self._arrived: SimpleQueue[_Arrived | tuple[int, Chore]] = SimpleQueue()
-        self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
-        self._under_way: dict[str, tuple[str, int, frozenset[str]]] = {}
+        self._signs: Future[Sequence[Logged]] | None = None
         self._accepted = self._void = 0
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._trips_ms: dict[str, float] = {}
-        self._settled: dict[tuple[str, str], list[int]] = {}
         self._has_streams = False
         self._step_at = self._save_at = 0.0
         self._reconnects = 0
@@ -183,7 +160,7 @@ class Worker:
                 self._take_changes()
                 for part in list(self._parts.values()):
                     self._work(part)
-                self._settle()
+                self._settling.tell()
             except (FleetError, SpoolError) as error:
                 log.warning("%s", error)
                 stop.wait(PAUSE_S)
@@ -194,30 +171,33 @@ class Worker:
             with self._spool_file.transaction() as db:
                 knows = log_places.knows_any(db)
             ensure_streams(self._link, self._replicas, may_make_log=not knows)
-            self._link.listen(ALL_SENT, self._hear_fate)
+            self._asking.listen()
             self._has_streams = True
         if self._reconnects != self._link.reconnects:
             self._reconnects = self._link.reconnects
             self._drop(list(self._parts))  # what is at the hub now may be older than what was read
         now = time.monotonic()
-        if now >= self._step_at:
+        if self._signs is None and now >= self._step_at:
             self._step_at = now + STEP_S
-            self._lease(now)
+            self._signs = hub_state.look(self._link, "lease.*", "worker.*", MOVED)
+        if self._signs is not None and self._signs.done():
+            signs, self._signs = self._signs, None
+            self._lease(self._link.result(signs), now)
         if now >= self._save_at:
             self._save_at = now + SAVE_S
             self._save(self._parts.values())
 
-    def _lease(self, now: float) -> None:
-        signs = {each.subject: Sign(each.position, each.data.decode()) for each in self._signs()}
+    def _lease(self, found: Sequence[Logged], now: float) -> None:
+        signs = {each.subject: Sign(each.position, each.data.decode()) for each in found}
         leases = {int(name[6:]): sign for name, sign in signs.items() if name.startswith("lease.")}
         workers = {name[7:]: sign for name, sign in signs.items() if name.startswith("worker.")}
         writes = self._leases.step(leases, workers, now)
         states = {f"lease.{part}": holder.encode() for part, holder in writes.items()}
-        if MOVED in signs:
-            self._moved = moved_of(signs[MOVED].holder) | self._moved
-        if self._moved and (MOVED not in signs or moved_of(signs[MOVED].holder) != self._moved):
-            states[MOVED] = moved_text(self._moved)
-        hub_state.write_state(self._link, states | {f"worker.{self._name}": msgspec.json.encode(self._state())})
+        before = moved_of(signs[MOVED].holder) if MOVED in signs else {}
+        self._intake.moved = {**before, **self._intake.moved}
+        if self._intake.moved != before:
+            states[MOVED] = moved_text(self._intake.moved)
+        hub_state.start_writing(self._link, states | {f"worker.{self._name}": msgspec.json.encode(self._state())})
         for name in self._leases.gone(now):
             hub_state.forget_state(self._link, f"worker.{name}")
         self._drop(self._parts.keys() - self._leases.held)
@@ -226,11 +206,7 @@ class Worker:
 
     def _state(self) -> WorkerState:
         void = self._void + sum(part.acceptance.void for part in self._parts.values())
-        return WorkerState(self._name, self._accepted, void, dict(self._trips_ms))
-
-    def _signs(self) -> Iterator[Any]:
-        for subjects in ("lease.*", "worker.*", MOVED):
-            yield from hub_state.read_state(self._link, subjects)
+        return WorkerState(self._name, self._accepted, void, dict(self._asking.trips_ms))
 
     def _take(self, number: int) -> None:
         place = Place(WORKER, log_prefix(number))
@@ -249,7 +225,7 @@ class Worker:
                 self._judge.follow(read.logged.subject, read.entry.state)
 
         acceptance = Acceptance(self._log, view, self._judged, on_read)
-        self._parts[number] = _Part(number, place, acceptance, self._link.start(self._feed(number)))
+        self._parts[number] = _Part(number, place, acceptance, self._link.start(self._intake.feed(number)))
 
     def _drop(self, numbers: Iterable[int]) -> None:
         dropped = [self._parts.pop(number) for number in list(numbers)]
@@ -258,66 +234,19 @@ class Worker:
             self._void += part.acceptance.void
         self._save(dropped)
 
-    async def _feed(self, part: int) -> None:
-        """Fetch frames of a partition, for as long as it is held."""
-        while True:
-            try:
-                stream = self._link.client.jetstream()
-                subscription = await stream.pull_subscribe_bind(consumer=consumer_name(part), stream=RAW)
-                try:
-                    while True:
-                        try:
-                            messages = await subscription.fetch(FETCH, FETCH_S)
-                        except (TimeoutError, nats.errors.TimeoutError):
-                            continue
-                        for message in messages:
-                            await self._hear(part, message)
-                finally:
-                    await subscription.unsubscribe()
-            except (nats.errors.Error, OSError) as error:
-                log.debug("partition %d: %s", part, error)
-                await asyncio.sleep(PAUSE_S)
-
-    async def _hear(self, part: int, message: Any) -> None:
-        try:
-            if message.subject.startswith("cmd."):
-                self._arrived.put((part, Chore(decode_errand(message.data), message)))
-                return
-            raw = decode_raw(message.data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            await message.term()  # a gateway may publish what it likes
-            return
-        _, _, address, gateway = message.subject.split(".")
-        home = self._moved.get(address, part)
-        if home != part:
-            await self._pass_on(home, message)
-            return
-        self._arrived.put(_Arrived(part, id_of(gateway), raw, message))
-
-    async def _pass_on(self, part: int, message: Any) -> None:
-        """Give a frame to the partition where the log of its device is."""
-        kind, _, address, gateway = message.subject.split(".")
-        headers = {
-            PUBLISHED: str(published_us(message)),
-            "Nats-Msg-Id": f"passed on:{message.metadata.sequence.stream}",
-        }
-        stream = self._link.client.jetstream()
-        await stream.publish(f"{kind}.{part}.{address}.{gateway}", message.data, headers=headers)
-        await message.ack()
-
     def _collect(self) -> None:
         """Take in what has arrived; wait a little where nothing is due."""
         now = time.monotonic()
         waits = [copied.due - now for part in self._parts.values() for copied in part.copied.values()]
         try:
-            arrived = self._arrived.get(timeout=max(0.001, min([*waits, COLLECT_S])))
+            item = self._intake.arrived.get(timeout=max(0.001, min([*waits, LOOK_S])))
             while True:
-                if isinstance(arrived, _Arrived):
-                    if part := self._parts.get(arrived.part):
-                        part.take(arrived, time.monotonic())
-                elif part := self._parts.get(arrived[0]):
-                    part.chores.append(arrived[1])
-                arrived = self._arrived.get_nowait()
+                if isinstance(item, Arrived):
+                    if part := self._parts.get(item.part):
+                        part.take(item, time.monotonic())
+                elif part := self._parts.get(item[0]):
+                    part.chores.append(item[1])
+                item = self._intake.arrived.get_nowait()
         except Empty:
             pass
 
@@ -349,34 +278,9 @@ class Worker:
 
     def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
         """Have gateways asked to send what is in a valid entry: nobody else has taken its counter."""
-        reply = item.reply
-        if reply is None:
-            return
-        id_ = entry.id if entry else reply.phy_payload.hex()
-        requests = []
-        for way in reply.ways:
-            request = Request(id_, way.station, reply.phy_payload, way.windows, bool(reply.command))
-            requests.append((down_subject(way.gateway), encode_downlink(request)))
-        since = item.since if isinstance(item, Copied) else time.monotonic()
-        fail = None
-        if reply.command:
-            asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
-            self._under_way[id_] = reply.device, reply.command, asked
-            while len(self._under_way) > MAX_UNDER_WAY:
-                del self._under_way[next(iter(self._under_way))]
-            fail = partial(self._told, id_, reply.ways[0].gateway if reply.ways else "")
-        until = since + reply.within_s - LEAD_S
-        self._link.start(_ask(self._link, requests, until, reply.about, fail, self._trips_ms))
-
-    def _told(self, id_: str, gateway: str, why: str) -> None:
-        """Take in that no gateway sends a frame; for any thread."""
-        self._fates.put(("", RequestFate(id_, Transmission(gateway, "", False, why))))
-
-    def _hear_fate(self, subject: str, data: bytes) -> None:
-        try:
-            self._fates.put((subject.split(".")[1], decode_fate(data)))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
+        if item.reply:
+            since = item.since if isinstance(item, Copied) else time.monotonic()
+            self._asking.send(item.reply, entry.id if entry else item.reply.phy_payload.hex(), since)
 
     def _take_changes(self) -> None:
         while not self._changes.empty():
@@ -384,18 +288,10 @@ class Worker:
 
     def _take_fates(self) -> None:
         """Give what gateways told to the partitions of the devices."""
-        while True:
-            try:
-                teller, fate = self._fates.get_nowait()
-            except Empty:
-                return
-            device, command, asked = self._under_way.get(fate.id, ("", 0, frozenset[str]()))
-            if teller not in asked:
-                continue
-            del self._under_way[fate.id]
-            part = self._parts.get(self._judge.part_of(device))
+        for sent in self._asking.fates():
+            part = self._parts.get(self._judge.part_of(sent.device))
             if part is not None:
-                part.chores.append(Chore(Sent(device, command, fate.transmission)))
+                part.chores.append(Chore(sent))
 
     def _judged(self, copied: Copied | Chore, state_of: StateOf) -> Proposal | None:
         if isinstance(copied, Copied):
@@ -437,18 +333,15 @@ class Worker:
 
     def _acknowledge(self, copied: Copied, *, is_settled: bool) -> None:
         """Tell the hub that a frame is decided. is_settled: its gateways, too; else an uploader will."""
-        for (gateway, store, number), message in copied.messages.items():
+        for (gateway, store, number), delivery in copied.messages.items():
             if copied.is_defect:
-                if message.metadata.num_delivered < SET_ASIDE_AFTER:
+                if delivery.count < SET_ASIDE_AFTER:
                     continue  # delivered again, perhaps to one that can
                 log.error("set aside after %d attempts: %s", SET_ASIDE_AFTER, copied.phy_payload.hex())
-            self._link.start(_acknowledge(message))
+            if message := delivery.decided(number):
+                self._link.start(_acknowledge(message))
             if is_settled:
-                self._settled.setdefault((gateway, store), []).append(number)
-
-    def _settle(self) -> None:
-        settle(self._link, self._settled)
-        self._settled.clear()
+                self._settling.add(gateway, store, number)
 
     def _save(self, parts: Iterable[_Part]) -> None:
         parts = list(parts)
@@ -467,58 +360,10 @@ class Worker:
             if self._link.is_up:
                 states = {f"lease.{number}": b"" for number in numbers}
                 hub_state.write_state(self._link, states)
+                self._settling.tell(is_all=True)
         except (FleetError, SpoolError) as error:
             log.warning("%s", error)
 
 
-async def _ask(
-    link: Link,
-    requests: Sequence[tuple[str, bytes]],
-    until: float,
-    about: str,
-    fail: Callable[[str], None] | None,
-    trips_ms: dict[str, float],
-) -> None:
-    """Ask gateways to send something, the best first, until one does.
-
-    fail: told why none does. trips_ms: how long a gateway takes to reply is noted there.
-
-    One that does not reply may send all the same; another one at that moment would disturb it.
-    """
-    why = "no gateway that heard it can send"
-    for subject, data in requests:
-        left_s = until - time.monotonic()
-        if left_s <= 0:
-            why = "it came too late for its device"
-            break
-        began = time.monotonic()
-        try:
-            reply = decode_reply((await link.client.request(subject, data, timeout=left_s)).data)
-            trips_ms[subject.partition(".")[2]] = round((time.monotonic() - began) * 1000, 1)
-        except nats.errors.NoRespondersError:
-            continue
-        except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
-            log.info("%s: %s", about, describe(error))
-            return
-        if not reply.why:
-            return
-        why = reply.why
-    log.info("not sent, %s: %s", about, why)
-    if fail:
-        fail(why)
-
-
-def published_us(message: Any) -> WallUs:
-    """Return when the hub got a frame first, by its clock."""
-    passed_on = (message.headers or {}).get(PUBLISHED, "")
-    return WallUs(int(passed_on) if passed_on.isdigit() else int(message.metadata.timestamp.timestamp() * 1e6))
-
-
-async def _acknowledge(message: Any) -> None:
+async def _acknowledge(message: Msg) -> None:
     await message.ack()
-
-
-def settle(link: Link, settled: dict[tuple[str, str], list[int]]) -> None:
-    """Tell gateways which of their frames the hub is done with; by gateway and store. Raises FleetError."""
-    for (gateway, store), numbers in settled.items():
-        link.say(hub_subject(gateway), encode(Settled(store, tuple(numbers))))

@@ -75,7 +75,7 @@ class SubBand(Struct, frozen=True, array_like=True):
         return f"{self.min_hz / 1e6:g}–{self.max_hz / 1e6:g} MHz"
 
 
-class Slot(Struct, frozen=True):
+class Slot(Struct, frozen=True, array_like=True):
     """A frequency and a data rate to send with."""
 
     hz: int

@@ -29,10 +29,9 @@ from lora_post.fleet import hub_state
 from lora_post.fleet.downlinks import RequestReply, encode
 from lora_post.fleet.hub_files import write_fleet
 from lora_post.fleet.link import Link
-from lora_post.fleet.raw import Raw
-from lora_post.fleet.raw import encode as encode_raw
+from lora_post.fleet.raw import Raw, hand_in
 from lora_post.fleet.streams import LOG, ensure_streams
-from lora_post.fleet.subjects import raw_subject
+from lora_post.fleet.subjects import address_of, raw_subject
 from lora_post.lorawan.phy_payload import MType
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
@@ -216,11 +215,17 @@ def publish(link: Link, frames: int) -> None:
 
     async def one(stream, number: int) -> None:  # type: ignore[no-untyped-def]
         frame = Frame("gw", WallUs(START_US + number * 1000), data(number), RX)
-        raw = Raw.of(frame, "s", number, "gw", kept=True, age_us=None)
-        await stream.publish(raw_subject(frame, "gw"), encode_raw(raw), timeout=60)
+        await stream.publish(*handed(frame, number, kept=True), timeout=60)
 
     for first in range(0, frames, 256):
         link.call(some(range(first, min(first + 256, frames))), 120)
+
+
+def handed(frame: Frame, number: int, *, kept: bool) -> tuple[str, bytes]:
+    """Return what a gateway publishes, and where."""
+    part, address = address_of(frame)
+    raw = Raw.of(frame, number, "gw", kept=kept, age_us=None if kept else 0)
+    return raw_subject(part, [address], "gw"), hand_in("0f1e2d3c", [raw])
 
 
 def latency(frames: int, servers: int) -> None:
@@ -241,9 +246,8 @@ def latency(frames: int, servers: int) -> None:
             for number in range(frames):
                 phy_payload = data(number, MType.CONFIRMED_UP)
                 frame = Frame("gw", WallUs(time.time_ns() // 1000), phy_payload, RX, tmst=number * 200_000)
-                raw = Raw.of(frame, "s", number, "gw", kept=False, age_us=0)
                 began, count = time.perf_counter(), len(asked)
-                gateway.call(gateway.client.jetstream().publish(raw_subject(frame, "gw"), encode_raw(raw)))
+                gateway.call(gateway.inbox.store(*handed(frame, number, kept=False), 5.0))
                 while len(asked) == count and time.perf_counter() - began < 10:
                     time.sleep(0.001)
                 if len(asked) > count:

@@ -17,8 +17,7 @@ from random import Random
 
 from lora_post.downlink.network import Network
 from lora_post.fleet.log import Logged
-from lora_post.fleet.raw import Raw
-from lora_post.fleet.raw import encode as encode_raw
+from lora_post.fleet.raw import Raw, hand_in
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.session_keys import SessionKeys
@@ -93,8 +92,8 @@ def main() -> None:
             heard = [f"gw{(home + near) % chosen.gateways}" for near in range(chance.choice((1, 2, 2, 3)))]
             copied = worker.copied(data, at_s, heard)
             for reception, frame in copied.frames.items():
-                raw = Raw.of(frame, "0f1e2d3c", step, reception.gateway, kept=False, age_us=1000)
-                raw_bytes += len(encode_raw(raw))
+                raw = Raw.of(frame, step, reception.gateway, kept=False, age_us=1000)
+                raw_bytes += len(hand_in("0f1e2d3c", [raw]))
             copies += len(heard)
             waiting.append(copied)
         if len(waiting) >= TOGETHER or at_s >= next_tell:

@@ -16,7 +16,7 @@ from lora_post.clocks.system import SystemClock
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
 from lora_post.fleet.link import Link
-from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_raw, encode
+from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_handed, encode, hand_in
 from lora_post.fleet.streams import ensure_streams
 from lora_post.fleet.subjects import TO_ALL, hub_subject
 from lora_post.metrics import Metrics
@@ -88,10 +88,13 @@ def hub(nodes: Nodes) -> Iterator[Link]:
 
 def take(link: Link, count: int) -> list[Raw]:
     """Take so many raw frames off the hub, whatever their partition."""
+    return [raw for _, raw in take_with_stores(link, count)]
 
-    async def fetch() -> list[Raw]:
+
+def take_with_stores(link: Link, count: int) -> list[tuple[str, Raw]]:
+    async def fetch() -> list[tuple[str, Raw]]:
         stream = link.client.jetstream()
-        found: list[Raw] = []
+        found: list[tuple[str, Raw]] = []
         while len(found) < count:
             for number in range(1, (await stream.stream_info("LP_RAW")).state.last_seq + 1):
                 try:
@@ -99,7 +102,8 @@ def take(link: Link, count: int) -> list[Raw]:
                 except Exception:  # taken before
                     continue
                 await stream.delete_msg("LP_RAW", number)
-                found.append(decode_raw(message.data))
+                handed = decode_handed(message.data)
+                found += [(handed.store, raw) for raw in handed.frames]
         return found
 
     return link.call(fetch(), PATIENCE_S)
@@ -117,14 +121,14 @@ def test_frame_is_kept_published_and_removed_only_when_the_hub_is_done(tmp_path:
     gateway = Gateway(tmp_path)
     with nats_servers(tmp_path) as nodes, hub(nodes) as link, gateway.publishing(nodes):
         gateway.hear(1, 2)
-        first, second = take(link, 2)
+        (store, first), (_, second) = take_with_stores(link, 2)
         assert (first.number, second.number) == (1, 2)
         assert not first.kept
         assert frames.counts(gateway.file).waiting == 2
         again = take(link, 2)  # nobody settled them
         assert {(raw.number, raw.kept) for raw in again} == {(1, True), (2, True)}
         link.say(hub_subject("gw1"), encode(Settled("another", (1, 2))))
-        link.say(hub_subject("gw1"), encode(Settled(first.store, (1,))))
+        link.say(hub_subject("gw1"), encode(Settled(store, (1,))))
         until(lambda: frames.counts(gateway.file).waiting == 1)
         assert frames.counts(gateway.file).settled == 1  # for a day, in case the hub is restored from a backup
         link.say(TO_ALL, encode(OfferAgain()))
@@ -154,8 +158,8 @@ def test_two_gateways_under_one_name_do_not_cost_each_other_a_frame(tmp_path: Pa
         with first.publishing(nodes), second.publishing(nodes):
             first.hear(1, 2)
             second.hear(3, 4)
-            raws = take(link, 4)
-        assert len({(raw.store, raw.number) for raw in raws}) == 4
+            raws = take_with_stores(link, 4)
+        assert len({(store, raw.number) for store, raw in raws}) == 4
 
 
 @pytest.mark.long
@@ -228,10 +232,10 @@ def test_what_no_device_sends_is_not_kept(tmp_path: Path) -> None:
 def test_time_is_told_by_the_age_of_a_frame() -> None:
     """The hub's clock is one for all; a gateway whose clock is a day off says how long ago it was."""
     wrong = replace(frame(1), time_us=WallUs(5_000_000))
-    raw = Raw.of(wrong, "s", 1, "gw1", kept=True, age_us=7_000_000)
-    assert decode_raw(encode(raw)) == raw
+    raw = Raw.of(wrong, 1, "gw1", kept=True, age_us=7_000_000)
+    assert decode_handed(hand_in("0f1e2d3c", [raw, raw])).frames == (raw, raw)
     assert raw.frame("gw1", WallUs(1_000_000_000)).time_us == 993_000_000
-    near = Raw.of(replace(frame(1), time_us=WallUs(992_900_000)), "s", 1, "gw1", kept=True, age_us=7_000_000)
+    near = Raw.of(replace(frame(1), time_us=WallUs(992_900_000)), 1, "gw1", kept=True, age_us=7_000_000)
     assert near.frame("gw1", WallUs(1_000_000_000)).time_us == 992_900_000
     assert raw.frame("gw1", WallUs(0)).phy_payload == wrong.phy_payload
-    assert len(encode(raw)) < 80
+    assert len(hand_in("0f1e2d3c", [raw])) < 80

@@ -12,7 +12,7 @@ from lora_post.fleet.log import Log, Logged
 from lora_post.fleet.view import View
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
-from lora_post.uplink.window import Place, accepted, place_of
+from lora_post.uplink.window import Standing, accepted, standing_of
 
 PREFIX = "log.0."
 
@@ -41,7 +41,7 @@ class Worker:
         subject = f"{PREFIX}{heard.device}"
         state = state_of(subject)
         before = state.own
-        if place_of(before.window, heard.fcnt, WallUs(0)) is Place.SEEN:
+        if standing_of(before.window, heard.fcnt, WallUs(0)) is Standing.SEEN:
             return None
         up = Accepted(str(heard.device), Frame("gw", WallUs(0), b"", RxInfo()), heard.fcnt)
         window = accepted(before.window, heard.fcnt, WallUs(0))

@@ -1,0 +1,116 @@
+"""Gateways are asked to send what is in valid entries, and tell what became of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final
+
+import msgspec
+import nats.errors
+from msgspec import Struct
+
+from lora_post.downlink.transmit import Transmission
+from lora_post.fleet.desk import Sent
+from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply, encode
+from lora_post.fleet.link import Link, describe
+from lora_post.fleet.reply import Reply
+from lora_post.fleet.subjects import ALL_SENT, down_subject, token
+
+log = logging.getLogger(__name__)
+
+MAX_UNDER_WAY: Final = 1000
+LEAD_S: Final = 0.05
+"""So long before a window a gateway must have what it sends in it."""
+
+
+class _UnderWay(Struct, frozen=True):
+    """A command that is with gateways. asked: who may tell what became of it."""
+
+    device: str
+    command: int
+    asked: frozenset[str]
+
+
+class Asking:
+    """Asks gateways for transmissions, and learns what became of those with commands.
+
+    trips_ms: from a request to the reply of a gateway, the last one, by gateway.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.trips_ms: dict[str, float] = {}
+        self._link = link
+        self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
+        self._under_way: dict[str, _UnderWay] = {}
+
+    def listen(self) -> None:
+        """Have gateways heard from now on. Raises FleetError."""
+        self._link.listen(ALL_SENT, self._hear)
+
+    def send(self, reply: Reply, id_: str, since: float) -> None:
+        """Have gateways asked to send something. id_: of its entry. since: when the device was heard, monotonic, s.
+
+        Raises FleetError.
+        """
+        fail = None
+        if reply.command:
+            asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
+            self._under_way[id_] = _UnderWay(reply.device, reply.command, asked)
+            while len(self._under_way) > MAX_UNDER_WAY:
+                del self._under_way[next(iter(self._under_way))]
+            fail = partial(self._fail, id_, reply.ways[0].gateway if reply.ways else "")
+        self._link.start(self._ask(reply, id_, since + reply.within_s - LEAD_S, fail))
+
+    def fates(self) -> Iterator[Sent]:
+        """Yield what became of commands since it was asked for last."""
+        while True:
+            try:
+                teller, fate = self._fates.get_nowait()
+            except Empty:
+                return
+            known = self._under_way.get(fate.id)
+            if known and teller in known.asked:
+                del self._under_way[fate.id]
+                yield Sent(known.device, known.command, fate.transmission)
+
+    def _fail(self, id_: str, gateway: str, why: str) -> None:
+        """Take in that no gateway sends a frame; for any thread."""
+        self._fates.put(("", RequestFate(id_, Transmission(gateway, "", False, why))))
+
+    def _hear(self, subject: str, data: bytes) -> None:
+        try:
+            self._fates.put((subject.split(".")[1], decode_fate(data)))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
+
+    async def _ask(self, reply: Reply, id_: str, until: float, fail: Callable[[str], None] | None) -> None:
+        """Ask gateways, the best first, until one sends. fail: told why none does.
+
+        One that does not reply may send all the same; another one at that moment would disturb it.
+        """
+        why = "no gateway that heard it can send"
+        for way in reply.ways:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                why = "it came too late for its device"
+                break
+            request = encode(Request(id_, way.station, reply.phy_payload, way.windows, bool(reply.command)))
+            began = time.monotonic()
+            try:
+                said = decode_reply((await self._link.inbox.ask(down_subject(way.gateway), request, left_s)).data)
+            except nats.errors.NoRespondersError:
+                continue
+            except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
+                log.info("%s: %s", reply.about, describe(error))
+                return
+            self.trips_ms[token(way.gateway)] = round((time.monotonic() - began) * 1000, 1)
+            if not said.why:
+                return
+            why = said.why
+        log.info("not sent, %s: %s", reply.about, why)
+        if fail:
+            fail(why)
