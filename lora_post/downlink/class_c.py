@@ -20,7 +20,7 @@ from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.lorawan.mac_commands import Body, DeviceModeInd
-from lora_post.model import Device, DeviceClass, Link
+from lora_post.model import Device, DeviceClass, Frame, Link
 from lora_post.uplink.model import Uplink
 from lora_post.uplink.sessions import session_key
 
@@ -35,7 +35,10 @@ _CLASS_C: Final = 2
 
 
 class _Reached(Struct):
-    """How a device was heard last. session: what its counter belongs to. heard_s, sent_s: monotonic."""
+    """How a device was heard last. session: what its counter belongs to. heard_s, sent_s: monotonic.
+
+    snr_db: of the gateway that heard it best.
+    """
 
     session: str
     address: int
@@ -43,6 +46,7 @@ class _Reached(Struct):
     gateway: str
     heard_s: float
     sent_s: float = 0.0
+    snr_db: float | None = None
 
 
 class ClassC:
@@ -77,8 +81,23 @@ class ClassC:
         before = self._reached.get(device.id)
         sent_s = before.sent_s if before else -BETWEEN_S
         self._reached[device.id] = _Reached(
-            session_key(device), device.address, transmitter, uplink.frame.gateway, self._monotonic(), sent_s
+            session_key(device),
+            device.address,
+            transmitter,
+            uplink.frame.gateway,
+            self._monotonic(),
+            sent_s,
+            uplink.frame.rx.snr_db,
         )
+
+    def heard_too(self, device: str, frame: Frame, transmitter: Transmitter | None) -> None:
+        """Take in that another gateway heard the last uplink: the best one that can send is sent by."""
+        reached = self._reached.get(device)
+        if reached is None or transmitter is None or transmitter.station(frame.gateway) is None:
+            return
+        is_better = frame.rx.snr_db is not None and (reached.snr_db is None or frame.rx.snr_db > reached.snr_db)
+        if is_better or reached.transmitter.station(reached.gateway) is None:
+            reached.transmitter, reached.gateway, reached.snr_db = transmitter, frame.gateway, frame.rx.snr_db
 
     def _hint(self, device: Device, indication: DeviceModeInd) -> None:
         is_unlike = indication.device_class == _CLASS_C and device.device_class is not DeviceClass.C

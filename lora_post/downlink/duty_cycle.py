@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import RLock
 from typing import Annotated, Final
 
 import msgspec
@@ -57,6 +58,7 @@ class DutyCycle:
         self._monotonic = monotonic
         self._sent: dict[tuple[str, int], deque[tuple[float, float]]] = {}
         self._changed: set[tuple[str, int]] = set()
+        self._lock = RLock()  # an answer may go by another gateway than the one it was meant for
 
     def restore(self, kept: Mapping[str, str], now: Moment) -> list[str]:
         """Take over what `changes` has given to an earlier run; return the keys of what is over.
@@ -82,8 +84,9 @@ class DutyCycle:
 
     def changes(self, now: Moment) -> dict[str, str]:
         """Return what is to be kept of what has changed since the last call, by gateway and sub-band."""
-        changed, self._changed = self._changed, set()
-        return {f"{gateway} {hz}": self._kept((gateway, hz), now) for gateway, hz in changed}
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return {f"{gateway} {hz}": self._kept((gateway, hz), now) for gateway, hz in changed}
 
     def _kept(self, band: tuple[str, int], now: Moment) -> str:
         spent: dict[float, tuple[int, int]] = {}
@@ -104,19 +107,44 @@ class DutyCycle:
 
     def within(self, gateway: str, windows: Iterable[Window], size: int) -> tuple[Window, ...]:
         """Return the windows in which a frame of `size` bytes may be sent."""
-        return tuple(window for window in windows if self._is_within(gateway, window, size))
+        with self._lock:
+            return tuple(window for window in windows if self._is_within(gateway, window, size))
+
+    def left_s(self, gateway: str, window: Window) -> float | None:
+        """Return the air time that a gateway has left where a window is, None for no limit."""
+        limits = self._region.sub_band(window.slot.hz)
+        if limits is None:
+            return None
+        with self._lock:
+            return limits.duty * HOUR_S - sum(airtime_s for _, airtime_s in self._young((gateway, limits.min_hz)))
 
     def spend(self, gateway: str, window: Window, size: int) -> None:
         """Note that a frame is sent in this window."""
         limits = self._region.sub_band(window.slot.hz)
         if limits is not None:
             band = gateway, limits.min_hz
-            self._sent.setdefault(band, deque()).append((self._monotonic(), window.slot.rate.airtime_s(size)))
-            self._changed.add(band)
+            with self._lock:
+                self._sent.setdefault(band, deque()).append((self._monotonic(), window.slot.rate.airtime_s(size)))
+                self._changed.add(band)
+
+    def give_back(self, gateway: str, window: Window, size: int) -> None:
+        """Note that a frame is not sent for which air time was spent."""
+        limits = self._region.sub_band(window.slot.hz)
+        if limits is None:
+            return
+        band, airtime_s = (gateway, limits.min_hz), window.slot.rate.airtime_s(size)
+        with self._lock:
+            sent = self._sent.get(band, deque())
+            for each in reversed(sent):
+                if each[1] == airtime_s:
+                    sent.remove(each)
+                    self._changed.add(band)
+                    return
 
     def free_at(self, gateway: str, windows: Iterable[Window], size: int, now_us: int) -> str:
         """Return when one of the windows may be used again, as HH:MM in UTC."""
-        wait_s = min(self._wait_s(gateway, window, size) for window in windows)
+        with self._lock:
+            wait_s = min(self._wait_s(gateway, window, size) for window in windows)
         return f"{utc_text(WallUs(now_us + round((wait_s + 59) * 1e6)))[11:16]}Z"
 
     def _wait_s(self, gateway: str, window: Window, size: int) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
 from lora_post.lorawan.region import Slot
+
+COUNTER: Final = 1 << 32
+"""The counters of gateways, in µs, begin anew there."""
 
 
 class Window(Struct, frozen=True, array_like=True):
@@ -33,8 +36,11 @@ class Transmission(Struct, frozen=True):
     why: str = ""
 
 
-Tell: TypeAlias = Callable[[Transmission], None]
-"""Is told what became of a frame, by any thread; for each window that was tried."""
+Tell: TypeAlias = Callable[[Transmission], object]
+"""Is told what became of a frame, by any thread; for each window that was tried.
+
+Returns True where another gateway is given the frame for the windows that are left.
+"""
 
 
 class Downlink(Struct, frozen=True):
@@ -48,9 +54,38 @@ class Downlink(Struct, frozen=True):
 
 
 class Station(Struct, frozen=True):
-    """A gateway that can send now. many_channels: it was heard on more than one."""
+    """A gateway that can send now.
+
+    many_channels: it was heard on more than one. round_trip_s: until it says what becomes of a frame, None: not
+    measured. silent: frames in a row of which it said nothing. counter: its tmst, and when it was that, monotonic;
+    None: not known.
+    """
 
     many_channels: bool
+    round_trip_s: float | None = None
+    silent: int = 0
+    counter: tuple[int, float] | None = None
+
+
+LEAD_S: Final = 0.15
+"""So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
+_PROGRAMMED_S: Final = 0.05
+"""What of that a forwarder wants."""
+
+
+def lead_s(round_trip_s: float | None) -> float:
+    """Return how long before a window a frame must go to a gateway."""
+    return max(LEAD_S, _PROGRAMMED_S + (round_trip_s or 0.0) / 2)
+
+
+def left_s(counter: tuple[int, float], tmst: int, now_s: float) -> float:
+    """Return the time until a gateway's counter is at tmst, negative when that is over; the counter wraps.
+
+    counter: see `Station`. now_s: monotonic.
+    """
+    at_counter, at_s = counter
+    half = COUNTER // 2
+    return ((tmst - at_counter + half) % COUNTER - half) / 1e6 - (now_s - at_s)
 
 
 class Transmitter(Protocol):

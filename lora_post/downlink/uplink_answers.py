@@ -39,6 +39,13 @@ class _Confirmed(Struct):
     repeats: int = 0
 
 
+class _Unanswered(Struct, frozen=True):
+    """The newest uplink of a device, which the gateway that heard it first could not answer."""
+
+    uplink: Uplink
+    wanted: Wanted
+
+
 class UplinkAnswers:
     """Answers in the sessions that this gateway gave, and in those that are configured."""
 
@@ -49,6 +56,7 @@ class UplinkAnswers:
         self._class_c = class_c
         self._mac_layer = mac_layer
         self._confirmed: dict[str, _Confirmed] = {}
+        self._unanswered: dict[str, _Unanswered] = {}
 
     def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
         """Return what is sent after an uplink that was accepted; None for nothing.
@@ -59,6 +67,7 @@ class UplinkAnswers:
         if device.link is not Link.LORAWAN or not uplink.authentic or not device.rx_delay_s:
             return None
         self._confirmed.pop(device.id, None)
+        self._unanswered.pop(device.id, None)
         data = parse_data_frame(uplink.frame.phy_payload)
         self._commands.heard(device, book, acknowledges=bool(data.fctrl & ACK))
         commands = asked(uplink, data)
@@ -76,7 +85,24 @@ class UplinkAnswers:
         is_wanted = data.fctrl & ADR_ACK_REQ or any(isinstance(each, STICKY) for each in commands)
         acked_fcnt = uplink.fcnt if is_confirmed else None
         wanted = Wanted(fopts, tuple(requests), acked_fcnt, bool(is_confirmed or fopts or is_wanted or requests))
-        return self._built(uplink, wanted, known.settings, book, transmitter)
+        downlink = self._built(uplink, wanted, known.settings, book, transmitter)
+        if downlink is None:
+            self._unanswered[device.id] = _Unanswered(uplink, wanted)
+        return downlink
+
+    def answer_copy(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+        """Return the answer to an uplink by another gateway that heard it, where the first one could not answer."""
+        unanswered = self._unanswered.get(device)
+        if unanswered is None or transmitter is None or frame.phy_payload != unanswered.uplink.frame.phy_payload:
+            return None
+        uplink = unanswered.uplink
+        settings = self._mac_layer.settings(uplink.device, book)
+        if abs(frame.time_us - uplink.frame.time_us) >= settings.rx_delay_s * 1_000_000:
+            return None
+        downlink = self._built(replace(uplink, frame=frame), unanswered.wanted, settings, book, transmitter)
+        if downlink is not None:
+            del self._unanswered[device]
+        return downlink
 
     def answer_again(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
         """Return the answer to an uplink that its device repeats, because it did not hear that it was acknowledged.

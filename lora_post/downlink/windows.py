@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from lora_post.downlink.transmit import Window
+from lora_post.downlink.transmit import COUNTER, Window
 from lora_post.lorawan.region import Region
 from lora_post.model import Frame
 
 JOIN_DELAY_S: Final = 5
 """From the end of a join-request to RX1; no setting changes it."""
-COUNTER: Final = 1 << 32
 
 
 def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, int] | None = None) -> tuple[Window, ...]:

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from lora_post.command import Command, Fate, Moment
 from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.heard_channels import HeardChannels
 from lora_post.downlink.network import Network
 from lora_post.downlink.network_server import network_server
-from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
-from lora_post.downlink.windows import COUNTER, windows_after
+from lora_post.downlink.transmit import COUNTER, Downlink, Station, Transmission, Window
+from lora_post.downlink.windows import windows_after
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.entry import Accepted, Down, Kind, Queued, Reception, State
 from lora_post.fleet.reply import Reply, Way, ways_after
@@ -93,24 +94,20 @@ class Stations:
     """All packet forwarders of the fleet, as far as they have heard something: a `Transmitter`."""
 
     def __init__(self) -> None:
-        self._channels: dict[str, frozenset[float]] = {}
+        self._channels = HeardChannels()
         self._gateways: dict[str, str] = {}
 
     def hear(self, frames: Mapping[Reception, Frame]) -> None:
         """Take in who has heard a frame."""
         for reception, frame in frames.items():
             self._gateways[frame.gateway] = reception.gateway
-            known = self._channels.get(frame.gateway, frozenset())
-            if len(known) < 2 and frame.rx.freq_mhz is not None:
-                self._channels[frame.gateway] = known | {frame.rx.freq_mhz}
+            self._channels.hear(frame.gateway, frame.rx.freq_mhz)
         while len(self._gateways) > _MAX_STATIONS:
-            first = next(iter(self._gateways))
-            del self._gateways[first]
-            self._channels.pop(first, None)
+            del self._gateways[next(iter(self._gateways))]
 
     def station(self, gateway: str) -> Station | None:
         """Return what is known of one: that it cannot send is told by its gateway, when it is asked."""
-        return Station(len(self._channels.get(gateway, ())) > 1)
+        return Station(self._channels.are_many(gateway))
 
     def gateway(self, station: str) -> str:
         """Return the gateway of the fleet by which a packet forwarder is reached."""

@@ -20,8 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.clocks.scale import now_us
-from lora_post.downlink.transmit import Downlink, Station, Transmission, Window
-from lora_post.downlink.windows import COUNTER
+from lora_post.downlink.transmit import COUNTER, Downlink, Station, Transmission, Window
 from lora_post.inputs.given import tell_not_sent
 from lora_post.inputs.pull_responses import txpk
 from lora_post.metrics import Metrics

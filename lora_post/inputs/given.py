@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
@@ -15,6 +15,7 @@ from lora_post.metrics import Metrics
 log = logging.getLogger(__name__)
 
 MAX_GIVEN: Final = 1024
+KEEP_TRIPS: Final = 8
 
 
 class _Given(Struct, frozen=True):
@@ -24,6 +25,25 @@ class _Given(Struct, frozen=True):
     given_s: float
 
 
+class RoundTrips:
+    """How long gateways take to say what becomes of a frame: the longest of their last few."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def note(self, gateway: str, seconds: float) -> None:
+        """Add one that was measured."""
+        last = self._last.pop(gateway, None) or deque(maxlen=KEEP_TRIPS)
+        self._last[gateway] = last  # the newest stands last
+        last.append(seconds)
+        while len(self._last) > MAX_GIVEN:
+            self._last.popitem(last=False)
+
+    def of(self, gateway: str) -> float | None:
+        """Return that of a gateway in s, None when it was not measured."""
+        return max(self._last.get(gateway, ()), default=None)
+
+
 class Given:
     """Frames by the keys that their gateways confirm them with, each confirmed within `within_s` or not at all."""
 
@@ -31,6 +51,7 @@ class Given:
         self._within_s = within_s
         self._monotonic = monotonic
         self._frames: OrderedDict[Hashable, _Given] = OrderedDict()
+        self.round_trips = RoundTrips()
 
     def put(self, key: Hashable, downlink: Downlink) -> None:
         """Note that a frame is given; of too many the oldest is forgotten."""
@@ -44,8 +65,13 @@ class Given:
         return given.downlink if given is not None and given.downlink.gateway == gateway else None
 
     def remove(self, key: Hashable) -> None:
-        """Forget a frame that is confirmed."""
-        del self._frames[key]
+        """Forget a frame that is confirmed; how long that took is noted."""
+        given = self._frames.pop(key)
+        self.round_trips.note(given.downlink.gateway, self._monotonic() - given.given_s)
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a frame that could not be given."""
+        self._frames.pop(key, None)
 
     def silent(self) -> list[Downlink]:
         """Take out the frames whose time is over."""
@@ -64,11 +90,14 @@ def tell_sent(metrics: Metrics, downlink: Downlink, window: str, by: str, more: 
 
 def tell_not_sent(
     metrics: Metrics, downlink: Downlink, window: str, by: str, why: str, *, label: str = "failed", fate: str = ""
-) -> None:
-    """Tell that a frame is not sent. label: of the metric. fate: why, as its fate has it; "": as the log."""
+) -> bool:
+    """Tell that a frame is not sent; returns whether another gateway is given it now.
+
+    label: of the metric. fate: why, as its fate has it; "": as the log.
+    """
     metrics.count("downlinks", label)
     log.warning("%s is not sent by %s: %s", downlink.about, by, why)
-    downlink.tell(Transmission(downlink.gateway, window, False, fate or why))
+    return bool(downlink.tell(Transmission(downlink.gateway, window, False, fate or why)))
 
 
 def tell_unconfirmed(metrics: Metrics, downlink: Downlink, window: str, by: str) -> None:

@@ -85,7 +85,7 @@ class MqttInput:
         self._unacknowledged: list[MQTTMessage | LongMessage] = []
         self._client = self._make_client(login, client_id)
 
-    def _make_client(self, login: BrokerAccount, client_id: str) -> Client:
+    def _make_client(self, login: BrokerAccount, client_id: str) -> BoundedClient:
         client = BoundedClient(
             CallbackAPIVersion.VERSION2,
             client_id,

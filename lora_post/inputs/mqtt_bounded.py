@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
@@ -47,6 +48,12 @@ class BoundedClient(Client):
         self._left = 0  # bytes of this packet's content that have not come yet
         self._start: bytearray | None = None  # of a message that is too long: topic and number
         self._dropping = False
+
+    def wake(self) -> None:
+        """End the wait of `loop`; for any thread, which is all that another one may do."""
+        if self._sockpairW is not None:
+            with suppress(OSError):  # it is full, so the loop is awake
+                self._sockpairW.send(b"\0")
 
     def reconnect(self) -> MQTTErrorCode:
         """Connect anew; what was half read is forgotten."""

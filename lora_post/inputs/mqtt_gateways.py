@@ -19,8 +19,8 @@ from msgspec import Struct
 from paho.mqtt.client import MQTTMessage
 
 from lora_post.clocks.scale import now_us
-from lora_post.downlink.transmit import Downlink, Station
-from lora_post.downlink.windows import COUNTER
+from lora_post.downlink.heard_channels import HeardChannels
+from lora_post.downlink.transmit import COUNTER, Downlink, Station
 from lora_post.errors import FrameError
 from lora_post.formats import gateway_events
 from lora_post.formats.gateway_events import HeardUp, TxAck
@@ -52,16 +52,18 @@ class _Gateway(Struct):
     writes_json: bool
     heard_s: float
     heard: deque[tuple[int, bytes]]
-    frequencies: set[float]
 
 
 class GatewayDownlinks:
     """The gateways of one broker, as transmitters; safe to share between threads."""
 
-    def __init__(self, metrics: Metrics, monotonic: Callable[[], float]) -> None:
+    def __init__(self, metrics: Metrics, monotonic: Callable[[], float], wake: Callable[[], None]) -> None:
+        """wake: has what is to be published looked for."""
         self._metrics = metrics
+        self._wake = wake
         self._monotonic = monotonic
         self._lock = Lock()
+        self._channels = HeardChannels()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
         self._given = Given(CONFIRMS_WITHIN_S, monotonic)
         self._next_id = randbelow(1 << 31)
@@ -72,7 +74,7 @@ class GatewayDownlinks:
         if set(topic) & _WILDCARDS:
             return
         with self._lock:
-            known = self._gateways.pop(gateway, None) or _Gateway("", False, 0.0, deque(maxlen=KEEP_UPLINKS), set())
+            known = self._gateways.pop(gateway, None) or _Gateway("", False, 0.0, deque(maxlen=KEEP_UPLINKS))
             self._gateways[gateway] = known
             if len(self._gateways) > MAX_GATEWAYS:
                 self._gateways.popitem(last=False)
@@ -80,15 +82,14 @@ class GatewayDownlinks:
             known.writes_json, known.heard_s = writes_json, self._monotonic()
             if up is not None and up.frame.tmst is not None:
                 known.heard.append((up.frame.tmst, up.context))
-                if up.frame.rx.freq_mhz is not None and len(known.frequencies) < 2:
-                    known.frequencies.add(up.frame.rx.freq_mhz)
+                self._channels.hear(gateway, up.frame.rx.freq_mhz)
 
     def station(self, gateway: str) -> Station | None:
         with self._lock:
             known = self._gateways.get(gateway)
             if known is None or self._monotonic() - known.heard_s > KNOWN_FOR_S:
                 return None
-            return Station(len(known.frequencies) > 1)
+            return Station(self._channels.are_many(gateway), self._given.round_trips.of(gateway))
 
     def send(self, downlink: Downlink) -> None:
         with self._lock:
@@ -100,6 +101,7 @@ class GatewayDownlinks:
                 delays_s, context = found
                 body = command(downlink, self._next_id, delays_s, context, json=known.writes_json)
                 self.to_publish.put((known.topic, body))
+                self._wake()
                 return
         why = "the gateway does not know the uplink any more" if known else "the gateway is not known any more"
         tell_not_sent(self._metrics, downlink, "", f"gateway {downlink.gateway}", why)
@@ -166,7 +168,7 @@ class MqttGateways(MqttInput):
     def __init__(self, *arguments: Any, metrics: Metrics, transmits: bool, **options: Any) -> None:
         """arguments, options: of MqttInput."""
         super().__init__(*arguments, **options)
-        self._downlinks = GatewayDownlinks(metrics, self._monotonic)
+        self._downlinks = GatewayDownlinks(metrics, self._monotonic, self._client.wake)
         self.transmitter = self._downlinks if transmits else None
         self.gateways = GatewayBook(self.name, self._monotonic)
 

@@ -21,8 +21,8 @@ from typing import Any, Final, TypeAlias
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from lora_post.downlink.transmit import Downlink, Station, Window
-from lora_post.downlink.windows import COUNTER
+from lora_post.downlink.heard_channels import HeardChannels
+from lora_post.downlink.transmit import COUNTER, Downlink, Station, Window, lead_s, left_s
 from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
 from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
@@ -36,8 +36,6 @@ Later: TypeAlias = Callable[[float, Callable[[], None]], None]
 
 ASKS_WITHIN_S: Final = 200.0
 """Forwarders ask every 5 to 60 s; the way through a router closes when they do not."""
-LEAD_S: Final = 0.15
-"""So long before a window begins a frame must go: forwarders want it 43 ms before, and the network takes its time."""
 EARLY_S: Final = 0.25
 """So long before a window a forwarder that sends at once is given its frame; its own clock is half a second late.
 
@@ -52,7 +50,6 @@ MAX_HOSTS: Final = 16
 MAX_FRAMES: Final = 256
 _SECOND_US: Final = 1_000_000
 _MAX_DELAY_S: Final = 16
-_MAX_FREQUENCIES: Final = 2
 
 
 class Txpk(Struct, frozen=True):
@@ -82,16 +79,13 @@ class _Asked(Struct, frozen=True):
 class _Gateway(Struct):
     """asked: by host. came_from: the hosts of its last frames, by their tmst. proved: that of the last answered one.
 
-    counter: its tmst at heard_s, monotonic, as its last frame told it. unconfirmed: frames in a row of which it said
-    nothing.
+    clock: its counter, see `Station`, as its last frame told it. unconfirmed: frames in a row of which it said nothing.
     """
 
     asked: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
     came_from: OrderedDict[int, str] = field(default_factory=OrderedDict)
     proved: str = ""
-    counter: int = 0
-    heard_s: float = 0.0
-    frequencies: set[float] = set()
+    clock: tuple[int, float] = (0, 0.0)
     unconfirmed: int = 0
 
 
@@ -125,7 +119,8 @@ class PullResponses:
         self._send = send
         self._metrics = metrics
         self._monotonic = monotonic
-        self._lock = Lock()
+        self._lock = Lock()  # not held while somebody is told: that one may ask for other gateways
+        self._channels = HeardChannels()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
         self._given = Given(CONFIRMS_WITHIN_S, monotonic)  # by token and host
         self._token = randbelow(1 << 16)
@@ -145,12 +140,11 @@ class PullResponses:
             known = self._known(gateway)
             for event in events:
                 if isinstance(event, Frame) and event.tmst is not None:
-                    known.counter, known.heard_s = event.tmst, arrived_s
+                    known.clock = event.tmst, arrived_s
                     known.came_from[event.tmst] = host
                     if len(known.came_from) > MAX_FRAMES:
                         known.came_from.popitem(last=False)
-                    if event.rx.freq_mhz is not None and len(known.frequencies) < _MAX_FREQUENCIES:
-                        known.frequencies.add(event.rx.freq_mhz)
+                    self._channels.hear(gateway, event.rx.freq_mhz)
 
     def _known(self, gateway: str) -> _Gateway:
         known = self._gateways.pop(gateway, None) or _Gateway()
@@ -166,47 +160,49 @@ class PullResponses:
             since = self._monotonic() - ASKS_WITHIN_S
             if known is None or not any(each.asked_s >= since for each in known.asked.values()):
                 return None
-            return Station(len(known.frequencies) >= _MAX_FREQUENCIES)
+            many, round_trip_s = self._channels.are_many(gateway), self._given.round_trips.of(gateway)
+            return Station(many, round_trip_s, known.unconfirmed, known.clock)
 
     def send(self, downlink: Downlink) -> None:
         """Hand a frame to its gateway for the first window that can still be met."""
         with self._lock:
             known = self._gateways.get(downlink.gateway)
             asked = _asked_for(known, downlink) if known else None
-            if known is None or asked is None:
-                why = "the host that its frames come from does not ask for downlinks"
-                tell_not_sent(self._metrics, downlink, "", f"gateway {downlink.gateway}", why)
+            clock = known.clock if known else (0, 0.0)
+            lead = lead_s(self._given.round_trips.of(downlink.gateway))
+        by = f"gateway {downlink.gateway}"
+        if asked is None:
+            why = "the host that its frames come from does not ask for downlinks"
+            tell_not_sent(self._metrics, downlink, "", by, why)
+            return
+        missed_s = 0.0
+        for number, window in enumerate(downlink.windows):
+            left = lead if window.tmst is None else left_s(clock, window.tmst, self._monotonic())
+            if left >= lead:
+                in_time = replace(downlink, windows=downlink.windows[number:])
+                if self._at_window and left > EARLY_S:
+                    self._later(left - EARLY_S, partial(self._hand_over, asked, in_time))
+                else:
+                    self._hand_over(asked, in_time)
                 return
-            missed_s = 0.0
-            for number, window in enumerate(downlink.windows):
-                left_s = _left_s(known, window, self._monotonic())
-                if left_s >= LEAD_S:
-                    in_time = replace(downlink, windows=downlink.windows[number:])
-                    if self._at_window and left_s > EARLY_S:
-                        self._later(left_s - EARLY_S, partial(self._hand_over_now, asked, in_time))
-                    else:
-                        self._hand_over(asked, in_time)
-                    return
-                missed_s = LEAD_S - left_s
+            missed_s = lead - left
         window_name = downlink.windows[-1].name if downlink.windows else ""
-        why, by = f"it is {int(missed_s * 1000)} ms too late for the last window", f"gateway {downlink.gateway}"
+        why = f"it is {int(missed_s * 1000)} ms too late for the last window"
         fate = f"{missed_s * 1000:.0f} ms too late"
         tell_not_sent(self._metrics, downlink, window_name, by, why, label="late", fate=fate)
-
-    def _hand_over_now(self, asked: _Asked, downlink: Downlink) -> None:
-        with self._lock:
-            self._hand_over(asked, downlink)
 
     def _hand_over(self, asked: _Asked, downlink: Downlink) -> None:
         """Hand a frame over for the first of its windows; the others are left if that one is not met."""
         window = downlink.windows[0]
-        self._token = (self._token + 1) & 0xFFFF
+        with self._lock:
+            token = self._token = (self._token + 1) & 0xFFFF
+            self._given.put((token, host_of(asked.address)), downlink)  # before it can be confirmed
         try:
-            self._send(pull_resp(asked.version, self._token, txpk(downlink.phy_payload, window)), asked.address)
+            self._send(pull_resp(asked.version, token, txpk(downlink.phy_payload, window)), asked.address)
         except OSError as error:
+            with self._lock:
+                self._given.forget((token, host_of(asked.address)))
             tell_not_sent(self._metrics, downlink, window.name, f"gateway {downlink.gateway}", str(error))
-            return
-        self._given.put((self._token, host_of(asked.address)), downlink)
 
     def confirmed(self, gateway: str, token: int, body: bytes, host: str) -> None:
         """Take a TX_ACK from who was given the frame; when it is not sent in a window, try the next one."""
@@ -224,8 +220,9 @@ class PullResponses:
             return
         why, by = explain_error(error), f"gateway {gateway} in {name}"
         fate = f"the gateway refused it (TX_ACK): {why}"
-        tell_not_sent(self._metrics, downlink, name, by, why, label=error_label(error), fate=fate)
-        if left := downlink.windows[1:]:
+        is_taken = tell_not_sent(self._metrics, downlink, name, by, why, label=error_label(error), fate=fate)
+        left = downlink.windows[1:]
+        if left and not is_taken:
             self.send(replace(downlink, windows=left))
 
     def look_for_unconfirmed(self) -> None:
@@ -280,12 +277,3 @@ def txpk(phy_payload: bytes, window: Window) -> Txpk:
     data = binascii.b2a_base64(phy_payload, newline=False).decode()
     when = UNSET if tmst is None else tmst
     return Txpk(when, slot.hz / 1e6, slot.power_dbm, slot.rate.text, len(phy_payload), data, imme=tmst is None)
-
-
-def _left_s(known: _Gateway, window: Window, now_s: float) -> float:
-    """Return the time until a window begins, negative when it is over; the counter of a gateway wraps."""
-    if window.tmst is None:
-        return LEAD_S
-    half = COUNTER // 2
-    ahead_us = (window.tmst - known.counter + half) % COUNTER - half
-    return ahead_us / 1e6 - (now_s - known.heard_s)

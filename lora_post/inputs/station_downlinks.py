@@ -16,8 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.downlink.transmit import Downlink, Station, Window
-from lora_post.downlink.windows import COUNTER
+from lora_post.downlink.transmit import COUNTER, Downlink, Station, Window
 from lora_post.formats.station_json import Message
 from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.lorawan.region import Region, Slot

@@ -17,6 +17,7 @@ from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnlockErr
 from lora_post.lorawan.phy_payload import MType, message_type
 from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard
+from lora_post.run.choosing import Answer, Choosing
 from lora_post.run.doctor import Doctor
 from lora_post.run.late_decoding import Held, LateDecoding, Undecided
 from lora_post.run.telling import Telling
@@ -52,11 +53,13 @@ class Pipeline:
         server: NetworkServer | None = None,
         late: LateDecoding | None = None,
         through_servers: ThroughServers | None = None,
+        choosing: Choosing | None = None,
     ) -> None:
         """clock: puts the frames' times right; None: they are taken as they are. doctor: looks for what is wrong.
 
         server: answers devices; None: they are only heard. late: decodes behind the answers; None: it is done here.
         through_servers: gives other network servers what waits for their devices; None where nothing can be given.
+        choosing: chooses gateways; None: by the time of this machine.
         """
         self._ledger = ledger
         self._decode = [decode]  # for all inputs alike, see `taking`
@@ -71,7 +74,8 @@ class Pipeline:
         self._through_servers = through_servers
         self._times = Times.RECORDED
         self._way_back: Transmits | None = None
-        self._to_send: list[tuple[Transmitter, Downlink]] = []
+        self._choosing = choosing or (Choosing(server.duty_cycle) if server else None)
+        self._to_send: list[Answer] = []
         self._lock = RLock()
 
     def taking(self, times: Times, way_back: Transmits | None = None) -> Pipeline:
@@ -122,10 +126,10 @@ class Pipeline:
             batch.is_synced = True
         self._transmit(to_send)
 
-    def _transmit(self, downlinks: Sequence[tuple[Transmitter, Downlink]]) -> None:
+    def _transmit(self, answers: Sequence[Answer]) -> None:
         """Send frames; what they say is kept."""
-        for transmitter, downlink in downlinks:
-            transmitter.send(downlink)
+        if self._choosing:
+            self._choosing.release(answers)
 
     @property
     def sends(self) -> bool:
@@ -138,7 +142,7 @@ class Pipeline:
         commands = server.commands if server else through.commands if through else None
         if commands is None:
             return
-        to_send: list[tuple[Transmitter, Downlink]] = []
+        to_send: list[Answer] = []
         given: ToGive = []
         with self._lock:
             waiting, devices = self._ledger.waiting(), self._ledger.devices
@@ -154,7 +158,7 @@ class Pipeline:
                     through.settle(group, group.devices)
                 commands.end_late(group)
                 if server:
-                    to_send = server.class_c.send(group)
+                    to_send = [Answer(*each) for each in server.class_c.send(group)]
                     group.air_time = server.duty_cycle.changes(commands.now())
                 if through:
                     given = through.send(group, group.devices)
@@ -194,19 +198,18 @@ class Pipeline:
         except StaleFCnt as error:
             if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
                 return self._accept(error.uplink, None, group)
-            self._answer_again(frame, error.device, group)
-            return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
+            return self._heard_again(frame, error.device, group) or Refusal.of(frame, error, error.device)
         except Repeat as error:
             known = uplink.device.id
-            self._answer_again(frame, known, group)
-            return self._copies.match(frame, known) or Refusal.of(frame, error, known)
+            return self._heard_again(frame, known, group) or Refusal.of(frame, error, known)
         except NotUplink as error:
             may_join = is_join(frame) or (self._server and self._transmitter and is_rejoin(frame))
             return self._handle_join(frame, group) if may_join else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
         if server := self._server:
-            self._send(self._transmitter, server.uplinks.answer(uplink, group, self._transmitter))
+            self._note_heard(uplink.device.id, frame)
+            self._send(uplink.device.id, frame, server.uplinks.answer(uplink, group, self._transmitter))
         outcome = self._accept(uplink, session, group)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is _RESTARTS:
@@ -231,25 +234,48 @@ class Pipeline:
     def _transmitter(self) -> Transmitter | None:
         return self._way_back.transmitter if self._way_back else None
 
-    def _send(self, transmitter: Transmitter | None, downlink: Downlink | None) -> None:
-        """Send a frame once the group is kept."""
-        if transmitter and downlink:
-            self._to_send.append((transmitter, downlink))
+    def _send(self, device: str, frame: Frame, downlink: Downlink | None) -> None:
+        """Send the answer to a frame once the group is kept."""
+        if self._transmitter and downlink and self._choosing:
+            answer = Answer(self._transmitter, downlink, device, frame)
+            self._choosing.expect(answer)
+            self._to_send.append(answer)
 
-    def _answer_again(self, frame: Frame, device: str, group: Group) -> None:
-        if server := self._server:
-            self._send(self._transmitter, server.uplinks.answer_again(frame, device, group, self._transmitter))
+    def _note_heard(self, device: str, frame: Frame) -> None:
+        if self._choosing:
+            self._choosing.heard(device, frame.gateway)
+
+    def _heard_again(self, frame: Frame, device: str, group: Group) -> Copy | None:
+        """Take an uplink that was accepted before; return the copy that it is, None where it is none."""
+        copy_of = self._copies.match(frame, device)
+        server, choosing = self._server, self._choosing
+        if server is None or choosing is None:
+            return copy_of
+        uplinks, transmitter = server.uplinks, self._transmitter
+        downlink = uplinks.answer_again(frame, device, group, transmitter)
+        is_copy = copy_of is not None
+        is_under_way = downlink is None and choosing.heard_too(device, frame, transmitter, is_copy=is_copy)
+        if copy_of:
+            server.class_c.heard_too(device, frame, transmitter)
+            if downlink is None and not is_under_way:
+                downlink = uplinks.answer_copy(frame, device, group, transmitter)
+        self._send(device, frame, downlink)
+        return copy_of
 
     def _handle_join(self, frame: Frame, group: Group) -> Refusal | Join:
         transmitter = self._transmitter
         try:
             mtype = message_type(frame.phy_payload)
-            if self._server and transmitter and mtype in (MType.JOIN_REQUEST, MType.REJOIN_REQUEST):
+            if self._server and self._choosing and transmitter and mtype in (MType.JOIN_REQUEST, MType.REJOIN_REQUEST):
                 joins = self._server.joins
                 answers = joins.answer if mtype is MType.JOIN_REQUEST else joins.answer_rejoin
                 answer = answers(frame, group.joiners, group.find, transmitter)
                 join, joiner = answer.join, answer.joiner
-                self._send(transmitter, answer.downlink)
+                if join.message == "copy":
+                    self._choosing.heard_too(join.device.id, frame, transmitter)
+                else:
+                    self._choosing.heard(join.device.id, frame.gateway)
+                self._send(join.device.id, frame, answer.downlink)
                 if answer.goes_on:
                     settings = group.settings_of(answer.goes_on)
                     group.keep_settings(joined_device(joiner.device, joiner.state.sessions[-1]), settings or b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -28,6 +28,7 @@ from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.lorawan.region import Region, load_region
 from lora_post.metrics import Metrics
 from lora_post.model import DeviceClass, Frame, Link, Reading, RxInfo
+from lora_post.run.choosing import Choosing
 from lora_post.run.pipeline import Pipeline
 from lora_post.simulate.end_device import EndDevice, Radio, Sent
 from lora_post.spool import downlinks, lanes
@@ -99,7 +100,9 @@ class Site:
         class_c = ClassC(self._network, frames, mac_layer, lambda: self.now_us / 1e6)
         uplinks = UplinkAnswers(self._network, frames, class_c, mac_layer)
         server = NetworkServer(joins, uplinks, class_c, commands, duty_cycle)
-        pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server)
+        self._later: list[Callable[[], None]] = []
+        choosing = Choosing(duty_cycle, lambda: self.now_us / 1e6, lambda _, action: self._later.append(action))
+        pipeline = Pipeline(ledger, _decode, self.metrics, self._hear_outcome, server=server, choosing=choosing)
         self.pipeline = pipeline.taking(Times.RECORDED, self)
 
     def now(self) -> Moment:
@@ -120,6 +123,8 @@ class Site:
         frames = [self._frame(name, gateway, sent) for gateway in GATEWAYS if self._random.random() >= self._loss]
         for frame in frames:
             self.pipeline.handle([frame])
+        while self._later:
+            self._later.pop(0)()
         for at_us, radio, phy_payload in sorted(self._on_air, key=lambda each: each[0]):
             if self._random.random() >= self._loss:
                 device.hear(at_us, radio, phy_payload)
@@ -179,7 +184,8 @@ class Site:
         self._note_counter(downlink.phy_payload)
         for window in downlink.windows:
             if self._random.random() < TOO_LATE:
-                downlink.tell(Transmission(downlink.gateway, window.name, False, "TOO_LATE"))
+                if downlink.tell(Transmission(downlink.gateway, window.name, False, "TOO_LATE")):
+                    return  # the other gateway is given it
                 continue
             radio, at_us = Radio(window.slot.hz, window.slot.rate), self.now_us
             if window.tmst is not None:

@@ -136,7 +136,7 @@ class Book:
     def __init__(self) -> None:
         self.now = 1000.0
         self.told: list[Transmission] = []
-        self.downlinks = GatewayDownlinks(Metrics(), lambda: self.now)
+        self.downlinks = GatewayDownlinks(Metrics(), lambda: self.now, lambda: None)
         self.hear(1_000_000)
 
     def hear(self, tmst: int) -> None:

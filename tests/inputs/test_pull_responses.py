@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lora_post.downlink.transmit import Downlink, Transmission, Window
+from lora_post.downlink.transmit import LEAD_S, Downlink, Transmission, Window
 from lora_post.formats.semtech_udp import ERRORS, pull_resp, read_tx_ack
 from lora_post.inputs.pull_responses import (
     ASKS_WITHIN_S,
     CONFIRMS_WITHIN_S,
     EARLY_S,
-    LEAD_S,
     MAX_GATEWAYS,
     MUTE_AFTER,
     PullResponses,

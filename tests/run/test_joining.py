@@ -58,6 +58,26 @@ def test_copy_of_another_gateway_gets_no_answer(tmp_path: Path) -> None:
         assert other.has_nothing() and forwarder.has_nothing()
 
 
+@pytest.mark.long
+def test_best_of_two_gateways_answers_and_the_other_one_when_that_refuses(tmp_path: Path) -> None:
+    site, end = Site(tmp_path, ROOT_10), JoiningDevice(ROOT_10)
+    with site.running() as near, Forwarder(site.port, "b827ebfffe445566") as far:
+        far.ask()
+        near.push(end.request(), 1_000_000)
+        end.hear(near.pull_resp())
+        uplink = end.uplink(WARM)
+        near.push(uplink, 20_000_000)
+        far.push(uplink, 500)
+        wait_until(lambda: site.values() == [22.5], "no reading")
+        for snr, answering, other in ((-7.0, near, far), (9.0, far, near)):
+            uplink = end.uplink(WARM, confirmed=True)
+            far.push(uplink, 40_000_000, snr=snr)
+            near.push(uplink, 60_000_000, snr=2.0)
+            assert answering.pull_resp("TOO_LATE")["tmst"] % 10_000_000 == 5_000_000
+            assert other.pull_resp()["tmst"] % 10_000_000 == 5_000_000
+            assert answering.has_nothing() and other.has_nothing()
+
+
 @pytest.mark.parametrize(
     ("network", "transmit"),
     [("", ""), ('[network]\nregion = "EU868"\n', "transmit = false\n")],

@@ -48,10 +48,12 @@ class Forwarder:
             finally:
                 self.socket.settimeout(PATIENCE_S)
 
-    def push(self, phy_payload: bytes, tmst: int, *, freq: float = 868.1, datr: str = "SF7BW125") -> None:
+    def push(
+        self, phy_payload: bytes, tmst: int, *, freq: float = 868.1, datr: str = "SF7BW125", snr: float = 8.5
+    ) -> None:
         """Hand a frame to the server."""
         rxpk = {"tmst": tmst, "freq": freq, "stat": 1, "modu": "LORA", "datr": datr, "codr": "4/5"}
-        rxpk |= {"rssi": -60, "lsnr": 8.5, "size": len(phy_payload), "data": b64encode(phy_payload).decode()}
+        rxpk |= {"rssi": -60, "lsnr": snr, "size": len(phy_payload), "data": b64encode(phy_payload).decode()}
         self.socket.send(
             b"\x02" + (tmst & 0xFFFF).to_bytes(2) + b"\x00" + self.eui + json.dumps({"rxpk": [rxpk]}).encode()
         )

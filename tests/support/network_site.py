@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, RxInfo
+from lora_post.run.choosing import Choosing
 from lora_post.run.pipeline import Pipeline
 from lora_post.spool import downlinks
 from lora_post.spool.ledger import SpoolLedger
@@ -43,6 +45,7 @@ class Gateway:
 
     def __init__(self, *, many_channels: bool = True, asks: bool = True) -> None:
         self.now = Station(many_channels) if asks else None
+        self.others: dict[str, Station | None] = {}
         self.sent: list[Downlink] = []
         self.is_awaited = False
 
@@ -51,7 +54,7 @@ class Gateway:
         return self
 
     def station(self, gateway: str) -> Station | None:
-        return self.now
+        return self.others.get(gateway, self.now)
 
     def send(self, downlink: Downlink) -> None:
         self.sent.append(downlink)
@@ -64,6 +67,8 @@ class Site:
         self.store = SpoolFile(path)
         self.devices, self.network, self.dev_addr = devices, network, dev_addr
         self.gateway = Gateway()
+        self.is_held = False
+        self.held: list[tuple[float, Callable[[], None]]] = []
         self.time_us: StampUs = NOON_US  # type: ignore[assignment]
         self.outcome: Outcome | None = None
         self.draws = iter(range(0x1000, 0x2000))
@@ -72,7 +77,7 @@ class Site:
 
     def start(self) -> None:
         ledger = SpoolLedger(self.store, self.devices, QueueWriter(self.store, ["waziup"], 1 << 30))
-        duty_cycle = DutyCycle(self.network.region)
+        self.duty_cycle = duty_cycle = DutyCycle(self.network.region)
         joins = JoinServer(self.network, duty_cycle, self._draw)
         commands = Commands(self.now, self.metrics, lambda: self.time_us)
         frames = CommandFrames(commands, duty_cycle)
@@ -80,8 +85,23 @@ class Site:
         class_c = ClassC(self.network, frames, mac_layer, lambda: self.time_us / 1e6)
         uplinks = UplinkAnswers(self.network, frames, class_c, mac_layer)
         server = NetworkServer(joins, uplinks, class_c, commands, duty_cycle)
-        pipeline = Pipeline(ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server)
+        choosing = Choosing(duty_cycle, lambda: self.time_us / 1e6, self.later)
+        pipeline = Pipeline(
+            ledger, lambda uplink: Report(uplink, ()), self.metrics, self._hear, server=server, choosing=choosing
+        )
         self.pipeline = pipeline.taking(Times.RECORDED, self.gateway)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do what is to be done in a moment: at once, or when `go_on` says so."""
+        if self.is_held:
+            self.held.append((seconds, action))
+        else:
+            action()
+
+    def go_on(self) -> None:
+        """Do what was held."""
+        while self.held:
+            self.held.pop(0)[1]()
 
     def now(self) -> Moment:
         """The time by this site, as if the machine had been started in 1970."""
@@ -124,10 +144,11 @@ class Site:
         freq: float = 868.1,
         after_us: int = 60_000_000,
         gateway: str = "gw1",
+        snr: float | None = 8.0,
     ) -> str:
         """Let a frame come in; return what became of it in a word."""
         self.time_us += after_us
-        rx = RxInfo(-60, 8.0, 10 if self.network is US915 else 7, 125.0, "4/5", freq)
+        rx = RxInfo(-60, snr, 10 if self.network is US915 else 7, 125.0, "4/5", freq)
         self.pipeline.handle([Frame(gateway, self.time_us, phy, rx, tmst=tmst)])
         if isinstance(self.outcome, Join):
             return self.outcome.message
