@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -47,7 +48,8 @@ LOWCOST = 2
 DEVICES = LORAWAN + LOWCOST
 EACH = 8  # so many frames of each LoRaWAN device for one of each other: of those only the last 256 are remembered
 ROUND = EACH * LORAWAN + LOWCOST
-REPEATED = 600  # frames that a radio program gives once more: a pipe and who reads it hold no more
+PIPE_BYTES = 4096
+REPEATED = 60  # frames that a radio program gives once more: a pipe and who reads it hold no more
 PATIENCE_S = 240
 HELD_BACK_S = 40  # so far behind the radio what is stored may be; then nothing is sent until that has arrived
 COUNT_S = 2.0
@@ -134,6 +136,7 @@ class Part:
                 [*COMMAND, "run", "-c", str(self.config)], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT
             )
         if self._feed is not None:
+            fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
             self._over = Event()
             self._writer = Thread(target=self._write, args=(self._process, self._feed, self._over), daemon=True)
             self._writer.start()
