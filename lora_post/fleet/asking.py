@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -13,11 +14,12 @@ import msgspec
 import nats.errors
 from msgspec import Struct
 
+from lora_post.downlink.choice import Chance, best_first
 from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.desk import Sent
 from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply, encode
 from lora_post.fleet.link import Link, describe
-from lora_post.fleet.reply import Reply
+from lora_post.fleet.reply import Reply, Way
 from lora_post.fleet.subjects import ALL_SENT, down_subject, token
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,12 @@ class Asking:
         self._link = link
         self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
         self._under_way: dict[str, _UnderWay] = {}
+        self._silent: Counter[str] = Counter()
+
+    @property
+    def slowest_s(self) -> float | None:
+        """Return the longest of `trips_ms`, s; None before the first."""
+        return max(self.trips_ms.values(), default=0.0) / 1000 or None
 
     def listen(self) -> None:
         """Have gateways heard from now on. Raises FleetError."""
@@ -64,6 +72,10 @@ class Asking:
                 del self._under_way[next(iter(self._under_way))]
             fail = partial(self._fail, id_, reply.ways[0].gateway if reply.ways else "")
         self._link.start(self._ask(reply, id_, since + reply.within_s - LEAD_S, fail))
+
+    def in_order(self, ways: Sequence[Way], left_s: float) -> list[Way]:
+        """Return the ways to a device, the best first. left_s: until its gateway must have the answer."""
+        return best_first(ways, partial(self._chance, left_s=left_s))
 
     def fates(self) -> Iterator[Sent]:
         """Yield what became of commands since it was asked for last."""
@@ -93,11 +105,13 @@ class Asking:
         One that does not reply may send all the same; another one at that moment would disturb it.
         """
         why = "no gateway that heard it can send"
-        for way in reply.ways:
+        began = time.monotonic()
+        for way in self.in_order(reply.ways, until - began):
             left_s = until - time.monotonic()
             if left_s <= 0:
                 why = "it came too late for its device"
                 break
+            name = token(way.gateway)
             request = encode(Request(id_, way.station, reply.phy_payload, way.windows, bool(reply.command)))
             began = time.monotonic()
             try:
@@ -105,12 +119,21 @@ class Asking:
             except nats.errors.NoRespondersError:
                 continue
             except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
+                self._silent[name] += 1
                 log.info("%s: %s", reply.about, describe(error))
                 return
-            self.trips_ms[token(way.gateway)] = round((time.monotonic() - began) * 1000, 1)
+            self._silent.pop(name, None)
+            self.trips_ms[name] = round((time.monotonic() - began) * 1000, 1)
             if not said.why:
                 return
             why = said.why
         log.info("not sent, %s: %s", reply.about, why)
         if fail:
             fail(why)
+
+    def _chance(self, way: Way, left_s: float) -> Chance:
+        """Return what speaks for a gateway: it keeps its own account of its air time, and refuses when that is over."""
+        name = token(way.gateway)
+        trip_ms = self.trips_ms.get(name)
+        round_trip_s = None if trip_ms is None else trip_ms / 1000
+        return Chance(way.snr_db, way.sf, round_trip_s=round_trip_s, left_s=left_s, silent=self._silent[name])

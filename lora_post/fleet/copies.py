@@ -1,14 +1,14 @@
-"""The copies of a frame are waited for only where a device is heard by several gateways."""
+"""The copies of a frame are waited for only where several gateways have lately heard its device."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import OrderedDict, deque
+from collections.abc import Set
 from typing import Final
 
-COLLECT_S: Final = 0.2
-"""So long after the first copy of a live frame others are waited for."""
-ALONE_AFTER: Final = 3
-"""So many frames in a row of one gateway, and it alone is believed to hear the device."""
+LATELY: Final = 4
+"""So many transmissions of a device tell which gateways hear it."""
+MAX_GATEWAYS: Final = 64
 MAX_KNOWN: Final = 50_000
 
 
@@ -16,17 +16,22 @@ class Hearers:
     """Which gateways have lately heard the devices, by address. What is forgotten costs a wait."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, int]] = {}
+        self._known: OrderedDict[str, deque[set[str]]] = OrderedDict()
 
-    def wait_s(self, address: str, gateway: str) -> float:
-        """Return how long a live frame waits for other copies. gateway: that heard the first one."""
-        alone, count = self._known.get(address, ("", 0))
-        return 0.0 if alone == gateway and count >= ALONE_AFTER else COLLECT_S
+    def began(self, address: str) -> None:
+        """Note that the first copy of a frame came."""
+        self._known.setdefault(address, deque(maxlen=LATELY)).append(set())
+        self._known.move_to_end(address)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
 
-    def heard(self, address: str, gateways: Collection[str]) -> None:
-        """Take in which gateways have heard a frame, or one more copy of it."""
-        alone, count = self._known.pop(address, ("", 0))
-        (first, *others) = sorted(gateways)
-        self._known[address] = (first, count + 1 if first == alone else 1) if not others else ("", 0)
-        while len(self._known) > MAX_KNOWN:
-            del self._known[next(iter(self._known))]
+    def heard(self, address: str, gateway: str) -> None:
+        """Note that a gateway heard it."""
+        newest = self._known[address][-1]
+        if len(newest) < MAX_GATEWAYS:
+            newest.add(gateway)
+
+    def is_complete(self, address: str, gateways: Set[str]) -> bool:
+        """Tell whether all have heard the newest frame that are likely to. gateways: that have."""
+        *before, _ = self._known[address]
+        return bool(before) and all(each <= gateways for each in before)

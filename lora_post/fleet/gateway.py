@@ -179,7 +179,7 @@ class Patience(Struct, frozen=True):
     again_s: float = 900.0
     look_s: float = 1.0
     settle_s: float = 5.0
-    state_s: float = 30.0
+    state_s: float = 120.0
     tidy_s: float = 60.0
 
 

@@ -14,18 +14,23 @@ from lora_post.model import Frame
 
 
 class Way(Struct, frozen=True):
-    """A gateway of the fleet, its packet forwarder that hears the device, and when it may send."""
+    """A gateway of the fleet, its packet forwarder that hears the device, and when it may send.
+
+    snr_db, sf: of what it heard, None where it does not tell.
+    """
 
     gateway: str
     station: str
     windows: tuple[Window, ...]
+    snr_db: float | None = None
+    sf: int | None = None
 
 
 class Reply(Struct, frozen=True):
     """Bytes for a device. device: its id.
 
-    about: how logs call it. ways: the best first. within_s: after the device was heard, a gateway must have it.
-    command: the id of the one that it carries, 0 for none.
+    about: how logs call it. ways: see `Asking` for their order. within_s: after the device was heard, a gateway must
+    have it. command: the id of the one that it carries, 0 for none.
     """
 
     device: str
@@ -39,11 +44,10 @@ class Reply(Struct, frozen=True):
 def ways_after(
     frames: Mapping[Reception, Frame], region: Region, delay_s: int, names: Container[str] = ("RX1", "RX2")
 ) -> tuple[Way, ...]:
-    """Return the ways to answer a frame, that of the gateway that heard it best first. names: of windows."""
-    heard = sorted(frames.items(), key=lambda item: -99.0 if item[0].snr_db is None else item[0].snr_db, reverse=True)
+    """Return the ways to answer a frame, one for each gateway that can. names: of windows."""
     found = []
-    for reception, frame in heard:
+    for reception, frame in frames.items():
         windows = tuple(each for each in windows_after(frame, region, delay_s) if each.name in names)
         if windows:
-            found.append(Way(reception.gateway, frame.gateway, windows))
+            found.append(Way(reception.gateway, frame.gateway, windows, frame.rx.snr_db, frame.rx.sf))
     return tuple(found)

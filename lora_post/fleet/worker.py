@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 from nats.aio.msg import Msg
 
+from lora_post.downlink.choice import collect_s
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.asking import Asking
+from lora_post.fleet.asking import LEAD_S, Asking
 from lora_post.fleet.copies import Hearers
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
@@ -47,6 +48,8 @@ PAUSE_S: Final = 0.5
 LOOK_S: Final = 0.2
 SAVE_S: Final = 5.0
 TICK_S: Final = 1.0
+WINDOW_S: Final = 1.0 - LEAD_S
+"""So long after an uplink a gateway must have the answer, where a device listens soonest."""
 
 
 class _Part:
@@ -64,22 +67,24 @@ class _Part:
         self.tick_at = 0.0
         self._hearers = Hearers()
 
-    def take(self, arrived: Arrived, now: float) -> None:
-        """Add a copy to those of its frame."""
+    def take(self, arrived: Arrived, now: float, collect_s: float) -> None:
+        """Add a copy to those of its frame. collect_s: how long others are waited for."""
         frame, gateway, count = arrived.frame, arrived.gateway, arrived.delivery.count
         copied = self.copied.get(frame.phy_payload)
         if copied is None:
-            wait_s = 0.0 if arrived.kept else self._hearers.wait_s(arrived.address, gateway)
             copied = self.copied[frame.phy_payload] = Copied(
-                frame.phy_payload, now + wait_s, {}, {}, since=now, deliveries=1
+                frame.phy_payload, now + collect_s, {}, {}, since=now, deliveries=1
             )
+            self._hearers.began(arrived.address)
         reception = Reception(gateway, arrived.store, arrived.number, frame.rx.rssi_dbm, frame.rx.snr_db)
         copied.frames[reception] = frame
         copied.deliveries = max(copied.deliveries, count)
         copied.is_live |= not arrived.kept and count == 1
         copied.is_offered_again |= arrived.kept or count > 1
         copied.messages[gateway, arrived.store, arrived.number] = arrived.delivery
-        self._hearers.heard(arrived.address, {each.gateway for each in copied.frames})
+        self._hearers.heard(arrived.address, gateway)
+        if arrived.kept or self._hearers.is_complete(arrived.address, {each.gateway for each in copied.frames}):
+            copied.due = min(copied.due, now)
 
     def due(self, now: float) -> list[Copied]:
         """Return frames that wait for no more copies, oldest first."""
@@ -243,7 +248,7 @@ class Worker:
             while True:
                 if isinstance(item, Arrived):
                     if part := self._parts.get(item.part):
-                        part.take(item, time.monotonic())
+                        part.take(item, time.monotonic(), collect_s(WINDOW_S, self._asking.slowest_s))
                 elif part := self._parts.get(item[0]):
                     part.chores.append(item[1])
                 item = self._intake.arrived.get_nowait()

@@ -11,10 +11,8 @@ import pytest
 from lora_post.downlink.transmit import Transmission
 from lora_post.downlink.windows import windows_after
 from lora_post.fleet.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
-from lora_post.fleet.entry import Reception
 from lora_post.fleet.raw import CLOCK_DOUBT_US, VERSION, Handed, OtherVersion, Raw, decode_handed, hand_in
 from lora_post.fleet.raw import encode as encode_raw
-from lora_post.fleet.reply import ways_after
 from lora_post.fleet.subjects import down_subject, id_of, token
 from lora_post.lorawan.region import load_region
 from lora_post.model import Frame, RxInfo
@@ -71,12 +69,6 @@ def test_what_it_tells_of_a_command_is_short_and_printable() -> None:
     told = decode_fate(encode(RequestFate("id", Transmission(LONG, LONG, False, LONG)))).transmission  # type: ignore[arg-type]
     for text in (told.gateway, told.window, told.why, decode_reply(encode(RequestReply(LONG))).why):
         assert len(text) == MAX_TEXT and text.isprintable()
-
-
-def test_gateway_that_heard_at_0_db_is_before_one_that_heard_worse() -> None:
-    rx = RxInfo(None, None, 7, 125.0, None, 868.1)
-    heard = [(Reception(f"gw{snr}", "s", 1, None, snr), Frame("g", WallUs(1), b"", rx, tmst=1)) for snr in (-5.0, 0.0)]
-    assert [way.gateway for way in ways_after(dict(heard), EU868, 1)] == ["gw0.0", "gw-5.0"]
 
 
 @pytest.mark.parametrize("age_ms", [None, -(2**62), -1, 0, 2**62])
