@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Final
 
@@ -15,8 +15,10 @@ from lora_post.downlink.network import Network
 from lora_post.errors import SpoolError
 from lora_post.finding import Finding, ok, skipped, warning
 from lora_post.formats.server_queues import SERVERS
-from lora_post.model import Frame
+from lora_post.model import Device, Frame, Link
 from lora_post.spool import downlinks, strangers
+from lora_post.spool.facts import Facts
+from lora_post.spool.ledger import ROUND_TRIPS
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import plural, some_of
 
@@ -25,6 +27,11 @@ LAST: Final = 100
 """Commands that are looked at."""
 _REGION: Final = ("TX_FREQ", "TX_POWER")
 """What a forwarder says that is set up for another region."""
+_OF_RADIO_PROGRAM: Final = (1, 5)
+MAX_SHOWN: Final = 16
+BESIDE_S: Final = 0.3
+"""What an answer takes besides: here, and in the gateway before a window."""
+_MILLISECONDS: Final = re.compile(r"[0-9]{1,7}", re.ASCII).fullmatch
 _LATE: Final = re.compile(r"\bms too late|TOO_LATE")
 
 
@@ -43,17 +50,44 @@ def check_way_back(config: Config) -> Iterator[Finding]:
         return
     text = f"devices are answered by {some_of(gateways)}, in {network.name}"
     yield ok(SUBJECT, f"{text}; not by {some_of(silent)}" if silent else text)
+    folders = [str(each.downlink_dir) for each in config.inputs if each.transmit and each.downlink_dir]
+    if folders and network.rx_delay_s not in _OF_RADIO_PROGRAM:
+        text = f"LowCostLoRaGw's radio program at {some_of(folders)} takes rx_delay_s 1 and 5 only"
+        yield warning(SUBJECT, text, "set rx_delay_s = 5")
     try:
         if not os.access(config.spool_path, os.R_OK | os.W_OK):
             return
         with closing(SpoolFile(config.spool_path)) as spool_file:
             commands = downlinks.load(spool_file, limit=LAST)
+            trips = Facts(spool_file, ROUND_TRIPS).recall()
             frames = [frame for each in strangers.load(spool_file) for frame in each.frames]
     except SpoolError as error:
         yield skipped(SUBJECT, f"what was sent last is not known: {error.what}")
         return
     yield from check_heard(frames, network)
     yield from check_sent(commands, network)
+    yield from check_round_trips(trips, network, config.devices)
+
+
+def check_round_trips(trips_ms: Mapping[str, str], network: Network, devices: Iterable[Device]) -> Iterator[Finding]:
+    """Yield how long gateways take to say what they do with a frame, and whether that is soon enough.
+
+    trips_ms: by gateway, as they were measured in runs; a frame and its answer together take as long.
+    """
+    fixed = any(each.link is not Link.SERVER and each.root is None and each.rx_delay_s == 1 for each in devices)
+    delay_s = 1 if fixed else network.rx_delay_s
+    for gateway, text in sorted(trips_ms.items())[:MAX_SHOWN]:
+        if not _MILLISECONDS(text):
+            continue  # the spool was damaged
+        trip_s = int(text) / 1000
+        said = f"gateway {gateway} answers within {trip_s:.2f} s"
+        if trip_s + BESIDE_S <= 1:
+            yield ok(SUBJECT, f"{said}: soon enough for rx_delay_s = 1")
+        elif trip_s + BESIDE_S <= delay_s:
+            yield ok(SUBJECT, f"{said}: soon enough for rx_delay_s = {delay_s}, not for 1")
+        else:
+            fix = "keep rx_delay_s = 5 and let devices join, or give the gateway a faster link"
+            yield warning(SUBJECT, f"{said}: too late for devices that listen after {delay_s} s", fix)
 
 
 def check_heard(frames: Iterable[Frame], network: Network) -> Iterator[Finding]:

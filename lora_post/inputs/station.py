@@ -238,7 +238,7 @@ class StationInput:
     async def _exchange(self, connection: ServerConnection, gateway: str) -> None:
         say = partial(self._say, connection)
         self.gateways.heard(gateway, address_text(connection.remote_address))
-        self._downlinks.linked(gateway, say)
+        self._downlinks.linked(gateway, say, lambda: connection.latency)
         try:
             async for body in connection:
                 self.gateways.heard(gateway, address_text(connection.remote_address))

@@ -41,8 +41,11 @@ class _Heard(Struct, frozen=True):
 
 
 class _Linked(Struct):
+    """A connection. latency_s: how long a ping takes, 0 while that was not measured."""
+
     say: Say
     heard: deque[_Heard]
+    latency_s: Callable[[], float] = float
 
 
 class StationDownlinks:
@@ -56,10 +59,13 @@ class StationDownlinks:
         self._given = Given(CONFIRMS_WITHIN_S, monotonic)
         self._diid = randbelow(1 << 31)
 
-    def linked(self, gateway: str, say: Say) -> None:
-        """Note that a station has connected; what it said before is of another session of its radio."""
+    def linked(self, gateway: str, say: Say, latency_s: Callable[[], float] = float) -> None:
+        """Note that a station has connected; what it said before is of another session of its radio.
+
+        latency_s: of the connection, 0 while it is not known.
+        """
         with self._lock:
-            self._linked[gateway] = _Linked(say, deque(maxlen=KEEP_UPLINKS))
+            self._linked[gateway] = _Linked(say, deque(maxlen=KEEP_UPLINKS), latency_s)
 
     def unlinked(self, gateway: str, say: Say) -> None:
         """Note that a connection has ended, unless there is a newer one."""
@@ -80,7 +86,8 @@ class StationDownlinks:
 
     def station(self, gateway: str) -> Station | None:
         with self._lock:
-            return Station(many_channels=True) if gateway in self._linked else None
+            linked = self._linked.get(gateway)
+        return Station(many_channels=True, round_trip_s=linked.latency_s() or None) if linked else None
 
     def send(self, downlink: Downlink) -> None:
         with self._lock:

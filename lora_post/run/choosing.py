@@ -34,6 +34,8 @@ from lora_post.model import Frame
 MAX_OPEN: Final = 1024
 MAX_GATEWAYS: Final = 64
 """Of a site, and of those that heard one frame: a packet forwarder can be made up."""
+CHANGE: Final = 1.5
+LEAST_CHANGE_S: Final = 0.05
 LATELY: Final = 4
 """So many transmissions of a device tell which gateways hear it."""
 _SECOND_US: Final = 1_000_000
@@ -79,6 +81,28 @@ class _Case(Struct):
     is_given: bool = False
 
 
+class ChangedTrips:
+    """Round trips of gateways; those that are about what they were are not worth a write."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, float] = {}
+        self._changed: dict[str, str] = {}
+
+    def note(self, gateway: str, seconds: float) -> None:
+        """Take in the round trip of a gateway."""
+        kept = self._kept.get(gateway)
+        if kept is not None and kept / CHANGE < seconds < kept * CHANGE + LEAST_CHANGE_S:
+            return
+        if gateway in self._kept or len(self._kept) < MAX_GATEWAYS:
+            self._kept[gateway] = seconds
+            self._changed[gateway] = str(round(seconds * 1000))
+
+    def take(self) -> dict[str, str]:
+        """Take out what has changed."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+
 def _later(seconds: float, action: Callable[[], None]) -> None:
     timer = Timer(seconds, action)
     timer.daemon = True
@@ -99,6 +123,12 @@ class Choosing:
         self._open: OrderedDict[bytes, _Case] = OrderedDict()
         self._lately: dict[str, deque[set[str]]] = {}
         self._site: OrderedDict[str, None] = OrderedDict()
+        self._trips = ChangedTrips()
+
+    def round_trips(self) -> dict[str, str]:
+        """Return what is to be kept of round trips, in ms by gateway, that have changed since the last call."""
+        with self._lock:
+            return self._trips.take()
 
     def heard(self, device: str, gateway: str) -> None:
         """Note that a gateway was the first to hear a new frame of a device."""
@@ -250,6 +280,11 @@ class Choosing:
     def _told(self, case: _Case, told: Transmission) -> bool:
         """Take in what became of an answer; return whether another gateway is given it."""
         case.answer.downlink.tell(told)
+        way = case.ways.get(told.gateway)
+        station = way.transmitter.station(told.gateway) if way else None
+        if station and station.round_trip_s is not None:
+            with self._lock:
+                self._trips.note(told.gateway, station.round_trip_s)
         named = (each for each in case.answer.downlink.windows if each.name == told.window)
         window = next(named, None)
         if told.is_sent is not False:

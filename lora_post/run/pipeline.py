@@ -114,6 +114,8 @@ class Pipeline:
                 outcomes = [self._handle_event(event, group) for event in events]
                 if server := self._server:
                     group.air_time = server.duty_cycle.changes(server.commands.now())
+                if self._choosing:
+                    group.round_trips = self._choosing.round_trips()
             to_send = self._to_send
             if self._late is None:
                 self._transmit(to_send)

@@ -35,6 +35,7 @@ from lora_post.uplink.sessions import SessionBook, downlink_key, downlink_keys, 
 
 NOT_LOADED = -1
 AIR_TIME = "air time"
+ROUND_TRIPS = "round trips"
 """Subject of the facts about what gateways have sent."""
 
 
@@ -44,8 +45,8 @@ class Group:
     find: returns the sessions of an address, with the counters that the group has advanced. joiners: devices that
     join, by DevEUI. devices: all of the configuration. is_repeat(uplink, window_us): see `heard`. reports: what was
     accepted. held: what was accepted and is to be decoded later, by number. refusals: what was not. taken: counters
-    of downlinks, see `take_fcnt_down`. commands: those that changed. air_time: what gateways have used, as facts under
-    AIR_TIME. is_lazy: whoever opened the group calls `sync`
+    of downlinks, see `take_fcnt_down`. commands: those that changed. air_time, round_trips: of gateways, as facts under
+    AIR_TIME and ROUND_TRIPS. is_lazy: whoever opened the group calls `sync`
     before it relies on it.
     """
 
@@ -77,6 +78,7 @@ class Group:
         self.told_readings: list[Report] = []
         self.settings: dict[str, bytes] = {}
         self.air_time: dict[str, str] = {}
+        self.round_trips: dict[str, str] = {}
         self.is_lazy = False
         self._gaps = gaps
         self._counters = counters
@@ -249,6 +251,7 @@ class SpoolLedger:
                 self._save_sessions(db, group.taken)
                 downlinks.save(db, group.commands.values())
                 note_all(db, AIR_TIME, group.air_time)
+                note_all(db, ROUND_TRIPS, group.round_trips)
                 if self._keep_strangers:
                     self._strangers.hear(group.refusals)
                     self._strangers.save(db, is_writing=bool(group.reports or group.held or self._book.joined))

@@ -8,15 +8,22 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lora_post.checks.way_back import check_heard, check_sent, check_way_back
+from lora_post.checks.way_back import check_heard, check_round_trips, check_sent, check_way_back
 from lora_post.command import Command, Moment
 from lora_post.config import parse_config
+from lora_post.downlink.transmit import Station
 from lora_post.finding import Grade
 from lora_post.model import Frame, RxInfo
 from lora_post.spool import downlinks
+from lora_post.spool.facts import Facts
+from lora_post.spool.ledger import ROUND_TRIPS
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.build import NOON_US
+from tests.support.build import NOON_US, device
+from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import EU868 as NETWORK_SITE
+from tests.support.network_site import Site as Running
+from tests.support.network_site import otaa
+from tests.support.seal import ROOT_10
 
 EU868 = replace(NETWORK_SITE, name="EU868")
 NOW = Moment(NOON_US, "", 0)
@@ -78,3 +85,42 @@ def test_frames_of_another_region_are_told_of() -> None:
     (finding,) = check_heard(frames, EU868)
     assert finding.text == "2 frames of unknown senders came at 915.2 MHz, which is not in EU868"
     assert list(check_heard(frames[:2], EU868)) == []
+
+
+@pytest.mark.parametrize(
+    ("ms", "rx_delay_s", "fixed", "says"),
+    [
+        ("40", 5, True, "0.04 s: soon enough for rx_delay_s = 1"),
+        ("900", 5, False, "0.90 s: soon enough for rx_delay_s = 5, not for 1"),
+        ("900", 5, True, "0.90 s: too late for devices that listen after 1 s"),
+        ("4900", 5, False, "4.90 s: too late for devices that listen after 5 s"),
+        ("damaged", 1, False, ""),
+        ("9" * 5000, 1, False, ""),
+    ],
+)
+def test_round_trips_are_compared_with_when_devices_listen(ms: str, rx_delay_s: int, fixed: bool, says: str) -> None:
+    devices = [device("pond-7", rx_delay_s=1)] if fixed else []
+    found = list(check_round_trips({"gw1": ms}, replace(EU868, rx_delay_s=rx_delay_s), devices))
+    assert [each.text for each in found] == ([f"gateway gw1 answers within {says}"] if says else [])
+    assert all((each.verdict is Grade.WARNING) == ("too late" in says) for each in found)
+
+
+def test_round_trip_of_a_run_is_kept_where_check_finds_it(tmp_path: Path) -> None:
+    site, end = Running(tmp_path / "spool.db", otaa(ROOT_10)), JoiningDevice(ROOT_10)
+    with closing(site.store):
+        for trip_s in (0.04, 0.05, 2.0):
+            site.gateway.now = Station(True, round_trip_s=trip_s)
+            site.tell(site.join(end))
+            site.hear(end.uplink(b""))
+            kept = Facts(site.store, ROUND_TRIPS).recall()
+            assert kept == {"gw1": "2000" if trip_s > 1 else "40"}
+    assert (Grade.OK, "gateway gw1 answers within 2.00 s: soon enough for rx_delay_s = 5, not for 1") in texts(
+        tmp_path, NETWORK.replace("1", "5") + UDP
+    )
+
+
+def test_radio_program_takes_two_delays_only(tmp_path: Path) -> None:
+    site = '[[input]]\nurl = "stdin:"\nformat = "lowcost"\ndownlink_dir = "downlink"\n'
+    warnings = [text for grade, text in texts(tmp_path, NETWORK.replace("= 1", "= 3") + site) if grade is Grade.WARNING]
+    assert warnings == [f"LowCostLoRaGw's radio program at {tmp_path}/downlink takes rx_delay_s 1 and 5 only"]
+    assert all(grade is Grade.OK for grade, _ in texts(tmp_path, NETWORK + site))
