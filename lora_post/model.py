@@ -386,6 +386,10 @@ class CodecFunction(ABC):
         return self.received(payload, fport, time())
 
     @abstractmethod
+    def expect(self, payload: bytes, fport: int, received_s: float) -> None:
+        """Note that `received` will soon be called with this: many together cost less than one by one."""
+
+    @abstractmethod
     def received(self, payload: bytes, fport: int, received_s: float) -> Decoded:
         """Decode a payload. received_s: reception, seconds since 1970 UTC. Raises DecodeError."""
 

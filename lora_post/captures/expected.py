@@ -95,7 +95,7 @@ def _replayed(
     """Return what a dry run prints."""
     outcomes: list[Outcome] = []
     decoding = Decoding(config.devices, decoders)
-    pipeline = Pipeline(MemoryLedger(config.devices), decoding.decode, Metrics(), outcomes.append)
+    pipeline = Pipeline(MemoryLedger(config.devices), decoding, Metrics(), outcomes.append)
     parser = FORMATS[input_format](config.gateway_id, UTC)
     pipeline.handle([*parser.feed(data, HEARD_US), *parser.finish(HEARD_US)])
     found = [outcome_json(outcome) for outcome in outcomes if not isinstance(outcome, Noise)]

@@ -160,4 +160,4 @@ def read_decoding(
             log.warning("device=%s: %s", slip.device, slip.problem)
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
-    return LiveDecoding(decoding, others, folder, own, changed=changed).decode if folder else decoding.decode
+    return LiveDecoding(decoding, others, folder, own, changed=changed) if folder else decoding

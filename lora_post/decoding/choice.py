@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.decoding.decode import configured, decode
+from lora_post.decoding.decode import configured, decode, expect
 from lora_post.decoding.sensor_rules import shape
 from lora_post.errors import ConfigError, DecodeError, Problem
-from lora_post.model import DecodeFunction, Decoder, Device, Reading
+from lora_post.model import CodecFunction, DecodeFunction, Decoder, Device, Reading
 from lora_post.text import did_you_mean
 from lora_post.uplink.model import Report, Uplink
 
@@ -53,6 +53,7 @@ class Decoding:
         choices = {device.id: choose(device, decoders, mistakes, before.get(device.id)) for device in self._devices}
         self._decoders = decoders
         self._choices = choices
+        self._has_codecs = any(isinstance(decoder.decode, CodecFunction) for decoder in decoders.values())
         # Nearly every device: one decoder and nothing else, found with one look.
         self._only = {
             device.id: choices[device.id].decoders[device.decoder]
@@ -61,15 +62,25 @@ class Decoding:
         }
         return mistakes
 
+    def expect(self, uplinks: Sequence[Uplink]) -> None:
+        """Note uplinks that `decode` will soon be called with: JavaScript codecs take several at once."""
+        for uplink in uplinks if self._has_codecs and len(uplinks) > 1 else ():
+            expect(uplink, self._decoder_of(uplink))
+
     def decode(self, uplink: Uplink) -> Report:
         """Decode an uplink: its readings, or the problem. Never raises."""
         decoder = self._only.get(uplink.device.id)
         if decoder is not None:
             return decode(uplink, decoder)
+        report = decode(uplink, self._decoder_of(uplink))
+        return shape(report, uplink.device) if _has_rules(uplink.device) else report
+
+    __call__ = decode
+
+    def _decoder_of(self, uplink: Uplink) -> Decoder | None:
         device = uplink.device
         choice = self._choices.get(device.id) or choose(device, self._decoders, [])
-        report = decode(uplink, choice.decoders.get(device.decoder_for(uplink.fport)))
-        return shape(report, device) if _has_rules(device) else report
+        return choice.decoders.get(device.decoder_for(uplink.fport))
 
 
 def choose(

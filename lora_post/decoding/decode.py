@@ -143,6 +143,18 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
     return Report(uplink, tuple(readings))
 
 
+def expect(uplink: Uplink, decoder: Decoder | None) -> None:
+    """Note an uplink that `decode` will soon be called with, see `CodecFunction`."""
+    function = decoder.decode if decoder else None
+    if (
+        isinstance(function, CodecFunction)
+        and uplink.payload
+        and uplink.fport != 0
+        and not is_unknown(uplink.frame.time_us)
+    ):
+        function.expect(uplink.payload, uplink.fport or 0, uplink.frame.time_us / 1e6)
+
+
 def _decoded(uplink: Uplink, function: DecodeFunction) -> object:
     if isinstance(function, CodecFunction) and not is_unknown(uplink.frame.time_us):
         return function.received(uplink.payload, uplink.fport or 0, uplink.frame.time_us / 1e6)

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -70,6 +70,10 @@ class LimitedDecoding:
         self._decoders = decoders
         return mistakes
 
+    def expect(self, uplinks: Sequence[Uplink]) -> None:
+        """Note uplinks that it will be called with next."""
+        self._decoding.expect(uplinks)
+
     def decode(self, uplink: Uplink) -> Report:
         """Decode an uplink: its readings, or the problem. Never raises."""
         if self._aside:
@@ -83,6 +87,8 @@ class LimitedDecoding:
             return self._watch.call(self._decoding.decode, uplink)
         except Overrun as error:
             return self._count(uplink, error)
+
+    __call__ = decode
 
     def _count(self, uplink: Uplink, error: Overrun) -> Report:
         name = uplink.device.decoder_for(uplink.fport)

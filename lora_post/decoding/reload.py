@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -78,6 +78,7 @@ class Reloadable(Protocol):
     """What `Decoding` does."""
 
     def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]: ...
+    def expect(self, uplinks: Sequence[Uplink]) -> None: ...
     def decode(self, uplink: Uplink) -> Report: ...
 
 
@@ -113,6 +114,10 @@ class LiveDecoding:
         self._decoders = first.decoders
         self._told: frozenset[Problem] = frozenset(first.problems)
 
+    def expect(self, uplinks: Sequence[Uplink]) -> None:
+        """Note uplinks that it will be called with next."""
+        self._decoding.expect(uplinks)
+
     def decode(self, uplink: Uplink) -> Report:
         """Decode an uplink: its readings, or the problem. Never raises."""
         now = self._monotonic()
@@ -121,6 +126,8 @@ class LiveDecoding:
             if self._folder.has_changed():
                 self._reload()
         return self._decoding.decode(uplink)
+
+    __call__ = decode
 
     def _reload(self) -> None:
         found = self._folder.load()

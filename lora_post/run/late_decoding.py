@@ -23,7 +23,7 @@ from lora_post.run.doctor import Doctor
 from lora_post.run.telling import Telling
 from lora_post.spool.late_ledger import LateLedger
 from lora_post.text import printable
-from lora_post.uplink.model import Decode, Report, Uplink
+from lora_post.uplink.model import Decode, Expects, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger("lora_post")
@@ -172,6 +172,9 @@ class LateDecoding:
 
     def _decoded(self, entries: Sequence[_Entry]) -> list[tuple[_Entry, Outcome]]:
         until = time.monotonic() + TOGETHER_S
+        _, decode = self._in_use
+        if isinstance(decode, Expects):
+            decode.expect([entry.outcome.uplink for entry in entries if isinstance(entry.outcome, Held)])
         done: list[tuple[_Entry, Outcome]] = []
         for entry in entries:
             outcome = entry.outcome

@@ -25,7 +25,7 @@ from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join, is_rejoin, joined_device
-from lora_post.uplink.model import Copy, Decode, MaybeLate, MaybeRestarted, Refusal, Report, Session, Uplink
+from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import identify, unlock
@@ -111,7 +111,7 @@ class Pipeline:
                 # Inside the group: until it ends, nobody else learns the time and looks for readings without one.
                 if self._clock:
                     events = self._clock.stamp(events, self._times)
-                outcomes = [self._handle_event(event, group) for event in events]
+                outcomes = self._decoded([self._handle_event(event, group) for event in events], group)
                 if server := self._server:
                     group.air_time = server.duty_cycle.changes(server.commands.now())
                 if self._choosing:
@@ -127,6 +127,21 @@ class Pipeline:
             self._ledger.sync()
             batch.is_synced = True
         self._transmit(to_send)
+
+    def _decoded(self, outcomes: list[Undecided | Uplink], group: Group) -> list[Undecided]:
+        """Decode what was unlocked: behind the whole group, so that it is known what comes."""
+        decode = self._decode[0]
+        uplinks = [each for each in outcomes if type(each) is Uplink]
+        if len(uplinks) > 1 and isinstance(decode, Expects):
+            decode.expect(uplinks)
+        return [self._report(each, decode, group) if isinstance(each, Uplink) else each for each in outcomes]
+
+    def _report(self, uplink: Uplink, decode: Decode, group: Group) -> Report:
+        report = decode(uplink)
+        if report.problem is not None and self._doctor:
+            report = self._doctor.report(report, decode, group.devices)
+        group.reports.append(report)
+        return report
 
     def _transmit(self, answers: Sequence[Answer]) -> None:
         """Send frames; what they say is kept."""
@@ -169,7 +184,7 @@ class Pipeline:
         for queue, item in given:
             queue.give(item)
 
-    def _handle_event(self, event: Heard, group: Group) -> Undecided:
+    def _handle_event(self, event: Heard, group: Group) -> Undecided | Uplink:
         if isinstance(event, Frame):
             outcome = self._handle_frame(event, group)
             if type(outcome) is Refusal:
@@ -178,7 +193,7 @@ class Pipeline:
             return outcome
         return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
 
-    def _handle_clear(self, event: ClearUplink, group: Group) -> Report | Refusal | Held:
+    def _handle_clear(self, event: ClearUplink, group: Group) -> Uplink | Refusal | Held:
         try:
             uplink, session = identify(event, group.find)
             if group.is_repeat(uplink, SERVER_WINDOW_US):
@@ -187,7 +202,7 @@ class Pipeline:
             return Refusal.of(event.frame, error)
         return self._accept(uplink, session, group)
 
-    def _handle_frame(self, frame: Frame, group: Group) -> Report | Refusal | Copy | Join | Held:
+    def _handle_frame(self, frame: Frame, group: Group) -> Uplink | Refusal | Copy | Join | Held:
         try:
             uplink, session = unlock(frame, group.find, group.joiners, group.next_app_fcnt_down)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
@@ -218,19 +233,12 @@ class Pipeline:
             self._restarts.accepted(uplink)
         return outcome
 
-    def _accept(self, uplink: Uplink, session: Session | None, group: Group) -> Report | Held:
+    def _accept(self, uplink: Uplink, session: Session | None, group: Group) -> Uplink | Held:
         """Accept an uplink, which advances a session; None for one that comes late."""
         if self._late:
             return Held(group.hold(uplink, session), uplink)
-        report = self._decode_frame(uplink, group)
-        group.accept(report, session)
-        return report
-
-    def _decode_frame(self, uplink: Uplink, group: Group) -> Report:
-        report = self._decode[0](uplink)
-        if report.problem is not None and self._doctor:
-            return self._doctor.report(report, self._decode[0], group.devices)
-        return report
+        group.accept(uplink, session)
+        return uplink
 
     @property
     def _transmitter(self) -> Transmitter | None:

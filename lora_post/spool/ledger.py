@@ -86,26 +86,22 @@ class Group:
         self._last_held = last_held
         self._told = told_until_now
 
-    def accept(self, report: Report, session: Session | None) -> None:
-        """Accept an uplink's readings and the counter that it advances.
+    def accept(self, uplink: Uplink, session: Session | None) -> None:
+        """Accept an uplink and the counter that it advances; what it says follows among `reports`.
 
         session: None for one that was missed and comes late.
         """
-        self.reports.append(report)
-        self._advance(report.uplink, session)
+        if session and uplink.authentic:
+            before = self._book.advance(session)
+            if 0 < before < uplink.fcnt <= before + MAX_GAP and uplink.device.fcnt is FCntPolicy.STRICT:
+                self._gaps.open(session_key(uplink.device), before, uplink.fcnt - 1, uplink.frame.time_us)
 
     def hold(self, uplink: Uplink, session: Session | None) -> int:
         """Accept an uplink that is to be decoded later, as `accept` does; returns its number."""
         self._last_held += 1
         self.held.append((self._last_held, uplink))
-        self._advance(uplink, session)
+        self.accept(uplink, session)
         return self._last_held
-
-    def _advance(self, uplink: Uplink, session: Session | None) -> None:
-        if session and uplink.authentic:
-            before = self._book.advance(session)
-            if 0 < before < uplink.fcnt <= before + MAX_GAP and uplink.device.fcnt is FCntPolicy.STRICT:
-                self._gaps.open(session_key(uplink.device), before, uplink.fcnt - 1, uplink.frame.time_us)
 
     def was_missed(self, uplink: Uplink) -> bool:
         """Tell whether an uplink below the newest one was not heard until now; it is now: accept it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -85,6 +85,15 @@ class Report(Struct, frozen=True, gc=False):
 
 
 Decode: TypeAlias = Callable[[Uplink], Report]
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """A `Decode` that takes less time for many uplinks when it is told of them before."""
+
+    def expect(self, uplinks: Sequence[Uplink]) -> None:
+        """Note uplinks that it will be called with next."""
+        ...
 
 
 class Refusal(Struct, frozen=True):

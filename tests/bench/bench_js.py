@@ -4,6 +4,7 @@ The bare call gets the bytes as a list and returns JSON text, which is parsed: w
 against the codec, in one world for all frames. Ours enters the file anew for each frame, has limits,
 checks that nothing was left behind, and makes readings. By turns: the least, and the median of the ratios. Of a call
 also the CPU time here and in the process of the codecs: two switches between them cost more than a small codec does.
+The same for a call among many that go there in one message, as those of frames that wait.
 
     python -m tests.bench js [FILE.js FPORT HEX]
 """
@@ -63,6 +64,7 @@ CASES = {
     "four in a history": (TYPICAL, 85, "20ce6de0e0650401 7b".replace(" ", "") * 4),
 }
 CALLS, RUNS = 500, 7
+TOGETHER = 64
 CODECS = 20
 
 
@@ -70,16 +72,29 @@ def microseconds(call: Callable[[], object]) -> float:
     return timeit(call, number=CALLS) / CALLS * 1e6
 
 
-def cpu_microseconds(call: Callable[[], object]) -> tuple[float, float]:
-    """CPU time of a call, here and in the process of the codecs; the least of some runs."""
+def cpu_microseconds(work: Callable[[], None]) -> tuple[float, float]:
+    """CPU time of a call, here and in the process of the codecs; the least of some runs. work: CALLS calls."""
 
     def once() -> tuple[float, float]:
         here, there = time.process_time(), _there_s()
-        for _ in range(CALLS):
-            call()
+        work()
         return (time.process_time() - here) / CALLS * 1e6, (_there_s() - there) / CALLS * 1e6
 
     return min((once() for _ in range(RUNS)), key=sum)
+
+
+def one_by_one(codec: Codec, payload: bytes, fport: int) -> None:
+    for _ in range(CALLS):
+        codec.call(payload, fport, "", 0.0)
+
+
+def together(codec: Codec, payload: bytes, fport: int) -> None:
+    for first in range(0, CALLS, TOGETHER):
+        times = range(first, min(first + TOGETHER, CALLS))
+        for time_s in times:
+            codec.expect(payload, fport, "", time_s)
+        for time_s in times:
+            codec.call(payload, fport, "", time_s)
 
 
 def _there_s() -> float:
@@ -107,7 +122,8 @@ def main() -> None:
     else:
         cases = CASES
     print(
-        f"{'µs per frame':20}{'bare':>7}{'lora-post':>11}{'CPU here':>10}{'there':>7}{'readings too':>14}{'ratio':>7}"
+        f"{'µs per frame':20}{'bare':>7}{'lora-post':>11}{'CPU here':>10}{'there':>7}"
+        f"{f'of {TOGETHER}: here':>13}{'there':>7}{'readings too':>14}{'ratio':>7}"
     )
     for name, (text, fport, digits) in cases.items():
         payload = bytes.fromhex(digits)
@@ -123,10 +139,12 @@ def main() -> None:
             "readings": partial(decode, payload, fport),
         }
         found = by_turns({what: partial(microseconds, work) for what, work in works.items()}, RUNS)
-        here, there = cpu_microseconds(call)
+        here, there = cpu_microseconds(partial(one_by_one, codec, payload, fport))
+        here_of_many, there_of_many = cpu_microseconds(partial(together, codec, payload, fport))
         way = "" if codec.is_closed else "  (a new world each)"
         print(
             f"{name:20}{min(found['bare']):7.1f}{min(found['call']):11.1f}{here:10.1f}{there:7.1f}"
+            f"{here_of_many:13.1f}{there_of_many:7.1f}"
             f"{min(found['readings']):14.1f}{ratio(found['readings'], found['bare']):7.1f}{way}"
         )
     text, fport, digits = next(iter(cases.values()))

@@ -20,6 +20,7 @@ from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import device, frame, lowcost_device
 from tests.support.clocks import Machine
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 POND = device()
@@ -64,7 +65,7 @@ class Gateway:
             assert isinstance(heard, Frame)
             readings = () if problem else (Reading("t", self.machine.true_us),)
             uplink = Uplink(heard, POND, 1, 2, b"\x01", True)
-            group.accept(Report(uplink, readings, problem=problem), Session(POND, 1))
+            keep(group, Report(uplink, readings, problem=problem), Session(POND, 1))
 
     def learn(self) -> None:
         """The server's answer, and what follows from it in the sender's thread."""
@@ -213,7 +214,7 @@ def test_what_was_kept_while_the_clock_was_ahead_does_not_end_thinning(how: str,
                 (heard,) = gateway.clock.stamp([frame(time_us=machine.wall_us())], Times.LIVE)
                 assert isinstance(heard, Frame)
                 uplink = Uplink(heard, of, 1, 2, b"", True)
-                group.accept(Report(uplink, (Reading("t", 20.0),)), Session(of, 1))
+                keep(group, Report(uplink, (Reading("t", 20.0),)), Session(of, 1))
         kept.append(Queue(gateway.spool_file, "waziup").counts().queued)
 
     hear()

@@ -22,6 +22,7 @@ from lora_post.uplink.join_state import JoinedSession, Joiner, JoinState
 from lora_post.uplink.model import Session
 from lora_post.uplink.sessions import downlink_key, session_key
 from tests.support.build import NOON_US, device, report
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
@@ -46,7 +47,7 @@ class Run:
         assert of.address is not None
         with self.ledger.group() as group:
             (session,) = group.find(of.link, of.address)
-            group.accept(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=session.device), Session(of, fcnt + 1))
+            keep(group, report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=session.device), Session(of, fcnt + 1))
 
     def join(self, session: JoinedSession) -> None:
         with self.ledger.group() as group:
@@ -155,7 +156,7 @@ def test_join_ends_the_sessions_before_it_and_their_counters(run: Run) -> None:
     run.join(first)
     with run.ledger.group() as group:
         (session,) = group.find(POND.link, first.dev_addr)
-        group.accept(report(of=session.device), Session(session.device, 8))
+        keep(group, report(of=session.device), Session(session.device, 8))
     assert len(load_sessions(run.spool_file.db)) == 3
     run.join(second)
     assert (run.finds(first.dev_addr), run.finds(second.dev_addr)) == (0, 1)

@@ -17,6 +17,7 @@ from lora_post.spool.upkeep import drop_sink
 from lora_post.uplink.heard_twice import REPEAT_WINDOW_US
 from lora_post.uplink.model import Session, Uplink
 from tests.support.build import KEYS, NOON_US, device, frame, lowcost_device, report
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 POND = device()
@@ -36,7 +37,7 @@ def spool_ledger(spool_file: SpoolFile) -> SpoolLedger:
 
 def accept(ledger: Ledger, fcnt: int) -> None:
     with ledger.group() as group:
-        group.accept(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+        keep(group, report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
 
 
 def next_fcnt(ledger: Ledger) -> int:
@@ -63,7 +64,7 @@ def test_nothing_of_a_failed_group_is_kept(spool_file: SpoolFile) -> None:
     ledger = spool_ledger(spool_file)
     accept(ledger, 1)
     with pytest.raises(ZeroDivisionError), ledger.group() as group:
-        group.accept(report(Reading("t", 2), of=POND), Session(POND, 3))
+        keep(group, report(Reading("t", 2), of=POND), Session(POND, 3))
         assert not group.is_repeat(clear_uplink(), REPEAT_WINDOW_US)
         raise ZeroDivisionError
     assert next_fcnt(ledger) == 2
@@ -75,10 +76,10 @@ def test_new_sensor_of_a_failed_group_can_be_kept_later(spool_file: SpoolFile) -
     ledger = spool_ledger(spool_file)
     spool_file.db.execute("PRAGMA max_page_count = 30")
     with pytest.raises(SpoolError, match="full"), ledger.group() as group:
-        group.accept(report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
+        keep(group, report(Reading("new", "x" * 100_000), of=POND), Session(POND, 3))
     spool_file.db.execute("PRAGMA max_page_count = 1000")
     with ledger.group() as group:
-        group.accept(report(Reading("new", 1), of=POND), Session(POND, 3))
+        keep(group, report(Reading("new", 1), of=POND), Session(POND, 3))
     (ready,) = ready_lanes(Queue(spool_file, "waziup"))
     assert ready.name == "new"
 
@@ -87,12 +88,12 @@ def test_reading_never_goes_to_the_sensor_that_got_the_number_of_a_dropped_one(s
     """A sink is dropped while a run that still has it goes on."""
     ledger = SpoolLedger(spool_file, [POND, NODE], QueueWriter(spool_file, ["waziup", "mqtt"], 1 << 30))
     with ledger.group() as group:
-        group.accept(report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
+        keep(group, report(Reading("t", 1), time_us=NOON_US, of=POND), Session(POND, 1))
     with closing(SpoolFile(spool_file.path)) as other:
         drop_sink(other, "mqtt")
     for fcnt, reading in ((1, Reading("humidity", 55)), (2, Reading("t", 2))):
         with ledger.group() as group:
-            group.accept(report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+            keep(group, report(reading, time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
     rows = spool_file.rows(
         "SELECT sink, name, value FROM reading JOIN lane ON lane.id = lane ORDER BY sink, name, value"
     )

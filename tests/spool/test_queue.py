@@ -25,6 +25,7 @@ from lora_post.spool.undecoded import KEEP_OF_DEVICE, PRUNE_EVERY, load, trim, u
 from lora_post.spool.upkeep import drop, move, release
 from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import NOON_US, device, frame, report
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
@@ -194,7 +195,7 @@ def test_payloads_that_cannot_be_decoded_never_cost_a_reading(spool_file: SpoolF
             for n in range(first, first + 500):
                 uplink = Uplink(frame(time_us=NOON_US + n), junk, n, 1, b"%051d" % n, False)
                 assert not group.is_repeat(uplink, 20_000_000)
-                group.accept(Report(uplink, (), (), "WrongLength: " + "x" * 1_000), Session(junk))
+                keep(group, Report(uplink, (), (), "WrongLength: " + "x" * 1_000), Session(junk))
     counts = Queue(spool_file, SINK).counts()
     assert (counts.queued, tallies(spool_file.db)) == (20_000, {})
     kept = dict(spool_file.db.execute("SELECT device, count(*) FROM undecoded GROUP BY device"))

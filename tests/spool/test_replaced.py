@@ -26,6 +26,7 @@ from lora_post.uplink.model import Session
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.uploader import Uploader
 from tests.support.build import NOON_US, device, report
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
@@ -131,7 +132,7 @@ def test_what_arrived_is_remembered_by_sensor() -> None:
 
 def accept(ledger: SpoolLedger, fcnt: int) -> None:
     with ledger.group() as group:
-        group.accept(report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
+        keep(group, report(Reading("t", fcnt), time_us=NOON_US + fcnt, of=POND), Session(POND, fcnt + 1))
 
 
 def next_fcnt(ledger: SpoolLedger) -> int:

@@ -17,6 +17,7 @@ from lora_post.spool.tallies import tallies
 from lora_post.spool.thinning import THINNED, says_nothing_new
 from lora_post.uplink.model import Session
 from tests.support.build import NOON_US, device, report
+from tests.support.keeping import keep
 from tests.support.lanes import ready_lanes
 
 SINK = "waziup"
@@ -58,7 +59,7 @@ class Site:
     def keep(self, *readings: Reading, minute: int) -> None:
         with self.ledger.group() as group:
             said = report(*readings, time_us=NOON_US + minute * MINUTE_US, of=self.device)
-            group.accept(said, Session(self.device, minute))
+            keep(group, said, Session(self.device, minute))
 
     def queued(self, name: str = "t") -> list[object]:
         reader = Queue(self.spool_file, SINK)
@@ -111,7 +112,7 @@ def test_history_that_comes_late_is_kept(site: Site) -> None:
 def test_what_was_not_stored_was_not_kept(site: Site) -> None:
     site.keep(Reading("t", 20), minute=0)
     with pytest.raises(ZeroDivisionError), site.ledger.group() as group:
-        group.accept(report(Reading("t", 30), time_us=NOON_US + MINUTE_US, of=site.device), Session(site.device))
+        keep(group, report(Reading("t", 30), time_us=NOON_US + MINUTE_US, of=site.device), Session(site.device))
         site.ledger._shelf._thinner.thin(site.spool_file.db, group.reports)
         raise ZeroDivisionError
     site.keep(Reading("t", 30), minute=2)

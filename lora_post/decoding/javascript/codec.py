@@ -94,6 +94,10 @@ class _Configured(CodecFunction):
         variables = {name: _variable(name, value) for name, value in options.items()}
         self._variables = msgspec.json.encode(variables).decode() if variables else ""
 
+    def expect(self, payload: bytes, fport: int, received_s: float) -> None:
+        """Note a payload that `received` will soon be called with: what was noted goes to the engine together."""
+        self._codec.expect(payload, fport, self._variables, received_s)
+
     def received(self, payload: bytes, fport: int, received_s: float) -> Decoded:
         """Decode one payload; `recvTime` is its reception.
 

@@ -25,12 +25,16 @@ from lora_post.decoding.javascript.answer import CodecResult, result_of
 from lora_post.decoding.javascript.messages import (
     LOAD_LIMIT_S,
     MAX_REPLY,
+    MAX_TOGETHER,
+    MAX_TOGETHER_BYTES,
     TIME_LIMIT_S,
     Answered,
     Call,
+    Calls,
     Failed,
     Load,
     Loaded,
+    Replies,
     Request,
     Task,
     receive,
@@ -58,7 +62,7 @@ package.__path__ = [sys.argv[1]]
 from lora_post.decoding.javascript.worker import serve
 serve()
 """
-_Wanted = TypeVar("_Wanted", Loaded, Answered)
+_Wanted = TypeVar("_Wanted", Loaded, Replies)
 
 
 class _Child(NamedTuple):
@@ -75,6 +79,8 @@ class Host:
         self._child: _Child | None = None
         self._numbers = itertools.count()
         self._dropped: list[int] = []
+        self._expected: dict[Call, None] = {}
+        self._replies: dict[Call, Answered | Failed] = {}
 
     @property
     def pid(self) -> int | None:
@@ -88,19 +94,61 @@ class Host:
     def drop(self, number: int) -> None:
         """Let a codec's world go, with the next load."""
         self._dropped.append(number)
+        self.expect_none_of(number)
 
     def load(self, number: int, text: str) -> Loaded:
         """Load a codec. Raises DecoderCrash; DecoderHang when it took its time."""
         with self._lock:
             return self._load(self._running(), number, text)
 
+    def expect(self, call: Call) -> None:
+        """Note a call that will come soon: those that were noted go to the process in one message, with the first."""
+        with self._lock:
+            if len(self._expected) < MAX_TOGETHER:
+                self._expected[call] = None
+
+    def expect_none_of(self, number: int) -> None:
+        """Forget the calls of a codec that were noted; of one that was dropped in the middle of anything, too."""
+        self._expected = {call: None for call in [*self._expected] if call.number != number}
+
     def call(self, call: Call, text: str) -> str:
         """Return the JSON answer of a codec, of which this is the text. Raises as `load`."""
         with self._lock:
-            child = self._running()
-            if call.number not in child.loaded:
-                self._load(child, call.number, text)
-            return self._ask(child, call, Answered, CALL_WALL_S, TIME_LIMIT_S).text
+            while (reply := self._replies.pop(call, None)) is None:
+                self._expected.pop(call, None)
+                child = self._running()
+                if call.number not in child.loaded:
+                    self._load(child, call.number, text)
+                self._call_together(child, [call, *self._others(child)])
+        if isinstance(reply, Failed):
+            raise reply.error
+        return reply.text
+
+    def _call_together(self, child: _Child, calls: list[Call]) -> None:
+        """Have the first of these calls answered, with as many others as the process has time for."""
+        try:
+            replies = self._ask(child, Calls(calls), Replies, CALL_WALL_S, TIME_LIMIT_S).replies
+        except DecoderHang:
+            if len(calls) == 1:
+                raise
+            self._expected.clear()  # one of them has ended the process: now each goes alone
+            return
+        if not 0 < len(replies) <= len(calls):
+            raise self._out_of_order()
+        self._replies = dict(zip(calls, replies, strict=False))
+        for each in self._replies:
+            self._expected.pop(each, None)
+
+    def _others(self, child: _Child) -> list[Call]:
+        """Return the calls that were noted, of codecs that are loaded, as many as fit into a message."""
+        others, size = [], 0
+        for call in self._expected:
+            size += len(call.payload) + len(call.variables)
+            if size > MAX_TOGETHER_BYTES:
+                break
+            if call.number in child.loaded:
+                others.append(call)
+        return others
 
     def close(self) -> None:
         """End the process."""
@@ -142,7 +190,8 @@ class Host:
 
     def _ask(self, child: _Child, request: Request, wanted: type[_Wanted], wall_s: float, limit_s: float) -> _Wanted:
         try:
-            child.wire.settimeout(wall_s)
+            if child.wire.gettimeout() != wall_s:
+                child.wire.settimeout(wall_s)
             send(child.wire, request)
             reply = reply_of(receive(child.wire, MAX_REPLY, wall_s))
         except (OSError, EOFError, msgspec.MsgspecError) as error:
@@ -156,9 +205,12 @@ class Host:
         if isinstance(reply, wanted):
             return reply
         if isinstance(reply, Failed):
-            raise (DecoderHang if reply.is_hang else DecoderCrash)(reply.what, fix=reply.fix)
+            raise reply.error
+        raise self._out_of_order()
+
+    def _out_of_order(self) -> DecoderHang:
         self._end(kill=True)
-        raise DecoderHang("the JavaScript engine answered what it was not asked")
+        return DecoderHang("the JavaScript engine answered what it was not asked")
 
     def _end(self, *, kill: bool = False) -> int | None:
         """End the process, and return how it ended: an exit code, or the number of a signal below 0."""
@@ -217,6 +269,11 @@ class Codec:
             )
         return self._answer(Call(self._number, payload, fport, received_s * 1000, variables))
 
+    def expect(self, payload: bytes, fport: int, variables: str, received_s: float) -> None:
+        """Note a `call` that will come soon: those that were noted are done together."""
+        if self._hangs < MAX_HANGS and self.decodes:
+            self._host.expect(Call(self._number, payload, fport, received_s * 1000, variables))
+
     @property
     def encodes(self) -> bool:
         """Whether it has a function for downlinks."""
@@ -242,6 +299,8 @@ class Codec:
         except DecoderHang as hang:
             self._hangs, self._good_calls = self._hangs + 1, 0
             last = self._hangs >= MAX_HANGS
+            if last:
+                self._host.expect_none_of(self._number)
             raise DecoderHang(
                 f"{hang.what}, and it is set aside until its file changes" if last else hang.what
             ) from None

@@ -13,8 +13,19 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from lora_post.errors import DecoderCrash, DecoderHang
+
 TIME_LIMIT_S: Final = 0.1
 """Processor time of the process during one call, as ChirpStack allows; a vendor's codec needs some 10 µs."""
+
+TOGETHER_S: Final = 0.1
+"""Of calls that come together no more are begun after so long: those that are left come again."""
+
+MAX_TOGETHER: Final = 256
+MAX_TOGETHER_BYTES: Final = 1 << 20
+"""Of calls that come together: one could have the options of a device, as long as its file."""
+MAX_TOGETHER_TEXT: Final = 1 << 16
+"""Characters of answers after which no more calls are begun: with one more, the longest, they fit into MAX_REPLY."""
 
 LOAD_LIMIT_S: Final = 1.0
 """The same for making a world, which takes 5 ms on a desktop and 20 times that on the smallest boards."""
@@ -41,7 +52,7 @@ class Task(IntEnum):
     DECODE_DOWN = 2
 
 
-class Call(Struct, tag=2, array_like=True):
+class Call(Struct, array_like=True, frozen=True, gc=False):
     """Decode a payload, or encode values.
 
     payload: JSON in ASCII where it is to be encoded. fport: 0 for none. time_ms: its reception, since 1970 UTC.
@@ -54,6 +65,12 @@ class Call(Struct, tag=2, array_like=True):
     time_ms: float
     variables: str
     task: Task = Task.DECODE
+
+
+class Calls(Struct, tag=2, array_like=True):
+    """Calls that come together."""
+
+    calls: list[Call]
 
 
 class Loaded(Struct, tag=3, array_like=True, frozen=True):
@@ -77,9 +94,20 @@ class Failed(Struct, tag=5, array_like=True):
     fix: str
     is_hang: bool
 
+    @property
+    def error(self) -> DecoderCrash | DecoderHang:
+        """Return what it stands for."""
+        return (DecoderHang if self.is_hang else DecoderCrash)(self.what, fix=self.fix)
 
-Request: TypeAlias = Load | Call
-Reply: TypeAlias = Loaded | Answered | Failed
+
+class Replies(Struct, tag=6, array_like=True):
+    """The replies to the first of the calls that came together, at least to one."""
+
+    replies: list[Answered | Failed]
+
+
+Request: TypeAlias = Load | Calls
+Reply: TypeAlias = Loaded | Failed | Replies
 _encode: Final = msgspec.msgpack.Encoder().encode
 request_of: Final = msgspec.msgpack.Decoder(Request).decode
 reply_of: Final = msgspec.msgpack.Decoder(Reply).decode

@@ -5,6 +5,9 @@
 (function () {
   "use strict";
 
+  // A codec may hide what it finds by that name on the global object.
+  const world = globalThis;
+  const { Array, ArrayBuffer, DataView, Error, JSON, Math, Number, Object, RangeError, Reflect, String, TypeError, Uint8Array } = world;
   const {
     apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible, ownKeys,
     setPrototypeOf,
@@ -478,7 +481,17 @@
       if (was) fix(thing, was.keys);
       else freeze(thing);
     }
-    fix(globalThis, []);
+    // What every world has is inherited: the global object's own are the few that a look after each call goes through.
+    const inherited = { __proto__: getPrototypeOf(world) };
+    for (const key of ownKeys(world)) {
+      const found = getOwnPropertyDescriptor(world, key);
+      if (found.configurable) {
+        defineProperty(inherited, key, found);
+        delete world[key];
+      }
+    }
+    setPrototypeOf(world, freeze(inherited));
+    return inherited;
   };
   const fix = (thing, except) => {
     for (const key of ownKeys(thing)) {
@@ -715,9 +728,7 @@
   const perform = (task, entries, payload, fPort, timeMs, variables) => {
     const given = variables ? parse(variables) : {};
     if (task === 1) return encodeAnswer(entries, parse(payload), fPort || undefined, given);
-    const bytes = [];
-    for (let i = 0; i < payload.length; i++) bytes[i] = charCode(payload, i);
-    return task === 2 ? downAnswer(entries, bytes, fPort, given) : answer(entries, bytes, fPort, timeMs, given);
+    return task === 2 ? downAnswer(entries, parse(payload), fPort, given) : answer(entries, parse(payload), fPort, timeMs, given);
   };
 
   // Nothing thrown leaves the engine as it is: to make text of it would run the codec's code without limit.
@@ -742,8 +753,6 @@
     return named;
   };
 
-  const globalProto = getPrototypeOf(globalThis);
-
   return {
     // The codec's functions in a frozen world: (payload, fPort, timeMs, variables, task) -> JSON. Its file runs anew
     // for each call inside a function, so that its top-level variables are new as well.
@@ -753,8 +762,8 @@
       freeze(factory);
       freeze(factory.prototype);
       const loose = parse(polyfills);
-      close(loose);
-      const names = new Set(ownKeys(globalThis)), count = names.size;
+      const inherited = close(loose);
+      const names = new Set(ownKeys(world)), count = names.size;
       return (payload, fPort, timeMs, variables, task) => {
         let text;
         try {
@@ -763,9 +772,9 @@
           text = crashOf(error);
         }
         try {
-          const clean = putBack(loose) && sweep(globalThis, names, count) && getPrototypeOf(globalThis) === globalProto;
+          const clean = putBack(loose) && sweep(world, names, count) && getPrototypeOf(world) === inherited;
           if (!clean) return "!";
-          return isExtensible(globalThis) ? text : joinAll(["!", text], "");
+          return isExtensible(world) ? text : joinAll(["!", text], "");
         } catch {
           return "!";
         }

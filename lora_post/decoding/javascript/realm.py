@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from lora_post.decoding.javascript.answer import LIFTED, MAX_ANSWER, MEMORY_LIMIT, crash_text
 from lora_post.decoding.javascript.brackets import unclosed
-from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S, Call
+from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S, Call, Task
 from lora_post.decoding.javascript.source import (
     DECODES,
     ENCODES,
@@ -106,7 +106,7 @@ class Realm:
         """
         run, self._run = self._run, None  # only put back when all went well
         try:
-            text = run and run(call.payload.decode("latin-1"), call.fport, call.time_ms, call.variables, int(call.task))
+            text = run and run(_json(call), call.fport, call.time_ms, call.variables, int(call.task))
         except quickjs.JSException as error:  # StackOverflow is one too
             raise _failure(error, TIME_LIMIT_S) from None
         except (TypeError, ValueError):  # what the binding cannot turn into a Python object
@@ -125,6 +125,11 @@ class Realm:
         run: _Run = prepare(world.eval(self._source), self._polyfills)
         world.set_time_limit(TIME_LIMIT_S)
         return run
+
+
+def _json(call: Call) -> str:
+    """Return the bytes of a payload as JSON; values that are to be encoded are that already."""
+    return call.payload.decode("ascii") if call.task is Task.ENCODE else str([*call.payload])
 
 
 def _new_world() -> Any:

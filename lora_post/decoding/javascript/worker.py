@@ -11,17 +11,22 @@ from __future__ import annotations
 import resource
 import signal
 import socket
+import time
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lora_post.decoding.javascript.messages import (
     LOAD_LIMIT_S,
     MAX_REQUEST,
+    MAX_TOGETHER_TEXT,
     TIME_LIMIT_S,
+    TOGETHER_S,
     Answered,
     Call,
     Failed,
     Load,
     Loaded,
+    Replies,
     Reply,
     Request,
     receive,
@@ -64,27 +69,47 @@ def _reply(realms: dict[int, Realm], request: Request) -> Reply:
     try:
         if isinstance(request, Load):
             return _load(realms, request)
-        return Answered(_sound(_call(realms[request.number], request)))
-    except (DecoderCrash, DecoderHang) as crash:
-        return Failed(_sound(crash.what), _sound(crash.fix), isinstance(crash, DecoderHang))
+        return Replies(list(_answers(realms, request.calls)))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _load(realms: dict[int, Realm], request: Load) -> Loaded:
+def _load(realms: dict[int, Realm], request: Load) -> Loaded | Failed:
     for number in request.dropped:
         realms.pop(number, None)
     signal.setitimer(signal.ITIMER_PROF, LOAD_LIMIT_S * GRACE)
-    realm = realms[request.number] = Realm(request.text)
+    try:
+        realm = realms[request.number] = Realm(request.text)
+    except (DecoderCrash, DecoderHang) as crash:
+        return _failed(crash)
     return Loaded(realm.memory_bytes, realm.entries, realm.is_closed)
 
 
-def _call(realm: Realm, request: Call) -> str:
+def _answers(realms: dict[int, Realm], calls: Iterable[Call]) -> Iterator[Answered | Failed]:
+    """Answer calls one by one, as many as there is time and room for."""
+    until, size = time.monotonic() + TOGETHER_S, 0
+    for call in calls:
+        try:
+            text = _sound(_call(realms[call.number], call))
+        except (DecoderCrash, DecoderHang) as crash:
+            yield _failed(crash)
+        else:
+            yield Answered(text)
+            size += len(text)
+        if size > MAX_TOGETHER_TEXT or time.monotonic() >= until:
+            return
+
+
+def _call(realm: Realm, call: Call) -> str:
     if not realm.is_ready:
         signal.setitimer(signal.ITIMER_PROF, LOAD_LIMIT_S * GRACE)
         realm.make_ready()
     signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S * GRACE)
-    return realm.call(request)
+    return realm.call(call)
+
+
+def _failed(crash: DecoderCrash | DecoderHang) -> Failed:
+    return Failed(_sound(crash.what), _sound(crash.fix), isinstance(crash, DecoderHang))
 
 
 def _sound(text: str) -> str:

@@ -405,6 +405,15 @@ def test_what_is_no_number_is_left_out_with_a_warning() -> None:
         "function Decode() { return { n: Object.n }; }",
         "var s = Symbol.for('n'), g = globalThis; function Decode() { g[s] = (g[s] || 0) + 1; return { n: g[s] }; }",
         "var r = /a/g; function Decode() { r.test('aa'); return { n: r.lastIndex }; }",
+        *(
+            f"function Decode() {{ var n = 1; try {{ {hides} }} catch (e) {{ n = 1; }}"
+            " globalThis.n = (globalThis.n || 0) + 1; return { n: Object.n || n }; }"
+            for hides in (
+                "Object.defineProperty(globalThis, 'globalThis', { value: {}, configurable: true });",
+                "Reflect.defineProperty(globalThis, 'Object', { value: { n: 1 }, configurable: true });",
+                "n = Object.getPrototypeOf(globalThis).m ? 2 : 1; Object.getPrototypeOf(globalThis).m = 1;",
+            )
+        ),
     ],
 )
 def test_state_does_not_outlive_a_frame(text: str) -> None:
@@ -548,7 +557,7 @@ def test_pipeline_survives_a_hostile_codec_and_decodes_the_next_frame(path: Path
     good = device("good", address=2, decoder="good")
     outcomes: list[Outcome] = []
     decoding = Decoding([hostile, good], loaded.decoders)
-    pipeline = Pipeline(MemoryLedger([hostile, good]), decoding.decode, Metrics(), outcomes.append)
+    pipeline = Pipeline(MemoryLedger([hostile, good]), decoding, Metrics(), outcomes.append)
     for fcnt in (1, 2):
         pipeline.handle(
             [

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.decoding.javascript import messages
 from lora_post.decoding.javascript.answer import CodecResult
 from lora_post.decoding.javascript.host import GOOD_CALLS, MAX_HANGS, Codec, Host
+from lora_post.decoding.javascript.messages import TIME_LIMIT_S, Calls, Request
 from lora_post.errors import DecoderCrash, DecoderHang
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import KEYS
@@ -31,8 +34,21 @@ LIARS = {
     "leaves": "raise SystemExit(3)",
     "says too much": "wire.sendall(b'\\xff' * 100)",
     "says no MessagePack": "wire.sendall(b'\\1\\0\\0\\0\\xc1')",
-    "answers what was not asked": "messages.send(wire, messages.Answered('{}'))",
+    "answers what was not asked": "messages.send(wire, messages.Replies([messages.Answered('{}')]))",
+    "answers nothing": "messages.send(wire, messages.Replies([]))",
     "says two things": "messages.send(wire, messages.Loaded(1, True, True)); wire.sendall(b'\\0' * 9)",
+}
+
+
+BAD_AMONG_GOOD = {
+    "throws": "throw new Error('bad');",
+    "does not end": "for (;;);",
+    "does not end inside of the engine": "String((1n << 1000000n) - 1n);",
+    "fills the memory": "for (var a = []; ; ) a.push(new Array(1000).fill(1));",
+    "says much": "return 'x'.repeat(60000);",
+    "says too much": "return 'x'.repeat(70000);",
+    "says nothing": "return undefined;",
+    "spoils its world": "Object.defineProperty(globalThis, 'x', { value: 1 }); return 3;",
 }
 
 
@@ -121,6 +137,83 @@ with socket.socket(fileno=0) as wire:
     host.close()
     assert Codec(GOOD, host).call(b"\1", 1, "", 0.0).data == {"first": 1}
     host.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(bad, id=name, marks=[pytest.mark.long] * (name in ("does not end", "fills the memory")))
+        for name, bad in BAD_AMONG_GOOD.items()
+    ],
+)
+def test_what_one_of_many_does_costs_its_own_frame(bad: str) -> None:
+    host = Host()
+    other = Codec(GOOD, host)
+    codec = Codec(f"function Decode(p, b) {{ if (b[0] === 3) {{ {bad} }} return {{ first: b[0] }}; }}", host)
+    payloads = [bytes([number]) for number in range(1, 7)]
+
+    def outcomes(*, are_expected: bool) -> list[object]:
+        found: list[object] = []
+        for each in (codec, other) if are_expected else ():
+            for payload in payloads:
+                each.expect(payload, 1, "", 0.0)
+        for payload in payloads:
+            for each in (codec, other):
+                try:
+                    found.append(each.call(payload, 1, "", 0.0))
+                except (DecoderCrash, DecoderHang) as error:
+                    found.append(str(error))
+        return found
+
+    alone = outcomes(are_expected=False)
+    assert alone[2:4] == [CodecResult({"first": 2})] * 2
+    assert alone[4] not in alone[:4]
+    assert alone[5:] == [CodecResult({"first": number}) for number in (3, 4, 4, 5, 5, 6, 6)]
+    assert outcomes(are_expected=True) == alone
+    host.close()
+
+
+def test_calls_that_are_expected_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    codecs = [Codec(GOOD, host), Codec(GOOD, host)]
+    sent: list[Request] = []
+
+    def send_and_note(wire: socket.socket, request: Request) -> None:
+        sent.append(request)
+        messages.send(wire, request)
+
+    monkeypatch.setattr("lora_post.decoding.javascript.host.send", send_and_note)
+    for number in range(10):
+        for codec in codecs:
+            codec.expect(bytes([number]), 1, "", 0.0)
+    for number in range(10):
+        for codec in codecs:
+            assert codec.call(bytes([number]), 1, "", 0.0).data == {"first": number}
+    # Of a machine that is slow the process may not take all at once.
+    asked = [call for request in sent if isinstance(request, Calls) for call in request.calls]
+    assert len({*asked}) == 20
+    assert len(sent) < 20
+    host.close()
+
+
+def test_codec_that_is_set_aside_among_many_is_not_called_for_those_that_are_left() -> None:
+    host = Host()
+    codec = Codec(SOMETIMES, host)
+    payloads = [bytes([9, number]) for number in range(2 * MAX_HANGS)]
+    for payload in payloads:
+        codec.expect(payload, 1, "", 0.0)
+    for payload in payloads:
+        with pytest.raises(DecoderHang):
+            codec.call(payload, 1, "", 0.0)
+    spent = host_cpu_s(host)
+    assert Codec(GOOD, host).call(b"\1", 1, "", 0.0).data == {"first": 1}
+    assert host_cpu_s(host) - spent < TIME_LIMIT_S
+    host.close()
+
+
+def host_cpu_s(host: Host) -> float:
+    fields = Path(f"/proc/{host.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_codec_has_no_files_and_no_environment() -> None:
