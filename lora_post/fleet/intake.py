@@ -26,7 +26,10 @@ from lora_post.times import WallUs
 
 log = logging.getLogger(__name__)
 
-FETCH: Final = 64
+FETCH: Final = 16
+MAX_HELD: Final = 512
+"""So many frames wait for the worker at the most: what it does not decide in time is given to it once more."""
+FULL_S: Final = 0.02
 FETCH_S: Final = 2.0
 """So long the hub may give frames to a worker whose machine has lost its power; longer, they come later to another."""
 PAUSE_S: Final = 0.5
@@ -72,9 +75,14 @@ Item: TypeAlias = Arrived | tuple[int, Chore]
 
 
 class Intake:
-    """Fetches what is at the hub. arrived: where it goes, for any thread. moved: see `inheritance.moved`."""
+    """Fetches what is at the hub.
+
+    arrived: where it goes, for any thread. moved: see `inheritance.moved`. held: frames that the worker has taken, and
+    not decided.
+    """
 
     def __init__(self, link: Link, moved: Mapping[str, int]) -> None:
+        self.held = 0
         self.arrived: SimpleQueue[Item] = SimpleQueue()
         self.moved = moved
         self._link = link
@@ -96,6 +104,8 @@ class Intake:
 
     async def _fetch(self, part: int, subscription: Any, inbox: str) -> None:
         """Take what comes within `FETCH_S`, each at the moment when it comes."""
+        while self.held + self.arrived.qsize() >= MAX_HELD:
+            await asyncio.sleep(FULL_S)
         request = {"batch": FETCH, "expires": round(FETCH_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{RAW}.{consumer_name(part)}"
         await self._link.client.publish(subject, json.dumps(request).encode(), reply=inbox)

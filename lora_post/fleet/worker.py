@@ -254,6 +254,7 @@ class Worker:
                 item = self._intake.arrived.get_nowait()
         except Empty:
             pass
+        self._intake.held = sum(len(part.copied) for part in self._parts.values())
 
     def _work(self, part: _Part) -> None:
         now = time.monotonic()

@@ -11,7 +11,7 @@ from lora_post.run import fleet, ingest
 from tests.support.hurried import HURRIED
 
 ACK_WAIT_S = 3.0
-SOON = Patience(live_s=2.0, again_s=30.0, settle_s=0.5)
+SOON = Patience(live_s=2.0, again_s=120.0, settle_s=0.5)
 
 if __name__ == "__main__":
     fleet.open_delivery = partial(fleet.open_delivery, policy=HURRIED)  # type: ignore[assignment]
