@@ -73,6 +73,38 @@ class Asked(Struct, frozen=True):
     is_repeat: bool
 
 
+class AskedAgain(Struct, frozen=True):
+    """An authentic rejoin-request. joiner: with what is known after it. session: in which it was sent."""
+
+    joiner: Joiner
+    request: RejoinRequest
+    session: JoinedSession
+    is_copy: bool
+
+    @property
+    def said(self) -> str:
+        """Return what it says."""
+        return f"type {self.request.kind}, RJcount0 {self.request.count}"
+
+    @property
+    def goes_on(self) -> Device | None:
+        """Return the device in the session whose settings it keeps in its new one, None where it begins anew."""
+        return joined_device(self.joiner.device, self.session) if self.request.kind == _KEEPS_SETTINGS else None
+
+
+def heard_rejoin(frame: Frame, joiners: Mapping[int, Joiner]) -> AskedAgain:
+    """Return what a rejoin-request of type 0 or 2 is.
+
+    Raises FrameError or a subclass of UnlockError for one that is not answered.
+    """
+    request, joiner, session = authentic_rejoin(frame, joiners)
+    state = joiner.state
+    is_copy = bool(state.rejoin_answer) and (session.dev_addr, request.count) in state.rejoins
+    if not is_copy:
+        joiner = Joiner(joiner.device, with_rejoin(joiner.device, state, request, session))
+    return AskedAgain(joiner, request, session, is_copy)
+
+
 def heard_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Asked, JoinState]:
     """Return what a join-request is, and the state of its device once it is heard.
 
@@ -136,32 +168,51 @@ class JoinServer:
 
         Raises FrameError or a subclass of UnlockError for one that is not answered.
         """
-        request, joiner, session = authentic_rejoin(frame, joiners)
-        device, state = joiner.device, joiner.state
-        said = f"type {request.kind}, RJcount0 {request.count}"
-        if state.rejoin_answer and (session.dev_addr, request.count) in state.rejoins:
-            return JoinAnswer(Join(frame, device, "copy", f"{said}, heard by gateway {frame.gateway} too"), joiner)
-        state = with_rejoin(device, state, request, session)
+        asked = heard_rejoin(frame, joiners)
+        device, state = asked.joiner.device, asked.joiner.state
+        if asked.is_copy:
+            return JoinAnswer(copy_of_rejoin(frame, asked), asked.joiner)
         station = transmitter.station(frame.gateway)
         windows = windows_after(frame, self._network.region, JOIN_DELAY_S)
         allowed = self._duty_cycle.within(frame.gateway, windows, ACCEPT_SIZES[-1])
         why_not = _why_not(frame, station, windows, allowed)
         if station is None or why_not:
-            join = Join(frame, device, "rejoin-request", f"{said}, not answered: {why_not}")
-            return JoinAnswer(join, Joiner(device, state))
+            return JoinAnswer(rejoin_not_answered(frame, asked, why_not), asked.joiner)
         dev_addr = draw_dev_addr(self._network, find, self._draw)
         channels = channels_for(self._network, frame, many_channels=station.many_channels)
-        new, answer = _offered(self._network, device, state, frame.time_us, dev_addr, channels, request)
-        if request.kind == _KEEPS_SETTINGS:
-            kept = replace(new.sessions[-1], rx_delay_s=session.rx_delay_s, cf_list=session.cf_list)
-            new = replace(new, sessions=(*new.sessions[:-1], kept))
-        state = replace(new, rejoin_answer=answer)
-        detail = f"{said}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
-        self._duty_cycle.spend(frame.gateway, allowed[0], len(answer))
-        downlink = Downlink(f"join-accept for {device.id}", frame.gateway, answer, allowed)
-        goes_on = joined_device(device, session) if request.kind == _KEEPS_SETTINGS else None
-        join = Join(frame, device, "rejoin-request", detail, dev_addr)
-        return JoinAnswer(join, Joiner(device, state), downlink, goes_on)
+        state = with_rejoin_answer(self._network, asked, frame.time_us, dev_addr, channels)
+        self._duty_cycle.spend(frame.gateway, allowed[0], len(state.rejoin_answer))
+        downlink = Downlink(f"join-accept for {device.id}", frame.gateway, state.rejoin_answer, allowed)
+        return JoinAnswer(rejoin_answered(frame, asked, state), Joiner(device, state), downlink, asked.goes_on)
+
+
+def with_rejoin_answer(
+    network: Network, asked: AskedAgain, time_us: StampUs, dev_addr: int, channels: bytes
+) -> JoinState:
+    """Return the state with a new session, and the join-accept that tells of it; see `with_answer`."""
+    device, state, session = asked.joiner.device, asked.joiner.state, asked.session
+    new, answer = _offered(network, device, state, time_us, dev_addr, channels, asked.request)
+    if asked.goes_on:
+        kept = replace(new.sessions[-1], rx_delay_s=session.rx_delay_s, cf_list=session.cf_list)
+        new = replace(new, sessions=(*new.sessions[:-1], kept))
+    return replace(new, rejoin_answer=answer)
+
+
+def copy_of_rejoin(frame: Frame, asked: AskedAgain) -> Join:
+    """Return what is told of a rejoin-request that another gateway heard, too."""
+    return Join(frame, asked.joiner.device, "copy", f"{asked.said}, heard by gateway {frame.gateway} too")
+
+
+def rejoin_not_answered(frame: Frame, asked: AskedAgain, why: str) -> Join:
+    """Return what is told of a rejoin-request that is not answered."""
+    return Join(frame, asked.joiner.device, "rejoin-request", f"{asked.said}, not answered: {why}")
+
+
+def rejoin_answered(frame: Frame, asked: AskedAgain, state: JoinState) -> Join:
+    """Return what is told of a rejoin-request that has got a session. state: with that."""
+    dev_addr = state.sessions[-1].dev_addr
+    detail = f"{asked.said}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
+    return Join(frame, asked.joiner.device, "rejoin-request", detail, dev_addr)
 
 
 def copy_of(frame: Frame, asked: Asked) -> Join:

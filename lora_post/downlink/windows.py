@@ -5,7 +5,10 @@ Source: LoRaWAN 1.0.4, sections 3.3 and 6.2.6; RP002-1.0.4, section 3.3 (delays)
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+from msgspec.structs import replace
 
 from lora_post.downlink.transmit import COUNTER, Window
 from lora_post.lorawan.region import Region
@@ -31,6 +34,16 @@ def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, in
         Window("RX1", _after(frame.tmst, delay_s), rx1),
         Window("RX2", _after(frame.tmst, delay_s + 1), region.slot(*(rx2 or region.rx2))),
     )
+
+
+def windows_of_copy(windows: Iterable[Window], heard: Frame, frame: Frame) -> Iterator[Window]:
+    """Yield windows by the counter of another gateway; none where it heard another channel. heard: what they follow."""
+    ours, theirs = heard.rx, frame.rx
+    if frame.tmst is None or (ours.freq_hz, ours.sf, ours.bw_hz) != (theirs.freq_hz, theirs.sf, theirs.bw_hz):
+        return
+    for window in windows:
+        after_us = ((window.tmst or 0) - (heard.tmst or 0)) % COUNTER
+        yield replace(window, tmst=(frame.tmst + after_us) % COUNTER)
 
 
 def _after(tmst: int, seconds: int) -> int:

@@ -20,7 +20,7 @@ from lora_post.downlink.transmit import COUNTER, Downlink, Station, Transmission
 from lora_post.downlink.windows import windows_after
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.entry import Accepted, Down, Kind, Queued, Reception, State
-from lora_post.fleet.reply import Reply, Way, ways_after
+from lora_post.fleet.reply import Reply, Way, ways_of
 from lora_post.fleet.state_book import StateBook
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, Link
@@ -139,9 +139,12 @@ class Desk:
         duty_cycle = _Free(network.region)
         self._server = network_server(network, answers.now, answers.metrics, answers.stamp_us, duty_cycle)
 
-    def answer(self, uplink: Uplink, state: State, frames: Mapping[Reception, Frame]) -> Answered:
-        """Return the answer to an uplink that is accepted. state: with that. frames: as gateways heard it."""
-        book = self._book(uplink.device, state)
+    def answer(self, uplink: Uplink, before: State, state: State, frames: Mapping[Reception, Frame]) -> Answered:
+        """Return the answer to an uplink that is accepted.
+
+        before, state: without and with that. frames: as gateways heard it.
+        """
+        book = self._book(uplink.device, state, before)
         heard = replace(uplink, frame=self._answerable(uplink.frame, frames))
         downlink = self._server.uplinks.answer(heard, book, self.stations)
         return self._answered(uplink.device, heard.frame, book, downlink, frames)
@@ -204,9 +207,11 @@ class Desk:
         """Send nothing at once to a device that has joined."""
         self._server.class_c.forget(device.id)
 
-    def _book(self, device: Device, state: State) -> StateBook:
+    def _book(self, device: Device, state: State, before: State | None = None) -> StateBook:
+        """Return the book of a device. before: what its sessions are found in, where that is not `state`."""
+
         def sessions(link: Link, address: int) -> Sequence[Session]:
-            return self._sessions(device, state, address)
+            return self._sessions(device, before or state, address)
 
         return StateBook(state, sessions)
 
@@ -225,9 +230,8 @@ class Desk:
     ) -> Answered:
         if downlink is None:
             return Answered(book)
-        names = [each.name for each in downlink.windows]
         delay_s = _delay_s(frame, downlink.windows[0])
-        ways = ways_after(frames, self.network.region, delay_s, names)
+        ways = ways_of(downlink, frame, frames)
         return Answered(book, _reply(device, book, downlink, ways, delay_s + 1), _down(book, downlink))
 
 

@@ -28,17 +28,20 @@ class Counters(Struct, frozen=True, omit_defaults=True, gc=False):
     """Those of one session.
 
     window: of uplinks. down: the next FCntDown; all below are used. app_down: the same of LoRaWAN 1.1's AFCntDown.
+    told: what the device was told in MAC commands, see `downlink.settings`.
     """
 
     window: Window = Window()
     down: int = 0
     app_down: int = 0
+    told: bytes = b""
 
 
 class Given(Struct, frozen=True, omit_defaults=True, gc=False):
     """A session that a join gave. Its keys follow from these and the root keys: they do not stand in the log.
 
-    is_proved: an uplink came in it.
+    dev_nonce: of the join-request, or the counter of the rejoin-request. is_proved: an uplink came in it. cf_list: the
+    channels that it gave.
     """
 
     dev_addr: int
@@ -48,6 +51,7 @@ class Given(Struct, frozen=True, omit_defaults=True, gc=False):
     rx_delay_s: int
     is_proved: bool = False
     counters: Counters = Counters()
+    cf_list: bytes = b""
 
 
 class Joins(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +64,8 @@ class Joins(Struct, frozen=True, omit_defaults=True):
     join_nonce: int = 0
     answer: bytes = b""
     sessions: tuple[Given, ...] = ()
+    rejoins: tuple[tuple[int, int], ...] = ()
+    rejoin_answer: bytes = b""
 
 
 class Queued(Struct, frozen=True, array_like=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -24,15 +25,22 @@ MOVED: Final = "moved"
 
 
 def inherited(
-    devices: Iterable[Device], counters: Mapping[str, int], joins: Mapping[str, JoinState], net_id: int
+    devices: Iterable[Device],
+    counters: Mapping[str, int],
+    joins: Mapping[str, JoinState],
+    net_id: int,
+    told: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, State]:
-    """Return the states of devices by their log. counters, joins: as the spool has them, see `SessionBook.load`."""
+    """Return the states of devices by their log.
+
+    counters, joins: as the spool has them, see `SessionBook.load`. told: what devices were told, by session.
+    """
     found = {}
     for device in devices:
-        state = State(_counters(device, counters))
+        state = State(_counters(device, counters, told))
         if device.root is not None:
             before = joins.get(join_key(device))
-            state = State(joins=_joins(device, device.root, before, counters, net_id) if before else None)
+            state = State(joins=_joins(device, device.root, before, counters, net_id, told) if before else None)
         if state != State():
             found[log_subject(device)] = state
     return found
@@ -81,18 +89,25 @@ def moved_of(text: str) -> dict[str, int]:
         return {}
 
 
-def _counters(device: Device, counters: Mapping[str, int]) -> Counters:
+def _counters(device: Device, counters: Mapping[str, int], told: Mapping[str, bytes]) -> Counters:
     key = session_key(device)
     down, app_down = (counters.get(downlink_key(key, is_app=is_app), 0) for is_app in (False, True))
-    return Counters(Window(counters.get(key, 0)), down, app_down)
+    return Counters(Window(counters.get(key, 0)), down, app_down, told.get(key, b""))
 
 
-def _joins(device: Device, root: RootKeys, state: JoinState, counters: Mapping[str, int], net_id: int) -> Joins:
+def _joins(
+    device: Device,
+    root: RootKeys,
+    state: JoinState,
+    counters: Mapping[str, int],
+    net_id: int,
+    told: Mapping[str, bytes],
+) -> Joins:
     sessions = []
     for session in state.sessions:
         given = _given(root, session, state, net_id)
         if given is not None:
-            mine = _counters(joined_device(device, session), counters)
+            mine = _counters(joined_device(device, session), counters, told)
             sessions.append(replace(given, is_proved=session in state.proved, counters=mine))
     return Joins(
         root.fingerprint,
@@ -102,6 +117,7 @@ def _joins(device: Device, root: RootKeys, state: JoinState, counters: Mapping[s
         state.join_nonce,
         b"",
         tuple(sessions),
+        state.rejoins,
     )
 
 
@@ -110,11 +126,11 @@ def _given(root: RootKeys, session: JoinedSession, state: JoinState, net_id: int
     for join_nonce, dev_nonce in _nonces(state):
         keys = root.session_keys(join_nonce, net_id, dev_nonce, opt_neg=root.is_11)
         if keys.secrets == session.keys:
-            return Given(session.dev_addr, dev_nonce, join_nonce, net_id, session.rx_delay_s)
+            return Given(session.dev_addr, dev_nonce, join_nonce, net_id, session.rx_delay_s, cf_list=session.cf_list)
     return None
 
 
 def _nonces(state: JoinState) -> Iterator[tuple[int, int]]:
     """Yield pairs that may have made a session, the likely ones first."""
-    for dev_nonce in reversed(state.dev_nonces):
+    for dev_nonce in (*reversed(state.dev_nonces), *(count for _, count in state.rejoins)):
         yield state.join_nonce, dev_nonce

@@ -95,6 +95,8 @@ class Sessions:
             joins.older_nonces,
             joins.join_nonce,
             joins.answer,
+            joins.rejoins,
+            joins.rejoin_answer,
         )
 
     def _session(self, device: Device, given: Given) -> JoinedSession:
@@ -104,20 +106,26 @@ class Sessions:
         found = self._known.get(key)
         if found is None:
             keys = root.session_keys(given.join_nonce, given.net_id, given.dev_nonce, opt_neg=root.is_11)
-            found = self._known[key] = JoinedSession(given.dev_addr, keys.secrets, given.rx_delay_s)
+            found = self._known[key] = JoinedSession(given.dev_addr, keys.secrets, given.rx_delay_s, given.cf_list)
             _bound(self._known)
         return found
 
 
-def with_join_state(joins: Joins, state: JoinState, net_id: int) -> Joins:
-    """Return what the join server has made of it. net_id: of a session that is new."""
+def with_join_state(joins: Joins, state: JoinState, net_id: int, nonce: int | None = None, told: bytes = b"") -> Joins:
+    """Return what the join server has made of it.
+
+    net_id: of a session that is new. nonce: of the request that has got it; None: the last DevNonce. told: see
+    `Counters`.
+    """
     before = {each.dev_addr: each for each in joins.sessions}
     proved = {each.dev_addr for each in state.proved}
     sessions = []
     for each in state.sessions:
         given = before.get(each.dev_addr)
         if given is None:
-            given = Given(each.dev_addr, state.dev_nonces[-1], state.join_nonce, net_id, each.rx_delay_s)
+            nonce = state.dev_nonces[-1] if nonce is None else nonce
+            given = Given(each.dev_addr, nonce, state.join_nonce, net_id, each.rx_delay_s, cf_list=each.cf_list)
+            given = replace(given, counters=Counters(told=told))
         sessions.append(replace(given, is_proved=each.dev_addr in proved))
     return Joins(
         joins.root,
@@ -127,6 +135,8 @@ def with_join_state(joins: Joins, state: JoinState, net_id: int) -> Joins:
         state.join_nonce,
         state.answer,
         tuple(sessions),
+        state.rejoins,
+        state.rejoin_answer,
     )
 
 

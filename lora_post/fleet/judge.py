@@ -14,26 +14,32 @@ from lora_post.downlink.join_server import (
     answered_again,
     channels_for,
     copy_of,
+    copy_of_rejoin,
     draw_dev_addr,
+    heard_rejoin,
     heard_request,
+    rejoin_answered,
+    rejoin_not_answered,
     with_answer,
+    with_rejoin_answer,
 )
+from lora_post.downlink.network import Network
 from lora_post.downlink.windows import JOIN_DELAY_S
 from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.desk import Answers, Desk, Task, Tick
-from lora_post.fleet.entry import Accepted, ReadingRow, Reception, State
+from lora_post.fleet.entry import Accepted, Joins, ReadingRow, Reception, State
 from lora_post.fleet.joined import Sessions, counters_of, joins_of, with_counters, with_join_state
 from lora_post.fleet.recent import is_recent, with_frame
 from lora_post.fleet.reply import Reply, ways_after
 from lora_post.fleet.subjects import log_subject, on_air_of, part_of
-from lora_post.lorawan.join_messages import parse_join_request
+from lora_post.lorawan.join_messages import parse_join_request, parse_rejoin_request
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
-from lora_post.uplink.join_state import Join, Joiner, JoinState
-from lora_post.uplink.joins import is_join, prove
+from lora_post.uplink.join_state import Join, Joiner
+from lora_post.uplink.joins import is_join, is_rejoin, prove
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
@@ -144,6 +150,8 @@ class Judge:
         try:
             if is_join(frame):
                 return self._join(heard, frame, state_of)
+            if is_rejoin(frame):
+                return self._rejoin(heard, frame, state_of)
             subject, state, uplink, counter = self._open(frame, state_of)
             new = self._next_state(state, uplink, counter)
         except (StaleFCnt, Repeat) as error:
@@ -165,7 +173,7 @@ class Judge:
         up = _accepted(report, counter, tuple(heard.frames))
         if self._desk is None or not heard.is_live or uplink.is_late:
             return Proposal(subject, new, up)
-        answered = self._desk.answer(uplink, new, heard.frames)
+        answered = self._desk.answer(uplink, state, new, heard.frames)
         heard.reply = answered.reply
         return answered.proposal(subject, "up", up)
 
@@ -230,26 +238,60 @@ class Judge:
             return None
         if network and asked.is_repeat and new.answer and not why_not:
             heard.outcome = answered_again(frame, asked)
-            heard.reply = self._join_reply(heard, new)
+            heard.reply = self._join_reply(heard, new.answer)
             return None
         if network is None or why_not:
             if asked.is_repeat:
                 return None
             heard.outcome = Join(frame, device, "join-request", f"{asked.nonce}, not answered: {why_not}")
         else:
-            part = part_of(device.root.dev_eui.to_bytes(8, "little"))
-            dev_addr = draw_dev_addr(
-                network, self._taken, self._draw, lambda dev_addr: part_of(on_air_of(dev_addr)) == part
-            )
-            station = self._desk.stations.station(frame.gateway) if self._desk else None
-            channels = channels_for(network, frame, many_channels=bool(station and station.many_channels))
+            dev_addr, channels = self._offer(network, device, frame)
             new = with_answer(network, device, new, frame.time_us, dev_addr, channels)
             heard.outcome = answered(frame, asked, new)
             if self._desk:
                 self._desk.joined(device)
-            heard.reply = self._join_reply(heard, new)
+            heard.reply = self._join_reply(heard, new.answer)
         net_id = network.net_id if network else 0
         return Proposal(subject, replace(state, joins=with_join_state(joins, new, net_id)), kind="join")
+
+    def _rejoin(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
+        """Return what a rejoin-request changes. Raises FrameError, UnlockError."""
+        device = self._by_eui.get(parse_rejoin_request(frame.phy_payload).dev_eui)
+        joins, joiners = Joins(b""), dict[int, Joiner]()
+        if device is not None and device.root is not None:
+            subject = log_subject(device)
+            state = state_of(subject)
+            joins = joins_of(state, device)
+            joiners[device.root.dev_eui] = Joiner(device, self._sessions.join_state(joins, device))
+        asked = heard_rejoin(frame, joiners)
+        device = heard.device = asked.joiner.device
+        if asked.is_copy:
+            heard.outcome = copy_of_rejoin(frame, asked)
+            return None
+        network, why_not, new, told = self._network, self._why_not(heard), asked.joiner.state, b""
+        if network is None or why_not:
+            heard.outcome = rejoin_not_answered(frame, asked, why_not)
+        else:
+            dev_addr, channels = self._offer(network, device, frame)
+            new = with_rejoin_answer(network, asked, frame.time_us, dev_addr, channels)
+            heard.outcome = rejoin_answered(frame, asked, new)
+            heard.reply = self._join_reply(heard, new.rejoin_answer)
+            told = counters_of(state, asked.goes_on).told if asked.goes_on else b""
+        net_id = network.net_id if network else 0
+        joins = with_join_state(joins, new, net_id, asked.request.count, told)
+        if self._desk:
+            self._desk.joined(device)
+        return Proposal(subject, replace(state, joins=joins), kind="join")
+
+    def _offer(self, network: Network, device: Device, frame: Frame) -> tuple[int, bytes]:
+        """Return the DevAddr and the channels of a device's new session."""
+        assert device.root is not None  # noqa: S101 - those are the ones that join
+        part = part_of(device.root.dev_eui.to_bytes(8, "little"))
+        dev_addr = draw_dev_addr(
+            network, self._taken, self._draw, lambda dev_addr: part_of(on_air_of(dev_addr)) == part
+        )
+        station = self._desk.stations.station(frame.gateway) if self._desk else None
+        return dev_addr, channels_for(network, frame, many_channels=bool(station and station.many_channels))
 
     def _why_not(self, heard: Copied) -> str:
         """Return why a join-request is not answered, "" when it is."""
@@ -266,11 +308,11 @@ class Judge:
         devices = [device for _, device in self._by_address.get((link, address), ())]
         return [Session(device) for device in (*devices, *self._sessions.at(address))]
 
-    def _join_reply(self, heard: Copied, state: JoinState) -> Reply | None:
+    def _join_reply(self, heard: Copied, accept: bytes) -> Reply | None:
         if self._network is None or heard.device is None:
             return None
         ways = ways_after(heard.frames, self._network.region, JOIN_DELAY_S)
-        return Reply(heard.device.id, f"join-accept for {heard.device.id}", state.answer, ways, JOIN_DELAY_S + 1)
+        return Reply(heard.device.id, f"join-accept for {heard.device.id}", accept, ways, JOIN_DELAY_S + 1)
 
     def accepted(self, report: Report) -> None:
         """Remember what was accepted, to know copies that come later."""

@@ -84,7 +84,7 @@ def beyond(state: State, lost: State) -> State:
 
 def _ahead(counters: Counters, lost: Counters) -> Counters:
     down, app_down = max(counters.down, lost.down) + JUMP, max(counters.app_down, lost.app_down) + JUMP
-    return replace(counters, down=down, app_down=app_down)
+    return replace(counters, down=down, app_down=app_down, told=lost.told or counters.told)
 
 
 def _joins_beyond(joins: Joins | None, lost: Joins | None) -> Joins | None:
@@ -110,6 +110,7 @@ def _joins_beyond(joins: Joins | None, lost: Joins | None) -> Joins | None:
         max(joins.join_nonce, lost.join_nonce) + JOIN_JUMP,
         b"",
         sessions,
+        tuple({dev_addr: count for dev_addr, count in sorted([*joins.rejoins, *lost.rejoins])}.items()),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from lora_post.downlink.transmit import Window
-from lora_post.downlink.windows import windows_after
+from lora_post.downlink.transmit import Downlink, Window
+from lora_post.downlink.windows import windows_after, windows_of_copy
 from lora_post.fleet.entry import Reception
 from lora_post.lorawan.region import Region
 from lora_post.model import Frame
@@ -41,13 +41,20 @@ class Reply(Struct, frozen=True):
     command: int = 0
 
 
-def ways_after(
-    frames: Mapping[Reception, Frame], region: Region, delay_s: int, names: Container[str] = ("RX1", "RX2")
-) -> tuple[Way, ...]:
-    """Return the ways to answer a frame, one for each gateway that can. names: of windows."""
-    found = []
-    for reception, frame in frames.items():
-        windows = tuple(each for each in windows_after(frame, region, delay_s) if each.name in names)
-        if windows:
-            found.append(Way(reception.gateway, frame.gateway, windows, frame.rx.snr_db, frame.rx.sf))
-    return tuple(found)
+def ways_after(frames: Mapping[Reception, Frame], region: Region, delay_s: int) -> tuple[Way, ...]:
+    """Return the ways to answer a frame, one for each gateway that can."""
+    return _ways((reception, frame, windows_after(frame, region, delay_s)) for reception, frame in frames.items())
+
+
+def ways_of(downlink: Downlink, heard: Frame, frames: Mapping[Reception, Frame]) -> tuple[Way, ...]:
+    """Return the ways on which a downlink may go. heard: what it answers. frames: the same, as gateways heard it."""
+    windows = downlink.windows
+    return _ways((reception, frame, windows_of_copy(windows, heard, frame)) for reception, frame in frames.items())
+
+
+def _ways(found: Iterable[tuple[Reception, Frame, Iterable[Window]]]) -> tuple[Way, ...]:
+    ways = (
+        Way(reception.gateway, frame.gateway, tuple(windows), frame.rx.snr_db, frame.rx.sf)
+        for reception, frame, windows in found
+    )
+    return tuple(way for way in ways if way.windows)

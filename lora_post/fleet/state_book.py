@@ -80,8 +80,9 @@ class StateBook:
         self.told.append(Told(device, ReadingRow.of(reading), time_us))
 
     def settings_of(self, device: Device) -> bytes | None:
-        """Return None: devices of a fleet keep what their join told them."""
-        return None
+        """Return what `keep_settings` has kept for a device's session, b"" for nothing."""
+        return counters_of(self.state, device).told
 
     def keep_settings(self, device: Device, state: bytes) -> None:
-        """Keep nothing, see `settings_of`."""
+        """Keep what a device was told in its session."""
+        self.state = with_counters(self.state, device, replace(counters_of(self.state, device), told=state))

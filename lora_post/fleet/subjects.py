@@ -23,6 +23,7 @@ from typing import Final
 from zlib import crc32
 
 from lora_post.errors import FrameError
+from lora_post.lorawan.join_messages import REJOIN_SIZE, REQUEST_SIZE
 from lora_post.lorawan.phy_payload import MHDR_MASK, MHDR_UPLINKS
 from lora_post.lowcost.header import parse_header
 from lora_post.model import Device, Frame, Link
@@ -35,8 +36,8 @@ SEVERAL: Final = "several"
 """Stands for the ADDRESS of frames of more than one."""
 
 _DEV_ADDR: Final = slice(1, 5)
-_DEV_EUI: Final = slice(9, 17)
-_JOIN_REQUEST_SIZE: Final = 23
+_JOINING: Final = slice(9, 17)
+_REJOINING: Final = slice(5, 13)
 
 
 def token(text: str) -> str:
@@ -64,12 +65,20 @@ def address_of(frame: Frame) -> tuple[int, str]:
     elif phy_payload[:1] and phy_payload[0] & MHDR_MASK in MHDR_UPLINKS and len(phy_payload) >= _DEV_ADDR.stop:
         address = phy_payload[_DEV_ADDR]
         name = address[::-1].hex()
-    elif phy_payload[:1] == b"\0" and len(phy_payload) == _JOIN_REQUEST_SIZE:
-        address = phy_payload[_DEV_EUI]
+    elif address := _dev_eui(phy_payload):
         name = f"j{address[::-1].hex()}"
     else:
-        raise FrameError("neither an uplink nor a join-request")
+        raise FrameError("neither an uplink nor a request to join")
     return part_of(address), name
+
+
+def _dev_eui(phy_payload: bytes) -> bytes:
+    """Return the DevEUI of a join-request, or a rejoin-request of type 0 or 2, as on the air; b"" for other frames."""
+    if phy_payload[:1] == b"\0" and len(phy_payload) == REQUEST_SIZE:
+        return phy_payload[_JOINING]
+    if phy_payload[:1] == b"\xc0" and len(phy_payload) == REJOIN_SIZE:
+        return phy_payload[_REJOINING]
+    return b""
 
 
 def raw_subject(part: int, addresses: Collection[str], gateway: str) -> str:

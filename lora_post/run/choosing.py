@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock, Timer
 from typing import Final, TypeAlias
@@ -29,6 +29,7 @@ from lora_post.downlink.transmit import (
     lead_s,
     left_s,
 )
+from lora_post.downlink.windows import windows_of_copy
 from lora_post.model import Frame
 
 MAX_OPEN: Final = 1024
@@ -268,7 +269,7 @@ class Choosing:
         heard = case.answer.heard
         if station is None or heard is None:
             return None
-        shifted = _windows(downlink, heard, way.frame)
+        shifted = windows_of_copy(downlink.windows, heard, way.frame)
         in_time = [window for window in shifted if self._left_s(case, way, station, window) >= 0]
         size = len(downlink.phy_payload)
         is_spent = case.spent is not None and case.spent[0] == gateway
@@ -313,13 +314,3 @@ class Choosing:
 
 def _delay_s(frame: Frame, window: Window) -> float:
     return ((window.tmst or 0) - (frame.tmst or 0)) % COUNTER / _SECOND_US
-
-
-def _windows(downlink: Downlink, heard: Frame, frame: Frame) -> Iterator[Window]:
-    """Yield the windows of a downlink by the counter of another gateway; none where it heard another channel."""
-    ours, theirs = heard.rx, frame.rx
-    if frame.tmst is None or (ours.freq_hz, ours.sf, ours.bw_hz) != (theirs.freq_hz, theirs.sf, theirs.bw_hz):
-        return
-    for window in downlink.windows:
-        after_us = ((window.tmst or 0) - (heard.tmst or 0)) % COUNTER
-        yield replace(window, tmst=(frame.tmst + after_us) % COUNTER)

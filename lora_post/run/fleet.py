@@ -42,7 +42,7 @@ from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.readmit import read_again
 from lora_post.run.reload import Followed
 from lora_post.run.settings import watching_settings
-from lora_post.spool import frames
+from lora_post.spool import frames, told
 from lora_post.spool.joins import load_joins
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.sessions import load_sessions
@@ -101,15 +101,16 @@ def run_fleet(
                 name = config.gateway_id
                 parts.start("feed", Feed(link, source, delivery.ledger, own, device, name, delivery.hear, errands))
             if Role.WORKER in fleet.roles:
-                told = _without_reports(hear) if delivery else hear
+                listener = _without_reports(hear) if delivery else hear
                 own = parts.connected()
                 with own.transaction() as db:
-                    before = load_sessions(db), load_joins(db)
-                states = inherited(config.devices, *before, network.net_id if network else 0)
+                    counters, joins, settings = load_sessions(db), load_joins(db), told.load(db)
+                net_id = network.net_id if network else 0
+                states = inherited(config.devices, counters, joins, net_id, settings)
                 answers = Answers(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
                 judge = Judge(config.devices, decode, answers)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
-                worker = Worker(link, source, own, judge, name, fleet.replicas, metrics, told, states)
+                worker = Worker(link, source, own, judge, name, fleet.replicas, metrics, listener, states)
                 parts.start("worker", worker)
             if fleet.roles != {Role.GATEWAY}:
                 followed.changed.tell = oversight.site.forget_undecoded

@@ -20,9 +20,7 @@ from lora_post.downlink.join_server import (
 )
 from lora_post.downlink.transmit import Downlink, Station
 from lora_post.lorawan.cf_list import Masks, parse_cf_list
-from lora_post.lorawan.join_messages import build_rejoin_request, parse_join_accept
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.lorawan.session_keys import SessionKeys11
 from lora_post.spool.joins import save_joins
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_nonces
@@ -33,6 +31,7 @@ from lora_post.uplink.sessions import join_key
 from tests.support.build import NOON_US, device
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import EU868, US915, Site, otaa
+from tests.support.rejoining import RejoiningDevice
 from tests.support.seal import ROOT_10, ROOT_11
 
 LAB_4 = RootKeys(0x0004A30B001C0004, 0x70B3D57ED0000004, bytes(range(0x50, 0x60)))
@@ -167,22 +166,6 @@ def test_recorded_joins_do_not_end_the_session_of_a_device_that_may_repeat_its_n
             assert {site.hear(each) for each in recorded} == {"join-request"}
         assert site.hear(end.uplink(b"b")) == "uplink"
         assert site.hear(end.uplink(b"c")) == "uplink"
-
-
-class RejoiningDevice(JoiningDevice):
-    """A device of LoRaWAN 1.1 that asks for another session."""
-
-    def rejoin(self, kind: int, count: int) -> bytes:
-        assert isinstance(self.keys, SessionKeys11)
-        signed = build_rejoin_request(kind, 0, self.root.dev_eui, count)
-        return signed + self.keys.rejoin_mic(signed)
-
-    def take(self, phy_payload: bytes, kind: int, count: int) -> None:
-        accept = parse_join_accept(phy_payload[0], self.root.open_rejoin_accept(phy_payload[1:]))
-        assert accept.mic == self.root.accept_mic(accept.signed, count, opt_neg=True, answers=kind)
-        assert accept.join_nonce > self.join_nonce
-        self.join_nonce, self.accept, self.fcnt, self.fcnt_down = accept.join_nonce, accept, 0, -1
-        self.keys = self.root.session_keys(accept.join_nonce, accept.net_id, count, opt_neg=True)
 
 
 @pytest.mark.parametrize("kind", [0, 2])

@@ -10,14 +10,18 @@ from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.downlink.network import Network
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.desk import Answers, Task
-from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.entry import Entry, Joins, Reception, State
 from lora_post.fleet.inheritance import hand_down
+from lora_post.fleet.joined import Sessions, joins_of
 from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
 from lora_post.fleet.log import Log
+from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame, RxInfo
 from lora_post.times import WallUs
+from lora_post.uplink.join_state import JoinState
+from lora_post.uplink.joins import joined_device
 
 S = 1_000_000
 T0 = 1_790_000_000 * S
@@ -67,6 +71,18 @@ class OneWorker:
         if isinstance(item, Chore):
             return self.judge.look_after(item, state_of)
         return self.judge.judge(item, state_of)
+
+    def joins(self, device: Device) -> Joins:
+        """Return what the log says of a device's joins."""
+        return joins_of(self.acceptance.view.fold(log_subject(device)).state, device)
+
+    def join_state(self, device: Device) -> JoinState:
+        """Return the same as a box has it."""
+        return Sessions().join_state(self.joins(device), device)
+
+    def sessions(self, device: Device) -> list[Device]:
+        """Return a device in its sessions."""
+        return [joined_device(device, each) for each in self.join_state(device).sessions]
 
     def do(self, task: Task) -> Chore:
         """Do something that is not a frame."""
