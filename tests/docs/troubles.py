@@ -45,6 +45,10 @@ from tests.support.seal import join_request
 PAGE = ROOT / "docs" / "troubleshooting.md"
 ROW = re.compile(r"^\| `([\w-]+)` \| (?:`.*?`(?:<br>)?)+ \|", re.MULTILINE)
 """The first cells of a row that shows log lines: the reason, and the lines."""
+OPENING = re.compile(
+    r"^(refused check=\S+ |skipped .*? reason=\S+ (lora-post )?|device=\S+ decoder=cayenne-lpp: (\w+: (?=\S))?|waziup: )"
+)
+"""How all lines of a section begin; what follows is shown."""
 CELL = 90
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 KEYS = SessionKeys(KEY, KEY)
@@ -303,18 +307,11 @@ def log_lines() -> dict[str, list[str]]:
 
 
 def refreshed(text: str, lines: dict[str, list[str]]) -> str:
-    """The page with these lines in its ```log blocks, by the heading that they stand under, and in its tables."""
-
-    def fill(found: re.Match[str]) -> str:
-        return f"{found[1]}```log\n{chr(10).join(lines[found[2]])}\n```"
-
-    def example(found: re.Match[str]) -> str:
-        return f"| `{found[1]}` | {_cell(lines[found[1]])} |"
-
-    return ROW.sub(example, re.sub(r"(### `([\w-]+)`\n\n)```log\n.*?```", fill, text, flags=re.DOTALL))
+    """The page with these lines in the rows of its tables."""
+    return ROW.sub(lambda row: f"| `{row[1]}` | {_cell(lines[row[1]])} |", text)
 
 
 def _cell(lines: Sequence[str]) -> str:
-    """What follows in these lines on the reason or the decoder, each cut to a length for a table."""
-    told = (re.sub(r"^.*? (reason=\S+|decoder=cayenne-lpp): (\w+: (?=\S)|lora-post )?", "", line) for line in lines)
+    """What these lines say behind their opening, without the fix, each cut to a length for a table."""
+    told = (OPENING.sub("", line, count=1) for line in lines if not line.startswith("  fix: "))
     return "<br>".join(f"`{line if len(line) <= CELL else f'{line[: CELL - 1]}…'}`" for line in told)
