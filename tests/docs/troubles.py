@@ -46,7 +46,7 @@ PAGE = ROOT / "docs" / "troubleshooting.md"
 ROW = re.compile(r"^\| `([\w-]+)` \| (?:`.*?`(?:<br>)?)+ \|", re.MULTILINE)
 """The first cells of a row that shows log lines: the reason, and the lines."""
 OPENING = re.compile(
-    r"^(refused check=\S+ |skipped .*? reason=\S+ (lora-post )?|device=\S+ decoder=cayenne-lpp: (\w+: (?=\S))?|waziup: )"
+    r"^(refused check=\S+ |skipped .*? reason=\S+ (lora-post )?|device=\S+ decoder=\S+ (\w+: (?=\S))?|waziup: )"
 )
 """How all lines of a section begin; what follows is shown."""
 CELL = 90
