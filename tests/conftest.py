@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from lora_post.clocks.gateway import NOBODY_COMES_US
 from lora_post.clocks.system import SystemClock
 from tests.support.programs import advice
+from tests.support.rows import one_test_a_table
 
 # Tests start the command some hundred times: it is compiled once, also where the environment asks for no byte code.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -54,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write fixtures/NAME.expected.json from what the pipeline makes of each capture; read the diff.",
     )
+
+
+@pytest.hookimpl(trylast=True)  # when rows and tests have been chosen
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = one_test_a_table(items)
 
 
 def pytest_collection_finish() -> None:

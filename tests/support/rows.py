@@ -1,0 +1,62 @@
+"""A table of `pytest.mark.parametrize` as one test: each of thousands of rows would cost milliseconds as a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+import pytest
+from hypothesis import is_hypothesis_test
+
+
+def one_test_a_table(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests with each table as one, where its function takes nothing but the row.
+
+    A row that is named on the command line, or the only one that `-k` leaves, stays a test.
+    """
+    tests: list[pytest.Item] = []
+    for table, rows in groupby(items, _table):
+        found = list(rows)
+        tests.append(_one_test(table, found)) if table and len(found) > 1 else tests.extend(found)
+    return tests
+
+
+def try_rows(check: Callable[..., object], rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Try a check on all rows, each with its name. Raises what failed, each with the name of its row."""
+    failed: list[BaseException] = []
+    skipped: list[BaseException] = []
+    for name, row in rows:
+        try:
+            check(**row)
+        except pytest.skip.Exception as skip:
+            skipped.append(skip)
+        except (Exception, pytest.fail.Exception) as error:
+            error.add_note(f"row: {name}")
+            failed.append(error)
+    if len(failed) > 1:
+        raise BaseExceptionGroup(f"{len(failed)} rows", failed)
+    for outcome in failed + skipped:
+        raise outcome
+
+
+def _table(item: pytest.Item) -> Any:
+    """Return the function of a row that needs nothing else; None for other tests."""
+    if (
+        not isinstance(item, pytest.Function)
+        or not hasattr(item, "callspec")
+        or item.cls
+        or is_hypothesis_test(item.obj)
+        or set(item.fixturenames) != set(item.callspec.params)
+        or any(mark.name != "parametrize" or mark.kwargs.get("indirect") for mark in item.iter_markers())
+    ):
+        return None
+    return item.obj
+
+
+def _one_test(table: Any, rows: list[Any]) -> pytest.Item:
+    named = [(row.callspec.id, row.callspec.params) for row in rows]
+    test: pytest.Item = pytest.Function.from_parent(
+        rows[0].parent, name=rows[0].originalname, callobj=lambda: try_rows(table, named)
+    )
+    return test
