@@ -157,7 +157,7 @@ class StaleFCnt(UnlockError):
 
 
 class Repeat(UnlockError):
-    """A frame without MIC that equals one accepted a moment ago."""
+    """A frame that equals one accepted a moment ago: its device sends it more than once."""
 
     check = "repeat"
 

@@ -157,7 +157,8 @@ class Judge:
         except (StaleFCnt, Repeat) as error:
             known = error.device if isinstance(error, StaleFCnt) else ""
             is_copy = heard.is_offered_again and not isinstance(error, OutOfTime)
-            refusal = None if is_copy else Refusal.of(frame, error, known)
+            reason = self._copies.judged(frame, error) if isinstance(error, StaleFCnt) else error
+            refusal = None if is_copy else Refusal.of(frame, reason, known)
             heard.outcome = self._copy(heard, known) or refusal
             return self._answer_again(heard, frame, known, state_of)
         except (FrameError, UnlockError) as error:

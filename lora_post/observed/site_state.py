@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
-from lora_post.errors import Problem
+from lora_post.errors import Problem, Repeat
 from lora_post.model import Device, Frame, Link, Noise, Reading, RxInfo, Scalar, Value, address_text
 from lora_post.observed.battery import Battery, battery, is_low_flag
 from lora_post.text import shorten
@@ -353,6 +353,8 @@ class SiteState:
         if len(self._refused) > MAX_REFUSALS:
             self._refused.popitem(last=False)
         self._add(entry)
+        if refusal.check == Repeat.check:
+            return
         for state in self._meant(refusal, address):
             self._note_change(state)
             state.refused += 1

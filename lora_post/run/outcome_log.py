@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from lora_post.errors import Problem
+from lora_post.errors import Problem, Repeat
 from lora_post.metrics import Metrics
 from lora_post.model import NoiseReason
 from lora_post.spool.queue import Counts
@@ -44,7 +44,8 @@ class OutcomeLog:
         elif isinstance(outcome, Refusal):
             # A stranger's address is part of the detail, so each is reported.
             if self._is_news(outcome.check, outcome.detail):
-                log.warning("refused check=%s: %s", outcome.check, outcome.detail)
+                level = logging.INFO if outcome.check == Repeat.check else logging.WARNING
+                log.log(level, "refused check=%s: %s", outcome.check, outcome.detail)
                 if outcome.fix:
                     log.warning("  fix: %s", outcome.fix)
         elif isinstance(outcome, Copy):

@@ -215,7 +215,8 @@ class Pipeline:
         except StaleFCnt as error:
             if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
                 return self._accept(error.uplink, None, group)
-            return self._heard_again(frame, error.device, group) or Refusal.of(frame, error, error.device)
+            heard_again = self._heard_again(frame, error.device, group)
+            return heard_again or Refusal.of(frame, self._copies.judged(frame, error), error.device)
         except Repeat as error:
             known = uplink.device.id
             return self._heard_again(frame, known, group) or Refusal.of(frame, error, known)

@@ -7,6 +7,8 @@
     a packet that its device repeats, and whose   device, counter, payload           20 s   `REPEAT_WINDOW_US`
       counter proves nothing
     the same, of a device that may restart        device, counter, payload           1 h    `RESTART_WINDOW_US`
+    an uplink that its device sends again,        the device's newest PHYPayload     2 min  `SENT_AGAIN_US`
+      until it is acknowledged, or for safety
     a frame that may prove a restart              device, counter, payload           ever   `EVER_US`
     an uplink that a network server sends again   device, counter, payload           5 min  `SERVER_WINDOW_US`
       with another time; with the same one, ever
@@ -21,6 +23,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from lora_post.errors import Repeat, StaleFCnt
 from lora_post.model import FCntPolicy, Frame, RxInfo
 from lora_post.uplink.model import Copy, Uplink
 
@@ -32,6 +35,9 @@ REPEAT_WINDOW_US: Final = 20_000_000
 """LowCostLoRaGw's library repeats an unacknowledged frame within a few seconds, at most three times."""
 RESTART_WINDOW_US: Final = 3_600_000_000
 """How far apart two equal frames around a restart are one: a gateway that was offline may deliver its copy late."""
+
+SENT_AGAIN_US: Final = 120_000_000
+"""LoRaWAN devices send a confirmed uplink up to eight times, with both windows and a pause of seconds in between."""
 
 SERVER_WINDOW_US: Final = 300_000_000
 """A gateway with a slow link hands its copy in after the server has closed the uplink, and that is told as another one:
@@ -97,3 +103,14 @@ class Copies:
             return None
         heard.gateways[frame.gateway] = frame.rx
         return Copy(frame, last)
+
+    def judged(self, frame: Frame, error: StaleFCnt) -> StaleFCnt | Repeat:
+        """Return why a frame is refused: as a repeat, where its device sends its newest uplink again soon after."""
+        last = self._last.get(error.device)
+        if last is None or last.frame.phy_payload != frame.phy_payload:
+            return error
+        if abs(frame.time_us - last.frame.time_us) > SENT_AGAIN_US:
+            return error
+        return Repeat(
+            f"{error.device}: FCnt {last.fcnt} again with the same bytes: its device, or somebody, repeats it"
+        )

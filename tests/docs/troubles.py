@@ -104,8 +104,8 @@ REFUSED: dict[str, Sequence[bytes]] = {
     "not-encrypted": [clear(9, b"TC/22.5")],
     "mic": [pond(1, keys=SessionKeys(bytes(16), bytes(16)))],
     "app-key": [clear(6, b"\\!TC/22.5", ptype=0x12), clear(6, b"\\!TC/22.5")],
-    "replay": [pond(7), pond(7), pond(3)],
-    "repeat": [clear(10, b"TC/22.5"), clear(10, b"TC/22.5")],
+    "replay": [pond(7), pond(3)],
+    "repeat": [pond(7), pond(7), clear(10, b"TC/22.5"), clear(10, b"TC/22.5")],
     "not-uplink": [clear(10, b"", ptype=0x20)],
     "image": [clear(10, bytes.fromhex("ff50000a010a0141"))],
     "join-replay": [join_request(BUOY, 0xA017), join_request(BUOY, 0xA017)],
@@ -132,15 +132,20 @@ class _Lines(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        line = record.getMessage()
+        if record.levelno >= logging.WARNING or line.startswith("refused "):  # a repeat is no warning
+            self.lines.append(line)
 
 
 def _logged(act: Callable[[], None]) -> list[str]:
     handler, logger = _Lines(), logging.getLogger("lora_post")
+    level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         act()
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
     return handler.lines
 

@@ -101,6 +101,18 @@ def test_refusals_are_counted_by_check_and_address_with_their_fix() -> None:
     assert refused.detail == "no device has DevAddr 26011bda"
 
 
+def test_repeat_is_listed_and_is_no_trouble_of_its_device() -> None:
+    of = device("pond")
+    site = SiteState([of])
+    site.hear(numbered(7, of))
+    site.hear(Refusal(frame(), "repeat", "pond: FCnt 7 again", "pond"))
+    [view] = site.devices()
+    assert (view.refused, [each.check for each in site.refused()]) == (0, ["repeat"])
+    site.hear(Refusal(frame(), "replay", "pond: FCnt 3 after 7", "pond"))
+    [view] = site.devices()
+    assert view.refused == 1
+
+
 def test_fix_reaches_the_page_whole_however_long_the_device_id_is() -> None:
     pond = device("pond-" + "7" * 250)
     site = SiteState([pond])

@@ -54,6 +54,12 @@ def test_flood_of_refused_frames_writes_a_bounded_number_of_lines_and_counts_the
     assert caplog.messages.count(f"unknown-device: {a_minute - MAX_LINES} more were not logged") == minutes
 
 
+def test_repeat_is_no_warning(log: OutcomeLog, caplog: pytest.LogCaptureFixture) -> None:
+    log(Refusal(frame(), "repeat", "pond: FCnt 7 again with the same bytes"))
+    log(Refusal(frame(), "replay", "pond: FCnt 3 after 7"))
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+
+
 def test_flood_of_one_kind_silences_no_other(log: OutcomeLog, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(5000):
         log(stranger(number))

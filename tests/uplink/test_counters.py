@@ -17,7 +17,7 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.counters import RESTART_BELOW, stale
-from lora_post.uplink.heard_twice import REPEAT_WINDOW_US, RESTART_WINDOW_US
+from lora_post.uplink.heard_twice import REPEAT_WINDOW_US, RESTART_WINDOW_US, SENT_AGAIN_US
 from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
@@ -111,10 +111,20 @@ def test_16_bit_device_counts_round_and_round(of: Device, site: Callable[[Device
     assert heard.hear(60_000, fcnt16=True) == "replay"
 
 
+def test_frame_that_its_device_sends_again_is_a_repeat_for_a_while(site: Callable[[Device], Site]) -> None:
+    heard = site(under("strict"))
+    assert heard.hear(7) == 7
+    for after_us in (3_000_000, 30_000_000, SENT_AGAIN_US - 33_000_000):
+        assert (heard.hear(7, after_us=after_us), heard.fix) == ("repeat", "")
+    assert heard.hear(7, b"other", after_us=-1_000_000) == "replay"
+    assert heard.hear(7, after_us=1_000_001) == "replay"
+    assert heard.hear(8) == 8
+
+
 def test_16_bit_device_s_old_frames_are_refused(site: Callable[[Device], Site]) -> None:
     heard = site(under("16bit"))
     assert [heard.hear(fcnt) for fcnt in (40_000, 65_535, 0, 10)] == [40_000, 65_535, 0, 10]
-    assert [heard.hear(fcnt) for fcnt in (10, 9, 0, 65_535, 40_000)] == ["replay"] * 5
+    assert [heard.hear(fcnt) for fcnt in (10, 9, 0, 65_535, 40_000)] == ["repeat", *["replay"] * 4]
     assert heard.hear(11) == 11
 
 
