@@ -14,6 +14,7 @@ from lora_post.config import Config
 from lora_post.downlink.network import Network
 from lora_post.errors import SpoolError
 from lora_post.finding import Finding, ok, skipped, warning
+from lora_post.formats.at_send import ModuleRadio, radio_of
 from lora_post.formats.server_queues import SERVERS
 from lora_post.model import Device, Frame, Link
 from lora_post.spool import downlinks, strangers
@@ -29,6 +30,9 @@ _REGION: Final = ("TX_FREQ", "TX_POWER")
 """What a forwarder says that is set up for another region."""
 _OF_RADIO_PROGRAM: Final = (1, 5)
 MAX_SHOWN: Final = 16
+JITTER_MS: Final = 20
+_SYMBOLS: Final = 8
+"""So long a device looks for the beginning of a frame."""
 BESIDE_S: Final = 0.3
 """What an answer takes besides: here, and in the gateway before a window."""
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,7}", re.ASCII).fullmatch
@@ -54,6 +58,9 @@ def check_way_back(config: Config) -> Iterator[Finding]:
     if folders and network.rx_delay_s not in _OF_RADIO_PROGRAM:
         text = f"LowCostLoRaGw's radio program at {some_of(folders)} takes rx_delay_s 1 and 5 only"
         yield warning(SUBJECT, text, "set rx_delay_s = 5")
+    for each in config.inputs:
+        if each.transmit and (radio := radio_of(each.format, each.setup)):
+            yield check_module(each.url, radio)
     try:
         if not os.access(config.spool_path, os.R_OK | os.W_OK):
             return
@@ -67,6 +74,18 @@ def check_way_back(config: Config) -> Iterator[Finding]:
     yield from check_heard(frames, network)
     yield from check_sent(commands, network)
     yield from check_round_trips(trips, network, config.devices)
+
+
+def check_module(url: str, radio: ModuleRadio) -> Finding:
+    """Return whether devices hear a serial module, which this machine has to send in time."""
+    listens_ms = round(_SYMBOLS * 1000 * (1 << radio.sf) / radio.bw_hz)
+    text = (
+        f"the module at {url} is told when to send, right to {JITTER_MS} ms; at SF{radio.sf} a device listens for "
+        f"{listens_ms} ms, with any rx_delay_s"
+    )
+    if listens_ms > JITTER_MS:
+        return ok(SUBJECT, text)
+    return warning(SUBJECT, f"{text}: it may hear nothing", "use SF10 to SF12, or devices of class C")
 
 
 def check_round_trips(trips_ms: Mapping[str, str], network: Network, devices: Iterable[Device]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from lora_post.config.tables import InputTable
 from lora_post.downlink.network import Network
 from lora_post.errors import ConfigError
 from lora_post.formats import FORMATS
+from lora_post.formats.at_send import radio_of
 from lora_post.formats.at_setup import MODULES
 from lora_post.formats.bare_payload import BARE_FORMATS
 from lora_post.formats.server_queues import SERVERS
@@ -64,7 +65,10 @@ def read_inputs(reader: TableReader, network: Network | None, *, answers: bool) 
     tables = reader.list("input", InputTable) or [("[[input]]", InputTable())]
     for place, table in tables:
         if table.transmit and not _can_transmit(table):
-            reader.refuse(f"{place} transmit: only gateways (udp://…, station://…) can transmit", "remove it")
+            fix = "remove it"
+            if scheme_of(table.url) == "serial":
+                fix = "with format rn2483 or rak, and frequency and spreading factor in setup, a module can"
+            reader.refuse(f"{place} transmit: only gateways (udp://…, station://…) can transmit", fix)
         elif table.transmit is not None and not answers and not _is_server(table):
             reader.refuse(
                 f"{place} transmit: nothing is transmitted without a [network]", "add [network], or remove it"
@@ -82,6 +86,8 @@ def _can_transmit(table: InputTable) -> bool:
     scheme = scheme_of(table.url)
     if scheme in ("mqtt", "mqtts"):
         return table.format in (MQTT_GATEWAYS, *SERVERS)
+    if scheme == "serial":
+        return isinstance(table.setup, list) and radio_of(table.format, table.setup) is not None
     return scheme in GATEWAYS or bool(table.downlink_dir)
 
 

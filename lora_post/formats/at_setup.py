@@ -30,7 +30,7 @@ ANSWER_S: Final = 2.0
 AGAIN_S: Final = 10.0
 MAX_TOLD: Final = 64
 
-_is_error: Final = re.compile(rb"invalid_param|busy|not_\w+|err|\+ERR\S*|(?:AT_)?\w*ERROR.*|Unknown.*", re.I).fullmatch
+is_error: Final = re.compile(rb"invalid_param|busy|not_\w+|err|\+ERR\S*|(?:AT_)?\w*ERROR.*|Unknown.*", re.I).fullmatch
 
 
 class Module(Struct, frozen=True):
@@ -95,6 +95,19 @@ class Setup:
         self._start_at, self._started_at = None, now
         self._setting_up = True
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked, and nothing waits to be."""
+        return not self._asked and not self._waiting
+
+    def is_event(self, line: bytes) -> bool:
+        """Tell whether a line answers no command."""
+        return line.startswith(self._module.events)
+
+    def is_answer(self, line: bytes) -> bool:
+        """Tell whether a line that is neither an event nor an error ends an answer."""
+        return self._module.done is None or line in self._module.done
+
     def take(self, line: bytes, now: float) -> None:
         """Take a line from the module, without blanks around it."""
         module = self._module
@@ -109,7 +122,7 @@ class Setup:
             elif self._setting_up is False:
                 self._start_at = self._started_at + AGAIN_S
         elif self._asked and line != self._asked.encode() and not line.startswith(module.events):
-            if _is_error(line):
+            if is_error(line):
                 if self._asked not in module.queries:
                     self._tell(f"{self._asked!r} is refused: {show(line)}; correct [[input]] setup", logging.ERROR)
             elif module.done is not None and line not in module.done:

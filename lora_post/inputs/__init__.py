@@ -17,16 +17,17 @@ from lora_post.clocks.system import SystemZone
 from lora_post.config.inputs import MQTT_GATEWAYS, InputConfig
 from lora_post.errors import ConfigError, Problem
 from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
+from lora_post.formats.at_send import radio_of
 from lora_post.formats.bare_payload import BarePayloadParser
 from lora_post.formats.guarded import GuardedParser
 from lora_post.formats.mistaken import MistakenFormat
 from lora_post.formats.server_queues import SERVERS
 from lora_post.inputs.byte_streams import is_regular, open_stream
 from lora_post.inputs.downlink_file import DownlinkFile
-from lora_post.inputs.stream import Hear, StreamInput
+from lora_post.inputs.stream import Hear, StreamInput, StreamTransmitter
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
-from lora_post.net.input_url import file_path
+from lora_post.net.input_url import file_path, read_serial_url
 from lora_post.net.mqtt_url import read_mqtt_url
 
 
@@ -86,11 +87,18 @@ def open_input(item: InputConfig, surroundings: Surroundings, hear: Hear = lambd
     if item.url.startswith(("mqtt:", "mqtts:")):
         return _open_mqtt(item, surroundings)
     stream = open_stream(item.url)
+    way_back: StreamTransmitter | None = None
+    if item.transmit and item.downlink_dir:
+        way_back = DownlinkFile(item.downlink_dir, surroundings.metrics)
     if item.setup:
-        from lora_post.inputs.serial_module import set_up_by  # only where one is configured
+        from lora_post.inputs.module_sender import ModuleSender  # only where one is configured
+        from lora_post.inputs.serial_module import set_up_by
 
-        stream = set_up_by(item.setup, item.format, stream)
-    way_back = DownlinkFile(item.downlink_dir, surroundings.metrics) if item.transmit and item.downlink_dir else None
+        stream = module = set_up_by(item.setup, item.format, stream)
+        radio = radio_of(item.format, item.setup)
+        if item.transmit and radio:
+            baud = read_serial_url(item.url).baud
+            way_back = ModuleSender(module, item.format, radio, baud, surroundings.metrics)
     return StreamInput(stream, _stream_parser(item, surroundings.gateway), hear, way_back)
 
 

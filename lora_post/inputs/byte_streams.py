@@ -116,6 +116,12 @@ class SerialPort:
             log.info("serial port %s open baud=%d", self.name, self._baud)
         return self._port
 
+    def cancel_read(self) -> None:
+        """Have a `read` that waits in another thread return."""
+        if self._port is not None:
+            with suppress(OSError, TypeError):
+                self._port.cancel_read()
+
     def write(self, data: bytes) -> None:
         """Send to the other end; lost when the port is not open, or does not take it."""
         if self._port is None:

@@ -61,11 +61,11 @@ class DownlinkFile:
     def station(self, gateway: str) -> Station | None:
         return Station(many_channels=False) if os.access(self._folder, os.W_OK) else None
 
-    def heard(self, events: Sequence[Heard]) -> None:
+    def heard(self, events: Sequence[Heard]) -> Sequence[Heard]:
         """Note receptions: the program answers the last one only."""
         frames = [event for event in events if isinstance(event, Frame)]
         if not frames:
-            return
+            return events
         with self._lock:
             self._last_tmst = frames[-1].tmst
             pending, self._pending = self._pending, None
@@ -73,6 +73,7 @@ class DownlinkFile:
             self._metrics.count("downlinks", "unconfirmed")
             log.info("%s was written for the radio program, which did not confirm it", pending.downlink.about)
             _tell(pending, None)
+        return events
 
     def send(self, downlink: Downlink) -> None:
         with self._lock:

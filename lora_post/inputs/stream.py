@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from lora_post.clocks.scale import now_us
+from lora_post.downlink.transmit import Transmitter
 from lora_post.errors import Problem
 from lora_post.formats import Parser
 from lora_post.inputs.byte_streams import ByteStream
-from lora_post.inputs.downlink_file import DownlinkFile
 from lora_post.model import Heard
 from lora_post.times import WallUs
 
@@ -17,6 +17,18 @@ Hear: TypeAlias = Callable[[bytes, WallUs], None]
 
 # What a radio program has written before the end; a Linux pipe holds 64 KiB.
 LAST_READS = 16
+
+
+class StreamTransmitter(Transmitter, Protocol):
+    """The way back of a stream, which also says what became of frames."""
+
+    def listen(self, data: bytes, now_us: WallUs) -> None:
+        """Take bytes that arrived, before they are parsed."""
+        ...
+
+    def heard(self, events: Sequence[Heard]) -> Sequence[Heard]:
+        """Return events with what they need to be answered."""
+        ...
 
 
 class StreamInput:
@@ -29,7 +41,7 @@ class StreamInput:
         stream: ByteStream,
         parser: Parser,
         hear: Hear = lambda data, now_us: None,
-        transmitter: DownlinkFile | None = None,
+        transmitter: StreamTransmitter | None = None,
     ) -> None:
         """hear: is given the bytes of each read and their time, before they are parsed. transmitter: the way back."""
         self.name = stream.name
@@ -67,11 +79,10 @@ class StreamInput:
     def _take(self, data: bytes) -> Sequence[Heard]:
         now = now_us()
         self._hear(data, now)
-        events = self._parser.feed(data, now)
         if self.transmitter:
             self.transmitter.listen(data, now)
-            self.transmitter.heard(events)
-        return events
+        events = self._parser.feed(data, now)
+        return self.transmitter.heard(events) if self.transmitter else events
 
     def close(self) -> None:
         self._stream.close()

@@ -124,3 +124,11 @@ def test_radio_program_takes_two_delays_only(tmp_path: Path) -> None:
     warnings = [text for grade, text in texts(tmp_path, NETWORK.replace("= 1", "= 3") + site) if grade is Grade.WARNING]
     assert warnings == [f"LowCostLoRaGw's radio program at {tmp_path}/downlink takes rx_delay_s 1 and 5 only"]
     assert all(grade is Grade.OK for grade, _ in texts(tmp_path, NETWORK + site))
+
+
+@pytest.mark.parametrize(("sf", "grade"), [(7, Grade.WARNING), (12, Grade.OK)])
+def test_module_may_be_too_late_for_fast_frames(sf: int, grade: Grade, tmp_path: Path) -> None:
+    setup = f'setup = ["radio set freq 868100000", "radio set sf sf{sf}", "radio rx 0"]\n'
+    module = f'[[input]]\nurl = "serial:///dev/x"\nformat = "rn2483"\n{setup}'
+    found = [(verdict, text) for verdict, text in texts(tmp_path, NETWORK + module) if "a device listens for" in text]
+    assert [verdict for verdict, _ in found] == [grade]
