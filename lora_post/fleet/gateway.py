@@ -19,7 +19,6 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nats.js.api import PubAck
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.scale import is_unknown
@@ -402,7 +401,7 @@ class Publisher:
             self._flying.pop(number, None)
             self._cursor = min(self._cursor, number - 1)
 
-    def _landed(self, numbers: Sequence[int], done: Future[PubAck]) -> None:
+    def _landed(self, numbers: Sequence[int], done: Future[int]) -> None:
         """Take in the answer to a publication."""
         began = min((self._flying[number] for number in numbers if number in self._flying), default=None)
         error = None if done.cancelled() else done.exception()
@@ -417,7 +416,7 @@ class Publisher:
         now = time.monotonic()
         if began is not None:
             self._round_trip_s = now - began
-        position = done.result().seq
+        position = done.result()
         if position < self._last_position - self._patience.in_flight:
             self._last_position = position
             self._offer_again("its stream has begun anew")

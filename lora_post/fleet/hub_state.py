@@ -6,24 +6,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
-import nats.js.errors
-
 from lora_post.fleet.link import REQUEST_S, Link
 from lora_post.fleet.log import Logged
 from lora_post.fleet.streams import STATE
 
 
 async def _read(link: Link, subjects: str) -> list[Logged]:
-    stream = link.client.jetstream()
     found: list[Logged] = []
-    after = 0
-    while True:
-        try:
-            message = await stream.get_msg(STATE, seq=after + 1, subject=subjects, next=True)
-        except nats.js.errors.NotFoundError:
-            return found
-        after = int(message.seq)
-        found.append(Logged(after, message.subject, message.data or b""))
+    while next_ := await link.inbox.next(STATE, subjects, found[-1].position + 1 if found else 1, REQUEST_S):
+        found.append(Logged(next_.seq, next_.subject, next_.data))
+    return found
 
 
 async def _read_all(link: Link, subjects: Sequence[str]) -> Sequence[Logged]:

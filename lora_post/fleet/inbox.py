@@ -5,15 +5,45 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 import nats.errors
 import nats.js.errors
+from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import PubAck
 
+_NOT_FOUND: Final = 10037
 _NO_RESPONDERS: Final = "503"
+
+
+class Stored(Struct, frozen=True):
+    """A message as a stream has it. seq: its position there."""
+
+    subject: str
+    seq: int
+    data: bytes = b""
+
+
+class _Error(Struct, frozen=True):
+    err_code: int = 0
+    code: int = 0
+    description: str = ""
+
+
+class _Answer(Struct, frozen=True):
+    message: Stored | None = None
+    error: _Error | None = None
+
+
+class _Ack(Struct, frozen=True):
+    seq: int = 0
+    error: _Error | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_ack = msgspec.json.Decoder(_Ack).decode
 
 
 class Inbox:
@@ -46,17 +76,32 @@ class Inbox:
             raise nats.errors.NoRespondersError
         return reply
 
-    async def store(self, subject: str, data: bytes, timeout_s: float) -> PubAck:
-        """Publish to a stream; return once it has this. Raises as `ask`."""
+    async def store(self, subject: str, data: bytes, timeout_s: float) -> int:
+        """Publish to a stream; return the position there once it has this. Raises as `ask`."""
         try:
-            found: dict[str, Any] = json.loads((await self.ask(subject, data, timeout_s)).data)
+            ack = _decode_ack((await self.ask(subject, data, timeout_s)).data)
         except nats.errors.NoRespondersError:
             raise nats.js.errors.NoStreamResponseError from None
-        if "error" in found:
-            raise nats.js.errors.APIError.from_error(found["error"])
-        return PubAck.from_response(found)
+        if ack.error:
+            raise _refusal(ack.error)
+        return ack.seq
+
+    async def next(self, stream: str, subjects: str, position: int, timeout_s: float) -> Stored | None:
+        """Return the first message of some subjects that stands at a position or behind it, None at the end.
+
+        The stream's leader answers. Raises as `ask`.
+        """
+        request = json.dumps({"seq": position, "next_by_subj": subjects}).encode()
+        answer = _decode_answer((await self.ask(f"$JS.API.STREAM.MSG.GET.{stream}", request, timeout_s)).data)
+        if answer.error and answer.error.err_code != _NOT_FOUND:
+            raise _refusal(answer.error)
+        return answer.message
 
     async def _take(self, reply: Msg) -> None:
         future = self._waiting.get(reply.subject.removeprefix(self._prefix))
         if future and not future.done():
             future.set_result(reply)
+
+
+def _refusal(error: _Error) -> nats.js.errors.APIError:
+    return nats.js.errors.APIError.from_error(msgspec.structs.asdict(error))

@@ -23,7 +23,6 @@ READ_TOGETHER: Final = 64
 """So many positions are asked for at one time, at the most: twice as many whenever all of them had something."""
 LOOK_EVERY_S: Final = 0.5
 APPEND_S: Final = 5.0
-_NOT_FOUND: Final = 10037
 
 
 class NatsLog:
@@ -48,7 +47,7 @@ class NatsLog:
 
     async def _append(self, entries: Sequence[tuple[str, bytes]]) -> list[int | BaseException]:
         async def one(subject: str, data: bytes) -> int:
-            return int((await self._link.inbox.store(subject, data, APPEND_S)).seq)
+            return await self._link.inbox.store(subject, data, APPEND_S)
 
         return await asyncio.gather(*(one(*entry) for entry in entries), return_exceptions=True)
 
@@ -78,13 +77,8 @@ class NatsLog:
 
     async def _next(self, prefix: str, position: int) -> Logged | None:
         """Return the first entry that stands at a position or behind it, None at the end."""
-        try:
-            message = await self._link.client.jetstream().get_msg(LOG, seq=position, subject=f"{prefix}>", next=True)
-        except nats.js.errors.NotFoundError as error:
-            if error.err_code != _NOT_FOUND:
-                raise
-            return None
-        return Logged(int(message.seq), message.subject, message.data or b"")
+        found = await self._link.inbox.next(LOG, f"{prefix}>", position, REQUEST_S)
+        return Logged(found.seq, found.subject, found.data) if found else None
 
     def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:
         """Return what `read` does, and wait for it so long. Raises LogUnavailable."""
