@@ -19,9 +19,9 @@ from lora_post.uplink.window import Window
 
 FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
-Kind: TypeAlias = Literal["up", "join", "down", "command", "own"]
-"""Of an uplink, of a join-request, of what is sent without a new one, of what becomes of commands, of none of them: see
-`loss` and `inheritance`."""
+Kind: TypeAlias = Literal["up", "join", "down", "command", "set", "own"]
+"""Of an uplink, of a join-request, of what is sent without a new one, of what becomes of commands, of what a person
+changes, of none of them: see `loss` and `inheritance`."""
 
 
 class Counters(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -54,7 +54,7 @@ class NatsLog:
     def read(self, prefix: str, after: int) -> Sequence[Logged]:
         """Return the next entries of subjects with this prefix, empty at the end. Raises LogUnavailable.
 
-        prefix: ends with a dot.
+        prefix: ends with a dot, or is the subject of one device.
         """
         try:
             return self._link.call(self._read(prefix, after), REQUEST_S * 4)
@@ -77,7 +77,8 @@ class NatsLog:
 
     async def _next(self, prefix: str, position: int) -> Logged | None:
         """Return the first entry that stands at a position or behind it, None at the end."""
-        found = await self._link.inbox.next(LOG, f"{prefix}>", position, REQUEST_S)
+        subjects = f"{prefix}>" if prefix.endswith(".") else prefix
+        found = await self._link.inbox.next(LOG, subjects, position, REQUEST_S)
         return Logged(found.seq, found.subject, found.data) if found else None
 
     def tail(self, prefix: str, after: int, timeout_s: float) -> Sequence[Logged]:

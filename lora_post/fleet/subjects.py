@@ -87,9 +87,14 @@ def raw_subject(part: int, addresses: Collection[str], gateway: str) -> str:
     return f"raw.{part}.{name}.{token(gateway)}"
 
 
-def log_prefix(part: int) -> str:
-    """Return what the subjects of all logs of a partition begin with."""
-    return f"log.{part}."
+def log_prefix(part: int | None = None) -> str:
+    """Return what the subjects of all logs of a partition begin with; None: of all partitions."""
+    return "log." if part is None else f"log.{part}."
+
+
+def part_of_log(subject: str) -> int:
+    """Return the partition of a log."""
+    return int(subject.split(".")[1])
 
 
 def log_subject(device: Device) -> str:

@@ -10,6 +10,7 @@ import click
 from lora_post.cli._options import config_option, existing_spool
 from lora_post.cli._output import confirm, say
 from lora_post.cli.devices._desk import open_desk
+from lora_post.cli.fleet import _by_hand
 from lora_post.errors import ConfigError
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_nonces
@@ -37,7 +38,11 @@ def command(group_path: Path | None, name: str, yes: bool, config_path: Path | N
     with closing(SpoolFile(existing_spool(desk.config))) as spool_file:
         question = f"Forget the DevNonces of {name}? A recording, too, is then answered once more."
         confirm(question, "recorded joins would be answered once more", yes=yes)
-        if reset_nonces(spool_file, device):
+        if desk.config.fleet:
+            was_there = _by_hand.reset_nonces(desk.config, desk.config.fleet, spool_file, device)
+        else:
+            was_there = reset_nonces(spool_file, device)
+        if was_there:
             say(f"the next join-request of {name} is accepted whatever its DevNonce is")
         else:
             say(f"no join-request of {name} has been accepted yet, so there is no DevNonce to forget")

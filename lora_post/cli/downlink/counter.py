@@ -10,6 +10,7 @@ from lora_post.cli._options import config_option
 from lora_post.cli._output import say
 from lora_post.cli._spool import opened
 from lora_post.cli.downlink._desk import device_with
+from lora_post.cli.fleet import _by_hand
 from lora_post.errors import ConfigError
 from lora_post.lorawan.phy_payload import MAX_FCNT
 from lora_post.model import Link
@@ -32,13 +33,15 @@ def command(group_path: Path | None, device: str, number: int, config_path: Path
         lora-post downlink counter pond-7 5000
     """
     with opened(config_path or group_path) as (config, spool_file):
-        if config.fleet:
-            raise ConfigError("the log of the fleet has this counter", fix="it goes on by itself, also after a loss")
         of = device_with(config, device)
         if of.link is not Link.LORAWAN:
             raise ConfigError(
                 f"{device} has no counter of downlinks", fix="only LoRaWAN devices that are answered here have one"
             )
-        if not raise_down_counters(spool_file, of, number):
+        if config.fleet:
+            has_any = _by_hand.raise_down_counters(config, config.fleet, spool_file, of, number)
+        else:
+            has_any = raise_down_counters(spool_file, of, number)
+        if not has_any:
             raise ConfigError(f"{device} has no session", fix="let it join first: switch it on, or reset it")
     say(f"the next downlink for {device} has counter {number}, or a higher one that was reached already")

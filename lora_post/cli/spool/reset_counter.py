@@ -9,6 +9,7 @@ import click
 
 from lora_post.cli._options import config_option, existing_spool, read_config
 from lora_post.cli._output import confirm, say
+from lora_post.cli.fleet import _by_hand
 from lora_post.cli.spool._target import known_device
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import reset_counter
@@ -35,7 +36,11 @@ def command(group_path: Path | None, device: str, yes: bool, config_path: Path |
     with closing(SpoolFile(existing_spool(config))) as spool_file:
         question = f"Forget the counter of {device}? A recording, too, is then accepted once more."
         confirm(question, "recorded frames would be accepted once more", yes=yes)
-        if reset_counter(spool_file, known):
+        if config.fleet:
+            was_there = _by_hand.reset_counter(config, config.fleet, spool_file, known)
+        else:
+            was_there = reset_counter(spool_file, known)
+        if was_there:
             say(f"the next frame of {device} is accepted whatever its counter is")
         else:
             say(f"no frame of {device} has been accepted yet, so there is no counter to forget")

@@ -1,0 +1,83 @@
+"""What a person changes in the log of a device: an entry of kind `set`, which every worker goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from lora_post.fleet.acceptance import Acceptance, Proposal
+from lora_post.fleet.entry import Counters, State
+from lora_post.fleet.joined import joins_of
+from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.loss import is_same_log
+from lora_post.fleet.place import UPLOADER, WORKER, Place
+from lora_post.fleet.subjects import log_prefix, log_subject, part_of_log
+from lora_post.fleet.view import View
+from lora_post.model import Device
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.uplink.window import Window
+
+Change: TypeAlias = Callable[[State, Device], State | None]
+"""Returns the changed state of a device, None when there is nothing to change."""
+
+
+def change_by_hand(log: Log, spool_file: SpoolFile, device: Device, change: Change) -> bool:
+    """Change the state of a device in the log; False when there is nothing to change.
+
+    spool_file: of a worker or uploader, which knows how far it has read. Raises FleetError.
+    """
+    subject = log_subject(device)
+    view = _last_view(log, spool_file, subject)
+
+    def judge(item: Change, state_of: Callable[[str], State]) -> Proposal | None:
+        state = item(state_of(subject), device)
+        return None if state is None else Proposal(subject, state, kind="set")
+
+    for _, entry in Acceptance(log, view, judge).accept([change]):
+        return entry is not None
+    raise FleetError(f"{device.id}: others change it all the time", fix="try again")
+
+
+def _last_view(log: Log, spool_file: SpoolFile, subject: str) -> View:
+    """Return what is known here of the log of a device."""
+    for reader, prefix in ((UPLOADER, log_prefix()), (WORKER, log_prefix(part_of_log(subject)))):
+        with spool_file.transaction() as db:
+            view = Place(reader, prefix).load(db)
+        last = view.fold(subject).last
+        if last is not None and is_same_log(log, view):
+            return View(subject, view.position, "", {subject: last})
+    return View(subject)
+
+
+def without_counter(state: State, device: Device) -> State | None:
+    """Return a state in which a device may count its uplinks from any number."""
+    return _in_sessions(state, device, lambda counters: replace(counters, window=Window()))
+
+
+def with_down_counter(fcnt: int) -> Change:
+    """Return what raises the counters of downlinks to a number; never back."""
+
+    def raised(counters: Counters) -> Counters:
+        return replace(counters, down=max(counters.down, fcnt), app_down=max(counters.app_down, fcnt))
+
+    return lambda state, device: _in_sessions(state, device, raised)
+
+
+def without_nonces(state: State, device: Device) -> State | None:
+    """Return a state in which a device may use its DevNonces again; its sessions go on."""
+    joins = joins_of(state, device)
+    if not joins.dev_nonces:
+        return None
+    return replace(state, joins=replace(joins, dev_nonces=(), older_nonces=b"", answer=b""))
+
+
+def _in_sessions(state: State, device: Device, change: Callable[[Counters], Counters]) -> State | None:
+    if device.root is None:
+        return replace(state, own=change(state.own)) if state != State() else None
+    joins = joins_of(state, device)
+    if not joins.sessions:
+        return None
+    sessions = tuple(replace(each, counters=change(each.counters)) for each in joins.sessions)
+    return replace(state, joins=replace(joins, sessions=sessions))
