@@ -1,4 +1,4 @@
-"""A command: what a person or the cloud wants a device to get, and what became of it."""
+"""A command: what a device is to get, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames, devices, readings, decoders; `uplink` and `spool` have a `model` of their own.
+"""Frames, devices, readings, decoders.
 
 They are msgspec Structs, the frozen and slotted kind: equal by value, immutable, and built in
 a seventh of the time of a frozen dataclass, which matters on the path from frame to readings. Those that each frame

@@ -1,4 +1,4 @@
-"""Text that must not be shown, and the accounts that it is a part of."""
+"""Text that must not be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text as people write it and read it: bytes, counts, lengths of time, strange characters."""
+"""Text as people write it and read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of time that a number of µs can be: an int at run time, told apart by mypy.
+"""The kinds of time that a number of µs can be, told apart by mypy.
 
 A time with a span (a plain int) added or taken away is a time of the same kind. The difference of two times is a
 plain int: a span where they are of one kind; where they are not, the code that takes it says what it is.

@@ -1,4 +1,4 @@
-"""Read the tables of the configuration file: types, ids, hex, secrets; collect the mistakes.
+"""Read the tables of the configuration file; collect the mistakes.
 
 Secrets may stand in the file, in a file of their own (`password_file`), or in an environment
 variable (`password_env`, for the password also LORA_POST_WAZIUP_PASSWORD).

@@ -1,4 +1,4 @@
-"""Which files may be believed: those that nobody else can change, as ssh asks of its own."""
+"""Which files may be believed: those that nobody else can change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The symbols that the unit of a reading may have, each with Waziup's unit for it.
+"""The units of readings, each with Waziup's unit for it.
 
 Source: Waziup/wazicloud-api: data/ontologies/units.json.
 """

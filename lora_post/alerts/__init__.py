@@ -1,1 +1,1 @@
-"""Tell a person about trouble that lasts: rules, when one begins and ends, how it is sent."""
+"""Tell a person about trouble that lasts."""

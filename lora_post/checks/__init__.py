@@ -1,1 +1,1 @@
-"""Test a set-up before it runs, for `check`: each finding has a grade and a fix."""
+"""Test a set-up before it runs, for `check`."""

@@ -1,1 +1,1 @@
-"""The clocks: this machine's, the gateway's (which stamps frames), one that is never set."""
+"""The clocks: this machine's, the gateway's, one that is never set."""

@@ -1,1 +1,1 @@
-"""From a frame to what is sent back: joins answered, windows chosen, air time limited."""
+"""From a frame to what is sent back: joins, windows, air time."""

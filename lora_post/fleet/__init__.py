@@ -1,1 +1,1 @@
-"""Many gateways, shared devices: a log on NATS. Loaded only with a [fleet]."""
+"""Many gateways, shared devices: a log on NATS."""

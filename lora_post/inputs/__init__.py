@@ -1,4 +1,4 @@
-"""Inputs: where frames come from; one kind a file, opened by its URL.
+"""Where frames come from: one kind a file, opened by its URL.
 
 A stream of bytes goes with any format; inputs whose messages are whole have modules of their own.
 """

@@ -1,1 +1,1 @@
-"""Turn an installation of LowCostLoRaGw into a configuration, for `import-lowcost`."""
+"""Turn LowCostLoRaGw's files into a configuration, for `import-lowcost`."""

@@ -1,1 +1,1 @@
-"""Network parts that several folders share: bounded HTTP, addresses, traffic, visitors."""
+"""What folders share for networks: HTTP, addresses, traffic, visitors."""

@@ -1,1 +1,1 @@
-"""What is known of a run at a moment; read by the page, the metrics and the alerts."""
+"""What is known of a run, for the page, the metrics and the alerts."""

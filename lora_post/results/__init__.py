@@ -1,1 +1,1 @@
-"""From a decoder's result of any form to measurements: names, times, numbers, units."""
+"""From a decoder's result of any form to measurements."""

@@ -1,4 +1,4 @@
-"""A Waziup-compatible server on this machine, for trying out and for tests.
+"""A Waziup-compatible server on this machine, for trials and tests.
 
 `server.running_sandbox` starts one in a thread, `lora-post sandbox` one in the foreground. It behaves
 like the strict real server, its peculiarities included; what differs is said where it differs:

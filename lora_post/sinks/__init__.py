@@ -1,4 +1,4 @@
-"""Destinations: where readings go. One file or folder each, and a line in `SINKS`.
+"""Destinations: one file or folder each, and a line in `SINKS`.
 
 How to add one: docs/add-a-destination.md.
 """

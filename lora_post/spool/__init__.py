@@ -1,1 +1,1 @@
-"""The one SQLite file: sessions, queues, facts. A table has one module with all its SQL."""
+"""The one SQLite file. A table has one module with all its SQL."""

@@ -1,1 +1,1 @@
-"""From a frame to an uplink: whose it is, whether it is authentic and new, its payload."""
+"""From a frame to an uplink: whose it is, whether it is authentic and new."""

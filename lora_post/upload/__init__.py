@@ -1,1 +1,1 @@
-"""From the spool to a sink: what is sent when, and what may have arrived already."""
+"""From the spool to a sink: what is sent when, what may have arrived."""

@@ -1,1 +1,1 @@
-"""Waziup's words: ids and texts that the cloud takes; its kinds, quantities and units."""
+"""Waziup's words: ids, texts, kinds, quantities, units."""

@@ -15,7 +15,7 @@ from msgspec.structs import FieldInfo, fields
 from lora_post.config.device_tables import ActuatorTable, SensorTable
 from lora_post.config.tables import LISTS, TABLES
 
-PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): ""}
+PLAIN = {str: "text", int: "number", float: "number", bool: "true or false", type(None): ""}
 SECRET_SUFFIXES = ("_file", "_env")
 HEAD = """\
 # Configuration reference
@@ -98,14 +98,14 @@ def type_words(hint: object) -> str:
     if origin is tuple:
         return f"[{', '.join(map(type_words, parts))}]"
     if origin is list:
-        return "list of tables" if parts == (object,) else f"list of {_plural(type_words(parts[0]))}"
+        return "tables" if parts == (object,) else _plural(type_words(parts[0]))
     if origin is dict:
         return "table" if parts[1] is object else f"table of {_plural(type_words(parts[1]))}"
     raise TypeError(f"no words for {hint}")
 
 
 def _plural(words: str) -> str:
-    return words if words.startswith("[") else f"{words}s"
+    return f"list of {words}" if words.startswith("[") else f"{words}s"
 
 
 def _default(field: FieldInfo, words: str) -> str:
