@@ -38,7 +38,7 @@ _QUEUED: Final = (
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
 # One statement for many rows takes two thirds of the time.
 _TOGETHER: Final = 32
-_INSERT_TOGETHER: Final = _INSERT + ", (?, ?, ?)" * (_TOGETHER - 1)
+_INSERTS: Final = ["", *(_INSERT + ", (?, ?, ?)" * more for more in range(_TOGETHER))]
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="
     " (SELECT time_us FROM reading WHERE lane = ?1 ORDER BY time_us LIMIT 1 OFFSET ?2)",
@@ -209,17 +209,13 @@ def add(
 
 def put(db: sqlite3.Connection, rows: Sequence[tuple[int, StampUs, bytes]]) -> None:
     """Queue (lane, time, value) rows, moving those apart that would share a time."""
-    db.execute("SAVEPOINT rows")
-    try:
-        whole = len(rows) - len(rows) % _TOGETHER
-        for at in range(0, whole, _TOGETHER):
-            db.execute(_INSERT_TOGETHER, tuple(chain.from_iterable(rows[at : at + _TOGETHER])))
-        db.executemany(_INSERT, rows[whole:])
-    except sqlite3.IntegrityError:
-        db.execute("ROLLBACK TO rows")
-        for row in rows:
-            _put_apart(db, *row)
-    db.execute("RELEASE rows")
+    for at in range(0, len(rows), _TOGETHER):
+        part = rows[at : at + _TOGETHER]
+        try:
+            db.execute(_INSERTS[len(part)], tuple(chain.from_iterable(part)))
+        except sqlite3.IntegrityError:  # nothing of this part is there
+            for row in part:
+                _put_apart(db, *row)
 
 
 def _put_apart(db: sqlite3.Connection, lane: int, time_us: StampUs, value: bytes) -> None:

@@ -62,22 +62,26 @@ class QueueWriter:
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
         """Queue every reading of the reports; returns how many rows were added."""
         rows: list[tuple[int, StampUs, bytes]] = []
+        sinks, known_lanes = [*self._arrived.items()], self._lanes
         for report in reports:
-            device, heard_us = report.uplink.device.id, report.uplink.frame.time_us
+            uplink = report.uplink
+            device, heard_us = uplink.device.id, uplink.frame.time_us
             if report.problem is not None:
                 undecoded.put(db, report, self._max_bytes // UNDECODED_SHARE)
             for reading in report.readings:
+                name, unit = reading.name, reading.unit
                 is_stored = reading.age_s or reading.at_s is not None
                 time_us = reading.measured_us(heard_us) if is_stored else heard_us
                 value = _encode(reading.value)
-                for sink, arrived in self._arrived.items():
-                    lane = self._lanes.get((sink, device, reading.name)) or self._lane(db, sink, device, reading)
+                for sink, arrived in sinks:
+                    lane = known_lanes.get((sink, device, name)) or self._lane(db, sink, device, reading)
                     if lane is None:
                         continue
                     number = lane.id
-                    if number not in arrived or time_us < arrived[number][1]:
+                    first = arrived.get(number)
+                    if first is None or time_us < first[1]:
                         arrived[number] = lane, time_us
-                    if reading.unit in (lane.unit, ""):
+                    if unit == lane.unit or unit == "":
                         rows.append((number, time_us, value))
                     else:
                         rows.append((number, time_us, _encode(self._in_unit_of(db, sink, lane, reading))))
@@ -137,8 +141,9 @@ class QueueWriter:
 
     def make_room(self, db: sqlite3.Connection) -> int:
         """Keep the file within its bound; returns how many readings were deleted for it."""
-        if self._spool_file.used_bytes() > self._max_bytes:
-            self._give_up_others(db)
+        if self._spool_file.used_bytes() <= self._max_bytes:
+            return 0
+        self._give_up_others(db)
         evicted = 0
         while (used := self._spool_file.used_bytes()) > self._max_bytes:
             lengths = lanes.lengths(db)

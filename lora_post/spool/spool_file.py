@@ -88,6 +88,7 @@ class SpoolFile:
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             self._set_checkpoints()
+            (self._page_bytes,) = self.db.execute("PRAGMA page_size").fetchone()
             self._create()
         except sqlite3.Error as error:
             self.db.close()
@@ -282,8 +283,7 @@ class SpoolFile:
         """Return how many bytes of the file hold data."""
         (pages,) = self.db.execute("PRAGMA page_count").fetchone()
         (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
-        (size,) = self.db.execute("PRAGMA page_size").fetchone()
-        return int((pages - free) * size)
+        return int((pages - free) * self._page_bytes)
 
     def close(self) -> None:
         """Close the file, and give up what was reserved."""

@@ -84,29 +84,25 @@ class _Span:
     snr: _Mean = field(default_factory=_Mean)
     sensors: dict[str, _Mean] = field(default_factory=dict)
 
-    def add(self, name: str, value: float) -> None:
+    def mean(self, name: str) -> _Mean | None:
+        """Return the mean of a sensor to add to, None for one too many."""
         mean = self.sensors.get(name)
-        if mean is None:
-            if len(self.sensors) >= MAX_SENSORS:
-                return
+        if mean is None and len(self.sensors) < MAX_SENSORS:
             mean = self.sensors[name] = _Mean()
-        mean.total += value
-        mean.count += 1
+        return mean
 
     def add_span(self, other: _Span) -> None:
         """Take in more of the same length of time."""
         self.heard += other.heard
         self.missed += other.missed
         pairs = [(self.rssi, other.rssi), (self.snr, other.snr)]
-        for name, mean in other.sensors.items():
-            if name in self.sensors or len(self.sensors) < MAX_SENSORS:
-                pairs.append((self.sensors.setdefault(name, _Mean()), mean))
+        pairs += [(mine, more) for name, more in other.sensors.items() if (mine := self.mean(name))]
         for mine, more in pairs:
             mine.total += more.total
             mine.count += more.count
 
     def row(self) -> Row:
-        means = {name: mean.total / mean.count for name, mean in self.sensors.items()}
+        means = {name: mean.total / mean.count for name, mean in self.sensors.items() if isfinite(mean.total)}
         return Row(WallUs(0), self.heard, self.missed, self.rssi.value, self.snr.value, means)
 
     def add_row(self, row: Row) -> None:
@@ -116,7 +112,8 @@ class _Span:
         self.rssi.add_mean(row.rssi_dbm, max(1, row.heard))
         self.snr.add_mean(row.snr_db, max(1, row.heard))
         for name, value in row.means.items():
-            self.add(name, value)
+            if mean := self.mean(name):
+                mean.add(value)
 
 
 class TrendBook:
@@ -163,14 +160,17 @@ class TrendBook:
                 self._new_fcnt[device] = fcnt
             for reading in report.readings:
                 value = reading.value
-                kind = type(value)
-                if (kind is not float and kind is not int) or not isfinite(value):  # type: ignore[arg-type]
+                if type(value) is not float and type(value) is not int:
                     continue
                 span = heard
                 if reading.age_s or reading.at_s is not None:
                     span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
                 if span is not None:
-                    span.add(to_id(reading.name), value)  # type: ignore[arg-type]
+                    name = to_id(reading.name)
+                    mean = span.sensors.get(name) or span.mean(name)
+                    if mean is not None:
+                        mean.total += value
+                        mean.count += 1
 
     def _span(self, slot: int, device: str) -> _Span | None:
         """Return the quarter of an hour to add to; None for one that is too old, or in the future."""
