@@ -65,13 +65,12 @@ def test_counters_go_on_so_that_a_second_run_is_accepted(tmp_path: Path) -> None
         + '[json_lines]\npath = "out.jsonl"\n[spool]'
         + site.read_text().partition("[spool]")[2]
     )
-    simulate = f"{COMMAND} simulate --devices 4 --rate 500 --count"
+    simulate = ("simulate", "--devices", "4", "--rate", "500", "--count")
     for sent in ("10", "7"):
-        command = f"{simulate} {sent} | {COMMAND} run -c {site}"
-        done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=PATIENCE_S, check=True)
+        done = run("run", "-c", str(site), stdin=run(*simulate, sent).stdout)
+        assert done.returncode == 0
         assert f"uplinks={sent} " in done.stderr.decode() and "refused=" not in done.stderr.decode(), done.stderr
-    other = subprocess.run(["/bin/sh", "-c", f"{simulate} 1 --seed 2"], capture_output=True, check=True)
-    assert b",0," in other.stdout
+    assert b",0," in run(*simulate, "1", "--seed", "2").stdout
 
 
 def test_counters_that_cannot_be_remembered_begin_at_0(tmp_path: Path) -> None:

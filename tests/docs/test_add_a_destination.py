@@ -27,7 +27,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program with the page's file and line."""
     folder = tmp_path_factory.mktemp("program")
     for name in ("lora_post", "decoders"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)
     (name,) = re.findall(r"^`(lora_post/sinks/\w+\.py)`:$", PAGE.read_text("utf-8"), re.MULTILINE)
     (folder / name).write_text(PYTHON, "utf-8")
     registry = folder / "lora_post" / "sinks" / "__init__.py"

@@ -51,7 +51,7 @@ def test_entry_of_somebody_who_may_write_and_lies_costs_nothing_but_itself() -> 
     assert view.position == 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.lists(FRAMES, min_size=2, max_size=4), ORDER, ORDER, st.sampled_from([0, 5, 25]))
 def test_any_order_of_workers_with_kills_lost_answers_and_stale_reads(
     given_to: list[list[Heard]], order: list[int], chances: list[int], kill_one_in: int

@@ -321,7 +321,7 @@ def test_hostile_messages_cost_themselves(body: str | bytes) -> None:
             time.sleep(0.01)
 
 
-@settings(max_examples=100)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), lambda of: st.lists(of) | st.dictionaries(
     st.sampled_from(["msgtype", "router", "upinfo", "DR", "FRMPayload", "diid", "MIC", "rxtime", "xtime"]), of), max_leaves=9).map(json.dumps))  # fmt: skip  # noqa: E501
 def test_no_message_raises_anything_else(body: str) -> None:

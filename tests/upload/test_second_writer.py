@@ -88,7 +88,7 @@ def test_two_gateways_that_drain_the_same_sensors_double_nothing(tmp_path: Path,
     """On public devices that exist, where nobody's gateway is known; each has readings of its own."""
     body = {"id": "pond-7", "visibility": "public", "sensors": [{"id": "t"}, {"id": "h"}]}
     assert server.call("POST", "/devices", user="alice", json=body).status_code == 204
-    sites, counts = [], (520, 430)
+    sites, counts = [], (260, 215)
     for index, count in enumerate(counts):
         (tmp_path / str(index)).mkdir()
         one = Site(tmp_path / str(index), server.url, IMPATIENT)
@@ -96,7 +96,7 @@ def test_two_gateways_that_drain_the_same_sensors_double_nothing(tmp_path: Path,
             one.put_values(name, *(1000 * index + n for n in range(count)))
         sites.append(one)
     uploaders = [one.uploader(None, provision=False) for one in sites]
-    for turn in range(200):
+    for turn in range(100):
         if turn % 3 == 0:
             server.days.faults.append(Fault(r"POST .*/values?$", 0, work_first=turn % 2 == 0))
         for uploader in uploaders:
