@@ -72,7 +72,7 @@ class CommandFrames:
             size = len(sealed.phy_payload) - OVERHEAD
         allowed = self.allowed(gateway, windows, size)
         if not allowed or next_fcnt > MAX_FCNT:
-            self.commands.why_not(book, [command], self._why_not(gateway, windows, size))
+            self.commands.why_not(book, [command], self.why_not(gateway, windows, size))
             return None
         if sealed is None:
             sealed = _sealed(device, fopts, wanted.acked_fcnt, command, book, more=any_fits(others, windows))
@@ -88,7 +88,8 @@ class CommandFrames:
         """Note the air time of a frame."""
         self._duty_cycle.spend(gateway, window, len(phy_payload))
 
-    def _why_not(self, gateway: str, windows: Sequence[Window], size: int) -> str:
+    def why_not(self, gateway: str, windows: Sequence[Window], size: int) -> str:
+        """Return why a frame cannot go in any of these windows; see `allowed`."""
         fitting = _fitting(windows, size)
         if not fitting:
             rates = " and ".join(f"{each.slot.rate.text} in {each.name}" for each in windows)

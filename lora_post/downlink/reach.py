@@ -17,8 +17,6 @@ def unreachable(device: Device, state: JoinState, *, through_server: bool = Fals
         if through_server:
             return None
         return Problem(f"{device.id} is behind a network server", "have an [[input]] with mqtt://, or send it there")
-    if device.link is not Link.LORAWAN:
-        return Problem(f"{device.id} has LowCostLoRaGw's header", "only LoRaWAN devices are sent to")
     if device.root is None:
         return None
     if not state.sessions:

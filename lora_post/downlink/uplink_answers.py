@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from lora_post.downlink.class_c import ClassC
 from lora_post.downlink.command_frames import CommandFrames, Wanted, any_fits
 from lora_post.downlink.commands import Book
+from lora_post.downlink.lowcost_answers import lowcost_answer
 from lora_post.downlink.mac_answers import STICKY, answers, asked
 from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
@@ -64,6 +65,8 @@ class UplinkAnswers:
         transmitter: None where its input cannot send.
         """
         device = uplink.device
+        if device.link is Link.LOWCOST:
+            return lowcost_answer(uplink, self._network.region, self._frames, book, transmitter)
         if device.link is not Link.LORAWAN or not uplink.authentic or not device.rx_delay_s:
             return None
         self._confirmed.pop(device.id, None)

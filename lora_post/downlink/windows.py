@@ -16,6 +16,7 @@ from lora_post.model import Frame
 
 JOIN_DELAY_S: Final = 5
 """From the end of a join-request to RX1; no setting changes it."""
+LOWCOST_DELAY_S: Final = 1
 
 
 def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, int] | None = None) -> tuple[Window, ...]:
@@ -44,6 +45,19 @@ def windows_of_copy(windows: Iterable[Window], heard: Frame, frame: Frame) -> It
     for window in windows:
         after_us = ((window.tmst or 0) - (heard.tmst or 0)) % COUNTER
         yield replace(window, tmst=(frame.tmst + after_us) % COUNTER)
+
+
+def lowcost_window(frame: Frame, region: Region) -> Window | None:
+    """Return when and how a device with LowCostLoRaGw's header listens after a frame; None as for `windows_after`.
+
+    Once, 1 s after it and for 0.85 s, as it has sent, with inverted IQ; only if it was built with WITH_RCVW.
+    Source: CongducPham/LowCostLoRaGw: Arduino/Arduino_LoRa_SX12XX_temp, Arduino/Arduino_LoRa_temp.
+    """
+    rx, (low, high) = frame.rx, region.band
+    rate = region.data_rate(rx.sf, rx.bw_hz)
+    if frame.tmst is None or rate is None or not low <= rx.freq_hz <= high:
+        return None
+    return Window("RX1", _after(frame.tmst, LOWCOST_DELAY_S), region.slot(rx.freq_hz, rate))
 
 
 def _after(tmst: int, seconds: int) -> int:

@@ -165,7 +165,10 @@ def test_what_is_given_is_queued(words: tuple[str, ...], text: str, run: Run) ->
             ("served", "--port", "1", "--payload", "01"),
             "served is behind a network server; have an [[input]] with mqtt://, or send it there",
         ),
-        (("old", "--port", "1", "--payload", "01"), "old has LowCostLoRaGw's header"),
+        (
+            ("old", "--payload", "01", "--confirmed"),
+            "--confirmed: old has LowCostLoRaGw's header, it acknowledges nothing",
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_told_with_the_fix(words: tuple[str, ...], text: str, run: Run) -> None:
@@ -243,3 +246,8 @@ def test_counter_is_raised(run: Run) -> None:
     assert "buoy has no session" in run("counter", "buoy", "5")[1]
     assert "old has no counter of downlinks" in run("counter", "old", "5")[1]
     assert run("counter", "pond-7", "4294967296")[0] == 2
+
+
+def test_device_with_a_header_without_fport_is_sent_bytes_alone(run: Run) -> None:
+    code, said = run("send", "old", "--payload", "2f40")
+    assert code == 0 and "2 bytes for old" in said

@@ -174,7 +174,7 @@ def test_repeated_uplink_gets_the_same_bytes_with_its_acknowledgement(site: Site
     site.queue(is_confirmed=True)
     site.hear(up(0, confirmed=True))
     site.tell(site.gateway.sent[-1])
-    assert site.hear(up(0, confirmed=True), after_us=5_000_000) == "replay"
+    assert site.hear(up(0, confirmed=True), after_us=5_000_000) == "repeat"
     first, second = site.gateway.sent
     assert first.phy_payload == second.phy_payload
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 import click
 from msgspec import Struct
@@ -29,6 +30,9 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import Spelling, parse_bytes, parse_duration, plural
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import join_key
+
+_NO_PORT: Final = 1
+"""LowCostLoRaGw's header has none."""
 
 
 class _Given(Struct, frozen=True):
@@ -60,7 +64,8 @@ def command(
 ) -> None:
     """Queue something for a device; `lora-post run` sends it as soon as the device can hear it.
 
-    A device of class A hears it after its next uplink, so that may take as long as it sleeps.
+    A device of class A hears it after its next uplink, so that may take as long as it sleeps. One with LowCostLoRaGw's
+    header does if it was built with WITH_RCVW.
 
     \b
         lora-post downlink send pond-7 --port 10 --payload 01ff
@@ -75,6 +80,10 @@ def command(
     with opened(config_path or group_path) as (config, spool_file):
         of = device_with(config, device)
         _check_reach(config, spool_file, of)
+        if confirmed and of.link is Link.LOWCOST:
+            raise ConfigError(
+                f"--confirmed: {of.id} has LowCostLoRaGw's header, it acknowledges nothing", fix="leave it out"
+            )
         given = _given(config, of, fport, payload, data)
         network = None if of.link is Link.SERVER else config.network
         fit = payload_fit(network.region, len(given.payload)) if network else ""
@@ -136,6 +145,8 @@ def _given(config: Config, device: Device, fport: int | None, payload: str | Non
     if data is not None:
         return _encoded(config, device, fport, data)
     raw = _bytes(payload or "")
+    if fport is None and device.link is Link.LOWCOST:
+        fport = _NO_PORT
     if fport is None:
         raise ConfigError("--port is missing", fix="see the device's manual for the FPort, and add --port N")
     return _Given(fport, raw)
@@ -175,6 +186,8 @@ def _encoded(config: Config, device: Device, fport: int | None, data: str) -> _G
     for warning in made.warnings:
         say(f"note      {warning}", fg="yellow")
     port = fport if fport is not None else made.fport
+    if port is None and device.link is Link.LOWCOST:
+        port = _NO_PORT
     if port is None:
         raise ConfigError("--port is missing: the encoder does not say the FPort", fix="add --port N")
     return _Given(port, made.payload, values)
