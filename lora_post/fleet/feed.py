@@ -25,6 +25,7 @@ from lora_post.fleet.settling import Settling
 from lora_post.fleet.streams import log_bytes
 from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.trim import Trimmer, keep_us
+from lora_post.fleet.turns import SILENT_S, Silence, Turn, Turns
 from lora_post.fleet.view import Read, View
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device
@@ -54,20 +55,22 @@ class Feed:
         ledger: SpoolLedger,
         spool_file: SpoolFile,
         device: Callable[[str], Device | None],
-        name: str,
+        me: Turn,
         listener: Callable[[Report], None],
         errands: Errands,
     ) -> None:
         """spool_file: a connection to the ledger's spool. device: returns one of the configuration by its id.
 
-        name: of this lora-post. errands: the commands that were given to it.
+        me: this lora-post as an uploader. errands: the commands that were given to it.
         """
         self._link = link
         self._log = source
         self._ledger = ledger
         self._spool_file = spool_file
         self._device = device
-        self._name = name
+        self._me = me
+        self._turns = Turns(me)
+        self._silence = Silence()
         self._listener = listener
         self._errands = errands
         self._place = Place(UPLOADER, PREFIX)
@@ -102,8 +105,9 @@ class Feed:
             self._view = self._open()
         view = self._view
         self._view = None  # whatever goes wrong: what is in the spool is true
-        found = log_tail(self._log, view)
-        reports = self._take(found, view)
+        logged = self._log.tail(view.prefix, view.position, TAIL_S)
+        self._turns.follow(logged)
+        reports = self._take(list(view.take_all(logged)), view)
         self._view = view
         self._errands.step()
         self._look_after(view)
@@ -114,11 +118,19 @@ class Feed:
         now = time.monotonic()
         if now >= self._tell_at:
             self._tell_at = now + TELL_S
-            hub_state.write_state(self._link, {f"pos.{token(self._name)}": str(view.position).encode()})
-        if now >= self._trim_at:
+            hub_state.write_state(self._link, {f"pos.{token(self._me.name)}": str(view.position).encode()})
+            if not self._turns.is_mine:
+                self._look_at(self._turns.last, now)
+        if self._turns.is_mine and now >= self._trim_at:
             self._trim_at = now + TRIM_S
-            read = [int(each.data) for each in hub_state.read_state(self._link, "pos.*") if each.data.isdigit()]
-            self._trimmer.step(min([view.position, *read]), now_us(), keep_us(log_bytes(self._link)))
+            self._trimmer.step(view.position, now_us(), keep_us(log_bytes(self._link)))
+
+    def _look_at(self, other: Turn, now: float) -> None:
+        """Begin a turn where the uploader that has it says nothing any more."""
+        said = hub_state.read_state(self._link, f"pos.{token(other.name)}")
+        if self._silence.is_over(other.name, said[0].position if said else 0, now):
+            log.warning("uploading from here on: uploader %s has said nothing for %d s", other.name, SILENT_S)
+            self._turns.begin(self._log)
 
     def _open(self) -> View:
         with self._spool_file.transaction() as db:
@@ -141,13 +153,18 @@ class Feed:
             found = View(PREFIX)
         self._trimmer = Trimmer(self._log)
         self._fed = before
+        self._silence = Silence()  # nobody could say anything while there was no hub
+        self._turns.begin_first(self._log)
+        if not self._turns.is_mine:
+            log.info("waiting: uploader %s has its turn", self._turns.last.name)
         return found
 
     def _take(self, found: Sequence[Read], view: View) -> list[Report]:
         if not found:
             return []
-        ups = [read.entry.up for read in found if read.is_valid and read.entry.up]
-        new = [read.entry.up for read in found if self._is_new(read)]
+        mine = [read for read in found if self._turns.has(read.logged.position)]
+        ups = [read.entry.up for read in mine if read.is_valid and read.entry.up]
+        new = [read.entry.up for read in mine if self._is_new(read)]
         reports = [report_of(up, self._device(up.device)) for up in new if up]
         for read in found:
             self._place.note(read)
@@ -174,7 +191,7 @@ class Feed:
         for queued in entry.commands:
             if self._errands.is_mine(queued):
                 group.note(queued.command)
-        for told in entry.told:
+        for told in entry.told if self._turns.has(read.logged.position) else ():
             group.tell(told.device, told.row.reading, told.time_us)
 
     def _is_new(self, read: Read) -> bool:
@@ -189,11 +206,6 @@ class Feed:
         for up in ups:
             for each in up.heard_by:
                 self._settling.add(each.gateway, each.store, each.number)
-
-
-def log_tail(source: Log, view: View) -> list[Read]:
-    """Read the next entries into a view, and wait for them a little. Raises LogUnavailable."""
-    return list(view.take_all(source.tail(view.prefix, view.position, TAIL_S)))
 
 
 def _is_in(fed: State, up: Accepted) -> bool:

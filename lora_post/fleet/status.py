@@ -15,9 +15,11 @@ from lora_post.fleet.entry import Reception
 from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
+from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.place import newest_entries
 from lora_post.fleet.streams import LOG, RAW
-from lora_post.fleet.subjects import PARTS
+from lora_post.fleet.subjects import PARTS, id_of, token
+from lora_post.fleet.turns import Turn, Turns
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import plural
 
@@ -60,6 +62,7 @@ class FleetStatus(Struct, frozen=True):
     last: int
     read: dict[str, int]
     hearings: tuple[Hearing, ...] = ()
+    turn: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -95,7 +98,8 @@ class FleetStatus(Struct, frozen=True):
     def _log_lines(self) -> Iterator[str]:
         yield f"frames under way: {self.under_way}; entries in the log: {self.entries}"
         for name, position in sorted(self.read.items()):
-            yield f"uploader {name}: {self.last - position} entries behind, within a minute"
+            waits = "" if self.turn in ("", name) else f"; waits while uploader {id_of(self.turn)} has its turn"
+            yield f"uploader {name}: {self.last - position} entries behind, within a minute{waits}"
 
 
 def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:
@@ -113,7 +117,14 @@ def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:
         int(log.last_seq),
         read,
         tuple(hearings(spool_file)) if spool_file else (),
+        _turn(link),
     )
+
+
+def _turn(link: Link) -> str:
+    turns = Turns(Turn("", ""))
+    turns.read(NatsLog(link))
+    return token(turns.last.name)
 
 
 def _states(link: Link, subjects: str, kind: type[T]) -> Iterable[T]:

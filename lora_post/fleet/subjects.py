@@ -2,6 +2,7 @@
 
     raw.PART.ADDRESS.GATEWAY    frames as a gateway heard them           stream LP_RAW
     log.PART.DEVICE             entries of a device                      stream LP_LOG
+    log.uploader                see `turns`                              stream LP_LOG
     gw.GATEWAY.state            what a gateway says of itself            stream LP_STATE, the newest only
     moved                       see `inheritance.moved`                  stream LP_STATE, the newest only
     lease.PART, worker.ID       who works on what                        stream LP_STATE, the newest only

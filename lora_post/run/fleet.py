@@ -31,6 +31,7 @@ from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.status import Watch
 from lora_post.fleet.subjects import token
+from lora_post.fleet.turns import Turn
 from lora_post.fleet.worker import Worker
 from lora_post.inputs import Input
 from lora_post.metrics import Metrics
@@ -97,9 +98,9 @@ def run_fleet(
             source, network, worker = NatsLog(link), config.network, None
             if delivery:
                 device, own = config.site.devices.get, parts.connected()
-                errands = Errands(link, own, store_of(own), device, partial(moment, clock))
-                name = config.gateway_id
-                parts.start("feed", Feed(link, source, delivery.ledger, own, device, name, delivery.hear, errands))
+                me = Turn(config.gateway_id, store_of(own))
+                errands = Errands(link, own, me.store, device, partial(moment, clock))
+                parts.start("feed", Feed(link, source, delivery.ledger, own, device, me, delivery.hear, errands))
             if Role.WORKER in fleet.roles:
                 listener = _without_reports(hear) if delivery else hear
                 own = parts.connected()

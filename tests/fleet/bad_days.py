@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet import streams
+from lora_post.fleet import streams, turns
 from lora_post.fleet.entry import Entry, decode
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.link import Link
@@ -415,7 +415,7 @@ def everything(link: Link) -> list[Logged]:
         try:
             while more := log.read("log.", entries[-1].position if entries else 0):
                 entries += more
-            return entries
+            return [each for each in entries if each.subject != turns.SUBJECT]
         except LogUnavailable:
             time.sleep(1)
     raise AssertionError("the log is not read")
