@@ -137,7 +137,7 @@ def test_second_uploader_waits_and_takes_over_and_the_first_one_waits_when_it_is
                     hear(1)
                     until(lambda: lines("a") == [0.0, 0.01])
                     first.kill()
-                        first.wait(PATIENCE_S)
+                    first.wait(PATIENCE_S)
                     until(lambda: _turn(link) == "b")
                     hear(2)
                     until(lambda: lines("b") == [0.02])
