@@ -353,7 +353,7 @@ def test_drop_without_a_terminal_wants_to_be_told_twice(store: SpoolFile) -> Non
     assert Queue(store, SINK).counts().parked == 1
 
 
-@pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
+@pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), pytest.param(b"y\n", 0, marks=pytest.mark.long)])
 def test_drop_on_a_terminal_asks_first(store: SpoolFile, answer: bytes, left: int) -> None:
     put(store, report(Reading("t", 1)))
     park(store, "t")

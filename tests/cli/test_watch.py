@@ -89,7 +89,7 @@ def test_what_is_no_token_and_what_is_no_terminal_are_clear_mistakes(tmp_path: P
     assert (ran.code, "use --once" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("end", [b"q", b"\x03"], ids=["q", "Ctrl-C"])
+@pytest.mark.parametrize("end", [b"q", pytest.param(b"\x03", marks=pytest.mark.long)], ids=["q", "Ctrl-C"])
 def test_installed_command_draws_on_a_terminal_and_leaves_it_as_it_was(end: bytes) -> None:
     ours, theirs = pty.openpty()
     env = os.environ | {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "80", "LINES": "24"}

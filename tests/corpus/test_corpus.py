@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -12,11 +10,11 @@ from msgspec.structs import replace
 from lora_post.decoding.decode import run
 from lora_post.model import Decoder, Reading
 from lora_post.uplink.model import Report, Uplink
+from tests.corpus.__main__ import main
 from tests.corpus.doubts import is_number_text, moment_s, noise_kind, unit_doubt
 from tests.corpus.figures import Figures, figures_of
 from tests.corpus.published import find_published
-from tests.support.command import PATIENCE_S
-from tests.support.paths import FIXTURES, ROOT
+from tests.support.paths import FIXTURES
 
 PUBLISHED = FIXTURES / "published"
 UNITS = {"temperature": "°C", "co2": "ppm", "supply_min": "mV", "tilt": "°"}
@@ -116,15 +114,13 @@ def test_each_fault_is_counted_and_nothing_else(
     } == faults
 
 
-def test_the_command_prints_a_line_for_each_collection() -> None:
-    command = [sys.executable, "-m", "tests.corpus", str(PUBLISHED)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
-    lines = done.stdout.splitlines()
+def test_the_command_prints_a_line_for_each_collection(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(PUBLISHED)]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["calls", "profiles", "stack", "tables"]
     assert lines[2].startswith("stack: codecs 2 (not loaded 1), vectors 3, equal 2 of 3, ")
-    told = subprocess.run(
-        [*command[:-1], str(PUBLISHED / "stack"), "--verbose"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    assert main([str(PUBLISHED / "stack"), "--verbose"]) == 0
+    told = capsys.readouterr().out
     assert "  not loaded: " in told
     assert "  vector: vendor/acme/air.js: 2e030907 on 2: {'temperature': 24, " in told
 

@@ -96,6 +96,7 @@ def test_file_that_cannot_be_written_keeps_the_readings_in_the_queue(program: Pa
     assert b"queued     2 readings" in lora_post(program, "spool", "-c", site).stdout
 
 
+@pytest.mark.long
 def test_check_service_and_the_configuration_know_it(program: Path, site: Path) -> None:
     checked = lora_post(program, "check", "-c", site, "--offline").stdout.decode()
     assert re.search(rf"(?m)^ok +csv_file +{site.parent}/readings.csv can be written$", checked)

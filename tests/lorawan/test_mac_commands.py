@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_post.lorawan import mac_commands as mac
@@ -101,6 +101,7 @@ def values(bits: Bits) -> st.SearchStrategy[int | bool]:
 
 
 @pytest.mark.parametrize(("mtype", "kind"), KINDS, ids=[kind.__name__ for _, kind in KINDS])
+@settings(max_examples=settings.default.max_examples // 2)
 @given(data=st.data())
 def test_every_command_is_read_as_it_was_built(mtype: MType, kind: type[Body], data: st.DataObject) -> None:
     body = kind(**{name: data.draw(values(bits)) for name, bits in mac.layout(kind)})

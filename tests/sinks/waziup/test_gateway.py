@@ -109,7 +109,7 @@ def test_gateway_of_somebody_else_does_not_hold_up_values(
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("step", ["POST /gateways", "GET /gateways/gw1", "PUT /gateways/gw1/owner"])
 @pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
-@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "goes on"])
+@pytest.mark.parametrize("is_killed", [True, pytest.param(False, marks=pytest.mark.long)], ids=["killed", "goes on"])
 def test_gateway_that_the_server_gave_to_guest_is_taken_over_wherever_it_was_cut_off(
     site: Site, server: Waziup, step: str, *, is_done: bool, is_killed: bool
 ) -> None:

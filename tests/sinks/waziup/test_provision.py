@@ -92,7 +92,7 @@ def test_device_of_somebody_else_is_left_alone_and_the_rest_goes_on(
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("step", ["POST /devices", "GET /devices/pond-7", "PUT .*/visibility", "PUT .*/owner"])
 @pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
-@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "goes on"])
+@pytest.mark.parametrize("is_killed", [True, pytest.param(False, marks=pytest.mark.long)], ids=["killed", "goes on"])
 def test_device_that_the_server_gave_to_guest_is_taken_over_wherever_it_was_cut_off(
     site: Site, server: Waziup, step: str, *, is_done: bool, is_killed: bool
 ) -> None:
