@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from lora_post.errors import FrameError
 from lora_post.fleet.errands import decode_errand
+from lora_post.fleet.gateway_times import GatewayTimes
 from lora_post.fleet.judge import Chore
 from lora_post.fleet.link import Link
 from lora_post.fleet.raw import Handed, OtherVersion, Raw, decode_handed, hand_in
@@ -87,6 +88,7 @@ class Intake:
         self.moved = moved
         self._link = link
         self._told: set[str] = set()
+        self._times = GatewayTimes()
 
     async def feed(self, part: int) -> None:
         """Fetch what there is of a partition, for as long as it is held."""
@@ -137,7 +139,7 @@ class Intake:
         found = []
         away: dict[tuple[int, str], list[Raw]] = {}
         for raw in handed.frames:
-            frame = raw.frame(gateway, published)
+            frame = raw.frame(gateway, self._times.heard_us(gateway, handed.store, raw, published))
             try:
                 _, address = address_of(frame)
             except FrameError:

@@ -11,10 +11,8 @@ from msgspec import Meta, Struct
 from lora_post.clocks.scale import is_unknown
 from lora_post.fleet.log import FleetError
 from lora_post.model import Frame, Link, RxInfo
-from lora_post.times import StampUs, WallUs
+from lora_post.times import WallUs
 
-CLOCK_DOUBT_US: Final = 5_000_000
-"""A gateway whose clock is further from the hub's is not believed where its age tells the time."""
 VERSION: Final = 1
 """Another one whenever an older lora-post could not read what is handed in, or would take it for something else."""
 _MAX_CR: Final = 16
@@ -67,16 +65,9 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
             frame.link,
         )
 
-    def frame(self, gateway: str, published_us: WallUs) -> Frame:
-        """Return the frame. published_us: when the hub got it, by the hub's clock, which is right for all gateways."""
-        return Frame(
-            self.heard_by or gateway,
-            WallUs(max(0, min(self._time_us(published_us), published_us + CLOCK_DOUBT_US))),
-            self.phy_payload,
-            self._rx(),
-            self.link,
-            self.tmst,
-        )
+    def frame(self, gateway: str, time_us: WallUs) -> Frame:
+        """Return the frame. time_us: when it was heard, see `gateway_times`."""
+        return Frame(self.heard_by or gateway, time_us, self.phy_payload, self._rx(), self.link, self.tmst)
 
     def _rx(self) -> RxInfo:
         """Return what can be true of it: a gateway may tell what it likes."""
@@ -88,14 +79,6 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
             None if self.cr is None or len(self.cr) > _MAX_CR else self.cr,
             self.freq_hz / 1e6 if self.freq_hz else None,
         )
-
-    def _time_us(self, published_us: WallUs) -> StampUs:
-        if self.age_ms is None:
-            return published_us if self.time_us is None else self.time_us
-        heard_us = published_us - self.age_ms * 1000
-        if self.time_us is not None and abs(heard_us - self.time_us) <= CLOCK_DOUBT_US:
-            return self.time_us  # it knows the way's delay
-        return heard_us
 
 
 def _hundredths(number: float | None) -> int | None:
