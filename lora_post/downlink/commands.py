@@ -25,6 +25,11 @@ log = logging.getLogger(__name__)
 MAX_TRIES: Final = 8
 """So often a confirmed command may be on air."""
 PERHAPS: Final = "perhaps sent: its gateway did not say"
+UNTOLD: Final = (
+    "expired: the network server was given it, and has told nothing of it; is the device still there, in the "
+    "application that its uplinks came from?"
+)
+QUEUED_THERE: Final = "expired: the network server has it, and did not say in time that it was sent"
 MAX_SILENT_TRIES: Final = 2
 """So often one that need not be acknowledged is given to gateways that do not say whether they send."""
 
@@ -153,8 +158,11 @@ class Commands:
         return any(is_late(command, self.now()) for command in waiting)
 
     def _late(self, command: Command) -> Command:
-        if command.is_confirmed and command.tries:
+        is_on_air = command.sealed is not None or command.fate is Fate.SENT
+        if command.is_confirmed and command.tries and is_on_air:
             return self._given_up(command)
+        if command.tries and command.sealed is None:  # a network server has it
+            return command.ended(self.now(), Fate.EXPIRED, UNTOLD if command.is_open else QUEUED_THERE)
         if command.is_open:
             return command.ended(self.now(), Fate.SENT, PERHAPS)
         return command.ended(self.now(), Fate.EXPIRED)

@@ -6,7 +6,7 @@ others only leave what is to be published.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import logging
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -25,9 +25,14 @@ from lora_post.formats.server_queues import (
 from lora_post.inputs.mqtt import MqttInput
 from lora_post.inputs.mqtt_bounded import LongMessage
 from lora_post.model import ClearUplink, Heard
+from lora_post.text import printable
 
 MAX_DEVICES: Final = 100_000
 MAX_EVENTS: Final = 4096
+MAX_TOLD: Final = 100
+MAX_SHOWN: Final = 200
+
+log = logging.getLogger(__name__)
 
 
 class MqttQueues:
@@ -36,20 +41,32 @@ class MqttQueues:
     def __init__(self, server: str) -> None:
         self._server = server
         self._lock = Lock()
-        self._topics: OrderedDict[int, str] = OrderedDict()
+        self._topics: dict[int, str] = {}
+        self._told: set[int] = set()
         self._events: list[ServerEvent] = []
         self.is_connected = False
         self.to_publish: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
 
     def heard(self, dev_eui: int, topic: str) -> None:
-        """Note the topic of an uplink."""
+        """Note the topic of an uplink; the first one of a device stays, whoever publishes another one later."""
         queue = topic_of_queue(topic, self._server)
+        if not queue:
+            return
         with self._lock:
-            if not queue or self._topics.get(dev_eui) == queue:
-                return
-            self._topics[dev_eui] = queue
-            if len(self._topics) > MAX_DEVICES:
-                self._topics.popitem(last=False)
+            known = self._topics.get(dev_eui)
+            if known is None and len(self._topics) < MAX_DEVICES:
+                self._topics[dev_eui] = queue
+            is_new = known not in (None, queue) and dev_eui not in self._told and len(self._told) < MAX_TOLD
+            if is_new:
+                self._told.add(dev_eui)
+        if is_new:
+            log.warning(
+                "uplinks of %016x come on %s, too; downlinks go to %s as before: restart lora-post if the device was "
+                "moved, and name its application in [[input]] url",
+                dev_eui,
+                printable(topic)[:MAX_SHOWN],
+                printable(str(known))[:MAX_SHOWN],
+            )
 
     def hear(self, topic: str, body: bytes) -> None:
         """Take a message that is not an uplink."""

@@ -39,7 +39,8 @@ def add(db: sqlite3.Connection, command: Command, now: Moment) -> Command:
     (last,) = db.execute("SELECT coalesce(max(id), 0) FROM downlink").fetchone()
     command = replace(command, id=last + 1)
     newer = command.actuator if not command.is_over else ""  # one that is refused takes no place
-    replaced = [each for each in waiting if newer and each.actuator == newer and each.sealed is None]
+    # What a network server was given has no seal, and cannot be taken back.
+    replaced = [each for each in waiting if newer and each.actuator == newer and not (each.sealed or each.tries)]
     if len(waiting) - len(replaced) >= MAX_WAITING:
         raise SpoolError(
             f"{len(waiting)} commands wait for {command.device} already",

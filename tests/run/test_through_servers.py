@@ -21,7 +21,7 @@ from lora_post.downlink.commands import Commands
 from lora_post.downlink.through_servers import NOT_HEARD, ThroughServers
 from lora_post.formats import FORMATS
 from lora_post.inputs.mqtt import BrokerAccount
-from lora_post.inputs.mqtt_servers import MqttServer
+from lora_post.inputs.mqtt_servers import MAX_DEVICES, MqttQueues, MqttServer
 from lora_post.inputs.retained import TakenMessages
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Link
@@ -79,13 +79,14 @@ class Site:
         self.server, self.path = server, folder / "spool.db"
         self.store = SpoolFile(self.path)
         self.got: list[tuple[str, dict[str, Any]]] = []
+        self.wait_s = 0.0
         address = MqttAddress("127.0.0.1", port, FILTERS[server], 1, False, "")
         parser = partial(FORMATS[server], "gw1", UTC)
         self.input = MqttServer(
             address, BrokerAccount(), f"site{id(self)}", parser, TakenMessages(None, ""), server=server
         )
         metrics = Metrics()
-        commands = Commands(lambda: Moment(NOON_US, "boot", 0), metrics, lambda: NOON_US)  # type: ignore[arg-type, return-value]
+        commands = Commands(lambda: Moment(NOON_US, "boot", round(self.wait_s * 1e6)), metrics, lambda: NOON_US)  # type: ignore[arg-type, return-value]
         through = ThroughServers(commands, lambda: [self.input.server_queue])
         ledger = SpoolLedger(self.store, [POND], QueueWriter(self.store, ["waziup"], 1 << 30))
         pipeline = Pipeline(
@@ -224,6 +225,60 @@ def test_what_other_devices_or_others_downlinks_are_told_of_changes_nothing(open
     site.client.publish(f"{CHIRPSTACK}/event/log", b"\xff{" + token.encode(), qos=1).wait_for_publish(5)
     site.say(f"{CHIRPSTACK}/event/txack", {"deviceInfo": {"devEui": EUI}, "queueItemId": token})
     site.fate(number, Fate.SENT)
+
+
+def test_who_publishes_on_another_topic_does_not_divert_downlinks(
+    open_site: Callable[[str], Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = open_site("chirpstack")
+    site.hear_uplink()
+    other = f"application/666/device/{EUI}/event/up"
+    for day in (1, 2):
+        message = UPLINKS["chirpstack"][1] | {"time": f"2024-06-0{day}T08:15:30Z", "fCnt": day}
+        site.say(other, message)
+        site.until(lambda: "come on" in caplog.text, "not told")
+    site.queue()
+    site.given()  # on the first one's topic
+    (line,) = [record.getMessage() for record in caplog.records if "come on" in record.getMessage()]
+    assert other in line and f"{CHIRPSTACK}/command/down" in line
+
+
+def test_made_up_devices_take_no_place_from_one_that_was_heard() -> None:
+    queues = MqttQueues("chirpstack")
+    queues.is_connected = True
+    queues.heard(DEV_EUI, f"{CHIRPSTACK}/event/up")
+    for number in range(MAX_DEVICES + 10):
+        queues.heard(number, "application/1/device/x/event/up")
+    assert queues.knows(DEV_EUI) and not queues.knows(MAX_DEVICES + 5)
+
+
+@pytest.mark.parametrize(("is_confirmed", "is_queued"), [(False, False), (True, False), (True, True)])
+def test_server_that_tells_nothing_leaves_a_command_with_a_fate_and_a_reason(
+    is_confirmed: bool, is_queued: bool, open_site: Callable[[str], Site]
+) -> None:
+    site = open_site("ttn")
+    site.hear_uplink()
+    number = site.queue(is_confirmed=is_confirmed, life_s=60.0)
+    (one,) = site.given()["downlinks"]
+    if is_queued:
+        queued = {"end_device_ids": {"dev_eui": EUI}, "downlink_queued": one}
+        site.say(f"{TTN}/down/queued", queued)
+        site.until(lambda: site.command(number).steps[-1].text == "queued there", "not queued")
+    site.wait_s = 61.0
+    why = "did not say in time that it was sent" if is_queued else "has told nothing of it; is the device still there"
+    assert why in site.fate(number, Fate.EXPIRED)
+
+
+def test_newer_value_does_not_take_back_what_the_server_has(open_site: Callable[[str], Site]) -> None:
+    site = open_site("chirpstack")
+    site.hear_uplink()
+    older = site.queue(actuator="pump", value=True)
+    token = site.given()["id"]
+    newer = site.queue(actuator="pump", value=False)
+    site.given()
+    assert site.command(older).fate is site.command(newer).fate is Fate.QUEUED
+    site.say(f"{CHIRPSTACK}/event/txack", {"deviceInfo": {"devEui": EUI}, "queueItemId": token})
+    site.fate(older, Fate.SENT)
 
 
 CONFIG = """
