@@ -23,6 +23,8 @@ from lora_post.model import Device
 
 MAX_PAUSE: Final = 10
 """A device that does not answer is asked again after 1, 2, 4 … 2^MAX_PAUSE uplinks."""
+MAX_REFUSED: Final = 32
+"""So many requests that a device has refused are remembered."""
 _MASK_BITS: Final = 16
 _ALL_NARROW_OFF: Final = 7
 _WIDE: Final = 64
@@ -211,7 +213,7 @@ def answered(known: Known, answers: Sequence[mac.Body], region: Region) -> Known
             limits = known.limits
             if isinstance(found[-1], mac.LinkADRAns) and isinstance(commands[-1], mac.LinkADRReq):
                 limits = _narrowed(limits, commands[-1], found[-1])
-            known = replace(known, refused=(*known.refused, request), limits=limits)
+            known = replace(known, refused=(*known.refused, request)[-MAX_REFUSED:], limits=limits)
     if len(pending) == len(known.pending):
         return known
     return replace(known, pending=tuple(pending), tries=0, skipped=0)

@@ -132,7 +132,8 @@ class PullResponses:
             known.asked.pop(host, None)
             known.asked[host] = _Asked(address, version, self._monotonic())
             while len(known.asked) > MAX_HOSTS:
-                del known.asked[next(each for each in known.asked if each != known.proved)]
+                kept = {known.proved, host, *known.came_from.values()}  # others are made up more easily
+                del known.asked[next((each for each in known.asked if each not in kept), next(iter(known.asked)))]
 
     def heard(self, gateway: str, events: Sequence[Frame | Noise], arrived_s: float, host: str) -> None:
         """Note what frames tell of a gateway: its counter, its host, and that it has more than one channel."""

@@ -16,7 +16,7 @@ from lora_post.config import Config
 from lora_post.decoding.choice import decoder_names
 from lora_post.decoding.encode import encode
 from lora_post.decoding.loading import combined, load_folder, load_shipped
-from lora_post.errors import DecodeError, SinkError, SpoolError
+from lora_post.errors import DecodeError, SinkError, SpoolError, defect
 from lora_post.model import Decoder, Device, Encoded
 from lora_post.net.traffic import Traffic
 from lora_post.observed.signs import Heartbeats
@@ -27,6 +27,7 @@ from lora_post.sinks.watch import Setting, Watch
 from lora_post.spool import downlinks
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import one_line, printable
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,12 @@ def _look(name: str, watch: Watch, queue: SettingQueue, said: str) -> str:
     return ""
 
 
+MAX_NAME: Final = 100
+MAX_WHY: Final = 300
+MAX_VALUE: Final = 1000
+"""Characters of a value that are kept."""
+
+
 class SettingQueue:
     """Makes commands of values that were set."""
 
@@ -113,7 +120,11 @@ class SettingQueue:
         if device is None:
             return
         rule, now = device.actuator(setting.actuator), self._now()
-        values = {setting.actuator: setting.value}
+        if len(setting.actuator) > MAX_NAME or setting.actuator != printable(setting.actuator):
+            log.warning("%s: a value for an actuator with a strange name is left out", device.id)
+            return
+        text = json.dumps(setting.value)
+        values = {setting.actuator: setting.value} if len(text) <= MAX_VALUE else f"{len(text)} characters"
         command = Command(
             device.id,
             0,
@@ -126,9 +137,12 @@ class SettingQueue:
         )
         try:
             made = payload_of(device, setting, self._config.decoder_folder)
-        except DecodeError as error:
-            refused = command.ended(now, Fate.REFUSED, f"refused: {error}")
-            log.warning("%s: a value for %s is not sent: %s", device.id, setting.actuator, error)
+        except Exception as error:  # a value costs only itself, whatever an encoder does with it
+            if not isinstance(error, DecodeError):
+                defect(error)
+            why = one_line(str(error), MAX_WHY)
+            refused = command.ended(now, Fate.REFUSED, f"refused: {why}")
+            log.warning("%s: a value for %s is not sent: %s", device.id, setting.actuator, why)
             self._add(refused, now)
             return
         self._add(command.carrying(made.fport or 0, made.payload), now)

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lora_post.command import Fate, Moment
 from lora_post.config import parse_config
+from lora_post.errors import ConfigError
+from lora_post.run import settings
 from lora_post.run.settings import SettingQueue
 from lora_post.sinks.watch import Setting
 from lora_post.spool import downlinks
@@ -95,3 +98,51 @@ def test_value_that_makes_no_sense_is_refused_and_leaves_the_older_one(
 def test_device_that_is_not_configured_is_left_out(place: Place) -> None:
     place.queue.put(Setting("gone", "pump", "on"))
     assert downlinks.load(place.spool_file) == []
+
+
+NESTED: object = 1
+for _ in range(200):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 1_000_000,
+        NESTED,
+        10**300,
+        -1e308,
+        float("inf"),
+        float("nan"),
+        "\x00\x1b[2J",
+        "<script>",
+        {"": {"a": []}},
+        [],
+    ],
+    ids=lambda value: str(value)[:12],
+)
+@pytest.mark.parametrize("actuator", ["text", "pump", "switch_0", "colour_0"])
+def test_hostile_value_costs_only_itself(actuator: str, value: object, place: Place) -> None:
+    for device in ("valve", "buzzer"):
+        place.put(device, actuator, value)
+    place.put("valve", "pump", "on")
+    *_, last = commands = downlinks.load(place.spool_file)
+    assert last.payload == b"\x01\x01" and last.fate is Fate.QUEUED
+    assert all(len(each.payload) <= 242 for each in commands)
+    assert sum(len(msgspec.json.encode(each)) for each in commands) < 20_000
+
+
+@pytest.mark.parametrize("actuator", ["a\nb", "\x1b[2J", "x" * 101, "\u202e"])
+def test_actuator_with_a_strange_name_is_none(actuator: str, place: Place) -> None:
+    place.queue.put(Setting("valve", actuator, True))
+    assert downlinks.load(place.spool_file) == []
+
+
+def test_decoder_that_cannot_be_loaded_holds_up_no_other_value(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ConfigError("decoders/: it cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "payload_of", broken)
+        assert place.put("valve", "pump", "on")[2] is Fate.REFUSED
+    assert place.put("valve", "pump", "on")[2] is Fate.QUEUED
