@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -28,7 +27,6 @@ LOOK_EVERY_S: Final = 6 * 3600.0
 """Between looks while the broker tells of values."""
 UNTOLD_EVERY_S: Final = 900.0
 """Between looks while it does not."""
-MAX_REMEMBERED: Final = 200
 _decoder: Final = msgspec.json.Decoder(list[RemoteActuator])
 
 
@@ -114,6 +112,4 @@ class SetValues:
 
 
 def _text(value: object) -> str:
-    """Return what is remembered of a value; a long one by its digest."""
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= MAX_REMEMBERED else sha256(text.encode()).hexdigest()
+    return json.dumps(value, sort_keys=True)
