@@ -1,6 +1,8 @@
 """Bad days without servers: what workers decide, over a log in memory that loses, delays and repeats.
 
 All workers hear all devices on purpose, so that they race. Devices join, ask for acknowledgements and get commands.
+Clocks of gateways are a day off, two gateways have one name, one whose key was stolen lies, and now and then the hub
+has an older disk.
 """
 
 from __future__ import annotations
@@ -17,19 +19,23 @@ from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.desk import Errand, Sent
-from lora_post.fleet.entry import Entry, decode
+from lora_post.fleet.entry import Entry, Reception, decode
 from lora_post.fleet.fold import Fold
+from lora_post.fleet.gateway_times import GatewayTimes
 from lora_post.fleet.judge import Chore, Copied
-from lora_post.fleet.log import LogUnavailable
+from lora_post.fleet.log import LogReplaced, LogUnavailable
+from lora_post.fleet.loss import is_same_log, recover
+from lora_post.fleet.place import known_of
+from lora_post.fleet.raw import Raw, decode_handed, hand_in
 from lora_post.fleet.view import View
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.model import Device, Link
+from lora_post.model import Device, Frame, Link
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.command import dev_addr, keys
-from tests.support.fleet_worker import T0, OneWorker, S
+from tests.support.fleet_worker import RX, T0, OneWorker, S
 from tests.support.forwarder import JoiningDevice
 from tests.support.memory_log import FaultyLog, MemoryLog
 
@@ -42,6 +48,14 @@ LATE_S = 400
 JOIN_EVERY = 150
 COMMAND_EVERY = 40
 SAVE_EVERY = 20
+LIE_EVERY = 4
+OLD_DISK_EVERY = 700
+OLD_DISK_ENTRIES = 60
+LINK_S = 7.0
+DAY_US = 86_400 * S
+GATEWAYS = (("gw0", "store", 0), ("gw0", "twin", DAY_US), ("gw1", "store", -DAY_US), ("gw2", "store", 50 * S))
+"""Name, store, and how far its clock is ahead."""
+LIAR = ("liar", "store", 0)
 
 
 class Killed(Exception):
@@ -49,12 +63,14 @@ class Killed(Exception):
 
 
 class OnAir(Struct):
-    """A frame that is under way to the workers."""
+    """A frame that is under way to the workers. gateway: see GATEWAYS. handed_in_s, age_s: when, and how old it was."""
 
     phy_payload: bytes
     at_s: float
-    gateways: tuple[str, ...]
+    gateway: tuple[str, str, int]
     kept: bool
+    handed_in_s: float
+    age_s: float
     deliveries: int = 1
 
 
@@ -73,6 +89,8 @@ class Outcome(Struct):
     commands: int
     commands_over_twice: int
     kills: int
+    old_disks: int
+    lies: int
     void: int
 
     @property
@@ -105,13 +123,19 @@ class Days:
         self.sent: set[tuple[int, int]] = set()
         self.texts: dict[tuple[int, int], set[bytes]] = {}
         self.at_s = 0.0
-        self.kills = self.joins = self.commands = self.number = 0
+        self.kills = self.joins = self.commands = self.number = self.old_disks = self.lies = 0
+        self.kept: list[OnAir] = []
         self.saved: list[View] = [View("log.") for _ in range(WORKERS)]
+        self.times = [GatewayTimes() for _ in range(WORKERS)]
         self.workers = [self._worker(index) for index in range(WORKERS)]
         self.uplinks_of = [0] * JOINING
 
     def _worker(self, index: int) -> OneWorker:
         view = copy_of(self.saved[index])
+        if not is_same_log(self.log, view):
+            view, _ = recover(self.log, "log.", known_of(view))
+            self.saved[index] = copy_of(view)
+        self.times[index] = GatewayTimes()
         worker = OneWorker(self.log, self.devices, NETWORK, None, view)
         faulty = FaultyLog(self.log, self._step, self.chance.randrange)
         worker.acceptance = Acceptance(faulty, view, worker._judge, worker._on_read)
@@ -157,11 +181,60 @@ class Days:
         self.sent.add((end.accept.dev_addr, fcnt))
 
     def _on_air(self, phy_payload: bytes, *, may_be_late: bool = True) -> None:
-        heard = [f"gw{number}" for number in range(self.chance.choice((1, 2, 3)))]
         is_late = may_be_late and self.chance.randrange(20) == 0
-        for gateway in heard:
+        for gateway in self.chance.sample(GATEWAYS, self.chance.choice((1, 2, 3))):
             after_s = self.chance.uniform(50, LATE_S) if is_late else self.chance.uniform(0, 4)
-            self.put(OnAir(phy_payload, self.at_s, (gateway,), is_late), after_s)
+            what = self._hand_in(phy_payload, self.at_s, gateway, after_s, is_kept=is_late)
+            if may_be_late:
+                self.kept.append(what)
+        if self.chance.randrange(LIE_EVERY) == 0:
+            self._lie()
+
+    def _hand_in(
+        self, phy_payload: bytes, at_s: float, gateway: tuple[str, str, int], after_s: float, *, is_kept: bool
+    ) -> OnAir:
+        """Let a gateway hand a frame in; its link may stand still. at_s: when it was heard."""
+        on_link_s = self.chance.choice((0.0, 0.0, LINK_S))
+        handed_in_s = self.at_s + after_s + on_link_s
+        what = OnAir(phy_payload, at_s, gateway, is_kept, handed_in_s, handed_in_s - at_s - on_link_s)
+        self.put(what, after_s + on_link_s)
+        return what
+
+    def _lie(self) -> None:
+        """Let the gateway whose key was stolen hand in recordings, damaged frames and nonsense as if it heard them."""
+        self.lies += 1
+        recorded = self.chance.choice(self.kept).phy_payload if self.kept else b"\x40"
+        damaged = bytearray(recorded)
+        damaged[self.chance.randrange(len(damaged))] ^= 1 << self.chance.randrange(8)
+        nonsense = self.chance.randbytes(self.chance.randrange(40))
+        phy_payload = self.chance.choice((recorded, recorded, bytes(damaged), nonsense))
+        self._hand_in(phy_payload, self.at_s, LIAR, 0.0, is_kept=bool(self.chance.randrange(2)))
+
+    def fall_back(self) -> None:
+        """Give the hub an older disk; workers find that out, and gateways hand in all that they have kept."""
+        self.old_disks += 1
+        self.log.delayed.clear()
+        self.log.entries = self.log.entries[: -self.chance.randrange(1, OLD_DISK_ENTRIES)]
+        for index, worker in enumerate(self.workers):
+            self.saved[index] = copy_of(worker.acceptance.view)  # each had written down what it had read
+        self.workers = [self._worker(index) for index in range(WORKERS)]
+        for what in self.kept:
+            self._hand_in(what.phy_payload, what.at_s, what.gateway, self.chance.uniform(0, LATE_S), is_kept=True)
+
+    def _heard(self, index: int, what: OnAir) -> Copied:
+        """Return a frame as a worker has it."""
+        name, store, ahead_us = what.gateway
+        time_us = WallUs(T0 + round(what.at_s * S))
+        frame = Frame(name, WallUs(time_us + ahead_us), what.phy_payload, RX, tmst=round(what.at_s * S) % 2**32)
+        self.number += 1
+        raw = Raw.of(frame, self.number, name, kept=what.kept, age_us=round(what.age_s * S))
+        (raw,) = decode_handed(hand_in(store, [raw])).frames
+        heard_us = self.times[index].heard_us(name, store, raw, WallUs(T0 + round(what.handed_in_s * S)))
+        again = what.kept or what.deliveries > 1
+        frames = {Reception(name, store, self.number): raw.frame(name, heard_us)}
+        return Copied(
+            what.phy_payload, 0, frames, {}, is_live=not again, is_offered_again=again, deliveries=what.deliveries
+        )
 
     def work(self) -> None:
         """Let a worker take what has arrived."""
@@ -173,11 +246,7 @@ class Days:
         worker.time_us = WallUs(T0 + round(self.at_s * S))
         items: dict[int, Copied | Chore] = {}
         for _, number, what in due:
-            items[number] = (
-                worker.copied(what.phy_payload, what.at_s, what.gateways, kept=what.kept, deliveries=what.deliveries)
-                if isinstance(what, OnAir)
-                else Chore(what)
-            )
+            items[number] = self._heard(index, what) if isinstance(what, OnAir) else Chore(what)
         numbers = {id(item): number for number, item in items.items()}
         try:
             chores = worker.judge.due(fold.state for fold in worker.acceptance.view.folds.values())
@@ -192,6 +261,8 @@ class Days:
             self.queue = [each for each in self.queue if each[1] not in done]
         except Killed:
             self.kills += 1  # what it had decided and not acknowledged comes again
+            self.workers[index] = self._worker(index)
+        except LogReplaced:
             self.workers[index] = self._worker(index)
         except LogUnavailable:
             pass
@@ -256,6 +327,8 @@ class Days:
             commands=self.commands,
             commands_over_twice=sum(count - 1 for count in over.values()),
             kills=self.kills,
+            old_disks=self.old_disks,
+            lies=self.lies,
             void=len(decoded) - len(valid),
         )
 
@@ -266,13 +339,15 @@ def copy_of(view: View) -> View:
     return View(view.prefix, view.position, view.anchor, last)
 
 
-def days_in_process(uplinks: int, seed: int, kill_one_in: int = 300) -> Outcome:
+def days_in_process(uplinks: int, seed: int, kill_one_in: int = 300, old_disk_every: int = OLD_DISK_EVERY) -> Outcome:
     """Harm workers while so many uplinks are sent, then let them be."""
     days = Days(seed, kill_one_in)
     while len(days.sent) < uplinks:
         days.send()
         if days.chance.randrange(6) == 0:
             days.work()
+        if days.chance.randrange(old_disk_every) == 0:
+            days.fall_back()
     days.at_s += LATE_S + 100
     days.kill_one_in = 1 << 40
     for _ in range(100_000):
