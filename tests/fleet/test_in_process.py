@@ -8,7 +8,7 @@ from tests.fleet.in_process import Days, days_in_process
 
 
 def test_nothing_is_lost_doubled_or_used_twice() -> None:
-    outcome = days_in_process(200, 7, kill_one_in=100, old_disk_every=80)
+    outcome = days_in_process(110, 8, kill_one_in=60, old_disk_every=60)
     assert outcome.is_right, outcome.line
     harm = (outcome.kills, outcome.old_disks, outcome.lies)
     assert min(*harm, outcome.joins, outcome.commands, outcome.void) > 0, outcome.line
