@@ -23,7 +23,6 @@ from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
 _is_id = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]+").fullmatch
-_is_hex = re.compile(r"[0-9a-f]*").fullmatch
 
 WORDS = {
     "str": "a text in quotes",
@@ -49,6 +48,7 @@ _OTHER_NAMES: Final = {
 _DIGITS_OF: Final = {8: "a DevAddr", 16: "a DevEUI or JoinEUI", 32: "a key"}
 
 MAX_LABEL: Final = 40
+_is_short_word = re.compile(rf"[\w.-]{{1,{MAX_LABEL}}}", re.ASCII).fullmatch
 
 T = TypeVar("T", bound=Struct)
 
@@ -121,9 +121,9 @@ class TableReader:
 
     def hex(self, place: str, key: str, text: str, size: int, *, secret: bool = False) -> bytes:
         """Read `size` bytes of hex as people write it; b"" for a mistake."""
-        digits = bare_hex(text)
-        if len(digits) == 2 * size and _is_hex(digits):
-            return bytes.fromhex(digits)
+        data = _from_digits(text, size) or _from_digits(digits := bare_hex(text), size)
+        if data:
+            return data
         like = _DIGITS_OF.get(len(digits), "") if re.fullmatch(r"[0-9a-f]+", digits) else ""
         found = f"has {len(digits)} characters{f', as {like}' if like else ''}"
         if len(digits) == 2 * size:
@@ -218,15 +218,28 @@ def convert_table(
         return None
 
 
+def _from_digits(text: str, size: int) -> bytes:
+    """Return so many bytes of hex digits, b"" for any other text."""
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        return b""
+    return data if len(text) == 2 * len(data) == 2 * size else b""  # blanks are passed over
+
+
 def _label(item: object) -> str:
     """Return by what a person knows a table: its id, else its address."""
     if not isinstance(item, dict):
         return ""
-    named = (item.get(key) for key in ("id", "name", "dev_addr", "dev_eui", "dev_eui_prefix", "url"))
-    first = next((each for each in named if each and isinstance(each, str)), "")
+    first = ""
+    for key in ("id", "name", "dev_addr", "dev_eui", "dev_eui_prefix", "url"):
+        named = item.get(key)
+        if named and isinstance(named, str):
+            first = named
+            break
     if not first and "address" in item:
         first = f"address {item['address']}"
-    return one_line(without_password(first), MAX_LABEL)
+    return first if _is_short_word(first) else one_line(without_password(first), MAX_LABEL)
 
 
 def _header_lines(text: str, name: str) -> list[int]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from lora_post.config.actuators import read_actuators
 from lora_post.config.decoders import read_decoder, read_decoder_by_fport, read_decoder_rules
 from lora_post.config.device_tables import DecoderRuleTable, DeviceTable
-from lora_post.config.keys import NO_KEYS, DeviceKeys, joins, read_keys
+from lora_post.config.keys import NO_KEYS, DeviceKeys, given_keys, joins, read_keys
 from lora_post.config.location import read_location
 from lora_post.config.sensors import read_patterns, read_sensors
 from lora_post.config.tables import GatewayTable
@@ -23,6 +23,7 @@ from lora_post.text import bare_hex, parse_duration
 from lora_post.toml_table import TableReader
 
 _POLICIES: Final = {policy.value: policy for policy in FCntPolicy}
+_CLASSES: Final = {each.value: each for each in DeviceClass}
 Sender: TypeAlias = tuple[Link, int | None, AnySessionKeys | None]
 
 
@@ -96,10 +97,11 @@ def _device(
     actuators = read_actuators(table.actuator, place, reader.mistakes)
     only = read_patterns("only", table.only, place, reader.mistakes)
     drop = read_patterns("drop", table.drop, place, reader.mistakes)
-    keys = read_keys(reader, place, table)
-    is_joining = joins(table)
+    given = given_keys(table)
+    keys = read_keys(reader, place, table, given)
+    is_joining = joins(table, given)
     address = (Link.LORAWAN, None) if is_joining else _address(reader, place, table)
-    app_keys = {reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys}
+    app_keys = frozenset(reader.hex(place, "app_keys", text, 4, secret=True) for text in table.app_keys)
     if address is None or (is_joining and (keys is None or keys.root is None)):
         return None
     link, number = address
@@ -139,12 +141,12 @@ def _device(
         root=keys.root,
         fcnt=_POLICIES[table.fcnt],
         accept_half_mic=table.accept_half_mic,
-        app_keys=frozenset(app_keys - {b""}),
+        app_keys=app_keys - {b""} if app_keys else app_keys,
         visibility=table.visibility or gateway.visibility,
         location=read_location(reader, place, table.location),
         moves=table.moves,
         actuators=actuators,
-        device_class=DeviceClass(table.device_class),
+        device_class=_CLASSES[table.device_class],
         adr=table.adr,
         any_dev_nonce=table.dev_nonce == "any",
         dev_status_every_s=dev_status_every_s or 0.0,
@@ -173,7 +175,7 @@ def _address(reader: TableReader, place: str, table: DeviceTable) -> tuple[Link,
         if 1 < table.address < 256:
             return Link.LOWCOST, table.address
         reader.refuse(f"{place} address is {table.address}", "it must be between 2 and 255 (1 is the gateway)")
-    elif re.fullmatch(r"[0-9a-f]{16}", bare_hex(table.dev_addr)):
+    elif len(table.dev_addr) >= 16 and re.fullmatch(r"[0-9a-f]{16}", bare_hex(table.dev_addr)):
         reader.refuse(
             f"{place} dev_addr has 16 hex digits, as a DevEUI",
             "write it as dev_eui; DevAddr has 8, and is where the session keys are from",

@@ -25,6 +25,7 @@ SESSION: Final = tuple(dict.fromkeys((*SESSION_10, *SESSION_11)))
 KEY_NAMES: Final = (*SESSION, *ROOT, LSC)
 _SUFFIXES: Final = ("", "_file", "_env")
 _NAMES: Final = tuple(name for name in KEY_NAMES for _ in _SUFFIXES)
+_ways: Final = {name: attrgetter(*(name + suffix for suffix in _SUFFIXES)) for name in KEY_NAMES}
 _texts: Final = attrgetter(*(name + suffix for name in KEY_NAMES for suffix in _SUFFIXES))
 
 
@@ -39,17 +40,21 @@ class DeviceKeys(Struct, frozen=True):
 NO_KEYS: Final = DeviceKeys()
 
 
-def joins(table: DeviceTable) -> bool:
-    """Tell whether a device is to get its session by joining (OTAA)."""
-    return bool(table.join_eui) or not _given(table).isdisjoint(ROOT)
+def given_keys(table: DeviceTable) -> Set[str]:
+    """Return the names of the keys that a table has, in one way or another."""
+    return set(compress(_NAMES, _texts(table)))
 
 
-def read_keys(reader: TableReader, place: str, table: DeviceTable) -> DeviceKeys | None:
+def joins(table: DeviceTable, given: Set[str]) -> bool:
+    """Tell whether a device with these keys is to get its session by joining (OTAA)."""
+    return bool(table.join_eui) or not given.isdisjoint(ROOT)
+
+
+def read_keys(reader: TableReader, place: str, table: DeviceTable, given: Set[str]) -> DeviceKeys | None:
     """Return all keys of a device; None when there is a mistake in them."""
     before = len(reader.mistakes)
-    given = _given(table)
     session = _session(reader, place, table, given)
-    root = _root(reader, place, table, given) if joins(table) else None
+    root = _root(reader, place, table, given) if joins(table, given) else None
     lsc = _key(reader, place, table, LSC) if LSC in given else b""
     if lsc and table.address is None:
         reader.refuse(f"{place} {LSC}: only devices with `address` use LowCostLoRaGw's cipher", "remove it")
@@ -106,16 +111,14 @@ def _root(reader: TableReader, place: str, table: DeviceTable, given: Set[str]) 
     return RootKeys(int(dev_eui, 16), int.from_bytes(join_eui), app_key, nwk_key or None)
 
 
-def _given(table: DeviceTable) -> Set[str]:
-    """Return the names of the keys that a table has, in one way or another."""
-    return set(compress(_NAMES, _texts(table)))
-
-
 def _keys(reader: TableReader, place: str, table: DeviceTable, names: Sequence[str], given: Set[str]) -> list[bytes]:
     """Return the bytes of each key; b"" for one that is not given or wrong."""
     return [_key(reader, place, table, name) if name in given else b"" for name in names]
 
 
 def _key(reader: TableReader, place: str, table: DeviceTable, name: str) -> bytes:
+    text, file, variable = _ways[name](table)
+    if text and not file and not variable:
+        return reader.hex(place, name, text, KEY_SIZE, secret=True)
     secret = reader.secret(place, name, table)
     return reader.hex(place, name, secret.reveal(), KEY_SIZE, secret=True) if secret is not None else b""
