@@ -2,7 +2,8 @@
 
 Each try computes one CMAC. Devices that send by turns are found in a few, however many there are: the one that
 followed the last one heard before follows it again, and of those that expect one counter the one heard longest ago is
-the next. Of devices that were not heard yet nothing is known: half of them are tried, once in the life of each. Whoever
+the next. What another gateway heard, too, is found as soon. Of devices that were not heard yet nothing is known: half
+of them are tried, once in the life of each; with a bound for one frame, a true one would be refused and lost. Whoever
 sends frames that fit none buys a bounded part of a second, every second.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from lora_post.uplink.model import Session
@@ -19,6 +21,9 @@ FEW: Final = 8
 
 NEIGHBOURS: Final = 8
 """So many that followed the last one before are tried before all: it need not be the very next that is heard."""
+
+COPIES: Final = 4
+"""So many frames are looked at behind the neighbours, of which this one may be a copy."""
 
 CLOSE: Final = 64
 """Devices whose next FCnt is less than this below that of the frame are tried before the others."""
@@ -77,6 +82,12 @@ class SharedAddress(list[Session]):
         for session in self:
             if (fcnt16 - session.next_fcnt) & _FCNT16 >= CLOSE:
                 yield session
+
+    def heard_last(self, fcnt16: int) -> Iterator[Session]:
+        """Yield those whose newest frame had this FCnt, the latest first: another gateway may have heard it, too."""
+        for place in islice(reversed(self._expecting.get((fcnt16 + 1) & _FCNT16, {})), COPIES):
+            if self[place].next_fcnt:
+                yield self[place]
 
     def _neighbours(self) -> Iterator[int]:
         """Yield the places of those that followed the last one before."""

@@ -37,7 +37,7 @@ from lora_post.uplink.join_state import Joiner
 from lora_post.uplink.mic_11 import NextDown, nothing_sent
 from lora_post.uplink.mic_11 import fits as fits_11
 from lora_post.uplink.model import FindSessions, MaybeLate, MaybeRestarted, Session, Uplink
-from lora_post.uplink.shared_address import SharedAddress
+from lora_post.uplink.shared_address import NEIGHBOURS, SharedAddress
 from lora_post.uplink.unlock_lowcost import unlock_lowcost
 
 # Looking a member up on its enum costs as much as a dict look-up; this is the hot path.
@@ -181,8 +181,10 @@ def _unlock_shared(
     """Try the likeliest device and FCnt first, as long as the DevAddr has tries left."""
     most, count = sessions.tries(), 0
     expected = ((each, full_fcnt(each.next_fcnt, data.fcnt16)) for each in sessions.closest(data.fcnt16))
+    copied = ((each, each.next_fcnt - 1) for each in sessions.heard_last(data.fcnt16))
+    likely = chain(islice(expected, NEIGHBOURS), copied, expected, _others(sessions, data.fcnt16))
     try:
-        for session, fcnt in islice(chain(expected, _others(sessions, data.fcnt16)), most):
+        for session, fcnt in islice(likely, most):
             count += 1
             keys = session.device.keys
             if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx, next_down):

@@ -16,7 +16,7 @@ from lora_post.model import Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.uplink import unlock as unlock_module
 from lora_post.uplink.model import Session, Uplink
 from lora_post.uplink.sessions import SessionBook, session_key
-from lora_post.uplink.shared_address import ALWAYS, CLOSE, FEW, TRIES_PER_SECOND, SharedAddress
+from lora_post.uplink.shared_address import ALWAYS, CLOSE, FEW, NEIGHBOURS, TRIES_PER_SECOND, SharedAddress
 from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.support.build import KEYS, NOON_US, device
 
@@ -129,6 +129,18 @@ def test_replayed_frame_is_paid_for_like_a_forged_one(monkeypatch: pytest.Monkey
     cost = group.tries
     assert cost > 100
     assert group.sessions.tries() == TRIES_PER_SECOND - cost
+
+
+def test_copy_of_a_second_gateway_is_found_in_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Group([0] * MANY, monkeypatch)
+    sent = [(number, number % 3) for number in range(MANY - 50, MANY)]
+    for number, fcnt in sent:
+        group.send(keys_of(number), fcnt)
+        before = group.tries
+        with pytest.raises(StaleFCnt):
+            group.send(keys_of(number), fcnt)
+        assert group.tries - before <= NEIGHBOURS + 1
+    assert group.sessions.tries() >= TRIES_PER_SECOND - len(sent) * (NEIGHBOURS + 1)
 
 
 def test_true_frames_are_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
