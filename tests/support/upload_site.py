@@ -117,8 +117,12 @@ class Site:
 
     def put_values(self, name: str, *values: Value, device_id: str = "pond-7", unit: str = "") -> None:
         pond = device(device_id)
-        for index, value in enumerate(values):
-            self.put(report(Reading(name, value, unit), time_us=NOON_US + index * 1_000_000, of=pond))
+        self.put(
+            *(
+                report(Reading(name, value, unit), time_us=NOON_US + second * 1_000_000, of=pond)
+                for second, value in enumerate(values)
+            )
+        )
 
     def queue(self) -> Queue:
         """Return the queue, for a look from outside or for an uploader."""
