@@ -225,7 +225,8 @@ class Device(Struct, frozen=True):
     rx_delay_s: from the end of an uplink to RX1, where it listens for an answer; 0: another network answers it.
     device_class: when it listens. actuators: how their values are sent. cf_list: the channels that its join gave it,
     b"" for none. adr: its data rate and power are set from here. dev_status_every_s: how often it is asked for its
-    battery, 0: never. any_dev_nonce: it may join with a DevNonce that it has used.
+    battery, 0: never. any_dev_nonce: it may join with a DevNonce that it has used. home: the gateway of a fleet that
+    decides about it alone, "" for none.
     """
 
     id: str
@@ -254,6 +255,7 @@ class Device(Struct, frozen=True):
     adr: bool = False
     dev_status_every_s: float = 0.0
     any_dev_nonce: bool = False
+    home: str = ""
 
     def __repr__(self) -> str:
         return f"Device({self.id!r})"  # app_keys are secrets

@@ -43,6 +43,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     adr: Its data rate and power [are set](downlinks.md#what-devices-are-told) by how well it is heard.
     dev_status_every: How often it is asked for its battery, as `"1d"`.
     moves: Waziup is told [its place](devices.md#name-place-and-visibility) after each 100 m.
+    home: The gateway of a fleet that [decides about it alone](fleet.md#home-gateways), by its id.
     """
 
     decoder: str = ""
@@ -92,6 +93,7 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     adr: bool = False
     dev_status_every: str = ""
     moves: bool = False
+    home: str = ""
 
 
 class SensorTable(Struct, frozen=True, forbid_unknown_fields=True):

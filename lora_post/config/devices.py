@@ -130,6 +130,8 @@ def _device(
         reader.refuse(f"{place} app_keys: only devices with `address` send application keys", "remove it")
     device_id = table.id or f"{gateway.id}-{_own_name(link, number, keys)}"
     reader.check_id(f"{place} id", device_id)
+    if table.home:
+        reader.check_id(f"{place} home", table.home)
     return Device(
         id=device_id,
         name=table.name or device_id,
@@ -149,6 +151,7 @@ def _device(
         device_class=_CLASSES[table.device_class],
         adr=table.adr,
         any_dev_nonce=table.dev_nonce == "any",
+        home=table.home,
         dev_status_every_s=dev_status_every_s or 0.0,
         decoder_by_fport=decoder_by_fport,
         options=table.options,

@@ -145,10 +145,13 @@ class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
     """This lora-post is a part of a [fleet](fleet.md). Needs `lora-post[fleet]`.
 
     servers: The hub's, `tls://HOST:4222`; for trials `nats://`, not encrypted.
-    role: `"gateway"`, `"worker"`, `"uploader"`, or [several](fleet.md#what-runs-where).
+    role: `"gateway"`, `"worker"`, `"uploader"`, or [several](fleet.md#what-runs-where);
+        `["gateway", "home"]` for a [home gateway](fleet.md#home-gateways).
     nkey: The seed (`SU…`) by which the hub knows this one.
     ca_file: The authority (PEM) of the certificates. Default: this system's.
     replicas: How many servers keep everything: 3, or 1 for a trial.
+    takeover_after: Workers answer for a home gateway that was away so long. `"never"`: only after
+        `lora-post fleet take-over`.
     """
 
     servers: list[str]
@@ -158,6 +161,7 @@ class FleetTable(Struct, frozen=True, forbid_unknown_fields=True):
     nkey_env: str = ""
     ca_file: str = ""
     replicas: int = 3
+    takeover_after: str = "1h"
 
 
 class InputTable(Struct, frozen=True, forbid_unknown_fields=True):

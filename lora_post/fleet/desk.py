@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.command import Command, Fate, Moment
+from lora_post.command import Command, Fate, Moment, age_s
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.heard_channels import HeardChannels
 from lora_post.downlink.network import Network
@@ -163,6 +163,10 @@ class Desk:
         if isinstance(task, Sent):
             return self._settle(task, device, state)
         return self._tick(device, state)
+
+    def is_expired(self, command: Command) -> bool:
+        """Tell whether a command is not sent any more because of its age."""
+        return (age_s(command.made, self._now()) or 0.0) > command.life_s
 
     def _take(self, errand: Errand, device: Device, state: State) -> Answered:
         book, new = self._book(device, state), Queued(errand.store, errand.command)

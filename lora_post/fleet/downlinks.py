@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import Final
 
 import msgspec
@@ -72,23 +73,28 @@ class WayBack:
         self.tell: Callable[[RequestFate], None] = lambda fate: None
         self._duty_cycle = duty_cycle
         self._ways = [each for each in inputs if isinstance(each, Transmits)]
-        self._known: dict[tuple[str, tuple[Window, ...]], bytes] = {}
+        self._known: dict[tuple[str, tuple[Window, ...]], str] = {}
+        self._lock = Lock()
 
     def hear(self, data: bytes) -> bytes:
-        """Do what a request asks; return the reply. For one thread."""
+        """Do what a request asks; return the reply."""
         try:
             request = _decode_request(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return encode(RequestReply("it cannot be read"))
-        key = request.id, request.windows
-        if key not in self._known:
-            self._known[key] = encode(RequestReply(self._send(request)))
-            while len(self._known) > MAX_KNOWN:
-                del self._known[next(iter(self._known))]
-        return self._known[key]
+        return encode(RequestReply(self.ask(request, lambda fate: self.tell(fate))))
 
-    def _send(self, request: Request) -> str:
-        """Send it; return why not, "" when it is on its way."""
+    def ask(self, request: Request, tell: Callable[[RequestFate], None]) -> str:
+        """Send it, once; return why not, "" when it is on its way. tell: told what became of it, by any thread."""
+        key = request.id, request.windows
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = self._send(request, tell)
+                while len(self._known) > MAX_KNOWN:
+                    del self._known[next(iter(self._known))]
+            return self._known[key]
+
+    def _send(self, request: Request, tell: Callable[[RequestFate], None]) -> str:
         station, size = request.station, len(request.phy_payload)
         transmitters = (way.transmitter for way in self._ways)
         able = next((each for each in transmitters if each and each.station(station) is not None), None)
@@ -100,6 +106,6 @@ class WayBack:
         self._duty_cycle.spend(station, allowed[0], size)
         downlink = Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed)
         if request.is_told:
-            downlink = replace(downlink, tell=lambda told: self.tell(RequestFate(request.id, told)))
+            downlink = replace(downlink, tell=lambda told: tell(RequestFate(request.id, told)))
         able.send(downlink)
         return ""

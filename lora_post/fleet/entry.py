@@ -21,7 +21,7 @@ FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
 Kind: TypeAlias = Literal["up", "join", "down", "command", "set", "own"]
 """Of an uplink, of a join-request, of what is sent without a new one, of what becomes of commands, of what a person
-changes, of none of them: see `loss` and `inheritance`."""
+changes, of none of them: see `loss`, `inheritance` and `home.ownership`."""
 
 
 class Counters(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -85,6 +85,8 @@ class State(Struct, frozen=True, omit_defaults=True):
 
     own: counters of the session that it is configured with. joins: None for a device that has never joined.
     recent: see the module of this name. waiting: commands that are not over. done: keys of the last that are.
+    owner: the home gateway that alone decides what follows; "": workers do. is_held: a person has taken the device from
+    its home, which is not to take it back.
     """
 
     own: Counters = Counters()
@@ -92,6 +94,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     recent: bytes = b""
     waiting: tuple[Queued, ...] = ()
     done: tuple[str, ...] = ()
+    owner: str = ""
+    is_held: bool = False
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):
@@ -168,8 +172,8 @@ class Down(Struct, frozen=True):
 class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "number": "n", "epoch": "e", "kind": "k"}):
     """An entry.
 
-    prev: the id of the valid one before it. number: counts valid ones. epoch: see `loss`. commands: those that have
-    changed by it, as they are after it.
+    prev: the id of the valid one before it. number: counts valid ones. epoch: rises with each `own`, see `loss`.
+    commands: those that have changed by it, as they are after it.
     """
 
     id: str

@@ -84,8 +84,13 @@ class FrameKeeper:
         metrics: Metrics,
         listener: Callable[[Outcome], None],
         arrived: Callable[[Sequence[int]], None],
+        is_for_home: Callable[[Frame], bool] = lambda frame: False,
+        arrived_home: Callable[[Sequence[int]], None] = lambda numbers: None,
     ) -> None:
-        """arrived: told the numbers of frames once they are kept. listener: told what cannot be one of a device."""
+        """arrived: told the numbers of frames once they are kept. listener: told what cannot be one of a device.
+
+        is_for_home: tells whether this gateway may have to decide about a frame; arrived_home: told of those.
+        """
         self.metrics = metrics
         self._spool_file = spool_file
         self._gateway = gateway
@@ -94,6 +99,8 @@ class FrameKeeper:
         self._boots = BootBook(clock)
         self._listener = listener
         self._arrived = arrived
+        self._is_for_home = is_for_home
+        self._arrived_home = arrived_home
         self._times = Times.RECORDED
         self._lost, self._tell_at = 0, 0.0
         self._lock = Lock()
@@ -111,24 +118,28 @@ class FrameKeeper:
         with self._lock:
             stamped = self._clock.stamp(events, self._times)
             kept: list[Frame] = []
-            others: list[Outcome] = []
+            left: list[Outcome] = []
             for event in stamped:
                 outcome = self._judge(event)
                 if outcome is None:
                     kept.append(event)  # type: ignore[arg-type]  # what is not a frame has an outcome
                 else:
-                    others.append(outcome)
-            numbers: list[int] = []
+                    left.append(outcome)
             if kept:
+                own = [frame for frame in kept if self._is_for_home(frame)]
+                others = [frame for frame in kept if frame not in own] if own else kept
                 with self._spool_file.transaction() as db:
                     self._boots.follow(db)
-                    numbers = frames.put(db, map(self._placed, kept))
+                    numbers = frames.put(db, map(self._placed, others))
+                    own_numbers = frames.put(db, map(self._placed, own), frames.FOR_HOME)
                     self._boots.note(db)
                     room = self._room
-                    lost = frames.make_room(db, self._spool_file, room.max_bytes, room.when_full, numbers)
+                    lost = frames.make_room(db, self._spool_file, room.max_bytes, room.when_full, numbers + own_numbers)
                 self._tell_lost(lost)
                 self._arrived(numbers)
-        for outcome in others:
+                if own:
+                    self._arrived_home(own_numbers)
+        for outcome in left:
             if isinstance(outcome, Refusal):
                 self.metrics.count("refused", outcome.check)
             elif isinstance(outcome, Noise):

@@ -25,10 +25,11 @@ from lora_post.downlink.join_server import (
 )
 from lora_post.downlink.network import Network
 from lora_post.downlink.windows import JOIN_DELAY_S
-from lora_post.errors import FrameError, NotUplink, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
+from lora_post.errors import BadMIC, FrameError, NotUplink, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
-from lora_post.fleet.desk import Answers, Desk, Task, Tick
-from lora_post.fleet.entry import Accepted, Joins, ReadingRow, Reception, State
+from lora_post.fleet.desk import Answers, Desk, Errand, Task, Tick
+from lora_post.fleet.entry import Accepted, Joins, Queued, ReadingRow, Reception, State
+from lora_post.fleet.home.ownership import is_given_by, may_give
 from lora_post.fleet.joined import Sessions, counters_of, joins_of, with_counters, with_join_state
 from lora_post.fleet.recent import is_recent, with_frame
 from lora_post.fleet.reply import Reply, ways_after
@@ -65,7 +66,8 @@ class Copied(Struct):
     was at the hub before; that it is accepted is then no sign of a replay. is_live: its device may still listen for an
     answer. device: whose it is, once that is known. since: when the first copy came, on the monotonic clock.
     reply: what is to be sent after it. deliveries: how often the hub has given it. is_doubted: it is to be given once
-    more before it is refused.
+    more before it is refused. decider: who decides about it, where that is not who was asked. is_left: it is new, and
+    left to that one; or it may be of a session that a home gateway has given, and the log does not tell of yet.
     """
 
     phy_payload: bytes
@@ -81,6 +83,8 @@ class Copied(Struct):
     reply: Reply | None = None
     deliveries: int = 2
     is_doubted: bool = False
+    decider: str | None = None
+    is_left: bool = False
 
     @property
     def best(self) -> Frame:
@@ -91,11 +95,15 @@ class Copied(Struct):
 
 
 class Chore(Struct):
-    """A task for a worker. message: to be acknowledged once it is done. reply: what is to be sent after it."""
+    """A task for a worker. message: to be acknowledged once it is done. reply: what is to be sent after it.
+
+    decider: who is to do it, where that is not who was asked.
+    """
 
     task: Task
     message: Any = None
     reply: Reply | None = None
+    decider: str | None = None
 
 
 class Judge:
@@ -107,8 +115,13 @@ class Judge:
         decode: Decode,
         answers: Answers | None = None,
         draw: Callable[[int], int] = randbelow,
+        owner: str = "",
     ) -> None:
-        """answers: None where devices are not answered. draw: see `JoinServer`."""
+        """answers: None where devices are not answered. draw: see `JoinServer`.
+
+        owner: the home gateway that this is, "" for a worker; see `State.owner`.
+        """
+        self.owner = owner
         self._network = answers.network if answers else None
         self._draw = draw
         self._copies = Copies()
@@ -129,12 +142,28 @@ class Judge:
             elif device.address is not None:
                 self._by_address.setdefault((device.link, device.address), []).append((log_subject(device), device))
         self._sessions = Sessions()
+        self._homes = {device.home for device in devices if device.home and not self.owner}
         self._by_id = {device.id: device for device in devices}
 
     def part_of(self, device: str) -> int:
         """Return the partition of a device; -1 for one that is not known."""
         known = self._by_id.get(device)
         return int(log_subject(known).split(".")[1]) if known else -1
+
+    def may_know(self, frame: Frame) -> bool:
+        """Tell whether a frame may be of one of the devices, by what it says of its sender; for any thread."""
+        try:
+            if is_join(frame):
+                return parse_join_request(frame.phy_payload).dev_eui in self._by_eui
+            if is_rejoin(frame):
+                return parse_rejoin_request(frame.phy_payload).dev_eui in self._by_eui
+            link = frame.link or link_of(frame.phy_payload)
+            if link is Link.LOWCOST:
+                return (link, frame.phy_payload[2]) in self._by_address
+            dev_addr = parse_data_frame(frame.phy_payload).dev_addr
+        except (FrameError, IndexError):
+            return False
+        return (link, dev_addr) in self._by_address or bool(self._sessions.at(dev_addr))
 
     def follow(self, subject: str, state: State) -> None:
         """Take in the newest state of a device."""
@@ -144,7 +173,7 @@ class Judge:
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
         frame = heard.best
-        heard.reply, heard.is_doubted = None, False
+        heard.reply, heard.is_doubted, heard.decider, heard.is_left = None, False, None, False
         if self._desk:
             self._desk.stations.hear(heard.frames)
         try:
@@ -154,6 +183,9 @@ class Judge:
                 return self._rejoin(heard, frame, state_of)
             subject, state, uplink, counter = self._open(frame, state_of)
             new = self._next_state(state, uplink, counter)
+            if state.owner != self.owner:
+                self._leave(heard, uplink.device, state)
+                return None
         except (StaleFCnt, Repeat) as error:
             known = error.device if isinstance(error, StaleFCnt) else ""
             is_copy = heard.is_offered_again and not isinstance(error, OutOfTime)
@@ -166,6 +198,7 @@ class Judge:
             heard.outcome = None if is_copy else Refusal.of(frame, error)
             # A server that has just lost its part in the cluster may not show yet that a device has joined.
             heard.is_doubted = isinstance(error, UnknownDevice) and bool(self._joining) and heard.deliveries < 2
+            heard.is_left = isinstance(error, UnknownDevice | BadMIC) and self._may_be_of_home(frame)
             return None
         heard.is_offered_again = True
         report = self._decode(uplink)
@@ -178,14 +211,32 @@ class Judge:
         heard.reply = answered.reply
         return answered.proposal(subject, "up", up)
 
+    def _leave(self, heard: Copied, device: Device, state: State) -> None:
+        """Leave a frame that is new to who decides about its device."""
+        heard.device, heard.decider, heard.is_left = device, state.owner, True
+
+    def _may_be_of_home(self, frame: Frame) -> bool:
+        if not self._homes or is_join(frame) or (frame.link or link_of(frame.phy_payload)) is Link.LOWCOST:
+            return False
+        try:
+            return is_given_by(self._homes, parse_data_frame(frame.phy_payload).dev_addr)
+        except FrameError:
+            return False
+
     def _answer_again(self, heard: Copied, frame: Frame, device: str, state_of: StateOf) -> Proposal | None:
         """Return what it takes to answer an uplink again that its device repeats."""
         known = self._by_id.get(device)
-        if self._desk is None or known is None or not heard.is_live:
+        if known is None:
             return None
         subject = log_subject(known)
+        heard.device = known
+        if state_of(subject).owner != self.owner:
+            heard.decider = state_of(subject).owner
+            return None
+        if self._desk is None or not heard.is_live:
+            return None
         answered = self._desk.answer_again(frame, known, state_of(subject), heard.frames)
-        heard.reply, heard.device = answered.reply, known
+        heard.reply = answered.reply
         return None if answered.is_nothing else answered.proposal(subject, "down")
 
     def look_after(self, chore: Chore, state_of: StateOf) -> Proposal | None:
@@ -194,9 +245,23 @@ class Judge:
         if self._desk is None or device is None:
             return None
         subject = log_subject(device)
-        answered = self._desk.do(chore.task, device, state_of(subject))
+        state = state_of(subject)
+        chore.decider = None
+        if state.owner != self.owner:
+            chore.decider = None if self._is_known(chore.task, state) else state.owner
+            return None
+        answered = self._desk.do(chore.task, device, state)
         chore.reply = answered.reply
         return None if answered.is_nothing else answered.proposal(subject, "command")
+
+    def _is_known(self, task: Task, state: State) -> bool:
+        """Tell whether nothing is left to be done, as who decides about the device knows of it."""
+        if not isinstance(task, Errand):
+            return True
+        key = Queued(task.store, task.command).key
+        is_waiting = key in {each.key for each in state.waiting}
+        is_over = key in state.done or (self._desk is not None and self._desk.is_expired(task.command))
+        return is_over or is_waiting is not task.is_cancelled
 
     def due(self, states: Iterable[State]) -> list[Chore]:
         """Return what is to be done because time has passed. states: of all devices."""
@@ -205,7 +270,7 @@ class Judge:
         return [
             Chore(Tick(state.waiting[0].command.device))
             for state in states
-            if state.waiting and self._desk.is_due(state)
+            if state.waiting and state.owner == self.owner and self._desk.is_due(state)
         ]
 
     def _in_sessions(self, device: Device, state: State, address: int) -> Sequence[Session]:
@@ -232,6 +297,10 @@ class Judge:
         joins = joins_of(state, device)
         joiner = Joiner(device, self._sessions.join_state(joins, device))
         asked, new = heard_request(frame, {device.root.dev_eui: joiner})
+        if state.owner != self.owner:
+            self._leave(heard, device, state)
+            heard.is_left = not asked.is_repeat
+            return None
         heard.device = device
         network, why_not = self._network, self._why_not(heard)
         if asked.is_copy:
@@ -266,6 +335,10 @@ class Judge:
             joiners[device.root.dev_eui] = Joiner(device, self._sessions.join_state(joins, device))
         asked = heard_rejoin(frame, joiners)
         device = heard.device = asked.joiner.device
+        if state.owner != self.owner:
+            self._leave(heard, device, state)
+            heard.is_left = not asked.is_copy
+            return None
         if asked.is_copy:
             heard.outcome = copy_of_rejoin(frame, asked)
             return None
@@ -289,7 +362,10 @@ class Judge:
         assert device.root is not None  # noqa: S101 - those are the ones that join
         part = part_of(device.root.dev_eui.to_bytes(8, "little"))
         dev_addr = draw_dev_addr(
-            network, self._taken, self._draw, lambda dev_addr: part_of(on_air_of(dev_addr)) == part
+            network,
+            self._taken,
+            self._draw,
+            lambda dev_addr: part_of(on_air_of(dev_addr)) == part and may_give(self.owner, dev_addr),
         )
         station = self._desk.stations.station(frame.gateway) if self._desk else None
         return dev_addr, channels_for(network, frame, many_channels=bool(station and station.many_channels))

@@ -15,6 +15,7 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from lora_post.config.fleet import FleetConfig
 from lora_post.errors import Problem
@@ -113,6 +114,21 @@ class Link:
         async def subscribe() -> None:
             await self._client.subscribe(subject, cb=on_message)
             await self._client.flush()  # the server knows of it
+
+        self.call(subscribe())
+
+    def serve(self, subject: str, group: str, hear: Callable[[Msg], None]) -> None:
+        """Have requests of a subject handed to a callback, in the thread of the link; each to one of a group.
+
+        Raises FleetError.
+        """
+
+        async def on_message(message: Msg) -> None:
+            hear(message)
+
+        async def subscribe() -> None:
+            await self._client.subscribe(subject, queue=group, cb=on_message)
+            await self._client.flush()
 
         self.call(subscribe())
 

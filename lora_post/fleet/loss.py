@@ -65,29 +65,35 @@ def _knows(entry: Entry, remembered: Entry) -> bool:
 def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
     """Return the entry that goes on behind everything that was lost: a new epoch, FCntDown far ahead."""
     state = beyond(last.state if last else State(), remembered.state)
+    if last is None or remembered.epoch > last.epoch:
+        state = replace(state, owner=remembered.state.owner, is_held=remembered.state.is_held)
     epoch = max(last.epoch if last else 0, remembered.epoch) + 1
     prev, number = (last.id, last.number + 1) if last else (FIRST, 1)
     return Entry(id_, prev, number, state, kind="own", epoch=epoch)
 
 
-def beyond(state: State, lost: State) -> State:
-    """Return a state that uses nothing again that a lost one has used. What it has lost is accepted again."""
+def beyond(state: State, lost: State, down: int = JUMP, join: int = JOIN_JUMP) -> State:
+    """Return a state that uses nothing again that a lost one has used. What it has lost is accepted again.
+
+    down, join: how far counters go on behind both; 0 where nothing came after the lost one.
+    """
     known = {each.key for each in lost.waiting} | set(lost.done)
+    waiting = (*lost.waiting, *(each for each in state.waiting if each.key not in known))
     return replace(
         state,
-        own=_ahead(state.own, lost.own),
-        joins=_joins_beyond(state.joins, lost.joins),
-        waiting=(*lost.waiting, *(each for each in state.waiting if each.key not in known)),
+        own=_ahead(state.own, lost.own, down),
+        joins=_joins_beyond(state.joins, lost.joins, down, join),
+        waiting=tuple(each for each in waiting if each.key not in state.done),
         done=tuple(dict.fromkeys([*state.done, *lost.done])),
     )
 
 
-def _ahead(counters: Counters, lost: Counters) -> Counters:
-    down, app_down = max(counters.down, lost.down) + JUMP, max(counters.app_down, lost.app_down) + JUMP
+def _ahead(counters: Counters, lost: Counters, by: int) -> Counters:
+    down, app_down = max(counters.down, lost.down) + by, max(counters.app_down, lost.app_down) + by
     return replace(counters, down=down, app_down=app_down, told=lost.told or counters.told)
 
 
-def _joins_beyond(joins: Joins | None, lost: Joins | None) -> Joins | None:
+def _joins_beyond(joins: Joins | None, lost: Joins | None, down: int, join: int) -> Joins | None:
     """Return the joins with the sessions that were lost: devices are in them."""
     if lost is None or (joins and joins.root != lost.root):
         return joins
@@ -98,16 +104,16 @@ def _joins_beyond(joins: Joins | None, lost: Joins | None) -> Joins | None:
     sessions = tuple(
         replace(
             each,
-            counters=_ahead(there.get(each.dev_addr, Counters()), before.get(each.dev_addr, Counters())),
+            counters=_ahead(there.get(each.dev_addr, Counters()), before.get(each.dev_addr, Counters()), down),
         )
-        for each in known
+        for each in sorted(known, key=lambda each: (not each.is_proved, each.join_nonce))
     )
     return Joins(
         joins.root,
         tuple(dict.fromkeys([*joins.dev_nonces, *lost.dev_nonces])),
         _either(joins.older_nonces, lost.older_nonces),
         max(joins.asked_us, lost.asked_us),
-        max(joins.join_nonce, lost.join_nonce) + JOIN_JUMP,
+        max(joins.join_nonce, lost.join_nonce) + join,
         b"",
         sessions,
         tuple({dev_addr: count for dev_addr, count in sorted([*joins.rejoins, *lost.rejoins])}.items()),

@@ -23,7 +23,7 @@ class SqliteLog:
         """Open the file, or make it. Raises LogUnavailable."""
         self._path = path
         try:
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             # AUTOINCREMENT: a position is never given out again, whatever was trimmed.
@@ -70,6 +70,18 @@ class SqliteLog:
         try:
             self._db.execute("DELETE FROM entry WHERE subject = ? AND position < ?", (subject, before))
         except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    def begin(self, subject: str, data: bytes) -> None:
+        """Have this entry stand in the place of all those of a subject. Raises LogUnavailable."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM entry WHERE subject = ?", (subject,))
+            self._db.execute("INSERT INTO entry (subject, data) VALUES (?, ?)", (subject, data))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise self._trouble(error) from error
 
     def close(self) -> None:

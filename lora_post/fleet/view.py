@@ -11,6 +11,7 @@ from msgspec import Struct
 from lora_post.fleet.entry import Entry, decode
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.log import Log, Logged
+from lora_post.fleet.subjects import token
 
 READ_AGAIN_S: Final = 0.1
 EMPTY_READS: Final = 20
@@ -54,6 +55,8 @@ class View:
             entry = decode(logged.data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+        if not _is_of(entry, logged.subject):
+            return None
         self.anchor = entry.id
         return Read(logged, entry, self.fold(logged.subject).take(entry))
 
@@ -72,3 +75,11 @@ class View:
     def take_all(self, found: Iterable[Logged]) -> Iterator[Read]:
         """Read the next entries of the log, without what are not entries."""
         return (read for read in map(self.take, found) if read is not None)
+
+
+def _is_of(entry: Entry, subject: str) -> bool:
+    """Tell whether an entry is of the device of this log: a home gateway may write only in those of its own."""
+    named = {each.device for each in (entry.up, *entry.told) if each}
+    named |= {each.command.device for each in (*entry.commands, *entry.state.waiting)}
+    mine = subject.rpartition(".")[2]
+    return all(token(device) == mine for device in named)

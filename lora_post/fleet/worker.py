@@ -20,6 +20,7 @@ from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.asking import LEAD_S, Asking
 from lora_post.fleet.copies import Hearers
 from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
 from lora_post.fleet.intake import Arrived, Intake
 from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
@@ -32,13 +33,13 @@ from lora_post.fleet.settling import Settling
 from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import SET_ASIDE_AFTER, ensure_streams
 from lora_post.fleet.subjects import TO_ALL, log_prefix
+from lora_post.fleet.telling import count
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.join_state import Join
-from lora_post.uplink.model import Copy, Decode, Refusal, Report
+from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -107,10 +108,12 @@ class Worker:
         metrics: Metrics,
         listener: Callable[[Outcome], None],
         inherited: Mapping[str, State],
+        leaving: Leaving | None = None,
     ) -> None:
         """spool_file: a connection that only this thread uses. name: of this process, no other has it.
 
-        inherited: what this box had accepted before there was a log, by the logs of devices.
+        inherited: what this box had accepted before there was a log, by the logs of devices. leaving: takes what home
+        gateways decide about.
         """
         self._link = link
         self._log = source
@@ -121,6 +124,7 @@ class Worker:
         self._metrics = metrics
         self._listener = listener
         self._inherited = inherited
+        self._leaving = leaving
         self._intake = Intake(link, moved(inherited))
         self._asking = Asking(link)
         self._settling = Settling(link)
@@ -270,12 +274,18 @@ class Worker:
                 self._send(copied, entry)
                 if isinstance(copied, Chore):
                     part.chores.remove(copied)
-                    if copied.message:
+                    if copied.decider and self._leaving:
+                        self._leaving.command(copied)
+                    elif copied.message:
                         self._link.start(_acknowledge(copied.message))
                     continue
                 part.copied.pop(copied.phy_payload, None)
                 if copied.is_doubted:
                     continue  # not acknowledged, so it comes again
+                if copied.is_left and self._leaving:
+                    self._leaving.frame(copied, part.acceptance.view)
+                    self._acknowledge(copied, is_settled=False)
+                    continue
                 self._tell(copied, is_accepted=entry is not None)
                 self._acknowledge(copied, is_settled=entry is None or entry.up is None)
         except LogReplaced:
@@ -327,14 +337,7 @@ class Worker:
                 return  # decoded, and then another worker was first
             self._judge.accepted(outcome)
             self._accepted += 1
-            self._metrics.count("uplinks")
-            self._metrics.count("readings", amount=len(outcome.readings))
-        elif isinstance(outcome, Refusal):
-            self._metrics.count("refused", outcome.check)
-        elif isinstance(outcome, Join):
-            self._metrics.count("joins", outcome.message)
-        elif isinstance(outcome, Copy):
-            self._metrics.count("copies")
+        count(self._metrics, outcome)
         self._listener(outcome)
 
     def _acknowledge(self, copied: Copied, *, is_settled: bool) -> None:

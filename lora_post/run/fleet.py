@@ -25,6 +25,8 @@ from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.errands import Errands
 from lora_post.fleet.feed import Feed
 from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room, store_of
+from lora_post.fleet.home.answering import Answering
+from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
@@ -37,6 +39,7 @@ from lora_post.inputs import Input
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.delivery import EXIT_QUEUED, Delivery, moment, open_delivery
+from lora_post.run.home import Home
 from lora_post.run.ingest import pump_all
 from lora_post.run.live import EXIT_BROKEN, Oversight, following
 from lora_post.run.outcome_log import OutcomeLog
@@ -95,7 +98,7 @@ def run_fleet(
             ExitStack() as stack,
         ):
             log.info("started fleet=%s gateway=%s", ",".join(sorted(fleet.roles)), config.gateway_id)
-            source, network, worker = NatsLog(link), config.network, None
+            source, network, worker, answering = NatsLog(link), config.network, None, None
             if delivery:
                 device, own = config.site.devices.get, parts.connected()
                 me = Turn(config.gateway_id, store_of(own))
@@ -110,12 +113,15 @@ def run_fleet(
                 states = inherited(config.devices, counters, joins, net_id, settings)
                 answers = Answers(network, partial(moment, clock), metrics, clock.stamp_us) if network else None
                 judge = Judge(config.devices, decode, answers)
+                answering = Answering(link, source, config.devices, fleet.takeover_after_s)
+                parts.start("homes", answering)
+                leaving = Leaving(link, source, answering)
                 name = f"{token(config.gateway_id)}-{secrets.token_hex(4)}"
-                worker = Worker(link, source, own, judge, name, fleet.replicas, metrics, listener, states)
+                worker = Worker(link, source, own, judge, name, fleet.replicas, metrics, listener, states, leaving)
                 parts.start("worker", worker)
-            if fleet.roles != {Role.GATEWAY}:
+            if fleet.roles - {Role.GATEWAY, Role.HOME}:
                 followed.changed.tell = oversight.site.forget_undecoded
-                use = partial(_use, config, oversight, delivery, worker)
+                use = partial(_use, config, oversight, delivery, worker, answering)
                 stack.enter_context(following(followed, use, oversight.signs))
                 watch = Watch(link, parts.connected())
                 oversight.fleet = lambda: watch.lines
@@ -126,10 +132,20 @@ def run_fleet(
             own = parts.connected()
             way_back = WayBack(DutyCycle(network.region), [each for each, _ in inputs]) if network else None
             publisher = Publisher(link, own, config.gateway_id, clock, __version__, patience or Patience(), way_back)
+            store = store_of(own)
             parts.start("publish", publisher)
+            home = None
+            if Role.HOME in fleet.roles:
+                own, to_hub = parts.connected(), publisher.arrived
+                home = Home(config, link, own, store, clock, decode, metrics, hear, way_back, to_hub)
+                parts.start("home", home.service)
+                parts.start("mirror", home.mirroring)
+                oversight.fleet = lambda: home.lines if home else ()
+                stack.enter_context(following(followed, partial(_use_at_home, oversight, home), oversight.signs))
             room = Room(config.spool_max_bytes, config.spool_when_full)
             own = parts.connected()
-            keeper = FrameKeeper(own, config.gateway_id, room, clock, metrics, hear, publisher.arrived)
+            takes = (home.service.may_be_mine, home.service.arrived) if home else ()
+            keeper = FrameKeeper(own, config.gateway_id, room, clock, metrics, hear, publisher.arrived, *takes)
             broken = pump_all(inputs, keeper, stop, oversight.signs)
             waiting = _drain(parts.connected(), stop, drain_timeout_s)
             if waiting:
@@ -142,16 +158,25 @@ def _use(
     oversight: Oversight,
     delivery: Delivery | None,
     worker: Worker | None,
+    answering: Answering | None,
     changed: Config,
     decode: Decode,
 ) -> None:
     """Take devices and decoders over."""
     oversight.site.use(changed.devices)
+    if answering:
+        answering.use(changed.devices)
     if worker:
         worker.use(changed.devices, decode)
     if delivery:
         with delivery.using(changed.devices, decode):
             read_again(replace(config, devices=changed.devices), decode)
+
+
+def _use_at_home(oversight: Oversight, home: Home, changed: Config, decode: Decode) -> None:
+    """Take devices and decoders over."""
+    oversight.site.use(changed.devices)
+    home.use(changed.devices, decode)
 
 
 class _Part(Protocol):

@@ -22,6 +22,8 @@ from lora_post.times import BootUs, StampUs, WallUs
 KEEP_US: Final = 86_400_000_000
 LOST: Final = "frames-evicted"
 EVICT_AT_ONCE: Final = 256
+FOR_HUB, SETTLED, FOR_HOME = range(3)
+"""What a frame waits for: the hub, nothing any more, or what a home gateway decides about it."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Frame).decode
@@ -44,14 +46,26 @@ class FrameCounts(Struct, frozen=True):
     oldest_us: StampUs | None
 
 
-def put(db: sqlite3.Connection, heard: Iterable[tuple[Frame, str, BootUs]]) -> list[int]:
+def put(db: sqlite3.Connection, heard: Iterable[tuple[Frame, str, BootUs]], waits_for: int = FOR_HUB) -> list[int]:
     """Keep frames, each with its boot and its moment there, inside the caller's transaction; return their numbers."""
     numbers = []
     for frame, boot, boot_us in heard:
-        row = (boot, boot_us, frame.time_us, _encode(frame))
-        cursor = db.execute("INSERT INTO frame (boot, boot_us, time_us, frame) VALUES (?, ?, ?, ?)", row)
+        row = (boot, boot_us, frame.time_us, _encode(frame), waits_for)
+        cursor = db.execute("INSERT INTO frame (boot, boot_us, time_us, frame, settled) VALUES (?, ?, ?, ?, ?)", row)
         numbers.append(cursor.lastrowid or 0)
     return numbers
+
+
+def for_home(spool_file: SpoolFile, after: int, limit: int) -> list[HeardFrame]:
+    """Return frames about which a home gateway has not decided, oldest first. Raises SpoolError."""
+    query = "SELECT number, boot, boot_us, time_us, frame FROM frame WHERE settled = ? AND number > ?"
+    return _read(spool_file.rows(f"{query} ORDER BY number LIMIT ?", (FOR_HOME, after, limit)))
+
+
+def decided(db: sqlite3.Connection, own: Collection[int], others: Collection[int]) -> None:
+    """Note what a home gateway has decided about, and what is for the hub."""
+    rows = [(SETTLED, number) for number in own] + [(FOR_HUB, number) for number in others]
+    db.executemany("UPDATE frame SET settled = ? WHERE number = ?", rows)
 
 
 def waiting(spool_file: SpoolFile, after: int, limit: int) -> list[HeardFrame]:
@@ -126,7 +140,7 @@ def make_room(
 def counts(spool_file: SpoolFile) -> FrameCounts:
     """Return what is kept. Raises SpoolError."""
     ((kept, settled, oldest_us),) = spool_file.rows(
-        "SELECT count(*), coalesce(sum(settled), 0), min(CASE WHEN settled = 0 THEN time_us END) FROM frame"
+        "SELECT count(*), coalesce(sum(settled = 1), 0), min(CASE WHEN settled <> 1 THEN time_us END) FROM frame"
     )
     return FrameCounts(kept - settled, settled, oldest_us)
 

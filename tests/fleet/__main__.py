@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.fleet.bad_days import EVERY_S, bad_days
+from tests.fleet.home.in_process import home_days
 from tests.fleet.in_process import days_in_process
 
 
@@ -20,9 +21,13 @@ def main() -> None:
     options.add_argument("--every", type=float, default=EVERY_S, help="seconds from one fault to the next")
     options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")
     options.add_argument("--in-process", type=int, metavar="UPLINKS", help="without servers; with joins")
+    options.add_argument(
+        "--home", action="store_true", help="with --in-process: a home gateway has half of the devices"
+    )
     chosen = options.parse_args()
     if chosen.in_process:
-        outcome = days_in_process(chosen.in_process, chosen.seed)
+        run = home_days if chosen.home else days_in_process
+        outcome = run(chosen.in_process, chosen.seed)
         print(outcome.line)
         sys.exit(0 if outcome.is_right else 1)
     with tempfile.TemporaryDirectory() as scratch:

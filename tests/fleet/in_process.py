@@ -256,6 +256,9 @@ class Days:
                 if isinstance(item, Copied) and item.is_doubted:
                     self._deliver_again(number)
                     continue
+                is_left = item.decider is not None or (isinstance(item, Copied) and item.is_left)
+                if is_left and self.leave(number, item):
+                    continue
                 done.add(number)
                 self._radio(item, entry)
             self.queue = [each for each in self.queue if each[1] not in done]
@@ -268,6 +271,10 @@ class Days:
             pass
         if self.chance.randrange(SAVE_EVERY) == 0:
             self.saved[index] = copy_of(worker.acceptance.view)
+
+    def leave(self, number: int, item: Copied | Chore) -> bool:
+        """Leave something to who decides about its device; tell whether it is to come again."""
+        raise AssertionError("there is no home gateway")
 
     def _deliver_again(self, number: int) -> None:
         """Have a frame come again after a while, as the hub does with what is not acknowledged."""

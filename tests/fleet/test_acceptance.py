@@ -45,10 +45,11 @@ def test_first_retained_entry_is_valid() -> None:
 
 def test_entry_of_somebody_who_may_write_and_lies_costs_nothing_but_itself() -> None:
     log = MemoryLog()
-    log.append([(f"{PREFIX}0", b"\xff not an entry"), (f"{PREFIX}0", encode(entry("a", "zzz")))])
+    log.append([(f"{PREFIX}d", b"\xff not an entry"), (f"{PREFIX}d", encode(entry("a", "zzz")))])
+    log.append([(f"{PREFIX}e", encode(entry("b", "")))])  # of a device whose log it may not write
     view = View(PREFIX)
     assert [read.is_valid for read in view.catch_up(log)] == [True]  # the first retained one
-    assert view.position == 2
+    assert (view.position, list(view.folds)) == (3, [f"{PREFIX}d"])
 
 
 @settings(max_examples=3 * settings.default.max_examples)

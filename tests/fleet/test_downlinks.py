@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -30,7 +28,7 @@ from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
 from tests.support.command import PATIENCE_S, free_udp_port, run, started, wait_until
-from tests.support.forwarder import EUI, Forwarder, JoiningDevice
+from tests.support.forwarder import EUI, Forwarder, JoiningDevice, answer_to_one_of
 from tests.support.nats_servers import nats_servers
 from tests.support.seal import ROOT_10
 
@@ -131,17 +129,3 @@ def test_device_joins_is_acknowledged_and_gets_a_command_through_a_gateway(tmp_p
             texts.setdefault(down.fcnt, set()).add(down.phy_payload)
         assert list(texts) == list(range(len(texts)))  # whether its window was met or not
         assert all(len(each) == 1 for each in texts.values())
-
-
-def answer_to_one_of(
-    forwarder: Forwarder, times: Iterator[int], frame: Callable[[], bytes], tries: int = PATIENCE_S // 8
-) -> dict[str, Any]:
-    """Send frames until one is answered; return its txpk. A busy machine misses windows."""
-    for number in islice(times, tries):
-        forwarder.push(frame(), 10_000_000 * number)
-        forwarder.socket.settimeout(8)
-        try:
-            return forwarder.pull_resp()
-        except TimeoutError:
-            forwarder.ask()
-    raise AssertionError("no answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from lora_post.command import Moment
 from lora_post.decoding.choice import Decoding
@@ -18,7 +19,7 @@ from lora_post.fleet.log import Log
 from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
-from lora_post.model import Device, Frame, RxInfo
+from lora_post.model import Decoder, Device, Frame, RxInfo
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.joins import joined_device
@@ -27,6 +28,12 @@ S = 1_000_000
 T0 = 1_790_000_000 * S
 GW = ("gw1",)
 RX = RxInfo(-60.0, 8.5, 7, 125.0, "4/5", 868.1)
+
+
+@cache
+def shipped() -> Mapping[str, Decoder]:
+    """The shipped decoders, loaded once."""
+    return load_folder(shipped_folder()).decoders
 
 
 class OneWorker:
@@ -41,7 +48,7 @@ class OneWorker:
         view: View | None = None,
     ) -> None:
         """view: what it remembers of the log."""
-        decode = Decoding(devices, load_folder(shipped_folder()).decoders).decode
+        decode = Decoding(devices, shipped()).decode
         self.metrics = Metrics()
         answers = Answers(network, self.now, self.metrics, lambda: self.time_us) if network else None
         self.judge = Judge(devices, decode, answers)
@@ -56,7 +63,7 @@ class OneWorker:
 
     def use(self, devices: Sequence[Device]) -> None:
         """Take a changed configuration over."""
-        self.judge.use(devices, Decoding(devices, load_folder(shipped_folder()).decoders).decode)
+        self.judge.use(devices, Decoding(devices, shipped()).decode)
         self._follow_all(self.acceptance.view)
 
     def _follow_all(self, view: View) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
@@ -148,3 +150,17 @@ class JoiningDevice:
             fopts = self.keys.crypt_fopts(data.dev_addr, data.fcnt16, fopts, DOWNLINK)
         assert mic == data.mic
         return [each.body for each in parse_mac_commands(fopts, data.mtype)]
+
+
+def answer_to_one_of(
+    forwarder: Forwarder, times: Iterator[int], frame: Callable[[], bytes], tries: int = PATIENCE_S // 8
+) -> dict[str, Any]:
+    """Send frames until one is answered; return its txpk. A busy machine misses windows."""
+    for number in islice(times, tries):
+        forwarder.push(frame(), 10_000_000 * number)
+        forwarder.socket.settimeout(8)
+        try:
+            return forwarder.pull_resp()
+        except TimeoutError:
+            forwarder.ask()
+    raise AssertionError("no answer")

@@ -35,6 +35,11 @@ class MemoryLog:
     def trim(self, subject: str, before: int) -> None:
         self.entries = [each for each in self.entries if each.subject != subject or each.position >= before]
 
+    def begin(self, subject: str, data: bytes) -> None:
+        last = self.entries[-1].position if self.entries else 0
+        self.entries = [each for each in self.entries if each.subject != subject]
+        self.entries.append(Logged(last + 1, subject, data))
+
     def flush(self) -> None:
         """Store what was under way for long."""
         while self.delayed:

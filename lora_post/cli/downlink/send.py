@@ -121,7 +121,7 @@ def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
         )
     with spool_file.transaction() as db:
         if config.fleet:
-            state = _known_in_fleet(config.fleet, db, device)
+            state = _known_in_fleet(config, config.fleet, db, device)
         else:
             state = load_joins(db).get(join_key(device), JoinState()) if device.root else JoinState()
     problem = unreachable(device, state, through_server=config.gives_to_servers)
@@ -129,7 +129,11 @@ def _check_reach(config: Config, spool_file: SpoolFile, device: Device) -> None:
         raise ConfigError(problem.what, fix=problem.fix)
 
 
-def _known_in_fleet(fleet: FleetConfig, db: sqlite3.Connection, device: Device) -> JoinState:
+def _known_in_fleet(config: Config, fleet: FleetConfig, db: sqlite3.Connection, device: Device) -> JoinState:
+    if Role.HOME in fleet.roles:
+        from lora_post.fleet.home.book import joins_at_home
+
+        return joins_at_home(config.spool_path, device)
     if Role.UPLOADER not in fleet.roles:
         raise ConfigError("only the uploader of a fleet takes commands", fix="give it on the machine that uploads")
     from lora_post.fleet.place import known_joins

@@ -6,8 +6,10 @@ import click
 
 from lora_post.cli.fleet.begin_anew import command as begin_anew
 from lora_post.cli.fleet.demo import command as demo
+from lora_post.cli.fleet.give_back import command as give_back
 from lora_post.cli.fleet.init import command as init
 from lora_post.cli.fleet.status import command as status
+from lora_post.cli.fleet.take_over import command as take_over
 
 
 @click.group(name="fleet")
@@ -21,5 +23,5 @@ def command() -> None:
     """
 
 
-for _command in (init, status, demo, begin_anew):
+for _command in (init, status, take_over, give_back, demo, begin_anew):
     command.add_command(_command)

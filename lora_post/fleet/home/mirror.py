@@ -1,0 +1,214 @@
+"""Have the hub's log get what a home gateway has decided, and the home gateway follow the hub where they differ.
+
+The hub's order is the truth. Entries go there in their order and are looked for behind it: what is valid there is no
+longer provisional here. Where somebody else was first, everything of the own behind it is void; one `own` entry then
+takes over what was used and told in it, and its frames are offered again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from lora_post.fleet.entry import Entry, State, decode, encode
+from lora_post.fleet.home.book import ALL, Adoption, chain, lost_behind
+from lora_post.fleet.home.heads import Asked, Seen
+from lora_post.fleet.home.ownership import given_back, id_behind
+from lora_post.fleet.log import Log, Logged
+
+log = logging.getLogger(__name__)
+
+MAX_TOGETHER: Final = 32
+"""Entries of a device that are under way to the hub at one time."""
+MAX_IN_ALL: Final = 128
+
+
+class Hub(Protocol):
+    """The hub, as a home gateway reaches it."""
+
+    def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        """Append entries as `Log.append` does."""
+        ...
+
+    def look(self, asked: Sequence[Asked]) -> Sequence[Seen]:
+        """Return which entries are valid. Raises LogUnavailable."""
+        ...
+
+
+class Book(Protocol):
+    """What follows; see `HomeBook`."""
+
+    def adopt(self, adoption: Adoption) -> bool:
+        """Go on from what the hub says; False when that could not be done yet."""
+        ...
+
+    def confirm(self, subject: str, number: int) -> None:
+        """Take in that the hub has entries up to this number."""
+        ...
+
+
+class _Row(Struct, frozen=True, gc=False):
+    """An entry as it stands here."""
+
+    position: int
+    id: str
+    number: int
+
+
+class _Own(Struct, frozen=True):
+    """An `own` entry that was given to the hub. until, valid: as in `Adoption`."""
+
+    entry: Entry
+    until: str
+    valid: str
+
+
+class _Device(Struct):
+    """A device. rows: its entries here; the first one is what the hub had last. is_unsure: the hub is to be asked."""
+
+    rows: list[_Row] = []
+    own: _Own | None = None
+    is_unsure: bool = True
+
+    @property
+    def newest(self) -> str:
+        """Return the id of the newest entry here, "" for none."""
+        return self.rows[-1].id if self.rows else ""
+
+
+class Mirror:
+    """Mirrors. For one thread, with a connection of its own to the log of the home gateway."""
+
+    def __init__(
+        self,
+        source: Log,
+        hub: Hub,
+        book: Book,
+        gateway: str,
+        subjects: Iterable[str],
+        inherited: Mapping[str, State] | None = None,
+    ) -> None:
+        """subjects: of the logs of its devices. inherited: what it knows of devices of which the hub knows nothing."""
+        self._log = source
+        self._hub = hub
+        self._book = book
+        self._gateway = gateway
+        self._inherited = inherited or {}
+        self._position = 0
+        self._devices: dict[str, _Device] = {}
+        self.use(subjects)
+
+    def use(self, subjects: Iterable[str]) -> None:
+        """Mirror these from now on."""
+        self._devices = {each: _Device() for each in subjects}
+        self._position = 0
+
+    def doubt(self) -> None:
+        """Look at all devices: something may have happened at the hub."""
+        for device in self._devices.values():
+            device.is_unsure = True
+
+    @property
+    def waiting(self) -> int:
+        """How many entries the hub is not known to have."""
+        return sum(max(0, len(device.rows) - 1) for device in self._devices.values())
+
+    def step(self) -> bool:
+        """Do what is to be done next; tell whether that was something. Raises LogUnavailable."""
+        self._read()
+        busy = {subject: device for subject, device in self._devices.items() if device.is_unsure} or self._append()
+        asked = [_asked(subject, device) for subject, device in list(busy.items())[:MAX_IN_ALL]]
+        if asked:
+            for seen in self._hub.look(asked):
+                if seen.subject in busy:
+                    self._follow(seen, busy[seen.subject])
+        return bool(asked)
+
+    def _read(self) -> None:
+        while found := self._log.read(ALL, self._position):
+            for logged in found:
+                self._take(logged)
+
+    def _take(self, logged: Logged) -> None:
+        self._position = logged.position
+        device = self._devices.get(logged.subject)
+        if device is None:
+            return
+        entry = decode(logged.data)
+        if device.rows and entry.prev != device.newest:
+            device.rows = []  # it has begun anew
+        device.rows.append(_Row(logged.position, entry.id, entry.number))
+
+    def _append(self) -> dict[str, _Device]:
+        """Give the hub what it does not have; return whose that was."""
+        given: dict[str, _Device] = {}
+        entries: list[tuple[str, bytes]] = []
+        for subject, device in self._devices.items():
+            if len(device.rows) > 1 and len(entries) < MAX_IN_ALL:
+                given[subject] = device
+                entries += self._data(subject, device.rows[1 : 1 + MAX_TOGETHER])
+        if entries:
+            self._hub.append(entries)
+        return given
+
+    def _data(self, subject: str, rows: Sequence[_Row]) -> list[tuple[str, bytes]]:
+        wanted = {row.position for row in rows}
+        found = self._log.read(subject, rows[0].position - 1)
+        return [(subject, each.data) for each in found if each.position in wanted]
+
+    def _follow(self, seen: Seen, device: _Device) -> None:
+        """Take in what the hub says of a device."""
+        ids = [row.id for row in device.rows]
+        if seen.valid in ids and not seen.newest:
+            self._confirm(seen.subject, device, ids.index(seen.valid))
+            return
+        newest = decode(seen.newest) if seen.newest else None
+        own = device.own
+        if own and seen.valid == own.entry.id:
+            newest, valid = newest or own.entry, own.valid
+            is_known = own.until == device.newest
+        else:
+            valid = seen.valid if seen.valid in ids else ""
+            is_known = newest is not None and bool(ids) and newest.id == id_behind(newest.prev, device.newest)
+        if newest and newest.state.is_held and device.newest == valid:
+            is_known = True  # nothing of the own is lost, and it is not to be taken back
+        if newest and is_known:
+            if self._book.adopt(Adoption(seen.subject, newest, valid, device.newest)):
+                device.own, device.is_unsure = None, False
+            return
+        self._give(seen.subject, newest, device, valid)
+
+    def _confirm(self, subject: str, device: _Device, index: int) -> None:
+        """Keep what is behind the last entry that the hub has, and that one."""
+        device.rows = device.rows[index:]
+        device.own, device.is_unsure = None, False
+        if index:
+            self._log.trim(subject, device.rows[0].position)
+            self._book.confirm(subject, device.rows[0].number)
+
+    def _give(self, subject: str, newest: Entry | None, device: _Device, valid: str) -> None:
+        """Give the hub the entry by which this gateway decides, and that knows of all that was void."""
+        own = device.own
+        if own and own.until == device.newest and own.entry.prev == (newest.id if newest else ""):
+            self._hub.append([(subject, encode(own.entry))])  # once more: the first time it did not arrive
+            return
+        told = own.until if own and newest and newest.state.owner == self._gateway else valid
+        lost = lost_behind(chain(self._log, subject), told)
+        entry = given_back(newest, lost, self._gateway, self._inherited.get(subject))
+        device.own, device.is_unsure = _Own(entry, device.newest, valid), True
+        log.info("%s: %s", subject.rpartition(".")[2], _what(entry, len(lost)))
+        self._hub.append([(subject, encode(entry))])
+
+
+def _asked(subject: str, device: _Device) -> Asked:
+    ids = [row.id for row in device.rows[: 1 + MAX_TOGETHER]]
+    return Asked(subject, (*ids, *([device.own.entry.id] if device.own else ())))
+
+
+def _what(entry: Entry, lost: int) -> str:
+    who = f"{entry.state.owner} decides about it" if entry.state.owner else "workers decide about it"
+    again = f"; {lost} entries were void at the hub, their frames are offered again" if lost else ""
+    return f"{who} from epoch {entry.epoch} on{again}"

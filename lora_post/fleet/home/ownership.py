@@ -1,0 +1,77 @@
+"""Who decides about a device: an `own` entry says so, and everybody who reads the log knows it.
+
+Entries of who decided before stand behind it and are void. What a home gateway has not mirrored yet when it is taken
+over is found again by `given_back`; until then, counters go on so far ahead that they meet nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from lora_post.fleet.entry import FIRST, Entry, State, new_id
+from lora_post.fleet.loss import JOIN_JUMP, JUMP, beyond
+
+_HOMES: Final = 1 << 24
+"""DevAddrs, without NetID, of sessions that home gateways give; each has a block of them."""
+_BLOCK_BITS: Final = 18
+_BLOCKS: Final = 64
+
+
+def taken_over(last: Entry, *, is_held: bool) -> Entry:
+    """Return the entry by which workers decide about a device. is_held: until a person gives it back."""
+    state = last.state
+    if state.owner:
+        state = beyond(state, state)
+    return _own(last, replace(state, owner="", is_held=is_held))
+
+
+def released(last: Entry) -> Entry:
+    """Return the entry that lets the home gateway of a device take it again."""
+    return _own(last, replace(last.state, is_held=False))
+
+
+def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: State | None = None) -> Entry:
+    """Return the entry by which a home gateway decides, behind the newest one of the hub.
+
+    lost: its own entries that are void there. What they have used is not used again, and what they say of commands is
+    told. inherited: what it knows of a device of which the hub knows nothing.
+    """
+    state = last.state if last else inherited or State()
+    # A home that decides already, and by an entry that is not known here: what else it has used is not known, either.
+    down, join = (JUMP, JOIN_JUMP) if state.owner or (lost and last is None) else (0, 0)
+    state = beyond(state, lost[-1].state if lost else state, down, join)
+    if not state.is_held:
+        state = replace(state, owner=home)
+    over = set(last.state.done) if last else set()
+    commands = {each.key: each for entry in lost for each in entry.commands if each.key not in over}
+    told = tuple(each for entry in lost for each in entry.told)
+    entry = _own(last, state)
+    if lost:
+        entry = replace(entry, id=id_behind(entry.prev, lost[-1].id))
+    return replace(entry, commands=tuple(commands.values()), told=told)
+
+
+def id_behind(prev: str, until: str) -> str:
+    """Return the id of the entry that takes over what is lost: its author knows it again. until: the last that is."""
+    return sha256(f"{prev} {until}".encode()).hexdigest()[:24]
+
+
+def _own(last: Entry | None, state: State) -> Entry:
+    prev, number, epoch = (last.id, last.number + 1, last.epoch + 1) if last else (FIRST, 1, 1)
+    return Entry(new_id(), prev, number, state, "own", epoch)
+
+
+def may_give(owner: str, dev_addr: int) -> bool:
+    """Tell whether who decides may give this DevAddr: homes without a link never give the same as anybody else."""
+    return is_given_by((owner,), dev_addr) if owner else not dev_addr & _HOMES
+
+
+def is_given_by(homes: Iterable[str], dev_addr: int) -> bool:
+    """Tell whether a DevAddr is in the block of one of these home gateways."""
+    block = dev_addr >> _BLOCK_BITS & (_BLOCKS - 1)
+    return bool(dev_addr & _HOMES) and any(block == crc32(home.encode()) % _BLOCKS for home in homes)

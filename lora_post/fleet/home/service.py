@@ -1,0 +1,300 @@
+"""The thread of a home gateway: it decides about frames and commands of its devices, and answers them at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import Final
+
+from msgspec.structs import replace
+
+from lora_post.clocks.gateway import GatewayClock
+from lora_post.clocks.scale import is_unknown
+from lora_post.clocks.system import SET_FROM_US
+from lora_post.command import Command, Fate, Moment, age_s
+from lora_post.downlink.transmit import Transmission
+from lora_post.errors import SpoolError
+from lora_post.fleet.desk import Errand, Sent
+from lora_post.fleet.downlinks import Request, RequestFate, WayBack
+from lora_post.fleet.entry import Entry, Queued, Reception, State
+from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
+from lora_post.fleet.home.offers import Offer
+from lora_post.fleet.judge import Chore, Copied, Judge
+from lora_post.fleet.log import FleetError
+from lora_post.fleet.reply import Reply
+from lora_post.fleet.subjects import log_subject
+from lora_post.fleet.telling import count
+from lora_post.metrics import Metrics
+from lora_post.model import Device, Frame
+from lora_post.spool import downlinks, frames
+from lora_post.spool.frames import HeardFrame
+from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import BootUs, WallUs
+from lora_post.uplink.model import Decode, Report
+from lora_post.uplink.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.2
+TICK_S: Final = 1.0
+AGAIN_S: Final = 60.0
+LIVE_S: Final = 10.0
+PAUSE_S: Final = 1.0
+ADOPT_S: Final = 10.0
+MAX_TOGETHER: Final = 64
+
+
+class HomeService:
+    """Decides about the devices of a home gateway. `run` is its thread; all else is for any thread."""
+
+    def __init__(
+        self,
+        source: HomeLog,
+        judge: Judge,
+        devices: Sequence[Device],
+        spool_file: SpoolFile,
+        gateway: str,
+        store: str,
+        clock: GatewayClock,
+        now: Callable[[], Moment],
+        metrics: Metrics,
+        listener: Callable[[Outcome], None],
+        way_back: WayBack | None,
+        to_hub: Callable[[Sequence[int]], None],
+    ) -> None:
+        """source, spool_file: connections that only this thread uses. store: the name of the spool in the fleet.
+
+        to_hub: told the numbers of frames that others decide about.
+        """
+        self._judge = judge
+        self._spool_file = spool_file
+        self._gateway = gateway
+        self._store = store
+        self._clock = clock
+        self._now = now
+        self._metrics = metrics
+        self._listener = listener
+        self._way_back = way_back
+        self._to_hub = to_hub
+        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._live: dict[int, float] = {}
+        self._offered: list[Copied] = []
+        self._chores: list[Chore] = []
+        self._cursor = 0
+        self._tick_at = self._again_at = 0.0
+        self._devices = {device.id: device for device in devices}
+        self._book = HomeBook(source, judge, gateway, self._note_commands)
+
+    def may_be_mine(self, frame: Frame) -> bool:
+        """Tell whether a frame is to wait for what is decided here."""
+        return self._judge.may_know(frame)
+
+    @property
+    def owned(self) -> int:
+        """Return about how many devices this gateway decides."""
+        return sum(self._state(device) is not None for device in list(self._devices))
+
+    def arrived(self, numbers: Sequence[int]) -> None:
+        """Take in frames that were kept just now."""
+        now = time.monotonic()
+        self._events.put(lambda: self._live.update(dict.fromkeys(numbers, now)))
+
+    def offered(self, offer: Offer) -> None:
+        """Take in what the hub has for a device of this gateway."""
+        self._events.put(lambda: self._take(offer))
+
+    def use(self, devices: Sequence[Device], decode: Decode) -> None:
+        """Decide about these devices from now on."""
+        self._events.put(lambda: self._use(devices, decode))
+
+    def adopt(self, adoption: Adoption) -> bool:
+        """Go on from what the hub says; False when that could not be done yet."""
+        done: Future[bool] = Future()
+        self._events.put(lambda: self._adopt(adoption, done))
+        try:
+            return done.result(ADOPT_S)
+        except FutureTimeout:
+            return False
+
+    def confirm(self, subject: str, number: int) -> None:
+        """Take in that the hub has entries up to this number."""
+        self._events.put(lambda: self._book.confirm(subject, number))
+
+    def run(self, stop: Event, beat: Callable[[], None]) -> None:
+        """Decide until `stop`. beat: called at least once in a minute."""
+        while not stop.is_set():
+            beat()
+            try:
+                self._wait()
+                self._work()
+            except (FleetError, SpoolError) as error:
+                log.error("%s", error)
+                stop.wait(PAUSE_S)
+
+    def _wait(self) -> None:
+        try:
+            event = self._events.get(timeout=LOOK_S)
+            while True:
+                event()
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+
+    def _use(self, devices: Sequence[Device], decode: Decode) -> None:
+        self._devices = {device.id: device for device in devices}
+        self._judge.use(devices, decode)
+        self._book.follow_all()
+
+    def _take(self, offer: Offer) -> None:
+        if offer.errand:
+            self._chores.append(Chore(offer.errand))
+        if offer.frame and offer.reception:
+            heard = {offer.reception: offer.frame}
+            self._offered.append(Copied(offer.frame.phy_payload, 0.0, heard, is_offered_again=True))
+
+    def _adopt(self, adoption: Adoption, done: Future[bool]) -> None:
+        try:
+            done.set_result(self._book.adopt(adoption, self._keep))
+        except (FleetError, SpoolError) as error:
+            log.error("%s", error)
+            done.set_result(False)
+
+    def _keep(self, lost: Sequence[Entry]) -> None:
+        """Have the frames of void entries decided about once more."""
+        again = [(entry.up.frame, "", BootUs(0)) for entry in lost if entry.up]
+        if again:
+            with self._spool_file.transaction() as db:
+                frames.put(db, again, frames.FOR_HOME)
+
+    def _work(self) -> None:
+        now = time.monotonic()
+        if now >= self._again_at:
+            self._again_at, self._cursor = now + AGAIN_S, 0
+            self._clock.look()
+            self._clock.believe()
+        if now >= self._tick_at:
+            self._tick_at = now + TICK_S
+            self._chores += [*self._book.due(), *self._errands()]
+        heard = self._heard(now)
+        offered, self._offered = self._offered, []
+        chores, self._chores = self._chores, []
+        own: list[int] = []
+        others: list[int] = []
+        for item, entry in self._book.decide([*heard, *offered, *chores]):
+            self._send(item, entry)
+            if isinstance(item, Chore):
+                continue
+            mine = [each.number for each in item.frames if (each.gateway, each.store) == (self._gateway, self._store)]
+            if is_for_hub(item, entry):
+                others += mine
+            else:
+                own += mine
+                self._tell(item, is_accepted=entry is not None)
+        if own or others:
+            with self._spool_file.transaction() as db:
+                frames.decided(db, own, others)
+            for number in (*own, *others):
+                self._live.pop(number, None)
+            self._to_hub(others)
+
+    def _heard(self, now: float) -> list[Copied]:
+        """Return frames that were not decided about, with their copies by other packet forwarders here."""
+        found: dict[bytes, Copied] = {}
+        for each in frames.for_home(self._spool_file, self._cursor, MAX_TOGETHER):
+            self._cursor = each.number
+            frame, since = self._timed(each), self._live.get(each.number, 0.0)
+            if frame is None:
+                continue
+            copied = found.setdefault(frame.phy_payload, Copied(frame.phy_payload, 0.0, {}, since=since))
+            rx = frame.rx
+            copied.frames[Reception(self._gateway, self._store, each.number, rx.rssi_dbm, rx.snr_db)] = frame
+            copied.is_live |= now - since < LIVE_S
+            copied.is_offered_again |= now - since >= LIVE_S
+        return list(found.values())
+
+    def _timed(self, heard: HeardFrame) -> Frame | None:
+        """Return a frame with its time: an answer cannot wait until somebody vouches for the clock.
+
+        None for one of an earlier boot of which the time is not known, and while the clock was never set.
+        """
+        frame, now_us = heard.frame, self._clock.wall_us()
+        if not is_unknown(frame.time_us):
+            return frame
+        if heard.boot != self._clock.boot_id or now_us < SET_FROM_US:
+            return None
+        return replace(frame, time_us=WallUs(now_us - (self._clock.boot_us() - heard.boot_us)))
+
+    def _errands(self) -> list[Chore]:
+        """Return commands that were given here, and are not in the log as they stand."""
+        waiting = {each.id: each for each in downlinks.look_for_waiting(self._spool_file)}
+        found = []
+        for command in waiting.values():
+            state = self._state(command.device)
+            if state is None:
+                if (age_s(command.made, self._now()) or 0.0) > command.life_s:
+                    ended = command.ended(self._now(), Fate.EXPIRED, "this gateway did not decide about its device")
+                    self._write([ended])
+            elif f"{self._store}:{command.id}" not in {*state.done, *(each.key for each in state.waiting)}:
+                found.append(Chore(Errand(self._store, command)))
+        for device in self._devices:
+            state = self._state(device)
+            for queued in state.waiting if state else ():
+                if queued.store == self._store and queued.command.id not in waiting:
+                    found.append(Chore(Errand(self._store, queued.command, is_cancelled=True)))
+        return found
+
+    def _state(self, device: str) -> State | None:
+        known = self._devices.get(device)
+        return self._book.state(log_subject(known)) if known else None
+
+    def _note_commands(self, entry: Entry) -> None:
+        changed = [each.command for each in entry.commands if self._is_to_note(each)]
+        if changed:
+            self._write(changed)
+
+    def _is_to_note(self, queued: Queued) -> bool:
+        if queued.store != self._store:
+            return False
+        here = downlinks.find(self._spool_file, queued.command.id)
+        return here is not None and not here.is_over
+
+    def _write(self, commands: Sequence[Command]) -> None:
+        with self._spool_file.transaction() as db:
+            downlinks.change(db, commands)
+
+    def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
+        """Send what is in the log."""
+        reply = item.reply
+        if reply is None:
+            return
+        why = "there is no [network]" if self._way_back is None else "no packet forwarder that heard it can send"
+        for way in reply.ways if self._way_back else ():
+            id_ = entry.id if entry else reply.phy_payload.hex()
+            request = Request(id_, way.station, reply.phy_payload, way.windows, bool(reply.command))
+            why = self._way_back.ask(request, lambda fate: self._hear(reply, fate)) if self._way_back else ""
+            if not why:
+                return
+        log.info("not sent, %s: %s", reply.about, why)
+        if reply.command:
+            self._hear(reply, RequestFate("", Transmission(self._gateway, "", False, why)))
+
+    def _hear(self, reply: Reply, fate: RequestFate) -> None:
+        chore = Chore(Sent(reply.device, reply.command, fate.transmission))
+        self._events.put(lambda: self._chores.append(chore))
+
+    def _tell(self, item: Copied, *, is_accepted: bool) -> None:
+        outcome = item.outcome
+        if outcome is None:
+            self._metrics.count("copies")
+            return
+        if isinstance(outcome, Report):
+            if not is_accepted:
+                return
+            self._judge.accepted(outcome)
+        count(self._metrics, outcome)
+        self._listener(outcome)
