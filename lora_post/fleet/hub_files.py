@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import nkeys
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
+from lora_post.fleet.home.offers import look_subject, offer_subject
 from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, token
 
 PORT: Final = 4222
@@ -25,6 +28,8 @@ CLUSTER: Final = 2000
 VALID_DAYS: Final = 3650
 CA: Final = "ca.pem"
 ACCOUNTS: Final = "accounts.conf"
+DEVICES: Final = "devices"
+"""The file with the ids of a home gateway's devices, beside its key: in their logs alone it may write."""
 
 
 _SIGNS: Final = x509.KeyUsage(
@@ -87,18 +92,31 @@ class Files:
         return sorted(path.parent.name for path in self._folder.glob(pattern))
 
 
-def write_fleet(folder: Path, hubs: Sequence[Hub], gateways: Sequence[str], workers: Sequence[str]) -> list[Path]:
-    """Write, or add to, the files of a fleet; return those that are new or changed."""
+def write_fleet(
+    folder: Path,
+    hubs: Sequence[Hub],
+    gateways: Sequence[str],
+    workers: Sequence[str],
+    homes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Path]:
+    """Write, or add to, the files of a fleet; return those that are new or changed.
+
+    homes: devices by their home gateways, which are gateways as well.
+    """
     files = Files(folder)
     authority = _authority(files)
     for number, hub in enumerate(hubs, 1):
         _write_server(files, number, hub, hubs, authority)
-    for kind, names in (("gateways", gateways), ("workers", workers)):
+    for name, devices in homes.items():
+        known = files.once(f"gateways/{name}/{DEVICES}", "").decode().split()
+        files.write(f"gateways/{name}/{DEVICES}", "".join(f"{each}\n" for each in dict.fromkeys([*known, *devices])))
+    for kind, names in (("gateways", dict.fromkeys([*gateways, *homes])), ("workers", workers)):
         for name in names:
             seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
             files.once(f"{kind}/{name}/{name}.nk", seed, is_secret=True)
             files.once(f"{kind}/{name}/{CA}", authority[0].public_bytes(serialization.Encoding.PEM))
-            text = _gateway_toml(name, hubs) if kind == "gateways" else _worker_toml(name, hubs)
+            is_home = files.has(f"{kind}/{name}/{DEVICES}")
+            text = _gateway_toml(name, hubs, is_home=is_home) if kind == "gateways" else _worker_toml(name, hubs)
             files.once(f"{kind}/{name}/lora-post.toml", text, is_secret=True)
     accounts = "\n".join(_accounts(folder, files))
     for number in range(1, len(hubs) + 1):
@@ -112,8 +130,13 @@ def _accounts(folder: Path, files: Files) -> Iterator[str]:
     for name in files.names("gateways/*/*.nk"):
         public = _public(folder / "gateways" / name / f"{name}.nk")
         part = token(name)
-        publish = f'["raw.*.*.{part}", "gw.{part}.*"]'
-        subscribe = f'["{hub_subject(name)}", "{TO_ALL}", "{down_subject(name)}", "_INBOX_{part}.>"]'
+        may_publish = [f"raw.*.*.{part}", f"gw.{part}.*"]
+        may_hear = [hub_subject(name), TO_ALL, down_subject(name), f"_INBOX_{part}.>"]
+        if files.has(f"gateways/{name}/{DEVICES}"):
+            devices = (folder / "gateways" / name / DEVICES).read_text().split()
+            may_publish += [look_subject(name), *(f"log.*.{token(device)}" for device in devices)]
+            may_hear.append(offer_subject(name))
+        publish, subscribe = json.dumps(may_publish), json.dumps(may_hear)
         may = f'publish: {publish}, subscribe: {subscribe}, allow_responses: {{max: 1, expires: "20s"}}'
         yield f"  {{nkey: {public}, permissions: {{{may}}}}}  # gateway {name}"
     for name in files.names("workers/*/*.nk"):
@@ -165,10 +188,19 @@ def _fleet_table(name: str, hubs: Sequence[Hub], role: str) -> str:
     )
 
 
-def _gateway_toml(name: str, hubs: Sequence[Hub]) -> str:
+def _gateway_toml(name: str, hubs: Sequence[Hub], *, is_home: bool) -> str:
+    role = '["gateway", "home"]' if is_home else '"gateway"'
     return (
-        f'[gateway]\nid = "{name}"\n\n{_fleet_table(name, hubs, chr(34) + "gateway" + chr(34))}\n'
+        f'[gateway]\nid = "{name}"\n\n{_fleet_table(name, hubs, role)}\n'
         '# Where its frames come from; see docs/inputs.\n[[input]]\nurl = "udp://127.0.0.1:1700"\n'
+    ) + (_home_toml(name) if is_home else "")
+
+
+def _home_toml(name: str) -> str:
+    return (
+        '\n[network]\nregion = "EU868"\n\n'
+        "# Its own devices alone, as on the workers, here or in devices.toml beside this file:\n"
+        f'# [[device]]\n# id = "pond-1"\n# home = "{name}"\n'
     )
 
 

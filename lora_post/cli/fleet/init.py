@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,8 +16,13 @@ from lora_post.errors import ConfigError
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--hub", "hubs", multiple=True, required=True, metavar="HOST[:PORT]", help="A server; give three.")
 @click.option("--gateway", "gateways", multiple=True, metavar="ID", help="A gateway, by its id on Waziup.")
+@click.option(
+    "--home", "homes", multiple=True, metavar="ID=DEVICE", help="A home gateway and one of its devices; once for each."
+)
 @click.option("--worker", "workers", multiple=True, metavar="ID", help="A machine that decodes or uploads.")
-def command(folder: Path, hubs: tuple[str, ...], gateways: tuple[str, ...], workers: tuple[str, ...]) -> None:
+def command(
+    folder: Path, hubs: tuple[str, ...], gateways: tuple[str, ...], homes: tuple[str, ...], workers: tuple[str, ...]
+) -> None:
     """Write what the machines of a fleet need to FOLDER: servers, certificates, keys, configurations.
 
     \b
@@ -40,7 +46,7 @@ def command(folder: Path, hubs: tuple[str, ...], gateways: tuple[str, ...], work
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = write_fleet(folder, servers, gateways, workers)
+        written = write_fleet(folder, servers, gateways, workers, _by_home(homes))
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror or error}") from error
     for path in written:
@@ -50,3 +56,13 @@ def command(folder: Path, hubs: tuple[str, ...], gateways: tuple[str, ...], work
         say("One server is for a trial: when it is gone, gateways keep their frames, and nothing is decoded.")
     say("On each server: copy its folder there and start `nats-server -c nats.conf` in it.")
     say("On each gateway and worker: copy its folder there, fill in lora-post.toml, then `lora-post check`.")
+
+
+def _by_home(homes: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in homes:
+        gateway, sign, device = text.partition("=")
+        if not (gateway and sign and device):
+            raise ConfigError(f"--home {text!r}", fix="write --home GATEWAY=DEVICE, once for each device")
+        found.setdefault(gateway, []).append(device)
+    return found

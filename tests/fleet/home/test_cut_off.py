@@ -84,6 +84,9 @@ def test_home_gateway_goes_on_alone_and_each_value_arrives_once(tmp_path: Path) 
             def owner() -> str:
                 return entries()[-1].state.owner if entries() else ""
 
+            def values() -> list[float]:
+                return [json.loads(line)["value"] for line in out.read_text().splitlines()]
+
             times = count(1)
             tenths: list[int] = []
 
@@ -119,7 +122,7 @@ def test_home_gateway_goes_on_alone_and_each_value_arrives_once(tmp_path: Path) 
                 answer_to_one_of(forwarder, times, uplink)
                 wait_for(lambda: len({entry.up.fcnt for entry in entries() if entry.up}) == len(tenths))
             found = entries()
-        values = lambda: [json.loads(line)["value"] for line in out.read_text().splitlines()]  # noqa: E731
+            wait_for(lambda: len(values()) >= len(tenths))
         assert Counter(values()) == Counter(each / 10 for each in tenths)
         texts: dict[int, set[bytes]] = {}
         for down in (entry.down for entry in found if entry.down):
