@@ -46,8 +46,8 @@ def check_fleet(config: Config, fleet: FleetConfig, *, offline: bool) -> Iterato
             return
         version = link.client.connected_server_version
         yield ok(SUBJECT, f"the hub answers, nats-server {version.major}.{version.minor}.{version.patch}")
-        if fleet.roles != {Role.GATEWAY}:
-            yield from _check_streams(link, fleet)
+        if fleet.roles & {Role.WORKER, Role.UPLOADER}:
+            yield from _check_streams(link, config, fleet)
     yield from _check_disks(fleet)
 
 
@@ -66,19 +66,19 @@ def _check_roles(config: Config, fleet: FleetConfig) -> Iterator[Finding]:
             f"a gateway needs no devices, and here are {plural(len(config.devices), 'device')} with their keys",
             "remove them: who steals the gateway has their keys",
         )
-    if Role.WORKER in fleet.roles:
-        joining = [device.id for device in config.devices if device.root is not None and device.address is None]
-        if joining:
-            yield fail(
-                SUBJECT,
-                f"{', '.join(joining[:5])}: devices that join (OTAA) are not answered by a fleet yet",
-                "give them fixed sessions (ABP), or a lora-post of their own without [fleet]",
-            )
-        if not config.devices:
-            yield fail(SUBJECT, "a worker without devices accepts nothing", "add them, the same on all workers")
+    if Role.WORKER in fleet.roles and not config.devices:
+        yield fail(SUBJECT, "a worker without devices accepts nothing", "add them, the same on all workers")
+    if Role.HOME in fleet.roles and not config.devices:
+        yield fail(
+            SUBJECT,
+            "a home gateway without devices decides about nothing",
+            f'add its own, with home = "{config.gateway_id}"',
+        )
+    if Role.HOME in fleet.roles and config.network is None:
+        yield warning(SUBJECT, "there is no [network]: this home gateway answers nothing", "add [network]")
 
 
-def _check_streams(link: Link, fleet: FleetConfig) -> Iterator[Finding]:
+def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[Finding]:
     from lora_post.fleet.log import FleetError
     from lora_post.fleet.status import look
     from lora_post.fleet.streams import LOG
@@ -103,6 +103,10 @@ def _check_streams(link: Link, fleet: FleetConfig) -> Iterator[Finding]:
     if away:
         yield warning(SUBJECT, f"servers without the newest entries: {', '.join(away)}", "are they running?")
     yield ok(SUBJECT, f"{plural(len(status.gateways), 'gateway')}, {status.entries} entries in the log")
+    known = {state.gateway for state in status.gateways}
+    strange = sorted({device.home for device in config.devices if device.home} - known)
+    if strange:
+        yield warning(SUBJECT, f"home gateways that were never here: {', '.join(strange)}", "is it their [gateway] id?")
     if "" in status.holders:
         yield warning(SUBJECT, "nobody works on some partitions", "start a worker: lora-post run")
 

@@ -64,7 +64,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
     if config is None:
         yield from skip_setup("there is no configuration to go by")
         return
-    if config.fleet is None or Role.WORKER in config.fleet.roles:  # nobody else opens frames
+    if config.fleet is None or config.fleet.roles & {Role.WORKER, Role.HOME}:  # nobody else opens frames
         yield from check_keys(config)
     yield from check_inputs(config)
     yield from check_way_back(config)

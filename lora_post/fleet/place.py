@@ -89,8 +89,8 @@ def known_joins(db: sqlite3.Connection, device: Device) -> JoinState:
     return Sessions().join_state(joins_of(decode(data).state, device), device)
 
 
-def newest_entries(db: sqlite3.Connection) -> list[Entry]:
-    """Return the newest valid entries of all devices that are known here."""
+def newest_entries(db: sqlite3.Connection) -> dict[str, Entry]:
+    """Return the newest valid entries of all devices that are known here, by subject."""
     found = {}
     for reader in (WORKER, UPLOADER):
         for subject, data in log_places.load_entries(db, reader, "log.").items():
@@ -98,7 +98,7 @@ def newest_entries(db: sqlite3.Connection) -> list[Entry]:
                 found[subject] = decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
                 continue
-    return list(found.values())
+    return found
 
 
 def known_of(view: View) -> dict[str, Entry]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.fleet import hub_state
-from lora_post.fleet.entry import Reception
+from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
@@ -24,6 +24,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import plural
 
 LOOK_S: Final = 30.0
+MAX_NAMED: Final = 5
 T = TypeVar("T")
 
 
@@ -47,11 +48,25 @@ class Hearing(Struct, frozen=True):
     heard_by: tuple[Reception, ...]
 
 
+class Owned(Struct, frozen=True):
+    """A device about which a home gateway decides, or workers because a person has taken it over: owner is "" then."""
+
+    device: str
+    owner: str
+    epoch: int
+
+    @property
+    def line(self) -> str:
+        """Return it in words."""
+        who = f"home gateway {self.owner}" if self.owner else "workers, taken over by hand"
+        return f"{self.device}: {who}, epoch {self.epoch}"
+
+
 class FleetStatus(Struct, frozen=True):
     """gateways, workers: as they said last. holders: of partitions, by number, "" for nobody.
 
     under_way: raw frames that are not decided. entries: in the log. last: the position of the newest. read: how far
-    uploaders have read, by name. hearings: of the devices that the spool knows.
+    uploaders have read, by name. hearings: of the devices that the spool knows. owned: those of them with a home.
     """
 
     gateways: tuple[GatewayState, ...]
@@ -63,11 +78,12 @@ class FleetStatus(Struct, frozen=True):
     read: dict[str, int]
     hearings: tuple[Hearing, ...] = ()
     turn: str = ""
+    owned: tuple[Owned, ...] = ()
 
     @property
     def lines(self) -> list[str]:
         """Return it in words, a line each."""
-        return [*self._gateway_lines(), *self._worker_lines(), *self._log_lines()]
+        return [*self._gateway_lines(), *self._home_lines(), *self._worker_lines(), *self._log_lines()]
 
     def _gateway_lines(self) -> Iterator[str]:
         heard = Counter(each.gateway for hearing in self.hearings for each in hearing.heard_by)
@@ -83,6 +99,14 @@ class FleetStatus(Struct, frozen=True):
                 count = heard[each.gateway]
                 facts.append(f"hears {plural(count, 'device')}, {alone[each.gateway]} alone")
             yield f"gateway {each.gateway}: {', '.join(facts)}"
+
+    def _home_lines(self) -> Iterator[str]:
+        count = Counter(each.owner for each in self.owned if each.owner)
+        for home, devices in sorted(count.items()):
+            yield f"home gateway {home}: decides about {plural(devices, 'device')}"
+        held = [each.device for each in self.owned if not each.owner]
+        if held:
+            yield f"taken over by hand: {', '.join(held[:MAX_NAMED])}{' …' if len(held) > MAX_NAMED else ''}"
 
     def _worker_lines(self) -> Iterator[str]:
         held = Counter(self.holders)
@@ -118,6 +142,7 @@ def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:
         read,
         tuple(hearings(spool_file)) if spool_file else (),
         _turn(link),
+        tuple(owned(spool_file)) if spool_file else (),
     )
 
 
@@ -138,12 +163,23 @@ def _states(link: Link, subjects: str, kind: type[T]) -> Iterable[T]:
 
 def hearings(spool_file: SpoolFile) -> Iterator[Hearing]:
     """Yield which gateways hear the devices that the spool knows; of those whose newest entry is an uplink."""
-    with spool_file.transaction() as db:
-        known = newest_entries(db)
-    for entry in known:
+    for entry in _newest(spool_file).values():
         if entry.up:
             best = sorted(entry.up.heard_by, key=lambda each: each.snr_db or -99.0, reverse=True)
             yield Hearing(entry.up.device, tuple(best))
+
+
+def owned(spool_file: SpoolFile) -> Iterator[Owned]:
+    """Yield who decides about devices about which workers do not, or do because of a person."""
+    for subject, entry in sorted(_newest(spool_file).items()):
+        state = entry.state
+        if state.owner or state.is_held:
+            yield Owned(id_of(subject.split(".")[2]), state.owner, entry.epoch)
+
+
+def _newest(spool_file: SpoolFile) -> dict[str, Entry]:
+    with spool_file.transaction() as db:
+        return newest_entries(db)
 
 
 class Watch:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="status")
-@click.option("--devices", is_flag=True, help="Also which gateways heard each device last, the best first.")
+@click.option("--devices", is_flag=True, help="Also which gateways heard each device last, and who decides about it.")
 @config_option
 def command(config_path: Path | None, devices: bool) -> None:
     """Show gateways, workers and how far everything has come; for the configuration of a worker or uploader.
@@ -43,6 +43,8 @@ def command(config_path: Path | None, devices: bool) -> None:
         say("")
         rows = [[each.device, ", ".join(map(_heard, each.heard_by))] for each in status.hearings]
         print_table(("device", "heard by"), sorted(rows))
+        for owned in status.owned:
+            say(owned.line)
 
 
 def _heard(by: Reception) -> str:
