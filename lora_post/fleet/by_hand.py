@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from shlex import quote
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -32,7 +33,13 @@ def change_by_hand(log: Log, spool_file: SpoolFile, device: Device, change: Chan
     view = _last_view(log, spool_file, subject)
 
     def judge(item: Change, state_of: Callable[[str], State]) -> Proposal | None:
-        state = item(state_of(subject), device)
+        before = state_of(subject)
+        if before.owner:
+            raise FleetError(
+                f"{device.id}: home gateway {before.owner} decides about it",
+                fix=f"first `lora-post fleet take-over {quote(device.id)}`, and `give-back` after it",
+            )
+        state = item(before, device)
         return None if state is None else Proposal(subject, state, kind="set")
 
     for _, entry in Acceptance(log, view, judge).accept([change]):
