@@ -1,1 +1,1 @@
-"""Home gateways: one decides about its own devices alone, and its log is mirrored to the hub."""
+"""A home gateway decides about its own devices alone; the hub's log follows."""
