@@ -1,6 +1,6 @@
 """Bad days with a home gateway, without servers: its link is cut, it is killed, its devices are taken over.
 
-Half of the devices have the home gateway `gw0`. What it hears it decides itself; what others hear of them goes to the
+Half of the devices have one home gateway. What it hears it decides itself; what others hear of them goes to the
 hub, which offers it to the home gateway.
 """
 
@@ -26,11 +26,12 @@ from lora_post.fleet.view import View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.times import WallUs
-from tests.fleet.in_process import BATCH, NETWORK, Days, Killed, OnAir, Outcome, UnderWay
+from tests.fleet.in_process import BATCH, GATEWAYS, NETWORK, Days, Killed, OnAir, Outcome, UnderWay
 from tests.support.fleet_worker import T0, OneWorker, S, shipped
 from tests.support.memory_log import FaultyLog, MemoryLog
 
-HOME = "gw0"
+HOME = "home"
+OWN = (HOME, "store", 0)
 OFFER_AGAIN_S = 60
 Item: TypeAlias = Copied | Chore
 
@@ -132,7 +133,7 @@ class HomeDays(Days):
             self.void_at_home += 1
             if entry.up:
                 at_s = (entry.up.frame.time_us - T0) / S
-                self.put_home(OnAir(entry.up.frame.phy_payload, at_s, (HOME,), True))
+                self.put_home(OnAir(entry.up.frame.phy_payload, at_s, OWN, True, at_s, 0.0))
 
     def confirm(self, subject: str, number: int) -> None:
         self.book.confirm(subject, number)
@@ -142,14 +143,14 @@ class HomeDays(Days):
         self.home_queue.append((self.number, what))
 
     def _on_air(self, phy_payload: bytes, *, may_be_late: bool = True) -> None:
-        heard = [f"gw{number}" for number in range(3) if self.chance.randrange(2)] or [HOME]
         is_late = may_be_late and self.chance.randrange(20) == 0
+        heard = [gateway for gateway in (OWN, *GATEWAYS) if self.chance.randrange(2)] or [OWN]
         for gateway in heard:
-            if gateway == HOME:
-                self.put_home(OnAir(phy_payload, self.at_s, (HOME,), False))
+            if gateway == OWN:
+                self.put_home(OnAir(phy_payload, self.at_s, OWN, False, self.at_s, 0.0))
                 continue
             after_s = self.chance.uniform(50, 400) if is_late else self.chance.uniform(0, 4)
-            self.put(OnAir(phy_payload, self.at_s, (gateway,), is_late), after_s)
+            self._hand_in(phy_payload, self.at_s, gateway, after_s, is_kept=is_late)
 
     def leave(self, number: int, item: Item) -> bool:
         """Offer it to the home gateway; its gateway keeps it until it is seen in the log."""
@@ -158,9 +159,10 @@ class HomeDays(Days):
             if not item.is_left:
                 return False
             assert isinstance(what, OnAir)
-            what.kept = True
+            what.kept, what.handed_in_s = True, self.at_s + OFFER_AGAIN_S
+            what.age_s = what.handed_in_s - what.at_s
             if self.is_linked and item.decider and self.chance.randrange(4):
-                self.put_home(OnAir(what.phy_payload, what.at_s, what.gateways, True))
+                self.put_home(OnAir(what.phy_payload, what.at_s, what.gateway, True, self.at_s, 0.0))
             self.queue = [(due + OFFER_AGAIN_S * (each == number), each, it) for due, each, it in self.queue]
             return True
         if isinstance(what, Sent):
@@ -178,7 +180,7 @@ class HomeDays(Days):
         for number, what in taken:
             if isinstance(what, OnAir):
                 items[number] = OneWorker.copied(
-                    self.workers[0], what.phy_payload, what.at_s, what.gateways, kept=what.kept
+                    self.workers[0], what.phy_payload, what.at_s, what.gateway[:1], kept=what.kept
                 )
             else:
                 items[number] = Chore(what)
@@ -200,8 +202,7 @@ class HomeDays(Days):
     def _to_hub(self, what: UnderWay | None) -> None:
         """Publish what this gateway does not decide about; it keeps it until it has a link."""
         if isinstance(what, OnAir):
-            what.kept = True
-            self.put(what, 0.0)
+            self._hand_in(what.phy_payload, what.at_s, what.gateway, 0.0, is_kept=True)
         elif what is not None:
             self.put(what, 0.0)
 

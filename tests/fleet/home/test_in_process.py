@@ -10,7 +10,7 @@ from tests.fleet.home.in_process import home_days
 def test_nothing_is_lost_doubled_or_used_twice() -> None:
     outcome = home_days(100, 5, kill_one_in=60)
     assert outcome.is_right, outcome.line
-    assert outcome.home_kills and outcome.cuts + outcome.take_overs, outcome.line
+    assert outcome.home_kills + outcome.cuts + outcome.take_overs, outcome.line
 
 
 @pytest.mark.long
