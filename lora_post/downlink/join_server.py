@@ -30,6 +30,7 @@ from lora_post.uplink.joins import (
     authentic_rejoin,
     authentic_request,
     is_refused,
+    is_repeated,
     joined_device,
     used_nonce,
     with_rejoin,
@@ -269,7 +270,8 @@ def _offered(
     )
     dev_nonce, answers = (rejoin.count, rejoin.kind) if rejoin else (state.dev_nonces[-1], JOIN_REQUEST_TYPE)
     keys = root.session_keys(join_nonce, network.net_id, dev_nonce, opt_neg=root.is_11)
-    session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s, channels)
+    is_doubtful = rejoin is None and is_repeated(state)
+    session = JoinedSession(dev_addr, keys.secrets, network.rx_delay_s, channels, is_doubtful)
     answer = root.sealed_accept(signed, dev_nonce, opt_neg=root.is_11, answers=answers)
     return replace(with_session(state, session), join_nonce=join_nonce), answer
 

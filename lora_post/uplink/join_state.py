@@ -15,13 +15,15 @@ class JoinedSession(Struct, frozen=True):
     """What a join gave a device. keys: two of LoRaWAN 1.0, or four of 1.1, see `session_keys`.
 
     rx_delay_s: from the end of an uplink to RX1; 0 in a session of another network, which is not answered. cf_list: the
-    channels that it gave, b"" for none.
+    channels that it gave, b"" for none. is_repeated: its request had a DevNonce that was heard before, as a recorded
+    one has.
     """
 
     dev_addr: int
     keys: tuple[bytes, ...]
     rx_delay_s: int = 0
     cf_list: bytes = b""
+    is_repeated: bool = False
 
     def __repr__(self) -> str:
         return f"JoinedSession({self.dev_addr:08x})"

@@ -205,8 +205,20 @@ def with_request(state: JoinState, dev_nonce: int, time_us: StampUs) -> JoinStat
 
 
 def with_session(state: JoinState, session: JoinedSession) -> JoinState:
-    """Return the state after a join-accept that opens this session."""
-    return replace(state, sessions=(*state.proved, *(*_unproved(state), session)[-KEEP_UNPROVED:]))
+    """Return the state after a join-accept that opens this session.
+
+    Of too many the oldest goes whose request may have been recorded; only where there is none, the oldest of all.
+    """
+    unproved = list(_unproved(state))
+    while len(unproved) >= KEEP_UNPROVED:
+        unproved.remove(next((each for each in unproved if each.is_repeated), unproved[0]))
+    return replace(state, sessions=(*state.proved, *unproved, session))
+
+
+def is_repeated(state: JoinState) -> bool:
+    """Tell whether the last DevNonce was heard before."""
+    *before, last = state.dev_nonces
+    return last in before or _has_bit(state.older_nonces, last)
 
 
 def without_nonces(state: JoinState) -> JoinState:

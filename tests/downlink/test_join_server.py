@@ -168,6 +168,19 @@ def test_recorded_joins_do_not_end_the_session_of_a_device_that_may_repeat_its_n
         assert site.hear(end.uplink(b"c")) == "uplink"
 
 
+def test_any_number_of_recorded_joins_does_not_end_a_session_that_a_new_dev_nonce_has_got(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10, any_dev_nonce=True))
+    with closing(site.store):
+        end = JoiningDevice(ROOT_10)
+        recorded = [end.request() for _ in range(12)]
+        for before in (True, False):
+            for each in recorded:
+                assert site.hear(each) == "join-request"
+            if before:
+                site.join(end)
+        assert site.hear(end.uplink(b"a")) == "uplink"
+
+
 @pytest.mark.parametrize("kind", [0, 2])
 def test_rejoin_request_gives_another_session_and_the_old_one_lives_until_that_is_used(
     tmp_path: Path, kind: int
