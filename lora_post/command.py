@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 DEFAULT_LIFE_S: Final = 86_400.0
 MAX_STEPS: Final = 16
+NO_PORT: Final = 1
+"""Stands for the FPort where a device's header has none."""
 _SET_FROM_US: Final = 1_735_689_600_000_000  # 2025-01-01: a clock that says less was never set
 
 

@@ -91,7 +91,7 @@ class Config(Struct, frozen=True, dict=True):
     @property
     def reachable(self) -> frozenset[Link]:
         """The links of the devices that something can be sent to."""
-        own = {Link.LORAWAN} if self.network else set()
+        own = {Link.LORAWAN, Link.LOWCOST} if self.network else set()
         return frozenset(own | ({Link.SERVER} if self.gives_to_servers else set()))
 
     @cached_property

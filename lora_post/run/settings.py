@@ -11,13 +11,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
-from lora_post.command import Command, Fate, Moment
+from lora_post.command import NO_PORT, Command, Fate, Moment
 from lora_post.config import Config
 from lora_post.decoding.choice import decoder_names
 from lora_post.decoding.encode import encode
 from lora_post.decoding.loading import combined, load_folder, load_shipped
 from lora_post.errors import DecodeError, SinkError, SpoolError, defect
-from lora_post.model import Decoder, Device, Encoded
+from lora_post.model import Decoder, Device, Encoded, Link
 from lora_post.net.traffic import Traffic
 from lora_post.observed.signs import Heartbeats
 from lora_post.sinks import SINKS
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 BEAT_S: Final = 900.0
 JOIN_S: Final = 2.0
-NO_PORT: Final = "the encoder does not say the FPort"
+PORT_MISSING: Final = "the encoder does not say the FPort"
 
 
 @contextmanager
@@ -161,8 +161,10 @@ def payload_of(device: Device, setting: Setting, folder: Path | None) -> Encoded
         return Encoded(payload, rule.fport)
     made = encode(device, _decoders(device, folder), {setting.actuator: setting.value}, rule.fport)
     fport = rule.fport if rule.fport is not None else made.fport
+    if fport is None and device.link is Link.LOWCOST:
+        fport = NO_PORT
     if fport is None:
-        raise DecodeError(NO_PORT, fix=f'add a [[device.actuator]] with name = "{setting.actuator}" and a port')
+        raise DecodeError(PORT_MISSING, fix=f'add a [[device.actuator]] with name = "{setting.actuator}" and a port')
     return Encoded(made.payload, fport, made.warnings)
 
 

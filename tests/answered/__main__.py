@@ -26,6 +26,7 @@ def main() -> None:
     options.add_argument("--loss", type=float, default=0.1, help="share of frames that are lost, both ways")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--kills", type=int, default=0, help="have the command answer, and kill it so often")
+    options.add_argument("--region", default="US915", help="with --kills")
     chosen = options.parse_args()
     logging.getLogger("lora_post").addHandler(logging.NullHandler())
     with Progress(console=Console(stderr=True)) as bar, tempfile.TemporaryDirectory(dir=MEMORY) as folder:
@@ -37,7 +38,7 @@ def main() -> None:
         where, devices, loss, seed = Path(folder), chosen.devices, chosen.loss, chosen.seed
         summary: Summary | Chaos
         if chosen.kills:
-            summary = run_processes(where, devices, chosen.kills, loss, seed, progress)
+            summary = run_processes(where, devices, chosen.kills, loss, seed, progress, chosen.region)
         else:
             summary = run(where, devices, chosen.days, loss, seed, progress)
     print(summary.line)

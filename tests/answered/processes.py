@@ -30,6 +30,7 @@ COUNTER: Final = 1 << 32
 OFFSETS: Final = {"b827ebfffe112233": 123_456_789, "b827ebfffe112244": 4_200_000_000}
 LAST_TURNS: Final = 60
 """So many uplinks of each device, at the end, has a command to get its fate."""
+_SETTINGS: Final = {"US915": "sub_band = 2\nrx2_data_rate = 9\n", "AS923-1": "uplink_dwell = true\n"}
 _ADDRESS: Final = "127.0.0.1"
 
 
@@ -58,9 +59,10 @@ class Chaos(Struct):
 class Processes:
     """Devices, two packet forwarders that come and go, and the process between them."""
 
-    def __init__(self, folder: Path, devices: int, loss: float, seed: int) -> None:
+    def __init__(self, folder: Path, devices: int, loss: float, seed: int, region: str) -> None:
         self.folder, self.loss, self.dice = folder, loss, Random(seed)
-        self.port, self.region = free_udp_port(), load_region("US915")
+        self.port, self.region = free_udp_port(), load_region(region)
+        self._network = f'[network]\nregion = "{region}"\n' + _SETTINGS.get(region, "")
         self.devices = {f"d{number}": self._device(number) for number in range(devices)}
         self.frames: defaultdict[tuple[object, ...], set[bytes]] = defaultdict(set)
         self.chaos = Chaos()
@@ -75,7 +77,7 @@ class Processes:
     def _write_config(self) -> None:
         text = (
             '[gateway]\nid = "gw1"\n[spool]\npath = "spool.db"\n[json_lines]\npath = "out.jsonl"\n'
-            '[network]\nregion = "US915"\nsub_band = 2\nrx2_data_rate = 9\n'
+            f"{self._network}"
             f'[[input]]\nurl = "udp://{_ADDRESS}:{self.port}"\n'
         )
         for name, device in self.devices.items():
@@ -166,10 +168,16 @@ class Processes:
 
 
 def run_processes(
-    folder: Path, devices: int, kills: int, loss: float, seed: int, progress: Callable[[float], None]
+    folder: Path,
+    devices: int,
+    kills: int,
+    loss: float,
+    seed: int,
+    progress: Callable[[float], None],
+    region: str = "US915",
 ) -> Chaos:
     """Kill the command so often, and then let it give all devices what they wait for."""
-    processes = Processes(folder, devices, loss, seed)
+    processes = Processes(folder, devices, loss, seed, region)
     chaos, dice = processes.chaos, processes.dice
     for number in range(kills):
         progress(number / kills)

@@ -20,7 +20,10 @@ def test_devices_of_three_regions_join_are_answered_and_get_their_commands(tmp_p
 
 
 @pytest.mark.long
-def test_command_that_is_killed_at_any_moment_locks_no_device_out_and_uses_no_counter_twice(tmp_path: Path) -> None:
-    chaos = run_processes(tmp_path, devices=3, kills=8, loss=0.1, seed=5, progress=lambda share: None)
+@pytest.mark.parametrize("region", ["US915", "AS923-1"])
+def test_command_that_is_killed_at_any_moment_locks_no_device_out_and_uses_no_counter_twice(
+    region: str, tmp_path: Path
+) -> None:
+    chaos = run_processes(tmp_path, devices=3, kills=8, loss=0.1, seed=5, progress=lambda share: None, region=region)
     assert chaos.wrong == [] and (chaos.twice, chaos.locked_out, chaos.without_fate) == (0, 0, 0)
     assert chaos.kills == 8 and chaos.joins >= 3 and chaos.commands >= 3

@@ -50,7 +50,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_devices_that_can_be_sent_to_are_looked_at(place: Place) -> None:
-    assert place.queue.devices() == ["valve", "buzzer"]
+    assert place.queue.devices() == ["valve", "buzzer", "old"]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,7 @@ def test_devices_that_can_be_sent_to_are_looked_at(place: Place) -> None:
         ("valve", "actuator_switch_2", True, 100, "028e01"),
         ("valve", "colour_0", "#ffaa00", 100, "0087ffaa00"),
         ("buzzer", "text", "BUZZ", 9, "42555a5a"),
+        ("old", "text", "/@L2#", 1, b"/@L2#".hex()),
     ],
 )
 def test_value_becomes_bytes(device: str, actuator: str, value: object, fport: int, payload: str, place: Place) -> None:

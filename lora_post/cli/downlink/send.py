@@ -6,7 +6,6 @@ import json
 import sqlite3
 from pathlib import Path
 from shlex import quote
-from typing import Final
 
 import click
 from msgspec import Struct
@@ -15,7 +14,7 @@ from lora_post.cli._options import config_option, load_all_decoders, watch_decod
 from lora_post.cli._output import say
 from lora_post.cli._spool import opened
 from lora_post.cli.downlink._desk import device_with, now
-from lora_post.command import Command
+from lora_post.command import NO_PORT, Command
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.decoding.encode import TEXT, encode
@@ -30,9 +29,6 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import Spelling, parse_bytes, parse_duration, plural
 from lora_post.uplink.join_state import JoinState
 from lora_post.uplink.sessions import join_key
-
-_NO_PORT: Final = 1
-"""LowCostLoRaGw's header has none."""
 
 
 class _Given(Struct, frozen=True):
@@ -150,7 +146,7 @@ def _given(config: Config, device: Device, fport: int | None, payload: str | Non
         return _encoded(config, device, fport, data)
     raw = _bytes(payload or "")
     if fport is None and device.link is Link.LOWCOST:
-        fport = _NO_PORT
+        fport = NO_PORT
     if fport is None:
         raise ConfigError("--port is missing", fix="see the device's manual for the FPort, and add --port N")
     return _Given(fport, raw)
@@ -191,7 +187,7 @@ def _encoded(config: Config, device: Device, fport: int | None, data: str) -> _G
         say(f"note      {warning}", fg="yellow")
     port = fport if fport is not None else made.fport
     if port is None and device.link is Link.LOWCOST:
-        port = _NO_PORT
+        port = NO_PORT
     if port is None:
         raise ConfigError("--port is missing: the encoder does not say the FPort", fix="add --port N")
     return _Given(port, made.payload, values)
