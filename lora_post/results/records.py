@@ -44,6 +44,7 @@ _POSITION_IN_DEGREES: Final = (
     ("longitude", ("longitudeDeg", "longitude_deg", "lonDeg", "lngDeg", "longDeg", "lon_deg")),
     ("altitude", ("altitudeM", "altitude_m", "altM", "alt_m")),
 )
+_LATITUDES: Final = frozenset((*_POSITION[0][1], *_POSITION_IN_DEGREES[0][1]))
 
 # Source: Seeed SenseCAP, list of measurement IDs.
 _SENSECAP: Final = {
@@ -72,6 +73,8 @@ def position_in(record: Record) -> tuple[dict[str, Value], frozenset[object]]:
     `latitude` and `longitude` are one where nothing else stands beside them but an altitude, `latitudeDeg` and
     `longitudeDeg` always.
     """
+    if _LATITUDES.isdisjoint(record):
+        return {}, frozenset()
     position, keys = _position(record, _POSITION)
     if position and len(keys) == len(record):
         return position, keys
@@ -119,6 +122,8 @@ def units_beside(record: Record) -> dict[object, tuple[object, str]]:
     `{"value": 5, "unit": "V"}`, `{"power": 5, "power_unit": "W"}`, `{"power": 5, "powerUnit": "W"}`.
     """
     found: dict[object, tuple[object, str]] = {}
+    if not any(isinstance(item, str) for item in record.values()):
+        return found
     main = next((key for key in _VALUES if key in record), None)
     for unit_key in _UNITS:
         if main is not None and isinstance(unit := record.get(unit_key), str):

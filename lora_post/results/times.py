@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 _NAME = re.compile(
@@ -14,6 +15,7 @@ _NAME = re.compile(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NUMERIC = re.compile(r"[0-9]{9,13}(?:\.[0-9]{1,6})?")
+_LONGEST_NAME: Final = 120  # what is known of names is remembered
 _MILLISECONDS_FROM: Final = 10**11
 _FIRST_UNIX_S: Final = 10**8  # a smaller number counts from a start, or is no time
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -22,7 +24,12 @@ _PARTS: Final = (("hours", "hour"), ("minutes", "minute"), ("seconds", "second")
 
 def is_time_name(key: object) -> bool:
     """Tell whether a key is one that times have: timestamp, dateTime, frame_unixtime."""
-    return isinstance(key, str) and _NAME.fullmatch(_CAMEL.sub("_", key).lower()) is not None
+    return isinstance(key, str) and len(key) <= _LONGEST_NAME and _is_time_name(key)
+
+
+@lru_cache(maxsize=1024)
+def _is_time_name(name: str) -> bool:
+    return _NAME.fullmatch(_CAMEL.sub("_", name).lower()) is not None
 
 
 def time_in(record: Mapping[object, object]) -> tuple[float | None, frozenset[object]]:
