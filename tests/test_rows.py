@@ -40,10 +40,13 @@ def test_table_is_one_test_where_its_rows_need_nothing_else(rows: list[pytest.It
         "test_of_a_table",
         "test_of_a_table_with_a_fixture[1]",
         "test_of_a_table_with_a_fixture[2]",
-        "test_of_a_table_with_a_mark[1]",
+        "test_of_a_table_with_a_mark",
         "test_of_a_table_with_a_mark[2]",
-        "test_of_a_table_with_a_mark[3]",
     ]
+
+
+def test_order_of_the_rows_does_not_matter(rows: list[pytest.Item]) -> None:
+    assert sorted(names(one_test_a_table(rows[::-1]))) == names(one_test_a_table(rows))
 
 
 def test_row_that_was_chosen_stays_a_test(rows: list[pytest.Item]) -> None:

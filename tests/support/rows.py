@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
 from typing import Any
 
 import pytest
@@ -13,13 +12,13 @@ from hypothesis import is_hypothesis_test
 def one_test_a_table(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Return the tests with each table as one, where its function takes nothing but the row.
 
-    A row that is named on the command line, or the only one that `-k` leaves, stays a test.
+    It stands where its first row stands. A row that is named on the command line, that has a mark, or is the only one that
+    `-k` leaves, stays a test.
     """
-    tests: list[pytest.Item] = []
-    for table, rows in groupby(items, _table):
-        found = list(rows)
-        tests.append(_one_test(table, found)) if table and len(found) > 1 else tests.extend(found)
-    return tests
+    tables: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        tables.setdefault(_table(item) or item, []).append(item)
+    return [rows[0] if len(rows) == 1 else _one_test(table, rows) for table, rows in tables.items()]
 
 
 def try_rows(check: Callable[..., object], rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
