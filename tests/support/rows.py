@@ -12,8 +12,7 @@ from hypothesis import is_hypothesis_test
 def one_test_a_table(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Return the tests with each table as one, where its function takes nothing but the row.
 
-    It stands where its first row stands. A row that is named on the command line, that has a mark, or is the only one that
-    `-k` leaves, stays a test.
+    It stands where its first row stands. A row that has a mark, or is the only one that was chosen, stays a test.
     """
     tables: dict[object, list[pytest.Item]] = {}
     for item in items:
