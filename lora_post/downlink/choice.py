@@ -6,6 +6,7 @@ It knows nothing of threads, inputs or the fleet's log: all of them choose by th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -24,6 +25,8 @@ TOO_SLOW_DB: Final = 20.0
 SILENT_DB: Final = 3.0
 """For each of the last frames of which a gateway did not say whether it sends them, up to MAX_SILENT."""
 MAX_SILENT: Final = 5
+MUTE_DB: Final = 20.0
+"""One that was silent so often is behind all that may send, however well it says that it hears."""
 
 T = TypeVar("T")
 
@@ -48,6 +51,8 @@ class Chance(Struct, frozen=True):
     def score_db(self) -> float:
         """Return how good it is: the margin in dB, less what speaks against it."""
         score = SENT_DB + _margin_db(self.snr_db, self.sf) - SILENT_DB * min(self.silent, MAX_SILENT)
+        if self.silent >= MAX_SILENT:
+            score -= MUTE_DB
         if self.budget_s is not None and self.budget_s < self.airtime_s:
             score -= NO_AIR_TIME_DB
         if (self.round_trip_s or 0.0) > self.left_s:
@@ -57,7 +62,7 @@ class Chance(Struct, frozen=True):
 
 def _margin_db(snr_db: float | None, sf: int | None) -> float:
     required = REQUIRED_SNR_DB.get(sf or 0)
-    if snr_db is None or required is None:
+    if snr_db is None or not isfinite(snr_db) or required is None:
         return UNKNOWN_MARGIN_DB
     return min(snr_db - required, MAX_MARGIN_DB)
 

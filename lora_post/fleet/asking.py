@@ -10,7 +10,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
-import msgspec
 import nats.errors
 from msgspec import Struct
 
@@ -19,6 +18,7 @@ from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.desk import Sent
 from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply, encode
 from lora_post.fleet.link import Link, describe
+from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.reply import Reply, Way
 from lora_post.fleet.subjects import ALL_SENT, down_subject, token
 
@@ -96,7 +96,7 @@ class Asking:
     def _hear(self, subject: str, data: bytes) -> None:
         try:
             self._fates.put((subject.split(".")[1], decode_fate(data)))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
 
     async def _ask(self, reply: Reply, id_: str, until: float, fail: Callable[[str], None] | None) -> None:
@@ -118,7 +118,7 @@ class Asking:
                 said = decode_reply((await self._link.inbox.ask(down_subject(way.gateway), request, left_s)).data)
             except nats.errors.NoRespondersError:
                 continue
-            except (nats.errors.Error, TimeoutError, msgspec.DecodeError) as error:
+            except (nats.errors.Error, TimeoutError, *UNREADABLE) as error:
                 self._silent[name] += 1
                 log.info("%s: %s", reply.about, describe(error))
                 return

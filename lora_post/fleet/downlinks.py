@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.transmit import Downlink, Transmission, Transmits, Window
+from lora_post.fleet.log import UNREADABLE
 from lora_post.text import one_line
 
 MAX_KNOWN: Final = 256
@@ -53,7 +54,7 @@ _decode_request = msgspec.msgpack.Decoder(Request).decode
 
 
 def decode_fate(data: bytes) -> RequestFate:
-    """Return what a gateway tells, with texts that an entry has room for. Raises msgspec.DecodeError."""
+    """Return what a gateway tells, with texts that an entry has room for. Raises UNREADABLE."""
     fate = _decode_fate(data)
     told = fate.transmission
     gateway, window, why = (one_line(each, MAX_TEXT) for each in (told.gateway, told.window, told.why))
@@ -80,7 +81,7 @@ class WayBack:
         """Do what a request asks; return the reply."""
         try:
             request = _decode_request(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return encode(RequestReply("it cannot be read"))
         return encode(RequestReply(self.ask(request, lambda fate: self.tell(fate))))
 

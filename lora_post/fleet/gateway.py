@@ -27,7 +27,7 @@ from lora_post.errors import FrameError, Problem, SpoolError
 from lora_post.fleet.downlinks import RequestFate, WayBack
 from lora_post.fleet.downlinks import encode as encode_fate
 from lora_post.fleet.link import REQUEST_S, Link, describe
-from lora_post.fleet.log import FleetError
+from lora_post.fleet.log import UNREADABLE, FleetError
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, hand_in
 from lora_post.fleet.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.metrics import Metrics
@@ -301,7 +301,7 @@ class Publisher:
     def _obey(self, data: bytes) -> None:
         try:
             word = decode_word(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         if isinstance(word, OfferAgain):
             self._offer_again("the hub asks for it")

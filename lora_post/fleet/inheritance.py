@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.fleet.entry import Counters, Given, Joins, State, after, encode, new_id
-from lora_post.fleet.log import Log
+from lora_post.fleet.log import UNREADABLE, Log
 from lora_post.fleet.subjects import log_subject, on_air_of, part_of
 from lora_post.fleet.view import View
 from lora_post.lorawan.root_keys import RootKeys
@@ -85,7 +85,7 @@ def moved_of(text: str) -> dict[str, int]:
     """Return what stands at the hub; empty for what cannot be read."""
     try:
         return msgspec.json.decode(text, type=dict[str, int])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
 
 

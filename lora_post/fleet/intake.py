@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import nats.errors
 from msgspec import Struct
 from nats.aio.msg import Msg
 
-from lora_post.errors import FrameError
+from lora_post.errors import FrameError, defect
 from lora_post.fleet.errands import decode_errand
 from lora_post.fleet.gateway_times import GatewayTimes
 from lora_post.fleet.judge import Chore
 from lora_post.fleet.link import Link
+from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.raw import Handed, OtherVersion, Raw, decode_handed, hand_in
 from lora_post.fleet.streams import RAW, consumer_name
 from lora_post.fleet.subjects import address_of, id_of, raw_subject
@@ -35,6 +36,7 @@ FETCH_S: Final = 2.0
 """So long the hub may give frames to a worker whose machine has lost its power; longer, they come later to another."""
 PAUSE_S: Final = 0.5
 PUBLISHED: Final = "LP-Published"
+_is_us: Final = re.compile(r"[0-9]{1,18}").fullmatch
 MAX_TOLD: Final = 1000
 _OVER: Final = ("404", "408")
 """What the hub says at the end of a request: nothing was there, or its time is over."""
@@ -123,6 +125,15 @@ class Intake:
 
     async def _hear(self, part: int, message: Msg) -> None:
         try:
+            await self._take(part, message)
+        except (nats.errors.Error, TimeoutError, OSError):
+            raise
+        except Exception as error:  # what one gateway says must not end the partition
+            log.error("skipped over a defect, %s: %s", defect(error), message.subject)
+            await message.term()
+
+    async def _take(self, part: int, message: Msg) -> None:
+        try:
             if message.subject.startswith("cmd."):
                 self.arrived.put((part, Chore(decode_errand(message.data), message)))
                 return
@@ -131,7 +142,7 @@ class Intake:
             self._tell(id_of(message.subject.split(".")[3]), error)
             await message.term()  # its gateway keeps it
             return
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             await message.term()  # a gateway may publish what it likes
             return
         gateway = id_of(message.subject.split(".")[3])
@@ -174,6 +185,7 @@ class Intake:
 
 
 def published_us(message: Msg) -> WallUs:
-    """Return when the hub got a frame first, by its clock."""
+    """Return when the hub got a frame first, by its clock; what a frame brings along may be made up."""
+    stored_us = int(message.metadata.timestamp.timestamp() * 1e6)
     passed_on = (message.headers or {}).get(PUBLISHED, "")
-    return WallUs(int(passed_on) if passed_on.isdigit() else int(message.metadata.timestamp.timestamp() * 1e6))
+    return WallUs(min(int(passed_on), stored_us) if _is_us(passed_on) else stored_us)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from lora_post.errors import LoraPostError
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that anybody may have written; RecursionError: thousands of lists in one another."""
 
 
 class FleetError(LoraPostError):

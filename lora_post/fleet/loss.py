@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from lora_post.fleet.entry import FIRST, Counters, Entry, Joins, State, decode, encode, new_id
-from lora_post.fleet.log import Log
+from lora_post.fleet.log import UNREADABLE, Log
 from lora_post.fleet.view import View
 
 JUMP: Final = 1024
@@ -30,7 +29,7 @@ def is_same_log(log: Log, view: View) -> bool:
         return False
     try:
         return decode(found[0].data).id == view.anchor
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return not view.anchor
 
 

@@ -6,11 +6,9 @@ import logging
 import sqlite3
 from typing import Final
 
-import msgspec
-
 from lora_post.fleet.entry import Entry, decode, encode
 from lora_post.fleet.joined import Sessions, joins_of
-from lora_post.fleet.log import Log
+from lora_post.fleet.log import UNREADABLE, Log
 from lora_post.fleet.loss import is_same_log, recover
 from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
@@ -40,7 +38,7 @@ class Place:
         for subject, data in log_places.load_entries(db, self._reader, self._prefix).items():
             try:
                 known[subject] = decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
+            except UNREADABLE:  # after a lost bit
                 continue
         return View(self._prefix, position, anchor, known)
 
@@ -96,7 +94,7 @@ def newest_entries(db: sqlite3.Connection) -> dict[str, Entry]:
         for subject, data in log_places.load_entries(db, reader, "log.").items():
             try:
                 found[subject] = decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):  # after a lost bit
+            except UNREADABLE:  # after a lost bit
                 continue
     return found
 

@@ -17,7 +17,10 @@ VERSION: Final = 1
 """Another one whenever an older lora-post could not read what is handed in, or would take it for something else."""
 _MAX_CR: Final = 16
 _MAX_DB: Final = 1000.0
-_Name: TypeAlias = Annotated[str, Meta(max_length=256)]
+_MAX_NAME: Final = 256
+_Name: TypeAlias = Annotated[str, Meta(max_length=_MAX_NAME)]
+MAX_TOGETHER: Final = 64
+"""Frames of one message; a million of them would take the memory of a worker."""
 
 
 class Raw(Struct, frozen=True, array_like=True, gc=False):
@@ -61,7 +64,7 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
             rx.cr,
             rx.freq_hz,
             frame.tmst,
-            "" if frame.gateway == gateway else frame.gateway,
+            "" if frame.gateway == gateway else frame.gateway[:_MAX_NAME],
             frame.link,
         )
 
@@ -90,7 +93,7 @@ class Handed(Struct, frozen=True, array_like=True, gc=False):
 
     version: int
     store: _Name
-    frames: tuple[Raw, ...]
+    frames: Annotated[tuple[Raw, ...], Meta(max_length=MAX_TOGETHER)]
 
 
 class OtherVersion(FleetError):
@@ -103,7 +106,7 @@ def hand_in(store: str, frames: Iterable[Raw]) -> bytes:
 
 
 def decode_handed(data: bytes) -> Handed:
-    """Return what a gateway has published. Raises OtherVersion, msgspec.DecodeError."""
+    """Return what a gateway has published. Raises OtherVersion, UNREADABLE."""
     version = _version_of(data)
     if version != VERSION:
         fix = "install the same version of lora-post everywhere, on workers first"

@@ -14,7 +14,7 @@ from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError
+from lora_post.fleet.log import UNREADABLE, FleetError
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.place import newest_entries
 from lora_post.fleet.streams import LOG, RAW
@@ -157,7 +157,7 @@ def _states(link: Link, subjects: str, kind: type[T]) -> Iterable[T]:
     for each in hub_state.read_state(link, subjects):
         try:
             yield msgspec.json.decode(each.data, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):  # who may write there may write anything
+        except UNREADABLE:  # who may write there may write anything
             continue
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.fleet.log import Log, Logged, LogUnavailable
+from lora_post.fleet.log import UNREADABLE, Log, Logged, LogUnavailable
 
 SUBJECT: Final = "log.uploader"
 SILENT_S: Final = 120.0
@@ -57,7 +57,7 @@ class Turns:
             if each.subject == SUBJECT and (not self._begun or each.position > self._begun[-1][0]):
                 try:
                     self._begun.append((each.position, _decode(each.data)))
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except UNREADABLE:
                     continue  # who can write there may write anything
 
     def begin(self, log: Log) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from lora_post.fleet.entry import Entry, decode
 from lora_post.fleet.fold import Fold
-from lora_post.fleet.log import Log, Logged
+from lora_post.fleet.log import UNREADABLE, Log, Logged
 from lora_post.fleet.subjects import token
 
 READ_AGAIN_S: Final = 0.1
@@ -53,7 +52,7 @@ class View:
         self.position, self.anchor = logged.position, ""
         try:
             entry = decode(logged.data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         if not _is_of(entry, logged.subject):
             return None

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
@@ -233,7 +234,7 @@ class Worker:
             if read.is_valid:
                 self._judge.follow(read.logged.subject, read.entry.state)
 
-        acceptance = Acceptance(self._log, view, self._judged, on_read)
+        acceptance = Acceptance(self._log, view, partial(self._judged, view.prefix), on_read)
         self._parts[number] = _Part(number, place, acceptance, self._link.start(self._intake.feed(number)))
 
     def _drop(self, numbers: Iterable[int]) -> None:
@@ -309,13 +310,20 @@ class Worker:
             if part is not None:
                 part.chores.append(Chore(sent))
 
-    def _judged(self, copied: Copied | Chore, state_of: StateOf) -> Proposal | None:
+    def _judged(self, prefix: str, copied: Copied | Chore, state_of: StateOf) -> Proposal | None:
+        """Return what it changes. prefix: of the logs that are read for it."""
         if isinstance(copied, Copied):
             copied.is_defect = False
         try:
             if isinstance(copied, Chore):
                 return self._judge.look_after(copied, state_of)
-            return self._judge.judge(copied, state_of)
+            proposal = self._judge.judge(copied, state_of)
+            if proposal is None or proposal.subject.startswith(prefix):
+                return proposal
+            # Handed in for a partition that is not its device's: what is in its log is not known here.
+            log.debug("%s is not for %s", proposal.subject, prefix)
+            copied.is_defect, copied.reply = True, None
+            return None
         except (FleetError, SpoolError, OSError):
             raise
         except Exception as error:

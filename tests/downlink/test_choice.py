@@ -37,6 +37,19 @@ def test_one_that_did_not_say_whether_it_sends_loses_its_lead() -> None:
     assert replace(NEAR, silent=1000).score_db == replace(NEAR, silent=5).score_db
 
 
+def test_one_that_never_sends_keeps_no_device_from_the_others() -> None:
+    black_hole = Chance(1e300, 7, silent=5)
+    for others in (FAR, Chance(None, 7), Chance(-9.0, 7)):
+        assert order(black_hole=black_hole, other=others) == ["other", "black_hole"]
+
+
+@given(st.lists(st.floats() | st.none(), min_size=2, max_size=4))
+def test_numbers_that_are_no_snr_do_not_spoil_the_order(told: list[float | None]) -> None:
+    chances = {str(index): Chance(snr_db, 7) for index, snr_db in enumerate(told)}
+    scores = [chances[each].score_db for each in order(**chances)]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_no_snr_that_a_gateway_makes_up_is_better_than_a_good_one_that_was_first() -> None:
     good = Chance(MAX_MARGIN_DB - 7.5, 7)
     assert order(first=good, liar=Chance(1e300, 7)) == ["first", "liar"]

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from itertools import product
 from math import inf, nan
+from pathlib import Path
 
 import msgspec
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
+from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.transmit import Transmission
 from lora_post.downlink.windows import windows_after
+from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
+from lora_post.fleet.entry import decode as decode_entry
+from lora_post.fleet.errands import decode_errand
+from lora_post.fleet.gateway import Patience
 from lora_post.fleet.gateway_times import DOUBT_US, GatewayTimes
-from lora_post.fleet.raw import VERSION, Handed, OtherVersion, Raw, decode_handed, hand_in
+from lora_post.fleet.intake import PUBLISHED, Arrived, Intake, published_us
+from lora_post.fleet.link import Link as HubLink
+from lora_post.fleet.log import UNREADABLE
+from lora_post.fleet.raw import MAX_TOGETHER, VERSION, Handed, OtherVersion, Raw, decode_handed, decode_word, hand_in
 from lora_post.fleet.raw import encode as encode_raw
-from lora_post.fleet.subjects import down_subject, id_of, token
+from lora_post.fleet.streams import ensure_streams
+from lora_post.fleet.subjects import (
+    PARTS,
+    address_of,
+    down_subject,
+    id_of,
+    log_prefix,
+    log_subject,
+    part_of_log,
+    raw_subject,
+    token,
+)
+from lora_post.fleet.view import View
+from lora_post.fleet.worker import Worker
 from lora_post.lorawan.region import load_region
-from lora_post.model import Frame, RxInfo
+from lora_post.model import Device, Frame, Link, RxInfo
 from lora_post.times import WallUs
+from lora_post.uplink.unlock import seal_lorawan
+from tests.support.command import PATIENCE_S, dev_addr, keys
+from tests.support.fleet_worker import OneWorker
+from tests.support.memory_log import MemoryLog
+from tests.support.nats_servers import nats_servers
 
 EU868 = load_region("EU868")
 NUMBERS = (nan, inf, -inf, 1e308, -1e308, 0.0)
@@ -58,6 +90,53 @@ def test_names_that_no_entry_has_room_for_are_refused(store: str, heard_by: str)
         decode_handed(hand_in(store, [raw]))
 
 
+def test_name_that_is_too_long_costs_the_other_frames_of_its_message_nothing() -> None:
+    frame = Frame(LONG, WallUs(1), b"\x40" * 13, RxInfo())
+    assert len(handed(Raw.of(frame, 1, "gw1", kept=False, age_us=0)).heard_by) == 256
+
+
+def test_no_message_has_more_frames_than_a_worker_holds() -> None:
+    raw = Raw(1, False, 0, None, b"\x40" * 13)
+    assert len(decode_handed(hand_in("s", [raw] * MAX_TOGETHER)).frames) == MAX_TOGETHER >= Patience().together
+    with pytest.raises(msgspec.ValidationError):
+        decode_handed(hand_in("s", [raw] * (MAX_TOGETHER + 1)))
+
+
+DEEP = b"\x91" * 100_000
+BYTES = (b"", b"\xff" * 9, b"\x91\xa1\xff", DEEP, b"\x81\x81\x01\x02\x03", b"\x94\xa7settled\xa1s\x90" + DEEP)
+
+
+@pytest.mark.parametrize("data", BYTES)
+@pytest.mark.parametrize("read", [decode_handed, decode_word, decode_fate, decode_reply, decode_errand, decode_entry])
+def test_bytes_that_anybody_wrote_fail_as_what_is_caught_everywhere(
+    data: bytes, read: Callable[[bytes], object]
+) -> None:
+    with pytest.raises((OtherVersion, *UNREADABLE)):
+        read(data)
+
+
+@pytest.mark.parametrize("passed_on", ["²", "9" * 5000, "-1", "", "x", str(10**18)])
+def test_time_that_a_gateway_makes_up_for_the_hub_is_none(passed_on: str) -> None:
+    reply = "$JS.ACK.LP_RAW.part-0.1.7.9.1790000000000000000.0"
+    message = Msg(Client(), "raw.0.a.gw", reply, b"", {PUBLISHED: passed_on})
+    assert published_us(message) == 1_790_000_000_000_000
+    assert published_us(Msg(Client(), "raw.0.a.gw", reply, b"", {PUBLISHED: "5"})) == 5
+
+
+def test_frame_for_another_partition_is_not_decided_and_writes_nothing() -> None:
+    worker = Worker.__new__(Worker)
+    log = MemoryLog()
+    device = Device("d0", "d0", Link.LORAWAN, dev_addr(0), "cayenne-lpp", keys(0))
+    home = part_of_log(log_subject(device))
+    for part, is_defect, entries in (((home + 1) % PARTS, True, 0), (home, False, 1)):
+        one = OneWorker(log, [device], view=View(log_prefix(part)))
+        worker._judge = one.judge
+        acceptance = Acceptance(log, View(log_prefix(part)), partial(worker._judged, log_prefix(part)))
+        copied = one.copied(seal_lorawan(keys(0), dev_addr(0), 1, 2, b"\1\2\0\5"), 1.0)
+        assert len(list(acceptance.accept([copied]))) == 1
+        assert (copied.is_defect, len(log.read("log.", 0))) == (is_defect, entries)
+
+
 @pytest.mark.parametrize("data", [["s", 1, False], [VERSION + 1, "s", [[1]]], [], {}, 5])
 def test_what_another_version_hands_in_is_told_from_damage(data: object) -> None:
     with pytest.raises(OtherVersion, match="another version of lora-post; install the same"):
@@ -87,3 +166,25 @@ def test_gateway_is_asked_and_told_by_the_name_that_it_has(gateway: str) -> None
     assert id_of(token(gateway)) == gateway
     assert down_subject(id_of(token(gateway))) == down_subject(gateway)
     assert id_of("~ff").isprintable()  # none that `token` makes
+
+
+@pytest.mark.long
+def test_nothing_that_is_handed_in_ends_the_partition(tmp_path: Path) -> None:
+    frame = Frame("gw1", WallUs(1), b"\x40" * 13, RxInfo())
+    part, address = address_of(frame)
+    good = hand_in("s", [Raw.of(frame, 7, "gw1", kept=False, age_us=0)])
+    with nats_servers(tmp_path) as nodes:
+        fleet = FleetConfig(tuple(nodes.urls), frozenset({Role.WORKER}), replicas=1)
+        with closing(HubLink(fleet, "desk")) as link:
+            assert link.wait(PATIENCE_S)
+            ensure_streams(link, 1, may_make_log=True)
+            intake = Intake(link, {})
+            link.start(intake.feed(part))
+            subject, stream = raw_subject(part, [address], "gw1"), link.client.jetstream()
+            for data in BYTES[1:]:
+                link.call(stream.publish(subject, data))
+            link.call(stream.publish(subject, good, headers={PUBLISHED: "²"}))
+            link.call(stream.publish(subject, good))
+            for _ in range(2):
+                arrived = intake.arrived.get(timeout=PATIENCE_S)
+                assert isinstance(arrived, Arrived) and arrived.number == 7

@@ -9,13 +9,12 @@ from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
 
-import msgspec
 from nats.aio.msg import Msg
 
 from lora_post.fleet import hub_state
 from lora_post.fleet.home.heads import MAX_ASKED, Heads, decode_asked, encode_seen
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.log import UNREADABLE, FleetError, Log
 from lora_post.fleet.subjects import log_subject, token
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, Frame
@@ -95,7 +94,7 @@ class Answering:
         home = message.subject.split(".")[1]
         try:
             asked = decode_asked(message.data)[:MAX_ASKED]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         seen = self._heads.look([each for each in asked if self._homes.get(each.subject) == home])
         self._link.start(message.respond(encode_seen(seen)))

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Final
 
-import msgspec
 import nats.errors
 
 from lora_post.fleet.home.heads import Asked, Seen, decode_seen, encode_asked
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.offers import Offer, decode_offer, look_subject, offer_subject
 from lora_post.fleet.link import REQUEST_S, Link
-from lora_post.fleet.log import FleetError, LogUnavailable
+from lora_post.fleet.log import UNREADABLE, FleetError, LogUnavailable
 from lora_post.fleet.nats_log import NatsLog
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ class HubEnd:
         except FleetError as error:
             no_worker = isinstance(error.__cause__, nats.errors.NoRespondersError)
             raise LogUnavailable("the hub: no worker is running" if no_worker else error.what) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise LogUnavailable(f"what a worker says cannot be read: {error}") from error
 
 
@@ -100,7 +99,7 @@ class Mirroring:
     def _hear(self, subject: str, data: bytes) -> None:
         try:
             offer = decode_offer(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             log.debug("%s: it cannot be read", subject)
             return
         if offer == Offer():
