@@ -11,6 +11,7 @@ import pytest
 
 from lora_post.config import load_config
 from lora_post.config.fleet import FleetConfig, Role
+from lora_post.fleet.home.offers import look_subject, offer_subject
 from lora_post.fleet.hub_files import Hub, write_fleet
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError
@@ -56,6 +57,31 @@ def test_keys_allow_what_they_are_for_and_nothing_else(tmp_path: Path) -> None:
             gateway.call(gateway.client.jetstream(timeout=1).stream_info("LP_LOG"))
         assert NatsLog(worker).read("log.3.", 0) == []
         wait_until(lambda: heard == [b"done"], "the gateway did not hear the hub")
+
+
+@pytest.mark.long
+def test_key_of_a_home_gateway_allows_the_logs_of_its_devices(tmp_path: Path) -> None:
+    hub = free_hub()
+    write_fleet(tmp_path, [hub], [], ["desk"], {"hill": ["pond.1"]})
+    write_fleet(tmp_path, [hub], [], [], {"hill": ["shed"]})
+    hill, desk = fleet_of(tmp_path / "gateways" / "hill"), fleet_of(tmp_path / "workers" / "desk")
+    assert hill.roles == {Role.GATEWAY, Role.HOME}
+    with server(tmp_path / "hub" / "1"), linked(desk, "desk") as worker:
+        ensure_streams(worker, 1, may_make_log=True)
+        asked: list[bytes] = []
+        worker.listen(look_subject("hill"), lambda _, data: asked.append(data))
+        with linked(hill, "hill") as home:
+            log = NatsLog(home)
+            assert None not in log.append([("log.3.pond~2e1", b"x"), ("log.4.shed", b"x"), ("log.9.shed", b"x")])
+            assert log.append([("log.3.barn", b"x")]) == [None]
+            assert "does not allow" in str(home.trouble)
+            with pytest.raises(FleetError):
+                log.read("log.3.", 0)
+            home.say(look_subject("hill"), b"?")
+            heard: list[bytes] = []
+            home.listen(offer_subject("hill"), lambda _, data: heard.append(data))
+            worker.say(offer_subject("hill"), b"!")
+            wait_until(lambda: (asked, heard) == ([b"?"], [b"!"]), "they do not hear each other")
 
 
 def test_what_is_there_stays_and_more_is_added(tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ class HomeService:
         now = time.monotonic()
         if now >= self._again_at:
             self._again_at, self._cursor = now + AGAIN_S, 0
+            self._live = {number: since for number, since in self._live.items() if now - since < LIVE_S}
             self._clock.look()
             self._clock.believe()
         if now >= self._tick_at:
@@ -185,7 +186,8 @@ class HomeService:
         chores, self._chores = self._chores, []
         own: list[int] = []
         others: list[int] = []
-        for item, entry in self._book.decide([*heard, *offered, *chores]):
+        items: list[Copied | Chore] = [*heard, *offered, *chores]
+        for item, entry in self._book.decide(items) if items else ():
             self._send(item, entry)
             if isinstance(item, Chore):
                 continue

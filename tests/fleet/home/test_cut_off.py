@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet.entry import Entry, decode
-from lora_post.fleet.fold import Fold
+from lora_post.fleet.entry import Entry
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.sqlite_log import SqliteLog
 from lora_post.fleet.streams import ensure_streams
+from lora_post.fleet.view import View
 from lora_post.lorawan.phy_payload import parse_data_frame
 from tests.support.command import PATIENCE_S, free_udp_port, run, started
 from tests.support.forwarder import Forwarder, JoiningDevice, answer_to_one_of
@@ -77,9 +77,7 @@ def test_home_gateway_goes_on_alone_and_each_value_arrives_once(tmp_path: Path) 
             ensure_streams(link, 1, may_make_log=True)
 
             def entries() -> list[Entry]:
-                fold = Fold()
-                found = [decode(each.data) for each in NatsLog(link).read("log.", 0)]
-                return [entry for entry in found if fold.take(entry)]
+                return [read.entry for read in View("log.").catch_up(NatsLog(link)) if read.is_valid]
 
             def owner() -> str:
                 return entries()[-1].state.owner if entries() else ""

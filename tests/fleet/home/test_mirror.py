@@ -1,0 +1,198 @@
+"""The hub's order is the truth: what of a home gateway's log is valid there, and what becomes of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lora_post.fleet.acceptance import Proposal
+from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, after, decode, encode, new_id
+from lora_post.fleet.home.book import MAX_ALONE, Adoption, HomeBook
+from lora_post.fleet.home.heads import Asked, Heads
+from lora_post.fleet.home.mirror import Mirror
+from lora_post.fleet.home.ownership import is_given_by, may_give, released, taken_over
+from lora_post.fleet.judge import Copied, Judge
+from lora_post.fleet.loss import JUMP
+from lora_post.fleet.sqlite_log import SqliteLog
+from lora_post.fleet.view import View
+from lora_post.model import Frame, RxInfo
+from lora_post.times import WallUs
+from tests.support.memory_log import MemoryLog
+
+POND = "log.0.pond"
+HOME = "north"
+
+
+class Hub(Heads):
+    """The hub, with what it was given."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log)
+        self.log = log
+        self.is_deaf = False
+
+    def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        return [None] * len(entries) if self.is_deaf else self.log.append(entries)
+
+    @property
+    def valid(self) -> list[Entry]:
+        return [read.entry for read in View("log.").catch_up(self.log) if read.is_valid]
+
+    @property
+    def last(self) -> Entry:
+        return self.valid[-1]
+
+
+class Site:
+    """A home gateway whose device sends. again: frames that are offered again."""
+
+    def __init__(self, hub: Hub, own: MemoryLog | None = None) -> None:
+        self.hub = hub
+        self.own = own or MemoryLog()
+        self.again: list[int] = []
+        self.book = HomeBook(self.own, Judge([], lambda uplink: None, owner=HOME), HOME, lambda entry: None)  # type: ignore[arg-type,return-value]
+        self.mirror = Mirror(self.own, hub, self, HOME, [POND])
+
+    def adopt(self, adoption: Adoption) -> bool:
+        return self.book.adopt(adoption, lambda lost: self.again.extend(each.up.fcnt for each in lost if each.up))
+
+    def confirm(self, subject: str, number: int) -> None:
+        self.book.confirm(subject, number)
+
+    def settle(self) -> None:
+        """Mirror until there is nothing to do."""
+        for _ in range(20):
+            if not self.mirror.step():
+                return
+        raise AssertionError("it does not come to an end")
+
+    def uplink(self, fcnt: int) -> None:
+        """Accept a frame, and answer it."""
+        self.own.append([(POND, encode(following(self.last, fcnt)))])
+        list(self.book.acceptance.accept([]))
+
+    @property
+    def last(self) -> Entry:
+        last = self.book.view.fold(POND).last
+        assert last is not None
+        return last
+
+
+def following(last: Entry, fcnt: int) -> Entry:
+    up = Accepted("pond", Frame("gw", WallUs(0), b"", RxInfo()), fcnt)
+    down = last.state.own.down
+    return after(last, new_id(), replace(last.state, own=Counters(down=down + 1)), up=up, down=Down(down, b""))
+
+
+def begun() -> tuple[Hub, Site]:
+    hub = Hub(MemoryLog())
+    site = Site(hub)
+    site.settle()
+    assert hub.last.state.owner == HOME
+    return hub, site
+
+
+def test_entries_are_mirrored_as_they_are_and_once() -> None:
+    hub, site = begun()
+    for fcnt in range(100):
+        site.uplink(fcnt)
+    hub.is_deaf = True
+    site.mirror.step()
+    hub.is_deaf = False
+    made = [decode(each.data).id for each in site.own.entries]
+    site.settle()
+    assert [entry.id for entry in hub.valid] == made
+    assert [entry.up.fcnt for entry in hub.valid if entry.up] == list(range(100))
+    assert [decode(each.data).id for each in site.own.entries] == made[-1:]  # the rest is at the hub
+    other = Site(hub, site.own)  # it was killed
+    other.settle()
+    assert hub.last.id == made[-1]
+
+
+def test_taken_over_by_a_person_until_it_is_given_back() -> None:
+    hub, site = begun()
+    site.uplink(0)
+    site.settle()
+    site.uplink(1)  # without a link
+    hub.append([(POND, encode(taken_over(hub.last, is_held=True)))])
+    assert hub.last.state.own.down == 1 + JUMP  # more than the home gateway may have used
+    hub.append([(POND, encode(following(hub.last, 2)))])
+    site.mirror.doubt()
+    site.settle()
+    assert (hub.last.state.owner, site.again) == ("", [1])
+    assert site.book.state(POND) is None
+    assert hub.last.state.own.down == JUMP + 2
+    hub.append([(POND, encode(released(hub.last)))])
+    site.mirror.doubt()
+    site.settle()
+    assert site.book.state(POND) == hub.last.state
+    assert (hub.last.state.owner, hub.last.state.own.down) == (HOME, JUMP + 2)  # all of it is known: no further jump
+    assert [entry.epoch for entry in hub.valid if entry.kind == "own"] == [1, 2, 3, 4, 5]
+
+
+def test_gateway_with_another_card_uses_nothing_again() -> None:
+    hub, site = begun()
+    site.uplink(0)
+    site.settle()
+    site.uplink(1)  # answered, and then the card was lost
+    new = Site(hub)
+    new.settle()
+    assert new.last.state.own.down == 1 + JUMP > site.last.state.own.down
+
+
+def test_hub_that_has_lost_entries_gets_their_counters_back() -> None:
+    hub, site = begun()
+    for fcnt in range(3):
+        site.uplink(fcnt)
+        site.settle()
+    hub.log.entries = hub.log.entries[:1]
+    hub.forget()
+    site.mirror.doubt()
+    site.settle()
+    assert hub.last.state.own.down >= 3
+    assert site.last.id == hub.last.id
+
+
+def test_without_a_link_it_answers_no_more_than_a_take_over_leaves_out() -> None:
+    _, site = begun()
+    for fcnt in range(MAX_ALONE):
+        site.uplink(fcnt)
+    assert site.last.state.own.down < JUMP
+    answered = Proposal(POND, site.last.state, down=Down(1, b""))
+    asked: list[bool] = []
+
+    def judge(item: Copied, state_of: Callable[[str], State]) -> Proposal:
+        asked.append(item.is_live)
+        return answered if item.is_live else Proposal(POND, site.last.state)
+
+    site.book._judge.judge = judge  # type: ignore[method-assign,assignment]
+    ((_, entry),) = site.book.decide([Copied(b"", 0.0, is_live=True)])
+    assert entry is not None and entry.down is None
+    assert asked == [True, False]
+
+
+def test_answers_about_logs_are_of_the_device_that_was_asked_for() -> None:
+    log = MemoryLog()
+    for name in ("pond", "pond2"):
+        log.append([(f"log.0.{name}", encode(Entry(name, "", 1, State())))])
+    (seen,) = Heads(log).look([Asked(POND, ("pond2", "pond"))])
+    assert (seen.valid, seen.newest) == ("pond", b"")
+    (seen,) = Heads(log).look([Asked(POND, ("x",))])
+    assert (seen.valid, decode(seen.newest).id) == ("", "pond")
+
+
+def test_address_blocks_have_nothing_in_common() -> None:
+    for address in (0, 0x00FF_FFFF, 0x0100_0000, 0x01FF_FFFF, 0x0123_4567):
+        owners = [owner for owner in ("", "north", "south") if may_give(owner, address)]
+        assert len(owners) <= 1
+        assert is_given_by(["north"], address) == ("north" in owners)
+
+
+def test_device_begins_anew_in_the_log_of_a_file(tmp_path: Path) -> None:
+    with closing(SqliteLog(tmp_path / "log")) as log:
+        log.append([(POND, b"a"), ("log.0.pond2", b"b"), (POND, b"c")])
+        log.begin(POND, b"d")
+        assert [(each.position, each.data) for each in log.read("log.", 0)] == [(2, b"b"), (4, b"d")]
