@@ -44,6 +44,7 @@ from tests.support.relay import Relay
 from tests.support.tls import certificate
 
 DEVICES = 64
+FEW = 4
 RX = RxInfo(-60.0, 8.5, 7, 125.0, "4/5", 868.1)
 START_US = 1_790_000_000_000_000
 SLOW = """
@@ -71,8 +72,8 @@ def main() -> None:
         link_bytes(chosen.frames)
 
 
-def data(number: int, mtype: MType = MType.UNCONFIRMED_UP) -> bytes:
-    index, fcnt = number % DEVICES, number // DEVICES
+def data(number: int, mtype: MType = MType.UNCONFIRMED_UP, among: int = DEVICES) -> bytes:
+    index, fcnt = number % among, number // among
     return seal_lorawan(keys(index), dev_addr(index), fcnt, 2, bytes((1, 2)) + fcnt.to_bytes(2), mtype=mtype)
 
 
@@ -244,21 +245,21 @@ def latency(frames: int, servers: int) -> None:
             gateway.reply("down.gw", hear)
             took = []
             for number in range(frames):
-                phy_payload = data(number, MType.CONFIRMED_UP)
+                phy_payload = data(number, MType.CONFIRMED_UP, FEW)
                 frame = Frame("gw", WallUs(time.time_ns() // 1000), phy_payload, RX, tmst=number * 200_000)
                 began, count = time.perf_counter(), len(asked)
                 gateway.call(gateway.inbox.store(*handed(frame, number, kept=False), 5.0))
                 while len(asked) == count and time.perf_counter() - began < 10:
                     time.sleep(0.001)
-                if len(asked) > count:
+                if len(asked) > count and number >= FEW:  # then it is known which gateways hear the device
                     took.append(asked[count] - began)
                 time.sleep(max(0.0, 0.2 - (time.perf_counter() - began)))
     took.sort()
     p50, p99 = statistics.median(took), took[int(len(took) * 0.99) - 1]
     sys.stdout.write(
-        f"{servers} server(s): frame at the gateway -> request to answer it there, {len(took)} of {frames}: "
-        f"p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, longest {took[-1] * 1e3:.0f} ms, "
-        "200 ms of it are waited for copies\n"
+        f"{servers} server(s): frame at the gateway -> request to answer it there, {len(took)} of {frames - FEW}: "
+        f"p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, longest {took[-1] * 1e3:.0f} ms; "
+        "200 ms more where several gateways hear a device\n"
     )
 
 
