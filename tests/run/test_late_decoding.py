@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -69,7 +70,7 @@ class Run:
         self.path = path
         self.outcomes: list[Outcome] = []
         self.gateway = Gateway()
-        self.store, late_store = SpoolFile(path), SpoolFile(path)
+        self.store, self.late_store = SpoolFile(path), (late_store := SpoolFile(path))
         clock = GatewayClock(system) if system else None
         boots = BootBook(clock) if clock else None
         if boots:
@@ -185,6 +186,41 @@ def test_nothing_is_sent_when_the_disk_fails(path: Path, monkeypatch: pytest.Mon
         run.hear(confirmed(0))
     assert run.gateway.sent == []
     run.store.close()
+
+
+def test_late_frame_that_the_disk_has_no_room_for_is_kept_once_it_has(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(late_decoding, "RETRY_S", 0.01)
+    is_full = True
+
+    def long(uplink: Uplink) -> Report:
+        if uplink.is_late and is_full:
+            (pages,) = run.late_store.db.execute("PRAGMA page_count").fetchone()
+            run.late_store.db.execute(f"PRAGMA max_page_count = {pages}")
+        return Report(uplink, tuple(Reading(f"t_{n}", "x" * 200) for n in range(100)))
+
+    retry = SpoolFile.unsynced
+
+    def unsynced(store: SpoolFile) -> object:
+        if not is_full and store is run.late_store:
+            store.db.execute("PRAGMA max_page_count = 1000000")
+        return retry(store)
+
+    monkeypatch.setattr(SpoolFile, "unsynced", unsynced)
+    with running(path, long) as run:
+        for fcnt in (1, 3, 2):
+            run.hear(confirmed(fcnt))
+        deadline = time.monotonic() + PATIENCE_S
+        while "cannot store readings, they wait" not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert run.held() == 1 and len(run.gateway.sent) == 2  # it is accepted, and would be after a kill
+        is_full = False
+        run.finished()
+        assert run.held() == 0 and run.reports() == [1, 3, 2]
+        assert len(run.store.rows("SELECT 1 FROM reading")) == 300
+    assert "storing readings again" in caplog.text
 
 
 def test_what_a_kill_left_is_decoded_once_by_the_next_start(path: Path, caplog: pytest.LogCaptureFixture) -> None:
