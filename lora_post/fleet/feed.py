@@ -22,7 +22,7 @@ from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
 from lora_post.fleet.settling import Settling
-from lora_post.fleet.streams import log_bytes
+from lora_post.fleet.streams import LOG_BYTES, log_bytes
 from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.trim import Trimmer, keep_us
 from lora_post.fleet.turns import SILENT_S, Silence, Turn, Turns
@@ -123,7 +123,17 @@ class Feed:
                 self._look_at(self._turns.last, now)
         if self._turns.is_mine and now >= self._trim_at:
             self._trim_at = now + TRIM_S
-            self._trimmer.step(view.position, now_us(), keep_us(log_bytes(self._link)))
+            size = log_bytes(self._link)
+            self._trimmer.step(self._read_by_all(view.position, size), now_us(), keep_us(size))
+
+    def _read_by_all(self, position: int, size: int) -> int:
+        """Return how far uploaders have read what is theirs; one that never comes back must not fill the log."""
+        if size > LOG_BYTES // 2:
+            return position
+        found = hub_state.read_state(self._link, "pos.*")
+        read = {each.subject.removeprefix("pos."): int(each.data) for each in found if each.data.isdigit()}
+        behind = self._turns.unread_from(read)
+        return position if behind is None else min(position, behind)
 
     def _look_at(self, other: Turn, now: float) -> None:
         """Begin a turn where the uploader that has it says nothing any more."""

@@ -7,13 +7,15 @@ whatever stops or goes on late; clocks only tell when another one begins a turn.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from lora_post.fleet.log import UNREADABLE, Log, Logged, LogUnavailable
+from lora_post.fleet.subjects import token
 
 SUBJECT: Final = "log.uploader"
 SILENT_S: Final = 120.0
@@ -80,6 +82,15 @@ class Turns:
             return False
         number = bisect_left(self._begun, position, key=lambda begun: begun[0])
         return self._begun[max(number - 1, 0)][1] == self._mine
+
+    def unread_from(self, read: Mapping[str, int]) -> int | None:
+        """Return how far the one has read that is furthest behind in a turn that is over; None: all have read theirs.
+
+        read: the positions that uploaders told, by `token` of their names.
+        """
+        turns = pairwise(self._begun)
+        behind = (at for (begun, turn), (over, _) in turns if (at := read.get(token(turn.name), begun)) < over)
+        return min(behind, default=None)
 
 
 class Silence:

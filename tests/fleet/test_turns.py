@@ -55,24 +55,40 @@ class Uploader:
 @pytest.mark.parametrize("seed", range(20))
 def test_each_entry_is_taken_once(seed: int) -> None:
     chance, log = Random(seed), MemoryLog()
-    log.append([("log.0.d", b"before the first turn")])
+    written = [place for place in log.append([("log.0.d", b"before the first turn")]) if place]
     uploaders = [Uploader(log, name) for name in "abc"]
     for _ in range(300):
         one = chance.choice(uploaders)
         what = chance.random()
         if what < 0.4:
-            log.append([("log.0.d", b"x")] * chance.randrange(3))
+            written += [place for place in log.append([("log.0.d", b"x")] * chance.randrange(3)) if place]
         elif what < 0.9:
             one.step(chance.randrange(10))
         elif what < 0.95:
             one.start()
+        elif what < 0.97 and one.turns.is_mine:  # it trims
+            behind = one.turns.unread_from({each.turns._mine.name: each.position for each in uploaders})
+            until = one.position if behind is None else min(one.position, behind)
+            log.trim("log.0.d", until)
         else:
             one.turns.begin(log)  # it believes that the other one is gone
     for one in uploaders:
         one.step(1000)
-    entries = [each.position for each in log.entries if each.subject != SUBJECT]
-    assert Counter(position for one in uploaders for position in one.taken) == Counter(entries)
+    assert Counter(position for one in uploaders for position in one.taken) == Counter(written)
     assert len({one.turns.last for one in uploaders}) == 1
+
+
+def test_what_the_first_one_has_not_read_stays_until_it_has() -> None:
+    log = MemoryLog()
+    first, second = Uploader(log, "a b"), Uploader(log, "c")
+    log.append([("log.0.d", b"x")] * 3)
+    second.step(9)
+    second.turns.begin(log)
+    second.step(9)
+    assert second.turns.unread_from({"a~20b": first.position, "c": second.position}) == first.position
+    assert second.turns.unread_from({}) == 1  # the hub has lost what it said: all that was logged in its turn stays
+    first.step(9)
+    assert second.turns.unread_from({"a~20b": first.position, "c": second.position}) is None
 
 
 def test_what_is_no_turn_is_passed_over() -> None:
