@@ -173,7 +173,7 @@ class Feed:
         if not found:
             return []
         mine = [read for read in found if self._turns.has(read.logged.position)]
-        ups = [read.entry.up for read in mine if read.is_valid and read.entry.up]
+        accepted = [read.entry for read in mine if read.is_valid]
         new = [read.entry.up for read in mine if self._is_new(read)]
         reports = [report_of(up, self._device(up.device)) for up in new if up]
         for read in found:
@@ -190,7 +190,7 @@ class Feed:
         self._place.saved()
         for report in reports:
             self._listener(report)
-        self._settle(ups)
+        self._settle(accepted)
         return reports
 
     def _note_commands(self, group: Group, read: Read) -> None:
@@ -212,10 +212,11 @@ class Feed:
         fed = self._fed.get(read.logged.subject)
         return fed is None or not _is_in(fed.state, up)
 
-    def _settle(self, ups: Sequence[Accepted]) -> None:
-        for up in ups:
-            for each in up.heard_by:
-                self._settling.add(each.gateway, each.store, each.number)
+    def _settle(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            for each in entry.up.heard_by if entry.up else ():
+                if each.gateway != entry.state.owner:  # a home gateway knows what it has decided
+                    self._settling.add(each.gateway, each.store, each.number)
 
 
 def _is_in(fed: State, up: Accepted) -> bool:

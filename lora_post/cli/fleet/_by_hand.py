@@ -38,7 +38,7 @@ def reset_nonces(config: Config, fleet: FleetConfig, spool_file: SpoolFile, devi
 
 def _change(config: Config, fleet: FleetConfig, spool_file: SpoolFile, device: Device, change: Change) -> bool:
     """Change the state of a device in the log. Raises ConfigError, FleetError."""
-    if fleet.roles == {Role.GATEWAY}:
+    if not fleet.roles & {Role.WORKER, Role.UPLOADER}:
         raise ConfigError("a gateway does not have the log of its fleet", fix="do it on a worker, or on the uploader")
     with connected(config, fleet) as link:
         from lora_post.fleet.by_hand import change_by_hand
