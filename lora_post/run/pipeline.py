@@ -25,7 +25,7 @@ from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join, is_rejoin, joined_device
-from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Report, Session, Uplink
+from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import identify, unlock
@@ -131,17 +131,19 @@ class Pipeline:
     def _decoded(self, outcomes: list[Undecided | Uplink], group: Group) -> list[Undecided]:
         """Decode what was unlocked: behind the whole group, so that it is known what comes."""
         decode = self._decode[0]
-        uplinks = [each for each in outcomes if type(each) is Uplink]
-        if len(uplinks) > 1 and isinstance(decode, Expects):
-            decode.expect(uplinks)
-        return [self._report(each, decode, group) if isinstance(each, Uplink) else each for each in outcomes]
-
-    def _report(self, uplink: Uplink, decode: Decode, group: Group) -> Report:
-        report = decode(uplink)
-        if report.problem is not None and self._doctor:
-            report = self._doctor.report(report, decode, group.devices)
-        group.reports.append(report)
-        return report
+        if len(outcomes) > 1 and isinstance(decode, Expects):
+            decode.expect([each for each in outcomes if isinstance(each, Uplink)])
+        decoded: list[Undecided] = []
+        for each in outcomes:
+            if isinstance(each, Uplink):
+                report = decode(each)
+                if report.problem is not None and self._doctor:
+                    report = self._doctor.report(report, decode, group.devices)
+                group.reports.append(report)
+                decoded.append(report)
+            else:
+                decoded.append(each)
+        return decoded
 
     def _transmit(self, answers: Sequence[Answer]) -> None:
         """Send frames; what they say is kept."""
