@@ -185,10 +185,11 @@ def test_page_updates_and_takes_nothing_for_markup(phone: Chrome) -> None:
             waiting(phone).until(lambda b, shows=shows: shows in text(b, "main"))
             assert width(phone) <= 390
         phone.get(f"{url}/#/refused")
+        waiting(phone).until(lambda b: text(b, "#refused .fix") == f"fix: <b>fix</b>: {command}")
         assert not phone.find_elements(By.CSS_SELECTOR, "img, #refused b")
-        assert text(phone, "#refused .fix") == f"fix: <b>fix</b>: {command}"
         phone.get(f"{url}/#/device/pond-7")
-        at(phone, ".metadata summary").click()
+        summary = ".metadata summary"
+        waiting(phone).until(lambda b: at(b, summary).is_displayed() and at(b, summary).click() is None)
         site.hear(report(Reading("temperature", 98.5, "°C"), time_us=NOON_US + 2))
         waiting(phone).until(lambda b: "98.5" in text(b, "#device-facts"))
         assert "firmware: 1.2" in text(phone, ".metadata")
