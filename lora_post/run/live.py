@@ -257,7 +257,10 @@ def status_page(
     try:
         listener = listen(status.host, status.port)
     except OSError as error:
-        raise ConfigError(f"[status] listen {status.host}:{status.port}: {error.strerror or error}") from error
+        raise ConfigError(
+            f"[status] listen {status.host}:{status.port}: {error.strerror or error}",
+            fix="name another port, or stop the program that has it",
+        ) from error
     sources = Sources(
         site,
         metrics,

@@ -104,7 +104,7 @@ def run(site: Path) -> Run:
 def test_downlink_is_queued_listed_shown_and_cancelled(site: Path, run: Run) -> None:
     assert run("list") == (0, "no downlink yet; `lora-post downlink send --help` shows how to send one\n")
     code, text = run("send", "pond-7", "--port", "10", "--payload", "01 ff", "--confirmed", "--expires", "30m")
-    assert (code, text.splitlines()[0]) == (0, "downlink 1: 2 bytes for pond-7 on FPort 10, confirmed queued")
+    assert (code, text.splitlines()[0]) == (0, "downlink 1: 2 bytes for pond-7 on FPort 10, confirmed, queued")
     assert f"lora-post downlink show 1 -c {site}" in text
     code, text = run("list", "pond-7")
     assert "1  pond-7  10  01ff  " in text and "waits, 29 min left" in text

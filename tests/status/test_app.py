@@ -85,7 +85,7 @@ def test_running_command_shows_its_page_and_fails_clearly_when_the_port_is_taken
         assert get(f"{url}/healthz").text == "ok\n"
         second = run("run", "-c", str(site), "--status", address)
         assert second.returncode == 2
-        assert f"[status] listen {address}: Address already in use" in second.stderr.decode()
+        assert f"[status] listen {address}: Address already in use; name another port" in second.stderr.decode()
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
 

@@ -94,7 +94,7 @@ def command(
         )
         with spool_file.transaction() as db:
             item = downlinks.add(db, item, now())
-    kind = " confirmed" if confirmed else ""
+    kind = " confirmed," if confirmed else ""
     say(f"downlink {item.id}: {plural(len(item.payload), 'byte')} for {of.id} on FPort {item.fport},{kind} queued")
     if fit:
         say(f"note      {fit}")

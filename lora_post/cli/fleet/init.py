@@ -49,12 +49,13 @@ def command(
         written = write_fleet(folder, servers, gateways, workers, _by_home(homes))
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror or error}") from error
-    for path in written:
+    for path in dict.fromkeys(written):
         say(f"wrote {path}")
     say("")
     if len(servers) == 1:
         say("One server is for a trial: when it is gone, gateways keep their frames, and nothing is decoded.")
-    say("On each server: copy its folder there and start `nats-server -c nats.conf` in it.")
+    say("On each server: copy its folder there and start `nats-server -c nats.conf` in it;")
+    say("  where it runs: copy accounts.conf alone, then `nats-server --signal reload`.")
     say("On each gateway and worker: copy its folder there, fill in lora-post.toml, then `lora-post check`.")
 
 
