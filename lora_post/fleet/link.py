@@ -61,7 +61,8 @@ class Link:
         if self.is_up:
             return Problem(self._said) if self._said else None
         why = f": {self._said}" if self._said else ""
-        return Problem(f"no connection to the hub ({', '.join(self._fleet.servers)}){why}", "is there a link, and is [fleet] servers right?")
+        what = f"no connection to the hub ({', '.join(self._fleet.servers)}){why}"
+        return Problem(what, "is there a link, and is [fleet] servers right?")
 
     @property
     def is_up(self) -> bool:

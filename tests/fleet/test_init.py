@@ -111,3 +111,6 @@ def test_command(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert b"One server is for a trial" in done.stdout
     assert b"give three, or one" in run("fleet", "init", "f", "--hub", "a", "--hub", "b", cwd=tmp_path).stderr
+    more = run("fleet", "init", "f", "--hub", "a", "--home", "north=pond", cwd=tmp_path).stdout.decode()
+    assert more.splitlines().count("wrote f/gateways/north/devices") == 1
+    assert "nats-server --signal reload" in more
