@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from msgspec.structs import replace
 
 from lora_post.config import parse_config
 from lora_post.config.inputs import InputConfig
@@ -57,7 +58,7 @@ class End:
 
     def _read(self) -> None:
         while not self._stop.is_set():
-            self.frames += [each for each in self.input.events(0.5) or () if isinstance(each, Frame)]
+            self.frames += [each for each in self.input.events(0.02) or () if isinstance(each, Frame)]
 
     def until(self, done: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -85,11 +86,18 @@ class End:
 
 @pytest.fixture(params=["rn2483", "rak"])
 def end(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[End]:
+    monkeypatch.setattr(module_sender, "PREPARE_S", 0.05)
     monkeypatch.setattr(module_sender, "LATE_S", PATIENCE_S)  # however slow this machine is
     monkeypatch.setattr(serial_module, "ANSWERS_S", PATIENCE_S)
     end = End(tmp_path, request.param)
     yield end
     end.close()
+
+
+def soon(frame: Frame, seconds: float = 0.3) -> Window:
+    """RX1, so long after now."""
+    rx1, _ = windows_after(frame, REGION, 1)
+    return replace(rx1, tmst=round((time.monotonic() + seconds) * 1e6) % 2**32)
 
 
 def at_once() -> Window:
@@ -99,9 +107,9 @@ def at_once() -> Window:
 def test_uplink_is_answered_in_its_window_and_the_module_receives_as_before(end: End) -> None:
     frame = end.hear()
     assert (frame.rx.freq_hz, frame.rx.sf, frame.rx.bw_hz) == (868_100_000, 12, 125_000)
-    rx1, rx2 = windows_after(frame, REGION, 1)
+    rx1 = soon(frame)
     assert end.sender.station("gw1")
-    end.send(rx1, rx2)
+    end.send(rx1, windows_after(frame, REGION, 1)[1])
     end.until(lambda: end.told)
     assert end.told == [Transmission("gw1", "RX1", True)]
     (on_air,) = end.module.on_air
@@ -176,8 +184,7 @@ def test_frame_that_comes_while_the_module_is_made_ready_is_not_lost(end: End) -
 
 
 def test_what_was_to_be_sent_after_the_end_leaves_the_port_alone(end: End) -> None:
-    rx1, _ = windows_after(end.hear(), REGION, 1)
-    end.send(rx1)
+    end.send(soon(end.hear(), 1.0))
     end.input.close()
     end.until(lambda: end.told)
     assert end.told == [Transmission("gw1", "RX1", False, "lora-post is about to stop")]
