@@ -77,7 +77,7 @@ def new(group_path: Path | None, name: str, folder: Path | None, is_codec: bool,
 
     \b
         lora-post decoders new kijani-sm3
-        lora-post decoders new kijani-sm3 --js
+        lora-post decoders new kijani-sm4 --js
         lora-post decoders new kijani-sm3 --folder .
     """
     files = skeleton(name, is_codec=is_codec)
@@ -89,7 +89,8 @@ def new(group_path: Path | None, name: str, folder: Path | None, is_codec: bool,
             "there is no folder for it", fix='add [decoders] folder = "…" to the configuration, or --folder DIR'
         )
     paths = [folder / file for file in files]
-    for path in paths:
+    others = [folder / file for file in skeleton(name, is_codec=not is_codec)]
+    for path in [*paths, *others]:  # of two files with one name, `run` would take one
         if path.exists():
             raise ConfigError(f"{path} is there already", fix="choose another name, or delete it first")
     for path, text in zip(paths, files.values(), strict=True):

@@ -65,6 +65,15 @@ def test_new_codec_is_written_with_its_examples_and_passes() -> None:
     assert not Path("own/kijani-sm3.js").exists()
 
 
+@pytest.mark.parametrize(("first", "second"), [((), ("--js",)), (("--js",), ())])
+def test_name_of_a_file_in_the_other_language_is_taken(first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    assert lora_post("decoders", "new", "kijani-sm3", "--folder", "own", *first).code == 0
+    there = set(Path("own").iterdir())
+    ran = lora_post("decoders", "new", "kijani-sm3", "--folder", "own", *second)
+    assert ran.code == 2 and "is there already; choose another name" in ran.err
+    assert set(Path("own").iterdir()) == there
+
+
 @pytest.mark.parametrize("language", [(), ("--js",)])
 def test_commands_that_new_shows_work(language: tuple[str, ...]) -> None:
     for folder in (".", "sub/folder", str(Path.cwd() / "with blank")):
