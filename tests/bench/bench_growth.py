@@ -54,7 +54,7 @@ def main() -> None:
     options.add_argument("--day", type=int, default=DAY_FRAMES, help="frames of the day; 0: leave it out")
     chosen = options.parse_args()
     logging.getLogger("lora_post").addHandler(logging.NullHandler())
-    sizes: Sequence[int] = sorted(chosen.sizes)
+    sizes: list[int] = sorted(chosen.sizes)
     _say(f"{'µs of one, ms of all':46}" + "".join(f"{size:>10,}" for size in sizes) + "  exponent  flat  verdict")
     high = [cost.name for cost in COSTS if chosen.only in cost.name and _show(cost, sizes, chosen.rounds)]
     _say(f"do not hold: {', '.join(high) or 'none'}")
@@ -64,6 +64,8 @@ def main() -> None:
 
 def _show(cost: Cost, sizes: Sequence[int], rounds: int) -> bool:
     """Print one line; return whether the cost grows more than it may."""
+    left_out = sum(size > cost.most for size in sizes)
+    sizes = sizes[: len(sizes) - left_out]
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         cases = []
         for size in sizes:
@@ -79,6 +81,7 @@ def _show(cost: Cost, sizes: Sequence[int], rounds: int) -> bool:
     _say(
         f"{cost.name:46}"
         + "".join(f"{each * unit:>10,.2f}" for each in found)
+        + f"{'':10}" * left_out
         + f"{exponent:>10.2f}"
         + (f"{'':6}" if cost.of_all else f"{flat:>6.2f}")
         + f"  {verdict}"

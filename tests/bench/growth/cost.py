@@ -14,8 +14,9 @@ Prepare = Callable[[], tuple[Work, int]]
 
 
 class Cost(Struct, frozen=True):
-    """One line of the table. of_all: of everything there is, not of one thing."""
+    """One line of the table. of_all: of everything there is, not of one thing. most: there is a bound at more."""
 
     name: str
     open: Callable[[Path, int], AbstractContextManager[Prepare]]
     of_all: bool = False
+    most: int = 1_000_000

@@ -18,6 +18,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Session
 from lora_post.uplink.sessions import SessionBook
+from lora_post.uplink.shared_address import TRIES_PER_SECOND
 from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.bench.bench_config import write_site
 from tests.bench.growth.cost import Cost, Prepare
@@ -140,7 +141,7 @@ DEVICES = (
     Cost("unlock a known frame, by devices", partial(_unlocking, "known")),
     Cost("refuse an unknown DevAddr, by devices", partial(_unlocking, "unknown")),
     Cost("unlock a frame, by devices of one DevAddr", partial(_sharing, False)),
-    Cost("the first frame of each there, ms of one", partial(_sharing, True), of_all=True),
+    Cost("the first frame of each there, ms of one", partial(_sharing, True), of_all=True, most=TRIES_PER_SECOND),
     Cost("refuse 1,000 forged a second, one DevAddr", _forging),
     Cost("frame to commit, in groups, by devices", _commit),
     Cost("frame after an upload's commit, by devices", _after_upload),
