@@ -1,7 +1,7 @@
 """Bad days with a home gateway, without servers: its link is cut, it is killed, its devices are taken over.
 
-Half of the devices have one home gateway. What it hears it decides itself; what others hear of them goes to the
-hub, which offers it to the home gateway.
+Now and then the hub has an older disk. Half of the devices have one home gateway. What it hears it decides itself;
+what others hear of them goes to the hub, which offers it to the home gateway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lora_post.fleet.view import View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.times import WallUs
-from tests.fleet.in_process import BATCH, GATEWAYS, NETWORK, Days, Killed, OnAir, Outcome, UnderWay
+from tests.fleet.in_process import BATCH, GATEWAYS, NETWORK, OLD_DISK_EVERY, Days, Killed, OnAir, Outcome, UnderWay
 from tests.support.fleet_worker import T0, OneWorker, S, shipped
 from tests.support.memory_log import FaultyLog, MemoryLog
 
@@ -121,7 +121,8 @@ class HomeDays(Days):
 
     def _start_mirror(self) -> None:
         faulty = FaultyLog(self.log, self._step, self.chance.randrange)
-        hub = Reached(faulty, Heads(self.log), lambda: self.is_linked)
+        self.heads = Heads(self.log)
+        hub = Reached(faulty, self.heads, lambda: self.is_linked)
         subjects = [log_subject(each) for each in self.mine]
         self.mirror = Mirror(KilledLog(self.home_log, self._step), hub, self, HOME, subjects)
 
@@ -147,10 +148,15 @@ class HomeDays(Days):
         heard = [gateway for gateway in (OWN, *GATEWAYS) if self.chance.randrange(2)] or [OWN]
         for gateway in heard:
             if gateway == OWN:
-                self.put_home(OnAir(phy_payload, self.at_s, OWN, False, self.at_s, 0.0))
+                what = OnAir(phy_payload, self.at_s, OWN, False, self.at_s, 0.0)
+                self.put_home(what)
+                if may_be_late:
+                    self.kept.append(what)
                 continue
             after_s = self.chance.uniform(50, 400) if is_late else self.chance.uniform(0, 4)
-            self._hand_in(phy_payload, self.at_s, gateway, after_s, is_kept=is_late)
+            what = self._hand_in(phy_payload, self.at_s, gateway, after_s, is_kept=is_late)
+            if may_be_late:
+                self.kept.append(what)
 
     def leave(self, number: int, item: Item) -> bool:
         """Offer it to the home gateway; its gateway keeps it until it is seen in the log."""
@@ -236,6 +242,12 @@ class HomeDays(Days):
         if self.is_linked:
             self.mirror.doubt()
 
+    def fall_back(self) -> None:
+        """Give the hub an older disk; the home gateway, too, hands in all that it has kept."""
+        super().fall_back()
+        self.heads.forget()
+        self.mirror.doubt()
+
     def take_over(self) -> None:
         """Take a device over, as a person does, or as a worker does for a home gateway that is away."""
         subject = log_subject(self.chance.choice(self.mine))
@@ -280,6 +292,8 @@ def home_days(uplinks: int, seed: int, kill_one_in: int = 300) -> HomeOutcome:
             days.change_link()
         if chance(60) == 0:
             days.take_over()
+        if chance(OLD_DISK_EVERY) == 0:
+            days.fall_back()
     days.at_s += 500
     days.kill_one_in = 1 << 40
     days.last_look()
