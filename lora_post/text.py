@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import binascii
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from shlex import quote
 from typing import Final
 
 from msgspec import Struct
@@ -211,3 +213,8 @@ def span_text(seconds: float) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+def pip_install(package: str) -> str:
+    """Return the command that installs a package beside this lora-post, whichever Python runs it."""
+    return f"{quote(sys.executable)} -m pip install {quote(package)}"

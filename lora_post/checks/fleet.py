@@ -15,7 +15,7 @@ from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.net.hosts import is_this_machine
-from lora_post.text import plural
+from lora_post.text import pip_install, plural
 
 if TYPE_CHECKING:
     from lora_post.fleet.link import Link
@@ -31,7 +31,7 @@ def check_fleet(config: Config, fleet: FleetConfig, *, offline: bool) -> Iterato
     """Yield what is found."""
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        yield fail(SUBJECT, f"{' and '.join(missing)} is not installed", "pip install 'lora-post[fleet]'")
+        yield fail(SUBJECT, f"{' and '.join(missing)} is not installed", pip_install("lora-post[fleet]"))
         return
     yield from _check_roles(config, fleet)
     if offline:

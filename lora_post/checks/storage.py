@@ -54,7 +54,7 @@ def check_spool(config: Config) -> Iterator[Finding]:
             fix = "start `lora-post run`: it sets the file aside and goes on with a new one; then see `lora-post check`"
             yield fail(SUBJECT, error.what, fix)
         except SpoolError as error:
-            yield fail(SUBJECT, error.what, error.fix or "see that the disk is not full and can be written")
+            yield fail(SUBJECT, error.what, error.fix)
     for aside in sorted(path.parent.glob(f"{path.name}.damaged-*Z*")):
         if not aside.name.endswith(("-wal", "-shm")):
             fix = f"run: lora-post spool salvage {quote(str(aside))}; then remove it with its -wal and -shm"

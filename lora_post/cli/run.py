@@ -39,6 +39,7 @@ from lora_post.run.live import run_live
 from lora_post.run.outcome_log import is_other_format, summary
 from lora_post.run.reload import Followed, stamps_of
 from lora_post.run.signals import stop_on_signals
+from lora_post.text import pip_install
 
 log = logging.getLogger("lora_post")
 
@@ -115,7 +116,7 @@ def _load_fleet() -> Callable[..., int]:
         from lora_post.run.fleet import run_fleet
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"[fleet] needs {error.name}, which is not installed", fix="pip install 'lora-post[fleet]'"
+            f"[fleet] needs {error.name}, which is not installed", fix=pip_install("lora-post[fleet]")
         ) from error
     return run_fleet
 

@@ -37,6 +37,8 @@ CHECKPOINT_PAGES = 1000  # SQLite's own
 MAX_LOG_BYTES = 32 << 20  # only while hundreds of frames a second come in: writers wait for two syncs then
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_DISK_FIX: Final = "see that the disk is not full and can be written"
 _MISSING: Final = -1
 _NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
 
@@ -129,8 +131,10 @@ class SpoolFile:
                 )
 
     def _problem(self, error: OSError | sqlite3.Error) -> SpoolError:
-        kind = SpoolDamaged if is_damage(error) else SpoolError
-        return kind(f"spool {self.path}: {error}")
+        if is_damage(error):
+            return SpoolDamaged(f"spool {self.path}: {error}")
+        is_disk = isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK
+        return SpoolError(f"spool {self.path}: {error}", fix=_DISK_FIX if is_disk else "")
 
     def follow(self) -> bool:
         """Open the file that has replaced this one; False when it is the same. Raises SpoolError.

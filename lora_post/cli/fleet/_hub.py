@@ -11,6 +11,7 @@ from lora_post.cli._options import read_config
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig
 from lora_post.errors import ConfigError
+from lora_post.text import pip_install
 
 if TYPE_CHECKING:
     from lora_post.fleet.link import Link
@@ -45,4 +46,4 @@ def connected(config: Config, fleet: FleetConfig) -> Iterator[Link]:
 
 def not_installed(error: ModuleNotFoundError) -> ConfigError:
     """Return what to say where the libraries of a fleet are missing."""
-    return ConfigError(f"a fleet needs {error.name}, which is not installed", fix="pip install 'lora-post[fleet]'")
+    return ConfigError(f"a fleet needs {error.name}, which is not installed", fix=pip_install("lora-post[fleet]"))

