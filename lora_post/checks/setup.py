@@ -11,6 +11,7 @@ from pathlib import Path
 from lora_post.checks.serial_port import check_port
 from lora_post.config import Config
 from lora_post.config.inputs import InputConfig
+from lora_post.config.status import StatusConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
 from lora_post.decoding.unmatched import unmatched
@@ -91,6 +92,24 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
         for slip in unmatched(device, loaded.decoders):
             yield warning("decoders", f"{slip.device}: {slip.problem.what}", slip.problem.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
+
+
+def check_status_page(status: StatusConfig | None) -> Iterator[Finding]:
+    """Yield whether the status page can listen where it is to."""
+    if status is None:
+        return
+    from lora_post.web.serving import listen  # only where there is a page
+
+    where = f"{status.host}:{status.port}"
+    try:
+        listen(status.host, status.port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            yield warning("status page", f"{where} is taken", "fine if that is `lora-post run`; else name another port")
+        else:
+            yield fail("status page", f"{where}: {error.strerror or error}", "correct [status] listen")
+        return
+    yield ok("status page", f"{where} is free")
 
 
 def check_inputs(config: Config) -> Iterator[Finding]:

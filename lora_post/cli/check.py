@@ -9,7 +9,14 @@ import click
 from msgspec.structs import replace
 
 from lora_post.checks.machine import check_power, check_time
-from lora_post.checks.setup import check_configuration, check_decoders, check_inputs, check_keys, skip_setup
+from lora_post.checks.setup import (
+    check_configuration,
+    check_decoders,
+    check_inputs,
+    check_keys,
+    check_status_page,
+    skip_setup,
+)
 from lora_post.checks.storage import check_spool
 from lora_post.checks.way_back import check_way_back
 from lora_post.cli._options import config_option, load_all_decoders
@@ -68,6 +75,7 @@ def _findings(path: Path | None, offline: bool) -> Iterator[Finding]:
         yield from check_keys(config)
     yield from check_inputs(config)
     yield from check_way_back(config)
+    yield from check_status_page(config.status)
     yield from check_spool(config)
     if config.fleet:
         from lora_post.checks.fleet import check_fleet  # only where one is configured

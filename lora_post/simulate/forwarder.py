@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.clocks.scale import now_us
-from lora_post.formats.semtech_udp import PULL_DATA, PULL_RESP, TX_ACK
+from lora_post.formats.semtech_udp import PULL_ACK, PULL_DATA, PULL_RESP, TX_ACK
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.lorawan.region import DataRate
 from lora_post.model import Frame, RxInfo
@@ -26,6 +26,8 @@ from lora_post.simulate.end_device import SECOND_US, EndDevice, Radio, Sent
 from lora_post.simulate.format_writers import push_data
 
 ASK_EVERY_US: Final = 10 * SECOND_US
+ASK_FIRST_US: Final = SECOND_US // 2
+"""So often until there is an answer: a server that is started later can answer the first device."""
 LISTENS_US: Final = 3 * SECOND_US
 """From the beginning of RX1 until a device ends listening."""
 _COUNTER: Final = 1 << 32
@@ -68,6 +70,7 @@ class SimulatedForwarder:
         self._numbers = count()
         self._listening: dict[str, EndDevice] = {}
         self._told = dict.fromkeys(devices, 0)
+        self._is_heard = False
         self._at(0, self._ask)
         for name, device in devices.items():
             self._at_next(name, device)
@@ -91,7 +94,7 @@ class SimulatedForwarder:
 
     def _ask(self) -> None:
         self._send(bytes((_VERSION, 0, 0, PULL_DATA)) + self._eui)
-        self._at(self._now_us() + ASK_EVERY_US, self._ask)
+        self._at(self._now_us() + (ASK_EVERY_US if self._is_heard else ASK_FIRST_US), self._ask)
 
     def _at_next(self, name: str, device: EndDevice) -> None:
         at_us = device.next_us
@@ -123,6 +126,7 @@ class SimulatedForwarder:
     # What the server sends
 
     def _take(self, datagram: bytes) -> None:
+        self._is_heard |= datagram[3:4] == bytes((PULL_ACK,))
         if len(datagram) < 4 or datagram[3] != PULL_RESP:
             return
         txpk = msgspec.json.decode(datagram[4:], type=_PullResp).txpk
