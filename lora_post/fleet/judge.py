@@ -4,42 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from secrets import randbelow
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.downlink.join_server import (
-    answered,
-    answered_again,
-    channels_for,
-    copy_of,
-    copy_of_rejoin,
-    draw_dev_addr,
-    heard_rejoin,
-    heard_request,
-    rejoin_answered,
-    rejoin_not_answered,
-    with_answer,
-    with_rejoin_answer,
-)
-from lora_post.downlink.network import Network
-from lora_post.downlink.windows import JOIN_DELAY_S
-from lora_post.errors import BadMIC, FrameError, NotUplink, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
+from lora_post.errors import BadMIC, FrameError, Repeat, StaleFCnt, UnknownDevice, UnlockError, UsedNonce
 from lora_post.fleet.acceptance import Proposal
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Answers, Desk, Errand, Task, Tick
-from lora_post.fleet.entry import Accepted, Joins, Queued, ReadingRow, Reception, State
-from lora_post.fleet.home.ownership import is_given_by, may_give
-from lora_post.fleet.joined import Sessions, counters_of, joins_of, with_counters, with_join_state
+from lora_post.fleet.entry import Accepted, Queued, ReadingRow, Reception, State
+from lora_post.fleet.home.ownership import is_given_by
+from lora_post.fleet.join_judge import JoinJudge
+from lora_post.fleet.joined import counters_of, joins_of, with_counters, with_join_state
+from lora_post.fleet.known_devices import KnownDevices, StateOf
 from lora_post.fleet.recent import is_recent, with_frame
-from lora_post.fleet.reply import Reply, ways_after
-from lora_post.fleet.subjects import log_subject, on_air_of, part_of
-from lora_post.lorawan.join_messages import parse_join_request, parse_rejoin_request
-from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
+from lora_post.fleet.reply import Reply
+from lora_post.fleet.subjects import log_subject
+from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
-from lora_post.uplink.heard_twice import COPY_WINDOW_US, EVER_US, Copies, repeat_window_us
-from lora_post.uplink.join_state import Join, Joiner
+from lora_post.uplink.heard_twice import EVER_US, Copies, repeat_window_us
 from lora_post.uplink.joins import is_join, is_rejoin, prove
 from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
 from lora_post.uplink.outcome import Outcome
@@ -51,47 +36,9 @@ _LOWCOST_HEADER: Final = 4
 _COUNTED: Final = (FCntPolicy.STRICT, FCntPolicy.SIXTEEN_BIT)
 _MAX_EVIDENCE: Final = 20_000
 
-StateOf: TypeAlias = Callable[[str], State]
-
 
 class OutOfTime(StaleFCnt):
     """An authentic frame that was missed, received when its device cannot have sent it."""
-
-
-class Copied(Struct):
-    """A frame as all gateways heard it that have handed it in so far.
-
-    receptions, frames: by gateway and number there. messages: to be acknowledged once it is decided. due: when, on the
-    monotonic clock. outcome: what became of it. is_defect: judging it failed. is_offered_again: it, or an entry of it,
-    was at the hub before; that it is accepted is then no sign of a replay. is_live: its device may still listen for an
-    answer. device: whose it is, once that is known. since: when the first copy came, on the monotonic clock.
-    reply: what is to be sent after it. deliveries: how often the hub has given it. is_doubted: it is to be given once
-    more before it is refused. decider: who decides about it, where that is not who was asked. is_left: it is new, and
-    left to that one; or it may be of a session that a home gateway has given, and the log does not tell of yet.
-    """
-
-    phy_payload: bytes
-    due: float
-    frames: dict[Reception, Frame] = {}
-    messages: dict[tuple[str, str, int], Any] = {}
-    outcome: Outcome | None = None
-    is_defect: bool = False
-    is_offered_again: bool = False
-    is_live: bool = False
-    device: Device | None = None
-    since: float = 0.0
-    reply: Reply | None = None
-    deliveries: int = 2
-    is_doubted: bool = False
-    decider: str | None = None
-    is_left: bool = False
-
-    @property
-    def best(self) -> Frame:
-        """Return the frame as it was heard best when it was sent: a recording of it comes later."""
-        first_us = min(frame.time_us for frame in self.frames.values())
-        heard = [frame for frame in self.frames.values() if frame.time_us - first_us <= COPY_WINDOW_US]
-        return max(heard, key=lambda frame: (frame.rx.snr_db or -99, frame.rx.rssi_dbm or -999))
 
 
 class Chore(Struct):
@@ -122,53 +69,30 @@ class Judge:
         owner: the home gateway that this is, "" for a worker; see `State.owner`.
         """
         self.owner = owner
-        self._network = answers.network if answers else None
-        self._draw = draw
         self._copies = Copies()
         self._restarts = Restarts()
         self._evidence: dict[int, None] = {}
         self.use(devices, decode)
         self._desk = Desk(answers, self._in_sessions) if answers else None
+        self._joins = JoinJudge(owner, answers.network if answers else None, self._desk, draw)
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:
         """Judge frames of these devices from now on; `follow` is to tell of all states again."""
         self._decode = decode
-        self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}
-        self._by_eui: dict[int, Device] = {}
-        self._joining: dict[str, Device] = {}
-        for device in devices:
-            if device.root is not None:
-                self._by_eui[device.root.dev_eui] = self._joining[log_subject(device)] = device
-            elif device.address is not None:
-                self._by_address.setdefault((device.link, device.address), []).append((log_subject(device), device))
-        self._sessions = Sessions()
+        self._known = KnownDevices(devices)
         self._homes = {device.home for device in devices if device.home and not self.owner}
-        self._by_id = {device.id: device for device in devices}
 
     def part_of(self, device: str) -> int:
         """Return the partition of a device; -1 for one that is not known."""
-        known = self._by_id.get(device)
-        return int(log_subject(known).split(".")[1]) if known else -1
+        return self._known.part_of(device)
 
     def may_know(self, frame: Frame) -> bool:
         """Tell whether a frame may be of one of the devices, by what it says of its sender; for any thread."""
-        try:
-            if is_join(frame):
-                return parse_join_request(frame.phy_payload).dev_eui in self._by_eui
-            if is_rejoin(frame):
-                return parse_rejoin_request(frame.phy_payload).dev_eui in self._by_eui
-            link = frame.link or link_of(frame.phy_payload)
-            if link is Link.LOWCOST:
-                return (link, frame.phy_payload[2]) in self._by_address
-            dev_addr = parse_data_frame(frame.phy_payload).dev_addr
-        except (FrameError, IndexError):
-            return False
-        return (link, dev_addr) in self._by_address or bool(self._sessions.at(dev_addr))
+        return self._known.may_know(frame)
 
     def follow(self, subject: str, state: State) -> None:
         """Take in the newest state of a device."""
-        if device := self._joining.get(subject):
-            self._sessions.follow(device, state)
+        self._known.follow(subject, state)
 
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""
@@ -178,13 +102,13 @@ class Judge:
             self._desk.stations.hear(heard.frames)
         try:
             if is_join(frame):
-                return self._join(heard, frame, state_of)
+                return self._joins.join(heard, frame, self._known, state_of)
             if is_rejoin(frame):
-                return self._rejoin(heard, frame, state_of)
+                return self._joins.rejoin(heard, frame, self._known, state_of)
             subject, state, uplink, counter = self._open(frame, state_of)
             new = self._next_state(state, uplink, counter)
             if state.owner != self.owner:
-                self._leave(heard, uplink.device, state)
+                heard.leave(uplink.device, state)
                 return None
         except (StaleFCnt, Repeat) as error:
             known = error.device if isinstance(error, StaleFCnt) else ""
@@ -197,7 +121,7 @@ class Judge:
             is_copy = heard.is_offered_again and isinstance(error, UsedNonce)
             heard.outcome = None if is_copy else Refusal.of(frame, error)
             # A server that has just lost its part in the cluster may not show yet that a device has joined.
-            heard.is_doubted = isinstance(error, UnknownDevice) and bool(self._joining) and heard.deliveries < 2
+            heard.is_doubted = isinstance(error, UnknownDevice) and bool(self._known.joining) and heard.deliveries < 2
             heard.is_left = isinstance(error, UnknownDevice | BadMIC) and self._may_be_of_home(frame)
             return None
         heard.is_offered_again = True
@@ -211,10 +135,6 @@ class Judge:
         heard.reply = answered.reply
         return answered.proposal(subject, "up", up)
 
-    def _leave(self, heard: Copied, device: Device, state: State) -> None:
-        """Leave a frame that is new to who decides about its device."""
-        heard.device, heard.decider, heard.is_left = device, state.owner, True
-
     def _may_be_of_home(self, frame: Frame) -> bool:
         if not self._homes or is_join(frame) or (frame.link or link_of(frame.phy_payload)) is Link.LOWCOST:
             return False
@@ -225,7 +145,7 @@ class Judge:
 
     def _answer_again(self, heard: Copied, frame: Frame, device: str, state_of: StateOf) -> Proposal | None:
         """Return what it takes to answer an uplink again that its device repeats."""
-        known = self._by_id.get(device)
+        known = self._known.by_id.get(device)
         if known is None:
             return None
         subject = log_subject(known)
@@ -241,7 +161,7 @@ class Judge:
 
     def look_after(self, chore: Chore, state_of: StateOf) -> Proposal | None:
         """Return what a task changes, None when that is nothing."""
-        device = self._by_id.get(chore.task.device)
+        device = self._known.by_id.get(chore.task.device)
         if self._desk is None or device is None:
             return None
         subject = log_subject(device)
@@ -274,122 +194,7 @@ class Judge:
         ]
 
     def _in_sessions(self, device: Device, state: State, address: int) -> Sequence[Session]:
-        """Return the sessions with an address in which a device is."""
-        if device.root is None:
-            return [Session(device, state.own.window.up)] if device.address == address else []
-        return [
-            Session(self._sessions.in_session(device, each), each.counters.window.up)
-            for each in joins_of(state, device).sessions
-            if each.dev_addr == address
-        ]
-
-    def _join(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
-        """Return what a join-request changes. Raises FrameError, UnlockError."""
-        if message_type(frame.phy_payload) is not MType.JOIN_REQUEST:
-            raise NotUplink("a join-accept")
-        device = self._by_eui.get(parse_join_request(frame.phy_payload).dev_eui)
-        if device is None:
-            heard_request(frame, {})
-            return None
-        assert device.root is not None  # noqa: S101 - those are the ones that join
-        subject = log_subject(device)
-        state = state_of(subject)
-        joins = joins_of(state, device)
-        joiner = Joiner(device, self._sessions.join_state(joins, device))
-        asked, new = heard_request(frame, {device.root.dev_eui: joiner})
-        if state.owner != self.owner:
-            self._leave(heard, device, state)
-            heard.is_left = not asked.is_repeat
-            return None
-        heard.device = device
-        network, why_not = self._network, self._why_not(heard)
-        if asked.is_copy:
-            heard.outcome = copy_of(frame, asked)
-            return None
-        if network and asked.is_repeat and new.answer and not why_not:
-            heard.outcome = answered_again(frame, asked)
-            heard.reply = self._join_reply(heard, new.answer)
-            return None
-        if network is None or why_not:
-            if asked.is_repeat:
-                return None
-            heard.outcome = Join(frame, device, "join-request", f"{asked.nonce}, not answered: {why_not}")
-        else:
-            dev_addr, channels = self._offer(network, device, frame)
-            new = with_answer(network, device, new, frame.time_us, dev_addr, channels)
-            heard.outcome = answered(frame, asked, new)
-            if self._desk:
-                self._desk.joined(device)
-            heard.reply = self._join_reply(heard, new.answer)
-        net_id = network.net_id if network else 0
-        return Proposal(subject, replace(state, joins=with_join_state(joins, new, net_id)), kind="join")
-
-    def _rejoin(self, heard: Copied, frame: Frame, state_of: StateOf) -> Proposal | None:
-        """Return what a rejoin-request changes. Raises FrameError, UnlockError."""
-        device = self._by_eui.get(parse_rejoin_request(frame.phy_payload).dev_eui)
-        joins, joiners = Joins(b""), dict[int, Joiner]()
-        if device is not None and device.root is not None:
-            subject = log_subject(device)
-            state = state_of(subject)
-            joins = joins_of(state, device)
-            joiners[device.root.dev_eui] = Joiner(device, self._sessions.join_state(joins, device))
-        asked = heard_rejoin(frame, joiners)
-        device = heard.device = asked.joiner.device
-        if state.owner != self.owner:
-            self._leave(heard, device, state)
-            heard.is_left = not asked.is_copy
-            return None
-        if asked.is_copy:
-            heard.outcome = copy_of_rejoin(frame, asked)
-            return None
-        network, why_not, new, told = self._network, self._why_not(heard), asked.joiner.state, b""
-        if network is None or why_not:
-            heard.outcome = rejoin_not_answered(frame, asked, why_not)
-        else:
-            dev_addr, channels = self._offer(network, device, frame)
-            new = with_rejoin_answer(network, asked, frame.time_us, dev_addr, channels)
-            heard.outcome = rejoin_answered(frame, asked, new)
-            heard.reply = self._join_reply(heard, new.rejoin_answer)
-            told = counters_of(state, asked.goes_on).told if asked.goes_on else b""
-        net_id = network.net_id if network else 0
-        joins = with_join_state(joins, new, net_id, asked.request.count, told)
-        if self._desk:
-            self._desk.joined(device)
-        return Proposal(subject, replace(state, joins=joins), kind="join")
-
-    def _offer(self, network: Network, device: Device, frame: Frame) -> tuple[int, bytes]:
-        """Return the DevAddr and the channels of a device's new session."""
-        assert device.root is not None  # noqa: S101 - those are the ones that join
-        part = part_of(device.root.dev_eui.to_bytes(8, "little"))
-        dev_addr = draw_dev_addr(
-            network,
-            self._taken,
-            self._draw,
-            lambda dev_addr: part_of(on_air_of(dev_addr)) == part and may_give(self.owner, dev_addr),
-        )
-        station = self._desk.stations.station(frame.gateway) if self._desk else None
-        return dev_addr, channels_for(network, frame, many_channels=bool(station and station.many_channels))
-
-    def _why_not(self, heard: Copied) -> str:
-        """Return why a join-request is not answered, "" when it is."""
-        if self._network is None:
-            return "there is no [network]"
-        if not heard.is_live:
-            return "it comes too late"
-        if not ways_after(heard.frames, self._network.region, JOIN_DELAY_S):
-            return "its gateway does not tell when it came, or it is not of the [network] region"
-        return ""
-
-    def _taken(self, link: Link, address: int) -> Sequence[Session]:
-        """Return sessions that have an address."""
-        devices = [device for _, device in self._by_address.get((link, address), ())]
-        return [Session(device) for device in (*devices, *self._sessions.at(address))]
-
-    def _join_reply(self, heard: Copied, accept: bytes) -> Reply | None:
-        if self._network is None or heard.device is None:
-            return None
-        ways = ways_after(heard.frames, self._network.region, JOIN_DELAY_S)
-        return Reply(heard.device.id, f"join-accept for {heard.device.id}", accept, ways, JOIN_DELAY_S + 1)
+        return self._known.in_sessions(device, state, address)
 
     def accepted(self, report: Report) -> None:
         """Remember what was accepted, to know copies that come later."""
@@ -400,23 +205,12 @@ class Judge:
     def _copy(self, heard: Copied, device: str) -> Outcome | None:
         return next(filter(None, (self._copies.match(frame, device) for frame in heard.frames.values())), None)
 
-    def _candidates(self, link: Link, address: int, state_of: StateOf) -> list[tuple[str, Session]]:
-        """Return the sessions with an address, each with the log of its device."""
-        devices = list(self._by_address.get((link, address), ()))
-        if link is Link.LORAWAN:
-            devices += [(log_subject(device), device) for device in self._sessions.at(address)]
-        return [
-            (subject, session)
-            for subject, device in devices
-            for session in self._in_sessions(device, state_of(subject), address)
-        ]
-
     def _open(self, frame: Frame, state_of: StateOf) -> tuple[str, State, Uplink, int | None]:
         """Return the uplink with the log and the state of its device, and its counter where that counts."""
         subjects: dict[str, str] = {}
 
         def find(link: Link, address: int) -> Sequence[Session]:
-            found = self._candidates(link, address, state_of)
+            found = self._known.candidates(link, address, state_of)
             subjects.update({session.device.id: subject for subject, session in found})
             return [session for _, session in found]
 
@@ -446,7 +240,7 @@ class Judge:
         inner = frame.phy_payload[_LOWCOST_HEADER:] if link is Link.LOWCOST else frame.phy_payload
         data = parse_data_frame(inner)
         address = frame.phy_payload[2] if link is Link.LOWCOST else data.dev_addr
-        for subject, candidate in self._candidates(link, address, state_of):
+        for subject, candidate in self._known.candidates(link, address, state_of):
             device = candidate.device
             if device.fcnt not in _COUNTED:
                 continue
@@ -488,7 +282,7 @@ class Judge:
         if device.root is None or device.keys is None or device.address is None:
             return state
         joins = joins_of(state, device)
-        before = self._sessions.join_state(joins, device)
+        before = self._known.sessions.join_state(joins, device)
         after = prove(before, device.address, device.keys)
         return state if after is before else replace(state, joins=with_join_state(joins, after, 0))
 

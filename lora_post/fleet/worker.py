@@ -19,12 +19,14 @@ from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.asking import LEAD_S, Asking
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.copies import Hearers
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
 from lora_post.fleet.intake import Arrived, Intake
-from lora_post.fleet.judge import Chore, Copied, Judge, StateOf
+from lora_post.fleet.judge import Chore, Judge
+from lora_post.fleet.known_devices import StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import FleetError, Log, Logged, LogReplaced

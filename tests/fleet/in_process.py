@@ -18,11 +18,12 @@ from lora_post.command import Command, Moment
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.acceptance import Acceptance
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand, Sent
 from lora_post.fleet.entry import Entry, Reception, decode
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.gateway_times import GatewayTimes
-from lora_post.fleet.judge import Chore, Copied
+from lora_post.fleet.judge import Chore
 from lora_post.fleet.log import LogReplaced, LogUnavailable
 from lora_post.fleet.loss import is_same_log, recover
 from lora_post.fleet.place import known_of

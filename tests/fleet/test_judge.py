@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.fleet.acceptance import Proposal
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.entry import Reception, State
 from lora_post.fleet.inheritance import inherited
-from lora_post.fleet.judge import Copied, Judge, report_of
+from lora_post.fleet.judge import Judge, report_of
 from lora_post.fleet.recent import MAX_RECENT, is_recent, with_frame
 from lora_post.fleet.subjects import log_subject
 from lora_post.model import Device, FCntPolicy, Frame, Link, RxInfo

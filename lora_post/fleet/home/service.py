@@ -19,12 +19,13 @@ from lora_post.clocks.system import SET_FROM_US
 from lora_post.command import Command, Fate, Moment, age_s
 from lora_post.downlink.transmit import Transmission
 from lora_post.errors import SpoolError
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand, Sent
 from lora_post.fleet.downlinks import Request, RequestFate, WayBack
 from lora_post.fleet.entry import Entry, Queued, Reception, State
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
 from lora_post.fleet.home.offers import Offer
-from lora_post.fleet.judge import Chore, Copied, Judge
+from lora_post.fleet.judge import Chore, Judge
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.reply import Reply
 from lora_post.fleet.subjects import log_subject

@@ -9,12 +9,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lora_post.fleet.acceptance import Proposal
+from lora_post.fleet.copied import Copied
 from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, after, decode, encode, new_id
 from lora_post.fleet.home.book import MAX_ALONE, Adoption, HomeBook
 from lora_post.fleet.home.heads import Asked, Heads
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.ownership import is_given_by, may_give, released, taken_over
-from lora_post.fleet.judge import Copied, Judge
+from lora_post.fleet.judge import Judge
 from lora_post.fleet.loss import JUMP
 from lora_post.fleet.sqlite_log import SqliteLog
 from lora_post.fleet.view import View
