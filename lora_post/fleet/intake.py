@@ -139,13 +139,13 @@ class Intake:
                 return
             handed = decode_handed(message.data)
         except OtherVersion as error:
-            self._tell(id_of(message.subject.split(".")[3]), error)
+            self._tell(_gateway_of(message), error)
             await message.term()  # its gateway keeps it
             return
         except UNREADABLE:
             await message.term()  # a gateway may publish what it likes
             return
-        gateway = id_of(message.subject.split(".")[3])
+        gateway = _gateway_of(message)
         published = published_us(message)
         found = []
         away: dict[tuple[int, str], list[Raw]] = {}
@@ -180,8 +180,13 @@ class Intake:
             "Nats-Msg-Id": f"passed on:{message.metadata.sequence.stream} {address}",
         }
         stream = self._link.client.jetstream()
-        subject = raw_subject(part, [address], id_of(message.subject.split(".")[3]))
+        subject = raw_subject(part, [address], _gateway_of(message))
         await stream.publish(subject, hand_in(handed.store, raws), headers=headers)
+
+
+def _gateway_of(message: Msg) -> str:
+    """Return who published a frame, as its subject says."""
+    return id_of(message.subject.split(".")[3])
 
 
 def published_us(message: Msg) -> WallUs:

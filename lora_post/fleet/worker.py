@@ -15,12 +15,12 @@ import msgspec
 from nats.aio.msg import Msg
 
 from lora_post.downlink.choice import collect_s
+from lora_post.downlink.hearers import Hearers
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet import hub_state
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.asking import LEAD_S, Asking
 from lora_post.fleet.copied import Copied
-from lora_post.fleet.copies import Hearers
 from lora_post.fleet.entry import Entry, Reception, State
 from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text

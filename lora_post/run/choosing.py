@@ -8,7 +8,7 @@ would disturb the first one.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock, Timer
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from lora_post.downlink.choice import Chance, best_first, collect_s
 from lora_post.downlink.duty_cycle import DutyCycle
+from lora_post.downlink.hearers import MAX_GATEWAYS, Hearers
 from lora_post.downlink.transmit import (
     COUNTER,
     Downlink,
@@ -33,12 +34,8 @@ from lora_post.downlink.windows import windows_of_copy
 from lora_post.model import Frame
 
 MAX_OPEN: Final = 1024
-MAX_GATEWAYS: Final = 64
-"""Of a site, and of those that heard one frame: a packet forwarder can be made up."""
 CHANGE: Final = 1.5
 LEAST_CHANGE_S: Final = 0.05
-LATELY: Final = 4
-"""So many transmissions of a device tell which gateways hear it."""
 _SECOND_US: Final = 1_000_000
 
 Later: TypeAlias = Callable[[float, Callable[[], None]], None]
@@ -122,7 +119,7 @@ class Choosing:
         self._later = later
         self._lock = Lock()  # never held while a transmitter is asked or given something
         self._open: OrderedDict[bytes, _Case] = OrderedDict()
-        self._lately: dict[str, deque[set[str]]] = {}
+        self._hearers = Hearers()
         self._site: OrderedDict[str, None] = OrderedDict()
         self._trips = ChangedTrips()
 
@@ -138,7 +135,8 @@ class Choosing:
             self._site.move_to_end(gateway)
             if len(self._site) > MAX_GATEWAYS:
                 self._site.popitem(last=False)
-            self._lately.setdefault(device, deque(maxlen=LATELY)).append({gateway})
+            self._hearers.began(device)
+            self._hearers.heard(device, gateway)
 
     def heard_too(self, device: str, frame: Frame, transmitter: Transmitter | None, *, is_copy: bool = True) -> bool:
         """Note that a gateway heard the same; return whether an answer to that is under way.
@@ -148,9 +146,8 @@ class Choosing:
         with self._lock:
             case = self._open.get(frame.phy_payload)
             is_over = case is None or self._monotonic() > case.over_s
-            lately = self._lately.get(device)
-            if lately and (is_copy or not is_over) and len(lately[-1]) < MAX_GATEWAYS:
-                lately[-1].add(frame.gateway)
+            if is_copy or not is_over:
+                self._hearers.heard(device, frame.gateway)
             if case is None or is_over:
                 return False
             if transmitter is not None and len(case.ways) < MAX_GATEWAYS:
@@ -196,9 +193,8 @@ class Choosing:
 
     def _awaited(self, case: _Case) -> set[str]:
         """Return the gateways that have not been heard yet, and are likely to be."""
-        *before, _ = self._lately.get(case.answer.device) or [set[str]()]
-        likely = set().union(*before) if before else set(self._site)
-        return likely - case.ways.keys()
+        likely = self._hearers.likely(case.answer.device)
+        return (set(self._site) if likely is None else likely) - case.ways.keys()
 
     def _wait_s(self, case: _Case) -> float:
         station = case.answer.transmitter.station(case.answer.downlink.gateway)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from lora_post.downlink.hearers import LATELY, MAX_GATEWAYS
 from lora_post.downlink.transmit import Downlink, Station, Transmission
 from lora_post.model import DeviceClass
-from lora_post.run.choosing import LATELY, MAX_GATEWAYS
 from tests.support.forwarder import JoiningDevice
 from tests.support.network_site import Site, otaa
 from tests.support.seal import ROOT_10

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lora_post.fleet import copies
-from lora_post.fleet.copies import LATELY, Hearers
+from lora_post.downlink import hearers as module
+from lora_post.downlink.hearers import LATELY, Hearers
 
 
 def complete(hearers: Hearers, *gateways: str, address: str = "a") -> bool:
@@ -39,7 +39,7 @@ def test_copy_that_came_too_late_is_waited_for_the_next_time() -> None:
 
 
 def test_as_many_devices_are_known_as_there_is_room_for(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(copies, "MAX_KNOWN", 2)
+    monkeypatch.setattr(module, "MAX_KNOWN", 2)
     hearers = Hearers()
     for address in "abc":
         complete(hearers, "north", address=address)
