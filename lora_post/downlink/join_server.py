@@ -16,8 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.downlink.commands import Book
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.network import Network
+from lora_post.downlink.settings import read_known
 from lora_post.downlink.transmit import Downlink, Station, Transmitter, Window
 from lora_post.downlink.windows import JOIN_DELAY_S, windows_after
 from lora_post.errors import UsedNonce
@@ -54,15 +56,11 @@ _MINUTE_US: Final = 60_000_000
 
 
 class JoinAnswer(Struct, frozen=True):
-    """What becomes of a join-request. joiner: with what is to be kept before `downlink` is sent, None for nothing.
-
-    goes_on: the device in the session whose settings it keeps in its new one, None where it begins anew.
-    """
+    """What becomes of a join-request. joiner: with what is to be kept before `downlink` is sent."""
 
     join: Join
     joiner: Joiner
     downlink: Downlink | None = None
-    goes_on: Device | None = None
 
 
 class Asked(Struct, frozen=True):
@@ -88,9 +86,14 @@ class AskedAgain(Struct, frozen=True):
         return f"type {self.request.kind}, RJcount0 {self.request.count}"
 
     @property
-    def goes_on(self) -> Device | None:
-        """Return the device in the session whose settings it keeps in its new one, None where it begins anew."""
-        return joined_device(self.joiner.device, self.session) if self.request.kind == _KEEPS_SETTINGS else None
+    def device(self) -> Device:
+        """Return the device as it is until the first uplink in its new session: it listens by what it was told."""
+        return joined_device(self.joiner.device, self.session)
+
+    @property
+    def keeps_settings(self) -> bool:
+        """Return whether it keeps in its new session what it was told in this one; else it begins anew."""
+        return self.request.kind == _KEEPS_SETTINGS
 
 
 def heard_rejoin(frame: Frame, joiners: Mapping[int, Joiner]) -> AskedAgain:
@@ -132,13 +135,10 @@ class JoinServer:
         self._duty_cycle = duty_cycle
         self._draw = draw
 
-    def answer(
-        self, frame: Frame, joiners: Mapping[int, Joiner], find: FindSessions, transmitter: Transmitter
-    ) -> JoinAnswer:
+    def answer(self, frame: Frame, joiners: Mapping[int, Joiner], book: Book, transmitter: Transmitter) -> JoinAnswer:
         """Return the answer to a join-request.
 
-        find: the sessions of an address. Raises a subclass of UnlockError for a request that is not authentic, not new,
-        or not of a known device.
+        Raises a subclass of UnlockError for a request that is not authentic, not new, or not of a known device.
         """
         asked, state = heard_request(frame, joiners)
         joiner, nonce = asked.joiner, asked.nonce
@@ -154,7 +154,7 @@ class JoinServer:
         if asked.is_repeat and state.answer:
             join = answered_again(frame, asked)
         else:
-            dev_addr = draw_dev_addr(self._network, find, self._draw)
+            dev_addr = draw_dev_addr(self._network, book.find, self._draw)
             channels = channels_for(self._network, frame, many_channels=station.many_channels)
             state = with_answer(self._network, joiner.device, state, frame.time_us, dev_addr, channels)
             join = answered(frame, asked, state)
@@ -163,7 +163,7 @@ class JoinServer:
         return JoinAnswer(join, Joiner(joiner.device, state), downlink)
 
     def answer_rejoin(
-        self, frame: Frame, joiners: Mapping[int, Joiner], find: FindSessions, transmitter: Transmitter
+        self, frame: Frame, joiners: Mapping[int, Joiner], book: Book, transmitter: Transmitter
     ) -> JoinAnswer:
         """Return the answer to a rejoin-request of type 0 or 2: another session, while the one that it has goes on.
 
@@ -174,17 +174,21 @@ class JoinServer:
         if asked.is_copy:
             return JoinAnswer(copy_of_rejoin(frame, asked), asked.joiner)
         station = transmitter.station(frame.gateway)
-        windows = windows_after(frame, self._network.region, JOIN_DELAY_S)
+        told = book.settings_of(asked.device) or b""
+        rx2 = read_known(told, asked.device, self._network.region).settings.rx2
+        windows = windows_after(frame, self._network.region, JOIN_DELAY_S, rx2)
         allowed = self._duty_cycle.within(frame.gateway, windows, ACCEPT_SIZES[-1])
         why_not = _why_not(frame, station, windows, allowed)
         if station is None or why_not:
             return JoinAnswer(rejoin_not_answered(frame, asked, why_not), asked.joiner)
-        dev_addr = draw_dev_addr(self._network, find, self._draw)
+        dev_addr = draw_dev_addr(self._network, book.find, self._draw)
         channels = channels_for(self._network, frame, many_channels=station.many_channels)
         state = with_rejoin_answer(self._network, asked, frame.time_us, dev_addr, channels)
+        if asked.keeps_settings:
+            book.keep_settings(joined_device(device, state.sessions[-1]), told)
         self._duty_cycle.spend(frame.gateway, allowed[0], len(state.rejoin_answer))
         downlink = Downlink(f"join-accept for {device.id}", frame.gateway, state.rejoin_answer, allowed)
-        return JoinAnswer(rejoin_answered(frame, asked, state), Joiner(device, state), downlink, asked.goes_on)
+        return JoinAnswer(rejoin_answered(frame, asked, state), Joiner(device, state), downlink)
 
 
 def with_rejoin_answer(
@@ -193,7 +197,7 @@ def with_rejoin_answer(
     """Return the state with a new session, and the join-accept that tells of it; see `with_answer`."""
     device, state, session = asked.joiner.device, asked.joiner.state, asked.session
     new, answer = _offered(network, device, state, time_us, dev_addr, channels, asked.request)
-    if asked.goes_on:
+    if asked.keeps_settings:
         kept = replace(new.sessions[-1], rx_delay_s=session.rx_delay_s, cf_list=session.cf_list)
         new = replace(new, sessions=(*new.sessions[:-1], kept))
     return replace(new, rejoin_answer=answer)

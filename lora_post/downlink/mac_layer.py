@@ -23,7 +23,7 @@ from lora_post.downlink.settings import (
     asked,
     due,
     first_settings,
-    is_possible,
+    read_known,
     requests,
     wanted_settings,
 )
@@ -41,7 +41,6 @@ MAX_SKIPPED: Final = 8192
 _EXTERNAL, _UNKNOWN = 0, 255
 _STATUS: Final = mac.DevStatusReq().to_bytes()
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Known).decode
 
 
 class MacLayer:
@@ -66,13 +65,7 @@ class MacLayer:
 
     def known(self, device: Device, book: Book) -> Known:
         """Return what is known of a device in its session."""
-        region = self._network.region
-        try:
-            known = _decode(book.settings_of(device) or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Known(first_settings(device, region))
-        # Damaged, or of the region that the configuration had before.
-        return known if is_possible(known, region) else Known(first_settings(device, region))
+        return read_known(book.settings_of(device) or b"", device, self._network.region)
 
     def hear(self, uplink: Uplink, commands: Sequence[mac.Body], book: Book) -> Known:
         """Take in an accepted uplink: what it answers, and how it was heard; before its counter is advanced."""

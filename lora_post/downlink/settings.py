@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
@@ -82,6 +83,19 @@ class Known(Struct, frozen=True):
     limits: Limits = Limits()
     status_us: int = 0
     skipped: int = 0
+
+
+_decode: Final = msgspec.json.Decoder(Known).decode
+
+
+def read_known(told: bytes, device: Device, region: Region) -> Known:
+    """Return what is known of a device in its session. told: as it was kept, b"" for nothing."""
+    try:
+        known = _decode(told)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Known(first_settings(device, region))
+    # Damaged, or of the region that the configuration had before.
+    return known if is_possible(known, region) else Known(first_settings(device, region))
 
 
 def first_settings(device: Device, region: Region) -> Settings:

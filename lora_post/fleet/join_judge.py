@@ -21,6 +21,7 @@ from lora_post.downlink.join_server import (
     with_rejoin_answer,
 )
 from lora_post.downlink.network import Network
+from lora_post.downlink.settings import read_known
 from lora_post.downlink.windows import JOIN_DELAY_S
 from lora_post.errors import NotUplink
 from lora_post.fleet.acceptance import Proposal
@@ -102,14 +103,16 @@ class JoinJudge:
             heard.outcome = copy_of_rejoin(frame, asked)
             return None
         network, why_not, new, told = self._network, self._why_not(heard), asked.joiner.state, b""
+        before = counters_of(state, asked.device).told
         if network is None or why_not:
             heard.outcome = rejoin_not_answered(frame, asked, why_not)
         else:
             dev_addr, channels = self._offer(network, device, frame, known)
             new = with_rejoin_answer(network, asked, frame.time_us, dev_addr, channels)
             heard.outcome = rejoin_answered(frame, asked, new)
-            heard.reply = self._reply(heard, new.rejoin_answer)
-            told = counters_of(state, asked.goes_on).told if asked.goes_on else b""
+            rx2 = read_known(before, asked.device, network.region).settings.rx2
+            heard.reply = self._reply(heard, new.rejoin_answer, rx2)
+            told = before if asked.keeps_settings else b""
         net_id = network.net_id if network else 0
         joins = with_join_state(joins, new, net_id, asked.request.count, told)
         if self._desk:
@@ -139,8 +142,8 @@ class JoinJudge:
             return "its gateway does not tell when it came, or it is not of the [network] region"
         return ""
 
-    def _reply(self, heard: Copied, accept: bytes) -> Reply | None:
+    def _reply(self, heard: Copied, accept: bytes, rx2: tuple[int, int] | None = None) -> Reply | None:
         if self._network is None or heard.device is None:
             return None
-        ways = ways_after(heard.frames, self._network.region, JOIN_DELAY_S)
+        ways = ways_after(heard.frames, self._network.region, JOIN_DELAY_S, rx2)
         return Reply(heard.device.id, f"join-accept for {heard.device.id}", accept, ways, JOIN_DELAY_S + 1)

@@ -41,9 +41,12 @@ class Reply(Struct, frozen=True):
     command: int = 0
 
 
-def ways_after(frames: Mapping[Reception, Frame], region: Region, delay_s: int) -> tuple[Way, ...]:
-    """Return the ways to answer a frame, one for each gateway that can."""
-    return _ways((reception, frame, windows_after(frame, region, delay_s)) for reception, frame in frames.items())
+def ways_after(
+    frames: Mapping[Reception, Frame], region: Region, delay_s: int, rx2: tuple[int, int] | None = None
+) -> tuple[Way, ...]:
+    """Return the ways to answer a frame, one for each gateway that can. rx2: see `windows_after`."""
+    heard = frames.items()
+    return _ways((reception, frame, windows_after(frame, region, delay_s, rx2)) for reception, frame in heard)
 
 
 def ways_of(downlink: Downlink, heard: Frame, frames: Mapping[Reception, Frame]) -> tuple[Way, ...]:

@@ -24,7 +24,7 @@ from lora_post.run.telling import Telling
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
-from lora_post.uplink.joins import hear_join, is_join, is_rejoin, joined_device
+from lora_post.uplink.joins import hear_join, is_join, is_rejoin
 from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
@@ -282,16 +282,13 @@ class Pipeline:
             if self._server and self._choosing and transmitter and mtype in (MType.JOIN_REQUEST, MType.REJOIN_REQUEST):
                 joins = self._server.joins
                 answers = joins.answer if mtype is MType.JOIN_REQUEST else joins.answer_rejoin
-                answer = answers(frame, group.joiners, group.find, transmitter)
+                answer = answers(frame, group.joiners, group, transmitter)
                 join, joiner = answer.join, answer.joiner
                 if join.message == "copy":
                     self._choosing.heard_too(join.device.id, frame, transmitter)
                 else:
                     self._choosing.heard(join.device.id, frame.gateway)
                 self._send(join.device.id, frame, answer.downlink)
-                if answer.goes_on:
-                    settings = group.settings_of(answer.goes_on)
-                    group.keep_settings(joined_device(joiner.device, joiner.state.sessions[-1]), settings or b"")
             else:
                 join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:

@@ -19,7 +19,12 @@ from lora_post.errors import FrameError
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.cf_list import parse_cf_list
 from lora_post.lorawan.downlinks import MAX_FOPTS
-from lora_post.lorawan.join_messages import JoinAccept, build_join_request, parse_join_accept
+from lora_post.lorawan.join_messages import (
+    JoinAccept,
+    build_join_request,
+    build_rejoin_request,
+    parse_join_accept,
+)
 from lora_post.lorawan.phy_payload import (
     ACK,
     ADR,
@@ -31,8 +36,8 @@ from lora_post.lorawan.phy_payload import (
     parse_data_frame,
 )
 from lora_post.lorawan.region import DataRate, Region
-from lora_post.lorawan.root_keys import RootKeys
-from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
+from lora_post.lorawan.root_keys import JOIN_REQUEST_TYPE, RootKeys
+from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys, SessionKeys11
 from lora_post.simulate.obedience import Obedience, new_obedience
 
 SECOND_US: Final = 1_000_000
@@ -42,6 +47,8 @@ MAX_SENDS: Final = 8
 FPORT: Final = 2
 CONFIRMED: Final = 0.1
 """The share of confirmed uplinks."""
+REJOINS: Final = 0.01
+"""The share of rejoin-requests, of type 0 and 2, among what a device of LoRaWAN 1.1 sends."""
 HURRY_S: Final = 3
 """A device of class C acknowledges a downlink so soon."""
 ACK_LIMIT: Final = 64
@@ -50,6 +57,8 @@ ACK_DELAY: Final = 32
 """And joins again when none comes in so many (ADR_ACK_DELAY)."""
 
 _QUESTIONS_SIZE: Final = 4
+_KEEPS_SETTINGS: Final = 2
+"""A rejoin-request of this type leaves its delays and channels as they are."""
 _TOLERANCE_US: Final = 20
 
 
@@ -99,6 +108,7 @@ class _Session(Struct):
     downs: dict[bool, int] = {}
     is_told: bool = False  # RekeyConf was heard
     quiet: int = 0  # uplinks since the last downlink
+    rejoins: int = 0  # rejoin-requests, as RJcount0 has them
 
 
 class _Uplink(Struct):
@@ -127,14 +137,20 @@ class EndDevice:
         is_class_c: bool = False,
         period_s: int = 900,
         first_dev_nonce: int = 0,
+        rejoins: float = REJOINS,
     ) -> None:
-        """period_s: from uplink to uplink, about. first_dev_nonce: of a device that counts them."""
+        """period_s: from uplink to uplink, about. first_dev_nonce: of a device that counts them.
+
+        rejoins: the share of rejoin-requests of one of LoRaWAN 1.1.
+        """
         self.root, self.version, self.is_class_c = root, version, is_class_c
         self._region, self._random, self._period_s = region, random, period_s
         self.received: list[Received] = []
         self.complaints: list[str] = []
         self.next_us = random.randrange(period_s * SECOND_US)
-        self.joins = self.uplinks = self.unacknowledged = 0
+        self.joins = self.rejoins = self.uplinks = self.unacknowledged = 0
+        self._rejoins = rejoins if version is Version.V1_1 else 0.0
+        self._rejoin: int | None = None  # the type of the rejoin-request whose windows are open
         self._session: _Session | None = None
         self._dev_nonce = first_dev_nonce - 1
         self._used_nonces: set[int] = set()
@@ -162,7 +178,7 @@ class EndDevice:
 
     def switch_off(self) -> None:
         """Lose the session; when it is switched on it joins again."""
-        self._session = self._uplink = self._to_acknowledge = None
+        self._session = self._uplink = self._to_acknowledge = self._rejoin = None
 
     # What it sends
 
@@ -170,7 +186,22 @@ class EndDevice:
         """Send what is due at `next_us`; then it listens, until `close`."""
         if self._session is None:
             return self._sent(self._join_request(), self._join_radio(), JOIN_DELAY_S)
+        if self._rejoins and self._uplink is None and self._random.random() < self._rejoins:
+            return self._send_rejoin(self._session)
         return self._send_data(self._session)
+
+    def _send_rejoin(self, session: _Session) -> Sent:
+        assert isinstance(session.keys, SessionKeys11)  # noqa: S101 - others do not rejoin
+        self._rejoin = self._random.choice((0, _KEEPS_SETTINGS))
+        signed = build_rejoin_request(self._rejoin, 0, self.root.dev_eui, session.rejoins)
+        session.rejoins += 1
+        _, radio = self._channel(session.told)
+        return self._sent(signed + session.keys.rejoin_mic(signed), radio, JOIN_DELAY_S)
+
+    def _channel(self, told: Obedience) -> tuple[int, Radio]:
+        """Draw a channel that it may use; its number, and how it sends there."""
+        number = self._random.choice(told.usable(told.data_rate))
+        return number, Radio(told.channels[number], self._region.data_rates[told.data_rate])
 
     def _send_data(self, session: _Session) -> Sent:
         uplink = self._uplink or self._next_uplink(session)
@@ -178,8 +209,7 @@ class EndDevice:
         session.quiet += 1
         self._uplink = uplink
         told = session.told
-        channel = self._random.choice(told.usable(told.data_rate))
-        radio = Radio(told.channels[channel], self._region.data_rates[told.data_rate])
+        channel, radio = self._channel(told)
         mic = self._uplink_mic(session, uplink, told.data_rate, channel)
         return self._sent(uplink.signed + mic, radio, told.rx_delay_s)
 
@@ -292,30 +322,40 @@ class EndDevice:
         return self.is_class_c and session is not None and radio.is_like(self._rx2()) and at_us > self._ends_us
 
     def _hear_accept(self, phy_payload: bytes) -> None:
-        if self._session is not None:
+        session, kind = self._session, self._rejoin
+        if session is not None and kind is None:
             self._complain("a join-accept that it did not ask for")
             return
-        accept = parse_join_accept(phy_payload[0], self.root.open_accept(phy_payload[1:]))
-        if accept.mic != self.root.accept_mic(accept.signed, self._dev_nonce, opt_neg=accept.opt_neg):
+        if session is None or kind is None:
+            clear, nonce, kind = self.root.open_accept(phy_payload[1:]), self._dev_nonce, JOIN_REQUEST_TYPE
+        else:
+            clear, nonce = self.root.open_rejoin_accept(phy_payload[1:]), session.rejoins - 1
+        accept = parse_join_accept(phy_payload[0], clear)
+        if accept.mic != self.root.accept_mic(accept.signed, nonce, opt_neg=accept.opt_neg, answers=kind):
             self._complain("a join-accept with a wrong MIC")
         elif self.version is not Version.V1_0_3 and accept.join_nonce <= self._join_nonce:
             self._complain(f"JoinNonce {accept.join_nonce} after {self._join_nonce}: it is locked out")
         elif accept.opt_neg is not (self.version is Version.V1_1):
             self._complain("a join-accept of another LoRaWAN version")
         else:
-            self._begin(accept)
+            told = session.told if session and kind == _KEEPS_SETTINGS else self._told_by(accept)
+            self._begin(accept, nonce, told)
 
-    def _begin(self, accept: JoinAccept) -> None:
+    def _begin(self, accept: JoinAccept, nonce: int, told: Obedience) -> None:
         self._join_nonce = accept.join_nonce
         self.joins += 1
-        keys = self.root.session_keys(accept.join_nonce, accept.net_id, self._dev_nonce, opt_neg=accept.opt_neg)
+        self.rejoins += self._rejoin is not None
+        keys = self.root.session_keys(accept.join_nonce, accept.net_id, nonce, opt_neg=accept.opt_neg)
+        self._session = _Session(accept.dev_addr, keys, told)
+        self._uplink = self._to_acknowledge = self._rejoin = None
+
+    def _told_by(self, accept: JoinAccept) -> Obedience:
         cf_list = parse_cf_list(accept.cf_list) if accept.cf_list else None
         first = next(iter(self._first_channels().values()))
         rate = self._region.data_rate(first.rate.sf, first.rate.bw_hz) or 0
         told = new_obedience(self._region, accept.rx_delay_s, accept.rx2_data_rate, cf_list, rate)
         told.complaints = self.complaints
-        self._session = _Session(accept.dev_addr, keys, told)
-        self._uplink = self._to_acknowledge = None
+        return told
 
     def _hear_data(self, data: DataFrame) -> None:
         session = self._session
@@ -374,7 +414,7 @@ class EndDevice:
 
     def close(self) -> None:
         """End listening, and decide when to send next."""
-        self._windows = []
+        self._windows, self._rejoin = [], None
         session, uplink = self._session, self._uplink
         if uplink is not None and session is not None:
             is_answered = not uplink.is_confirmed and session.quiet == 0

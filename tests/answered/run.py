@@ -34,6 +34,7 @@ class Summary(Struct):
     devices: int
     uplinks: int = 0
     joins: int = 0
+    rejoins: int = 0
     restarts: int = 0
     downlinks: int = 0
     commands: int = 0
@@ -48,8 +49,8 @@ class Summary(Struct):
     def line(self) -> str:
         fates = " ".join(f"{fate.replace(' ', '_')}={count}" for fate, count in sorted(self.fates.items()))
         return (
-            f"devices={self.devices} uplinks={self.uplinks} joins={self.joins} restarts={self.restarts} "
-            f"downlinks={self.downlinks} commands={self.commands} {fates} "
+            f"devices={self.devices} uplinks={self.uplinks} joins={self.joins} rejoins={self.rejoins} "
+            f"restarts={self.restarts} downlinks={self.downlinks} commands={self.commands} {fates} "
             f"obeyed={self.obeyed} faster={self.faster} status={self.status} twice={self.twice} wrong={len(self.wrong)}"
         )
 
@@ -107,7 +108,8 @@ def _command(site: Site, name: str, random: Random) -> None:
 
 def _sum_up(site: Site, summary: Summary) -> None:
     summary.uplinks += len(site.accepted)
-    summary.joins += sum(device.joins for device in site.devices.values())
+    summary.joins += sum(device.joins - device.rejoins for device in site.devices.values())
+    summary.rejoins += sum(device.rejoins for device in site.devices.values())
     summary.downlinks += sum(map(len, site.bytes_by_counter.values()))
     summary.commands += len(site.asked)
     settings = [device.told for device in site.devices.values() if device.told]

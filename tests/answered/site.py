@@ -150,7 +150,7 @@ class Site:
         return heard
 
     def _frame(self, name: str, gateway: str, sent: Sent) -> Frame:
-        if message_type(sent.phy_payload) is not MType.JOIN_REQUEST:
+        if message_type(sent.phy_payload) not in (MType.JOIN_REQUEST, MType.REJOIN_REQUEST):
             self.heard.add((name, sent.phy_payload[:-4]))
         radio, told = sent.radio, self.devices[name].told
         snr = self._strength[name] + self._random.gauss(0, 1.5) - 2 * (told.power if told else 0)

@@ -20,6 +20,7 @@ from lora_post.downlink.join_server import (
 )
 from lora_post.downlink.transmit import Downlink, Station
 from lora_post.lorawan.cf_list import Masks, parse_cf_list
+from lora_post.lorawan.mac_commands import RXParamSetupAns
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.spool.joins import save_joins
 from lora_post.spool.spool_file import SpoolFile
@@ -202,6 +203,17 @@ def test_rejoin_request_gives_another_session_and_the_old_one_lives_until_that_i
         end.take(answer.phy_payload, kind, 0)
         assert site.hear(end.uplink(b"d")) == "uplink"
         assert site.hear(end.rejoin(kind, 0)) == "rejoin-request"  # it counts anew in each session
+
+
+def test_rejoin_request_is_answered_where_the_device_listens_in_its_session(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_11), network=replace(EU868, own_rx2=(869_525_000, 3)))
+    with closing(site.store):
+        end = RejoiningDevice(ROOT_11)
+        site.join(end)
+        site.hear(end.uplink(b"a"))
+        site.hear(end.uplink(b"b", fopts=RXParamSetupAns(True, True, True).to_bytes()))
+        assert site.hear(end.rejoin(0, 0)) == "rejoin-request"
+        assert [each.slot.rate.text for each in site.gateway.sent[-1].windows] == ["SF7BW125", "SF9BW125"]
 
 
 def test_rejoin_request_that_was_heard_before_or_is_forged_or_of_type_1_is_refused(tmp_path: Path) -> None:

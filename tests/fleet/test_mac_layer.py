@@ -119,7 +119,7 @@ def test_settings_go_on_in_a_session_for_new_keys_and_from_a_box_to_a_fleet() ->
     commands(worker, end, 20, mac.RXParamSetupAns(True, True, True).to_bytes())
     (before,) = worker.joins(device).sessions
     reply = worker.hear(end.rejoin(2, 0), 30).reply
-    assert reply is not None
+    assert reply is not None and rx2(worker) == (869_525_000, 9)  # it listens as in the session that it has
     assert [each.counters.told for each in worker.joins(device).sessions] == [before.counters.told] * 2
     assert before.counters.told
     end.take(reply.phy_payload, 2, 0)

@@ -8,10 +8,10 @@ import pytest
 
 from lora_post.downlink.windows import JOIN_DELAY_S
 from lora_post.lorawan.downlinks import Content, seal_downlink
-from lora_post.lorawan.join_messages import OPT_NEG, build_join_accept, parse_join_request
+from lora_post.lorawan.join_messages import OPT_NEG, build_join_accept, parse_join_request, parse_rejoin_request
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
-from lora_post.lorawan.root_keys import RootKeys
+from lora_post.lorawan.root_keys import JOIN_REQUEST_TYPE, RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.simulate.end_device import ACK_DELAY, ACK_LIMIT, MAX_SENDS, SECOND_US, EndDevice, Radio, Sent, Version
 from tests.support.seal import ROOT_10, ROOT_11
@@ -24,18 +24,22 @@ RX2 = Radio(869_525_000, REGION.data_rates[0])
 class End:
     """A device and the keys that its network has."""
 
-    def __init__(self, version: Version = Version.V1_0_4, *, is_class_c: bool = False, seed: int = 1) -> None:
+    def __init__(
+        self, version: Version = Version.V1_0_4, *, is_class_c: bool = False, seed: int = 1, rejoins: float = 0.0
+    ) -> None:
         self.root: RootKeys = ROOT_11 if version is Version.V1_1 else ROOT_10
-        self.device = EndDevice(self.root, version, REGION, Random(seed), is_class_c=is_class_c)
+        self.device = EndDevice(self.root, version, REGION, Random(seed), is_class_c=is_class_c, rejoins=rejoins)
         self.keys: AnySessionKeys | None = None
 
-    def accept(self, dev_nonce: int, join_nonce: int = 1, *, rx_delay: int = 2) -> bytes:
+    def accept(
+        self, dev_nonce: int, join_nonce: int = 1, *, rx_delay: int = 2, answers: int = JOIN_REQUEST_TYPE
+    ) -> bytes:
         is_11 = self.root.is_11
         signed = build_join_accept(
             join_nonce=join_nonce, net_id=0, dev_addr=DEV_ADDR, dl_settings=OPT_NEG * is_11, rx_delay=rx_delay
         )
         self.keys = self.root.session_keys(join_nonce, 0, dev_nonce, opt_neg=is_11)
-        return self.root.sealed_accept(signed, dev_nonce, opt_neg=is_11)
+        return self.root.sealed_accept(signed, dev_nonce, opt_neg=is_11, answers=answers)
 
     def join(self, join_nonce: int = 1) -> None:
         sent = self.device.send()
@@ -134,6 +138,30 @@ def test_confirmed_uplink_is_sent_again_as_it_is_until_it_is_acknowledged() -> N
         end.device.close()
     assert end.device.send().phy_payload != sent.phy_payload
     assert end.device.unacknowledged == 1
+
+
+def test_device_of_lorawan_1_1_asks_for_another_session_and_has_its_own_until_it_is_answered() -> None:
+    end = End(Version.V1_1, rejoins=1.0)
+    end.join()
+    delays = {}
+    for number in range(12):
+        sent = end.device.send()
+        request, before = parse_rejoin_request(sent.phy_payload), end.device.told
+        assert end.device.is_joined and request.count == number % 2
+        if number % 2:
+            accept = end.accept(request.count, 2 + number, rx_delay=7, answers=request.kind)
+            end.device.hear(sent.end_us + JOIN_DELAY_S * SECOND_US, sent.radio, accept)
+            assert before is not None and end.device.told is not None
+            assert (before is end.device.told) is (request.kind == 2)
+            delays[request.kind] = end.device.told.rx_delay_s
+        end.device.close()
+    assert delays.keys() == {0, 2} and end.device.rejoins == 6 and end.device.joins == 7
+    end.device.send()
+    sent_us = end.device.listens_from_us
+    end.device.close()
+    late = end.accept(2, 99, answers=0)
+    end.device.hear(sent_us, sent.radio, late)
+    assert end.device.joins == 7 and len(end.device.complaints) == 1
 
 
 def test_device_that_nobody_answers_asks_and_then_joins_again() -> None:
