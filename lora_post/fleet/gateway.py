@@ -319,10 +319,12 @@ class Publisher:
 
     def _wait(self) -> None:
         """Handle what has happened; wait for it a little."""
-        has_room = len(self._flying) < self._patience.in_flight and time.monotonic() >= self._publish_at
-        is_busy = has_room and bool(self._live)
+        can_publish = (
+            self._link.is_up and len(self._flying) < self._patience.in_flight and time.monotonic() >= self._publish_at
+        )
         try:
-            wait_s = 0 if is_busy else BUSY_S if has_room and self._has_backlog else self._patience.look_s
+            soon_s = 0.0 if self._live else BUSY_S if self._has_backlog else self._patience.look_s
+            wait_s = soon_s if can_publish else self._patience.look_s
             event = self._events.get(timeout=wait_s)
             while True:
                 event()
