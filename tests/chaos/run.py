@@ -68,7 +68,6 @@ def bad_days(
     rates = [(replace(fault, latest_s=LATE_S), rate) for fault, rate in read_rates(BAD_DAYS)]
     faults = RandomFaults(rates, seed)
     lives = Random(seed)
-    began = time.monotonic()
 
     def due() -> int:
         return int((time.monotonic() - began) * frames_a_second)
@@ -76,6 +75,7 @@ def bad_days(
     with running_sandbox(faults=faults) as url:
         gateway = Gateway(site.write_site(folder, url))
         with second_writer.second_writer(url, seed):
+            began = time.monotonic()
             while (past := time.monotonic() - began) < seconds:
                 progress(
                     past / seconds, f"{gateway.kills} kills, {gateway.stops} stops, {faults.counts.total()} faults"

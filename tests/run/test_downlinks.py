@@ -15,7 +15,7 @@ from lora_post.lorawan.phy_payload import MType, build_data_frame, parse_data_fr
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, SessionKeys
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.command import run, started, wait_until
+from tests.support.command import PATIENCE_S, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.in_process import lora_post
 from tests.support.joining_site import WARM, Site
@@ -145,12 +145,11 @@ def test_no_counter_is_used_for_two_frames_over_kill_9_at_any_moment(rounds: int
             process.wait()
             listen(forwarder, 0.1, confirms=False)  # what left before
     with site.running() as forwarder:
-        for _ in range(3 * rounds):
-            if all(command.is_over for command in commands(site)):
-                break
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(command.is_over for command in commands(site)):
+            assert time.monotonic() < deadline, fates(site)
             tmst = (tmst + 60_000_000) % 2**32
             forwarder.push(acknowledging(end), tmst)
             listen(forwarder, 0.4, confirms=True)
     assert heard and all(len(frames) == 1 for frames in heard.values()), heard
-    assert all(command.is_over for command in commands(site))
     assert {bytes((number,)) for number in range(rounds)} <= payloads

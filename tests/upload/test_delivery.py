@@ -421,8 +421,8 @@ def test_device_with_many_sensors_does_not_hold_up_the_others(site: Site, server
 def test_server_that_hangs_over_one_sensor_holds_up_that_sensor_alone(
     site: Site, server: Waziup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("lora_post.net.bounded_session.READ_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("lora_post.net.http_client.READ_TIMEOUT_S", 2.0)
     site.policy = replace(ATTENTIVE, rest_after_trouble=1000.0)
     uploader = site.uploader()
     site.put_values("good", 0)
