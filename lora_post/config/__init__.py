@@ -14,7 +14,7 @@ from msgspec import Struct
 from lora_post.config.alerts import AlertsConfig, read_alerts
 from lora_post.config.device_files import read_device_files
 from lora_post.config.devices import DevicePlace, read_devices
-from lora_post.config.fleet import FleetConfig, Role, check_homes, read_fleet
+from lora_post.config.fleet import FleetConfig, Role, check_destinations, check_homes, read_fleet
 from lora_post.config.inputs import InputConfig, read_inputs
 from lora_post.config.keys import KEY_NAMES
 from lora_post.config.location import read_location
@@ -206,6 +206,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
     network = read_network(reader)
     fleet = read_fleet(reader)
     check_homes(reader, fleet, gateway.id, known.devices)
+    check_destinations(reader, fleet, destinations)
     inputs: tuple[InputConfig, ...] = ()
     if fleet is None or Role.GATEWAY in fleet.roles:
         inputs = read_inputs(reader, network, answers="network" in reader.document)

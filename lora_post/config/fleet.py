@@ -93,3 +93,22 @@ def check_homes(reader: TableReader, fleet: FleetConfig | None, gateway: str, de
                 f"device {device.id}: home is {device.home!r}, and this is the home gateway {gateway!r}",
                 f'write home = "{gateway}", or remove the device: its keys are not needed here',
             )
+
+
+def check_destinations(reader: TableReader, fleet: FleetConfig | None, names: Iterable[str]) -> None:
+    """Note each destination of a part of a fleet that sends nothing. names: of their tables.
+
+    For a home gateway it is a mistake: who wrote it there counts on readings that go on without the hub.
+    """
+    if fleet is None or Role.UPLOADER in fleet.roles:
+        return
+    for name in names:
+        if Role.HOME in fleet.roles:
+            reader.refuse(
+                f"[{name}]: a home gateway sends no readings, its uploader gets them with the next link",
+                f"remove it, and have [{name}] on the uploader",
+            )
+        else:
+            reader.warn(
+                f"[{name}]: only an uploader of a fleet sends readings", 'remove it, or add the role "uploader"'
+            )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from shlex import quote
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
 from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.entry import Counters, State
+from lora_post.fleet.entry import Counters, Entry, Kind, State
 from lora_post.fleet.joined import joins_of
 from lora_post.fleet.log import FleetError, Log
 from lora_post.fleet.loss import is_same_log
@@ -22,33 +22,48 @@ from lora_post.uplink.window import Window
 
 Change: TypeAlias = Callable[[State, Device], State | None]
 """Returns the changed state of a device, None when there is nothing to change."""
+AT_THE_HUB: Final = "do it on a worker, or on the uploader"
 
 
-def change_by_hand(log: Log, spool_file: SpoolFile, device: Device, change: Change) -> bool:
+def change_by_hand(log: Log, view: View, device: Device, change: Change, decider: str = "") -> bool:
     """Change the state of a device in the log; False when there is nothing to change.
 
-    spool_file: of a worker or uploader, which knows how far it has read. Raises FleetError.
+    view: what is known of its log. decider: the home gateway that has this log, "" for that of the hub.
+    Raises FleetError.
+    """
+
+    def changed(state: State, device: Device) -> State | None:
+        if state.owner == decider:
+            return change(state, device)
+        if decider:
+            raise FleetError(f"{device.id}: this home gateway does not decide about it", fix=AT_THE_HUB)
+        raise FleetError(
+            f"{device.id}: home gateway {state.owner} decides about it",
+            fix=f"do it there, or first `lora-post fleet take-over {quote(device.id)}`, and `give-back` after it",
+        )
+
+    return write(log, view, device, changed, "set") is not None
+
+
+def write(log: Log, view: View, device: Device, change: Change, kind: Kind) -> Entry | None:
+    """Append a changed state until it is valid; return its entry, None when there is nothing to change.
+
+    Raises FleetError.
     """
     subject = log_subject(device)
-    view = _last_view(log, spool_file, subject)
 
     def judge(item: Change, state_of: Callable[[str], State]) -> Proposal | None:
-        before = state_of(subject)
-        if before.owner:
-            raise FleetError(
-                f"{device.id}: home gateway {before.owner} decides about it",
-                fix=f"first `lora-post fleet take-over {quote(device.id)}`, and `give-back` after it",
-            )
-        state = item(before, device)
-        return None if state is None else Proposal(subject, state, kind="set")
+        state = item(state_of(subject), device)
+        return None if state is None else Proposal(subject, state, kind=kind)
 
     for _, entry in Acceptance(log, view, judge).accept([change]):
-        return entry is not None
+        return entry
     raise FleetError(f"{device.id}: others change it all the time", fix="try again")
 
 
-def _last_view(log: Log, spool_file: SpoolFile, subject: str) -> View:
-    """Return what is known here of the log of a device."""
+def last_view(log: Log, spool_file: SpoolFile, device: Device) -> View:
+    """Return what the spool of a worker or uploader knows of the log of a device. Raises FleetError, SpoolError."""
+    subject = log_subject(device)
     for reader, prefix in ((UPLOADER, log_prefix()), (WORKER, log_prefix(part_of_log(subject)))):
         with spool_file.transaction() as db:
             view = Place(reader, prefix).load(db)

@@ -205,6 +205,7 @@ def after(
 ) -> Entry:
     """Return the entry that follows the last valid one. state: with the counter that `down` has taken."""
     prev, number, epoch = (last.id, last.number + 1, last.epoch) if last else (FIRST, 1, 0)
+    epoch += kind == "own"
     return Entry(id_, prev, number, state, kind, epoch, up, down, commands, told)
 
 

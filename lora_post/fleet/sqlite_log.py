@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,8 @@ class SqliteLog:
         """Open the file, or make it. Raises LogUnavailable."""
         self._path = path
         try:
+            with suppress(FileExistsError):  # one that exists is not opened: to close it would take away its locks
+                path.touch(0o600, exist_ok=False)
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
@@ -32,7 +34,7 @@ class SqliteLog:
                 " (position INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, data BLOB NOT NULL)"
             )
             self._db.execute("CREATE INDEX IF NOT EXISTS entry_subject ON entry (subject, position)")
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._trouble(error) from error
 
     def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
@@ -88,5 +90,5 @@ class SqliteLog:
         """Close the file."""
         self._db.close()
 
-    def _trouble(self, error: sqlite3.Error) -> LogUnavailable:
+    def _trouble(self, error: OSError | sqlite3.Error) -> LogUnavailable:
         return LogUnavailable(f"log {self._path}: {error}")

@@ -9,14 +9,13 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.config import Config
 from lora_post.fleet.desk import Answers
 from lora_post.fleet.downlinks import WayBack
-from lora_post.fleet.home.book import log_path
+from lora_post.fleet.home.book import opened_log
 from lora_post.fleet.home.hub_link import HubEnd, Mirroring
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.service import HomeService
 from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
-from lora_post.fleet.sqlite_log import SqliteLog
 from lora_post.fleet.subjects import log_subject
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -48,18 +47,19 @@ class Home:
     ) -> None:
         """spool_file: a connection for `service` alone. store: see `store_of`. to_hub: see `HomeService`."""
         gateway, devices, network = config.gateway_id, config.devices, config.network
-        path, now = log_path(config.spool_path), partial(moment, clock)
+        now = partial(moment, clock)
         answers = Answers(network, now, metrics, clock.stamp_us) if network else None
         judge = Judge(devices, decode, answers, owner=gateway)
         with spool_file.transaction() as db:
             counters, joins, settings = load_sessions(db), load_joins(db), told.load(db)
         states = inherited(devices, counters, joins, network.net_id if network else 0, settings)
         self._count = len(devices)
+        logs = [opened_log(config.spool_path) for _ in range(2)]  # one for each thread
         self.service = HomeService(
-            SqliteLog(path), judge, devices, spool_file, gateway, store, clock, now, metrics, hear, way_back, to_hub
+            logs[0], judge, devices, spool_file, gateway, store, clock, now, metrics, hear, way_back, to_hub
         )
         subjects = map(log_subject, devices)
-        self._mirror = Mirror(SqliteLog(path), HubEnd(link, gateway), self.service, gateway, subjects, states)
+        self._mirror = Mirror(logs[1], HubEnd(link, gateway), self.service, gateway, subjects, states)
         self.mirroring = Mirroring(link, self._mirror, gateway, self.service.offered)
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:

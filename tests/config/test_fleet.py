@@ -26,6 +26,13 @@ def test_home_gateway() -> None:
     assert [device.home for device in config.devices] == ["north"]
 
 
+def test_destination_where_nothing_is_sent() -> None:
+    text = GATEWAY + FLEET.format('"gateway"') + '[json_lines]\npath = "-"\n'
+    assert [each.what for each in parse_config(text, Path("lora-post.toml"), {}).warnings] == [
+        "[json_lines]: only an uploader of a fleet sends readings"
+    ]
+
+
 def test_never_taken_over_but_by_hand() -> None:
     text = GATEWAY + FLEET.format('"worker"') + 'takeover_after = "never"\n' + DEVICE
     config = parse_config(text, Path("lora-post.toml"), {})
@@ -41,6 +48,7 @@ def test_never_taken_over_but_by_hand() -> None:
         (GATEWAY + FLEET.format('["gateway", "home", "uploader"]'), 'write role = ["gateway", "home"]'),
         (GATEWAY.replace("north", "south") + FLEET.format(HOME) + DEVICE, 'write home = "south", or remove the device'),
         (GATEWAY + FLEET.format(HOME) + DEVICE.replace("north", "no/rth"), "home is 'no/rth'"),
+        (GATEWAY + FLEET.format(HOME) + '[json_lines]\npath = "-"\n', "[json_lines]: a home gateway sends no readings"),
         (GATEWAY + FLEET.format('"worker"') + 'takeover_after = "soon"\n', 'write "1h", "2d" or "never"'),
     ],
     ids=lambda value: str(value)[-30:],

@@ -11,7 +11,7 @@ import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.network import Network
-from lora_post.fleet.by_hand import change_by_hand, with_down_counter, without_counter, without_nonces
+from lora_post.fleet.by_hand import change_by_hand, last_view, with_down_counter, without_counter, without_nonces
 from lora_post.fleet.entry import decode
 from lora_post.fleet.link import Link as HubLink
 from lora_post.fleet.nats_log import NatsLog
@@ -62,14 +62,14 @@ def remember(worker: OneWorker, spool_file: SpoolFile, device: Device) -> None:
 def test_counter_is_forgotten_by_the_worker_that_runs(spool_file: SpoolFile, has_read: bool) -> None:
     log = MemoryLog()
     worker = OneWorker(log, [FIXED], NETWORK)
-    assert not change_by_hand(log, spool_file, FIXED, without_counter)
+    assert not change_by_hand(log, last_view(log, spool_file, FIXED), FIXED, without_counter)
     for number in range(3):
         worker.hear(uplink(1000 + number), 10 * number)
     if has_read:
         remember(worker, spool_file, FIXED)
     worker.hear(uplink(1010), 40)
     assert isinstance(worker.hear(uplink(5), 5000).outcome, Refusal)
-    assert change_by_hand(log, spool_file, FIXED, without_counter)
+    assert change_by_hand(log, last_view(log, spool_file, FIXED), FIXED, without_counter)
     assert isinstance(worker.hear(uplink(5), 5010).outcome, Report)
     assert [decode(each.data).kind for each in log.entries][-2:] == ["set", "up"]
 
@@ -79,7 +79,7 @@ def test_downlinks_count_on_from_a_number_and_never_back(spool_file: SpoolFile) 
     worker = OneWorker(log, [FIXED], NETWORK)
     worker.hear(uplink(1), 0)
     for wanted, fcnt in ((5000, 5000), (10, 5001)):
-        assert change_by_hand(log, spool_file, FIXED, with_down_counter(wanted))
+        assert change_by_hand(log, last_view(log, spool_file, FIXED), FIXED, with_down_counter(wanted))
         reply = worker.hear(uplink(fcnt), fcnt).reply
         assert reply is not None and parse_data_frame(reply.phy_payload).fcnt16 == fcnt
 
@@ -87,15 +87,15 @@ def test_downlinks_count_on_from_a_number_and_never_back(spool_file: SpoolFile) 
 def test_device_that_lost_its_memory_joins_with_a_nonce_that_it_has_used(spool_file: SpoolFile) -> None:
     log, end = MemoryLog(), JoiningDevice(ROOT_10)
     worker = OneWorker(log, [JOINING], NETWORK)
-    assert not change_by_hand(log, spool_file, JOINING, without_nonces)
-    assert not change_by_hand(log, spool_file, JOINING, without_counter)
+    assert not change_by_hand(log, last_view(log, spool_file, JOINING), JOINING, without_nonces)
+    assert not change_by_hand(log, last_view(log, spool_file, JOINING), JOINING, without_counter)
     reply = worker.hear(end.request(), 0).reply
     assert reply is not None
     end.hear({"data": b64encode(reply.phy_payload), "ipol": True, "size": len(reply.phy_payload)})
     worker.hear(end.uplink(WARM), 10)
     again = JoiningDevice(ROOT_10)
     assert isinstance(worker.hear(again.request(), 100).outcome, Refusal)
-    assert change_by_hand(log, spool_file, JOINING, without_nonces)
+    assert change_by_hand(log, last_view(log, spool_file, JOINING), JOINING, without_nonces)
     assert isinstance(worker.hear(end.uplink(WARM), 110).outcome, Report)  # its session goes on
     reply = worker.hear(JoiningDevice(ROOT_10).request(), 120).reply
     assert reply is not None

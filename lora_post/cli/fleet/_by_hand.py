@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from lora_post.cli.fleet._hub import connected
+from lora_post.cli.fleet._hub import connected_to_log
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.errors import ConfigError
 from lora_post.model import Device
 from lora_post.spool.spool_file import SpoolFile
 
@@ -38,10 +38,17 @@ def reset_nonces(config: Config, fleet: FleetConfig, spool_file: SpoolFile, devi
 
 def _change(config: Config, fleet: FleetConfig, spool_file: SpoolFile, device: Device, change: Change) -> bool:
     """Change the state of a device in the log. Raises ConfigError, FleetError."""
-    if not fleet.roles & {Role.WORKER, Role.UPLOADER}:
-        raise ConfigError("a gateway does not have the log of its fleet", fix="do it on a worker, or on the uploader")
-    with connected(config, fleet) as link:
-        from lora_post.fleet.by_hand import change_by_hand
+    from lora_post.fleet.by_hand import change_by_hand, last_view
+
+    if Role.HOME in fleet.roles:
+        from lora_post.fleet.home.book import opened_log
+        from lora_post.fleet.subjects import log_subject
+        from lora_post.fleet.view import View
+
+        with closing(opened_log(config.spool_path)) as own:
+            return change_by_hand(own, View(log_subject(device)), device, change, config.gateway_id)
+    with connected_to_log(config, fleet) as link:
         from lora_post.fleet.nats_log import NatsLog
 
-        return change_by_hand(NatsLog(link), spool_file, device, change)
+        log = NatsLog(link)
+        return change_by_hand(log, last_view(log, spool_file, device), device, change)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lora_post.cli._options import read_config
 from lora_post.config import Config
-from lora_post.config.fleet import FleetConfig
+from lora_post.config.fleet import FleetConfig, Role
 from lora_post.errors import ConfigError
 from lora_post.text import pip_install
 
@@ -41,6 +41,15 @@ def connected(config: Config, fleet: FleetConfig) -> Iterator[Link]:
             raise FleetError(
                 problem.what if problem else "no connection to the hub", fix=problem.fix if problem else ""
             )
+        yield link
+
+
+@contextmanager
+def connected_to_log(config: Config, fleet: FleetConfig) -> Iterator[Link]:
+    """Connect as one whose key allows to read and write the log. Raises ConfigError, FleetError."""
+    if not fleet.roles & {Role.WORKER, Role.UPLOADER}:
+        raise ConfigError("a gateway's key does not allow this", fix="do it on a worker, or on the uploader")
+    with connected(config, fleet) as link:
         yield link
 
 

@@ -156,14 +156,14 @@ def chain(log: Log, subject: str, after: int = 0) -> list[Entry]:
     return [read.entry for read in view.catch_up(log) if read.logged.subject == subject]
 
 
-def log_path(spool: Path) -> Path:
-    """Return where the log of a home gateway is: beside its spool."""
-    return spool.with_suffix(".home.db")
+def opened_log(spool: Path) -> SqliteLog:
+    """Open the log of a home gateway, which is beside its spool. Raises LogUnavailable."""
+    return SqliteLog(spool.with_suffix(".home.db"))
 
 
 def joins_at_home(spool: Path, device: Device) -> JoinState:
     """Return what a home gateway knows of a device's joins. Raises LogUnavailable."""
-    with closing(SqliteLog(log_path(spool))) as source:
+    with closing(opened_log(spool)) as source:
         entries = chain(source, log_subject(device))
     if not entries or device.root is None:
         return JoinState()

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand
-from lora_post.fleet.entry import encode
+from lora_post.fleet.entry import after, encode, new_id
 from lora_post.fleet.home.answering import Answering, needs_answer
 from lora_post.fleet.home.offers import Offer, encode_offer, offer_subject
 from lora_post.fleet.home.ownership import taken_over
@@ -40,7 +40,8 @@ class Leaving:
         last = view.fold(log_subject(copied.device)).last
         if last and copied.is_live and self._answering.is_away(copied.decider) and needs_answer(copied.best):
             log.warning("%s: taken over, home gateway %s is away", copied.device.id, copied.decider)
-            self._log.append([(log_subject(copied.device), encode(taken_over(last, is_held=False)))])
+            entry = after(last, new_id(), taken_over(last.state, is_held=False), "own")
+            self._log.append([(log_subject(copied.device), encode(entry))])
             return
         reception = max(copied.frames, key=lambda each: -99.0 if each.snr_db is None else each.snr_db)
         offer = Offer(copied.frames[reception], reception)

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from lora_post.fleet.entry import FIRST, Entry, State, new_id
+from lora_post.fleet.entry import Entry, State, after, new_id
 from lora_post.fleet.loss import JOIN_JUMP, JUMP, beyond
 
 _HOMES: Final = 1 << 24
@@ -22,17 +22,16 @@ _BLOCK_BITS: Final = 18
 _BLOCKS: Final = 64
 
 
-def taken_over(last: Entry, *, is_held: bool) -> Entry:
-    """Return the entry by which workers decide about a device. is_held: until a person gives it back."""
-    state = last.state
+def taken_over(state: State, *, is_held: bool) -> State:
+    """Return the state from which on workers decide about a device. is_held: until a person gives it back."""
     if state.owner:
         state = beyond(state, state)
-    return _own(last, replace(state, owner="", is_held=is_held))
+    return replace(state, owner="", is_held=is_held)
 
 
-def released(last: Entry) -> Entry:
-    """Return the entry that lets the home gateway of a device take it again."""
-    return _own(last, replace(last.state, is_held=False))
+def released(state: State) -> State:
+    """Return the state in which the home gateway of a device may take it again."""
+    return replace(state, is_held=False)
 
 
 def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: State | None = None) -> Entry:
@@ -50,20 +49,13 @@ def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: 
     over = set(last.state.done) if last else set()
     commands = {each.key: each for entry in lost for each in entry.commands if each.key not in over}
     told = tuple(each for entry in lost for each in entry.told)
-    entry = _own(last, state)
-    if lost:
-        entry = replace(entry, id=id_behind(entry.prev, lost[-1].id))
-    return replace(entry, commands=tuple(commands.values()), told=told)
+    entry = after(last, new_id(), state, "own", commands=tuple(commands.values()), told=told)
+    return replace(entry, id=id_behind(entry.prev, lost[-1].id)) if lost else entry
 
 
 def id_behind(prev: str, until: str) -> str:
     """Return the id of the entry that takes over what is lost: its author knows it again. until: the last that is."""
     return sha256(f"{prev} {until}".encode()).hexdigest()[:24]
-
-
-def _own(last: Entry | None, state: State) -> Entry:
-    prev, number, epoch = (last.id, last.number + 1, last.epoch + 1) if last else (FIRST, 1, 1)
-    return Entry(new_id(), prev, number, state, "own", epoch)
 
 
 def may_give(owner: str, dev_addr: int) -> bool:

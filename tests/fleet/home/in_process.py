@@ -15,7 +15,7 @@ from lora_post.command import Moment
 from lora_post.decoding.choice import Decoding
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Answers, Sent
-from lora_post.fleet.entry import Entry, encode
+from lora_post.fleet.entry import Entry, after, encode, new_id
 from lora_post.fleet.home.book import Adoption, HomeBook, is_for_hub
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.mirror import Mirror
@@ -259,8 +259,9 @@ class HomeDays(Days):
         if last is None:
             return
         self.take_overs += 1
-        entry = released(last) if last.state.is_held else taken_over(last, is_held=self.chance.randrange(2) == 0)
-        self.log.append([(subject, encode(entry))])
+        is_held = last.state.is_held
+        state = released(last.state) if is_held else taken_over(last.state, is_held=self.chance.randrange(2) == 0)
+        self.log.append([(subject, encode(after(last, new_id(), state, "own")))])
         self.mirror.doubt()
 
     def last_look(self) -> None:
@@ -273,7 +274,7 @@ class HomeDays(Days):
                 pass
             last = view.fold(subject).last
             if last and last.state.is_held:
-                self.log.append([(subject, encode(released(last)))])
+                self.log.append([(subject, encode(after(last, new_id(), released(last.state), "own")))])
         self.mirror.doubt()
 
 

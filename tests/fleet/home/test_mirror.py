@@ -88,6 +88,10 @@ def following(last: Entry, fcnt: int) -> Entry:
     return after(last, new_id(), replace(last.state, own=Counters(down=down + 1)), up=up, down=Down(down, b""))
 
 
+def owned(last: Entry, state: State) -> Entry:
+    return after(last, new_id(), state, "own")
+
+
 def begun() -> tuple[Hub, Site]:
     hub = Hub(MemoryLog())
     site = Site(hub)
@@ -118,7 +122,7 @@ def test_taken_over_by_a_person_until_it_is_given_back() -> None:
     site.uplink(0)
     site.settle()
     site.uplink(1)  # without a link
-    hub.append([(POND, encode(taken_over(hub.last, is_held=True)))])
+    hub.append([(POND, encode(owned(hub.last, taken_over(hub.last.state, is_held=True))))])
     assert hub.last.state.own.down == 1 + JUMP  # more than the home gateway may have used
     hub.append([(POND, encode(following(hub.last, 2)))])
     site.mirror.doubt()
@@ -126,7 +130,7 @@ def test_taken_over_by_a_person_until_it_is_given_back() -> None:
     assert (hub.last.state.owner, site.again) == ("", [1])
     assert site.book.state(POND) is None
     assert hub.last.state.own.down == JUMP + 2
-    hub.append([(POND, encode(released(hub.last)))])
+    hub.append([(POND, encode(owned(hub.last, released(hub.last.state))))])
     site.mirror.doubt()
     site.settle()
     assert site.book.state(POND) == hub.last.state
