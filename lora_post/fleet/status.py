@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Entry, Reception
-from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import UNREADABLE, FleetError
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.place import newest_entries
+from lora_post.fleet.publisher import GatewayState
 from lora_post.fleet.streams import LOG, RAW
 from lora_post.fleet.subjects import PARTS, id_of, token
 from lora_post.fleet.turns import Turn, Turns

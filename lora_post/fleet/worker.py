@@ -36,7 +36,6 @@ from lora_post.fleet.settling import Settling
 from lora_post.fleet.status import WorkerState
 from lora_post.fleet.streams import SET_ASIDE_AFTER, ensure_streams
 from lora_post.fleet.subjects import TO_ALL, log_prefix
-from lora_post.fleet.telling import count
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
@@ -44,6 +43,7 @@ from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.telling import Telling
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,7 @@ class Worker:
         self._judge = judge
         self._name = name
         self._replicas = replicas
-        self._metrics = metrics
-        self._listener = listener
+        self._telling = Telling(metrics, listener)
         self._inherited = inherited
         self._leaving = leaving
         self._intake = Intake(link, moved(inherited))
@@ -339,7 +338,7 @@ class Worker:
     def _tell(self, copied: Copied, *, is_accepted: bool) -> None:
         outcome = copied.outcome
         if outcome is None and not copied.is_defect:
-            self._metrics.count("copies")
+            self._telling.metrics.count("copies")
         if outcome is None or copied.is_defect:
             return
         if isinstance(outcome, Report):
@@ -347,8 +346,7 @@ class Worker:
                 return  # decoded, and then another worker was first
             self._judge.accepted(outcome)
             self._accepted += 1
-        count(self._metrics, outcome)
-        self._listener(outcome)
+        self._telling([copied.best], [outcome])
 
     def _acknowledge(self, copied: Copied, *, is_settled: bool) -> None:
         """Tell the hub that a frame is decided. is_settled: its gateways, too; else an uploader will."""

@@ -30,7 +30,6 @@ from lora_post.run.doctor import Doctor
 from lora_post.run.late_decoding import LateDecoding
 from lora_post.run.outcome_log import left_behind, summary
 from lora_post.run.pipeline import Pipeline
-from lora_post.run.telling import Telling
 from lora_post.run.upload_thread import Outlet, UploadThread, open_outlet
 from lora_post.sinks import SINKS
 from lora_post.sinks.announced import Announced
@@ -47,6 +46,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.telling import Telling
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.policy import UploadPolicy
 from lora_post.upload.server_time import ServerTime, TimedSink

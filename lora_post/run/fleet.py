@@ -24,13 +24,14 @@ from lora_post.fleet.desk import Answers
 from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.errands import Errands
 from lora_post.fleet.feed import Feed
-from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room, store_of
+from lora_post.fleet.frame_keeper import FrameKeeper, Room
 from lora_post.fleet.home.answering import Answering
 from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.publisher import Patience, Publisher, store_of
 from lora_post.fleet.status import Watch
 from lora_post.fleet.subjects import token
 from lora_post.fleet.turns import Turn

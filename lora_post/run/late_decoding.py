@@ -20,11 +20,11 @@ from lora_post.errors import SpoolError, defect
 from lora_post.model import Device, Heard, NoiseReason
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.doctor import Doctor
-from lora_post.run.telling import Telling
 from lora_post.spool.late_ledger import LateLedger
 from lora_post.text import printable
 from lora_post.uplink.model import Decode, Expects, Report, Uplink
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.telling import Telling
 
 log = logging.getLogger("lora_post")
 

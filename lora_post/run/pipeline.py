@@ -20,7 +20,6 @@ from lora_post.model import ClearUplink, FCntPolicy, Frame, Heard
 from lora_post.run.choosing import Answer, Choosing
 from lora_post.run.doctor import Doctor
 from lora_post.run.late_decoding import Held, LateDecoding, Undecided
-from lora_post.run.telling import Telling
 from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
@@ -28,6 +27,7 @@ from lora_post.uplink.joins import hear_join, is_join, is_rejoin
 from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Session, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
+from lora_post.uplink.telling import Telling
 from lora_post.uplink.unlock import identify, unlock
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from lora_post.fleet.entry import Accepted, Reception, State, after
-from lora_post.fleet.gateway import GatewayState
 from lora_post.fleet.place import UPLOADER, Place
+from lora_post.fleet.publisher import GatewayState
 from lora_post.fleet.status import FleetStatus, Hearing, WorkerState, hearings
 from lora_post.fleet.view import View
 from lora_post.model import Frame, RxInfo

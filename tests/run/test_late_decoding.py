@@ -25,7 +25,6 @@ from lora_post.observed.signs import Heartbeats
 from lora_post.run import late_decoding
 from lora_post.run.late_decoding import NAME, LateDecoding
 from lora_post.run.pipeline import Pipeline
-from lora_post.run.telling import Telling
 from lora_post.spool import accepted
 from lora_post.spool import spool_file as spool_file_module
 from lora_post.spool.boots import BootBook
@@ -36,6 +35,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs, WallUs
 from lora_post.uplink.model import Decode, Refusal, Report, Uplink
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.telling import Telling
 from tests.support.build import KEYS, NOON_US, device
 from tests.support.clocks import Machine
 from tests.support.command import PATIENCE_S

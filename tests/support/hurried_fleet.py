@@ -6,7 +6,7 @@ from functools import partial
 
 from lora_post.cli import main
 from lora_post.fleet import feed, leases, settling, streams, turns, worker
-from lora_post.fleet.gateway import Patience
+from lora_post.fleet.publisher import Patience
 from lora_post.run import fleet, ingest
 from tests.support.hurried import HURRIED
 

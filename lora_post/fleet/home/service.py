@@ -29,7 +29,6 @@ from lora_post.fleet.judge import Chore, Judge
 from lora_post.fleet.log import FleetError
 from lora_post.fleet.reply import Reply
 from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.telling import count
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.spool import downlinks, frames
@@ -38,6 +37,7 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import BootUs, WallUs
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
+from lora_post.uplink.telling import Telling
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,7 @@ class HomeService:
         self._store = store
         self._clock = clock
         self._now = now
-        self._metrics = metrics
-        self._listener = listener
+        self._telling = Telling(metrics, listener)
         self._way_back = way_back
         self._to_hub = to_hub
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -293,11 +292,10 @@ class HomeService:
     def _tell(self, item: Copied, *, is_accepted: bool) -> None:
         outcome = item.outcome
         if outcome is None:
-            self._metrics.count("copies")
+            self._telling.metrics.count("copies")
             return
         if isinstance(outcome, Report):
             if not is_accepted:
                 return
             self._judge.accepted(outcome)
-        count(self._metrics, outcome)
-        self._listener(outcome)
+        self._telling([item.best], [outcome])

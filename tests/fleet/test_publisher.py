@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.clocks.system import SystemClock
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet.gateway import FrameKeeper, Patience, Publisher, Room
+from lora_post.fleet.frame_keeper import FrameKeeper, Room
 from lora_post.fleet.link import Link
+from lora_post.fleet.publisher import Patience, Publisher
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_handed, encode, hand_in
 from lora_post.fleet.streams import ensure_streams
 from lora_post.fleet.subjects import TO_ALL, hub_subject
