@@ -24,7 +24,7 @@ from lora_post.downlink.settings import Settings
 from lora_post.downlink.transmit import Downlink, Transmitter, Window
 from lora_post.downlink.windows import windows_after
 from lora_post.lorawan.downlinks import MAX_FOPTS, Content, seal_downlink
-from lora_post.lorawan.phy_payload import ACK, ADR_ACK_REQ, MAX_FCNT, MType, parse_data_frame
+from lora_post.lorawan.phy_payload import ACK, ADR_ACK_REQ, MAX_FCNT, MType, message_type, parse_data_frame
 from lora_post.model import Frame, Link
 from lora_post.uplink.model import Uplink
 
@@ -107,12 +107,17 @@ class UplinkAnswers:
             del self._unanswered[device]
         return downlink
 
-    def answer_again(self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+    def answer_again(
+        self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None, newest: Uplink | None = None
+    ) -> Downlink | None:
         """Return the answer to an uplink that its device repeats, because it did not hear that it was acknowledged.
 
         frame: authentic, and refused because it was accepted before. None for the copy of another gateway.
+        newest: its uplink where it is the newest of its session: one that was answered before the start, or never.
         """
         confirmed = self._confirmed.get(device)
+        if confirmed is None and newest is not None:
+            return self._answer_newest(newest, book, transmitter)
         if confirmed is None or confirmed.repeats >= MAX_REPEATS:
             return None
         uplink = confirmed.uplink
@@ -122,11 +127,23 @@ class UplinkAnswers:
         if not is_same or abs(frame.time_us - uplink.frame.time_us) < settings.rx_delay_s * 1_000_000:
             return None
         confirmed.repeats += 1
-        repeated = replace(uplink, frame=frame)
-        confirmed.uplink = repeated
-        fopts = answers(asked(repeated, parse_data_frame(frame.phy_payload)), repeated)
+        confirmed.uplink = replace(uplink, frame=frame)
+        return self._acknowledged(confirmed.uplink, settings, book, transmitter)
+
+    def _answer_newest(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+        """Return the answer to a confirmed uplink that was accepted before the start, and comes again."""
+        device = uplink.device
+        if message_type(uplink.frame.phy_payload) is not MType.CONFIRMED_UP or not device.rx_delay_s:
+            return None
+        self._confirmed[device.id] = _Confirmed(uplink)
+        return self._acknowledged(uplink, self._mac_layer.settings(device, book), book, transmitter)
+
+    def _acknowledged(
+        self, uplink: Uplink, settings: Settings, book: Book, transmitter: Transmitter | None
+    ) -> Downlink | None:
+        fopts = answers(asked(uplink, parse_data_frame(uplink.frame.phy_payload)), uplink)
         wanted = Wanted(fopts, acked_fcnt=uplink.fcnt, is_needed=True)
-        return self._built(repeated, wanted, settings, book, transmitter)
+        return self._built(uplink, wanted, settings, book, transmitter)
 
     def _built(
         self, uplink: Uplink, wanted: Wanted, settings: Settings, book: Book, transmitter: Transmitter | None

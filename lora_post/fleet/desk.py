@@ -149,11 +149,14 @@ class Desk:
         downlink = self._server.uplinks.answer(heard, book, self.stations)
         return self._answered(uplink.device, heard.frame, book, downlink, frames)
 
-    def answer_again(self, frame: Frame, device: Device, state: State, frames: Mapping[Reception, Frame]) -> Answered:
+    def answer_again(
+        self, frame: Frame, newest: Uplink | None, device: Device, state: State, frames: Mapping[Reception, Frame]
+    ) -> Answered:
         """Return the answer to one that its device repeats, because it did not hear the first answer."""
         book = self._book(device, state)
         heard = self._answerable(frame, frames)
-        downlink = self._server.uplinks.answer_again(heard, device.id, book, self.stations)
+        again = newest and replace(newest, frame=heard)
+        downlink = self._server.uplinks.answer_again(heard, device.id, book, self.stations, again)
         return self._answered(device, heard, book, downlink, frames)
 
     def do(self, task: Task, device: Device, state: State) -> Answered:

@@ -26,7 +26,7 @@ from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import EVER_US, Copies, repeat_window_us
 from lora_post.uplink.joins import is_join, is_rejoin, prove
-from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink
+from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink, newest_again
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import link_of, unlock
@@ -116,7 +116,7 @@ class Judge:
             reason = self._copies.judged(frame, error) if isinstance(error, StaleFCnt) else error
             refusal = None if is_copy else Refusal.of(frame, reason, known)
             heard.outcome = self._copy(heard, known) or refusal
-            return self._answer_again(heard, frame, known, state_of)
+            return self._answer_again(heard, frame, known, newest_again(error), state_of)
         except (FrameError, UnlockError) as error:
             is_copy = heard.is_offered_again and isinstance(error, UsedNonce)
             heard.outcome = None if is_copy else Refusal.of(frame, error)
@@ -143,8 +143,10 @@ class Judge:
         except FrameError:
             return False
 
-    def _answer_again(self, heard: Copied, frame: Frame, device: str, state_of: StateOf) -> Proposal | None:
-        """Return what it takes to answer an uplink again that its device repeats."""
+    def _answer_again(
+        self, heard: Copied, frame: Frame, device: str, newest: Uplink | None, state_of: StateOf
+    ) -> Proposal | None:
+        """Return what it takes to answer an uplink again that its device repeats. newest: as in `newest_again`."""
         known = self._known.by_id.get(device)
         if known is None:
             return None
@@ -155,7 +157,7 @@ class Judge:
             return None
         if self._desk is None or not heard.is_live:
             return None
-        answered = self._desk.answer_again(frame, known, state_of(subject), heard.frames)
+        answered = self._desk.answer_again(frame, newest, known, state_of(subject), heard.frames)
         heard.reply = answered.reply
         return None if answered.is_nothing else answered.proposal(subject, "down")
 

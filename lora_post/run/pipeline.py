@@ -24,7 +24,17 @@ from lora_post.spool.ledger import Group, Ledger
 from lora_post.uplink.heard_twice import SERVER_WINDOW_US, Copies, repeat_window_us
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.joins import hear_join, is_join, is_rejoin
-from lora_post.uplink.model import Copy, Decode, Expects, MaybeLate, MaybeRestarted, Refusal, Session, Uplink
+from lora_post.uplink.model import (
+    Copy,
+    Decode,
+    Expects,
+    MaybeLate,
+    MaybeRestarted,
+    Refusal,
+    Session,
+    Uplink,
+    newest_again,
+)
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.telling import Telling
@@ -217,7 +227,7 @@ class Pipeline:
         except StaleFCnt as error:
             if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
                 return self._accept(error.uplink, None, group)
-            heard_again = self._heard_again(frame, error.device, group)
+            heard_again = self._heard_again(frame, error.device, group, newest_again(error))
             return heard_again or Refusal.of(frame, self._copies.judged(frame, error), error.device)
         except Repeat as error:
             known = uplink.device.id
@@ -258,14 +268,17 @@ class Pipeline:
         if self._choosing:
             self._choosing.heard(device, frame.gateway)
 
-    def _heard_again(self, frame: Frame, device: str, group: Group) -> Copy | None:
-        """Take an uplink that was accepted before; return the copy that it is, None where it is none."""
+    def _heard_again(self, frame: Frame, device: str, group: Group, newest: Uplink | None = None) -> Copy | None:
+        """Take an uplink that was accepted before; return the copy that it is, None where it is none.
+
+        newest: the frame's uplink where it is known to be the newest of its session.
+        """
         copy_of = self._copies.match(frame, device)
         server, choosing = self._server, self._choosing
         if server is None or choosing is None:
             return copy_of
         uplinks, transmitter = server.uplinks, self._transmitter
-        downlink = uplinks.answer_again(frame, device, group, transmitter)
+        downlink = uplinks.answer_again(frame, device, group, transmitter, newest)
         is_copy = copy_of is not None
         is_under_way = downlink is None and choosing.heard_too(device, frame, transmitter, is_copy=is_copy)
         if copy_of:

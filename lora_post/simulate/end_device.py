@@ -109,6 +109,7 @@ class _Session(Struct):
     is_told: bool = False  # RekeyConf was heard
     quiet: int = 0  # uplinks since the last downlink
     rejoins: int = 0  # rejoin-requests, as RJcount0 has them
+    gave_up: bool = False  # a confirmed uplink; a command that was sealed with its acknowledgement may still come
 
 
 class _Uplink(Struct):
@@ -381,7 +382,7 @@ class EndDevice:
         session.told.hears_downlink()
         self._obey(session, data, fcnt)
         if acks:
-            if self._uplink is None or not self._uplink.is_confirmed:
+            if not session.gave_up and (self._uplink is None or not self._uplink.is_confirmed):
                 self._complain("an acknowledgement of nothing")
             self._uplink = None
         if data.mtype is MType.CONFIRMED_DOWN:
@@ -420,6 +421,7 @@ class EndDevice:
             is_answered = not uplink.is_confirmed and session.quiet == 0
             if is_answered or uplink.sends >= (MAX_SENDS if uplink.is_confirmed else session.told.nb_trans):
                 self.unacknowledged += uplink.is_confirmed
+                session.gave_up = session.gave_up or uplink.is_confirmed
                 self._uplink = uplink = None
         if session is not None and session.quiet > ACK_LIMIT + ACK_DELAY:
             self._complain(f"nothing was answered to {session.quiet} uplinks: it joins again")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lora_post.errors import FrameError, Problem, StaleFCnt, UnlockError
 from lora_post.model import Actuator, Device, Frame, LeftOut, Link, Reading
@@ -47,12 +48,20 @@ IsRepeat: TypeAlias = Callable[[Uplink, int], bool]
 class MaybeLate(StaleFCnt):
     """A counter below the newest one, of a device that only counts up: a frame that was not heard, or a replay.
 
-    uplink: what is accepted if it was not heard.
+    uplink: what is accepted if it was not heard. is_newest: it has the counter of the newest that was accepted.
     """
 
-    def __init__(self, refused: StaleFCnt, uplink: Uplink) -> None:
+    def __init__(self, refused: StaleFCnt, uplink: Uplink, *, is_newest: bool) -> None:
         super().__init__(refused.what, refused.device, fix=refused.fix)
         self.uplink = uplink
+        self.is_newest = is_newest
+
+
+def newest_again(error: UnlockError) -> Uplink | None:
+    """Return the uplink of a frame that was refused with the newest counter of its session; None for others."""
+    if isinstance(error, MaybeLate) and error.is_newest:
+        return replace(error.uplink, is_late=False)
+    return None
 
 
 class MaybeRestarted(StaleFCnt):

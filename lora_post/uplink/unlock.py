@@ -206,7 +206,8 @@ def _accept(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, sess
         uplink, restarted = _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
         if device.fcnt is FCntPolicy.RESTARTS:
             raise MaybeRestarted(error, uplink, restarted) from None
-        raise MaybeLate(error, replace(uplink, is_late=True)) from None
+        is_newest = fcnt == session.next_fcnt - 1
+        raise MaybeLate(error, replace(uplink, is_late=True), is_newest=is_newest) from None
 
 
 def _open(frame: Frame, data: DataFrame, keys: AnySessionKeys, fcnt: int, session: Session) -> tuple[Uplink, Session]:

@@ -90,6 +90,20 @@ def test_repeat_is_acknowledged_again_and_gives_no_second_reading(site: Site) ->
     assert sent(site).fctrl == 0x20 and second.windows[0].tmst == 5_000_000
 
 
+def test_repeat_after_a_restart_is_acknowledged_where_it_is_the_newest(site: Site) -> None:
+    for fcnt, confirmed in ((0, True), (1, False), (2, True)):
+        site.hear(up(fcnt, confirmed=confirmed))
+    site.start()
+    site.gateway.sent.clear()
+    assert site.hear(up(0), after_us=3 * SECOND_US) == "replay"
+    assert site.hear(up(1, confirmed=False)) == "replay"
+    assert site.gateway.sent == []
+    for _ in range(2 * MAX_REPEATS):
+        assert site.hear(up(2), after_us=3 * SECOND_US, tmst=9_000_000) == "replay"
+    assert (sent(site).fctrl, site.gateway.sent[0].windows[0].tmst) == (0x20, 10_000_000)
+    assert [parse_data_frame(each.phy_payload).fcnt16 for each in site.gateway.sent] == list(range(2, 3 + MAX_REPEATS))
+
+
 def test_copy_of_another_gateway_is_not_answered(site: Site) -> None:
     site.hear(up(0))
     assert site.hear(up(0), after_us=SECOND_US // 5, gateway="gw2") == "copied"

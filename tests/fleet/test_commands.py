@@ -143,6 +143,14 @@ def test_confirmed_uplink_that_is_repeated_is_answered_again_with_another_counte
     assert [entry.down.fcnt for entry in entries(log) if entry.down] == [0, 1]
 
 
+def test_confirmed_uplink_that_is_repeated_is_answered_by_the_worker_that_took_over() -> None:
+    log = MemoryLog()
+    data = uplink(1, 0, confirmed=True)
+    assert OneWorker(log, [POND], NETWORK).hear(data, 0).reply is not None
+    assert OneWorker(log, [POND], NETWORK).hear(data, 4).reply is not None
+    assert [entry.down.fcnt for entry in entries(log) if entry.down] == [0, 1]
+
+
 def test_what_was_done_is_remembered_within_bounds() -> None:
     log = MemoryLog()
     worker = OneWorker(log, [POND], NETWORK)
