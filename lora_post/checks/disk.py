@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lora_post.finding import Finding, fail, ok, warning
+from lora_post.sinks.finding import Finding, fail, ok, warning
 from lora_post.text import megabytes, plural
 
 SUBJECT: Final = "disk"

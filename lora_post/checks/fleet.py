@@ -13,8 +13,8 @@ from urllib.request import urlopen
 
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.net.hosts import is_this_machine
+from lora_post.sinks.finding import Finding, fail, ok, skipped, warning
 from lora_post.text import pip_install, plural
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final
 
 from lora_post.clocks.scale import utc_text
 from lora_post.clocks.system import SET_FROM_US, System
-from lora_post.finding import Finding, ok, warning
+from lora_post.sinks.finding import Finding, ok, warning
 
 CLOCK: Final = "time"
 POWER: Final = "power"

@@ -14,7 +14,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from lora_post.finding import Finding, fail, ok, warning
+from lora_post.sinks.finding import Finding, fail, ok, warning
 
 SUBJECT: Final = "inputs"
 # Linux Documentation/ABI/testing/sysfs-tty: the devices that are the kernel's console at the moment.

@@ -16,12 +16,12 @@ from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
 from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError, Problem
-from lora_post.finding import Finding, fail, ok, skipped, warning
 from lora_post.inputs.byte_streams import open_stream
 from lora_post.inputs.udp import bind_udp
 from lora_post.model import Device, Link
 from lora_post.net.input_url import file_path
 from lora_post.net.mqtt_url import read_mqtt_url
+from lora_post.sinks.finding import Finding, fail, ok, skipped, warning
 from lora_post.text import plural, some_of
 
 # NIST's AES-128 example key, which LowCostLoRaGw ships as the default of every device.

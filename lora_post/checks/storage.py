@@ -12,7 +12,7 @@ from shlex import quote
 from lora_post.checks.disk import check_disk, is_read_only, is_there
 from lora_post.config import Config
 from lora_post.errors import SpoolDamaged, SpoolError
-from lora_post.finding import Finding, fail, ok, skipped, warning
+from lora_post.sinks.finding import Finding, fail, ok, skipped, warning
 from lora_post.spool import undecoded
 from lora_post.spool.lanes import parked
 from lora_post.spool.queue import Queue

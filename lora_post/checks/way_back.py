@@ -13,10 +13,10 @@ from lora_post.command import Command
 from lora_post.config import Config
 from lora_post.downlink.network import Network
 from lora_post.errors import SpoolError
-from lora_post.finding import Finding, ok, skipped, warning
 from lora_post.formats.at_send import ModuleRadio, radio_of
 from lora_post.formats.server_queues import SERVERS
 from lora_post.model import Device, Frame, Link
+from lora_post.sinks.finding import Finding, ok, skipped, warning
 from lora_post.spool import downlinks, strangers
 from lora_post.spool.facts import Facts
 from lora_post.spool.ledger import ROUND_TRIPS

@@ -25,8 +25,8 @@ from lora_post.clocks.system import SystemClock
 from lora_post.config import Config, examine_config, find_config
 from lora_post.config.fleet import Role
 from lora_post.errors import ConfigError, Problem
-from lora_post.finding import Finding, Grade, fail, skipped
 from lora_post.sinks import SINKS
+from lora_post.sinks.finding import Finding, Grade, fail, skipped
 from lora_post.text import printable
 
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAIL: "red", Grade.SKIPPED: "bright_black"}

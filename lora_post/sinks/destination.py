@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct
 
-from lora_post.finding import Finding
 from lora_post.model import Device, Location
 from lora_post.net.traffic import Traffic
 from lora_post.sinks.announced import Announced
+from lora_post.sinks.finding import Finding
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.watch import Watch
 from lora_post.spool.model import Lane

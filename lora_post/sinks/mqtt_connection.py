@@ -21,9 +21,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from lora_post.errors import Unavailable
-from lora_post.finding import Finding, fail, ok
 from lora_post.net.mqtt_url import Broker
 from lora_post.net.traffic import Traffic
+from lora_post.sinks.finding import Finding, fail, ok
 
 Hear: TypeAlias = Callable[[str, bytes], None]
 """Takes topic and payload of a message."""

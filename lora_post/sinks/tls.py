@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
-from lora_post.finding import Finding, fail
+from lora_post.sinks.finding import Finding, fail
 from lora_post.times import WallUs
 
 TIMEOUT_S: Final = 10.0

@@ -11,7 +11,7 @@ import pytest
 from lora_post.checks.disk import card_errors, check_disk
 from lora_post.checks.storage import check_spool
 from lora_post.config import parse_config
-from lora_post.finding import Grade
+from lora_post.sinks.finding import Grade
 
 SPOOL = '[gateway]\nid = "gw1"\n[json_lines]\npath = "-"\n[spool]\npath = "disk/spool.db"\n'
 

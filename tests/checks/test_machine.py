@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct
 
 from lora_post.checks.machine import check_power, check_time
-from lora_post.finding import Grade
+from lora_post.sinks.finding import Grade
 from tests.support.build import NOON_US
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from lora_post.checks.serial_port import check_port, holders, not_opened
-from lora_post.finding import Grade
+from lora_post.sinks.finding import Grade
 from tests.support.command import wait_until
 
 

@@ -6,7 +6,7 @@ import socket
 
 from lora_post.checks.setup import check_status_page
 from lora_post.config.status import status_at
-from lora_post.finding import Grade
+from lora_post.sinks.finding import Grade
 
 
 def test_port_of_the_status_page_is_tried() -> None:

@@ -12,8 +12,8 @@ from lora_post.checks.way_back import check_heard, check_round_trips, check_sent
 from lora_post.command import Command, Moment
 from lora_post.config import parse_config
 from lora_post.downlink.transmit import Station
-from lora_post.finding import Grade
 from lora_post.model import Frame, RxInfo
+from lora_post.sinks.finding import Grade
 from lora_post.spool import downlinks
 from lora_post.spool.facts import Facts
 from lora_post.spool.ledger import ROUND_TRIPS

@@ -18,9 +18,9 @@ import pytest
 from lora_post.checks.storage import check_spool
 from lora_post.config import load_config
 from lora_post.errors import Problem
-from lora_post.finding import Grade
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
+from lora_post.sinks.finding import Grade
 from lora_post.sinks.waziup.check import check_clock, no_address
 from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lora_post.config import parse_config
-from lora_post.finding import Finding, Grade
 from lora_post.sinks import SINKS
+from lora_post.sinks.finding import Finding, Grade
 from lora_post.sinks.tls import presented
 from tests.support.tls import DAY, NOW, certificate, tls_server
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lora_post.finding import Finding
 from lora_post.sinks.destination import Destination, NeededFile, SinkContext, Site
+from lora_post.sinks.finding import Finding
 from lora_post.sinks.sink import Sink
 from lora_post.toml_table import TableReader
 

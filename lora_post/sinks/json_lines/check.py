@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from shlex import quote
 
-from lora_post.finding import Finding, fail, ok
+from lora_post.sinks.finding import Finding, fail, ok
 
 SUBJECT = "json_lines"
 

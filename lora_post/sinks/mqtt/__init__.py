@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lora_post.finding import Finding
 from lora_post.net.mqtt_url import Broker
 from lora_post.sinks.destination import Destination, NeededFile, SinkContext, Site
+from lora_post.sinks.finding import Finding
 from lora_post.sinks.sink import Sink
 from lora_post.toml_table import TableReader
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lora_post.finding import Finding
 from lora_post.secret import Account
 from lora_post.sinks.destination import Destination, SinkContext, Site
+from lora_post.sinks.finding import Finding
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.watch import NEVER, Watch, read_look_every_s
 from lora_post.toml_table import TableReader

@@ -11,8 +11,8 @@ from contextlib import closing
 import msgspec
 
 from lora_post.errors import SinkError
-from lora_post.finding import Finding, fail, ok
 from lora_post.secret import Account
+from lora_post.sinks.finding import Finding, fail, ok
 from lora_post.sinks.wazigate import WazigateConfig
 from lora_post.sinks.wazigate.client import WazigateClient
 

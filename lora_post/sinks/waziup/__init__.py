@@ -8,11 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lora_post.finding import Finding
 from lora_post.net.hosts import is_this_machine
 from lora_post.net.mqtt_url import Broker
 from lora_post.secret import Account
 from lora_post.sinks.destination import Destination, SinkContext, Site
+from lora_post.sinks.finding import Finding
 from lora_post.sinks.sink import Sink
 from lora_post.sinks.watch import Watch, read_look_every_s, require_way_back
 from lora_post.toml_table import TableReader

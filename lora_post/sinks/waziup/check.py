@@ -20,9 +20,9 @@ import requests
 
 from lora_post.clocks.scale import now_us
 from lora_post.errors import Problem, SinkError, Unavailable
-from lora_post.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.net.http_client import Answer
 from lora_post.sinks.destination import Site
+from lora_post.sinks.finding import Finding, Grade, fail, ok, skipped, warning
 from lora_post.sinks.tls import check_tls
 from lora_post.sinks.waziup import WaziupConfig
 from lora_post.sinks.waziup.client import RemoteDevice, RemoteGateway, RemoteUser, WaziupClient
