@@ -57,8 +57,33 @@ def _knows(entry: Entry, remembered: Entry) -> bool:
     if entry.id == remembered.id:
         return True
     if entry.kind == "own" and entry.epoch > remembered.epoch:
-        return entry.state.own.down > remembered.state.own.down
+        return entry.state.own.down > remembered.state.own.down and _has_all(entry.state, remembered.state)
     return False
+
+
+def _has_all(state: State, lost: State) -> bool:
+    """Tell whether a state is behind all of a lost one: who jumped may have known less of the device."""
+    done = set(state.done)
+    known = done.union(each.key for each in state.waiting)
+    return (
+        state.own.app_down >= lost.own.app_down
+        and done.issuperset(lost.done)
+        and known.issuperset(each.key for each in lost.waiting)
+        and _has_joins(state.joins, lost.joins)
+    )
+
+
+def _has_joins(joins: Joins | None, lost: Joins | None) -> bool:
+    both = _joins_beyond(joins, lost, 0, 0)
+    if joins is None or both is None or both is joins:
+        return both is joins
+    counters = {each.dev_addr: (each.counters.down, each.counters.app_down) for each in joins.sessions}
+    return (both.dev_nonces, both.older_nonces, both.join_nonce, both.rejoins) == (
+        joins.dev_nonces,
+        joins.older_nonces,
+        joins.join_nonce,
+        joins.rejoins,
+    ) and all(counters.get(each.dev_addr) == (each.counters.down, each.counters.app_down) for each in both.sessions)
 
 
 def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:

@@ -1,7 +1,8 @@
 """The counters that a session has accepted: all below one number, but for gaps.
 
 A frame in a gap is late: it was heard in its time, and kept by a gateway without a link or overtaken on its way. It
-is believed only where its time lies between those of its neighbours: who replays a recording is late in time, too.
+is believed only where it was heard before the frame behind the gap: who replays a recording is late in time, too. No
+late frame changes that for the others of its gap: its time may be that of a recording, or made up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DOUBT_US: Final = 120_000_000
 
 
 class Gap(Struct, frozen=True, array_like=True, gc=False):
-    """Counters that were not heard, first to last. after_us, before_us: when its neighbours were received."""
+    """Counters that were not heard, first to last. after_us, before_us: when the frames around it were received."""
 
     first: int
     last: int
@@ -53,7 +54,7 @@ def standing_of(window: Window, fcnt: int, time_us: StampUs) -> Standing:
         return Standing.NEW
     for gap in window.gaps:
         if gap.first <= fcnt <= gap.last:
-            in_time = gap.after_us - DOUBT_US <= time_us <= gap.before_us + DOUBT_US
+            in_time = time_us <= max(gap.after_us, gap.before_us) + DOUBT_US
             return Standing.LATE if in_time else Standing.OUT_OF_TIME
     return Standing.SEEN
 
@@ -61,7 +62,7 @@ def standing_of(window: Window, fcnt: int, time_us: StampUs) -> Standing:
 def accepted(window: Window, fcnt: int, time_us: StampUs) -> Window:
     """Return the window after a frame that is new or late."""
     if fcnt < window.up:
-        gaps = tuple(piece for gap in window.gaps for piece in _without(gap, fcnt, time_us))
+        gaps = tuple(piece for gap in window.gaps for piece in _without(gap, fcnt))
         return Window(window.up, window.last_us, gaps[-MAX_GAPS:])
     gaps = window.gaps
     if fcnt > window.up:
@@ -76,11 +77,11 @@ def late_counters(window: Window, fcnt16: int) -> Iterator[int]:
         yield from range(newest, gap.first - 1, -0x10000)
 
 
-def _without(gap: Gap, fcnt: int, time_us: StampUs) -> Iterator[Gap]:
+def _without(gap: Gap, fcnt: int) -> Iterator[Gap]:
     if not gap.first <= fcnt <= gap.last:
         yield gap
         return
     if gap.first < fcnt:
-        yield Gap(gap.first, fcnt - 1, gap.after_us, time_us)
+        yield Gap(gap.first, fcnt - 1, gap.after_us, gap.before_us)
     if fcnt < gap.last:
-        yield Gap(fcnt + 1, gap.last, time_us, gap.before_us)
+        yield Gap(fcnt + 1, gap.last, gap.after_us, gap.before_us)

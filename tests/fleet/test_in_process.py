@@ -21,6 +21,12 @@ def test_longer(seed: int) -> None:
     assert outcome.is_right, outcome.line
 
 
+@pytest.mark.long
+def test_kills_and_old_disks_together_far_too_often() -> None:
+    wrong = {seed: outcome.line for seed in range(40) if not (outcome := days_in_process(150, seed, 60, 60)).is_right}
+    assert not wrong
+
+
 def test_what_is_wrong_is_seen() -> None:
     days = Days(1, 1 << 40)
     while days.at_s < 200:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lora_post.fleet.entry import Entry, encode
+from lora_post.command import Command, Moment
+from lora_post.fleet.entry import FIRST, Counters, Entry, Given, Joins, Queued, State, encode
 from lora_post.fleet.loss import JUMP, is_same_log, jump, read_anew
 from lora_post.fleet.view import View
+from lora_post.times import WallUs
 from tests.support.fleet_frames import PREFIX, Heard, Worker, chain
 from tests.support.memory_log import MemoryLog
 
@@ -74,3 +78,37 @@ def test_log_cut_off_anywhere(kept: int, goes_on_first: bool, second_knows: bool
         assert sorted(entry.up.fcnt for entry in valid if entry.up) == [0, 1, 2, 3, 9]
     if kept < len(FRAMES) - 1:
         assert max(fcnt for _, fcnt in again) >= JUMP
+
+
+SESSION = Given(7, dev_nonce=3, join_nonce=1, net_id=0, rx_delay_s=1)
+JOINED = State(joins=Joins(b"root", (1, 2, 3), join_nonce=1, sessions=(SESSION,)))
+COMMAND = Queued("desk", Command("0", 9, b"\1", Moment(WallUs(0), "", 0), id=1))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        JOINED,
+        replace(JOINED, joins=Joins(b"root", (1, 2, 3), rejoins=((7, 3),))),
+        State(own=Counters(app_down=5000)),
+        State(waiting=(COMMAND,)),
+        State(done=(COMMAND.key,)),
+    ],
+)
+def test_who_knew_more_than_the_one_who_jumped_first_jumps_as_well(lost: State) -> None:
+    log = MemoryLog()
+    subject = f"{PREFIX}0"
+    lost_entry = Entry("lost", FIRST, 1, lost)
+    log.append([(subject, encode(jump(None, Entry("old", FIRST, 1, State()), "by who knew less")))])
+    log.append([(subject, encode(Entry("next", "by who knew less", 2, State(Counters(down=JUMP)), epoch=1)))])
+    view = go_on(log, {subject: lost_entry}, "a")
+    last = view.fold(subject).last
+    assert last is not None and last.epoch == 2
+    assert read_anew(log, PREFIX, {subject: lost_entry})[1] == {}, "once"
+    state = last.state
+    assert {*lost.done} <= {*state.done}
+    assert {each.key for each in lost.waiting} <= {each.key for each in state.waiting}
+    assert state.own.app_down >= lost.own.app_down
+    if lost.joins:
+        assert state.joins is not None and state.joins.dev_nonces == (1, 2, 3)
+        assert [each.dev_addr for each in state.joins.sessions] == [each.dev_addr for each in lost.joins.sessions]

@@ -34,8 +34,23 @@ def test_recording_is_not_late() -> None:
     assert standing_of(window, 5, WallUs(900 * S + DOUBT_US)) is Standing.LATE
     assert standing_of(window, 5, WallUs(900 * S + DOUBT_US + 1)) is Standing.OUT_OF_TIME
     middle = accepted(window, 800, WallUs(800 * S))
-    assert standing_of(middle, 850, WallUs(800 * S - DOUBT_US - 1)) is Standing.OUT_OF_TIME
+    assert standing_of(middle, 850, WallUs(900 * S + DOUBT_US + 1)) is Standing.OUT_OF_TIME
     assert standing_of(middle, 850, WallUs(850 * S)) is Standing.LATE
+
+
+def test_recording_in_a_gap_keeps_nothing_else_of_it_out() -> None:
+    """Whatever time a late frame claims within its gap, the true ones are accepted at theirs."""
+    for claimed_s in (0, 450, 900, 900 + DOUBT_US // S):
+        window = after(0, 900)
+        assert standing_of(window, 450, WallUs(claimed_s * S)) is Standing.LATE
+        window = accepted(window, 450, WallUs(claimed_s * S))
+        for fcnt in (1, 449, 451, 899):
+            assert standing_of(window, fcnt, WallUs(fcnt * S)) is Standing.LATE
+
+
+def test_frame_whose_gateway_has_a_slow_clock_keeps_no_missed_one_out() -> None:
+    window = accepted(after(0, 500), 900, WallUs(S))
+    assert standing_of(window, 501, WallUs(501 * S)) is Standing.LATE
 
 
 def test_oldest_gap_is_given_up() -> None:
