@@ -83,7 +83,7 @@ def parse_base64(text: str) -> bytes:
         raise FrameError(f"not base64: {_first(_NOT_IN_BASE64, text)}")
     bare = text.rstrip("=")
     if len(bare) % 4 == 1 or (bare != text and len(text) % 4):
-        raise FrameError(f"not base64: {len(text)} characters, something is missing at the end")
+        raise FrameError(f"not base64: {plural(len(text), 'character')}, something is missing at the end")
     plain = bare.replace("-", "+").replace("_", "/")
     data = binascii.a2b_base64(plain + "=" * (-len(bare) % 4))
     if binascii.b2a_base64(data, newline=False).rstrip(b"=") != plain.encode():
@@ -128,8 +128,15 @@ def shorten(text: str, most: int) -> str:
 
 
 def plural(number: int, what: str) -> str:
-    """Return how many there are: 1 reading, 2 readings."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    """Return how many there are: 1 reading, 2 readings, 3 entries."""
+    if number == 1:
+        return f"{number} {what}"
+    return f"{number} {what[:-1]}ies" if what.endswith("ry") else f"{number} {what}s"
+
+
+def wait_text(number: int, what: str) -> str:
+    """Return how many there are that wait: 1 reading waits, 2 readings wait."""
+    return f"{plural(number, what)} {'waits' if number == 1 else 'wait'}"
 
 
 def ranges_text(numbers: Sequence[int]) -> str:

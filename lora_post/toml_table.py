@@ -18,7 +18,7 @@ from msgspec import Struct
 from lora_post.errors import ConfigError, Problem
 from lora_post.net.mqtt_url import PORT, MqttAddress, read_broker_url, without_password
 from lora_post.secret import Account, Secret
-from lora_post.text import bare_hex, bare_word, did_you_mean, one_line
+from lora_post.text import bare_hex, bare_word, did_you_mean, one_line, plural
 from lora_post.trust import writable_by_others
 from lora_post.waziup.names import MAX_ID
 
@@ -125,7 +125,7 @@ class TableReader:
         if data:
             return data
         like = _DIGITS_OF.get(len(digits), "") if re.fullmatch(r"[0-9a-f]+", digits) else ""
-        found = f"has {len(digits)} characters{f', as {like}' if like else ''}"
+        found = f"has {plural(len(digits), 'character')}{f', as {like}' if like else ''}"
         if len(digits) == 2 * size:
             found = "has a character that is not a hex digit" if secret else f"is {text!r}"
         self.refuse(f"{place} {key} {found}", f"it must be {2 * size} hex digits")

@@ -125,7 +125,7 @@ def _work(at: Session) -> None:
         at.command("devices", "set", wrong, f"nwk_skey={nwk.hex()}", f"app_skey={app.hex()}")
         at.wait_for("200 devices, 0 new, 1 changed")
         at.is_corrected = True
-        at.wait_for(f"kept frames of {address_of(WRONG):08x}")
+        at.wait_for(f"of {address_of(WRONG):08x}, known as devices now")
         path = at.folder / "devices.toml"
         rule = '\n[[device.sensor]]\nname = "analog_in_1"\nunit = "m"\n'
         path.write_text(path.read_text().rstrip() + rule)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lora_post.alerts.book import Alert
 from lora_post.alerts.outbox import Digest
 from lora_post.clocks.scale import utc_text
-from lora_post.text import span_text
+from lora_post.text import plural, span_text
 from lora_post.times import WallUs
 
 MAX_LISTED: Final = 100
@@ -22,7 +22,7 @@ def subject(gateway: str, digest: Digest[WallUs]) -> str:
         return f"{gateway}: everything is solved"
     if len(digest.raised) == 1 and not digest.standing:
         return f"{gateway}: {digest.raised[0].text}"
-    return f"{gateway}: {standing} things need attention"
+    return f"{gateway}: {plural(standing, 'thing')} to look at"
 
 
 def body(gateway: str, digest: Digest[WallUs]) -> str:

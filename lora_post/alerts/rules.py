@@ -16,7 +16,7 @@ from lora_post.observed.device_trouble import SLACK, alert_key, device_troubles
 from lora_post.observed.run_state import CLOCK, RunState
 from lora_post.observed.site_state import DeviceView
 from lora_post.observed.verdict import stalled
-from lora_post.text import span_text
+from lora_post.text import plural, span_text, wait_text
 from lora_post.times import NEVER
 
 SOON_US: Final = 300_000_000
@@ -67,13 +67,15 @@ def _destinations(runtime: RunState) -> Iterator[Condition]:
         key = f"no-upload:{item.name}"
         is_allowed = key in runtime.alerts or not item.held  # an outage is not over because the schedule ends
         if item.queued and is_allowed and limit_us and waited_us > limit_us:
-            what = f"{item.name}: nothing delivered for {span_text(waited_us / 1e6)}, {item.queued} readings wait"
+            what = (
+                f"{item.name}: nothing delivered for {span_text(waited_us / 1e6)}, {wait_text(item.queued, 'reading')}"
+            )
             if item.trouble:
                 what += f", last error: {item.trouble.what}"
             # Not at once: a schedule that opens once a day has just opened.
             yield Condition(key, Problem(what, item.trouble.fix if item.trouble else ""), SOON_US)
         if item.parked or item.refused:
-            what = f"{item.name}: {item.parked + item.refused} readings of parked sensors"
+            what = f"{item.name}: {plural(item.parked + item.refused, 'reading')} of parked sensors"
             yield Condition(f"parked:{item.name}", Problem(what, "`lora-post spool` says why"), SOON_US)
 
 

@@ -102,7 +102,7 @@ def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[F
     away = [str(peer.name) for peer in peers if peer.offline or not peer.current]
     if away:
         yield warning(SUBJECT, f"servers without the newest entries: {', '.join(away)}", "are they running?")
-    yield ok(SUBJECT, f"{plural(len(status.gateways), 'gateway')}, {status.entries} entries in the log")
+    yield ok(SUBJECT, f"{plural(len(status.gateways), 'gateway')}, {plural(status.entries, 'entry')} in the log")
     known = {state.gateway for state in status.gateways}
     strange = sorted({device.home for device in config.devices if device.home} - known)
     if strange:

@@ -11,7 +11,7 @@ from lora_post.errors import BadMIC, NoKey, UnknownDevice
 from lora_post.explain.fields import Field, mac_fields
 from lora_post.explain.frame import Explanation, Mic
 from lora_post.model import Reading, Value
-from lora_post.text import Spelling, as_text, escaped_json
+from lora_post.text import Spelling, as_text, escaped_json, plural
 from lora_post.times import WallUs
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Refusal, Report
@@ -59,7 +59,7 @@ def show_payload(report: Report, place: str, spelling: Spelling) -> None:
     """Print everything about one clear payload."""
     uplink = report.uplink
     read_as = " (read as base64)" if spelling is Spelling.BASE64 else ""
-    say(f"{place}payload of {len(uplink.payload)} bytes on FPort {uplink.fport}{read_as}", bold=True)
+    say(f"{place}payload of {plural(len(uplink.payload), 'byte')} on FPort {uplink.fport}{read_as}", bold=True)
     _show_bytes(uplink.payload)
     if uplink.fport == 0:
         print_table(FIELD_HEADERS, list(_field_rows(mac_fields(uplink.payload))))

@@ -13,6 +13,7 @@ from lora_post.errors import ConfigError
 from lora_post.lorawan.join_messages import REQUEST_SIZE, parse_join_request
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import KEY_SIZE, AnySessionKeys, SessionKeys, SessionKeys11
+from lora_post.text import plural
 
 _SESSION_10: Final = ("nwk_skey", "app_skey")
 _SESSION_11: Final = ("f_nwk_s_int_key", "s_nwk_s_int_key", "nwk_s_enc_key", "app_skey")
@@ -78,7 +79,9 @@ def read_hand_keys(given: Mapping[str, str | None]) -> HandKeys:
 def _key(name: str, text: str) -> bytes:
     digits = re.sub(r"[\s:]", "", text).removeprefix("0x")
     if not re.fullmatch(r"[0-9A-Fa-f]{32}", digits):
-        raise ConfigError(f"{_option(name)} has {len(digits)} characters", fix=f"it must be {2 * KEY_SIZE} hex digits")
+        raise ConfigError(
+            f"{_option(name)} has {plural(len(digits), 'character')}", fix=f"it must be {2 * KEY_SIZE} hex digits"
+        )
     return bytes.fromhex(digits)
 
 

@@ -40,8 +40,13 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title:
         return
     if title:
         click.echo(printable(title))
-    lines = [line for row in cells for line in _folded(row, console.width)] if console.is_terminal else aligned(cells)
-    for line in lines:
+    if not console.is_terminal:
+        for line in aligned(cells):
+            click.echo(line)
+        return
+    for line in _folded(headers, console.width):
+        say(line, dim=True)
+    for line in (line for row in cells for line in _folded(row, console.width)):
         click.echo(line)
 
 

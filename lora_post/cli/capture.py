@@ -24,7 +24,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import ClearUplink, Frame, Heard, Link, Noise
 from lora_post.run.outcome_log import OutcomeLog
 from lora_post.run.signals import stop_on_signals
-from lora_post.text import as_text, printable
+from lora_post.text import as_text, plural, printable
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import link_of
 
@@ -61,7 +61,7 @@ class CaptureDisplay:
         self._show()
 
     def summary(self) -> str:
-        return f"{self.size} bytes, {self.frames} frames, {self.noise} pieces of noise"
+        return f"{plural(self.size, 'byte')}, {plural(self.frames, 'frame')}, {plural(self.noise, 'piece')} of noise"
 
     def _show(self) -> None:
         if self._line:
@@ -162,7 +162,7 @@ def _take(events: Sequence[Heard], capture: CaptureWriter | PcapWriter, watch: C
 def describe_event(event: Frame | ClearUplink) -> str:
     """Return in one line what was heard, as far as it can be read without keys."""
     if isinstance(event, ClearUplink):
-        what = f"{len(event.payload)} bytes from DevEUI {event.dev_eui:016x}, FCnt {event.fcnt}"
+        what = f"{plural(len(event.payload), 'byte')} from DevEUI {event.dev_eui:016x}, FCnt {event.fcnt}"
         return f"{utc_text(event.frame.time_us)}{_levels(event.frame)} {what}"
     packet = event.phy_payload
     try:
@@ -173,8 +173,9 @@ def describe_event(event: Frame | ClearUplink) -> str:
             what = f"LowCostLoRaGw {type_text(header.ptype)} from address {header.src}: {as_text(packet[4:40])}"
     except FrameError as error:
         what = str(error)
-    return f"{utc_text(event.time_us)}{_levels(event)} {len(packet)} bytes: {what}"
+    return f"{utc_text(event.time_us)}{_levels(event)} {plural(len(packet), 'byte')}: {what}"
 
 
 def _levels(frame: Frame) -> str:
-    return "" if frame.rx.rssi_dbm is None else f" rssi={frame.rx.rssi_dbm} snr={frame.rx.snr_db}"
+    levels = {"rssi": frame.rx.rssi_dbm, "snr": frame.rx.snr_db}
+    return "".join(f" {name}={level}" for name, level in levels.items() if level is not None)

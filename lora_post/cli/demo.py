@@ -28,6 +28,7 @@ from lora_post.run.live import Oversight
 from lora_post.run.signals import stop_on_signals
 from lora_post.sandbox.endpoint import Settings
 from lora_post.sandbox.server import running_sandbox
+from lora_post.text import plural
 from lora_post.times import WallUs
 from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome import Outcome
@@ -168,7 +169,7 @@ def show_arrived(url: str) -> None:
             heard = rows[-1].timestamp[:19].replace("T", " ")
             table.append([device.name, sensor.id, "  ".join(str(row.value) for row in rows), sensor.unit or "", heard])
     headings = ("device", "sensor", "values, oldest first", "unit", "last heard (UTC)")
-    print_table(headings, table, title=f"Arrived on Waziup: {len(table)} sensors")
+    print_table(headings, table, title=f"Arrived on Waziup: {plural(len(table), 'sensor')}")
 
 
 def _show_refused(outcomes: list[Outcome]) -> None:
@@ -179,7 +180,7 @@ def _show_refused(outcomes: list[Outcome]) -> None:
             if outcome.fix:
                 table.append(["", f"fix: {outcome.fix}"])
         elif isinstance(outcome, Noise):
-            table.append([outcome.reason, f"{outcome.size} bytes: {outcome.detail}"])
+            table.append([outcome.reason, f"{plural(outcome.size, 'byte')}: {outcome.detail}"])
     refused = sum(isinstance(outcome, Refusal | Noise) for outcome in outcomes)
     title = f"Refused: {refused} of {len(outcomes)} things heard"
     print_table(("check", "why"), table, title=title)

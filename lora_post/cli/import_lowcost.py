@@ -14,7 +14,7 @@ from lora_post.config.starter import own_gateway_id
 from lora_post.errors import ConfigError
 from lora_post.migrate.lowcost_installation import Address, read_heard, read_site
 from lora_post.migrate.lowcost_toml import import_site
-from lora_post.text import printable
+from lora_post.text import plural, printable
 
 
 @click.command(name="import-lowcost")
@@ -59,7 +59,7 @@ def command(folder: Path, output: Path | None, logs: tuple[Path, ...]) -> None:
         click.echo(made.text, nl=False)
     else:
         write_new(output, made.text, mode=0o600)
-        say(f"written   {output}, {made.devices} devices")
+        say(f"written   {output}, {plural(made.devices, 'device')}")
         say(f"check     lora-post check -c {quote(str(output))}")
     for line in made.left_out:
         click.echo(printable(f"not carried over: {line}"), err=True)

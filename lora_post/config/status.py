@@ -12,6 +12,7 @@ from lora_post.config.tables import StatusTable
 from lora_post.errors import ConfigError
 from lora_post.net.hosts import is_this_machine
 from lora_post.secret import Secret
+from lora_post.text import plural
 from lora_post.toml_table import TableReader
 
 MIN_TOKEN: Final = 16
@@ -38,7 +39,7 @@ def read_status(reader: TableReader) -> StatusConfig | None:
     token = reader.secret("[status]", "token", table)
     if token is not None and len(token.reveal()) < MIN_TOKEN:
         reader.refuse(
-            f"[status] token has {len(token.reveal())} characters",
+            f"[status] token has {plural(len(token.reveal()), 'character')}",
             f"it must have {MIN_TOKEN} or more (openssl rand -hex 16)",
         )
     try:

@@ -33,7 +33,7 @@ from lora_post.model import (
     Reading,
 )
 from lora_post.payloads import lpp
-from lora_post.text import one_line
+from lora_post.text import one_line, plural
 from lora_post.times import StampUs
 from lora_post.units import UNITS
 from lora_post.uplink.model import Report, Uplink
@@ -242,7 +242,9 @@ def _examine_decoded(uplink: Uplink, decoded: Decoded) -> Report:
     announced = decoded.actuators if isinstance(decoded.actuators, (tuple, list)) else ()
     actuators = tuple(each for each in announced[:MAX_ACTUATORS] if _is_actuator(each))
     if len(actuators) < len(announced):
-        said.append(f"{len(announced) - len(actuators)} actuators are left out: too many, or not as they should be")
+        said.append(
+            f"left out: {plural(len(announced) - len(actuators), 'actuator')}, too many or not as they should be"
+        )
     metadata = _sound(decoded.metadata, Reading, MAX_METADATA)
     return replace(
         report,

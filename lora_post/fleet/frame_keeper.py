@@ -24,6 +24,7 @@ from lora_post.spool import frames
 from lora_post.spool.boots import BootBook
 from lora_post.spool.lanes import WhenFull
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural
 from lora_post.times import BootUs
 from lora_post.uplink.model import Refusal
 from lora_post.uplink.outcome import Outcome
@@ -123,7 +124,7 @@ class FrameKeeper:
     def _tell_lost(self, lost: int) -> None:
         self._lost += lost
         if self._lost and time.monotonic() >= self._tell_at:
-            log.error("the spool is full: lost %d frames that the hub did not get", self._lost)
+            log.error("the spool is full: lost %s that the hub did not get", plural(self._lost, "frame"))
             self._lost, self._tell_at = 0, time.monotonic() + TELL_EVERY_S
 
     def _judge(self, event: Heard) -> Outcome | None:

@@ -14,6 +14,7 @@ from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
 from lora_post.model import Device
 from lora_post.spool import log_places
+from lora_post.text import plural
 from lora_post.uplink.join_state import JoinState
 
 UPLOADER: Final = "uploader"
@@ -71,9 +72,9 @@ class Place:
         found, lost = recover(source, self._prefix, known)
         if lost:
             log.error(
-                "the hub has lost entries of %d devices: their FCntDown goes on 1024 further, and gateways are asked "
+                "the hub has lost entries of %s: their FCntDown goes on 1024 further, and gateways are asked "
                 "for what they have kept",
-                len(lost),
+                plural(len(lost), "device"),
             )
         return found, lost
 

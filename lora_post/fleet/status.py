@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from lora_post.clocks.scale import utc_text
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.link import Link
@@ -21,7 +22,8 @@ from lora_post.fleet.streams import LOG, RAW
 from lora_post.fleet.subjects import PARTS, id_of, token
 from lora_post.fleet.turns import Turn, Turns
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.text import plural
+from lora_post.text import plural, wait_text
+from lora_post.times import WallUs
 
 LOOK_S: Final = 30.0
 MAX_NAMED: Final = 5
@@ -90,7 +92,9 @@ class FleetStatus(Struct, frozen=True):
         alone = Counter(hearing.heard_by[0].gateway for hearing in self.hearings if len(hearing.heard_by) == 1)
         trips = {gateway: ms for worker in self.workers for gateway, ms in worker.trips_ms.items()}
         for each in self.gateways:
-            facts = [f"{plural(each.waiting, 'frame')} wait" if each.waiting else "nothing waits"]
+            facts = [wait_text(each.waiting, "frame") if each.waiting else "nothing waits"]
+            if each.oldest_us is not None:
+                facts.append(f"the oldest of {utc_text(WallUs(each.oldest_us))[:19]}Z")
             if each.round_trip_ms is not None:
                 facts.append(f"{each.round_trip_ms:g} ms to the hub and back")
             if each.gateway in trips:
@@ -98,7 +102,7 @@ class FleetStatus(Struct, frozen=True):
             if self.hearings:
                 count = heard[each.gateway]
                 facts.append(f"hears {plural(count, 'device')}, {alone[each.gateway]} alone")
-            yield f"gateway {each.gateway}: {', '.join(facts)}"
+            yield f"gateway {each.gateway}: {', '.join(facts)}, lora-post {each.version}"
 
     def _home_lines(self) -> Iterator[str]:
         count = Counter(each.owner for each in self.owned if each.owner)
@@ -114,7 +118,7 @@ class FleetStatus(Struct, frozen=True):
         said = {each.name: each for each in self.workers}
         for name, count in sorted(held.items()):
             worker = said.get(name, WorkerState(name))
-            did = f"{plural(worker.accepted, 'uplink')} accepted, {worker.void} entries void"
+            did = f"{plural(worker.accepted, 'uplink')} accepted, {worker.void} void"
             yield f"worker {name}: {count} of {len(self.holders)} partitions, {did}"
         if nobody:
             yield f"nobody: {nobody} of {len(self.holders)} partitions; is a worker running?"
@@ -123,7 +127,7 @@ class FleetStatus(Struct, frozen=True):
         yield f"frames under way: {self.under_way}; entries in the log: {self.entries}"
         for name, position in sorted(self.read.items()):
             waits = "" if self.turn in ("", name) else f"; waits while uploader {id_of(self.turn)} has its turn"
-            yield f"uploader {name}: {self.last - position} entries behind, within a minute{waits}"
+            yield f"uploader {name}: {plural(self.last - position, 'entry')} behind, within a minute{waits}"
 
 
 def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:

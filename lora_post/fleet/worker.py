@@ -41,6 +41,7 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.spool import log_places
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.telling import Telling
@@ -354,7 +355,7 @@ class Worker:
             if copied.is_defect:
                 if delivery.count < SET_ASIDE_AFTER:
                     continue  # delivered again, perhaps to one that can
-                log.error("set aside after %d attempts: %s", SET_ASIDE_AFTER, copied.phy_payload.hex())
+                log.error("set aside after %s: %s", plural(SET_ASIDE_AFTER, "attempt"), copied.phy_payload.hex())
             if message := delivery.decided(number):
                 self._link.start(_acknowledge(message))
             if is_settled:

@@ -23,6 +23,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.formats.line_reader import show
+from lora_post.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Setup:
         if not self._waiting:
             if self._setting_up:
                 self._setting_up = False
-                log.info("%s is set up, %d commands", self._name, len(self._commands))
+                log.info("%s is set up, %s", self._name, plural(len(self._commands), "command"))
             return b""
         self._asked = self._waiting.popleft()
         self._asked_at = now

@@ -20,7 +20,7 @@ from msgspec import Struct
 from lora_post.errors import FrameError
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import SPREADING_FACTORS, Frame, Link, RxInfo
-from lora_post.text import bare_hex, printable
+from lora_post.text import bare_hex, plural, printable
 from lora_post.times import WallUs
 
 _PACKAGE: Final = "gw"
@@ -135,7 +135,7 @@ def read_up(body: bytes, gateway: str, now_us: WallUs) -> HeardUp:
     info, tx, lora = message.rx_info, message.tx_info, message.tx_info.modulation.lora
     phy_payload = bytes(message.phy_payload)
     if not 0 < len(phy_payload) <= MAX_PHY_PAYLOAD:
-        raise FrameError(f"{len(phy_payload)} bytes, a frame has 1 to {MAX_PHY_PAYLOAD}")
+        raise FrameError(f"{plural(len(phy_payload), 'byte')}, a frame has 1 to {MAX_PHY_PAYLOAD}")
     context = bytes(info.context)
     if len(context) > _MAX_CONTEXT:
         raise FrameError(f"a context of {len(context)} bytes, at most {_MAX_CONTEXT}")

@@ -28,6 +28,7 @@ from lora_post.lorawan.join_messages import ACCEPT_SIZES
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD, MType
 from lora_post.lowcost import header as lowcost
 from lora_post.model import SPREADING_FACTORS, Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.text import plural
 from lora_post.times import WallUs
 
 _START: Final = Layout(">BBH")
@@ -74,9 +75,9 @@ def read_loratap(record: bytes, gateway: str, time_us: WallUs) -> Frame | Noise:
     if version > 0:
         eui, _, flags, coding_rate, _, _, _, _ = _V1.unpack_from(record, _V0_SIZE)
         if flags & _CRC_BAD:
-            return Noise(NoiseReason.CRC, size, f"a frame of {size - start} bytes")
+            return Noise(NoiseReason.CRC, size, f"a frame of {plural(size - start, 'byte')}")
         if flags & _IQ_INVERTED and not _is_join_accept(phy_payload):
-            return Noise(NoiseReason.DOWNLINK, size, f"a frame of {size - start} bytes")
+            return Noise(NoiseReason.DOWNLINK, size, f"a frame of {plural(size - start, 'byte')}")
         if flags & _FSK:
             snr_db = None
         if flags & (_NO_CRC | _IQ_INVERTED) or not flags & _CRC_OK:

@@ -20,6 +20,7 @@ from lora_post.clocks.scale import parse_utc
 from lora_post.formats.line_reader import LineParser, show
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.text import plural
 from lora_post.times import WallUs
 
 MAX_LINE: Final = 1024
@@ -48,16 +49,22 @@ def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
         return [Noise(NoiseReason.BAD_LINE, len(line), f"{error}: {show(line)}")]
     cells = [cell.strip() for cell in row]
     if len(cells) != _COLUMNS:
-        return [Noise(NoiseReason.BAD_LINE, len(line), f"{len(cells)} columns, want {_COLUMNS}: {show(line)}")]
+        return [
+            Noise(NoiseReason.BAD_LINE, len(line), f"{plural(len(cells), 'column')}, want {_COLUMNS}: {show(line)}")
+        ]
     status, modulation, payload = cells[7], cells[9], cells[15].replace("-", "")
     try:
         phy_payload = binascii.unhexlify(payload)
     except (binascii.Error, ValueError):
         return [Noise(NoiseReason.BAD_LINE, len(line), f"the payload is not hex: {show(line)}")]
     if not 0 < len(phy_payload) <= MAX_PHY_PAYLOAD or modulation != "LORA":
-        return [Noise(NoiseReason.BAD_LINE, len(line), f"{len(phy_payload)} bytes of {modulation!r}: {show(line)}")]
+        return [
+            Noise(
+                NoiseReason.BAD_LINE, len(line), f"{plural(len(phy_payload), 'byte')} of {modulation!r}: {show(line)}"
+            )
+        ]
     if status == "CRC_BAD":
-        return [Noise(NoiseReason.CRC, len(line), f"a frame of {len(phy_payload)} bytes")]
+        return [Noise(NoiseReason.CRC, len(line), f"a frame of {plural(len(phy_payload), 'byte')}")]
     # Without a CRC on air only a MIC can speak for the frame.
     link = None if status == "CRC_OK" else Link.LORAWAN
     return [Frame(gateway, _time_us(cells[2], now_us), phy_payload, _rx_info(cells), link)]

@@ -31,7 +31,7 @@ from lora_post.formats.log_time import logged_us
 from lora_post.formats.rxpk_time import arrivals, reception_us
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import SPREADING_FACTORS, Frame, Link, Noise, NoiseReason, RxInfo
-from lora_post.text import parse_base64
+from lora_post.text import parse_base64, plural
 from lora_post.times import WallUs
 
 MAX_LINE: Final = 1 << 16
@@ -208,7 +208,7 @@ def read_rxpk(packet: memoryview, gateway: str, now_us: WallUs) -> Frame | Noise
     except (*_JSON_ERRORS, FrameError) as error:
         return Noise(NoiseReason.BAD_RECORD, len(packet), f"{error}: {show(bytes(packet))}")
     if rxpk.stat == -1:
-        return Noise(NoiseReason.CRC, len(packet), f"a frame of {len(phy_payload)} bytes")
+        return Noise(NoiseReason.CRC, len(packet), f"a frame of {plural(len(phy_payload), 'byte')}")
     link = None if rxpk.stat == 1 or rxpk.stat is None else _LORAWAN
     tmst = rxpk.tmst if type(rxpk.tmst) is int and 0 <= rxpk.tmst <= _MAX_TMST else None
     return Frame(gateway, reception_us(rxpk.time, rxpk.tmms, now_us), phy_payload, _rx_info(rxpk), link, tmst)

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.errors import FrameError
-from lora_post.text import printable
+from lora_post.text import plural, printable
 
 PUSH_DATA: Final = 0x00
 PUSH_ACK: Final = 0x01
@@ -108,7 +108,7 @@ def read_tx_ack(body: bytes) -> tuple[str, str]:
 def read_datagram(data: bytes) -> Datagram:
     """Read the header of a datagram. Raises FrameError for what packet forwarders never send."""
     if len(data) < _HEADER:
-        raise FrameError(f"{len(data)} bytes, a packet forwarder sends at least {_HEADER}")
+        raise FrameError(f"{plural(len(data), 'byte')}, a packet forwarder sends at least {_HEADER}")
     if data[0] not in _VERSIONS:
         raise FrameError(f"version {data[0]} of the protocol, known are 1 and 2")
     kind = data[3]

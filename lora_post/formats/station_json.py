@@ -26,6 +26,7 @@ from lora_post.formats.line_reader import LineParser, show
 from lora_post.lorawan.phy_payload import FOPTS_LEN, MAX_PHY_PAYLOAD
 from lora_post.lorawan.region import DataRate
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
+from lora_post.text import plural
 from lora_post.times import WallUs
 
 MAX_LINE: Final = 1 << 12
@@ -138,7 +139,7 @@ def _phy_payload(message: Message) -> bytes:
     fopts, frm_payload = _hex("FOpts", message.fopts), _hex("FRMPayload", message.frm_payload)
     fctrl = _little("FCtrl", message.fctrl, 1)
     if fctrl[0] & FOPTS_LEN != len(fopts):
-        raise FrameError(f"FCtrl announces {fctrl[0] & FOPTS_LEN} bytes of FOpts, there are {len(fopts)}")
+        raise FrameError(f"FCtrl announces {plural(fctrl[0] & FOPTS_LEN, 'byte')} of FOpts, there are {len(fopts)}")
     fport = b"" if message.fport == -1 else _little("FPort", message.fport, 1)
     if not fport and frm_payload:
         raise FrameError("FRMPayload without FPort")
@@ -149,7 +150,7 @@ def _phy_payload(message: Message) -> bytes:
 def _little(name: str, value: int, size: int) -> bytes:
     """Return a number as it is on air, little-endian; a negative one as two's complement."""
     if not -(1 << 8 * size - 1) <= value < 1 << 8 * size:
-        raise FrameError(f"{name} does not fit into {size} bytes")
+        raise FrameError(f"{name} does not fit into {plural(size, 'byte')}")
     return (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
 
 

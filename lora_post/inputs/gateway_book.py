@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lora_post.errors import Problem
+from lora_post.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class _Lines:
     def write(self, now: float, text: str) -> None:
         if now - self._since >= _MINUTE_S:
             if self._left_out:
-                log.info("%s: %d more gateways came, fell silent or returned", self._where, self._left_out)
+                log.info("%s: %s more came, fell silent or returned", self._where, plural(self._left_out, "gateway"))
             self._since, self._written, self._left_out = now, 0, 0
         if self._written < MAX_LINES:
             self._written += 1

@@ -28,6 +28,7 @@ from lora_post.inputs.gateway_book import MAX_GATEWAYS
 from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
+from lora_post.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -233,10 +234,10 @@ class PullResponses:
             mute = [downlink.gateway for downlink in silent if self._is_mute(downlink.gateway)]
         for gateway in mute:
             log.warning(
-                "gateway %s has confirmed none of the last %d frames that it was to send: look into its own log; "
+                "gateway %s has confirmed none of the last %s that it was to send: look into its own log; "
                 "it says nothing of frames that it cannot read, and hears none where its serv_port_down is wrong",
                 gateway,
-                MUTE_AFTER,
+                plural(MUTE_AFTER, "frame"),
             )
         for downlink in silent:
             tell_unconfirmed(self._metrics, downlink, downlink.windows[0].name, f"gateway {downlink.gateway}")

@@ -14,7 +14,7 @@ from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.metrics import Metrics
 from lora_post.model import Heard
 from lora_post.net.backoff import Backoff
-from lora_post.text import printable
+from lora_post.text import plural, printable
 
 if TYPE_CHECKING:
     from lora_post.inputs import Input
@@ -131,9 +131,9 @@ class ReopenedInput:
         self._backoff.fail(self._monotonic())
         why = printable(str(error)) if isinstance(error, (OSError, ConfigError)) else defect(error)
         times = self._backoff.failures
-        log.warning("input %s failed, %d times in a row, it is opened again: %s", self.name, times, why)
+        log.warning("input %s failed, %s in a row, it is opened again: %s", self.name, plural(times, "time"), why)
         kind = Fault if times >= AGAIN_AND_AGAIN else Problem
-        self._failure = kind(f"failed {times} times in a row: {why}", "the log has more; it is opened again")
+        self._failure = kind(f"failed {plural(times, 'time')} in a row: {why}", "the log has more; it is opened again")
 
 
 def _drained(input_: Input) -> Sequence[Heard]:

@@ -84,7 +84,7 @@ class JoinAccept(Struct, frozen=True, gc=False):
 def parse_join_request(phy_payload: bytes) -> JoinRequest:
     """Take a join-request apart. Raises FrameError for a wrong length."""
     if len(phy_payload) != REQUEST_SIZE:
-        raise FrameError(f"{len(phy_payload)} bytes, a join-request has {REQUEST_SIZE}")
+        raise FrameError(f"a join-request has {REQUEST_SIZE} bytes, this one {len(phy_payload)}")
     _, join_eui, dev_eui, dev_nonce = _REQUEST.unpack_from(phy_payload)
     return JoinRequest(join_eui, dev_eui, dev_nonce, phy_payload[-_MIC_SIZE:], phy_payload[:-_MIC_SIZE])
 
@@ -108,7 +108,7 @@ def parse_join_accept(mhdr: int, clear: bytes) -> JoinAccept:
     clear: what was decrypted, 16 or 32 bytes, MIC included.
     """
     if len(clear) + 1 not in ACCEPT_SIZES:
-        raise FrameError(f"{len(clear) + 1} bytes, a join-accept has {' or '.join(map(str, ACCEPT_SIZES))}")
+        raise FrameError(f"a join-accept has {' or '.join(map(str, ACCEPT_SIZES))} bytes, this one {len(clear) + 1}")
     return JoinAccept(
         int.from_bytes(clear[:3], "little"),
         int.from_bytes(clear[3:6], "little"),

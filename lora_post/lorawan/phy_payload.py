@@ -115,16 +115,16 @@ def parse_data_frame(phy_payload: bytes) -> DataFrame:
     """Take apart a data frame, uplink or downlink. Raises FrameError with what is wrong where."""
     size = len(phy_payload)
     if size < _MIN_DATA_FRAME:
-        raise FrameError(f"{size} bytes, a LoRaWAN data frame has at least {_MIN_DATA_FRAME}")
+        raise FrameError(f"a LoRaWAN data frame has at least {_MIN_DATA_FRAME} bytes, this one {size}")
     if size > MAX_PHY_PAYLOAD:
-        raise FrameError(f"{size} bytes, a LoRaWAN frame has at most {MAX_PHY_PAYLOAD}")
+        raise FrameError(f"a LoRaWAN frame has at most {MAX_PHY_PAYLOAD} bytes, this one {size}")
     mhdr, dev_addr, fctrl, fcnt16 = _unpack_head(phy_payload)
     if mhdr & _MAJOR or not 0x40 <= mhdr < 0xC0:
         raise FrameError(f"{_TYPE_TEXTS[message_type(phy_payload)]}, want a data frame (MHDR {mhdr:02x})")
     end = size - _MIC_SIZE
     start = 8 + (fctrl & FOPTS_LEN)
     if start > end:
-        raise FrameError(f"FOpts of {start - 8} bytes in a frame of {size}: longer than the frame")
+        raise FrameError(f"FOpts are longer than the frame: {start - 8} of {size} bytes")
     fopts = phy_payload[8:start]
     fport = None
     frm_payload = b""

@@ -53,7 +53,7 @@ def parse_header(packet: bytes) -> Header:
     Raises FrameError for a packet that is too short.
     """
     if len(packet) < _HEADER.size:
-        raise FrameError(f"{len(packet)} bytes, the LowCostLoRaGw header alone has {_HEADER.size}")
+        raise FrameError(f"LowCostLoRaGw's header has {_HEADER.size} bytes, the whole packet {len(packet)}")
     if is_radiohead(packet):
         _, sender, number, _ = packet[: _HEADER.size]
         return Header(GATEWAY, DATA, sender, number)

@@ -13,6 +13,7 @@ from typing import Final
 from lora_post.errors import ConfigError, Problem
 from lora_post.migrate.qr_code import read_qr_code
 from lora_post.migrate.records import DISABLED, QR, DeviceList, Record, field_named, record_of
+from lora_post.text import plural
 
 _DELIMITERS: Final = ";,\t|"
 _YES: Final = ("1", "true", "yes")
@@ -37,7 +38,7 @@ def read_csv(text: str) -> DeviceList:
     for line, row in rows:
         where = f"line {line}"
         if len(row) != len(names):
-            mistakes.append(Problem(f"{where} has {len(row)} fields", f"the header line has {len(names)}"))
+            mistakes.append(Problem(f"{where} has {plural(len(row), 'field')}", f"the header line has {len(names)}"))
             continue
         fields = {name: value for name, value in zip(names, row, strict=True) if name and value.strip()}
         try:

@@ -44,6 +44,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.rescue import open_spool, replace_damaged
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.upkeep import held_by_sink
+from lora_post.text import wait_text
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.telling import Telling
@@ -148,7 +149,7 @@ class Delivery(Struct, frozen=True):
     def _left_over(self) -> list[str]:
         """Return what waits for destinations that have left the configuration, one line each."""
         return [
-            f"{name}: {count} readings wait for a destination that is no longer in the configuration; "
+            f"{name}: {wait_text(count, 'reading')} for a destination that is no longer in the configuration; "
             f"put [{name}] back, or delete them: lora-post spool drop --destination {quote(name)}"
             for name, count in sorted(held_by_sink(self.view).items())
             if name not in self.config.destinations

@@ -52,6 +52,7 @@ from lora_post.spool.joins import load_joins
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.sessions import load_sessions
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import wait_text
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
 
@@ -150,7 +151,7 @@ def run_fleet(
             broken = pump_all(inputs, keeper, stop, oversight.signs)
             waiting = _drain(parts.connected(), stop, drain_timeout_s)
             if waiting:
-                log.warning("%d frames wait in the spool for the hub", waiting)
+                log.warning("%s in the spool for the hub", wait_text(waiting, "frame"))
     return EXIT_BROKEN if broken else EXIT_QUEUED if waiting and not stop.is_set() else 0
 
 

@@ -17,6 +17,7 @@ from lora_post.model import Heard as Heard
 from lora_post.model import Noise, NoiseReason
 from lora_post.observed.signs import Signs
 from lora_post.run.answered_first import answered_first
+from lora_post.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class _Keeper:
         left = len(events)
         for part in self._parts(events):
             if not self._keep(part):
-                log.error("stopped with %d frames that could not be stored", left)
+                log.error("stopped, and %s could not be stored", plural(left, "frame"))
                 return False
             left -= len(part)
             self.beat()

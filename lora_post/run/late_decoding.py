@@ -21,7 +21,7 @@ from lora_post.model import Device, Heard, NoiseReason
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.doctor import Doctor
 from lora_post.spool.late_ledger import LateLedger
-from lora_post.text import printable
+from lora_post.text import plural, printable
 from lora_post.uplink.model import Decode, Expects, Report, Uplink
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.telling import Telling
@@ -90,11 +90,11 @@ class LateDecoding:
         """Begin, with what an earlier run has left. Raises SpoolError."""
         left = self._ledger.left_over()
         if left.uplinks:
-            log.info("decoding %d uplinks that were accepted before the last stop", len(left.uplinks))
+            log.info("decoding %s accepted before the last stop", plural(len(left.uplinks), "uplink"))
         for device, count in left.strange.items():
             log.warning(
-                "%d uplinks of %s wait to be decoded: it is not in the configuration, put it back",
-                count,
+                "%s of %s cannot be decoded: it is not in the configuration, put it back",
+                plural(count, "uplink"),
                 printable(device),
             )
         if left.damaged:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from lora_post.errors import Problem, Repeat
 from lora_post.metrics import Metrics
-from lora_post.model import NoiseReason
+from lora_post.model import Frame, NoiseReason
 from lora_post.spool.queue import Counts
+from lora_post.text import plural
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
@@ -50,12 +51,12 @@ class OutcomeLog:
                     log.warning("  fix: %s", outcome.fix)
         elif isinstance(outcome, Copy):
             frame = outcome.frame
-            device, rssi, gateway = outcome.uplink.device.id, frame.rx.rssi_dbm, frame.gateway
-            log.debug("copy device=%s fcnt=%d gateway=%s rssi=%s", device, outcome.uplink.fcnt, gateway, rssi)
+            device, fcnt = outcome.uplink.device.id, outcome.uplink.fcnt
+            log.debug("copy device=%s fcnt=%d gateway=%s%s", device, fcnt, frame.gateway, _level(frame))
         elif isinstance(outcome, Join):
             log.info("%s device=%s: %s", outcome.message, outcome.device.id, outcome.detail)
         elif self._is_news("noise", outcome.reason):
-            log.warning("skipped %d bytes reason=%s: %s", outcome.size, outcome.reason, outcome.detail)
+            log.warning("skipped %s reason=%s: %s", plural(outcome.size, "byte"), outcome.reason, outcome.detail)
 
     def _uplink(self, report: Report) -> None:
         uplink = report.uplink
@@ -66,7 +67,7 @@ class OutcomeLog:
         if log.isEnabledFor(logging.INFO):
             values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
             kind = "late uplink" if uplink.is_late else "uplink"
-            log.info("%s device=%s fcnt=%d rssi=%s %s", kind, device, uplink.fcnt, uplink.frame.rx.rssi_dbm, values)
+            log.info("%s device=%s fcnt=%d%s %s", kind, device, uplink.fcnt, _level(uplink.frame), values)
 
     def _is_news(self, name: str, cause: str) -> bool:
         now = self._monotonic()
@@ -82,6 +83,11 @@ class OutcomeLog:
             return False
         kind.said.add(cause)
         return True
+
+
+def _level(frame: Frame) -> str:
+    """Return how strong a frame was, "" where the input does not tell."""
+    return "" if frame.rx.rssi_dbm is None else f" rssi={frame.rx.rssi_dbm}"
 
 
 class RecordedLog:
@@ -107,7 +113,7 @@ class RecordedLog:
 
 def left_behind(counts: Counts, last_error: Problem | None) -> str:
     """Return what a run leaves in the spool, and why, in one line."""
-    text = f"{counts.undelivered} readings stay in the spool"
+    text = f"{plural(counts.undelivered, 'reading')} left in the spool"
     if counts.parked or counts.refused:
         text += f", {counts.parked + counts.refused} of them parked: see lora-post spool"
     return text + (f"; last error: {last_error}" if last_error else "")

@@ -50,7 +50,9 @@ def readmit(pipeline: Pipeline, spool_file: SpoolFile, devices: Iterable[Device]
         }
         frames = sorted((frame for each in opened.values() for frame in each), key=lambda frame: frame.time_us)
         if frames:
-            log.info("taking %d kept frames of %s, which are devices now", len(frames), ", ".join(sorted(opened)))
+            log.info(
+                "taking %s of %s, known as devices now", plural(len(frames), "kept frame"), ", ".join(sorted(opened))
+            )
             pipeline.taking(Times.RECORDED).handle(frames)
             with spool_file.transaction() as db:
                 strangers.forget(db, list(opened))
@@ -66,8 +68,8 @@ def _opened(sender: str, frames: Iterable[Frame], devices: Iterable[Device], dec
     problems = [problem for _, uplink in found if (problem := decode(uplink).problem)]
     if found and len(problems) == len(found):
         log.warning(
-            "%d kept frames of %s open, and make no sense: %s; they wait until app_skey or the decoder is corrected",
-            len(found),
+            "%s of %s with the right keys and without sense: %s; kept until app_skey or the decoder is corrected",
+            plural(len(found), "frame"),
             sender,
             problems[-1],
         )

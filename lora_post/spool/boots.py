@@ -18,6 +18,7 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.scale import BOOT_SLOTS, boot_zero, slot_range, utc_text
 from lora_post.spool import accepted, frames, heard, joins, lanes, strangers, thinning, trends, undecoded
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import plural
 from lora_post.times import BootUs, WallUs
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class BootBook:
             return thinning.not_after(db, self._clock.wall_us()) > 0
         moved = give_times(db, this.number, offset_us)
         if moved:
-            log.info("gave %d readings their time, which was not known when they were taken", moved)
+            log.info("gave %s the time that was not known then", plural(moved, "reading"))
         _estimate_earlier(db, this.number, offset_us)
         thinning.not_after(db, self._clock.wall_us())
         db.execute("DELETE FROM boot WHERE number <= ?", (this.number - KEEP_BOOTS,))
@@ -167,6 +168,6 @@ def estimate_text(estimate: Estimate) -> str:
     if estimate.early_us is not None:
         early = f"up to {max(1, round(estimate.early_us / 60_000_000))} min older"
     return (
-        f"{estimate.readings} readings up to {utc_text(estimate.until_us)[:19]}Z have estimated times: the gateway"
-        f" restarted before it learned the time; they may be {early}"
+        f"{plural(estimate.readings, 'reading')} up to {utc_text(estimate.until_us)[:19]}Z with estimated times: the "
+        f"gateway restarted before it learned the time; they may be {early}"
     )

@@ -22,6 +22,7 @@ from lora_post.spool.lanes import WhenFull
 from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
 from lora_post.spool.tallies import add_tally
+from lora_post.text import plural
 from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 
@@ -120,7 +121,7 @@ class QueueWriter:
         if sensors >= MAX_SENSORS:
             if device not in self._crowded:
                 self._crowded.add(device)
-                log.error("device=%s has %d sensors: dropping readings of further names", device, sensors)
+                log.error("device=%s has %s: dropping readings of further names", device, plural(sensors, "sensor"))
             add_tally(db, TOO_MANY_SENSORS, 1)
             return None
         lane = Lane(0, device, reading.name, reading.unit, reading.quantity, reading.channel)

@@ -28,7 +28,7 @@ from lora_post.observed.page_model import (
 from lora_post.observed.verdict import Verdict
 from lora_post.terminal.follower import View
 from lora_post.terminal.rows import DIM, Section, arranged
-from lora_post.text import printable, span_text
+from lora_post.text import printable, span_text, wait_text
 from lora_post.times import WallUs
 
 STYLES: Final = {"good": "bold green", "wait": "bold yellow", "bad": "bold red"}
@@ -87,7 +87,7 @@ def _head(view: View, now_ms: int, width: int) -> Iterator[Text]:
     last = max((device.last for device in page.devices), default=0)
     heard = sum(bool(device.last) for device in page.devices)
     queued = sum(item.queued for item in page.state.destinations)
-    facts = [f"{heard} of {len(page.devices)} devices heard", f"{queued} readings wait"]
+    facts = [f"{heard} of {len(page.devices)} devices heard", f"{wait_text(queued, 'reading')}"]
     if last:
         facts.insert(0, f"last frame {ago(now_ms - last)}")
     if view.trouble:
@@ -134,7 +134,7 @@ def _destination(item: PageDestination, now_ms: int) -> str:
     facts = [f"last delivery {ago(now_ms - item.last)}" if item.last else "nothing delivered yet"]
     if item.queued:
         oldest = f", the oldest {ago(now_ms - item.oldest)}" if item.oldest else ""
-        facts.append(f"{item.queued} readings wait{oldest}")
+        facts.append(f"{wait_text(item.queued, 'reading')}{oldest}")
     if item.parked or item.refused:
         facts.append(f"{item.parked + item.refused} parked: see lora-post spool")
     return "; ".join(facts)

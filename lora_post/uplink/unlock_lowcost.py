@@ -18,6 +18,7 @@ from lora_post.lorawan.session_keys import UPLINK, SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.lowcost.lsc import MIC_SIZE
 from lora_post.model import Device, Frame, Link
+from lora_post.text import plural
 from lora_post.uplink.counters import is_old, stale, tolerates
 from lora_post.uplink.model import FindSessions, Session, Uplink
 
@@ -123,7 +124,9 @@ def _take_app_key(device: Device, ptype: int, payload: bytes) -> bytes:
             raise BadAppKey(f"{device.id} sent no application key, and its [[device]] asks for one")
         return payload
     if len(payload) < lowcost.APP_KEY_SIZE:
-        raise FrameError(f"{len(payload)} bytes of payload, the application key alone has {lowcost.APP_KEY_SIZE}")
+        raise FrameError(
+            f"{plural(len(payload), 'byte')} of payload, the application key alone has {lowcost.APP_KEY_SIZE}"
+        )
     if device.app_keys and payload[: lowcost.APP_KEY_SIZE] not in device.app_keys:
         raise BadAppKey(f"the application key that {device.id} sent is not in its app_keys")
     return payload[lowcost.APP_KEY_SIZE :]

@@ -21,6 +21,7 @@ from lora_post.metrics import Metrics
 from lora_post.sinks.sink import Sink
 from lora_post.spool.model import Batch, Lane
 from lora_post.spool.queue import LeftBehind, Queue, Unsettled
+from lora_post.text import wait_text
 from lora_post.times import NEVER, WallUs
 from lora_post.upload.allowance import UploadAllowance
 from lora_post.upload.confirmed import Confirmed
@@ -348,8 +349,8 @@ class Uploader:
         wait_s = max((doubt.until - now for _, doubt in doubts), default=0.0)
         if wait_s > 0:
             log.info(
-                "%s: %d sensors wait up to %.0f s: the server may still be storing what was under way before",
-                *(self._queue.sink, len(doubts), wait_s),
+                "%s: %s up to %.0f s: the server may still be storing what was under way before",
+                *(self._queue.sink, wait_text(len(doubts), "sensor"), wait_s),
             )
 
     def _finish(self) -> None:

@@ -23,7 +23,7 @@ def test_what_to_do_is_in_the_message_while_it_is_to_be_done() -> None:
 def test_long_lists_are_cut_and_say_how_many_are_left_out() -> None:
     raised = tuple(replace(RAISED, key=f"silent:{number}") for number in range(MAX_LISTED + 30))
     digest = Digest(raised, (), (RAISED,))
-    assert subject("Farm", digest) == f"Farm: {MAX_LISTED + 31} things need attention"
+    assert subject("Farm", digest) == f"Farm: {MAX_LISTED + 31} things to look at"
     assert body("Farm", digest).count("only 5 MB") == MAX_LISTED + 1
     assert "- and 30 more, see the status page\n\nNot solved yet:" in body("Farm", digest)
     message = as_json("Farm", digest)

@@ -17,7 +17,7 @@ def test_changes_are_gathered_into_one_message() -> None:
     digest = outbox.digest({"disk": RAISED}, GATHER_US)
     assert digest is not None
     assert (len(digest.raised), digest.cleared, digest.standing) == (50, (), (RAISED,))
-    assert subject("Farm", digest) == "Farm: 51 things need attention"
+    assert subject("Farm", digest) == "Farm: 51 things to look at"
     outbox.told()
     assert outbox.digest({}, 10 * GATHER_US) is None
 

@@ -97,6 +97,7 @@ def test_no_name_is_broken_on_a_terminal_of_any_width(width: int) -> None:
     for decoder in shipped:
         assert {*decoder.vendor.split(), *decoder.model.split()} <= words
     assert max(map(len, lines)) <= width
+    assert " ".join(lines[:3]).split()[:2] == ["Name", "Vendor"]
 
 
 def test_named_configuration_with_a_mistake_ends_it() -> None:

@@ -462,7 +462,7 @@ def test_status_says_which_times_are_estimated(store: SpoolFile) -> None:
     with store.transaction() as db:
         db.execute("INSERT INTO boot VALUES ('boot-1', 1, 3600000000, ?, 14, 7200000000)", (NOON_US,))
     assert facts(lora_post("spool"))["times"] == (
-        "14 readings up to 2026-03-01T13:00:00Z have estimated times: the gateway restarted before it learned "
+        "14 readings up to 2026-03-01T13:00:00Z with estimated times: the gateway restarted before it learned "
         "the time; they may be up to 120 min older"
     )
 

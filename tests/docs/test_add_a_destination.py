@@ -92,7 +92,7 @@ def test_file_that_cannot_be_written_keeps_the_readings_in_the_queue(program: Pa
     (site.parent / "readings.csv").mkdir()
     done = lora_post(program, "run", "-c", site, "--drain-timeout", "0", stdin=counting_packet(0))
     assert done.returncode == 75
-    assert b"csv_file: 2 readings stay in the spool" in done.stderr
+    assert b"csv_file: 2 readings left in the spool" in done.stderr
     assert b"queued     2 readings" in lora_post(program, "spool", "-c", site).stdout
 
 

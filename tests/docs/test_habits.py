@@ -54,3 +54,22 @@ def test_what_takes_seconds_is_long() -> None:
         if not any("mark.long" in ast.unparse(each) for each in node.decorator_list)
     ]
     assert sorted(quick) == ["test_one_server", "test_page_updates_and_takes_nothing_for_markup"]
+
+
+def test_numbers_in_texts_have_their_noun_by_plural() -> None:
+    """`skipped 1 bytes` is not English, and `rssi=None` says nothing: a log line leaves out what is not known."""
+    package = ROOT / "lora_post"
+    counted = re.compile(r"%d (?:more |kept )?(?:[a-z]*[a-rt-z]s|entries)\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.args[0].value}"
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("debug", "info", "warning", "error")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+        and (counted.search(node.args[0].value) or re.search(r"(?:rssi|snr)=%s ", node.args[0].value))
+    ]
+    assert found == []

@@ -451,10 +451,10 @@ def test_picture_and_packet_that_claims_to_be_encrypted_say_so() -> None:
     [
         ("", "an empty frame"),
         ("41035cab010000", "major version 1"),
-        ("40035cab01", "5 bytes, a LoRaWAN data frame has at least 12"),
+        ("40035cab01", "a LoRaWAN data frame has at least 12 bytes, this one 5"),
         ("40035cab010f000000000000", "longer than the frame"),
         ("0b45", "neither a LoRaWAN nor a LowCostLoRaGw header"),
-        ("0110", "the LowCostLoRaGw header alone has 4"),
+        ("0110", "LowCostLoRaGw's header has 4 bytes, the whole packet 2"),
     ],
 )
 def test_bytes_that_are_no_frame_are_refused_with_the_reason(phy_payload: str, complaint: str) -> None:

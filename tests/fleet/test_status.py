@@ -45,9 +45,9 @@ def test_lines() -> None:
     )
     assert status.lines == [
         "gateway north: nothing waits, 31.5 ms to the hub and back, answers asked of it in 62.5 ms, "
-        "hears 2 devices, 1 alone",
-        "gateway south: 7 frames wait, hears 1 device, 0 alone",
-        "worker desk-1: 12 of 16 partitions, 40 uplinks accepted, 2 entries void",
+        "hears 2 devices, 1 alone, lora-post 1",
+        "gateway south: 7 frames wait, the oldest of 1970-01-01T00:00:00Z, hears 1 device, 0 alone, lora-post 1",
+        "worker desk-1: 12 of 16 partitions, 40 uplinks accepted, 2 void",
         "nobody: 4 of 16 partitions; is a worker running?",
         "frames under way: 3; entries in the log: 50",
         "uploader desk: 2 entries behind, within a minute",

@@ -281,7 +281,7 @@ def test_made_up_gateways_fill_neither_the_book_nor_the_log_and_displace_none_th
     clock.now += 1
     book.look_for_silent()
     assert (
-        f"udp: {2001 - gateway_book.MAX_LINES} more gateways came"
+        f"udp: {2001 - gateway_book.MAX_LINES} gateways more came"
         in caplog.records[gateway_book.MAX_LINES].getMessage()
     )
     assert book.missing() is None

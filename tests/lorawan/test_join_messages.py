@@ -56,5 +56,5 @@ def test_any_other_length_is_a_frame_error(data: bytes) -> None:
         if len(data) in sizes:
             parse(data)
         else:
-            with pytest.raises(FrameError, match="bytes, a join-"):
+            with pytest.raises(FrameError, match=r"a join-.* bytes, this one"):
                 parse(data)

@@ -116,14 +116,14 @@ def test_any_bytes_are_refused_or_build_back_to_themselves(phy: bytes) -> None:
 @pytest.mark.parametrize(
     ("phy", "text"),
     [
-        ("", "0 bytes, a LoRaWAN data frame has at least 12"),
-        ("4000000000000000000000", "11 bytes, a LoRaWAN data frame has at least 12"),
-        ("40" + "00" * 255, "256 bytes, a LoRaWAN frame has at most 255"),
+        ("", "a LoRaWAN data frame has at least 12 bytes, this one 0"),
+        ("4000000000000000000000", "a LoRaWAN data frame has at least 12 bytes, this one 11"),
+        ("40" + "00" * 255, "a LoRaWAN frame has at most 255 bytes, this one 256"),
         ("410000000000000000000000", "major version 1, want 0"),
         ("000000000000000000000000", "join-request, want a data frame"),
         ("e00000000000000000000000", "proprietary frame, want a data frame"),
-        ("400000000001000000000000", "FOpts of 1 bytes in a frame of 12: longer than the frame"),
-        ("40000000000f0000000000000000000000", "FOpts of 15 bytes in a frame of 17"),
+        ("400000000001000000000000", "FOpts are longer than the frame: 1 of 12 bytes"),
+        ("40000000000f0000000000000000000000", "15 of 17 bytes"),
         ("4000000000010000020002aabbccdd", "MAC commands in FOpts and in FPort 0"),
     ],
 )

@@ -55,7 +55,7 @@ def test_destination_that_is_down_costs_the_others_nothing(tmp_path: Path) -> No
     capture = b"".join(counting_packet(n) for n in range(6))
     done = run("run", "-c", str(config), "--drain-timeout", "1", stdin=capture)
     assert done.returncode == 75
-    assert b"waziup: 12 readings stay in the spool; last error: " in done.stderr
+    assert b"waziup: 12 readings left in the spool; last error: " in done.stderr
     assert b"json_lines: " not in done.stderr
     assert len(lines(tmp_path / "readings.jsonl")) == 12
     status = run("spool", "-c", str(config)).stdout.decode()

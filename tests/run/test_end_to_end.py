@@ -83,7 +83,7 @@ def test_what_stays_queued_is_counted_and_goes_out_next_time(tmp_path: Path) -> 
     capture = b"".join(counting_packet(n) for n in range(30))
     done = run("run", "-c", str(site), "--drain-timeout", "0.5", stdin=capture)
     assert done.returncode == 75
-    assert b"60 readings stay in the spool" in done.stderr
+    assert b"60 readings left in the spool" in done.stderr
     with running_sandbox(port=port) as url:
         assert run("run", "-c", str(site)).returncode == 0
         assert_everything_arrived_once(Admin(url), 30)

@@ -238,7 +238,7 @@ def test_what_a_kill_left_is_decoded_once_by_the_next_start(path: Path, caplog: 
         assert sum(isinstance(each, Refusal) for each in run.outcomes) == 1
         fcnts = [each.phy_payload[6] for each in (*killed.gateway.sent, *run.gateway.sent)]
         assert fcnts == [0, 1, 2, 3], "a counter was used twice"
-    assert "decoding 3 uplinks that were accepted before the last stop" in caplog.text
+    assert "decoding 3 uplinks accepted before the last stop" in caplog.text
     with running(path) as run:
         run.finished()
         assert run.values() == [0, 1, 2, 3]
@@ -340,7 +340,7 @@ def test_what_cannot_be_decoded_after_a_stop_is_told_of(path: Path, caplog: pyte
     run.finished()
     run.late.finish(PATIENCE_S)
     assert run.values() == [5]
-    assert r"2 uplinks of gone\x1b wait to be decoded: it is not in the configuration" in caplog.text
+    assert r"2 uplinks of gone\x1b cannot be decoded: it is not in the configuration" in caplog.text
     assert "deleted 1 accepted uplinks that cannot be read" in caplog.text
     assert run.telling.metrics.labels("noise") == {"damaged": 1}
     assert run.store.rows("SELECT id FROM accepted") == [(2,), (3,)]

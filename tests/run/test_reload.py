@@ -121,7 +121,7 @@ def test_a_new_device_is_taken_from_its_first_kept_frame_on_and_a_rule_changes_i
             site.feed(counting_packet(2))
             site.wait_for("no device has DevAddr 26010002")
             write_devices(tmp_path, third)
-            site.wait_for("taking 1 kept frames of 26010002")
+            site.wait_for("taking 1 kept frame of 26010002")
             site.feed(counting_packet(5))
             site.wait_for("uplink device=counter-2 fcnt=1")
             write_devices(tmp_path, f'{third}[[device.sensor]]\nname = "temperature_2"\nrename = "water"\n')

@@ -333,7 +333,7 @@ def test_camera_packet_is_refused_by_name() -> None:
 
 
 def test_short_packet_is_refused() -> None:
-    assert "3 bytes" in refuse(FrameError, b"\x01\x10\x06", Session(NODE))
+    assert "the whole packet 3" in refuse(FrameError, b"\x01\x10\x06", Session(NODE))
 
 
 @pytest.mark.parametrize(

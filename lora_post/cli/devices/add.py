@@ -25,7 +25,7 @@ from lora_post.explain.trial import decoders_for, readings_text
 from lora_post.lowcost import header as lowcost
 from lora_post.migrate.qr_code import is_qr_code, read_qr_code
 from lora_post.model import Device
-from lora_post.text import bare_hex
+from lora_post.text import bare_hex, plural
 from lora_post.toml_table import TableReader
 
 MAX_OFFERED = 5
@@ -211,7 +211,7 @@ def _valid_hex(name: str, text: str, default: str | None) -> str:
     digits, size = bare_hex(text), digits_of(name)
     if re.fullmatch(rf"[0-9a-f]{{{size}}}", digits) or (default is not None and text == default):
         return digits
-    raise click.BadParameter(f"{len(digits)} characters, it must be {size} hex digits")
+    raise click.BadParameter(f"{plural(len(digits), 'character')}, it must be {size} hex digits")
 
 
 def digits_of(name: str) -> int:

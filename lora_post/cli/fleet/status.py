@@ -11,9 +11,7 @@ import click
 from lora_post.cli._options import config_option
 from lora_post.cli._output import print_table, say
 from lora_post.cli.fleet._hub import connected, fleet_of
-from lora_post.clocks.scale import utc_text
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.times import WallUs
 
 if TYPE_CHECKING:
     from lora_post.fleet.entry import Reception
@@ -53,16 +51,5 @@ def _heard(by: Reception) -> str:
 
 def show(status: FleetStatus) -> None:
     """Print what a fleet is at."""
-    rows = [
-        [
-            each.gateway,
-            str(each.waiting),
-            "" if each.oldest_us is None else utc_text(WallUs(each.oldest_us))[:19].replace("T", " "),
-            each.version,
-        ]
-        for each in status.gateways
-    ]
-    print_table(("gateway", "frames that wait", "oldest (UTC)", "version"), rows, title=f"Gateways: {len(rows)}")
-    say("")
     for line in status.lines:
         say(line)

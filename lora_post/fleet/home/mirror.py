@@ -18,6 +18,7 @@ from lora_post.fleet.home.book import ALL, Adoption, chain, lost_behind
 from lora_post.fleet.home.heads import Asked, Seen
 from lora_post.fleet.home.ownership import given_back, id_behind
 from lora_post.fleet.log import Log, Logged
+from lora_post.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -210,5 +211,5 @@ def _asked(subject: str, device: _Device) -> Asked:
 
 def _what(entry: Entry, lost: int) -> str:
     who = f"{entry.state.owner} decides about it" if entry.state.owner else "workers decide about it"
-    again = f"; {lost} entries were void at the hub, their frames are offered again" if lost else ""
+    again = f"; void at the hub: {plural(lost, 'entry')}, offered again with their frames" if lost else ""
     return f"{who} from epoch {entry.epoch} on{again}"

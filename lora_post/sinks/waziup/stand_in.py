@@ -29,6 +29,7 @@ from lora_post.sinks.waziup.turn import (
 )
 from lora_post.spool.facts import Facts
 from lora_post.spool.model import Batch, Lane
+from lora_post.text import plural
 from lora_post.times import WallUs
 from lora_post.waziup.names import to_text
 
@@ -147,7 +148,7 @@ class StandIn:
             self._asking.discard((lane.device, lane.name))
             self._facts.remember(_asked(lane), str(self._client.clock.now_us()))
         if found:
-            log.info("%d readings of %s/%s came by another gateway", len(found), lane.device, lane.name)
+            log.info("%s of %s/%s came by another gateway", plural(len(found), "reading"), lane.device, lane.name)
         return found
 
     def _claim(self, device: RemoteDevice) -> None:
