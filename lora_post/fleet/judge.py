@@ -26,7 +26,7 @@ from lora_post.model import Device, FCntPolicy, Frame, Link
 from lora_post.spool.heard import print_of
 from lora_post.uplink.heard_twice import EVER_US, Copies, repeat_window_us
 from lora_post.uplink.joins import is_join, is_rejoin, prove
-from lora_post.uplink.model import Decode, MaybeRestarted, Refusal, Report, Session, Uplink, newest_again
+from lora_post.uplink.model import Decode, Expects, MaybeRestarted, Refusal, Report, Session, Uplink, newest_again
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.restarts import Restarts
 from lora_post.uplink.unlock import link_of, unlock
@@ -93,6 +93,23 @@ class Judge:
     def follow(self, subject: str, state: State) -> None:
         """Take in the newest state of a device."""
         self._known.follow(subject, state)
+
+    def expect(self, waiting: Iterable[Copied], state_of: StateOf) -> None:
+        """Prepare for frames that are judged next: JavaScript codecs decode several at once."""
+        if isinstance(self._decode, Expects):
+            opened = (self._opened(copied.best, state_of) for copied in waiting)
+            self._decode.expect([uplink for uplink in opened if uplink])
+
+    def _opened(self, frame: Frame, state_of: StateOf) -> Uplink | None:
+        """Return what a frame says, None for one that is not an uplink, or not a newer one."""
+        if is_join(frame) or is_rejoin(frame):
+            return None
+        known = self._known
+        try:
+            uplink, _ = unlock(frame, lambda link, at: [each for _, each in known.candidates(link, at, state_of)])
+        except (FrameError, UnlockError):
+            return None
+        return uplink
 
     def judge(self, heard: Copied, state_of: StateOf) -> Proposal | None:
         """Return what a frame changes, None when it changes nothing; `heard.outcome` then says why."""

@@ -268,10 +268,12 @@ class Worker:
         if now >= part.tick_at:
             part.tick_at = now + TICK_S
             part.chores += self._judge.due(fold.state for fold in part.acceptance.view.folds.values())
-        due: list[Copied | Chore] = list(part.chores)
-        due += part.due(now)
+        frames = part.due(now)
+        due: list[Copied | Chore] = [*part.chores, *frames]
         if not due:
             return
+        if len(frames) > 1:
+            self._expect(frames, part.acceptance.view)
         try:
             for copied, entry in part.acceptance.accept(due):
                 self._send(copied, entry)
@@ -294,6 +296,12 @@ class Worker:
         except LogReplaced:
             self._drop([part.number])
             raise
+
+    def _expect(self, frames: Sequence[Copied], view: View) -> None:
+        try:
+            self._judge.expect(frames, lambda subject: view.fold(subject).state)
+        except Exception as error:  # of one frame; `_judged` tells which
+            log.debug("not decoded together, %s", defect(error))
 
     def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
         """Have gateways asked to send what is in a valid entry: nobody else has taken its counter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from lora_post.fleet.recent import MAX_RECENT, is_recent, with_frame
 from lora_post.fleet.subjects import log_subject
 from lora_post.model import Device, FCntPolicy, Frame, Link, RxInfo
 from lora_post.times import WallUs
-from lora_post.uplink.model import Copy, Refusal, Report
+from lora_post.uplink.model import Copy, Refusal, Report, Uplink
 from lora_post.uplink.sessions import downlink_key, session_key
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 from tests.support.command import dev_addr, keys
@@ -155,3 +155,39 @@ def test_unknown_and_damaged_frames_are_refused() -> None:
     for phy_payload in (lorawan(replace(POND, address=dev_addr(9)), 1), lorawan(POND, 1)[:-1] + b"x", b"\x40"):
         assert log.hear(phy_payload, 0) is None
         assert isinstance(log.heard.outcome, Refusal)
+
+
+class Together(Decoding):
+    """Decoders that say what they were told of, and what they were asked for."""
+
+    def __init__(self, devices: list[Device]) -> None:
+        super().__init__(devices, load_folder(shipped_folder()).decoders)
+        self.expected: list[tuple[str, int]] = []
+        self.decoded: list[tuple[str, int]] = []
+
+    def expect(self, uplinks: Sequence[Uplink]) -> None:
+        self.expected += [(each.device.id, each.fcnt) for each in uplinks]
+        super().expect(uplinks)
+
+    def __call__(self, uplink: Uplink) -> Report:
+        self.decoded.append((uplink.device.id, uplink.fcnt))
+        return self.decode(uplink)
+
+
+def test_frames_that_wait_together_are_told_to_the_decoders_before() -> None:
+    """What is refused, or is no uplink, is left out; nothing is remembered of them."""
+    restarting = replace(POND, id="restarting", address=dev_addr(9), keys=keys(9), fcnt=FCntPolicy.RESTARTS)
+    decoding = Together([POND, restarting])
+    judge = Judge([POND, restarting], decoding)
+    uplinks = [lorawan(POND, 5), lorawan(restarting, 7), lorawan(POND, 6)]
+    others = [lorawan(POND, 6)[:-1] + b"\0", b"\x40", b"", bytes(23), lorawan(WRAPS, 1)]
+    frames = [
+        Copied(each, 0, {Reception("gw1", "s", number): Frame("gw1", WallUs(T0), each, RxInfo())})
+        for number, each in enumerate([*uplinks, *others])
+    ]
+    for _ in range(2):
+        judge.expect(frames, lambda subject: State())
+    assert decoding.expected == 2 * [("pond", 5), ("restarting", 7), ("pond", 6)]
+    for frame in frames:
+        judge.judge(frame, lambda subject: State())
+    assert 2 * decoding.decoded == decoding.expected
