@@ -21,6 +21,7 @@ from lora_post.fleet.link import Link, describe
 from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.reply import Reply, Way
 from lora_post.fleet.subjects import ALL_SENT, down_subject, token
+from lora_post.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +31,24 @@ LEAD_S: Final = 0.05
 
 
 class _UnderWay(Struct, frozen=True):
-    """A command that is with gateways. asked: who may tell what became of it."""
+    """A frame that is with gateways. about, command: see `Reply`. asked: who may tell what became of it."""
 
     device: str
+    about: str
     command: int
     asked: frozenset[str]
 
 
 class Asking:
-    """Asks gateways for transmissions, and learns what became of those with commands.
+    """Asks gateways for transmissions, and learns what became of those with commands, and of those that failed.
 
     trips_ms: from a request to the reply of a gateway, the last one, by gateway.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, metrics: Metrics) -> None:
         self.trips_ms: dict[str, float] = {}
         self._link = link
+        self._metrics = metrics
         self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
         self._under_way: dict[str, _UnderWay] = {}
         self._silent: Counter[str] = Counter()
@@ -64,13 +67,11 @@ class Asking:
 
         Raises FleetError.
         """
-        fail = None
-        if reply.command:
-            asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
-            self._under_way[id_] = _UnderWay(reply.device, reply.command, asked)
-            while len(self._under_way) > MAX_UNDER_WAY:
-                del self._under_way[next(iter(self._under_way))]
-            fail = partial(self._fail, id_, reply.ways[0].gateway if reply.ways else "")
+        asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
+        self._under_way[id_] = _UnderWay(reply.device, reply.about, reply.command, asked)
+        while len(self._under_way) > MAX_UNDER_WAY:
+            del self._under_way[next(iter(self._under_way))]
+        fail = partial(self._fail, id_, reply.ways[0].gateway if reply.ways else "")
         self._link.start(self._ask(reply, id_, since + reply.within_s - LEAD_S, fail))
 
     def in_order(self, ways: Sequence[Way], left_s: float) -> list[Way]:
@@ -78,16 +79,25 @@ class Asking:
         return best_first(ways, partial(self._chance, left_s=left_s))
 
     def fates(self) -> Iterator[Sent]:
-        """Yield what became of commands since it was asked for last."""
+        """Yield what became of commands since it was asked for last.
+
+        What one window did not take may still go in the other one, which its gateway tells as well.
+        """
         while True:
             try:
                 teller, fate = self._fates.get_nowait()
             except Empty:
                 return
-            known = self._under_way.get(fate.id)
-            if known and teller in known.asked:
+            known, told = self._under_way.get(fate.id), fate.transmission
+            if known is None or teller not in known.asked:
+                continue
+            if told.is_sent is False:
+                self._metrics.count("downlinks", "refused")  # the gateway counts it as failed
+                log.warning("%s is not sent%s: %s", known.about, _where(told), told.why)
+            else:
                 del self._under_way[fate.id]
-                yield Sent(known.device, known.command, fate.transmission)
+            if known.command:
+                yield Sent(known.device, known.command, told)
 
     def _fail(self, id_: str, gateway: str, why: str) -> None:
         """Take in that no gateway sends a frame; for any thread."""
@@ -99,7 +109,7 @@ class Asking:
         except UNREADABLE:
             log.debug("%s: it cannot be read", subject)  # a gateway may publish what it likes
 
-    async def _ask(self, reply: Reply, id_: str, until: float, fail: Callable[[str], None] | None) -> None:
+    async def _ask(self, reply: Reply, id_: str, until: float, fail: Callable[[str], None]) -> None:
         """Ask gateways, the best first, until one sends. fail: told why none does.
 
         One that does not reply may send all the same; another one at that moment would disturb it.
@@ -127,9 +137,7 @@ class Asking:
             if not said.why:
                 return
             why = said.why
-        log.info("not sent, %s: %s", reply.about, why)
-        if fail:
-            fail(why)
+        fail(why)
 
     def _chance(self, way: Way, left_s: float) -> Chance:
         """Return what speaks for a gateway: it keeps its own account of its air time, and refuses when that is over."""
@@ -137,3 +145,7 @@ class Asking:
         trip_ms = self.trips_ms.get(name)
         round_trip_s = None if trip_ms is None else trip_ms / 1000
         return Chance(way.snr_db, way.sf, round_trip_s=round_trip_s, left_s=left_s, silent=self._silent[name])
+
+
+def _where(told: Transmission) -> str:
+    return (f" by gateway {told.gateway}" if told.gateway else "") + (f" in {told.window}" if told.window else "")

@@ -8,7 +8,6 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.transmit import Downlink, Transmission, Transmits, Window
@@ -24,7 +23,7 @@ class Request(Struct, frozen=True, array_like=True):
     """What a gateway is asked to send. id: of the entry; the same one twice is one transmission.
 
     station: the packet forwarder that heard the device. windows: in the order in which they are tried. is_told: the
-    hub wants to know what became of it.
+    hub wants to know what became of it, and not only that it was not sent.
     """
 
     id: str
@@ -105,8 +104,10 @@ class WayBack:
         if not allowed:
             return f"{station} has sent as long as it may in this hour"
         self._duty_cycle.spend(station, allowed[0], size)
-        downlink = Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed)
-        if request.is_told:
-            downlink = replace(downlink, tell=lambda told: tell(RequestFate(request.id, told)))
-        able.send(downlink)
+
+        def note(told: Transmission) -> None:
+            if request.is_told or told.is_sent is False:
+                tell(RequestFate(request.id, told))
+
+        able.send(Downlink(f"answer {request.id} of the fleet", station, request.phy_payload, allowed, note))
         return ""

@@ -129,7 +129,7 @@ class Worker:
         self._inherited = inherited
         self._leaving = leaving
         self._intake = Intake(link, moved(inherited))
-        self._asking = Asking(link)
+        self._asking = Asking(link, metrics)
         self._settling = Settling(link)
         self._leases = LeaseBook(name)
         self._parts: dict[int, _Part] = {}

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from lora_post.command import Fate
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.duty_cycle import DutyCycle
-from lora_post.downlink.transmit import Downlink, Station
+from lora_post.downlink.transmit import Downlink, Station, Transmission
 from lora_post.downlink.windows import windows_after
 from lora_post.fleet import turns
-from lora_post.fleet.downlinks import Request, WayBack, decode_reply, encode
+from lora_post.fleet.downlinks import Request, RequestFate, WayBack, decode_reply, encode
 from lora_post.fleet.entry import decode
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
@@ -70,6 +70,24 @@ def test_gateway_sends_what_it_is_asked_to_once_and_says_why_not() -> None:
     for number in range(2000):
         why = decode_reply(back.hear(encode(replace(request, id=str(number))))).why
     assert "as long as it may" in why
+
+
+def test_gateway_tells_of_what_was_not_sent_without_being_asked_to() -> None:
+    """TX_ACK may say so long after the window."""
+    way, fates = Way(), list[RequestFate]()
+    back = WayBack(DutyCycle(REGION), [way])
+    back.tell = fates.append
+    windows = windows_after(HEARD, REGION, 1)
+    for is_told in (False, True):
+        back.hear(encode(Request(str(is_told), EUI, b"x" * 20, windows, is_told)))
+    for downlink in way.sent:
+        for window, is_sent in (("RX1", False), ("RX2", True)):
+            downlink.tell(Transmission(EUI, window, is_sent))
+    assert [(each.id, each.transmission.is_sent) for each in fates] == [
+        ("False", False),
+        ("True", False),
+        ("True", True),
+    ]
 
 
 def write(folder: Path, name: str, servers: list[str], role: str, more: str) -> Path:
