@@ -19,9 +19,9 @@ from lora_post.uplink.window import Window
 
 FIRST: Final = ""
 """What the first entry of a log names as the one before it."""
-Kind: TypeAlias = Literal["up", "join", "down", "command", "set", "own"]
+Kind: TypeAlias = Literal["up", "join", "down", "command", "set", "own", "short"]
 """Of an uplink, of a join-request, of what is sent without a new one, of what becomes of commands, of what a person
-changes, of none of them: see `loss`, `inheritance` and `home.ownership`."""
+changes, of none of them: see `loss`, `inheritance` and `home.ownership`; of many, see `home.shortening`."""
 
 
 class Counters(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -173,7 +173,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "numbe
     """An entry.
 
     prev: the id of the valid one before it. number: counts valid ones. epoch: rises with each `own`, see `loss`.
-    commands: those that have changed by it, as they are after it.
+    commands: those that have changed by it, as they are after it. answers: of a `short` one, how many it stands for.
     """
 
     id: str
@@ -186,6 +186,7 @@ class Entry(Struct, frozen=True, omit_defaults=True, rename={"prev": "p", "numbe
     down: Down | None = None
     commands: tuple[Queued, ...] = ()
     told: tuple[Told, ...] = ()
+    answers: int = 0
 
 
 def new_id() -> str:

@@ -20,7 +20,10 @@ from lora_post.fleet.streams import LOG
 
 READ_AT_ONCE: Final = 256
 READ_TOGETHER: Final = 64
-"""So many positions are asked for at one time, at the most: twice as many whenever all of them had something."""
+"""So many positions are asked for at one time, at the most: as many as had something of their own, and again as many.
+
+Between two entries of a device are those of all others.
+"""
 LOOK_EVERY_S: Final = 0.5
 APPEND_S: Final = 5.0
 
@@ -72,7 +75,7 @@ class NatsLog:
             found |= {each.position: each for each in new if each}
             if len(new) < together:
                 break
-            after, together = max(found), min(2 * together, READ_TOGETHER)
+            after, together = max(found), min(2 * len({each.position for each in new if each}), READ_TOGETHER)
         return sorted(found.values(), key=lambda each: each.position)
 
     async def _next(self, prefix: str, position: int) -> Logged | None:

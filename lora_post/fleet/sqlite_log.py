@@ -86,6 +86,47 @@ class SqliteLog:
                 self._db.execute("ROLLBACK")
             raise self._trouble(error) from error
 
+    def used_bytes(self) -> int:
+        """Return how many bytes of the file hold data. Raises LogUnavailable."""
+        try:
+            pages, free, size = (
+                int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        return (pages - free) * size
+
+    def longest(self, limit: int, *, newest: bool) -> Sequence[Logged]:
+        """Return entries of the subject with the most of them, at most half: the first or last.
+
+        Raises LogUnavailable.
+        """
+        count = "SELECT subject, count(*) FROM entry GROUP BY subject ORDER BY 2 DESC LIMIT 1"
+        query = "SELECT position, subject, data FROM entry WHERE subject = ? ORDER BY position {} LIMIT ?"
+        try:
+            for subject, length in self._db.execute(count).fetchall():
+                order = "DESC" if newest else "ASC"
+                rows = self._db.execute(query.format(order), (subject, min(limit, length // 2))).fetchall()
+                return sorted((Logged(*row) for row in rows), key=lambda each: each.position)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        return []
+
+    def join(self, entries: Sequence[Logged], data: bytes) -> None:
+        """Have this entry stand in the place of some of a subject. Raises LogUnavailable."""
+        first, last = entries[0], entries[-1]
+        delete = "DELETE FROM entry WHERE subject = ? AND position >= ? AND position < ?"
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(delete, (last.subject, first.position, last.position))
+            self._db.execute("UPDATE entry SET data = ? WHERE position = ?", (data, last.position))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise self._trouble(error) from error
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -136,15 +136,15 @@ def run_fleet(
             publisher = Publisher(link, own, config.gateway_id, clock, __version__, patience or Patience(), way_back)
             store = store_of(own)
             parts.start("publish", publisher)
+            room = Room(config.spool_max_bytes, config.spool_when_full)
             home = None
             if Role.HOME in fleet.roles:
                 own, to_hub = parts.connected(), publisher.arrived
-                home = Home(config, link, own, store, clock, decode, metrics, hear, way_back, to_hub)
+                home = Home(config, link, own, store, room, clock, decode, metrics, hear, way_back, to_hub)
                 parts.start("home", home.service)
                 parts.start("mirror", home.mirroring)
                 oversight.fleet = lambda: home.lines if home else ()
                 stack.enter_context(following(followed, partial(_use_at_home, oversight, home), oversight.signs))
-            room = Room(config.spool_max_bytes, config.spool_when_full)
             own = parts.connected()
             takes = (home.service.may_be_mine, home.service.arrived) if home else ()
             keeper = FrameKeeper(own, config.gateway_id, room, clock, metrics, hear, publisher.arrived, *takes)

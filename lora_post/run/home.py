@@ -9,6 +9,7 @@ from lora_post.clocks.gateway import GatewayClock
 from lora_post.config import Config
 from lora_post.fleet.desk import Answers
 from lora_post.fleet.downlinks import WayBack
+from lora_post.fleet.frame_keeper import Room
 from lora_post.fleet.home.book import opened_log
 from lora_post.fleet.home.hub_link import HubEnd, Mirroring
 from lora_post.fleet.home.mirror import Mirror
@@ -38,6 +39,7 @@ class Home:
         link: Link,
         spool_file: SpoolFile,
         store: str,
+        room: Room,
         clock: GatewayClock,
         decode: Decode,
         metrics: Metrics,
@@ -56,7 +58,7 @@ class Home:
         self._count = len(devices)
         logs = [opened_log(config.spool_path) for _ in range(2)]  # one for each thread
         self.service = HomeService(
-            logs[0], judge, devices, spool_file, gateway, store, clock, now, metrics, hear, way_back, to_hub
+            logs[0], judge, devices, spool_file, gateway, store, room, clock, now, metrics, hear, way_back, to_hub
         )
         subjects = map(log_subject, devices)
         self._mirror = Mirror(logs[1], HubEnd(link, gateway), self.service, gateway, subjects, states)

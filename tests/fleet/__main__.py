@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fleet.bad_days import EVERY_S, bad_days
+from tests.fleet.bad_days import EVERY_S, Fleet, bad_days
+from tests.fleet.home.bad_days import HomeFleet
 from tests.fleet.home.in_process import home_days
 from tests.fleet.in_process import days_in_process
 
@@ -21,9 +22,7 @@ def main() -> None:
     options.add_argument("--every", type=float, default=EVERY_S, help="seconds from one fault to the next")
     options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")
     options.add_argument("--in-process", type=int, metavar="UPLINKS", help="without servers; with joins")
-    options.add_argument(
-        "--home", action="store_true", help="with --in-process: a home gateway has half of the devices"
-    )
+    options.add_argument("--home", action="store_true", help="a home gateway has half of the devices")
     chosen = options.parse_args()
     if chosen.in_process:
         run = home_days if chosen.home else days_in_process
@@ -33,7 +32,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch) / "fleet"
         folder.mkdir()
-        verdict = bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, chosen.servers, chosen.every)
+        kind = HomeFleet if chosen.home else Fleet
+        verdict = bad_days(folder, chosen.seconds, chosen.seed, chosen.frames, chosen.servers, chosen.every, kind)
     print(verdict.line)
     sys.exit(0 if verdict.is_right else 1)
 

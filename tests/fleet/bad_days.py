@@ -12,12 +12,13 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from threading import Event, Lock, Thread
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -35,7 +36,7 @@ from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.sandbox.server import running_sandbox
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import Admin, dev_addr, keys
+from tests.support.command import Admin, dev_addr, free_udp_port, keys
 from tests.support.hurried_fleet import ACK_WAIT_S
 from tests.support.nats_servers import Nodes, nats_servers
 from tests.support.paths import ROOT
@@ -51,16 +52,23 @@ ROUND = EACH * LORAWAN + LOWCOST
 PIPE_BYTES = 4096
 REPEATED = 60  # frames that a radio program gives once more: a pipe and who reads it hold no more
 PATIENCE_S = 240
-HELD_BACK_S = 15  # so far behind the radio what is stored may be; then nothing is sent until that has arrived
 COUNT_S = 2.0
 EVERY_S = 0.7
 COMMAND = (sys.executable, "-P", str(ROOT / "tests" / "support" / "hurried_fleet.py"))
 INPUT = '[[input]]\nurl = "stdin:"\nformat = "rxpk"\n'
+NETWORK = '[network]\nregion = "EU868"\n'
+TAKEOVER = 'takeover_after = "10s"\n'
+SentDown: TypeAlias = tuple[str, int, bytes]  # device, FCntDown, PHYPayload
 SENSORS = {True: "analog_in_1", False: "N"}
 
 
 def is_lorawan(index: int) -> bool:
     return index < LORAWAN
+
+
+def is_at_home(index: int) -> bool:
+    """Tell whether a device belongs to the home gateway, where there is one."""
+    return index % 4 < 2 and index != DEVICES - 1
 
 
 def device_of(number: int) -> tuple[int, int]:
@@ -104,18 +112,18 @@ def frame(number: int, time_us: int) -> bytes:
 class Radio:
     """What was on the air, and who heard it."""
 
-    def __init__(self, chance: Random) -> None:
+    def __init__(self, chance: Random, gateways: int) -> None:
         self._chance = chance
         self._lock = Lock()
         self.count = 0
-        self.heard: list[list[bytes]] = [[] for _ in range(GATEWAYS)]
+        self.heard: list[list[bytes]] = [[] for _ in range(gateways)]
 
     def send(self) -> None:
         """Send the next frame."""
         with self._lock:
             data = frame(self.count, time.time_ns() // 1000)
             self.count += 1
-            for each in self._chance.sample(range(GATEWAYS), self._chance.choice((1, 1, 2, 3))):
+            for each in self._chance.sample(range(len(self.heard)), self._chance.choice((1, 1, 2, 3))):
                 self.heard[each].append(data)
 
 
@@ -190,7 +198,7 @@ class Verdict(Struct):
 
     @property
     def line(self) -> str:
-        counts = " ".join(f"{name}={self.counts[name]}" for name in ("workers", "gateways", "nodes", "stops", "cuts"))
+        counts = " ".join(f"{name}={count}" for name, count in sorted(self.counts.items()))
         return (
             f"uplinks={self.uplinks} missing={self.missing} doubled={self.doubled} out_of_order={self.out_of_order}"
             f" fcntdown_twice={self.fcntdown_twice} of {self.fcntdowns} {counts} void={self.void}"
@@ -198,9 +206,11 @@ class Verdict(Struct):
         )
 
 
-def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay]) -> tuple[list[Path], list[Path]]:
-    """Write what gateways and workers are configured with."""
-    devices = []
+def write_configs(
+    folder: Path, url: str, servers: list[str], relays: list[Relay], home: str
+) -> tuple[list[Path], list[Path]]:
+    """Write what gateways and workers are configured with. home: the gateway, if any, that some devices belong to."""
+    devices: list[str] = []
     for index in range(DEVICES):
         if is_lorawan(index):
             devices.append(
@@ -209,6 +219,8 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
             )
         else:
             devices.append(f'[[device]]\nid = "d{index}"\naddress = {2 + index}\ndecoder = "text"\n')
+        if home and is_at_home(index):
+            devices[-1] += f'home = "{home}"\n'
 
     def write(name: str, role: str, names: list[str], more: str) -> Path:
         path = folder / f"{name}.toml"
@@ -220,17 +232,20 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
         path.chmod(0o600)
         return path
 
-    gateways = [
-        write(f"g{index}.x", '"gateway"', [f"nats://127.0.0.1:{relay.port}"], INPUT)
-        for index, relay in enumerate(relays)
-    ]
+    urls = [f"nats://127.0.0.1:{relay.port}" for relay in relays]
+    gateways = [write(f"g{index}.x", '"gateway"', [server], INPUT) for index, server in enumerate(urls[:GATEWAYS])]
+    if home:
+        own = [each for each in devices if "\nhome = " in each]
+        can_send = f'[[input]]\nurl = "udp://127.0.0.1:{free_udp_port()}"\n'  # and so it answers
+        more = INPUT + can_send + NETWORK + "".join(own)
+        gateways.append(write(home, '["gateway", "home"]', urls[GATEWAYS:], more))
     waziup = f'[waziup]\nurl = "{url}"\nusername = "demo"\npassword = "demo"\n'
     workers = [
         write(
             f"w{index}.x",
             '["worker", "uploader"]' if index == 0 else '"worker"',
             servers,
-            (waziup if index == 0 else "") + '[network]\nregion = "EU868"\n' + "".join(devices),
+            TAKEOVER + (waziup if index == 0 else "") + NETWORK + "".join(devices),
         )
         for index in range(WORKERS)
     ]
@@ -238,7 +253,11 @@ def write_configs(folder: Path, url: str, servers: list[str], relays: list[Relay
 
 
 class Fleet:
-    """All of it. counts: what was done to it."""
+    """All of it. counts: what was done to it. HOME: the id of its home gateway, the last of `gateways`."""
+
+    HOME = ""
+    KINDS: tuple[str, ...] = ("worker", "worker", "gateway", "node", "stop", "stop-node", "cut")
+    HELD_BACK_S = 15.0  # so far behind the radio what is stored may be; then nothing is sent until that has arrived
 
     def __init__(self, nodes: Nodes, gateways: list[Part], workers: list[Part], relays: list[Relay]) -> None:
         self.nodes = nodes
@@ -250,39 +269,57 @@ class Fleet:
 
     def harm(self, chance: Random) -> None:
         """Do something bad; it is over after a while."""
-        kind = chance.choice(("worker", "worker", "gateway", "node", "stop", "stop-node", "cut"))
+        self.do(chance.choice(self.KINDS), chance)
+
+    def do(self, kind: str, chance: Random) -> None:
+        """Do something bad of a kind."""
         busy = {name for _, name, _ in self._later}
         if kind in ("worker", "gateway"):
             part = chance.choice(self.workers if kind == "worker" else self.gateways)
             if part.config.name not in busy:
                 self.counts[f"{kind}s"] += 1
                 part.kill()
-                self._after(chance.uniform(0, 1), part.config.name, part.start)
+                self.after(chance.uniform(0, 1), part.config.name, part.start)
         elif kind in ("node", "stop-node") and "node" not in busy and len(self.nodes.ports) > 1:
             index = chance.randrange(len(self.nodes.ports))
             if kind == "node":
                 self.counts["nodes"] += 1
                 self.nodes.kill(index)
-                self._after(chance.uniform(1, 4), "node", lambda: self.nodes.start(index))
+                self.after(chance.uniform(1, 4), "node", lambda: self.nodes.start(index))
             else:
                 self.counts["stops"] += 1
                 self.nodes.stop(index)
-                self._after(chance.uniform(3, 7), "node", lambda: self.nodes.go_on(index))
+                self.after(chance.uniform(3, 7), "node", lambda: self.nodes.go_on(index))
         elif kind == "stop":
             part = chance.choice([*self.workers, *self.gateways])
             if part.config.name not in busy:
                 self.counts["stops"] += 1
                 part.send(signal.SIGSTOP)
-                self._after(chance.uniform(2, 6), part.config.name, lambda: part.send(signal.SIGCONT))
+                self.after(chance.uniform(2, 6), part.config.name, lambda: part.send(signal.SIGCONT))
         elif kind == "cut":
-            index = chance.randrange(len(self.relays))
-            if f"link {index}" not in busy:
-                self.counts["cuts"] += 1
-                self.relays[index].cut()
-                self._after(chance.uniform(1, 8), f"link {index}", self.relays[index].mend)
+            self.cut(chance.randrange(len(self.relays)), chance.uniform(1, 8))
 
-    def _after(self, seconds: float, name: str, end: Callable[[], None]) -> None:
+    def cut(self, index: int, seconds: float) -> None:
+        """Cut the link of a gateway for so long, if it is not cut already."""
+        if not self.is_busy(f"link {index}"):
+            self.counts["cuts"] += 1
+            self.relays[index].cut()
+            self.after(seconds, f"link {index}", self.relays[index].mend)
+
+    def is_busy(self, name: str) -> bool:
+        """Tell whether something is being harmed."""
+        return any(each == name for _, each, _ in self._later)
+
+    def after(self, seconds: float, name: str, end: Callable[[], None]) -> None:
+        """End something bad after so long."""
         self._later.append((time.monotonic() + seconds, name, end))
+
+    def let_be(self) -> None:
+        """Undo what does not end by itself."""
+
+    def sent(self) -> list[SentDown]:
+        """Return what was sent to devices, and need not be in a valid entry."""
+        return []
 
     def mend(self, *, is_all: bool = False) -> None:
         """End what has lasted long enough."""
@@ -293,11 +330,11 @@ class Fleet:
 
 
 @contextmanager
-def running(folder: Path, radio: Radio, url: str, servers: int) -> Iterator[Fleet]:
+def running(folder: Path, radio: Radio, url: str, servers: int, kind: type[Fleet]) -> Iterator[Fleet]:
     """Run a fleet as long as the block does."""
     with nats_servers(folder, servers) as nodes:
-        relays = [Relay(nodes.ports[index % servers]) for index in range(GATEWAYS)]
-        gateways, workers = write_configs(folder, url, nodes.urls, relays)
+        relays = [Relay(nodes.ports[index % servers]) for index in range(len(radio.heard))]
+        gateways, workers = write_configs(folder, url, nodes.urls, relays, kind.HOME)
         parts = [Part(path, feed) for path, feed in zip(gateways, radio.heard, strict=True)]
         others = [Part(path) for path in workers]
         with hub(nodes) as link:
@@ -305,7 +342,7 @@ def running(folder: Path, radio: Radio, url: str, servers: int) -> Iterator[Flee
         try:
             for part in (*others, *parts):
                 part.start()
-            yield Fleet(nodes, parts, others, relays)
+            yield kind(nodes, parts, others, relays)
         finally:
             for part in (*parts, *others):
                 part.kill()
@@ -334,14 +371,20 @@ def make_streams(link: Link, replicas: int) -> None:
 
 
 def bad_days(
-    folder: Path, seconds: float, seed: int, frames_a_second: float, servers: int = 3, every_s: float = EVERY_S
+    folder: Path,
+    seconds: float,
+    seed: int,
+    frames_a_second: float,
+    servers: int = 3,
+    every_s: float = EVERY_S,
+    kind: type[Fleet] = Fleet,
 ) -> Verdict:
     """Harm a fleet for so many seconds, then let it be, and compare. every_s: from one harm to the next."""
     chance = Random(seed)
-    radio = Radio(Random(seed + 1))
+    radio = Radio(Random(seed + 1), GATEWAYS + bool(kind.HOME))
     began = time.monotonic()
     file = folder / "sandbox.db"
-    with running_sandbox(file=file) as url, running(folder, radio, url, servers) as fleet:
+    with running_sandbox(file=file) as url, running(folder, radio, url, servers, kind) as fleet:
         start = next_frame = next_count = time.monotonic()
         next_harm = start + 2
         stored = 0
@@ -349,7 +392,7 @@ def bad_days(
             if now >= next_count:
                 next_count = now + COUNT_S
                 stored = count_rows(file)
-            while next_frame <= now and radio.count - stored < HELD_BACK_S * frames_a_second:
+            while next_frame <= now and radio.count - stored < fleet.HELD_BACK_S * frames_a_second:
                 radio.send()
                 next_frame += 1 / frames_a_second
             next_frame = max(next_frame, now)
@@ -359,6 +402,7 @@ def bad_days(
                 fleet.harm(chance)
             time.sleep(0.02)
         fleet.mend(is_all=True)
+        fleet.let_be()
         wanted = sent(radio.count)
         found = settle_down(url, file, wanted)
         with hub(fleet.nodes) as link:
@@ -371,7 +415,7 @@ def bad_days(
         missing,
         doubled,
         disorder(found, valid),
-        twice(valid),
+        twice([*downs_of(valid), *fleet.sent()]),
         sum(entry.down is not None for entry in valid),
         fleet.counts,
         void,
@@ -445,10 +489,14 @@ def disorder(found: list[tuple[str, int]], valid: list[Entry]) -> int:
     return wrong
 
 
-def twice(valid: list[Entry]) -> int:
-    """Return how many values of FCntDown the valid entries of a device use for another text."""
+def downs_of(valid: list[Entry]) -> Iterator[SentDown]:
+    """Yield what valid entries send."""
+    return ((each.up.device, each.down.fcnt, each.down.phy_payload) for each in valid if each.up and each.down)
+
+
+def twice(downs: Iterable[SentDown]) -> int:
+    """Return how many values of FCntDown of a device are used for another text."""
     texts: dict[tuple[str, int], set[bytes]] = {}
-    for entry in valid:
-        if entry.up and entry.down:
-            texts.setdefault((entry.up.device, entry.down.fcnt), set()).add(entry.down.phy_payload)
+    for device, fcnt, phy_payload in downs:
+        texts.setdefault((device, fcnt), set()).add(phy_payload)
     return sum(len(each) - 1 for each in texts.values())

@@ -7,7 +7,7 @@ import pytest
 from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, State
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
-from tests.fleet.bad_days import bad_days, disorder, twice
+from tests.fleet.bad_days import bad_days, disorder, downs_of, twice
 
 
 @pytest.mark.long
@@ -23,6 +23,6 @@ def test_verdict_sees_what_is_wrong() -> None:
         up = Accepted(device, Frame("g", WallUs(0), b"", RxInfo()), fcnt)
         return Entry("a", FIRST, 1, State(), up=up, down=Down(down, fcnt.to_bytes()))
 
-    assert twice([entry("d0", 0, 1), entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 1, 1)]) == 0
-    assert twice([entry("d0", 0, 1), entry("d0", 1, 1)]) == 1
+    assert twice(downs_of([entry("d0", 0, 1), entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 1, 1)])) == 0
+    assert twice(downs_of([entry("d0", 0, 1), entry("d0", 1, 1)])) == 1
     assert disorder([("d0", 1), ("d0", 2)], []) == 0

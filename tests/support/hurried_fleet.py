@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 from lora_post.cli import main
 from lora_post.fleet import feed, leases, settling, streams, turns, worker
+from lora_post.fleet.copied import Copied
+from lora_post.fleet.entry import Entry
+from lora_post.fleet.home import answering
+from lora_post.fleet.home.service import HomeService
+from lora_post.fleet.judge import Chore
 from lora_post.fleet.publisher import Patience
 from lora_post.run import fleet, ingest
 from tests.support.hurried import HURRIED
 
 ACK_WAIT_S = 3.0
-SOON = Patience(live_s=2.0, again_s=120.0, settle_s=0.5)
+SOON = Patience(live_s=2.0, again_s=30.0, settle_s=0.5, state_s=2.0)
+
+
+def sent_file(spool: Path) -> Path:
+    """Return where a home gateway notes what it sends, valid at the hub or not: a line for each frame."""
+    return spool.with_suffix(".sent")
+
+
+def noting(service: HomeService, item: Copied | Chore, entry: Entry | None) -> None:
+    """Note what is sent, then send it."""
+    if entry and entry.up and entry.down and item.reply:
+        with sent_file(service._spool_file.path).open("a") as file:
+            file.write(json.dumps((entry.up.device, entry.down.fcnt, entry.down.phy_payload.hex())) + "\n")
+    SEND(service, item, entry)
+
+
+SEND = HomeService._send
 
 if __name__ == "__main__":
     fleet.open_delivery = partial(fleet.open_delivery, policy=HURRIED)  # type: ignore[assignment]
@@ -23,4 +46,6 @@ if __name__ == "__main__":
     settling.WAIT_S = 0.5  # type: ignore[misc]
     worker.STEP_S = 0.5  # type: ignore[misc]
     streams.ACK_WAIT_S = ACK_WAIT_S  # type: ignore[misc,assignment]
+    answering.LOOK_S = 1.0  # type: ignore[misc]
+    HomeService._send = noting  # type: ignore[method-assign]
     main()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
 
 from lora_post.fleet.log import Logged
 
@@ -39,6 +42,24 @@ class MemoryLog:
         last = self.entries[-1].position if self.entries else 0
         self.entries = [each for each in self.entries if each.subject != subject]
         self.entries.append(Logged(last + 1, subject, data))
+
+    def used_bytes(self) -> int:
+        return sum(len(each.data) for each in self.entries)
+
+    def longest(self, limit: int, *, newest: bool) -> Sequence[Logged]:
+        count = Counter(each.subject for each in self.entries)
+        subject = count.most_common(1)[0][0]
+        found = [each for each in self.entries if each.subject == subject]
+        limit = min(limit, len(found) // 2)
+        return found[len(found) - limit :] if newest else found[:limit]
+
+    def join(self, entries: Sequence[Logged], data: bytes) -> None:
+        first, last = entries[0], entries[-1]
+        self.entries = [
+            replace(each, data=data) if each.position == last.position else each
+            for each in self.entries
+            if each.subject != last.subject or not first.position <= each.position < last.position
+        ]
 
     def flush(self) -> None:
         """Store what was under way for long."""

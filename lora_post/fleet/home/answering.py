@@ -74,11 +74,12 @@ class Answering:
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        if self._reconnects != self._link.reconnects:
-            self._reconnects = self._link.reconnects
-            self._heads.forget()
+        reconnects = self._link.reconnects
+        if self._reconnects != reconnects:
             self._seen.clear()
             self._began = now  # what was said while this worker was away is not known
+            self._heads.look_again()
+            self._reconnects = reconnects
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             for each in hub_state.read_state(self._link, "gw.*.state"):

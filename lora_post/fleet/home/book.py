@@ -18,6 +18,7 @@ from lora_post.errors import SpoolError, defect
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.entry import Entry, State, encode
+from lora_post.fleet.home.shortening import ShortLog, answers_of, shorten
 from lora_post.fleet.joined import Sessions, joins_of
 from lora_post.fleet.judge import Chore, Judge
 from lora_post.fleet.known_devices import StateOf
@@ -26,6 +27,7 @@ from lora_post.fleet.sqlite_log import SqliteLog
 from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View
 from lora_post.model import Device
+from lora_post.spool.lanes import WhenFull
 from lora_post.uplink.join_state import JoinState
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ MAX_ALONE: Final = 1000
 """Entries with an answer that the hub does not have: one less than workers leave out when they take a device over."""
 
 
-class HomeLog(Log, Protocol):
+class HomeLog(Log, ShortLog, Protocol):
     """A log in which a device may begin anew."""
 
     def begin(self, subject: str, data: bytes) -> None:
@@ -83,6 +85,10 @@ class HomeBook:
                 self._on_entry(entry)
             yield item, entry
 
+    def make_room(self, max_bytes: int, when_full: WhenFull) -> int:
+        """Keep the log within its bound; return how many readings are given up. Raises LogUnavailable."""
+        return shorten(self._log, max_bytes, when_full)
+
     def state(self, subject: str) -> State | None:
         """Return the state of a device that this gateway decides about, else None."""
         fold = self.view.folds.get(subject)
@@ -118,8 +124,7 @@ class HomeBook:
             return
         subject, entry = read.logged.subject, read.entry
         self._judge.follow(subject, entry.state)
-        if entry.down or entry.kind == "join":
-            self._alone.setdefault(subject, []).append(entry.number)
+        self._alone.setdefault(subject, []).extend([entry.number] * answers_of(entry))
 
     def _judged(self, item: Copied | Chore, state_of: StateOf) -> Proposal | None:
         proposal = self._judge_once(item, state_of)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lora_post.fleet.entry import encode
 from lora_post.fleet.log import Log
+from lora_post.fleet.loss import is_same_log
 from lora_post.fleet.view import View
 
 KEEP: Final = 4096
@@ -50,9 +51,11 @@ class Heads:
         """Read on, and answer. Raises LogUnavailable."""
         return [self._look(each) for each in asked]
 
-    def forget(self) -> None:
-        """Read everything once more: the hub may have lost something."""
-        self._views.clear()
+    def look_again(self) -> None:
+        """Read once more what the hub does not have as it was: it may have lost something. Raises LogUnavailable."""
+        for subject, (view, _) in list(self._views.items()):
+            if not is_same_log(self._log, view):
+                del self._views[subject]
 
     def _look(self, asked: Asked) -> Seen:
         view, ids = self._views.setdefault(asked.subject, (View(asked.subject), deque(maxlen=KEEP)))

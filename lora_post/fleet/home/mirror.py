@@ -149,8 +149,14 @@ class Mirror:
         entries: list[tuple[str, bytes]] = []
         for subject, device in self._devices.items():
             if len(device.rows) > 1 and len(entries) < MAX_IN_ALL:
+                rows = device.rows[1 : 1 + MAX_TOGETHER]
+                found = self._data(subject, rows)
+                if len(found) < len(rows):  # the log was shortened: read it once more
+                    self.use(self._devices)
+                    self._read()
+                    return self._devices
                 given[subject] = device
-                entries += self._data(subject, device.rows[1 : 1 + MAX_TOGETHER])
+                entries += found
         if entries:
             self._hub.append(entries)
         return given

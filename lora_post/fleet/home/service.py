@@ -23,6 +23,7 @@ from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand, Sent
 from lora_post.fleet.downlinks import Request, RequestFate, WayBack
 from lora_post.fleet.entry import Entry, Queued, Reception, State
+from lora_post.fleet.frame_keeper import TELL_EVERY_S, Room
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
 from lora_post.fleet.home.offers import Offer
 from lora_post.fleet.judge import Chore, Judge
@@ -33,7 +34,9 @@ from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.spool import downlinks, frames
 from lora_post.spool.frames import HeardFrame
+from lora_post.spool.queue_writer import EVICTED
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.spool.tallies import add_tally
 from lora_post.times import BootUs, WallUs
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
@@ -61,6 +64,7 @@ class HomeService:
         spool_file: SpoolFile,
         gateway: str,
         store: str,
+        room: Room,
         clock: GatewayClock,
         now: Callable[[], Moment],
         metrics: Metrics,
@@ -76,6 +80,7 @@ class HomeService:
         self._spool_file = spool_file
         self._gateway = gateway
         self._store = store
+        self._room = room
         self._clock = clock
         self._now = now
         self._telling = Telling(metrics, listener)
@@ -86,7 +91,8 @@ class HomeService:
         self._offered: list[Copied] = []
         self._chores: list[Chore] = []
         self._cursor = 0
-        self._tick_at = self._again_at = 0.0
+        self._lost = 0
+        self._tick_at = self._again_at = self._tell_at = 0.0
         self._devices = {device.id: device for device in devices}
         self._book = HomeBook(source, judge, gateway, self._note_commands)
 
@@ -203,6 +209,18 @@ class HomeService:
             for number in (*own, *others):
                 self._live.pop(number, None)
             self._to_hub(others)
+        if items:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        lost = self._book.make_room(self._room.max_bytes, self._room.when_full)
+        if lost:
+            with self._spool_file.transaction() as db:
+                add_tally(db, EVICTED, lost)
+        self._lost += lost
+        if self._lost and time.monotonic() >= self._tell_at:
+            log.error("the log of this home gateway is full: gave up %d readings that the hub did not get", self._lost)
+            self._lost, self._tell_at = 0, time.monotonic() + TELL_EVERY_S
 
     def _heard(self, now: float) -> list[Copied]:
         """Return frames that were not decided about, with their copies by other packet forwarders here."""

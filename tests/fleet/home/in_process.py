@@ -78,6 +78,17 @@ class KilledLog:
         self._step()
         self._log.trim(subject, before)
 
+    def used_bytes(self) -> int:
+        return self._log.used_bytes()
+
+    def longest(self, limit: int, *, newest: bool) -> Sequence[Logged]:
+        return self._log.longest(limit, newest=newest)
+
+    def join(self, entries: Sequence[Logged], data: bytes) -> None:
+        self._step()
+        self._log.join(entries, data)
+        self._step()
+
     def begin(self, subject: str, data: bytes) -> None:
         self._step()
         self._log.begin(subject, data)
@@ -246,7 +257,7 @@ class HomeDays(Days):
     def fall_back(self) -> None:
         """Give the hub an older disk; the home gateway, too, hands in all that it has kept."""
         super().fall_back()
-        self.heads.forget()
+        self.heads.look_again()
         self.mirror.doubt()
 
     def take_over(self) -> None:
