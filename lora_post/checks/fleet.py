@@ -79,7 +79,7 @@ def _check_roles(config: Config, fleet: FleetConfig) -> Iterator[Finding]:
 
 
 def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[Finding]:
-    from lora_post.fleet.log import FleetError
+    from lora_post.fleet.errors import FleetError
     from lora_post.fleet.status import look
     from lora_post.fleet.streams import LOG
 

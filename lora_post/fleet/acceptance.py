@@ -8,7 +8,8 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 from lora_post.fleet.entry import Accepted, Down, Entry, Kind, Queued, State, Told, after, encode, new_id
-from lora_post.fleet.log import Log, LogReplaced
+from lora_post.fleet.errors import LogReplaced
+from lora_post.fleet.log import Log
 from lora_post.fleet.view import Read, View
 
 ROUNDS: Final = 10

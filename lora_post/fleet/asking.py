@@ -17,8 +17,8 @@ from lora_post.downlink.choice import Chance, best_first
 from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.desk import Sent
 from lora_post.fleet.downlinks import Request, RequestFate, decode_fate, decode_reply, encode
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.link import Link, describe
-from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.reply import Reply, Way
 from lora_post.fleet.subjects import ALL_SENT, down_subject, token
 from lora_post.metrics import Metrics

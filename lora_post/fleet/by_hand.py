@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.entry import Counters, Entry, Kind, State
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.joined import joins_of
-from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.log import Log
 from lora_post.fleet.loss import is_same_log
 from lora_post.fleet.place import UPLOADER, WORKER, Place
 from lora_post.fleet.subjects import log_prefix, log_subject, part_of_log

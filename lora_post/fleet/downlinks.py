@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.downlink.transmit import Downlink, Transmission, Transmits, Window
-from lora_post.fleet.log import UNREADABLE
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.text import one_line
 
 MAX_KNOWN: Final = 256

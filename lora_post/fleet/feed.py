@@ -14,10 +14,11 @@ from lora_post.errors import SpoolError
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Accepted, Entry, State
 from lora_post.fleet.errands import Errands
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.judge import report_of
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.log import Log
 from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent

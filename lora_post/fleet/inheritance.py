@@ -10,7 +10,8 @@ import msgspec
 from msgspec.structs import replace
 
 from lora_post.fleet.entry import Counters, Given, Joins, State, after, encode, new_id
-from lora_post.fleet.log import UNREADABLE, Log
+from lora_post.fleet.errors import UNREADABLE
+from lora_post.fleet.log import Log
 from lora_post.fleet.subjects import log_subject, on_air_of, part_of
 from lora_post.fleet.view import View
 from lora_post.lorawan.root_keys import RootKeys

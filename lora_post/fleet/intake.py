@@ -16,10 +16,10 @@ from nats.aio.msg import Msg
 
 from lora_post.errors import FrameError, defect
 from lora_post.fleet.errands import decode_errand
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.gateway_times import GatewayTimes
 from lora_post.fleet.judge import Chore
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.raw import Handed, OtherVersion, Raw, decode_handed, hand_in
 from lora_post.fleet.streams import RAW, consumer_name
 from lora_post.fleet.subjects import address_of, id_of, raw_subject

@@ -19,8 +19,8 @@ from nats.aio.msg import Msg
 
 from lora_post.config.fleet import FleetConfig
 from lora_post.errors import Problem
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.inbox import Inbox
-from lora_post.fleet.log import FleetError
 from lora_post.fleet.subjects import token
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from lora_post.fleet.entry import FIRST, Counters, Entry, Joins, State, decode, encode, new_id
-from lora_post.fleet.log import UNREADABLE, Log
+from lora_post.fleet.errors import UNREADABLE
+from lora_post.fleet.log import Log
 from lora_post.fleet.view import View
 
 JUMP: Final = 1024

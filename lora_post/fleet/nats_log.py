@@ -14,8 +14,9 @@ from typing import Final
 
 import nats.js.errors
 
+from lora_post.fleet.errors import FleetError, LogUnavailable
 from lora_post.fleet.link import REQUEST_S, Link, describe
-from lora_post.fleet.log import FleetError, Logged, LogUnavailable
+from lora_post.fleet.log import Logged
 from lora_post.fleet.streams import LOG
 
 READ_AT_ONCE: Final = 256

@@ -7,8 +7,9 @@ import sqlite3
 from typing import Final
 
 from lora_post.fleet.entry import Entry, decode, encode
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.joined import Sessions, joins_of
-from lora_post.fleet.log import UNREADABLE, Log
+from lora_post.fleet.log import Log
 from lora_post.fleet.loss import is_same_log, recover
 from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import Read, View

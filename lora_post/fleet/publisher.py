@@ -21,8 +21,8 @@ from lora_post.clocks.scale import is_unknown
 from lora_post.errors import Problem, SpoolError
 from lora_post.fleet.downlinks import RequestFate, WayBack
 from lora_post.fleet.downlinks import encode as encode_fate
+from lora_post.fleet.errors import UNREADABLE, FleetError
 from lora_post.fleet.link import REQUEST_S, Link, describe
-from lora_post.fleet.log import UNREADABLE, FleetError
 from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, hand_in
 from lora_post.fleet.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.spool import frames

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lora_post.clocks.scale import is_unknown
-from lora_post.fleet.log import FleetError
+from lora_post.fleet.errors import FleetError
 from lora_post.model import Frame, Link, RxInfo
 from lora_post.times import WallUs
 

@@ -9,7 +9,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from lora_post.fleet.log import Logged, LogUnavailable
+from lora_post.fleet.errors import LogUnavailable
+from lora_post.fleet.log import Logged
 
 READ_AT_ONCE: Final = 1000
 LOOK_EVERY_S: Final = 0.05

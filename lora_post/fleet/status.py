@@ -13,8 +13,8 @@ from msgspec import Struct
 from lora_post.clocks.scale import utc_text
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Entry, Reception
+from lora_post.fleet.errors import UNREADABLE, FleetError
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import UNREADABLE, FleetError
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.place import newest_entries
 from lora_post.fleet.publisher import GatewayState

@@ -15,9 +15,9 @@ from nats.js.api import (
     StreamConfig,
 )
 
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.inheritance import MOVED
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError
 from lora_post.fleet.subjects import PARTS
 
 RAW: Final = "LP_RAW"

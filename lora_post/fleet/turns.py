@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.fleet.log import UNREADABLE, Log, Logged, LogUnavailable
+from lora_post.fleet.errors import UNREADABLE, LogUnavailable
+from lora_post.fleet.log import Log, Logged
 from lora_post.fleet.subjects import token
 
 SUBJECT: Final = "log.uploader"

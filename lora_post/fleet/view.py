@@ -8,8 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.fleet.entry import Entry, decode
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.fold import Fold
-from lora_post.fleet.log import UNREADABLE, Log, Logged
+from lora_post.fleet.log import Log, Logged
 from lora_post.fleet.subjects import token
 
 READ_AGAIN_S: Final = 0.1

@@ -22,6 +22,7 @@ from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.asking import LEAD_S, Asking
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.entry import Entry, Reception, State
+from lora_post.fleet.errors import FleetError, LogReplaced
 from lora_post.fleet.home.leaving import Leaving
 from lora_post.fleet.inheritance import MOVED, hand_down, moved, moved_of, moved_text
 from lora_post.fleet.intake import Arrived, Intake
@@ -29,7 +30,7 @@ from lora_post.fleet.judge import Chore, Judge
 from lora_post.fleet.known_devices import StateOf
 from lora_post.fleet.leases import STEP_S, LeaseBook, Sign
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Log, Logged, LogReplaced
+from lora_post.fleet.log import Log, Logged
 from lora_post.fleet.place import WORKER, Place
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.settling import Settling

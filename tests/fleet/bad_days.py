@@ -26,9 +26,10 @@ from lora_post.clocks.scale import utc_text
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet import streams, turns
 from lora_post.fleet.entry import Entry, decode
+from lora_post.fleet.errors import FleetError, LogUnavailable
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Logged, LogUnavailable
+from lora_post.fleet.log import Logged
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import ensure_streams
 from lora_post.lorawan.phy_payload import MType

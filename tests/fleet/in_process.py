@@ -21,10 +21,10 @@ from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand, Sent
 from lora_post.fleet.entry import Entry, Reception, decode
+from lora_post.fleet.errors import LogReplaced, LogUnavailable
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.gateway_times import GatewayTimes
 from lora_post.fleet.judge import Chore
-from lora_post.fleet.log import LogReplaced, LogUnavailable
 from lora_post.fleet.loss import is_same_log, recover
 from lora_post.fleet.place import known_of
 from lora_post.fleet.raw import Raw, decode_handed, hand_in

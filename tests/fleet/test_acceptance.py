@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.entry import Accepted, Entry, State, encode
+from lora_post.fleet.errors import LogUnavailable
 from lora_post.fleet.fold import Fold
-from lora_post.fleet.log import Logged, LogUnavailable
+from lora_post.fleet.log import Logged
 from lora_post.fleet.sqlite_log import SqliteLog
 from lora_post.fleet.view import Read, View
 from lora_post.model import Frame, RxInfo

@@ -12,8 +12,8 @@ from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.asking import Asking
 from lora_post.fleet.desk import Sent
 from lora_post.fleet.downlinks import RequestFate, encode
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError
 from lora_post.fleet.reply import Reply, Way
 from lora_post.metrics import Metrics
 

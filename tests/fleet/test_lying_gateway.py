@@ -21,10 +21,10 @@ from lora_post.fleet.acceptance import Acceptance
 from lora_post.fleet.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
 from lora_post.fleet.entry import decode as decode_entry
 from lora_post.fleet.errands import decode_errand
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.gateway_times import DOUBT_US, GatewayTimes
 from lora_post.fleet.intake import PUBLISHED, Arrived, Intake, published_us
 from lora_post.fleet.link import Link as HubLink
-from lora_post.fleet.log import UNREADABLE
 from lora_post.fleet.publisher import Patience
 from lora_post.fleet.raw import MAX_TOGETHER, VERSION, Handed, OtherVersion, Raw, decode_handed, decode_word, hand_in
 from lora_post.fleet.raw import encode as encode_raw

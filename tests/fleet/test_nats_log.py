@@ -11,8 +11,9 @@ from threading import Event, Thread
 import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
+from lora_post.fleet.errors import FleetError, LogUnavailable
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Logged, LogUnavailable
+from lora_post.fleet.log import Logged
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.streams import LOG, ensure_streams
 from tests.support.command import PATIENCE_S

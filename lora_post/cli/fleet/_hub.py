@@ -31,8 +31,8 @@ def fleet_of(path: Path | None) -> tuple[Config, FleetConfig]:
 def connected(config: Config, fleet: FleetConfig) -> Iterator[Link]:
     """Connect to the hub as long as the block runs. Raises ConfigError, FleetError."""
     try:
+        from lora_post.fleet.errors import FleetError
         from lora_post.fleet.link import Link
-        from lora_post.fleet.log import FleetError
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
     with closing(Link(fleet, config.gateway_id)) as link:

@@ -148,7 +148,7 @@ def _running(arguments: Sequence[str], folder: Path) -> Iterator[subprocess.Pope
 
 
 def _wait_for_workers(link: Link) -> None:
-    from lora_post.fleet.log import FleetError
+    from lora_post.fleet.errors import FleetError
     from lora_post.fleet.status import look
 
     deadline = time.monotonic() + LONGEST_S

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lora_post.fleet.by_hand import write
 from lora_post.fleet.entry import State
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.offers import Offer, encode_offer, offer_subject
 from lora_post.fleet.home.ownership import released, taken_over
 from lora_post.fleet.link import Link
-from lora_post.fleet.log import FleetError, Log
+from lora_post.fleet.log import Log
 from lora_post.fleet.subjects import log_subject
 from lora_post.fleet.view import View
 from lora_post.model import Device

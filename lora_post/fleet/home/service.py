@@ -23,11 +23,11 @@ from lora_post.fleet.copied import Copied
 from lora_post.fleet.desk import Errand, Sent
 from lora_post.fleet.downlinks import Request, RequestFate, WayBack
 from lora_post.fleet.entry import Entry, Queued, Reception, State
+from lora_post.fleet.errors import FleetError
 from lora_post.fleet.frame_keeper import TELL_EVERY_S, Room
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
 from lora_post.fleet.home.offers import Offer
 from lora_post.fleet.judge import Chore, Judge
-from lora_post.fleet.log import FleetError
 from lora_post.fleet.reply import Reply
 from lora_post.fleet.subjects import log_subject
 from lora_post.metrics import Metrics
