@@ -108,13 +108,13 @@ class SpoolFile:
         self.db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if self._checkpoints else 0}")
 
     def shorten_log(self) -> None:
-        """Move the log into the file where it has grown too long: while others write without a break, SQLite cannot.
+        """Empty the log into the file where it has grown too long: while others write without a break, SQLite cannot.
 
         Writers wait meanwhile. Raises SpoolError.
         """
         try:
             if Path(f"{self.path}-wal").stat().st_size > MAX_LOG_BYTES:
-                self.db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
 

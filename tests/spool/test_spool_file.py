@@ -285,5 +285,5 @@ def test_log_that_others_keep_growing_is_shortened(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(spool_file_module, "MAX_LOG_BYTES", grown - 1)
         other.shorten_log()
         _save(writer, {"last": 1})
-        assert log.stat().st_size == grown, "it begins anew, in the same file"
+        assert log.stat().st_size < grown // 10, "it is long no more, so that the next look has nothing to do"
         assert len(load_sessions(other.db)) == 1201
