@@ -93,7 +93,8 @@ class Asking:
                 continue
             if told.is_sent is False:
                 self._metrics.count("downlinks", "refused")  # the gateway counts it as failed
-                log.warning("%s is not sent%s: %s", known.about, _where(told), told.why)
+                level = logging.WARNING if teller else logging.INFO  # that one cannot send is no news
+                log.log(level, "%s is not sent%s: %s", known.about, _where(told), told.why)
             else:
                 del self._under_way[fate.id]
             if known.command:

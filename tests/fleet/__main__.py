@@ -17,7 +17,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Bad days of a fleet; see tests/fleet.")
     options.add_argument("--seconds", type=float, default=60, help="how long the bad days last")
     options.add_argument("--seed", type=int, default=0, help="which faults")
-    options.add_argument("--frames", type=float, default=20, help="frames a second on the air")
+    options.add_argument("--frames", type=float, default=20, help="frames a second on the air, on average")
     options.add_argument("--servers", type=int, default=3, help="nats-servers of the hub")
     options.add_argument("--every", type=float, default=EVERY_S, help="seconds from one fault to the next")
     options.add_argument("--folder", type=Path, help="keep spools and logs there; must not exist yet")

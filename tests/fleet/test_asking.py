@@ -78,6 +78,7 @@ def test_command_that_went_in_the_second_window_is_sent(asking: Asking) -> None:
 
 
 def test_no_gateway_at_all_is_told_as_well(asking: Asking, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     given(asking)
     asking._fail("entry", "", "no gateway that heard it can send")
     assert list(asking.fates()) == []
