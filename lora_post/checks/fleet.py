@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -13,12 +13,16 @@ from urllib.request import urlopen
 
 from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
+from lora_post.errors import SpoolError
 from lora_post.net.hosts import is_this_machine
 from lora_post.sinks.finding import Finding, fail, ok, skipped, warning
+from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import pip_install, plural
 
 if TYPE_CHECKING:
+    from lora_post.fleet.home.owners import Owned
     from lora_post.fleet.link import Link
+    from lora_post.fleet.status import FleetStatus
 
 SUBJECT: Final = "fleet"
 CONNECT_S: Final = 10.0
@@ -34,6 +38,8 @@ def check_fleet(config: Config, fleet: FleetConfig, *, offline: bool) -> Iterato
         yield fail(SUBJECT, f"{' and '.join(missing)} is not installed", pip_install("lora-post[fleet]"))
         return
     yield from _check_roles(config, fleet)
+    if Role.HOME in fleet.roles:
+        yield from _check_home(config)
     if offline:
         yield skipped(SUBJECT, "--offline")
         return
@@ -80,12 +86,11 @@ def _check_roles(config: Config, fleet: FleetConfig) -> Iterator[Finding]:
 
 def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[Finding]:
     from lora_post.fleet.errors import FleetError
-    from lora_post.fleet.status import look
     from lora_post.fleet.streams import LOG
 
     try:
         cluster = link.call(link.client.jetstream().stream_info(LOG))
-        status = look(link)
+        status = _look(link, config)
     except FleetError as error:
         if "not found" in error.what:
             yield ok(SUBJECT, "the hub is empty: the first worker will make what is needed")
@@ -107,8 +112,38 @@ def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[F
     strange = sorted({device.home for device in config.devices if device.home} - known)
     if strange:
         yield warning(SUBJECT, f"home gateways that were never here: {', '.join(strange)}", "is it their [gateway] id?")
+    yield from _tell_owners(status.owned)
     if "" in status.holders:
         yield warning(SUBJECT, "nobody works on some partitions", "start a worker: lora-post run")
+
+
+def _check_home(config: Config) -> Iterator[Finding]:
+    from lora_post.fleet.errors import FleetError
+    from lora_post.fleet.home.book import owners_at_home
+
+    try:
+        yield from _tell_owners(owners_at_home(config.spool_path))
+    except FleetError as error:
+        yield fail(SUBJECT, error.what, "see that lora-post may read and write the file")
+
+
+def _look(link: Link, config: Config) -> FleetStatus:
+    from lora_post.fleet.status import look
+
+    if config.spool_path.exists():
+        with suppress(SpoolError), closing(SpoolFile(config.spool_path)) as spool_file:  # told of by its own check
+            return look(link, spool_file)
+    return look(link)
+
+
+def _tell_owners(owned: Sequence[Owned]) -> Iterator[Finding]:
+    """Yield who decides about devices that have a home gateway."""
+    from lora_post.fleet.home.owners import owner_lines
+
+    for line in owner_lines([each for each in owned if not each.is_stand_in]):
+        yield ok(SUBJECT, line)
+    for line in owner_lines([each for each in owned if each.is_stand_in]):
+        yield warning(SUBJECT, line, "see to the link of that gateway: it takes them back as soon as it has one")
 
 
 def _check_disks(fleet: FleetConfig) -> Iterator[Finding]:

@@ -86,7 +86,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     own: counters of the session that it is configured with. joins: None for a device that has never joined.
     recent: see the module of this name. waiting: commands that are not over. done: keys of the last that are.
     owner: the home gateway that alone decides what follows; "": workers do. is_held: a person has taken the device from
-    its home, which is not to take it back.
+    its home, which is not to take it back. stands_in_for: the home gateway from which workers have taken the device by
+    themselves. decides_since_us: when who decides changed last.
     """
 
     own: Counters = Counters()
@@ -96,6 +97,8 @@ class State(Struct, frozen=True, omit_defaults=True):
     done: tuple[str, ...] = ()
     owner: str = ""
     is_held: bool = False
+    stands_in_for: str = ""
+    decides_since_us: WallUs = WallUs(0)
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):

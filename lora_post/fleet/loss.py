@@ -91,7 +91,14 @@ def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
     """Return the entry that goes on behind everything that was lost: a new epoch, FCntDown far ahead."""
     state = beyond(last.state if last else State(), remembered.state)
     if last is None or remembered.epoch > last.epoch:
-        state = replace(state, owner=remembered.state.owner, is_held=remembered.state.is_held)
+        before = remembered.state
+        state = replace(
+            state,
+            owner=before.owner,
+            is_held=before.is_held,
+            stands_in_for=before.stands_in_for,
+            decides_since_us=before.decides_since_us,
+        )
     epoch = max(last.epoch if last else 0, remembered.epoch) + 1
     prev, number = (last.id, last.number + 1) if last else (FIRST, 1)
     return Entry(id_, prev, number, state, kind="own", epoch=epoch)

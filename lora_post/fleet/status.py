@@ -14,6 +14,7 @@ from lora_post.clocks.scale import utc_text
 from lora_post.fleet import hub_state
 from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.errors import UNREADABLE, FleetError
+from lora_post.fleet.home.owners import Owned, owner_lines, owners
 from lora_post.fleet.link import Link
 from lora_post.fleet.nats_log import NatsLog
 from lora_post.fleet.place import newest_entries
@@ -26,7 +27,6 @@ from lora_post.text import plural, wait_text
 from lora_post.times import WallUs
 
 LOOK_S: Final = 30.0
-MAX_NAMED: Final = 5
 T = TypeVar("T")
 
 
@@ -50,25 +50,11 @@ class Hearing(Struct, frozen=True):
     heard_by: tuple[Reception, ...]
 
 
-class Owned(Struct, frozen=True):
-    """A device about which a home gateway decides, or workers because a person has taken it over: owner is "" then."""
-
-    device: str
-    owner: str
-    epoch: int
-
-    @property
-    def line(self) -> str:
-        """Return it in words."""
-        who = f"home gateway {self.owner}" if self.owner else "workers, taken over by hand"
-        return f"{self.device}: {who}, epoch {self.epoch}"
-
-
 class FleetStatus(Struct, frozen=True):
     """gateways, workers: as they said last. holders: of partitions, by number, "" for nobody.
 
     under_way: raw frames that are not decided. entries: in the log. last: the position of the newest. read: how far
-    uploaders have read, by name. hearings: of the devices that the spool knows. owned: those of them with a home.
+    uploaders have read, by name. hearings: of the devices that the spool knows. owned: who decides about them.
     """
 
     gateways: tuple[GatewayState, ...]
@@ -85,7 +71,7 @@ class FleetStatus(Struct, frozen=True):
     @property
     def lines(self) -> list[str]:
         """Return it in words, a line each."""
-        return [*self._gateway_lines(), *self._home_lines(), *self._worker_lines(), *self._log_lines()]
+        return [*self._gateway_lines(), *owner_lines(self.owned), *self._worker_lines(), *self._log_lines()]
 
     def _gateway_lines(self) -> Iterator[str]:
         heard = Counter(each.gateway for hearing in self.hearings for each in hearing.heard_by)
@@ -103,14 +89,6 @@ class FleetStatus(Struct, frozen=True):
                 count = heard[each.gateway]
                 facts.append(f"hears {plural(count, 'device')}, {alone[each.gateway]} alone")
             yield f"gateway {each.gateway}: {', '.join(facts)}, lora-post {each.version}"
-
-    def _home_lines(self) -> Iterator[str]:
-        count = Counter(each.owner for each in self.owned if each.owner)
-        for home, devices in sorted(count.items()):
-            yield f"home gateway {home}: decides about {plural(devices, 'device')}"
-        held = [each.device for each in self.owned if not each.owner]
-        if held:
-            yield f"taken over by hand: {', '.join(held[:MAX_NAMED])}{' …' if len(held) > MAX_NAMED else ''}"
 
     def _worker_lines(self) -> Iterator[str]:
         held = Counter(self.holders)
@@ -146,7 +124,7 @@ def look(link: Link, spool_file: SpoolFile | None = None) -> FleetStatus:
         read,
         tuple(hearings(spool_file)) if spool_file else (),
         _turn(link),
-        tuple(owned(spool_file)) if spool_file else (),
+        tuple(owners(_newest(spool_file))) if spool_file else (),
     )
 
 
@@ -171,14 +149,6 @@ def hearings(spool_file: SpoolFile) -> Iterator[Hearing]:
         if entry.up:
             best = sorted(entry.up.heard_by, key=lambda each: each.snr_db or -99.0, reverse=True)
             yield Hearing(entry.up.device, tuple(best))
-
-
-def owned(spool_file: SpoolFile) -> Iterator[Owned]:
-    """Yield who decides about devices about which workers do not, or do because of a person."""
-    for subject, entry in sorted(_newest(spool_file).items()):
-        state = entry.state
-        if state.owner or state.is_held:
-            yield Owned(id_of(subject.split(".")[2]), state.owner, entry.epoch)
 
 
 def _newest(spool_file: SpoolFile) -> dict[str, Entry]:

@@ -13,6 +13,7 @@ from lora_post.fleet.frame_keeper import Room
 from lora_post.fleet.home.book import opened_log
 from lora_post.fleet.home.hub_link import HubEnd, Mirroring
 from lora_post.fleet.home.mirror import Mirror
+from lora_post.fleet.home.owners import owner_lines
 from lora_post.fleet.home.service import HomeService
 from lora_post.fleet.inheritance import inherited
 from lora_post.fleet.judge import Judge
@@ -76,4 +77,4 @@ class Home:
         """Return what it is at, in words."""
         waiting = self._mirror.waiting
         behind = f"entries that the hub does not have: {waiting}" if waiting else "the hub has all of it"
-        return [f"home of {plural(self._count, 'device')}, {self.service.owned} of them decided here; {behind}"]
+        return [f"home of {plural(self._count, 'device')}; {behind}", *owner_lines(self.service.owners)]

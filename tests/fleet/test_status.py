@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lora_post.fleet.entry import Accepted, Reception, State, after
+from lora_post.fleet.home.owners import Owned
 from lora_post.fleet.place import UPLOADER, Place
 from lora_post.fleet.publisher import GatewayState
 from lora_post.fleet.status import FleetStatus, Hearing, WorkerState, hearings
@@ -42,11 +43,13 @@ def test_lines() -> None:
         60,
         {"desk": 58},
         (Hearing("a", tuple(heard)), Hearing("b", (heard[0],))),
+        owned=(Owned("a", "home gateway north decides", "2026-11-28 23:15"),),
     )
     assert status.lines == [
         "gateway north: nothing waits, 31.5 ms to the hub and back, answers asked of it in 62.5 ms, "
         "hears 2 devices, 1 alone, lora-post 1",
         "gateway south: 7 frames wait, the oldest of 1970-01-01T00:00:00Z, hears 1 device, 0 alone, lora-post 1",
+        "home gateway north decides: a since 2026-11-28 23:15",
         "worker desk-1: 12 of 16 partitions, 40 uplinks accepted, 2 void",
         "nobody: 4 of 16 partitions; is a worker running?",
         "frames under way: 3; entries in the log: 50",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from lora_post.cli.fleet._hub import connected_to_log
@@ -41,11 +40,13 @@ def _change(config: Config, fleet: FleetConfig, spool_file: SpoolFile, device: D
     from lora_post.fleet.by_hand import change_by_hand, last_view
 
     if Role.HOME in fleet.roles:
-        from lora_post.fleet.home.book import opened_log
+        from lora_post.fleet.home.book import existing_log
         from lora_post.fleet.subjects import log_subject
         from lora_post.fleet.view import View
 
-        with closing(opened_log(config.spool_path)) as own:
+        with existing_log(config.spool_path) as own:
+            if own is None:
+                return False
             return change_by_hand(own, View(log_subject(device)), device, change, config.gateway_id)
     with connected_to_log(config, fleet) as link:
         from lora_post.fleet.nats_log import NatsLog

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,6 +19,7 @@ from lora_post.fleet.acceptance import Acceptance, Proposal
 from lora_post.fleet.copied import Copied
 from lora_post.fleet.entry import Entry, State, encode
 from lora_post.fleet.errors import FleetError
+from lora_post.fleet.home.owners import Owned, owners
 from lora_post.fleet.home.shortening import ShortLog, answers_of, shorten
 from lora_post.fleet.joined import Sessions, joins_of
 from lora_post.fleet.judge import Chore, Judge
@@ -95,6 +96,11 @@ class HomeBook:
         fold = self.view.folds.get(subject)
         return fold.state if fold and fold.state.owner == self._gateway else None
 
+    def owners(self, subjects: Iterable[str]) -> list[Owned]:
+        """Return who decides about devices, as far as that is known here; for any thread."""
+        folds = ((subject, self.view.folds.get(subject)) for subject in subjects)
+        return owners({subject: fold.last for subject, fold in folds if fold and fold.last})
+
     def due(self) -> list[Chore]:
         """Return what is to be done because time has passed."""
         return self._judge.due(fold.state for fold in self.view.folds.values())
@@ -163,14 +169,38 @@ def chain(log: Log, subject: str, after: int = 0) -> list[Entry]:
 
 
 def opened_log(spool: Path) -> SqliteLog:
-    """Open the log of a home gateway, which is beside its spool. Raises LogUnavailable."""
-    return SqliteLog(spool.with_suffix(".home.db"))
+    """Open the log of a home gateway, or make it. Raises LogUnavailable."""
+    return SqliteLog(_log_path(spool))
+
+
+@contextmanager
+def existing_log(spool: Path) -> Iterator[Log | None]:
+    """Open the log of a home gateway as long as the block runs, None where there is none. Raises LogUnavailable."""
+    path = _log_path(spool)
+    if not path.exists():  # who makes it owns it
+        yield None
+        return
+    with closing(SqliteLog(path)) as found:
+        yield found
+
+
+def _log_path(spool: Path) -> Path:
+    return spool.with_suffix(".home.db")
+
+
+def owners_at_home(spool: Path) -> list[Owned]:
+    """Return who decides about the devices of a home gateway, as far as that is known there. Raises LogUnavailable."""
+    view = View(ALL)
+    with existing_log(spool) as source:
+        for _ in view.catch_up(source) if source else ():
+            pass
+    return owners({subject: fold.last for subject, fold in view.folds.items() if fold.last})
 
 
 def joins_at_home(spool: Path, device: Device) -> JoinState:
     """Return what a home gateway knows of a device's joins. Raises LogUnavailable."""
-    with closing(opened_log(spool)) as source:
-        entries = chain(source, log_subject(device))
+    with existing_log(spool) as source:
+        entries = chain(source, log_subject(device)) if source else []
     if not entries or device.root is None:
         return JoinState()
     return Sessions().join_state(joins_of(entries[-1].state, device), device)

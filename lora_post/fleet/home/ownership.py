@@ -13,6 +13,7 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
+from lora_post.clocks.scale import now_us
 from lora_post.fleet.entry import Entry, State, after, new_id
 from lora_post.fleet.loss import JOIN_JUMP, JUMP, beyond
 
@@ -23,10 +24,15 @@ _BLOCKS: Final = 64
 
 
 def taken_over(state: State, *, is_held: bool) -> State:
-    """Return the state from which on workers decide about a device. is_held: until a person gives it back."""
-    if state.owner:
-        state = beyond(state, state)
-    return replace(state, owner="", is_held=is_held)
+    """Return the state from which on workers decide about a device.
+
+    is_held: until a person gives it back; else until its home gateway, which is away, has a link.
+    """
+    if not state.owner:
+        return replace(state, is_held=is_held)
+    stands_in_for = "" if is_held else state.owner
+    state = beyond(state, state)
+    return replace(state, owner="", is_held=is_held, stands_in_for=stands_in_for, decides_since_us=now_us())
 
 
 def released(state: State) -> State:
@@ -45,7 +51,7 @@ def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: 
     down, join = (JUMP, JOIN_JUMP) if state.owner or (lost and last is None) else (0, 0)
     state = beyond(state, lost[-1].state if lost else state, down, join)
     if not state.is_held:
-        state = replace(state, owner=home)
+        state = replace(state, owner=home, stands_in_for="", decides_since_us=now_us())
     over = set(last.state.done) if last else set()
     commands = {each.key: each for entry in lost for each in entry.commands if each.key not in over}
     told = tuple(each for entry in lost for each in entry.told)

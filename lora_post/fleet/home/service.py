@@ -27,6 +27,7 @@ from lora_post.fleet.errors import FleetError
 from lora_post.fleet.frame_keeper import TELL_EVERY_S, Room
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
 from lora_post.fleet.home.offers import Offer
+from lora_post.fleet.home.owners import Owned
 from lora_post.fleet.judge import Chore, Judge
 from lora_post.fleet.reply import Reply
 from lora_post.fleet.subjects import log_subject
@@ -37,6 +38,7 @@ from lora_post.spool.frames import HeardFrame
 from lora_post.spool.queue_writer import EVICTED
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
+from lora_post.text import plural
 from lora_post.times import BootUs, WallUs
 from lora_post.uplink.model import Decode, Report
 from lora_post.uplink.outcome import Outcome
@@ -101,9 +103,9 @@ class HomeService:
         return self._judge.may_know(frame)
 
     @property
-    def owned(self) -> int:
-        """Return about how many devices this gateway decides."""
-        return sum(self._state(device) is not None for device in list(self._devices))
+    def owners(self) -> list[Owned]:
+        """Return who decides about its devices, as far as that is known here."""
+        return self._book.owners([log_subject(device) for device in list(self._devices.values())])
 
     def arrived(self, numbers: Sequence[int]) -> None:
         """Take in frames that were kept just now."""
@@ -219,7 +221,8 @@ class HomeService:
                 add_tally(db, EVICTED, lost)
         self._lost += lost
         if self._lost and time.monotonic() >= self._tell_at:
-            log.error("the log of this home gateway is full: gave up %d readings that the hub did not get", self._lost)
+            given_up = plural(self._lost, "reading")
+            log.error("the log of this home gateway is full: gave up %s that the hub did not get", given_up)
             self._lost, self._tell_at = 0, time.monotonic() + TELL_EVERY_S
 
     def _heard(self, now: float) -> list[Copied]:
