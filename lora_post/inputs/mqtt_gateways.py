@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from paho.mqtt.client import MQTTMessage
 
 from lora_post.clocks.scale import now_us
@@ -30,6 +31,7 @@ from lora_post.inputs.gateway_book import GatewayBook
 from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
 from lora_post.inputs.mqtt import MqttInput
 from lora_post.inputs.mqtt_bounded import LongMessage
+from lora_post.inputs.powers import REFUSED, Powers
 from lora_post.metrics import Metrics
 from lora_post.model import Heard, Noise, NoiseReason
 
@@ -66,6 +68,7 @@ class GatewayDownlinks:
         self._channels = HeardChannels()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
         self._given = Given(CONFIRMS_WITHIN_S, monotonic)
+        self._powers = Powers()
         self._next_id = randbelow(1 << 31)
         self.to_publish: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
 
@@ -97,6 +100,8 @@ class GatewayDownlinks:
             found = _timing(downlink, known) if known else None
             if known is not None and found is not None:
                 self._next_id = (self._next_id + 1) % COUNTER
+                windows = (self._powers.within(downlink.gateway, each) for each in downlink.windows)
+                downlink = replace(downlink, windows=tuple(windows))
                 self._given.put(self._next_id, downlink)
                 delays_s, context = found
                 body = command(downlink, self._next_id, delays_s, context, json=known.writes_json)
@@ -113,6 +118,9 @@ class GatewayDownlinks:
             if downlink is None or not set(ack.errors) - {_UNUSED}:
                 return  # it tells nothing
             self._given.remove(ack.downlink_id)
+            for window, error in zip(downlink.windows, ack.errors, strict=False):
+                if error == REFUSED:
+                    self._powers.refused(gateway, window.slot.power_dbm)  # its next answer goes with less
         for window, error in zip(downlink.windows, ack.errors, strict=False):
             if not error:
                 tell_sent(self._metrics, downlink, window.name, f"gateway {gateway}")

@@ -26,6 +26,7 @@ from lora_post.downlink.transmit import COUNTER, Downlink, Station, Window, lead
 from lora_post.formats.semtech_udp import error_label, explain_error, pull_resp, read_tx_ack
 from lora_post.inputs.gateway_book import MAX_GATEWAYS
 from lora_post.inputs.given import Given, tell_not_sent, tell_sent, tell_unconfirmed
+from lora_post.inputs.powers import REFUSED, Powers
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Noise
 from lora_post.text import plural
@@ -124,6 +125,7 @@ class PullResponses:
         self._channels = HeardChannels()
         self._gateways: OrderedDict[str, _Gateway] = OrderedDict()
         self._given = Given(CONFIRMS_WITHIN_S, monotonic)  # by token and host
+        self._powers = Powers()
         self._token = randbelow(1 << 16)
 
     def asked(self, gateway: str, address: Any, version: int) -> None:
@@ -195,8 +197,9 @@ class PullResponses:
 
     def _hand_over(self, asked: _Asked, downlink: Downlink) -> None:
         """Hand a frame over for the first of its windows; the others are left if that one is not met."""
-        window = downlink.windows[0]
         with self._lock:
+            window = self._powers.within(downlink.gateway, downlink.windows[0])
+            downlink = replace(downlink, windows=(window, *downlink.windows[1:]))
             token = self._token = (self._token + 1) & 0xFFFF
             self._given.put((token, host_of(asked.address)), downlink)  # before it can be confirmed
         try:
@@ -207,15 +210,22 @@ class PullResponses:
             tell_not_sent(self._metrics, downlink, window.name, f"gateway {downlink.gateway}", str(error))
 
     def confirmed(self, gateway: str, token: int, body: bytes, host: str) -> None:
-        """Take a TX_ACK from who was given the frame; when it is not sent in a window, try the next one."""
+        """Take a TX_ACK from who was given the frame; when it is not sent in a window, try the next one.
+
+        Where its power was too much it goes once more with less.
+        """
         with self._lock:
             downlink = self._given.find((token, host), gateway)
             if downlink is None:
                 return
             self._given.remove((token, host))
             self._known(gateway).unconfirmed = 0
+            error, warning = read_tx_ack(body)
+            is_weaker = error == REFUSED and self._powers.refused(gateway, downlink.windows[0].slot.power_dbm)
         name = downlink.windows[0].name
-        error, warning = read_tx_ack(body)
+        if is_weaker:
+            self.send(downlink)
+            return
         if not error:
             more = f", with a warning: {warning}" if warning else ""
             tell_sent(self._metrics, downlink, name, f"gateway {gateway}", more)

@@ -188,6 +188,15 @@ def test_ack_of_another_gateway_is_none() -> None:
     assert book.told == []
 
 
+def test_gateway_that_refuses_a_power_is_given_less_from_then_on() -> None:
+    book = Book()
+    message = book.send(1_000_000)
+    asked = [item.tx_info.power for item in message.items]
+    book.downlinks.confirmed(EUI, TxAck(message.downlink_id, ("TX_POWER", "TX_POWER")))
+    assert not any(each.is_sent for each in book.told)
+    assert (asked, [item.tx_info.power for item in book.send(1_000_000).items]) == ([14, 27], [10, 10])
+
+
 @pytest.mark.parametrize("errors", [(), ("IGNORED",), ("IGNORED", "IGNORED")])
 def test_ack_that_tells_nothing_leaves_the_frame_unconfirmed(errors: tuple[str, ...]) -> None:
     book = Book()

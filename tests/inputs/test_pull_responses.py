@@ -151,6 +151,26 @@ def test_error_of_the_first_window_leads_to_the_second(caplog: pytest.LogCapture
     ]
 
 
+def test_gateway_that_refuses_a_power_is_given_less_at_once_and_from_then_on() -> None:
+    port = Port().ready()
+    told: list[Transmission] = []
+    port.now += 5.0
+    port.responses.send(replace(downlink(), tell=told.append))
+    powers = [port.txpk["powe"]]
+    while not told:
+        assert port.txpk["tmst"] == 7_000_000
+        port.confirm("TX_POWER" if len(powers) < 3 else "")
+        powers.append(port.txpk["powe"])
+    assert powers == [27, 20, 14, 14] and told[0].is_sent and port.results() == {"sent": 1}
+    port.responses.heard("gw1", [heard(9_000_000)], port.now, WHERE[0])
+    port.responses.send(replace(downlink(9_000_000), windows=windows(9_000_000)[1:]))
+    assert port.txpk["powe"] == 14
+    port.responses.send(replace(downlink(9_000_000), tell=told.append))
+    port.confirm("TX_POWER")
+    port.confirm("TX_POWER")  # there is no lower one
+    assert (port.txpk["tmst"], port.txpk["powe"]) == (15_000_000, 10)
+
+
 def test_forwarder_that_sends_at_once_is_given_its_frame_before_the_window() -> None:
     waiting: list[tuple[float, Callable[[], None]]] = []
     port = Port()
@@ -173,7 +193,8 @@ def test_every_error_is_told_in_words_and_counted(error: str, caplog: pytest.Log
     port = Port().ready()
     told: list[Transmission] = []
     port.responses.send(replace(downlink(), windows=windows(1_000_000)[:1], tell=told.append))
-    port.confirm(error)
+    while not told:
+        port.confirm(error)
     assert port.results() == {error.lower().replace("_", "-") if error in ERRORS else "refused": 1}
     meaning = ERRORS.get(error, "")
     assert error in caplog.text and meaning in caplog.text and meaning in told[0].why
