@@ -23,7 +23,7 @@ from lora_post.fleet.place import UPLOADER, Place, known_of
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.recent import is_recent
 from lora_post.fleet.settling import Settling
-from lora_post.fleet.streams import LOG_BYTES, log_bytes
+from lora_post.fleet.streams import LOG_BYTES, log_bytes, refuse_newer_log
 from lora_post.fleet.subjects import TO_ALL, token
 from lora_post.fleet.trim import Trimmer, keep_us
 from lora_post.fleet.turns import SILENT_S, Silence, Turn, Turns
@@ -85,14 +85,18 @@ class Feed:
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Read on until `stop`. beat: called at least once in a minute."""
+        said = ""
         while not stop.is_set():
             beat()
             try:
                 if self._link.is_up:
                     self.step()
+                    said = ""
                     continue
             except (FleetError, SpoolError) as error:
-                log.warning("%s", error)
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("%s", error)
             stop.wait(PAUSE_S)
         try:
             self._settling.tell(is_all=True)
@@ -102,8 +106,8 @@ class Feed:
     def step(self) -> int:
         """Take in what the log has next, and wait for it a little; return how many readings were queued."""
         if self._view is None or self._reconnects != self._link.reconnects:
-            self._reconnects = self._link.reconnects
-            self._view = self._open()
+            self._view, reconnects = None, self._link.reconnects
+            self._view, self._reconnects = self._open(), reconnects
         view = self._view
         self._view = None  # whatever goes wrong: what is in the spool is true
         logged = self._log.tail(view.prefix, view.position, TAIL_S)
@@ -144,6 +148,7 @@ class Feed:
             self._turns.begin(self._log)
 
     def _open(self) -> View:
+        refuse_newer_log(self._link)
         with self._spool_file.transaction() as db:
             view, old = self._place.load(db), self._old.load(db)
         before = known_of(old)

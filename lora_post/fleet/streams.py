@@ -24,6 +24,9 @@ RAW: Final = "LP_RAW"
 LOG: Final = "LP_LOG"
 STATE: Final = "LP_STATE"
 
+LOG_VERSION: Final = 1
+"""Another one whenever an older lora-post could not read an entry, or would leave out of the next one what it says."""
+_WRITTEN_AS: Final = "lora-post log "
 DUPLICATES_S: Final = 3600
 """So long a gateway may publish a frame again; after that, the fold says that it was seen."""
 RAW_BYTES: Final = 256 << 20
@@ -48,7 +51,14 @@ def configs(replicas: int) -> tuple[StreamConfig, ...]:
             duplicate_window=DUPLICATES_S,
             **common,
         ),
-        StreamConfig(name=LOG, subjects=["log.>"], discard=DiscardPolicy.NEW, max_bytes=LOG_BYTES, **common),
+        StreamConfig(
+            name=LOG,
+            description=f"{_WRITTEN_AS}{LOG_VERSION}",
+            subjects=["log.>"],
+            discard=DiscardPolicy.NEW,
+            max_bytes=LOG_BYTES,
+            **common,
+        ),
         StreamConfig(
             name=STATE,
             subjects=["gw.*.state", "lease.*", "worker.*", "pos.*", MOVED],
@@ -73,8 +83,9 @@ async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool)
     for config in configs(replicas):
         try:
             there = (await stream.stream_info(str(config.name))).config
-            if there.subjects != config.subjects:  # made by an older lora-post
-                await stream.update_stream(there.evolve(subjects=config.subjects))
+            _refuse_newer(there)
+            if (there.subjects, there.description) != (config.subjects, config.description):  # of an older lora-post
+                await stream.update_stream(there.evolve(subjects=config.subjects, description=config.description))
         except nats.js.errors.NotFoundError:
             if config.name == LOG and not may_make_log:
                 raise FleetError(
@@ -96,6 +107,20 @@ async def ensure(stream: JetStreamContext, replicas: int, *, may_make_log: bool)
 def ensure_streams(link: Link, replicas: int, *, may_make_log: bool) -> None:
     """Do what `ensure` does. Raises FleetError."""
     link.call(ensure(link.client.jetstream(), replicas, may_make_log=may_make_log), 60.0)
+
+
+def refuse_newer_log(link: Link) -> None:
+    """Raise FleetError where a newer lora-post has written the log, or the hub does not answer."""
+    _refuse_newer(link.call(link.client.jetstream().stream_info(LOG)).config)
+
+
+def _refuse_newer(there: StreamConfig) -> None:
+    version = (there.description or "").removeprefix(_WRITTEN_AS)
+    if version.isdecimal() and int(version) > LOG_VERSION:
+        raise FleetError(
+            f"the log at the hub is of a newer lora-post: version {version}, and this one writes {LOG_VERSION}",
+            fix="install the same version of lora-post on all workers and uploaders",
+        )
 
 
 def log_bytes(link: Link) -> int:

@@ -35,7 +35,7 @@ from lora_post.fleet.place import WORKER, Place
 from lora_post.fleet.raw import OfferAgain, encode
 from lora_post.fleet.settling import Settling
 from lora_post.fleet.status import WorkerState
-from lora_post.fleet.streams import SET_ASIDE_AFTER, ensure_streams
+from lora_post.fleet.streams import SET_ASIDE_AFTER, ensure_streams, refuse_newer_log
 from lora_post.fleet.subjects import TO_ALL, log_prefix
 from lora_post.fleet.view import Read, View
 from lora_post.metrics import Metrics
@@ -161,6 +161,7 @@ class Worker:
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Work until `stop`. beat: called at least once in a minute."""
+        said = ""
         while not stop.is_set():
             beat()
             try:
@@ -174,8 +175,11 @@ class Worker:
                 for part in list(self._parts.values()):
                     self._work(part)
                 self._settling.tell()
+                said = ""
             except (FleetError, SpoolError) as error:
-                log.warning("%s", error)
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("%s", error)
                 stop.wait(PAUSE_S)
         self._end()
 
@@ -186,9 +190,10 @@ class Worker:
             ensure_streams(self._link, self._replicas, may_make_log=not knows)
             self._asking.listen()
             self._has_streams = True
-        if self._reconnects != self._link.reconnects:
-            self._reconnects = self._link.reconnects
+        if self._reconnects != (reconnects := self._link.reconnects):
             self._drop(list(self._parts))  # what is at the hub now may be older than what was read
+            refuse_newer_log(self._link)
+            self._reconnects = reconnects
         now = time.monotonic()
         if self._signs is None and now >= self._step_at:
             self._step_at = now + STEP_S

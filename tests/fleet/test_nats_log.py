@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,7 +16,7 @@ from lora_post.fleet.errors import FleetError, LogUnavailable
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import Logged
 from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.streams import LOG, ensure_streams
+from lora_post.fleet.streams import LOG, LOG_VERSION, ensure_streams, refuse_newer_log
 from tests.support.command import PATIENCE_S
 from tests.support.fleet_frames import PREFIX, Heard, Worker, check
 from tests.support.nats_servers import Nodes, nats_servers
@@ -27,6 +28,12 @@ def linked(nodes: Nodes, name: str = "w1") -> Iterator[Link]:
     with closing(Link(fleet, name)) as link:
         assert link.wait(PATIENCE_S)
         yield link
+
+
+def update(link: Link, description: str | None) -> None:
+    stream = link.client.jetstream()
+    there = link.call(stream.stream_info(LOG)).config
+    link.call(stream.update_stream(there.evolve(description=description)))
 
 
 def make_streams(link: Link, replicas: int) -> None:
@@ -53,6 +60,13 @@ def test_one_server(tmp_path: Path) -> None:
         log.append([(f"{PREFIX}a", b"4")])
         log.trim(f"{PREFIX}a", 4)
         assert [each.position for each in log.read("log.", 0)] == [2, 3, 4]
+        update(link, description=None)  # as lora-post made it before
+        ensure_streams(link, 1, may_make_log=False)
+        refuse_newer_log(link)
+        update(link, description=f"lora-post log {LOG_VERSION + 1}")
+        for look in (partial(ensure_streams, replicas=1, may_make_log=False), refuse_newer_log):
+            with pytest.raises(FleetError, match="of a newer lora-post"):
+                look(link)
         nodes.kill(0)
         with pytest.raises(LogUnavailable):
             log.read(PREFIX, 0)
