@@ -59,9 +59,13 @@ def result_of(text: str) -> CodecResult:
 
 def crash_text(said: str, stack: str) -> str:
     """Return one line for what was thrown in the engine."""
-    if said in ("", "null", "InternalError: out of memory"):  # null: no memory is left for an error either
-        return f"the codec used more than {MEMORY_LIMIT >> 20} MiB of memory{_place(stack)}"
-    return said + _place(stack)
+    full = f"the codec used more than {MEMORY_LIMIT >> 20} MiB of memory"
+    meant = {
+        "": full,
+        "InternalError: out of memory": full,
+        "null": f"{full}, or threw null",  # no memory is left for an error either
+    }
+    return meant.get(said, said) + _place(stack)
 
 
 def _parse(text: str) -> _RawAnswer:

@@ -732,9 +732,16 @@
   };
 
   // Nothing thrown leaves the engine as it is: to make text of it would run the codec's code without limit.
+  // null is left as it is: the engine throws it, too, when its memory is full.
+  const thrown = (error) => {
+    const text = describe(error);
+    if (error instanceof E) return text || "an error without a message";
+    if (typeof error === "string") return text || "the codec threw an empty text";
+    return error === null ? text : `the codec threw ${text}`;
+  };
   const crashOf = (error) => {
     try {
-      return stringify({ crash: describe(error), stack: error instanceof E ? shorten(S(error.stack)) : "" });
+      return stringify({ crash: thrown(error), stack: error instanceof E ? shorten(S(error.stack)) : "" });
     } catch {
       return '{"crash":"the codec failed, and its error cannot be read"}';
     }

@@ -482,6 +482,25 @@ def test_calls_from_many_threads_do_not_meet() -> None:
     assert found == [99 * n for n in range(200)]
 
 
+@pytest.mark.parametrize(
+    ("thrown", "said"),
+    [
+        ("null", "the codec used more than 8 MiB of memory, or threw null"),
+        ("undefined", "the codec threw undefined"),
+        ("1", "the codec threw 1"),
+        ("false", "the codec threw false"),
+        ('""', "the codec threw an empty text"),
+        ('"too short"', "too short"),
+        ("{ code: 3 }", 'the codec threw {"code":3}'),
+        ("new Error()", "Error, line 1"),
+        ('Object.assign(new Error(), { name: "" })', "an error without a message, line 1"),
+    ],
+)
+def test_what_is_thrown_without_being_an_error_is_named(thrown: str, said: str) -> None:
+    with pytest.raises(DecoderCrash, match=f"^{re.escape(said)}$"):
+        Codec(f"function decodeUplink(input) {{ throw {thrown}; }}").call(b"\1", 1, "", time())
+
+
 # hostile codecs in a running pipeline
 
 EXPECTED = {
