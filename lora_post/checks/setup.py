@@ -86,7 +86,7 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
     """Yield whether decoder files load, and devices have decoders that take their options."""
     for problem in loaded.problems:
         yield warning("decoders", problem.what, problem.fix or "correct the file, or take it out of the folder")
-    for mistake in mistakes_of(tuple(devices), loaded.decoders):
+    for mistake in mistakes_of(tuple(devices), loaded.decoders, loaded.faults):
         yield fail("decoders", f"{mistake.device}: {mistake.problem.what}", mistake.problem.fix)
     for device in devices:
         for slip in unmatched(device, loaded.decoders):

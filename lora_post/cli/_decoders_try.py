@@ -69,11 +69,11 @@ def _find(name: str, config: Config | None) -> Decoder:
             return load_decoder(Path(name))
     except DecoderCrash as crash:
         raise ConfigError(crash.what, fix=crash.fix) from crash
-    decoders = load_all_decoders(config).decoders
-    if name not in decoders:
-        problem = unknown_decoder(name, decoders)
+    loaded = load_all_decoders(config)
+    if name not in loaded.decoders:
+        problem = unknown_decoder(name, loaded.decoders, loaded.faults)
         raise ConfigError(problem.what, fix=problem.fix)
-    return decoders[name]
+    return loaded.decoders[name]
 
 
 def _device(device_id: str, config: Config | None) -> Device:

@@ -149,7 +149,7 @@ def read_decoding(
     loaded = combined(others, own)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
-    mistakes = list(mistakes_of(config.devices, loaded.decoders))
+    mistakes = list(mistakes_of(config.devices, loaded.decoders, loaded.faults))
     lines = [f"{config.path}: device {mistake.device}: {mistake.problem}" for mistake in mistakes]
     if lines and is_strict:
         raise ConfigError("\n".join(lines))

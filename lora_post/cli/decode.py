@@ -22,7 +22,7 @@ from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import now_us, parse_utc
 from lora_post.decoding.choice import Decoding, decoder_names, unknown_decoder
 from lora_post.decoding.decode import run
-from lora_post.decoding.loading import CODEC_SUFFIXES, load_decoder
+from lora_post.decoding.loading import CODEC_SUFFIXES, LoadedDecoders, load_decoder
 from lora_post.errors import BadMIC, ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Explanation, Mic, explain
 from lora_post.lorawan.session_keys import AnySessionKeys
@@ -105,7 +105,7 @@ def command(
     loaded = load_all_decoders(config)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
-    decoder = _find_decoder(decoder_name, loaded.decoders) if decoder_name is not None else None
+    decoder = _find_decoder(decoder_name, loaded) if decoder_name is not None else None
     desk = Desk(
         gateway=config.gateway_id if config else "",
         devices=config.devices if config else (),
@@ -332,16 +332,16 @@ def _plain(data: object) -> object:
     return data
 
 
-def _find_decoder(name: str, decoders: Mapping[str, Decoder]) -> Decoder:
+def _find_decoder(name: str, loaded: LoadedDecoders) -> Decoder:
     """Return a decoder by name or by file. Raises ConfigError."""
-    if name in decoders:
-        return decoders[name]
+    if name in loaded.decoders:
+        return loaded.decoders[name]
     if "/" in name or name.endswith((".py", *CODEC_SUFFIXES)):
         try:
             return load_decoder(Path(name))
         except DecoderCrash as crash:
             raise ConfigError(f"--decoder: {crash.what}", fix=crash.fix) from crash
-    problem = unknown_decoder(name, decoders)
+    problem = unknown_decoder(name, loaded.decoders, loaded.faults)
     raise ConfigError(f"--decoder: {problem.what}", fix=problem.fix)
 
 

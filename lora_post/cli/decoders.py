@@ -165,7 +165,7 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
     if which is None:
         return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems
     if which not in loaded.decoders:
-        problem = unknown_decoder(which, loaded.decoders)
+        problem = unknown_decoder(which, loaded.decoders, loaded.faults)
         raise ConfigError(problem.what, fix=problem.fix)
     return [loaded.decoders[which]], ()
 

@@ -6,6 +6,7 @@ The choice goes by device and FPort, never by what a payload looks like.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,8 +15,10 @@ from lora_post.decoding.decode import configured, decode, expect
 from lora_post.decoding.sensor_rules import shape
 from lora_post.errors import ConfigError, DecodeError, Problem
 from lora_post.model import CodecFunction, DecodeFunction, Decoder, Device, Reading
-from lora_post.text import did_you_mean
+from lora_post.text import bare_word, did_you_mean
 from lora_post.uplink.model import Report, Uplink
+
+NO_FAULTS: Final[Mapping[str, Problem]] = {}
 
 
 class Mistake(Struct, frozen=True):
@@ -43,14 +46,17 @@ class Decoding:
         self._choices: dict[str, Choice] = {}
         self.use(decoders)
 
-    def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]:
+    def use(self, decoders: Mapping[str, Decoder], faults: Mapping[str, Problem] = NO_FAULTS) -> list[Mistake]:
         """Decode with these from now on; returns what is wrong with them for the devices.
 
+        faults: of those that could not be loaded.
         A device whose new decoder refuses its options keeps the one that it has.
         """
         mistakes: list[Mistake] = []
         before = self._choices
-        choices = {device.id: choose(device, decoders, mistakes, before.get(device.id)) for device in self._devices}
+        choices = {
+            device.id: choose(device, decoders, mistakes, before.get(device.id), faults) for device in self._devices
+        }
         self._decoders = decoders
         self._choices = choices
         self._has_codecs = any(isinstance(decoder.decode, CodecFunction) for decoder in decoders.values())
@@ -84,7 +90,11 @@ class Decoding:
 
 
 def choose(
-    device: Device, decoders: Mapping[str, Decoder], mistakes: list[Mistake], before: Choice | None = None
+    device: Device,
+    decoders: Mapping[str, Decoder],
+    mistakes: list[Mistake],
+    before: Choice | None = None,
+    faults: Mapping[str, Problem] = NO_FAULTS,
 ) -> Choice:
     """Return the decoders of a device with its options; add what is wrong to `mistakes`.
 
@@ -95,12 +105,7 @@ def choose(
     for name in decoder_names(device):
         decoder = decoders.get(name)
         if decoder is None:
-            mistakes.append(
-                Mistake(
-                    device.id,
-                    Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders, "lora-post decoders")),
-                )
-            )
+            mistakes.append(Mistake(device.id, unknown_decoder(name, decoders, faults)))
         else:
             found[name] = decoder
     takers = [name for name, decoder in found.items() if decoder.configure is not None] or list(found)
@@ -125,8 +130,10 @@ def _refusing(why: Problem) -> DecodeFunction:
     return refuse
 
 
-def unknown_decoder(name: str, decoders: Iterable[str]) -> Problem:
-    """Return what to say to a name that no decoder has."""
+def unknown_decoder(name: str, decoders: Iterable[str], faults: Mapping[str, Problem]) -> Problem:
+    """Return what to say to a name that no decoder has: the fault of its file, else which names there are."""
+    if fault := faults.get(bare_word(name)):
+        return Problem(f"decoder {name!r} could not be loaded: {fault.what}", fault.fix or "correct the file")
     return Problem(f"there is no decoder {name!r}", did_you_mean(name, decoders, "lora-post decoders"))
 
 
@@ -135,9 +142,11 @@ def decoder_names(device: Device) -> list[str]:
     return list(dict.fromkeys(name for name in (device.decoder, *device.decoder_by_fport.values()) if name))
 
 
-def mistakes_of(devices: Sequence[Device], decoders: Mapping[str, Decoder]) -> Iterator[Mistake]:
+def mistakes_of(
+    devices: Sequence[Device], decoders: Mapping[str, Decoder], faults: Mapping[str, Problem] = NO_FAULTS
+) -> Iterator[Mistake]:
     """Yield what is wrong with the decoders and options of these devices."""
     for device in devices:
         mistakes: list[Mistake] = []
-        choose(device, decoders, mistakes)
+        choose(device, decoders, mistakes, faults=faults)
         yield from mistakes

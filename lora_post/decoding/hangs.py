@@ -14,6 +14,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -22,7 +23,7 @@ from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding, Mistake
 from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.time_limit import Overrun, TimeLimit
-from lora_post.errors import DecoderCrash, DecoderHang
+from lora_post.errors import DecoderCrash, DecoderHang, Problem
 from lora_post.model import CodecFunction, Decoder
 from lora_post.uplink.model import Report, Uplink
 
@@ -56,10 +57,10 @@ class LimitedDecoding:
         self._hangs: dict[str, int] = {}
         self._aside = dict(aside)
 
-    def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]:
+    def use(self, decoders: Mapping[str, Decoder], faults: Mapping[str, Problem]) -> list[Mistake]:
         """Do what `Decoding.use` does; a decoder that has changed gets its chances anew."""
         try:
-            mistakes = self._watch.call(self._decoding.use, decoders)
+            mistakes = self._watch.call(partial(self._decoding.use, faults=faults), decoders)
         except Overrun as error:
             log.error("decoders: options are not taken in %s; all decoders stay as they were", self._time(error))
             return []

@@ -15,7 +15,7 @@ import importlib.util
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache, partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -30,6 +30,7 @@ from lora_post.decoding.javascript.source import MAX_FILE, is_codec
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
+from lora_post.text import bare_word
 from lora_post.trust import replaceable_by_others
 
 if TYPE_CHECKING:
@@ -50,10 +51,14 @@ _no_name: Final = re.compile(r"cannot import name '(\w+)' from '(lora_post)'").m
 
 
 class LoadedDecoders(Struct, frozen=True):
-    """Decoders by name, and one line for each file that was skipped."""
+    """Decoders by name, and one line for each file that was skipped.
+
+    faults: the same lines by the name that the decoder would have, as `bare_word`.
+    """
 
     decoders: dict[str, Decoder]
     problems: tuple[Problem, ...]
+    faults: Mapping[str, Problem] = {}
 
 
 def shipped_folder() -> Path:
@@ -70,7 +75,9 @@ def combined(*all_loaded: LoadedDecoders) -> LoadedDecoders:
         for name in sorted(loaded.decoders.keys() & decoders.keys()):
             log.info("decoder=%s: %s replaces %s", name, loaded.decoders[name].origin, decoders[name].origin)
         decoders |= loaded.decoders
-    return LoadedDecoders(decoders, tuple(problem for loaded in all_loaded for problem in loaded.problems))
+    problems = tuple(problem for loaded in all_loaded for problem in loaded.problems)
+    faults = {name: fault for loaded in all_loaded for name, fault in loaded.faults.items()}
+    return LoadedDecoders(decoders, problems, faults)
 
 
 def decoder_files(folder: Path) -> list[Path]:
@@ -113,7 +120,7 @@ def load_folder(
         paths = decoder_files(folder)
     except OSError as error:
         return LoadedDecoders({}, (Problem(f"{folder}: {error.strerror}"),))
-    return _collect(partial(load or load_decoder, path) for path in paths if wanted(path))
+    return _collect((path.stem, partial(load or load_decoder, path)) for path in paths if wanted(path))
 
 
 def load_installed() -> LoadedDecoders:
@@ -124,24 +131,27 @@ def load_installed() -> LoadedDecoders:
     from importlib.metadata import entry_points  # only for a decoder that is not in a file
 
     entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (_package(entry), entry.name))
-    return _collect(partial(_load_entry, entry) for entry in entries)
+    return _collect((entry.name, partial(_load_entry, entry)) for entry in entries)
 
 
-def _collect(loads: Iterable[Callable[[], Decoder]]) -> LoadedDecoders:
+def _collect(loads: Iterable[tuple[str, Callable[[], Decoder]]]) -> LoadedDecoders:
+    """Load decoders; each comes with the name that it would have if it cannot be loaded."""
     found: dict[str, Decoder] = {}
     problems: list[Problem] = []
-    for load in loads:
+    faults: dict[str, Problem] = {}
+    for name, load in loads:
         try:
             decoder = load()
         except DecoderCrash as crash:
             problems.append(crash.problem)
+            faults[bare_word(name)] = crash.problem
             continue
         if decoder.name in found:
             taken = f"{decoder.origin}: the name {decoder.name!r} is taken by {found[decoder.name].origin}"
             problems.append(Problem(taken))
             continue
         found[decoder.name] = decoder
-    return LoadedDecoders(found, tuple(problems))
+    return LoadedDecoders(found, tuple(problems), faults)
 
 
 class _FreshLoader(SourceFileLoader):

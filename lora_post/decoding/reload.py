@@ -71,13 +71,13 @@ class DecoderFolder:
             return self._decoders[path]
 
         found = load_folder(self._folder, load)
-        return LoadedDecoders(found.decoders, (*failed, *found.problems))
+        return LoadedDecoders(found.decoders, (*failed, *found.problems), found.faults)
 
 
 class Reloadable(Protocol):
     """What `Decoding` does."""
 
-    def use(self, decoders: Mapping[str, Decoder]) -> list[Mistake]: ...
+    def use(self, decoders: Mapping[str, Decoder], faults: Mapping[str, Problem]) -> list[Mistake]: ...
     def expect(self, uplinks: Sequence[Uplink]) -> None: ...
     def decode(self, uplink: Uplink) -> Report: ...
 
@@ -145,7 +145,8 @@ class LiveDecoding:
         self._decoders = found.decoders
         if self._changed:
             self._changed.tell(others)
-        for mistake in self._decoding.use(combined(self._others, found).decoders):
+        all_loaded = combined(self._others, found)
+        for mistake in self._decoding.use(all_loaded.decoders, all_loaded.faults):
             log.warning("device=%s: %s", mistake.device, mistake.problem)
 
 

@@ -185,6 +185,15 @@ def test_configuration_that_cannot_be_decoded_ends_the_command(text: str, compla
     assert str(caught.value).startswith(f"x/site.toml: {complaint}")
 
 
+def test_decoder_whose_file_cannot_be_loaded_is_named_with_its_fault(tmp_path: Path) -> None:
+    (tmp_path / "own_probe.py").write_text("DECODER = oops\n")
+    text = '[decoders]\nfolder = "."\n'
+    with pytest.raises(ConfigError) as caught, TimeLimit() as watch:
+        read_decoding(site(f'decoder = "own-probe"\n{text}', tmp_path), watch)
+    said = f"could not be loaded: {tmp_path}/own_probe.py: NameError: name 'oops' is not defined; correct the file"
+    assert f"decoder 'own-probe' {said}" in str(caught.value)
+
+
 BY_FPORT = (
     "decoder_by_fport = { 2 = 'cayenne-lpp', 10 = 'text' }\n"
     "[[device.sensor]]\nname = 'temperature_3'\nrename = 'pond'\noffset = -0.2\n"

@@ -11,6 +11,7 @@ from lora_post.cli._options import load_all_decoders
 from lora_post.cli._output import say
 from lora_post.config import Config, examine_config, find_config, load_config
 from lora_post.decoding.choice import mistakes_of
+from lora_post.decoding.loading import LoadedDecoders
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.explain.trial import Trial, decoding_of, opened_text, try_device
 from lora_post.lorawan.join_messages import parse_join_request
@@ -40,9 +41,14 @@ class Desk:
                 say(f"fix       {mistake.fix}")
 
     @cached_property
+    def loaded(self) -> LoadedDecoders:
+        """All decoders that there are, and those that could not be loaded."""
+        return load_all_decoders(self.config)
+
+    @property
     def decoders(self) -> Mapping[str, Decoder]:
         """All decoders that there are."""
-        return load_all_decoders(self.config).decoders
+        return self.loaded.decoders
 
     @cached_property
     def strangers(self) -> list[Stranger]:
@@ -98,7 +104,10 @@ class Desk:
 
     def check_decoders(self, devices: Iterable[Device]) -> None:
         """Raise ConfigError when a decoder of these devices is not there, or refuses their options."""
-        found = [f"device {each.device}: {each.problem}" for each in mistakes_of(tuple(devices), self.decoders)]
+        found = [
+            f"device {each.device}: {each.problem}"
+            for each in mistakes_of(tuple(devices), self.decoders, self.loaded.faults)
+        ]
         if found:
             raise ConfigError("\n".join(found))
 

@@ -260,7 +260,7 @@ def _ask_decoder(desk: Desk, device: Device, asks: bool) -> str:
 def _valid_decoder(desk: Desk, text: str) -> str:
     if found := desk.decoder_like(text):
         return found
-    raise click.BadParameter(str(unknown_decoder(text, desk.decoders)))
+    raise click.BadParameter(str(unknown_decoder(text, desk.decoders, desk.loaded.faults)))
 
 
 def with_names(

@@ -138,7 +138,7 @@ def _checked(desk: Desk, sources: Sequence[Source]) -> list[Device]:
 
 
 def _decoder_mistakes(desk: Desk, devices: Sequence[Device], lines: Mapping[str, str]) -> Iterator[Problem]:
-    for mistake in mistakes_of(devices, desk.decoders):
+    for mistake in mistakes_of(devices, desk.decoders, desk.loaded.faults):
         yield Problem(f"{lines[mistake.device]}: {mistake.problem.what}", mistake.problem.fix)
 
 
