@@ -97,10 +97,15 @@ class TableReader:
         """Return every [[name]] with its place, for messages."""
         return [(place, table) for _, place, table in self.numbered(name, kind)]
 
+    def items(self, name: str) -> Sequence[object]:
+        """Return every [[name]] as it is written; empty when it is not a list."""
+        items = self.document.get(name, [])
+        return items if isinstance(items, list) else []
+
     def numbered(self, name: str, kind: type[T]) -> Iterator[tuple[int, str, T]]:
         """Yield every [[name]] that is one, with its number from 0 and its place, for messages."""
-        items = self.document.get(name, [])
-        if not isinstance(items, list):
+        items = self.items(name)
+        if items is not self.document.get(name, items):
             self.refuse(f"[{name}] must be written [[{name}]], once for each {name}")
             return
         for number, (item, place) in enumerate(zip(items, self._places(name, items), strict=False)):

@@ -27,4 +27,4 @@ def dry_pipeline(config: Config, decode: Decode, metrics: Metrics) -> Pipeline:
         else:
             print(escaped_json(msgspec.json.encode(outcome_json(outcome))), flush=True)
 
-    return Pipeline(MemoryLedger(config.devices), decode, metrics, listen, doctor=Doctor())
+    return Pipeline(MemoryLedger(config.devices), decode, metrics, listen, doctor=Doctor(config.senders_left_out))

@@ -58,6 +58,7 @@ class Config(Struct, frozen=True, dict=True):
     fleet: the part in a fleet, None without one.
     device_places: where each device stands, by id. device_files: those beside the configuration.
     warnings: what works but should be put right. left_out: the mistakes of devices that are not among `devices`.
+    senders_left_out: the addresses of these.
     """
 
     path: Path | None
@@ -82,6 +83,7 @@ class Config(Struct, frozen=True, dict=True):
     upload: UploadRules
     warnings: tuple[Problem, ...]
     left_out: tuple[Problem, ...] = ()
+    senders_left_out: frozenset[str] = frozenset()
 
     @property
     def gives_to_servers(self) -> bool:
@@ -237,6 +239,7 @@ def _read(reader: TableReader, files: Sequence[TableReader]) -> Config:
         upload=read_upload(reader),
         warnings=tuple(warning for each in (reader, *files) for warning in each.warnings),
         left_out=known.left_out,
+        senders_left_out=known.senders_left_out,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -37,12 +37,14 @@ class DevicePlace(Struct, frozen=True):
 class Devices(Struct, frozen=True):
     """All devices, in the order in which they are read.
 
-    places: by id. left_out: the mistakes of those that are not among them.
+    places: by id. left_out: the mistakes of those that are not among them. senders_left_out: their addresses, as
+    `Device.address_text`, as far as they tell any.
     """
 
     devices: tuple[Device, ...]
     places: Mapping[str, DevicePlace]
     left_out: tuple[Problem, ...]
+    senders_left_out: frozenset[str]
 
 
 def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devices:
@@ -81,7 +83,21 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
             places[device.id] = DevicePlace(reader.path, number)
             names[device.id] = place
         left_out += (mistake.at(str(reader.path)) for mistake in reader.mistakes[start:])
-    return Devices(tuple(devices.values()), places, tuple(left_out))
+    taken = {(place.file, place.number) for place in places.values()}
+    senders_left_out = frozenset(
+        sender
+        for reader in readers
+        for number, table in enumerate(reader.items("device"))
+        if (reader.path, number) not in taken
+        for sender in _written_senders(table)
+    )
+    return Devices(tuple(devices.values()), places, tuple(left_out), senders_left_out)
+
+
+def _written_senders(table: object) -> Iterator[str]:
+    """Yield the addresses that a [[device]] gives, whatever else is wrong with it."""
+    if isinstance(table, dict):
+        yield from (bare_hex(str(table[key])) for key in ("dev_eui", "dev_addr", "address") if key in table)
 
 
 def _has_mistakes(mistakes: Sequence[Problem], place: str) -> bool:

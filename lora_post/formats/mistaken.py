@@ -1,10 +1,11 @@
-"""Notice an input whose `format` is not what arrives: nothing but noise, and lines that another format surely has."""
+"""Notice an input whose `format` is not what arrives: lines that another format surely has, or no known ones."""
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
-from lora_post.formats.line_reader import LineReader
+from lora_post.formats.line_reader import LineReader, show
 from lora_post.formats.parser import Parser
 from lora_post.formats.signatures import formats_of
 from lora_post.model import Heard, Noise, NoiseReason
@@ -13,13 +14,20 @@ from lora_post.times import WallUs
 ENOUGH: Final = 3
 """So many lines of one other format, and no frame: a line or two may be damage."""
 
+STRANGE: Final = 20
+"""So many lines that no radio program prints, and no frame: a person is told. Programs print fewer when they start."""
+
+log = logging.getLogger(__name__)
+
+_TALK: Final = (b"^", b"--", b"OK", b"\xff\xfe")  # as lines of LowCostLoRaGw's programs begin
 _MAX_LINE: Final = 1 << 13  # longer ones tell no format that shorter ones do not
 
 
 class MistakenFormat:
     """Another parser; says once which format its input has, when it has a different one. Looks no more after a frame.
 
-    name: the format as configured.
+    With the default format it also logs once that all lines are strange: their bytes are no noise, as radio programs
+    print what they like. name: the format as configured.
     """
 
     def __init__(self, parser: Parser, name: str) -> None:
@@ -28,33 +36,52 @@ class MistakenFormat:
         self._lines = LineReader(_MAX_LINE)
         self._seen: dict[str, int] = {}
         self._is_open = True
+        self._first_strange = b""
+        self._strange = 0
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Heard]:
         """Take bytes that arrived at now_us and return what they complete; b"": only time has passed."""
         events = list(self._parser.feed(data, now_us))
-        if self._is_open:
-            self._look(self._lines.feed(data))
-            events += self._judge(events, ENOUGH)
-        return events
+        return self._looked(events, self._lines.feed(data), ENOUGH) if self._is_open else events
 
     def finish(self, now_us: WallUs) -> list[Heard]:
         """End of input: return what the remaining bytes still give. One line tells the format now."""
         events = list(self._parser.finish(now_us))
-        if self._is_open:
-            self._look([self._lines.take_rest()])
-            events += self._judge(events, 1)
-        return events
+        return self._looked(events, [self._lines.take_rest()], 1) if self._is_open else events
 
-    def _look(self, lines: list[bytes | Noise]) -> None:
-        for line in lines:
-            if isinstance(line, bytes) and (found := formats_of(line.strip())) and self._name not in found:
-                for name in found:
-                    self._seen[name] = self._seen.get(name, 0) + 1
-
-    def _judge(self, events: list[Heard], enough: int) -> list[Heard]:
+    def _looked(self, events: list[Heard], lines: list[bytes | Noise], enough: int) -> list[Heard]:
+        """Return events, and what lines and their formats say beside them."""
         if not all(isinstance(event, Noise) for event in events):
             self._is_open = False
-            return []
+            return events
+        self._count(lines)
+        return events + self._judge(enough)
+
+    def _count(self, lines: list[bytes | Noise]) -> None:
+        for line in lines:
+            if not isinstance(line, bytes):
+                continue
+            found = formats_of(line.strip())
+            if found and self._name not in found:
+                for name in found:
+                    self._seen[name] = self._seen.get(name, 0) + 1
+            elif not found and self._name == "lowcost" and line.strip() and not line.startswith(_TALK):
+                self._first_strange = self._first_strange or line
+                self._strange += 1
+                if self._strange == STRANGE:
+                    self._tell()
+
+    def _tell(self) -> None:
+        """Log what was expected, and what came."""
+        log.warning(
+            'no frame in %d lines that a radio program of format "lowcost" does not print, the first is %s; '
+            "it prints ^p1,16,6,… before each frame: set the format of this [[input]] to what arrives (%s …)",
+            STRANGE,
+            show(self._first_strange),
+            "rxpk, lines, rn2483, rak, reyax",
+        )
+
+    def _judge(self, enough: int) -> list[Heard]:
         name, count = max(self._seen.items(), key=lambda item: item[1], default=("", 0))
         if count < enough:
             return []

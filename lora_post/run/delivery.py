@@ -23,7 +23,6 @@ from lora_post.downlink.network_server import network_server
 from lora_post.downlink.through_servers import ServerQueue, ThroughServers
 from lora_post.errors import ConfigError, Problem, SpoolError
 from lora_post.metrics import Metrics
-from lora_post.model import Device
 from lora_post.observed.run_state import DestinationState
 from lora_post.observed.signs import Heartbeats
 from lora_post.run.doctor import Doctor
@@ -80,6 +79,7 @@ class Delivery(Struct, frozen=True):
     stop: Event
     hear: Callable[[Outcome], None]
     announced: Announced
+    doctor: Doctor
     late: LateDecoding | None = None
     air_time: Callable[[], Iterable[AirTime]] = tuple
 
@@ -115,11 +115,13 @@ class Delivery(Struct, frozen=True):
             upload.finish(deadline)
 
     @contextmanager
-    def using(self, devices: Sequence[Device], decode: Decode) -> Iterator[None]:
-        """Accept, decode and declare these devices from now on; their counters go on.
+    def using(self, config: Config, decode: Decode) -> Iterator[None]:
+        """Accept, decode and declare the devices of this configuration from now on; their counters go on.
 
         While the block runs, nothing is accepted but what it hands to the pipeline.
         """
+        devices = config.devices
+        self.doctor.left_out = config.senders_left_out
         self.config.site.devices.use(devices)
         with self.pipeline.using(decode):
             self.ledger.use(devices)
@@ -252,9 +254,10 @@ def open_delivery(
     if server_queues:
         commands = server.commands if server else Commands(partial(moment, clock), metrics, clock.stamp_us)
         through = ThroughServers(commands, server_queues)
-    pipeline = Pipeline(ledger, decode, metrics, hear, clock, Doctor(), server, late, through)
+    doctor = Doctor(config.senders_left_out)
+    pipeline = Pipeline(ledger, decode, metrics, hear, clock, doctor, server, late, through)
     air_time = server.duty_cycle.used if server else tuple
-    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, late, air_time)
+    return Delivery(config, pipeline, ledger, uploads, clock, view, stop, hear, announced, doctor, late, air_time)
 
 
 def _restore_air_time(duty_cycle: DutyCycle, facts: Facts, now: Moment) -> None:

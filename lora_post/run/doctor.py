@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from lora_post.errors import DecoderHang, Problem
+from lora_post.errors import DecoderHang, Problem, UnknownDevice
 from lora_post.model import Device
 from lora_post.spool.strangers import KEPT_CHECKS
 from lora_post.uplink.diagnosis import diagnose, diagnose_payload
@@ -28,9 +28,13 @@ MAX_REMEMBERED: Final = 256
 
 
 class Doctor:
-    """Finds mistakes by trying; remembers what was found, and for whom nothing was."""
+    """Finds mistakes by trying; remembers what was found, and for whom nothing was.
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    left_out: the addresses of devices whose tables have mistakes; set when the configuration is read again.
+    """
+
+    def __init__(self, left_out: Collection[str] = (), monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.left_out = left_out
         self._monotonic = monotonic
         self._devices: Sequence[Device] = ()
         self._found: OrderedDict[str, Problem | None] = OrderedDict()
@@ -43,6 +47,9 @@ class Doctor:
         sender = claimed_sender(refusal.frame) if refusal.check in KEPT_CHECKS else ""
         if not sender:
             return refusal
+        if refusal.check == UnknownDevice.check and sender in self.left_out:
+            what = f"{refusal.detail}: its [[device]] has a mistake and is left out"
+            return replace(refusal, detail=what, fix="correct it: `lora-post check` names the mistake")
         self._follow(devices)
 
         def look() -> Problem | None:

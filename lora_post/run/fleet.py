@@ -171,7 +171,7 @@ def _use(
     if worker:
         worker.use(changed.devices, decode)
     if delivery:
-        with delivery.using(changed.devices, decode):
+        with delivery.using(changed, decode):
             read_again(replace(config, devices=changed.devices), decode)
 
 

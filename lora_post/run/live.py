@@ -103,7 +103,7 @@ def run_live(
 
     def use(changed: Config, decode: Decode) -> None:
         oversight.site.use(changed.devices)
-        with delivery.using(changed.devices, decode):
+        with delivery.using(changed, decode):
             # What a stranger sent comes before what it sends now: later it would be a replay.
             readmit(delivery.pipeline, delivery.view, changed.devices, decode)
         read_again(replace(config, devices=changed.devices), decode)

@@ -31,7 +31,8 @@ LOOK_EVERY_S: Final = 1.0
 BEAT_S: Final = 60.0
 
 # What `Reloader` takes over, and what follows from it.
-_TAKEN: Final = {"devices", "device_places", "device_files", "decoder_folder", "warnings", "left_out"}
+_OF_DEVICES: Final = {"devices", "device_places", "device_files", "left_out", "senders_left_out"}
+_TAKEN: Final = _OF_DEVICES | {"decoder_folder", "warnings"}
 _TABLES: Final = {
     "gateway_id": "[gateway]",
     "gateway_name": "[gateway]",

@@ -56,6 +56,41 @@ def test_it_is_said_while_the_input_goes_on_and_once() -> None:
     assert [event.reason for event in said if isinstance(event, Noise)] == [NoiseReason.UNKNOWN_FORMAT]
 
 
+RUBBISH = b"".join(b"temp=%d \x1b[31m" % n + b"x" * 90 + b"\r\n" for n in range(400))
+TALK = (
+    b"^$**********Power ON: state 0\n^$LoRa mode: 1\nPower ON: state 0\nDefault sync word: 0x12\n"
+    b"--> CAD duration 547\n"
+    b"--- rxlora. dst=1 type=0x10 src=8 seq=0 len=4 SNR=9 RSSIpkt=-54\n" + b"^$Low-level gw status ON\n\n" * 400
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream", "is_told"),
+    [("lowcost", RUBBISH, True), ("lowcost", TALK, False), ("rxpk", RUBBISH, False)],
+)
+@pytest.mark.parametrize("cut", [1_000, 1_000_000])
+def test_rubbish_is_told_of_once_with_its_first_line(
+    name: str, stream: bytes, is_told: bool, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no noise: a program that is only quiet must not end with another exit code."""
+    parser = MistakenFormat(FORMATS[name]("gw1", UTC), name)
+    pieces = [stream[at : at + cut] for at in range(0, len(stream), cut)]
+    assert [event for piece in pieces for event in parser.feed(piece, NOW_US)] + parser.finish(NOW_US) == []
+    assert len(caplog.messages) == is_told
+    for line in caplog.messages:
+        assert "the first is temp=0 \\x1b[31mxx" in line
+        assert "set the format of this [[input]]" in line
+        assert len(line) < 320
+
+
+def test_rubbish_before_a_frame_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    parser = MistakenFormat(FORMATS["lowcost"]("gw1", UTC), "lowcost")
+    assert parser.feed(b"hello\n" * 19, NOW_US) == []
+    assert parser.feed((FIXTURES / "lowcost_raw_lorawan.lowcost").read_bytes(), NOW_US)
+    assert parser.feed(b"hello\n" * 400, NOW_US) == []
+    assert caplog.messages == []
+
+
 @given(st.binary(max_size=400))
 def test_frames_are_those_of_the_parser(stream: bytes) -> None:
     plain = FORMATS["lines"]("gw1", UTC)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from lora_post.config import load_what_works
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_shipped
+from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
+from lora_post.lowcost.header import Header, build_header
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.run import doctor as module
@@ -19,6 +24,7 @@ from lora_post.uplink.model import Refusal, Report, Session
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.support.build import APP_SKEY, KEYS, NWK_SKEY, device, frame
+from tests.support.seal import join_request
 
 POND = device()
 WARM = bytes.fromhex("006700e1")
@@ -29,7 +35,7 @@ class Site:
 
     def __init__(self, *devices: Device) -> None:
         self.now = 0.0
-        self.doctor = Doctor(lambda: self.now)
+        self.doctor = Doctor(monotonic=lambda: self.now)
         self.outcomes: list[Outcome] = []
         decoding = Decoding(devices, load_shipped(["cayenne-lpp"]).decoders)
         ledger = MemoryLedger(devices)
@@ -111,8 +117,55 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(site.doctor._found) == len(site.doctor._tried_at) == MAX_REMEMBERED
 
 
+LEFT_OUT = """
+[gateway]
+id = "gw1"
+[json_lines]
+path = "-"
+[[device]]
+dev_eui = "00:8B:1A:90:C8:D4:A8:B2"
+join_eui = "70b3d57ed0019a7c"
+app_key = "00112233445566778899aabbccddeeff"
+decoder = "text"
+klass = "C"
+[[device]]
+dev_addr = "26011BDA"
+decoder = "text"
+[[device]]
+address = 6
+decoder = "text"
+fcnt = "never"
+"""
+
+
+def test_device_whose_table_is_left_out_is_sent_to_its_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(LEFT_OUT)
+    config = load_what_works(path)
+    assert config.devices == ()
+    doctor = Doctor(config.senders_left_out)
+    heard: list[Outcome] = []
+    pipeline = Pipeline(MemoryLedger([]), Decoding([], {}).decode, Metrics(), heard.append, doctor=doctor)
+    root = RootKeys(0x008B1A90C8D4A8B2, 0x70B3D57ED0019A7C, NWK_SKEY)
+    clear = build_header(Header(1, 0x10, 6, 1)) + b"TC/22.5"
+    pipeline.handle(
+        [frame(each) for each in (join_request(root, 1), seal_lorawan(KEYS, 0x26011BDA, 1, 2, WARM), clear)]
+    )
+    assert [str(each.problem) for each in heard if isinstance(each, Refusal)] == [
+        f"{what}: its [[device]] has a mistake and is left out; correct it: `lora-post check` names the mistake"
+        for what in (
+            "no device joins with DevEUI 008b1a90c8d4a8b2",
+            "no device has DevAddr 26011bda",
+            "no device has address 6",
+        )
+    ]
+    doctor.left_out = ()
+    pipeline.handle([frame(clear)])
+    assert "add a [[device]]" in repr(heard[-1])
+
+
 def test_other_devices_are_looked_at_anew(looks: list[Frame]) -> None:
-    doctor = Doctor(lambda: 0.0)
+    doctor = Doctor(monotonic=lambda: 0.0)
     refusal = Refusal(sent(), "mic", "the MIC fits no key")
     wrong = (replace(POND, keys=SessionKeys(APP_SKEY, NWK_SKEY)),)
     assert "exchanged" in doctor.refusal(refusal, wrong).detail
