@@ -9,6 +9,7 @@ from lora_post.formats.line_reader import LineReader, show
 from lora_post.formats.parser import Parser
 from lora_post.formats.signatures import formats_of
 from lora_post.model import Heard, Noise, NoiseReason
+from lora_post.text import plural
 from lora_post.times import WallUs
 
 ENOUGH: Final = 3
@@ -74,9 +75,9 @@ class MistakenFormat:
     def _tell(self) -> None:
         """Log what was expected, and what came."""
         log.warning(
-            'no frame in %d lines that a radio program of format "lowcost" does not print, the first is %s; '
+            'no frame in %s that a radio program of format "lowcost" does not print, the first is %s; '
             "it prints ^p1,16,6,… before each frame: set the format of this [[input]] to what arrives (%s …)",
-            STRANGE,
+            plural(STRANGE, "line"),
             show(self._first_strange),
             "rxpk, lines, rn2483, rak, reyax",
         )
