@@ -36,6 +36,10 @@ class Hearers:
         *before, _ = self._known.get(device) or [set[str]()]
         return set().union(*before) if before else None
 
+    def count(self, device: str) -> int:
+        """Return how many gateways have lately heard a device, with its newest frame."""
+        return len(set().union(*self._known.get(device, ())))
+
     def is_complete(self, device: str, gateways: Set[str]) -> bool:
         """Tell whether all have heard the newest frame that are likely to. gateways: that have."""
         likely = self.likely(device)

@@ -21,6 +21,7 @@ from lora_post.times import StampUs
 from lora_post.uplink.model import Uplink
 
 _MAX_MARGIN_DB: Final = 254
+_MAX_GATEWAYS: Final = 255
 _GPS_EPOCH_US: Final = 315_964_800_000_000
 _LEAP_US: Final = 18_000_000
 _VERSION_11: Final = 1
@@ -35,10 +36,13 @@ def asked(uplink: Uplink, data: DataFrame) -> list[mac.Body]:
     return [each.body for each in mac.parse_mac_commands(commands, data.mtype) if each.body is not None]
 
 
-def answers(commands: list[mac.Body], uplink: Uplink) -> bytes:
-    """Return the answers to MAC commands that fit into one downlink, the most urgent first; each kind once."""
+def answers(commands: list[mac.Body], uplink: Uplink, gateways: int) -> bytes:
+    """Return the answers to MAC commands that fit into one downlink, the most urgent first; each kind once.
+
+    gateways: how many hear the device.
+    """
     found = b""
-    for answer in dict.fromkeys(_answers(commands, uplink)):
+    for answer in dict.fromkeys(_answers(commands, uplink, gateways)):
         on_air = answer.to_bytes()
         if len(found) + len(on_air) <= MAX_FOPTS:
             found += on_air
@@ -50,7 +54,7 @@ def says_time(fopts: bytes) -> bool:
     return any(each.kind is mac.DeviceTimeAns for each in mac.parse_mac_commands(fopts, MType.UNCONFIRMED_DOWN))
 
 
-def _answers(commands: list[mac.Body], uplink: Uplink) -> Iterator[mac.Body]:
+def _answers(commands: list[mac.Body], uplink: Uplink, gateways: int) -> Iterator[mac.Body]:
     kinds = {type(each) for each in commands}
     frame = uplink.frame
     if mac.RekeyInd in kinds:
@@ -60,7 +64,7 @@ def _answers(commands: list[mac.Body], uplink: Uplink) -> Iterator[mac.Body]:
     if mac.DeviceTimeReq in kinds and not is_unknown(frame.time_us):
         yield gps_time(frame.time_us)
     if mac.LinkCheckReq in kinds:
-        yield mac.LinkCheckAns(margin_db(frame.rx), 1)
+        yield mac.LinkCheckAns(margin_db(frame.rx), min(gateways, _MAX_GATEWAYS))
     yield from (mac.DeviceModeConf(each.device_class) for each in commands if isinstance(each, mac.DeviceModeInd))
 
 

@@ -59,10 +59,10 @@ class UplinkAnswers:
         self._confirmed: dict[str, _Confirmed] = {}
         self._unanswered: dict[str, _Unanswered] = {}
 
-    def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+    def answer(self, uplink: Uplink, book: Book, transmitter: Transmitter | None, gateways: int = 1) -> Downlink | None:
         """Return what is sent after an uplink that was accepted; None for nothing.
 
-        transmitter: None where its input cannot send.
+        transmitter: None where its input cannot send. gateways: how many hear the device.
         """
         device = uplink.device
         if device.link is Link.LOWCOST:
@@ -76,7 +76,7 @@ class UplinkAnswers:
         commands = asked(uplink, data)
         known = self._mac_layer.hear(uplink, commands, book)
         self._class_c.heard(uplink, transmitter, commands)
-        fopts = answers(commands, uplink)
+        fopts = answers(commands, uplink, gateways)
         station = transmitter.station(uplink.frame.gateway) if transmitter else None
         requests: list[bytes] = []
         if station:
@@ -108,7 +108,13 @@ class UplinkAnswers:
         return downlink
 
     def answer_again(
-        self, frame: Frame, device: str, book: Book, transmitter: Transmitter | None, newest: Uplink | None = None
+        self,
+        frame: Frame,
+        device: str,
+        book: Book,
+        transmitter: Transmitter | None,
+        newest: Uplink | None = None,
+        gateways: int = 1,
     ) -> Downlink | None:
         """Return the answer to an uplink that its device repeats, because it did not hear that it was acknowledged.
 
@@ -117,7 +123,7 @@ class UplinkAnswers:
         """
         confirmed = self._confirmed.get(device)
         if confirmed is None and newest is not None:
-            return self._answer_newest(newest, book, transmitter)
+            return self._answer_newest(newest, book, transmitter, gateways)
         if confirmed is None or confirmed.repeats >= MAX_REPEATS:
             return None
         uplink = confirmed.uplink
@@ -128,20 +134,22 @@ class UplinkAnswers:
             return None
         confirmed.repeats += 1
         confirmed.uplink = replace(uplink, frame=frame)
-        return self._acknowledged(confirmed.uplink, settings, book, transmitter)
+        return self._acknowledged(confirmed.uplink, settings, book, transmitter, gateways)
 
-    def _answer_newest(self, uplink: Uplink, book: Book, transmitter: Transmitter | None) -> Downlink | None:
+    def _answer_newest(
+        self, uplink: Uplink, book: Book, transmitter: Transmitter | None, gateways: int
+    ) -> Downlink | None:
         """Return the answer to a confirmed uplink that was accepted before the start, and comes again."""
         device = uplink.device
         if message_type(uplink.frame.phy_payload) is not MType.CONFIRMED_UP or not device.rx_delay_s:
             return None
         self._confirmed[device.id] = _Confirmed(uplink)
-        return self._acknowledged(uplink, self._mac_layer.settings(device, book), book, transmitter)
+        return self._acknowledged(uplink, self._mac_layer.settings(device, book), book, transmitter, gateways)
 
     def _acknowledged(
-        self, uplink: Uplink, settings: Settings, book: Book, transmitter: Transmitter | None
+        self, uplink: Uplink, settings: Settings, book: Book, transmitter: Transmitter | None, gateways: int
     ) -> Downlink | None:
-        fopts = answers(asked(uplink, parse_data_frame(uplink.frame.phy_payload)), uplink)
+        fopts = answers(asked(uplink, parse_data_frame(uplink.frame.phy_payload)), uplink, gateways)
         wanted = Wanted(fopts, acked_fcnt=uplink.fcnt, is_needed=True)
         return self._built(uplink, wanted, settings, book, transmitter)
 

@@ -127,6 +127,10 @@ class _Free(DutyCycle):
         pass
 
 
+def _gateways(frames: Mapping[Reception, Frame]) -> int:
+    return len({frame.gateway for frame in frames.values()})
+
+
 class Desk:
     """Answers uplinks and looks after commands, each with the state of its device."""
 
@@ -146,7 +150,7 @@ class Desk:
         """
         book = self._book(uplink.device, state, before)
         heard = replace(uplink, frame=self._answerable(uplink.frame, frames))
-        downlink = self._server.uplinks.answer(heard, book, self.stations)
+        downlink = self._server.uplinks.answer(heard, book, self.stations, _gateways(frames))
         return self._answered(uplink.device, heard.frame, book, downlink, frames)
 
     def answer_again(
@@ -156,7 +160,7 @@ class Desk:
         book = self._book(device, state)
         heard = self._answerable(frame, frames)
         again = newest and replace(newest, frame=heard)
-        downlink = self._server.uplinks.answer_again(heard, device.id, book, self.stations, again)
+        downlink = self._server.uplinks.answer_again(heard, device.id, book, self.stations, again, _gateways(frames))
         return self._answered(device, heard, book, downlink, frames)
 
     def do(self, task: Task, device: Device, state: State) -> Answered:

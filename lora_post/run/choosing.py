@@ -138,6 +138,11 @@ class Choosing:
             self._hearers.began(device)
             self._hearers.heard(device, gateway)
 
+    def hearers(self, device: str) -> int:
+        """Return how many gateways have lately heard a device."""
+        with self._lock:
+            return self._hearers.count(device)
+
     def heard_too(self, device: str, frame: Frame, transmitter: Transmitter | None, *, is_copy: bool = True) -> bool:
         """Note that a gateway heard the same; return whether an answer to that is under way.
 

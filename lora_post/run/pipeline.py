@@ -237,9 +237,10 @@ class Pipeline:
             return self._handle_join(frame, group) if may_join else Refusal.of(frame, error)
         except (FrameError, UnlockError) as error:
             return Refusal.of(frame, error)
-        if server := self._server:
-            self._note_heard(uplink.device.id, frame)
-            self._send(uplink.device.id, frame, server.uplinks.answer(uplink, group, self._transmitter))
+        if (server := self._server) and (choosing := self._choosing):
+            choosing.heard(uplink.device.id, frame.gateway)
+            gateways = choosing.hearers(uplink.device.id)
+            self._send(uplink.device.id, frame, server.uplinks.answer(uplink, group, self._transmitter, gateways))
         outcome = self._accept(uplink, session, group)
         self._copies.accepted(uplink)
         if uplink.device.fcnt is _RESTARTS:
@@ -264,10 +265,6 @@ class Pipeline:
             self._choosing.expect(answer)
             self._to_send.append(answer)
 
-    def _note_heard(self, device: str, frame: Frame) -> None:
-        if self._choosing:
-            self._choosing.heard(device, frame.gateway)
-
     def _heard_again(self, frame: Frame, device: str, group: Group, newest: Uplink | None = None) -> Copy | None:
         """Take an uplink that was accepted before; return the copy that it is, None where it is none.
 
@@ -278,7 +275,7 @@ class Pipeline:
         if server is None or choosing is None:
             return copy_of
         uplinks, transmitter = server.uplinks, self._transmitter
-        downlink = uplinks.answer_again(frame, device, group, transmitter, newest)
+        downlink = uplinks.answer_again(frame, device, group, transmitter, newest, choosing.hearers(device))
         is_copy = copy_of is not None
         is_under_way = downlink is None and choosing.heard_too(device, frame, transmitter, is_copy=is_copy)
         if copy_of:

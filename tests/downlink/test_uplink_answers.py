@@ -234,11 +234,27 @@ def test_session_of_another_network_is_not_answered(tmp_path: Path) -> None:
     assert site.gateway.sent == []
 
 
+def test_link_check_counts_the_gateways_that_heard_the_device_lately(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10))
+    end = JoiningDevice(ROOT_10)
+    site.join(end)
+    counts = []
+    for number in range(6):
+        phy_payload = end.uplink(b"x", fopts=b"\x02")
+        site.hear(phy_payload)
+        if number == 0:
+            assert site.hear(phy_payload, gateway="gw2", after_us=1000) == "copied"
+        (check,) = end.commands(site.gateway.sent[-1].phy_payload)
+        assert isinstance(check, mac.LinkCheckAns)
+        counts.append(check.gateways)
+    assert counts == [1, 2, 2, 2, 1, 1]
+
+
 def test_answers_that_do_not_fit_are_left_for_the_next_time() -> None:
     uplink = Uplink(frame(), device(), 0, 2, b"", True)
     commands: list[mac.Body] = [mac.RekeyInd(1), mac.ResetInd(1), mac.DeviceTimeReq(), mac.LinkCheckReq()]
     commands += [mac.DeviceModeInd(number) for number in (0, 2, 2)]
-    found = [each.body for each in parse_mac_commands(answers(commands, uplink), MType.CONFIRMED_DOWN)]
+    found = [each.body for each in parse_mac_commands(answers(commands, uplink, 1), MType.CONFIRMED_DOWN)]
     assert found[:2] == [mac.RekeyConf(1), mac.ResetConf(1)]
     assert found[-1] == mac.DeviceModeConf(0)
 

@@ -86,6 +86,17 @@ def test_battery_of_a_device_is_asked_for_and_told_once() -> None:
     assert commands(OneWorker(log, devices, NETWORK), end, 4000) == [mac.DevStatusReq()]
 
 
+def test_link_check_counts_the_gateways_that_heard_the_frame() -> None:
+    end = JoiningDevice(ROOT_10)
+    worker = OneWorker(MemoryLog(), [otaa(ROOT_10)], NETWORK)
+    join(worker, end)
+    request = end.uplink(b"\x01\x67\x00\xe1", fopts=mac.LinkCheckReq().to_bytes())
+    reply = worker.hear(request, 10, gateways=("gw1", "gw2")).reply
+    assert reply is not None
+    found = [each.gateways for each in end.commands(reply.phy_payload) if isinstance(each, mac.LinkCheckAns)]
+    assert found == [2]
+
+
 @pytest.mark.parametrize("kind", [0, 2])
 def test_rejoin_request_is_one_join_and_the_old_session_lives_until_the_new_one_is_used(kind: int) -> None:
     log, end, devices = MemoryLog(), RejoiningDevice(ROOT_11), [otaa(ROOT_11)]
