@@ -9,13 +9,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isfinite
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lora_post.clocks.scale import is_unknown
+from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs, WallUs
 from lora_post.uplink.counters import missed_between
@@ -30,15 +32,18 @@ MAX_SENSORS: Final = 24
 """Of a device; of the others nothing is plotted."""
 MAX_ROWS: Final = 100_000
 """All devices together, about 20 MB; the oldest go."""
+MAX_AT_ONCE: Final = 64
+"""So many devices are written with one commit: a quarter of an hour ends for all at once, and others wait."""
 _US: Final = 1_000_000
 _SLOT_US: Final = SHORT_S * _US
 _PER_LONG: Final = LONG_S // SHORT_S
+_UNKNOWN_SLOT: Final = UNKNOWN_FROM_US // _SLOT_US
 
 Means = dict[str, float]
 _decode_means: Final = msgspec.json.Decoder(Means).decode
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, array_like=True):
     """A length of time of one device.
 
     time_us: when it began. heard, missed: frames. rssi_dbm, snr_db: means, None where the input does not say.
@@ -58,13 +63,8 @@ class _Mean:
     total: float = 0.0
     count: int = 0
 
-    def add(self, value: float | None) -> None:
-        if value is not None:
-            self.total += value
-            self.count += 1
-
-    def add_mean(self, value: float | None, count: int) -> None:
-        """Add what is the mean of so many."""
+    def add(self, value: float | None, count: int = 1) -> None:
+        """Add a value, or what is the mean of so many."""
         if value is not None:
             self.total += value * count
             self.count += count
@@ -91,29 +91,9 @@ class _Span:
             mean = self.sensors[name] = _Mean()
         return mean
 
-    def add_span(self, other: _Span) -> None:
-        """Take in more of the same length of time."""
-        self.heard += other.heard
-        self.missed += other.missed
-        pairs = [(self.rssi, other.rssi), (self.snr, other.snr)]
-        pairs += [(mine, more) for name, more in other.sensors.items() if (mine := self.mean(name))]
-        for mine, more in pairs:
-            mine.total += more.total
-            mine.count += more.count
-
     def row(self) -> Row:
         means = {name: mean.total / mean.count for name, mean in self.sensors.items() if isfinite(mean.total)}
         return Row(WallUs(0), self.heard, self.missed, self.rssi.value, self.snr.value, means)
-
-    def add_row(self, row: Row) -> None:
-        """Take in a shorter length of time, or what is known of the same one already."""
-        self.heard += row.heard
-        self.missed += row.missed
-        self.rssi.add_mean(row.rssi_dbm, max(1, row.heard))
-        self.snr.add_mean(row.snr_db, max(1, row.heard))
-        for name, value in row.means.items():
-            if mean := self.mean(name):
-                mean.add(value)
 
 
 class TrendBook:
@@ -125,114 +105,131 @@ class TrendBook:
     def __init__(self) -> None:
         self._open: dict[tuple[int, str], _Span] = {}
         self._fcnt: dict[str, int] = {}
-        self._newest = self._saved_newest = 0
+        self._newest = 0
+        self._room = 0  # so many rows may be written before they are counted
         self.forget()
 
     def forget(self) -> None:
         """Forget what was heard since the last `saved`."""
-        self._new: dict[tuple[int, str], _Span] = {}
-        self._new_fcnt: dict[str, int] = {}
+        self._heard: list[Report] = []
         self._written: list[tuple[int, str]] = []
+        self._is_due = True
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is in the file."""
         return not self._open
 
-    def hear(self, reports: Iterable[Report]) -> None:
+    def hear(self, reports: Sequence[Report]) -> None:
         """Take in uplinks that are about to be kept."""
-        for report in reports:
-            uplink = report.uplink
-            device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
-            time_us, rx = frame.time_us, frame.rx
-            slot = time_us // _SLOT_US
-            if slot > self._newest:
-                self._newest = slot
-            heard = self._new.get((slot, device)) or self._span(slot, device)
-            before = self._new_fcnt.get(device, self._fcnt.get(device))
-            if heard is not None:
-                heard.heard += 1
-                if before is None or fcnt - before != 1 or uplink.is_late:
-                    heard.missed += missed_between(before, uplink)
-                heard.rssi.add(rx.rssi_dbm)
-                heard.snr.add(rx.snr_db)
-            if not uplink.is_late:
-                self._new_fcnt[device] = fcnt
-            for reading in report.readings:
-                value = reading.value
-                if type(value) is not float and type(value) is not int:
-                    continue
-                span = heard
-                if reading.age_s or reading.at_s is not None:
-                    span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
-                if span is not None:
-                    name = to_id(reading.name)
-                    mean = span.sensors.get(name) or span.mean(name)
-                    if mean is not None:
-                        mean.total += value
-                        mean.count += 1
+        self._heard += reports
+        if reports:
+            self._go_on(reports[-1].uplink.frame.time_us // _SLOT_US)
+
+    def _go_on(self, slot: int) -> None:
+        """Begin another quarter of an hour, where this one is newer, or the first whose time is known."""
+        if self._newest < slot or (self._newest >= _UNKNOWN_SLOT > slot):
+            if slot < self._newest:
+                self._open.clear()  # what is in the file has moved, see `shift`
+            self._newest = slot
+            self._is_due = True
+
+    def _add(self, report: Report) -> None:
+        uplink = report.uplink
+        device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
+        time_us, rx = frame.time_us, frame.rx
+        slot = time_us // _SLOT_US
+        if slot > self._newest:
+            self._go_on(slot)
+        heard = self._open.get((slot, device)) or self._span(slot, device)
+        before = self._fcnt.get(device)
+        if heard is not None:
+            heard.heard += 1
+            if before is None or fcnt - before != 1 or uplink.is_late:
+                heard.missed += missed_between(before, uplink)
+            heard.rssi.add(rx.rssi_dbm)
+            heard.snr.add(rx.snr_db)
+        if not uplink.is_late:
+            self._fcnt[device] = fcnt
+        for reading in report.readings:
+            value = reading.value
+            if type(value) is not float and type(value) is not int:
+                continue
+            span = heard
+            if reading.age_s or reading.at_s is not None:
+                span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
+            if span is not None:
+                name = to_id(reading.name)
+                mean = span.sensors.get(name) or span.mean(name)
+                if mean is not None:
+                    mean.total += value
+                    mean.count += 1
 
     def _span(self, slot: int, device: str) -> _Span | None:
         """Return the quarter of an hour to add to; None for one that is too old, or in the future."""
         if not self._newest - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
             return None
-        span = self._new.get((slot, device))
+        span = self._open.get((slot, device))
         if span is None:
-            span = self._new[slot, device] = _Span()
+            span = self._open[slot, device] = _Span()
+            self._is_due |= slot < self._newest
         return span
 
     def save(self, db: sqlite3.Connection, *, is_last: bool = False) -> None:
-        """Write the quarters of an hour that are over, inside a transaction; is_last: the one that goes on, too."""
-        # Of what was open before, something is over only when a new quarter of an hour has begun.
-        begins = is_last or self._newest != self._saved_newest
-        keys = {**self._open, **self._new} if begins else self._new
-        self._written = [key for key in keys if is_last or key[0] < self._newest]
-        if not self._written:
+        """Write quarters of an hour that are over, inside a transaction; is_last: all, and the one that goes on."""
+        if not self._is_due and not is_last:
             return
-        touched: set[tuple[int, str]] = set()
+        over = (key for key in self._open if is_last or key[0] < self._newest)
+        self._written = list(over if is_last else islice(over, MAX_AT_ONCE))
+        self._is_due = len(self._written) == MAX_AT_ONCE
         for slot, device in self._written:
-            short = _Span()
-            for row in _rows(db, SHORT_S, slot, slot, device):
-                short.add_row(row)
-            heard = _Span()
-            for part in (self._open.get((slot, device)), self._new.get((slot, device))):
-                if part:
-                    heard.add_span(part)
-            short.add_row(heard.row())
-            _put(db, SHORT_S, slot, device, short)
-            touched.add((slot // _PER_LONG, device))
-        for slot, device in touched:
-            long = _Span()
-            for row in _rows(db, SHORT_S, slot * _PER_LONG, slot * _PER_LONG + _PER_LONG - 1, device):
-                long.add_row(row)
-            _put(db, LONG_S, slot, device, long)
-        self._prune(db)
+            row = self._open[slot, device].row()
+            _put(db, SHORT_S, slot, device, [*_rows(db, SHORT_S, [slot], device), row])
+        for slot, device in {(slot // _PER_LONG, device) for slot, device in self._written}:
+            shorts = range(slot * _PER_LONG, (slot + 1) * _PER_LONG)
+            _put(db, LONG_S, slot, device, _rows(db, SHORT_S, shorts, device))
+        if self._written:
+            self._prune(db)
 
     def saved(self) -> None:
         """Note that what was heard and written is committed."""
-        for key, span in self._new.items():
-            self._open.setdefault(key, _Span()).add_span(span)
         for key in self._written:
-            self._open.pop(key, None)
-        self._fcnt |= self._new_fcnt
-        self._saved_newest = self._newest
-        self.forget()
+            del self._open[key]
+        for report in self._heard:
+            self._add(report)
+        self._heard, self._written = [], []
 
     def _prune(self, db: sqlite3.Connection) -> None:
-        if not is_unknown(StampUs(self._newest * SHORT_S * _US)):
+        if self._newest < _UNKNOWN_SLOT:
             for span_s, keep_s in KEEP_S.items():
                 oldest = (self._newest * SHORT_S - keep_s) // span_s
                 db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (span_s, oldest))
+        self._room -= 2 * len(self._written)
+        if self._room >= 0:
+            return
         (count,) = db.execute("SELECT count(*) FROM trend").fetchone()
         if count > MAX_ROWS:
+            surplus = count - MAX_ROWS + MAX_ROWS // 20
             db.execute(
                 "DELETE FROM trend WHERE (span_s, slot, device) IN"
                 " (SELECT span_s, slot, device FROM trend ORDER BY span_s DESC, slot LIMIT ?)",
-                (count - MAX_ROWS + MAX_ROWS // 50,),
+                (surplus,),
             )
+            count -= surplus
+        self._room = MAX_ROWS - count
 
 
-def _put(db: sqlite3.Connection, span_s: int, slot: int, device: str, span: _Span) -> None:
+def _put(db: sqlite3.Connection, span_s: int, slot: int, device: str, rows: Iterable[Row]) -> None:
+    """Write what these rows are together: shorter lengths of time, or what is known of the same one already."""
+    span = _Span()
+    for row in rows:
+        span.heard += row.heard
+        span.missed += row.missed
+        span.rssi.add(row.rssi_dbm, max(1, row.heard))
+        span.snr.add(row.snr_db, max(1, row.heard))
+        for name, value in row.means.items():
+            if mean := span.mean(name):
+                mean.add(value)
     row = span.row()
     means = msgspec.json.encode({name: _short(value) for name, value in row.means.items()})
     values = (row.heard, row.missed, _short(row.rssi_dbm), _short(row.snr_db), means)
@@ -246,17 +243,18 @@ def _short(value: float | None) -> float | None:
 _COLUMNS: Final = "SELECT slot, heard, missed, rssi_dbm, snr_db, means FROM trend"
 
 
-def _rows(db: sqlite3.Connection, span_s: int, first: int, last: int, device: str) -> list[Row]:
-    where = " WHERE span_s = ? AND slot BETWEEN ? AND ? AND device = ?"
-    return _read(db.execute(_COLUMNS + where, (span_s, first, last, device)), span_s)
+def _rows(db: sqlite3.Connection, span_s: int, slots: Sequence[int], device: str) -> list[Row]:
+    # Slot by slot: of a range of them, SQLite would read the rows of all devices.
+    where = f" WHERE span_s = ? AND slot IN ({', '.join('?' * len(slots))}) AND device = ?"
+    return _read(db.execute(_COLUMNS + where, (span_s, *slots, device)), span_s)
 
 
 def _read(rows: Iterable[Sequence[object]], span_s: int) -> list[Row]:
     found = []
-    for slot, heard, missed, rssi, snr, means in rows:
+    for *fields, means in rows:
         try:
-            row = msgspec.convert((slot, heard, missed, rssi, snr), tuple[int, int, int, float | None, float | None])
-            found.append(Row(WallUs(row[0] * span_s * _US), *row[1:], _decode_means(means)))  # type: ignore[arg-type]
+            row = msgspec.convert((*fields, _decode_means(means)), Row)  # type: ignore[arg-type]
+            found.append(replace(row, time_us=WallUs(row.time_us * span_s * _US)))
         except (msgspec.MsgspecError, TypeError, ValueError):  # after a lost bit
             continue
     return found

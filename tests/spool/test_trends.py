@@ -17,7 +17,7 @@ from lora_post.spool import trends
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.trends import KEEP_S, LONG_S, MAX_SENSORS, SHORT_S, TrendBook
+from lora_post.spool.trends import KEEP_S, LONG_S, MAX_AT_ONCE, MAX_SENSORS, SHORT_S, TrendBook
 from lora_post.times import WallUs
 from lora_post.uplink.model import Report
 from tests.support.build import NOON_US, device, report
@@ -108,12 +108,50 @@ def test_rows_are_bounded_by_age_and_number(spool_file: SpoolFile, monkeypatch: 
         assert found[-1].time_us - found[0].time_us <= KEEP_S[span_s] * 1_000_000
         assert len(found[-1].means) == MAX_SENSORS
     monkeypatch.setattr(trends, "MAX_ROWS", 200)
-    book.hear([report(Reading("t", 1), time_us=NOON_US + 961 * hour_us)])
-    book.hear([report(Reading("t", 1), time_us=NOON_US + 962 * hour_us)])
+    book = TrendBook()  # as after a start
+    for hour in (961, 962):
+        book.hear([report(Reading("t", 1), time_us=NOON_US + hour * hour_us)])
+        book.saved()
     with spool_file.transaction() as db:
         book.save(db)
         assert db.execute("SELECT count(*) FROM trend").fetchone()[0] <= 200
     assert len(trends.load(spool_file, "pond-7", SHORT_S, WallUs(0))) > 20  # the newest stay
+
+
+def write_all(spool_file: SpoolFile, devices: int, first: int) -> tuple[int, int]:
+    """Steps of SQLite, and commits, for eight quarters of an hour of so many devices."""
+    book, steps, commits = TrendBook(), 0, 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    spool_file.db.set_progress_handler(count, 1)
+    for quarter in range(first, first + 8):
+        book.hear([sent(quarter, 20.0, quarter, f"d{number}") for number in range(devices)])
+        book.saved()
+        while len(book._open) > devices:  # more than what goes on
+            with spool_file.transaction() as db:
+                book.save(db)
+            book.saved()
+            commits += 1
+    spool_file.db.set_progress_handler(None, 1)
+    return steps, commits
+
+
+def test_a_device_costs_the_same_among_many_and_no_commit_waits_for_all(spool_file: SpoolFile) -> None:
+    few, _ = write_all(spool_file, 20, first=0)
+    many, commits = write_all(spool_file, 100, first=16)
+    assert many / 100 < 1.2 * few / 20
+    assert commits >= 7 * 100 / MAX_AT_ONCE
+
+
+def test_history_goes_on_when_the_time_becomes_known(spool_file: SpoolFile) -> None:
+    ledger = ledger_of(spool_file)
+    early = [report(Reading("t", 1), time_us=boot_zero(3) + quarter * QUARTER_US) for quarter in (0, 1)]
+    hear(ledger, *early, sent(3, 20.0), sent(4, 21.0, 1))
+    ledger.finish()
+    assert [(quarter, means) for quarter, *_, means in rows(spool_file)] == [(0, {"t": 20.0}), (1, {"t": 21.0})]
 
 
 def test_times_that_become_known_move(spool_file: SpoolFile) -> None:
@@ -121,6 +159,7 @@ def test_times_that_become_known_move(spool_file: SpoolFile) -> None:
     zero = boot_zero(3)
     for quarter in (1, 2, 3):
         book.hear([report(Reading("t", quarter), time_us=zero + quarter * QUARTER_US)])
+        book.saved()
     with spool_file.transaction() as db:
         book.save(db, is_last=True)
     assert rows(spool_file) == []  # not at a time in the far future
