@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from msgspec.structs import replace
 
 from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, after, encode, new_id
 from lora_post.fleet.home.book import Adoption, HomeBook
-from lora_post.fleet.home.heads import Heads
+from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.judge import Judge
 from lora_post.fleet.view import View
@@ -27,6 +28,10 @@ class Hub(Heads):
         super().__init__(log)
         self.log = log
         self.is_deaf = False
+        self.seconds = inf
+
+    def look(self, asked: Sequence[Asked], seconds: float = inf) -> list[Seen]:
+        return super().look(asked, min(seconds, self.seconds))
 
     def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
         return [None] * len(entries) if self.is_deaf else self.log.append(entries)
@@ -43,12 +48,12 @@ class Hub(Heads):
 class Site:
     """A home gateway whose device sends. again: frames that are offered again."""
 
-    def __init__(self, hub: Hub, own: MemoryLog | None = None) -> None:
+    def __init__(self, hub: Hub, own: MemoryLog | None = None, subjects: Sequence[str] = (POND,)) -> None:
         self.hub = hub
         self.own = own or MemoryLog()
         self.again: list[int] = []
         self.book = HomeBook(self.own, Judge([], lambda uplink: None, owner=HOME), HOME, lambda entry: None)  # type: ignore[arg-type,return-value]
-        self.mirror = Mirror(self.own, hub, self, HOME, [POND])
+        self.mirror = Mirror(self.own, hub, self, HOME, subjects)
 
     def adopt(self, adoption: Adoption) -> bool:
         return self.book.adopt(adoption, lambda lost: self.again.extend(each.up.fcnt for each in lost if each.up))

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from lora_post.fleet import hub_state
 from lora_post.fleet.errors import UNREADABLE, FleetError
-from lora_post.fleet.home.heads import MAX_ASKED, Heads, decode_asked, encode_seen
+from lora_post.fleet.home.heads import MAX_ASKED, Heads, Seen, decode_asked, encode_seen
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import Log
 from lora_post.fleet.subjects import log_subject, token
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 ALL_LOOKS: Final = "home.*.look"
 GROUP: Final = "workers"
 LOOK_S: Final = 60.0
+ANSWER_S: Final = 2.0
+"""So long the logs of devices are read for one answer; who asks waits 5 s."""
 _ADR_ACK_REQ: Final = 0x40
 
 
@@ -98,8 +100,9 @@ class Answering:
             asked = decode_asked(message.data)[:MAX_ASKED]
         except UNREADABLE:
             return
-        seen = self._heads.look([each for each in asked if self._homes.get(each.subject) == home])
-        self._link.start(message.respond(encode_seen(seen)))
+        mine = [each for each in asked if self._homes.get(each.subject) == home]
+        others = [Seen(each.subject, "", is_yours=False) for each in asked if each not in mine]
+        self._link.start(message.respond(encode_seen([*others, *self._heads.look(mine, ANSWER_S)])))
 
 
 def needs_answer(frame: Frame) -> bool:

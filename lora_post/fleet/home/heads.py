@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -32,12 +34,14 @@ class Asked(Struct, frozen=True, array_like=True):
 class Seen(Struct, frozen=True, array_like=True):
     """The answer. valid: the last of these ids that is valid, "" for none of them.
 
-    newest: the newest valid entry, b"" where its id is `valid`, or where there is no entry.
+    newest: the newest valid entry, b"" where its id is `valid`, or where there is no entry. is_yours: the device
+    belongs to who asks; nothing is told of others.
     """
 
     subject: str
     valid: str
     newest: bytes = b""
+    is_yours: bool = True
 
 
 class Heads:
@@ -47,9 +51,15 @@ class Heads:
         self._log = log
         self._views: dict[str, tuple[View, deque[str]]] = {}
 
-    def look(self, asked: Sequence[Asked]) -> list[Seen]:
-        """Read on, and answer. Raises LogUnavailable."""
-        return [self._look(each) for each in asked]
+    def look(self, asked: Sequence[Asked], seconds: float = inf) -> list[Seen]:
+        """Read on, and answer at least one, and what else there is time for. Raises LogUnavailable."""
+        found: list[Seen] = []
+        end = monotonic() + seconds
+        for each in asked:
+            if found and monotonic() > end:
+                break
+            found.append(self._look(each))
+        return found
 
     def look_again(self) -> None:
         """Read once more what the hub does not have as it was: it may have lost something. Raises LogUnavailable."""

@@ -68,11 +68,15 @@ class _Own(Struct, frozen=True):
 
 
 class _Device(Struct):
-    """A device. rows: its entries here; the first one is what the hub had last. is_unsure: the hub is to be asked."""
+    """A device. rows: its entries here; the first one is what the hub had last. is_unsure: the hub is to be asked.
+
+    is_strange: workers say that it does not belong here.
+    """
 
     rows: list[_Row] = []
     own: _Own | None = None
     is_unsure: bool = True
+    is_strange: bool = False
 
     @property
     def newest(self) -> str:
@@ -120,13 +124,29 @@ class Mirror:
     def step(self) -> bool:
         """Do what is to be done next; tell whether that was something. Raises LogUnavailable."""
         self._read()
-        busy = {subject: device for subject, device in self._devices.items() if device.is_unsure} or self._append()
+        given = self._append()
+        busy = {**given, **{subject: device for subject, device in self._devices.items() if device.is_unsure}}
         asked = [_asked(subject, device) for subject, device in list(busy.items())[:MAX_IN_ALL]]
-        if asked:
-            for seen in self._hub.look(asked):
-                if seen.subject in busy:
-                    self._follow(seen, busy[seen.subject])
-        return bool(asked)
+        if not asked:
+            return False
+        for device in given.values():
+            device.is_unsure = True  # until the hub has said something
+        answers = {seen.subject: seen for seen in self._hub.look(asked)}
+        for subject in answers.keys() & busy.keys():
+            self._answered(answers[subject], busy[subject])
+        return bool(answers)
+
+    def _answered(self, seen: Seen, device: _Device) -> None:
+        if seen.is_yours:
+            device.is_strange = False
+            self._follow(seen, device)
+            return
+        if not device.is_strange:
+            name = seen.subject.rpartition(".")[2]
+            log.error(
+                "%s: workers do not have it as a device of this gateway; add home = %r there", name, self._gateway
+            )
+        device.is_strange, device.is_unsure = True, False
 
     def _read(self) -> None:
         while found := self._log.read(ALL, self._position):
@@ -148,7 +168,8 @@ class Mirror:
         given: dict[str, _Device] = {}
         entries: list[tuple[str, bytes]] = []
         for subject, device in self._devices.items():
-            if len(device.rows) > 1 and len(entries) < MAX_IN_ALL:
+            is_ready = not device.is_unsure and not device.is_strange
+            if is_ready and len(device.rows) > 1 and len(entries) < MAX_IN_ALL:
                 rows = device.rows[1 : 1 + MAX_TOGETHER]
                 found = self._data(subject, rows)
                 if len(found) < len(rows):  # the log was shortened: read it once more

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.copied import Copied
-from lora_post.fleet.entry import Down, Entry, State, decode, encode
+from lora_post.fleet.entry import Down, Entry, State, after, decode, encode, new_id
 from lora_post.fleet.home.book import MAX_ALONE
-from lora_post.fleet.home.heads import Asked, Heads
+from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.ownership import is_given_by, may_give, released, taken_over
 from lora_post.fleet.loss import JUMP
 from lora_post.fleet.sqlite_log import SqliteLog
-from tests.support.home_site import HOME, POND, Site, begun, following, owned
+from tests.support.home_site import HOME, POND, Hub, Site, begun, following, owned
 from tests.support.memory_log import MemoryLog
 
 
@@ -119,3 +121,37 @@ def test_device_begins_anew_in_the_log_of_a_file(tmp_path: Path) -> None:
         log.append([(POND, b"a"), ("log.0.pond2", b"b"), (POND, b"c")])
         log.begin(POND, b"d")
         assert [(each.position, each.data) for each in log.read("log.", 0)] == [(2, b"b"), (4, b"d")]
+
+
+class Strange(Hub):
+    """A hub whose workers have one device without this home, and little time."""
+
+    def look(self, asked: Sequence[Asked], seconds: float = -1.0) -> list[Seen]:
+        mine = [each for each in asked if each.subject == POND]
+        others = [Seen(each.subject, "", is_yours=False) for each in asked if each.subject != POND]
+        return others + super().look(mine, seconds)
+
+
+def test_device_that_is_not_of_this_home_at_the_hub_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Strange(MemoryLog())
+    site = Site(hub, subjects=["log.0.other", POND])
+    site.settle()
+    site.own.append([("log.0.other", encode(after(None, new_id(), State(owner=HOME))))])
+    for fcnt in range(3):
+        site.uplink(fcnt)
+        site.mirror.doubt()
+        site.settle()
+    assert [entry.up.fcnt for entry in hub.valid if entry.up] == [0, 1, 2]
+    assert {each.subject for each in hub.log.entries} == {POND}
+    assert caplog.text.count("other: workers do not have it as a device of this gateway") == 1
+
+
+def test_what_is_not_answered_in_time_is_asked_again() -> None:
+    subjects = [f"log.0.d{number}" for number in range(5)]
+    log = MemoryLog()
+    assert len(Heads(log).look([Asked(each, ()) for each in subjects], -1.0)) == 1
+    hub = Hub(log)
+    hub.seconds = -1.0
+    site = Site(hub, subjects=subjects)
+    site.settle()
+    assert sorted(each.subject for each in log.entries) == subjects
