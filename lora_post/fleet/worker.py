@@ -206,6 +206,7 @@ class Worker:
             self._save(self._parts.values())
 
     def _lease(self, found: Sequence[Logged], now: float) -> None:
+        self._look_at_disk()
         signs = {each.subject: Sign(each.position, each.data.decode()) for each in found}
         leases = {int(name[6:]): sign for name, sign in signs.items() if name.startswith("lease.")}
         workers = {name[7:]: sign for name, sign in signs.items() if name.startswith("worker.")}
@@ -221,6 +222,15 @@ class Worker:
         self._drop(self._parts.keys() - self._leases.held)
         for part in sorted(self._leases.held - self._parts.keys()):
             self._take(part)
+
+    def _look_at_disk(self) -> None:
+        """Raise SpoolError, and leave all to other workers, where nothing can be written any more."""
+        try:
+            with self._spool_file.transaction():
+                pass
+        except SpoolError:
+            self._drop(list(self._parts))
+            raise
 
     def _state(self) -> WorkerState:
         void = self._void + sum(part.acceptance.void for part in self._parts.values())

@@ -1,8 +1,8 @@
 """Bad days without servers: what workers decide, over a log in memory that loses, delays and repeats.
 
 All workers hear all devices on purpose, so that they race. Devices join, ask for acknowledgements and get commands.
-Clocks of gateways are a day off, two gateways have one name, one whose key was stolen lies, and now and then the hub
-has an older disk.
+Clocks of gateways are a day off, those of workers jump by one, two gateways have one name, one whose key was stolen
+lies, and now and then the hub has an older disk.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ LIE_EVERY = 4
 OLD_DISK_EVERY = 700
 OLD_DISK_ENTRIES = 60
 LINK_S = 7.0
+JUMP_EVERY = 100
 DAY_US = 86_400 * S
 GATEWAYS = (("gw0", "store", 0), ("gw0", "twin", DAY_US), ("gw1", "store", -DAY_US), ("gw2", "store", 50 * S))
 """Name, store, and how far its clock is ahead."""
@@ -124,6 +125,7 @@ class Days:
         self.sent: set[tuple[int, int]] = set()
         self.texts: dict[tuple[int, int], set[bytes]] = {}
         self.at_s = 0.0
+        self.ahead_us = 0
         self.kills = self.joins = self.commands = self.number = self.old_disks = self.lies = 0
         self.kept: list[OnAir] = []
         self.saved: list[View] = [View("log.") for _ in range(WORKERS)]
@@ -140,8 +142,12 @@ class Days:
         worker = OneWorker(self.log, self.devices, NETWORK, None, view)
         faulty = FaultyLog(self.log, self._step, self.chance.randrange)
         worker.acceptance = Acceptance(faulty, view, worker._judge, worker._on_read)
-        worker.now = lambda: Moment(WallUs(T0 + round(self.at_s * S)), "", 0)  # type: ignore[method-assign]
+        worker.now = lambda: Moment(self._wall_us(), "", 0)  # type: ignore[method-assign]
         return worker
+
+    def _wall_us(self) -> WallUs:
+        """Return what the clocks of workers say."""
+        return WallUs(T0 + round(self.at_s * S) + self.ahead_us)
 
     def _step(self) -> None:
         if self.chance.randrange(self.kill_one_in) == 0:
@@ -154,6 +160,8 @@ class Days:
     def send(self) -> None:
         """Let a device send, in its turn or not."""
         self.at_s += 1
+        if self.chance.randrange(JUMP_EVERY) == 0:
+            self.ahead_us = self.chance.choice((0, 0, DAY_US, -DAY_US))
         which = self.chance.randrange(FIXED + JOINING)
         if which < FIXED:
             fcnt = self.counts[which]
@@ -244,7 +252,7 @@ class Days:
         if not due:
             return
         worker = self.workers[index]
-        worker.time_us = WallUs(T0 + round(self.at_s * S))
+        worker.time_us = self._wall_us()
         items: dict[int, Copied | Chore] = {}
         for _, number, what in due:
             items[number] = self._heard(index, what) if isinstance(what, OnAir) else Chore(what)

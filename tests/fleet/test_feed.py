@@ -1,8 +1,8 @@
-"""The uploader reads the log from where it may: after each reconnection it looks first whether it is the same log."""
+"""The uploader reads the log into its queue, each reading once: over reconnections to an older log, and a full disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from lora_post.command import Moment
 from lora_post.config.fleet import FleetConfig, Role
+from lora_post.errors import SpoolError
 from lora_post.fleet.errands import Errands
 from lora_post.fleet.errors import LogUnavailable
 from lora_post.fleet.feed import Feed
@@ -43,36 +44,74 @@ class AwayLog(MemoryLog):
         return super().read(prefix, after)
 
 
-def hear(log: MemoryLog, fcnt: int) -> None:
+def hear(log: MemoryLog, *fcnts: int) -> None:
     worker = OneWorker(log, [POND])
-    worker.hear(seal_lorawan(keys(1), dev_addr(1), fcnt, 2, bytes((1, 2)) + fcnt.to_bytes(2)), fcnt)
-    assert worker.entry is not None
+    for fcnt in fcnts:
+        worker.hear(seal_lorawan(keys(1), dev_addr(1), fcnt, 2, bytes((1, 2)) + fcnt.to_bytes(2)), fcnt)
+        assert worker.entry is not None
 
 
-def test_older_log_is_found_out_though_its_hub_does_not_answer_at_first(tmp_path: Path) -> None:
-    log, told = AwayLog(), list[Report]()
+@pytest.fixture(scope="module")
+def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubLink]:
     with (
-        nats_servers(tmp_path) as nodes,
+        nats_servers(tmp_path_factory.mktemp("hub")) as nodes,
         closing(HubLink(FleetConfig(tuple(nodes.urls), frozenset({Role.UPLOADER}), replicas=1), "desk")) as link,
-        closing(SpoolFile(tmp_path / "spool.db")) as spool_file,
     ):
         assert link.wait(PATIENCE_S)
         ensure_streams(link, 1, may_make_log=True)
-        ledger = SpoolLedger(spool_file, [POND], QueueWriter(spool_file, ["waziup"], 1 << 30))
+        yield link
+
+
+class Uploader:
+    """The uploader's part that reads. told: FCnts of uplinks that it has queued."""
+
+    def __init__(self, link: HubLink, folder: Path) -> None:
+        self.log, self.told = AwayLog(), list[int]()
+        self.spool_file = SpoolFile(folder / "spool.db")
+        ledger = SpoolLedger(self.spool_file, [POND], QueueWriter(self.spool_file, ["waziup"], 1 << 30))
         find = {POND.id: POND}.get
-        errands = Errands(link, spool_file, "0f1e", find, lambda: Moment(WallUs(0), "", 0))
-        feed = Feed(link, log, ledger, spool_file, find, Turn("desk", "0f1e"), told.append, errands)
-        feed.step()
-        hear(log, 1)
-        backup = list(log.entries)
-        hear(log, 2)
-        feed.step()
-        log.entries = backup  # and another worker, which knows nothing of that, goes on
-        hear(log, 3)
-        link.reconnects += 1
-        log.is_away = True
-        with pytest.raises(LogUnavailable):
-            feed.step()
-        log.is_away = False
-        feed.step()
-    assert [report.uplink.fcnt for report in told] == [1, 2, 3]
+        errands = Errands(link, self.spool_file, "0f1e", find, lambda: Moment(WallUs(0), "", 0))
+        me = Turn("desk", "0f1e")
+        self.feed = Feed(link, self.log, ledger, self.spool_file, find, me, self._tell, errands)
+        self.feed.step()
+
+    def _tell(self, report: Report) -> None:
+        self.told.append(report.uplink.fcnt)
+
+
+@pytest.fixture
+def uploader(link: HubLink, tmp_path: Path) -> Iterator[Uploader]:
+    found = Uploader(link, tmp_path)
+    yield found
+    found.spool_file.close()
+
+
+def test_older_log_is_found_out_though_its_hub_does_not_answer_at_first(uploader: Uploader, link: HubLink) -> None:
+    log = uploader.log
+    hear(log, 1)
+    backup = list(log.entries)
+    hear(log, 2)
+    uploader.feed.step()
+    log.entries = backup  # and another worker, which knows nothing of that, goes on
+    hear(log, 3)
+    link.reconnects += 1
+    log.is_away = True
+    with pytest.raises(LogUnavailable):
+        uploader.feed.step()
+    log.is_away = False
+    uploader.feed.step()
+    assert uploader.told == [1, 2, 3]
+
+
+def test_full_disk_costs_no_reading(uploader: Uploader) -> None:
+    db = uploader.spool_file.db
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    hear(uploader.log, *range(1, 400))
+    for _ in range(3):
+        with pytest.raises(SpoolError):
+            uploader.feed.step()
+    assert uploader.told == []
+    db.execute("PRAGMA max_page_count = 1000000")
+    uploader.feed.step()
+    assert uploader.told == list(range(1, 400))
