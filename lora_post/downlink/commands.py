@@ -13,11 +13,12 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from lora_post.command import Command, Fate, Moment, Sealed, is_late
+from lora_post.clocks.scale import is_unknown
+from lora_post.command import DEFAULT_LIFE_S, Command, Fate, Moment, Sealed, age_s, is_late
 from lora_post.downlink.transmit import Tell, Transmission
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Reading
-from lora_post.times import StampUs
+from lora_post.times import StampUs, WallUs
 from lora_post.uplink.model import FindSessions
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,13 @@ class Commands:
     def _given_up(self, command: Command) -> Command:
         why = f"not acknowledged, though it was sent {command.tries} times"
         return command.ended(self.now(), Fate.NOT_ACKNOWLEDGED, why)
+
+    def over_at(self, command: Command) -> WallUs | None:
+        """Return when the life of a command is over, where somebody has set that; None while the time is not known."""
+        now, age = self._stamp_us(), age_s(command.made, self.now())
+        if command.life_s == DEFAULT_LIFE_S or age is None or is_unknown(now):
+            return None
+        return WallUs(now + round((command.life_s - age) * 1e6))
 
     def end_late(self, book: Book) -> None:
         """End what was to be sent or acknowledged by now."""

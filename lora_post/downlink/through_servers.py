@@ -88,6 +88,8 @@ class ThroughServers:
                 return given.ended(now, Fate.ACKNOWLEDGED)
             case Said.NOT_ACKNOWLEDGED:
                 return given.ended(now, Fate.NOT_ACKNOWLEDGED, "the network server says so, and does not send it again")
+            case Said.EXPIRED:
+                return given.ended(now, Fate.EXPIRED, "expired in the queue of the network server")
             case Said.FAILED:
                 return given.ended(
                     now, Fate.REFUSED, f"the network server refuses it: {event.why or 'it gives no reason'}"
@@ -106,9 +108,9 @@ class ThroughServers:
                 self.commands.now(), "given to the network server"
             )
             self.commands.note(book, command, given)
-            found.append(
-                (queue, Item(dev_eui, token_of(command), command.fport, command.payload, command.is_confirmed))
-            )
+            over_at = self.commands.over_at(command)
+            token, fport, payload = token_of(command), command.fport, command.payload
+            found.append((queue, Item(dev_eui, token, fport, payload, command.is_confirmed, over_at)))
         return found
 
     def _ungiven(self, waiting: Sequence[Command], devices: Iterable[Device]) -> Iterator[Command]:

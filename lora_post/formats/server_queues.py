@@ -1,6 +1,7 @@
 """What is written to ChirpStack 4 and The Things Stack 3 over MQTT to send to a device, and what they say of it.
 
-Sources: chirpstack/chirpstack: chirpstack/src/{config,downlink/data}.rs, api/proto/integration/integration.proto;
+Sources: chirpstack/chirpstack: chirpstack/src/{config,downlink/data}.rs, api/proto/integration/integration.proto,
+api/rust/build.rs (since when what is not known is ignored);
 TheThingsNetwork/lorawan-stack: pkg/applicationserver/io/mqtt/topics/v3.go, api/ttn/lorawan/v3/messages.proto.
 """
 
@@ -15,7 +16,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from lora_post.clocks.scale import utc_text
 from lora_post.text import printable
+from lora_post.times import WallUs
 
 SERVERS: Final = ("chirpstack", "ttn")
 """The formats of network servers."""
@@ -27,13 +30,17 @@ _MARK: Final = "lora-post:"
 
 
 class Item(Struct, frozen=True):
-    """What a network server is given for a device. token: a UUID that it is known by there."""
+    """What a network server is given for a device. token: a UUID that it is known by there.
+
+    over_at: when it is not to be sent any more; None where the server is not told.
+    """
 
     dev_eui: int
     token: str
     fport: int
     payload: bytes
     is_confirmed: bool
+    over_at: WallUs | None = None
 
 
 class Said(Enum):
@@ -44,6 +51,7 @@ class Said(Enum):
     ACKNOWLEDGED = "acknowledged"
     TRIED_AGAIN = "not acknowledged, the network server sends it again"
     NOT_ACKNOWLEDGED = "not acknowledged"
+    EXPIRED = "expired"
     FAILED = "refused"
 
 
@@ -85,18 +93,21 @@ def topic_of_queue(topic: str, server: str) -> str:
 
 
 def queue_item(item: Item, server: str) -> bytes:
-    """Return the message that puts an item into its device's queue."""
+    """Return the message that puts an item into its device's queue.
+
+    ChirpStack takes the end of its life from 4.13 on. Before 4.6 it refused what it does not know, so it is told only
+    where somebody has set one. The Things Stack has none for class A.
+    """
     data = binascii.b2a_base64(item.payload, newline=False).decode()
     if server == "chirpstack":
-        return msgspec.json.encode(
-            {
-                "id": item.token,
-                "devEui": f"{item.dev_eui:016x}",
-                "confirmed": item.is_confirmed,
-                "fPort": item.fport,
-                "data": data,
-            }
-        )
+        queued = {
+            "id": item.token,
+            "devEui": f"{item.dev_eui:016x}",
+            "confirmed": item.is_confirmed,
+            "fPort": item.fport,
+            "data": data,
+        }
+        return msgspec.json.encode(queued | ({"expiresAt": utc_text(item.over_at)} if item.over_at else {}))
     one = {
         "f_port": item.fport,
         "frm_payload": data,
@@ -132,6 +143,8 @@ def _read_chirpstack(kind: str, event: dict[str, object]) -> tuple[object, Said,
         return dev_eui, Said.SENT, ""
     if kind == "ack":  # what is false is left out
         return dev_eui, Said.ACKNOWLEDGED if event.get("acknowledged") is True else Said.NOT_ACKNOWLEDGED, ""
+    if kind == "log" and event.get("level") == "ERROR" and event.get("code") == "EXPIRED":
+        return dev_eui, Said.EXPIRED, ""
     if kind == "log" and event.get("level") == "ERROR":
         return dev_eui, Said.FAILED, f"{event.get('code', '')}: {event.get('description', '')}"
     return None

@@ -15,6 +15,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from lora_post.clocks.gateway import Times
+from lora_post.clocks.scale import utc_text
 from lora_post.command import Command, Fate, Moment
 from lora_post.config import parse_config
 from lora_post.downlink.commands import Commands
@@ -31,6 +32,7 @@ from lora_post.spool import downlinks
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 from tests.support.build import NOON_US
 from tests.support.command import wait_until
@@ -187,6 +189,19 @@ def test_chirpstack_says_that_it_was_not_acknowledged_and_that_it_refuses(open_s
     log = {"level": "ERROR", "code": "DOWNLINK_PAYLOAD_SIZE", "description": "too\x1b[2J long"}
     site.say(f"{CHIRPSTACK}/event/log", log | {"deviceInfo": {"devEui": EUI}, "context": {"queue_item_id": tokens[1]}})
     assert site.fate(long, Fate.REFUSED) == (r"the network server refuses it: DOWNLINK_PAYLOAD_SIZE: too\x1b[2J long")
+
+
+def test_chirpstack_is_told_when_a_downlink_expires_and_tells_that_it_did(open_site: Callable[[str], Site]) -> None:
+    site = open_site("chirpstack")
+    site.hear_uplink()
+    site.wait_s = 60.0
+    number = site.queue(life_s=600.0)
+    message = site.given()
+    assert message["expiresAt"] == utc_text(StampUs(NOON_US + 540_000_000))
+    log = {"level": "ERROR", "code": "EXPIRED", "description": "Device queue-item discarded because it has expired"}
+    context = {"queue_item_id": message["id"]}
+    site.say(f"{CHIRPSTACK}/event/log", log | {"deviceInfo": {"devEui": EUI}, "context": context})
+    assert site.fate(number, Fate.EXPIRED) == "expired in the queue of the network server"
 
 
 def test_the_things_stack_is_given_a_downlink_and_tells_what_became_of_it(open_site: Callable[[str], Site]) -> None:
