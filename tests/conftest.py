@@ -3,24 +3,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn.server
+
+os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"  # that of trio, which selenium brings, imports trio
+
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from lora_post.clocks.gateway import NOBODY_COMES_US
 from lora_post.clocks.system import SystemClock
+from tests.support.paths import ROOT
 from tests.support.programs import advice
-from tests.support.rows import one_test_a_table
+from tests.support.rows import fold, one_test_a_table
 
 # Tests start the command some hundred times: it is compiled once, also where the environment asks for no byte code.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# In memory, where there is room: else they wait for the disk, for hundreds of files with all that is synced to them.
+SHARED_MEMORY = Path("/dev/shm")
+if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(SHARED_MEMORY))
 
 # What commands remember for their user (the counters of `simulate`) is not that of whoever runs the tests.
 _state = tempfile.TemporaryDirectory(prefix="lora-post-tests-")
@@ -33,6 +45,14 @@ settings.register_profile("thorough", settings.get_profile("suite"), max_example
 # More of them, for a night: pytest --hypothesis-profile long
 settings.register_profile("long", settings.get_profile("suite"), max_examples=5000)
 settings.load_profile("suite")
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith((f"{ROOT}/lora_post/", f"{ROOT}/decoders/"))
+
+
+# Hypothesis takes numbers and texts from our code; which modules are ours it asks the disk, for two thousand of them.
+vars(providers)["is_local_module_file"] = _is_ours
 
 
 class _Brisk:
@@ -55,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write fixtures/NAME.expected.json from what the pipeline makes of each capture; read the diff.",
     )
+
+
+@pytest.hookimpl(trylast=True)  # when the rows are known
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    fold(metafunc)
 
 
 @pytest.hookimpl(trylast=True)  # when rows and tests have been chosen

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -83,6 +84,7 @@ class Figures(NamedTuple):
     seconds: float
 
 
+@cache
 def kinds(frames: int = 300) -> dict[str, Kind]:
     """All stream formats that frames can be written in."""
     found: dict[str, Kind] = {}

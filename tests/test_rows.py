@@ -29,10 +29,17 @@ def names(items: Iterable[pytest.Item]) -> list[str]:
     return [item.name for item in items if item.name.startswith("test_of_a_table")]
 
 
-@pytest.fixture(scope="module")
-def rows(request: pytest.FixtureRequest) -> list[pytest.Item]:
+def found(request: pytest.FixtureRequest) -> list[pytest.Item]:
     """The tests of this module as pytest finds them."""
-    return [item for item in request.node.collect() if isinstance(item, pytest.Item)]
+    return [item for item in request.node.parent.collect() if isinstance(item, pytest.Item)]
+
+
+@pytest.fixture
+def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[pytest.Item]:
+    """The same where some were chosen by name."""
+    monkeypatch.setattr(request.config.option, "keyword", "2")
+    monkeypatch.setattr("tests.support.rows._folded", {})
+    return found(request)
 
 
 def test_table_is_one_test_where_its_rows_need_nothing_else(rows: list[pytest.Item]) -> None:
@@ -43,6 +50,18 @@ def test_table_is_one_test_where_its_rows_need_nothing_else(rows: list[pytest.It
         "test_of_a_table_with_a_mark",
         "test_of_a_table_with_a_mark[2]",
     ]
+
+
+def test_row_of_a_table_is_not_made_a_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request.config.option, "keyword", "")
+    folded: dict[object, list[object]] = {}
+    monkeypatch.setattr("tests.support.rows._folded", folded)
+    tests = found(request)
+    assert names(tests).count("test_of_a_table[1]") == 1 and "test_of_a_table[2]" not in names(tests)
+    (table,) = (each for each in one_test_a_table(tests) if each.name == "test_of_a_table")
+    assert [len(calls) for calls in folded.values()] == [3]
+    assert isinstance(table, pytest.Function)
+    table.obj()
 
 
 def test_order_of_the_rows_does_not_matter(rows: list[pytest.Item]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from lora_post.config import load_config
@@ -20,6 +20,9 @@ from tests.support.browser import waiting
 from tests.support.command import PATIENCE_S, free_port, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.status_page import TOKEN, get, page
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 NWK, APP = "000102030405060708090a0b0c0d0e0f", "101112131415161718191a1b1c1d1e1f"
 KEYS = SessionKeys(bytes.fromhex(NWK), bytes.fromhex(APP))

@@ -8,14 +8,13 @@ from contextlib import closing, contextmanager
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from msgspec.structs import replace
-from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.common.keys import Keys
 
 from lora_post.clocks.scale import now_us
 from lora_post.command import Command, Fate, Moment
@@ -42,6 +41,10 @@ from tests.support.command import (
     write_site,
 )
 from tests.support.status_page import TOKEN, WELL, get, page
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 QUARTER_US = SHORT_S * 1_000_000
@@ -142,6 +145,8 @@ def test_of_many_devices_the_first_come_at_once_and_the_others_when_they_are_loo
 
 @pytest.mark.long
 def test_sixty_devices_on_a_phone_are_found_by_trouble_search_filter_and_order(phone: Chrome, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import Select
+
     with farm_page(tmp_path) as url:
         opened(phone, url)
         assert headline(phone) == "3 devices need attention"

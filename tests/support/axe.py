@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from selenium.webdriver import Chrome
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 
 def complaints(chromium: Chrome) -> list[str]:

@@ -1,16 +1,21 @@
-"""A real headless Chromium, from Debian's packages chromium and chromium-driver."""
+"""A real headless Chromium, from Debian's packages chromium and chromium-driver.
+
+Selenium's drivers take half a second to import: only who opens a browser does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.support.programs import program
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
     "--headless",
@@ -25,14 +30,19 @@ FLAGS = (
 )
 
 
-def waiting(chromium: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+def waiting(chromium: Chrome) -> WebDriverWait[Chrome]:
     """A wait for what must come to be; the page may draw itself anew while it is looked at."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     return WebDriverWait(chromium, 120, ignored_exceptions=[StaleElementReferenceException])
 
 
 @contextmanager
-def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
+def browser(width: int, height: int) -> Iterator[Chrome]:
     """A browser window of this size; a phone when it is narrow."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
     chromium, driver = program("chromium"), program("chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium

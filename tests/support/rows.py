@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import is_hypothesis_test
+
+_folded: Final[dict[object, Any]] = {}
+"""The rows of each table of which only the first one was made a test."""
+
+
+def fold(metafunc: pytest.Metafunc) -> None:
+    """Have only the first row of a table made a test, for `one_test_a_table`: to make thousands takes seconds.
+
+    Where tests were chosen by name, that may be one of a row.
+    """
+    config, calls = metafunc.config, metafunc._calls
+    is_chosen = config.option.keyword or any("[" in word for word in config.args)
+    if len(calls) < 2 or is_chosen or any(call.marks for call in calls):
+        return
+    if _is_table(metafunc.definition, calls[0].params):
+        _folded[metafunc.function] = calls[:]
+        del calls[1:]
 
 
 def one_test_a_table(items: Iterable[pytest.Item]) -> list[pytest.Item]:
@@ -17,7 +34,9 @@ def one_test_a_table(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     tables: dict[object, list[pytest.Item]] = {}
     for item in items:
         tables.setdefault(_table(item) or item, []).append(item)
-    return [rows[0] if len(rows) == 1 else _one_test(table, rows) for table, rows in tables.items()]
+    return [
+        rows[0] if len(rows) == 1 and table not in _folded else _one_test(table, rows) for table, rows in tables.items()
+    ]
 
 
 def try_rows(check: Callable[..., object], rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
@@ -40,20 +59,23 @@ def try_rows(check: Callable[..., object], rows: Iterable[tuple[str, dict[str, A
 
 def _table(item: pytest.Item) -> Any:
     """Return the function of a row that needs nothing else; None for other tests."""
-    if (
-        not isinstance(item, pytest.Function)
-        or not hasattr(item, "callspec")
-        or item.cls
-        or is_hypothesis_test(item.obj)
-        or set(item.fixturenames) != set(item.callspec.params)
-        or any(mark.name != "parametrize" or mark.kwargs.get("indirect") for mark in item.iter_markers())
-    ):
-        return None
-    return item.obj
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and _is_table(item, item.callspec.params):
+        return item.obj
+    return None
+
+
+def _is_table(function: pytest.Function, params: Iterable[str]) -> bool:
+    return not (
+        function.cls
+        or is_hypothesis_test(function.obj)
+        or set(function.fixturenames) != set(params)
+        or any(mark.name != "parametrize" or mark.kwargs.get("indirect") for mark in function.iter_markers())
+    )
 
 
 def _one_test(table: Any, rows: list[Any]) -> pytest.Item:
-    named = [(row.callspec.id, row.callspec.params) for row in rows]
+    calls = _folded.get(table) or [row.callspec for row in rows]
+    named = [(call.id, call.params) for call in calls]
     test: pytest.Item = pytest.Function.from_parent(
         rows[0].parent, name=rows[0].originalname, callobj=lambda: try_rows(table, named)
     )
