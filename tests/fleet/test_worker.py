@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
+
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.decoding.choice import Decoding
 from lora_post.fleet import hub_state
@@ -40,6 +42,7 @@ def hand(link: Link, fcnt: int) -> None:
     link.call(link.inbox.store(raw_subject(part, [address], "gw"), hand_in("s", [raw]), REQUEST_S))
 
 
+@pytest.mark.long
 def test_worker_whose_disk_takes_nothing_leaves_its_frames_to_others(tmp_path: Path) -> None:
     heard: list[Outcome] = []
     over = Event()
