@@ -98,6 +98,10 @@ def test_home_gateway_goes_on_alone_and_each_value_arrives_once(tmp_path: Path) 
                 relay.cut()
                 forwarder.ask()
                 end.hear(answer_to_one_of(forwarder, times, end.request))
+                reset = run("devices", "reset-nonces", "buoy", "--yes", "-c", str(north))
+                assert (reset.returncode, b"whatever its DevNonce is" in reset.stdout) == (0, True), reset
+                end = JoiningDevice(ROOT_10)  # it has lost its memory
+                end.hear(answer_to_one_of(forwarder, times, end.request))
                 data = answer_to_one_of(forwarder, times, uplink)["data"]
                 assert parse_data_frame(b64decode(data)).fctrl & 0x20  # ACK
                 sent = run("downlink", "send", "buoy", "--port", "10", "--payload", "01ff", "-c", str(north))
