@@ -10,8 +10,9 @@ from lora_post.config import Config
 from lora_post.fleet.desk import Answers
 from lora_post.fleet.downlinks import WayBack
 from lora_post.fleet.frame_keeper import Room
-from lora_post.fleet.home.book import opened_log
+from lora_post.fleet.home.book import log_path, opened_log
 from lora_post.fleet.home.hub_link import HubEnd, Mirroring
+from lora_post.fleet.home.mending import mend
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.owners import owner_lines
 from lora_post.fleet.home.service import HomeService
@@ -57,10 +58,12 @@ class Home:
             counters, joins, settings = load_sessions(db), load_joins(db), told.load(db)
         states = inherited(devices, counters, joins, network.net_id if network else 0, settings)
         self._count = len(devices)
+        lost = mend(log_path(config.spool_path))
         logs = [opened_log(config.spool_path) for _ in range(2)]  # one for each thread
         self.service = HomeService(
             logs[0], judge, devices, spool_file, gateway, store, room, clock, now, metrics, hear, way_back, to_hub
         )
+        self.service.decide_again(lost)
         subjects = map(log_subject, devices)
         self._mirror = Mirror(logs[1], HubEnd(link, gateway), self.service, gateway, subjects, states)
         self.mirroring = Mirroring(link, self._mirror, gateway, self.service.offered)

@@ -170,13 +170,13 @@ def chain(log: Log, subject: str, after: int = 0) -> list[Entry]:
 
 def opened_log(spool: Path) -> SqliteLog:
     """Open the log of a home gateway, or make it. Raises LogUnavailable."""
-    return SqliteLog(_log_path(spool))
+    return SqliteLog(log_path(spool))
 
 
 @contextmanager
 def existing_log(spool: Path) -> Iterator[Log | None]:
     """Open the log of a home gateway as long as the block runs, None where there is none. Raises LogUnavailable."""
-    path = _log_path(spool)
+    path = log_path(spool)
     if not path.exists():  # who makes it owns it
         yield None
         return
@@ -184,7 +184,8 @@ def existing_log(spool: Path) -> Iterator[Log | None]:
         yield found
 
 
-def _log_path(spool: Path) -> Path:
+def log_path(spool: Path) -> Path:
+    """Return where the log of a home gateway is: beside its spool."""
     return spool.with_suffix(".home.db")
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from lora_post.fleet.entry import Entry, State, decode, encode
+from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.home.book import ALL, Adoption, chain, lost_behind
 from lora_post.fleet.home.heads import Asked, Seen
 from lora_post.fleet.home.ownership import given_back, id_behind
@@ -158,7 +159,10 @@ class Mirror:
         device = self._devices.get(logged.subject)
         if device is None:
             return
-        entry = decode(logged.data)
+        try:
+            entry = decode(logged.data)
+        except UNREADABLE:  # after a lost bit; the next start mends it
+            return
         if device.rows and entry.prev != device.newest:
             device.rows = []  # it has begun anew
         device.rows.append(_Row(logged.position, entry.id, entry.number))

@@ -133,6 +133,13 @@ class HomeService:
         """Take in that the hub has entries up to this number."""
         self._events.put(lambda: self._book.confirm(subject, number))
 
+    def decide_again(self, lost: Sequence[Entry]) -> None:
+        """Have the frames of void or damaged entries decided about once more; before or in the thread of `run`."""
+        again = [(entry.up.frame, "", BootUs(0)) for entry in lost if entry.up]
+        if again:
+            with self._spool_file.transaction() as db:
+                frames.put(db, again, frames.FOR_HOME)
+
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Decide until `stop`. beat: called at least once in a minute."""
         while not stop.is_set():
@@ -167,17 +174,10 @@ class HomeService:
 
     def _adopt(self, adoption: Adoption, done: Future[bool]) -> None:
         try:
-            done.set_result(self._book.adopt(adoption, self._keep))
+            done.set_result(self._book.adopt(adoption, self.decide_again))
         except (FleetError, SpoolError) as error:
             log.error("%s", error)
             done.set_result(False)
-
-    def _keep(self, lost: Sequence[Entry]) -> None:
-        """Have the frames of void entries decided about once more."""
-        again = [(entry.up.frame, "", BootUs(0)) for entry in lost if entry.up]
-        if again:
-            with self._spool_file.transaction() as db:
-                frames.put(db, again, frames.FOR_HOME)
 
     def _work(self) -> None:
         now = time.monotonic()

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from lora_post.fleet.entry import Entry, decode, encode
-from lora_post.fleet.fold import Fold
+from lora_post.fleet.entry import Entry, encode
 from lora_post.fleet.log import Logged
+from lora_post.fleet.view import View
 from lora_post.spool.lanes import WhenFull
 
 AT_ONCE: Final = 256
@@ -43,14 +43,20 @@ def shorten(log: ShortLog, max_bytes: int, when_full: WhenFull) -> int:
     is_newest = when_full == "drop-newest"
     while log.used_bytes() > max_bytes:
         found = log.longest(3 if is_newest else AT_ONCE, newest=is_newest)
-        fold = Fold()
-        valid = [(logged, entry) for logged, entry in ((each, decode(each.data)) for each in found) if fold.take(entry)]
+        valid = _valid(found)
         run = [entry for _, entry in valid[1:]]  # the first one stays: the hub has it, or the one before
         if len(run) < 2:
             break
         log.join([logged for logged, _ in valid[1:]], encode(joined(run)))
         lost += sum(max(1, len(entry.up.readings)) for entry in run if entry.up)
     return lost
+
+
+def _valid(found: Sequence[Logged]) -> list[tuple[Logged, Entry]]:
+    """Return the entries that follow each other."""
+    view = View("")
+    reads = [view.take(logged) for logged in found]
+    return [(read.logged, read.entry) for read in reads if read and read.is_valid]
 
 
 def joined(entries: Sequence[Entry]) -> Entry:
