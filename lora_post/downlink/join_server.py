@@ -310,6 +310,8 @@ def _why_not(frame: Frame, station: Station | None, windows: tuple[Window, ...],
     """Return why a request cannot be answered, "" when it can."""
     if station is None:
         return f"gateway {frame.gateway} does not ask for downlinks (PULL_DATA)"
+    if frame.tmst is None:
+        return f"gateway {frame.gateway} does not tell when it came"
     if not windows:
         rx = frame.rx
         return f"{rx.freq_mhz or '?'} MHz, SF{rx.sf or '?'} is not of the [network] region"

@@ -56,18 +56,23 @@ class ModuleSender:
         self._lock = Lock()
         self._is_busy = False
         self._head = b""
-        self._began_s = self._received_s = 0.0
+        self._began_s: float | None = None
+        self._received_s: float | None = None
 
     def station(self, gateway: str) -> Station | None:
         now = self._monotonic()
         return None if self._stream.trouble else Station(many_channels=False, counter=(_counter(now), now))
 
     def listen(self, data: bytes, now_us: WallUs) -> None:
-        """Note when the line of a frame begins: it takes its time to come, and others wait for what follows it."""
-        now = self._monotonic()
+        """Note when the line of a frame begins: it takes its time to come, and others wait for what follows it.
+
+        Of one that came while the module was had to send, nobody knows when that was.
+        """
+        now, late = self._monotonic(), self._stream.late
         for piece in data.splitlines(keepends=True):
             if not self._head:
-                self._began_s = now
+                self._began_s = now if late <= 0 else None
+            late -= len(piece)
             self._head = (self._head + piece.lstrip())[:_HEAD]
             if self._head.startswith(_RECEIVED):
                 self._received_s = self._began_s
@@ -80,7 +85,7 @@ class ModuleSender:
         return [
             replace(
                 event,
-                tmst=_counter(self._received_s),
+                tmst=None if self._received_s is None else _counter(self._received_s),
                 rx=replace(event.rx, sf=radio.sf, bw_khz=radio.bw_hz / 1000, freq_mhz=radio.hz / 1e6),
             )
             if isinstance(event, Frame)

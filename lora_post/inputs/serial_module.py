@@ -55,6 +55,7 @@ class ModuleStream:
     """Hands on what a module says, and answers it: reads like the port itself.
 
     While it sends, which is done in another thread, the reader waits; what the module says meanwhile it gets later.
+    late: how many bytes of the last read it had said some time before.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ModuleStream:
         self._lock = Lock()
         self._sends = self._is_closed = False
         self._held = b""
+        self.late = 0
 
     @property
     def trouble(self) -> Problem | None:
@@ -84,6 +86,7 @@ class ModuleStream:
         with self._lock:
             data = self._port.read(0.0 if self._sends or self._held else timeout_s)
             held, self._held = self._held, b""
+            self.late = len(held)
             try:
                 self._answer(data or b"")
             except Exception as error:  # what it heard is worth more than its set-up

@@ -205,6 +205,11 @@ def test_rejoin_request_gives_another_session_and_the_old_one_lives_until_that_i
         assert site.hear(end.rejoin(kind, 0)) == "rejoin-request"  # it counts anew in each session
 
 
+def test_request_is_not_answered_where_nobody_knows_when_it_came(site: Site) -> None:
+    assert site.hear(JoiningDevice(ROOT_10).request(), tmst=None) == "join-request"
+    assert site.detail.endswith("not answered: gateway gw1 does not tell when it came") and site.gateway.sent == []
+
+
 def test_rejoin_request_is_answered_where_the_device_listens_in_its_session(tmp_path: Path) -> None:
     site = Site(tmp_path / "spool.db", otaa(ROOT_11), network=replace(EU868, own_rx2=(869_525_000, 3)))
     with closing(site.store):

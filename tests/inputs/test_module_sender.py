@@ -181,6 +181,8 @@ def test_frame_that_comes_while_the_module_is_made_ready_is_not_lost(end: End) -
     end.send(at_once())
     end.until(lambda: end.told and end.frames)
     assert end.told[0].is_sent is True and end.frames[0].phy_payload == UP
+    assert end.frames[0].tmst is None, "nobody knows when it came, so that it is not answered at a wrong moment"
+    assert end.hear().tmst is not None
 
 
 def test_what_was_to_be_sent_after_the_end_leaves_the_port_alone(end: End) -> None:
