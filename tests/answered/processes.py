@@ -200,9 +200,10 @@ class Processes:
         self.chaos.downlinks += 1
         if message_type(phy_payload) is not MType.JOIN_ACCEPT:
             data = parse_data_frame(phy_payload)
-            is_app = device.root.is_11 and bool(data.fport)
-            self.frames[device.root.dev_eui, data.dev_addr, is_app, data.fcnt16].add(phy_payload)
-            self.chaos.on_fport_0 += device.root.is_11 and data.fport == 0
+            name = self._sessions.get(data.dev_addr)  # one that comes late is not of the device that has just sent
+            is_11 = (self.devices[name] if name else device).root.is_11
+            self.frames[data.dev_addr, is_11 and bool(data.fport), data.fcnt16].add(phy_payload)
+            self.chaos.on_fport_0 += is_11 and data.fport == 0
 
     def ask(self, name: str, *, is_last: bool = False) -> None:
         """Queue a command, as `lora-post downlink send` does beside a run. is_last: it is to be acknowledged."""
