@@ -178,7 +178,10 @@ def test_page_updates_and_takes_nothing_for_markup(phone: Chrome) -> None:
     site.hear(replace(report(Reading(HOSTILE, HOSTILE), Reading("temperature", 23.5, "°C")), metadata=about))
     command = f"lora-post spool reset-counter {'pond-7' * 40}"
     site.hear(Refusal(frame(b"\x40" + bytes(12)), "mic", HOSTILE, fix=f"<b>fix</b>: `{command}`"))
-    with page(site) as url:
+    noon = Moment(NOON_US, "", 0)
+    commands = (Command("pond-7", 9, HOSTILE.encode(), noon, 12, gateway=HOSTILE).ended(noon, Fate.REFUSED, HOSTILE),)
+    air_time = (AirTime(HOSTILE, SubBand(868_000_000, 868_600_000, 0.01, 14), 0.97, 90.0),)
+    with page(site, replace(WELL, commands=commands, air_time=air_time)) as url:
         opened(phone, url)
         assert headline(phone) == "Running; 1 of 2 devices not heard yet"
         assert text(phone, "#device-count") == "1 of 2"
@@ -189,6 +192,9 @@ def test_page_updates_and_takes_nothing_for_markup(phone: Chrome) -> None:
             phone.get(f"{url}/#/{route}")
             waiting(phone).until(lambda b, shows=shows: shows in text(b, "main"))
             assert width(phone) <= 390
+        gateway = text(phone, "#parts")
+        assert f"12 for pond-7: refused, {HOSTILE}" in gateway and f"gateway {HOSTILE} has used 97 %" in gateway
+        assert not phone.find_elements(By.CSS_SELECTOR, "img")
         phone.get(f"{url}/#/refused")
         waiting(phone).until(lambda b: text(b, "#refused .fix") == f"fix: <b>fix</b>: {command}")
         assert not phone.find_elements(By.CSS_SELECTOR, "img, #refused b")
@@ -198,6 +204,7 @@ def test_page_updates_and_takes_nothing_for_markup(phone: Chrome) -> None:
         site.hear(report(Reading("temperature", 98.5, "°C"), time_us=NOON_US + 2))
         waiting(phone).until(lambda b: "98.5" in text(b, "#device-facts"))
         assert "firmware: 1.2" in text(phone, ".metadata")
+        assert f"refused, {HOSTILE}" in text(phone, "#device-facts")
         assert width(phone) <= 390
         assert phone.title != "owned"
         assert phone.get_log("browser") == []
