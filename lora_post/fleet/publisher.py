@@ -23,7 +23,7 @@ from lora_post.fleet.downlinks import RequestFate, WayBack
 from lora_post.fleet.downlinks import encode as encode_fate
 from lora_post.fleet.errors import UNREADABLE, FleetError
 from lora_post.fleet.link import REQUEST_S, Link, describe
-from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_word, hand_in
+from lora_post.fleet.raw import OfferAgain, OfferWaiting, Raw, Settled, decode_word, hand_in
 from lora_post.fleet.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.spool import frames
 from lora_post.spool.facts import Facts
@@ -113,7 +113,7 @@ class Publisher:
         self._turn = 0
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._settled: set[int] = set()
-        self._state_at = self._tidy_at = self._settle_at = self._publish_at = 0.0
+        self._state_at = self._tidy_at = self._settle_at = self._publish_at = self._waiting_at = 0.0
         self._round_trip_s: float | None = None
         self._last_position = 0
         self._said = ""
@@ -182,6 +182,8 @@ class Publisher:
             return
         if isinstance(word, OfferAgain):
             self._offer_again("the hub asks for it")
+        elif isinstance(word, OfferWaiting):
+            self._offer_waiting()
         elif isinstance(word, Settled) and word.store == self._store:
             self._settled.update(word.numbers)
 
@@ -193,6 +195,13 @@ class Publisher:
         self._offers.clear()
         self._settled.clear()
         log.warning("offering %d settled frames to the hub again: %s", again, why)
+
+    def _offer_waiting(self) -> None:
+        """Publish what is not settled once more, and not only when its turn comes; each worker asks for it."""
+        now = time.monotonic()
+        if now >= self._waiting_at:
+            self._waiting_at = now + self._patience.again_s
+            self._due = [(now, number) for number in sorted(self._offers)]
 
     def _wait(self) -> None:
         """Handle what has happened; wait for it a little."""

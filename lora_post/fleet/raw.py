@@ -132,6 +132,10 @@ class OfferAgain(Struct, frozen=True, array_like=True, tag="offer-again"):
     """The hub has lost entries: everything that is kept is to be published once more."""
 
 
+class OfferWaiting(Struct, frozen=True, array_like=True, tag="offer-waiting"):
+    """A home gateway is back: what was published and is not settled is to be published once more, without waiting."""
+
+
 encode = msgspec.msgpack.Encoder().encode
 _decode_handed = msgspec.msgpack.Decoder(Handed).decode
-decode_word = msgspec.msgpack.Decoder(Settled | OfferAgain).decode
+decode_word = msgspec.msgpack.Decoder(Settled | OfferAgain | OfferWaiting).decode

@@ -17,7 +17,7 @@ from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet.frame_keeper import FrameKeeper, Room
 from lora_post.fleet.link import Link
 from lora_post.fleet.publisher import Patience, Publisher
-from lora_post.fleet.raw import OfferAgain, Raw, Settled, decode_handed, encode, hand_in
+from lora_post.fleet.raw import OfferAgain, OfferWaiting, Raw, Settled, decode_handed, encode, hand_in
 from lora_post.fleet.streams import ensure_streams
 from lora_post.fleet.subjects import TO_ALL, hub_subject
 from lora_post.metrics import Metrics
@@ -77,6 +77,21 @@ class Gateway:
                 stop.set()
                 thread.join()
                 self.publisher = None
+
+
+def test_what_waits_for_a_home_gateway_is_published_when_that_is_back(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    with closing(Link(HUB, "gw1")) as link:
+        publisher = Publisher(link, gateway.file, "gw1", gateway.clock, "1", SOON)
+        gateway.hear(1, 2, 3)
+        publisher._offers = {number: 9 for number in gateway.numbers}  # it was published so often
+        publisher._due = [(time.monotonic() + 1e6, number) for number in gateway.numbers]
+        found = []
+        for _ in range(2):  # two workers say so
+            publisher._obey(encode(OfferWaiting()))
+            while each := publisher._next_of_backlog(time.monotonic()):
+                found.append(each.number)
+        assert found == gateway.numbers
 
 
 @contextmanager

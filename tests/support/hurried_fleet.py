@@ -46,6 +46,7 @@ if __name__ == "__main__":
     settling.WAIT_S = 0.5  # type: ignore[misc]
     worker.STEP_S = 0.5  # type: ignore[misc]
     streams.ACK_WAIT_S = ACK_WAIT_S  # type: ignore[misc,assignment]
+    answering.BACK_S = 6.0  # type: ignore[misc]
     answering.LOOK_S = 1.0  # type: ignore[misc]
     HomeService._send = noting  # type: ignore[method-assign]
     main()

@@ -16,7 +16,8 @@ from lora_post.fleet.errors import UNREADABLE, FleetError
 from lora_post.fleet.home.heads import MAX_ASKED, Heads, Seen, decode_asked, encode_seen
 from lora_post.fleet.link import Link
 from lora_post.fleet.log import Log
-from lora_post.fleet.subjects import log_subject, token
+from lora_post.fleet.raw import OfferWaiting, encode
+from lora_post.fleet.subjects import TO_ALL, log_subject, token
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, Frame
 from lora_post.uplink.joins import is_join
@@ -28,6 +29,8 @@ GROUP: Final = "workers"
 LOOK_S: Final = 60.0
 ANSWER_S: Final = 2.0
 """So long the logs of devices are read for one answer; who asks waits 5 s."""
+BACK_S: Final = 300.0
+"""A gateway says something every two minutes. One that said nothing for so long did not get what was offered to it."""
 _ADR_ACK_REQ: Final = 0x40
 
 
@@ -87,8 +90,12 @@ class Answering:
             self._look_at = now + LOOK_S
             for each in hub_state.read_state(self._link, "gw.*.state"):
                 home = each.subject.split(".")[1]
-                if self._seen.get(home, (0, 0.0))[0] != each.position:
-                    self._seen[home] = each.position, now
+                position, since = self._seen.get(home, (0, now))
+                if position == each.position:
+                    continue
+                self._seen[home] = each.position, now
+                if now - since >= BACK_S and home in self._homes.values():
+                    self._link.say(TO_ALL, encode(OfferWaiting()))
 
     def _answer(self) -> None:
         try:
