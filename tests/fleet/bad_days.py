@@ -25,7 +25,7 @@ from msgspec import Struct
 from lora_post.clocks.scale import utc_text
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet import streams, turns
-from lora_post.fleet.entry import Entry, decode
+from lora_post.fleet.entry import Accepted, Entry, decode
 from lora_post.fleet.errors import FleetError, LogUnavailable
 from lora_post.fleet.fold import Fold
 from lora_post.fleet.link import Link
@@ -412,12 +412,14 @@ def bad_days(
             entries = everything(link)
     valid, void = fold_all(entries)
     missing = len(wanted - set(found))
+    wrong = disorder(found, valid)
+    sys.stderr.writelines(f"{each}\n" for each in wrong)
     doubled = len(found) - len(set(found))
     return Verdict(
         radio.count,
         missing,
         doubled,
-        disorder(found, valid),
+        len(wrong),
         twice([*downs_of(valid), *fleet.sent()]),
         sum(entry.down is not None for entry in valid),
         fleet.counts,
@@ -476,19 +478,29 @@ def fold_all(entries: list[Logged]) -> tuple[list[Entry], int]:
     return valid, len(entries) - len(valid)
 
 
-def disorder(found: list[tuple[str, int]], valid: list[Entry]) -> int:
-    """Return how many readings arrived after a later one that the log has behind them."""
-    place = {}
+def disorder(found: list[tuple[str, int]], valid: list[Entry]) -> list[str]:
+    """Return which readings arrived after one that is behind them in the log and in time.
+
+    What a gateway hears while it stands still has a later time; of two readings that wait, the older by its time goes.
+    """
+    place: dict[tuple[str, int], tuple[int, Accepted]] = {}
     for at, entry in enumerate(valid):
         if entry.up:
             value = next((row.value for row in entry.up.readings), 0)
             count = round(value * 100) if is_lorawan(int(entry.up.device[1:])) else value
-            place.setdefault((entry.up.device, count), at)
-    wrong = 0
+            place.setdefault((entry.up.device, count), (at, entry.up))
+    wrong = []
     for device in {each for each, _ in found}:
         counts = [count for each, count in found if each == device]
-        for earlier, later in pairwise(counts):
-            wrong += later < earlier and place.get((device, later), -1) < place.get((device, earlier), -1)
+        for first, second in pairwise(counts):
+            if second < first and (device, first) in place and (device, second) in place:
+                (at, up), (before, up_before) = place[device, first], place[device, second]
+                ahead_us = up_before.frame.time_us - up.frame.time_us
+                if before < at and ahead_us <= 0:
+                    wrong.append(
+                        f"{device}: {second} arrived after {first}, which is {at - before} entries and {-ahead_us} µs "
+                        f"behind it: {up_before.heard_by}, late={up_before.is_late}; {up.heard_by}, late={up.is_late}"
+                    )
     return wrong
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, State
+from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, ReadingRow, State
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from tests.fleet.bad_days import bad_days, disorder, downs_of, twice
@@ -25,4 +25,13 @@ def test_verdict_sees_what_is_wrong() -> None:
 
     assert twice(downs_of([entry("d0", 0, 1), entry("d0", 0, 1), entry("d0", 1, 2), entry("d1", 1, 1)])) == 0
     assert twice(downs_of([entry("d0", 0, 1), entry("d0", 1, 1)])) == 1
-    assert disorder([("d0", 1), ("d0", 2)], []) == 0
+    assert disorder([("d0", 1), ("d0", 2)], []) == []
+
+    def read(count: int, time_us: int) -> Entry:
+        up = Accepted("d0", Frame("g", WallUs(time_us), b"", RxInfo()), count, readings=(ReadingRow("t", count / 100),))
+        return Entry("a", FIRST, 1, State(), up=up)
+
+    arrived = [("d0", 2), ("d0", 1)]
+    assert len(disorder(arrived, [read(1, 5), read(2, 6)])) == 1
+    assert disorder(arrived, [read(2, 6), read(1, 5)]) == [], "late"
+    assert disorder(arrived, [read(1, 7), read(2, 6)]) == [], "its gateway stood still"
