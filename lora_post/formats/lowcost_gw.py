@@ -26,6 +26,7 @@ from lora_post.formats.lowcost_text import (
     BYTES,
     NO_RADIO,
     NUMBERS,
+    SIZE,
     TMST_RANGE,
     HeaderLines,
     match_header,
@@ -83,9 +84,7 @@ class LowcostParser:
 
     def copied(self) -> LowcostParser:
         """Return another one that goes on from here."""
-        other = copy(self)
-        other._header = copy(self._header)
-        return other
+        return copy(self)
 
     def feed(self, data: bytes, now_us: WallUs) -> list[Frame | Noise]:
         """Take bytes that arrived at now_us; return what they complete. b"": only time has passed."""
@@ -131,7 +130,7 @@ class LowcostParser:
             elif (match := match_header(held, at)) and (size := BYTE_NUMBERS.get(match[5])) is not None:
                 if self._header is not None:
                     self._drop_header(events)
-                header = HeaderLines(*match.groups())
+                header = match.groups()
                 at = match.end()
                 # Nearly always the payload is here, too, and ends as it should.
                 stop = at + 2 + size
@@ -164,22 +163,22 @@ class LowcostParser:
             events.append(Noise(NoiseReason.RECEIVE_ERROR, len(line), show(line[2:])))
         elif self._header is not None:
             if radio := match_radio(line):
-                self._header.radio = radio[1]
+                self._header = (*self._header[:7], radio[1], *self._header[8:])
             elif time := match_time(line):
-                self._header.time, self._header.zone, self._header.tmst = time.groups()
+                self._header = (*self._header[:8], *time.groups())
 
     def _drop_header(self, events: list[Frame | Noise]) -> None:
         """Drop an announced packet without payload: a new one begins, or none comes."""
         header, self._header = self._header, None
         if header is not None:
-            text = b",".join((header.dst, header.ptype, header.src, header.seq, header.size, header.snr, header.rssi))
+            text = b",".join(header[:7])
             events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 3, "^p" + show(text)))
 
     def _take_payload(
         self, header: HeaderLines, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
     ) -> int:
         """Take the payload behind the FF FE at `at`; return how many bytes it took, 0 to wait."""
-        size = BYTE_NUMBERS[header.size]
+        size = BYTE_NUMBERS[header[SIZE]]
         start = at + 2
         stop = start + size
         line_end = _line_end(held, stop)
@@ -204,26 +203,26 @@ class LowcostParser:
     def _damaged(self, reason: NoiseReason, held: bytes, at: int, end: int, events: list[Frame | Noise]) -> int:
         """Give up a payload whose bytes were lost or added; look for lines right behind its FF FE."""
         lost = held[at : held.find(b"\n", at, end) + 1 or end]
-        announced = self._header.size.decode() if self._header else "?"
+        announced = self._header[SIZE].decode() if self._header else "?"
         events.append(Noise(reason, len(lost), f"{announced} bytes announced: {show(lost)}"))
         self._header = None
         self._skipping = True
         return 2
 
     def _frame(self, header: HeaderLines, payload: bytes, now_us: WallUs) -> Frame:
-        dst, ptype, rssi = header.dst, header.ptype, NUMBERS.get(header.rssi)
-        link = None
-        if ptype in _PTYPES and dst in _DESTINATIONS and header.src in _SOURCES and header.seq in BYTES:
-            payload = BYTES[dst] + BYTES[ptype] + BYTES[header.src] + BYTES[header.seq] + payload
+        dst, ptype, src, seq, _, snr, rssi_text, radio, time, zone, tmst_text = header
+        rssi, link = NUMBERS.get(rssi_text), None
+        if ptype in _PTYPES and dst in _DESTINATIONS and src in _SOURCES and seq in BYTES:
+            payload = BYTES[dst] + BYTES[ptype] + BYTES[src] + BYTES[seq] + payload
             link = _LOWCOST
         if rssi is not None and rssi > 0:
             rssi -= 256  # kept in eight bits by the SX12XX program
-        if header.radio != self._radio_text:
-            self._radio_text, self._radio = header.radio, read_radio(header.radio)
+        if radio != self._radio_text:
+            self._radio_text, self._radio = radio, read_radio(radio)
         sf, bw_khz, cr, freq_mhz = self._radio
-        rx = RxInfo(rssi, NUMBERS.get(header.snr), sf, bw_khz, cr, freq_mhz)
-        time, tmst = header.time, None if header.tmst is None else int(header.tmst)
-        time_us = now_us if time is None else reception_us(time, header.zone, tmst, self._zone, now_us)
+        rx = RxInfo(rssi, NUMBERS.get(snr), sf, bw_khz, cr, freq_mhz)
+        tmst = None if tmst_text is None else int(tmst_text)
+        time_us = now_us if time is None else reception_us(time, zone, tmst, self._zone, now_us)
         return Frame(self._gateway, time_us, payload, rx, link, None if tmst is None else tmst % TMST_RANGE)
 
 

@@ -10,9 +10,7 @@ import re
 from bisect import bisect_right
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final, TypeAlias
-
-from msgspec import Struct
+from typing import Any, Final, TypeAlias
 
 from lora_post.clocks.scale import since_epoch
 from lora_post.model import SPREADING_FACTORS
@@ -55,20 +53,10 @@ _OFFSETS: Final = dict(_ZONES)
 _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
 
-class HeaderLines(Struct, gc=False):
-    """The lines before a payload that is awaited, as printed; None where one is missing."""
-
-    dst: bytes
-    ptype: bytes
-    src: bytes
-    seq: bytes
-    size: bytes
-    snr: bytes
-    rssi: bytes
-    radio: bytes | None
-    time: bytes | None
-    zone: bytes | None
-    tmst: bytes | None
+HeaderLines: TypeAlias = "tuple[bytes | Any, ...]"
+"""The lines before a payload, as printed: dst, ptype, src, seq, size, snr, rssi; radio, time, zone, tmst or None."""
+SIZE: Final = 4
+"""Where in them the payload's length is."""
 
 
 def read_radio(text: bytes | None) -> Radio:
@@ -101,8 +89,13 @@ def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone
     A year far away is not a time either: dates near the calendar's ends cannot
     be moved to another zone.
     """
-    if printed_zone is None and tmst is not None and (local_us := _usual_us(time)) is not None:
-        return _in_utc(local_us, tmst)
+    if printed_zone is None and tmst is not None:
+        # As nearly always. A minute is worked out once: the calendar takes as long as the rest of the line.
+        second_us, fraction = _SECONDS.get(time[16:20]), time[20:]
+        if second_us is not None and len(fraction) == 6 and fraction.isdigit():
+            minute_us = _minute_us(time[:16])
+            if minute_us is not None:
+                return _in_utc(minute_us + (second_us + int(fraction)), tmst)
     if not _FIRST_YEAR <= time[:4] <= _LAST_YEAR:
         return now_us
     text = time.decode()
@@ -115,18 +108,6 @@ def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone
     except (ValueError, OverflowError):
         return now_us
     return _in_utc(local_us, tmst)
-
-
-def _usual_us(text: bytes) -> WallUs | None:
-    """Return the time as µs of `YYYY-MM-DDTHH:MM:SS.uuuuuu`, without its zone; None for a text of another form.
-
-    A minute is worked out once: the calendar takes as long as the rest of the line.
-    """
-    second_us, fraction = _SECONDS.get(text[16:20]), text[20:]
-    if second_us is None or len(fraction) != 6 or not fraction.isdigit():
-        return None
-    minute_us = _minute_us(text[:16])
-    return None if minute_us is None else minute_us + (second_us + int(fraction))
 
 
 @lru_cache(maxsize=64)

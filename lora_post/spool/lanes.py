@@ -37,7 +37,7 @@ _QUEUED: Final = (
 )
 _INSERT: Final = "INSERT INTO reading VALUES (?, ?, ?)"
 # One statement for many rows takes two thirds of the time.
-_TOGETHER: Final = 32
+_TOGETHER: Final = 64
 _INSERTS: Final = ["", *(_INSERT + ", (?, ?, ?)" * more for more in range(_TOGETHER))]
 _EVICT: Final[dict[WhenFull, str]] = {
     "drop-oldest": "DELETE FROM reading WHERE lane = ?1 AND time_us <="

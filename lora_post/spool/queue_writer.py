@@ -35,6 +35,9 @@ MAX_SENSORS: Final = 256
 
 log = logging.getLogger(__name__)
 
+Target = tuple[str, Lane, dict[int, Arrived]]
+"""A sink, the lane of a sensor there, and what has arrived at the sink."""
+
 _encode = msgspec.json.Encoder().encode
 _lane_of: Final = itemgetter(0)
 
@@ -55,7 +58,7 @@ class QueueWriter:
         self._arrivals = arrivals
         self._max_bytes = max_bytes
         self._when_full = when_full
-        self._lanes: dict[tuple[str, str, str], Lane] = {}
+        self._targets: dict[str, dict[str, tuple[Target, ...]]] = {}  # by device and sensor
         self._arrived: dict[str, dict[int, Arrived]] = {sink: {} for sink in sinks}
         self._relabelled: set[int] = set()
         self._crowded: set[str] = set()
@@ -63,21 +66,18 @@ class QueueWriter:
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
         """Queue every reading of the reports; returns how many rows were added."""
         rows: list[tuple[int, StampUs, bytes]] = []
-        sinks, known_lanes = [*self._arrived.items()], self._lanes
         for report in reports:
             uplink = report.uplink
             device, heard_us = uplink.device.id, uplink.frame.time_us
             if report.problem is not None:
                 undecoded.put(db, report, self._max_bytes // UNDECODED_SHARE)
+            known = self._targets.get(device) or self._targets.setdefault(device, {})
             for reading in report.readings:
-                name, unit = reading.name, reading.unit
+                unit = reading.unit
                 is_stored = reading.age_s or reading.at_s is not None
                 time_us = reading.measured_us(heard_us) if is_stored else heard_us
                 value = _encode(reading.value)
-                for sink, arrived in sinks:
-                    lane = known_lanes.get((sink, device, name)) or self._lane(db, sink, device, reading)
-                    if lane is None:
-                        continue
+                for sink, lane, arrived in known.get(reading.name) or self._look_up(db, device, reading):
                     number = lane.id
                     first = arrived.get(number)
                     if first is None or time_us < first[1]:
@@ -105,16 +105,19 @@ class QueueWriter:
             lanes.relabel(db, changed)
             unit_change.note(db, sink, lane, changed)
             self._relabelled.add(lane.id)
-            self._lanes[sink, lane.device, lane.name] = changed
+            self._targets[lane.device].pop(lane.name, None)
         return reading.value
 
-    def _lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:
-        """Look up the lane of a reading, or add it; None when the device has too many sensors, which is counted."""
-        key = (sink, device, reading.name)
-        lane = lanes.find(db, *key) or self._add_lane(db, sink, device, reading)
-        if lane is not None:
-            self._lanes[key] = lane
-        return lane
+    def _look_up(self, db: sqlite3.Connection, device: str, reading: Reading) -> tuple[Target, ...]:
+        """Look up or add the lanes of a reading; not where its device has too many sensors, which is counted."""
+        found: tuple[Target, ...] = ()
+        for sink, arrived in self._arrived.items():
+            lane = lanes.find(db, sink, device, reading.name) or self._add_lane(db, sink, device, reading)
+            if lane is not None:
+                found += ((sink, lane, arrived),)
+        if len(found) == len(self._arrived):
+            self._targets[device][reading.name] = found
+        return found
 
     def _add_lane(self, db: sqlite3.Connection, sink: str, device: str, reading: Reading) -> Lane | None:
         sensors = lanes.count_of(db, sink, device)
@@ -129,7 +132,7 @@ class QueueWriter:
 
     def forget_lanes(self) -> None:
         """Look lanes up again, after a rollback or another process's commit."""
-        self._lanes.clear()
+        self._targets.clear()
         for arrived in self._arrived.values():
             arrived.clear()
 
