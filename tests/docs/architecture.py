@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,13 +76,13 @@ def first_line(path: Path) -> str:
 
 
 def steps(path: tuple[tuple[str, str], ...]) -> str:
-    """Return the name, module and purpose of each step of a path."""
+    """Return the name, module and purpose of each step of a path: the first clause of its docstring."""
     return "".join(_step(module, name) for module, name in path)
 
 
 def _step(module: str, name: str) -> str:
     found = _function(PACKAGE / module, name.split("."))
-    purpose = (ast.get_docstring(found) or "").partition("\n")[0]
+    purpose = re.split(r"[.:;,] ", (ast.get_docstring(found) or "").partition("\n")[0])[0].removesuffix(".")
     return f"{name}, {module}\n    {purpose}\n"
 
 

@@ -49,7 +49,7 @@ OPENING = re.compile(
     r"^(refused check=\S+ |skipped .*? reason=\S+ (lora-post )?|device=\S+ decoder=\S+ (\w+: (?=\S))?|waziup: )"
 )
 """How all lines of a section begin; what follows is shown."""
-CELL = 75
+CELL = 60
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 KEYS = SessionKeys(KEY, KEY)
 POND = 0x26011BDA
