@@ -295,10 +295,14 @@ class Publisher:
         future.add_done_callback(lambda done: self._events.put(lambda: self._landed(numbers, done)))
 
     def _fall_back(self, numbers: Iterable[int]) -> None:
-        """Leave frames that are not at the hub to the backlog."""
+        """Leave frames that are not at the hub to the backlog; those that were there before are due again."""
+        now = time.monotonic()
         for number in numbers:
             self._flying.pop(number, None)
-            self._cursor = min(self._cursor, number - 1)
+            if number in self._offers:
+                heappush(self._due, (now, number))
+            else:
+                self._cursor = min(self._cursor, number - 1)
 
     def _landed(self, numbers: Sequence[int], done: Future[int]) -> None:
         """Take in the answer to a publication."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -92,6 +93,21 @@ def test_what_waits_for_a_home_gateway_is_published_when_that_is_back(tmp_path: 
             while each := publisher._next_of_backlog(time.monotonic()):
                 found.append(each.number)
         assert found == gateway.numbers
+
+
+def test_frame_whose_second_offer_fails_is_offered_again(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    with closing(Link(HUB, "gw1")) as link:
+        publisher = Publisher(link, gateway.file, "gw1", gateway.clock, "1", SOON)
+        gateway.hear(1)
+        done: Future[int] = Future()
+        done.set_result(1)
+        failed: Future[int] = Future()
+        failed.set_exception(TimeoutError())
+        for answer in (done, failed, failed, done):
+            ((found, _),) = publisher._choose(time.monotonic() + SOON.again_s)
+            publisher._landed([found.number], answer)
+        assert publisher._choose(time.monotonic()) == []  # it is at the hub
 
 
 @contextmanager
