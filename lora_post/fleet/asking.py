@@ -50,7 +50,8 @@ class Asking:
         self._link = link
         self._metrics = metrics
         self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
-        self._under_way: dict[str, _UnderWay] = {}
+        self._commands: dict[str, _UnderWay] = {}
+        self._answers: dict[str, _UnderWay] = {}  # of those that are sent, gateways say nothing
         self._silent: Counter[str] = Counter()
 
     @property
@@ -68,9 +69,10 @@ class Asking:
         Raises FleetError.
         """
         asked = frozenset({"", *(token(way.gateway) for way in reply.ways)})
-        self._under_way[id_] = _UnderWay(reply.device, reply.about, reply.command, asked)
-        while len(self._under_way) > MAX_UNDER_WAY:
-            del self._under_way[next(iter(self._under_way))]
+        under_way = self._commands if reply.command else self._answers
+        under_way[id_] = _UnderWay(reply.device, reply.about, reply.command, asked)
+        while len(under_way) > MAX_UNDER_WAY:
+            del under_way[next(iter(under_way))]
         fail = partial(self._fail, id_, reply.ways[0].gateway if reply.ways else "")
         self._link.start(self._ask(reply, id_, since + reply.within_s - LEAD_S, fail))
 
@@ -88,7 +90,7 @@ class Asking:
                 teller, fate = self._fates.get_nowait()
             except Empty:
                 return
-            known, told = self._under_way.get(fate.id), fate.transmission
+            known, told = self._commands.get(fate.id) or self._answers.get(fate.id), fate.transmission
             if known is None or teller not in known.asked:
                 continue
             if told.is_sent is False:
@@ -96,7 +98,7 @@ class Asking:
                 level = logging.WARNING if teller else logging.INFO  # that one cannot send is no news
                 log.log(level, "%s is not sent%s: %s", known.about, _where(told), told.why)
             else:
-                del self._under_way[fate.id]
+                self._commands.pop(fate.id, None)
             if known.command:
                 yield Sent(known.device, known.command, told)
 

@@ -9,7 +9,7 @@ import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.transmit import Transmission
-from lora_post.fleet.asking import Asking
+from lora_post.fleet.asking import MAX_UNDER_WAY, Asking
 from lora_post.fleet.desk import Sent
 from lora_post.fleet.downlinks import RequestFate, encode
 from lora_post.fleet.errors import FleetError
@@ -48,10 +48,10 @@ def test_gateway_whose_reply_would_come_too_late_is_asked_last(asking: Asking) -
     assert asking.slowest_s == 0.9
 
 
-def given(asking: Asking, command: int = 0) -> None:
+def given(asking: Asking, command: int = 0, id_: str = "entry") -> None:
     """Have gw1 asked; without a hub the request is lost."""
     with suppress(FleetError):
-        asking.send(Reply("pond", "answer to pond", b"x", (Way("gw1", "gw1", ()),), 1.0, command), "entry", 0.0)
+        asking.send(Reply("pond", "answer to pond", b"x", (Way("gw1", "gw1", ()),), 1.0, command), id_, 0.0)
 
 
 def told(asking: Asking, window: str, is_sent: bool | None, why: str = "", by: str = "gw1") -> list[Sent]:
@@ -73,7 +73,9 @@ def test_answer_that_its_gateway_refused_is_counted_and_logged(
 
 def test_command_that_went_in_the_second_window_is_sent(asking: Asking) -> None:
     given(asking, 7)
-    outcomes = told(asking, "RX1", False, "TX_POWER") + told(asking, "RX2", True) + told(asking, "RX2", True)
+    outcomes = told(asking, "RX1", False, "TX_POWER") + told(asking, "RX2", True)
+    for is_sent in (True, False):  # another gateway with its name, or its TX_ACK once more
+        outcomes += told(asking, "RX2", is_sent)
     assert [(each.command, each.transmission.is_sent) for each in outcomes] == [(7, False), (7, True)]
 
 
@@ -83,3 +85,10 @@ def test_no_gateway_at_all_is_told_as_well(asking: Asking, caplog: pytest.LogCap
     asking._fail("entry", "", "no gateway that heard it can send")
     assert list(asking.fates()) == []
     assert caplog.messages == ["answer to pond is not sent: no gateway that heard it can send"]
+
+
+def test_answers_of_a_busy_fleet_do_not_push_a_command_out(asking: Asking) -> None:
+    given(asking, 7)
+    for number in range(2 * MAX_UNDER_WAY):
+        given(asking, id_=str(number))
+    assert [each.command for each in told(asking, "RX2", True)] == [7]
