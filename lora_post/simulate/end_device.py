@@ -168,6 +168,11 @@ class EndDevice:
         return self._session is not None
 
     @property
+    def asks(self) -> bool:
+        """Whether it listens for a join-accept."""
+        return bool(self._windows) and (self._session is None or self._rejoin is not None)
+
+    @property
     def told(self) -> Obedience | None:
         """What it does in its session, as it was told."""
         return self._session.told if self._session else None

@@ -145,7 +145,9 @@ class SimulatedForwarder:
     def _transmit(self, at_us: int, radio: Radio, phy_payload: bytes) -> None:
         self.downlinks += 1
         listening = [item for item in self._devices.items() if item[1].listens(at_us, radio)]
-        if message_type(phy_payload) is not MType.JOIN_ACCEPT:
+        if message_type(phy_payload) is MType.JOIN_ACCEPT:
+            listening = [item for item in listening if item[1].asks]
+        else:
             dev_addr = parse_data_frame(phy_payload).dev_addr
             listening = [item for item in listening if item[1].dev_addr == dev_addr]
         for name, device in listening[:1]:  # others drop it

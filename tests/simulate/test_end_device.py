@@ -147,7 +147,7 @@ def test_device_of_lorawan_1_1_asks_for_another_session_and_has_its_own_until_it
     for number in range(12):
         sent = end.device.send()
         request, before = parse_rejoin_request(sent.phy_payload), end.device.told
-        assert end.device.is_joined and request.count == number % 2
+        assert end.device.is_joined and end.device.asks and request.count == number % 2
         if number % 2:
             accept = end.accept(request.count, 2 + number, rx_delay=7, answers=request.kind)
             end.device.hear(sent.end_us + JOIN_DELAY_S * SECOND_US, sent.radio, accept)
@@ -155,6 +155,7 @@ def test_device_of_lorawan_1_1_asks_for_another_session_and_has_its_own_until_it
             assert (before is end.device.told) is (request.kind == 2)
             delays[request.kind] = end.device.told.rx_delay_s
         end.device.close()
+        assert not end.device.asks, "others' join-accepts are not for it"
     assert delays.keys() == {0, 2} and end.device.rejoins == 6 and end.device.joins == 7
     end.device.send()
     sent_us = end.device.listens_from_us
