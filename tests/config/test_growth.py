@@ -10,7 +10,7 @@ import pytest
 from lora_post.config import load_what_works
 
 GATEWAY = '[gateway]\nid = "gw1"\n[json_lines]\npath = "-"\n'
-FEW, MANY = 50, 400
+FEW, MANY = 30, 240
 SAME_ADDRESS = 'dev_addr = "26011bda"\nnwk_skey = "{0:032x}"\napp_skey = "{0:032x}"\ndecoder = "text"\n'
 JOINING = 'dev_eui = "{0:016x}"\njoin_eui = "{1:016x}"\napp_key = "{0:032x}"\ndecoder = "text"\n'
 MISTAKEN = 'dev_addr = "26011bda"\nnwk_skey = "{0:x}"\ndecoder = "text"\nwrong_key = 1\n'

@@ -12,7 +12,7 @@ T = ("pond", "t")
 
 def test_nothing_is_lost_doubled_or_disordered_by_faults_and_kills(tmp_path: Path) -> None:
     """A taste of `python -m tests.chaos`, which takes as long as one likes."""
-    summary = bad_days(tmp_path, 4.0, 3, 60.0, lambda share, text: None)
+    summary = bad_days(tmp_path, 2.5, 3, 50.0, lambda share, text: None)
     assert summary.verdict.is_right, summary.line
     assert summary.verdict.readings > 100
     assert summary.kills + summary.stops > 0

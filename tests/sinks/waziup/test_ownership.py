@@ -75,7 +75,7 @@ def test_refused_device_that_is_public_and_another_account_s_by_then_gets_nothin
     ("visibility", "a_day"), [("private", 24 / 20), pytest.param("public", 24 / 3, marks=pytest.mark.long)]
 )
 def test_looks_are_few(running: World, a_day: float) -> None:
-    world, days = running, 5
+    world, days = running, 3
     world.days.seen.clear()
     for hour in range(24 * days):
         world.pass_h(1)
