@@ -17,8 +17,10 @@ from lora_post.fleet.log import Log
 from lora_post.fleet.view import View
 
 JUMP: Final = 1024
-"""More downlinks than a device gets while a backup is restored, and below the 16384 that old devices tolerate."""
-JOIN_JUMP: Final = 256
+"""More downlinks and joins than a device gets while a backup is restored, or from a home gateway without a link.
+
+Below the 16384 that old devices tolerate.
+"""
 
 
 def is_same_log(log: Log, view: View) -> bool:
@@ -75,7 +77,7 @@ def _has_all(state: State, lost: State) -> bool:
 
 
 def _has_joins(joins: Joins | None, lost: Joins | None) -> bool:
-    both = _joins_beyond(joins, lost, 0, 0)
+    both = _joins_beyond(joins, lost, 0)
     if joins is None or both is None or both is joins:
         return both is joins
     counters = {each.dev_addr: (each.counters.down, each.counters.app_down) for each in joins.sessions}
@@ -104,17 +106,17 @@ def jump(last: Entry | None, remembered: Entry, id_: str) -> Entry:
     return Entry(id_, prev, number, state, kind="own", epoch=epoch)
 
 
-def beyond(state: State, lost: State, down: int = JUMP, join: int = JOIN_JUMP) -> State:
+def beyond(state: State, lost: State, by: int = JUMP) -> State:
     """Return a state that uses nothing again that a lost one has used. What it has lost is accepted again.
 
-    down, join: how far counters go on behind both; 0 where nothing came after the lost one.
+    by: how far counters go on behind both; 0 where nothing came after the lost one.
     """
     known = {each.key for each in lost.waiting} | set(lost.done)
     waiting = (*lost.waiting, *(each for each in state.waiting if each.key not in known))
     return replace(
         state,
-        own=_ahead(state.own, lost.own, down),
-        joins=_joins_beyond(state.joins, lost.joins, down, join),
+        own=_ahead(state.own, lost.own, by),
+        joins=_joins_beyond(state.joins, lost.joins, by),
         waiting=tuple(each for each in waiting if each.key not in state.done),
         done=tuple(dict.fromkeys([*state.done, *lost.done])),
     )
@@ -125,7 +127,7 @@ def _ahead(counters: Counters, lost: Counters, by: int) -> Counters:
     return replace(counters, down=down, app_down=app_down, told=lost.told or counters.told)
 
 
-def _joins_beyond(joins: Joins | None, lost: Joins | None, down: int, join: int) -> Joins | None:
+def _joins_beyond(joins: Joins | None, lost: Joins | None, by: int) -> Joins | None:
     """Return the joins with the sessions that were lost: devices are in them."""
     if lost is None or (joins and joins.root != lost.root):
         return joins
@@ -136,7 +138,7 @@ def _joins_beyond(joins: Joins | None, lost: Joins | None, down: int, join: int)
     sessions = tuple(
         replace(
             each,
-            counters=_ahead(there.get(each.dev_addr, Counters()), before.get(each.dev_addr, Counters()), down),
+            counters=_ahead(there.get(each.dev_addr, Counters()), before.get(each.dev_addr, Counters()), by),
         )
         for each in sorted(known, key=lambda each: (not each.is_proved, each.join_nonce))
     )
@@ -145,7 +147,7 @@ def _joins_beyond(joins: Joins | None, lost: Joins | None, down: int, join: int)
         tuple(dict.fromkeys([*joins.dev_nonces, *lost.dev_nonces])),
         _either(joins.older_nonces, lost.older_nonces),
         max(joins.asked_us, lost.asked_us),
-        max(joins.join_nonce, lost.join_nonce) + join,
+        max(joins.join_nonce, lost.join_nonce) + by,
         b"",
         sessions,
         tuple({dev_addr: count for dev_addr, count in sorted([*joins.rejoins, *lost.rejoins])}.items()),

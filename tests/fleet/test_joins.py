@@ -10,7 +10,7 @@ import pytest
 from lora_post.downlink.network import Network
 from lora_post.fleet.entry import Entry, decode
 from lora_post.fleet.inheritance import inherited, moved
-from lora_post.fleet.loss import JOIN_JUMP, JUMP, jump
+from lora_post.fleet.loss import JUMP, jump
 from lora_post.fleet.subjects import log_subject, on_air_of, part_of
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lorawan.region import load_region
@@ -179,7 +179,7 @@ def test_join_that_the_log_has_lost_goes_on() -> None:
     end.commands(reply.phy_payload)
     assert end.fcnt_down > JUMP
     joined(worker, end, 200)
-    assert end.join_nonce >= remembered.state.joins.join_nonce + JOIN_JUMP
+    assert end.join_nonce >= remembered.state.joins.join_nonce + JUMP
 
 
 def test_box_that_has_become_a_worker_goes_on_with_its_sessions() -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lora_post.clocks.scale import now_us
 from lora_post.fleet.entry import Entry, State, after, new_id
-from lora_post.fleet.loss import JOIN_JUMP, JUMP, beyond
+from lora_post.fleet.loss import JUMP, beyond
 
 _HOMES: Final = 1 << 24
 """DevAddrs, without NetID, of sessions that home gateways give; each has a block of them."""
@@ -48,8 +48,8 @@ def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: 
     """
     state = last.state if last else inherited or State()
     # A home that decides already, and by an entry that is not known here: what else it has used is not known, either.
-    down, join = (JUMP, JOIN_JUMP) if state.owner or (lost and last is None) else (0, 0)
-    state = beyond(state, lost[-1].state if lost else state, down, join)
+    by = JUMP if state.owner or (lost and last is None) else 0
+    state = beyond(state, lost[-1].state if lost else state, by)
     if not state.is_held:
         state = replace(state, owner=home, stands_in_for="", decides_since_us=now_us())
     over = set(last.state.done) if last else set()

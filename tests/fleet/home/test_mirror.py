@@ -10,7 +10,7 @@ import pytest
 
 from lora_post.fleet.acceptance import Proposal
 from lora_post.fleet.copied import Copied
-from lora_post.fleet.entry import Down, Entry, State, after, decode, encode, new_id
+from lora_post.fleet.entry import Down, Entry, Joins, State, after, decode, encode, new_id
 from lora_post.fleet.home.book import MAX_ALONE
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.ownership import is_given_by, may_give, released, taken_over
@@ -86,6 +86,8 @@ def test_without_a_link_it_answers_no_more_than_a_take_over_leaves_out() -> None
     for fcnt in range(MAX_ALONE):
         site.uplink(fcnt)
     assert site.last.state.own.down < JUMP
+    joins = taken_over(State(owner=HOME, joins=Joins(b"", join_nonce=5)), is_held=True).joins
+    assert joins is not None and joins.join_nonce > 5 + MAX_ALONE
     answered = Proposal(POND, site.last.state, down=Down(1, b""))
     asked: list[bool] = []
 
