@@ -90,9 +90,9 @@ def test_panels_do_not_lie_on_one_another_and_have_numbers_of_their_own() -> Non
 
 
 def test_the_page_names_every_metric_and_no_other(served: dict[str, set[str]]) -> None:
-    table = PAGE[PAGE.index("| `lora_post_…` |") :].partition("\n\n")[0]
-    cells = [row.split("|")[1] for row in table.splitlines()[2:]]
-    named = {re.sub(r"\{.*", "", word) for cell in cells for word in re.findall(r"`([a-z]\S*?)`", cell)}
+    _, _, listed = PAGE.partition("Metrics, all with `lora_post_` before their name:\n\n* ")
+    heads = [item.partition(": ")[0] for item in listed.partition("\n\n")[0].split("\n* ")]
+    named = {re.sub(r"\{.*", "", word) for head in heads for word in re.findall(r"`([a-z]\S*?)`", head)}
     there = {re.sub(r"_(bucket|count|sum)$", "", name.removeprefix("lora_post_")) for name in served}
     there = {name for name in there if not name.endswith("_created")}
     missing = {name for name in there if not any(_is(word, name) for word in named)}
