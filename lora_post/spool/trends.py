@@ -159,8 +159,7 @@ class TrendBook:
             if reading.age_s or reading.at_s is not None:
                 span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
             if span is not None:
-                name = to_id(reading.name)
-                mean = span.sensors.get(name) or span.mean(name)
+                mean = span.sensors.get(reading.name) or span.mean(reading.name)
                 if mean is not None:
                     mean.total += value
                     mean.count += 1
@@ -184,6 +183,7 @@ class TrendBook:
         self._is_due = len(self._written) == MAX_AT_ONCE
         for slot, device in self._written:
             row = self._open[slot, device].row()
+            row = replace(row, means={to_id(name): mean for name, mean in row.means.items()})
             _put(db, SHORT_S, slot, device, [*_rows(db, SHORT_S, [slot], device), row])
         for slot, device in {(slot // _PER_LONG, device) for slot, device in self._written}:
             shorts = range(slot * _PER_LONG, (slot + 1) * _PER_LONG)
