@@ -42,11 +42,12 @@ class _UnderWay(Struct, frozen=True):
 class Asking:
     """Asks gateways for transmissions, and learns what became of those with commands, and of those that failed.
 
-    trips_ms: from a request to the reply of a gateway, the last one, by gateway.
+    trips_ms: from a request to the reply of a gateway, the last one, by gateway. refused: how often one was not sent.
     """
 
     def __init__(self, link: Link, metrics: Metrics) -> None:
         self.trips_ms: dict[str, float] = {}
+        self.refused = 0
         self._link = link
         self._metrics = metrics
         self._fates: SimpleQueue[tuple[str, RequestFate]] = SimpleQueue()
@@ -94,6 +95,7 @@ class Asking:
             if known is None or teller not in known.asked:
                 continue
             if told.is_sent is False:
+                self.refused += 1
                 self._metrics.count("downlinks", "refused")  # the gateway counts it as failed
                 level = logging.WARNING if teller else logging.INFO  # that one cannot send is no news
                 log.log(level, "%s is not sent%s: %s", known.about, _where(told), told.why)

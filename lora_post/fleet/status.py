@@ -34,13 +34,14 @@ class WorkerState(Struct, frozen=True, omit_defaults=True):
     """What a worker says of itself.
 
     accepted: frames since its start. void: entries that others were faster with. trips_ms: from a request to the
-    reply of a gateway, the last one, by gateway.
+    reply of a gateway, the last one, by gateway. refused: how often a gateway did not send an answer or a command.
     """
 
     name: str
     accepted: int = 0
     void: int = 0
     trips_ms: dict[str, float] = {}
+    refused: int = 0
 
 
 class Hearing(Struct, frozen=True):
@@ -97,6 +98,7 @@ class FleetStatus(Struct, frozen=True):
         for name, count in sorted(held.items()):
             worker = said.get(name, WorkerState(name))
             did = f"{plural(worker.accepted, 'uplink')} accepted, {worker.void} void"
+            did += f", {plural(worker.refused, 'downlink')} not sent" if worker.refused else ""
             yield f"worker {name}: {count} of {len(self.holders)} partitions, {did}"
         if nobody:
             yield f"nobody: {nobody} of {len(self.holders)} partitions; is a worker running?"

@@ -234,7 +234,7 @@ class Worker:
 
     def _state(self) -> WorkerState:
         void = self._void + sum(part.acceptance.void for part in self._parts.values())
-        return WorkerState(self._name, self._accepted, void, dict(self._asking.trips_ms))
+        return WorkerState(self._name, self._accepted, void, dict(self._asking.trips_ms), self._asking.refused)
 
     def _take(self, number: int) -> None:
         place = Place(WORKER, log_prefix(number))

@@ -36,7 +36,7 @@ def test_lines() -> None:
     heard = [Reception(name, "s", 1) for name in ("north", "south")]
     status = FleetStatus(
         (GatewayState("north", "1", 0, 5, None, 31.5), GatewayState("south", "1", 7, 5, 0, None)),
-        (WorkerState("desk-1", 40, 2, {"north": 62.5}),),
+        (WorkerState("desk-1", 40, 2, {"north": 62.5}, 3),),
         (*["desk-1"] * 12, *[""] * 4),
         3,
         50,
@@ -50,7 +50,7 @@ def test_lines() -> None:
         "hears 2 devices, 1 alone, lora-post 1",
         "gateway south: 7 frames wait, the oldest of 1970-01-01T00:00:00Z, hears 1 device, 0 alone, lora-post 1",
         "home gateway north decides: a since 2026-11-28 23:15",
-        "worker desk-1: 12 of 16 partitions, 40 uplinks accepted, 2 void",
+        "worker desk-1: 12 of 16 partitions, 40 uplinks accepted, 2 void, 3 downlinks not sent",
         "nobody: 4 of 16 partitions; is a worker running?",
         "frames under way: 3; entries in the log: 50",
         "uploader desk: 2 entries behind, within a minute",

@@ -151,7 +151,14 @@ KINDS = {
     ),
     "turn": Kind((turns.Turn("desk", "0f1e"),), msgspec.json.encode, json_of(turns.Turn)),
     "gateway": Kind((GatewayState("gw1", "1.0", 1, 2, None, 3.5),), msgspec.json.encode, json_of(GatewayState)),
-    "worker": Kind((WorkerState("desk", 1, 2, {"gw1": 3.5}),), msgspec.json.encode, json_of(WorkerState)),
+    "worker": Kind(
+        (
+            WorkerState("desk", 1, 2, {"gw1": 3.5}),
+            WorkerState("desk", refused=3),
+        ),
+        msgspec.json.encode,
+        json_of(WorkerState),
+    ),
     "moved": Kind(({"260b0001": 3},), moved_text, lambda data: moved_of(data.decode())),
     "offer": Kind(
         (
