@@ -15,4 +15,8 @@ missing, doubled: readings that are not at the server, or are there more than on
 after a later one of their sensor which the log has behind them; frames that come late are in the log late.
 fcntdown_twice: values of FCntDown that two valid entries of a device have taken; confirmed uplinks take one each. These
 four must be 0; the exit code is 1 if they are not.
+
+`--home`: half of the devices belong to a home gateway. It is killed, its link is cut for up to a minute, workers take
+its devices over after 10 s, or as a person says, who gives them back. What it has sent counts for fcntdown_twice, void
+or not.
 """
