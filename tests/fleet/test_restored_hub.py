@@ -11,13 +11,13 @@ import pytest
 
 from lora_post.fleet.loss import JUMP
 from lora_post.sandbox.server import running_sandbox
-from tests.fleet.bad_days import Radio, everything, fold_all, hub, rows, running, sent
+from tests.fleet.bad_days import GATEWAYS, Fleet, Radio, everything, fold_all, hub, rows, running, sent
 from tests.support.command import PATIENCE_S, wait_until
 
 
 @pytest.mark.long
 def test_backup(tmp_path: Path) -> None:
-    radio = Radio(Random(1))
+    radio = Radio(Random(1), GATEWAYS)
     store, backup = tmp_path / "n0", tmp_path / "backup"
 
     def send(count: int) -> None:
@@ -27,7 +27,7 @@ def test_backup(tmp_path: Path) -> None:
         wanted = sent(radio.count)
         wait_until(lambda: wanted <= set(rows(url)), "not all has arrived", PATIENCE_S)
 
-    with running_sandbox() as url, running(tmp_path, radio, url, 1) as fleet:
+    with running_sandbox() as url, running(tmp_path, radio, url, 1, Fleet) as fleet:
         nodes = fleet.nodes
         send(24)
         nodes.kill(0)
