@@ -185,7 +185,7 @@ class TrendBook:
             row = self._open[slot, device].row()
             row = replace(row, means={to_id(name): mean for name, mean in row.means.items()})
             _put(db, SHORT_S, slot, device, [*_rows(db, SHORT_S, [slot], device), row])
-        for slot, device in {(slot // _PER_LONG, device) for slot, device in self._written}:
+        for slot, device in sorted({(slot // _PER_LONG, device) for slot, device in self._written}):  # as in the file
             shorts = range(slot * _PER_LONG, (slot + 1) * _PER_LONG)
             _put(db, LONG_S, slot, device, _rows(db, SHORT_S, shorts, device))
         if self._written:
