@@ -29,7 +29,7 @@ def test_any_bytes_build_back_or_are_refused(packet: bytes) -> None:
 
 
 def test_short_packet_is_refused_with_its_length() -> None:
-    with pytest.raises(FrameError, match="3 bytes"):
+    with pytest.raises(FrameError, match="the whole packet 3"):
         parse_header(b"\x01\x10\x03")
 
 

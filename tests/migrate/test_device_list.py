@@ -178,7 +178,7 @@ def test_lowcost_key_files_differ_in_what_an_address_is(name: str, second: dict[
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("dev_eui,name\n" + EUI + "\n", ["line 2 has 1 fields; the header line has 2"]),
+        ("dev_eui,name\n" + EUI + "\n", ["line 2 has 1 field; the header line has 2"]),
         (f"LW:D0:70B3D57ED0019A7C:{EUI}:00AA00BB\n", [f"line 1, {EUI}: a QR code holds no AppKey; write it behind"]),
         ("LW:D0:12:34\n", ["line 1: the QR code is 'LW:D0:12:34'; it must be LW:D0:JoinEUI:DevEUI:profile"]),
         ('device_key = {"26": {"AppSKey": 1}, "x": 2}', ["line 1: '26' is not a device with", "line 1: 'x' is not"]),

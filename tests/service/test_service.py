@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -227,9 +229,16 @@ def test_install_into_another_root_makes_user_units_and_modes(tmp_path: Path) ->
     assert lora_post("service", "install", "--root", root, "-c", path, FIELD_9="00" * 16) == ran
 
 
+@pytest.fixture
+def below_tmp() -> Iterator[Path]:
+    """A folder that a service does not see; what tests otherwise write may lie in memory."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.usefixtures("in_opt")
-def test_install_refuses_what_cannot_work(tmp_path: Path) -> None:
-    path = write_site(tmp_path, '[[input]]\nurl = "udp://:1700"\n')
+def test_install_refuses_what_cannot_work(tmp_path: Path, below_tmp: Path) -> None:
+    path = write_site(below_tmp, '[[input]]\nurl = "udp://:1700"\n')
     told = lora_post("service", "install", "--root", tmp_path / "none", "-c", path, FIELD_9="x")
     assert (told.code, "does not exist" in told.err) == (2, True)
     (tmp_path / "card").mkdir()
@@ -240,8 +249,8 @@ def test_install_refuses_what_cannot_work(tmp_path: Path) -> None:
     assert (told.code, "--now starts it on this machine" in told.err) == (2, True)
 
 
-def test_print_warns_of_a_radio_program_that_a_service_would_not_start(tmp_path: Path) -> None:
-    path = write_site(tmp_path, '[[input]]\nurl = "stdin:"\n')
+def test_print_warns_of_a_radio_program_that_a_service_would_not_start(below_tmp: Path) -> None:
+    path = write_site(below_tmp, '[[input]]\nurl = "stdin:"\n')
 
     def warned(program: Path | str) -> str:
         ran = lora_post("service", "print", "-c", path, "--", program, FIELD_9="00" * 16)
@@ -249,7 +258,7 @@ def test_print_warns_of_a_radio_program_that_a_service_would_not_start(tmp_path:
         return ran.err
 
     assert "Warning: the radio program is /opt/none/here, and there is no such program\n" in warned("/opt/none/here")
-    own = tmp_path / "radio"
+    own = below_tmp / "radio"
     own.touch(0o644)
     assert f"the radio program is {own}, and there is no such program" in warned(own)
     own.chmod(0o755)
