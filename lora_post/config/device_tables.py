@@ -12,7 +12,7 @@ Visibility = Literal["private", "public"]
 class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A device whose frames are accepted. Which keys it needs: [devices](devices.md).
 
-    decoder: A name that `lora-post decoders` lists. Not needed with `decoder_by_fport` or a `[[decoder_rule]]`.
+    decoder: A name of `lora-post decoders`. Not needed with `decoder_by_fport` or a `[[decoder_rule]]`.
     decoder_by_fport: Decoders of FPorts, as `{ 2 = "cayenne-lpp" }`. Others go to `decoder`.
     options: Of the decoder.
     sensor: [Below](#devicesensor).
@@ -35,13 +35,13 @@ class DeviceTable(Struct, frozen=True, forbid_unknown_fields=True):
     dev_nonce: `"new"`: a DevNonce joins once. `"any"`: also [again](devices.md#joining-otaa), for boards that forget.
     fcnt: Which [frame counters](devices.md#frame-counters) it accepts.
     accept_half_mic: [LoRaWAN 1.1](devices.md#lorawan-11): half of the MIC is enough for acknowledgements.
-    id: Its id on Waziup. Default: the gateway's id, `-`, and its address or DevEUI.
+    id: Its id on Waziup. Default: the gateway's, `-`, address or DevEUI.
     name: Default: the id.
     visibility: As in `[gateway]`. Default: the gateway's.
     location: As in `[gateway]`.
     class: When it listens for [downlinks](downlinks.md): `"A"` after its uplinks, `"C"` always.
-    adr: Its data rate and power [are set](downlinks.md#what-devices-are-told) by how well it is heard.
-    dev_status_every: How often it is asked for its battery, as `"1d"`.
+    adr: [Set](downlinks.md#what-devices-are-told) its data rate and power by how it is heard.
+    dev_status_every: How often to ask for its battery, as `"1d"`.
     moves: Waziup is told [its place](devices.md#name-place-and-visibility) after each 100 m.
     home: The gateway of a fleet that [decides about it alone](fleet.md#home-gateways), by its id.
     """
@@ -134,7 +134,7 @@ class ActuatorTable(Struct, frozen=True, forbid_unknown_fields=True):
     payloads: Bytes of values, as `{ true = "0101", false = "0100" }`. The decoder encodes others.
     port: FPort, 1 to 223. Default: the encoder's.
     confirmed: The device is to acknowledge.
-    expires: How long after it was set it may still be sent.
+    expires: How long after it was set it may be sent.
     """
 
     name: str

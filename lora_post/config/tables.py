@@ -17,9 +17,9 @@ from lora_post.spool.lanes import WhenFull
 class GatewayTable(Struct, frozen=True, forbid_unknown_fields=True):
     """This gateway, as Waziup knows it.
 
-    id: 1 to 128 letters, digits, `_`, `-`, `.`, with at least one letter.
+    id: 1 to 128 letters, digits, `_-.`, at least one letter.
     name: Default: the id.
-    visibility: `"public"`: anybody may read and write its data. Also the default of the devices.
+    visibility: `"public"`: anybody may read and write its data. Also the devices' default.
     location: `[latitude, longitude]` in degrees, as `[48.1, 11.5]`.
     """
 
@@ -33,7 +33,7 @@ class SpoolTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The [queue](delivery.md) on disk.
 
     path: The file (SQLite). Others beside it begin with its name.
-    max_mb: How many MiB it may hold. A reading takes 20 to 30 bytes for each destination.
+    max_mb: MiB that it may hold. A reading takes 20 to 30 bytes a destination.
     when_full: Which readings the sensor with the longest queue gives up.
     keep_strangers: Keep the last frames of [strangers](devices.md#strangers); 100 kB at most.
     """
@@ -61,7 +61,7 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The [status page](status-page.md), `/metrics`, `/healthz` and `/readyz`: only with this table or `--status`.
 
     listen: Address and port. Addresses that other machines reach need a token.
-    token: For browsers and programs, 16 characters or more.
+    token: 16 characters or more.
     sensor_values: `/metrics` has the latest value of each sensor.
     edit: With a token, devices can be added on the page.
     """
@@ -77,9 +77,9 @@ class StatusTable(Struct, frozen=True, forbid_unknown_fields=True):
 class AlertsTable(Struct, frozen=True, forbid_unknown_fields=True):
     """[Alerts](status-page.md#alerts): trouble that lasts is told.
 
-    no_frame: No input gave a frame for so long. `"never"`: no such alert.
-    no_upload: A destination took no reading for so long.
-    silent: A device was not heard for four times its usual distance; at most so long.
+    no_frame: No frame for so long. `"never"`: no such alert.
+    no_upload: A destination took nothing for so long.
+    silent: A device was silent for four times its usual distance; at most so long.
     battery_percent: A battery is below this.
     battery_volts: The same in volts.
     webhook: An `http(s)://` address that gets alerts.
@@ -122,13 +122,13 @@ class NetworkTable(Struct, frozen=True, forbid_unknown_fields=True):
     region: The channel plan: `EU868`, `EU433`, `US915`, `AU915`, `AS923-1` to `AS923-4`, `IN865`, `KR920`, `RU864` or
         `CN470`; that of the packet forwarder.
     net_id: 6 hex digits, of type 0. Keep it: keys follow from it.
-    rx_delay_s: A device that joined listens so many seconds after an uplink, 1 to 15.
+    rx_delay_s: Seconds after an uplink that a joined device listens, 1 to 15.
     sub_band: `US915`, `AU915`, `CN470`: the eight channels that the gateways hear, from 1. Default: those in which a
         device is heard; of stations the second.
     rx2_mhz: Where devices that joined [listen in RX2](downlinks.md#what-devices-are-told). Default: the region's.
-    rx2_data_rate: The data rate there, by its number.
+    rx2_data_rate: The data rate there, by number.
     uplink_dwell: `AS923`, `AU915`: devices are told to send 400 ms at most, or longer. Default: nothing.
-    device_duty_cycle: The share of the time that devices may send, as `0.01`.
+    device_duty_cycle: The share of time that devices may send, as `0.01`.
     """
 
     region: str
@@ -174,9 +174,9 @@ class InputTable(Struct, frozen=True, forbid_unknown_fields=True):
         `gateway` (with `mqtt://`), `capture`, or `auto`: what the first frame shows. With `udp://` always `rxpk`, with
         `station://` always `station`.
     setup: What a [serial module](inputs/serial-modules.md) is told at each start: `"auto"`, or commands.
-    address: Payloads have no header, and this is the `address` of their device.
+    address: Of the device, where payloads have no header.
     gateways: With `udp://`, `station://`: EUIs to listen to. Default: all.
-    transmit: `false`: it sends nothing to devices. Default: `true`.
+    transmit: `false`: nothing is sent to devices. Default: `true`.
     downlink_at: With `udp://`: `"window"` for [forwarders that send at once](inputs/semtech-udp.md).
     downlink_dir: With `lowcost` and `[network]`: the radio program's [folder](inputs/lora-gateway-pipe.md) `downlink`.
     cert_file: With `station://`: a certificate (PEM) for `wss://`.
