@@ -72,7 +72,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
             timer.start()
 
     def flush(self) -> None:
-        """Write what waits; not where nobody can read it."""
+        """Write what waits, unless its reader has gone."""
         self.acquire()
         try:
             held, self._held = self._held, []

@@ -100,7 +100,7 @@ def command(
     """
     set_up_log(verbose=False, quiet=True)
     if fport is not None and (not is_payload or given == (STDIN,)):
-        raise click.UsageError("--fport goes with one --payload; frames and lines from stdin say theirs")
+        raise click.UsageError("--fport goes with one --payload; frames and lines from stdin have their own")
     config = optional_config(config_path)
     loaded = load_all_decoders(config)
     for problem in loaded.problems:

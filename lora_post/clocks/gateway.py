@@ -88,11 +88,11 @@ class GatewayClock:
 
     @property
     def offset_us(self) -> WallUs | None:
-        """UTC at boot in µs since 1970; None while it is not known."""
+        """Return UTC at boot in µs since 1970; None while it is not known."""
         return self._offset_us
 
     def wall_us(self) -> WallUs:
-        """UTC in µs since 1970; what the system clock says as long as nothing better is known."""
+        """Return UTC in µs since 1970, by the system clock while nothing better is known."""
         offset_us = self._offset_us
         return self._system.wall_us() if offset_us is None else offset_us + self._system.boot_us()
 
@@ -123,11 +123,11 @@ class GatewayClock:
             return boot_us, self._now(boot_us)
 
     def take_slot(self, slot: int) -> None:
-        """Where on the scale of unknown times this boot has its place."""
+        """Return the place of this boot on the scale of unknown times."""
         self._zero_us = boot_zero(slot)
 
     def look(self) -> BootUs:
-        """Follow the system clock as far as somebody vouches for it; returns µs since boot."""
+        """Follow the system clock as far as it is confirmed; return µs since boot."""
         with self._lock:
             boot_us = self._system.boot_us()
             if abs(self._system.wall_us() - boot_us - self._wall_offset_us) > _JUMP_US:
@@ -141,7 +141,7 @@ class GatewayClock:
             return boot_us
 
     def _see_jump(self) -> None:
-        """Both clocks run at one rate, so their difference changes only when the system clock is set."""
+        """Find out whether the system clock was set: only then does its distance from the clock since boot change."""
         for _ in range(5):  # unless this thread was put to sleep between the two
             before_us = self._system.boot_us()
             offset_us = WallUs(self._system.wall_us() - before_us)
@@ -155,12 +155,12 @@ class GatewayClock:
         self._look_at_us = BootUs(0)
         if self._offset_us is not None and not self._system.vouches():
             log.warning(
-                "the system clock jumped by %+.1f s and nothing vouches for it; readings keep to the time since boot",
+                "the system clock was set by %+.1f s, not by a time daemon; readings keep to the time since boot",
                 jump_us / 1e6,
             )
 
     def _follow(self, offset_us: WallUs) -> None:
-        """From now on this is the time. What was given out stays, and what follows comes after it if it can."""
+        """Take this for the time from now on; times go on rising where that is possible."""
         old_us, self._offset_us = self._offset_us, offset_us
         if old_us is None:
             log.debug("the clock is confirmed: %s", utc_text(offset_us + self._system.boot_us()))
@@ -170,14 +170,14 @@ class GatewayClock:
             self._hold_us = old_us + self._system.boot_us()
 
     def adopt(self, offset_us: WallUs) -> None:
-        """Another process of this boot has learned the time."""
+        """Take over the time that another process of this boot has learned."""
         with self._lock:
             self.look()
             if self._offset_us is None:
                 self._follow(offset_us if abs(offset_us - self._wall_offset_us) > _JUMP_US else self._wall_offset_us)
 
     def vouch(self, low_us: WallUs, high_us: WallUs) -> None:
-        """The server's date: UTC at boot lies between these two."""
+        """Take in the date of a server: UTC at boot lies between these two."""
         with self._lock:
             self.look()
             low_us, high_us = low_us - TOLERANCE_US, high_us + TOLERANCE_US
@@ -189,13 +189,15 @@ class GatewayClock:
             if wall_is_right:
                 self._follow(self._wall_offset_us)
             elif self._offset_us == self._wall_offset_us and self._system.vouches():
-                self._say("server", "the server's clock is %+.0f s from ours, which is synchronised", -apart_s)
+                self._say(
+                    "server", "the server's clock is %+.0f s from this one, which a time daemon has set", -apart_s
+                )
             else:
                 self._say("system", "the system clock is %+.0f s from the server's; readings get the server's", apart_s)
                 self._follow(middle_us)
 
     def believe(self) -> None:
-        """Nobody is there who could tell the time: the system clock is all there is, unless it was never set.
+        """Believe the system clock, unless it was never set: nothing else tells the time.
 
         Not soon after boot: a board without a battery goes on from its last shutdown until a time daemon has a link.
         """
@@ -204,11 +206,11 @@ class GatewayClock:
             if boot_us < NOBODY_COMES_US:
                 return
             if self._offset_us is None and self._wall_offset_us + boot_us >= SET_FROM_US:
-                self._say("nobody", "nothing vouches for the system clock and no server tells the time: it is believed")
+                self._say("nobody", "neither a time daemon nor a server tells the time: the system clock is believed")
                 self._follow(self._wall_offset_us)
 
     def stamp(self, events: Sequence[Heard], times: Times) -> Sequence[Heard]:
-        """Frames with the times that they have by this clock, and not by the system's.
+        """Return frames with their times by this clock, and not by the system's.
 
         Uplinks that a network server tells of keep their times, which are that server's, as far as those are within
         reason: a server passes on what a gateway's wrong clock says.
@@ -274,7 +276,7 @@ class GatewayClock:
         )
 
     def _lag(self, time_us: StampUs, times: Times, boot_us: BootUs) -> int | None:
-        """How long ago it was, by the system clock as it is or was before a jump; None when it did not tell this."""
+        """Return how long ago a time was, by the system clock now or before a jump; None when it is of neither."""
         offset_us = self._offset_us
         is_ahead = offset_us is not None and self._wall_offset_us > offset_us
         reach_us = _NEAR_US if times is Times.RECORDED or (times is Times.LIVE and is_ahead) else boot_us
@@ -290,14 +292,14 @@ class GatewayClock:
         return (self._zero_us if self._offset_us is None else self._offset_us) + boot_us
 
     def _say(self, about: str, message: str, *values: object) -> None:
-        """Once in a process."""
+        """Log it once in a process."""
         if about not in self._named and len(self._named) < _MAX_NAMED:
             self._named.add(about)
             log.warning(message, *values)
 
 
 def _believable(times: Times, now_us: StampUs) -> tuple[StampUs, StampUs]:
-    """The oldest and the newest time that an input may tell; now_us may be unknown."""
+    """Return the oldest and the newest time that an input may tell; now_us may be unknown."""
     if times is Times.RECORDED:
         return WallUs(0), boot_zero(0) + now_us
     if times is Times.PIPED:

@@ -30,23 +30,23 @@ _BOOT_ZERO_US: Final = 1 << 47
 
 
 def now_us() -> WallUs:
-    """Microseconds since 1970 UTC by this machine's clock."""
+    """Return µs since 1970 UTC by this machine's clock."""
     return WallUs(time.time_ns() // 1000)
 
 
 def boot_zero(slot: int) -> StampUs:
-    """The moment when a boot began, on the scale of unknown times. slot: its number modulo BOOT_SLOTS."""
+    """Return when a boot began, on the scale of unknown times. slot: its number modulo BOOT_SLOTS."""
     return UNKNOWN_FROM_US + slot * _SLOT_US + _BOOT_ZERO_US
 
 
 def slot_range(slot: int) -> tuple[StampUs, StampUs]:
-    """The first and the last time of a boot's slot."""
+    """Return the first and the last time of a boot's slot."""
     first = UNKNOWN_FROM_US + slot * _SLOT_US
     return first, first + _SLOT_US - 1
 
 
 def slot_of(time_us: StampUs) -> int:
-    """The slot of the boot in which an unknown time was taken."""
+    """Return the slot of the boot in which an unknown time was taken."""
     return (time_us - UNKNOWN_FROM_US) // _SLOT_US
 
 
@@ -66,7 +66,7 @@ def since_epoch(moment: datetime) -> WallUs:
 
 
 def utc_text(time_us: StampUs) -> str:
-    """RFC 3339 in UTC with `Z`; six fraction digits, or none for a whole second. "unknown" while it is not known."""
+    """Return RFC 3339 in UTC with `Z`: six fraction digits, none for a whole second; "unknown" while it is that."""
     if time_us >= UNKNOWN_FROM_US:
         return "unknown"
     try:
@@ -76,7 +76,7 @@ def utc_text(time_us: StampUs) -> str:
 
 
 def short_utc_text(time_us: WallUs) -> str:
-    """The same instant in as few characters as RFC 3339 allows: without the zeros at the end of a fraction."""
+    """Return the same in as few characters as RFC 3339 allows: without the zeros at the end of a fraction."""
     second, fraction = divmod(time_us, 1_000_000)
     hour, second = divmod(second, 3600)
     digits = f".{fraction:06}".rstrip("0") if fraction else ""
@@ -89,7 +89,7 @@ def _hour_text(hours: int) -> str:
 
 
 def parse_utc(text: str) -> WallUs:
-    """The instant of an RFC 3339 text with a zone, in µs since 1970 UTC.
+    """Return the instant of an RFC 3339 text with a zone, in µs since 1970 UTC.
 
     Raises ValueError when there is no zone, the text is no time, or it is before 1970.
     """

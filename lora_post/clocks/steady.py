@@ -30,19 +30,19 @@ class SteadyClock:
         self._ahead_us = 0
 
     def follow(self, wall_us: Callable[[], WallUs]) -> None:
-        """From now on this is the wall clock: the one by which frames have their times."""
+        """Take this for the wall clock from now on: the one by which frames have their times."""
         self._wall_us = wall_us
 
     def now_us(self) -> SteadyUs:
-        """This moment."""
+        """Return this moment."""
         return self.at(self.monotonic())
 
     def at(self, monotonic_s: float) -> SteadyUs:
-        """The moment of a monotonic time."""
+        """Return the moment of a monotonic time."""
         return self._zero_us + int(monotonic_s * 1e6)
 
     def ahead_us(self) -> int:
-        """What the wall clock has been set forward since the start; add it to get the wall time of a moment."""
+        """Return how far the wall clock was set forward since the start; add it to get the wall time of a moment."""
         ahead_us = self._wall_us() - self.now_us()
         with self._lock:
             if abs(ahead_us - self._ahead_us) >= STEP_US:
@@ -50,10 +50,10 @@ class SteadyClock:
             return self._ahead_us
 
     def moment(self, time_us: StampUs) -> SteadyUs:
-        """The moment of a wall time; what is in the future, or on no clock that is known, is now."""
+        """Return the moment of a wall time; what is in the future, or on no clock that is known, is now."""
         return self.moments(time_us)[0]
 
     def moments(self, *times_us: StampUs) -> list[SteadyUs]:
-        """The moments of several wall times."""
+        """Return the moments of several wall times."""
         now_us, ahead_us = self.now_us(), self.ahead_us()
         return [min(SteadyUs(time_us - ahead_us), now_us) for time_us in times_us]

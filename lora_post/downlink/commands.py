@@ -149,7 +149,7 @@ class Commands:
         return command.ended(self.now(), Fate.NOT_ACKNOWLEDGED, why)
 
     def over_at(self, command: Command) -> WallUs | None:
-        """Return when the life of a command is over, where somebody has set that; None while the time is not known."""
+        """Return when a command expires, where that was set; None while the time is not known."""
         now, age = self._stamp_us(), age_s(command.made, self.now())
         if command.life_s == DEFAULT_LIFE_S or age is None or is_unknown(now):
             return None

@@ -211,7 +211,7 @@ def asked(known: Known, sent: Sequence[bytes], fcnt: int) -> Known:
 
 
 def answered(known: Known, answers: Sequence[mac.Body], region: Region) -> Known:
-    """Return what is known once a device has answered; what nobody asked is not believed."""
+    """Return what is known once a device has answered; answers to no question are not believed."""
     left = {cid: [each for each in answers if each.cid == cid] for cid in {each.cid for each in answers}}
     pending: list[bytes] = []
     for request in known.pending:

@@ -110,7 +110,7 @@ class Acceptance(Generic[T]):
 
 
 class _Ahead:
-    """The states of devices with the entries of one round, of which nobody knows yet whether they are valid.
+    """The states of devices with the entries of one round, of which is not known yet whether they are valid.
 
     is_asked: a state was given that may not come true.
     """

@@ -20,7 +20,7 @@ StateOf: TypeAlias = Callable[[str], State]
 
 
 class KnownDevices:
-    """Devices of which nobody has heard yet; `follow` is to tell of the state of each."""
+    """Devices whose states are not known yet; `follow` is to tell of each."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
         self._by_address: dict[tuple[Link, int], list[tuple[str, Device]]] = {}

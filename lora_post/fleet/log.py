@@ -20,7 +20,7 @@ class Log(Protocol):
     """Entries by subject, in one order for everybody."""
 
     def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
-        """Append entries, each by itself; return the position of each, None where the outcome is not known."""
+        """Append entries one by one; return the position of each, None where the outcome is not known."""
         ...
 
     def read(self, prefix: str, after: int) -> Sequence[Logged]:

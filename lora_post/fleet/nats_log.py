@@ -36,7 +36,7 @@ class NatsLog:
         self._link = link
 
     def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
-        """Append entries, each by itself; return the position of each, None where the outcome is not known.
+        """Append entries one by one; return the position of each, None where the outcome is not known.
 
         Raises LogUnavailable when one was refused, as by a log that is full.
         """

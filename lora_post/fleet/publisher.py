@@ -258,7 +258,7 @@ class Publisher:
         return chosen
 
     def _age(self, now: float) -> None:
-        """Leave live frames that nobody took to the backlog."""
+        """Leave live frames that no worker took to the backlog."""
         while self._live and now - self._live[0][1] > self._patience.live_s:
             number, _ = self._live.popleft()
             self._cursor = min(self._cursor, number - 1)

@@ -49,7 +49,7 @@ class StateBook:
         return fcnt
 
     def skip_fcnt_down(self, device: Device, by: int, *, is_app: bool) -> None:
-        """Leave out nothing: logs say themselves when they have lost something."""
+        """Leave out nothing: a log says when it has lost something."""
 
     def waiting(self, device: str = "") -> list[Command]:
         """Return the commands that are not over, in their order."""

@@ -137,7 +137,7 @@ def _turn(link: Link) -> str:
 
 
 def _states(link: Link, subjects: str, kind: type[T]) -> Iterable[T]:
-    """Yield what was said of themselves."""
+    """Yield what gateways or workers said of themselves."""
     for each in hub_state.read_state(link, subjects):
         try:
             yield msgspec.json.decode(each.data, type=kind)

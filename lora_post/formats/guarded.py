@@ -24,7 +24,7 @@ def defect_noise(error: Exception, data: bytes) -> Noise:
 
 
 class GuardedParser:
-    """Another parser, which is made anew after an exception that one line raised; the neighbours of the line live.
+    """Another parser, made anew after an exception that one line raised; lines before and behind it are read.
 
     A burst is handed on as a whole to a parser that can be copied, which is three times as quick; after an exception it
     is read again, line by line, by the parser as it was before. inner: the parser at the moment.

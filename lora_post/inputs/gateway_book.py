@@ -143,7 +143,7 @@ class GatewayBook:
 
 
 class _Lines:
-    """Writes what is new of gateways to the log: somebody who makes EUIs up must not fill it."""
+    """Writes what is new of gateways to the log, a few lines a minute: made-up EUIs must not fill it."""
 
     def __init__(self, where: str) -> None:
         self._where = where

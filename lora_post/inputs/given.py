@@ -101,7 +101,7 @@ def tell_not_sent(
 
 
 def tell_unconfirmed(metrics: Metrics, downlink: Downlink, window: str, by: str) -> None:
-    """Tell that nobody knows whether a frame is sent."""
+    """Tell that it is not known whether a frame is sent."""
     metrics.count("downlinks", "unconfirmed")
     log.info("%s was handed to %s, which did not confirm it", downlink.about, by)
     downlink.tell(Transmission(downlink.gateway, window, None))

@@ -47,7 +47,7 @@ class _Said:
         return self._lines.popleft() if self._lines else b""
 
     def left(self) -> bytes:
-        """Return what nobody has taken."""
+        """Return what was not taken."""
         return b"".join(line + b"\r\n" for line in self._lines) + (self._reader.take_rest() or b"")
 
 

@@ -68,7 +68,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Its values, or why it has none; made when somebody looks, which few frames live to see."""
+        """Return its values, or why it has none; made when it is asked for."""
         return shorten(", ".join(map(_words, self.readings)) or self.said, MAX_TEXT)
 
 

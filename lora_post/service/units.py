@@ -289,7 +289,7 @@ def hidden(config: Config, place: Place, radio: Sequence[str] = ()) -> list[str]
 
 
 def radio_program(unit: str) -> tuple[str, ...]:
-    """Return the radio program that a unit of ours starts, and its arguments; nothing when it cannot be told."""
+    """Return the radio program that a unit of lora-post starts, and its arguments; nothing when it cannot be told."""
     found = re.search(r"(?m)^ExecStart=(.*)$", unit)
     try:
         words = shlex.split(found[1].removeprefix(_UNBUFFERED)) if found else []

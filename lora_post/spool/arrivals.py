@@ -1,4 +1,4 @@
-"""What a run has queued, told to its uploaders in memory: nobody has to look through the queue for it."""
+"""What a run has queued, told to its uploaders in memory, so that they need not look through the queue."""
 
 from __future__ import annotations
 

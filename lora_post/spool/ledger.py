@@ -1,4 +1,4 @@
-"""Accept uplinks: frame counters, frames without MIC, and the readings themselves.
+"""Accept uplinks: frame counters, frames without MIC, readings.
 
 What arrives together is a group: all of it is kept, or nothing. `SpoolLedger` keeps counters and readings in one
 transaction of the spool; `MemoryLedger` keeps counters in memory, for dry runs.

@@ -1,4 +1,4 @@
-"""Devices that restarted while nobody heard their first frames: what proves it (`fcnt = "restarts"`).
+"""Devices that restarted and whose first frames were not heard: what proves it (`fcnt = "restarts"`).
 
 A counter that fell back to 100 or more is a replay or a restart. Three frames in a row prove the restart: authentic,
 with rising counters, none of them heard before, and no frame of the old count between them. The ledger remembers what

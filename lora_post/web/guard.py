@@ -72,7 +72,7 @@ class _Deadline:
             self._timer = asyncio.get_running_loop().call_later(within_s, self._transport.abort)
 
     def end(self) -> None:
-        """Leave it open: it has got on."""
+        """Leave the connection open: it has made progress."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -75,7 +75,7 @@ def http_server(app: Starlette) -> uvicorn.Server:
 
 @contextmanager
 def serving(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
-    """Serve anybody in a thread of this name until the block ends, and the thread with it."""
+    """Serve in a thread of this name as long as the block runs."""
     with running(http_server(app), listener, name):
         yield
 

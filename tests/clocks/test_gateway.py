@@ -113,7 +113,7 @@ def test_synchronised_clock_is_believed_against_the_server(caplog: pytest.LogCap
     vouch(clock, machine, error_s=900)
     vouch(clock, machine, error_s=900)
     assert arrival(clock, machine) == machine.true_us
-    assert caplog.messages == ["the server's clock is +900 s from ours, which is synchronised"]
+    assert caplog.messages == ["the server's clock is +900 s from this one, which a time daemon has set"]
 
 
 def test_clock_is_believed_when_nobody_can_tell_but_not_one_that_was_never_set() -> None:

@@ -44,7 +44,7 @@ def owned_of(subject: str, entry: Entry) -> Owned | None:
     elif state.is_held:
         who = "workers decide, taken over by a person"
     elif state.stands_in_for:
-        who = f"workers decide, taken over by themselves while home gateway {printable(state.stands_in_for)} is away"
+        who = f"workers decide, while home gateway {printable(state.stands_in_for)} is away"
     else:
         return None
     since = utc_text(state.decides_since_us)[:16].replace("T", " ")

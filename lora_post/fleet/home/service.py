@@ -241,7 +241,7 @@ class HomeService:
         return list(found.values())
 
     def _timed(self, heard: HeardFrame) -> Frame | None:
-        """Return a frame with its time: an answer cannot wait until somebody vouches for the clock.
+        """Return a frame with its time: an answer cannot wait until the clock is confirmed.
 
         None for one of an earlier boot of which the time is not known, and while the clock was never set.
         """

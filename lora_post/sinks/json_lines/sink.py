@@ -110,7 +110,7 @@ class JsonLinesFile(Sink):
 
 
 class JsonLinesOutput(Sink):
-    """Writes batches to a stream, such as a pipe; what nobody reads any more is lost."""
+    """Writes batches to a stream, such as a pipe; what is not read is lost."""
 
     goes_on = False
 

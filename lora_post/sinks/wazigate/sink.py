@@ -95,7 +95,7 @@ class WazigateSink(Sink):
             last = rows[-1][0]
             if last <= since:
                 raise Untold(
-                    f"{name} has {MAX_ROWS} values in one second, and what it has of ours cannot be told",
+                    f"{name} has {MAX_ROWS} values in one second: which came from here cannot be told",
                     fix="let nothing else send to this sensor",
                 )
             yield [row for row in rows if row[0] != last]

@@ -27,7 +27,7 @@ AGAIN_AFTER_S = 600.0
 
 
 class ActuatorEntries:
-    """Creates the actuators of devices that are there and ours."""
+    """Creates the actuators of devices that are there and belong to this account."""
 
     def __init__(self, client: WaziupClient, facts: Facts, announced: Announced) -> None:
         self._client = client

@@ -221,7 +221,7 @@ def _check_gateway(
 
 
 def _check_devices(client: WaziupClient, site: Site, username: str, commands: Commands) -> Iterator[Finding]:
-    """Tell which devices are not ours, which others may see, and which another gateway sends for."""
+    """Tell which devices are not this account's, which others may see, and which another gateway sends for."""
     others: defaultdict[str, list[str]] = defaultdict(list)
     for configured in islice(site.devices, MAX_DEVICES):
         answer = client.get_device(configured.id)

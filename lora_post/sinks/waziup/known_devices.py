@@ -1,4 +1,4 @@
-"""What is remembered of devices over restarts: when each was last found to be ours, and creations that were begun."""
+"""What is remembered of devices over restarts: when each was last this account's, and creations that were begun."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class KnownDevices:
         self._facts.remember(_device(device_id), BEGUN)
 
     def is_begun(self, device_id: str) -> bool:
-        """Return whether we may have created the device, and have not seen yet that it is ours."""
+        """Return whether the device may have been created here, and was not yet seen to be this account's."""
         return self._facts.recall().get(_device(device_id)) == BEGUN
 
     def add(self, device_id: str, now_us: WallUs, *, is_public: bool) -> None:
-        """Note that a device is there, is our account's, and is ours to send for."""
+        """Note that a device is there, belongs to this account, and that this gateway sends for it."""
         self._facts.remember(_device(device_id), f"{now_us} {self._gateway_id}{f' {_PUBLIC}' * is_public}")
 
     def forget(self, device_id: str) -> None:

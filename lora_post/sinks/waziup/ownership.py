@@ -20,7 +20,7 @@ GUEST: Final = "guest"
 
 
 def other_gateway(gateway: RemoteGateway, us: str, commands: Commands) -> Problem | None:
-    """Return what is wrong about a gateway, None when it is ours. us: our name on the server."""
+    """Return what is wrong about a gateway, None when it is this account's. us: its name on the server."""
     if gateway.owner == us:
         return None
     if gateway.owner == GUEST:
@@ -37,7 +37,7 @@ def other_private_gateway(gateway_id: str) -> Problem:
 
 
 def other_device(device_id: str, owner: str | None, us: str) -> Problem | None:
-    """Return what is wrong about a device, None when it is ours. us: our name on the server."""
+    """Return what is wrong about a device, None when it is this account's. us: its name on the server."""
     if owner == us:
         return None
     if owner == GUEST:

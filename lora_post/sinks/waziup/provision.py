@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Provisioner:
-    """Makes devices and sensors exist, and be ours."""
+    """Makes devices and sensors exist, and belong to this account."""
 
     def __init__(self, client: WaziupClient, context: SinkContext, facts: Facts) -> None:
         self._client = client
@@ -62,7 +62,7 @@ class Provisioner:
         self.stand_in.require_turn(lane, batch.times_us[0])
 
     def ensure(self, lane: Lane) -> None:
-        """Make sure that a device is there, is ours, and has all its sensors, this one above all.
+        """Make sure that a device is there, belongs to this account, and has all its sensors, this one above all.
 
         Nothing is made of one that another gateway sends for.
         """

@@ -137,7 +137,7 @@ class WaziupSink(Sink):
             self._moves.follow(batch)
 
     def _look_again(self, lane: Lane, provisioner: Provisioner) -> None:
-        """Find out why a device is refused: it is missing, or not ours now. Raises Unavailable, NotSent, Rejected."""
+        """Find out why a device is refused: missing, or not this account's. Raises Unavailable, NotSent, Rejected."""
         with nothing_is_sent():
             provisioner.ensure(lane)
 
@@ -198,8 +198,8 @@ class WaziupSink(Sink):
 
 def _flooded(lane: Lane, since: str) -> Untold:
     return Untold(
-        f"since {since} {lane.device}/{to_id(lane.name)} has got more than {MAX_ROWS} values from others, "
-        "and which of ours are among them cannot be told",
+        f"since {since} {lane.device}/{to_id(lane.name)} has got more than {MAX_ROWS} values from others: "
+        "what arrived from here cannot be told",
         fix="let nothing else send to this sensor",
     )
 

@@ -24,7 +24,7 @@ def shown(visibility: str | None) -> str:
 
 
 def wrong_device(device: RemoteDevice, wanted: str, commands: Commands) -> Problem | None:
-    """Return what is wrong about the visibility of a device of ours, None when it is as wanted."""
+    """Return what is wrong about the visibility of a device, None when it is as wanted."""
     if shown(device.visibility) == wanted:
         return None
     text = _text("device", device.id, device.visibility, wanted)
@@ -32,7 +32,7 @@ def wrong_device(device: RemoteDevice, wanted: str, commands: Commands) -> Probl
 
 
 def wrong_gateway(gateway: RemoteGateway, wanted: str, us: str, commands: Commands) -> Problem | None:
-    """Return what is wrong about the visibility of a gateway of ours, None when it is as wanted. us: our name there.
+    """Return what is wrong about the visibility of a gateway, None when it is as wanted. us: the account's name there.
 
     Waziup has no way to set it. A gateway that gets an owner becomes private; one that is declared anew, as wanted.
     """

@@ -41,7 +41,7 @@ def test_each_owner_has_a_line_with_devices_and_times() -> None:
     assert said(State(), home, away, by_hand, home) == [
         f"home gateway north decides: d1 {since}, d4 {since}",
         f"workers decide, taken over by a person: d3 {since}",
-        f"workers decide, taken over by themselves while home gateway north is away: d2 {since}",
+        f"workers decide, while home gateway north is away: d2 {since}",
     ]
     assert said(released(by_hand)) == []
     assert said(given_back(after(None, "a", away), [], "north").state) == [f"home gateway north decides: d0 {since}"]
@@ -66,4 +66,4 @@ def test_check_on_a_home_gateway_tells_who_decides(tmp_path: Path) -> None:
         (each.verdict, each.text) for each in check_fleet(config, config.fleet, offline=True) if "decide" in each.text
     )
     assert grade is Grade.WARNING
-    assert text.startswith("workers decide, taken over by themselves while home gateway north is away: pond since")
+    assert text.startswith("workers decide, while home gateway north is away: pond since")
