@@ -161,6 +161,25 @@ def _is_test(path: str, name: str) -> bool:
     return module.exists() and f"def {name}" in module.read_text("utf-8")
 
 
+def test_modules_that_pages_run_exist() -> None:
+    named = {name for page in PAGES for name in re.findall(r"python -m (tests[\w.]*)", page.read_text("utf-8"))}
+    assert len(named) > 10
+    benches = {
+        name for page in PAGES for name in re.findall(r"python -m tests\.bench ([a-z]+)", page.read_text("utf-8"))
+    }
+    named |= {f"tests.bench.bench_{name}" for name in benches}
+    paths = [ROOT.joinpath(*name.split(".")) for name in sorted(named)]
+    assert [path for path in paths if not (path.with_suffix(".py").exists() or (path / "__main__.py").exists())] == []
+
+
+def test_paths_that_pages_name_exist() -> None:
+    made = {"decoders/VENDOR_MODEL.py", "lora_post/sinks/csv_file.py"}  # by whoever follows the page
+    path = re.compile(r"(?<![\w/])(?:lora_post|tests|fixtures|decoders|scripts)/[\w./-]*\w(?!…)")
+    named = {name for page in PAGES if page.parent != ROOT for name in path.findall(prose(page))}
+    assert len(named) > 30
+    assert [name for name in sorted(named - made) if not (ROOT / name).exists()] == []
+
+
 def test_every_page_is_in_the_index() -> None:
     index = DOCS / "README.md"
     listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
