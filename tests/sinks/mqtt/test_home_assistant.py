@@ -275,7 +275,7 @@ def test_filter_in_the_docs_takes_back_what_a_device_has_announced(broker: tuple
 
 
 def test_size_of_a_message_is_as_the_docs_say() -> None:
-    found = re.search(r"that costs (\d+) to (\d+) bytes", (DOCS / "destinations.md").read_text("utf-8"))
+    found = re.search(r"Announcing a sensor costs (\d+) to (\d+) bytes", (DOCS / "destinations.md").read_text("utf-8"))
     assert found
     sizes = []
     for about, value in ((LANE, 20), (lane("door"), True), (lane("relative_humidity_12", "%"), 1), (lane("a"), "text")):

@@ -121,7 +121,7 @@ def test_actuators_that_are_not_as_they_should_be_are_left_out_with_a_warning() 
     decoder = Decoder("d", lambda payload, fport: Decoded([Reading("x", 1)], (), None, rubbish), "", "", "", [])  # type: ignore[arg-type]
     report = decode(Uplink(frame(), POND, 1, 1, b"x", True), decoder)
     assert report.actuators == (Actuator("good", "", "bool"),)
-    assert "3 actuators are left out" in report.warnings[0]
+    assert "left out: 3 actuators" in report.warnings[0]
     assert [reading.name for reading in report.readings] == ["x"]
 
 
