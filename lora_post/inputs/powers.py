@@ -24,23 +24,27 @@ MAX_GATEWAYS: Final = 256
 
 
 class Powers:
-    """The most that gateways were found to send with, in dBm; it is in memory, as one refusal tells it anew."""
+    """The most that gateways were found to send with, in dBm; it is in memory, as one refusal tells it anew.
+
+    host: where a gateway is; who takes its name elsewhere changes nothing for it. "" where names are proved.
+    """
 
     def __init__(self) -> None:
-        self._most: OrderedDict[str, int] = OrderedDict()
+        self._most: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    def within(self, gateway: str, window: Window) -> Window:
+    def within(self, gateway: str, window: Window, host: str = "") -> Window:
         """Return a window with no more power than its gateway takes."""
         slot = window.slot
-        most = self._most.get(gateway, slot.power_dbm)
+        most = self._most.get((gateway, host), slot.power_dbm)
         return window if slot.power_dbm <= most else replace(window, slot=replace(slot, power_dbm=most))
 
-    def refused(self, gateway: str, power_dbm: int) -> bool:
+    def refused(self, gateway: str, power_dbm: int, host: str = "") -> bool:
         """Note that a gateway does not send with a power; return whether there is a lower one to try."""
         lower = next((each for each in USUAL_DBM if each < power_dbm), None)
         if lower is None:
             return False
-        self._most[gateway] = lower = min(lower, self._most.pop(gateway, lower))
+        way = gateway, host
+        self._most[way] = lower = min(lower, self._most.pop(way, lower))
         if len(self._most) > MAX_GATEWAYS:
             self._most.popitem(last=False)
         log.warning("gateway %s has no entry for %d dBm in its table: %d dBm from now on", gateway, power_dbm, lower)

@@ -198,7 +198,7 @@ class PullResponses:
     def _hand_over(self, asked: _Asked, downlink: Downlink) -> None:
         """Hand a frame over for the first of its windows; the others are left if that one is not met."""
         with self._lock:
-            window = self._powers.within(downlink.gateway, downlink.windows[0])
+            window = self._powers.within(downlink.gateway, downlink.windows[0], host_of(asked.address))
             downlink = replace(downlink, windows=(window, *downlink.windows[1:]))
             token = self._token = (self._token + 1) & 0xFFFF
             self._given.put((token, host_of(asked.address)), downlink)  # before it can be confirmed
@@ -221,7 +221,8 @@ class PullResponses:
             self._given.remove((token, host))
             self._known(gateway).unconfirmed = 0
             error, warning = read_tx_ack(body)
-            is_weaker = error == REFUSED and self._powers.refused(gateway, downlink.windows[0].slot.power_dbm)
+            power_dbm = downlink.windows[0].slot.power_dbm
+            is_weaker = error == REFUSED and self._powers.refused(gateway, power_dbm, host)
         name = downlink.windows[0].name
         if is_weaker:
             self.send(downlink)

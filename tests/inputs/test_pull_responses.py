@@ -171,6 +171,20 @@ def test_gateway_that_refuses_a_power_is_given_less_at_once_and_from_then_on() -
     assert (port.txpk["tmst"], port.txpk["powe"]) == (15_000_000, 10)
 
 
+def test_who_takes_the_name_of_a_gateway_does_not_make_it_weaker() -> None:
+    port = Port().ready()
+    port.responses.asked("gw1", ("10.6.6.6", 5), 2)
+    port.responses.heard("gw1", [heard(2_000_007)], port.now, "10.6.6.6")
+    port.responses.send(downlink(2_000_007))
+    datagram, address = port.sent[-1]
+    assert (address[0], port.txpk["powe"]) == ("10.6.6.6", 14)
+    refused = b'{"txpk_ack":{"error":"TX_POWER"}}'
+    port.responses.confirmed("gw1", int.from_bytes(datagram[1:3]), refused, "10.6.6.6")
+    assert port.txpk["powe"] == 10
+    port.responses.send(downlink())
+    assert (port.sent[-1][1], port.txpk["powe"]) == (WHERE, 14)
+
+
 def test_forwarder_that_sends_at_once_is_given_its_frame_before_the_window() -> None:
     waiting: list[tuple[float, Callable[[], None]]] = []
     port = Port()
