@@ -43,6 +43,10 @@ class Book(Protocol):
         """Return the sessions of an address."""
         ...
 
+    def is_current(self, device: Device) -> bool:
+        """Tell whether a device is in the session of its last uplink, and not in the one before a join."""
+        ...
+
     def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
         """Return the next counter of downlinks in a device's session."""
         ...

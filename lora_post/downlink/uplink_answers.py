@@ -120,17 +120,20 @@ class UplinkAnswers:
 
         frame: authentic, and refused because it was accepted before. None for the copy of another gateway.
         newest: its uplink where it is the newest of its session: one that was answered before the start, or never.
+        In a session before the last join it is a recording.
         """
+        if newest and not book.is_current(newest.device):
+            return None
         confirmed = self._confirmed.get(device)
-        if confirmed is None and newest is not None:
+        if newest and (confirmed is None or not _is_same(newest.frame, confirmed.uplink.frame)):
             return self._answer_newest(newest, book, transmitter, gateways)
         if confirmed is None or confirmed.repeats >= MAX_REPEATS:
             return None
         uplink = confirmed.uplink
-        is_same = frame.phy_payload[:-_MIC_SIZE] == uplink.frame.phy_payload[:-_MIC_SIZE]
         settings = self._mac_layer.settings(uplink.device, book)
         # A device listens before it sends again; copies of one transmission come sooner.
-        if not is_same or abs(frame.time_us - uplink.frame.time_us) < settings.rx_delay_s * 1_000_000:
+        is_copy = abs(frame.time_us - uplink.frame.time_us) < settings.rx_delay_s * 1_000_000
+        if is_copy or not _is_same(frame, uplink.frame):
             return None
         confirmed.repeats += 1
         confirmed.uplink = replace(uplink, frame=frame)
@@ -200,3 +203,8 @@ class UplinkAnswers:
         if size <= MAX_FOPTS or self._frames.allowed(gateway, windows, size):
             return wanted.requests
         return wanted.fitting()
+
+
+def _is_same(frame: Frame, other: Frame) -> bool:
+    """Tell whether two frames say the same; in LoRaWAN 1.1 the MIC of a repeated one may be another."""
+    return frame.phy_payload[:-_MIC_SIZE] == other.phy_payload[:-_MIC_SIZE]

@@ -32,6 +32,12 @@ class StateBook:
         self.changed: dict[int, Queued] = {}
         self.told: list[Told] = []
 
+    def is_current(self, device: Device) -> bool:
+        """Tell whether a device is in the session of its last uplink, and not in the one before a join."""
+        sessions = self.state.joins.sessions if device.root and self.state.joins else ()
+        proved = [each.dev_addr for each in sessions if each.is_proved]
+        return not proved or proved[-1] == device.address
+
     def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
         """Return the next counter of downlinks in a device's session. is_app: of those with an FPort above 0."""
         counters = counters_of(self.state, device)

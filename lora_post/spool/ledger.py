@@ -115,6 +115,12 @@ class Group:
         """Accept what a join said."""
         self._book.join(joiner)
 
+    def is_current(self, device: Device) -> bool:
+        """Tell whether a device is in the session of its last uplink, and not in the one before a join."""
+        joiner = self.joiners.get(device.root.dev_eui) if device.root else None
+        proved = joiner.state.proved if joiner else ()
+        return not proved or proved[-1].dev_addr == device.address
+
     def next_fcnt_down(self, device: Device, *, is_app: bool) -> int:
         """Return the next counter of downlinks in a device's session. is_app: of those with an FPort above 0."""
         key = downlink_key(session_key(device), is_app=is_app and has_app_counter(device))

@@ -270,3 +270,19 @@ def test_gps_time_is_that_of_the_uplink_s_end() -> None:
 )
 def test_margin_is_what_is_left_of_the_signal(sf: int | None, snr_db: float | None, margin: int) -> None:
     assert margin_db(RxInfo(snr_db=snr_db, sf=sf)) == margin
+
+
+def test_recording_of_a_session_that_is_over_is_not_answered(tmp_path: Path) -> None:
+    site = Site(tmp_path / "spool.db", otaa(ROOT_10))
+    end = JoiningDevice(ROOT_10)
+    site.join(end)
+    recorded = end.uplink(b"x", confirmed=True)
+    site.hear(recorded)
+    site.join(end)
+    site.hear(end.uplink(b"x"))
+    site.gateway.sent.clear()
+    assert site.hear(recorded) == "replay"
+    site.start()
+    assert site.hear(recorded) == "replay"
+    assert site.gateway.sent == []
+    site.store.close()

@@ -229,3 +229,17 @@ def test_address_that_nobody_has_is_refused_only_when_it_comes_again() -> None:
     assert first.is_doubted
     log.entries = hidden
     assert isinstance(late.hear(data, 10).outcome, Report)
+
+
+def test_repeat_is_acknowledged_by_whoever_is_the_worker_and_a_recording_of_the_session_before_is_not() -> None:
+    log, end = MemoryLog(), JoiningDevice(ROOT_10)
+    worker = OneWorker(log, [otaa(ROOT_10)], NETWORK)
+    joined(worker, end, 0)
+    first, second = (end.uplink(WARM, confirmed=True) for _ in range(2))
+    assert worker.hear(first, 10).reply
+    other = OneWorker(log, [otaa(ROOT_10)], NETWORK)
+    assert other.hear(second, 20).reply
+    assert OneWorker(log, [otaa(ROOT_10)], NETWORK).hear(second, 30).reply
+    joined(other, end, 100)
+    other.hear(end.uplink(WARM), 110)
+    assert other.hear(second, 120).reply is None
