@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from lora_post.clocks.scale import is_unknown
+from lora_post.clocks.system import SET_UNTIL_US
 from lora_post.command import DEFAULT_LIFE_S, Command, Fate, Moment, Sealed, age_s, is_late
 from lora_post.downlink.transmit import Tell, Transmission
 from lora_post.metrics import Metrics
@@ -153,11 +154,12 @@ class Commands:
         return command.ended(self.now(), Fate.NOT_ACKNOWLEDGED, why)
 
     def over_at(self, command: Command) -> WallUs | None:
-        """Return when a command expires, where that was set; None while the time is not known."""
+        """Return when a command expires, where that was set; None for never, and while the time is not known."""
         now, age = self._stamp_us(), age_s(command.made, self.now())
         if command.life_s == DEFAULT_LIFE_S or age is None or is_unknown(now):
             return None
-        return WallUs(now + round((command.life_s - age) * 1e6))
+        over_us = WallUs(now + round((command.life_s - age) * 1e6))
+        return over_us if over_us < SET_UNTIL_US else None
 
     def end_late(self, book: Book) -> None:
         """End what was to be sent or acknowledged by now."""

@@ -32,6 +32,7 @@ from lora_post.spool import downlinks
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
+from lora_post.text import parse_duration
 from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 from tests.support.build import NOON_US
@@ -202,6 +203,13 @@ def test_chirpstack_is_told_when_a_downlink_expires_and_tells_that_it_did(open_s
     context = {"queue_item_id": message["id"]}
     site.say(f"{CHIRPSTACK}/event/log", log | {"deviceInfo": {"devEui": EUI}, "context": context})
     assert site.fate(number, Fate.EXPIRED) == "expired in the queue of the network server"
+
+
+def test_chirpstack_is_told_no_end_that_its_calendar_does_not_have(open_site: Callable[[str], Site]) -> None:
+    site = open_site("chirpstack")
+    site.hear_uplink()
+    site.queue(life_s=parse_duration("999999999d"))
+    assert "expiresAt" not in site.given()
 
 
 def test_the_things_stack_is_given_a_downlink_and_tells_what_became_of_it(open_site: Callable[[str], Site]) -> None:
