@@ -80,17 +80,18 @@ class ModuleSender:
                 self._head = b""
 
     def heard(self, events: Sequence[Heard]) -> Sequence[Heard]:
-        """Return events with what the module does not say: when a frame came, and how."""
+        """Return events with what the module does not say: how a frame came, and when; the latter of the last one."""
         radio = self._radio
+        last = max((number for number, event in enumerate(events) if isinstance(event, Frame)), default=-1)
         return [
             replace(
                 event,
-                tmst=None if self._received_s is None else _counter(self._received_s),
+                tmst=None if self._received_s is None or number < last else _counter(self._received_s),
                 rx=replace(event.rx, sf=radio.sf, bw_khz=radio.bw_hz / 1000, freq_mhz=radio.hz / 1e6),
             )
             if isinstance(event, Frame)
             else event
-            for event in events
+            for number, event in enumerate(events)
         ]
 
     def send(self, downlink: Downlink) -> None:

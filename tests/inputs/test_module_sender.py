@@ -159,6 +159,13 @@ def test_module_that_does_not_say_whether_it_has_sent_leaves_that_open(
     end.hear()
 
 
+def test_of_frames_that_are_read_together_the_last_one_can_be_answered(end: End) -> None:
+    frame = end.hear()
+    first, last = end.sender.heard([frame, frame])
+    assert isinstance(first, Frame) and isinstance(last, Frame)
+    assert (first.tmst, last.tmst) == (None, frame.tmst)
+
+
 def test_one_frame_at_a_time_and_none_that_is_too_late_or_of_another_bandwidth(end: End) -> None:
     frame = end.hear()
     rx1, _ = windows_after(frame, REGION, 5)
