@@ -64,7 +64,9 @@ def _stages(item: Command) -> list[tuple[str, bool]]:
 def _why(item: Command) -> list[str]:
     """Return what the last steps say of the one that failed."""
     if item.steps:
-        return [f"{time_text(step.at_us)}  {step.text}" for step in item.steps[-3:]]
+        steps = [f"{time_text(step.at_us)}  {step.text}" for step in item.steps[-3:]]
+        asked = item.fate is Fate.SENT and item.is_confirmed
+        return [*steps, "the next uplink of the device tells whether it has it"] if asked else steps
     if item.sealed is not None:
         return [f"gateway {item.gateway} was given it, and has not said yet what became of it"]
     return [

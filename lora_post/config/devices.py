@@ -55,7 +55,7 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
     devices: dict[str, Device] = {}
     places: dict[str, DevicePlace] = {}
     names: dict[str, str] = {}
-    senders: set[Sender] = set()
+    senders: dict[Sender, str] = {}
     left_out: list[Problem] = []
     for reader in readers:
         start = seen = len(reader.mistakes)
@@ -65,20 +65,15 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
             if device is None or _has_mistakes(fresh, place):
                 continue
             if device.id in devices:
-                other = names[device.id] + (
-                    "" if places[device.id].file == reader.path else f" in {places[device.id].file}"
-                )
+                other = _other(names[device.id], places[device.id], reader.path)
                 reader.refuse(f"{place}: id {device.id!r} is also the id of {other}", "give it another id")
                 continue
             sender = _sender(device)
             if sender in senders:
-                what = "DevEUI" if device.root else "address"
-                reader.refuse(
-                    f"{place}: {what} {device.address_text} with the same keys is listed before",
-                    "remove one of them, or give it keys of its own",
-                )
+                first = senders[sender]
+                reader.refuse(*_twice(place, device, _other(names[first], places[first], reader.path)))
                 continue
-            senders.add(sender)
+            senders[sender] = device.id
             devices[device.id] = device
             places[device.id] = DevicePlace(reader.path, number)
             names[device.id] = place
@@ -92,6 +87,29 @@ def read_devices(readers: Sequence[TableReader], gateway: GatewayTable) -> Devic
         for sender in _written_senders(table)
     )
     return Devices(tuple(devices.values()), places, tuple(left_out), senders_left_out)
+
+
+def _other(name: str, place: DevicePlace, file: Path) -> str:
+    """Return the words for a device that is listed before, with its file where that is another."""
+    return name if place.file == file else f"{name} in {place.file}"
+
+
+def _twice(place: str, device: Device, other: str) -> tuple[str, str]:
+    """Return mistake and fix for a device that sends under the address of another."""
+    if device.root or device.link is Link.SERVER:
+        return (
+            f"{place}: DevEUI {device.address_text} is also that of {other}",
+            "correct the DevEUI, or remove one of them",
+        )
+    if device.link is Link.LORAWAN:
+        return (
+            f"{place}: DevAddr {device.address_text} with these keys is also that of {other}",
+            "correct DevAddr or keys, or remove one of them",
+        )
+    return (
+        f"{place}: address {device.address_text} is also that of {other}",
+        "correct the address, or remove one of them",
+    )
 
 
 def _written_senders(table: object) -> Iterator[str]:

@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Sequence
 from math import isfinite
+from pathlib import Path
 from threading import current_thread, main_thread
 from types import FunctionType
 from typing import TypeVar
@@ -362,8 +363,18 @@ def message_of(error: BaseException) -> str:
 
     Works for one whose own text cannot be made, too.
     """
-    text = "".join(traceback.format_exception_only(error))
+    text = _syntax_text(error) or "".join(traceback.format_exception_only(error))
     return one_line(text.removeprefix(f"{type(error).__module__}."), MAX_TEXT)
+
+
+def _syntax_text(error: BaseException) -> str:
+    """Return what, where and the line of a SyntaxError of Python itself; "" for other exceptions."""
+    if not isinstance(error, SyntaxError) or type(error) not in (SyntaxError, IndentationError, TabError):
+        return ""
+    what, file, line, text = error.msg, error.filename, error.lineno, error.text
+    if type(what) is not str or type(file) is not str or type(line) is not int or type(text) is not str:
+        return ""
+    return f"{type(error).__name__} in line {line} of {Path(file).name}: {what}: {text.strip()}"
 
 
 class _OncePerCause(logging.Filter):

@@ -208,7 +208,7 @@ def _worker_toml(name: str, hubs: Sequence[Hub]) -> str:
     return (
         f'[gateway]\nid = "{name}"\n\n{_fleet_table(name, hubs, "[" + chr(34) + "worker" + chr(34) + "]")}\n'
         '# One of the workers sends the readings: role = ["worker", "uploader"], and a destination, as\n'
-        '# [waziup]\n# username = "…"\n# password_file = "waziup-password"\n\n'
+        '# [waziup]\n# username = "…"\n# password_file = "waziup.password"\n\n'
         "# The devices, the same on all workers, here or in devices.toml beside this file:\n"
         '# [[device]]\n# id = "pond-1"\n# dev_addr = "26011bda"\n# decoder = "cayenne-lpp"\n# nwk_skey = "…"\n'
         '# app_skey = "…"\n'

@@ -76,7 +76,7 @@ class BootBook:
             return thinning.not_after(db, self._clock.wall_us()) > 0
         moved = give_times(db, this.number, offset_us)
         if moved:
-            log.info("gave %s the time that was not known then", plural(moved, "reading"))
+            log.info("set the time of %s, which was not known when they came", plural(moved, "reading"))
         _estimate_earlier(db, this.number, offset_us)
         thinning.not_after(db, self._clock.wall_us())
         db.execute("DELETE FROM boot WHERE number <= ?", (this.number - KEEP_BOOTS,))

@@ -237,6 +237,7 @@ def test_explain_says_which_step_failed(site: Path, run: Run) -> None:
     assert explain(site, refused, is_open=False)[5].endswith(refused)
     said = explain(site, "sent by gateway gw1 in RX1, 1 of 8", fate=Fate.SENT, window="RX1")
     assert said[4:6] == ["done      sent in RX1", "not yet   acknowledged by the device"]
+    assert said[-1] == "why       the next uplink of the device tells whether it has it"
     assert explain(site, "acknowledged", fate=Fate.ACKNOWLEDGED)[5] == "done      acknowledged by the device"
 
 

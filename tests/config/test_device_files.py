@@ -80,7 +80,8 @@ def test_same_sender_in_two_files_is_refused(folder: Folder) -> None:
     folder.write(folder.single, LORAWAN + 'id = "one"\n')
     folder.write(folder.many / "a.toml", LORAWAN + 'id = "two"\n')
     (mistake,) = folder.mistakes()
-    assert "a.toml: [[device]] number 1 (two, line 1): address 26011bda with the same keys is listed before" in mistake
+    assert "a.toml: [[device]] number 1 (two, line 1): DevAddr 26011bda with these keys is also that of" in mistake
+    assert f"[[device]] number 1 (one, line 1) in {folder.single}; correct DevAddr or keys" in mistake
 
 
 @pytest.mark.parametrize("name", ["devices.toml", "devices.d/a.toml"])

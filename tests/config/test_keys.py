@@ -94,8 +94,10 @@ def test_mistake_is_named_with_the_fix_and_shows_no_key(table: str, complaint: s
 
 
 def test_two_devices_may_not_share_a_dev_eui() -> None:
-    with pytest.raises(ConfigError, match="DevEUI 02aabbccddeeff01 with the same keys is listed before"):
-        parse(OTAA, OTAA + 'id = "other"\n')
+    other_key = OTAA.replace(KEY, KEY[::-1])
+    for second in (OTAA, other_key):
+        with pytest.raises(ConfigError, match=r"DevEUI 02aabbccddeeff01 is also that of \[\[device\]\] number 1"):
+            parse(OTAA, second + 'id = "other"\n')
 
 
 @pytest.mark.parametrize("name", ["app_key", "nwk_key", "lsc_key", "f_nwk_s_int_key", "nwk_skey", "app_keys"])

@@ -54,7 +54,9 @@ def test_every_file_gives_its_decoder_and_says_where_it_is_from(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("def decode(:", "SyntaxError"),
+        ("def decode(:", "broken.py: SyntaxError in line 1 of broken.py: invalid syntax: def decode(:"),
+        ("x = 1\n  y = 2", "broken.py: IndentationError in line 2 of broken.py: unexpected indent: y = 2"),
+        ("raise SyntaxError", "SyntaxError"),
         ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("raise SystemExit(1)", "SystemExit: 1"),

@@ -225,7 +225,10 @@ def test_unknown_device_is_refused_with_the_lines_that_let_it_in(tmp_path: Path)
     [
         (f'dev_eui = "{EUI}"\nnwk_skey = "{"00" * 16}"\napp_skey = "{"00" * 16}"', "keys need a dev_addr"),
         (f'dev_eui = "{EUI}"\napp_keys = ["01020304"]', "app_keys: only devices with `address`"),
-        (f'dev_eui = "{EUI}"\n[[device]]\ndecoder = "text"\ndev_eui = "{EUI}"\nid = "b"', "is listed before"),
+        (
+            f'dev_eui = "{EUI}"\n[[device]]\ndecoder = "text"\ndev_eui = "{EUI}"\nid = "b"',
+            "is also that of [[device]] number",
+        ),
         ('dev_eui = "12"', "dev_eui is '12'; it must be 16 hex digits"),
     ],
 )

@@ -37,7 +37,7 @@ def command(group_path: Path | None, number: int, config_path: Path | None) -> N
     if says is not None:
         say(f"says      {json.dumps(says, ensure_ascii=False)}")
     if item.is_confirmed:
-        say(f"confirmed the device is to acknowledge it; on air {item.tries} times")
+        say(f"confirmed the device is to acknowledge it; on air {plural(item.tries, 'time')}")
     say(f"given     {time_text(item.made.wall_us)}")
     for step in item.steps:
         say(f"step      {time_text(step.at_us)}  {step.text}")
