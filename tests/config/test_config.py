@@ -228,8 +228,14 @@ def test_place_of_gateway_and_device_is_latitude_and_longitude() -> None:
             "app_keys has a character that is not a hex digit; it must be 8 hex digits",
         ),
         (GATEWAY + LORAWAN + LORAWAN, "id 'gw1-26011bda' is also the id of [[device]] number 1"),
-        (GATEWAY + LORAWAN + LORAWAN + "id = 'other'\n", "remove one of them, or give it keys of its own"),
-        (GATEWAY + LOWCOST + LOWCOST + "id = 'other'\n", "remove one of them, or give it keys of its own"),
+        (
+            GATEWAY + LORAWAN + LORAWAN + "id = 'other'\n",
+            "with these keys is also that of [[device]] number 1; correct DevAddr or keys, or remove one of them",
+        ),
+        (
+            GATEWAY + LOWCOST + LOWCOST + "id = 'other'\n",
+            "address 6 is also that of [[device]] number 1; correct the address, or remove one of them",
+        ),
         (GATEWAY + LORAWAN + "nwk_skey_file = 'x'\n", "give only one of nwk_skey, nwk_skey_file and nwk_skey_env"),
         (GATEWAY + LOWCOST + "nwk_skey_env = 'NO_SUCH'\n", "the environment variable NO_SUCH is not set"),
         (GATEWAY + LOWCOST + "nwk_skey_file = 'no-such'\n", "nwk_skey_file: there is no no-such; make it"),
