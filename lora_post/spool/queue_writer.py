@@ -61,6 +61,7 @@ class QueueWriter:
         self._targets: dict[str, dict[str, tuple[Target, ...]]] = {}  # by device and sensor
         self._arrived: dict[str, dict[int, Arrived]] = {sink: {} for sink in sinks}
         self._relabelled: set[int] = set()
+        self._relabelled_now: set[int] = set()  # in the transaction that is open
         self._crowded: set[str] = set()
 
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
@@ -99,12 +100,13 @@ class QueueWriter:
         scale = unit_change.between(reading.unit, lane.unit, reading.value)
         if scale is not None:
             return unit_change.converted(reading.value, *scale)
-        if unit_change.is_label_of(reading) and (lane.unit or lane.id not in self._relabelled):
-            unit = "" if lane.id in self._relabelled else reading.unit
+        is_again = lane.id in self._relabelled or lane.id in self._relabelled_now
+        if unit_change.is_label_of(reading) and (lane.unit or not is_again):
+            unit = "" if is_again else reading.unit
             changed = replace(lane, unit=unit, quantity=reading.quantity or lane.quantity)
             lanes.relabel(db, changed)
             unit_change.note(db, sink, lane, changed)
-            self._relabelled.add(lane.id)
+            self._relabelled_now.add(lane.id)
             self._targets[lane.device].pop(lane.name, None)
         return reading.value
 
@@ -133,11 +135,14 @@ class QueueWriter:
     def forget_lanes(self) -> None:
         """Look lanes up again, after a rollback or another process's commit."""
         self._targets.clear()
+        self._relabelled_now.clear()
         for arrived in self._arrived.values():
             arrived.clear()
 
     def kept(self) -> None:
         """Tell the uploaders what was queued: it is committed."""
+        self._relabelled |= self._relabelled_now
+        self._relabelled_now.clear()
         for sink, arrived in self._arrived.items():
             if arrived and self._arrivals is not None:
                 self._arrivals.add(sink, arrived)

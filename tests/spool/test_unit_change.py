@@ -125,3 +125,18 @@ def test_conversion_there_and_back_is_the_same_number(symbol: str, to: str, valu
     if there is not None and back is not None:
         again = converted(converted(value, *there), *back)
         assert again == pytest.approx(value, rel=1e-9, abs=1e-6)
+
+
+def test_change_that_was_rolled_back_is_the_first_one_still(spool_file: SpoolFile) -> None:
+    writer = QueueWriter(spool_file, [SINK], 1 << 30)
+    put(spool_file, Reading("t", 1, "V"), writer=writer)
+    corrected = report(Reading("t", 1, "°C"), time_us=NOON_US + 1)
+    with pytest.raises(ZeroDivisionError), spool_file.transaction() as db:
+        writer.put(db, [corrected])
+        raise ZeroDivisionError
+    writer.forget_lanes()
+    put(spool_file, Reading("t", 1, "°C"), writer=writer)
+    writer.kept()
+    assert lane(spool_file).unit == "°C"
+    put(spool_file, Reading("t", 1, "V"), writer=writer)
+    assert lane(spool_file).unit == ""
