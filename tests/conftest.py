@@ -88,9 +88,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave thousands of tests, which stay until the end, out of what is looked through for garbage."""
+    """Leave thousands of tests, which stay until the end, out of the search for garbage, and search seldom."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)  # which takes a tenth less time in all
 
 
 @pytest.hookimpl(wrapper=True)
