@@ -21,7 +21,7 @@ from lora_post.text import pip_install, plural
 
 if TYPE_CHECKING:
     from lora_post.fleet.home.owners import Owned
-    from lora_post.fleet.link import Link
+    from lora_post.fleet.hub.link import Link
     from lora_post.fleet.status import FleetStatus
 
 SUBJECT: Final = "fleet"
@@ -43,7 +43,7 @@ def check_fleet(config: Config, fleet: FleetConfig, *, offline: bool) -> Iterato
     if offline:
         yield skipped(SUBJECT, "--offline")
         return
-    from lora_post.fleet.link import Link
+    from lora_post.fleet.hub.link import Link
 
     with closing(Link(fleet, config.gateway_id)) as link:
         if not link.wait(CONNECT_S):
@@ -86,7 +86,7 @@ def _check_roles(config: Config, fleet: FleetConfig) -> Iterator[Finding]:
 
 def _check_streams(link: Link, config: Config, fleet: FleetConfig) -> Iterator[Finding]:
     from lora_post.fleet.errors import FleetError
-    from lora_post.fleet.streams import LOG
+    from lora_post.fleet.log.streams import LOG
 
     try:
         cluster = link.call(link.client.jetstream().stream_info(LOG))

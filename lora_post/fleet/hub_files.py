@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
 from lora_post.fleet.home.offers import look_subject, offer_subject
-from lora_post.fleet.subjects import TO_ALL, down_subject, hub_subject, token
+from lora_post.fleet.hub.subjects import TO_ALL, down_subject, hub_subject, token
 
 PORT: Final = 4222
 CLUSTER: Final = 2000

@@ -11,37 +11,24 @@ import msgspec
 from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
-from lora_post.fleet import hub_state
-from lora_post.fleet.entry import Entry, Reception
 from lora_post.fleet.errors import UNREADABLE, FleetError
+from lora_post.fleet.gateway.publisher import GatewayState
 from lora_post.fleet.home.owners import Owned, owner_lines, owners
-from lora_post.fleet.link import Link
-from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.place import newest_entries
-from lora_post.fleet.publisher import GatewayState
-from lora_post.fleet.streams import LOG, RAW
-from lora_post.fleet.subjects import PARTS, id_of, token
-from lora_post.fleet.turns import Turn, Turns
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.subjects import PARTS, id_of, token
+from lora_post.fleet.log import hub_state
+from lora_post.fleet.log.entry import Entry, Reception
+from lora_post.fleet.log.nats_log import NatsLog
+from lora_post.fleet.log.place import newest_entries
+from lora_post.fleet.log.streams import LOG, RAW
+from lora_post.fleet.uploader.turns import Turn, Turns
+from lora_post.fleet.worker.worker import WorkerState
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.text import plural, wait_text
 from lora_post.times import WallUs
 
 LOOK_S: Final = 30.0
 T = TypeVar("T")
-
-
-class WorkerState(Struct, frozen=True, omit_defaults=True):
-    """What a worker says of itself.
-
-    accepted: frames since its start. void: entries that others were faster with. trips_ms: from a request to the
-    reply of a gateway, the last one, by gateway. refused: how often a gateway did not send an answer or a command.
-    """
-
-    name: str
-    accepted: int = 0
-    void: int = 0
-    trips_ms: dict[str, float] = {}
-    refused: int = 0
 
 
 class Hearing(Struct, frozen=True):

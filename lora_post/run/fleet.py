@@ -20,22 +20,22 @@ from lora_post.config import Config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.duty_cycle import DutyCycle
 from lora_post.errors import ConfigError, Fault, defect
-from lora_post.fleet.desk import Answers
-from lora_post.fleet.downlinks import WayBack
-from lora_post.fleet.errands import Errands
-from lora_post.fleet.feed import Feed
-from lora_post.fleet.frame_keeper import FrameKeeper, Room
+from lora_post.fleet.gateway.frame_keeper import FrameKeeper, Room
+from lora_post.fleet.gateway.publisher import Patience, Publisher, store_of
 from lora_post.fleet.home.answering import Answering
 from lora_post.fleet.home.leaving import Leaving
-from lora_post.fleet.inheritance import inherited
-from lora_post.fleet.judge import Judge
-from lora_post.fleet.link import Link
-from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.publisher import Patience, Publisher, store_of
+from lora_post.fleet.hub.downlinks import WayBack
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.subjects import token
+from lora_post.fleet.judging.desk import Answers
+from lora_post.fleet.judging.judge import Judge
+from lora_post.fleet.log.inheritance import inherited
+from lora_post.fleet.log.nats_log import NatsLog
 from lora_post.fleet.status import Watch
-from lora_post.fleet.subjects import token
-from lora_post.fleet.turns import Turn
-from lora_post.fleet.worker import Worker
+from lora_post.fleet.uploader.errands import Errands
+from lora_post.fleet.uploader.feed import Feed
+from lora_post.fleet.uploader.turns import Turn
+from lora_post.fleet.worker.worker import Worker
 from lora_post.inputs import Input
 from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs

@@ -7,19 +7,19 @@ from functools import partial
 
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.config import Config
-from lora_post.fleet.desk import Answers
-from lora_post.fleet.downlinks import WayBack
-from lora_post.fleet.frame_keeper import Room
+from lora_post.fleet.gateway.frame_keeper import Room
 from lora_post.fleet.home.book import log_path, opened_log
 from lora_post.fleet.home.hub_link import HubEnd, Mirroring
 from lora_post.fleet.home.mending import mend
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.owners import owner_lines
 from lora_post.fleet.home.service import HomeService
-from lora_post.fleet.inheritance import inherited
-from lora_post.fleet.judge import Judge
-from lora_post.fleet.link import Link
-from lora_post.fleet.subjects import log_subject
+from lora_post.fleet.hub.downlinks import WayBack
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.desk import Answers
+from lora_post.fleet.judging.judge import Judge
+from lora_post.fleet.log.inheritance import inherited
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.run.delivery import moment

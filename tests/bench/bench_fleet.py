@@ -25,13 +25,13 @@ from pathlib import Path
 from paho.mqtt.client import CallbackAPIVersion, Client
 
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet import hub_state
-from lora_post.fleet.downlinks import RequestReply, encode
+from lora_post.fleet.hub.downlinks import RequestReply, encode
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.raw import Raw, hand_in
+from lora_post.fleet.hub.subjects import address_of, raw_subject
 from lora_post.fleet.hub_files import write_fleet
-from lora_post.fleet.link import Link
-from lora_post.fleet.raw import Raw, hand_in
-from lora_post.fleet.streams import LOG, RAW, ensure_streams
-from lora_post.fleet.subjects import address_of, raw_subject
+from lora_post.fleet.log import hub_state
+from lora_post.fleet.log.streams import LOG, RAW, ensure_streams
 from lora_post.lorawan.phy_payload import MType
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs

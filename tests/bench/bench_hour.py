@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from random import Random
 
 from lora_post.downlink.network import Network
-from lora_post.fleet.log import Logged
-from lora_post.fleet.raw import Raw, hand_in
+from lora_post.fleet.hub.raw import Raw, hand_in
+from lora_post.fleet.log.log import Logged
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.session_keys import SessionKeys

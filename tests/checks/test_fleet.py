@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lora_post.checks.fleet import check_fleet
 from lora_post.config import load_config
+from lora_post.fleet.hub.link import Link
 from lora_post.fleet.hub_files import write_fleet
-from lora_post.fleet.link import Link
-from lora_post.fleet.streams import ensure_streams
+from lora_post.fleet.log.streams import ensure_streams
 from lora_post.sinks.finding import Grade
 from tests.support.command import PATIENCE_S, run
 from tests.support.fleet_site import free_hub, server

@@ -49,24 +49,27 @@ def refreshed(text: str) -> str:
     return text
 
 
-def rungs() -> list[list[str]]:
-    """Return the layers of the import contract, highest first, with the names on each."""
+def rungs(container: str = "lora_post") -> list[list[str]]:
+    """Return the layers of a package by its import contract, highest first, with the names on each; [] for none."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    (contract,) = (each for each in contracts if each["type"] == "layers")
-    return [rung.split(" | ") for rung in contract["layers"]]
+    layers = [each["layers"] for each in contracts if each.get("containers") == [container]]
+    return [rung.split(" | ") for each in layers for rung in each]
 
 
 def layers() -> str:
     """Return each folder and module of lora_post/ with its docstring's first line, a paragraph a layer."""
-    return "\n".join("".join(line for name in rung for line in _entries(name)) for rung in rungs())
+    return "\n".join("".join(line for name in rung for line in _entries(PACKAGE / name)) for rung in rungs())
 
 
-def _entries(name: str) -> Iterator[str]:
-    folder = PACKAGE / name
-    if not folder.is_dir():
-        yield f"{f'{name}.py':<18} {first_line(folder.with_suffix('.py'))}\n"
+def _entries(path: Path, indent: str = "") -> Iterator[str]:
+    """Yield the line of a module or folder, and those of what it holds where it has a contract of its own."""
+    if not path.is_dir():
+        yield f"{f'{indent}{path.name}.py':<18} {first_line(path.with_suffix('.py'))}\n"
         return
-    yield f"{f'{name}/':<18} {first_line(folder)}\n"
+    yield f"{f'{indent}{path.name}/':<18} {first_line(path)}\n"
+    for rung in rungs(".".join(path.relative_to(ROOT).parts)):
+        for name in rung:
+            yield from _entries(path / name, f"{indent}  ")
 
 
 def first_line(path: Path) -> str:

@@ -24,14 +24,15 @@ from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet import streams, turns
-from lora_post.fleet.entry import Accepted, Entry, decode
 from lora_post.fleet.errors import FleetError, LogUnavailable
-from lora_post.fleet.fold import Fold
-from lora_post.fleet.link import Link
-from lora_post.fleet.log import Logged
-from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.streams import ensure_streams
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.log import streams
+from lora_post.fleet.log.entry import Accepted, Entry, decode
+from lora_post.fleet.log.fold import Fold
+from lora_post.fleet.log.log import Logged
+from lora_post.fleet.log.nats_log import NatsLog
+from lora_post.fleet.log.streams import ensure_streams
+from lora_post.fleet.uploader import turns
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.sandbox.server import running_sandbox

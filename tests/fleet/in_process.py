@@ -17,18 +17,18 @@ from msgspec import Struct
 from lora_post.command import Command, Moment
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Transmission
-from lora_post.fleet.acceptance import Acceptance
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.desk import Errand, Sent
-from lora_post.fleet.entry import Entry, Reception, decode
 from lora_post.fleet.errors import LogReplaced, LogUnavailable
-from lora_post.fleet.fold import Fold
-from lora_post.fleet.gateway_times import GatewayTimes
-from lora_post.fleet.judge import Chore
-from lora_post.fleet.loss import is_same_log, recover
-from lora_post.fleet.place import known_of
-from lora_post.fleet.raw import Raw, decode_handed, hand_in
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.raw import Raw, decode_handed, hand_in
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.desk import Errand, Sent
+from lora_post.fleet.judging.judge import Chore
+from lora_post.fleet.log.acceptance import Acceptance
+from lora_post.fleet.log.entry import Entry, Reception, decode
+from lora_post.fleet.log.fold import Fold
+from lora_post.fleet.log.loss import is_same_log, recover
+from lora_post.fleet.log.place import known_of
+from lora_post.fleet.log.view import View
+from lora_post.fleet.worker.gateway_times import GatewayTimes
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys

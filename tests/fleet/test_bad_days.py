@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.fleet.entry import FIRST, Accepted, Down, Entry, ReadingRow, State
+from lora_post.fleet.log.entry import FIRST, Accepted, Down, Entry, ReadingRow, State
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from tests.fleet.bad_days import bad_days, disorder, downs_of, twice

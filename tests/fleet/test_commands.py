@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from lora_post.command import Command, Fate
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Transmission
-from lora_post.fleet.desk import Errand, Sent
-from lora_post.fleet.entry import Entry, decode
-from lora_post.fleet.errands import decode_errand, encode_errand
-from lora_post.fleet.reply import Reply
-from lora_post.fleet.state_book import KEEP_DONE
+from lora_post.fleet.judging.desk import Errand, Sent
+from lora_post.fleet.judging.reply import Reply
+from lora_post.fleet.judging.state_book import KEEP_DONE
+from lora_post.fleet.log.entry import Entry, decode
+from lora_post.fleet.uploader.errands import decode_errand, encode_errand
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.model import Device, DeviceClass, Link

@@ -13,10 +13,10 @@ from lora_post.config import load_config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.offers import look_subject, offer_subject
+from lora_post.fleet.hub.link import Link
 from lora_post.fleet.hub_files import Hub, write_fleet
-from lora_post.fleet.link import Link
-from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.streams import ensure_streams
+from lora_post.fleet.log.nats_log import NatsLog
+from lora_post.fleet.log.streams import ensure_streams
 from tests.support.command import PATIENCE_S, run, wait_until
 from tests.support.fleet_site import free_hub, server
 from tests.support.nats_servers import SERVER

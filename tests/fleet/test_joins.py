@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from lora_post.downlink.network import Network
-from lora_post.fleet.entry import Entry, decode
-from lora_post.fleet.inheritance import inherited, moved
-from lora_post.fleet.loss import JUMP, jump
-from lora_post.fleet.subjects import log_subject, on_air_of, part_of
+from lora_post.fleet.hub.subjects import log_subject, on_air_of, part_of
+from lora_post.fleet.log.entry import Entry, decode
+from lora_post.fleet.log.inheritance import inherited, moved
+from lora_post.fleet.log.loss import JUMP, jump
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys

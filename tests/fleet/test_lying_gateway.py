@@ -17,19 +17,22 @@ from nats.aio.msg import Msg
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.downlink.transmit import Transmission
 from lora_post.downlink.windows import windows_after
-from lora_post.fleet.acceptance import Acceptance
-from lora_post.fleet.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
-from lora_post.fleet.entry import decode as decode_entry
-from lora_post.fleet.errands import decode_errand
 from lora_post.fleet.errors import UNREADABLE
-from lora_post.fleet.gateway_times import DOUBT_US, GatewayTimes
-from lora_post.fleet.intake import PUBLISHED, Arrived, Intake, published_us
-from lora_post.fleet.link import Link as HubLink
-from lora_post.fleet.publisher import Patience
-from lora_post.fleet.raw import MAX_TOGETHER, VERSION, Handed, OtherVersion, Raw, decode_handed, decode_word, hand_in
-from lora_post.fleet.raw import encode as encode_raw
-from lora_post.fleet.streams import ensure_streams
-from lora_post.fleet.subjects import (
+from lora_post.fleet.gateway.publisher import Patience
+from lora_post.fleet.hub.downlinks import MAX_TEXT, RequestFate, RequestReply, decode_fate, decode_reply, encode
+from lora_post.fleet.hub.link import Link as HubLink
+from lora_post.fleet.hub.raw import (
+    MAX_TOGETHER,
+    VERSION,
+    Handed,
+    OtherVersion,
+    Raw,
+    decode_handed,
+    decode_word,
+    hand_in,
+)
+from lora_post.fleet.hub.raw import encode as encode_raw
+from lora_post.fleet.hub.subjects import (
     PARTS,
     address_of,
     down_subject,
@@ -40,8 +43,14 @@ from lora_post.fleet.subjects import (
     raw_subject,
     token,
 )
-from lora_post.fleet.view import View
-from lora_post.fleet.worker import Worker
+from lora_post.fleet.log.acceptance import Acceptance
+from lora_post.fleet.log.entry import decode as decode_entry
+from lora_post.fleet.log.streams import ensure_streams
+from lora_post.fleet.log.view import View
+from lora_post.fleet.uploader.errands import decode_errand
+from lora_post.fleet.worker.gateway_times import DOUBT_US, GatewayTimes
+from lora_post.fleet.worker.intake import PUBLISHED, Arrived, Intake, published_us
+from lora_post.fleet.worker.worker import Worker
 from lora_post.lorawan.region import load_region
 from lora_post.model import Device, Frame, Link, RxInfo
 from lora_post.times import WallUs

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from lora_post.downlink.network import Network
-from lora_post.fleet.entry import decode
-from lora_post.fleet.inheritance import inherited
-from lora_post.fleet.subjects import address_of, log_subject
+from lora_post.fleet.hub.subjects import address_of, log_subject
+from lora_post.fleet.log.entry import decode
+from lora_post.fleet.log.inheritance import inherited
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from lora_post.fleet.loss import JUMP
+from lora_post.fleet.log.loss import JUMP
 from lora_post.sandbox.server import running_sandbox
 from tests.fleet.bad_days import GATEWAYS, Fleet, Radio, everything, fold_all, hub, rows, running, sent
 from tests.support.command import PATIENCE_S, wait_until

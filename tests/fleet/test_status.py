@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from lora_post.fleet.entry import Accepted, Reception, State, after
+from lora_post.fleet.gateway.publisher import GatewayState
 from lora_post.fleet.home.owners import Owned
-from lora_post.fleet.place import UPLOADER, Place
-from lora_post.fleet.publisher import GatewayState
-from lora_post.fleet.status import FleetStatus, Hearing, WorkerState, hearings
-from lora_post.fleet.view import View
+from lora_post.fleet.log.entry import Accepted, Reception, State, after
+from lora_post.fleet.log.place import UPLOADER, Place
+from lora_post.fleet.log.view import View
+from lora_post.fleet.status import FleetStatus, Hearing, hearings
+from lora_post.fleet.worker.worker import WorkerState
 from lora_post.model import Frame, RxInfo
 from lora_post.spool.rescue import open_spool
 from lora_post.spool.spool_file import SpoolFile

@@ -16,9 +16,12 @@ import pytest
 
 from lora_post.command import Command, Fate, Moment, Sealed, Step
 from lora_post.downlink.transmit import Transmission, Window
-from lora_post.fleet import downlinks, entry, errands, raw, turns
-from lora_post.fleet.desk import Errand
-from lora_post.fleet.entry import (
+from lora_post.fleet.gateway.publisher import GatewayState
+from lora_post.fleet.home import heads, offers
+from lora_post.fleet.hub import downlinks, raw
+from lora_post.fleet.judging.desk import Errand
+from lora_post.fleet.log import entry
+from lora_post.fleet.log.entry import (
     Accepted,
     Counters,
     Down,
@@ -31,10 +34,9 @@ from lora_post.fleet.entry import (
     State,
     Told,
 )
-from lora_post.fleet.home import heads, offers
-from lora_post.fleet.inheritance import moved_of, moved_text
-from lora_post.fleet.publisher import GatewayState
-from lora_post.fleet.status import WorkerState
+from lora_post.fleet.log.inheritance import moved_of, moved_text
+from lora_post.fleet.uploader import errands, turns
+from lora_post.fleet.worker.worker import WorkerState
 from lora_post.lorawan.region import DataRate, Slot
 from lora_post.model import Actuator, Frame, Link, RxInfo
 from lora_post.times import WallUs

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, decode
-from lora_post.fleet.fold import Fold
-from lora_post.fleet.log import Log, Logged
-from lora_post.fleet.view import View
+from lora_post.fleet.log.acceptance import Acceptance, Proposal
+from lora_post.fleet.log.entry import Accepted, Counters, Down, Entry, State, decode
+from lora_post.fleet.log.fold import Fold
+from lora_post.fleet.log.log import Log, Logged
+from lora_post.fleet.log.view import View
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from lora_post.uplink.window import Standing, accepted, standing_of

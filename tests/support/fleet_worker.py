@@ -9,17 +9,17 @@ from lora_post.command import Moment
 from lora_post.decoding.choice import Decoding
 from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.downlink.network import Network
-from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.desk import Answers, Task
-from lora_post.fleet.entry import Entry, Joins, Reception, State
-from lora_post.fleet.inheritance import hand_down
-from lora_post.fleet.joined import Sessions, joins_of
-from lora_post.fleet.judge import Chore, Judge
-from lora_post.fleet.known_devices import StateOf
-from lora_post.fleet.log import Log
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import Read, View
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.desk import Answers, Task
+from lora_post.fleet.judging.judge import Chore, Judge
+from lora_post.fleet.judging.known_devices import StateOf
+from lora_post.fleet.log.acceptance import Acceptance, Proposal
+from lora_post.fleet.log.entry import Entry, Joins, Reception, State
+from lora_post.fleet.log.inheritance import hand_down
+from lora_post.fleet.log.joined import Sessions, joins_of
+from lora_post.fleet.log.log import Log
+from lora_post.fleet.log.view import Read, View
 from lora_post.metrics import Metrics
 from lora_post.model import Decoder, Device, Frame, RxInfo
 from lora_post.times import WallUs

@@ -7,12 +7,12 @@ from math import inf
 
 from msgspec.structs import replace
 
-from lora_post.fleet.entry import Accepted, Counters, Down, Entry, State, after, encode, new_id
 from lora_post.fleet.home.book import Adoption, HomeBook
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.mirror import Mirror
-from lora_post.fleet.judge import Judge
-from lora_post.fleet.view import View
+from lora_post.fleet.judging.judge import Judge
+from lora_post.fleet.log.entry import Accepted, Counters, Down, Entry, State, after, encode, new_id
+from lora_post.fleet.log.view import View
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from tests.support.memory_log import MemoryLog

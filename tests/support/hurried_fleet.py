@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from lora_post.cli import main
-from lora_post.fleet import feed, leases, settling, streams, turns, worker
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.entry import Entry
+from lora_post.fleet.gateway.publisher import Patience
 from lora_post.fleet.home import answering
 from lora_post.fleet.home.service import HomeService
-from lora_post.fleet.judge import Chore
-from lora_post.fleet.publisher import Patience
+from lora_post.fleet.hub import settling
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.judge import Chore
+from lora_post.fleet.log import streams
+from lora_post.fleet.log.entry import Entry
+from lora_post.fleet.uploader import feed, turns
+from lora_post.fleet.worker import leases, worker
 from lora_post.run import fleet, ingest
 from tests.support.hurried import HURRIED
 

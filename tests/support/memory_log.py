@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from lora_post.fleet.log import Logged
+from lora_post.fleet.log.log import Logged
 
 OK, ACK_LOST, NOT_STORED, STORED_LATER = range(4)
 

@@ -132,7 +132,7 @@ def _known_in_fleet(config: Config, fleet: FleetConfig, db: sqlite3.Connection, 
         return joins_at_home(config.spool_path, device)
     if Role.UPLOADER not in fleet.roles:
         raise ConfigError("only the uploader of a fleet takes commands", fix="give it on the machine that uploads")
-    from lora_post.fleet.place import known_joins
+    from lora_post.fleet.log.place import known_joins
 
     return known_joins(db, device)
 

@@ -18,7 +18,7 @@ def hand_over(config_path: Path | None, ids: Sequence[str], *, to_workers: bool)
     found = [_with_home(config, each) for each in ids]
     with connected_to_log(config, fleet) as link:
         from lora_post.fleet.home.by_hand import hand_over
-        from lora_post.fleet.nats_log import NatsLog
+        from lora_post.fleet.log.nats_log import NatsLog
 
         for device in found:
             say(hand_over(link, NatsLog(link), device, to_workers=to_workers))

@@ -14,7 +14,7 @@ from lora_post.errors import ConfigError
 from lora_post.text import pip_install
 
 if TYPE_CHECKING:
-    from lora_post.fleet.link import Link
+    from lora_post.fleet.hub.link import Link
 
 CONNECT_S = 10.0
 
@@ -32,7 +32,7 @@ def connected(config: Config, fleet: FleetConfig) -> Iterator[Link]:
     """Connect to the hub as long as the block runs. Raises ConfigError, FleetError."""
     try:
         from lora_post.fleet.errors import FleetError
-        from lora_post.fleet.link import Link
+        from lora_post.fleet.hub.link import Link
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
     with closing(Link(fleet, config.gateway_id)) as link:

@@ -21,7 +21,7 @@ def command(config_path: Path | None) -> None:
     """
     config, fleet = fleet_of(config_path)
     with connected(config, fleet) as link:
-        from lora_post.fleet.streams import ensure_streams
+        from lora_post.fleet.log.streams import ensure_streams
 
         ensure_streams(link, fleet.replicas, may_make_log=True)
     say("The log is there. Workers go on by themselves.")

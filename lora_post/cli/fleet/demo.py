@@ -27,7 +27,7 @@ from lora_post.sandbox.server import running_sandbox
 from lora_post.text import pip_install
 
 if TYPE_CHECKING:
-    from lora_post.fleet.link import Link
+    from lora_post.fleet.hub.link import Link
 
 SERVERS: Final = 3
 GATEWAYS: Final = ("north", "south", "hill")
@@ -165,7 +165,7 @@ def _wait_for_workers(link: Link) -> None:
 
 def _leader(link: Link) -> int:
     """Return the number of the server that leads the log."""
-    from lora_post.fleet.streams import LOG
+    from lora_post.fleet.log.streams import LOG
 
     cluster = link.call(link.client.jetstream().stream_info(LOG)).cluster
     return int(cluster.leader.rpartition("-")[2])

@@ -14,7 +14,7 @@ from lora_post.cli.fleet._hub import connected, fleet_of
 from lora_post.spool.spool_file import SpoolFile
 
 if TYPE_CHECKING:
-    from lora_post.fleet.entry import Reception
+    from lora_post.fleet.log.entry import Reception
     from lora_post.fleet.status import FleetStatus
 
 

@@ -11,13 +11,13 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from lora_post.fleet import hub_state
 from lora_post.fleet.errors import UNREADABLE, FleetError
 from lora_post.fleet.home.heads import MAX_ASKED, Heads, Seen, decode_asked, encode_seen
-from lora_post.fleet.link import Link
-from lora_post.fleet.log import Log
-from lora_post.fleet.raw import OfferWaiting, encode
-from lora_post.fleet.subjects import TO_ALL, log_subject, token
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.raw import OfferWaiting, encode
+from lora_post.fleet.hub.subjects import TO_ALL, log_subject, token
+from lora_post.fleet.log import hub_state
+from lora_post.fleet.log.log import Log
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.model import Device, Frame
 from lora_post.uplink.joins import is_join

@@ -15,19 +15,19 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from lora_post.errors import SpoolError, defect
-from lora_post.fleet.acceptance import Acceptance, Proposal
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.entry import Entry, State, encode
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.owners import Owned, owners
 from lora_post.fleet.home.shortening import ShortLog, answers_of, shorten
-from lora_post.fleet.joined import Sessions, joins_of
-from lora_post.fleet.judge import Chore, Judge
-from lora_post.fleet.known_devices import StateOf
-from lora_post.fleet.log import Log
-from lora_post.fleet.sqlite_log import SqliteLog
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import Read, View
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.judge import Chore, Judge
+from lora_post.fleet.judging.known_devices import StateOf
+from lora_post.fleet.log.acceptance import Acceptance, Proposal
+from lora_post.fleet.log.entry import Entry, State, encode
+from lora_post.fleet.log.joined import Sessions, joins_of
+from lora_post.fleet.log.log import Log
+from lora_post.fleet.log.sqlite_log import SqliteLog
+from lora_post.fleet.log.view import Read, View
 from lora_post.model import Device
 from lora_post.spool.lanes import WhenFull
 from lora_post.uplink.join_state import JoinState

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lora_post.fleet.by_hand import write
-from lora_post.fleet.entry import State
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.offers import Offer, encode_offer, offer_subject
-from lora_post.fleet.home.ownership import released, taken_over
-from lora_post.fleet.link import Link
-from lora_post.fleet.log import Log
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.log.by_hand import write
+from lora_post.fleet.log.entry import State
+from lora_post.fleet.log.log import Log
+from lora_post.fleet.log.ownership import released, taken_over
+from lora_post.fleet.log.view import View
 from lora_post.model import Device
 
 

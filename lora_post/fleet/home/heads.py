@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lora_post.fleet.entry import encode
-from lora_post.fleet.log import Log
-from lora_post.fleet.loss import is_same_log
-from lora_post.fleet.view import View
+from lora_post.fleet.log.entry import encode
+from lora_post.fleet.log.log import Log
+from lora_post.fleet.log.loss import is_same_log
+from lora_post.fleet.log.view import View
 
 KEEP: Final = 4096
 """Ids of valid entries that are remembered of a device."""

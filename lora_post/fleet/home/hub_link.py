@@ -14,8 +14,8 @@ from lora_post.fleet.errors import UNREADABLE, FleetError, LogUnavailable
 from lora_post.fleet.home.heads import Asked, Seen, decode_seen, encode_asked
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.home.offers import Offer, decode_offer, look_subject, offer_subject
-from lora_post.fleet.link import REQUEST_S, Link
-from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.hub.link import REQUEST_S, Link
+from lora_post.fleet.log.nats_log import NatsLog
 
 log = logging.getLogger(__name__)
 

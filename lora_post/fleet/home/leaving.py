@@ -7,17 +7,17 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.desk import Errand
-from lora_post.fleet.entry import after, encode, new_id
 from lora_post.fleet.home.answering import Answering, needs_answer
 from lora_post.fleet.home.offers import Offer, encode_offer, offer_subject
-from lora_post.fleet.home.ownership import taken_over
-from lora_post.fleet.judge import Chore
-from lora_post.fleet.link import Link
-from lora_post.fleet.log import Log
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.desk import Errand
+from lora_post.fleet.judging.judge import Chore
+from lora_post.fleet.log.entry import after, encode, new_id
+from lora_post.fleet.log.log import Log
+from lora_post.fleet.log.ownership import taken_over
+from lora_post.fleet.log.view import View
 
 log = logging.getLogger(__name__)
 

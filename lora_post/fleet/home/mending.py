@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from lora_post.clocks.scale import now_us, utc_text
-from lora_post.fleet.entry import Entry, decode
 from lora_post.fleet.errors import UNREADABLE, LogUnavailable
+from lora_post.fleet.log.entry import Entry, decode
 from lora_post.spool.spool_file import is_damage
 from lora_post.text import plural
 

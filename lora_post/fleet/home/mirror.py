@@ -13,12 +13,12 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from lora_post.fleet.entry import Entry, State, decode, encode
 from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.home.book import ALL, Adoption, chain, lost_behind
 from lora_post.fleet.home.heads import Asked, Seen
-from lora_post.fleet.home.ownership import given_back, id_behind
-from lora_post.fleet.log import Log, Logged
+from lora_post.fleet.log.entry import Entry, State, decode, encode
+from lora_post.fleet.log.log import Log, Logged
+from lora_post.fleet.log.ownership import given_back, id_behind
 from lora_post.text import plural
 
 log = logging.getLogger(__name__)

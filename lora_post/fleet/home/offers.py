@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from lora_post.fleet.desk import Errand
-from lora_post.fleet.entry import Reception
-from lora_post.fleet.subjects import token
+from lora_post.fleet.hub.subjects import token
+from lora_post.fleet.judging.desk import Errand
+from lora_post.fleet.log.entry import Reception
 from lora_post.model import Frame
 
 

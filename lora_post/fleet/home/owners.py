@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.clocks.scale import utc_text
-from lora_post.fleet.entry import Entry
-from lora_post.fleet.subjects import id_of
+from lora_post.fleet.hub.subjects import id_of
+from lora_post.fleet.log.entry import Entry
 from lora_post.text import printable
 
 MAX_NAMED: Final = 5

@@ -19,18 +19,18 @@ from lora_post.clocks.system import SET_FROM_US
 from lora_post.command import Command, Fate, Moment, age_s
 from lora_post.downlink.transmit import Transmission
 from lora_post.errors import SpoolError
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.desk import Errand, Sent
-from lora_post.fleet.downlinks import Request, RequestFate, WayBack
-from lora_post.fleet.entry import Entry, Queued, Reception, State
 from lora_post.fleet.errors import FleetError
-from lora_post.fleet.frame_keeper import TELL_EVERY_S, Room
+from lora_post.fleet.gateway.frame_keeper import TELL_EVERY_S, Room
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
 from lora_post.fleet.home.offers import Offer
 from lora_post.fleet.home.owners import Owned
-from lora_post.fleet.judge import Chore, Judge
-from lora_post.fleet.reply import Reply
-from lora_post.fleet.subjects import log_subject
+from lora_post.fleet.hub.downlinks import Request, RequestFate, WayBack
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.desk import Errand, Sent
+from lora_post.fleet.judging.judge import Chore, Judge
+from lora_post.fleet.judging.reply import Reply
+from lora_post.fleet.log.entry import Entry, Queued, Reception, State
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.spool import downlinks, frames

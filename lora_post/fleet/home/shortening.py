@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from lora_post.fleet.entry import Entry, encode
-from lora_post.fleet.log import Logged
-from lora_post.fleet.view import View
+from lora_post.fleet.log.entry import Entry, encode
+from lora_post.fleet.log.log import Logged
+from lora_post.fleet.log.view import View
 from lora_post.spool.lanes import WhenFull
 
 AT_ONCE: Final = 256

@@ -11,8 +11,8 @@ from lora_post.config import load_config
 from lora_post.config.fleet import FleetConfig, Role
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.by_hand import hand_over
-from lora_post.fleet.link import Link
-from lora_post.fleet.nats_log import NatsLog
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.log.nats_log import NatsLog
 from lora_post.model import Device
 from tests.fleet.bad_days import PATIENCE_S, Fleet, Part, SentDown
 from tests.support.hurried_fleet import sent_file

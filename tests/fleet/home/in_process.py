@@ -13,18 +13,18 @@ from msgspec.structs import asdict, replace
 
 from lora_post.command import Moment
 from lora_post.decoding.choice import Decoding
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.desk import Answers, Sent
-from lora_post.fleet.entry import Entry, after, encode, new_id
 from lora_post.fleet.errors import LogUnavailable
 from lora_post.fleet.home.book import Adoption, HomeBook, is_for_hub
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.mirror import Mirror
-from lora_post.fleet.home.ownership import released, taken_over
-from lora_post.fleet.judge import Chore, Judge
-from lora_post.fleet.log import Logged
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.judging.desk import Answers, Sent
+from lora_post.fleet.judging.judge import Chore, Judge
+from lora_post.fleet.log.entry import Entry, after, encode, new_id
+from lora_post.fleet.log.log import Logged
+from lora_post.fleet.log.ownership import released, taken_over
+from lora_post.fleet.log.view import View
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.times import WallUs

@@ -8,9 +8,9 @@ import pytest
 
 from lora_post.fleet.home import answering
 from lora_post.fleet.home.answering import BACK_S, Answering
-from lora_post.fleet.link import Link as HubLink
-from lora_post.fleet.log import Logged
-from lora_post.fleet.raw import OfferWaiting, decode_word
+from lora_post.fleet.hub.link import Link as HubLink
+from lora_post.fleet.hub.raw import OfferWaiting, decode_word
+from lora_post.fleet.log.log import Logged
 from lora_post.model import Device, Link
 from tests.support.memory_log import MemoryLog
 from tests.support.seal import ROOT_10

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lora_post.fleet.by_hand import change_by_hand, with_down_counter, without_nonces
-from lora_post.fleet.entry import Entry, Joins, State, after, encode, new_id
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.home.book import opened_log
 from lora_post.fleet.home.by_hand import hand_over
-from lora_post.fleet.link import Link as HubLink
-from lora_post.fleet.sqlite_log import SqliteLog
-from lora_post.fleet.subjects import log_subject
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.link import Link as HubLink
+from lora_post.fleet.hub.subjects import log_subject
+from lora_post.fleet.log.by_hand import change_by_hand, with_down_counter, without_nonces
+from lora_post.fleet.log.entry import Entry, Joins, State, after, encode, new_id
+from lora_post.fleet.log.sqlite_log import SqliteLog
+from lora_post.fleet.log.view import View
 from lora_post.model import Device, Link
 from tests.support.memory_log import MemoryLog
 from tests.support.seal import ROOT_10

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from lora_post.config.fleet import FleetConfig, Role
-from lora_post.fleet.entry import Entry
-from lora_post.fleet.link import Link
-from lora_post.fleet.nats_log import NatsLog
-from lora_post.fleet.sqlite_log import SqliteLog
-from lora_post.fleet.streams import ensure_streams
-from lora_post.fleet.view import View
+from lora_post.fleet.hub.link import Link
+from lora_post.fleet.log.entry import Entry
+from lora_post.fleet.log.nats_log import NatsLog
+from lora_post.fleet.log.sqlite_log import SqliteLog
+from lora_post.fleet.log.streams import ensure_streams
+from lora_post.fleet.log.view import View
 from lora_post.lorawan.phy_payload import parse_data_frame
 from tests.support.command import PATIENCE_S, free_udp_port, run, started
 from tests.support.forwarder import Forwarder, JoiningDevice, answer_to_one_of

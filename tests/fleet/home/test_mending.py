@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.fleet.entry import encode
 from lora_post.fleet.home.mending import mend
-from lora_post.fleet.sqlite_log import SqliteLog
+from lora_post.fleet.log.entry import encode
+from lora_post.fleet.log.sqlite_log import SqliteLog
 from tests.support.home_site import POND, Site, begun, following
 
 FRAMES = 40

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lora_post.fleet.acceptance import Proposal
-from lora_post.fleet.copied import Copied
-from lora_post.fleet.entry import Down, Entry, Joins, State, after, decode, encode, new_id
 from lora_post.fleet.home.book import MAX_ALONE
 from lora_post.fleet.home.heads import Asked, Heads, Seen
-from lora_post.fleet.home.ownership import is_given_by, may_give, released, taken_over
-from lora_post.fleet.loss import JUMP
-from lora_post.fleet.sqlite_log import SqliteLog
+from lora_post.fleet.judging.copied import Copied
+from lora_post.fleet.log.acceptance import Proposal
+from lora_post.fleet.log.entry import Down, Entry, Joins, State, after, decode, encode, new_id
+from lora_post.fleet.log.loss import JUMP
+from lora_post.fleet.log.ownership import is_given_by, may_give, released, taken_over
+from lora_post.fleet.log.sqlite_log import SqliteLog
 from tests.support.home_site import HOME, POND, Hub, Site, begun, following, owned
 from tests.support.memory_log import MemoryLog
 

@@ -9,11 +9,11 @@ import pytest
 
 from lora_post.checks.fleet import check_fleet
 from lora_post.config import parse_config
-from lora_post.fleet.entry import State, after, encode, new_id
-from lora_post.fleet.home import ownership
 from lora_post.fleet.home.book import opened_log, owners_at_home
 from lora_post.fleet.home.owners import MAX_NAMED, owner_lines, owners
-from lora_post.fleet.home.ownership import given_back, released, taken_over
+from lora_post.fleet.log import ownership
+from lora_post.fleet.log.entry import State, after, encode, new_id
+from lora_post.fleet.log.ownership import given_back, released, taken_over
 from lora_post.sinks.finding import Grade
 from lora_post.times import WallUs
 

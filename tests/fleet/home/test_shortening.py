@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from lora_post.command import Command, Fate, Moment
-from lora_post.fleet.entry import Entry, Queued, ReadingRow, Told, after, decode, encode, new_id
 from lora_post.fleet.home.shortening import AT_ONCE, joined
-from lora_post.fleet.sqlite_log import SqliteLog
+from lora_post.fleet.log.entry import Entry, Queued, ReadingRow, Told, after, decode, encode, new_id
+from lora_post.fleet.log.sqlite_log import SqliteLog
 from lora_post.spool.lanes import WhenFull
 from lora_post.times import WallUs
 from tests.support.home_site import POND, Hub, Site, begun, following

@@ -1,0 +1,1 @@
+"""The connection to the hub, and what goes over it: subjects, messages."""

@@ -1,0 +1,1 @@
+"""The log of each device, and the fold that says which entries are valid."""

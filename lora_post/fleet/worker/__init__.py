@@ -1,0 +1,1 @@
+"""The worker's part: take frames in, have them judged, ask gateways to send."""
