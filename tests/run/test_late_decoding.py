@@ -209,8 +209,9 @@ def test_late_frame_that_the_disk_has_no_room_for_is_kept_once_it_has(
 
     monkeypatch.setattr(SpoolFile, "unsynced", unsynced)
     with running(path, long) as run:
-        for fcnt in (1, 3, 2):
-            run.hear(confirmed(fcnt))
+        run.hear(confirmed(1), confirmed(3))
+        run.finished()
+        run.hear(confirmed(2))
         deadline = time.monotonic() + PATIENCE_S
         while "cannot store readings, they wait" not in caplog.text:
             assert time.monotonic() < deadline
