@@ -1,4 +1,7 @@
-"""What `lora-post fleet init` writes: servers with TLS and accounts, keys, and what gateways and workers begin with."""
+"""What `lora-post fleet init` writes.
+
+Servers with TLS and accounts, keys, and what gateways and workers begin with.
+"""
 
 from __future__ import annotations
 

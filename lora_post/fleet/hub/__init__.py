@@ -1,1 +1,1 @@
-"""The connection to the hub, and what goes over it: subjects, messages."""
+"""The connection to the hub, and its messages."""

@@ -1,1 +1,1 @@
-"""Judge frames, joins and commands by what the log holds: what each changes."""
+"""Judge frames, joins and commands by the log."""
