@@ -118,6 +118,7 @@ def farm_page(folder: Path, site: SiteState | None = None) -> Iterator[str]:
         for step in range(192, 0, -1):
             if not 20 < step < 40:
                 book.hear([report(Reading("temperature", step), time_us=NOON_US - step * QUARTER_US, of=device("d00"))])
+        book.saved()
         book.save(db, is_last=True)
     runtime = replace(WELL, limits=LIMITS)
     with page(site or farm(), runtime, load_trends=partial(load_trends, path)) as url:
@@ -245,6 +246,7 @@ def test_device_that_sends_every_hour_is_a_line(phone: Chrome, tmp_path: Path) -
     with closing(SpoolFile(path)) as spool_file, spool_file.transaction() as db:
         book = TrendBook()
         book.hear([report(Reading("t", step), time_us=NOON_US - step * QUARTER_US) for step in range(92, 0, -4)])
+        book.saved()
         book.save(db, is_last=True)
     site = SiteState([device()])
     site.hear(report(Reading("t", 1)))
