@@ -105,7 +105,7 @@ class TrendBook:
     def __init__(self) -> None:
         self._open: dict[tuple[int, str], _Span] = {}
         self._fcnt: dict[str, int] = {}
-        self._newest = 0
+        self._newest = self._before = 0  # _before: what was the newest when the group began
         self._room = 0  # so many rows may be written before they are counted
         self.forget()
 
@@ -122,6 +122,8 @@ class TrendBook:
 
     def hear(self, reports: Sequence[Report]) -> None:
         """Take in uplinks that are about to be kept."""
+        if not self._heard:
+            self._before = self._newest
         self._heard += reports
         if reports:
             self._go_on(reports[-1].uplink.frame.time_us // _SLOT_US)
@@ -131,6 +133,7 @@ class TrendBook:
         if self._newest < slot or (self._newest >= _UNKNOWN_SLOT > slot):
             if slot < self._newest:
                 self._open.clear()  # what is in the file has moved, see `shift`
+                self._before = slot
             self._newest = slot
             self._is_due = True
 
@@ -165,8 +168,11 @@ class TrendBook:
                     mean.count += 1
 
     def _span(self, slot: int, device: str) -> _Span | None:
-        """Return the quarter of an hour to add to; None for one that is too old, or in the future."""
-        if not self._newest - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
+        """Return the quarter of an hour to add to; None for one that is too old, or in the future.
+
+        Too old for what was the newest before: days that a gateway has kept may come in one group.
+        """
+        if not self._before - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
             return None
         span = self._open.get((slot, device))
         if span is None:

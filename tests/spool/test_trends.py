@@ -93,6 +93,15 @@ def test_what_was_not_committed_is_not_in_it_and_nothing_is_in_it_twice(spool_fi
     assert rows(spool_file) == [(0, 1, 0, -50.0, {"t": 20.0}), (1, 1, 0, -50.0, {"t": 30.0})]
 
 
+def test_days_that_come_in_one_group_are_plotted(spool_file: SpoolFile) -> None:
+    book = TrendBook()
+    book.hear([report(Reading("t", 1), time_us=NOON_US + quarter * QUARTER_US) for quarter in range(192)])
+    book.saved()
+    with spool_file.transaction() as db:
+        book.save(db, is_last=True)
+    assert len(trends.load(spool_file, "pond-7", LONG_S, WallUs(0))) in (24, 25)
+
+
 def test_rows_are_bounded_by_age_and_number(spool_file: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
     book = TrendBook()
     hour_us = 4 * QUARTER_US
