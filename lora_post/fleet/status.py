@@ -1,4 +1,4 @@
-"""What a fleet is at, as its hub says it; who hears whom, as a spool knows it."""
+"""What a fleet is at; who hears whom."""
 
 from __future__ import annotations
 

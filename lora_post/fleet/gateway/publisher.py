@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
 
@@ -25,6 +24,7 @@ from lora_post.fleet.hub.downlinks import encode as encode_fate
 from lora_post.fleet.hub.link import REQUEST_S, Link, describe
 from lora_post.fleet.hub.raw import OfferAgain, OfferWaiting, Raw, Settled, decode_word, hand_in
 from lora_post.fleet.hub.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
+from lora_post.fleet.mailbox import Mailbox
 from lora_post.spool import frames
 from lora_post.spool.facts import Facts
 from lora_post.spool.frames import HeardFrame
@@ -111,7 +111,7 @@ class Publisher:
         self._untimed = NOTHING
         self._has_backlog = False
         self._turn = 0
-        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._mailbox = Mailbox()
         self._settled: set[int] = set()
         self._state_at = self._tidy_at = self._settle_at = self._publish_at = self._waiting_at = 0.0
         self._round_trip_s: float | None = None
@@ -126,7 +126,7 @@ class Publisher:
     def arrived(self, numbers: Sequence[int]) -> None:
         """Take in frames that were kept just now; for any thread."""
         now = time.monotonic()
-        self._events.put(lambda: self._live.extend((number, now) for number in numbers))
+        self._mailbox.put(lambda: self._live.extend((number, now) for number in numbers))
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Publish until `stop`. beat: called at least once in a minute."""
@@ -173,7 +173,7 @@ class Publisher:
             log.debug("%s", error)
 
     def _hear(self, subject: str, data: bytes) -> None:
-        self._events.put(lambda: self._obey(data))
+        self._mailbox.put(lambda: self._obey(data))
 
     def _obey(self, data: bytes) -> None:
         try:
@@ -208,15 +208,8 @@ class Publisher:
         can_publish = (
             self._link.is_up and len(self._flying) < self._patience.in_flight and time.monotonic() >= self._publish_at
         )
-        try:
-            soon_s = 0.0 if self._live else BUSY_S if self._has_backlog else self._patience.look_s
-            wait_s = soon_s if can_publish else self._patience.look_s
-            event = self._events.get(timeout=wait_s)
-            while True:
-                event()
-                event = self._events.get_nowait()
-        except Empty:
-            pass
+        soon_s = 0.0 if self._live else BUSY_S if self._has_backlog else self._patience.look_s
+        self._mailbox.do(soon_s if can_publish else self._patience.look_s)
 
     def _publish(self) -> None:
         now = time.monotonic()
@@ -292,7 +285,7 @@ class Publisher:
     def _send(self, subject: str, raws: Sequence[Raw]) -> None:
         numbers = [raw.number for raw in raws]
         future = self._link.start(self._link.inbox.store(subject, hand_in(self._store, raws), REQUEST_S))
-        future.add_done_callback(lambda done: self._events.put(lambda: self._landed(numbers, done)))
+        future.add_done_callback(lambda done: self._mailbox.put(lambda: self._landed(numbers, done)))
 
     def _fall_back(self, numbers: Iterable[int]) -> None:
         """Leave frames that are not at the hub to the backlog; those that were there before are due again."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Final
 
@@ -31,6 +30,7 @@ from lora_post.fleet.judging.desk import Errand, Sent
 from lora_post.fleet.judging.judge import Chore, Judge
 from lora_post.fleet.judging.reply import Reply
 from lora_post.fleet.log.entry import Entry, Queued, Reception, State
+from lora_post.fleet.mailbox import Mailbox
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.spool import downlinks, frames
@@ -88,7 +88,7 @@ class HomeService:
         self._telling = Telling(metrics, listener)
         self._way_back = way_back
         self._to_hub = to_hub
-        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._mailbox = Mailbox()
         self._live: dict[int, float] = {}
         self._offered: list[Copied] = []
         self._chores: list[Chore] = []
@@ -110,20 +110,20 @@ class HomeService:
     def arrived(self, numbers: Sequence[int]) -> None:
         """Take in frames that were kept just now."""
         now = time.monotonic()
-        self._events.put(lambda: self._live.update(dict.fromkeys(numbers, now)))
+        self._mailbox.put(lambda: self._live.update(dict.fromkeys(numbers, now)))
 
     def offered(self, offer: Offer) -> None:
         """Take in what the hub has for a device of this gateway."""
-        self._events.put(lambda: self._take(offer))
+        self._mailbox.put(lambda: self._take(offer))
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:
         """Decide about these devices from now on."""
-        self._events.put(lambda: self._use(devices, decode))
+        self._mailbox.put(lambda: self._use(devices, decode))
 
     def adopt(self, adoption: Adoption) -> bool:
         """Go on from what the hub says; False when that could not be done yet."""
         done: Future[bool] = Future()
-        self._events.put(lambda: self._adopt(adoption, done))
+        self._mailbox.put(lambda: self._adopt(adoption, done))
         try:
             return done.result(ADOPT_S)
         except FutureTimeout:
@@ -131,7 +131,7 @@ class HomeService:
 
     def confirm(self, subject: str, number: int) -> None:
         """Take in that the hub has entries up to this number."""
-        self._events.put(lambda: self._book.confirm(subject, number))
+        self._mailbox.put(lambda: self._book.confirm(subject, number))
 
     def decide_again(self, lost: Sequence[Entry]) -> None:
         """Have the frames of void or damaged entries decided about once more; before or in the thread of `run`."""
@@ -145,20 +145,11 @@ class HomeService:
         while not stop.is_set():
             beat()
             try:
-                self._wait()
+                self._mailbox.do(LOOK_S)
                 self._work()
             except (FleetError, SpoolError) as error:
                 log.error("%s", error)
                 stop.wait(PAUSE_S)
-
-    def _wait(self) -> None:
-        try:
-            event = self._events.get(timeout=LOOK_S)
-            while True:
-                event()
-                event = self._events.get_nowait()
-        except Empty:
-            pass
 
     def _use(self, devices: Sequence[Device], decode: Decode) -> None:
         self._devices = {device.id: device for device in devices}
@@ -308,7 +299,7 @@ class HomeService:
 
     def _hear(self, reply: Reply, fate: RequestFate) -> None:
         chore = Chore(Sent(reply.device, reply.command, fate.transmission))
-        self._events.put(lambda: self._chores.append(chore))
+        self._mailbox.put(lambda: self._chores.append(chore))
 
     def _tell(self, item: Copied, *, is_accepted: bool) -> None:
         outcome = item.outcome

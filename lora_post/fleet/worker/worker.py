@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty
 from threading import Event
 from typing import Final
 
@@ -16,7 +16,6 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 
 from lora_post.downlink.choice import collect_s
-from lora_post.downlink.hearers import Hearers
 from lora_post.errors import SpoolError, defect
 from lora_post.fleet.errors import FleetError, LogReplaced
 from lora_post.fleet.home.leaving import Leaving
@@ -29,15 +28,17 @@ from lora_post.fleet.judging.judge import Chore, Judge
 from lora_post.fleet.judging.known_devices import StateOf
 from lora_post.fleet.log import hub_state
 from lora_post.fleet.log.acceptance import Acceptance, Proposal
-from lora_post.fleet.log.entry import Entry, Reception, State
+from lora_post.fleet.log.entry import Entry, State
 from lora_post.fleet.log.inheritance import MOVED, hand_down, moved, moved_of, moved_text
 from lora_post.fleet.log.log import Log, Logged
 from lora_post.fleet.log.place import WORKER, Place
 from lora_post.fleet.log.streams import SET_ASIDE_AFTER, ensure_streams, refuse_newer_log
 from lora_post.fleet.log.view import Read, View
+from lora_post.fleet.mailbox import Mailbox
 from lora_post.fleet.worker.asking import LEAD_S, Asking
 from lora_post.fleet.worker.intake import Arrived, Intake
 from lora_post.fleet.worker.leases import STEP_S, LeaseBook, Sign
+from lora_post.fleet.worker.partition import Partition
 from lora_post.metrics import Metrics
 from lora_post.model import Device
 from lora_post.spool import log_places
@@ -49,7 +50,6 @@ from lora_post.uplink.telling import Telling
 
 log = logging.getLogger(__name__)
 
-MAX_TOGETHER: Final = 64
 PAUSE_S: Final = 0.5
 LOOK_S: Final = 0.2
 SAVE_S: Final = 5.0
@@ -70,47 +70,6 @@ class WorkerState(Struct, frozen=True, omit_defaults=True):
     void: int = 0
     trips_ms: dict[str, float] = {}
     refused: int = 0
-
-
-class _Part:
-    """A partition that this worker holds."""
-
-    def __init__(
-        self, number: int, place: Place, acceptance: Acceptance[Copied | Chore], feeding: Future[None]
-    ) -> None:
-        self.number = number
-        self.place = place
-        self.acceptance = acceptance
-        self.feeding = feeding
-        self.copied: dict[bytes, Copied] = {}
-        self.chores: list[Chore] = []
-        self.tick_at = 0.0
-        self._hearers = Hearers()
-
-    def take(self, arrived: Arrived, now: float, collect_s: float) -> None:
-        """Add a copy to those of its frame. collect_s: how long others are waited for."""
-        frame, gateway, count = arrived.frame, arrived.gateway, arrived.delivery.count
-        copied = self.copied.get(frame.phy_payload)
-        if copied is None:
-            copied = self.copied[frame.phy_payload] = Copied(
-                frame.phy_payload, now + collect_s, {}, {}, since=now, deliveries=1
-            )
-            self._hearers.began(arrived.address)
-        reception = Reception(gateway, arrived.store, arrived.number, frame.rx.rssi_dbm, frame.rx.snr_db)
-        copied.frames[reception] = frame
-        copied.deliveries = max(copied.deliveries, count)
-        copied.is_live |= not arrived.kept and count == 1
-        copied.is_offered_again |= arrived.kept or count > 1
-        copied.messages[gateway, arrived.store, arrived.number] = arrived.delivery
-        self._hearers.heard(arrived.address, gateway)
-        if arrived.kept or self._hearers.is_complete(arrived.address, {each.gateway for each in copied.frames}):
-            copied.due = min(copied.due, now)
-
-    def due(self, now: float) -> list[Copied]:
-        """Return frames that wait for no more copies, oldest first."""
-        ready = [copied for copied in self.copied.values() if copied.due <= now]
-        ready.sort(key=lambda copied: copied.best.time_us)
-        return ready[:MAX_TOGETHER]
 
 
 class Worker:
@@ -147,17 +106,17 @@ class Worker:
         self._asking = Asking(link, metrics)
         self._settling = Settling(link)
         self._leases = LeaseBook(name)
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, Partition] = {}
         self._signs: Future[Sequence[Logged]] | None = None
         self._accepted = self._void = 0
-        self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._mailbox = Mailbox()
         self._has_streams = False
         self._step_at = self._save_at = 0.0
         self._reconnects = 0
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:
         """Work on these devices from the next frame on; for any thread."""
-        self._changes.put(lambda: self._use(devices, decode))
+        self._mailbox.put(lambda: self._use(devices, decode))
 
     def _use(self, devices: Sequence[Device], decode: Decode) -> None:
         self._judge.use(devices, decode)
@@ -185,7 +144,7 @@ class Worker:
                 self._look_after()
                 self._collect()
                 self._take_fates()
-                self._take_changes()
+                self._mailbox.do()
                 for part in list(self._parts.values()):
                     self._work(part)
                 self._settling.tell()
@@ -267,7 +226,7 @@ class Worker:
                 self._judge.follow(read.logged.subject, read.entry.state)
 
         acceptance = Acceptance(self._log, view, partial(self._judged, view.prefix), on_read)
-        self._parts[number] = _Part(number, place, acceptance, self._link.start(self._intake.feed(number)))
+        self._parts[number] = Partition(number, place, acceptance, self._link.start(self._intake.feed(number)))
 
     def _drop(self, numbers: Iterable[int]) -> None:
         dropped = [self._parts.pop(number) for number in list(numbers)]
@@ -293,7 +252,7 @@ class Worker:
             pass
         self._intake.held = sum(len(part.copied) for part in self._parts.values())
 
-    def _work(self, part: _Part) -> None:
+    def _work(self, part: Partition) -> None:
         now = time.monotonic()
         if now >= part.tick_at:
             part.tick_at = now + TICK_S
@@ -338,10 +297,6 @@ class Worker:
         if item.reply:
             since = item.since if isinstance(item, Copied) else time.monotonic()
             self._asking.send(item.reply, entry.id if entry else item.reply.phy_payload.hex(), since)
-
-    def _take_changes(self) -> None:
-        while not self._changes.empty():
-            self._changes.get()()
 
     def _take_fates(self) -> None:
         """Give what gateways told to the partitions of the devices."""
@@ -399,7 +354,7 @@ class Worker:
             if is_settled:
                 self._settling.add(gateway, store, number)
 
-    def _save(self, parts: Iterable[_Part]) -> None:
+    def _save(self, parts: Iterable[Partition]) -> None:
         parts = list(parts)
         if not parts:
             return
