@@ -116,13 +116,14 @@ class NoiseReason(StrEnum):
     BAD_DATAGRAM = "bad-datagram"
     UNKNOWN_GATEWAY = "unknown-gateway"
     UNKNOWN_FORMAT = "unknown-format"
+    NO_FRAME = "no-frame"
     DEFECT = "defect"
 
 
 class Noise(Struct, frozen=True, gc=False):
     """Bytes that a parser gave up on.
 
-    size: the number of bytes that were skipped. detail: one printable line for a person.
+    size: the number of bytes that were skipped, 0 when only advice is given. detail: one printable line for a person.
     """
 
     reason: NoiseReason

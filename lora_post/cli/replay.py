@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from lora_post.cli import EXIT_FAILED
 from lora_post.cli._dry_run import dry_pipeline
 from lora_post.cli._log import set_up_log
 from lora_post.cli._options import (
@@ -22,10 +23,7 @@ from lora_post.cli._options import (
     read_decoding,
     watch_decoders,
 )
-from lora_post.errors import ConfigError
-from lora_post.formats import FORMATS, STREAM_FORMATS, Parser
-from lora_post.formats.auto import AutoParser
-from lora_post.formats.guarded import GuardedParser
+from lora_post.formats import FORMATS
 from lora_post.inputs import parser_for
 from lora_post.inputs.byte_streams import CHUNK, open_file
 from lora_post.inputs.paced import PacedInput
@@ -34,7 +32,7 @@ from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.delivery import EXIT_QUEUED, open_delivery
 from lora_post.run.ingest import pump
-from lora_post.run.outcome_log import RecordedLog, summary
+from lora_post.run.outcome_log import RecordedLog, lacks_frames, summary
 from lora_post.run.pipeline import Pipeline
 from lora_post.run.signals import stop_on_signals
 from lora_post.times import WallUs
@@ -98,7 +96,7 @@ def command(
     Name them oldest first: a device's counter only goes up, so
     frames that were accepted before are refused as replays, and so are older ones that were never heard.
     The same capture can be replayed again without doubling a value.
-    Exit code 0, or 75 when readings stay queued or a file was not read to its end.
+    Exit code 0; 1 when not one frame was in a file; 75 when readings stay queued or a file was not read to its end.
     """
     on_terminal = sys.stderr.isatty()
     set_up_log(verbose=verbose, quiet=quiet or (on_terminal and not verbose))
@@ -121,10 +119,6 @@ def command(
             if stop.is_set():
                 unread.append(path)
             stream.close()
-            if _is_unknown(parser) and path.stat().st_size and not stop.is_set():
-                raise ConfigError(
-                    f"{path}: format not recognised", fix=f"name it with --format: {', '.join(STREAM_FORMATS)}"
-                )
 
     metrics = Metrics()
     with progress:
@@ -139,6 +133,8 @@ def command(
                 delivery.drain(drain_timeout, stop)
             code = delivery.sum_up(stop)
             said.finish()
+    if lacks_frames(metrics):
+        code = EXIT_FAILED
     if unread:
         log.warning("stopped before the end of %s; replay it again", ", ".join(map(str, unread)))
         code = EXIT_QUEUED
@@ -152,9 +148,3 @@ def _format_of(path: Path, wanted: str) -> str:
 
 def _advance(progress: Progress, task: TaskID, data: bytes, now_us: WallUs) -> None:
     progress.advance(task, len(data))
-
-
-def _is_unknown(parser: Parser) -> bool:
-    """Whether the format was to be found, and was not."""
-    inner = parser.inner if isinstance(parser, GuardedParser) else parser
-    return isinstance(inner, AutoParser) and not inner.chosen

@@ -36,7 +36,7 @@ from lora_post.metrics import Metrics
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump_all
 from lora_post.run.live import run_live
-from lora_post.run.outcome_log import is_other_format, summary
+from lora_post.run.outcome_log import lacks_frames, summary
 from lora_post.run.reload import Followed, stamps_of
 from lora_post.run.signals import stop_on_signals
 from lora_post.text import pip_install
@@ -78,7 +78,7 @@ def command(
         stdbuf -oL lora_gateway | lora-post run -c lora-post.toml
 
     It ends when all inputs have ended and the queue is empty: exit code 0, or 75 when readings stay
-    queued (they go out at the next start), or 1 when all that arrived is of another format. Ctrl-C and
+    queued (they go out at the next start), or 1 when not one frame was in an input. Ctrl-C and
     SIGTERM stop it at any time, nothing is lost.
     """
     set_up_log(verbose=verbose, quiet=quiet)
@@ -99,7 +99,7 @@ def command(
         if dry:
             broken = pump_all(inputs, dry_pipeline(config, decode, metrics), stop, Signs())
             log.info("%s", summary(metrics))
-            code = EXIT_FAILED if broken or is_other_format(metrics) else 0
+            code = EXIT_FAILED if broken or lacks_frames(metrics) else 0
         else:
             load = partial(read_decoding, watch=watch, hangs=hangs, changed=changed, is_strict=False)
             followed = Followed(stamps, read, load, changed)

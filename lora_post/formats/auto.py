@@ -154,5 +154,5 @@ class AutoParser:
                 detail = (
                     f"noise {MAX_NOISE} times in a row, no frame: if this is not {self.chosen}, set format to {names}"
                 )
-                watched.append(Noise(NoiseReason.UNKNOWN_FORMAT, 1, detail))
+                watched.append(Noise(NoiseReason.UNKNOWN_FORMAT, 0, detail))
         return watched

@@ -89,4 +89,4 @@ class MistakenFormat:
         self._is_open = False
         look = "1 line looks" if count == 1 else f"{count} lines look"
         detail = f'no frame so far, and {look} like {name}, not {self._name}: set format = "{name}"'
-        return [Noise(NoiseReason.UNKNOWN_FORMAT, 1, detail)]
+        return [Noise(NoiseReason.UNKNOWN_FORMAT, 0, detail)]

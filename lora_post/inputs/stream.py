@@ -10,7 +10,7 @@ from lora_post.downlink.transmit import Transmitter
 from lora_post.errors import Problem
 from lora_post.formats import Parser
 from lora_post.inputs.byte_streams import ByteStream
-from lora_post.model import Heard
+from lora_post.model import Heard, Noise, NoiseReason
 from lora_post.times import WallUs
 
 Hear: TypeAlias = Callable[[bytes, WallUs], None]
@@ -50,6 +50,8 @@ class StreamInput:
         self._hear = hear
         self.transmitter = transmitter
         self._ended = False
+        self._size = 0
+        self._had_frame = False
 
     @property
     def trouble(self) -> Problem | None:
@@ -61,7 +63,7 @@ class StreamInput:
         data = self._stream.read(timeout_s)
         if data is None:
             self._ended = True
-            return self._parser.finish(now_us())
+            return self._rest()
         return self._take(data)
 
     def drain(self) -> list[Heard]:
@@ -82,7 +84,21 @@ class StreamInput:
         if self.transmitter:
             self.transmitter.listen(data, now)
         events = self._parser.feed(data, now)
+        self._size += len(data)
+        self._had_frame = self._had_frame or _has_frame(events)
         return self.transmitter.heard(events) if self.transmitter else events
+
+    def _rest(self) -> Sequence[Heard]:
+        """Return what the end of the stream completes, and that no frame was in all of it."""
+        events = self._parser.finish(now_us())
+        if self._had_frame or not self._size or _has_frame(events):
+            return events
+        detail = f"not one frame in all of {self.name}; check its format: that of [[input]], or --format of replay"
+        return [*events, Noise(NoiseReason.NO_FRAME, self._size, detail)]
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _has_frame(events: Sequence[Heard]) -> bool:
+    return not all(isinstance(event, Noise) for event in events)

@@ -43,7 +43,7 @@ from lora_post.run.delivery import EXIT_QUEUED, Delivery, moment, open_delivery
 from lora_post.run.home import Home
 from lora_post.run.ingest import pump_all
 from lora_post.run.live import EXIT_BROKEN, Oversight, following
-from lora_post.run.outcome_log import OutcomeLog
+from lora_post.run.outcome_log import OutcomeLog, lacks_frames
 from lora_post.run.readmit import read_again
 from lora_post.run.reload import Followed
 from lora_post.run.settings import watching_settings
@@ -152,7 +152,7 @@ def run_fleet(
             waiting = _drain(parts.connected(), stop, drain_timeout_s)
             if waiting:
                 log.warning("%s in the spool for the hub", wait_text(waiting, "frame"))
-    return EXIT_BROKEN if broken else EXIT_QUEUED if waiting and not stop.is_set() else 0
+    return EXIT_BROKEN if broken or lacks_frames(metrics) else EXIT_QUEUED if waiting and not stop.is_set() else 0
 
 
 def _use(

@@ -29,7 +29,7 @@ from lora_post.observed.signs import Signs
 from lora_post.observed.site_state import SiteState
 from lora_post.run.delivery import moment, open_delivery
 from lora_post.run.ingest import pump_all
-from lora_post.run.outcome_log import OutcomeLog, is_other_format
+from lora_post.run.outcome_log import OutcomeLog, lacks_frames
 from lora_post.run.readmit import read_again, readmit
 from lora_post.run.reload import SUBJECT, Followed, Reloader, Use
 from lora_post.run.sending import tending
@@ -121,7 +121,7 @@ def run_live(
         broken = pump_all(inputs, delivery.pipeline, stop, signs)
         delivery.drain(drain_timeout_s, stop)
     code = delivery.sum_up(stop)
-    return EXIT_BROKEN if broken or is_other_format(metrics) else code
+    return EXIT_BROKEN if broken or lacks_frames(metrics) else code
 
 
 @runtime_checkable

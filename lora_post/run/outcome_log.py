@@ -55,8 +55,9 @@ class OutcomeLog:
             log.debug("copy device=%s fcnt=%d gateway=%s%s", device, fcnt, frame.gateway, _level(frame))
         elif isinstance(outcome, Join):
             log.info("%s device=%s: %s", outcome.message, outcome.device.id, outcome.detail)
-        elif self._is_news("noise", outcome.reason):
-            log.warning("skipped %s reason=%s: %s", plural(outcome.size, "byte"), outcome.reason, outcome.detail)
+        elif outcome.reason is NoiseReason.NO_FRAME or self._is_news("noise", outcome.reason):
+            skipped = f"skipped {plural(outcome.size, 'byte')} " if outcome.size else ""
+            log.warning("%s(%s): %s", skipped, outcome.reason, outcome.detail)
 
     def _uplink(self, report: Report) -> None:
         uplink = report.uplink
@@ -119,10 +120,9 @@ def left_behind(counts: Counts, last_error: Problem | None) -> str:
     return text + (f"; last error: {last_error}" if last_error else "")
 
 
-def is_other_format(metrics: Metrics) -> bool:
-    """Tell whether a run had no frame at all, and an input whose lines are of another format than configured."""
-    heard = ("uplinks", "refused", "copies", "joins")
-    return NoiseReason.UNKNOWN_FORMAT in metrics.labels("noise") and not any(map(metrics.total, heard))
+def lacks_frames(metrics: Metrics) -> bool:
+    """Tell whether an input has ended, and not one frame was in what it gave."""
+    return NoiseReason.NO_FRAME in metrics.labels("noise")
 
 
 def summary(metrics: Metrics) -> str:

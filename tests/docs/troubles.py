@@ -21,6 +21,8 @@ from lora_post.decoding.loading import load_folder, shipped_folder
 from lora_post.errors import ConfigError, DecodeError, NotSent, Rejected, SpoolError
 from lora_post.formats import FORMATS
 from lora_post.formats.guarded import guarded
+from lora_post.inputs.byte_streams import open_file
+from lora_post.inputs.stream import StreamInput
 from lora_post.inputs.udp import UdpInput, bind_udp
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
@@ -46,7 +48,7 @@ PAGE = ROOT / "docs" / "troubleshooting.md"
 ROW = re.compile(r"^\| `([\w-]+)` \| (?:`.*?`(?:<br>)?)+ \|", re.MULTILINE)
 """The first cells of a row that shows log lines: the reason, and the lines."""
 OPENING = re.compile(
-    r"^(refused check=\S+ |skipped .*? reason=\S+ (lora-post )?|device=\S+ decoder=\S+ (\w+: (?=\S))?|waziup: )"
+    r"^(refused check=\S+ |(skipped .*? )?\(\S+\): (lora-post )?|device=\S+ decoder=\S+ (\w+: (?=\S))?|waziup: )"
 )
 """How all lines of a section begin; what follows is shown."""
 CELL = 60
@@ -163,6 +165,18 @@ def skipped(name: str, data: bytes) -> list[str]:
     """What the log has to say of these bytes in this format."""
     parser = FORMATS[name]("farm-gateway-1", UTC)
     return _told([*parser.feed(data, NOON_US), *parser.finish(NOON_US)])
+
+
+def without_frame() -> list[str]:
+    """What the log has to say of a file with not one frame in it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "monday.log")
+        path.write_bytes(b"Power ON: state 0\n")
+        with closing(StreamInput(open_file(path), FORMATS["lowcost"]("farm-gateway-1", UTC))) as input_:
+            events: list[Heard] = []
+            while (more := input_.events(0.0)) is not None:
+                events += more
+    return [line.replace(str(path), path.name) for line in _told(events)]
 
 
 def skipped_over_a_defect() -> list[str]:
@@ -302,8 +316,8 @@ def log_lines() -> dict[str, list[str]]:
     datagram, gateway = skipped_datagrams()
     found = {check: refused(frames) for check, frames in REFUSED.items()}
     for reason, (name, data) in SKIPPED.items():
-        found[reason] = [line for line in skipped(name, data) if f"reason={reason}:" in line]
-    found["defect"] = skipped_over_a_defect()
+        found[reason] = [line for line in skipped(name, data) if f"({reason}): " in line]
+    found |= {"no-frame": without_frame(), "defect": skipped_over_a_defect()}
     found |= {"bad-datagram": [datagram], "unknown-gateway": [gateway]}
     ours = [kind for kind in DecodeError.__subclasses__() if kind.__module__ == DecodeError.__module__]
     found |= {kind.__name__: undecoded(kind) for kind in ours}

@@ -72,7 +72,7 @@ TALK = (
 def test_rubbish_is_told_of_once_with_its_first_line(
     name: str, stream: bytes, is_told: bool, cut: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is no noise: a program that is only quiet must not end with another exit code."""
+    """It is no noise: frames may follow."""
     parser = MistakenFormat(FORMATS[name]("gw1", UTC), name)
     pieces = [stream[at : at + cut] for at in range(0, len(stream), cut)]
     assert [event for piece in pieces for event in parser.feed(piece, NOW_US)] + parser.finish(NOW_US) == []

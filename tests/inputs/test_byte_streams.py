@@ -182,7 +182,7 @@ OTHERS = [
     (HEX, 1, b'set format = "lines"'),
     (b'{"rxpk":[{"tmst":1,"datr":"SF7BW125","data":"QA=="}]}\n', 1, b'set format = "rxpk"'),
     (b"radio_rx 40035cab0100000002c53faad42929afbcd834bc63\r\n", 1, b'set format = "rn2483"'),
-    (b"^$Low-level gateway status ON\n", 0, b"uplinks=0"),
+    (b"^$Low-level gateway status ON\n", 1, b"skipped 30 bytes (no-frame): not one frame in all of stdin"),
     (b"", 0, b"uplinks=0"),
 ]
 """What comes in, the exit code, and what is said."""
@@ -196,7 +196,7 @@ OTHERS = [
         *(pytest.param(False, *case, marks=pytest.mark.long) for case in OTHERS[1:]),
     ],
 )
-def test_run_with_nothing_but_another_format_says_so_and_fails(
+def test_run_with_not_one_frame_says_so_and_fails(
     dry: bool, stdin: bytes, code: int, said: bytes, tmp_path: Path
 ) -> None:
     site = tmp_path / "site.toml"

@@ -71,7 +71,7 @@ def test_flood_of_one_kind_silences_no_other(log: OutcomeLog, caplog: pytest.Log
     assert said.pop("refused check=unknown-device") == MAX_LINES
     assert said == {
         "refused check=mic": 1,
-        "skipped 5 bytes reason=crc": 1,
+        "skipped 5 bytes (crc)": 1,
         "device=pond-7 decoder=cayenne-lpp": 1,
         "uplink device=pond-7": 1,
         "device=pond-8 decoder=cayenne-lpp": 1,
