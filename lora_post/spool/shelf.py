@@ -9,7 +9,7 @@ from lora_post.model import Device
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.thinning import Thinner
-from lora_post.spool.trends import TrendBook
+from lora_post.spool.trend_book import TrendBook
 from lora_post.uplink.model import Report
 
 

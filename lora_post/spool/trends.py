@@ -1,7 +1,6 @@
 """The table `trend`: what devices sent, as means of a quarter of an hour and of two hours, for plots.
 
-It is written with a commit that happens anyway, once for each quarter of an hour that is over: a power cut costs the
-plots of the last one, and no reading. Rows are bounded by their age and by their number.
+Quarters of an hour become two hours once they are a day old. Rows are bounded by their age and by their number.
 """
 
 from __future__ import annotations
@@ -9,38 +8,34 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, groupby
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs, WallUs
-from lora_post.uplink.counters import missed_between
-from lora_post.uplink.model import Report
 from lora_post.waziup.names import to_id
 
 SHORT_S: Final = 900
 LONG_S: Final = 7200
-KEEP_S: Final = {SHORT_S: 25 * 3600, LONG_S: 31 * 86_400}
-"""For how long the rows of each length are kept: 100 and 372 of a device."""
+KEEP_S: Final = {SHORT_S: 27 * 3600, LONG_S: 31 * 86_400}
+"""For how long the rows of each length are kept: 108 and 372 of a device."""
 MAX_SENSORS: Final = 24
 """Of a device; of the others nothing is plotted."""
 MAX_ROWS: Final = 100_000
 """All devices together, about 20 MB; the oldest go."""
-MAX_AT_ONCE: Final = 64
-"""So many devices are written with one commit: a quarter of an hour ends for all at once, and others wait."""
+ROLLED_AT_ONCE: Final = 32
+"""So many devices get their mean of two hours with one commit."""
 _US: Final = 1_000_000
-_SLOT_US: Final = SHORT_S * _US
 _PER_LONG: Final = LONG_S // SHORT_S
-_UNKNOWN_SLOT: Final = UNKNOWN_FROM_US // _SLOT_US
 
 Means = dict[str, float]
 _decode_means: Final = msgspec.json.Decoder(Means).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -59,7 +54,9 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 @dataclass(slots=True)
-class _Mean:
+class Mean:
+    """Numbers that are being added up."""
+
     total: float = 0.0
     count: int = 0
 
@@ -71,206 +68,199 @@ class _Mean:
 
     @property
     def value(self) -> float | None:
+        """The mean, None of nothing."""
         return self.total / self.count if self.count else None
 
 
 @dataclass(slots=True)
-class _Span:
+class Span:
     """A length of time that is being added up."""
 
     heard: int = 0
     missed: int = 0
-    rssi: _Mean = field(default_factory=_Mean)
-    snr: _Mean = field(default_factory=_Mean)
-    sensors: dict[str, _Mean] = field(default_factory=dict)
+    rssi: Mean = field(default_factory=Mean)
+    snr: Mean = field(default_factory=Mean)
+    sensors: dict[str, Mean] = field(default_factory=dict)
 
-    def mean(self, name: str) -> _Mean | None:
+    def mean(self, name: str) -> Mean | None:
         """Return the mean of a sensor to add to, None for one too many."""
         mean = self.sensors.get(name)
         if mean is None and len(self.sensors) < MAX_SENSORS:
-            mean = self.sensors[name] = _Mean()
+            mean = self.sensors[name] = Mean()
         return mean
 
-    def row(self) -> Row:
-        means = {name: mean.total / mean.count for name, mean in self.sensors.items() if isfinite(mean.total)}
-        return Row(WallUs(0), self.heard, self.missed, self.rssi.value, self.snr.value, means)
-
-
-class TrendBook:
-    """The lengths of time that are not in the file yet; used by one thread at a time.
-
-    What is heard counts from `saved` on; `forget` takes it back when its transaction has failed.
-    """
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[int, str], _Span] = {}
-        self._fcnt: dict[str, int] = {}
-        self._newest = self._before = 0  # _before: what was the newest when the group began
-        self._room = 0  # so many rows may be written before they are counted
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget what was heard since the last `saved`."""
-        self._heard: list[Report] = []
-        self._written: list[tuple[int, str]] = []
-        self._is_due = True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether everything is in the file."""
-        return not self._open
-
-    def hear(self, reports: Sequence[Report]) -> None:
-        """Take in uplinks that are about to be kept."""
-        if not self._heard:
-            self._before = self._newest
-        self._heard += reports
-        if reports:
-            self._go_on(reports[-1].uplink.frame.time_us // _SLOT_US)
-
-    def _go_on(self, slot: int) -> None:
-        """Begin another quarter of an hour, where this one is newer, or the first whose time is known."""
-        if self._newest < slot or (self._newest >= _UNKNOWN_SLOT > slot):
-            if slot < self._newest:
-                self._open.clear()  # what is in the file has moved, see `shift`
-                self._before = slot
-            self._newest = slot
-            self._is_due = True
-
-    def _add(self, report: Report) -> None:
-        uplink = report.uplink
-        device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
-        time_us, rx = frame.time_us, frame.rx
-        slot = time_us // _SLOT_US
-        if slot > self._newest:
-            self._go_on(slot)
-        heard = self._open.get((slot, device)) or self._span(slot, device)
-        before = self._fcnt.get(device)
-        if heard is not None:
-            heard.heard += 1
-            if before is None or fcnt - before != 1 or uplink.is_late:
-                heard.missed += missed_between(before, uplink)
-            heard.rssi.add(rx.rssi_dbm)
-            heard.snr.add(rx.snr_db)
-        if not uplink.is_late:
-            self._fcnt[device] = fcnt
-        for reading in report.readings:
-            value = reading.value
-            if type(value) is not float and type(value) is not int:
-                continue
-            span = heard
-            if reading.age_s or reading.at_s is not None:
-                span = self._span(reading.measured_us(time_us) // _SLOT_US, device)
-            if span is not None:
-                mean = span.sensors.get(reading.name) or span.mean(reading.name)
-                if mean is not None:
-                    mean.total += value
-                    mean.count += 1
-
-    def _span(self, slot: int, device: str) -> _Span | None:
-        """Return the quarter of an hour to add to; None for one that is too old, or in the future.
-
-        Too old for what was the newest before: days that a gateway has kept may come in one group.
-        """
-        if not self._before - KEEP_S[SHORT_S] // SHORT_S < slot <= self._newest:
-            return None
-        span = self._open.get((slot, device))
-        if span is None:
-            span = self._open[slot, device] = _Span()
-            self._is_due |= slot < self._newest
-        return span
-
-    def save(self, db: sqlite3.Connection, *, is_last: bool = False) -> None:
-        """Write quarters of an hour that are over, inside a transaction; is_last: all, and the one that goes on."""
-        if not self._is_due and not is_last:
-            return
-        over = (key for key in self._open if is_last or key[0] < self._newest)
-        self._written = list(over if is_last else islice(over, MAX_AT_ONCE))
-        self._is_due = len(self._written) == MAX_AT_ONCE
-        for slot, device in self._written:
-            row = self._open[slot, device].row()
-            row = replace(row, means={to_id(name): mean for name, mean in row.means.items()})
-            _put(db, SHORT_S, slot, device, [*_rows(db, SHORT_S, [slot], device), row])
-        for slot, device in sorted({(slot // _PER_LONG, device) for slot, device in self._written}):  # as in the file
-            shorts = range(slot * _PER_LONG, (slot + 1) * _PER_LONG)
-            _put(db, LONG_S, slot, device, _rows(db, SHORT_S, shorts, device))
-        if self._written:
-            self._prune(db)
-
-    def saved(self) -> None:
-        """Note that what was heard and written is committed."""
-        for key in self._written:
-            del self._open[key]
-        for report in self._heard:
-            self._add(report)
-        self._heard, self._written = [], []
-
-    def _prune(self, db: sqlite3.Connection) -> None:
-        if self._newest < _UNKNOWN_SLOT:
-            for span_s, keep_s in KEEP_S.items():
-                oldest = (self._newest * SHORT_S - keep_s) // span_s
-                db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (span_s, oldest))
-        self._room -= 2 * len(self._written)
-        if self._room >= 0:
-            return
-        (count,) = db.execute("SELECT count(*) FROM trend").fetchone()
-        if count > MAX_ROWS:
-            surplus = count - MAX_ROWS + MAX_ROWS // 20
-            db.execute(
-                "DELETE FROM trend WHERE (span_s, slot, device) IN"
-                " (SELECT span_s, slot, device FROM trend ORDER BY span_s DESC, slot LIMIT ?)",
-                (surplus,),
-            )
-            count -= surplus
-        self._room = MAX_ROWS - count
-
-
-def _put(db: sqlite3.Connection, span_s: int, slot: int, device: str, rows: Iterable[Row]) -> None:
-    """Write what these rows are together: shorter lengths of time, or what is known of the same one already."""
-    span = _Span()
-    for row in rows:
-        span.heard += row.heard
-        span.missed += row.missed
-        span.rssi.add(row.rssi_dbm, max(1, row.heard))
-        span.snr.add(row.snr_db, max(1, row.heard))
+    def add(self, row: Row) -> None:
+        """Add a shorter length of time, or what is known of the same one already."""
+        self.heard += row.heard
+        self.missed += row.missed
+        self.rssi.add(row.rssi_dbm, max(1, row.heard))
+        self.snr.add(row.snr_db, max(1, row.heard))
         for name, value in row.means.items():
-            if mean := span.mean(name):
+            if mean := self.mean(name):
                 mean.add(value)
-    row = span.row()
-    means = msgspec.json.encode({name: _short(value) for name, value in row.means.items()})
-    values = (row.heard, row.missed, _short(row.rssi_dbm), _short(row.snr_db), means)
-    db.execute("INSERT OR REPLACE INTO trend VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (span_s, slot, device, *values))
+
+    def means(self) -> Means:
+        """Return the mean of each sensor by its id."""
+        return {
+            to_id(name): float(f"{mean.total / mean.count:.6g}")
+            for name, mean in self.sensors.items()
+            if isfinite(mean.total)
+        }
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")
+def _sum(rows: Iterable[Row]) -> Span:
+    span = Span()
+    for row in rows:
+        span.add(row)
+    return span
 
 
-_COLUMNS: Final = "SELECT slot, heard, missed, rssi_dbm, snr_db, means FROM trend"
+# What is there. Raises SpoolError.
 
-
-def _rows(db: sqlite3.Connection, span_s: int, slots: Sequence[int], device: str) -> list[Row]:
-    # Slot by slot: of a range of them, SQLite would read the rows of all devices.
-    where = f" WHERE span_s = ? AND slot IN ({', '.join('?' * len(slots))}) AND device = ?"
-    return _read(db.execute(_COLUMNS + where, (span_s, *slots, device)), span_s)
-
-
-def _read(rows: Iterable[Sequence[object]], span_s: int) -> list[Row]:
-    found = []
-    for *fields, means in rows:
-        try:
-            row = msgspec.convert((*fields, _decode_means(means)), Row)  # type: ignore[arg-type]
-            found.append(replace(row, time_us=WallUs(row.time_us * span_s * _US)))
-        except (msgspec.MsgspecError, TypeError, ValueError):  # after a lost bit
-            continue
-    return found
+# Slot by slot: of a range of them, SQLite would read the rows of all devices.
+_OF_DEVICE: Final = (
+    "WITH RECURSIVE place (number) AS (SELECT min(slot) FROM trend WHERE span_s = ?1 AND slot >= ?2 UNION ALL"
+    " SELECT (SELECT min(slot) FROM trend WHERE span_s = ?1 AND slot > number) FROM place WHERE number < ?3)"
+    " SELECT slot, heard, missed, rssi_dbm, snr_db, means FROM place"
+    " CROSS JOIN trend ON span_s = ?1 AND slot = number AND device = ?4 WHERE number < ?3"
+)
 
 
 def load(spool_file: SpoolFile, device: str, span_s: int, from_us: WallUs) -> list[Row]:
     """Return the rows of a device since a time, oldest first. span_s: SHORT_S or LONG_S. Raises SpoolError."""
-    where = " WHERE span_s = ? AND slot >= ? AND slot < ? AND device = ?"
-    end = (1 << 62) // (span_s * _US)  # beyond are times that are not known yet
-    return _read(spool_file.rows(_COLUMNS + where, (span_s, from_us // (span_s * _US), end, device)), span_s)
+    rows = _of_device(spool_file, device, span_s, from_us)
+    if span_s == SHORT_S:
+        return rows
+    found = {row.time_us: row for row in rows}
+    long_us = LONG_S * _US
+    shorts = _of_device(spool_file, device, SHORT_S, WallUs(from_us // long_us * long_us))
+    for slot, part in groupby(shorts, lambda row: row.time_us // long_us):
+        span, time_us = _sum(part), WallUs(slot * long_us)
+        if time_us not in found or span.heard > found[time_us].heard:
+            found[time_us] = Row(time_us, span.heard, span.missed, span.rssi.value, span.snr.value, span.means())
+    return [found[time_us] for time_us in sorted(found)]
+
+
+def _of_device(spool_file: SpoolFile, device: str, span_s: int, from_us: WallUs) -> list[Row]:
+    span_us = span_s * _US
+    end = UNKNOWN_FROM_US // span_us
+    rows = spool_file.rows(_OF_DEVICE, (span_s, from_us // span_us, end, device))
+    return [row for each in rows if (row := _row(span_s, each)) is not None]
+
+
+def _row(span_s: int, row: Sequence[Any]) -> Row | None:
+    """Return what a row of _FIELDS says, None where a bit was lost."""
+    slot, *rest, means = row
+    try:
+        return msgspec.convert((slot * span_s * _US, *rest, _decode_means(means)), Row)
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return None
+
+
+# What changes it, inside the caller's transaction.
+
+_INSERT: Final = "INSERT INTO trend VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_FURTHER: Final = ", (?, ?, ?, ?, ?, ?, ?, ?)"
+_SHORTS: Final = (
+    "SELECT CAST(device AS TEXT), slot, heard, missed, rssi_dbm, snr_db, means FROM trend WHERE span_s = ? AND slot = ?"
+)
+
+
+def put(db: sqlite3.Connection, spans: Sequence[tuple[int, str, Span]]) -> int:
+    """Write quarters of an hour by (slot, device), each at most once; returns how many rows there are more.
+
+    Those that are there already, since they were cut by a restart or are late, go on.
+    """
+    rows = [_written(SHORT_S, *each) for each in spans]
+    try:
+        db.execute(_INSERT + _FURTHER * (len(rows) - 1), tuple(chain.from_iterable(rows)))
+    except sqlite3.IntegrityError:  # none of them is there
+        return sum(_merge(db, *each) for each in spans)
+    return len(rows)
+
+
+def _merge(db: sqlite3.Connection, slot: int, device: str, span: Span) -> int:
+    place = (SHORT_S, slot, device)
+    before = db.execute(_SHORTS + " AND device = ?", place).fetchall()
+    rows = [row for each in before if (row := _row(SHORT_S, each[1:])) is not None]
+    values = _written(SHORT_S, slot, device, span)
+    if rows:
+        new = Row(WallUs(0), span.heard, span.missed, span.rssi.value, span.snr.value, span.means())
+        values = _written(SHORT_S, slot, device, _sum([*rows, new]))
+    db.execute("DELETE FROM trend WHERE span_s = ? AND slot = ? AND device = ?", place)
+    db.execute(_INSERT, values)
+    return 1 - len(before)
+
+
+def _written(span_s: int, slot: int, device: str, span: Span) -> tuple[object, ...]:
+    rssi, snr = span.rssi.value, span.snr.value
+    signal = (None if rssi is None else round(rssi, 1), None if snr is None else round(snr, 1))
+    return (span_s, slot, device, span.heard, span.missed, *signal, _encode(span.means()))
+
+
+def roll_up(db: sqlite3.Connection, newest: int) -> tuple[int, bool]:
+    """Make two hours of the oldest quarters of an hour of some devices, where these are too old.
+
+    newest: the slot of the present quarter of an hour. Returns how many rows there are fewer, and whether there may
+    be more to do.
+    """
+    too_old = newest - KEEP_S[SHORT_S] // SHORT_S
+    (oldest,) = db.execute(
+        "SELECT CAST(min(slot) AS INTEGER) FROM trend WHERE span_s = ? AND slot <= ?", (SHORT_S, too_old)
+    ).fetchone()
+    if oldest is None:
+        return 0, False
+    long_slot = oldest // _PER_LONG
+    slots = range(long_slot * _PER_LONG, (long_slot + 1) * _PER_LONG)
+    of: dict[str, list[Row]] = {}
+    lasts = []
+    for slot in slots:
+        rows = db.execute(_SHORTS + " ORDER BY device LIMIT ?", (SHORT_S, slot, ROLLED_AT_ONCE)).fetchall()
+        if len(rows) == ROLLED_AT_ONCE:
+            lasts.append(rows[-1][0])
+        for device, *fields in rows:
+            if (row := _row(SHORT_S, fields)) is not None:
+                of.setdefault(device, []).append(row)
+    last = min(lasts, default=None)  # of those that were read in all slots
+    whole = [(LONG_S, long_slot, device, _sum(rows)) for device, rows in of.items() if last is None or device <= last]
+    # One that is there already may hold the same: of both the one that has heard more stays.
+    db.executemany(
+        _INSERT + " ON CONFLICT DO UPDATE SET heard = excluded.heard, missed = excluded.missed,"
+        " rssi_dbm = excluded.rssi_dbm, snr_db = excluded.snr_db, means = excluded.means WHERE excluded.heard > heard",
+        [_written(*each) for each in whole],
+    )
+    gone = 0
+    if last is not None:
+        gone = db.executemany(
+            "DELETE FROM trend WHERE span_s = ? AND slot = ? AND device <= ?", [(SHORT_S, slot, last) for slot in slots]
+        ).rowcount
+    if not gone:
+        gone = db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (SHORT_S, slots.stop)).rowcount
+    return gone - len(whole), True
+
+
+def forget_old(db: sqlite3.Connection, newest: int) -> int:
+    """Delete two hours that are too old; returns how many rows. newest: see `roll_up`."""
+    oldest = (newest * SHORT_S - KEEP_S[LONG_S]) // LONG_S
+    return db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (LONG_S, oldest)).rowcount
+
+
+def forget_some(db: sqlite3.Connection, many: int) -> int:
+    """Delete the oldest rows, two hours first; returns how many."""
+    gone = 0
+    for span_s in (LONG_S, SHORT_S):
+        if gone < many:
+            gone += db.execute(
+                "DELETE FROM trend WHERE (span_s, slot, device) IN"
+                " (SELECT span_s, slot, device FROM trend WHERE span_s = ? ORDER BY slot, device LIMIT ?)",
+                (span_s, many - gone),
+            ).rowcount
+    return gone
+
+
+def count(db: sqlite3.Connection) -> int:
+    """Return how many rows there are; it reads all of them."""
+    return int(db.execute("SELECT count(*) FROM trend").fetchone()[0])
 
 
 def forget_all(db: sqlite3.Connection) -> None:

@@ -25,7 +25,7 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.sessions import save_sessions
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.trends import TrendBook
+from lora_post.spool.trend_book import TrendBook
 from tests.bench.turns import by_turns, spread
 from tests.support.build import NOON_US, device, report
 from tests.support.command import free_port, started, write_site

@@ -26,7 +26,8 @@ from lora_post.observed.site_state import SiteState
 from lora_post.run.live import load_trends
 from lora_post.sandbox.server import running_sandbox
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.spool.trends import SHORT_S, TrendBook
+from lora_post.spool.trend_book import TrendBook
+from lora_post.spool.trends import SHORT_S
 from lora_post.uplink.model import Refusal
 from tests.support.alerts import LIMITS
 from tests.support.axe import complaints
