@@ -13,6 +13,9 @@ from lora_post.cli._spool import opened
 from lora_post.cli.downlink._desk import command_with, fate_text, time_text
 from lora_post.command import Command, Fate
 
+SHOWN_STEPS = 3
+_COLOURS = {True: "green", False: "yellow"}
+
 
 @click.group(name="explain")
 def command() -> None:
@@ -39,12 +42,14 @@ def downlink(number: int, config_path: Path | None) -> None:
     with opened(config_path) as (_, spool_file):
         item = command_with(spool_file, number)
     say(f"downlink  {item.id} for {item.device}: {fate_text(item)}")
-    for label, done in _stages(item):
-        say(f"{'done' if done else 'not yet':<9} {label}", fg="green" if done else "yellow")
-        if not done:
+    for stage, is_done in _stages(item):
+        say(f"{'done' if is_done else 'not done' if item.is_over else 'not yet':<9} {stage}", fg=_COLOURS[is_done])
+        if not is_done:
             break
-    for line in _why(item):
-        say(f"why       {line}")
+    for step in item.steps[-SHOWN_STEPS:]:
+        say(f"step      {time_text(step.at_us)}  {step.text}")
+    if hint := _hint(item):
+        say(f"hint      {hint}")
 
 
 def _stages(item: Command) -> list[tuple[str, bool]]:
@@ -61,15 +66,14 @@ def _stages(item: Command) -> list[tuple[str, bool]]:
     return [*stages, ("acknowledged by the device", item.fate is Fate.ACKNOWLEDGED)] if item.is_confirmed else stages
 
 
-def _why(item: Command) -> list[str]:
-    """Return what the last steps say of the one that failed."""
+def _hint(item: Command) -> str:
+    """Return what a downlink waits for, and what a person can look at; "" where its steps say it."""
     if item.steps:
-        steps = [f"{time_text(step.at_us)}  {step.text}" for step in item.steps[-3:]]
         asked = item.fate is Fate.SENT and item.is_confirmed
-        return [*steps, "the next uplink of the device tells whether it has it"] if asked else steps
+        return "the next uplink of the device tells whether it has it" if asked else ""
     if item.sealed is not None:
-        return [f"gateway {item.gateway} was given it, and has not said yet what became of it"]
-    return [
+        return f"gateway {item.gateway} was given it, and has not said yet what became of it"
+    return (
         "no uplink of the device has come since: a device of class A hears only after its own uplinks. Is it on, is it "
         "in reach, does `lora-post run` run?"
-    ]
+    )

@@ -224,21 +224,23 @@ def test_explain_says_which_step_failed(site: Path, run: Run) -> None:
     said = explain(site)
     assert said[0].startswith("downlink  1 for pond-7: waits, 23 h left")
     assert said[2] == "not yet   its device is heard" and said[3].startswith(
-        "why       no uplink of the device has come"
+        "hint      no uplink of the device has come"
     )
     why = "not sent: the duty cycle of gateway gw1 is used up until 12:34Z"
     said = explain(site, why)
-    assert said[3] == "not yet   given to a gateway" and said[4].endswith(why)
+    assert said[3] == "not yet   given to a gateway"
+    assert said[4].startswith("step      ") and said[4].endswith(f"Z  {why}") and len(said) == 5
     sealed = Sealed("", 0, b"")
     said = explain(site, steps=(), sealed=sealed, gateway="gw1", is_open=True, tries=1)
     assert said[3:5] == ["done      given to gateway gw1", "not yet   sent"]
-    assert said[5] == "why       gateway gw1 was given it, and has not said yet what became of it"
+    assert said[5] == "hint      gateway gw1 was given it, and has not said yet what became of it"
     refused = "not sent by gateway gw1 in RX1: the gateway refused it (TX_ACK): TOO_LATE"
     assert explain(site, refused, is_open=False)[5].endswith(refused)
     said = explain(site, "sent by gateway gw1 in RX1, 1 of 8", fate=Fate.SENT, window="RX1")
     assert said[4:6] == ["done      sent in RX1", "not yet   acknowledged by the device"]
-    assert said[-1] == "why       the next uplink of the device tells whether it has it"
+    assert said[-1] == "hint      the next uplink of the device tells whether it has it"
     assert explain(site, "acknowledged", fate=Fate.ACKNOWLEDGED)[5] == "done      acknowledged by the device"
+    assert explain(site, "expired", fate=Fate.EXPIRED)[4] == "not done  sent in RX1"
 
 
 def test_counter_is_raised(run: Run) -> None:
