@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from msgspec import Struct
+
+_KEY: Final = re.compile(
+    r"(?:(?:0x)?[0-9a-f]{2}[ ,:;._-]{0,2}){12,}[0-9a-f]?"
+    r"|(?:(?<=key)|(?<=keys)|(?<=password)|(?<=secret)|(?<=cpin))\b.*",
+    re.IGNORECASE,
+)
+"""Twelve bytes and more: a key has sixteen, some of which a serial line may lose; a DevEUI, with eight, stays."""
+
+
+def hide_secrets(text: str) -> str:
+    """Return what a radio program says with stars for what may be a key: long hex, and all behind the word key."""
+    return _KEY.sub(lambda found: re.sub(r"\w", "*", found[0]), text)
 
 
 class Secret:

@@ -23,6 +23,7 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.formats.line_reader import show
+from lora_post.secret import hide_secrets
 from lora_post.text import plural
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,10 @@ class Setup:
         elif self._asked and line != self._asked.encode() and not line.startswith(module.events):
             if is_error(line):
                 if self._asked not in module.queries:
-                    self._tell(f"{self._asked!r} is refused: {show(line)}; correct [[input]] setup", logging.ERROR)
+                    self._tell(
+                        f"{hide_secrets(self._asked)!r} is refused: {show(line)}; correct [[input]] setup",
+                        logging.ERROR,
+                    )
             elif module.done is not None and line not in module.done:
                 return
             self._asked = ""
@@ -137,7 +141,9 @@ class Setup:
         if self._asked:
             if now - self._asked_at < ANSWER_S:
                 return b""
-            self._tell(f"no answer to {self._asked!r}; is it the right port, speed and module?", logging.WARNING)
+            self._tell(
+                f"no answer to {hide_secrets(self._asked)!r}; is it the right port, speed and module?", logging.WARNING
+            )
             self._asked = ""
             self._waiting.clear()
             self._setting_up = False

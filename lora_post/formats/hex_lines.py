@@ -16,6 +16,7 @@ from lora_post.errors import FrameError
 from lora_post.formats.line_reader import LineParser
 from lora_post.lorawan.phy_payload import MAX_PHY_PAYLOAD
 from lora_post.model import Frame, Noise, NoiseReason, RxInfo
+from lora_post.secret import hide_secrets
 from lora_post.text import MAX_TEXT, parse_bytes
 from lora_post.times import WallUs
 
@@ -38,7 +39,7 @@ def read_line(line: bytes, gateway: str, now_us: WallUs) -> list[Frame | Noise]:
         try:
             phy_payload = parse_bytes(text.decode("ascii", "replace")).data
         except FrameError as error:
-            return [Noise(NoiseReason.BAD_LINE, len(line), str(error))]
+            return [Noise(NoiseReason.BAD_LINE, len(line), hide_secrets(str(error)))]
     if len(phy_payload) > MAX_PHY_PAYLOAD:
         return [Noise(NoiseReason.BAD_LINE, len(line), f"{len(phy_payload)} bytes, a frame has at most 255")]
     return [Frame(gateway, now_us, phy_payload, _NO_RX)]

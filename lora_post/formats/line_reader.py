@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from lora_post.model import Heard, Noise, NoiseReason
+from lora_post.secret import hide_secrets
 from lora_post.times import WallUs
 
 _SHOWN: Final = 64
+_LOOKED_AT: Final = 256  # for keys: of one that begins in what is shown, the end is seen
 
 ReadLine: TypeAlias = Callable[[bytes, str, WallUs], Sequence[Heard]]
 """(line without its end, gateway, now_us) -> what the line says; never raises."""
@@ -80,6 +82,7 @@ class LineParser:
 
 
 def show(data: bytes) -> str:
-    """Return bytes as one printable line, not too long."""
-    text = repr(data[: _SHOWN + 2].rstrip(b"\r\n")[:_SHOWN])[2:-1]
+    """Return bytes as one printable line, not too long, and without keys that a radio program prints."""
+    shown = hide_secrets(data[:_LOOKED_AT].decode("latin-1")).encode("latin-1")
+    text = repr(shown[: _SHOWN + 2].rstrip(b"\r\n")[:_SHOWN])[2:-1]
     return text if len(data) <= _SHOWN else text + "…"

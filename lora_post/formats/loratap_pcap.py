@@ -42,6 +42,7 @@ _MICRO: Final = 0xA1B2C3D4
 _NANO: Final = 0xA1B23C4D
 _MAX_TIME_US: Final = (1 << 32) * 1_000_000 - 1
 _FILE_SIZE: Final = 24
+_MAGIC_SIZE: Final = 4
 _RECORD_SIZE: Final = 16
 _LITTLE: Final = (Layout("<IHHiIII"), Layout("<IIII"))
 _BIG: Final = (Layout(">IHHiIII"), Layout(">IIII"))
@@ -131,7 +132,7 @@ class PcapParser:
                     self._ticks = 1_000_000 if magic == _MICRO else 1_000_000_000
                     self._held = held[_FILE_SIZE:]
                     return
-            self._refuse(f"no pcap file: {show(held[:_FILE_SIZE])}", events)
+            self._refuse(f"no pcap file: it begins with {show(held[:_MAGIC_SIZE])}", events)
 
     def _refuse(self, detail: str, events: list[Frame | Noise]) -> None:
         events.append(Noise(NoiseReason.BAD_HEADER, min(len(self._held), _FILE_SIZE), detail))

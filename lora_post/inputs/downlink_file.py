@@ -25,6 +25,7 @@ from lora_post.inputs.given import tell_not_sent
 from lora_post.inputs.pull_responses import txpk
 from lora_post.metrics import Metrics
 from lora_post.model import Frame, Heard
+from lora_post.secret import hide_secrets
 from lora_post.text import printable
 from lora_post.times import WallUs
 
@@ -135,7 +136,7 @@ class DownlinkFile:
             log.info("%s is sent by the radio program, meant for %s", downlink.about, window.name)
             _tell(pending, True)
             return
-        why = printable(said.removeprefix("WARNING: "))
+        why = printable(hide_secrets(said.removeprefix("WARNING: ")))
         fate = f"the radio program says: {why}"
         tell_not_sent(self._metrics, downlink, window.name, "the radio program", why, label="refused", fate=fate)
 

@@ -14,6 +14,7 @@ from lora_post.formats.at_setup import MODULES, Setup, is_error
 from lora_post.formats.line_reader import LineReader, show
 from lora_post.inputs.byte_streams import ByteStream, SerialPort
 from lora_post.model import Noise
+from lora_post.secret import hide_secrets
 
 ANSWERS_S = 0.5
 """So long a module has to answer a command, while a frame is to be sent."""
@@ -153,10 +154,10 @@ class ModuleStream:
             if not line or line == command.encode() or self._setup.is_event(line):
                 continue
             if is_error(line):
-                raise Refused(f"the module answers {command[:MAX_SHOWN]!r} with {show(line)}")
+                raise Refused(f"the module answers {hide_secrets(command)[:MAX_SHOWN]!r} with {show(line)}")
             if self._setup.is_answer(line):
                 return
-        raise Refused(f"the module does not answer {command[:MAX_SHOWN]!r}")
+        raise Refused(f"the module does not answer {hide_secrets(command)[:MAX_SHOWN]!r}")
 
     def _outcome(self, orders: Sending, said: _Said, airtime_s: float) -> bool | None:
         until = self._monotonic() + airtime_s + MORE_S

@@ -111,7 +111,7 @@ def test_both_byte_orders_and_both_clocks_are_read(order: str, magic: int, fract
     ("stream", "complaint"),
     [
         (file_of(V0 + LAB_1, network=105), "link type 105, want 270 (LoRaTap)"),
-        (b"radio_rx  40035CAB0100000002C53FAAD4", "no pcap file: radio_rx"),
+        (b"radio_rx  40035CAB0100000002C53FAAD4", "no pcap file: it begins with radi"),
     ],
 )
 def test_other_files_are_refused_once_and_say_why(stream: bytes, complaint: str) -> None:
