@@ -141,8 +141,9 @@ class SpoolFile:
 
         A file that was emptied is replaced as a damaged one is.
         """
-        if _inode(self.path) == self.inode:
-            if not _is_emptied(self.path):
+        inode, size = _inode_and_size(self.path)
+        if inode == self.inode:
+            if size:
                 return False
             if self._refill():
                 log.error("something has emptied spool %s while it was in use; nothing is lost this time", self.path)
@@ -315,22 +316,22 @@ def _sync(fd: int) -> None:
 
 def _inode(path: Path) -> int:
     """Return the inode number of the file. Raises SpoolError when the folder cannot be read."""
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return _MISSING
-    except OSError as error:
-        raise SpoolError(f"spool {path}: {error}") from error
+    return _inode_and_size(path)[0]
 
 
 def _is_emptied(path: Path) -> bool:
     """Tell whether a file holds nothing: even a new one has its first page once it was opened."""
+    return _inode_and_size(path)[1] == 0
+
+
+def _inode_and_size(path: Path) -> tuple[int, int]:
     try:
-        return path.stat().st_size == 0
+        found = path.stat()
     except FileNotFoundError:
-        return False
+        return _MISSING, _MISSING
     except OSError as error:
         raise SpoolError(f"spool {path}: {error}") from error
+    return found.st_ino, found.st_size
 
 
 def _was_used(path: Path) -> bool:

@@ -44,6 +44,7 @@ from tests.support.build import NOON_US, frame
 FIELD = 500
 JOINING = 50
 GROUP = 32
+OTHERS = 3
 PARTS = 8
 DAY_US = 86_400_000_000
 LOOK_EVERY_US = 30_000_000
@@ -58,10 +59,9 @@ class Day:
 
     def __init__(self, folder: Path, frames: int) -> None:
         self._random = Random(1)
-        self._step_us = DAY_US // frames
         self.now_us = NOON_US
         of = [*devices(FIELD), *joiners(JOINING)]
-        self._traffic = Traffic(of[:FIELD], self._step_us)
+        self._traffic = Traffic(of[:FIELD], DAY_US * FIELD * GROUP // (frames * (GROUP - OTHERS)))
         self._joins = Joins(JOINING)
         self._made_up = count(1)
         clock = SteadyClock(lambda: WallUs(self.now_us), lambda: self.now_us / 1e6)
@@ -118,7 +118,7 @@ class Day:
         return used / frames
 
     def _group(self) -> list[Heard]:
-        frames: list[Frame] = self._traffic.frames(GROUP - 3)
+        frames: list[Frame] = self._traffic.frames(GROUP - OTHERS)
         stranger, forged = self._random.randrange(1 << 32), frames[0]
         made_up = seal_lorawan(keys(stranger % 1000), stranger, self._random.randrange(1 << 16), 2, PAYLOAD)
         broken = forged.phy_payload[:-1] + bytes([forged.phy_payload[-1] ^ 1])

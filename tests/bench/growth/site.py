@@ -28,6 +28,7 @@ PAYLOAD = bytes.fromhex("03670110056700ff")
 STEP = 7919
 """Frames come from devices far apart."""
 SINK = "waziup"
+EVERY_US = 600_000_000
 
 
 def keys(index: int) -> SessionKeys:
@@ -52,12 +53,16 @@ def root(index: int) -> RootKeys:
 
 
 class Traffic:
-    """Frames of all devices by turns, each new. now_us: when the last one was sent."""
+    """Frames of all devices by turns, each new. now_us: when the last one was sent.
 
-    def __init__(self, of: Sequence[Device], step_us: int = 1_000_000, first: int = 0) -> None:
+    Each device sends every ten minutes, whatever their number, as in the field: with more devices the frames follow
+    each other faster, and what is done for each device now and then has the same share of a frame's cost.
+    """
+
+    def __init__(self, of: Sequence[Device], every_us: int = EVERY_US, first: int = 0) -> None:
         """first: the number of the first frame: those before it were sent already."""
         self._of = of
-        self._step_us = step_us
+        self._step_us = every_us // len(of)
         self._numbers = count(first)
         self.now_us = NOON_US
 
