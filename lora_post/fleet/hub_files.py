@@ -33,7 +33,57 @@ CA: Final = "ca.pem"
 ACCOUNTS: Final = "accounts.conf"
 DEVICES: Final = "devices"
 """The file with the ids of a home gateway's devices, beside its key: in their logs alone it may write."""
+UNIT: Final = "nats-server.service"
 
+_UNIT_TEXT: Final = """\
+[Unit]
+Description=nats-server: hub of a lora-post fleet
+After=network-online.target time-sync.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+# Found in /usr/local/bin or /usr/bin.
+ExecStart=nats-server -c nats.conf
+ExecReload=/bin/kill -HUP $MAINPID
+# This folder lies in /var/lib/lora-post-hub; at the first start it becomes the service's own.
+DynamicUser=yes
+StateDirectory=lora-post-hub
+StateDirectoryMode=0700
+WorkingDirectory=%S/lora-post-hub
+UMask=0077
+TimeoutStopSec=30s
+Restart=always
+RestartSec=5s
+LimitNOFILE=65536
+
+# What it may not do.
+CapabilityBoundingSet=
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""Sources: systemd.exec(5), on DynamicUser= and StateDirectory=; nats-server's util/nats-server-hardened.service."""
 
 _SIGNS: Final = x509.KeyUsage(
     digital_signature=False,
@@ -172,9 +222,10 @@ def _write_server(
         if routes
         else ""
     )
+    files.once(f"{name}/{UNIT}", _UNIT_TEXT)
     files.write(
         f"{name}/nats.conf",
-        f'# Start it in this folder: nats-server -c nats.conf\nserver_name: "hub-{number}"\n'
+        f'# Started in this folder, as by {UNIT}: nats-server -c nats.conf\nserver_name: "hub-{number}"\n'
         f'listen: "0.0.0.0:{hub.port}"\nhttp: "127.0.0.1:{hub.port + 2 * CLUSTER}"  # for lora-post check\n'
         f"tls {{ {tls} }}\n{cluster}"
         "# always: what is acknowledged survives a power cut; the default writes it down up to two minutes later.\n"

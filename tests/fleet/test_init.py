@@ -20,6 +20,7 @@ from lora_post.fleet.log.streams import ensure_streams
 from tests.support.command import PATIENCE_S, run, wait_until
 from tests.support.fleet_site import free_hub, server
 from tests.support.nats_servers import SERVER
+from tests.support.programs import program
 
 
 def fleet_of(folder: Path) -> FleetConfig:
@@ -33,6 +34,18 @@ def linked(fleet: FleetConfig, name: str) -> Iterator[Link]:
     with closing(Link(fleet, name)) as link:
         assert link.wait(PATIENCE_S)
         yield link
+
+
+def test_unit_of_the_server_is_understood_by_systemd_and_stays_as_it_was_changed(tmp_path: Path) -> None:
+    write_fleet(tmp_path, [Hub("a"), Hub("b")], [], [])
+    unit = tmp_path / "hub" / "1" / "nats-server.service"
+    text = unit.read_text()
+    unit.write_text(text.replace("ExecStart=nats-server ", f"ExecStart={SERVER} "))
+    words = [program("systemd-analyze"), "verify", "--man=no", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert unit not in write_fleet(tmp_path, [Hub("a"), Hub("b")], ["north"], []) and SERVER in unit.read_text()
+    assert (tmp_path / "hub" / "2" / "nats-server.service").read_text() == text
 
 
 @pytest.mark.long
@@ -113,4 +126,4 @@ def test_command(tmp_path: Path) -> None:
     assert b"give three, or one" in run("fleet", "init", "f", "--hub", "a", "--hub", "b", cwd=tmp_path).stderr
     more = run("fleet", "init", "f", "--hub", "a", "--home", "north=pond", cwd=tmp_path).stdout.decode()
     assert more.splitlines().count("wrote f/gateways/north/devices") == 1
-    assert "nats-server --signal reload" in more
+    assert "systemctl reload nats-server" in more

@@ -54,8 +54,8 @@ def command(
     say("")
     if len(servers) == 1:
         say("One server is for a trial: when it is gone, gateways keep their frames, and nothing is decoded.")
-    say("On each server: copy its folder there and start `nats-server -c nats.conf` in it;")
-    say("  where it runs: copy accounts.conf alone, then `nats-server --signal reload`.")
+    say("On each server: copy its folder to /var/lib/lora-post-hub, and start the nats-server.service in it;")
+    say("  where it runs: copy accounts.conf alone, then `systemctl reload nats-server`.")
     say("On each gateway and worker: copy its folder there, fill in lora-post.toml, then `lora-post check`.")
 
 
