@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvicorn.server
+from _pytest.runner import runtestprotocol
 
 os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"  # that of trio, which selenium brings, imports trio
 
@@ -24,6 +25,8 @@ from lora_post.clocks.system import SystemClock
 from tests.support.paths import ROOT
 from tests.support.programs import advice
 from tests.support.rows import fold, one_test_a_table
+
+gc.disable()  # until all tests are collected: they stay
 
 # Tests start the command some hundred times: it is compiled once, also where the environment asks for no byte code.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -92,6 +95,20 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)  # which takes a tenth less time in all
+    gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Tell the process that gathers results once that a test passed: six messages a test take seconds in all."""
+    option = item.config.option
+    if not hasattr(item.config, "workerinput") or option.durations or option.xmlpath:
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
