@@ -154,11 +154,23 @@ class UplinkAnswers:
     ) -> Downlink | None:
         fopts = answers(asked(uplink, parse_data_frame(uplink.frame.phy_payload)), uplink, gateways)
         wanted = Wanted(fopts, acked_fcnt=uplink.fcnt, is_needed=True)
-        return self._built(uplink, wanted, settings, book, transmitter)
+        return self._built(uplink, wanted, settings, book, transmitter, is_again=True)
 
     def _built(
-        self, uplink: Uplink, wanted: Wanted, settings: Settings, book: Book, transmitter: Transmitter | None
+        self,
+        uplink: Uplink,
+        wanted: Wanted,
+        settings: Settings,
+        book: Book,
+        transmitter: Transmitter | None,
+        *,
+        is_again: bool = False,
     ) -> Downlink | None:
+        """Return a downlink with a command that waits, or with what is wanted alone; None for nothing.
+
+        is_again: the uplink may be a recording, which its device does not listen after. A command that the device does
+        not acknowledge would be lost, so it waits for a new uplink.
+        """
         device, gateway = uplink.device, uplink.frame.gateway
         waiting = self._commands.due(device, book)
         if not (wanted.is_needed or waiting) or device.keys is None or device.address is None:
@@ -172,6 +184,8 @@ class UplinkAnswers:
             self._commands.why_not(book, waiting, why)
             return None
         for command in waiting:
+            if is_again and not command.is_confirmed:
+                continue
             others = [each for each in waiting if each is not command]
             before = book.next_fcnt_down(device, is_app=True)
             downlink = self._frames.downlink(device, gateway, wanted, command, others, windows, book)

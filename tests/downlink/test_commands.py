@@ -179,6 +179,20 @@ def test_repeated_uplink_gets_the_same_bytes_with_its_acknowledgement(site: Site
     assert first.phy_payload == second.phy_payload
 
 
+def test_recording_of_the_newest_uplink_uses_up_no_command_that_is_not_acknowledged(site: Site) -> None:
+    newest = up(0, confirmed=True)
+    site.hear(newest)
+    number = site.queue(payload=b"on")
+    for again in range(1, 4):
+        assert site.hear(newest, after_us=again * 5_000_000) == "repeat"
+        data, payload = opened(site.gateway.sent[-1])
+        assert (data.fctrl & (ACK | PENDING), data.fcnt16, payload) == (ACK | PENDING, again, b"")
+        site.tell(site.gateway.sent[-1])
+    assert site.command(number).fate is Fate.QUEUED and site.command(number).tries == 0
+    site.hear(up(1))
+    assert opened(site.gateway.sent[-1])[1] == b"on"
+
+
 def test_frame_that_tells_the_time_is_not_sent_later(site: Site) -> None:
     site.queue()
     site.hear(up(0, fopts=b"\x0d"))
