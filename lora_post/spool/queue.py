@@ -187,17 +187,17 @@ class Queue:
 
         None as well when the number is another lane's by now.
         """
-        known = lanes.numbered(self._spool_file, self.sink, lane.id)
-        self._require_same_file()
-        if known is None or (known.device, known.name) != (lane.device, lane.name):
-            return None
-        after = max(but, default=_FIRST_US)
-        if but and lanes.count_until(self._spool_file, lane, after) == len(but):
-            but = frozenset()  # as long as nothing has come in among them
-        else:
-            after = _FIRST_US
-        rows = lanes.oldest(self._spool_file, lane, after, limit + len(but))
-        self._require_same_file()
+        with self._spool_file.snapshot():
+            self._require_same_file()
+            known = lanes.numbered(self._spool_file, self.sink, lane.id)
+            if known is None or (known.device, known.name) != (lane.device, lane.name):
+                return None
+            after = max(but, default=_FIRST_US)
+            if but and lanes.count_until(self._spool_file, lane, after) == len(but):
+                but = frozenset()  # as long as nothing has come in among them
+            else:
+                after = _FIRST_US
+            rows = lanes.oldest(self._spool_file, lane, after, limit + len(but))
         if but:
             rows = [row for row in rows if row[0] not in but][:limit]
         readings = [row for row in rows if is_reading(row)]

@@ -222,6 +222,18 @@ class SpoolFile:
         except sqlite3.Error as error:
             raise self._trouble(error) from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let the queries of a block see one state of one file, which costs less than one by one. Raises SpoolError."""
+        self.follow()
+        try:
+            self.db.execute("BEGIN")
+            yield
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        finally:
+            self._roll_back()
+
     def sync(self) -> None:
         """Wait until all that was committed survives a power cut. Raises SpoolError."""
         try:

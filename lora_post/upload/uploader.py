@@ -209,7 +209,8 @@ class Uploader:
     # Claim, send, settle
 
     def _send(self, lane: Lane, state: LaneState) -> None:
-        batch = self._queue.claim(lane, state.limit, but=self._confirmed.times_of(lane))
+        limit = state.limit
+        batch = self._queue.claim(lane, limit, but=self._confirmed.times_of(lane))
         if batch is None:
             self._settle()
             return
@@ -231,8 +232,10 @@ class Uploader:
         self._observe(batch, sent)
         self._failures.answered()
         state.backoff.succeed()
-        state.limit = min(self._policy.max_batch, state.limit * 2)
+        state.limit = min(self._policy.max_batch, limit * 2)
         state.refusals = 0
+        if len(batch.times_us) < limit:
+            self._waiting.took_all()
         self._confirm(lane, batch.times_us, sent)
 
     def _confirm(self, lane: Lane, times_us: Collection[WallUs], since: float) -> None:

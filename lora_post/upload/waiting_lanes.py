@@ -76,6 +76,12 @@ class WaitingLanes:
             self._remove(waiting.lane.id)
         return waiting
 
+    def took_all(self) -> None:
+        """Note that the lane that was taken had nothing else; what has come since is told as that of others is."""
+        if self._taken is not None:
+            self._lanes.tidy(self._taken)
+            self._taken = None
+
     def wait_s(self, now: float) -> float:
         """Return for how many seconds none is going to be ready, as far as it is known."""
         moments = [self._resting[0][0]] if self._resting else []

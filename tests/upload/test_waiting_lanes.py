@@ -59,6 +59,8 @@ class Spool:
         batch = self.queue.claim(taken.lane, POLICY.max_batch, self.confirmed.times_of(taken.lane))
         if batch is None:
             return (taken.lane.device, taken.lane.name, 0)
+        if len(batch.times_us) < POLICY.max_batch:
+            self.waiting.took_all()
         self.confirmed.add(taken.lane, batch.times_us, self.now)
         return (batch.lane.device, batch.lane.name, len(batch.times_us))
 
