@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,29 +14,24 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lora_post.cli._decode_desk import Desk, stand_in
 from lora_post.cli._explained import NO_FRAME, UNNAMED, explanation_json, show_frame, show_payload
 from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
 from lora_post.cli._log import set_up_log
 from lora_post.cli._options import config_option, load_all_decoders, log, optional_config
 from lora_post.cli._output import complain, print_json
-from lora_post.clocks.scale import now_us, parse_utc
-from lora_post.decoding.choice import Decoding, decoder_names, unknown_decoder
-from lora_post.decoding.decode import run
+from lora_post.clocks.scale import parse_utc
+from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.loading import CODEC_SUFFIXES, LoadedDecoders, load_decoder
 from lora_post.errors import BadMIC, ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Explanation, Mic, explain
-from lora_post.lorawan.session_keys import AnySessionKeys
-from lora_post.lowcost import header as lowcost
-from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
+from lora_post.model import Decoder, Frame, Link, RxInfo
 from lora_post.text import MAX_TEXT, Spelled, Spelling, parse_bytes
 from lora_post.times import WallUs
 from lora_post.uplink.diagnosis import diagnose, diagnose_payload
 from lora_post.uplink.join_state import Join
-from lora_post.uplink.joins import is_join
-from lora_post.uplink.model import Refusal, Report, Session, Uplink
+from lora_post.uplink.model import Refusal, Report, Uplink
 from lora_post.uplink.outcome_json import metadata_json, outcome_json, reading_json
-from lora_post.uplink.senders import claimed_sender
-from lora_post.uplink.unlock import link_of
 
 EXIT_NOT_EXPLAINED = 1
 DEFAULT_FPORT = 1
@@ -121,82 +116,6 @@ def command(
         for item in _items(given, is_payload=is_payload, fport=DEFAULT_FPORT if fport is None else fport)
     ]
     raise SystemExit(0 if all(good) else EXIT_NOT_EXPLAINED)
-
-
-class Desk(Struct, frozen=True):
-    """Keys, decoders and devices to explain with.
-
-    keys, decoder: given by hand; they go before what the configuration says of a device.
-    alone: there is no configuration, so no device can be unknown to it. received_us: None for now.
-    """
-
-    gateway: str
-    devices: Sequence[Device]
-    decoders: Mapping[str, Decoder]
-    decoder: str | None
-    keys: HandKeys
-    alone: bool
-    received_us: WallUs | None
-
-    @property
-    def time_us(self) -> WallUs:
-        """When what is explained was received."""
-        return now_us() if self.received_us is None else self.received_us
-
-    def asker(self, phy_payload: bytes) -> Device | None:
-        """Return the device that a join is taken to be of, None without a root key by hand."""
-        root = self.keys.root(phy_payload)
-        if root is None:
-            return None
-        known = [device for device in self.devices if device.root is not None and device.root.dev_eui == root.dev_eui]
-        return replace(known[0], root=root) if known else replace(_stand_in(Link.LORAWAN, 0, None), root=root)
-
-    def sessions(self, phy_payload: bytes, link: Link, address: int) -> list[Session]:
-        """Return whose frame this may be, as sessions of devices that were never heard."""
-        known = [device for device in self.devices if (device.link, device.address) == (link, address)]
-        clear = link is Link.LOWCOST and not phy_payload[1] & lowcost.ENCRYPTED
-        if self.keys.session is not None and not clear:
-            same_keys = [device for device in known if device.keys == self.keys.session]
-            known = same_keys or ([replace(known[0], keys=self.keys.session)] if len(known) == 1 else [])
-        if not known and clear and (self.alone or self.decoder is not None):
-            known = [_stand_in(link, address, None)]
-        elif not known and self.keys.session is not None and not clear:
-            known = [_stand_in(link, address, self.keys.session)]
-        if self.decoder is not None:
-            known = [_read_by(device, self.decoder) for device in known]
-        return [Session(device) for device in known]
-
-    def suspects(self, phy_payload: bytes) -> list[Device]:
-        """Return the devices in whose keys or addresses a mistake may be, those with keys by hand first."""
-        asker = self.asker(phy_payload)
-        frame = Frame(self.gateway, self.time_us, phy_payload, RxInfo())
-        sender = "" if self.keys.session is None or is_join(frame) else claimed_sender(frame)
-        found = [] if asker is None else [asker]
-        if sender:
-            link = link_of(phy_payload)
-            address = int(sender, 16 if link is Link.LORAWAN else 10)
-            found += [session.device for session in self.sessions(phy_payload, link, address)]
-        return [*found, *self.devices]
-
-    def report(self, uplink: Uplink) -> Report:
-        """Return the report of an uplink. A codec gets an empty payload, too."""
-        decoder = self.decoders.get(self.decoder or "")
-        if decoder is not None and isinstance(decoder.decode, CodecFunction) and not uplink.payload and uplink.fport:
-            return run(uplink, decoder)
-        if decoder_names(uplink.device) or uplink.fport == 0 or not uplink.payload:
-            return Decoding((), self.decoders).decode(uplink)
-        return Report(uplink, (), (), "no decoder is named; add --decoder, see `lora-post decoders`")
-
-
-def _read_by(device: Device, decoder: str) -> Device:
-    """Return the device with another decoder, without the options of its own one."""
-    if decoder in decoder_names(device):
-        return replace(device, decoder=decoder, decoder_by_fport={})
-    return replace(device, decoder=decoder, decoder_by_fport={}, options={}, sensors=())
-
-
-def _stand_in(link: Link, address: int, keys: AnySessionKeys | None) -> Device:
-    return Device(UNNAMED, f"device {address_text(link, address)}", link, address, "", keys)
 
 
 class Item(Struct, frozen=True):
@@ -295,7 +214,7 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
         else:
             complain(f"{item.place}{error}")
         return False
-    device = replace(_stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
+    device = replace(stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
     uplink = Uplink(Frame(desk.gateway, desk.time_us, b"", RxInfo()), device, 0, item.fport, spelled.data, False)
     report = desk.report(uplink)
     if as_json:
