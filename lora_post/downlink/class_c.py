@@ -19,7 +19,8 @@ from lora_post.downlink.commands import Book
 from lora_post.downlink.mac_layer import MacLayer
 from lora_post.downlink.network import Network
 from lora_post.downlink.transmit import Downlink, Transmitter, Window
-from lora_post.lorawan.mac_commands import Body, DeviceModeInd
+from lora_post.lorawan.mac_body import Body
+from lora_post.lorawan.mac_commands import DeviceModeInd
 from lora_post.model import Device, DeviceClass, Frame, Link
 from lora_post.uplink.model import Uplink
 from lora_post.uplink.sessions import session_key

@@ -14,6 +14,7 @@ from lora_post.clocks.scale import is_unknown
 from lora_post.downlink.adr import REQUIRED_SNR_DB
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.downlinks import MAX_FOPTS
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.phy_payload import DataFrame, MType
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.model import RxInfo
@@ -30,13 +31,13 @@ STICKY: Final = (mac.RXParamSetupAns, mac.RXTimingSetupAns, mac.DlChannelAns, ma
 """A device repeats these in every uplink until it hears any downlink."""
 
 
-def asked(uplink: Uplink, data: DataFrame) -> list[mac.Body]:
+def asked(uplink: Uplink, data: DataFrame) -> list[Body]:
     """Return the MAC commands of an uplink that can be read. data: its frame taken apart."""
     commands = uplink.payload if data.fport == 0 else _clear_fopts(uplink, data)
     return [each.body for each in mac.parse_mac_commands(commands, data.mtype) if each.body is not None]
 
 
-def answers(commands: list[mac.Body], uplink: Uplink, gateways: int) -> bytes:
+def answers(commands: list[Body], uplink: Uplink, gateways: int) -> bytes:
     """Return the answers to MAC commands that fit into one downlink, the most urgent first; each kind once.
 
     gateways: how many hear the device.
@@ -54,7 +55,7 @@ def says_time(fopts: bytes) -> bool:
     return any(each.kind is mac.DeviceTimeAns for each in mac.parse_mac_commands(fopts, MType.UNCONFIRMED_DOWN))
 
 
-def _answers(commands: list[mac.Body], uplink: Uplink, gateways: int) -> Iterator[mac.Body]:
+def _answers(commands: list[Body], uplink: Uplink, gateways: int) -> Iterator[Body]:
     kinds = {type(each) for each in commands}
     frame = uplink.frame
     if mac.RekeyInd in kinds:

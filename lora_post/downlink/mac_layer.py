@@ -28,6 +28,7 @@ from lora_post.downlink.settings import (
     wanted_settings,
 )
 from lora_post.lorawan import mac_commands as mac
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.phy_payload import ADR
 from lora_post.model import Device, FCntPolicy, Link, Reading
 from lora_post.uplink.counters import RESTART_BELOW
@@ -67,7 +68,7 @@ class MacLayer:
         """Return what is known of a device in its session."""
         return read_known(book.settings_of(device) or b"", device, self._network.region)
 
-    def hear(self, uplink: Uplink, commands: Sequence[mac.Body], book: Book) -> Known:
+    def hear(self, uplink: Uplink, commands: Sequence[Body], book: Book) -> Known:
         """Take in an accepted uplink: what it answers, and how it was heard; before its counter is advanced."""
         device, region = uplink.device, self._network.region
         before = self.known(device, book)
@@ -110,7 +111,7 @@ class MacLayer:
         return replace(known, skipped=known.skipped + skipped)
 
     def due(
-        self, uplink: Uplink, known: Known, flags: int, commands: Sequence[mac.Body], book: Book, *, many_channels: bool
+        self, uplink: Uplink, known: Known, flags: int, commands: Sequence[Body], book: Book, *, many_channels: bool
     ) -> list[bytes]:
         """Return the requests that go to a device behind an uplink; none where nothing of it can be kept.
 

@@ -18,6 +18,7 @@ from lora_post.downlink.network import Network
 from lora_post.errors import FrameError
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.cf_list import Frequencies, parse_cf_list
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.phy_payload import MType
 from lora_post.lorawan.region import Region
 from lora_post.model import Device
@@ -210,7 +211,7 @@ def asked(known: Known, sent: Sequence[bytes], fcnt: int) -> Known:
     return replace(known, pending=(*others, *sent), asked_fcnt=fcnt, tries=tries)
 
 
-def answered(known: Known, answers: Sequence[mac.Body], region: Region) -> Known:
+def answered(known: Known, answers: Sequence[Body], region: Region) -> Known:
     """Return what is known once a device has answered; answers to no question are not believed."""
     left = {cid: [each for each in answers if each.cid == cid] for cid in {each.cid for each in answers}}
     pending: list[bytes] = []
@@ -233,7 +234,7 @@ def answered(known: Known, answers: Sequence[mac.Body], region: Region) -> Known
     return replace(known, pending=tuple(pending), tries=0, skipped=0)
 
 
-def _commands(request: bytes) -> list[mac.Body]:
+def _commands(request: bytes) -> list[Body]:
     return [each.body for each in mac.parse_mac_commands(request, MType.UNCONFIRMED_DOWN) if each.body is not None]
 
 
@@ -246,7 +247,7 @@ def _narrowed(limits: Limits, request: mac.LinkADRReq, answer: mac.LinkADRAns) -
     return limits if answer.data_rate_ok else replace(limits, max_rate=max(request.data_rate - 1, 0))
 
 
-def _obeyed(settings: Settings, commands: Sequence[mac.Body], region: Region) -> Settings:
+def _obeyed(settings: Settings, commands: Sequence[Body], region: Region) -> Settings:
     first = commands[0]
     if isinstance(first, mac.RXTimingSetupReq):
         return replace(settings, rx_delay_s=first.delay_s or 1)

@@ -25,6 +25,7 @@ from lora_post.lorawan.join_messages import (
     build_rejoin_request,
     parse_join_accept,
 )
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.phy_payload import (
     ACK,
     ADR,
@@ -244,7 +245,7 @@ class EndDevice:
         serving = keys.serving_mic(dev_addr, fcnt, uplink.signed, rate, channel, (uplink.acked or 0) & 0xFFFF)
         return serving + keys.forwarding_mic(dev_addr, fcnt, uplink.signed)
 
-    def _questions(self, session: _Session) -> list[mac.Body]:
+    def _questions(self, session: _Session) -> list[Body]:
         asked = session.told.answers()
         room = MAX_FOPTS - sum(1 + each.size() for each in asked)
         if room < _QUESTIONS_SIZE:

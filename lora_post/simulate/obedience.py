@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.cf_list import CFList, Frequencies
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.region import Region
 
 BATTERY: Final = 127
@@ -39,8 +40,8 @@ class Obedience(Struct):
     nb_trans: int = 1
     duty_exponent: int = 0
     tx_params: tuple[int, bool] | None = None
-    once: list[mac.Body] = []
-    sticky: list[mac.Body] = []
+    once: list[Body] = []
+    sticky: list[Body] = []
     complaints: list[str] = []
     obeyed: int = 0
 
@@ -59,12 +60,12 @@ class Obedience(Struct):
         """Note that a downlink came: what is repeated until then is said."""
         self.sticky = []
 
-    def answers(self) -> list[mac.Body]:
+    def answers(self) -> list[Body]:
         """Return what its next uplink answers."""
         once, self.once = self.once, []
         return [*self.sticky, *once]
 
-    def obey(self, commands: Sequence[mac.Body]) -> None:
+    def obey(self, commands: Sequence[Body]) -> None:
         """Do what it is told; answers to its own questions are not for here."""
         links: list[mac.LinkADRReq] = []
         for each in [*commands, None]:
@@ -77,7 +78,7 @@ class Obedience(Struct):
             if each is not None:
                 self._obey_one(each)
 
-    def _obey_one(self, command: mac.Body) -> None:
+    def _obey_one(self, command: Body) -> None:
         low, high = self.region.band
         if isinstance(command, mac.RXTimingSetupReq):
             self.rx_delay_s = command.delay_s or 1
@@ -137,7 +138,7 @@ class Obedience(Struct):
         others = {number for number in enabled if not first <= number < first + _MASK_BITS}
         return others | {first + bit for bit in bits}
 
-    def _takes(self, command: mac.Body, *checks: bool) -> bool:
+    def _takes(self, command: Body, *checks: bool) -> bool:
         if not all(checks):
             self.complaints.append(f"it cannot obey {command}")
         return all(checks)

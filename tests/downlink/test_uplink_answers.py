@@ -14,6 +14,7 @@ from lora_post.downlink.mac_answers import answers, gps_time, margin_db
 from lora_post.downlink.transmit import Station
 from lora_post.downlink.uplink_answers import MAX_REPEATS
 from lora_post.lorawan import mac_commands as mac
+from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.mac_commands import parse_mac_commands
 from lora_post.lorawan.phy_payload import DataFrame, MType, build_data_frame, parse_data_frame
 from lora_post.lorawan.root_keys import RootKeys
@@ -252,7 +253,7 @@ def test_link_check_counts_the_gateways_that_heard_the_device_lately(tmp_path: P
 
 def test_answers_that_do_not_fit_are_left_for_the_next_time() -> None:
     uplink = Uplink(frame(), device(), 0, 2, b"", True)
-    commands: list[mac.Body] = [mac.RekeyInd(1), mac.ResetInd(1), mac.DeviceTimeReq(), mac.LinkCheckReq()]
+    commands: list[Body] = [mac.RekeyInd(1), mac.ResetInd(1), mac.DeviceTimeReq(), mac.LinkCheckReq()]
     commands += [mac.DeviceModeInd(number) for number in (0, 2, 2)]
     found = [each.body for each in parse_mac_commands(answers(commands, uplink, 1), MType.CONFIRMED_DOWN)]
     assert found[:2] == [mac.RekeyConf(1), mac.ResetConf(1)]

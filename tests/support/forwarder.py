@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from lora_post.lorawan.join_messages import JoinAccept, parse_join_accept
-from lora_post.lorawan.mac_commands import Body, parse_mac_commands
+from lora_post.lorawan.mac_body import Body
+from lora_post.lorawan.mac_commands import parse_mac_commands
 from lora_post.lorawan.phy_payload import MType, build_data_frame, parse_data_frame
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys
