@@ -20,20 +20,24 @@ from copy import copy
 from datetime import tzinfo
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from lora_post.formats.line_reader import show
 from lora_post.formats.lowcost_text import (
-    BYTE_NUMBERS,
-    BYTES,
     NO_RADIO,
-    NUMBERS,
-    SIZE,
+    RSSIS,
+    SIZES,
+    SNRS,
     TMST_RANGE,
-    HeaderLines,
+    four_byte_header,
     match_header,
+    match_packet,
     match_radio,
     match_time,
     read_radio,
     reception_us,
+    usual_reception_us,
 )
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
 from lora_post.times import WallUs
@@ -50,11 +54,25 @@ _is_hex: Final = re.compile(rb"(?:[0-9A-F]{2} )*").fullmatch
 _PREFIX: Final = b"\xff\xfe"
 _LF: Final = 0x0A
 _CR: Final = 0x0D
+_NO_ADDRESS: Final = b"0,0,0,0"
 _LOWCOST: Final = Link.LOWCOST
 
-_DESTINATIONS: Final = frozenset((b"0", b"1"))
-_PTYPES: Final = frozenset(b"%d" % ptype for ptype in range(0x10, 0x30))
-_SOURCES: Final = frozenset(b"%d" % src for src in range(1, 256))
+
+class Announced(Struct, frozen=True):
+    """What the lines before a payload say of it, most of it as printed. time_us: None where they tell none."""
+
+    address: bytes
+    size: bytes
+    snr: bytes
+    rssi: bytes
+    radio: bytes | None = None
+    time_us: WallUs | None = None
+    tmst: int | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The line with its numbers."""
+        return b"^p" + b",".join((self.address, self.size, self.snr, self.rssi))
 
 
 class LowcostParser:
@@ -77,7 +95,7 @@ class LowcostParser:
         self._held = b""  # begins where a line begins, unless _skipping
         self._wanted = 0  # a payload is awaited, and fewer bytes than this do not complete it
         self._skipping = False  # the rest of the line is noise
-        self._header: HeaderLines | None = None
+        self._announced: Announced | None = None
         self._radio_text: bytes | None = None
         self._radio = NO_RADIO  # of the last frame; it hardly ever changes
         self._fed_us = WallUs(0)
@@ -103,7 +121,7 @@ class LowcostParser:
     def _give_up(self, now_us: WallUs) -> list[Frame | Noise]:
         """Stop waiting for a payload; there may be whole packets in what was taken for its bytes."""
         events: list[Frame | Noise] = []
-        while self._header is not None:
+        while self._announced is not None:
             if self._held.startswith(_PREFIX):
                 at = self._damaged(NoiseReason.TRUNCATED, self._held, 0, len(self._held), events)
                 self._held = self._held[at:]
@@ -122,23 +140,25 @@ class LowcostParser:
             if self._skipping:
                 at = held.find(b"\n", at) + 1 or end
                 self._skipping = held[at - 1] != _LF
-            elif self._header is not None and held.startswith(_PREFIX, at):
-                used = self._take_payload(self._header, held, at, now_us, events)
+            elif (
+                (match := match_packet(held, at))
+                and (size := SIZES.get(match[2])) is not None
+                and (stop := (start := match.end()) + size) < end
+                and held[stop] == _LF
+            ):
+                if self._announced is not None:
+                    self._drop_header(events)
+                address, _, snr, rssi, radio, minute, second, fraction, tmst_text = match.groups()
+                tmst = int(tmst_text)
+                printed_us = usual_reception_us(minute, second, fraction, tmst)
+                time_us = now_us if printed_us is None else printed_us
+                events.append(self._frame(held[start:stop], address, snr, rssi, radio, time_us, tmst))
+                at = stop + 1
+            elif self._announced is not None and held.startswith(_PREFIX, at):
+                used = self._take_payload(self._announced, held, at, now_us, events)
                 if not used:
                     break
                 at += used
-            elif (match := match_header(held, at)) and (size := BYTE_NUMBERS.get(match[5])) is not None:
-                if self._header is not None:
-                    self._drop_header(events)
-                header = match.groups()
-                at = match.end()
-                # Nearly always the payload is here, too, and ends as it should.
-                stop = at + 2 + size
-                if stop < end and held[stop] == _LF and held.startswith(_PREFIX, at):
-                    events.append(self._frame(header, held[at + 2 : stop], now_us))
-                    at = stop + 1
-                else:
-                    self._header = header
             elif line_end := held.find(b"\n", at, at + MAX_LINE) + 1:
                 self._take_line(held[at:line_end], events)
                 at = line_end
@@ -154,31 +174,39 @@ class LowcostParser:
     def _take_line(self, line: bytes, events: list[Frame | Noise]) -> None:
         if line.startswith(b"^p"):
             self._drop_header(events)
-            events.append(Noise(NoiseReason.BAD_HEADER, len(line), show(line)))
+            match = match_header(line)
+            if match and match[2] in SIZES:
+                self._announced = Announced(match[1], match[2], match[3], match[4])
+            else:
+                events.append(Noise(NoiseReason.BAD_HEADER, len(line), show(line)))
         elif line.startswith(b"---"):
             self._drop_header(events)
         elif line.startswith(_PREFIX):
             events.append(Noise(NoiseReason.STRAY_PAYLOAD, len(line), show(line)))
         elif line.startswith(b"^$Receive error"):
             events.append(Noise(NoiseReason.RECEIVE_ERROR, len(line), show(line[2:])))
-        elif self._header is not None:
-            if radio := match_radio(line):
-                self._header = (*self._header[:7], radio[1], *self._header[8:])
-            elif time := match_time(line):
-                self._header = (*self._header[:8], *time.groups())
+        elif self._announced is not None:
+            if match := match_radio(line):
+                self._announced = replace(self._announced, radio=match[1])
+            elif match := match_time(line):
+                time, zone, tmst_text = match.groups()
+                tmst = None if tmst_text is None else int(tmst_text)
+                self._announced = replace(
+                    self._announced, time_us=reception_us(time, zone, tmst, self._zone), tmst=tmst
+                )
 
     def _drop_header(self, events: list[Frame | Noise]) -> None:
         """Drop an announced packet without payload: a new one begins, or none comes."""
-        header, self._header = self._header, None
-        if header is not None:
-            text = b",".join(header[:7])
-            events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 3, "^p" + show(text)))
+        announced, self._announced = self._announced, None
+        if announced is not None:
+            text = announced.text
+            events.append(Noise(NoiseReason.NO_PAYLOAD, len(text) + 1, show(text)))
 
     def _take_payload(
-        self, header: HeaderLines, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
+        self, announced: Announced, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
     ) -> int:
         """Take the payload behind the FF FE at `at`; return how many bytes it took, 0 to wait."""
-        size = BYTE_NUMBERS[header[SIZE]]
+        size = SIZES[announced.size]
         start = at + 2
         stop = start + size
         line_end = _line_end(held, stop)
@@ -196,33 +224,39 @@ class LowcostParser:
             if not (in_hex and line_end and _is_hex(held, start, stop)):
                 return self._damaged(NoiseReason.DAMAGED, held, at, start + size + 1, events)
             payload = bytes.fromhex(held[start:stop].decode())
-        self._header = None
-        events.append(self._frame(header, payload, now_us))
+        self._announced = None
+        time_us = now_us if announced.time_us is None else announced.time_us
+        rx = announced.address, announced.snr, announced.rssi, announced.radio
+        events.append(self._frame(payload, *rx, time_us, announced.tmst))
         return stop + line_end - at
 
     def _damaged(self, reason: NoiseReason, held: bytes, at: int, end: int, events: list[Frame | Noise]) -> int:
         """Give up a payload whose bytes were lost or added; look for lines right behind its FF FE."""
         lost = held[at : held.find(b"\n", at, end) + 1 or end]
-        announced = self._header[SIZE].decode() if self._header else "?"
+        announced = self._announced.size.decode() if self._announced else "?"
         events.append(Noise(reason, len(lost), f"{announced} bytes announced: {show(lost)}"))
-        self._header = None
+        self._announced = None
         self._skipping = True
         return 2
 
-    def _frame(self, header: HeaderLines, payload: bytes, now_us: WallUs) -> Frame:
-        dst, ptype, src, seq, _, snr, rssi_text, radio, time, zone, tmst_text = header
-        rssi, link = NUMBERS.get(rssi_text), None
-        if ptype in _PTYPES and dst in _DESTINATIONS and src in _SOURCES and seq in BYTES:
-            payload = BYTES[dst] + BYTES[ptype] + BYTES[src] + BYTES[seq] + payload
-            link = _LOWCOST
-        if rssi is not None and rssi > 0:
-            rssi -= 256  # kept in eight bits by the SX12XX program
+    def _frame(
+        self,
+        payload: bytes,
+        address: bytes,
+        snr: bytes,
+        rssi: bytes,
+        radio: bytes | None,
+        time_us: WallUs,
+        tmst: int | None,
+        /,
+    ) -> Frame:
+        link = None
+        if address != _NO_ADDRESS and (header := four_byte_header(address)):
+            payload, link = header + payload, _LOWCOST
         if radio != self._radio_text:
             self._radio_text, self._radio = radio, read_radio(radio)
         sf, bw_khz, cr, freq_mhz = self._radio
-        rx = RxInfo(rssi, NUMBERS.get(snr), sf, bw_khz, cr, freq_mhz)
-        tmst = None if tmst_text is None else int(tmst_text)
-        time_us = now_us if time is None else reception_us(time, zone, tmst, self._zone, now_us)
+        rx = RxInfo(RSSIS.get(rssi), SNRS.get(snr), sf, bw_khz, cr, freq_mhz)
         return Frame(self._gateway, time_us, payload, rx, link, None if tmst is None else tmst % TMST_RANGE)
 
 

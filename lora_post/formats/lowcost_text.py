@@ -8,32 +8,41 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from lora_post.clocks.scale import since_epoch
 from lora_post.model import SPREADING_FACTORS
 from lora_post.times import WallUs
 
 # Possessive, as what follows is never a digit: a fifth of the time.
-_P: Final = rb"\^p" + rb",".join([rb"(-?\d{1,5}+)"] * 7) + rb"\r?\n"
-_R: Final = rb"\^r([\d,]{1,40}+)\r?\n"
-_T: Final = rb"\^t(\d{4}-\d\d-\d\dT[\d:.]{8,18}+)(Z|[+-]\d\d:?\d\d)?(?:\*(\d{1,10}+))?\r?\n"
-# These lines follow each other, so that one match usually takes them all; it need not.
-match_header: Final = re.compile(rb"(?:---.{0,1000}+\n)?" + _P + b"(?:" + _R + b")?(?:" + _T + b")?").match
-match_radio: Final = re.compile(_R).match
-match_time: Final = re.compile(_T).match
+_NUMBER: Final = rb"-?\d{1,5}+"
+_P: Final = rb"\^p(" + rb",".join([_NUMBER] * 4) + rb"),(" + rb"),(".join([_NUMBER] * 3) + rb")"
+_R: Final = rb"\^r([\d,]{1,40}+)"
+_T: Final = rb"\^t(\d{4}-\d\d-\d\dT[\d:.]{8,18}+)(Z|[+-]\d\d:?\d\d)?(?:\*(\d{1,10}+))?"
+_LINE_END: Final = rb"\r?\n"
+match_header: Final = re.compile(_P + _LINE_END).match
+match_radio: Final = re.compile(_R + _LINE_END).match
+match_time: Final = re.compile(_T + _LINE_END).match
+# As today's programs print a packet, up to its payload; other programs and other lines in between are read by lines.
+_USUAL_TIME: Final = rb"\^t(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d\.)(\d{6})\*(\d{1,10}+)"
+match_packet: Final = re.compile(rb"(?:---.{0,1000}+\n)?" + _P + b"\n" + _R + b"\n" + _USUAL_TIME + b"\n\xff\xfe").match
 _match_radio_fields: Final = re.compile(rb"(\d{1,4}),(\d{1,2}),(\d{1,2})(?:,(\d{1,8}))?").fullmatch
 
 Radio: TypeAlias = "tuple[int | None, float | None, str | None, float | None]"
 NO_RADIO: Final[Radio] = (None, None, None, None)
 
 # Numbers as a believable ^p line has them; looking one up is faster than int() and checks its range.
-NUMBERS: Final = {b"%d" % number: number for number in range(-256, 256)}
-BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
-BYTE_NUMBERS: Final = {b"%d" % number: number for number in range(256)}
+SNRS: Final = {b"%d" % number: number for number in range(-256, 256)}
+RSSIS: Final = {b"%d" % number: number - 256 if number > 0 else number for number in range(-256, 256)}
+"""Kept in eight bits by the SX12XX program, so that a positive one is 256 too high."""
+SIZES: Final = {b"%d" % number: number for number in range(256)}
 
+_BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
+_DESTINATIONS: Final = frozenset((b"0", b"1"))
+_PTYPES: Final = frozenset(b"%d" % ptype for ptype in range(0x10, 0x30))
+_SOURCES: Final = frozenset(b"%d" % src for src in range(1, 256))
 _CODING_RATES: Final = range(5, 9)
 # The programs cut off the fraction: whole kHz as printed, kHz as they are.
 _BANDWIDTHS: Final = (
@@ -53,10 +62,15 @@ _OFFSETS: Final = dict(_ZONES)
 _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
 
-HeaderLines: TypeAlias = "tuple[bytes | Any, ...]"
-"""The lines before a payload, as printed: dst, ptype, src, seq, size, snr, rssi; radio, time, zone, tmst or None."""
-SIZE: Final = 4
-"""Where in them the payload's length is."""
+def four_byte_header(address: bytes) -> bytes:
+    """Return the four-byte header that a program took off, b"" where it can have taken none off.
+
+    address: the first four numbers of ^p: dst, ptype, src, seq.
+    """
+    dst, ptype, src, seq = address.split(b",")
+    if ptype in _PTYPES and dst in _DESTINATIONS and src in _SOURCES and seq in _BYTES:
+        return _BYTES[dst] + _BYTES[ptype] + _BYTES[src] + _BYTES[seq]
+    return b""
 
 
 def read_radio(text: bytes | None) -> Radio:
@@ -79,8 +93,8 @@ def read_radio(text: bytes | None) -> Radio:
     )
 
 
-def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone: tzinfo, now_us: WallUs) -> WallUs:
-    """Return the time of reception in µs since 1970 UTC; now_us when the text is not a time.
+def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone: tzinfo) -> WallUs | None:
+    """Return the time of reception in µs since 1970 UTC; None when the text is not a time.
 
     The program prints local time without its zone, and after `*` the same clock reading in µs UTC
     modulo 2^32: what the two differ by is the zone's offset, and all offsets differ by 34 s or more.
@@ -89,35 +103,33 @@ def reception_us(time: bytes, printed_zone: bytes | None, tmst: int | None, zone
     A year far away is not a time either: dates near the calendar's ends cannot
     be moved to another zone.
     """
-    if printed_zone is None and tmst is not None:
-        # As nearly always. A minute is worked out once: the calendar takes as long as the rest of the line.
-        second_us, fraction = _SECONDS.get(time[16:20]), time[20:]
-        if second_us is not None and len(fraction) == 6 and fraction.isdigit():
-            minute_us = _minute_us(time[:16])
-            if minute_us is not None:
-                return _in_utc(minute_us + (second_us + int(fraction)), tmst)
     if not _FIRST_YEAR <= time[:4] <= _LAST_YEAR:
-        return now_us
+        return None
     text = time.decode()
     try:
         if printed_zone is not None:
             return since_epoch(datetime.fromisoformat(text + printed_zone.decode()))
         if tmst is None:
             return since_epoch(datetime.fromisoformat(text).replace(tzinfo=zone))
-        local_us = since_epoch(datetime.fromisoformat(text + "Z"))
+        return _in_utc(since_epoch(datetime.fromisoformat(text + "Z")), tmst)
     except (ValueError, OverflowError):
-        return now_us
-    return _in_utc(local_us, tmst)
+        return None
+
+
+def usual_reception_us(minute: bytes, second: bytes, fraction: bytes, tmst: int) -> WallUs | None:
+    """Do what `reception_us` does, for the time of `match_packet`.
+
+    A minute is worked out once: the calendar takes as long as the rest of the packet.
+    """
+    minute_us, second_us = _minute_us(minute), _SECONDS.get(second)
+    if minute_us is None or second_us is None:
+        return None
+    return _in_utc(minute_us + (second_us + int(fraction)), tmst)
 
 
 @lru_cache(maxsize=64)
 def _minute_us(text: bytes) -> WallUs | None:
-    if not _FIRST_YEAR <= text[:4] <= _LAST_YEAR:
-        return None
-    try:
-        return since_epoch(datetime.fromisoformat(text.decode() + "Z"))
-    except ValueError:
-        return None
+    return reception_us(text, b"Z", None, UTC)
 
 
 def _in_utc(local_us: WallUs, tmst: int) -> WallUs:

@@ -1,6 +1,6 @@
 """The least that a loop in CPython does for a frame: what `bench_pipeline` has beside lora-post.
 
-Written out by hand for one device, one kind of packet, two temperatures: the header's lines by a regular expression,
+Written out by hand for one device, one kind of packet, two temperatures: the lines by a regular expression,
 CMAC and AES by `cryptography`, values by `struct`, rows as tuples, one commit for each chunk. Nothing is checked but
 the MIC, nothing can be told of a frame, and whatever is not as expected ends it. `reports` makes of the same what the
 page, the log and the queue have of a frame: `Report` with all that is in it.
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from lora_post.formats.lowcost_text import match_header
+from lora_post.formats.lowcost_text import match_packet
 from lora_post.model import Device, Frame, Reading, RxInfo
 from lora_post.spool.spool_file import PAGE_BYTES
 from lora_post.times import WallUs
@@ -63,18 +63,21 @@ class Floor:
         rows: list[Row] = []
         for chunk in chunks:
             held, at = self._held + chunk, 0
-            while (match := match_header(held, at)) and match[9]:
-                start = match.end() + 2
-                stop = start + int(match[5])
+            while match := match_packet(held, at):
+                _, size, _, _, _, minute, second, fraction, _ = match.groups()
+                start = match.end()
+                stop = start + int(size)
                 if stop >= len(held):
                     break
-                values = self._values(held[start:stop], match[9])
+                values = self._values(held[start:stop], minute, second, fraction)
                 rows += [(channel, time_us, b"%g" % value) for channel, time_us, value in values]
                 at = stop + 1
             self._held = held[at:]
         return rows
 
-    def _values(self, phy_payload: bytes, time: bytes) -> list[tuple[int, int, float]]:
+    def _values(
+        self, phy_payload: bytes, minute: bytes, second: bytes, fraction: bytes
+    ) -> list[tuple[int, int, float]]:
         _, dev_addr, _, fcnt, _ = _head(phy_payload)
         signed = phy_payload[:-4]
         mac = self._mac.copy()
@@ -86,8 +89,8 @@ class Floor:
         stream = self._block(_block(1, 0, 0, dev_addr, fcnt, 0, 1))[:size]
         clear = (int.from_bytes(sealed, "big") ^ int.from_bytes(stream, "big")).to_bytes(size, "big")
         self._next_fcnt = fcnt + 1
-        minutes = int(time[11:13]) * 60 + int(time[14:16])
-        time_us = minutes * 60_000_000 + int(time[17:19]) * 1_000_000 + int(time[20:])
+        minutes = int(minute[11:13]) * 60 + int(minute[14:])
+        time_us = minutes * 60_000_000 + int(second[1:3]) * 1_000_000 + int(fraction)
         return [(clear[at], time_us, _value(clear, at)[0] / 10) for at in range(0, size, 4)]
 
     def reports(self, chunks: Sequence[bytes], device: Device) -> list[Report]:
@@ -95,14 +98,15 @@ class Floor:
         reports: list[Report] = []
         for chunk in chunks:
             held, at = self._held + chunk, 0
-            while (match := match_header(held, at)) and match[9]:
-                start = match.end() + 2
-                stop = start + int(match[5])
+            while match := match_packet(held, at):
+                _, size, snr, rssi, _, minute, second, fraction, _ = match.groups()
+                start = match.end()
+                stop = start + int(size)
                 if stop >= len(held):
                     break
                 phy_payload = held[start:stop]
-                values = self._values(phy_payload, match[9])
-                rx = RxInfo(float(match[7]), float(match[6]), 12, 125.0, "4/5", 868.1)
+                values = self._values(phy_payload, minute, second, fraction)
+                rx = RxInfo(float(rssi), float(snr), 12, 125.0, "4/5", 868.1)
                 heard = Frame("gw1", WallUs(values[0][1]), phy_payload, rx)
                 uplink = Uplink(heard, device, self._next_fcnt - 1, phy_payload[8], phy_payload, True)
                 readings = tuple([Reading("temperature_1", value, "°C", channel) for channel, _, value in values])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC
 from functools import partial
+from typing import Any
 
 import pytest
 
 from lora_post.formats import FORMATS
 from lora_post.formats.guarded import BURST, GuardedParser
 from lora_post.formats.lowcost_gw import LowcostParser
-from lora_post.formats.lowcost_text import HeaderLines
 from lora_post.model import Frame, Noise, NoiseReason
-from lora_post.times import WallUs
 from tests.support.command import packet
 from tests.support.parsers import FIXTURES, NOW_US, cut, events_of
 
@@ -21,10 +20,10 @@ GOOD = [bytes([number]) * 12 for number in range(40)]
 
 
 class Fragile(LowcostParser):
-    def _frame(self, header: HeaderLines, payload: bytes, now_us: WallUs) -> Frame:
+    def _frame(self, payload: bytes, /, *more: Any) -> Frame:
         if payload == BAD:
             raise ZeroDivisionError
-        return super()._frame(header, payload, now_us)
+        return super()._frame(payload, *more)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -536,6 +536,25 @@ pieces = st.one_of(
     ),
     st.binary(max_size=60).map(packet),
     st.binary(max_size=60).map(lambda payload: packet(payload, in_hex=True)),
+    st.builds(
+        packet,
+        st.binary(max_size=60),
+        p=st.sampled_from(
+            ["1,16,3,0,{size},8,-54", "0,0,0,0,{size},-12,126", "0,0,0,0,{size},999,9", "0,0,0,0,256,8,9"]
+        ),
+        t=st.sampled_from(
+            [
+                "2024-05-14T09:15:30.123456*2599096000",
+                "2024-05-14T09:15:30.123456*9999999999",
+                "2024-05-14T09:15:60.123456*2599096000",
+                "2024-02-30T09:15:30.123456*2599096000",
+                "9001-05-14T09:15:30.123456*2599096000",
+            ]
+        ),
+        talk=st.booleans(),
+        in_hex=st.booleans(),
+        line_end=st.sampled_from([b"\n", b"\r\n"]),
+    ),
 )
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
