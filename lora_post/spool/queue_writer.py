@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Final
 
-import msgspec
+from msgspec.json import Encoder, encode
 from msgspec.structs import replace
 
 from lora_post.model import Reading, Value
@@ -23,7 +23,6 @@ from lora_post.spool.model import Lane
 from lora_post.spool.spool_file import PAGE_BYTES, SpoolFile
 from lora_post.spool.tallies import add_tally
 from lora_post.text import plural
-from lora_post.times import StampUs
 from lora_post.uplink.model import Report
 
 EVICT_SHARE: Final = 200  # when full, at least one in so many readings goes
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 Target = tuple[str, Lane, dict[int, Arrived]]
 """A sink, the lane of a sensor there, and what has arrived at the sink."""
 
-_encode = msgspec.json.Encoder().encode
+_encode_into = Encoder().encode_into
 _lane_of: Final = itemgetter(0)
 
 
@@ -66,7 +65,7 @@ class QueueWriter:
 
     def put(self, db: sqlite3.Connection, reports: Iterable[Report]) -> int:
         """Queue every reading of the reports; returns how many rows were added."""
-        rows: list[tuple[int, StampUs, bytes]] = []
+        rows: list[lanes.Row] = []
         for report in reports:
             uplink = report.uplink
             device, heard_us = uplink.device.id, uplink.frame.time_us
@@ -77,7 +76,8 @@ class QueueWriter:
                 unit = reading.unit
                 is_stored = reading.age_s or reading.at_s is not None
                 time_us = reading.measured_us(heard_us) if is_stored else heard_us
-                value = _encode(reading.value)
+                value = bytearray()
+                _encode_into(reading.value, value)
                 for sink, lane, arrived in known.get(reading.name) or self._look_up(db, device, reading):
                     number = lane.id
                     first = arrived.get(number)
@@ -86,7 +86,7 @@ class QueueWriter:
                     if unit == lane.unit or unit == "":
                         rows.append((number, time_us, value))
                     else:
-                        rows.append((number, time_us, _encode(self._in_unit_of(db, sink, lane, reading))))
+                        rows.append((number, time_us, encode(self._in_unit_of(db, sink, lane, reading))))
         rows.sort(key=_lane_of)  # those of a lane stay in their order
         lanes.put(db, rows)
         return len(rows)
