@@ -1,1 +1,1 @@
-"""From a frame to what is sent back: joins, windows, air time."""
+"""Answer devices: joins, acknowledgements, commands, within windows and air time."""

@@ -1,4 +1,4 @@
-"""Which data rate and power a device is to use: adaptive data rate (ADR), from how its last uplinks were heard.
+"""Choose the data rate and power of a device (ADR) by how well its last uplinks were heard.
 
 Source: Semtech's algorithm as chirpstack/chirpstack: chirpstack/src/adr/default.rs has it.
 """

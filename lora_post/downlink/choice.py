@@ -1,4 +1,4 @@
-"""Which of the gateways that heard a device answers it, and how long their copies are waited for.
+"""Choose the gateway that answers a device, and how long to wait for copies from others.
 
 It knows nothing of threads, inputs or the fleet's log: all of them choose by this.
 """
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Chance(Struct, frozen=True):
-    """What speaks for a gateway and against it.
+    """How good a gateway is for answering a device.
 
     snr_db, sf: of the uplink, None where it does not tell. airtime_s: of the answer. budget_s: air time that it has
     left, None: it is not limited, or keeps its own account. round_trip_s: from a request to what it says of it, None:
@@ -49,7 +49,7 @@ class Chance(Struct, frozen=True):
 
     @property
     def score_db(self) -> float:
-        """Return how good it is: the margin in dB, less what speaks against it."""
+        """Return how good it is: the margin in dB, less a penalty where it is silent, slow or out of air time."""
         score = SENT_DB + _margin_db(self.snr_db, self.sf) - SILENT_DB * min(self.silent, MAX_SILENT)
         if self.silent >= MAX_SILENT:
             score -= MUTE_DB
@@ -68,7 +68,7 @@ def _margin_db(snr_db: float | None, sf: int | None) -> float:
 
 
 def best_first(heard: Iterable[T], chance: Callable[[T], Chance]) -> list[T]:
-    """Return those that heard a device, the best first; equal ones in their order."""
+    """Return the gateways that heard a device, the best first; equal ones in their order."""
     return sorted(heard, key=lambda each: -chance(each).score_db)
 
 

@@ -1,4 +1,4 @@
-"""Devices that listen always (class C): what waits for them goes at once, in RX2.
+"""Send commands to devices of class C at once, in RX2: they always listen.
 
 Sources: LoRaWAN 1.0.4, section 17; chirpstack/chirpstack: chirpstack/src/downlink/data.rs and scheduler.rs, for how
 long one waits.
@@ -92,7 +92,7 @@ class ClassC:
         )
 
     def heard_too(self, device: str, frame: Frame, transmitter: Transmitter | None) -> None:
-        """Take in that another gateway heard the last uplink: the best one that can send is sent by."""
+        """Note that another gateway heard the last uplink; the best one that can send is used."""
         reached = self._reached.get(device)
         if reached is None or transmitter is None or transmitter.station(frame.gateway) is None:
             return

@@ -1,4 +1,4 @@
-"""The frame of a command: sealed with a counter of its own, or the same bytes as before, for windows that carry it."""
+"""Make the frame of a command: with a new counter, or the same bytes as before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lora_post.uplink.sessions import session_key
 
 
 class Wanted(Struct, frozen=True):
-    """What a device is to be told beside a command. is_needed: also when no command waits for it.
+    """What a downlink carries besides a command. is_needed: it is sent without a command, too.
 
     fopts: answers to its MAC commands. requests: MAC commands of the network, the most urgent first.
     """
@@ -40,7 +40,7 @@ class Wanted(Struct, frozen=True):
 
 
 class CommandFrames:
-    """Makes the frames of commands; counters and bytes are noted before they leave."""
+    """Makes the frames of commands; keeps counter and bytes before they leave."""
 
     def __init__(self, commands: Commands, duty_cycle: DutyCycle) -> None:
         self.commands = commands
@@ -56,7 +56,7 @@ class CommandFrames:
         windows: Sequence[Window],
         book: Book,
     ) -> Downlink | None:
-        """Return a downlink with a command; None when that cannot go now, which is noted.
+        """Return a downlink with a command; None when it cannot be sent now, and note why.
 
         device: in its session. others: what else waits for it. windows: those in which it listens.
         """
@@ -99,7 +99,7 @@ class CommandFrames:
 
 
 def any_fits(commands: Sequence[Command], windows: Sequence[Window]) -> bool:
-    """Tell whether one of these could be sent in windows like these."""
+    """Tell whether one of these commands fits into one of these windows."""
     return any(len(each.payload) <= _most(windows) for each in commands)
 
 

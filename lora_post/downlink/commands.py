@@ -1,4 +1,4 @@
-"""What waits for devices: which command may go now, and what became of those that went.
+"""Choose the commands that may be sent now, and keep what became of those that were sent.
 
 A command is sealed, and its counter kept, before it is handed to a gateway. Whether it was on air is not always known:
 then the very same bytes may go again, which a device that heard them drops. Other bytes have another counter.
@@ -53,11 +53,11 @@ class Book(Protocol):
         ...
 
     def take_fcnt_down(self, device: Device, *, is_app: bool) -> int:
-        """Return the same, and take it."""
+        """Take the next counter of downlinks in a device's session, and return it."""
         ...
 
     def skip_fcnt_down(self, device: Device, by: int, *, is_app: bool) -> None:
-        """Leave out so many values of the same."""
+        """Skip so many counter values."""
         ...
 
     def waiting(self, device: str = "") -> list[Command]:
@@ -82,7 +82,7 @@ class Book(Protocol):
 
 
 class Commands:
-    """What is done with the commands of all devices."""
+    """The commands of all devices: when each may be sent, and how it ends."""
 
     def __init__(self, now: Callable[[], Moment], metrics: Metrics, stamp_us: Callable[[], StampUs]) -> None:
         """now: by the clock of this machine. stamp_us: the time of a reading that is taken now."""
@@ -92,7 +92,7 @@ class Commands:
         self._told: SimpleQueue[tuple[int, Transmission]] = SimpleQueue()
 
     def tell(self, command: Command) -> Tell:
-        """Return what is told what becomes of a frame with this command."""
+        """Return the callback for a frame with this command: it is told how the frame ended."""
         return lambda transmission: self._told.put((command.id, transmission))
 
     @property
@@ -101,7 +101,7 @@ class Commands:
         return not self._told.empty()
 
     def note(self, book: Book, before: Command, after: Command) -> None:
-        """Keep a change of a command, and tell of it."""
+        """Keep a change of a command; log and count it."""
         if after is before:
             return
         book.note(after)
@@ -113,7 +113,7 @@ class Commands:
                 book.tell(after.device, Reading(f"{after.actuator}_state", after.fate.value), self._stamp_us())
 
     def settle(self, book: Book) -> None:
-        """Take in what gateways have told."""
+        """Keep what gateways have said about frames."""
         waiting = {command.id: command for command in book.waiting()}
         while True:
             try:
@@ -139,7 +139,7 @@ class Commands:
         return given.ended(now, Fate.SENT, f"sent {where}")
 
     def heard(self, device: Device, book: Book, *, acknowledges: bool) -> None:
-        """Take in that an uplink of a device came, and whether it acknowledges a downlink."""
+        """Note an uplink of a device, and whether it acknowledges a downlink."""
         for command in book.waiting(device.id):
             if not (command.is_confirmed and command.tries):
                 continue
@@ -162,7 +162,7 @@ class Commands:
         return over_us if over_us < SET_UNTIL_US else None
 
     def end_late(self, book: Book) -> None:
-        """End what was to be sent or acknowledged by now."""
+        """End the commands that were to be sent or acknowledged by now."""
         for command in book.waiting():
             if is_late(command, self.now()):
                 self.note(book, command, self._late(command))
@@ -207,7 +207,7 @@ class Commands:
             self.note(book, command, command.with_step(self.now(), f"not sent: {why}"))
 
     def end_perhaps_sent(self, book: Book, command: Command) -> None:
-        """End one whose gateway did not say whether it sends it, and that cannot go again as it was."""
+        """End a command whose gateway never said whether it was sent, and that cannot be repeated."""
         self.note(book, command, command.ended(self.now(), Fate.SENT, PERHAPS))
 
     def handed_over(self, book: Book, command: Command, sealed: Sealed, gateway: str) -> None:

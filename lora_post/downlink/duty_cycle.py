@@ -1,4 +1,4 @@
-"""How much each gateway may still send: the duty cycle of sub-bands, over the last hour.
+"""Count the air time of each gateway per sub-band over the last hour (duty cycle).
 
 Source: ETSI EN 300 220-2, annex B; the limits of a region are in its plan.
 """
@@ -30,7 +30,7 @@ _Ms = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
 class _Kept(Struct, frozen=True):
-    """What the spool has of a gateway in a sub-band. spent: how many s before `at`, and how many ms on air."""
+    """What the spool keeps of a gateway in a sub-band. spent: s before `at`, and ms on air."""
 
     at: Moment
     spent: tuple[tuple[int, _Ms], ...]
@@ -61,7 +61,7 @@ class DutyCycle:
         self._lock = RLock()  # an answer may go by another gateway than the one it was meant for
 
     def restore(self, kept: Mapping[str, str], now: Moment) -> list[str]:
-        """Take over what `changes` has given to an earlier run; return the keys of what is over.
+        """Load the air time that an earlier run has kept; return the keys that are out of date.
 
         Of what is kept without a time it is not known how old it is: it counts as if it were sent now.
         """
@@ -83,7 +83,7 @@ class DutyCycle:
         return over
 
     def changes(self, now: Moment) -> dict[str, str]:
-        """Return what is to be kept of what has changed since the last call, by gateway and sub-band."""
+        """Return the changes since the last call, to be kept, by gateway and sub-band."""
         with self._lock:
             changed, self._changed = self._changed, set()
             return {f"{gateway} {hz}": self._kept((gateway, hz), now) for gateway, hz in changed}
@@ -97,7 +97,7 @@ class DutyCycle:
         return msgspec.json.encode(_Kept(now, tuple(spent.values()))).decode()
 
     def used(self) -> Iterator[AirTime]:
-        """Yield what is used, by gateways and sub-bands; for any thread."""
+        """Yield the air time used, by gateway and sub-band; for any thread."""
         bands = {each.min_hz: each for each in self._region.sub_bands}
         for gateway, hz in sorted(self._sent):
             limits, young = bands.get(hz), list(self._young((gateway, hz)))
@@ -128,7 +128,7 @@ class DutyCycle:
                 self._changed.add(band)
 
     def give_back(self, gateway: str, window: Window, size: int) -> None:
-        """Note that a frame is not sent for which air time was spent."""
+        """Give back the air time of a frame that was not sent."""
         limits = self._region.sub_band(window.slot.hz)
         if limits is None:
             return

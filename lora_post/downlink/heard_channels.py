@@ -1,4 +1,4 @@
-"""Which gateways hear more than one channel: those that were heard on more than one frequency."""
+"""Find out which gateways hear more than one channel, by the frequencies of their frames."""
 
 from __future__ import annotations
 

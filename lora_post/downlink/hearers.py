@@ -1,4 +1,4 @@
-"""Which gateways have lately heard a device: only where several have, are the copies of a frame waited for."""
+"""Remember which gateways lately heard a device: copies are waited for where several did."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hearers:
             self._known.popitem(last=False)
 
     def heard(self, device: str, gateway: str) -> None:
-        """Note that a gateway heard the newest frame; nothing, where none is known of."""
+        """Note that a gateway heard the newest frame; do nothing when there is none."""
         if (known := self._known.get(device)) and len(known[-1]) < MAX_GATEWAYS:
             known[-1].add(gateway)
 
@@ -41,6 +41,6 @@ class Hearers:
         return len(set().union(*self._known.get(device, ())))
 
     def is_complete(self, device: str, gateways: Set[str]) -> bool:
-        """Tell whether all have heard the newest frame that are likely to. gateways: that have."""
+        """Tell whether every likely gateway has heard the newest frame. gateways: those that have."""
         likely = self.likely(device)
         return likely is not None and likely <= gateways

@@ -82,22 +82,22 @@ class AskedAgain(Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """Return what it says."""
+        """Return its type and counter as text."""
         return f"type {self.request.kind}, RJcount0 {self.request.count}"
 
     @property
     def device(self) -> Device:
-        """Return the device as it is until the first uplink in its new session: it listens by what it was told."""
+        """Return the device in its old session: it listens as that says until the new one is used."""
         return joined_device(self.joiner.device, self.session)
 
     @property
     def keeps_settings(self) -> bool:
-        """Return whether it keeps in its new session what it was told in this one; else it begins anew."""
+        """Return whether the new session keeps the settings of the old one."""
         return self.request.kind == _KEEPS_SETTINGS
 
 
 def heard_rejoin(frame: Frame, joiners: Mapping[int, Joiner]) -> AskedAgain:
-    """Return what a rejoin-request of type 0 or 2 is.
+    """Check a rejoin-request of type 0 or 2, and return it with its device.
 
     Raises FrameError or a subclass of UnlockError for one that is not answered.
     """
@@ -110,7 +110,7 @@ def heard_rejoin(frame: Frame, joiners: Mapping[int, Joiner]) -> AskedAgain:
 
 
 def heard_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Asked, JoinState]:
-    """Return what a join-request is, and the state of its device once it is heard.
+    """Check a join-request; return it, and the join state of its device after it.
 
     Raises a subclass of UnlockError for a request that is not authentic, not new, or not of a known device.
     """
@@ -127,7 +127,7 @@ def heard_request(frame: Frame, joiners: Mapping[int, Joiner]) -> tuple[Asked, J
 
 
 class JoinServer:
-    """Gives devices their sessions."""
+    """Answers join-requests and rejoin-requests with new sessions."""
 
     def __init__(self, network: Network, duty_cycle: DutyCycle, draw: Callable[[int], int] = randbelow) -> None:
         """draw: returns a random number below the one that is given."""
@@ -204,36 +204,36 @@ def with_rejoin_answer(
 
 
 def copy_of_rejoin(frame: Frame, asked: AskedAgain) -> Join:
-    """Return what is told of a rejoin-request that another gateway heard, too."""
+    """Return the log entry of a rejoin-request that another gateway heard, too."""
     return Join(frame, asked.joiner.device, "copy", f"{asked.said}, heard by gateway {frame.gateway} too")
 
 
 def rejoin_not_answered(frame: Frame, asked: AskedAgain, why: str) -> Join:
-    """Return what is told of a rejoin-request that is not answered."""
+    """Return the log entry of a rejoin-request that is not answered."""
     return Join(frame, asked.joiner.device, "rejoin-request", f"{asked.said}, not answered: {why}")
 
 
 def rejoin_answered(frame: Frame, asked: AskedAgain, state: JoinState) -> Join:
-    """Return what is told of a rejoin-request that has got a session. state: with that."""
+    """Return the log entry of a rejoin-request that got a session. state: with that session."""
     dev_addr = state.sessions[-1].dev_addr
     detail = f"{asked.said}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
     return Join(frame, asked.joiner.device, "rejoin-request", detail, dev_addr)
 
 
 def copy_of(frame: Frame, asked: Asked) -> Join:
-    """Return what is told of a request that another gateway heard, too."""
+    """Return the log entry of a join-request that another gateway heard, too."""
     return Join(frame, asked.joiner.device, "copy", f"{asked.nonce}, heard by gateway {frame.gateway} too")
 
 
 def answered(frame: Frame, asked: Asked, state: JoinState) -> Join:
-    """Return what is told of a request that has got a session. state: with that."""
+    """Return the log entry of a join-request that got a session. state: with that session."""
     dev_addr = state.sessions[-1].dev_addr
     detail = f"{asked.nonce}, answered with DevAddr {dev_addr:08x}, JoinNonce {state.join_nonce:06x}"
     return Join(frame, asked.joiner.device, "join-request", detail, dev_addr)
 
 
 def answered_again(frame: Frame, asked: Asked) -> Join:
-    """Return what is told of a request that gets the answer that it has got before."""
+    """Return the log entry of a join-request that gets the same answer again."""
     detail = f"{asked.nonce} again, answered with the same join-accept"
     return Join(frame, asked.joiner.device, "join-request", detail)
 
@@ -319,7 +319,7 @@ def _why_not(frame: Frame, station: Station | None, windows: tuple[Window, ...],
 
 
 def next_join_nonce(state: JoinState, now_us: StampUs) -> int:
-    """Return the JoinNonce of the next answer: above all before it, also where those were lost.
+    """Return the next JoinNonce: above all earlier ones, even when the spool was lost.
 
     A device refuses any that is not above its last one, for good. A spool that was restored from a backup, or is new,
     has not got the last ones; so it is at least the minutes since 2024, as long as the clock is right.

@@ -1,4 +1,4 @@
-"""What waits for devices with LowCostLoRaGw's header: it goes with their next frame, in clear, and is not acknowledged.
+"""Send commands to devices with LowCostLoRaGw's header after their next frame, in clear.
 
 They take each frame that is for their address, also the same one again: so one that may have been sent is not sent
 again. Their own frames prove nothing, so anybody near them can have a downlink sent while its device does not listen.
@@ -28,7 +28,7 @@ _COUNTER: Final = 256
 def lowcost_answer(
     uplink: Uplink, region: Region, frames: CommandFrames, book: Book, transmitter: Transmitter | None
 ) -> Downlink | None:
-    """Return what is sent after an uplink of such a device, None for nothing; it is noted."""
+    """Return the downlink after an uplink of such a device, and note it; None for nothing."""
     device, gateway, commands = uplink.device, uplink.frame.gateway, frames.commands
     for command in commands.due(device, book):
         if command.is_open:

@@ -1,4 +1,4 @@
-"""What a device asks in MAC commands, and what it is answered.
+"""Answer what devices ask in MAC commands.
 
 Sources: LoRaWAN 1.0.4, section 5; LoRaWAN 1.1, section 5; chirpstack/chirpstack: chirpstack/src/config.rs, for the SNR
 that a spreading factor needs.
@@ -83,7 +83,7 @@ def gps_time(time_us: StampUs) -> mac.DeviceTimeAns:
 
 
 def margin_db(rx: RxInfo) -> int:
-    """Return how far above what its data rate needs a frame was heard."""
+    """Return the link margin of a frame in dB: its SNR above what its data rate needs."""
     required = REQUIRED_SNR_DB.get(rx.sf or 0)
     if required is None or rx.snr_db is None:
         return 0

@@ -1,4 +1,4 @@
-"""What devices are told besides answers: delays, channels, data rates; and what they tell of themselves.
+"""Set the delays, channels and data rates of devices by MAC commands, and read their status.
 
 What is known of a session is kept with its counters, before a frame leaves that relies on it.
 """
@@ -45,7 +45,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class MacLayer:
-    """The settings of all devices. How well they are heard is in memory: after a restart 20 uplinks tell it anew.
+    """The settings of all devices. Signal levels are in memory only: 20 uplinks after a restart.
 
     A device whose first uplink since the start is ahead of what is known may have been answered by another spool, of
     which this one is a backup: FCntDown then goes on above all that can have been used.
@@ -69,7 +69,7 @@ class MacLayer:
         return read_known(book.settings_of(device) or b"", device, self._network.region)
 
     def hear(self, uplink: Uplink, commands: Sequence[Body], book: Book) -> Known:
-        """Take in an accepted uplink: what it answers, and how it was heard; before its counter is advanced."""
+        """Note what an accepted uplink answers, and how well it was heard; before its counter moves."""
         device, region = uplink.device, self._network.region
         before = self.known(device, book)
         known = before
@@ -113,7 +113,7 @@ class MacLayer:
     def due(
         self, uplink: Uplink, known: Known, flags: int, commands: Sequence[Body], book: Book, *, many_channels: bool
     ) -> list[bytes]:
-        """Return the requests that go to a device behind an uplink; none where nothing of it can be kept.
+        """Return the requests to send after an uplink; empty where nothing can be kept of the device.
 
         flags: its FCtrl.
         """
@@ -133,7 +133,7 @@ class MacLayer:
         return due(known, wanted, uplink.fcnt, {each.cid for each in commands})
 
     def asked(self, uplink: Uplink, sent: Sequence[bytes], book: Book) -> None:
-        """Note the requests that go, before they do."""
+        """Note requests before they are sent."""
         if sent:
             known = self.known(uplink.device, book)
             book.keep_settings(uplink.device, _encode(asked(known, sent, uplink.fcnt)))

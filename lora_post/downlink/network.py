@@ -1,4 +1,4 @@
-"""The network that this gateway is, as the configuration has it."""
+"""Hold the settings of [network]: what devices are told when they join."""
 
 from __future__ import annotations
 

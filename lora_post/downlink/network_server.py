@@ -1,4 +1,4 @@
-"""What answers devices, put together."""
+"""Put together what answers devices."""
 
 from __future__ import annotations
 

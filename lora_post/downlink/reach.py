@@ -1,4 +1,4 @@
-"""Whether something can be sent to a device at all, and how long it may be."""
+"""Tell whether a device can be sent anything, and how long a payload may be."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def unreachable(device: Device, state: JoinState, *, through_server: bool = Fals
 
 
 def payload_fit(region: Region, size: int) -> str:
-    """Return from which data rate on a payload fits, "" when it fits at each.
+    """Return the lowest data rate at which a payload fits, "" when it fits at every one.
 
     Raises ConfigError when it fits at none.
     """

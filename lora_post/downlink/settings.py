@@ -1,4 +1,4 @@
-"""What a device in a session does as it was told, and the MAC commands that have it do something else.
+"""Hold the settings of a device in a session, and make the MAC commands that change them.
 
 A change is believed once the device has answered that it obeys: until then its windows are where they were.
 
@@ -100,7 +100,7 @@ def read_known(told: bytes, device: Device, region: Region) -> Known:
 
 
 def first_settings(device: Device, region: Region) -> Settings:
-    """Return what a device does that was told nothing but by its join."""
+    """Return the settings of a device after its join."""
     channels: tuple[int, ...] | None = None
     if not region.is_fixed:
         try:
@@ -112,7 +112,7 @@ def first_settings(device: Device, region: Region) -> Settings:
 
 
 def is_possible(known: Known, region: Region) -> bool:
-    """Tell whether a device in this region can have been told that."""
+    """Tell whether a device in this region can have these settings."""
     settings, (low, high) = known.settings, region.band
     hz, rx2_rate = settings.rx2
     return (
@@ -127,7 +127,7 @@ def is_possible(known: Known, region: Region) -> bool:
 def wanted_settings(
     known: Settings, network: Network, uplink_hz: int, rate: Rate | None, *, many_channels: bool
 ) -> Settings:
-    """Return what a device is to do.
+    """Return the settings that a device is to have.
 
     many_channels: its gateway hears more than the channels that each device of the region has.
     """
@@ -143,7 +143,7 @@ def wanted_settings(
 
 
 def requests(known: Settings, wanted: Settings, region: Region, data_rate: int) -> list[bytes]:
-    """Return the MAC commands that lead from one to the other, the most urgent first.
+    """Return the MAC commands that change the settings, the most urgent first.
 
     data_rate: of the last uplink. Those of LinkADRReq are one, as a device takes all of them or none.
     """
@@ -193,7 +193,7 @@ def _link_adr(wanted: Settings, rate: Rate, region: Region) -> bytes:
 
 
 def due(known: Known, wanted: Sequence[bytes], fcnt: int, answered: Collection[int]) -> list[bytes]:
-    """Return the requests that go behind an uplink; fewer and fewer to a device that does not answer.
+    """Return the requests to send after an uplink; ever fewer while a device does not answer.
 
     answered: the CIDs that this uplink answers. A device repeats some answers until it hears something; a new request
     of the same kind would take them for its own.

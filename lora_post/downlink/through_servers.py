@@ -1,4 +1,4 @@
-"""Devices whose network server is another one: what waits for them is given to it, and it tells what became of that.
+"""Hand commands to the network server of a device, and keep what it says about them.
 
 A command is given once: nobody could tell the server to drop the second copy.
 """
@@ -31,7 +31,7 @@ class ServerQueue(Protocol):
         ...
 
     def told(self) -> list[ServerEvent]:
-        """Return what it has told since the last call."""
+        """Return what the server has said since the last call."""
         ...
 
 
@@ -47,7 +47,7 @@ ToGive: TypeAlias = list[tuple[ServerQueue, Item]]
 
 
 class ThroughServers:
-    """What waits for the devices of network servers."""
+    """The commands for devices of network servers."""
 
     def __init__(self, commands: Commands, queues: Callable[[], Sequence[ServerQueue]]) -> None:
         """queues: those of all inputs."""
@@ -62,7 +62,7 @@ class ThroughServers:
         return bool(self._events) or any(True for _ in self._ungiven(waiting, devices))
 
     def settle(self, book: Book, devices: Iterable[Device]) -> None:
-        """Take in what servers have told."""
+        """Keep what servers have said."""
         events, self._events = self._events, []
         if not events:
             return
@@ -96,7 +96,7 @@ class ThroughServers:
                 )
 
     def send(self, book: Book, devices: Iterable[Device]) -> ToGive:
-        """Return what is given to servers once it is noted."""
+        """Note the commands that may go now, and return what to give to which server."""
         served, found = _served(devices), []
         for command in list(self._ungiven(book.waiting(), devices)):
             dev_eui = served[command.device]

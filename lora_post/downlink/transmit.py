@@ -1,4 +1,4 @@
-"""What is sent to a device, and who can send it."""
+"""Define a downlink, its windows, and what transmitters do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When and how a device listens after it has sent.
+"""Compute when and how a device listens after an uplink.
 
 Source: LoRaWAN 1.0.4, sections 3.3 and 6.2.6; RP002-1.0.4, section 3.3 (delays).
 """
@@ -38,7 +38,7 @@ def windows_after(frame: Frame, region: Region, delay_s: int, rx2: tuple[int, in
 
 
 def windows_of_copy(windows: Iterable[Window], heard: Frame, frame: Frame) -> Iterator[Window]:
-    """Yield windows by the counter of another gateway; none where it heard another channel. heard: what they follow."""
+    """Yield windows by the counter of another gateway, none if its channel differs. heard: the frame they follow."""
     ours, theirs = heard.rx, frame.rx
     if frame.tmst is None or (ours.freq_hz, ours.sf, ours.bw_hz) != (theirs.freq_hz, theirs.sf, theirs.bw_hz):
         return

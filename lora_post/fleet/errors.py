@@ -1,4 +1,4 @@
-"""What fails between a box and the hub of its fleet."""
+"""Define the errors between a box and the hub of its fleet."""
 
 from __future__ import annotations
 

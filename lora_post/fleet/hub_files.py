@@ -1,4 +1,4 @@
-"""What `lora-post fleet init` writes.
+"""Write the files of `lora-post fleet init`.
 
 Servers with TLS and accounts, keys, and what gateways and workers begin with.
 """

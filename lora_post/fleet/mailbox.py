@@ -1,4 +1,4 @@
-"""What other threads have one thread do."""
+"""Hand calls from other threads to one thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Mailbox:
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def put(self, call: Callable[[], None]) -> None:
-        """Have this done with the next `do`."""
+        """Queue a call for the next `do`."""
         self._calls.put(call)
 
     def do(self, wait_s: float = 0.0) -> None:

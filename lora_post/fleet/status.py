@@ -1,4 +1,4 @@
-"""What a fleet is at; who hears whom."""
+"""Show the state of a fleet, and which gateways hear which devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notice a program that holds its lines back until a block of them is full, as programs do in a pipe.
+"""Notice a program that writes into a pipe in full blocks only.
 
 The libraries of C and Python keep back what does not go to a terminal. A frame then arrives minutes or hours late, and
 counts as heard when it arrives if it has no time of its own.
@@ -15,7 +15,7 @@ _ENOUGH: Final = 2
 
 
 class Blocks:
-    """Looks at what each read of a pipe gives."""
+    """The sizes of the reads of one pipe."""
 
     def __init__(self) -> None:
         self._was_silent = False

@@ -1,4 +1,4 @@
-"""Streams of bytes: stdin, a file, a serial port.
+"""Read bytes from stdin, a file or a serial port.
 
 A serial port has no end: when it is unplugged it is waited for and opened again.
 """
@@ -117,7 +117,7 @@ class SerialPort:
         return self._port
 
     def cancel_read(self) -> None:
-        """Have a `read` that waits in another thread return."""
+        """End a `read` that waits in another thread."""
         if self._port is not None:
             with suppress(OSError, TypeError):
                 self._port.cancel_read()

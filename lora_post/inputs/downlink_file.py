@@ -1,4 +1,4 @@
-"""The way back to LowCostLoRaGw's radio program: a file that it looks for after a reception, and what it prints then.
+"""Send through LowCostLoRaGw's radio program: by a file that it looks for after a reception.
 
 It looks 0.1 s before each window of its last reception, takes RX1 and RX2 by the distance of `tmst` alone (1 or 5 s, 2
 or 6 s), and does not count across the wrap of `tmst`. It hears nothing while it waits for a window.

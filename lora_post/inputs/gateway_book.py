@@ -1,4 +1,4 @@
-"""The packet forwarders that were heard, and which of them are silent."""
+"""Remember the packet forwarders that were heard, and tell which are silent."""
 
 from __future__ import annotations
 

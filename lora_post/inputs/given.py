@@ -1,4 +1,4 @@
-"""Frames that gateways were given to send: those that are not confirmed yet, and how what became of them is told."""
+"""Remember frames that gateways were given until they confirm them, and log how they ended."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RoundTrips:
             self._last.popitem(last=False)
 
     def of(self, gateway: str) -> float | None:
-        """Return that of a gateway in s, None when it was not measured."""
+        """Return the longest round trip of a gateway in s, None before the first."""
         return max(self._last.get(gateway, ()), default=None)
 
 
@@ -82,7 +82,7 @@ class Given:
 
 
 def tell_sent(metrics: Metrics, downlink: Downlink, window: str, by: str, more: str = "") -> None:
-    """Tell that a frame is sent. by: who sends it, for the log."""
+    """Log and tell that a frame is sent. by: who sends it."""
     metrics.count("downlinks", "sent")
     log.info("%s is sent by %s in %s%s", downlink.about, by, window, more)
     downlink.tell(Transmission(downlink.gateway, window, True))
@@ -101,7 +101,7 @@ def tell_not_sent(
 
 
 def tell_unconfirmed(metrics: Metrics, downlink: Downlink, window: str, by: str) -> None:
-    """Tell that it is not known whether a frame is sent."""
+    """Log and tell that it is not known whether a frame is sent."""
     metrics.count("downlinks", "unconfirmed")
     log.info("%s was handed to %s, which did not confirm it", downlink.about, by)
     downlink.tell(Transmission(downlink.gateway, window, None))

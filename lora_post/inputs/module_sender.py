@@ -1,4 +1,4 @@
-"""The way back through a serial module: it is made ready before a window, and told to send when that begins.
+"""Send through a serial module: make it ready before a window, and give the command in time.
 
 It hears nothing from then until it is told to receive again. This machine keeps the time, not the module: it is right
 to about 20 ms (USB), and a device listens for five to eight symbols: 8 ms at SF7, 250 ms at SF12.
@@ -64,7 +64,7 @@ class ModuleSender:
         return None if self._stream.trouble else Station(many_channels=False, counter=(_counter(now), now))
 
     def listen(self, data: bytes, now_us: WallUs) -> None:
-        """Note when the line of a frame begins: it takes its time to come, and others wait for what follows it.
+        """Note when the line of a frame began to arrive.
 
         Of one that came while the module was had to send, nobody knows when that was.
         """
@@ -80,7 +80,7 @@ class ModuleSender:
                 self._head = b""
 
     def heard(self, events: Sequence[Heard]) -> Sequence[Heard]:
-        """Return events with what the module does not say: how a frame came, and when; the latter of the last one."""
+        """Return events with channel and data rate added, and the time of the last frame."""
         radio = self._radio
         last = max((number for number, event in enumerate(events) if isinstance(event, Frame)), default=-1)
         return [
@@ -95,7 +95,7 @@ class ModuleSender:
         ]
 
     def send(self, downlink: Downlink) -> None:
-        """Have a frame sent in the first window that can still be met; one at a time."""
+        """Send a frame in the first window that can still be met; one at a time."""
         now, why = self._monotonic(), ""
         for window in downlink.windows:
             left = PREPARE_S if window.tmst is None else left_s((_counter(now), now), window.tmst, now)

@@ -1,4 +1,4 @@
-"""Messages of an MQTT broker: `mqtt://user@host:1883/topic/filter?qos=1`, `mqtts://…`.
+"""Read messages of an MQTT broker: `mqtt://user@host:1883/topic/filter?qos=1`, `mqtts://…`.
 
 The session outlives the process, so that the broker keeps messages while lora-post is away; a message is
 acknowledged only when what it says is on disk. What comes again after a kill is recognised further on.

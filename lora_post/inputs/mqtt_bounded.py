@@ -1,4 +1,4 @@
-"""paho's client, which holds no message that is longer than a limit: the rest of it is read and dropped.
+"""Bound the memory of paho's client: a message beyond a limit is read and dropped.
 
 MQTT tells a packet's length before its content (3.1.1, section 2.2.3), so nobody need hold a message to know that it is
 too long. It is told of as soon as its topic and number have come, and may be acknowledged while the rest is

@@ -1,4 +1,4 @@
-"""Gateways behind a broker, with ChirpStack's MQTT forwarder or gateway bridge: `mqtt://HOST/eu868/gateway/+/event/+`.
+"""Hear and send by gateways behind a broker (ChirpStack): `mqtt://HOST/eu868/gateway/+/event/+`.
 
 They are subscribed to as any topic is; what they are to send is published under the same prefix, in the form in which
 they write themselves. paho's client belongs to the thread that reads, so others only leave what is to be published.
@@ -60,7 +60,7 @@ class GatewayDownlinks:
     """The gateways of one broker, as transmitters; safe to share between threads."""
 
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float], wake: Callable[[], None]) -> None:
-        """wake: has what is to be published looked for."""
+        """wake: ends the wait of the thread that publishes."""
         self._metrics = metrics
         self._wake = wake
         self._monotonic = monotonic

@@ -1,4 +1,4 @@
-"""Network servers behind a broker, both ways: uplinks that they have decrypted, and their queues for devices.
+"""Read decrypted uplinks of network servers behind a broker, and fill their downlink queues.
 
 The topic of a device's queue is known once an uplink of it came. paho's client belongs to the thread that reads, so
 others only leave what is to be published.

@@ -1,4 +1,4 @@
-"""Frames of a capture at the pace at which they were heard."""
+"""Give the frames of a capture at the pace at which they were heard."""
 
 from __future__ import annotations
 

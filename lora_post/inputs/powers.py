@@ -1,4 +1,4 @@
-"""The power that gateways are told to send with: what the region allows, or less where a gateway has refused that.
+"""Choose the power to send with: what the region allows, or less where a gateway refused it.
 
 Older packet forwarders have a table of powers and refuse all others; newer ones take the next lower one.
 

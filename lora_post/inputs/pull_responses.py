@@ -1,4 +1,4 @@
-"""The way back to packet forwarders: PULL_RESP, and the TX_ACK that says what became of it.
+"""Send through packet forwarders: by PULL_RESP, which a TX_ACK answers.
 
 It leaves by the socket that the gateway asked at, and goes to where it asked from last: forwarders hear no other. The
 protocol proves nothing, so anybody may ask in a gateway's name: an answer goes to the host that its uplink came from.

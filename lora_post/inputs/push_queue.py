@@ -1,4 +1,4 @@
-"""PUSH_DATA bodies between the socket's thread and the pipeline's: bounded, fair, each once."""
+"""Hand PUSH_DATA bodies from the socket's thread to the pipeline's: bounded, fair, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An input that is closed and opened again when it fails."""
+"""Close an input that fails, and open it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which messages of a broker were taken, so that one that it keeps for newcomers (retained) is taken once only.
+"""Remember which messages of a broker were taken, so that a retained one is taken once.
 
 A broker gives a retained message again after each subscription, with nothing that tells it from a new one.
 """
@@ -38,7 +38,7 @@ class TakenMessages:
         self._is_changed = False
 
     def has(self, topic: str, payload: bytes) -> bool:
-        """Whether this is the topic's latest message that was taken."""
+        """Tell whether this is the topic's latest message that was taken."""
         return self._recall().get(_mark(topic.encode("utf-8", "replace"))) == _mark(payload)
 
     def take(self, topic: str, payload: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A serial module that is set up by lora-post: its port, what it is told, and how it is had to send."""
+"""Set up a serial module, read what it says, and make it send."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ModuleStream:
             self._port.write(command)
 
     def transmit(self, orders: Sending, at_s: float, latest_s: float, airtime_s: float) -> bool | None:
-        """Have a frame sent; return whether it is, None where the module does not say.
+        """Send a frame; return whether it is sent, None where the module does not say.
 
         at_s: when the command is given, not after latest_s, both monotonic. Raises Refused.
         """
@@ -137,7 +137,7 @@ class ModuleStream:
                 self._answer(said.left())
 
     def _settle(self, said: _Said) -> None:
-        """Let the set-up come to an end that is under way."""
+        """Finish the set-up that is under way."""
         until = self._monotonic() + ANSWERS_S
         while not self._setup.is_idle and self._monotonic() < until:
             command = self._setup.due(self._monotonic())
@@ -170,7 +170,7 @@ class ModuleStream:
         return None
 
     def _restore(self, orders: Sending, said: _Said) -> None:
-        """Have the module receive again, as it is set up; where it does not obey, the set-up begins anew."""
+        """Make the module receive again; begin the set-up anew where it does not obey."""
         for command in orders.restore:
             try:
                 self._order(command, said)

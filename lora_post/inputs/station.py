@@ -1,4 +1,4 @@
-"""The network server that LoRa Basics Stations connect to: `station://0.0.0.0:3001`.
+"""Serve LoRa Basics Stations: `station://0.0.0.0:3001`.
 
 A station asks `/router-info` where to go, connects there, says its version and is told the channels of the region.
 From then on each frame is a message. One thread has all connections; what a station says waits in a queue with a

@@ -1,4 +1,4 @@
-"""The way back to Basics Stations: `dnmsg`, and the `dntxed` that says that it was on air.
+"""Send through Basics Stations: by `dnmsg`, which a `dntxed` confirms.
 
 A station tries RX1, then RX2, and keeps duty cycles by itself; of what it cannot send it says nothing.
 

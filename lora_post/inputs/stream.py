@@ -1,4 +1,4 @@
-"""An input that is a stream of bytes, and the parser that they go through."""
+"""Read frames from a stream of bytes through a parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server that Semtech's packet forwarders talk to: `udp://0.0.0.0:1700`.
+"""Serve Semtech's packet forwarders: `udp://0.0.0.0:1700`.
 
 A thread answers and queues, so that gateways get their acknowledgement at once; what it acknowledges
 is in the queue. Forwarders do not send again what is not acknowledged, they count it.

@@ -62,7 +62,7 @@ class Resource(Struct, frozen=True):
 
 
 def denials(user: User, resource: Resource, scope: Scope) -> list[str]:
-    """Why not, one text for each rule that could have allowed it; empty: allowed."""
+    """Return why the user may not, one text for each rule that could have allowed it; empty: allowed."""
     if user.admin or user.username == resource.owner:
         return []
     if scope not in _OPEN_TO_PUBLIC:
@@ -73,7 +73,7 @@ def denials(user: User, resource: Resource, scope: Scope) -> list[str]:
 
 
 def demand(user: User, resource: Resource, *scopes: Scope) -> None:
-    """Raises the 403 of the first scope that the user does not have."""
+    """Raise the 403 of the first scope that the user does not have."""
     for scope in scopes:
         causes = denials(user, resource, scope)
         if causes:
@@ -81,6 +81,6 @@ def demand(user: User, resource: Resource, *scopes: Scope) -> None:
 
 
 def permissions(user: User, resource: Resource) -> list[str]:
-    """The scopes that the user has, in the server's words."""
+    """Return the scopes that the user has, in the server's words."""
     names = DEVICE_SCOPES if resource.noun == "device" else GATEWAY_SCOPES
     return [name for scope, name in names.items() if not denials(user, resource, scope)]

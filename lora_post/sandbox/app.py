@@ -31,7 +31,7 @@ MAX_BODY = 1 << 20
 
 
 def create_app(state: State, settings: Settings, clock: Clock, middleware: Sequence[Middleware] = ()) -> Starlette:
-    """The whole sandbox as an ASGI application.
+    """Return the whole sandbox as an ASGI application.
 
     It must run in one event loop: each request is handled without a break, so two of them cannot
     interleave. middleware: starlette's, around everything.
@@ -88,7 +88,7 @@ def _visit(request: Request) -> Visit:
 
 
 def _reader(endpoint: Endpoint, content_type: str | None) -> ReadBody | None:
-    """How the body is to be read; None: the endpoint declares none. Raises ErrorAnswer 415."""
+    """Return how the body is to be read; None: the endpoint declares none. Raises ErrorAnswer 415."""
     if endpoint.json is None and endpoint.text is None:
         return None
     content = parse_media(content_type or "application/octet-stream")
@@ -100,7 +100,7 @@ def _reader(endpoint: Endpoint, content_type: str | None) -> ReadBody | None:
 
 
 async def _whole_body(request: Request) -> bytes:
-    """The body, as long as it is not too long; raises ErrorAnswer 413 otherwise."""
+    """Return the body, as long as it is not too long. Raises ErrorAnswer 413."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > MAX_BODY:
         raise too_large(int(announced), MAX_BODY)

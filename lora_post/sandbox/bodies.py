@@ -113,7 +113,7 @@ ReadBody: TypeAlias = Callable[[bytes], Any]
 
 
 def json_reader(kind: Any) -> ReadBody:
-    """A function that reads a JSON body of this type, or raises the 400 of the real server."""
+    """Return a function that reads a JSON body of this type, or raises the 400 of the real server."""
     decoder = msgspec.json.Decoder(kind, dec_hook=_read_instant)
 
     def read(body: bytes) -> Any:
@@ -126,7 +126,7 @@ def json_reader(kind: Any) -> ReadBody:
 
 
 def text_reader(kind: Any) -> ReadBody:
-    """The same for a text/plain body: the whole of it is one string."""
+    """Return a function that reads a text/plain body: the whole of it is one string."""
 
     def read(body: bytes) -> Any:
         try:
@@ -138,12 +138,12 @@ def text_reader(kind: Any) -> ReadBody:
 
 
 def text_value(body: bytes) -> SensorValue:
-    """A text/plain value stays a text, whatever it looks like; bytes that are no UTF-8 are replaced."""
+    """Return a text/plain value as text, whatever it looks like; bytes that are not UTF-8 are replaced."""
     return SensorValue(body.decode("utf-8", "replace"))
 
 
 def to_document(body: Body) -> dict[str, Json]:
-    """The body as JSON objects again; raises ErrorAnswer when it cannot be written."""
+    """Return the body as JSON objects again. Raises ErrorAnswer when it cannot be written."""
     try:
         document: dict[str, Json] = msgspec.to_builtins(body, enc_hook=_instant_text)
     except (OverflowError, RecursionError) as error:  # a year beyond 9999, nesting beyond the stack

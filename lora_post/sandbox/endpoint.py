@@ -59,12 +59,12 @@ class Call(Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        """The sandbox's memory."""
+        """Return the sandbox's memory."""
         return self.service.state
 
     @property
     def now_s(self) -> int:
-        """The second that the server's stores write."""
+        """Return the second that the server's stores write."""
         return self.now_us // 1_000_000
 
 
@@ -81,7 +81,7 @@ NO_CONTENT = Reply(204)
 
 
 def json_reply(value: object) -> Reply:
-    """200 with a JSON body."""
+    """Return 200 with a JSON body."""
     return Reply(200, json.encode(value), JSON)
 
 

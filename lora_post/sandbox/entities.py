@@ -55,7 +55,7 @@ class Entity(Struct, frozen=True):
 
 
 def new_attributes(device: bodies.Device, owner: str, now_s: int) -> Attributes:
-    """The attributes of a new device; of equal names the last one stays.
+    """Return the attributes of a new device; of equal names the last one stays.
 
     Raises ErrorAnswer for whatever Orion refuses in it.
     """
@@ -84,7 +84,7 @@ def new_attributes(device: bodies.Device, owner: str, now_s: int) -> Attributes:
 
 
 def check_new_name(name: str) -> None:
-    """Raises ErrorAnswer when Orion takes no sensor or actuator of this name."""
+    """Raise ErrorAnswer when Orion takes no sensor or actuator of this name."""
     if name in ("id", "type"):
         raise orion_refuses(f"entity {name} specified in payload")
     if name == "dateExpires":
@@ -93,28 +93,28 @@ def check_new_name(name: str) -> None:
 
 
 def text_field(text: str, now_s: int) -> Attribute:
-    """A device field that is a text."""
+    """Return a device field that is a text."""
     return Attribute("String", check_text(text), {}, now_s)
 
 
 def meta_field(meta: Json, now_s: int) -> Attribute:
-    """A device's meta: any JSON."""
+    """Return a device's meta: any JSON."""
     return Attribute("Value", as_orion(meta), {}, now_s)
 
 
 def deployed_field(deployed: bool | None, now_s: int) -> Attribute:
-    """Whether a device is deployed."""
+    """Tell whether a device is deployed."""
     return Attribute("Bool", deployed, {}, now_s)
 
 
 def location_field(location: bodies.Location, now_s: int) -> Attribute:
-    """A device's place, as GeoJSON: longitude first."""
+    """Return a device's place, as GeoJSON: longitude first."""
     point = {"type": "Point", "coordinates": [location.longitude, location.latitude]}
     return Attribute("geo:json", point, {}, now_s)
 
 
 def sensor_attribute(sensor: bodies.Sensor, now_s: int) -> Attribute:
-    """A sensor with its first value, if it has one."""
+    """Return a sensor with its first value, if it has one."""
     metadata = {
         "name": sensor.name,
         "quantity_kind": sensor.quantity_kind,
@@ -128,7 +128,7 @@ def sensor_attribute(sensor: bodies.Sensor, now_s: int) -> Attribute:
 
 
 def actuator_attribute(actuator: bodies.Actuator, now_s: int) -> Attribute:
-    """An actuator."""
+    """Return an actuator."""
     metadata = {
         "name": actuator.name,
         "actuator_kind": actuator.actuator_kind,
@@ -139,7 +139,7 @@ def actuator_attribute(actuator: bodies.Actuator, now_s: int) -> Attribute:
 
 
 def with_value(attribute: Attribute, new: bodies.SensorValue, now_s: int) -> Attribute:
-    """The sensor after one value; its time is cut to the second, or gone when none was sent."""
+    """Return the sensor after one value; its time is cut to the second, or gone when none was sent."""
     check_instant(new.timestamp)
     metadata = {key: item for key, item in attribute.metadata.items() if key != "timestamp"}
     if new.timestamp is not None:
@@ -148,7 +148,7 @@ def with_value(attribute: Attribute, new: bodies.SensorValue, now_s: int) -> Att
 
 
 def with_metadata(attribute: Attribute, key: str, item: Json, now_s: int) -> Attribute:
-    """A sensor or actuator after one of its fields was put.
+    """Return a sensor or actuator after one of its fields was put.
 
     The server writes back what it read, so a sensor's last value becomes the calibrated one.
     """
@@ -160,18 +160,18 @@ def with_metadata(attribute: Attribute, key: str, item: Json, now_s: int) -> Att
 
 
 def calibration(attribute: Attribute) -> CalibLinear | None:
-    """The line that a sensor's values are read through."""
+    """Return the line that a sensor's values are read through."""
     calib = attribute.metadata.get("calib")
     return None if calib is None else msgspec.convert(calib, bodies.Calib).linear
 
 
 def with_actuator_value(attribute: Attribute, value: Json, now_s: int) -> Attribute:
-    """An actuator after its value was put."""
+    """Return an actuator after its value was put."""
     return _touched(attribute, Attribute("Actuator", as_orion(value), attribute.metadata, now_s))
 
 
 def _touched(old: Attribute, new: Attribute) -> Attribute:
-    """Orion leaves the modification date alone when nothing changes, unless the value is compound."""
+    """Return the old attribute when nothing changes, so that its date stays, unless the value is compound."""
     same = (old.type, old.value, old.metadata) == (new.type, new.value, new.metadata)
     same_kind = isinstance(old.value, bool) == isinstance(new.value, bool)  # 1 is True in Python, not in JSON
     return old if same and same_kind and not isinstance(new.value, dict | list) else new

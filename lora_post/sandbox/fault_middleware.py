@@ -28,7 +28,7 @@ class Door:
         self._opening: asyncio.Task[None] | None = None
 
     def belongs_to(self, server: uvicorn.Server) -> None:
-        """Must be called before the server runs."""
+        """Take the server that listens; to be called before it runs."""
         self._server = server
         server.config.http = _Protocol
 
@@ -153,7 +153,7 @@ async def _keep(answer: list[Message], message: Message) -> None:
 
 
 def _half(answer: list[Message]) -> bytes:
-    """The first half of an answer as it would go over the wire."""
+    """Return the first half of an answer as it would go over the wire."""
     head = answer[0]
     lines = [b"HTTP/1.1 %d OK" % head["status"], *(b"%b: %b" % pair for pair in head["headers"]), b"", b""]
     whole = b"\r\n".join(lines) + b"".join(message.get("body", b"") for message in answer[1:])

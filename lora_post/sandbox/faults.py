@@ -63,7 +63,7 @@ class Faults(Protocol):
     """Decides for each request."""
 
     def choose(self, request: str) -> Fault | None:
-        """The fault of a request, as "POST /devices"; None: it is served as always."""
+        """Return the fault of a request, as "POST /devices"; None: it is served as always."""
         ...
 
 
@@ -144,12 +144,12 @@ class RandomFaults:
         return None
 
     def stop(self) -> None:
-        """No more faults."""
+        """Give no more faults."""
         self._rates = ()
 
 
 def read_rates(spec: str) -> list[tuple[Fault, float]]:
-    """`KIND[=N][@PERCENT],…`, or `random` for a bit of everything. Raises ValueError with what is wrong."""
+    """Return the faults of `KIND[=N][@PERCENT],…`; `random`: some of all. Raises ValueError with what is wrong."""
     if spec == "random":
         return [(kind.make(kind.number or 0.0), 0.02) for kind in KINDS]
     rates = [_read_rate(part) for part in spec.split(",")]

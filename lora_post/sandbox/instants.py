@@ -77,13 +77,13 @@ def _zone_minutes(sign: str | None, hours: str | None, minutes: str | None) -> i
 
 
 def _day_number(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 for any year; raises ValueError for a day that the calendar lacks."""
+    """Return the days since 1970-01-01 for any year. Raises ValueError for a day that the calendar lacks."""
     alike = date(2000 + year % 400, month, day)
     return alike.toordinal() - _EPOCH_DAY + (year // 400 - 5) * _DAYS_IN_400_YEARS
 
 
 def fits_orion(instant: Instant) -> bool:
-    """Whether Orion stores it: years 1 to 9999, 8 fraction digits, and not the second before 1970."""
+    """Tell whether Orion stores it: years 1 to 9999, 8 fraction digits, and not the second before 1970."""
     return (
         _FIRST_S <= instant.second <= _LAST_S
         and instant.second != _ORION_ERROR_S
@@ -92,17 +92,17 @@ def fits_orion(instant: Instant) -> bool:
 
 
 def instant_text(instant: Instant) -> str:
-    """The instant in UTC with `Z`, trailing zeros dropped; for years 1 to 9999."""
+    """Return the instant in UTC with `Z`, trailing zeros dropped; for years 1 to 9999."""
     text = second_text(instant.second)
     return f"{text[:-1]}.{instant.fraction}Z" if instant.fraction else text
 
 
 def second_text(second: int) -> str:
-    """A whole second since 1970 as text in UTC with `Z`."""
+    """Return a whole second since 1970 as text in UTC with `Z`."""
     return (EPOCH + timedelta(seconds=second)).isoformat()[:-6] + "Z"
 
 
 def clock_text(time_us: WallUs) -> str:
-    """A moment of the server's clock, in µs since 1970 UTC, as text."""
+    """Return a moment of the server's clock, in µs since 1970 UTC, as text."""
     second, micros = divmod(time_us, 1_000_000)
     return instant_text(Instant(second, f"{micros:06d}".rstrip("0")))

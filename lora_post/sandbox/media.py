@@ -19,7 +19,7 @@ class MediaType(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As it stands in a header."""
+        """Return it as it stands in a header."""
         return f"{self.main}/{self.sub}" + "".join(f";{key}={value}" for key, value in self.parameters)
 
 
@@ -30,7 +30,7 @@ CSV = MediaType("text", "csv", _UTF8)
 
 
 def parse_media(text: str) -> MediaType | None:
-    """A media type, or None when it is none; quotes and blanks around `=` are not understood."""
+    """Return a media type, or None when it is not one; quotes and blanks around `=` are not understood."""
     essence, *parameters = (part.strip(" \t").lower() for part in text.split(";"))
     main, slash, sub = essence.partition("/")
     if not slash or not main or not sub or (main == "*" and sub != "*"):
@@ -40,17 +40,17 @@ def parse_media(text: str) -> MediaType | None:
 
 
 def is_json(content: MediaType) -> bool:
-    """JSON is recognised with any parameter."""
+    """Tell whether this is JSON, which is recognised with any parameter."""
     return (content.main, content.sub) == (JSON.main, JSON.sub)
 
 
 def is_text(content: MediaType) -> bool:
-    """Text is recognised with `charset=utf-8` and nothing else."""
+    """Tell whether this is text, which is recognised with `charset=utf-8` and nothing else."""
     return content == TEXT
 
 
 def choose(offers: Sequence[MediaType], accept: str | None) -> MediaType | None:
-    """The offer that an Accept header likes best, the first of equals; None: nothing fits, so 406."""
+    """Return the offer that an Accept header likes best, the first of equals; None: nothing fits, so 406."""
     if accept is None:
         return offers[0]
     ranges = [_quality(part) for part in accept.split(",")]
@@ -75,7 +75,7 @@ def _quality(text: str) -> tuple[MediaType, float] | None:
 
 
 def _liking(offer: MediaType, wanted: Sequence[tuple[MediaType, float]]) -> float:
-    """The quality that the most specific fitting range gives an offer; 0 when none fits."""
+    """Return the quality that the most specific fitting range gives an offer; 0 when none fits."""
     fitting = [(_specific(media), quality) for media, quality in wanted if _fits(offer, media)]
     return max(fitting, key=lambda item: item[0])[1] if fitting else 0.0
 

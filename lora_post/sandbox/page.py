@@ -54,7 +54,7 @@ class Page:
         self._run = secrets.token_hex(4)
 
     def answer(self, visit: Visit) -> Reply | None:
-        """The reply, or None when the path is not the page's; raises ErrorAnswer."""
+        """Return the reply, or None when the path is not the page's. Raises ErrorAnswer."""
         if visit.path not in _FILES and visit.path != _OVERVIEW:
             return None
         if visit.method not in ("GET", "HEAD"):
@@ -75,7 +75,7 @@ class Page:
 
 
 def overview(state: State) -> dict[str, Json]:
-    """Everything that the page shows."""
+    """Return everything that the page shows."""
     entities = state.recent_devices(MAX_DEVICES)
     counts = state.received(entity.id for entity in entities)
     return {
@@ -103,7 +103,7 @@ def _device(entity: Entity, counts: dict[tuple[str, str], int]) -> dict[str, Jso
 
 @cache
 def _labels() -> dict[str | None, str]:
-    """Labels of sensor kinds and quantity kinds."""
+    """Return labels of sensor kinds and quantity kinds."""
     lists = ontology()
     return {term.id: term.label for term in (*lists.sensor_kinds, *lists.quantity_kinds)}
 

@@ -29,7 +29,7 @@ _LIST = re.compile(r"(?:'[^']*'|[^',]+)(?:,(?:'[^']*'|[^',]+))*")
 
 
 def parse_query(raw: bytes) -> dict[str, str | None]:
-    """The parameters; of a repeated one the first counts. `&` and a bare `;` both separate."""
+    """Return the parameters; of a repeated one the first counts. `&` and a bare `;` both separate."""
     query: dict[str, str | None] = {}
     for part in raw.decode("latin-1").replace(";", "&").split("&"):
         name, equals, value = part.partition("=")
@@ -38,7 +38,7 @@ def parse_query(raw: bytes) -> dict[str, str | None]:
 
 
 def integer(query: Query, name: str) -> int | None:
-    """A whole number of 64 bits, or None when absent; raises ErrorAnswer."""
+    """Return a whole number of 64 bits, or None when absent. Raises ErrorAnswer."""
     text = query.get(name)
     if text is None:
         return None
@@ -48,7 +48,7 @@ def integer(query: Query, name: str) -> int | None:
 
 
 def boolean(query: Query, name: str) -> bool | None:
-    """true or false in any case of letters, or None when absent; raises ErrorAnswer."""
+    """Return true or false in any case of letters, or None when absent. Raises ErrorAnswer."""
     text = query.get(name)
     if text is None:
         return None
@@ -58,7 +58,7 @@ def boolean(query: Query, name: str) -> bool | None:
 
 
 def instant(query: Query, name: str) -> Instant | None:
-    """A time with a zone, or None when absent; raises ErrorAnswer. A `+` is a blank here, so `%2B`."""
+    """Return a time with a zone, or None when absent. Raises ErrorAnswer. A `+` is a blank here, so `%2B`."""
     text = query.get(name)
     if text is None:
         return None
@@ -69,7 +69,7 @@ def instant(query: Query, name: str) -> Instant | None:
 
 
 def ids(query: Query, name: str) -> list[str] | None:
-    """Ids between commas, or None when absent."""
+    """Return ids between commas, or None when absent."""
     text = query.get(name)
     return None if text is None else text.split(",")
 
@@ -82,7 +82,7 @@ class Term(Struct, frozen=True):
     negated: bool
 
     def holds(self, attributes: Attributes) -> bool:
-        """Whether a device fits; an absent attribute fits only `!name`."""
+        """Tell whether a device fits; an absent attribute fits only `!name`."""
         attribute = attributes.get(self.path[0])
         value = None if attribute is None else attribute.value
         for key in self.path[1:]:
@@ -95,7 +95,7 @@ class Term(Struct, frozen=True):
 
 
 def parse_filter(text: str) -> list[Term]:
-    """The conditions of a `q`, all of which must hold.
+    """Return the conditions of a `q`, all of which must hold.
 
     `name==value`, `name:value`, `name!=value`, lists of values between commas, `name`, `!name`; texts
     that look like a number, true, false or null are that unless quoted. Other operators of Orion's
@@ -105,7 +105,7 @@ def parse_filter(text: str) -> list[Term]:
 
 
 def matching(entities: list[Entity], terms: list[Term]) -> list[Entity]:
-    """The devices that fit."""
+    """Return the devices that fit."""
     return [entity for entity in entities if all(term.holds(entity.attributes) for term in terms)]
 
 

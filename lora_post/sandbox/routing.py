@@ -27,7 +27,7 @@ class Routes:
             methods[endpoint.method] = endpoint
 
     def find(self, method: str, raw_path: bytes) -> tuple[Endpoint, dict[str, str]]:
-        """The endpoint and what stands in its braces; raises ErrorAnswer 404 or 405."""
+        """Return the endpoint and what stands in its braces. Raises ErrorAnswer 404 or 405."""
         segments = _segments(raw_path)
         fitting = [
             (methods, ids)

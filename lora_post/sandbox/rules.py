@@ -32,28 +32,28 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 def check_device_id(device_id: str) -> None:
-    """Raises ErrorAnswer unless Orion takes the id of a new device."""
+    """Raise ErrorAnswer unless Orion takes the id of a new device."""
     _check_length(device_id, "entity id length")
     if not has_id_bytes(device_id):
         raise orion_refuses("Invalid characters in entity id")
 
 
 def check_attribute_id(name: str) -> None:
-    """Raises ErrorAnswer unless Orion takes the id of a new sensor or actuator."""
+    """Raise ErrorAnswer unless Orion takes the id of a new sensor or actuator."""
     _check_length(name, "attribute name length")
     if not has_id_bytes(name) or name in _RESERVED_BY_NGSI:
         raise orion_refuses("Invalid characters in attribute name")
 
 
 def check_uri_id(name: str) -> None:
-    """Raises ErrorAnswer unless an id in a path reaches Orion: GET /devices/a=b is 400, not 404."""
+    """Raise ErrorAnswer unless an id in a path reaches Orion: GET /devices/a=b is 400, not 404."""
     if not has_id_bytes(name) or not name:
         raise orion_refuses("invalid character in URI")
     _check_length(name, "entity id length")
 
 
 def has_id_bytes(name: str) -> bool:
-    """Whether all bytes are allowed in ids: printable ASCII without blanks and `?/#&<>"'=;()`."""
+    """Tell whether all bytes are allowed in ids: printable ASCII without blanks and `?/#&<>"'=;()`."""
     return _ID_BYTES.issuperset(name.encode())
 
 
@@ -66,14 +66,14 @@ def _check_length(name: str, what: str) -> None:
 
 
 def check_text(text: str, where: str = "attribute value") -> str:
-    """Give the text back, or raise ErrorAnswer when Orion refuses one of its characters."""
+    """Return the text, or raise ErrorAnswer when Orion refuses one of its characters."""
     if not _FORBIDDEN_TEXT.isdisjoint(text):
         raise orion_refuses(f"Invalid characters in {where}")
     return text
 
 
 def check_instant(instant: Instant | None) -> None:
-    """Raises ErrorAnswer for a time that the API can read and Orion cannot store."""
+    """Raise ErrorAnswer for a time that the API can read and Orion cannot store."""
     if instant is not None and not fits_orion(instant):
         raise orion_refuses("date has invalid format")
 
@@ -82,7 +82,7 @@ def check_instant(instant: Instant | None) -> None:
 
 
 def as_orion(value: Json, where: str = "attribute value", depth: int = 0) -> Json:
-    """The value as Orion keeps it: texts checked, numbers as doubles, whole ones shown as integers.
+    """Return the value as Orion keeps it: texts checked, numbers as doubles, whole ones shown as integers.
 
     Raises ErrorAnswer for a forbidden character, a number beyond any double, too deep nesting.
     """
@@ -107,12 +107,12 @@ def _double(number: float) -> int | float:
 
 
 def whole(double: float) -> int | float:
-    """A double as JSON shows it: 25 for 25.0, as long as that fits 64 bits."""
+    """Return a double as JSON shows it: 25 for 25.0, as long as that fits 64 bits."""
     return int(double) if double.is_integer() and abs(double) < _INT64_MAX else double
 
 
 def as_history(value: Json, depth: int = 0) -> Json:
-    """The value as MongoDB keeps it: whole numbers clamped to 64 bits, the others doubles.
+    """Return the value as MongoDB keeps it: whole numbers clamped to 64 bits, the others doubles.
 
     Raises ErrorAnswer when it is nested too deeply.
     """
@@ -149,7 +149,7 @@ class CalibLinear(Struct, frozen=True):
 
 
 def calibrate(value: Json, line: CalibLinear | None) -> Json:
-    """The value on the line; only numbers change.
+    """Return the value on the line; only numbers change.
 
     Where the line has no finite answer (two points with one sensor value), the number stays raw.
     """

@@ -32,7 +32,7 @@ def running_sandbox(
     port: int = 0,
     faults: Faults | None = None,
 ) -> Iterator[str]:
-    """A sandbox in a thread of this process; gives its API url, as http://127.0.0.1:40123/api/v2.
+    """Run a sandbox in a thread of this process; gives its API url, as http://127.0.0.1:40123/api/v2.
 
     faults: what goes wrong. The server takes connections when this returns and has ended, with all its
     threads, when the block ends. Raises SpoolError for a bad file and OSError when the port is taken.

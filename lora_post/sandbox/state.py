@@ -123,27 +123,27 @@ class State:
         return int(self._db.execute(query, values).fetchone()[0])
 
     def token_key(self) -> bytes:
-        """The key that tokens are signed with; made once for each database."""
+        """Return the key that tokens are signed with; made once for each database."""
         return bytes(self._db.execute("SELECT token_key FROM secret").fetchone()[0])
 
     def changes(self) -> int:
-        """A number that differs whenever something was written since this process started."""
+        """Return a number that differs whenever something was written since this process started."""
         return self._db.total_changes
 
     # Devices
 
     def device(self, device_id: str) -> Entity | None:
-        """A device by id."""
+        """Return a device by id."""
         rows = self._db.execute("SELECT id, created_s, modified_s, attributes FROM devices WHERE id = ?", (device_id,))
         return next(map(_entity, rows), None)
 
     def devices(self) -> list[Entity]:
-        """All devices in the order of their creation."""
+        """Return all devices in the order of their creation."""
         rows = self._db.execute("SELECT id, created_s, modified_s, attributes FROM devices ORDER BY number")
         return list(map(_entity, rows))
 
     def recent_devices(self, count: int) -> list[Entity]:
-        """The devices that changed last, in the order of their creation."""
+        """Return the devices that changed last, in the order of their creation."""
         rows = self._db.execute(
             "SELECT id, created_s, modified_s, attributes FROM "
             "(SELECT * FROM devices ORDER BY modified_s DESC, number DESC LIMIT ?) ORDER BY number",
@@ -152,7 +152,7 @@ class State:
         return list(map(_entity, rows))
 
     def device_count(self) -> int:
-        """How many devices there are."""
+        """Return how many devices there are."""
         return self._number("SELECT count(*) FROM devices")
 
     def add_device(self, device_id: str, attributes: Attributes, now_s: int) -> bool:
@@ -210,7 +210,7 @@ class State:
             )
 
     def history(self, devices: Sequence[str], sensors: Sequence[str] | None, wanted: Range) -> list[Row]:
-        """Rows of these devices (sensors None: all of theirs) in the order of reception."""
+        """Return rows of these devices (sensors None: all of theirs) in the order of reception."""
         series = self._series(devices, sensors)
         numbers = ",".join(map(str, series))  # our own integers; written out, as there is a limit for marks
         conditions, values = [f"series IN ({numbers})"], []
@@ -236,7 +236,7 @@ class State:
         return found
 
     def received(self, devices: Iterable[str]) -> dict[tuple[str, str], int]:
-        """How many values were received, by device and sensor."""
+        """Return how many values were received, by device and sensor."""
         return {
             (device, sensor): count
             for device in devices
@@ -244,18 +244,18 @@ class State:
         }
 
     def received_in_all(self) -> int:
-        """How many values there are in history."""
+        """Return how many values there are in history."""
         return self._number("SELECT coalesce(sum(received), 0) FROM series")
 
     # Gateways
 
     def gateway(self, gateway_id: str) -> dict[str, Json] | None:
-        """A gateway's document by id."""
+        """Return a gateway's document by id."""
         row = self._db.execute("SELECT document FROM gateways WHERE id = ?", (gateway_id,)).fetchone()
         return None if row is None else _document(row[0])
 
     def gateways(self) -> list[dict[str, Json]]:
-        """All gateways in the order of their creation."""
+        """Return all gateways in the order of their creation."""
         return [_document(text) for (text,) in self._db.execute("SELECT document FROM gateways ORDER BY number")]
 
     def add_gateway(self, document: dict[str, Json]) -> bool:

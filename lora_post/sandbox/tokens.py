@@ -32,7 +32,7 @@ class Tokens:
         self._lifetime_s = lifetime_s
 
     def issue(self, user: User, now_us: WallUs) -> str:
-        """A new token; the ones issued before stay valid until they expire."""
+        """Return a new token; the ones issued before stay valid until they expire."""
         now_s = now_us // 1_000_000
         claims = {
             "jti": uuid.uuid4().hex,
@@ -46,7 +46,7 @@ class Tokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def user(self, authorization: str | None, now_us: WallUs) -> User:
-        """Whom an Authorization header stands for; a guest unless the token is good right now."""
+        """Return whom an Authorization header stands for; a guest unless the token is good right now."""
         if authorization is None or not authorization.startswith(_BEARER):
             return GUEST_USER
         try:
@@ -63,5 +63,5 @@ class Tokens:
 
 
 def user_id(username: str) -> str:
-    """The id of a user: always the same for one name."""
+    """Return the id of a user: always the same for one name."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{username}.lora-post.sandbox"))

@@ -14,13 +14,13 @@ from lora_post.sandbox.rules import Json, calibrate
 
 
 def device_resource(entity: Entity) -> Resource:
-    """What permissions need to know of a device."""
+    """Return what permissions need to know of a device."""
     private = _text(entity.attributes, "visibility") == "private"
     return Resource("device", entity.id, _text(entity.attributes, "owner"), private)
 
 
 def device_json(entity: Entity) -> dict[str, Json]:
-    """GET /devices/{d}; absent fields are left out, sensors and actuators sorted by id."""
+    """Return the body of GET /devices/{d}; absent fields are left out, sensors and actuators sorted by id."""
     attributes = entity.attributes
     visibility = _text(attributes, "visibility")
     fields = {
@@ -42,17 +42,17 @@ def device_json(entity: Entity) -> dict[str, Json]:
 
 
 def sensors_json(entity: Entity) -> list[dict[str, Json]]:
-    """All sensors of a device, sorted by id."""
+    """Return all sensors of a device, sorted by id."""
     return [sensor_json(name, entity.attributes[name]) for name in _names(entity, "Sensor")]
 
 
 def actuators_json(entity: Entity) -> list[dict[str, Json]]:
-    """All actuators of a device, sorted by id."""
+    """Return all actuators of a device, sorted by id."""
     return [actuator_json(name, entity.attributes[name]) for name in _names(entity, "Actuator")]
 
 
 def sensor_json(name: str, attribute: Attribute) -> dict[str, Json]:
-    """One sensor with its last value, calibrated."""
+    """Return one sensor with its last value, calibrated."""
     metadata = attribute.metadata
     fields = {
         "id": name,
@@ -68,7 +68,7 @@ def sensor_json(name: str, attribute: Attribute) -> dict[str, Json]:
 
 
 def actuator_json(name: str, attribute: Attribute) -> dict[str, Json]:
-    """One actuator with its value."""
+    """Return one actuator with its value."""
     metadata = attribute.metadata
     fields = {
         "id": name,
@@ -123,7 +123,7 @@ def _location(attributes: Attributes) -> dict[str, Json] | None:
 
 
 def _date(attributes: Attributes, name: str, built_in_s: int) -> str | None:
-    """A date of the entity, unless a sensor of that name covers it."""
+    """Return a date of the entity, unless a sensor of that name covers it."""
     if name not in attributes:
         return second_text(built_in_s)
     try:

@@ -1,4 +1,4 @@
-"""Actuators that devices announce, held in memory for the sinks."""
+"""Remember the actuators that devices announce, for the sinks."""
 
 from __future__ import annotations
 

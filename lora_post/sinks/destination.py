@@ -1,4 +1,4 @@
-"""What a destination is: a table of the configuration, and what is made of it.
+"""Define a destination: its table in the configuration, and what is made of it.
 
 `SINKS` in `lora_post.sinks` lists them. Whatever else has to know of destinations (the configuration, `run`, `check`,
 the units for systemd, the reference of all keys) asks here, and names none of them.

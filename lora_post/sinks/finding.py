@@ -1,4 +1,4 @@
-"""What a check of `lora-post check` says."""
+"""Define a line of `lora-post check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this process has delivered, for destinations that cannot be asked."""
+"""Remember what this process has delivered, for destinations that cannot be asked."""
 
 from __future__ import annotations
 

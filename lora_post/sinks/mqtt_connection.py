@@ -1,4 +1,4 @@
-"""One connection to an MQTT broker, from CONNECT until it is lost; publishes with QoS 1.
+"""Hold one connection to an MQTT broker, from CONNECT until it is lost.
 
 A lost connection is not mended here: what was not acknowledged is the spool's to send again, so
 the library must neither reconnect by itself nor repeat anything.

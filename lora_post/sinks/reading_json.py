@@ -1,4 +1,4 @@
-"""A reading as people's own tools get it: one JSON object on one line.
+"""Write a reading as one JSON object on one line.
 
     {"device":"pond-7","sensor":"temperature_3","value":27.2,"unit":"°C","quantity":"Temperature","time":"2026-03-01T12:00:00Z"}
 

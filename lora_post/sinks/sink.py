@@ -1,4 +1,4 @@
-"""What a destination has to be able to do for the uploader."""
+"""Define what the uploader needs of a destination."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Sink(ABC):
 
 @contextmanager
 def nothing_is_sent() -> Iterator[None]:
-    """Raise NotSent in place of OutcomeUnknown: what is tried in this block leaves no reading in doubt."""
+    """Raise NotSent in place of OutcomeUnknown in this block: it sends no reading."""
     try:
         yield
     except OutcomeUnknown as error:

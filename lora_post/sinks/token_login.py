@@ -1,4 +1,4 @@
-"""The login that Waziup Cloud and WaziGates share: a password for a token (JWT).
+"""Log in at Waziup Cloud or a WaziGate: a password for a token (JWT).
 
 Source: Waziup/wazicloud-api: src/Waziup/Auth.hs; Waziup/wazigate-edge: api/auth.go.
 """
@@ -45,7 +45,7 @@ def fetch_token(http: HttpClient, account: Account, server: str, table: str) -> 
 
 
 def token_in(body: bytes) -> Secret | None:
-    """Return the token that an answer is, bare or as a JSON string; None for anything else."""
+    """Return the token in an answer, bare or as a JSON string; None for anything else."""
     text = body.decode("ascii", "replace").strip().strip('"')
     return Secret(text) if _is_jwt(text) else None
 

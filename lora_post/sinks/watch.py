@@ -1,4 +1,4 @@
-"""What a destination has to be able to do that values are set at, to be sent to devices."""
+"""Define how a destination is asked for values that people set for devices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_VALUE: Final = 1000
 
 
 def read_look_every_s(reader: TableReader, key: str, text: str) -> float:
-    """Return how often one looks for values, 0.0 for never. key: of the configuration, as "[waziup] actuators"."""
+    """Return how often to look for values, in s, 0.0 for never. key: as "[waziup] actuators"."""
     if text == NEVER:
         return 0.0
     every_s = parse_duration(text) or 0.0

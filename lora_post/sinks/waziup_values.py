@@ -1,4 +1,4 @@
-"""A lane's readings in Waziup's words: sensor id, kinds and unit, JSON values.
+"""Write readings as Waziup wants them: sensor id, kinds and unit, JSON values.
 
 Waziup keeps whole numbers in 64 bits and puts the largest one in the place of others (AesonBson 0.4.0, see the
 sandbox). Such numbers go there as text, which it keeps as it is.
@@ -80,7 +80,7 @@ def _wire(lane: Lane, value: bytes, factor: float) -> bytes:
 
 
 def _exact(value: Value) -> Value:
-    """Return the same with text in the place of numbers that the server would change."""
+    """Return a value with text in the place of numbers that the server would change."""
     if isinstance(value, dict):
         return {key: _exact(item) for key, item in value.items()}
     if isinstance(value, list):

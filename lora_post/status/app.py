@@ -55,7 +55,7 @@ _CLOSED: Final = (
 
 
 class Sources(Struct, frozen=True):
-    """Where the pages have from what they show. sensor_values: /metrics has them.
+    """Where the pages get their data. sensor_values: /metrics has them.
 
     answer_form: tries and adds devices; None: nobody may.
     """
@@ -154,13 +154,13 @@ def _credentials(request: Request) -> Credentials:
 
 
 class _Seats:
-    """The streams that may be open at a time; taken before a stream begins. Used by one event loop only."""
+    """The number of streams that may be open at a time. Used by one event loop only."""
 
     def __init__(self) -> None:
         self._free = MAX_STREAMS
 
     def take(self) -> bool:
-        """Take a seat; False when there is none."""
+        """Take a free place for a stream; return False when there is none."""
         if self._free <= 0:
             return False
         self._free -= 1

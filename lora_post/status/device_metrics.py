@@ -1,4 +1,4 @@
-"""What /metrics has of each device: a line or more of thousands, written as text at once.
+"""Write the lines of /metrics for devices as text.
 
 Objects for each sample, as `prometheus_client` wants them, cost several times as much, every 15 seconds.
 Source: prometheus/docs: content/docs/instrumenting/exposition_formats.md.

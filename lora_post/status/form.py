@@ -1,4 +1,4 @@
-"""The form of the page for a new device: what it asks, and what `lora-post devices form` answers.
+"""Answer the page's form for a new device, for `lora-post devices form`.
 
 Another process answers: decoders that are only tried cannot hold up or end the one that takes frames, and the memory
 for them is given back.

@@ -1,4 +1,4 @@
-"""What was heard and the state of the run → what the page is told: everything once, then what has changed."""
+"""Make the JSON of the page: everything once, then what has changed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _command(command: Command) -> PageCommand:
 
 
 class _Wall(Struct, frozen=True):
-    """What makes times for the page of moments on the steady clock. ahead_us: of the run, see RunState."""
+    """Turns moments of the steady clock into times for the page. ahead_us: see RunState."""
 
     ahead_us: int
 

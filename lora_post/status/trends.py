@@ -1,4 +1,4 @@
-"""Rows of the spool's trends → what a page plots."""
+"""Make the plots of a page from the spool's trends."""
 
 from __future__ import annotations
 

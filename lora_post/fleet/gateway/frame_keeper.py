@@ -1,4 +1,4 @@
-"""The gateway's part: keep every frame in the own spool first. `Publisher` has the hub get it.
+"""Keep every frame in the gateway's spool; `Publisher` then brings it to the hub.
 
 It needs no keys of devices. Without the hub it goes on for as long as the spool has room.
 """
@@ -38,14 +38,14 @@ LIVE_US: Final = 86_400_000_000
 
 
 class Room(Struct, frozen=True):
-    """What the spool may hold, and what goes when that is not enough."""
+    """How much the spool may hold, and which frames are dropped when it is full."""
 
     max_bytes: int
     when_full: WhenFull
 
 
 class FrameKeeper:
-    """Takes what inputs give in the place of a pipeline: keeps frames, opens none."""
+    """Keeps the frames of inputs unopened, in the place of a pipeline."""
 
     def __init__(
         self,

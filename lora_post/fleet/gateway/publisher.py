@@ -1,4 +1,4 @@
-"""The gateway's part behind `FrameKeeper`: publish every frame that is kept until the hub is done with it."""
+"""Publish every frame of the gateway's spool until the hub is done with it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Publisher:
         return self._link.trouble or (Problem(f"the hub does not take frames: {self._said}") if self._said else None)
 
     def arrived(self, numbers: Sequence[int]) -> None:
-        """Take in frames that were kept just now; for any thread."""
+        """Add frames that were kept just now; for any thread."""
         now = time.monotonic()
         self._mailbox.put(lambda: self._live.extend((number, now) for number in numbers))
 
@@ -197,7 +197,7 @@ class Publisher:
         log.warning("offering %d settled frames to the hub again: %s", again, why)
 
     def _offer_waiting(self) -> None:
-        """Publish what is not settled once more, and not only when its turn comes; each worker asks for it."""
+        """Publish at once what is not settled, as a worker asks for it."""
         now = time.monotonic()
         if now >= self._waiting_at:
             self._waiting_at = now + self._patience.again_s
@@ -231,7 +231,7 @@ class Publisher:
             raise
 
     def _choose(self, now: float) -> list[tuple[HeardFrame, bool]]:
-        """Return frames to publish now, and of each whether it was kept for a link; they count as under way."""
+        """Return frames to publish now, each with whether it waited for a link; mark them as under way."""
         chosen = []
         while len(self._flying) < self._patience.in_flight:
             self._turn += 1
@@ -298,7 +298,7 @@ class Publisher:
                 self._cursor = min(self._cursor, number - 1)
 
     def _landed(self, numbers: Sequence[int], done: Future[int]) -> None:
-        """Take in the answer to a publication."""
+        """Handle the answer to a publication."""
         began = min((self._flying[number] for number in numbers if number in self._flying), default=None)
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or error is not None:

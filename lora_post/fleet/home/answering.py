@@ -1,4 +1,4 @@
-"""The hub's end for home gateways, in each worker: tell them what is valid, and know which are away."""
+"""Answer home gateways, in each worker: say which entries are valid, note who is away."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Answering:
                 stop.wait(1.0)
 
     def is_away(self, home: str) -> bool:
-        """Tell whether a home gateway has not been heard for so long that others answer its devices; for any thread."""
+        """Tell whether a home gateway is silent for so long that workers take over; for any thread."""
         if not self._takeover_after_s or self._began is None:
             return False
         _, since = self._seen.get(token(home), (0, self._began))

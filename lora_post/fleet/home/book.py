@@ -1,4 +1,4 @@
-"""What a home gateway decides about its own devices, over a log of its own.
+"""Decide about the devices of a home gateway, in a log of its own.
 
 What stands in that log is provisional until the hub has it. It has the newest entry of each device that the hub has,
 and all behind it.
@@ -43,7 +43,7 @@ class HomeLog(Log, ShortLog, Protocol):
     """A log in which a device may begin anew."""
 
     def begin(self, subject: str, data: bytes) -> None:
-        """Have this entry stand in the place of all those of a subject. Raises LogUnavailable."""
+        """Replace all entries of a subject by this one. Raises LogUnavailable."""
         ...
 
 
@@ -60,7 +60,7 @@ class Adoption(Struct, frozen=True):
 
 
 class HomeBook:
-    """Decides. For one thread."""
+    """Decides about the devices of a home gateway. For one thread."""
 
     def __init__(self, log: HomeLog, judge: Judge, gateway: str, on_entry: Callable[[Entry], None]) -> None:
         """judge: decides as this gateway. on_entry: told of each entry that is made here."""
@@ -102,15 +102,15 @@ class HomeBook:
         return owners({subject: fold.last for subject, fold in folds if fold and fold.last})
 
     def due(self) -> list[Chore]:
-        """Return what is to be done because time has passed."""
+        """Return the chores that are due by now."""
         return self._judge.due(fold.state for fold in self.view.folds.values())
 
     def confirm(self, subject: str, number: int) -> None:
-        """Take in that the hub has entries up to this number."""
+        """Note that the hub has entries up to this number."""
         self._alone[subject] = [each for each in self._alone.get(subject, ()) if each > number]
 
     def adopt(self, adoption: Adoption, keep: Callable[[Sequence[Entry]], None]) -> bool:
-        """Go on from what the hub says; False when it does not know of the newest entry here.
+        """Continue from the hub's state; return False when the hub lacks the newest entry here.
 
         keep: given the entries that are void at the hub, so that their frames are offered again; before they go.
         """

@@ -1,4 +1,4 @@
-"""A person takes a device over from its home gateway, or gives it back."""
+"""Take a device over from its home gateway, or give it back, as a person asks for."""
 
 from __future__ import annotations
 

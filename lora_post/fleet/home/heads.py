@@ -1,4 +1,4 @@
-"""What the hub tells a home gateway about the logs of its devices: which of its entries are valid, and the newest one.
+"""Tell a home gateway which of its entries are valid at the hub, and the newest one.
 
 A worker answers. It sends an entry only where the home gateway does not have it: links of home gateways are bad.
 """
@@ -52,7 +52,7 @@ class Heads:
         self._views: dict[str, tuple[View, deque[str]]] = {}
 
     def look(self, asked: Sequence[Asked], seconds: float = inf) -> list[Seen]:
-        """Read on, and answer at least one, and what else there is time for. Raises LogUnavailable."""
+        """Read the log on; answer one question, and more while there is time. Raises LogUnavailable."""
         found: list[Seen] = []
         end = monotonic() + seconds
         for each in asked:
@@ -62,7 +62,7 @@ class Heads:
         return found
 
     def look_again(self) -> None:
-        """Read once more what the hub does not have as it was: it may have lost something. Raises LogUnavailable."""
+        """Read logs anew that the hub may have lost entries of. Raises LogUnavailable."""
         for subject, (view, _) in list(self._views.items()):
             if not is_same_log(self._log, view):
                 del self._views[subject]

@@ -1,4 +1,4 @@
-"""The home gateway's end of the link: mirror whenever there is one, and hear what is offered."""
+"""Mirror the log of a home gateway while there is a link, and hear what the hub offers."""
 
 from __future__ import annotations
 

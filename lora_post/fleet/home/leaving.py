@@ -1,4 +1,4 @@
-"""What a worker does with frames and commands of devices about which a home gateway decides."""
+"""Leave frames and commands to the home gateway of their device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AGAIN_S: Final = 60
 
 
 class Leaving:
-    """Offers them to the home gateway; takes the device over when that is away and the device waits for an answer."""
+    """Offers them to the home gateway; takes a device over when that is away and an answer is due."""
 
     def __init__(self, link: Link, source: Log, answering: Answering) -> None:
         self._link = link

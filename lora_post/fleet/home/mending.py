@@ -1,4 +1,4 @@
-"""A log of a home gateway that the disk has damaged: put it aside, and decide once more about what is left of it."""
+"""Put a damaged log of a home gateway aside, and decide anew about the frames left in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Have the hub's log get what a home gateway has decided, and the home gateway follow the hub where they differ.
+"""Copy what a home gateway has decided to the hub, and follow the hub where they differ.
 
 The hub's order is the truth. Entries go there in their order and are looked for behind it: what is valid there is no
 longer provisional here. Where somebody else was first, everything of the own behind it is void; one `own` entry then
@@ -44,11 +44,11 @@ class Book(Protocol):
     """What follows; see `HomeBook`."""
 
     def adopt(self, adoption: Adoption) -> bool:
-        """Go on from what the hub says; False when that could not be done yet."""
+        """Continue from the hub's state; return False when that could not be done yet."""
         ...
 
     def confirm(self, subject: str, number: int) -> None:
-        """Take in that the hub has entries up to this number."""
+        """Note that the hub has entries up to this number."""
         ...
 
 
@@ -108,7 +108,7 @@ class Mirror:
         self.use(subjects)
 
     def use(self, subjects: Iterable[str]) -> None:
-        """Mirror these from now on."""
+        """Mirror the logs of these devices from now on."""
         self._devices = {each: _Device() for each in subjects}
         self._position = 0
 
@@ -192,7 +192,7 @@ class Mirror:
         return [(subject, each.data) for each in found if each.position in wanted]
 
     def _follow(self, seen: Seen, device: _Device) -> None:
-        """Take in what the hub says of a device."""
+        """Handle what the hub says of a device."""
         ids = [row.id for row in device.rows]
         if seen.valid in ids and not seen.newest:
             self._confirm(seen.subject, device, ids.index(seen.valid))

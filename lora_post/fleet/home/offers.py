@@ -1,4 +1,4 @@
-"""What the hub has for a home gateway: a frame that another gateway heard, a command, or that it is to look again."""
+"""Define what the hub offers a home gateway: a frame, a command, or a call to look again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lora_post.model import Frame
 
 
 class Offer(Struct, frozen=True, omit_defaults=True):
-    """Any of them. That it arrives is not needed: it is offered again until the log says what became of it."""
+    """One offer. It may get lost: it is offered again until the log shows how it ended."""
 
     frame: Frame | None = None
     reception: Reception | None = None

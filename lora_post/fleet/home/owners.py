@@ -1,4 +1,4 @@
-"""Who decides about devices that have a home gateway, and since when, in words."""
+"""Say who decides about devices with a home gateway, and since when."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def owners(entries: Mapping[str, Entry]) -> list[Owned]:
 
 
 def owner_lines(owned: Iterable[Owned]) -> Iterator[str]:
-    """Yield who decides about which devices, a line for each who."""
+    """Yield one line for each owner, with its devices."""
     by_who: dict[str, list[Owned]] = {}
     for each in owned:
         by_who.setdefault(each.who, []).append(each)

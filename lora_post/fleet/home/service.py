@@ -1,4 +1,4 @@
-"""The thread of a home gateway: it decides about frames and commands of its devices, and answers them at once."""
+"""Run the thread of a home gateway: decide about its devices, and answer them at once."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ class HomeService:
         return self._book.owners([log_subject(device) for device in list(self._devices.values())])
 
     def arrived(self, numbers: Sequence[int]) -> None:
-        """Take in frames that were kept just now."""
+        """Add frames that were kept just now."""
         now = time.monotonic()
         self._mailbox.put(lambda: self._live.update(dict.fromkeys(numbers, now)))
 
     def offered(self, offer: Offer) -> None:
-        """Take in what the hub has for a device of this gateway."""
+        """Add what the hub offers for a device of this gateway."""
         self._mailbox.put(lambda: self._take(offer))
 
     def use(self, devices: Sequence[Device], decode: Decode) -> None:
@@ -121,7 +121,7 @@ class HomeService:
         self._mailbox.put(lambda: self._use(devices, decode))
 
     def adopt(self, adoption: Adoption) -> bool:
-        """Go on from what the hub says; False when that could not be done yet."""
+        """Continue from the hub's state; return False when that could not be done yet."""
         done: Future[bool] = Future()
         self._mailbox.put(lambda: self._adopt(adoption, done))
         try:
@@ -130,11 +130,11 @@ class HomeService:
             return False
 
     def confirm(self, subject: str, number: int) -> None:
-        """Take in that the hub has entries up to this number."""
+        """Note that the hub has entries up to this number."""
         self._mailbox.put(lambda: self._book.confirm(subject, number))
 
     def decide_again(self, lost: Sequence[Entry]) -> None:
-        """Have the frames of void or damaged entries decided about once more; before or in the thread of `run`."""
+        """Queue the frames of void or damaged entries again; before or in the thread of `run`."""
         again = [(entry.up.frame, "", BootUs(0)) for entry in lost if entry.up]
         if again:
             with self._spool_file.transaction() as db:
@@ -282,7 +282,7 @@ class HomeService:
             downlinks.change(db, commands)
 
     def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
-        """Send what is in the log."""
+        """Send the answer that stands in the log."""
         reply = item.reply
         if reply is None:
             return

@@ -33,12 +33,12 @@ class ShortLog(Protocol):
         ...
 
     def join(self, entries: Sequence[Logged], data: bytes) -> None:
-        """Have this entry stand in the place of some of a subject. Raises LogUnavailable."""
+        """Replace some entries of a subject by this one. Raises LogUnavailable."""
         ...
 
 
 def shorten(log: ShortLog, max_bytes: int, when_full: WhenFull) -> int:
-    """Have a log need no more than that; return how many readings are given up. Raises LogUnavailable."""
+    """Shorten a log to this size; return how many readings are given up. Raises LogUnavailable."""
     lost = 0
     is_newest = when_full == "drop-newest"
     while log.used_bytes() > max_bytes:

@@ -1,4 +1,4 @@
-"""What a gateway is asked to send, and what it says to that."""
+"""Ask a gateway to send a frame, and read its replies."""
 
 from __future__ import annotations
 

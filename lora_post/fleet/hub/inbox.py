@@ -1,4 +1,4 @@
-"""Requests with short reply subjects: each goes over a prepaid link twice, and the client's own are 60 bytes long."""
+"""Make requests with short reply subjects: each crosses a prepaid link twice."""
 
 from __future__ import annotations
 

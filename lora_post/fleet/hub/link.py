@@ -1,4 +1,4 @@
-"""The connection to the hub: a thread with the client's event loop; the others talk to it through futures."""
+"""Keep the connection to the hub, in a thread with an event loop of its own."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Link:
         return self._client
 
     def listen(self, subject: str, hear: Callable[[str, bytes], None]) -> None:
-        """Have messages of a subject handed to a callback, in the thread of the link, now and after each reconnection.
+        """Hand messages of a subject to a callback, in the link's thread, after reconnections, too.
 
         Raises FleetError.
         """
@@ -119,7 +119,7 @@ class Link:
         self.call(subscribe())
 
     def serve(self, subject: str, group: str, hear: Callable[[Msg], None]) -> None:
-        """Have requests of a subject handed to a callback, in the thread of the link; each to one of a group.
+        """Hand requests of a subject to a callback, in the thread of the link; each to one of a group.
 
         Raises FleetError.
         """
@@ -134,7 +134,7 @@ class Link:
         self.call(subscribe())
 
     def reply(self, subject: str, hear: Callable[[bytes], bytes]) -> None:
-        """Have requests of a subject answered by a callback, in the thread of the link. Raises FleetError."""
+        """Answer requests of a subject by a callback, in the thread of the link. Raises FleetError."""
 
         async def on_message(message: Any) -> None:
             await message.respond(hear(message.data))
@@ -146,7 +146,7 @@ class Link:
         self.call(subscribe())
 
     def say(self, subject: str, data: bytes) -> None:
-        """Publish what need not arrive. Raises FleetError."""
+        """Publish a message that may get lost. Raises FleetError."""
         self.call(self._client.publish(subject, data))
 
     def close(self) -> None:

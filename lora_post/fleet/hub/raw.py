@@ -1,4 +1,4 @@
-"""A frame on its way from a gateway to a worker, and what the hub says of it to the gateway."""
+"""Define the messages between gateways and the hub about frames."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Raw(Struct, frozen=True, array_like=True, gc=False):
         return Frame(self.heard_by or gateway, time_us, self.phy_payload, self._rx(), self.link, self.tmst)
 
     def _rx(self) -> RxInfo:
-        """Return what can be true of it: a gateway may tell what it likes."""
+        """Return the reception without values that cannot be true."""
         return RxInfo(
             None if self.rssi is None else self.rssi / 100,
             None if self.snr is None else self.snr / 100,

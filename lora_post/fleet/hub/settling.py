@@ -1,4 +1,4 @@
-"""Gateways are told which of their frames the hub is done with: many at one time, for each message costs their link."""
+"""Tell gateways which frames the hub is done with, many in one message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOGETHER: Final = 32
 
 
 class Settling:
-    """What gateways are to be told. That it arrives is not needed: who does not hear it hands a frame in once more."""
+    """The frames to tell gateways of. A message may get lost: the gateway then hands the frame in again."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -22,7 +22,7 @@ class Settling:
         self._at = 0.0
 
     def add(self, gateway: str, store: str, number: int) -> None:
-        """Take in a frame that the hub is done with."""
+        """Add a frame that the hub is done with."""
         if not self._waiting:
             self._at = time.monotonic() + WAIT_S
         self._waiting.setdefault((gateway, store), []).append(number)

@@ -1,4 +1,4 @@
-"""A frame as the gateways of a fleet heard it, and what became of it."""
+"""Hold a frame with its copies from all gateways, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers and commands of a fleet's devices: what one box does with its spool, done with the state of a log.
+"""Answer devices and look after their commands by the state in the log.
 
 Everything that is decided is in the entry before anything is sent.
 """
@@ -84,7 +84,7 @@ class Answered(Struct, frozen=True):
         return not (self.down or self.book.changed or self.book.told)
 
     def proposal(self, subject: str, kind: Kind, up: Accepted | None = None) -> Proposal:
-        """Return what it changes in the log."""
+        """Return the proposed entry for the log."""
         book = self.book
         commands, told = tuple(book.changed.values()), tuple(book.told)
         return Proposal(subject, book.state, up, self.down, kind, commands, told)
@@ -98,7 +98,7 @@ class Stations:
         self._gateways: dict[str, str] = {}
 
     def hear(self, frames: Mapping[Reception, Frame]) -> None:
-        """Take in who has heard a frame."""
+        """Note which packet forwarders heard a frame."""
         for reception, frame in frames.items():
             self._gateways[frame.gateway] = reception.gateway
             self._channels.hear(frame.gateway, frame.rx.freq_mhz)

@@ -91,7 +91,7 @@ class Judge:
         return self._known.may_know(frame)
 
     def follow(self, subject: str, state: State) -> None:
-        """Take in the newest state of a device."""
+        """Note the newest state of a device."""
         self._known.follow(subject, state)
 
     def expect(self, waiting: Iterable[Copied], state_of: StateOf) -> None:
@@ -163,7 +163,7 @@ class Judge:
     def _answer_again(
         self, heard: Copied, frame: Frame, device: str, newest: Uplink | None, state_of: StateOf
     ) -> Proposal | None:
-        """Return what it takes to answer an uplink again that its device repeats. newest: as in `newest_again`."""
+        """Return what answers a repeated uplink. newest: as in `newest_again`."""
         known = self._known.by_id.get(device)
         if known is None:
             return None
@@ -194,7 +194,7 @@ class Judge:
         return None if answered.is_nothing else answered.proposal(subject, "command")
 
     def _is_known(self, task: Task, state: State) -> bool:
-        """Tell whether nothing is left to be done, as who decides about the device knows of it."""
+        """Tell whether the owner of the device knows of it, so that nothing is left to do."""
         if not isinstance(task, Errand):
             return True
         key = Queued(task.store, task.command).key
@@ -203,7 +203,7 @@ class Judge:
         return is_over or is_waiting is not task.is_cancelled
 
     def due(self, states: Iterable[State]) -> list[Chore]:
-        """Return what is to be done because time has passed. states: of all devices."""
+        """Return the chores that are due by now. states: of all devices."""
         if self._desk is None:
             return []
         return [
@@ -306,7 +306,7 @@ class Judge:
         return state if after is before else replace(state, joins=with_join_state(joins, after, 0))
 
     def _is_evidence(self, state: State, uplink: Uplink) -> bool:
-        """Tell whether a frame was heard before, here or by who wrote the log; if not, note it."""
+        """Tell whether a frame was heard before, here or by the author of the log; if not, note it."""
         print_ = print_of(uplink)
         if print_ in self._evidence or is_recent(state.recent, print_, uplink.frame.time_us, EVER_US):
             return True

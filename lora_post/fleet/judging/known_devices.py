@@ -1,4 +1,4 @@
-"""The devices of a configuration, by what frames say of their senders, with their sessions in the log."""
+"""Find devices by the sender of a frame, with their sessions in the log."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class KnownDevices:
         return (link, dev_addr) in self._by_address or bool(self.sessions.at(dev_addr))
 
     def follow(self, subject: str, state: State) -> None:
-        """Take in the newest state of a device."""
+        """Note the newest state of a device."""
         if device := self.joining.get(subject):
             self.sessions.follow(device, state)
 

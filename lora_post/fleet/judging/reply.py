@@ -1,4 +1,4 @@
-"""What goes to a device, and by which gateways it may go."""
+"""Define a reply to a device, and the gateways that can send it."""
 
 from __future__ import annotations
 

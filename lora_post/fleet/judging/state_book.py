@@ -1,4 +1,4 @@
-"""A device's commands and counters as its state has them, for who answers it: a `Book`."""
+"""Give the commands and counters of a device's state as a `Book`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Have frames accepted exactly once: append without a condition, read back, let the fold decide."""
+"""Accept frames exactly once: append without a condition, read back, let the fold decide."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Acceptance(Generic[T]):
         self.void = 0
 
     def accept(self, frames: Sequence[T]) -> Iterator[tuple[T, Entry | None]]:
-        """Yield each frame once it is decided, with its entry when that is what has accepted it.
+        """Yield each frame once it is decided, with the entry that accepted it, if there is one.
 
         A frame that is not yielded is not decided. Raises LogUnavailable, LogReplaced.
         """

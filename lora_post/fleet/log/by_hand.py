@@ -1,4 +1,4 @@
-"""What a person changes in the log of a device: an entry of kind `set`, which every worker goes on from."""
+"""Change the log of a device by hand: an entry of kind `set`, which every worker follows."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def without_counter(state: State, device: Device) -> State | None:
 
 
 def with_down_counter(fcnt: int) -> Change:
-    """Return what raises the counters of downlinks to a number; never back."""
+    """Return a function that raises the counters of downlinks to a number; never back."""
 
     def raised(counters: Counters) -> Counters:
         return replace(counters, down=max(counters.down, fcnt), app_down=max(counters.app_down, fcnt))

@@ -1,4 +1,4 @@
-"""What stands in the log of a device: one entry has all that an accepted frame changes.
+"""Define the entries of a log: one has all that an accepted frame changes.
 
 An entry names the valid one before it, see `fold`. JSON, so that `nats stream view` shows it to a person.
 """

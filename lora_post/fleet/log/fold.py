@@ -1,4 +1,4 @@
-"""Which entries of a device's log are valid: every reader computes the same.
+"""Tell which entries of a device's log are valid: every reader computes the same.
 
 The first entry that names the last valid one is the next valid one; what else names it is void. So an acceptance is
 exactly once, whatever servers, workers and links do: nothing has to be agreed on, and nothing repaired.

@@ -1,4 +1,4 @@
-"""What is written at the hub for all to see: the newest message of each subject of LP_STATE."""
+"""Read and write the shared state at the hub: the newest message of each subject of LP_STATE."""
 
 from __future__ import annotations
 

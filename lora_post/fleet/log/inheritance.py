@@ -1,4 +1,4 @@
-"""What a box had accepted before it became a worker: first entries of its devices, so that every worker knows it."""
+"""Write first entries of devices from the counters of a box that becomes a worker."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def moved_text(addresses: Mapping[str, int]) -> bytes:
 
 
 def moved_of(text: str) -> dict[str, int]:
-    """Return what stands at the hub; empty for what cannot be read."""
+    """Return the logs that `moved_text` wrote; empty for what cannot be read."""
     try:
         return msgspec.json.decode(text, type=dict[str, int])
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Devices in the sessions that joins gave them, as the log has it: without keys.
+"""Find devices in the sessions of their joins; the log has no keys.
 
 A session's keys follow from the root keys and what stands in the log, so that only who is configured with the root
 keys has them.
@@ -54,7 +54,7 @@ class Sessions:
         self._at: dict[int, dict[str, Device]] = {}
 
     def follow(self, device: Device, state: State) -> None:
-        """Take in the newest state of a device."""
+        """Note the newest state of a device."""
         addresses = tuple(each.dev_addr for each in joins_of(state, device).sessions)
         before = self._addresses.get(device.id, ())
         if addresses == before:
@@ -112,7 +112,7 @@ class Sessions:
 
 
 def with_join_state(joins: Joins, state: JoinState, net_id: int, nonce: int | None = None, told: bytes = b"") -> Joins:
-    """Return what the join server has made of it.
+    """Return the state with what the join server knows of the joins.
 
     net_id: of a session that is new. nonce: of the request that has got it; None: the last DevNonce. told: see
     `Counters`.

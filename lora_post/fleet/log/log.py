@@ -1,4 +1,4 @@
-"""What a log must do: keep one order. Memory, SQLite and NATS do it alike; what is right is decided by the fold."""
+"""Define what a log does: it keeps entries in one order, in memory, SQLite or NATS."""
 
 from __future__ import annotations
 

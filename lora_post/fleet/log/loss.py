@@ -1,4 +1,4 @@
-"""Find out whether the log has lost entries, and go on behind every counter that they may have used.
+"""Find out whether the log has lost entries, and continue above all counters they may have used.
 
 A hub that was restored from a backup, or lost power before its disks had everything, has an older log. Who goes on
 from that would use values of FCntDown a second time.

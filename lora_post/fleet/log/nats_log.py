@@ -1,4 +1,4 @@
-"""The log on the hub: stream LP_LOG of NATS JetStream.
+"""Keep the log on the hub: stream LP_LOG of NATS JetStream.
 
 Appends have no condition: replicas judge one apart, and what is right is decided by the fold. Reads for decisions are
 answered by the stream's leader.

@@ -1,4 +1,4 @@
-"""Who decides about a device: an `own` entry says so, and everybody who reads the log knows it.
+"""Read and write who decides about a device, in entries of kind `own`.
 
 Entries of who decided before stand behind it and are void. What a home gateway has not mirrored yet when it is taken
 over is found again by `given_back`; until then, counters go on so far ahead that they meet nothing of it.

@@ -1,4 +1,4 @@
-"""What a reader of the log remembers over restarts: how far it has read, and the newest valid entry of each device."""
+"""Remember over restarts how far a log was read, and the newest valid entry of each device."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Place:
         return View(self._prefix, position, anchor, known)
 
     def note(self, read: Read) -> None:
-        """Take in what was read, for the next `save`."""
+        """Add what was read, for the next `save`."""
         if read.is_valid:
             self._changed[read.logged.subject] = read.entry
 
     def note_all(self, view: View) -> None:
-        """Take in the whole view, for the next `save`."""
+        """Add the whole view, for the next `save`."""
         self._changed = known_of(view)
 
     def save(self, db: sqlite3.Connection, view: View) -> None:
@@ -59,7 +59,7 @@ class Place:
         log_places.save(db, self._reader, self._prefix, view.position, view.anchor, changed)
 
     def saved(self) -> None:
-        """Forget what is new of it."""
+        """Note that the last `save` was committed."""
         self._changed.clear()
 
     def went_on(self, source: Log, view: View) -> tuple[View, dict[str, Entry]]:

@@ -1,4 +1,4 @@
-"""The memory of frames whose counter proves nothing: eight bytes each, oldest first, as a part of a device's state.
+"""Remember frames whose counter proves nothing: eight bytes each, oldest first.
 
 It must reach as far back as a gateway may hand in its copy of a frame. What is older than all of a full memory cannot
 be told from a copy, and is not accepted.

@@ -1,4 +1,4 @@
-"""A log in an SQLite file, for processes on one machine."""
+"""Keep a log in an SQLite file, for processes on one machine."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SqliteLog:
             raise self._trouble(error) from error
 
     def begin(self, subject: str, data: bytes) -> None:
-        """Have this entry stand in the place of all those of a subject. Raises LogUnavailable."""
+        """Replace all entries of a subject by this one. Raises LogUnavailable."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM entry WHERE subject = ?", (subject,))
@@ -115,7 +115,7 @@ class SqliteLog:
         return []
 
     def join(self, entries: Sequence[Logged], data: bytes) -> None:
-        """Have this entry stand in the place of some of a subject. Raises LogUnavailable."""
+        """Replace some entries of a subject by this one. Raises LogUnavailable."""
         first, last = entries[0], entries[-1]
         delete = "DELETE FROM entry WHERE subject = ? AND position >= ? AND position < ?"
         try:

@@ -1,4 +1,4 @@
-"""What the hub keeps: streams and consumers, made by the first worker."""
+"""Make the hub's streams and consumers; the first worker does."""
 
 from __future__ import annotations
 

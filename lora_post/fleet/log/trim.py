@@ -1,4 +1,4 @@
-"""Keep the log small: what all uploaders have read and is older than a week goes, but for each device's newest."""
+"""Delete entries older than a week that all uploaders have read, but each device's newest."""
 
 from __future__ import annotations
 

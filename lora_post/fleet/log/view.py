@@ -1,4 +1,4 @@
-"""A part of the log as one reader has it: a fold for each device, and how far it has read."""
+"""Read a part of the log: a fold for each device, and how far it was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that were given to an uploader go to the hub, and what became of them comes back by the log."""
+"""Hand an uploader's commands to the hub; the log says how they ended."""
 
 from __future__ import annotations
 

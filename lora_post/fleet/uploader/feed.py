@@ -1,4 +1,4 @@
-"""The uploader's part: valid entries of the log go into the queue of the spool, each once."""
+"""Queue the readings of valid entries in the spool, each once."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Feed:
             log.debug("%s", error)
 
     def step(self) -> int:
-        """Take in what the log has next, and wait for it a little; return how many readings were queued."""
+        """Read the next entries, wait for them a little; return how many readings were queued."""
         if self._view is None or self._reconnects != self._link.reconnects:
             self._view, reconnects = None, self._link.reconnects
             self._view, self._reconnects = self._open(), reconnects
@@ -200,7 +200,7 @@ class Feed:
         return reports
 
     def _note_commands(self, group: Group, read: Read) -> None:
-        """Take in what became of commands by an entry."""
+        """Note how commands ended by an entry."""
         entry, fed = read.entry, self._fed.get(read.logged.subject)
         if not read.is_valid or (fed and entry.number <= fed.number):
             return

@@ -1,4 +1,4 @@
-"""Which of several uploaders takes which entries: whose turn it is when they are logged.
+"""Choose the uploader of each entry: the one whose turn it was when it was logged.
 
 A turn begins with a message in the log itself, which all read in one order. So each entry is taken by one uploader,
 whatever stops or goes on late; clocks only tell when another one begins a turn.
@@ -55,7 +55,7 @@ class Turns:
             after = found[-1].position
 
     def follow(self, found: Iterable[Logged]) -> None:
-        """Take in what was read of the log."""
+        """Note entries that were read."""
         for each in found:
             if each.subject == SUBJECT and (not self._begun or each.position > self._begun[-1][0]):
                 try:
@@ -74,18 +74,18 @@ class Turns:
 
     @property
     def is_mine(self) -> bool:
-        """Whether that is the one of who asks."""
+        """Whether that turn is of this uploader."""
         return self.last == self._mine
 
     def has(self, position: int) -> bool:
-        """Tell whether an entry is to be taken by who asks; what stands before all turns belongs to the first."""
+        """Tell whether this uploader takes an entry; those before all turns belong to the first."""
         if not self._begun:
             return False
         number = bisect_left(self._begun, position, key=lambda begun: begun[0])
         return self._begun[max(number - 1, 0)][1] == self._mine
 
     def unread_from(self, read: Mapping[str, int]) -> int | None:
-        """Return how far the one has read that is furthest behind in a turn that is over; None: all have read theirs.
+        """Return the lowest position still to be read in a turn that is over; None: all is read.
 
         read: the positions that uploaders told, by `token` of their names.
         """

@@ -1,4 +1,4 @@
-"""Gateways are asked to send what is in valid entries, and tell what became of it."""
+"""Ask gateways to send the frames of valid entries, and collect how that ended."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Asking:
         return max(self.trips_ms.values(), default=0.0) / 1000 or None
 
     def listen(self) -> None:
-        """Have gateways heard from now on. Raises FleetError."""
+        """Listen to gateways from now on. Raises FleetError."""
         self._link.listen(ALL_SENT, self._hear)
 
     def send(self, reply: Reply, id_: str, since: float) -> None:
-        """Have gateways asked to send something. id_: of its entry. since: when the device was heard, monotonic, s.
+        """Ask gateways to send a reply. id_: of its entry. since: when the device was heard, monotonic, s.
 
         Raises FleetError.
         """
@@ -82,7 +82,7 @@ class Asking:
         return best_first(ways, partial(self._chance, left_s=left_s))
 
     def fates(self) -> Iterator[Sent]:
-        """Yield what became of commands since it was asked for last.
+        """Yield how commands ended since the last call.
 
         What one window did not take may still go in the other one, which its gateway tells as well.
         """
@@ -105,7 +105,7 @@ class Asking:
                 yield Sent(known.device, known.command, told)
 
     def _fail(self, id_: str, gateway: str, why: str) -> None:
-        """Take in that no gateway sends a frame; for any thread."""
+        """Note that no gateway sends a frame; for any thread."""
         self._fates.put(("", RequestFate(id_, Transmission(gateway, "", False, why))))
 
     def _hear(self, subject: str, data: bytes) -> None:
@@ -145,7 +145,7 @@ class Asking:
         fail(why)
 
     def _chance(self, way: Way, left_s: float) -> Chance:
-        """Return what speaks for a gateway: it keeps its own account of its air time, and refuses when that is over."""
+        """Return how good a gateway is; its air time is unknown here, it refuses when that is used up."""
         name = token(way.gateway)
         trip_ms = self.trips_ms.get(name)
         round_trip_s = None if trip_ms is None else trip_ms / 1000

@@ -1,4 +1,4 @@
-"""When frames were heard: by the clock of their gateway where that is right, else by their age and the hub's clock.
+"""Compute when frames were heard: by the clock of their gateway, or by their age.
 
 A frame's age tells when it was heard, later by what it took to the hub; on a link that stood still that is a minute.
 The frame of the last minutes that took the least time shows how far a gateway's clock is off.
@@ -29,7 +29,7 @@ class _Clock(Struct):
     before: int | None = None
 
     def take(self, behind_us: int, published_us: int) -> None:
-        """Take in how far it seems to be behind by a frame."""
+        """Note how far it seems to be behind by a frame."""
         if abs(behind_us - self.least_us) > STOOD_STILL_US:  # it was set
             self.since_us, self.now, self.before = published_us, behind_us, None
         elif abs(published_us - self.since_us) > STOOD_STILL_US:

@@ -1,4 +1,4 @@
-"""What the hub gives to a worker: frames of its partitions, and commands for their devices."""
+"""Fetch frames of a worker's partitions from the hub, and commands for their devices."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Delivery:
         return int(self._message.metadata.num_delivered)
 
     def decided(self, number: int) -> Msg | None:
-        """Take in that a frame is decided; return the message once that was the last one."""
+        """Note that a frame is decided; return the message once that was the last one."""
         self._numbers.discard(number)
         return None if self._numbers else self._message
 

@@ -1,4 +1,4 @@
-"""Who works on which partition: for efficiency only. Two workers on one cost void entries, nothing else.
+"""Share partitions among workers; two on one cost void entries, nothing else.
 
 A lease lasts as long as its holder says something, and is written only when it changes hands: each write costs every
 server an fsync. Nobody's clock is believed: who was not heard for a while, by the clock of who looks, is gone.

@@ -1,4 +1,4 @@
-"""A partition that a worker holds: frames wait there until all copies that are likely have come."""
+"""Hold the frames of a partition until all likely copies have come."""
 
 from __future__ import annotations
 

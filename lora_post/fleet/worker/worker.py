@@ -1,4 +1,4 @@
-"""The worker's part: frames of its partitions are collected, opened, decoded, and accepted in the log."""
+"""Collect, open, decode and accept the frames of the partitions of a worker."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ class Worker:
         self._save(dropped)
 
     def _collect(self) -> None:
-        """Take in what has arrived; wait a little where nothing is due."""
+        """Collect what has arrived; wait a little where nothing is due."""
         now = time.monotonic()
         waits = [copied.due - now for part in self._parts.values() for copied in part.copied.values()]
         try:
@@ -293,7 +293,7 @@ class Worker:
             log.debug("not decoded together, %s", defect(error))
 
     def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
-        """Have gateways asked to send what is in a valid entry: nobody else has taken its counter."""
+        """Ask gateways to send the frame of a valid entry: nobody else has its counter."""
         if item.reply:
             since = item.since if isinstance(item, Copied) else time.monotonic()
             self._asking.send(item.reply, entry.id if entry else item.reply.phy_payload.hex(), since)
@@ -306,7 +306,7 @@ class Worker:
                 part.chores.append(Chore(sent))
 
     def _judged(self, prefix: str, copied: Copied | Chore, state_of: StateOf) -> Proposal | None:
-        """Return what it changes. prefix: of the logs that are read for it."""
+        """Return what a frame or chore changes. prefix: of the logs that are read for it."""
         if isinstance(copied, Copied):
             copied.is_defect = False
         try:

@@ -7,7 +7,7 @@ from lora_post.sandbox.routes import accounts, actuators, devices, gateways, his
 
 
 def all_endpoints(*, legacy_health: bool) -> list[Endpoint]:
-    """Every route under /api/v2."""
+    """Return every route under /api/v2."""
     return [
         *accounts.ENDPOINTS,
         *devices.ENDPOINTS,

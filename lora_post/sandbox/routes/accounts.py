@@ -21,7 +21,7 @@ ADMIN = "admin"
 
 
 def post_token(call: Call) -> Reply:
-    """The token itself as text, or as a JSON string for those who take only JSON."""
+    """Return the token itself as text, or as a JSON string for those who take only JSON."""
     credentials: Credentials = call.body
     password = call.service.settings.users.get(credentials.username)
     if password is None or not hmac.compare_digest(password.encode(), credentials.password.encode()):
@@ -33,17 +33,17 @@ def post_token(call: Call) -> Reply:
 
 
 def get_me(call: Call) -> Reply:
-    """Who the token makes the caller; the only way to learn that it was not accepted."""
+    """Return who the token makes the caller; the only way to learn that it was not accepted."""
     return json_reply(call.user)
 
 
 def get_device_permissions(call: Call) -> Reply:
-    """The caller's scopes on every device that allows any."""
+    """Return the caller's scopes on every device that allows any."""
     return _permissions(call.user, map(device_resource, call.state.devices()))
 
 
 def get_gateway_permissions(call: Call) -> Reply:
-    """The caller's scopes on every gateway that allows any."""
+    """Return the caller's scopes on every gateway that allows any."""
     return _permissions(call.user, map(gateway_resource, call.state.gateways()))
 
 

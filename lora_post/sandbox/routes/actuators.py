@@ -27,12 +27,12 @@ from lora_post.sandbox.views import actuator_json, actuators_json
 
 
 def get_actuators(call: Call) -> Reply:
-    """All actuators of a device."""
+    """Return all actuators of a device."""
     return json_reply(actuators_json(allowed_device(call, Scope.VIEW)))
 
 
 def post_actuator(call: Call) -> Reply:
-    """A new actuator; one that exists is replaced whole."""
+    """Create an actuator; one that exists is replaced whole."""
     actuator: bodies.Actuator = call.body
     entity = allowed_device(call, Scope.UPDATE)
     check_new_name(actuator.id)
@@ -41,18 +41,18 @@ def post_actuator(call: Call) -> Reply:
 
 
 def get_actuator(call: Call) -> Reply:
-    """One actuator with its value."""
+    """Return one actuator with its value."""
     entity = allowed_device(call, Scope.VIEW)
     return json_reply(actuator_json(call.ids["actuator"], _actuator(entity, call.ids["actuator"])))
 
 
 def delete_actuator(call: Call) -> Reply:
-    """The actuator goes; in truth any attribute of that name."""
+    """Delete an actuator; in truth any attribute of that name."""
     return drop_attribute(call, call.ids["actuator"])
 
 
 def put_value(call: Call) -> Reply:
-    """A command from anybody."""
+    """Take a command from anybody."""
     entity = find_device(call.state, call.ids["device"])
     name = call.ids["actuator"]
     attribute = with_actuator_value(_actuator(entity, name), call.body, call.now_s)

@@ -29,7 +29,7 @@ from lora_post.sandbox.views import device_json, device_resource
 
 
 def find_device(state: State, device_id: str) -> Entity:
-    """A device without asking for permission; raises ErrorAnswer when there is none."""
+    """Return a device without asking for permission. Raises ErrorAnswer when there is none."""
     check_uri_id(device_id)
     entity = state.device(device_id)
     if entity is None:
@@ -38,21 +38,21 @@ def find_device(state: State, device_id: str) -> Entity:
 
 
 def allowed_device(call: Call, *scopes: Scope) -> Entity:
-    """The device of the path, once the caller has all these scopes; raises ErrorAnswer."""
+    """Return the device of the path, once the caller has all these scopes. Raises ErrorAnswer."""
     entity = find_device(call.state, call.ids["device"])
     demand(call.user, device_resource(entity), *scopes)
     return entity
 
 
 def visible_devices(state: State, user: User, condition: str | None) -> list[Entity]:
-    """The devices that the user may view and that fit a `q`, in the order of their creation."""
+    """Return the devices that the user may view and that fit a `q`, in the order of their creation."""
     terms = [] if condition is None else parse_filter(condition)
     fitting = matching(state.devices(), terms)
     return [entity for entity in fitting if not denials(user, device_resource(entity), Scope.VIEW)]
 
 
 def get_devices(call: Call) -> Reply:
-    """A list; limit and offset count only what the caller may see."""
+    """Return a list of devices; limit and offset count only what the caller may see."""
     limit, offset = integer(call.query, "limit"), integer(call.query, "offset")
     entities = visible_devices(call.state, call.user, call.query.get("q"))[max(offset or 0, 0) :]
     if limit is not None:
@@ -61,7 +61,7 @@ def get_devices(call: Call) -> Reply:
 
 
 def post_device(call: Call) -> Reply:
-    """A new device, owned by whoever asks."""
+    """Create a device, owned by whoever asks."""
     device: bodies.Device = call.body
     attributes = new_attributes(device, call.user.username, call.now_s)
     if not call.state.add_device(device.id, attributes, call.now_s):
@@ -70,12 +70,12 @@ def post_device(call: Call) -> Reply:
 
 
 def get_device(call: Call) -> Reply:
-    """One device with its sensors and actuators."""
+    """Return one device with its sensors and actuators."""
     return json_reply(device_json(allowed_device(call, Scope.VIEW)))
 
 
 def delete_device(call: Call) -> Reply:
-    """The device goes, and its whole history."""
+    """Delete the device and its whole history."""
     call.state.drop_device(allowed_device(call, Scope.VIEW, Scope.DELETE).id)
     return NO_CONTENT
 

@@ -20,19 +20,19 @@ from lora_post.sandbox.views import device_json
 
 
 def gateway_resource(gateway: dict[str, Json]) -> Resource:
-    """What permissions need to know of a gateway."""
+    """Return what permissions need to know of a gateway."""
     return Resource("gateway", gateway["id"], gateway.get("owner"), gateway.get("visibility") == "private")
 
 
 def get_gateways(call: Call) -> Reply:
-    """Every gateway that the caller may view."""
+    """Return every gateway that the caller may view."""
     full = boolean(call.query, "full") is True
     visible = [gateway for gateway in call.state.gateways() if _visible(call.user, gateway)]
     return json_reply([_full(call, gateway) if full else gateway for gateway in visible])
 
 
 def post_gateway(call: Call) -> Reply:
-    """A new gateway, owned by whoever asks; the answer is 200 with nothing in it."""
+    """Create a gateway, owned by whoever asks; the answer is 200 with nothing in it."""
     now = clock_text(call.now_us)
     stored = as_history(to_document(call.body))
     if not call.state.add_gateway(
@@ -43,35 +43,35 @@ def post_gateway(call: Call) -> Reply:
 
 
 def get_gateway(call: Call) -> Reply:
-    """One gateway."""
+    """Return one gateway."""
     full = boolean(call.query, "full") is True
     gateway = _allowed(call, Scope.VIEW)
     return json_reply(_full(call, gateway) if full else gateway)
 
 
 def delete_gateway(call: Call) -> Reply:
-    """The gateway goes; its devices keep naming it."""
+    """Delete the gateway; its devices keep naming it."""
     call.state.drop_gateway(_allowed(call, Scope.VIEW, Scope.DELETE)["id"])
     return NO_CONTENT
 
 
 def put_heartbeat(call: Call) -> Reply:
-    """The gateway is alive."""
+    """Note that the gateway is alive."""
     return _update(call, {"date_modified": clock_text(call.now_us)})
 
 
 def put_name(call: Call) -> Reply:
-    """Another name."""
+    """Give the gateway another name."""
     return _update(call, {"name": call.body})
 
 
 def put_owner(call: Call) -> Reply:
-    """Another owner; the gateway becomes private, and nobody checks that the owner exists."""
+    """Give the gateway another owner; it becomes private, and nobody checks that the owner exists."""
     return _update(call, {"owner": call.body, "visibility": "private"})
 
 
 def put_location(call: Call) -> Reply:
-    """Another place."""
+    """Give the gateway another place."""
     return _update(call, {"location": to_document(call.body)})
 
 
@@ -98,7 +98,7 @@ def _visible(user: User, gateway: dict[str, Json]) -> bool:
 
 
 def _full(call: Call, gateway: dict[str, Json]) -> dict[str, Json]:
-    """With the devices whose gateway_id equals the id, as Orion's query language compares them."""
+    """Return it with the devices whose gateway_id equals the id, as Orion's query language compares them."""
     devices = visible_devices(call.state, call.user, f"gateway_id=={gateway['id']}")
     return gateway | {"devices": [device_json(entity) for entity in devices]}
 

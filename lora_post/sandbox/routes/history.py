@@ -27,14 +27,14 @@ _WORD32 = 2**32  # the database driver's type for limit and offset; negative num
 
 
 def get_values(call: Call) -> Reply:
-    """History of one sensor; an unknown sensor has an empty one."""
+    """Return the history of one sensor; an unknown sensor has an empty one."""
     wanted, calibrated = _range(call.query), boolean(call.query, "calibrated")
     entity = allowed_device(call, Scope.VIEW, Scope.DATA_VIEW)
     return _rows(call, [entity], [call.ids["sensor"]], wanted, calibrated is not False)
 
 
 def get_sensors_data(call: Call) -> Reply:
-    """History of several devices and sensors in one list."""
+    """Return the history of several devices and sensors in one list."""
     devices, sensors = ids(call.query, "device_id"), ids(call.query, "sensor_id")
     wanted, calibrated = _range(call.query), boolean(call.query, "calibrated")
     if devices is None:
@@ -73,14 +73,14 @@ def _rows(
 
 
 def _lines(entities: Sequence[Entity]) -> dict[tuple[str, str], CalibLinear]:
-    """The calibrations in force, by device and sensor."""
+    """Return the calibrations in force, by device and sensor."""
     attributes = ((entity.id, name, item) for entity in entities for name, item in entity.attributes.items())
     lines = {(device, name): calibration(item) for device, name, item in attributes if item.type == "Sensor"}
     return {key: line for key, line in lines.items() if line is not None}
 
 
 def _value(row: Row, line: CalibLinear | None) -> str:
-    """The value as JSON text; what has no calibration need not be read."""
+    """Return the value as JSON text; what has no calibration need not be read."""
     return row.value if line is None else json.encode(calibrate(json.decode(row.value), line)).decode()
 
 

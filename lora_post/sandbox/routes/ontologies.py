@@ -10,22 +10,22 @@ from lora_post.waziup.kinds import ontology
 
 
 def get_sensor_kinds(call: Call) -> Reply:
-    """Sensor kinds with the quantities they measure."""
+    """Return sensor kinds with the quantities they measure."""
     return json_reply([{"id": t.id, "label": t.label, "qk": t.links} for t in ontology().sensor_kinds])
 
 
 def get_quantity_kinds(call: Call) -> Reply:
-    """Quantity kinds with their units."""
+    """Return quantity kinds with their units."""
     return json_reply([{"id": t.id, "label": t.label, "units": t.links} for t in ontology().quantity_kinds])
 
 
 def get_units(call: Call) -> Reply:
-    """Units."""
+    """Return units."""
     return json_reply([{"id": t.id, "label": t.label} for t in ontology().units])
 
 
 def get_actuator_kinds(call: Call) -> Reply:
-    """There are none."""
+    """Return none: there are none."""
     return json_reply([])
 
 

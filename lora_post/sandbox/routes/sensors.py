@@ -24,12 +24,12 @@ from lora_post.sandbox.views import sensor_json, sensors_json
 
 
 def get_sensors(call: Call) -> Reply:
-    """All sensors of a device."""
+    """Return all sensors of a device."""
     return json_reply(sensors_json(allowed_device(call, Scope.VIEW)))
 
 
 def post_sensor(call: Call) -> Reply:
-    """A new sensor; one that exists is replaced whole, its last value with it, and keeps its history."""
+    """Create a sensor; one that exists is replaced whole, its last value with it, and keeps its history."""
     sensor: bodies.Sensor = call.body
     entity = allowed_device(call, Scope.VIEW, Scope.UPDATE)
     check_new_name(sensor.id)
@@ -38,13 +38,13 @@ def post_sensor(call: Call) -> Reply:
 
 
 def get_sensor(call: Call) -> Reply:
-    """One sensor with its last value."""
+    """Return one sensor with its last value."""
     entity = allowed_device(call, Scope.VIEW)
     return json_reply(sensor_json(call.ids["sensor"], _sensor(entity, call.ids["sensor"])))
 
 
 def delete_sensor(call: Call) -> Reply:
-    """The sensor goes, and its history; in truth any attribute of that name."""
+    """Delete the sensor and its history; in truth any attribute of that name."""
     return drop_attribute(call, call.ids["sensor"])
 
 
@@ -59,12 +59,12 @@ def drop_attribute(call: Call, name: str) -> Reply:
 
 
 def post_value(call: Call) -> Reply:
-    """One value."""
+    """Store one value."""
     return _store(call, [call.body])
 
 
 def post_values(call: Call) -> Reply:
-    """Many values of one sensor, in order; what stands before the first refused one is stored."""
+    """Store many values of one sensor, in order; what stands before the first refused one is stored."""
     return _store(call, call.body)
 
 

@@ -1,4 +1,4 @@
-"""JSON lines: a file that is rotated by size, or stdout, with one object a reading."""
+"""Write readings as JSON lines into a file that is rotated by size, or to stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of the file that [json_lines] names; it is not made."""
+"""Check the file of [json_lines] without making it."""
 
 from __future__ import annotations
 

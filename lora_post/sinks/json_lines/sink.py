@@ -1,4 +1,4 @@
-"""Readings as JSON lines in a file that is rotated by size, or on stdout.
+"""Append readings as JSON lines to a file that is rotated by size, or to stdout.
 
 The file is synced before a batch counts as delivered. A power cut can leave the last line torn, or
 lines on the disk that still count as undelivered: so before anything is appended the end of the file is

@@ -1,4 +1,4 @@
-"""An MQTT broker of one's own: one message a reading."""
+"""Publish readings at an MQTT broker, one message each."""
 
 from __future__ import annotations
 

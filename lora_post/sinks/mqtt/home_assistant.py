@@ -1,4 +1,4 @@
-"""The messages by which Home Assistant sets up a sensor of its own (MQTT discovery, one component a message).
+"""Make the messages by which Home Assistant sets up sensors (MQTT discovery).
 
 Sources: home-assistant.io, integrations: mqtt (discovery topic, discovery payload, origin), sensor.mqtt,
 binary_sensor.mqtt, sensor and binary_sensor (device classes); home-assistant/core:

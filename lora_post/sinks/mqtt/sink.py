@@ -1,4 +1,4 @@
-"""Readings as MQTT messages on a broker of one's own, and what lets Home Assistant show them.
+"""Publish readings as MQTT messages, and announce sensors to Home Assistant.
 
 A reading counts as delivered when the broker has acknowledged it. A broker cannot be asked what it has: a
 message whose acknowledgement was lost is sent again, with the same time in it.

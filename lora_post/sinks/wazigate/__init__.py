@@ -1,4 +1,4 @@
-"""A WaziGate on the local network."""
+"""Send readings to a WaziGate on the local network."""
 
 from __future__ import annotations
 

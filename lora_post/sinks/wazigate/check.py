@@ -1,4 +1,4 @@
-"""Checks of the WaziGate that [wazigate] names. Asks only: nothing is created or changed.
+"""Check the WaziGate of [wazigate]; nothing is created or changed.
 
 Source: Waziup/wazigate-edge: api/{auth,devices}.go.
 """

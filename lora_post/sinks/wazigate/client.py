@@ -1,4 +1,4 @@
-"""Typed HTTP calls to a WaziGate's own API, one per endpoint; logs in when it is asked to.
+"""Call a WaziGate's API over HTTP, one method per endpoint; log in when it asks for that.
 
 It differs from Waziup Cloud's: what is created answers 200 with its id, times are called `time`, kinds `kind`,
 `quantity` and `unit`, a missing or old token gets 401. A body that is not exactly `{"value", "time"}` is stored whole

@@ -1,4 +1,4 @@
-"""Values that people set on a WaziGate for devices, found by looking; each has the time when it was set.
+"""Look for values that people set on a WaziGate for devices.
 
 What is seen for the first time is no command, however old it is.
 

@@ -1,4 +1,4 @@
-"""Waziup Cloud: HTTP, accounts, creating what is missing, values over MQTT."""
+"""Send readings to Waziup Cloud over HTTP and MQTT, and create what is missing there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actuators on Waziup: what devices announce that they can be told, created once each.
+"""Create the actuators on Waziup that devices announce, each once.
 
 Announcements are held in memory: devices repeat them. Whatever goes wrong over an actuator is logged and
 tried again later, and never holds up a reading.

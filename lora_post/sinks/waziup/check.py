@@ -1,4 +1,4 @@
-"""Checks of the server and of the account there. Asks only: nothing is created or changed.
+"""Check the server and the account there; nothing is created or changed.
 
 Source: Waziup/wazicloud-api: src/Waziup/{Auth,Users,Gateways}.hs.
 """

@@ -1,4 +1,4 @@
-"""Typed HTTP calls to Waziup Cloud API v2, one per endpoint, made as the user of an account.
+"""Call Waziup Cloud API v2 over HTTP, one method per endpoint, as the user of an account.
 
 What a call returns and raises: see `HttpClient.call`; Unavailable also when the login fails.
 

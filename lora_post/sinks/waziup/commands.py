@@ -1,4 +1,4 @@
-"""Commands for a shell: what lora-post leaves to a person, of what only its owner may change on Waziup.
+"""Write shell commands for changes on Waziup that only their owner may make.
 
 They are made to be pasted; of the account's password they hold the word PASSWORD.
 

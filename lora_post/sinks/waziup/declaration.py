@@ -1,4 +1,4 @@
-"""What the configuration says of a gateway or device: its name and place, carried over when they change there.
+"""Carry name and place of a gateway or device over to Waziup when the configuration changes.
 
 What was last carried over is remembered, so that the last change counts, whether it was made in the configuration or
 on the dashboard.

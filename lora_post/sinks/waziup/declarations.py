@@ -1,4 +1,4 @@
-"""The declarations of devices, and what was carried over of them."""
+"""Remember what of the declarations of devices was carried over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's own entry on Waziup: declared once, kept alive by a heartbeat.
+"""Declare the gateway on Waziup, and keep it alive by a heartbeat.
 
 Source: Waziup/wazicloud-api: src/Waziup/Gateways.hs.
 """

@@ -1,4 +1,4 @@
-"""What is remembered of devices over restarts: when each was last this account's, and creations that were begun."""
+"""Remember devices over restarts: when each was last seen as ours, and begun creations."""
 
 from __future__ import annotations
 

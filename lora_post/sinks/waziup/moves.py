@@ -1,4 +1,4 @@
-"""Devices that move: their latest position becomes their place on Waziup."""
+"""Move devices on Waziup to their latest position."""
 
 from __future__ import annotations
 

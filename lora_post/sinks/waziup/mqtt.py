@@ -1,4 +1,4 @@
-"""Waziup Cloud with the values over MQTT; the rest, and what is not acknowledged, over HTTP.
+"""Send values to Waziup Cloud over MQTT; the rest, and what is not acknowledged, over HTTP.
 
 A PUBACK of the platform is no proof of storage. It acknowledges values of an unknown sensor and of a device that
 is not ours, and drops them; over a value that it cannot read, and over a device that is not there, it falls silent

@@ -1,4 +1,4 @@
-"""Sensors whose unit has changed here, changed on Waziup as well.
+"""Change the units of sensors on Waziup when they have changed here.
 
 A unit that a person has set on the dashboard in the meantime stays.
 """

@@ -1,4 +1,4 @@
-"""Whose a gateway or device is, and what to do when it is not this account's.
+"""Say what to do about a gateway or device that is not this account's.
 
 Ids are shared by all users of the platform. What was created without a token, or with one that was not believed,
 belongs to `guest`: then everybody may change it, and take it over.

@@ -1,4 +1,4 @@
-"""Devices and sensors on Waziup: looked at before the first reading, created when missing.
+"""Look at devices and sensors on Waziup before their first reading; create what is missing.
 
 Ids are shared by all users of the platform, and a reading must not end up in somebody else's device of
 the same name: so a device's owner is looked at again, and which gateway sends for it; see `turn` for how often. What is

@@ -1,4 +1,4 @@
-"""Values that people set on Waziup for devices, as its broker tells of them at once.
+"""Hear at once, from its broker, of values that people set on Waziup for devices.
 
 Such a message comes once, and only to who is connected: what was set meanwhile is found by looking.
 
@@ -54,7 +54,7 @@ class SetMessages:
         return self._connection is not None and self._connection.is_up
 
     def follow(self, devices: Sequence[str]) -> bool:
-        """Be subscribed to these devices; return whether that is new, so that one has to look. Raises Unavailable."""
+        """Subscribe to these devices; return whether that is new: then look once. Raises Unavailable."""
         connection = self._connection
         if connection and not connection.is_up:
             log.info("the connection to %s, which tells of values that are set, was lost", self._broker.host)

@@ -1,4 +1,4 @@
-"""Values that people set on Waziup for devices, found by looking.
+"""Look for values that people set on Waziup for devices.
 
 The server keeps the last value of an actuator, without a time. One that differs from what was seen last is a command;
 what is seen for the first time is not, however old it is.

@@ -1,4 +1,4 @@
-"""The Waziup Cloud sink: send readings, and ask what has arrived.
+"""Send readings to Waziup Cloud, and ask what has arrived.
 
 What is known to exist is remembered, so that in the steady state a batch is one request. A device
 is looked at once before the first reading goes to it, see `provision`.

@@ -1,4 +1,4 @@
-"""Devices that another gateway sends for: their readings are kept back, and this gateway stands in when it has to.
+"""Keep readings back while another gateway sends for their device, and stand in for it.
 
 See `turn` for the rules. What the other gateway has sent leaves our queue; what only we have heard stays in it.
 """
@@ -128,7 +128,7 @@ class StandIn:
             raise Rejected(kept.why.what, fix=kept.why.fix)
 
     def is_asking(self, lane: Lane) -> bool:
-        """Return whether what another gateway has sent is looked for in place of what we have."""
+        """Return whether another gateway's readings are looked for in place of ours."""
         return (lane.device, lane.name) in self._asking
 
     def copies(self, batch: Batch, forms: Sequence[bytes], rows: Iterable[tuple[WallUs, bytes]]) -> list[WallUs]:

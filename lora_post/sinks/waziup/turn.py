@@ -1,4 +1,4 @@
-"""Whose turn it is to send for a device that several gateways of one account hear, each with a lora-post of its own.
+"""Choose which of several gateways of one account sends for a device.
 
 Only one of them sends: the gateway that the device names (`gateway_id`). The others are stand-ins: they keep its
 readings back. They need not know of each other, as each keeps to this:

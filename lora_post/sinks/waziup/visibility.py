@@ -1,4 +1,4 @@
-"""Gateways and devices that Waziup shows to others than the configuration says.
+"""Find gateways and devices that Waziup shows to others than configured.
 
 lora-post sets the visibility of what it creates, and changes no other: a person may have changed it on the dashboard.
 
