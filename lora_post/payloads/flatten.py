@@ -158,7 +158,7 @@ def _understood(measurement: Measurement, normalized: bool, hints: Hints) -> tup
         if number is None or not (number.is_sure or number.unit == meaning.unit):
             return value, "", quantity_of_state(meaning), ""
         value, written, note = number.number, number.unit or written, number.note
-    if isinstance(value, bool | dict | list):
+    if isinstance(value, (bool, dict, list)):
         return value, "", quantity_of_state(meaning), ""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         value = as_float(value)

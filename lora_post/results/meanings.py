@@ -176,6 +176,7 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
 }
 _AIR_PRESSURE_HPA = (300, 1200)
 _BATTERY_V = 60
+_BY_MORE = ("hPa", "V")  # what else a name says bounds these
 _BATTERY_MV = (1000, 60_000)
 _ACCELERATIONS = _words("acc accel acceleration accelerometer")
 _MAINS = _words("phase line mains grid")
@@ -213,16 +214,19 @@ def meaning_of(name: str, normalized: bool) -> Meaning:
 
 def unit_as_meant(symbol: str, name: str) -> str:
     """Return the unit that a name means by a symbol: the mg of an acceleration are no milligrams."""
-    accelerates = not _ACCELERATIONS.isdisjoint(words_of(name).split("_"))
-    return "milli-g" if symbol == "mg" and accelerates else symbol
+    return "milli-g" if symbol == "mg" and not _ACCELERATIONS.isdisjoint(words_of(name).split("_")) else symbol
 
 
 def unit_of_number(number: int | float, meaning: Meaning, name: str) -> str:
     """Return the unit that a name tells, if the number can have it; millivolts are told from volts."""
     unit = meaning.unit
+    if not unit:
+        return ""
+    least, most = _PLAUSIBLE.get(unit, (number, number))
+    if unit not in _BY_MORE and least <= number <= most:
+        return unit
     words = frozenset(words_of(name).split("_"))
     of_battery = meaning.quantity == "BatteryLevel" or not words.isdisjoint(("bat", "batt", "battery", "vdd", "supply"))
-    least, most = _PLAUSIBLE.get(unit, (number, number))
     if unit == "hPa" and meaning.quantity == "AtmosphericPressure":
         least, most = _AIR_PRESSURE_HPA
     if unit == "V" and of_battery:

@@ -46,9 +46,11 @@ MAX_NAME: Final = 120
 MAX_MEMBERS: Final = 16  # of a record that is a value itself
 MAX_STEPS: Final = 1024  # objects, lists and values that are looked at: four times the readings of a payload
 NAMELESS: Final = "value"
+SCALARS: Final = (float, int, str)  # with bool; a union in place of the tuple would be made anew by each look
+_CONTAINERS: Final = (dict, list, tuple, Mapping)
 
 
-class Measurement(Struct, frozen=True):
+class Measurement(Struct, frozen=True, gc=False):
     """One value of a codec's result.
 
     path: where it is there. unit: as it is written beside the value. quantity: `Position` of positions.
@@ -63,14 +65,14 @@ class Measurement(Struct, frozen=True):
     time_s: float | None = None
 
 
-class Measured(Struct, frozen=True):
+class Measured(Struct, frozen=True, gc=False):
     """What a codec's result consists of."""
 
     measurements: list[Measurement]
     left_out: list[LeftOut]
 
 
-class _Place(Struct, frozen=True):
+class _Place(Struct, frozen=True, gc=False):
     """Where the walk is in the result, and what was said on the way."""
 
     path: Path = ()
@@ -116,17 +118,18 @@ class _Walk:
         self._steps += 1
         if self._steps > MAX_STEPS:
             return
-        if isinstance(value, Mapping | list | tuple):
+        if isinstance(value, SCALARS):
+            if isinstance(value, str) and (rows := rows_in(value)):
+                self._add_rows(place, rows)
+            else:
+                self._put(place, value)
+        elif isinstance(value, _CONTAINERS):
             if len(place.path) >= MAX_DEPTH:
                 self._leave_out(place, f"nested deeper than {MAX_DEPTH} levels")
             elif isinstance(value, Mapping):
                 self._add_object(place, value)
             else:
                 self._add_list(place, value)
-        elif isinstance(value, str) and (rows := rows_in(value)):
-            self._add_rows(place, rows)
-        elif isinstance(value, bool | int | float | str):
-            self._put(place, value)
         elif value is not None:
             self._leave_out(place, f"{type(value).__name__} is not a value")
 
@@ -281,12 +284,12 @@ def _are_bytes(items: Sequence[object]) -> bool:
 
 
 def _is_records(item: object) -> bool:
-    return isinstance(item, list | tuple) and bool(item) and all(isinstance(each, Mapping) for each in item)
+    return isinstance(item, (list, tuple)) and bool(item) and all(isinstance(each, Mapping) for each in item)
 
 
 def _plain(record: Record) -> Value:
     """Return the numbers and short texts of a record, as many as one about a radio has."""
-    items = [(key, item) for key, item in record.items() if isinstance(item, bool | int | float | str)]
+    items = [(key, item) for key, item in record.items() if isinstance(item, SCALARS)]
     return {
         str(key)[:MAX_NAME]: item[:MAX_NAME] if isinstance(item, str) else item for key, item in items[:MAX_MEMBERS]
     }

@@ -111,7 +111,7 @@ def _is_zero(value: Leaf | None) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_power_of_ten(value: Leaf | None, of: Leaf) -> bool:

@@ -89,7 +89,7 @@ def _position(
     for name, spelled in spellings:
         key = next((key for key in spelled if key in record), None)
         number = record.get(key) if key else None
-        if isinstance(number, int | float) and not isinstance(number, bool) and isfinite(as_float(number)):
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and isfinite(as_float(number)):
             found[name] = number
             keys.add(key)
     good = (
@@ -184,7 +184,7 @@ def slug(text: object) -> str:
 
 def as_int(value: object) -> int | None:
     """Return a small whole number, as a number or as digits; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     text = str(value)
     return int(text) if len(text) <= 5 and text.isascii() and text.isdigit() else None

@@ -44,7 +44,7 @@ def rows_in(value: object) -> list[Row]:
 def _split(value: object) -> list[Sequence[object]]:
     if isinstance(value, str):
         return [row.split(",") for row in _ROW.findall(value)] if is_rows(value) else []
-    if isinstance(value, list | tuple) and all(isinstance(row, list | tuple) for row in value):
+    if isinstance(value, (list, tuple)) and all(isinstance(row, (list, tuple)) for row in value):
         return list(value)
     return []
 
@@ -56,7 +56,7 @@ def _row(cells: Sequence[object]) -> Row | None:
         name, plain = _named(place, cell.strip(" ()")) if isinstance(cell, str) else (place, cell)
         if time_s is None and isinstance(plain, str) and _DATE.fullmatch(plain):
             time_s = read_time(plain)
-        elif isinstance(plain, bool | int | float | str):
+        elif isinstance(plain, (float, int, str)):
             found[name] = plain
         elif plain is not None:
             return None

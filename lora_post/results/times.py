@@ -46,7 +46,7 @@ def read_time(value: object) -> float | None:
     """
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return _unix(float(value)) if abs(value) < 10**15 else None
     if isinstance(value, str):
         return _from_text(value.strip()) if len(value) <= 40 else None

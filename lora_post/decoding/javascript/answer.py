@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,9 @@ _LINE = re.compile(r"<input>:(\d+)")
 _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
+_Found = TypeVar("_Found")
+
+
 class CodecResult(Struct, frozen=True):
     """What one call of a codec came to.
 
@@ -36,7 +40,7 @@ class CodecResult(Struct, frozen=True):
     trials: tuple[Trial, ...] = ()
 
 
-class _RawAnswer(Struct):
+class _Told(Struct):
     data: Any = None
     normalized: Any = None
     warnings: tuple[str, ...] = ()
@@ -46,15 +50,21 @@ class _RawAnswer(Struct):
     trials: tuple[Trial, ...] = ()
 
 
-_decode = msgspec.json.Decoder(_RawAnswer).decode
+_data_of: Final = msgspec.json.Decoder().decode
+_told_in: Final = msgspec.json.Decoder(_Told).decode
 
 
 def result_of(text: str) -> CodecResult:
-    """Return what an answer says. Raises DecoderCrash where it says that the codec failed, or is not JSON."""
-    raw = _parse(text)
-    if raw.crash is not None:
-        raise DecoderCrash(crash_text(raw.crash, raw.stack))
-    return CodecResult(raw.data, raw.normalized, raw.warnings, raw.errors, raw.trials)
+    """Return what an answer says. Raises DecoderCrash where it says that the codec failed, or is not JSON.
+
+    One that begins with a blank has more to say than data; the prelude makes both.
+    """
+    if not text.startswith(" "):
+        return CodecResult(_parse(text, _data_of))
+    told = _parse(text, _told_in)
+    if told.crash is not None:
+        raise DecoderCrash(crash_text(told.crash, told.stack))
+    return CodecResult(told.data, told.normalized, told.warnings, told.errors, told.trials)
 
 
 def crash_text(said: str, stack: str) -> str:
@@ -68,14 +78,14 @@ def crash_text(said: str, stack: str) -> str:
     return meant.get(said, said) + _place(stack)
 
 
-def _parse(text: str) -> _RawAnswer:
+def _parse(text: str, decode: Callable[[str], _Found]) -> _Found:
     if len(text) <= MAX_ANSWER:
         try:
-            return _decode(text)
+            return decode(text)
         except (msgspec.MsgspecError, RecursionError):
             # Half a surrogate pair is a text in JavaScript, and not in JSON.
             try:
-                return _decode(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
+                return decode(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
             except (msgspec.MsgspecError, RecursionError):
                 pass
     raise DecoderCrash("the result is nested too deeply, or not JSON")

@@ -1,23 +1,28 @@
 """The process that runs the codecs, as lora-post sees it: `worker` is its other side.
 
 It is started when the first codec is loaded, and killed and started again when a request has had its time, whatever
-the codec had called, or when what comes back is not a reply. A codec that breaks out of the engine has that process
+the codec had called, or when what comes back is not the reply. A codec that breaks out of the engine has that process
 and nothing else: no files, no environment, no connection but the one to here, and what it says is checked.
+
+A thread ends the process in time, and nothing asks beforehand whether it lives: both would cost each call more than a
+small codec does. One that has died, or said something, since its last reply is found out by the next request, which
+is put to a new process.
 """
 
 from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import signal
-import socket
 import subprocess
 import sys
+import time
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
-from typing import Final, NamedTuple, TypeVar
+from threading import Event, Lock, Thread
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -25,6 +30,7 @@ from lora_post.decoding.javascript.answer import CodecResult, result_of
 from lora_post.decoding.javascript.messages import (
     LOAD_LIMIT_S,
     MAX_REPLY,
+    MAX_SERIAL,
     MAX_TOGETHER,
     MAX_TOGETHER_BYTES,
     TIME_LIMIT_S,
@@ -35,6 +41,7 @@ from lora_post.decoding.javascript.messages import (
     Load,
     Loaded,
     Replies,
+    Reply,
     Request,
     Task,
     receive,
@@ -48,6 +55,7 @@ from lora_post.text import pip_install
 # The kernel ends what takes its processor time. These are for a process that sleeps, or gets none from this machine.
 CALL_WALL_S: Final = 5.0
 LOAD_WALL_S: Final = 30.0  # with the interpreter's start
+LOOK_S: Final = 1.0  # so much later it may be
 END_WALL_S: Final = 2.0
 MAX_HANGS: Final = 3
 GOOD_CALLS: Final = 100
@@ -66,10 +74,78 @@ serve()
 _Wanted = TypeVar("_Wanted", Loaded, Replies)
 
 
-class _Child(NamedTuple):
-    process: subprocess.Popen[bytes]
-    wire: socket.socket
-    loaded: set[int]
+class _DisorderBefore(Exception):
+    """The process had died, or spoken, before it was asked: another one is to be asked the same."""
+
+
+class _Child:
+    """A process that runs. was_idle: it has not been asked since the lock was taken."""
+
+    def __init__(self) -> None:
+        """Start it. Raises OSError."""
+        there_in, self._to = os.pipe()
+        self._from, there_out = os.pipe()
+        paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - no shell, words of our own
+                [sys.executable, "-I", "-c", _START, *paths],
+                stdin=there_in,
+                stdout=there_out,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={"TZ": "UTC0"},  # as at makers' network servers, whatever the zone of this machine is
+                start_new_session=True,
+            )
+        except OSError:
+            self._hang_up()
+            raise
+        finally:
+            os.close(there_in)
+            os.close(there_out)
+        self.loaded: set[int] = set()
+        self.was_idle = self.is_overdue = False
+        self._serial = 0
+        self._until_s = 0.0  # monotonic, of the request that is under way; 0: none is
+        self._ended = Event()
+        Thread(target=self._end_in_time, name="codecs", daemon=True).start()
+
+    def ask(self, request: Request, wall_s: float) -> Reply:
+        """Return the reply to a request. Raises what `send` and `receive` do, MsgspecError, _DisorderBefore."""
+        was_idle, self.was_idle = self.was_idle, False
+        self._serial = serial = self._serial % MAX_SERIAL + 1
+        self._until_s = time.monotonic() + wall_s
+        try:
+            send(self._to, serial, request)
+            reply: Reply = reply_of(receive(self._from, MAX_REPLY, serial)[1])
+        except (BrokenPipeError, ValueError):
+            if was_idle and not self.is_overdue:
+                raise _DisorderBefore from None
+            raise
+        self._until_s = 0.0
+        return reply
+
+    def end(self, *, kill: bool) -> int:
+        """End it, and return how it ended: an exit code, or the number of a signal below 0."""
+        self._ended.set()
+        self._hang_up()  # which ends a process that is well
+        if kill:
+            self.process.kill()
+        try:
+            return self.process.wait(END_WALL_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def _hang_up(self) -> None:
+        os.close(self._to)
+        os.close(self._from)
+
+    def _end_in_time(self) -> None:
+        while not self._ended.wait(LOOK_S):
+            until_s = self._until_s
+            if until_s and time.monotonic() >= until_s:
+                self.is_overdue = True
+                self.process.kill()
 
 
 class Host:
@@ -100,7 +176,10 @@ class Host:
     def load(self, number: int, text: str) -> Loaded:
         """Load a codec. Raises DecoderCrash; DecoderHang when it took its time."""
         with self._lock:
-            return self._load(self._running(), number, text)
+            try:
+                return self._load(self._running(), number, text)
+            except _DisorderBefore:
+                return self._load(self._restarted(), number, text)
 
     def expect(self, call: Call) -> None:
         """Note a call that will come soon: those that were noted go to the process in one message, with the first."""
@@ -115,30 +194,37 @@ class Host:
     def call(self, call: Call, text: str) -> str:
         """Return the JSON answer of a codec, of which this is the text. Raises as `load`."""
         with self._lock:
-            while (reply := self._replies.pop(call, None)) is None:
+            reply = self._replies.pop(call, None)
+            while reply is None:
                 self._expected.pop(call, None)
                 child = self._running()
-                if call.number not in child.loaded:
-                    self._load(child, call.number, text)
-                self._call_together(child, [call, *self._others(child)])
+                try:
+                    if call.number not in child.loaded:
+                        self._load(child, call.number, text)
+                    others = self._others(child) if self._expected else ()
+                    reply = self._call_together(child, [call, *others])
+                except _DisorderBefore:
+                    self._restarted()
         if isinstance(reply, Failed):
             raise reply.error
         return reply.text
 
-    def _call_together(self, child: _Child, calls: list[Call]) -> None:
-        """Have the first of these calls answered, with as many others as the process has time for."""
+    def _call_together(self, child: _Child, calls: list[Call]) -> Answered | Failed | None:
+        """Have the first of these calls answered, with as many others as the process has time for; None: anew."""
         try:
             replies = self._ask(child, Calls(calls), Replies, CALL_WALL_S, TIME_LIMIT_S).replies
         except DecoderHang:
             if len(calls) == 1:
                 raise
             self._expected.clear()  # one of them has ended the process: now each goes alone
-            return
+            return None
         if not 0 < len(replies) <= len(calls):
             raise self._out_of_order()
-        self._replies = dict(zip(calls, replies, strict=False))
-        for each in self._replies:
-            self._expected.pop(each, None)
+        if self._replies or len(calls) > 1:
+            self._replies = dict(zip(calls[1:], replies[1:], strict=False))
+            for each in self._replies:
+                self._expected.pop(each, None)
+        return replies[0]
 
     def _others(self, child: _Child) -> list[Call]:
         """Return the calls that were noted, of codecs that are loaded, as many as fit into a message."""
@@ -157,9 +243,19 @@ class Host:
             self._end()
 
     def _running(self) -> _Child:
-        if self._child is None or self._child.process.poll() is not None:
-            self._end()
-            self._child = self._start()
+        if self._child is None:
+            return self._restarted()
+        self._child.was_idle = True
+        return self._child
+
+    def _restarted(self) -> _Child:
+        self._end(kill=True)
+        if find_spec("quickjs") is None:
+            raise DecoderCrash(MISSING)
+        try:
+            self._child = _Child()
+        except OSError as error:
+            raise DecoderCrash(f"the process for JavaScript codecs cannot be started: {error.strerror}") from error
         return self._child
 
     def _load(self, child: _Child, number: int, text: str) -> Loaded:
@@ -168,36 +264,12 @@ class Host:
         child.loaded.add(number)
         return loaded
 
-    def _start(self) -> _Child:
-        if find_spec("quickjs") is None:
-            raise DecoderCrash(MISSING)
-        here, there = socket.socketpair()
-        with there:
-            paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
-            try:
-                process = subprocess.Popen(  # noqa: S603 - no shell, words of our own
-                    [sys.executable, "-I", "-c", _START, *paths],
-                    stdin=there.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    cwd="/",
-                    env={"TZ": "UTC0"},  # as at makers' network servers, whatever the zone of this machine is
-                    start_new_session=True,
-                )
-            except OSError as error:
-                here.close()
-                raise DecoderCrash(f"the process for JavaScript codecs cannot be started: {error.strerror}") from error
-        return _Child(process, here, set())
-
     def _ask(self, child: _Child, request: Request, wanted: type[_Wanted], wall_s: float, limit_s: float) -> _Wanted:
         try:
-            if child.wire.gettimeout() != wall_s:
-                child.wire.settimeout(wall_s)
-            send(child.wire, request)
-            reply = reply_of(receive(child.wire, MAX_REPLY, wall_s))
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
-            ended = self._end(kill=isinstance(error, (TimeoutError, msgspec.MsgspecError)))
-            if isinstance(error, TimeoutError) or ended == -signal.SIGPROF:
+            reply = child.ask(request, wall_s)
+        except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
+            ended = self._end(kill=not isinstance(error, (OSError, EOFError)))
+            if child.is_overdue or ended == -signal.SIGPROF:
                 raise DecoderHang(f"the codec took longer than {limit_s * 1000:.0f} ms") from None
             raise DecoderHang(f"the JavaScript engine ended in disorder ({ended})") from None
         except BaseException:  # the reply that is still to come would be taken for that of the next request
@@ -214,18 +286,9 @@ class Host:
         return DecoderHang("the JavaScript engine answered what it was not asked")
 
     def _end(self, *, kill: bool = False) -> int | None:
-        """End the process, and return how it ended: an exit code, or the number of a signal below 0."""
+        """End the process, and return how it ended."""
         child, self._child = self._child, None
-        if child is None:
-            return None
-        child.wire.close()  # which ends a process that is well
-        if kill:
-            child.process.kill()
-        try:
-            return child.process.wait(END_WALL_S)
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            return child.process.wait()
+        return child.end(kill=kill) if child else None
 
 
 HOST: Final = Host()
@@ -238,7 +301,8 @@ class Codec:
     One that hangs MAX_HANGS times is set aside: not called any more. GOOD_CALLS make up for a hang.
     Raises DecoderCrash when the text is not JavaScript, fails on its own, or has none of the known functions.
     memory_bytes: what the engine holds for it, about. is_closed: one world serves all frames. entries: its functions,
-    of decodeUplink, normalizeUplink, Decode, Decoder, encodeDownlink, decodeDownlink, Encode, Encoder.
+    of decodeUplink, normalizeUplink, Decode, Decoder, encodeDownlink, decodeDownlink, Encode, Encoder. decodes: one of
+    them is for uplinks.
     """
 
     def __init__(self, text: str, host: Host = HOST) -> None:
@@ -248,14 +312,10 @@ class Codec:
         loaded = host.load(self._number, text)
         self.memory_bytes = loaded.memory_bytes
         self.entries = loaded.entries
+        self.decodes = not set(self.entries).isdisjoint(DECODES)
         self.is_closed = loaded.is_closed
         self._hangs = self._good_calls = 0
         weakref.finalize(self, host.drop, self._number).atexit = False
-
-    @property
-    def decodes(self) -> bool:
-        """Whether it has a function for uplinks."""
-        return not set(self.entries).isdisjoint(DECODES)
 
     def call(self, payload: bytes, fport: int, variables: str, received_s: float) -> CodecResult:
         """Decode one payload; variables: a JSON object of texts, "" for none. received_s: `recvTime`.

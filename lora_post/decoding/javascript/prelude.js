@@ -19,7 +19,7 @@
   const D = Date, S = String, N = Number, E = Error, B = BigInt;
   const uncurry = (method) => (self, ...args) => apply(method, self, args);
   const slice = uncurry(S.prototype.slice);
-  const includes = uncurry(S.prototype.includes);
+  const includes = uncurry(S.prototype.includes), rawIncludes = S.prototype.includes, NULL = ["null"];
   const charCode = uncurry(S.prototype.charCodeAt);
   const joinAll = uncurry(Array.prototype.join);
   const has = uncurry(Set.prototype.has);
@@ -550,7 +550,7 @@
   const toJson = (data, lost) => {
     try {
       const text = stringify(data);
-      if (text === undefined || !includes(text, "null")) return text;
+      if (text === undefined || !apply(rawIncludes, text, NULL)) return text;
     } catch (error) {
       if (!includes(describe(error), "BigInt") && !includes(describe(error), "bigint")) throw error;
     }
@@ -631,8 +631,10 @@
     }
     return trials;
   };
+  // What has more to say than data begins with a blank, which no JSON of `stringify` does.
+  const told = (thing) => joinAll([" ", stringify(thing)], "");
   const answer = (entries, bytes, fPort, timeMs, variables) => {
-    const [decodeUplink, normalizeUplink, Decode, Decoder] = entries;
+    const decodeUplink = entries[0], normalizeUplink = entries[1], Decode = entries[2], Decoder = entries[3];
     let data, normalized = "null", trials = "", warnings = [], errors = [];
     if (decodeUplink) {
       const found = decodeUplink({ bytes, fPort, recvTime: new D(timeMs), variables });
@@ -648,7 +650,7 @@
       data = Decode ? Decode(fPort, bytes, variables) : Decoder(bytes, fPort);
       if (data == null) warnings = [`the codec returned ${describe(data)}`];
     }
-    if (errors.length) return stringify({ errors, warnings });
+    if (errors.length) return told({ errors, warnings });
     const lost = [];
     let text = data == null ? "null" : toJson(data, lost);
     if (text === undefined) { // a function or a symbol
@@ -672,10 +674,11 @@
       }
     }
     for (let i = 0; i < lost.length; i++) warnings[warnings.length] = `left out: ${lost[i]}`;
+    if (normalized === "null" && !warnings.length && text.length <= MAX_RESULT) return text;
     if (text.length + normalized.length > MAX_RESULT) {
-      return `{"crash":"the result has ${text.length + normalized.length} characters of JSON, want at most ${MAX_RESULT}"}`;
+      return ` {"crash":"the result has ${text.length + normalized.length} characters of JSON, want at most ${MAX_RESULT}"}`;
     }
-    const parts = ['{"data":', text, ',"normalized":', normalized];
+    const parts = [' {"data":', text, ',"normalized":', normalized];
     if (trials && text.length + normalized.length + trials.length <= MAX_RESULT) {
       parts[parts.length] = ',"trials":';
       parts[parts.length] = trials;
@@ -702,7 +705,7 @@
     let found, warnings = [], errors = [], port = null;
     if (encodeDownlink) {
       const made = encodeDownlink({ data, fPort, variables });
-      if (made === null || typeof made !== "object") return stringify({ errors: [`encodeDownlink returned ${describe(made)}, no object`] });
+      if (made === null || typeof made !== "object") return told({ errors: [`encodeDownlink returned ${describe(made)}, no object`] });
       errors = describeAll(made.errors);
       warnings = describeAll(made.warnings);
       found = made.bytes;
@@ -710,19 +713,19 @@
     } else {
       found = Encode ? Encode(fPort, data, variables) : Encoder(data, fPort);
     }
-    if (errors.length) return stringify({ errors, warnings });
+    if (errors.length) return told({ errors, warnings });
     const bytes = bytesFrom(found);
-    if (bytes === null) return stringify({ errors: [`the codec returned ${describe(found)}, no list of at most ${MAX_DOWN} bytes`] });
-    return stringify({ data: { bytes, fPort: port }, warnings });
+    if (bytes === null) return told({ errors: [`the codec returned ${describe(found)}, no list of at most ${MAX_DOWN} bytes`] });
+    return told({ data: { bytes, fPort: port }, warnings });
   };
   const downAnswer = (entries, bytes, fPort, variables) => {
     const found = entries[5]({ bytes, fPort, variables });
-    if (found === null || typeof found !== "object") return stringify({ errors: [`decodeDownlink returned ${describe(found)}, no object`] });
+    if (found === null || typeof found !== "object") return told({ errors: [`decodeDownlink returned ${describe(found)}, no object`] });
     const errors = describeAll(found.errors), warnings = describeAll(found.warnings);
-    if (errors.length) return stringify({ errors, warnings });
+    if (errors.length) return told({ errors, warnings });
     const text = found.data == null ? "null" : toJson(found.data, []) || "null";
-    if (text.length > MAX_RESULT) return `{"crash":"the result has ${text.length} characters of JSON, want at most ${MAX_RESULT}"}`;
-    return joinAll(['{"data":', text, ',"warnings":', stringify(warnings), "}"], "");
+    if (text.length > MAX_RESULT) return ` {"crash":"the result has ${text.length} characters of JSON, want at most ${MAX_RESULT}"}`;
+    return joinAll([' {"data":', text, ',"warnings":', stringify(warnings), "}"], "");
   };
   // task: 0 decode an uplink, 1 encode a downlink from JSON, 2 decode a downlink
   const perform = (task, entries, payload, fPort, timeMs, variables) => {
@@ -741,17 +744,18 @@
   };
   const crashOf = (error) => {
     try {
-      return stringify({ crash: thrown(error), stack: error instanceof E ? shorten(S(error.stack)) : "" });
+      return told({ crash: thrown(error), stack: error instanceof E ? shorten(S(error.stack)) : "" });
     } catch {
-      return '{"crash":"the codec failed, and its error cannot be read"}';
+      return ' {"crash":"the codec failed, and its error cannot be read"}';
     }
   };
 
   // A codec's functions by kind, those of `answer` first: named in the file, or exported.
   const NAMES = ["decodeUplink", "normalizeUplink", "Decode", "Decoder", "encodeDownlink", "decodeDownlink", "Encode", "Encoder"];
   const enter = (factory) => {
-    const module = { exports: {} };
-    const named = apply(factory, undefined, [module, module.exports, require]);
+    const offered = {}, module = { exports: offered };
+    const named = factory(module, offered, require);
+    if (module.exports === offered && ownKeys(offered).length === 0) return named;
     for (let i = 0; i < NAMES.length; i++) {
       if (named[i]) continue;
       const exported = module.exports && (module.exports[NAMES[i]] || (module.exports.default && module.exports.default[NAMES[i]]));
@@ -779,8 +783,7 @@
           text = crashOf(error);
         }
         try {
-          const clean = putBack(loose) && sweep(world, names, count) && getPrototypeOf(world) === inherited;
-          if (!clean) return "!";
+          if (!((loose.length === 0 || putBack(loose)) && sweep(world, names, count) && getPrototypeOf(world) === inherited)) return "!";
           return isExtensible(world) ? text : joinAll(["!", text], "");
         } catch {
           return "!";

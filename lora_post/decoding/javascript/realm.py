@@ -47,11 +47,12 @@ STACK_LIMIT: Final = 256 << 10
 
 NO_ANSWER: Final = "the codec left the JavaScript engine in disorder"
 INTERRUPTED: Final = "InternalError: interrupted"
+_ENCODE: Final = Task.ENCODE
 SPOILT: Final = "!"  # before an answer: its world cannot serve another frame
 
 _PRELUDE: Final = "\n" * LIFTED + Path(__file__).with_name("prelude.js").read_text(encoding="utf-8")
 _AT_THE_END: Final = re.compile(r": '', line [0-9]+$")
-_OUT_OF_MEMORY = re.compile(r'\{"crash":"(?:null|InternalError: out of memory)"')
+_OUT_OF_MEMORY: Final = (' {"crash":"null"', ' {"crash":"InternalError: out of memory"')
 
 
 class _Inspection(Struct):
@@ -62,7 +63,7 @@ class _Inspection(Struct):
     stack: str = ""
 
 
-_Run = Callable[[str, int, float, str, int], str]
+_Run = Callable[[str, int, float, str, Task], str]
 
 
 class Realm:
@@ -106,7 +107,7 @@ class Realm:
         """
         run, self._run = self._run, None  # only put back when all went well
         try:
-            text = run and run(_json(call), call.fport, call.time_ms, call.variables, int(call.task))
+            text = run and run(_json(call), call.fport, call.time_ms, call.variables, call.task)
         except quickjs.JSException as error:  # StackOverflow is one too
             raise _failure(error, TIME_LIMIT_S) from None
         except (TypeError, ValueError):  # what the binding cannot turn into a Python object
@@ -115,7 +116,7 @@ class Realm:
             raise DecoderCrash(NO_ANSWER)
         if text.startswith(SPOILT):
             return text.removeprefix(SPOILT)
-        if self.is_closed and not _OUT_OF_MEMORY.match(text):
+        if self.is_closed and not text.startswith(_OUT_OF_MEMORY):
             self._run = run
         return text
 
@@ -129,7 +130,7 @@ class Realm:
 
 def _json(call: Call) -> str:
     """Return the bytes of a payload as JSON; values that are to be encoded are that already."""
-    return call.payload.decode("ascii") if call.task is Task.ENCODE else str([*call.payload])
+    return call.payload.decode("ascii") if call.task == _ENCODE else str([*call.payload])
 
 
 def _new_world() -> Any:

@@ -1,4 +1,4 @@
-"""The process that runs the codecs: one request at a time from its standard input, a socket, and one reply to it.
+"""The process that runs the codecs: one request at a time from its standard input, one reply to its standard output.
 
 It holds nothing but the engine: no file can be opened here, no process started, and no signal but the last one
 ends it while lora-post is stopping. The kernel ends it when a request has had its time: the engine looks at its
@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import resource
 import signal
-import socket
 import time
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lora_post.decoding.javascript.messages import (
@@ -36,6 +34,8 @@ from lora_post.decoding.javascript.messages import (
 from lora_post.decoding.javascript.realm import Realm
 from lora_post.errors import DecoderCrash, DecoderHang
 
+_FROM: Final = 0
+_TO: Final = 1
 GRACE: Final = 1.5  # the engine ends what it can itself, and says where that was
 MEMORY_BYTES: Final = 512 << 20  # of addresses: the interpreter takes 50 MB, a codec at most 8
 _LIMITS: Final = {
@@ -53,25 +53,19 @@ def serve() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    with socket.socket(fileno=0) as wire:
-        for limit, value in _LIMITS.items():
-            resource.setrlimit(limit, (value, value))
-        realms: dict[int, Realm] = {}
-        while True:
-            try:
-                request = request_of(receive(wire, MAX_REQUEST))
-            except (EOFError, OSError):
-                return
-            send(wire, _reply(realms, request))
+    for limit, value in _LIMITS.items():
+        resource.setrlimit(limit, (value, value))
+    realms: dict[int, Realm] = {}
+    while True:
+        try:
+            serial, request = receive(_FROM, MAX_REQUEST)
+        except (EOFError, OSError, ValueError):
+            return
+        send(_TO, serial, _reply(realms, request_of(request)))
 
 
 def _reply(realms: dict[int, Realm], request: Request) -> Reply:
-    try:
-        if isinstance(request, Load):
-            return _load(realms, request)
-        return Replies(list(_answers(realms, request.calls)))
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+    return _load(realms, request) if isinstance(request, Load) else Replies(_answers(realms, request.calls))
 
 
 def _load(realms: dict[int, Realm], request: Load) -> Loaded | Failed:
@@ -82,22 +76,32 @@ def _load(realms: dict[int, Realm], request: Load) -> Loaded | Failed:
         realm = realms[request.number] = Realm(request.text)
     except (DecoderCrash, DecoderHang) as crash:
         return _failed(crash)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return Loaded(realm.memory_bytes, realm.entries, realm.is_closed)
 
 
-def _answers(realms: dict[int, Realm], calls: Iterable[Call]) -> Iterator[Answered | Failed]:
-    """Answer calls one by one, as many as there is time and room for."""
-    until, size = time.monotonic() + TOGETHER_S, 0
+def _answers(realms: dict[int, Realm], calls: list[Call]) -> list[Answered | Failed]:
+    """Answer calls one by one, as many as there is time and room for.
+
+    The timer of the last one is left to run, unless little is left of it for what comes next: it counts no waiting.
+    """
+    began_s, size = time.monotonic(), 0
+    found: list[Answered | Failed] = []
     for call in calls:
         try:
             text = _sound(_call(realms[call.number], call))
         except (DecoderCrash, DecoderHang) as crash:
-            yield _failed(crash)
+            found.append(_failed(crash))
         else:
-            yield Answered(text)
+            found.append(Answered(text))
             size += len(text)
-        if size > MAX_TOGETHER_TEXT or time.monotonic() >= until:
-            return
+        took_s = time.monotonic() - began_s
+        if took_s > TIME_LIMIT_S / 2:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        if size > MAX_TOGETHER_TEXT or took_s >= TOGETHER_S:
+            break
+    return found
 
 
 def _call(realm: Realm, call: Call) -> str:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,11 +31,12 @@ HANGING = sorted(path.stem for path in (FIXTURES / "hostile_codecs").glob("hangs
 LIARS = {
     "hangs up": "pass",
     "leaves": "raise SystemExit(3)",
-    "says too much": "wire.sendall(b'\\xff' * 100)",
-    "says no MessagePack": "wire.sendall(b'\\1\\0\\0\\0\\xc1')",
-    "answers what was not asked": "messages.send(wire, messages.Replies([messages.Answered('{}')]))",
-    "answers nothing": "messages.send(wire, messages.Replies([]))",
-    "says two things": "messages.send(wire, messages.Loaded(1, True, True)); wire.sendall(b'\\0' * 9)",
+    "says too much": "os.write(1, b'\\xff' * 100)",
+    "says no MessagePack": "os.write(1, b'\\1\\0\\0\\0\\1\\0\\0\\0\\xc1')",
+    "answers what was not asked": "messages.send(1, 1, messages.Replies([messages.Answered('{}')]))",
+    "answers another request": "messages.send(1, 2, messages.Loaded(1, ('Decode',), True))",
+    "answers nothing": "messages.send(1, 1, messages.Replies([]))",
+    "says two things": "messages.send(1, 1, messages.Loaded(1, True, True)); os.write(1, b'\\0' * 9)",
 }
 
 QUICK_LIARS = ("hangs up", "says two things")
@@ -122,13 +122,11 @@ def test_process_that_was_killed_is_started_again_and_no_frame_is_lost() -> None
 )
 def test_process_that_somebody_has_taken_over_costs_its_own_frames(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     script = f"""
-import sys
+import os, sys
 sys.path[:] = sys.argv[2:]
-import socket
 from lora_post.decoding.javascript import messages
-with socket.socket(fileno=0) as wire:
-    wire.recv(1)
-    {says}
+os.read(0, 1)
+{says}
 """
     host = Host()
     with monkeypatch.context() as taken:
@@ -142,6 +140,68 @@ with socket.socket(fileno=0) as wire:
     host.close()
     assert Codec(GOOD, host).call(b"\1", 1, "", 0.0).data == {"first": 1}
     host.close()
+
+
+# A process that was taken over: what it says and does unasked, once its first reply has been read.
+TAKEN = """
+import fcntl, os, signal, sys, termios, time
+sys.path[:] = sys.argv[2:]
+from lora_post.decoding.javascript import messages
+serial, _ = messages.receive(0, messages.MAX_REQUEST)
+messages.send(1, serial, messages.Loaded(1, ("Decode",), True))
+serial, _ = messages.receive(0, messages.MAX_REQUEST)
+reply = messages.Replies([messages.Answered('{"first":1}')])
+messages.send(1, serial, reply)
+while any(fcntl.ioctl(1, termios.FIONREAD, bytes(4))):
+    time.sleep(0.001)
+{says}
+os.kill(os.getpid(), signal.SIGSTOP)
+serial, _ = messages.receive(0, messages.MAX_REQUEST)
+messages.send(1, serial, reply)
+"""
+AFTERWARDS = {
+    "answers once more": "messages.send(1, serial, reply)",
+    "says half of a message": "os.write(1, b'\\xff')",
+    "says what is not a message": "os.write(1, b'\\xff' * 100)",
+    "ends": "raise SystemExit",
+    "does not listen any more": "os.close(0)",
+}
+
+
+@pytest.mark.parametrize("says", AFTERWARDS.values(), ids=AFTERWARDS)
+def test_what_the_process_says_or_does_unasked_costs_no_frame(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    with monkeypatch.context() as taken:
+        taken.setattr("lora_post.decoding.javascript.host._START", TAKEN.replace("{says}", says))
+        codec = Codec(GOOD, host)
+        assert codec.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    assert host.pid is not None
+    until(lambda: state_of(host.pid) in "TZ")  # stopped, or ended
+    os.kill(host.pid, signal.SIGCONT)
+    assert codec.call(b"\7", 1, "", 0.0).data == {"first": 7}
+    host.close()
+
+
+def state_of(pid: int | None) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+DEAF = {
+    "says a byte now and then": "os.read(0, 4096)\nwhile True: os.write(1, b'\\xff'); time.sleep(0.05)",
+    "says nothing": "os.read(0, 4096)\ntime.sleep(600)",
+    "does not take what it is told": "time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize("does", DEAF.values(), ids=DEAF)
+def test_process_that_takes_its_time_has_no_more_than_there_is(does: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.decoding.javascript.host._START", f"import os, time\n{does}")
+    monkeypatch.setattr("lora_post.decoding.javascript.host.LOAD_WALL_S", 0.3)
+    monkeypatch.setattr("lora_post.decoding.javascript.host.LOOK_S", 0.1)
+    host = Host()
+    with pytest.raises(DecoderHang, match="took longer"):
+        Codec(GOOD + " " * (1 << 18), host)
+    assert host.pid is None
 
 
 @pytest.mark.parametrize(
@@ -183,9 +243,9 @@ def test_calls_that_are_expected_go_in_one_message(monkeypatch: pytest.MonkeyPat
     codecs = [Codec(GOOD, host), Codec(GOOD, host)]
     sent: list[Request] = []
 
-    def send_and_note(wire: socket.socket, request: Request) -> None:
+    def send_and_note(wire: int, serial: int, request: Request) -> None:
         sent.append(request)
-        messages.send(wire, request)
+        messages.send(wire, serial, request)
 
     monkeypatch.setattr("lora_post.decoding.javascript.host.send", send_and_note)
     for number in range(10):
@@ -227,7 +287,7 @@ def test_codec_has_no_files_and_no_environment() -> None:
     process = Path(f"/proc/{host.pid}")
     assert (process / "environ").read_bytes() == b"TZ=UTC0\0"
     kinds = sorted(str(link.readlink()).partition(":")[0] for link in (process / "fd").iterdir())
-    assert kinds == ["/dev/null", "/dev/null", "socket"]
+    assert kinds == ["/dev/null", "pipe", "pipe"]
     limits = (process / "limits").read_text()
     for limit in ("Max open files", "Max core file size", "Max file size", "Max processes"):
         (line,) = (line for line in limits.splitlines() if line.startswith(limit))
