@@ -61,7 +61,7 @@ class TakenMessages:
             self._facts(self._spool).remember(_TAKEN, text)
             self._is_changed = False
         except SpoolError as error:
-            log.warning("%s: what was taken of retained messages is not written down: %s", self._subject, error)
+            log.warning("%s: cannot write down which retained messages were taken: %s", self._subject, error)
 
     def close(self) -> None:
         """Write it down and close the file."""
@@ -76,7 +76,7 @@ class TakenMessages:
             try:
                 text = self._facts(self._spool).recall().get(_TAKEN, "") if self._spool else ""
             except SpoolError as error:
-                log.warning("%s: what was taken of retained messages is not known: %s", self._subject, error)
+                log.warning("%s: cannot read which retained messages were taken: %s", self._subject, error)
                 text = ""
             pairs = (pair.partition(":") for pair in text.split())
             self._known |= {topic: payload for topic, _, payload in pairs}

@@ -144,7 +144,7 @@ class Feed:
         """Begin a turn where the uploader that has it says nothing any more."""
         said = hub_state.read_state(self._link, f"pos.{token(other.name)}")
         if self._silence.is_over(other.name, said[0].position if said else 0, now):
-            log.warning("uploading from here on: uploader %s has said nothing for %d s", other.name, SILENT_S)
+            log.warning("this uploader takes over: uploader %s has said nothing for %d s", other.name, SILENT_S)
             self._turns.begin(self._log)
 
     def _open(self) -> View:
@@ -172,7 +172,7 @@ class Feed:
         self._silence = Silence()  # nobody could say anything while there was no hub
         self._turns.begin_first(self._log)
         if not self._turns.is_mine:
-            log.info("waiting: uploader %s has its turn", self._turns.last.name)
+            log.info("waiting: it is the turn of uploader %s", self._turns.last.name)
         return found
 
     def _take(self, found: Sequence[Read], view: View) -> list[Report]:

@@ -45,12 +45,12 @@ class Moves:
         try:
             answer = self._client.put_device(device.id, "location", place)
         except SinkError as error:
-            log.warning("device=%s: its place was not told: %s", device.id, error)
+            log.warning("device=%s: its place is not changed on Waziup: %s", device.id, error)
             return
         if answer.status == 204:
             self._told[device.id] = time_us, place
         else:
-            log.warning("device=%s: its place was not told: status %d", device.id, answer.status)
+            log.warning("device=%s: its place is not changed on Waziup: status %d", device.id, answer.status)
 
 
 def read_place(value: bytes) -> Location | None:
