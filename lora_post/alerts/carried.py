@@ -12,8 +12,8 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from lora_post.observed.carried import Carried, Quiet
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.run_state import RunState
-from lora_post.observed.site_state import DeviceView
 from lora_post.times import NEVER
 
 _CARRIED: Final = "carried"

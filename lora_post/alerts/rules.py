@@ -13,8 +13,8 @@ from msgspec import Struct
 from lora_post.command import Fate
 from lora_post.errors import Problem
 from lora_post.observed.device_trouble import SLACK, alert_key, device_troubles
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.run_state import CLOCK, RunState
-from lora_post.observed.site_state import DeviceView
 from lora_post.observed.verdict import stalled
 from lora_post.text import plural, span_text, wait_text
 from lora_post.times import NEVER

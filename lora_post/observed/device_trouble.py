@@ -8,8 +8,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from lora_post.observed.battery import Battery, Told
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.run_state import RunState
-from lora_post.observed.site_state import DeviceView
 from lora_post.text import plural, span_text
 
 SILENT_TIMES: Final = 4

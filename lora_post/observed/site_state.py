@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from itertools import takewhile
 from threading import Lock
 from typing import Final
@@ -17,33 +16,20 @@ from msgspec.structs import replace
 
 from lora_post.clocks.steady import SteadyClock
 from lora_post.errors import Problem, Repeat
-from lora_post.model import Device, Frame, Link, Noise, Reading, RxInfo, Scalar, Value, address_text
-from lora_post.observed.battery import Battery, battery, is_low_flag
+from lora_post.model import Device, Frame, Link, Noise, Reading, RxInfo, address_text
+from lora_post.observed.device_state import MAX_TEXT, DeviceState
+from lora_post.observed.device_view import DeviceView
 from lora_post.text import shorten
 from lora_post.times import NEVER, SteadyUs
-from lora_post.uplink.counters import missed_between
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Copy, Refusal, Report
 from lora_post.uplink.outcome import Outcome
 from lora_post.uplink.outcome_json import outcome_json
 from lora_post.uplink.senders import claimed_sender
-from lora_post.waziup.names import to_id
 
-MAX_SENSORS: Final = 256
-MAX_METADATA: Final = 64
 MAX_RECENT: Final = 60
 MAX_LOG: Final = 500  # 300 kB
 MAX_REFUSALS: Final = 40
-MAX_TEXT: Final = 120
-
-
-class Shown(Struct, frozen=True):
-    """The latest value of one sensor, cut to what a page can show."""
-
-    name: str
-    value: Scalar
-    unit: str
-    time_us: SteadyUs
 
 
 class Entry(Struct, frozen=True):
@@ -87,68 +73,6 @@ class Refused(Struct, frozen=True):
     rx: RxInfo = RxInfo()
 
 
-class DeviceView(Struct, frozen=True):
-    """A device at one moment.
-
-    last_us: 0 for never. usual_us: the distance of its uplinks, 0 while it is not known.
-    missed: frames that its FCnt says were sent and not heard.
-    copies: how other gateways heard its last frame.
-    refused: frames in its name since the last accepted one; refusal: why the latest was, and what to do.
-    undecoded: frames since the last one that gave readings. is_decoded: whether any did.
-    metadata: what its payloads say of itself or of messages, the latest of each name.
-    batteries: what its sensors say of them. says_low: it says itself that its battery is low.
-    """
-
-    id: str
-    name: str
-    changed: int
-    last_us: SteadyUs
-    rssi_dbm: float | None
-    snr_db: float | None
-    sf: int | None
-    gateway: str
-    copies: tuple[tuple[str, RxInfo], ...]
-    usual_us: int
-    heard: int
-    missed: int
-    problem: str
-    refused: int
-    refusal: Problem
-    undecoded: int
-    is_decoded: bool
-    batteries: tuple[Battery, ...]
-    says_low: bool
-    metadata: tuple[tuple[str, Scalar], ...]
-    sensors: tuple[Shown, ...]
-
-
-@dataclass(slots=True)
-class _DeviceState:
-    device: Device
-    place: int = 0  # in the configuration
-    changed: int = 0
-    last_us: SteadyUs = NEVER
-    rssi_dbm: float | None = None
-    snr_db: float | None = None
-    sf: int | None = None
-    gateway: str = ""
-    copies: dict[str, RxInfo] = field(default_factory=dict)
-    usual_us: int = 0
-    fcnt: int | None = None
-    heard: int = 0
-    missed: int = 0
-    problem: str = ""
-    refused: int = 0
-    refusal: Problem = Problem("")  # noqa: RUF009 - frozen
-    undecoded: int = 0
-    is_decoded: bool = False
-    batteries: dict[str, Battery] = field(default_factory=dict)
-    joined: str = ""
-    metadata: dict[str, Scalar] = field(default_factory=dict)
-    sensors: dict[str, Shown] = field(default_factory=dict)
-    view: DeviceView | None = None
-
-
 class SiteState:
     """What the outcomes of the pipeline add up to; shared between threads."""
 
@@ -159,10 +83,10 @@ class SiteState:
         """
         self.clock = clock or SteadyClock()
         self._lock = Lock()
-        self._joined: dict[str, _DeviceState] = {}
-        self._devices: dict[str, _DeviceState] = {}
-        self._by_change: dict[str, _DeviceState] = {}  # the one that changed last at the end
-        self._by_address: dict[str, list[_DeviceState]] = {}
+        self._joined: dict[str, DeviceState] = {}
+        self._devices: dict[str, DeviceState] = {}
+        self._by_change: dict[str, DeviceState] = {}  # the one that changed last at the end
+        self._by_address: dict[str, list[DeviceState]] = {}
         self._refused: OrderedDict[tuple[str, str], Refused] = OrderedDict()
         self._take(devices)
         self._log: deque[Entry] = deque(maxlen=MAX_LOG)
@@ -183,17 +107,16 @@ class SiteState:
     def _take(self, devices: Iterable[Device]) -> None:
         known, self._devices, self._by_address = self._devices, {}, {}
         for place, device in enumerate(devices):
-            state = self._devices[device.id] = known.get(device.id) or _DeviceState(device)
-            state.place = place
+            state = self._devices[device.id] = known.get(device.id) or DeviceState(device)
             if device.id not in known or state.device != device:
                 self._forget_trouble(state, device)
-            state.device, state.view = device, None
+            state.use(device, place)
             self._by_address.setdefault(device.address_text, []).append(state)
         self._by_change = {id_: state for id_, state in self._by_change.items() if id_ in self._devices}
         self._joined = {where: state for where, state in self._joined.items() if state.device.id in self._devices}
 
-    def _forget_trouble(self, state: _DeviceState, device: Device) -> None:
-        state.problem, state.refused, state.refusal, state.undecoded = "", 0, Problem(""), 0
+    def _forget_trouble(self, state: DeviceState, device: Device) -> None:
+        state.forget_trouble()
         for key in [key for key in self._refused if key[1] == device.address_text]:
             del self._refused[key]
 
@@ -233,11 +156,11 @@ class SiteState:
     def devices(self, since: int = -1) -> list[DeviceView]:
         """Return the devices that changed after `since`, in the order of the configuration."""
         with self._lock:
-            states: Iterable[_DeviceState] = self._devices.values()
+            states: Iterable[DeviceState] = self._devices.values()
             if since >= 0:
                 changed = takewhile(lambda state: state.changed > since, reversed(self._by_change.values()))
                 states = sorted(changed, key=lambda state: state.place)
-            return [state.view or _view(state) for state in states]
+            return [state.view() for state in states]
 
     def log(self, since: int = 0) -> list[Entry]:
         """Return the frames whose number is above `since`, oldest first; of those before the last MAX_LOG nothing."""
@@ -253,43 +176,22 @@ class SiteState:
         with self._lock:
             return list(reversed(self._refused.values()))
 
-    def _note_change(self, state: _DeviceState) -> None:
-        state.changed, state.view = self._changes, None
+    def _note_change(self, state: DeviceState) -> None:
+        state.note_change(self._changes)
         self._by_change.pop(state.device.id, None)
         self._by_change[state.device.id] = state
 
     def _hear_uplink(self, report: Report) -> None:
-        uplink = report.uplink
-        frame, rx = uplink.frame, uplink.frame.rx
+        uplink, frame = report.uplink, report.uplink.frame
         state = self._devices.get(uplink.device.id)
         if state is None:
             return
-        state.missed = max(0, state.missed + missed_between(state.fcnt, uplink))
         self._note_change(state)
-        state.heard += 1
         times_us = [reading.measured_us(frame.time_us) for reading in report.readings]
         heard_us, *measured_us = self.clock.moments(frame.time_us, *times_us)
-        if state.last_us and heard_us > state.last_us:
-            gap_us = heard_us - state.last_us
-            state.usual_us += (gap_us - state.usual_us) // 8 if state.usual_us else gap_us
-        state.last_us = max(state.last_us, heard_us)
-        state.refused = 0
-        if not uplink.is_late:
-            state.fcnt = uplink.fcnt
-            state.rssi_dbm, state.snr_db, state.sf, state.gateway = rx.rssi_dbm, rx.snr_db, rx.sf, frame.gateway
-            state.copies.clear()
+        state.hear(report, heard_us, measured_us)
         if uplink.device.root:
             self._note_joined(state, claimed_sender(frame))
-        state.problem = shorten(report.problem or "; ".join(report.warnings), MAX_TEXT)
-        if report.problem is not None:
-            state.undecoded += 1
-        elif report.readings:
-            state.undecoded, state.is_decoded = 0, True
-        for reading, time_us in zip(report.readings, measured_us, strict=True):
-            self._hear_reading(state, Shown(to_id(reading.name), _cut(reading.value), reading.unit, time_us))
-        for said in report.metadata:
-            if said.name in state.metadata or len(state.metadata) < MAX_METADATA:
-                state.metadata[said.name] = _cut(said.value)
         self._add(
             Entry(
                 number=self._changes,
@@ -297,7 +199,7 @@ class SiteState:
                 device=uplink.device.id,
                 said=report.problem or "no readings",
                 gateway=frame.gateway,
-                rx=rx,
+                rx=frame.rx,
                 fcnt=uplink.fcnt,
                 fport=uplink.fport,
                 payload=uplink.payload,
@@ -311,23 +213,13 @@ class SiteState:
             self._note_change(state)
             state.copies[copy.frame.gateway] = copy.frame.rx  # the pipeline bounds how many there are
 
-    def _hear_reading(self, state: _DeviceState, shown: Shown) -> None:
-        known = state.sensors.get(shown.name)
-        if known is None and len(state.sensors) >= MAX_SENSORS:
-            return
-        if known is None or shown.time_us >= known.time_us:
-            state.sensors[shown.name] = shown
-            told = battery(shown.name, shown.value, shown.unit, state.batteries.get(shown.name))
-            if told:
-                state.batteries[shown.name] = replace(told, time_us=shown.time_us)
-
     def _hear_join(self, join: Join) -> None:
         state = self._devices.get(join.device.id)
         if state is not None and join.dev_addr is not None:
             self._note_joined(state, address_text(Link.LORAWAN, join.dev_addr))
         self._add(self._entry(join.frame, join.device.id, f"{join.message}: {join.detail}"))
 
-    def _note_joined(self, state: _DeviceState, address: str) -> None:
+    def _note_joined(self, state: DeviceState, address: str) -> None:
         """Note the address that a join gave a device."""
         if state.joined != address:
             self._joined.pop(state.joined, None)
@@ -360,7 +252,7 @@ class SiteState:
             state.refused += 1
             state.refusal = Problem(f"{refusal.check}: {shorten(refusal.detail, MAX_TEXT)}", refusal.fix)
 
-    def _meant(self, refusal: Refusal, address: str) -> list[_DeviceState]:
+    def _meant(self, refusal: Refusal, address: str) -> list[DeviceState]:
         """Return the devices in whose name a refused frame came."""
         if refusal.known:
             return [self._devices[refusal.known]] if refusal.known in self._devices else []
@@ -374,41 +266,6 @@ class SiteState:
     def _add(self, entry: Entry) -> None:
         self.last_frame_us = max(self.last_frame_us, entry.time_us)
         self._log.append(entry)
-
-
-def _view(state: _DeviceState) -> DeviceView:
-    sensors = tuple(state.sensors.values())
-    view = state.view = DeviceView(
-        id=state.device.id,
-        name=state.device.name,
-        changed=state.changed,
-        last_us=state.last_us,
-        rssi_dbm=state.rssi_dbm,
-        snr_db=state.snr_db,
-        sf=state.sf,
-        gateway=state.gateway,
-        copies=tuple(state.copies.items()),
-        usual_us=state.usual_us,
-        heard=state.heard,
-        missed=state.missed,
-        problem=state.problem,
-        refused=state.refused,
-        refusal=state.refusal,
-        undecoded=state.undecoded,
-        is_decoded=state.is_decoded,
-        batteries=tuple(state.batteries.values()),
-        says_low=any(is_low_flag(shown.name, shown.value) for shown in sensors),
-        metadata=tuple(state.metadata.items()),
-        sensors=sensors,
-    )
-    return view
-
-
-def _cut(value: Value) -> Scalar:
-    """Return a value that fits on a page; a long one as text that is cut off."""
-    if isinstance(value, (bool, int, float)):
-        return value
-    return shorten(value if isinstance(value, str) else str(value), MAX_TEXT)
 
 
 def _words(reading: Reading) -> str:

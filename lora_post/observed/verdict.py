@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from lora_post.errors import Fault, Problem
 from lora_post.observed.device_trouble import KINDS, DeviceTrouble, alert_key, device_troubles
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.run_state import CLOCK, RunState
-from lora_post.observed.site_state import DeviceView
 from lora_post.text import plural
 
 MAX_TROUBLED: Final = 500

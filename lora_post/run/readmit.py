@@ -68,7 +68,7 @@ def _opened(sender: str, frames: Iterable[Frame], devices: Iterable[Device], dec
     problems = [problem for _, uplink in found if (problem := decode(uplink).problem)]
     if found and len(problems) == len(found):
         log.warning(
-            "%s of %s opened with these keys, and gave no readings: %s; kept until app_skey or the decoder is corrected",
+            "%s of %s opened with these keys and gave no readings: %s; kept until app_skey or the decoder is corrected",
             plural(len(found), "frame"),
             sender,
             problems[-1],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from lora_post.observed.site_state import DeviceView
+from lora_post.observed.device_view import DeviceView
 from lora_post.times import SteadyUs
 
 MAX_SENSORS: Final = 50_000

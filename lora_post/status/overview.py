@@ -10,6 +10,7 @@ from lora_post.clocks.scale import is_unknown
 from lora_post.command import Command
 from lora_post.downlink.duty_cycle import AirTime
 from lora_post.observed.battery import Battery
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.page_model import (
     Page,
     PageAirTime,
@@ -30,7 +31,7 @@ from lora_post.observed.page_model import (
     PageStranger,
 )
 from lora_post.observed.run_state import DestinationState, InputState, RunState
-from lora_post.observed.site_state import DeviceView, Entry, Refused, SiteState
+from lora_post.observed.site_state import Entry, Refused, SiteState
 from lora_post.observed.verdict import judge
 from lora_post.spool.strangers import Stranger
 from lora_post.times import SteadyUs, WallUs

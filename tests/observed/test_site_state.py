@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from lora_post.clocks.steady import SteadyClock
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.model import Device, Frame, Reading, RxInfo
-from lora_post.observed.site_state import MAX_METADATA, MAX_RECENT, MAX_REFUSALS, MAX_SENSORS, MAX_TEXT, SiteState
+from lora_post.observed.device_state import MAX_METADATA, MAX_SENSORS, MAX_TEXT
+from lora_post.observed.site_state import MAX_RECENT, MAX_REFUSALS, SiteState
 from lora_post.status.overview import whole
 from lora_post.uplink.counters import MAX_GAP, stale
 from lora_post.uplink.join_state import Join

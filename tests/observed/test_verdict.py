@@ -11,8 +11,9 @@ from lora_post.lorawan.join_messages import build_join_request
 from lora_post.lorawan.root_keys import RootKeys
 from lora_post.model import Frame, Reading
 from lora_post.observed.device_trouble import KINDS
+from lora_post.observed.device_view import DeviceView
 from lora_post.observed.run_state import DestinationState, InputState, RunState
-from lora_post.observed.site_state import DeviceView, SiteState
+from lora_post.observed.site_state import SiteState
 from lora_post.observed.verdict import faults, judge, obstacles
 from lora_post.uplink.join_state import Join
 from lora_post.uplink.model import Refusal, Report
