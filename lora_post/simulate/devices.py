@@ -18,7 +18,7 @@ from lora_post.lorawan.root_keys import RootKeys
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import Frame, Link, RxInfo
-from lora_post.simulate.end_device import Version
+from lora_post.simulate.joining import Version
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan, seal_lowcost
 

@@ -1,4 +1,4 @@
-"""A device that joins and listens, as its specification has it: the other end of the network server.
+"""Play a device that joins and listens, as its specification has it: the other end of the network server.
 
 It sends when its time has come, opens its receive windows only when it should, and complains of what a real device
 would drop without a word: a downlink at the wrong moment, on the wrong channel, with a counter that was used.
@@ -9,7 +9,6 @@ Sources: LoRaWAN 1.0.4, sections 3, 4 and 6; LoRaWAN 1.1, sections 4 and 6; RP00
 
 from __future__ import annotations
 
-from enum import StrEnum
 from random import Random
 from typing import Final
 
@@ -19,12 +18,7 @@ from lora_post.errors import FrameError
 from lora_post.lorawan import mac_commands as mac
 from lora_post.lorawan.cf_list import parse_cf_list
 from lora_post.lorawan.downlinks import MAX_FOPTS
-from lora_post.lorawan.join_messages import (
-    JoinAccept,
-    build_join_request,
-    build_rejoin_request,
-    parse_join_accept,
-)
+from lora_post.lorawan.join_messages import JoinAccept
 from lora_post.lorawan.mac_body import Body
 from lora_post.lorawan.phy_payload import (
     ACK,
@@ -37,8 +31,9 @@ from lora_post.lorawan.phy_payload import (
     parse_data_frame,
 )
 from lora_post.lorawan.region import DataRate, Region
-from lora_post.lorawan.root_keys import JOIN_REQUEST_TYPE, RootKeys
-from lora_post.lorawan.session_keys import DOWNLINK, UPLINK, AnySessionKeys, SessionKeys, SessionKeys11
+from lora_post.lorawan.root_keys import RootKeys
+from lora_post.simulate.device_session import SentUplink, Session
+from lora_post.simulate.joining import Joining, UnfitAccept, Version
 from lora_post.simulate.obedience import Obedience, new_obedience
 
 SECOND_US: Final = 1_000_000
@@ -61,14 +56,6 @@ _QUESTIONS_SIZE: Final = 4
 _KEEPS_SETTINGS: Final = 2
 """A rejoin-request of this type leaves its delays and channels as they are."""
 _TOLERANCE_US: Final = 20
-
-
-class Version(StrEnum):
-    """Which LoRaWAN a device speaks."""
-
-    V1_0_3 = "1.0.3"
-    V1_0_4 = "1.0.4"
-    V1_1 = "1.1"
 
 
 class Radio(Struct, frozen=True):
@@ -97,30 +84,6 @@ class Received(Struct, frozen=True):
     payload: bytes
     is_confirmed: bool
     fcnt: int
-
-
-class _Session(Struct):
-    """What a device has from its last join."""
-
-    dev_addr: int
-    keys: AnySessionKeys
-    told: Obedience
-    fcnt_up: int = 0
-    downs: dict[bool, int] = {}
-    is_told: bool = False  # RekeyConf was heard
-    quiet: int = 0  # uplinks since the last downlink
-    rejoins: int = 0  # rejoin-requests, as RJcount0 has them
-    gave_up: bool = False  # a confirmed uplink; a command that was sealed with its acknowledgement may still come
-
-
-class _Uplink(Struct):
-    """The newest uplink; a confirmed one is sent again as it is. acked: FCnt of the downlink that it acknowledges."""
-
-    fcnt: int
-    signed: bytes
-    acked: int | None
-    is_confirmed: bool
-    sends: int = 0
 
 
 class EndDevice:
@@ -153,11 +116,9 @@ class EndDevice:
         self.joins = self.rejoins = self.uplinks = self.unacknowledged = 0
         self._rejoins = rejoins if version is Version.V1_1 else 0.0
         self._rejoin: int | None = None  # the type of the rejoin-request whose windows are open
-        self._session: _Session | None = None
-        self._dev_nonce = first_dev_nonce - 1
-        self._used_nonces: set[int] = set()
-        self._join_nonce = -1
-        self._uplink: _Uplink | None = None
+        self._session: Session | None = None
+        self._joining = Joining(root, version, random, first_dev_nonce)
+        self._uplink: SentUplink | None = None
         self._to_acknowledge: int | None = None
         self._windows: list[tuple[int, Radio]] = []
         self._ends_us = 0
@@ -192,60 +153,52 @@ class EndDevice:
     def send(self) -> Sent:
         """Send what is due at `next_us`; then it listens, until `close`."""
         if self._session is None:
-            return self._sent(self._join_request(), self._join_radio(), JOIN_DELAY_S)
+            return self._sent(self._joining.request(), self._join_radio(), JOIN_DELAY_S)
         if self._rejoins and self._uplink is None and self._random.random() < self._rejoins:
             return self._send_rejoin(self._session)
         return self._send_data(self._session)
 
-    def _send_rejoin(self, session: _Session) -> Sent:
-        assert isinstance(session.keys, SessionKeys11)  # noqa: S101 - others do not rejoin
+    def _send_rejoin(self, session: Session) -> Sent:
         self._rejoin = self._random.choice((0, _KEEPS_SETTINGS))
-        signed = build_rejoin_request(self._rejoin, 0, self.root.dev_eui, session.rejoins)
+        request = self._joining.rejoin_request(self._rejoin, session.keys, session.rejoins)
         session.rejoins += 1
         _, radio = self._channel(session.told)
-        return self._sent(signed + session.keys.rejoin_mic(signed), radio, JOIN_DELAY_S)
+        return self._sent(request, radio, JOIN_DELAY_S)
 
     def _channel(self, told: Obedience) -> tuple[int, Radio]:
         """Draw a channel that it may use; its number, and how it sends there."""
         number = self._random.choice(told.usable(told.data_rate))
         return number, Radio(told.channels[number], self._region.data_rates[told.data_rate])
 
-    def _send_data(self, session: _Session) -> Sent:
+    def _send_data(self, session: Session) -> Sent:
         uplink = self._uplink or self._next_uplink(session)
         uplink.sends += 1
         session.quiet += 1
         self._uplink = uplink
         told = session.told
         channel, radio = self._channel(told)
-        mic = self._uplink_mic(session, uplink, told.data_rate, channel)
+        mic = session.uplink_mic(uplink, told.data_rate, channel)
         return self._sent(uplink.signed + mic, radio, told.rx_delay_s)
 
-    def _next_uplink(self, session: _Session) -> _Uplink:
+    def _next_uplink(self, session: Session) -> SentUplink:
         fcnt, session.fcnt_up = session.fcnt_up, session.fcnt_up + 1
         acked, self._to_acknowledge = self._to_acknowledge, None
-        is_confirmed, keys, dev_addr = self._random.random() < CONFIRMED, session.keys, session.dev_addr
+        is_confirmed = self._random.random() < CONFIRMED
         payload = b"\x03\x67" + self._random.randrange(180, 290).to_bytes(2) + b"\x04\x64" + fcnt.to_bytes(4)
         fopts = b"".join(each.to_bytes() for each in self._questions(session))
         self.uplinks += 1
         signed = build_data_frame(
             mtype=MType.CONFIRMED_UP if is_confirmed else MType.UNCONFIRMED_UP,
-            dev_addr=dev_addr,
+            dev_addr=session.dev_addr,
             fcnt=fcnt,
             fport=FPORT,
-            frm_payload=keys.crypt(dev_addr, fcnt, UPLINK, FPORT, payload),
-            fopts=fopts if isinstance(keys, SessionKeys) else keys.crypt_fopts(dev_addr, fcnt, fopts),
+            frm_payload=session.sealed_payload(fcnt, FPORT, payload),
+            fopts=session.sealed_fopts(fcnt, fopts),
             flags=ADR | ADR_ACK_REQ * (session.quiet >= ACK_LIMIT) | ACK * (acked is not None),
         )
-        return _Uplink(fcnt, signed, acked, is_confirmed)
+        return SentUplink(fcnt, signed, acked, is_confirmed)
 
-    def _uplink_mic(self, session: _Session, uplink: _Uplink, rate: int, channel: int) -> bytes:
-        keys, dev_addr, fcnt = session.keys, session.dev_addr, uplink.fcnt
-        if isinstance(keys, SessionKeys):
-            return keys.data_mic(dev_addr, fcnt, UPLINK, uplink.signed)
-        serving = keys.serving_mic(dev_addr, fcnt, uplink.signed, rate, channel, (uplink.acked or 0) & 0xFFFF)
-        return serving + keys.forwarding_mic(dev_addr, fcnt, uplink.signed)
-
-    def _questions(self, session: _Session) -> list[Body]:
+    def _questions(self, session: Session) -> list[Body]:
         asked = session.told.answers()
         room = MAX_FOPTS - sum(1 + each.size() for each in asked)
         if room < _QUESTIONS_SIZE:
@@ -257,17 +210,6 @@ class EndDevice:
         if self._random.random() < 0.02:
             asked.append(mac.DeviceTimeReq())
         return asked
-
-    def _join_request(self) -> bytes:
-        if self.version is Version.V1_0_3:
-            self._dev_nonce = next(
-                nonce for nonce in iter(lambda: self._random.randrange(1 << 16), -1) if nonce not in self._used_nonces
-            )
-            self._used_nonces.add(self._dev_nonce)
-        else:
-            self._dev_nonce += 1
-        signed = build_join_request(self.root.join_eui, self.root.dev_eui, self._dev_nonce)
-        return signed + self.root.request_mic(signed)
 
     def _join_radio(self) -> Radio:
         return self._random.choice(list(self._first_channels().values()))
@@ -333,27 +275,16 @@ class EndDevice:
         if session is not None and kind is None:
             self._complain("a join-accept that it did not ask for")
             return
-        if session is None or kind is None:
-            clear, nonce, kind = self.root.open_accept(phy_payload[1:]), self._dev_nonce, JOIN_REQUEST_TYPE
-        else:
-            clear, nonce = self.root.open_rejoin_accept(phy_payload[1:]), session.rejoins - 1
-        accept = parse_join_accept(phy_payload[0], clear)
-        if accept.mic != self.root.accept_mic(accept.signed, nonce, opt_neg=accept.opt_neg, answers=kind):
-            self._complain("a join-accept with a wrong MIC")
-        elif self.version is not Version.V1_0_3 and accept.join_nonce <= self._join_nonce:
-            self._complain(f"JoinNonce {accept.join_nonce} after {self._join_nonce}: it is locked out")
-        elif accept.opt_neg is not (self.version is Version.V1_1):
-            self._complain("a join-accept of another LoRaWAN version")
-        else:
-            told = session.told if session and kind == _KEEPS_SETTINGS else self._told_by(accept)
-            self._begin(accept, nonce, told)
-
-    def _begin(self, accept: JoinAccept, nonce: int, told: Obedience) -> None:
-        self._join_nonce = accept.join_nonce
+        try:
+            rejoin = (kind, session.rejoins - 1) if session is not None and kind is not None else None
+            accept, keys = self._joining.opened(phy_payload, rejoin)
+        except UnfitAccept as error:
+            self._complain(str(error))
+            return
         self.joins += 1
-        self.rejoins += self._rejoin is not None
-        keys = self.root.session_keys(accept.join_nonce, accept.net_id, nonce, opt_neg=accept.opt_neg)
-        self._session = _Session(accept.dev_addr, keys, told)
+        self.rejoins += kind is not None
+        told = session.told if session and kind == _KEEPS_SETTINGS else self._told_by(accept)
+        self._session = Session(accept.dev_addr, keys, told)
         self._uplink = self._to_acknowledge = self._rejoin = None
 
     def _told_by(self, accept: JoinAccept) -> Obedience:
@@ -369,13 +300,14 @@ class EndDevice:
         if session is None or data.dev_addr != session.dev_addr:
             self._complain(f"a downlink for {data.dev_addr:08x}")
             return
-        is_app = not isinstance(session.keys, SessionKeys) and bool(data.fport)
+        is_app = not session.is_10 and bool(data.fport)
         newest = session.downs.get(is_app, -1)
         fcnt = newest + 1 + ((data.fcnt16 - newest - 1) & 0xFFFF)
         acks = bool(data.fctrl & ACK)
-        if self._mic(session, data, fcnt, acks=acks) != data.mic:
+        acked_fcnt = self._uplink.fcnt if acks and self._uplink else 0
+        if session.downlink_mic(data, fcnt, acked_fcnt) != data.mic:
             used = newest - ((newest - data.fcnt16) & 0xFFFF)
-            was_used = used >= 0 and self._mic(session, data, used, acks=acks) == data.mic
+            was_used = used >= 0 and session.downlink_mic(data, used, acked_fcnt) == data.mic
             if was_used and data.mtype is MType.CONFIRMED_DOWN and used == newest:
                 self._to_acknowledge = used  # the same frame again: its acknowledgement was lost
                 self._is_hurried = self.is_class_c
@@ -395,21 +327,11 @@ class EndDevice:
             self._to_acknowledge = fcnt
             self._is_hurried = self.is_class_c
 
-    def _mic(self, session: _Session, data: DataFrame, fcnt: int, *, acks: bool) -> bytes:
-        if isinstance(session.keys, SessionKeys):
-            return session.keys.downlink_mic(data.dev_addr, fcnt, data.signed)
-        acked = self._uplink.fcnt & 0xFFFF if acks and self._uplink else 0
-        return session.keys.downlink_mic(data.dev_addr, fcnt, data.signed, acked)
-
-    def _obey(self, session: _Session, data: DataFrame, fcnt: int) -> None:
-        fopts, fport = data.fopts, data.fport
-        if not isinstance(session.keys, SessionKeys):
-            fopts = session.keys.crypt_fopts(data.dev_addr, fcnt, fopts, DOWNLINK, fport)
-        if fport == 0:
-            fopts = session.keys.crypt(data.dev_addr, fcnt, DOWNLINK, fport, data.frm_payload)
-        if fport:
-            payload = session.keys.crypt(data.dev_addr, fcnt, DOWNLINK, fport, data.frm_payload)
-            self.received.append(Received(fport, payload, data.mtype is MType.CONFIRMED_DOWN, fcnt))
+    def _obey(self, session: Session, data: DataFrame, fcnt: int) -> None:
+        if data.fport:
+            payload = session.opened_payload(data, fcnt, data.fport)
+            self.received.append(Received(data.fport, payload, data.mtype is MType.CONFIRMED_DOWN, fcnt))
+        fopts = session.opened_commands(data, fcnt)
         commands = list(mac.parse_mac_commands(fopts, data.mtype))
         if any(each.body is None for each in commands):
             self._complain(f"a MAC command that it does not know: {fopts.hex()}")

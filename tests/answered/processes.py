@@ -20,7 +20,8 @@ from lora_post.command import Command, Fate, Moment
 from lora_post.lorawan.phy_payload import MType, message_type, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.simulate.end_device import EndDevice, Radio, Version
+from lora_post.simulate.end_device import EndDevice, Radio
+from lora_post.simulate.joining import Version
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.command import free_udp_port, started

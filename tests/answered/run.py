@@ -13,7 +13,8 @@ from msgspec import Struct
 from lora_post.command import Fate
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.simulate.end_device import SECOND_US, EndDevice, Version
+from lora_post.simulate.end_device import SECOND_US, EndDevice
+from lora_post.simulate.joining import Version
 from tests.answered.site import Site
 
 REGIONS = ("EU868", "US915", "AS923-1")

@@ -34,7 +34,8 @@ from typing import Any
 
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import RootKeys
-from lora_post.simulate.end_device import EndDevice, Sent, Version
+from lora_post.simulate.end_device import EndDevice, Sent
+from lora_post.simulate.joining import Version
 from tests.gateways.radio import OnAir, SocketRadio
 from tests.support.command import COMMAND, free_port, run
 

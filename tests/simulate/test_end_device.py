@@ -13,7 +13,8 @@ from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
 from lora_post.lorawan.root_keys import JOIN_REQUEST_TYPE, RootKeys
 from lora_post.lorawan.session_keys import AnySessionKeys
-from lora_post.simulate.end_device import ACK_DELAY, ACK_LIMIT, MAX_SENDS, SECOND_US, EndDevice, Radio, Sent, Version
+from lora_post.simulate.end_device import ACK_DELAY, ACK_LIMIT, MAX_SENDS, SECOND_US, EndDevice, Radio, Sent
+from lora_post.simulate.joining import Version
 from tests.support.seal import ROOT_10, ROOT_11
 
 DEV_ADDR = 0x0166D2B9
