@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import shutil
@@ -22,6 +23,7 @@ from hypothesis.internal.conjecture import providers
 
 from lora_post.clocks.gateway import NOBODY_COMES_US
 from lora_post.clocks.system import SystemClock
+from lora_post.decoding import loading
 from tests.support.paths import ROOT
 from tests.support.programs import advice
 from tests.support.rows import fold, one_test_a_table
@@ -70,6 +72,14 @@ class _Brisk:
 
 # Some hundred tests have a server of their own, which takes 0.15 s to end: half a minute in which nothing happens.
 vars(uvicorn.server)["asyncio"] = _Brisk()
+
+
+_load_decoder = loading.load_decoder
+_loaded_once = functools.cache(_load_decoder)
+_shipped = loading.shipped_folder()
+
+# A command loads all decoders that are shipped, which takes 20 ms: a thousand commands in one process load them once.
+vars(loading)["load_decoder"] = lambda path: (_loaded_once if path.parent == _shipped else _load_decoder)(path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

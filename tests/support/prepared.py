@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from lora_post.cli import LazyGroup
+from lora_post.decoding.loading import load_folder, shipped_folder
 
 LATER: Final = ("alerts.loop", "sinks.mqtt.sink", "sinks.waziup.sink", "sinks.wazigate.sink", "status.app")
 """What a run imports where its configuration asks for it."""
@@ -100,6 +101,7 @@ def _main(asked: socket.socket) -> None:
         importlib.import_module(f"lora_post.cli.{name.replace('-', '_')}")
     for name in LATER:
         importlib.import_module(f"lora_post.{name}")
+    load_folder(shipped_folder())  # for what they import; a command loads them again
     gc.freeze()
     words, folder, environment = _orders(asked)
     sys.stdin = sys.__stdin__ = _stream(0, sys.stdin)
