@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 import select
 import socket
@@ -102,6 +103,7 @@ def _request(method: str, url: str, **options: Any) -> requests.Response:
     """Ask on a connection of its own, without a look at what the environment says of proxies, which takes longer."""
     with requests.Session() as session:
         session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE", True)
         return session.request(method, url, timeout=PATIENCE_S, **options)
 
 
