@@ -10,7 +10,7 @@ from lora_post.observed.battery import Battery
 from lora_post.times import SteadyUs
 
 
-class Shown(Struct, frozen=True):
+class Shown(Struct, frozen=True, gc=False):
     """The latest value of one sensor, cut to what a page can show."""
 
     name: str

@@ -32,7 +32,7 @@ MAX_LOG: Final = 500  # 300 kB
 MAX_REFUSALS: Final = 40
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One frame. device: None for a refused one. said: why it has no values.
 
     address: of a refused one, as it claims. check: that refused it, "" for an accepted one. payload: the clear bytes
@@ -165,7 +165,7 @@ class SiteState:
     def log(self, since: int = 0) -> list[Entry]:
         """Return the frames whose number is above `since`, oldest first; of those before the last MAX_LOG nothing."""
         with self._lock:
-            return [entry for entry in self._log if entry.number > since]
+            return list(takewhile(lambda entry: entry.number > since, reversed(self._log)))[::-1]
 
     def recent(self, since: int = 0) -> list[Entry]:
         """Return the same, at most the last MAX_RECENT."""

@@ -7,7 +7,7 @@ plots of the last one, and no reading.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -37,13 +37,13 @@ class TrendBook:
         self._open: dict[int, dict[str, Span]] = {}  # by slot and device
         self._fcnt: dict[str, int] = {}
         self._now = self._sure = 0  # the slot that goes on; one that a single wrong time has not made
+        self._over: list[tuple[int, str, Span]] = []  # what is written next at the end
         self._written: list[tuple[int, str, Span]] = []
         self.forget()
 
     def forget(self) -> None:
         """Forget what was heard since the last `saved`."""
-        for slot, device, span in self._written:
-            self._open.setdefault(slot, {})[device] = span
+        self._over += reversed(self._written)
         self._heard: list[Report] = []
         self._written = []
         self._is_due = True
@@ -52,7 +52,7 @@ class TrendBook:
     @property
     def is_empty(self) -> bool:
         """Whether everything is in the file."""
-        return not self._open
+        return not self._open and not self._over
 
     def hear(self, reports: Sequence[Report]) -> None:
         """Take in uplinks that are about to be kept."""
@@ -69,7 +69,14 @@ class TrendBook:
             return
         if slot < _UNKNOWN_SLOT <= self._now:
             self._open = {each: spans for each, spans in self._open.items() if each < _UNKNOWN_SLOT}  # see `shift`
+            self._over = [each for each in self._over if each[0] < _UNKNOWN_SLOT]
         self._now, self._sure = slot, min(self._now, slot)
+        self._close([each for each in self._open if each != slot])
+
+    def _close(self, slots: Iterable[int]) -> None:
+        """Let quarters of an hour be written, in the order of the table, so that what is written together lies so."""
+        self._over += [(slot, *each) for slot in slots for each in self._open.pop(slot).items()]
+        self._over.sort(key=itemgetter(0, 1), reverse=True)
         self._is_due = True
 
     def _add(self, report: Report) -> None:
@@ -86,22 +93,17 @@ class TrendBook:
             span.missed += missed_between(before, uplink)
         if not uplink.is_late:
             self._fcnt[device] = fcnt
-        span.rssi.add(rx.rssi_dbm)
-        span.snr.add(rx.snr_db)
+        span.hear(rx.rssi_dbm, rx.snr_db)
         for reading in report.readings:
             value = reading.value
             if type(value) is not float and type(value) is not int:
                 continue
-            of = span
             if reading.age_s or reading.at_s is not None:
                 measured = reading.measured_us(time_us) // _SLOT_US
-                if not slot - _DAY < measured <= slot:
-                    continue
-                of = self._span(measured, device)
-            mean = of.sensors.get(reading.name) or of.mean(reading.name)
-            if mean is not None:
-                mean.total += value
-                mean.count += 1
+                if slot - _DAY < measured <= slot:
+                    self._span(measured, device).measure(reading.name, value)
+            else:
+                span.measure(reading.name, value)
 
     def _span(self, slot: int, device: str) -> Span:
         spans = self._open.get(slot)
@@ -117,24 +119,17 @@ class TrendBook:
 
         Late ones are written with those of the next quarter of an hour.
         """
-        while self._is_due or is_last:
-            over = self._take(is_last=is_last)
+        if is_last:
+            self._close(list(self._open))
+        while self._is_due:
+            over = self._over[: -MAX_AT_ONCE - 1 : -1]
             if over:
+                del self._over[-len(over) :]
+                self._written += over
                 self._note(db, trends.put(db, over))
-            self._is_due = len(over) == MAX_AT_ONCE or (not is_last and self._tidy(db))
-            if not (over and is_last):
+            self._is_due = bool(self._over) or (not is_last and self._tidy(db))
+            if not is_last:
                 return
-
-    def _take(self, *, is_last: bool) -> list[tuple[int, str, Span]]:
-        """Take out what is written next, in the order of the table."""
-        over: list[tuple[int, str, Span]] = []
-        for slot in sorted(slot for slot in self._open if is_last or slot != self._now):
-            spans = self._open[slot]
-            over += [(slot, *spans.popitem()) for _ in range(min(MAX_AT_ONCE - len(over), len(spans)))]
-            if not spans:
-                del self._open[slot]
-        self._written += over
-        return sorted(over, key=itemgetter(0, 1))
 
     def _tidy(self, db: sqlite3.Connection) -> bool:
         """Take care of what has grown old; return whether there is more to do."""

@@ -60,52 +60,65 @@ class Mean:
     total: float = 0.0
     count: int = 0
 
-    def add(self, value: float | None, count: int = 1) -> None:
+    def add(self, value: float, count: int = 1) -> None:
         """Add a value, or what is the mean of so many."""
-        if value is not None:
-            self.total += value * count
-            self.count += count
+        self.total += value * count
+        self.count += count
 
     @property
-    def value(self) -> float | None:
-        """The mean, None of nothing."""
-        return self.total / self.count if self.count else None
+    def value(self) -> float:
+        """The mean, of at least one number, in six digits."""
+        return float(f"{self.total / self.count:.6g}")
 
 
 @dataclass(slots=True)
 class Span:
-    """A length of time that is being added up."""
+    """A length of time that is being added up. rssi, snr: None while nothing was said of them."""
 
     heard: int = 0
     missed: int = 0
-    rssi: Mean = field(default_factory=Mean)
-    snr: Mean = field(default_factory=Mean)
+    rssi: Mean | None = None
+    snr: Mean | None = None
     sensors: dict[str, Mean] = field(default_factory=dict)
 
-    def mean(self, name: str) -> Mean | None:
-        """Return the mean of a sensor to add to, None for one too many."""
+    def hear(self, rssi_dbm: float | None, snr_db: float | None, count: int = 1) -> None:
+        """Add how so many frames were heard."""
+        if rssi_dbm is not None:
+            if self.rssi is None:
+                self.rssi = Mean()
+            self.rssi.add(rssi_dbm, count)
+        if snr_db is not None:
+            if self.snr is None:
+                self.snr = Mean()
+            self.snr.add(snr_db, count)
+
+    def measure(self, name: str, value: float) -> None:
+        """Add a value of a sensor; not of one too many."""
         mean = self.sensors.get(name)
-        if mean is None and len(self.sensors) < MAX_SENSORS:
-            mean = self.sensors[name] = Mean()
-        return mean
+        if mean is not None:
+            mean.total += value
+            mean.count += 1
+        elif len(self.sensors) < MAX_SENSORS:
+            self.sensors[name] = Mean(value, 1)
 
     def add(self, row: Row) -> None:
         """Add a shorter length of time, or what is known of the same one already."""
         self.heard += row.heard
         self.missed += row.missed
-        self.rssi.add(row.rssi_dbm, max(1, row.heard))
-        self.snr.add(row.snr_db, max(1, row.heard))
+        self.hear(row.rssi_dbm, row.snr_db, max(1, row.heard))
         for name, value in row.means.items():
-            if mean := self.mean(name):
-                mean.add(value)
+            self.measure(name, value)
 
-    def means(self) -> Means:
-        """Return the mean of each sensor by its id."""
-        return {
-            to_id(name): float(f"{mean.total / mean.count:.6g}")
-            for name, mean in self.sensors.items()
-            if isfinite(mean.total)
-        }
+    def row(self, time_us: WallUs) -> Row:
+        """Return its means, those of sensors by their ids."""
+        return Row(
+            time_us,
+            self.heard,
+            self.missed,
+            self.rssi.value if self.rssi else None,
+            self.snr.value if self.snr else None,
+            {to_id(name): mean.value for name, mean in self.sensors.items() if isfinite(mean.total)},
+        )
 
 
 def _sum(rows: Iterable[Row]) -> Span:
@@ -135,9 +148,9 @@ def load(spool_file: SpoolFile, device: str, span_s: int, from_us: WallUs) -> li
     long_us = LONG_S * _US
     shorts = _of_device(spool_file, device, SHORT_S, WallUs(from_us // long_us * long_us))
     for slot, part in groupby(shorts, lambda row: row.time_us // long_us):
-        span, time_us = _sum(part), WallUs(slot * long_us)
-        if time_us not in found or span.heard > found[time_us].heard:
-            found[time_us] = Row(time_us, span.heard, span.missed, span.rssi.value, span.snr.value, span.means())
+        row = _sum(part).row(WallUs(slot * long_us))
+        if row.time_us not in found or row.heard > found[row.time_us].heard:
+            found[row.time_us] = row
     return [found[time_us] for time_us in sorted(found)]
 
 
@@ -158,6 +171,23 @@ def _row(span_s: int, row: Sequence[Any]) -> Row | None:
 
 
 # What changes it, inside the caller's transaction.
+
+_LAST_TEXT: Final = "\U0010ffff" * 4
+_LAST_AT_ONCE: Final = (  # of each slot, so many devices are read at once
+    "WITH part (number) AS (VALUES (?1), (?2), (?3), (?4), (?5), (?6), (?7), (?8))"
+    " SELECT min((SELECT CAST(device AS TEXT) FROM trend WHERE span_s = 900 AND slot = number"
+    " ORDER BY device LIMIT 1 OFFSET ?9)) FROM part"
+)
+_PART: Final = "FROM trend WHERE span_s = 900 AND slot IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) AND device <= ?9"
+_ROLL_UP: Final = (
+    "SELECT CAST(device AS TEXT), sum(heard), sum(missed),"
+    " sum(rssi_dbm * max(1, heard)) / sum(max(1, heard)) FILTER (WHERE rssi_dbm IS NOT NULL),"
+    " sum(snr_db * max(1, heard)) / sum(max(1, heard)) FILTER (WHERE snr_db IS NOT NULL),"
+    f" group_concat(CAST(means AS TEXT), char(10)) {_PART}"
+    " AND typeof(heard) = 'integer' AND typeof(missed) = 'integer' AND typeof(means) = 'blob'"
+    " AND typeof(rssi_dbm) IN ('real', 'null') AND typeof(snr_db) IN ('real', 'null') GROUP BY device"
+)
+_ROLLED_UP: Final = f"DELETE {_PART}"
 
 _INSERT: Final = "INSERT INTO trend VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _FURTHER: Final = ", (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -183,19 +213,15 @@ def _merge(db: sqlite3.Connection, slot: int, device: str, span: Span) -> int:
     place = (SHORT_S, slot, device)
     before = db.execute(_SHORTS + " AND device = ?", place).fetchall()
     rows = [row for each in before if (row := _row(SHORT_S, each[1:])) is not None]
-    values = _written(SHORT_S, slot, device, span)
-    if rows:
-        new = Row(WallUs(0), span.heard, span.missed, span.rssi.value, span.snr.value, span.means())
-        values = _written(SHORT_S, slot, device, _sum([*rows, new]))
+    values = _written(SHORT_S, slot, device, _sum([*rows, span.row(WallUs(0))]) if rows else span)
     db.execute("DELETE FROM trend WHERE span_s = ? AND slot = ? AND device = ?", place)
     db.execute(_INSERT, values)
     return 1 - len(before)
 
 
 def _written(span_s: int, slot: int, device: str, span: Span) -> tuple[object, ...]:
-    rssi, snr = span.rssi.value, span.snr.value
-    signal = (None if rssi is None else round(rssi, 1), None if snr is None else round(snr, 1))
-    return (span_s, slot, device, span.heard, span.missed, *signal, _encode(span.means()))
+    row = span.row(WallUs(0))
+    return (span_s, slot, device, row.heard, row.missed, row.rssi_dbm, row.snr_db, _encode(row.means))
 
 
 def roll_up(db: sqlite3.Connection, newest: int) -> tuple[int, bool]:
@@ -212,31 +238,33 @@ def roll_up(db: sqlite3.Connection, newest: int) -> tuple[int, bool]:
         return 0, False
     long_slot = oldest // _PER_LONG
     slots = range(long_slot * _PER_LONG, (long_slot + 1) * _PER_LONG)
-    of: dict[str, list[Row]] = {}
-    lasts = []
-    for slot in slots:
-        rows = db.execute(_SHORTS + " ORDER BY device LIMIT ?", (SHORT_S, slot, ROLLED_AT_ONCE)).fetchall()
-        if len(rows) == ROLLED_AT_ONCE:
-            lasts.append(rows[-1][0])
-        for device, *fields in rows:
-            if (row := _row(SHORT_S, fields)) is not None:
-                of.setdefault(device, []).append(row)
-    last = min(lasts, default=None)  # of those that were read in all slots
-    whole = [(LONG_S, long_slot, device, _sum(rows)) for device, rows in of.items() if last is None or device <= last]
+    (last,) = db.execute(_LAST_AT_ONCE, (*slots, ROLLED_AT_ONCE - 1)).fetchone()
+    until = _LAST_TEXT if last is None else last
+    whole = [(LONG_S, long_slot, *_rolled_up(*row)) for row in db.execute(_ROLL_UP, (*slots, until))]
     # One that is there already may hold the same: of both the one that has heard more stays.
     db.executemany(
         _INSERT + " ON CONFLICT DO UPDATE SET heard = excluded.heard, missed = excluded.missed,"
         " rssi_dbm = excluded.rssi_dbm, snr_db = excluded.snr_db, means = excluded.means WHERE excluded.heard > heard",
         [_written(*each) for each in whole],
     )
-    gone = 0
-    if last is not None:
-        gone = db.executemany(
-            "DELETE FROM trend WHERE span_s = ? AND slot = ? AND device <= ?", [(SHORT_S, slot, last) for slot in slots]
-        ).rowcount
-    if not gone:
-        gone = db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (SHORT_S, slots.stop)).rowcount
+    gone = db.execute(_ROLLED_UP, (*slots, until)).rowcount
+    if last is None or not gone:  # what is left has lost a bit
+        gone += db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (SHORT_S, slots.stop)).rowcount
     return gone - len(whole), True
+
+
+def _rolled_up(
+    device: str, heard: int, missed: int, rssi_dbm: float | None, snr_db: float | None, means: str
+) -> tuple[str, Span]:
+    span = Span(heard, missed)
+    span.hear(rssi_dbm, snr_db)
+    for line in means.split("\n"):
+        try:
+            for name, value in _decode_means(line).items():
+                span.measure(name, value)
+        except (msgspec.MsgspecError, ValueError):  # a bit was lost
+            continue
+    return device, span
 
 
 def forget_old(db: sqlite3.Connection, newest: int) -> int:
@@ -249,12 +277,16 @@ def forget_some(db: sqlite3.Connection, many: int) -> int:
     """Delete the oldest rows, two hours first; returns how many."""
     gone = 0
     for span_s in (LONG_S, SHORT_S):
-        if gone < many:
-            gone += db.execute(
-                "DELETE FROM trend WHERE (span_s, slot, device) IN"
-                " (SELECT span_s, slot, device FROM trend WHERE span_s = ? ORDER BY slot, device LIMIT ?)",
-                (span_s, many - gone),
-            ).rowcount
+        last = db.execute(
+            "SELECT slot, device FROM trend WHERE span_s = ? ORDER BY slot, device LIMIT 1 OFFSET ?",
+            (span_s, many - gone - 1),
+        ).fetchone()
+        if last is None:
+            gone += db.execute("DELETE FROM trend WHERE span_s = ?", (span_s,)).rowcount
+            continue
+        gone += db.execute("DELETE FROM trend WHERE span_s = ? AND slot < ?", (span_s, last[0])).rowcount
+        last_ones = "DELETE FROM trend WHERE span_s = ? AND slot = ? AND device <= ?"
+        return gone + db.execute(last_ones, (span_s, *last)).rowcount
     return gone
 
 

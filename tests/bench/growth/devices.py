@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from lora_post.config import load_config
 from lora_post.errors import UnlockError
 from lora_post.lorawan.session_keys import SessionKeys
-from lora_post.model import Frame
+from lora_post.model import Device, Frame, Reading
 from lora_post.spool.facts import Facts
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
-from lora_post.uplink.model import Session
+from lora_post.spool.trend_book import TrendBook
+from lora_post.spool.trends import KEEP_S, MAX_ROWS, SHORT_S
+from lora_post.uplink.model import Report, Session
 from lora_post.uplink.sessions import SessionBook
 from lora_post.uplink.shared_address import TRIES_PER_SECOND
 from lora_post.uplink.unlock import seal_lorawan, unlock
 from tests.bench.bench_config import write_site
 from tests.bench.growth.cost import Cost, Prepare
-from tests.bench.growth.site import FIRST_ADDRESS, PAYLOAD, SINK, Joins, Traffic, devices, joiners, running
-from tests.support.build import frame
+from tests.bench.growth.site import FIRST_ADDRESS, PAYLOAD, SINK, STEP, Joins, Traffic, devices, joiners, running
+from tests.support.build import NOON_US, frame, report
 
 GROUP = 64
 FORGED = 1_000
@@ -112,6 +115,33 @@ def _commit(folder: Path, size: int) -> Iterator[Prepare]:
 
 
 @contextmanager
+def _plots(folder: Path, size: int) -> Iterator[Prepare]:
+    """Means for plots: a report of each device in each quarter of an hour, for more than a day before."""
+    of, numbers = devices(size), count()
+    book = TrendBook()
+
+    def reports() -> list[Report]:
+        return [_report(of, next(numbers)) for _ in range(GROUP)]
+
+    with closing(SpoolFile(folder / "spool.db")) as spool_file:
+
+        def work(heard: list[Report]) -> None:
+            with spool_file.unsynced() as db:
+                book.hear(heard)
+                book.save(db)
+            book.saved()
+
+        for _ in range(0, min((KEEP_S[SHORT_S] // SHORT_S + 16) * size, MAX_ROWS + size), GROUP):
+            work(reports())
+        yield lambda: (partial(work, reports()), GROUP)
+
+
+def _report(of: Sequence[Device], number: int) -> Report:
+    time_us = NOON_US + number * SHORT_S * 1_000_000 // len(of)
+    return report(Reading("t", 20.5), Reading("h", number), time_us=time_us, of=of[number * STEP % len(of)])
+
+
+@contextmanager
 def _after_upload(folder: Path, size: int) -> Iterator[Prepare]:
     """The first frame after another connection has committed something."""
     of = devices(size)
@@ -144,6 +174,7 @@ DEVICES = (
     Cost("the first frame of each there, ms of one", partial(_sharing, True), of_all=True, most=TRIES_PER_SECOND),
     Cost("refuse 1,000 forged a second, one DevAddr", _forging),
     Cost("frame to commit, in groups, by devices", _commit),
+    Cost("means for plots, of a frame, by devices", _plots),
     Cost("frame after an upload's commit, by devices", _after_upload),
     Cost("join-request and join-accept, by devices", _join),
 )

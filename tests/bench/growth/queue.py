@@ -26,6 +26,7 @@ from tests.support.build import NOON_US, device, report
 GROUP = 64
 REQUESTS = 10
 BATCH = 100
+LOOKS = 32
 
 
 class Taking(Sink):
@@ -104,7 +105,13 @@ def _lanes(folder: Path, size: int) -> Iterator[Running]:
 @contextmanager
 def _drain_poll(folder: Path, size: int) -> Iterator[Prepare]:
     with _lanes(folder, size) as site:
-        yield lambda: (Queue(site.spool_file, SINK).is_owing, 1)
+        queue = Queue(site.spool_file, SINK)
+
+        def look() -> None:
+            for _ in range(LOOKS):
+                queue.is_owing()
+
+        yield lambda: (look, LOOKS)
 
 
 @contextmanager
