@@ -15,25 +15,26 @@ from msgspec.structs import replace
 from lora_post.clocks.gateway import GatewayClock
 from lora_post.clocks.scale import is_unknown
 from lora_post.clocks.system import SET_FROM_US
-from lora_post.command import Command, Fate, Moment, age_s
+from lora_post.command import Moment
 from lora_post.downlink.transmit import Transmission
 from lora_post.errors import SpoolError
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.gateway.frame_keeper import TELL_EVERY_S, Room
 from lora_post.fleet.home.book import Adoption, HomeBook, HomeLog, is_for_hub
+from lora_post.fleet.home.commands import HomeCommands
 from lora_post.fleet.home.offers import Offer
 from lora_post.fleet.home.owners import Owned
 from lora_post.fleet.hub.downlinks import Request, RequestFate, WayBack
 from lora_post.fleet.hub.subjects import log_subject
 from lora_post.fleet.judging.copied import Copied
-from lora_post.fleet.judging.desk import Errand, Sent
+from lora_post.fleet.judging.desk import Sent
 from lora_post.fleet.judging.judge import Chore, Judge
 from lora_post.fleet.judging.reply import Reply
-from lora_post.fleet.log.entry import Entry, Queued, Reception, State
+from lora_post.fleet.log.entry import Entry, Reception, State
 from lora_post.fleet.mailbox import Mailbox
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
-from lora_post.spool import downlinks, frames
+from lora_post.spool import frames
 from lora_post.spool.frames import HeardFrame
 from lora_post.spool.queue_writer import EVICTED
 from lora_post.spool.spool_file import SpoolFile
@@ -84,7 +85,6 @@ class HomeService:
         self._store = store
         self._room = room
         self._clock = clock
-        self._now = now
         self._telling = Telling(metrics, listener)
         self._way_back = way_back
         self._to_hub = to_hub
@@ -96,7 +96,8 @@ class HomeService:
         self._lost = 0
         self._tick_at = self._again_at = self._tell_at = 0.0
         self._devices = {device.id: device for device in devices}
-        self._book = HomeBook(source, judge, gateway, self._note_commands)
+        self._commands = HomeCommands(spool_file, store, now, self._state)
+        self._book = HomeBook(source, judge, gateway, self._commands.note)
 
     def may_be_mine(self, frame: Frame) -> bool:
         """Tell whether a frame is to wait for what is decided here."""
@@ -179,7 +180,7 @@ class HomeService:
             self._clock.believe()
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
-            self._chores += [*self._book.due(), *self._errands()]
+            self._chores += [*self._book.due(), *self._commands.errands(list(self._devices))]
         heard = self._heard(now)
         offered, self._offered = self._offered, []
         chores, self._chores = self._chores, []
@@ -243,43 +244,9 @@ class HomeService:
             return None
         return replace(frame, time_us=WallUs(now_us - (self._clock.boot_us() - heard.boot_us)))
 
-    def _errands(self) -> list[Chore]:
-        """Return commands that were given here, and are not in the log as they stand."""
-        waiting = {each.id: each for each in downlinks.look_for_waiting(self._spool_file)}
-        found = []
-        for command in waiting.values():
-            state = self._state(command.device)
-            if state is None:
-                if (age_s(command.made, self._now()) or 0.0) > command.life_s:
-                    ended = command.ended(self._now(), Fate.EXPIRED, "this gateway did not decide about its device")
-                    self._write([ended])
-            elif f"{self._store}:{command.id}" not in {*state.done, *(each.key for each in state.waiting)}:
-                found.append(Chore(Errand(self._store, command)))
-        for device in self._devices:
-            state = self._state(device)
-            for queued in state.waiting if state else ():
-                if queued.store == self._store and queued.command.id not in waiting:
-                    found.append(Chore(Errand(self._store, queued.command, is_cancelled=True)))
-        return found
-
     def _state(self, device: str) -> State | None:
         known = self._devices.get(device)
         return self._book.state(log_subject(known)) if known else None
-
-    def _note_commands(self, entry: Entry) -> None:
-        changed = [each.command for each in entry.commands if self._is_to_note(each)]
-        if changed:
-            self._write(changed)
-
-    def _is_to_note(self, queued: Queued) -> bool:
-        if queued.store != self._store:
-            return False
-        here = downlinks.find(self._spool_file, queued.command.id)
-        return here is not None and not here.is_over
-
-    def _write(self, commands: Sequence[Command]) -> None:
-        with self._spool_file.transaction() as db:
-            downlinks.change(db, commands)
 
     def _send(self, item: Copied | Chore, entry: Entry | None) -> None:
         """Send the answer that stands in the log."""
