@@ -58,10 +58,10 @@ class TrendBook:
         """Take in uplinks that are about to be kept."""
         self._heard += reports
         is_set = 0 < self._now < _UNKNOWN_SLOT
-        slots = [report.uplink.frame.time_us // _SLOT_US for report in reports]
-        known = [slot for slot in slots if slot < _UNKNOWN_SLOT] or ([] if is_set else slots)
+        times = [report.uplink.frame.time_us for report in reports]
+        known = [time_us for time_us in times if time_us < UNKNOWN_FROM_US] or ([] if is_set else times)
         if known:
-            self._go_on(max(known))
+            self._go_on(max(known) // _SLOT_US)
 
     def _go_on(self, slot: int) -> None:
         """Begin another quarter of an hour: a newer one, or an older one where the clock was ahead by an hour."""
@@ -79,31 +79,35 @@ class TrendBook:
         self._over.sort(key=itemgetter(0, 1), reverse=True)
         self._is_due = True
 
-    def _add(self, report: Report) -> None:
-        uplink = report.uplink
-        device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
-        time_us, rx = frame.time_us, frame.rx
-        slot = time_us // _SLOT_US
-        if slot >= _UNKNOWN_SLOT > self._now:
-            return  # others bring their time
-        span = self._span(slot, device)
-        span.heard += 1
-        before = self._fcnt.get(device)
-        if before is None or fcnt - before != 1 or uplink.is_late:
-            span.missed += missed_between(before, uplink)
-        if not uplink.is_late:
-            self._fcnt[device] = fcnt
-        span.hear(rx.rssi_dbm, rx.snr_db)
-        for reading in report.readings:
-            value = reading.value
-            if type(value) is not float and type(value) is not int:
-                continue
-            if reading.age_s or reading.at_s is not None:
-                measured = reading.measured_us(time_us) // _SLOT_US
-                if slot - _DAY < measured <= slot:
-                    self._span(measured, device).measure(reading.name, value)
-            else:
-                span.measure(reading.name, value)
+    def _add(self, reports: Sequence[Report]) -> None:
+        slot, spans = -1, dict[str, Span]()  # most of a group are of one slot
+        for report in reports:
+            uplink = report.uplink
+            device, frame, fcnt = uplink.device.id, uplink.frame, uplink.fcnt
+            time_us, rx = frame.time_us, frame.rx
+            if time_us // _SLOT_US != slot:
+                if time_us >= UNKNOWN_FROM_US and self._now < _UNKNOWN_SLOT:
+                    continue  # others bring their time
+                slot = time_us // _SLOT_US
+                spans = self._open.setdefault(slot, {})
+            span = spans.get(device) or self._span(slot, device)
+            span.heard += 1
+            before = self._fcnt.get(device)
+            if before is None or fcnt - before != 1 or uplink.is_late:
+                span.missed += missed_between(before, uplink)
+            if not uplink.is_late:
+                self._fcnt[device] = fcnt
+            span.hear(rx.rssi_dbm, rx.snr_db)
+            for reading in report.readings:
+                value = reading.value
+                if type(value) is not float and type(value) is not int:
+                    continue
+                if reading.age_s or reading.at_s is not None:
+                    measured = reading.measured_us(time_us) // _SLOT_US
+                    if slot - _DAY < measured <= slot:
+                        self._span(measured, device).measure(reading.name, value)
+                else:
+                    span.measure(reading.name, value)
 
     def _span(self, slot: int, device: str) -> Span:
         spans = self._open.get(slot)
@@ -150,6 +154,5 @@ class TrendBook:
 
     def saved(self) -> None:
         """Note that what was heard and written is committed."""
-        for report in self._heard:
-            self._add(report)
+        self._add(self._heard)
         self._heard, self._written = [], []
