@@ -38,6 +38,9 @@ READING: Final = (
     ("spool/queue.py", "Queue.settle"),
 )
 
+_DEFINITION: Final = re.compile(r"^\s*(?:class |def )?(\w+)", re.MULTILINE)
+"""Where a line begins with a name that it may define."""
+
 
 def refreshed(text: str) -> str:
     """Return the page with its generated blocks as the code has them now."""
@@ -102,17 +105,20 @@ def _function(module: Path, name: list[str]) -> ast.FunctionDef:
     return found
 
 
-def defined() -> set[str]:
-    """Return the names of all classes, functions, constants and type aliases of lora_post/."""
-    names: set[str] = set()
+def undefined(names: set[str]) -> set[str]:
+    """Return those of the names that no class, function, constant or type alias of lora_post/ has."""
+    wanted = set(names)
     for module in PACKAGE.rglob("*.py"):
-        for node in ast.walk(_parsed(module)):
+        text = module.read_text("utf-8")
+        if wanted.isdisjoint(_DEFINITION.findall(text)):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                names.add(node.name)
+                wanted.discard(node.name)
             elif isinstance(node, ast.AnnAssign | ast.Assign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names.update(target.id for target in targets if isinstance(target, ast.Name))
-    return names
+                wanted -= {target.id for target in targets if isinstance(target, ast.Name)}
+    return wanted
 
 
 def _parsed(module: Path) -> ast.Module:
