@@ -79,13 +79,20 @@ class Waziup:
     days: BadDays
 
     def token(self, username: str, password: str) -> str:
-        answer = _request("POST", f"{self.url}/auth/token", json={"username": username, "password": password})
+        with _connection() as connection:
+            return self._token(connection, username, password)
+
+    def _token(self, connection: requests.Session, username: str, password: str) -> str:
+        login = {"username": username, "password": password}
+        answer = connection.post(f"{self.url}/auth/token", json=login, timeout=PATIENCE_S)
         assert answer.status_code == 200
         return answer.text
 
-    def call(self, method: str, path: str, *, user: str = "admin", **options: object) -> requests.Response:
-        headers = {} if user == "guest" else {"Authorization": f"Bearer {self.token(user, user)}"}
-        return _request(method, self.url + path, headers=headers, **options)
+    def call(self, method: str, path: str, *, user: str = "admin", **options: Any) -> requests.Response:
+        """Ask with a new token: how long one is good goes by the server's clock, which tests move."""
+        with _connection() as connection:
+            headers = {} if user == "guest" else {"Authorization": f"Bearer {self._token(connection, user, user)}"}
+            return connection.request(method, self.url + path, headers=headers, timeout=PATIENCE_S, **options)
 
     def get(self, path: str) -> object:
         answer = self.call("GET", path)
@@ -99,12 +106,12 @@ class Waziup:
         return self.get(f"/devices/{device}/sensors/{sensor}/values?limit=0")  # type: ignore[return-value]
 
 
-def _request(method: str, url: str, **options: Any) -> requests.Response:
-    """Ask on a connection of its own, without a look at what the environment says of proxies, which takes longer."""
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE", True)
-        return session.request(method, url, timeout=PATIENCE_S, **options)
+def _connection() -> requests.Session:
+    """A connection of its own, without a look at what the environment says of proxies, which takes longer."""
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE", True)
+    return session
 
 
 @contextmanager
