@@ -25,6 +25,7 @@ MAX_FCNT: Final = 0xFFFF_FFFF
 _MIN_DATA_FRAME: Final = 12
 _MIC_SIZE: Final = 4
 _MAJOR: Final = 0x03
+_FOPTS_AT: Final = 8
 ADR: Final = 0x80
 ADR_ACK_REQ: Final = 0x40
 ACK: Final = 0x20
@@ -77,15 +78,23 @@ class DataFrame(Struct, frozen=True, gc=False):
     signed: all bytes that the MIC covers, that is, everything before it.
     """
 
-    mtype: MType
     dev_addr: int
     fctrl: int
     fcnt16: int
-    fopts: bytes
     fport: int | None
     frm_payload: bytes
     mic: bytes
     signed: bytes
+
+    @property
+    def mtype(self) -> MType:
+        """One of the four data types."""
+        return _MTYPES[self.signed[0] >> 5]
+
+    @property
+    def fopts(self) -> bytes:
+        """MAC commands in the header, as on air."""
+        return self.signed[_FOPTS_AT : _FOPTS_AT + (self.fctrl & FOPTS_LEN)]
 
 
 def message_type(phy_payload: bytes) -> MType:
@@ -122,28 +131,17 @@ def parse_data_frame(phy_payload: bytes) -> DataFrame:
     if mhdr & _MAJOR or not 0x40 <= mhdr < 0xC0:
         raise FrameError(f"{_TYPE_TEXTS[message_type(phy_payload)]}, want a data frame (MHDR {mhdr:02x})")
     end = size - _MIC_SIZE
-    start = 8 + (fctrl & FOPTS_LEN)
+    start = _FOPTS_AT + (fctrl & FOPTS_LEN)
     if start > end:
-        raise FrameError(f"FOpts are longer than the frame: {start - 8} of {size} bytes")
-    fopts = phy_payload[8:start]
+        raise FrameError(f"FOpts are longer than the frame: {start - _FOPTS_AT} of {size} bytes")
     fport = None
     frm_payload = b""
     if start < end:
         fport = phy_payload[start]
-        if fport == 0 and fopts:
+        if fport == 0 and start > _FOPTS_AT:
             raise FrameError("MAC commands in FOpts and in FPort 0: only one of them is allowed")
         frm_payload = phy_payload[start + 1 : end]
-    return DataFrame(
-        _MTYPES[mhdr >> 5],
-        dev_addr,
-        fctrl,
-        fcnt16,
-        fopts,
-        fport,
-        frm_payload,
-        phy_payload[end:],
-        phy_payload[:end],
-    )
+    return DataFrame(dev_addr, fctrl, fcnt16, fport, frm_payload, phy_payload[end:], phy_payload[:end])
 
 
 def build_data_frame(

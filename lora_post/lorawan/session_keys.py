@@ -106,8 +106,7 @@ class SessionKeys:
                 b"".join([_pack_block(_TAG_CIPHER, 0, direction, dev_addr, fcnt, 0, i) for i in blocks])
             )
         # One XOR of two large integers is several times faster than one of bytes each.
-        clear = _to_int(frm_payload, "big") ^ _to_int(stream[:size], "big")
-        return clear.to_bytes(size, "big")
+        return (_to_int(frm_payload) ^ _to_int(stream[:size])).to_bytes(size)
 
     def _set_up_mac(self) -> CMAC:
         if len(_set_up) >= MAX_SET_UP:

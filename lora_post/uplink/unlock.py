@@ -76,7 +76,24 @@ def unlock(
         return unlock_lowcost(frame, find)
     if not is_uplink:
         raise NotUplink(describe(phy_payload))
-    return _unlock_lorawan(frame, find, joiners, next_down)
+    data = parse_data_frame(phy_payload)
+    sessions = find(_LORAWAN, data.dev_addr)
+    if not sessions:
+        raise _unknown(data.dev_addr, joiners)
+    if type(sessions) is SharedAddress:
+        return _unlock_shared(frame, data, sessions, next_down)
+    for session in sessions:
+        device = session.device
+        keys = device.keys
+        if keys is not None:
+            fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
+            if _fits(data, device, keys, fcnt, frame.rx, next_down):
+                return _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
+    for session, fcnt in _others(sessions, data.fcnt16):
+        keys = session.device.keys
+        if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx, next_down):
+            return _accept(frame, data, keys, fcnt, session)
+    raise _refusal(data, sessions, frame.rx)
 
 
 def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
@@ -150,29 +167,6 @@ def seal_lowcost(
     flags = lowcost.ENCRYPTED | (lowcost.WITH_APP_KEY if app_key else 0)
     header = lowcost.Header(lowcost.GATEWAY, lowcost.DATA | flags, src, seq)
     return lowcost.build_header(header) + seal_lorawan(keys, src, fcnt & 0xFFFF, 1, app_key + payload)
-
-
-def _unlock_lorawan(
-    frame: Frame, find: FindSessions, joiners: Mapping[int, Joiner], next_down: NextDown
-) -> tuple[Uplink, Session]:
-    data = parse_data_frame(frame.phy_payload)
-    sessions = find(_LORAWAN, data.dev_addr)
-    if not sessions:
-        raise _unknown(data.dev_addr, joiners)
-    if isinstance(sessions, SharedAddress):
-        return _unlock_shared(frame, data, sessions, next_down)
-    for session in sessions:
-        device = session.device
-        keys = device.keys
-        if keys is not None:
-            fcnt = full_fcnt(session.next_fcnt, data.fcnt16)
-            if _fits(data, device, keys, fcnt, frame.rx, next_down):
-                return _open(frame, data, keys, fcnt, Session(device, fcnt + 1))
-    for session, fcnt in _others(sessions, data.fcnt16):
-        keys = session.device.keys
-        if keys is not None and _fits(data, session.device, keys, fcnt, frame.rx, next_down):
-            return _accept(frame, data, keys, fcnt, session)
-    raise _refusal(data, sessions, frame.rx)
 
 
 def _unlock_shared(
