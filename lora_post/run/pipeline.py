@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from threading import RLock
-from typing import Final
+from typing import Final, cast
 
 from lora_post.clocks.gateway import GatewayClock, Times
 from lora_post.downlink.network_server import NetworkServer
@@ -129,7 +129,7 @@ class Pipeline:
             to_send = self._to_send
             if self._late is None:
                 self._transmit(to_send)
-                self._tell(events, [each for each in outcomes if not isinstance(each, Held)])
+                self._tell(events, cast(list[Outcome], outcomes))  # nothing is held without late decoding
                 return
             batch = self._late.put(events, outcomes)
         # Others may come in while this one waits for the disk.
@@ -196,15 +196,6 @@ class Pipeline:
         for queue, item in given:
             queue.give(item)
 
-    def _handle_event(self, event: Heard, group: Group) -> Undecided | Uplink:
-        if isinstance(event, Frame):
-            outcome = self._handle_frame(event, group)
-            if type(outcome) is Refusal:
-                group.refuse(outcome)
-                return self._doctor.refusal(outcome, group.devices) if self._doctor else outcome
-            return outcome
-        return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
-
     def _handle_clear(self, event: ClearUplink, group: Group) -> Uplink | Refusal | Held:
         try:
             uplink, session = identify(event, group.find)
@@ -214,29 +205,32 @@ class Pipeline:
             return Refusal.of(event.frame, error)
         return self._accept(uplink, session, group)
 
-    def _handle_frame(self, frame: Frame, group: Group) -> Uplink | Refusal | Copy | Join | Held:
+    def _handle_event(self, event: Heard, group: Group) -> Undecided | Uplink:
+        if not isinstance(event, Frame):
+            return self._handle_clear(event, group) if isinstance(event, ClearUplink) else event
+        frame = event
         try:
             uplink, session = unlock(frame, group.find, group.joiners, group.next_app_fcnt_down)
             if uplink.device.fcnt is not _STRICT or not uplink.authentic:
                 _refuse_repeat(uplink, group)
         except MaybeRestarted as error:
             if not self._restarts.proves(error.uplink, group.is_repeat):
-                return self._copies.match(frame, error.device) or Refusal.of(frame, error, error.device)
+                return self._copies.match(frame, error.device) or self._refused(frame, error, group, error.device)
             uplink, session = error.uplink, error.session
             log.warning("%s was restarted: it counts on from FCnt %d", error.device, uplink.fcnt)
         except StaleFCnt as error:
             if isinstance(error, MaybeLate) and group.was_missed(error.uplink):
                 return self._accept(error.uplink, None, group)
             heard_again = self._heard_again(frame, error.device, group, newest_again(error))
-            return heard_again or Refusal.of(frame, self._copies.judged(frame, error), error.device)
+            return heard_again or self._refused(frame, self._copies.judged(frame, error), group, error.device)
         except Repeat as error:
             known = uplink.device.id
-            return self._heard_again(frame, known, group) or Refusal.of(frame, error, known)
+            return self._heard_again(frame, known, group) or self._refused(frame, error, group, known)
         except NotUplink as error:
             may_join = is_join(frame) or (self._server and self._transmitter and is_rejoin(frame))
-            return self._handle_join(frame, group) if may_join else Refusal.of(frame, error)
+            return self._handle_join(frame, group) if may_join else self._refused(frame, error, group)
         except (FrameError, UnlockError) as error:
-            return Refusal.of(frame, error)
+            return self._refused(frame, error, group)
         if (server := self._server) and (choosing := self._choosing):
             choosing.heard(uplink.device.id, frame.gateway)
             gateways = choosing.hearers(uplink.device.id)
@@ -246,6 +240,12 @@ class Pipeline:
         if uplink.device.fcnt is _RESTARTS:
             self._restarts.accepted(uplink)
         return outcome
+
+    def _refused(self, frame: Frame, error: FrameError | UnlockError, group: Group, known: str = "") -> Refusal:
+        """Return why a frame is refused, with the mistake behind it where the doctor finds one."""
+        refusal = Refusal.of(frame, error, known)
+        group.refuse(refusal)
+        return self._doctor.refusal(refusal, group.devices) if self._doctor else refusal
 
     def _accept(self, uplink: Uplink, session: Session | None, group: Group) -> Uplink | Held:
         """Accept an uplink, which advances a session; None for one that comes late."""
@@ -302,7 +302,7 @@ class Pipeline:
             else:
                 join, joiner = hear_join(frame, group.joiners)
         except (FrameError, UnlockError) as error:
-            return Refusal.of(frame, error)
+            return self._refused(frame, error, group)
         group.accept_join(joiner)
         if self._server:
             self._server.class_c.forget(join.device.id)
