@@ -26,9 +26,6 @@ from msgspec.structs import replace
 from lora_post.formats.line_reader import show
 from lora_post.formats.lowcost_text import (
     NO_RADIO,
-    RSSIS,
-    SIZES,
-    SNRS,
     TMST_RANGE,
     four_byte_header,
     match_header,
@@ -37,6 +34,9 @@ from lora_post.formats.lowcost_text import (
     match_time,
     read_radio,
     reception_us,
+    rssi_of,
+    size_of,
+    snr_of,
     usual_reception_us,
 )
 from lora_post.model import Frame, Link, Noise, NoiseReason, RxInfo
@@ -62,7 +62,7 @@ class Announced(Struct, frozen=True):
     """What the lines before a payload say of it, most of it as printed. time_us: None where they tell none."""
 
     address: bytes
-    size: bytes
+    size: int
     snr: bytes
     rssi: bytes
     radio: bytes | None = None
@@ -72,7 +72,7 @@ class Announced(Struct, frozen=True):
     @property
     def text(self) -> bytes:
         """The line with its numbers."""
-        return b"^p" + b",".join((self.address, self.size, self.snr, self.rssi))
+        return b"^p%b,%d,%b,%b" % (self.address, self.size, self.snr, self.rssi)
 
 
 class LowcostParser:
@@ -142,7 +142,7 @@ class LowcostParser:
                 self._skipping = held[at - 1] != _LF
             elif (
                 (match := match_packet(held, at))
-                and (size := SIZES.get(match[2])) is not None
+                and (size := size_of(match[2])) is not None
                 and (stop := (start := match.end()) + size) < end
                 and held[stop] == _LF
             ):
@@ -175,8 +175,9 @@ class LowcostParser:
         if line.startswith(b"^p"):
             self._drop_header(events)
             match = match_header(line)
-            if match and match[2] in SIZES:
-                self._announced = Announced(match[1], match[2], match[3], match[4])
+            size = size_of(match[2]) if match else None
+            if match and size is not None:
+                self._announced = Announced(match[1], size, match[3], match[4])
             else:
                 events.append(Noise(NoiseReason.BAD_HEADER, len(line), show(line)))
         elif line.startswith(b"---"):
@@ -206,7 +207,7 @@ class LowcostParser:
         self, announced: Announced, held: bytes, at: int, now_us: WallUs, events: list[Frame | Noise]
     ) -> int:
         """Take the payload behind the FF FE at `at`; return how many bytes it took, 0 to wait."""
-        size = SIZES[announced.size]
+        size = announced.size
         start = at + 2
         stop = start + size
         line_end = _line_end(held, stop)
@@ -233,7 +234,7 @@ class LowcostParser:
     def _damaged(self, reason: NoiseReason, held: bytes, at: int, end: int, events: list[Frame | Noise]) -> int:
         """Give up a payload whose bytes were lost or added; look for lines right behind its FF FE."""
         lost = held[at : held.find(b"\n", at, end) + 1 or end]
-        announced = self._announced.size.decode() if self._announced else "?"
+        announced = self._announced.size if self._announced else "?"
         events.append(Noise(reason, len(lost), f"{announced} bytes announced: {show(lost)}"))
         self._announced = None
         self._skipping = True
@@ -256,7 +257,7 @@ class LowcostParser:
         if radio != self._radio_text:
             self._radio_text, self._radio = radio, read_radio(radio)
         sf, bw_khz, cr, freq_mhz = self._radio
-        rx = RxInfo(RSSIS.get(rssi), SNRS.get(snr), sf, bw_khz, cr, freq_mhz)
+        rx = RxInfo(rssi_of(rssi), snr_of(snr), sf, bw_khz, cr, freq_mhz)
         return Frame(self._gateway, time_us, payload, rx, link, None if tmst is None else tmst % TMST_RANGE)
 
 

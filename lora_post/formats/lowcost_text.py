@@ -34,10 +34,10 @@ Radio: TypeAlias = "tuple[int | None, float | None, str | None, float | None]"
 NO_RADIO: Final[Radio] = (None, None, None, None)
 
 # Numbers as a believable ^p line has them; looking one up is faster than int() and checks its range.
-SNRS: Final = {b"%d" % number: number for number in range(-256, 256)}
-RSSIS: Final = {b"%d" % number: number - 256 if number > 0 else number for number in range(-256, 256)}
-"""Kept in eight bits by the SX12XX program, so that a positive one is 256 too high."""
-SIZES: Final = {b"%d" % number: number for number in range(256)}
+snr_of: Final = {b"%d" % number: number for number in range(-256, 256)}.get
+# Kept in eight bits by the SX12XX program, so that a positive one is 256 too high.
+rssi_of: Final = {b"%d" % number: number - 256 if number > 0 else number for number in range(-256, 256)}.get
+size_of: Final = {b"%d" % number: number for number in range(256)}.get
 
 _BYTES: Final = {b"%d" % number: bytes((number,)) for number in range(256)}
 _DESTINATIONS: Final = frozenset((b"0", b"1"))
@@ -50,7 +50,7 @@ _BANDWIDTHS: Final = (
     | {bw: float(bw) for bw in (125, 250, 500)}
     | {203: 203.125, 406: 406.25, 812: 812.5, 1625: 1625.0}
 )
-_SECONDS: Final = {b":%02d." % second: second * 1_000_000 for second in range(60)}
+_second_us: Final = {b":%02d." % second: second * 1_000_000 for second in range(60)}.get
 _FIRST_YEAR: Final = b"1970"
 _LAST_YEAR: Final = b"9000"
 _QUARTER_HOUR_US: Final = 900_000_000
@@ -58,7 +58,7 @@ TMST_RANGE: Final = 1 << 32
 _TMST_TOLERANCE_US: Final = 1_000
 # Zone offsets from -12:00 to +14:00, by what they leave of (local time - tmst) modulo 2^32.
 _ZONES: Final = sorted((n * _QUARTER_HOUR_US % TMST_RANGE, n * _QUARTER_HOUR_US) for n in range(-48, 57))
-_OFFSETS: Final = dict(_ZONES)
+_offset_of: Final = dict(_ZONES).get
 _RESIDUES: Final = [residue for residue, _ in _ZONES]
 
 
@@ -121,10 +121,12 @@ def usual_reception_us(minute: bytes, second: bytes, fraction: bytes, tmst: int)
 
     A minute is worked out once: the calendar takes as long as the rest of the packet.
     """
-    minute_us, second_us = _minute_us(minute), _SECONDS.get(second)
+    minute_us, second_us = _minute_us(minute), _second_us(second)
     if minute_us is None or second_us is None:
         return None
-    return _in_utc(minute_us + (second_us + int(fraction)), tmst)
+    local_us = minute_us + (second_us + int(fraction))
+    offset_us = _offset_of((local_us - tmst) % TMST_RANGE)
+    return _in_utc(local_us, tmst) if offset_us is None else local_us - offset_us
 
 
 @lru_cache(maxsize=64)
@@ -133,9 +135,6 @@ def _minute_us(text: bytes) -> WallUs | None:
 
 
 def _in_utc(local_us: WallUs, tmst: int) -> WallUs:
-    offset_us = _OFFSETS.get((local_us - tmst) % TMST_RANGE)
-    if offset_us is not None:
-        return local_us - offset_us
     residue = (local_us - tmst + _TMST_TOLERANCE_US) % TMST_RANGE
     nearest, nearest_us = _ZONES[bisect_right(_RESIDUES, residue) - 1]
     return local_us - nearest_us if residue - nearest <= 2 * _TMST_TOLERANCE_US else local_us

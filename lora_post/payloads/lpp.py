@@ -192,7 +192,6 @@ def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
     than anything else in it.
     """
     readings: list[Reading] = []
-    keep = readings.append
     offset, end = 0, len(payload)
     try:
         value: Value
@@ -204,7 +203,7 @@ def decode(payload: bytes, fport: int, items: Items = ITEMS) -> list[Reading]:
                 (value,) = unpack(payload, offset)
                 if scale != 1:
                     value /= scale
-            keep(Reading(name, value, unit, channel))
+            readings.append(Reading(name, value, unit, channel))
             offset += size
     except IndexError:
         raise WrongLength(f"offset {offset}: one stray byte {payload[offset]:02x} at the end", readings) from None
