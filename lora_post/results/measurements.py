@@ -173,19 +173,27 @@ class _Walk:
         position, of_position = position_in(record)
         if position:
             whole = bool(place.name) and len(of_position) == len(record)
-            self._put(place if whole else _inside(place, POSITION, "position"), position, POSITION)
+            inside = _Place((*place.path, POSITION), _joined(place.name, "position"), "", place.time_s)
+            self._put(place if whole else inside, position, POSITION)
         units = units_beside(record)
-        told = told | of_position | {unit_key for unit_key, _ in units.values()}
+        if position or units:
+            told = told | of_position | {unit_key for unit_key, _ in units.values()}
         suffix = "" if number in (None, 1) else f"_{number}"
         for key, item in record.items():
             if key in told:
                 continue
-            _, unit = units.get(key, ("", place.unit))
-            part = printable(str(key)[:MAX_NAME]) or NAMELESS
+            unit = units[key][1] if key in units else place.unit
             if key == main:
-                self.add(_Place((*place.path, _key(key)), f"{place.name}{suffix}", unit, place.time_s), item)
+                name = f"{place.name}{suffix}"
             else:
-                self.add(_inside(place, key, f"{part}{suffix}", unit), item)
+                name = _joined(place.name, f"{printable(str(key)[:MAX_NAME]) or NAMELESS}{suffix}")
+            path = (*place.path, _key(key))
+            if type(item) is float or type(item) is int:  # most are, and need no place to go on from
+                self._steps += 1
+                if self._steps <= MAX_STEPS:
+                    self.measurements.append(Measurement(path, name or NAMELESS, item, unit, "", place.time_s))
+            else:
+                self.add(_Place(path, name, unit, place.time_s), item)
 
     def _add_list(self, place: _Place, items: Sequence[object]) -> None:
         if _are_bytes(items) and is_copy(place.name, len(items)):
@@ -248,10 +256,6 @@ class _Walk:
             self.add(_numbered(place, key, key), record)
 
 
-def _inside(place: _Place, key: object, part: str, unit: str = "") -> _Place:
-    return _Place((*place.path, _key(key)), _joined(place.name, part), unit, place.time_s)
-
-
 def _numbered(place: _Place, key: object, number: object) -> _Place:
     name = f"{place.name or NAMELESS}_{number}"[:MAX_NAME]
     return _Place((*place.path, _key(key)), name, place.unit, place.time_s)
@@ -273,10 +277,10 @@ def _key(key: object) -> str | int:
 
 def _is_book(record: Record) -> bool:
     """Tell whether an object is records by number, each with a time: {"17": {"time": …}, "18": {…}}."""
-    return bool(record) and all(
-        str(key).isdigit() and isinstance(item, Mapping) and time_in(item)[0] is not None
-        for key, item in record.items()
-    )
+    for key, item in record.items():
+        if not (str(key).isdigit() and isinstance(item, Mapping) and time_in(item)[0] is not None):
+            return False
+    return bool(record)
 
 
 def _are_bytes(items: Sequence[object]) -> bool:

@@ -122,7 +122,10 @@ def units_beside(record: Record) -> dict[object, tuple[object, str]]:
     `{"value": 5, "unit": "V"}`, `{"power": 5, "power_unit": "W"}`, `{"power": 5, "powerUnit": "W"}`.
     """
     found: dict[object, tuple[object, str]] = {}
-    if not any(isinstance(item, str) for item in record.values()):
+    for item in record.values():
+        if isinstance(item, str):
+            break
+    else:
         return found
     main = next((key for key in _VALUES if key in record), None)
     for unit_key in _UNITS:
