@@ -145,11 +145,11 @@ class Queue:
     def version(self) -> tuple[int, int, int]:
         """Return what differs once readings may have come that `arrived` does not tell of.
 
-        The first part differs when another file is the spool; the others also differ when others have committed
-        something else.
+        The first part differs when another file is the spool, see `go_on`; the others also differ when others have
+        committed something else.
         """
-        ((version,),) = self._spool_file.rows("PRAGMA data_version")
-        return self._spool_file.inode, version, self._spool_file.db.total_changes - self._settled
+        spool_file = self._spool_file
+        return spool_file.inode, spool_file.data_version(), spool_file.db.total_changes - self._settled
 
     def is_owing(self) -> bool:
         """Tell whether readings wait that are not of parked lanes, be it for their time only."""

@@ -292,8 +292,11 @@ class SpoolFile:
             raise self._trouble(error) from error
 
     def data_version(self) -> int:
-        """Return a number that changes when another connection has committed."""
-        (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        """Return a number that changes when another connection has committed. Raises SpoolError."""
+        try:
+            (version,) = self.db.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
         return int(version)
 
     def used_bytes(self) -> int:

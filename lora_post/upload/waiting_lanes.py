@@ -114,10 +114,12 @@ class WaitingLanes:
                 self._put(left, now, wall_us)
 
     def _search_if_due(self, now: float, wall_us: WallUs) -> None:
+        if self._version is not None and now < self._search_at:
+            self._is_outdated = True  # as far as it is known
+            return
         version = self._queue.version()
-        self._is_outdated = version != self._version
-        must = self._version is None or version[0] != self._version[0]
-        if not self._is_outdated or not (must or now >= self._search_at):
+        if version == self._version:
+            self._is_outdated = False
             return
         began = self._monotonic()
         found = {waiting.lane.id: waiting for waiting in self._queue.waiting()}
