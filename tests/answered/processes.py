@@ -31,6 +31,7 @@ COUNTER: Final = 1 << 32
 OFFSETS: Final = {"b827ebfffe112233": 123_456_789, "b827ebfffe112244": 4_200_000_000}
 LAST_TURNS: Final = 60
 """So many uplinks of each device, at the end, has a command to get its fate."""
+MOST_PATIENCE_S: Final = 5.0
 _SETTINGS: Final = {"US915": ("sub_band = 2\n", "rx2_data_rate = 9\n"), "AS923-1": ("", "uplink_dwell = true\n")}
 """What [network] says at all times, and at some."""
 _CHANGED: Final = "rx_delay_s = 2\ndevice_duty_cycle = 0.0625\n"
@@ -85,6 +86,7 @@ class Processes:
         self._sessions: dict[int, str] = {}
         self._sent: dict[str, tuple[int, float]] = {}  # when a device has sent, by its time and by this machine's
         self._sending = ""
+        self.patience_s = 0.3  # of a device, for its answer
 
     def _device(self, number: int) -> EndDevice:
         version = tuple(Version)[number % 3]
@@ -153,7 +155,7 @@ class Processes:
         if kill:
             time.sleep(self.dice.uniform(0, 0.05))
             kill()
-        for eui, txpk in self._listen(forwarders, 0.3):
+        for eui, txpk in self._listen(forwarders, self.patience_s):
             at_us = sent.end_us + (txpk["tmst"] - sent.end_us - OFFSETS[eui]) % COUNTER
             self._hand_over(device, at_us, txpk)
         device.close()
@@ -222,6 +224,11 @@ class Processes:
         with closing(SpoolFile(self.folder / "spool.db")) as store:
             return downlinks.load(store)
 
+    def unreached(self) -> list[str]:
+        """Return the devices whose last command had its eight tries in vain."""
+        last = {each.device: each for each in self.commands()}
+        return [name for name in self.devices if last[name].is_over and last[name].fate is not Fate.ACKNOWLEDGED]
+
 
 def run_processes(
     folder: Path,
@@ -247,7 +254,11 @@ def run_processes(
     for name in processes.devices:
         processes.ask(name, is_last=True)
     for _ in range(LAST_TURNS):
-        if all(each.is_over for each in processes.commands()):
+        if unreached := processes.unreached():  # locked out, or answered too late by a slow machine
+            processes.patience_s = min(2 * processes.patience_s, MOST_PATIENCE_S)
+            for name in unreached:
+                processes.ask(name, is_last=True)
+        elif all(each.is_over for each in processes.commands()):
             break
         processes.life(2 * devices, is_killed=False)
         chaos.kills -= 1
@@ -261,8 +272,7 @@ def _judge(processes: Processes) -> None:
     chaos.rejoins = sum(device.rejoins for device in devices.values())
     chaos.twice = sum(len(frames) > 1 for frames in processes.frames.values())
     chaos.without_fate = sum(not each.is_over for each in processes.commands())
-    last = {each.device: each.fate for each in processes.commands()}
-    chaos.locked_out = sum(last[name] is not Fate.ACKNOWLEDGED for name in devices)
+    chaos.locked_out = len(processes.unreached())
     chaos.wrong = [f"{name}: {text}" for name, device in devices.items() for text in device.complaints]
     chaos.wrong += ["a counter was used for two frames"] * chaos.twice + ["a command has no fate"] * chaos.without_fate
     chaos.wrong += ["a device is locked out"] * chaos.locked_out

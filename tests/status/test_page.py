@@ -57,7 +57,9 @@ def at(chromium: Chrome, css: str) -> WebElement:
 
 
 def text(chromium: Chrome, css: str) -> str:
-    return at(chromium, css).text
+    """The text there; the page may draw it anew meanwhile."""
+    found: tuple[str] = waiting(chromium).until(lambda b: (at(b, css).text,))
+    return found[0]
 
 
 def words(chromium: Chrome, css: str) -> str:
