@@ -83,10 +83,17 @@ class _Child:
 
     def __init__(self) -> None:
         """Start it. Raises OSError."""
-        there_in, self._to = os.pipe()
-        self._from, there_out = os.pipe()
+        self.loaded: set[int] = set()
+        self.was_idle = self.is_overdue = False
+        self._serial = 0
+        self._until_s = 0.0  # monotonic, of the request that is under way; 0: none is
+        self._ended = Event()
         paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
+        ends: list[int] = []
         try:
+            ends += os.pipe()
+            ends += os.pipe()
+            there_in, self._to, self._from, there_out = ends
             self.process = subprocess.Popen(  # noqa: S603 - no shell, words of our own
                 [sys.executable, "-I", "-c", _START, *paths],
                 stdin=there_in,
@@ -96,17 +103,10 @@ class _Child:
                 env={"TZ": "UTC0"},  # as at makers' network servers, whatever the zone of this machine is
                 start_new_session=True,
             )
-        except OSError:
-            self._hang_up()
-            raise
+            ends = [there_in, there_out]
         finally:
-            os.close(there_in)
-            os.close(there_out)
-        self.loaded: set[int] = set()
-        self.was_idle = self.is_overdue = False
-        self._serial = 0
-        self._until_s = 0.0  # monotonic, of the request that is under way; 0: none is
-        self._ended = Event()
+            for end in ends:
+                os.close(end)
         Thread(target=self._end_in_time, name="codecs", daemon=True).start()
 
     def ask(self, request: Request, wall_s: float) -> Reply:
@@ -127,7 +127,8 @@ class _Child:
     def end(self, *, kill: bool) -> int:
         """End it, and return how it ended: an exit code, or the number of a signal below 0."""
         self._ended.set()
-        self._hang_up()  # which ends a process that is well
+        os.close(self._to)  # which ends a process that is well
+        os.close(self._from)
         if kill:
             self.process.kill()
         try:
@@ -135,10 +136,6 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
-
-    def _hang_up(self) -> None:
-        os.close(self._to)
-        os.close(self._from)
 
     def _end_in_time(self) -> None:
         while not self._ended.wait(LOOK_S):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -279,6 +280,28 @@ def test_codec_that_is_set_aside_among_many_is_not_called_for_those_that_are_lef
 def host_cpu_s(host: Host) -> float:
     fields = Path(f"/proc/{host.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+def test_process_that_cannot_be_started_leaves_nothing_open(most: int) -> None:
+    host, before = Host(), open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = next(number for number in itertools.count() if len({*range(number)} - before) == most)
+    for _ in range(2):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            with pytest.raises(DecoderCrash, match="cannot be started: Too many open files"):
+                Codec(GOOD, host)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert open_files() == before
+    assert Codec(GOOD, host).call(b"\1", 1, "", 0.0).data == {"first": 1}
+    host.close()
+    assert open_files() == before
+
+
+def open_files() -> set[int]:
+    return {int(link.name) for link in Path("/proc/self/fd").iterdir() if link.exists()}
 
 
 def test_codec_has_no_files_and_no_environment() -> None:
