@@ -3,12 +3,12 @@
     python -m tests.bench growth [--sizes N …] [--only WORD] [--day FRAMES]
 
 CPU time of one core, the least of rounds in turns over the sizes. A cost is of one thing (a frame, a request), and then
-it should be the same whatever there is besides: its exponent is 0, and "flat" is the largest of the sizes from 100 to
-10,000 divided by the least; of fewer than 100 devices, a group has several frames of one. Or it is of all (a start, a
-page), and then its exponent should be 1. The exponent is the slope of a line through the logarithms, over the sizes
-of the last two decades. The verdict is "holds", or what does not: an exponent above 1.1 (of one thing: above 0.1), or
-more than a fifth between sizes ("not flat"); what does not hold is measured up to three times more, in case the machine
-was busy. What has a bound for each second is measured by the second.
+it should be the same whatever there is besides: its exponent is 0, and "flat" is the largest divided by the least of
+smaller sizes, from 100 to 10,000; of fewer than 100 devices, a group has several frames of one. Or it is of all (a
+start, a page), and then its exponent should be 1. The exponent is the slope of a line through the logarithms, over the
+sizes of the last two decades. The verdict is "holds", or what does not: an exponent above 1.1 (of one thing: above
+0.1), or more than a fifth with a larger size ("not flat"); what does not hold is measured up to three times more, in
+case the machine was busy. What has a bound for each second is measured by the second.
 
 Each device sends every ten minutes, whatever their number, so that what is done for a device now and then has the same
 share of a frame. The page's board has 10,000 devices or more at each size, in several sites: else it would come from
@@ -139,9 +139,9 @@ def _used(work: Callable[[], object]) -> float:
 
 
 def _flat(sizes: Sequence[int], found: Sequence[float]) -> float:
-    """The largest divided by the least, of the sizes for which a cost of one thing should be the same."""
-    ones = [each for size, each in zip(sizes, found, strict=True) if FLAT[0] <= size <= FLAT[1]] or [1.0]
-    return max(ones) / min(ones)
+    """How many times as much it becomes with a larger size, where it should stay the same."""
+    ones = [each for size, each in zip(sizes, found, strict=True) if FLAT[0] <= size <= FLAT[1]]
+    return max((later / min(ones[: at + 1]) for at, later in enumerate(ones)), default=1.0)
 
 
 def _exponent(sizes: Sequence[int], found: Sequence[float]) -> float:
