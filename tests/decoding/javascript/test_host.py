@@ -169,7 +169,11 @@ AFTERWARDS = {
 }
 
 
-@pytest.mark.parametrize("says", AFTERWARDS.values(), ids=AFTERWARDS)
+@pytest.mark.parametrize(
+    "says",
+    [pytest.param(says, marks=[pytest.mark.long] * (name != "answers once more")) for name, says in AFTERWARDS.items()],
+    ids=AFTERWARDS,
+)
 def test_what_the_process_says_or_does_unasked_costs_no_frame(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host()
     with monkeypatch.context() as taken:
@@ -194,7 +198,11 @@ DEAF = {
 }
 
 
-@pytest.mark.parametrize("does", DEAF.values(), ids=DEAF)
+@pytest.mark.parametrize(
+    "does",
+    [pytest.param(does, marks=[pytest.mark.long] * (name == "says nothing")) for name, does in DEAF.items()],
+    ids=DEAF,
+)
 def test_process_that_takes_its_time_has_no_more_than_there_is(does: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lora_post.decoding.javascript.host._START", f"import os, time\n{does}")
     monkeypatch.setattr("lora_post.decoding.javascript.host.LOAD_WALL_S", 0.3)
