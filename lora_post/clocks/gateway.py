@@ -22,7 +22,7 @@ from msgspec import Struct
 from lora_post.clocks.scale import boot_zero, is_unknown, utc_text
 from lora_post.clocks.system import SET_FROM_US, SET_UNTIL_US, System
 from lora_post.errors import Problem
-from lora_post.model import ClearUplink, Frame, Heard
+from lora_post.model import ClearUplink, Frame, Heard, Noise
 from lora_post.times import BootUs, StampUs, WallUs
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class GatewayClock:
             boot_us = self.look()
             now_us = self._now(boot_us)
             is_right = self._offset_us == self._wall_offset_us and not self._jumps and now_us > self._hold_us
-            if is_right and all(self._keeps_time(event, times, now_us) for event in events):
+            if is_right and self._keep_time(events, times, now_us):
                 return events
             return [self._stamp_event(event, times, boot_us) for event in events]
 
@@ -234,11 +234,19 @@ class GatewayClock:
         frame, *copies = [msgspec.structs.replace(each, time_us=now_us) for each in (event.frame, *event.copies)]
         return msgspec.structs.replace(event, frame=frame, copies=tuple(copies))
 
-    def _keeps_time(self, event: Heard, times: Times, now_us: StampUs) -> bool:
-        """Tell whether the time of an event can be true; now_us may be unknown."""
-        if isinstance(event, Frame):
-            oldest_us, newest_us = _believable(times, now_us)
-            return oldest_us <= event.time_us <= newest_us
+    def _keep_time(self, events: Sequence[Heard], times: Times, now_us: StampUs) -> bool:
+        """Tell whether the times of all events can be true; now_us may be unknown."""
+        oldest_us, newest_us = _believable(times, now_us)
+        keep = [
+            oldest_us <= event.time_us <= newest_us
+            if isinstance(event, Frame)
+            else self._keeps_time(event, times, now_us)
+            for event in events
+        ]
+        return all(keep)
+
+    def _keeps_time(self, event: ClearUplink | Noise, times: Times, now_us: StampUs) -> bool:
+        """Tell the same of one that is not a frame."""
         if times is Times.RECORDED or not isinstance(event, ClearUplink):
             return True
         year_us = SERVER_DAYS * _DAY_US
