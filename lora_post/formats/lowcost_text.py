@@ -17,7 +17,7 @@ from lora_post.model import SPREADING_FACTORS
 from lora_post.times import WallUs
 
 # Possessive, as what follows is never a digit: a fifth of the time.
-_NUMBER: Final = rb"-?\d{1,5}+"
+_NUMBER: Final = rb"-?+\d{1,5}+"
 _P: Final = rb"\^p(" + rb",".join([_NUMBER] * 4) + rb"),(" + rb"),(".join([_NUMBER] * 3) + rb")"
 _R: Final = rb"\^r([\d,]{1,40}+)"
 _T: Final = rb"\^t(\d{4}-\d\d-\d\dT[\d:.]{8,18}+)(Z|[+-]\d\d:?\d\d)?(?:\*(\d{1,10}+))?"
