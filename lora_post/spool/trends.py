@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from math import isfinite
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lora_post.clocks.scale import UNKNOWN_FROM_US
 from lora_post.spool.spool_file import SpoolFile
@@ -28,12 +28,15 @@ MAX_SENSORS: Final = 24
 """Of a device; of the others nothing is plotted."""
 MAX_ROWS: Final = 100_000
 """All devices together, about 20 MB; the oldest go."""
+MAX_FRAMES: Final = 1 << 40
+"""Of a row; one with more has lost a bit, and SQLite cannot add up such numbers."""
 ROLLED_AT_ONCE: Final = 32
 """So many devices get their mean of two hours with one commit."""
 _US: Final = 1_000_000
 _PER_LONG: Final = LONG_S // SHORT_S
 
 Means = dict[str, float]
+_Frames = Annotated[int, Meta(ge=0, le=MAX_FRAMES)]
 _decode_means: Final = msgspec.json.Decoder(Means).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -46,8 +49,8 @@ class Row(Struct, frozen=True, array_like=True):
     """
 
     time_us: WallUs
-    heard: int
-    missed: int
+    heard: _Frames
+    missed: _Frames
     rssi_dbm: float | None
     snr_db: float | None
     means: Means
@@ -184,6 +187,7 @@ _ROLL_UP: Final = (
     " sum(rssi_dbm * max(1, heard)) / sum(max(1, heard)) FILTER (WHERE rssi_dbm IS NOT NULL),"
     " sum(snr_db * max(1, heard)) / sum(max(1, heard)) FILTER (WHERE snr_db IS NOT NULL),"
     f" group_concat(CAST(means AS TEXT), char(10)) {_PART}"
+    f" AND heard BETWEEN 0 AND {MAX_FRAMES} AND missed BETWEEN 0 AND {MAX_FRAMES}"
     " AND typeof(heard) = 'integer' AND typeof(missed) = 'integer' AND typeof(means) = 'blob'"
     " AND typeof(rssi_dbm) IN ('real', 'null') AND typeof(snr_db) IN ('real', 'null') GROUP BY device"
 )

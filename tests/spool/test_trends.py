@@ -289,6 +289,8 @@ def test_rows_that_lost_a_bit_hold_up_no_others(spool_file: SpoolFile) -> None:
         db.execute("UPDATE trend SET device = CAST(device AS BLOB) WHERE device = 'barn-2' AND slot % 8 = 3")
         db.execute("UPDATE OR REPLACE trend SET slot = slot + 0.5 WHERE device = 'barn-2' AND slot % 8 = 4")
         db.execute("UPDATE OR REPLACE trend SET slot = -1 WHERE device = 'barn-2' AND slot % 8 = 5")
+        db.execute("UPDATE trend SET heard = ?1, missed = -?1 WHERE device = 'barn-2' AND slot % 8 > 5", (2**63 - 1,))
+    hear(ledger, sent(31, 20.0, 30, "barn-2"), *(sent(quarter, 20.0, quarter, "barn-2") for quarter in range(30)))
     for quarter in range(200, 260):
         hear(ledger, sent(quarter, 20.0, quarter))
     assert spool_file.rows(

@@ -79,14 +79,15 @@ class _DisorderBefore(Exception):
 
 
 class _Child:
-    """A process that runs. was_idle: it has not been asked since the lock was taken."""
+    """A process that runs. was_idle: it has answered before, and was not asked since the lock was taken."""
 
     def __init__(self) -> None:
         """Start it. Raises OSError."""
         self.loaded: set[int] = set()
-        self.was_idle = self.is_overdue = False
+        self.was_idle = False
         self._serial = 0
         self._until_s = 0.0  # monotonic, of the request that is under way; 0: none is
+        self._ended_for_s = 0.0  # the same, of the request that it was killed for
         self._ended = Event()
         paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
         ends: list[int] = []
@@ -117,12 +118,23 @@ class _Child:
         try:
             send(self._to, serial, request)
             reply: Reply = reply_of(receive(self._from, MAX_REPLY, serial)[1])
-        except (BrokenPipeError, ValueError):
-            if was_idle and not self.is_overdue:
+        except (OSError, EOFError, ValueError) as error:
+            had_died_or_spoken = was_idle and isinstance(error, (BrokenPipeError, ValueError))
+            if (had_died_or_spoken or self._ended_for_s) and not self.is_overdue:
                 raise _DisorderBefore from None
             raise
         self._until_s = 0.0
         return reply
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has answered anything: one that has not is not started again and again."""
+        return self._serial > 0
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was killed for the request that is under way, not for one that it had just answered."""
+        return self._ended_for_s == self._until_s
 
     def end(self, *, kill: bool) -> int:
         """End it, and return how it ended: an exit code, or the number of a signal below 0."""
@@ -141,7 +153,7 @@ class _Child:
         while not self._ended.wait(LOOK_S):
             until_s = self._until_s
             if until_s and time.monotonic() >= until_s:
-                self.is_overdue = True
+                self._ended_for_s = until_s
                 self.process.kill()
 
 
@@ -242,7 +254,7 @@ class Host:
     def _running(self) -> _Child:
         if self._child is None:
             return self._restarted()
-        self._child.was_idle = True
+        self._child.was_idle = self._child.has_answered
         return self._child
 
     def _restarted(self) -> _Child:

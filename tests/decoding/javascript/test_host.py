@@ -40,6 +40,13 @@ LIARS = {
     "says two things": "messages.send(1, 1, messages.Loaded(1, True, True)); os.write(1, b'\\0' * 9)",
 }
 
+LIAR = """
+import os, sys
+sys.path[:] = sys.argv[2:]
+from lora_post.decoding.javascript import messages
+os.read(0, 1)
+{says}
+"""
 QUICK_LIARS = ("hangs up", "says two things")
 
 BAD_AMONG_GOOD = {
@@ -122,16 +129,9 @@ def test_process_that_was_killed_is_started_again_and_no_frame_is_lost() -> None
     ids=LIARS,
 )
 def test_process_that_somebody_has_taken_over_costs_its_own_frames(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = f"""
-import os, sys
-sys.path[:] = sys.argv[2:]
-from lora_post.decoding.javascript import messages
-os.read(0, 1)
-{says}
-"""
     host = Host()
     with monkeypatch.context() as taken:
-        taken.setattr("lora_post.decoding.javascript.host._START", script)
+        taken.setattr("lora_post.decoding.javascript.host._START", LIAR.replace("{says}", says))
         with (
             pytest.raises(DecoderHang)
             if says != LIARS["says two things"]
@@ -185,6 +185,38 @@ def test_what_the_process_says_or_does_unasked_costs_no_frame(says: str, monkeyp
     os.kill(host.pid, signal.SIGCONT)
     assert codec.call(b"\7", 1, "", 0.0).data == {"first": 7}
     host.close()
+
+
+def test_call_that_is_answered_at_its_last_moment_costs_the_next_one_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_post.decoding.javascript.host.LOOK_S", 0.05)
+    host = Host()
+    codec, other = Codec(GOOD, host), Codec(GOOD, host)
+
+    def receive_late(wire: int, max_bytes: int, wanted: int | None = None) -> tuple[int, bytes]:
+        reply = messages.receive(wire, max_bytes, wanted)
+        child = host._child
+        assert child is not None
+        child._until_s = time.monotonic()
+        until(lambda: child.process.poll() is not None)
+        return reply
+
+    with monkeypatch.context() as late:
+        late.setattr("lora_post.decoding.javascript.host.receive", receive_late)
+        assert codec.call(b"\1", 1, "", 0.0).data == {"first": 1}
+    assert other.call(b"\7", 1, "", 0.0).data == {"first": 7}
+    host.close()
+
+
+def test_process_that_answers_nothing_right_is_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    codec = Codec(GOOD, host)
+    assert host.pid is not None
+    os.kill(host.pid, signal.SIGKILL)
+    until(lambda: state_of(host.pid) == "Z")
+    script = LIAR.replace("{says}", LIARS["answers another request"])
+    monkeypatch.setattr("lora_post.decoding.javascript.host._START", script)
+    with pytest.raises(DecoderHang):
+        codec.call(b"\1", 1, "", 0.0)
 
 
 def state_of(pid: int | None) -> str:
