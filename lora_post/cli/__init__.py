@@ -32,7 +32,7 @@ class LazyGroup(click.Group):
         "devices": "List, add and import devices, and try their keys.",
         "decoders": "List the device types that can be decoded, add one, test one.",
         "downlink": "Send something to a device, and see what became of it.",
-        "explain": "Say what kept a downlink from its device.",
+        "explain": "Say what became of a downlink, and what it waits for.",
         "fleet": "Set up and look at a fleet: many gateways, shared devices.",
         "reload": "Have the running one read its configuration again.",
         "service": "Run it as a systemd service: print or install the units.",

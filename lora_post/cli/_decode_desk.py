@@ -12,6 +12,8 @@ from lora_post.cli._hand_keys import HandKeys
 from lora_post.clocks.scale import now_us
 from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run
+from lora_post.decoding.hangs import LimitedDecoding
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
@@ -27,6 +29,7 @@ class Desk(Struct, frozen=True):
 
     keys, decoder: given by hand; they go before what the configuration says of a device.
     alone: there is no configuration, so no device can be unknown to it. received_us: None for now.
+    watch: ends decoders that hang.
     """
 
     gateway: str
@@ -36,6 +39,7 @@ class Desk(Struct, frozen=True):
     keys: HandKeys
     alone: bool
     received_us: WallUs | None
+    watch: TimeLimit
 
     @property
     def time_us(self) -> WallUs:
@@ -83,7 +87,7 @@ class Desk(Struct, frozen=True):
         if decoder is not None and isinstance(decoder.decode, CodecFunction) and not uplink.payload and uplink.fport:
             return run(uplink, decoder)
         if decoder_names(uplink.device) or uplink.fport == 0 or not uplink.payload:
-            return Decoding((), self.decoders).decode(uplink)
+            return LimitedDecoding(Decoding((), self.decoders), self.decoders, self.watch).decode(uplink)
         return Report(uplink, (), (), "no decoder is named; add --decoder, see `lora-post decoders`")
 
 

@@ -18,11 +18,13 @@ from lora_post.cli._decode_desk import Desk, stand_in
 from lora_post.cli._explained import NO_FRAME, UNNAMED, explanation_json, show_frame, show_payload
 from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
 from lora_post.cli._log import set_up_log
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, watch_decoders
 from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import parse_utc
 from lora_post.decoding.choice import unknown_decoder
-from lora_post.decoding.loading import CODEC_SUFFIXES, LoadedDecoders, load_decoder
+from lora_post.decoding.hangs import watched_loading
+from lora_post.decoding.loading import LoadedDecoders, names_file
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import BadMIC, ConfigError, DecoderCrash, FrameError
 from lora_post.explain.frame import Explanation, Mic, explain
 from lora_post.model import Decoder, Frame, Link, RxInfo
@@ -100,7 +102,8 @@ def command(
     loaded = load_all_decoders(config)
     for problem in loaded.problems:
         log.warning("decoder skipped: %s", problem)
-    decoder = _find_decoder(decoder_name, loaded) if decoder_name is not None else None
+    watch = watch_decoders()
+    decoder = _find_decoder(decoder_name, loaded, watch) if decoder_name is not None else None
     desk = Desk(
         gateway=config.gateway_id if config else "",
         devices=config.devices if config else (),
@@ -109,6 +112,7 @@ def command(
         keys=read_hand_keys(keys),
         alone=config is None,
         received_us=_time(received),
+        watch=watch,
     )
     explain_item: Callable[[Desk, Item, bool], bool] = _explain_payload if is_payload else _explain_frame
     good = [
@@ -251,13 +255,13 @@ def _plain(data: object) -> object:
     return data
 
 
-def _find_decoder(name: str, loaded: LoadedDecoders) -> Decoder:
+def _find_decoder(name: str, loaded: LoadedDecoders, watch: TimeLimit) -> Decoder:
     """Return a decoder by name or by file. Raises ConfigError."""
     if name in loaded.decoders:
         return loaded.decoders[name]
-    if "/" in name or name.endswith((".py", *CODEC_SUFFIXES)):
+    if names_file(name):
         try:
-            return load_decoder(Path(name))
+            return watched_loading(watch)(Path(name))
         except DecoderCrash as crash:
             raise ConfigError(f"--decoder: {crash.what}", fix=crash.fix) from crash
     problem = unknown_decoder(name, loaded.decoders, loaded.faults)

@@ -20,7 +20,7 @@ from lora_post.decoding.encode import check_encoder
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.javascript.published import encoder_examples, published_examples
 from lora_post.decoding.javascript.source import DECODES
-from lora_post.decoding.loading import load_decoder, shipped_folder
+from lora_post.decoding.loading import load_decoder, names_file, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, EncodeExample, Reading
@@ -156,7 +156,7 @@ command.add_command(try_decoder)
 
 def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Problem, ...]]:
     """Return the decoders to test, and what could not be loaded. Raises ConfigError."""
-    if which is not None and ("/" in which or Path(which).is_file()):
+    if which is not None and (names_file(which) or Path(which).is_file()):
         try:
             return [load_decoder(Path(which))], ()
         except DecoderCrash as crash:

@@ -19,7 +19,7 @@ _COLOURS = {True: "green", False: "yellow"}
 
 @click.group(name="explain")
 def command() -> None:
-    """Say what kept something from its end.
+    """Say what became of a downlink, and what it waits for.
 
     \b
         lora-post explain downlink 12

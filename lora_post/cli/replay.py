@@ -133,6 +133,9 @@ def command(
                 delivery.drain(drain_timeout, stop)
             code = delivery.sum_up(stop)
             said.finish()
+    for path in files:
+        if path.is_file() and not path.stat().st_size:
+            log.warning("%s is empty: nothing was recorded", path)
     if lacks_frames(metrics):
         code = EXIT_FAILED
     if unread:

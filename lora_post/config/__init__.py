@@ -115,7 +115,7 @@ def find_config() -> Path:
             return path
     places = " or ".join(map(str, DEFAULT_PATHS))
     raise ConfigError(
-        f"no configuration: there is no {places}", fix="name one with -c FILE (see lora-post.example.toml)"
+        f"no configuration: there is no {places}", fix="name one with -c FILE, or write one with `lora-post init`"
     )
 
 

@@ -21,7 +21,7 @@ from typing import Final
 
 from lora_post.decoding import time_limit
 from lora_post.decoding.choice import Decoding, Mistake
-from lora_post.decoding.loading import load_decoder
+from lora_post.decoding.loading import CODEC_SUFFIXES, load_decoder
 from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash, DecoderHang, Problem
 from lora_post.model import CodecFunction, Decoder
@@ -115,7 +115,7 @@ def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:
     """Return `load_decoder` with a time limit: a slow top level is a DecoderCrash. Codecs have their own."""
 
     def load(path: Path) -> Decoder:
-        if path.suffix == ".js":
+        if path.suffix in CODEC_SUFFIXES:
             return load_decoder(path)
         try:
             return watch.call(load_decoder, path)

@@ -162,11 +162,18 @@ class _FreshLoader(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
+def names_file(text: str) -> bool:
+    """Tell whether a word on the command line is a decoder's file, not its name."""
+    return "/" in text or text.endswith((".py", *CODEC_SUFFIXES))
+
+
 def load_decoder(path: Path) -> Decoder:
     """Load the `DECODER` of a Python file, or a JavaScript codec.
 
     Raises DecoderCrash with path and cause, also for a file that others could change or replace.
     """
+    if not path.exists():
+        raise DecoderCrash(f"there is no file {path}")
     fault = replaceable_by_others(path) if path.parent != shipped_folder() else None
     if fault is not None:
         raise DecoderCrash(f"{path} is not loaded: {fault.what}", fix=fault.fix)
@@ -178,7 +185,7 @@ def load_decoder(path: Path) -> Decoder:
     loader = (SourceFileLoader if path.parent == shipped_folder() else _FreshLoader)(name, name)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if path.suffix != ".py" or spec is None or spec.loader is None:
-        raise DecoderCrash(f"{path}: not a Python file")
+        raise DecoderCrash(f"{path}: not a .py, .js or .txt file")
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
     sys.modules[name] = module

@@ -87,6 +87,7 @@ def test_each_file_without_a_frame_is_named_and_the_others_are_replayed(
         str(second),
     ]
     assert lora_post("replay", empty, "-c", config_of(good), "--dry-run").code == 0
+    assert f"{empty} is empty: nothing was recorded" in caplog.messages
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "nan", "fast"])

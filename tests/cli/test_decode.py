@@ -417,6 +417,18 @@ def test_decoder_may_be_a_file(tmp_path: Path) -> None:
     assert "nonsense_that_is_not_there" in ran.err
 
 
+def test_decoder_that_hangs_is_ended_and_its_line_named(tmp_path: Path) -> None:
+    path = tmp_path / "probe.py"
+    path.write_text(
+        "from lora_post import Decoder\n\ndef decode(payload, fport):\n    while True:\n        pass\n"
+        "DECODER = Decoder('probe', decode, 'v', 'm', 's', [])\n"
+    )
+    assert (
+        "DecoderHang: decoder hangs: probe gave no result in 2 s (probe.py line "
+        in lora_post("decode", "--payload", "2a", "--decoder", path).out
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -425,7 +437,9 @@ def test_decoder_may_be_a_file(tmp_path: Path) -> None:
             "--decoder: there is no decoder 'cayene-lpp'; did you mean 'cayenne-lpp'?",
         ),
         ([FRAME, "--decoder", "zzz"], "there is no decoder 'zzz'; known are "),
-        ([FRAME, "--decoder", "no/such.py"], "no/such.py"),
+        ([FRAME, "--decoder", "no/such.py"], "--decoder: there is no file no/such.py"),
+        ([FRAME, "--decoder", "such.js"], "--decoder: there is no file such.js"),
+        ([FRAME, "--decoder", "/"], "--decoder: /: not a .py, .js or .txt file"),
         ([FRAME, "--nwk-skey", NWK_SKEY], "--app-skey is missing"),
         ([FRAME, "--app-skey", APP_SKEY], "--nwk-skey is missing"),
         ([FRAME, "--nwk-skey", NWK_SKEY[1:], "--app-skey", APP_SKEY], "--nwk-skey has 31 characters; it must be 32"),

@@ -19,6 +19,7 @@ from lora_post.fleet.log.nats_log import NatsLog
 from lora_post.fleet.log.streams import ensure_streams
 from tests.support.command import PATIENCE_S, run, wait_until
 from tests.support.fleet_site import free_hub, server
+from tests.support.in_process import lora_post
 from tests.support.nats_servers import SERVER
 from tests.support.programs import program
 
@@ -127,3 +128,21 @@ def test_command(tmp_path: Path) -> None:
     more = run("fleet", "init", "f", "--hub", "a", "--home", "north=pond", cwd=tmp_path).stdout.decode()
     assert more.splitlines().count("wrote f/gateways/north/devices") == 1
     assert "systemctl reload nats-server" in more
+    assert "its nats-server.service to /etc/systemd/system" in more
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "named"),
+    [
+        ("gateway", "north 1", "north 1"),
+        ("worker", "../desk", "../desk"),
+        ("home", '"=pond', '"'),
+        ("home", "a=b/c", "b/c"),
+    ],
+)
+def test_id_that_no_configuration_takes_is_refused_before_a_file_is_written(
+    option: str, text: str, named: str, tmp_path: Path
+) -> None:
+    ran = lora_post("fleet", "init", tmp_path / "f", "--hub", "a", f"--{option}", text)
+    assert (ran.code, list(tmp_path.iterdir())) == (2, [])
+    assert f"--{option} {named!r}; write 1 to 128 letters, digits, '_', '-' and '.'" in ran.err

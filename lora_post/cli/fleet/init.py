@@ -10,6 +10,7 @@ import click
 from lora_post.cli._output import say
 from lora_post.cli.fleet._hub import not_installed
 from lora_post.errors import ConfigError
+from lora_post.waziup.names import MAX_ID, to_id
 
 
 @click.command(name="init")
@@ -44,9 +45,14 @@ def command(
         raise ConfigError(
             "two servers are no safer than one: neither goes on alone", fix="give three, or one for a trial"
         )
+    by_home = _by_home(homes)
+    _check_ids("--gateway", gateways)
+    _check_ids("--worker", workers)
+    for gateway, devices in by_home.items():
+        _check_ids("--home", [gateway, *devices])
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = write_fleet(folder, servers, gateways, workers, _by_home(homes))
+        written = write_fleet(folder, servers, gateways, workers, by_home)
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror or error}") from error
     for path in dict.fromkeys(written):
@@ -54,8 +60,9 @@ def command(
     say("")
     if len(servers) == 1:
         say("One server is for a trial: when it is gone, gateways keep their frames, and nothing is decoded.")
-    say("On each server: copy its folder to /var/lib/lora-post-hub, and start the nats-server.service in it;")
-    say("  where it runs: copy accounts.conf alone, then `systemctl reload nats-server`.")
+    say("On each server: copy its folder to /var/lib/lora-post-hub, its nats-server.service to /etc/systemd/system;")
+    say("  then `sudo systemctl enable --now nats-server`. Where that runs already: copy accounts.conf alone,")
+    say("  then `sudo systemctl reload nats-server`.")
     say("On each gateway and worker: copy its folder there, fill in lora-post.toml, then `lora-post check`.")
 
 
@@ -67,3 +74,10 @@ def _by_home(homes: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"--home {text!r}", fix="write --home GATEWAY=DEVICE, once for each device")
         found.setdefault(gateway, []).append(device)
     return found
+
+
+def _check_ids(option: str, ids: Sequence[str]) -> None:
+    """Raise ConfigError for an id that no configuration takes, or that is a step in a path."""
+    for each in ids:
+        if to_id(each) != each:
+            raise ConfigError(f"{option} {each!r}", fix=f"write 1 to {MAX_ID} letters, digits, '_', '-' and '.'")

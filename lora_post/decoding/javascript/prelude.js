@@ -541,7 +541,7 @@
   const stringifyAnything = (data, lost) =>
     stringify(data, function (key, value) {
       if (typeof value === "number" && !(value - value === 0)) {
-        if (lost.length < MAX_MESSAGES) lost[lost.length] = `${shorten(key)} is ${value}`;
+        if (lost.length < MAX_MESSAGES) lost[lost.length] = `${shorten(key) || "the value"} is ${value}`;
         return null;
       }
       if (typeof value === "bigint") return B.asIntN(64, value) === value ? N(value) : S(value);
@@ -639,12 +639,12 @@
     if (decodeUplink) {
       const found = decodeUplink({ bytes, fPort, recvTime: new D(timeMs), variables });
       if (found === null || typeof found !== "object") {
-        warnings = [`decodeUplink returned ${describe(found)}, no object`];
+        warnings = [`decodeUplink returned ${describe(found)}; it must return the values as { data: { temperature: 22.5 } }`];
       } else {
         errors = describeAll(found.errors);
         warnings = describeAll(found.warnings);
         data = found.data;
-        if (data == null && !errors.length) warnings[warnings.length] = "the codec returned no data";
+        if (data == null && !errors.length) warnings[warnings.length] = "the codec returned an object without data; write the values as { data: { temperature: 22.5 } }";
       }
     } else {
       data = Decode ? Decode(fPort, bytes, variables) : Decoder(bytes, fPort);
@@ -705,7 +705,7 @@
     let found, warnings = [], errors = [], port = null;
     if (encodeDownlink) {
       const made = encodeDownlink({ data, fPort, variables });
-      if (made === null || typeof made !== "object") return told({ errors: [`encodeDownlink returned ${describe(made)}, no object`] });
+      if (made === null || typeof made !== "object") return told({ errors: [`encodeDownlink returned ${describe(made)}; it must return the bytes as { bytes: [1, 255], fPort: 2 }`] });
       errors = describeAll(made.errors);
       warnings = describeAll(made.warnings);
       found = made.bytes;
@@ -715,12 +715,12 @@
     }
     if (errors.length) return told({ errors, warnings });
     const bytes = bytesFrom(found);
-    if (bytes === null) return told({ errors: [`the codec returned ${describe(found)}, no list of at most ${MAX_DOWN} bytes`] });
+    if (bytes === null) return told({ errors: [`the codec returned ${describe(found)}; it must be a list of at most ${MAX_DOWN} bytes`] });
     return told({ data: { bytes, fPort: port }, warnings });
   };
   const downAnswer = (entries, bytes, fPort, variables) => {
     const found = entries[5]({ bytes, fPort, variables });
-    if (found === null || typeof found !== "object") return told({ errors: [`decodeDownlink returned ${describe(found)}, no object`] });
+    if (found === null || typeof found !== "object") return told({ errors: [`decodeDownlink returned ${describe(found)}; it must return the values as { data: { valve: 1 } }`] });
     const errors = describeAll(found.errors), warnings = describeAll(found.warnings);
     if (errors.length) return told({ errors, warnings });
     const text = found.data == null ? "null" : toJson(found.data, []) || "null";

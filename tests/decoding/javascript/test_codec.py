@@ -385,6 +385,12 @@ def test_values_cross_the_border_as_json_says_them() -> None:
     assert values(VALUES) == VALUES
 
 
+@pytest.mark.parametrize("result", ["undefined", "null", "5", "{}", "{ temperature: 22.5 }"])
+def test_result_without_values_says_how_they_are_returned(result: str) -> None:
+    (warning,) = call(f"function decodeUplink() {{ return {result}; }}").warnings
+    assert warning.endswith("the values as { data: { temperature: 22.5 } }")
+
+
 @pytest.mark.parametrize("function", ["decodeUplink", "Decode"])
 @pytest.mark.parametrize("result", ["undefined", "null"])
 def test_no_result_is_a_warning(function: str, result: str) -> None:
@@ -397,6 +403,7 @@ def test_what_is_no_number_is_left_out_with_a_warning() -> None:
     answer = call("function Decode() { return { a: 0 / 0, b: { c: 1 / 0 }, d: null, e: 1 }; }")
     assert answer.data == {"a": None, "b": {"c": None}, "d": None, "e": 1}
     assert answer.warnings == ("left out: a is NaN", "left out: c is Infinity")
+    assert call("function Decode() { return 0 / 0; }").warnings == ("left out: the value is NaN",)
 
 
 # no frame sees another one
@@ -546,7 +553,7 @@ EXPECTED = {
     "returns_nan": "left out: nan is NaN",
     "returns_nothing": "returned undefined",
     "returns_oddities": "__proto__.polluted=True",
-    "returns_promise": "no data",
+    "returns_promise": "without data",
     "returns_to_json": "want at most 65536",
     "schedules_jobs": "good=1",
     "throws_error": "no \\x1b[31mred",

@@ -85,12 +85,12 @@ def test_values_are_encoded(code: str, made: Encoded, load: Load) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ("return null", "relay: encodeDownlink returned null, no object"),
-        ("return { bytes: 5 }", "relay: the codec returned 5, no list of at most 242 bytes"),
-        ("return {}", "relay: the codec returned undefined, no list of at most 242 bytes"),
-        ("return { bytes: [256] }", "relay: the codec returned [256], no list of at most 242 bytes"),
-        ("return { bytes: [1.5] }", "relay: the codec returned [1.5], no list of at most 242 bytes"),
-        ("return { bytes: ['x'] }", 'relay: the codec returned ["x"], no list of at most 242 bytes'),
+        ("return null", "relay: encodeDownlink returned null; it must return the bytes as { bytes: "),
+        ("return { bytes: 5 }", "relay: the codec returned 5; it must be a list of at most 242 bytes"),
+        ("return {}", "relay: the codec returned undefined; it must be a list of at most 242 bytes"),
+        ("return { bytes: [256] }", "relay: the codec returned [256]; it must be a list of at most 242 bytes"),
+        ("return { bytes: [1.5] }", "relay: the codec returned [1.5]; it must be a list of at most 242 bytes"),
+        ("return { bytes: ['x'] }", 'relay: the codec returned ["x"]; it must be a list of at most 242 bytes'),
         ("return { bytes: [1], fPort: 0 }", "relay: the encoder wants FPort 0, it must be 1 to 223"),
         ("return { bytes: [1], fPort: 1.5 }", "relay: the codec returned Expected `int | null`"),
         ("return { bytes: [1], errors: ['no', 'such'] }", "relay: no; such"),
