@@ -13,15 +13,17 @@ from msgspec.structs import replace
 from lora_post.captures.expected import check_captures
 from lora_post.cli._decoders_try import try_decoder
 from lora_post.cli._log import set_up_log
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config
+from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, watch_decoders
 from lora_post.cli._output import print_table, say
 from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.encode import check_encoder
 from lora_post.decoding.examples import Difference, Failure, check_decoder
+from lora_post.decoding.hangs import watched_loading
 from lora_post.decoding.javascript.published import encoder_examples, published_examples
 from lora_post.decoding.javascript.source import DECODES
-from lora_post.decoding.loading import load_decoder, names_file, shipped_folder
+from lora_post.decoding.loading import names_file, shipped_folder
 from lora_post.decoding.skeleton import skeleton
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, EncodeExample, Reading
 from lora_post.text import plural
@@ -138,13 +140,14 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
         lora-post decoders test cayenne-lpp
         lora-post decoders test decoders/kijani_sm3.py --fixtures captures
     """
-    decoders, problems = _find(which, config_path or group_path)
+    watch = watch_decoders()
+    decoders, problems = _find(which, config_path or group_path, watch)
     known = load_all_decoders(optional_config(config_path or group_path)).decoders if decoders else {}
     good = not problems
     for problem in problems:
         say(f"{'FAIL':<6}{problem}", fg="red")
     for decoder in decoders:
-        good &= _test_published(decoder)
+        good &= _test_published(decoder, watch)
         folder = fixtures or _fixtures_beside(decoder)
         if folder is not None:
             good &= _test_captures(decoder, folder, known)
@@ -154,11 +157,11 @@ def test(group_path: Path | None, which: str | None, fixtures: Path | None, conf
 command.add_command(try_decoder)
 
 
-def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], tuple[Problem, ...]]:
+def _find(which: str | None, config_path: Path | None, watch: TimeLimit) -> tuple[list[Decoder], tuple[Problem, ...]]:
     """Return the decoders to test, and what could not be loaded. Raises ConfigError."""
     if which is not None and (names_file(which) or Path(which).is_file()):
         try:
-            return [load_decoder(Path(which))], ()
+            return [watched_loading(watch)(Path(which))], ()
         except DecoderCrash as crash:
             return [], (crash.problem,)
     loaded = load_all_decoders(optional_config(config_path))
@@ -170,26 +173,26 @@ def _find(which: str | None, config_path: Path | None) -> tuple[list[Decoder], t
     return [loaded.decoders[which]], ()
 
 
-def _test_published(decoder: Decoder) -> bool:
+def _test_published(decoder: Decoder, watch: TimeLimit) -> bool:
     """Do what `_test` does, with the examples that are published beside a codec, too."""
     try:
         encodes = _test_encoder(decoder, encoder_examples(decoder))
         if decoder.functions and not set(decoder.functions) & set(DECODES):
             say(f"ok    {decoder.name}: for downlinks only ({', '.join(decoder.functions)}), nothing to decode")
             return encodes
-        return _test(replace(decoder, examples=[*decoder.examples, *published_examples(decoder)])) and encodes
+        return _test(replace(decoder, examples=[*decoder.examples, *published_examples(decoder)]), watch) and encodes
     except DecoderCrash as crash:
         say(f"FAIL  {decoder.name}: {crash}", fg="red")
         return False
 
 
-def _test(decoder: Decoder) -> bool:
+def _test(decoder: Decoder, watch: TimeLimit) -> bool:
     """Print how the examples of one decoder went; return whether all came true."""
     count = len(decoder.examples)
     if not count:
         say(f"FAIL  {decoder.name}: it shows no example, so nothing says that it works ({decoder.origin})", fg="red")
         return False
-    failures = check_decoder(decoder)
+    failures = check_decoder(decoder, watch)
     if not failures:
         say(f"ok    {decoder.name}: {plural(count, 'example')}")
         return True

@@ -13,8 +13,10 @@ from typing import Final
 from msgspec import Struct
 
 from lora_post.decoding.decode import attempt, configured, fault_of
-from lora_post.errors import ConfigError, DecodeError
-from lora_post.model import Decoder, Example, Reading
+from lora_post.decoding.hangs import time_text
+from lora_post.decoding.time_limit import Overrun, TimeLimit
+from lora_post.errors import ConfigError, DecodeError, DecoderHang
+from lora_post.model import CodecFunction, Decoded, DecodeFunction, Decoder, Example, Reading
 
 MAX_DIFFERENCES: Final = 8
 MAX_SHOWN: Final = 80
@@ -37,13 +39,18 @@ class Failure(Struct, frozen=True):
     differences: tuple[Difference, ...] = ()
 
 
-def check_decoder(decoder: Decoder) -> list[Failure]:
-    """Run every example of a decoder, and return what does not come true."""
-    found = (_check_example(decoder, number, example) for number, example in enumerate(decoder.examples, start=1))
+def check_decoder(decoder: Decoder, watch: TimeLimit) -> list[Failure]:
+    """Run every example of a decoder, and return what does not come true.
+
+    watch: ends one that hangs.
+    """
+    found = (
+        _check_example(decoder, number, example, watch) for number, example in enumerate(decoder.examples, start=1)
+    )
     return [failure for failure in found if failure is not None]
 
 
-def _check_example(decoder: Decoder, number: int, example: Example) -> Failure | None:
+def _check_example(decoder: Decoder, number: int, example: Example, watch: TimeLimit) -> Failure | None:
     if type(example) is not Example:
         return Failure(number, Example(""), (f"it is of type {type(example).__name__}, want an Example",))
     try:
@@ -53,7 +60,7 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
     complaints: list[str] = []
     got: Sequence[Reading] = ()
     try:
-        found = attempt(configured(decoder, example.options), payload, example.fport, example.received_s)
+        found = _attempt(configured(decoder, example.options), payload, example, watch)
         got = found.readings
         if example.data is not None:
             complaints += islice(data_differences(example.data, found.data), MAX_DIFFERENCES)
@@ -73,6 +80,18 @@ def _check_example(decoder: Decoder, number: int, example: Example) -> Failure |
     if not faults and not differences and list(example.gives) != list(got):
         complaints.append(f"the order differs: got {', '.join(reading.name for reading in got)}")
     return Failure(number, example, tuple(complaints), differences) if complaints or differences else None
+
+
+def _attempt(function: DecodeFunction, payload: bytes, example: Example, watch: TimeLimit) -> Decoded:
+    def call(example: Example) -> Decoded:
+        return attempt(function, payload, example.fport, example.received_s)
+
+    if isinstance(function, CodecFunction):  # these have a limit of their own
+        return call(example)
+    try:
+        return watch.call(call, example)
+    except Overrun as error:
+        raise DecoderHang(f"no result in {time_text(watch, error)}") from None
 
 
 def _error_name(example: Example) -> str:

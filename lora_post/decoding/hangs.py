@@ -62,7 +62,9 @@ class LimitedDecoding:
         try:
             mistakes = self._watch.call(partial(self._decoding.use, faults=faults), decoders)
         except Overrun as error:
-            log.error("decoders: options are not taken in %s; all decoders stay as they were", self._time(error))
+            log.error(
+                "decoders: options are not taken in %s; all decoders stay as they were", time_text(self._watch, error)
+            )
             return []
         for name in self._hangs.keys() | self._aside.keys():
             if decoders.get(name) is not self._decoders.get(name):
@@ -94,7 +96,7 @@ class LimitedDecoding:
     def _count(self, uplink: Uplink, error: Overrun) -> Report:
         name = uplink.device.decoder_for(uplink.fport)
         hangs = self._hangs[name] = self._hangs.get(name, 0) + 1
-        time = self._time(error)
+        time = time_text(self._watch, error)
         if hangs >= MAX_HANGS:
             self._aside[name] = f"it hung {MAX_HANGS} times"
             log.error("decoder=%s hangs: no result in %s; set aside until its file changes", name, time)
@@ -102,13 +104,14 @@ class LimitedDecoding:
             log.error("decoder=%s hangs: no result in %s", name, time)
         return _hung(uplink, f"decoder hangs: {name} gave no result in {time}")
 
-    def _time(self, error: Overrun) -> str:
-        """Say how long was waited, and where the code was then, if that is known."""
-        raised = error.__context__ if isinstance(error.__context__, Overrun) else error
-        *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
-        file = frame.f_code.co_filename
-        place = "" if file == TimeLimit.call.__code__.co_filename else f" ({Path(file).name} line {line})"
-        return f"{self._watch.limit_s:g} s{place}"
+
+def time_text(watch: TimeLimit, error: Overrun) -> str:
+    """Say how long was waited, and where the code was then, if that is known."""
+    raised = error.__context__ if isinstance(error.__context__, Overrun) else error
+    *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
+    file = frame.f_code.co_filename
+    place = "" if file == TimeLimit.call.__code__.co_filename else f" ({Path(file).name} line {line})"
+    return f"{watch.limit_s:g} s{place}"
 
 
 def watched_loading(watch: TimeLimit) -> Callable[[Path], Decoder]:

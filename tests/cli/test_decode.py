@@ -417,6 +417,7 @@ def test_decoder_may_be_a_file(tmp_path: Path) -> None:
     assert "nonsense_that_is_not_there" in ran.err
 
 
+@pytest.mark.long
 def test_decoder_that_hangs_is_ended_and_its_line_named(tmp_path: Path) -> None:
     path = tmp_path / "probe.py"
     path.write_text(

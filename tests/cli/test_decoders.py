@@ -73,6 +73,25 @@ def test_file_that_cannot_be_loaded_is_reported_on_stderr(tmp_path: Path) -> Non
     assert b"decoder skipped: own/broken.py: DECODER is" in found.stderr
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("old", "hangs", "said"),
+    [
+        ("return [Reading('x', 1)]", "while True: pass", "got DecoderHang: no result in 2 s (mine.py line "),
+        ("EXAMPLE =", "while True: pass\nEXAMPLE =", "mine.py: took longer than 2 s to load"),
+    ],
+)
+def test_file_that_hangs_is_ended(old: str, hangs: str, said: str) -> None:
+    own("mine", text=MINE.replace(old, hangs))
+    ran = lora_post("decoders", "test", "own/mine.py")
+    assert ran.code == 1
+    assert said in ran.out
+
+
+def test_file_that_is_not_there_is_called_so() -> None:
+    assert lora_post("decoders", "test", "mine.py").out == "FAIL  there is no file mine.py\n"
+
+
 def test_decoder_with_fields_of_the_wrong_type_is_reported_and_not_listed(caplog: pytest.LogCaptureFixture) -> None:
     ran = lora_post("decoders", "-c", own("mine", text=MINE.replace("'Me'", "5")))
     assert ran.code == 0

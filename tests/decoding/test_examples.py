@@ -1,4 +1,4 @@
-"""`lora-post decoders test` with captured frames."""
+"""`lora-post decoders test` with captured frames, and with a decoder that hangs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lora_post.decoding.examples import check_decoder
+from lora_post.decoding.time_limit import TimeLimit
+from lora_post.model import Decoder, Example, Reading
 from tests.support.in_process import lora_post
 
 DECODER = """
@@ -97,3 +100,17 @@ def test_damaged_expectation_is_told_with_its_file() -> None:
     ran = lora_post("decoders", "test", "probe")
     assert ran.code == 2
     assert "fixtures/pond.expected.json" in ran.err
+
+
+def test_example_over_which_a_decoder_hangs_is_told_with_the_line() -> None:
+    def decode(payload: bytes, fport: int) -> list[Reading]:
+        while payload:
+            pass
+        return [Reading("x", 1)]
+
+    examples = [Example("00", gives=[Reading("x", 1)]), Example("", gives=[Reading("x", 1)])]
+    with TimeLimit(0.1) as watch:
+        (failure,) = check_decoder(Decoder("mine", decode, "v", "m", "s", examples), watch)
+    (complaint,) = failure.complaints
+    assert failure.number == 1
+    assert complaint.startswith("expected no error, got DecoderHang: no result in 0.1 s (test_examples.py line ")

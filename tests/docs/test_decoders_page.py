@@ -8,6 +8,7 @@ from pathlib import Path
 from lora_post.config import parse_config
 from lora_post.decoding.examples import check_decoder
 from lora_post.decoding.loading import load_decoder
+from lora_post.decoding.time_limit import TimeLimit
 from lora_post.model import Reading
 from lora_post.service.units import Place, units
 from tests.docs.markdown import named
@@ -44,7 +45,8 @@ def test_examples_of_a_codec_are_read_as_the_page_says(tmp_path: Path) -> None:
     (tmp_path / "probe.examples.json").write_text(named(PAGE, "examples"))
     decoder = load_decoder(tmp_path / "probe.js")
     assert [example.payload for example in decoder.examples] == ["f508fc", "f5"]
-    assert check_decoder(decoder) == []
+    with TimeLimit() as watch:
+        assert check_decoder(decoder, watch) == []
 
 
 def test_pause_before_a_service_is_started_again_is_that_of_the_unit() -> None:
