@@ -44,6 +44,7 @@ from lora_post.decoding.javascript.messages import (
     Reply,
     Request,
     Task,
+    overrun_text,
     receive,
     reply_of,
     send,
@@ -279,7 +280,7 @@ class Host:
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
             ended = self._end(kill=not isinstance(error, (OSError, EOFError)))
             if child.is_overdue or ended == -signal.SIGPROF:
-                raise DecoderHang(f"the codec took longer than {limit_s * 1000:.0f} ms") from None
+                raise DecoderHang(overrun_text(limit_s)) from None
             raise DecoderHang(f"the JavaScript engine ended in disorder ({ended})") from None
         except BaseException:  # the reply that is still to come would be taken for that of the next request
             self._end(kill=True)

@@ -152,3 +152,8 @@ def _more(wire: int) -> bytes:
     if not data:
         raise EOFError
     return data
+
+
+def overrun_text(limit_s: float) -> str:
+    """Say that a codec has had its time. limit_s: that of a call, or to load."""
+    return f"the codec took longer than {limit_s * 1000:.0f} ms{' to load' if limit_s == LOAD_LIMIT_S else ''}"

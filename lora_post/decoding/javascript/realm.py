@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from lora_post.decoding.javascript.answer import LIFTED, MAX_ANSWER, MEMORY_LIMIT, crash_text
 from lora_post.decoding.javascript.brackets import unclosed
-from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S, Call, Task
+from lora_post.decoding.javascript.messages import LOAD_LIMIT_S, TIME_LIMIT_S, Call, Task, overrun_text
 from lora_post.decoding.javascript.source import (
     DECODES,
     ENCODES,
@@ -189,5 +189,5 @@ def _failure(error: Exception, limit_s: float) -> DecoderCrash | DecoderHang:
     text = str(error)
     said = text.splitlines()[0][:200] if text else ""
     if said == INTERRUPTED:
-        return DecoderHang(f"the codec took longer than {limit_s * 1000:.0f} ms")
+        return DecoderHang(overrun_text(limit_s))
     return DecoderCrash(crash_text(said, text))
