@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 _KEY: Final = re.compile(
-    r"(?:(?:0x)?[0-9a-f]{2}[ ,:;._-]{0,2}){12,}[0-9a-f]?"
+    r"(?:(?:0x|\\x)?[0-9a-f]{2}[\s,:;._|-]{0,2}){12,}[0-9a-f]?"
     r"|(?:(?<=key)|(?<=keys)|(?<=password)|(?<=secret)|(?<=cpin))\b.*",
     re.IGNORECASE,
 )

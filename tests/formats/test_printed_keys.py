@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 
@@ -21,6 +22,9 @@ SPELLED = [
     KEY[:31],  # a character was lost
     " ".join(PAIRS),
     "-".join(PAIRS).upper(),
+    "\t".join(PAIRS),
+    "|".join(PAIRS),
+    "".join(f"\\x{pair}" for pair in PAIRS),
     "{ " + ", ".join(f"0x{pair}" for pair in PAIRS) + " };",
 ]
 PRINTED = [
@@ -39,7 +43,7 @@ PRINTED = [
 
 def leaked(text: str) -> bool:
     """Tell whether four bytes of the key, or four characters in base64, are in a text."""
-    bare = "".join(c for c in text.lower().replace("0x", "") if c.isalnum())
+    bare = re.sub("0x|[^0-9a-f]", "", text.lower())
     hexes = (KEY[at : at + 8] for at in range(0, 24, 2))
     return any(each in bare for each in hexes) or "K34V" in text or "ICc9" in text
 
