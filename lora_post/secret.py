@@ -9,7 +9,7 @@ from msgspec import Struct
 
 _KEY: Final = re.compile(
     r"(?:(?:0x|\\x)?[0-9a-f]{2}[\s,:;._|-]{0,2}){12,}[0-9a-f]?"
-    r"|(?:(?<=key)|(?<=keys)|(?<=password)|(?<=secret)|(?<=cpin))\b.*",
+    r"|(?:(?<=key)|(?<=keys)|(?<=password)|(?<=passwd)|(?<=pass)|(?<=psk)|(?<=token)|(?<=secret)|(?<=cpin))\b.*",
     re.IGNORECASE,
 )
 """Twelve bytes and more: a key has sixteen, some of which a serial line may lose; a DevEUI, with eight, stays."""

@@ -37,7 +37,7 @@ PRINTED = [
     "+EVT:RXP2P:-57:x:" + KEY,
     "+RCV=x,16," + KEY,
     '{"AppKey":"K34VFiiu0qar9xWICc9PPA=="',
-    "wifi password: K34VFiiu0qar9xWICc9PPA==",
+    *(f"wifi {word}: K34VFiiu0qar9xWICc9PPA==" for word in ("password", "passwd", "pass", "psk", "token", "secret")),
 ]
 
 
