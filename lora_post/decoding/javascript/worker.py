@@ -65,11 +65,13 @@ def serve() -> None:
 
 
 def _reply(realms: dict[int, Realm], request: Request) -> Reply:
-    return _load(realms, request) if isinstance(request, Load) else Replies(_answers(realms, request.calls))
+    try:
+        return _load(realms, request) if isinstance(request, Load) else Replies(_answers(realms, request.calls))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _load(realms: dict[int, Realm], request: Load) -> Loaded | Failed:
-    signal.setitimer(signal.ITIMER_PROF, 0)  # hundreds of worlds may go: none of their code runs
     for number in request.dropped:
         realms.pop(number, None)
     signal.setitimer(signal.ITIMER_PROF, LOAD_LIMIT_S * GRACE)
@@ -77,17 +79,12 @@ def _load(realms: dict[int, Realm], request: Load) -> Loaded | Failed:
         realm = realms[request.number] = Realm(request.text)
     except (DecoderCrash, DecoderHang) as crash:
         return _failed(crash)
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
     return Loaded(realm.memory_bytes, realm.entries, realm.is_closed)
 
 
 def _answers(realms: dict[int, Realm], calls: list[Call]) -> list[Answered | Failed]:
-    """Answer calls one by one, as many as there is time and room for.
-
-    The timer of the last one is left to run, unless little is left of it for what comes next: it counts no waiting.
-    """
-    began_s, size = time.monotonic(), 0
+    """Answer calls one by one, as many as there is time and room for."""
+    until_s, size = time.monotonic() + TOGETHER_S, 0
     found: list[Answered | Failed] = []
     for call in calls:
         try:
@@ -97,10 +94,7 @@ def _answers(realms: dict[int, Realm], calls: list[Call]) -> list[Answered | Fai
         else:
             found.append(Answered(text))
             size += len(text)
-        took_s = time.monotonic() - began_s
-        if took_s > TIME_LIMIT_S / 2:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-        if size > MAX_TOGETHER_TEXT or took_s >= TOGETHER_S:
+        if size > MAX_TOGETHER_TEXT or time.monotonic() >= until_s:
             break
     return found
 
