@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lora_post.decoding.decode import configured, decode, expect, run
+from lora_post.decoding.decode import configured, decode, expect
 from lora_post.decoding.sensor_rules import shape
 from lora_post.errors import ConfigError, DecodeError, Problem
 from lora_post.model import CodecFunction, DecodeFunction, Decoder, Device, Reading
@@ -76,8 +76,8 @@ class Decoding:
     def decode(self, uplink: Uplink) -> Report:
         """Decode an uplink: its readings, or the problem. Never raises."""
         decoder = self._only.get(uplink.device.id)
-        if decoder is not None and uplink.payload and uplink.fport != 0:
-            return run(uplink, decoder)
+        if decoder is not None:
+            return decode(uplink, decoder)
         report = decode(uplink, self._decoder_of(uplink))
         return shape(report, uplink.device) if _has_rules(uplink.device) else report
 
