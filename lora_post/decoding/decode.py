@@ -93,7 +93,7 @@ def attempt(function: DecodeFunction, payload: bytes, fport: int, received_s: fl
     if type(found) is Decoded and type(found.readings) is list:
         return found
     if type(found) is not list:
-        raise DecoderCrash(f"returned {kind_of(found)}, want a list")
+        raise DecoderCrash(_no_list(found))
     return Decoded(found)
 
 
@@ -136,12 +136,16 @@ def run(uplink: Uplink, decoder: Decoder) -> Report:
     if type(readings) is Decoded:
         return _examine_decoded(uplink, readings)
     if type(readings) is not list:
-        return Report(uplink, (), (), f"{DecoderCrash.__name__}: returned {kind_of(readings)}, want a list")
+        return Report(uplink, (), (), f"{DecoderCrash.__name__}: {_no_list(readings)}")
     if len(readings) > MAX_READINGS:
         return _examine(uplink, readings)
     if not all(map(_is_plain, readings)):
         return _examine(uplink, readings)
     return Report(uplink, tuple(readings))
+
+
+def _no_list(thing: object) -> str:
+    return f"returned {kind_of(thing)}, want a list of readings, [] for none"
 
 
 def expect(uplink: Uplink, decoder: Decoder | None) -> None:

@@ -30,7 +30,7 @@ class CodecResult(Struct, frozen=True):
 
     data: what the codec made of the payload. normalized: what its `normalizeUplink` made of that, and trials: what that
     makes of it with one value changed.
-    errors: what the codec has against the payload; data is None then.
+    errors: what the codec has against the payload; data is None then. lost: values that JSON cannot say.
     """
 
     data: Any = None
@@ -38,6 +38,7 @@ class CodecResult(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class _Told(Struct):
@@ -48,6 +49,7 @@ class _Told(Struct):
     crash: str | None = None
     stack: str = ""
     trials: tuple[Trial, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 _data_of: Final = msgspec.json.Decoder().decode
@@ -64,7 +66,7 @@ def result_of(text: str) -> CodecResult:
     told = _parse(text, _told_in)
     if told.crash is not None:
         raise DecoderCrash(crash_text(told.crash, told.stack))
-    return CodecResult(told.data, told.normalized, told.warnings, told.errors, told.trials)
+    return CodecResult(told.data, told.normalized, told.warnings, told.errors, told.trials, told.lost)
 
 
 def crash_text(said: str, stack: str) -> str:

@@ -110,8 +110,11 @@ class _Configured(CodecFunction):
         if answer.errors:
             raise WrongFormat(_line("; ".join(answer.errors[:MAX_SAID])))
         found = _readings(answer, self._hints)
+        lost = tuple(_line(f"left out: {what}") for what in answer.lost) + found.warnings
+        if lost and not found.readings:
+            raise DecoderCrash(_line(f"returned no usable reading; {lost[0]}"))
         said = tuple(_line(text) for text in answer.warnings)
-        return replace(found, warnings=said + found.warnings, data=answer.data)
+        return replace(found, warnings=said + lost, data=answer.data)
 
     @property
     def encodes(self) -> bool:

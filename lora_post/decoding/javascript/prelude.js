@@ -12,7 +12,7 @@
     apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible, ownKeys,
     setPrototypeOf,
   } = Reflect;
-  const { freeze, is } = Object;
+  const { freeze, is, prototype: plain } = Object;
   const { isArray } = Array;
   const { stringify, parse } = JSON;
   const { min, trunc } = Math;
@@ -633,30 +633,39 @@
   };
   // What has more to say than data begins with a blank, which no JSON of `stringify` does.
   const told = (thing) => joinAll([" ", stringify(thing)], "");
+  // A payload that a codec gives nothing for by mistake is kept, as one that it throws over.
+  const failed = (crash) => told({ crash });
+  const PROMISE = "a promise; the function must not be async";
+  const isPromise = (thing) => typeof thing.then === "function";
+  const isEmpty = (thing) => ownKeys(thing).length === 0 && (getPrototypeOf(thing) === plain || getPrototypeOf(thing) === null);
+  const saysNoMore = (found) => {
+    const keys = ownKeys(found);
+    for (let i = 0; i < keys.length; i++) if (keys[i] !== "data" && keys[i] !== "warnings" && keys[i] !== "errors") return false;
+    return true;
+  };
+  const withoutData = (found) => (isPromise(found) ? `decodeUplink returned an object without data: ${PROMISE}`
+    : "the codec returned an object without data; write the values as { data: { temperature: 22.5 } }, or { data: {} } for none");
   const answer = (entries, bytes, fPort, timeMs, variables) => {
     const decodeUplink = entries[0], normalizeUplink = entries[1], Decode = entries[2], Decoder = entries[3];
     let data, normalized = "null", trials = "", warnings = [], errors = [];
     if (decodeUplink) {
       const found = decodeUplink({ bytes, fPort, recvTime: new D(timeMs), variables });
       if (found === null || typeof found !== "object") {
-        warnings = [`decodeUplink returned ${describe(found)}; it must return the values as { data: { temperature: 22.5 } }`];
-      } else {
-        errors = describeAll(found.errors);
-        warnings = describeAll(found.warnings);
-        data = found.data;
-        if (data == null && !errors.length) warnings[warnings.length] = "the codec returned an object without data; write the values as { data: { temperature: 22.5 } }";
+        return failed(`decodeUplink returned ${describe(found)}; it must return the values as { data: { temperature: 22.5 } }, or { data: {} } for none`);
       }
+      errors = describeAll(found.errors);
+      warnings = describeAll(found.warnings);
+      data = found.data;
+      if (data == null && !errors.length && !(warnings.length && saysNoMore(found))) return failed(withoutData(found));
     } else {
       data = Decode ? Decode(fPort, bytes, variables) : Decoder(bytes, fPort);
-      if (data == null) warnings = [`the codec returned ${describe(data)}`];
+      if (data == null) return failed(`${Decode ? "Decode" : "Decoder"} returned ${describe(data)}; it must return the values as { temperature: 22.5 }, or {} for none`);
     }
     if (errors.length) return told({ errors, warnings });
     const lost = [];
-    let text = data == null ? "null" : toJson(data, lost);
-    if (text === undefined) { // a function or a symbol
-      warnings[warnings.length] = `the codec returned a ${typeof data}`;
-      text = "null";
-    }
+    const text = data == null ? "null" : toJson(data, lost);
+    if (text === undefined) return failed(`the codec returned a ${typeof data}`); // or a symbol
+    if (text === "{}" && !isEmpty(data)) return failed(isPromise(data) ? `the codec returned ${PROMISE}` : "what the codec returned is undefined");
     if (normalizeUplink && text !== "null") {
       try {
         const normalize = (own) => normalizeUplink({ data: own, fPort, recvTime: new D(timeMs), variables });
@@ -673,8 +682,7 @@
         warnings[warnings.length] = `normalizeUplink: ${describe(error)}`;
       }
     }
-    for (let i = 0; i < lost.length; i++) warnings[warnings.length] = `left out: ${lost[i]}`;
-    if (normalized === "null" && !warnings.length && text.length <= MAX_RESULT) return text;
+    if (normalized === "null" && !warnings.length && !lost.length && text.length <= MAX_RESULT) return text;
     if (text.length + normalized.length > MAX_RESULT) {
       return ` {"crash":"the result has ${text.length + normalized.length} characters of JSON, want at most ${MAX_RESULT}"}`;
     }
@@ -684,6 +692,7 @@
       parts[parts.length] = trials;
     }
     if (warnings.length) parts[parts.length] = `,"warnings":${stringify(warnings)}`;
+    if (lost.length) parts[parts.length] = `,"lost":${stringify(lost)}`;
     parts[parts.length] = "}";
     return joinAll(parts, ""); // one flat text: the binding cannot read the ropes that + makes
   };
