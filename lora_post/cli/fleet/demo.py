@@ -115,7 +115,7 @@ def _free_ports(count: int) -> list[int]:
 
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(20_000, 28_000)  # noqa: S311 - any will do
+        port = random.randrange(20_000, 20_000 + CLUSTER)  # noqa: S311 - any will do; those above are of no other server
         if port not in found and all(_is_free(port + more) for more in (0, CLUSTER, 2 * CLUSTER)):
             found.append(port)
     return found
