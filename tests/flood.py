@@ -35,7 +35,6 @@ from tests.support.command import (
     PATIENCE_S,
     Admin,
     dev_addr,
-    free_port,
     keys,
     packet,
     sandbox_process,
@@ -43,6 +42,7 @@ from tests.support.command import (
     wait_until,
 )
 from tests.support.keeping_broker import broker, publisher
+from tests.support.ports import free_port
 from tests.support.serial_port import Port
 
 HONEST, FLOODING = "b827ebfffe112233", "b827ebfffe445566"

@@ -28,8 +28,9 @@ from lora_post.sandbox.server import running_sandbox
 from lora_post.simulate.format_writers import lowcost_text
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.browser import browser
-from tests.support.command import free_port, started, wait_until
+from tests.support.command import started, wait_until
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 PICTURES: Final = {"status-page.png": ("", 560), "status-page-device.png": ("#/device/farm-26011bd3", 960)}
 """File in docs → address of the view, height."""

@@ -15,7 +15,7 @@ from lora_post.config.alerts import EmailConfig, WebhookConfig
 from lora_post.errors import Unavailable
 from lora_post.secret import Secret
 from tests.support.alerts import CLEARED, RAISED, webhook
-from tests.support.command import free_port
+from tests.support.ports import free_port
 
 
 def test_webhook_gets_the_digest_with_its_token() -> None:

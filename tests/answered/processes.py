@@ -24,8 +24,9 @@ from lora_post.simulate.end_device import EndDevice, Radio
 from lora_post.simulate.joining import Version
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.command import free_udp_port, started
+from tests.support.command import started
 from tests.support.forwarder import Forwarder
+from tests.support.ports import free_port
 
 COUNTER: Final = 1 << 32
 OFFSETS: Final = {"b827ebfffe112233": 123_456_789, "b827ebfffe112244": 4_200_000_000}
@@ -76,7 +77,7 @@ class Processes:
 
     def __init__(self, folder: Path, devices: int, loss: float, seed: int, region: str) -> None:
         self.folder, self.loss, self.dice = folder, loss, Random(seed)
-        self.port, self.region = free_udp_port(), load_region(region)
+        self.port, self.region = free_port(), load_region(region)
         always, sometimes = _SETTINGS.get(region, ("", ""))
         usual = f'[network]\nregion = "{region}"\n{always}'
         self._networks = (usual, f"{usual}{sometimes}{_CHANGED}")

@@ -25,7 +25,8 @@ from pathlib import Path
 from lora_post.config import load_config
 from lora_post.lorawan.session_keys import SessionKeys
 from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import free_port, packet, started, wait_until
+from tests.support.command import packet, started, wait_until
+from tests.support.ports import free_port
 
 SIZES = (10, 100, 1_000, 10_000, 50_000)
 PAYLOAD = bytes.fromhex("03670110056700ff")

@@ -28,8 +28,9 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.trend_book import TrendBook
 from tests.bench.turns import by_turns, spread
 from tests.support.build import NOON_US, device, report
-from tests.support.command import free_port, started, write_site
+from tests.support.command import started, write_site
 from tests.support.lanes import ready_lanes
+from tests.support.ports import free_port
 
 SINK = "waziup"
 UPLINKS = 2000

@@ -29,8 +29,9 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.build import NOON_US, device, report
-from tests.support.command import COMMAND, PATIENCE_S, free_port, free_udp_port, sandbox_process
+from tests.support.command import COMMAND, PATIENCE_S, sandbox_process
 from tests.support.forwarder import Forwarder
+from tests.support.ports import free_port
 
 OTHERS = 50
 OTHERS_A_SECOND = 200
@@ -85,7 +86,7 @@ def build_slow_card(folder: Path) -> dict[str, str]:
 
 def measure(folder: Path, load: str, environment: dict[str, str], uplinks: int) -> Iterator[float]:
     """Yield how long each answer took, in s."""
-    port, http_port = free_udp_port(), free_port()
+    port, http_port = free_port(), free_port()
     if load == "backlog":
         fill(folder / "spool.db")
     write_site(folder, port, f"http://127.0.0.1:{http_port}/api/v2")

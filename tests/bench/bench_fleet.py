@@ -37,9 +37,10 @@ from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.broker import mosquitto
-from tests.support.command import COMMAND, dev_addr, free_port, keys, started
+from tests.support.command import COMMAND, dev_addr, keys, started
 from tests.support.fleet_site import free_hub, server
 from tests.support.nats_servers import Nodes, nats_servers
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 from tests.support.tls import certificate
 

@@ -22,11 +22,11 @@ from tests.support.command import (
     DEVICES,
     Admin,
     counting_packet,
-    free_port,
     sandbox_process,
     started,
     write_site,
 )
+from tests.support.ports import free_port
 
 STEADY_S = 60
 PART_S = 10

@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.turns import by_turns, ratio, spread
-from tests.support.command import COMMAND, counting_packet, free_port, write_site
+from tests.support.command import COMMAND, counting_packet, write_site
+from tests.support.ports import free_port
 
 WAYS = {
     "quiet (-q)": ("-q",),

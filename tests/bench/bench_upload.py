@@ -52,7 +52,6 @@ from lora_post.web.serving import base_url, listen, running
 from tests.support.build import NOON_US, report
 from tests.support.command import (
     dev_addr,
-    free_port,
     keys,
     packet,
     sandbox_process,
@@ -60,6 +59,7 @@ from tests.support.command import (
     wait_until,
     write_site,
 )
+from tests.support.ports import free_port
 from tests.support.upload_site import Site, work
 from tests.support.waziup import BadDays, CuttingProxy, Waziup, waziup
 

@@ -18,7 +18,7 @@ from lora_post.secret import Account, Secret
 from tests.bench.bench_upload import LONG_NAME
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US, report
-from tests.support.command import free_port
+from tests.support.ports import free_port
 from tests.support.upload_site import Site, work
 from tests.support.waziup import CuttingProxy, Waziup, waziup
 from tests.support.waziup_mqtt import MqttSite, platform

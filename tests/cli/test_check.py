@@ -27,9 +27,10 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import add_tally
 from tests.support.build import NOON_US, report
-from tests.support.command import free_port, run
+from tests.support.command import run
 from tests.support.in_process import Ran, harmless, lora_post
 from tests.support.lanes import ready_lanes
+from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.waziup import Fault, Waziup, waziup
 

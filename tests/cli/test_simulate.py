@@ -16,8 +16,9 @@ from lora_post.cli import cli
 from lora_post.config import load_config
 from lora_post.simulate.counters import AHEAD, MAX_FCNT, Counters
 from lora_post.simulate.format_writers import WRITERS
-from tests.support.command import COMMAND, PATIENCE_S, free_udp_port, run, started
+from tests.support.command import COMMAND, PATIENCE_S, run, started
 from tests.support.in_process import lora_post
+from tests.support.ports import free_port
 
 
 def traffic(*arguments: str) -> bytes:
@@ -158,7 +159,7 @@ def test_bad_arguments_are_mistakes_of_the_user(arguments: tuple[str, ...]) -> N
 
 
 def test_devices_that_join_tell_where_nobody_answers() -> None:
-    done = run("simulate", "--join", "--to", f"udp://127.0.0.1:{free_udp_port()}", "--duration", "0.1")
+    done = run("simulate", "--join", "--to", f"udp://127.0.0.1:{free_port()}", "--duration", "0.1")
     assert done.returncode == 1
     assert b"no device joined; let `lora-post run` with these devices listen at udp://127.0.0.1" in done.stderr
 
@@ -172,7 +173,7 @@ def test_devices_that_join_need_to_know_where() -> None:
 @pytest.mark.parametrize("region", ["EU868", "US915"])
 def test_devices_that_join_are_answered_by_a_run_in_their_time(region: str, tmp_path: Path) -> None:
     """In real time: a device waits five seconds for its join-accept. By a clock of its own: `tests.answered`."""
-    url = f"udp://127.0.0.1:{free_udp_port()}"
+    url = f"udp://127.0.0.1:{free_port()}"
     options = ("--join", "--devices", "3", "--region", region, "--to", url)
     done = run("simulate", *options, "--config")
     text = re.sub(r"\[waziup\]\n(.+\n)+", '[json_lines]\npath = "out.jsonl"\n', done.stdout.decode())

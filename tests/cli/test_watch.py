@@ -18,8 +18,9 @@ from lora_post.model import Reading
 from lora_post.observed.run_state import InputState
 from lora_post.observed.site_state import SiteState
 from tests.support.build import device, report
-from tests.support.command import COMMAND, PATIENCE_S, free_port, run
+from tests.support.command import COMMAND, PATIENCE_S, run
 from tests.support.in_process import harmless, lora_post
+from tests.support.ports import free_port
 from tests.support.status_page import TOKEN, WELL, page
 
 HOSTILE = "[red]\x1b[2J\u202e"

@@ -13,9 +13,10 @@ import pytest
 
 from lora_post.lorawan.root_keys import RootKeys
 from tests.docs.markdown import named
-from tests.support.command import PATIENCE_S, free_udp_port, run, started, wait_until
+from tests.support.command import PATIENCE_S, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.paths import DOCS
+from tests.support.ports import free_port
 from tests.support.waziup import waziup
 
 PAGE = DOCS / "first-device.md"
@@ -34,7 +35,7 @@ def told_by(process: Popen[bytes]) -> list[str]:
 
 
 def test_page_takes_a_sensor_from_its_box_to_waziup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_udp_port()
+    port = free_port()
     with waziup() as server:
         text = named(PAGE, "configuration")
         for old, new in (

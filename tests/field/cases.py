@@ -17,10 +17,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import pytest
 
-from tests.support.command import COMMAND, SCRIPT, free_port, run, started, wait_until
+from tests.support.command import COMMAND, SCRIPT, run, started, wait_until
 from tests.support.in_process import lora_post
 from tests.support.keeping_broker import Broker, broker, publish, publisher
 from tests.support.paths import FIXTURES, ROOT
+from tests.support.ports import free_port
 from tests.support.radio_program import C_PROGRAM, LINE, run_behind
 
 Row: TypeAlias = dict[str, Any]

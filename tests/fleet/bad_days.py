@@ -38,10 +38,11 @@ from lora_post.lowcost.header import DATA, GATEWAY
 from lora_post.sandbox.server import running_sandbox
 from lora_post.times import WallUs
 from lora_post.uplink.unlock import seal_lorawan
-from tests.support.command import Admin, dev_addr, free_udp_port, keys
+from tests.support.command import Admin, dev_addr, keys
 from tests.support.hurried_fleet import ACK_WAIT_S
 from tests.support.nats_servers import Nodes, nats_servers
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 
 GATEWAYS = 3
@@ -239,7 +240,7 @@ def write_configs(
     gateways = [write(f"g{index}.x", '"gateway"', [server], INPUT) for index, server in enumerate(urls[:GATEWAYS])]
     if home:
         own = [each for each in devices if "\nhome = " in each]
-        can_send = f'[[input]]\nurl = "udp://127.0.0.1:{free_udp_port()}"\n'  # and so it answers
+        can_send = f'[[input]]\nurl = "udp://127.0.0.1:{free_port()}"\n'  # and so it answers
         more = INPUT + can_send + NETWORK + "".join(own)
         gateways.append(write(home, '["gateway", "home"]', urls[GATEWAYS:], more))
     waziup = f'[waziup]\nurl = "{url}"\nusername = "demo"\npassword = "demo"\n'

@@ -37,7 +37,8 @@ from lora_post.lorawan.root_keys import RootKeys
 from lora_post.simulate.end_device import EndDevice, Sent
 from lora_post.simulate.joining import Version
 from tests.gateways.radio import OnAir, SocketRadio
-from tests.support.command import COMMAND, free_port, run
+from tests.support.command import COMMAND, run
+from tests.support.ports import free_port
 
 DEVICES = 6
 PERIOD_S = 30

@@ -26,11 +26,12 @@ from lora_post.model import Frame, Heard, Noise, RxInfo
 from lora_post.times import WallUs
 from tests.support.broker import mosquitto
 from tests.support.build import NOON_US
-from tests.support.command import PATIENCE_S, free_port, started, wait_until
+from tests.support.command import PATIENCE_S, started, wait_until
 from tests.support.config_text import GATEWAY, PATH
 from tests.support.forwarder import JoiningDevice
 from tests.support.joining_site import WARM, Site
 from tests.support.mqtt_forwarder import EUI, MqttForwarder, pdu
+from tests.support.ports import free_port
 from tests.support.seal import ROOT_10
 
 REGION = load_region("EU868")

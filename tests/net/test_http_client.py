@@ -13,7 +13,7 @@ import pytest
 from lora_post.errors import OutcomeUnknown, SinkError, Unavailable
 from lora_post.net.http_client import ANONYMOUS, Answer, HttpClient, transient
 from lora_post.secret import Secret
-from tests.support.command import free_port
+from tests.support.ports import free_port
 from tests.support.tls import certificate, tls_server
 
 

@@ -12,9 +12,10 @@ import pytest
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.command import free_udp_port, started, wait_until
+from tests.support.command import started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.in_process import lora_post
+from tests.support.ports import free_port
 from tests.support.seal import ROOT_10
 from tests.support.waziup import Waziup, waziup
 
@@ -42,7 +43,7 @@ def payload_of(end: JoiningDevice, txpk: dict[str, str]) -> tuple[int | None, by
 
 @pytest.mark.long
 def test_value_that_is_set_on_waziup_arrives_and_its_state_comes_back(tmp_path: Path) -> None:
-    port, end = free_udp_port(), JoiningDevice(ROOT_10)
+    port, end = free_port(), JoiningDevice(ROOT_10)
     with waziup() as server:
         write(tmp_path, server, port)
         with started("run", "-c", "site.toml", cwd=tmp_path) as process, Forwarder(port) as forwarder:

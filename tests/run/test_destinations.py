@@ -15,9 +15,10 @@ from lora_post.spool.queue import Queue
 from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
-from tests.support.command import Admin, counting_packet, free_port, run, write_site
+from tests.support.command import Admin, counting_packet, run, write_site
 from tests.support.in_process import lora_post
 from tests.support.lanes import ready_lanes
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
 

@@ -24,7 +24,6 @@ from tests.support.command import (
     Admin,
     counting_packet,
     dev_addr,
-    free_port,
     keys,
     run,
     started,
@@ -32,6 +31,7 @@ from tests.support.command import (
     write_site,
 )
 from tests.support.counting import assert_everything_arrived_once
+from tests.support.ports import free_port
 
 
 def test_capture_through_a_pipe_arrives_exactly_once(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from lora_post.lorawan.mac_commands import LinkCheckAns
 from lora_post.lorawan.root_keys import RootKeys
 from tests.support.basics_station import BasicsStation
-from tests.support.command import PATIENCE_S, free_port, packet, run, started, wait_until
+from tests.support.command import PATIENCE_S, packet, run, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.joining_site import WARM, Site
+from tests.support.ports import free_port
 from tests.support.seal import ROOT_10, ROOT_11
 
 

@@ -21,13 +21,13 @@ from tests.support.command import (
     PATIENCE_S,
     Admin,
     counting_packet,
-    free_port,
     started,
     wait_until,
     write_site,
 )
 from tests.support.counting import assert_everything_arrived_once
 from tests.support.in_process import Ran, lora_post
+from tests.support.ports import free_port
 
 OTHER = '[[device]]\naddress = {address}\ndecoder = "text"\n'
 

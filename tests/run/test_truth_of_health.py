@@ -19,11 +19,11 @@ from tests.support.command import (
     HURRIED,
     PATIENCE_S,
     counting_packet,
-    free_port,
     started,
     wait_until,
     write_site,
 )
+from tests.support.ports import free_port
 from tests.support.serial_port import Port
 
 IMPATIENT = (

@@ -17,9 +17,10 @@ from lora_post.spool.rescue import open_spool, quick_check, replace_damaged
 from lora_post.spool.sessions import load_sessions, save_sessions
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.build import NOON_US, report
-from tests.support.command import PATIENCE_S, Admin, counting_packet, free_port, run, write_site
+from tests.support.command import PATIENCE_S, Admin, counting_packet, run, write_site
 from tests.support.damage import damage_table, set_aside
 from tests.support.lanes import ready_lanes
+from tests.support.ports import free_port
 
 SINK = "waziup"
 

@@ -15,8 +15,9 @@ from lora_post.observed.run_state import DestinationState, InputState, RunState
 from lora_post.observed.site_state import SiteState
 from lora_post.status.app import SCRIPTS
 from tests.support.build import device, report
-from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.command import PATIENCE_S, counting_packet, run, started, wait_until, write_site
 from tests.support.markup import TAKES_MARKUP
+from tests.support.ports import free_port
 from tests.support.status_page import WELL, get, page
 
 PARTS = ["/", "/status/page.css", "/web/look.css", "/web/parts.js", *(f"/status/{name}.js" for name in SCRIPTS)]

@@ -22,11 +22,11 @@ from tests.support.command import (
     COMMAND,
     PATIENCE_S,
     counting_packet,
-    free_port,
     started,
     wait_until,
     write_site,
 )
+from tests.support.ports import free_port
 from tests.support.status_page import get, page
 
 IDLE = 1100

@@ -17,8 +17,9 @@ from lora_post.status.form import MAX_BYTES, FormAnswer
 from lora_post.uplink.unlock import seal_lorawan
 from tests.support.axe import complaints
 from tests.support.browser import waiting
-from tests.support.command import PATIENCE_S, free_port, started, wait_until
+from tests.support.command import PATIENCE_S, started, wait_until
 from tests.support.in_process import lora_post
+from tests.support.ports import free_port
 from tests.support.status_page import TOKEN, get, page
 
 if TYPE_CHECKING:

@@ -36,11 +36,11 @@ from tests.support.build import NOON_US, device, frame, report
 from tests.support.command import (
     DEVICES,
     counting_packet,
-    free_port,
     started,
     wait_until,
     write_site,
 )
+from tests.support.ports import free_port
 from tests.support.status_page import TOKEN, WELL, get, page
 
 if TYPE_CHECKING:

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lora_post.fleet.hub_files import CLUSTER, Hub
-from tests.support.nats_servers import SERVER, free_ports
+from lora_post.fleet.hub_files import Hub
+from tests.support.nats_servers import SERVER
+from tests.support.ports import free_port
 
 
 def free_hub() -> Hub:
     """A place for a server on this machine."""
-    while True:
-        (port,) = free_ports(1)
-        if port + 2 * CLUSTER < 65536:
-            return Hub("127.0.0.1", port)
+    return Hub("127.0.0.1", free_port())
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lora_post.lorawan.root_keys import RootKeys
-from tests.support.command import PATIENCE_S, free_udp_port, started
+from tests.support.command import PATIENCE_S, started
 from tests.support.forwarder import Forwarder
+from tests.support.ports import free_port
 
 WARM = bytes.fromhex("036700e1")  # Cayenne LPP: channel 3, 22.5 °C
 
@@ -22,7 +23,7 @@ class Site:
         self, folder: Path, root: RootKeys, *, network: str = '[network]\nregion = "EU868"\n', transmit: str = ""
     ) -> None:
         self.folder = folder
-        self.port = free_udp_port()
+        self.port = free_port()
         app_key, *nwk_key = root.secrets
         keys = f'app_key = "{app_key.hex()}"\n' + "".join(f'nwk_key = "{key.hex()}"\n' for key in nwk_key)
         (folder / "site.toml").write_text(

@@ -11,7 +11,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import listens
-from tests.support.command import free_port, wait_until
+from tests.support.command import wait_until
+from tests.support.ports import free_port
 from tests.support.programs import program
 
 

@@ -12,17 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.command import PATIENCE_S
+from tests.support.ports import free_port
 
 SERVER = str(Path(sys.executable).parent / "nats-server")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Nodes:
@@ -31,7 +23,7 @@ class Nodes:
     def __init__(self, folder: Path, count: int, more: str = "") -> None:
         """more: what else their configuration says."""
         self._folder = folder
-        ports = free_ports(2 * count)
+        ports = [free_port() for _ in range(2 * count)]
         self._ports, routes = ports[:count], ports[count:]
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * count
         for index in range(count):

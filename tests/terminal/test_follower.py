@@ -11,7 +11,8 @@ from lora_post.terminal.client import StatusClient
 from lora_post.terminal.follower import View, follow
 from lora_post.uplink.model import Refusal
 from tests.support.build import device, frame, report
-from tests.support.command import free_port, wait_until
+from tests.support.command import wait_until
+from tests.support.ports import free_port
 from tests.support.status_page import page
 
 

@@ -26,7 +26,8 @@ from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.unlock import seal_lorawan
 from lora_post.upload.server_time import ServerTime
 from tests.support.clocks import BOOTED_US, Machine
-from tests.support.command import DEVICES, counting_packet, dev_addr, free_port, keys, write_site
+from tests.support.command import DEVICES, counting_packet, dev_addr, keys, write_site
+from tests.support.ports import free_port
 from tests.support.waziup import Fault, Waziup, waziup
 
 HOUR_US = 3_600_000_000

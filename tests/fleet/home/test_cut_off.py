@@ -21,9 +21,10 @@ from lora_post.fleet.log.sqlite_log import SqliteLog
 from lora_post.fleet.log.streams import ensure_streams
 from lora_post.fleet.log.view import View
 from lora_post.lorawan.phy_payload import parse_data_frame
-from tests.support.command import PATIENCE_S, free_udp_port, run, started
+from tests.support.command import PATIENCE_S, run, started
 from tests.support.forwarder import Forwarder, JoiningDevice, answer_to_one_of
 from tests.support.nats_servers import nats_servers
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 from tests.support.seal import ROOT_10
 
@@ -61,7 +62,7 @@ def warm(tenths: int) -> bytes:
 
 @pytest.mark.long
 def test_home_gateway_goes_on_alone_and_each_value_arrives_once(tmp_path: Path) -> None:
-    port = free_udp_port()
+    port = free_port()
     out = tmp_path / "out.jsonl"
     with nats_servers(tmp_path) as nodes, closing(Relay(nodes.ports[0])) as relay:
         url = f"nats://127.0.0.1:{relay.port}"

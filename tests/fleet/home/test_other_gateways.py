@@ -16,9 +16,10 @@ from lora_post.fleet.log.nats_log import NatsLog
 from lora_post.fleet.log.streams import ensure_streams
 from lora_post.fleet.log.view import View
 from lora_post.lorawan.phy_payload import parse_data_frame
-from tests.support.command import PATIENCE_S, free_udp_port, started, wait_until
+from tests.support.command import PATIENCE_S, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice, answer_to_one_of
 from tests.support.nats_servers import nats_servers
+from tests.support.ports import free_port
 from tests.support.seal import ROOT_10
 
 DEVICE = (
@@ -30,7 +31,7 @@ WARM = bytes.fromhex("036700e1")
 
 @pytest.mark.long
 def test_home_gets_what_it_did_not_hear_and_is_taken_over_when_it_is_away(tmp_path: Path) -> None:
-    ports = {"north": free_udp_port(), "south": free_udp_port()}
+    ports = {"north": free_port(), "south": free_port()}
     with nats_servers(tmp_path) as nodes:
         server = nodes.urls[0]
 

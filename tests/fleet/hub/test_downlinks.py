@@ -27,9 +27,10 @@ from lora_post.model import Frame, RxInfo
 from lora_post.spool import downlinks
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import WallUs
-from tests.support.command import PATIENCE_S, free_udp_port, run, started, wait_until
+from tests.support.command import PATIENCE_S, run, started, wait_until
 from tests.support.forwarder import EUI, Forwarder, JoiningDevice, answer_to_one_of
 from tests.support.nats_servers import nats_servers
+from tests.support.ports import free_port
 from tests.support.seal import ROOT_10
 
 REGION = load_region("EU868")
@@ -102,7 +103,7 @@ def write(folder: Path, name: str, servers: list[str], role: str, more: str) -> 
 
 @pytest.mark.long
 def test_device_joins_is_acknowledged_and_gets_a_command_through_a_gateway(tmp_path: Path) -> None:
-    port = free_udp_port()
+    port = free_port()
     device = (
         f'[json_lines]\npath = "out.jsonl"\n'
         f'[[device]]\nid = "buoy"\ndev_eui = "{ROOT_10.dev_eui:016x}"\njoin_eui = "{ROOT_10.join_eui:016x}"\n'

@@ -24,9 +24,10 @@ from lora_post.spool.model import Lane
 from lora_post.units import UNITS
 from lora_post.waziup.kinds import ontology
 from tests.support.broker import Listener, listener, mosquitto
-from tests.support.command import free_port, wait_until
+from tests.support.command import wait_until
 from tests.support.mqtt_sink import LANE, batch, settings, site
 from tests.support.paths import DOCS
+from tests.support.ports import free_port
 from tests.support.waziup import CuttingProxy
 
 POND = Device("pond-7", "Pond, north end", Link.LORAWAN, 1, "cayenne-lpp")

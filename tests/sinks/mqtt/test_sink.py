@@ -22,8 +22,9 @@ from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.secret import Secret
 from lora_post.sinks.mqtt.sink import MqttSink, topic_of
 from tests.support.broker import Listener, listener, mosquitto
-from tests.support.command import PATIENCE_S, counting_packet, free_port, run, started, wait_until, write_site
+from tests.support.command import PATIENCE_S, counting_packet, run, started, wait_until, write_site
 from tests.support.mqtt_sink import batch, settings, site
+from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.waziup import CuttingProxy
 

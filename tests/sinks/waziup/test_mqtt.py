@@ -25,13 +25,13 @@ from tests.support.command import (
     PATIENCE_S,
     Admin,
     counting_packet,
-    free_port,
     run,
     started,
     wait_until,
     write_site,
 )
 from tests.support.lanes import ready_lanes
+from tests.support.ports import free_port
 from tests.support.upload_site import IMPATIENT, USERS, Site, work
 from tests.support.waziup import CuttingProxy, Fault, Waziup, waziup
 from tests.support.waziup_mqtt import MqttSite, Platform, platform

@@ -23,7 +23,8 @@ from lora_post.sinks.waziup.set_values import ALL_EVERY_S, UNTOLD_EVERY_S, SetVa
 from lora_post.spool.facts import Facts
 from lora_post.spool.spool_file import SpoolFile
 from tests.support.broker import mosquitto
-from tests.support.command import PATIENCE_S, free_port, wait_until
+from tests.support.command import PATIENCE_S, wait_until
+from tests.support.ports import free_port
 from tests.support.waziup import Fault, Waziup, waziup
 
 DEVICES = ("valve", "plain", "missing")
