@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 from msgspec.structs import replace
 
+from lora_post.checks.disk import is_there
 from lora_post.checks.machine import check_power, check_time
 from lora_post.checks.setup import (
     check_configuration,
@@ -26,7 +27,8 @@ from lora_post.config import Config, examine_config, find_config
 from lora_post.config.fleet import Role
 from lora_post.errors import ConfigError, Problem
 from lora_post.sinks import SINKS
-from lora_post.sinks.finding import Finding, Grade, fail, skipped
+from lora_post.sinks.destination import NeededFile
+from lora_post.sinks.finding import Finding, Grade, fail, ok, skipped
 from lora_post.text import printable
 
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAIL: "red", Grade.SKIPPED: "bright_black"}
@@ -93,11 +95,22 @@ def _check_destinations(config: Config, mistakes: tuple[Problem, ...], offline: 
                 yield from (skipped(subject, f"[{name}] cannot be read") for subject in destination.remote or (name,))
         elif offline and destination.remote:
             yield from (skipped(subject, "--offline") for subject in destination.remote)
+        elif coming := _made_by_run(destination.files(config.destinations[name]), config.spool_path):
+            yield ok(name, f"{coming} is not there yet, and will be made by the first `lora-post run`")
         else:
             yield from destination.check(config.destinations[name], site)
     if not config.destinations and not mistakes:
         tables = ", ".join(f"[{name}]" for name in SINKS)
         yield fail("server", "there is nowhere to send to", f"add one of {tables}")
+
+
+def _made_by_run(files: Sequence[NeededFile], spool: Path) -> Path | None:
+    """Return the file of a destination whose folder is made together with the spool; None where it is there, or else.
+
+    What is wrong with that folder is a finding about the spool.
+    """
+    made = [folder for folder in spool.absolute().parents if not is_there(folder)]
+    return next((file.path for file in files if file.is_written and file.path.absolute().parent in made), None)
 
 
 def _mentioned(table: str, mistakes: tuple[Problem, ...]) -> bool:

@@ -318,6 +318,19 @@ def test_spool_in_an_impossible_place_fails(place: str) -> None:
     assert verdicts(lora_post("check", "--offline"))["spool"] == ["FAIL"]
 
 
+@pytest.mark.parametrize(
+    ("file", "verdict"),
+    [("new/var/readings.jsonl", "ok"), ("new/readings.jsonl", "ok"), ("new/other/readings.jsonl", "FAIL")],
+)
+def test_file_beside_a_spool_that_is_not_there_yet_will_be_made(file: str, verdict: str) -> None:
+    path = Path("lora-post.toml")
+    path.write_text(f'[gateway]\nid = "gw1"\n[spool]\npath = "new/var/spool.db"\n[json_lines]\npath = "{file}"\n')
+    assert verdicts(lora_post("check"))["json_lines"] == [verdict]
+    assert not Path("new").exists()
+    SpoolFile(Path("new/var/spool.db")).close()
+    assert verdicts(lora_post("check"))["json_lines"] == [verdict]
+
+
 def test_disk_that_the_spool_could_fill_is_a_warning() -> None:
     write(extra=f"max_mb = {(shutil.disk_usage('.').total >> 20) + 1}\n{DEVICE}")
     findings = {finding.subject: finding for finding in check_spool(load_config(Path("lora-post.toml")))}
