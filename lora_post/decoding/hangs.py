@@ -107,7 +107,9 @@ class LimitedDecoding:
 
 def time_text(watch: TimeLimit, error: Overrun) -> str:
     """Say how long was waited, and where the code was then, if that is known."""
-    raised = error.__context__ if isinstance(error.__context__, Overrun) else error
+    raised: BaseException = error
+    while isinstance(raised.__context__, Overrun):  # more of them came while the call was ending
+        raised = raised.__context__
     *_, (frame, line) = traceback.walk_tb(raised.__traceback__)
     file = frame.f_code.co_filename
     place = "" if file == TimeLimit.call.__code__.co_filename else f" ({Path(file).name} line {line})"

@@ -11,10 +11,10 @@ from threading import Thread
 import pytest
 
 from lora_post.decoding.choice import Decoding
-from lora_post.decoding.hangs import MAX_HANGS, LimitedDecoding, watched_loading
+from lora_post.decoding.hangs import MAX_HANGS, LimitedDecoding, time_text, watched_loading
 from lora_post.decoding.loading import LoadedDecoders, load_decoder
 from lora_post.decoding.reload import LOOK_EVERY_S, DecoderFolder, LiveDecoding
-from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.time_limit import Overrun, TimeLimit
 from lora_post.errors import DecoderCrash
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
@@ -104,7 +104,7 @@ import sys
 from pathlib import Path
 from threading import Thread
 from lora_post.decoding.loading import load_decoder
-from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.time_limit import Overrun, TimeLimit
 
 decoder = load_decoder(Path(sys.argv[1]))
 with TimeLimit(0.1, give_up_s=0.6) as watch:
@@ -122,6 +122,22 @@ def test_what_cannot_be_ended_ends_the_process_and_says_where_it_was(name: str) 
     )
     assert ended.returncode == 1
     assert f'File "{path}", line ' in ended.stderr
+
+
+def test_line_is_that_of_the_hang_though_more_overruns_come_while_the_call_ends(watch: TimeLimit) -> None:
+    def hang() -> None:
+        raise Overrun
+
+    with pytest.raises(Overrun) as ended:
+        try:
+            try:
+                hang()
+            finally:
+                raise Overrun
+        finally:
+            raise Overrun
+    line = hang.__code__.co_firstlineno + 1
+    assert time_text(watch, ended.value) == f"0.1 s (test_hangs.py line {line})"
 
 
 class Site:
