@@ -14,6 +14,7 @@ from lora_post.config.inputs import InputConfig
 from lora_post.config.status import StatusConfig
 from lora_post.decoding.choice import mistakes_of
 from lora_post.decoding.loading import LoadedDecoders
+from lora_post.decoding.unit_slips import slips_of_decoder, slips_of_device
 from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError, Problem
 from lora_post.inputs.byte_streams import open_stream
@@ -89,8 +90,11 @@ def check_decoders(devices: Collection[Device], loaded: LoadedDecoders) -> Itera
     for mistake in mistakes_of(tuple(devices), loaded.decoders, loaded.faults):
         yield fail("decoders", f"{mistake.device}: {mistake.problem.what}", mistake.problem.fix)
     for device in devices:
-        for slip in unmatched(device, loaded.decoders):
+        for slip in (*unmatched(device, loaded.decoders), *slips_of_device(device)):
             yield warning("decoders", f"{slip.device}: {slip.problem.what}", slip.problem.fix)
+    for name, decoder in sorted(loaded.decoders.items()):
+        for problem in slips_of_decoder(decoder):
+            yield warning("decoders", f"{name}: {problem.what}", problem.fix)
     yield ok("decoders", f"{len(loaded.decoders)} loaded")
 
 

@@ -14,6 +14,7 @@ from lora_post.decoding.choice import Decoding, decoder_names
 from lora_post.decoding.decode import run
 from lora_post.decoding.hangs import LimitedDecoding
 from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.unit_slips import slips_in
 from lora_post.lorawan.session_keys import AnySessionKeys
 from lora_post.lowcost import header as lowcost
 from lora_post.model import CodecFunction, Decoder, Device, Frame, Link, RxInfo, address_text
@@ -82,6 +83,12 @@ class Desk(Struct, frozen=True):
         return [*found, *self.devices]
 
     def report(self, uplink: Uplink) -> Report:
+        """Return the report of an uplink, with a warning of units that mean something else than their author."""
+        report = self._decoded(uplink)
+        slips = tuple(map(str, slips_in(report.readings)))
+        return replace(report, warnings=report.warnings + slips) if slips else report
+
+    def _decoded(self, uplink: Uplink) -> Report:
         """Return the report of an uplink. A codec gets an empty payload, too."""
         decoder = self.decoders.get(self.decoder or "")
         if decoder is not None and isinstance(decoder.decode, CodecFunction) and not uplink.payload and uplink.fport:

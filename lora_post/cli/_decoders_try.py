@@ -17,6 +17,7 @@ from lora_post.decoding.decode import run
 from lora_post.decoding.javascript.published import examples_in, published_examples
 from lora_post.decoding.loading import load_decoder
 from lora_post.decoding.tried import Tried, summary
+from lora_post.decoding.unit_slips import slips_in
 from lora_post.errors import ConfigError, DecoderCrash, FrameError
 from lora_post.model import Decoder, Device, Example, Frame, Link, RxInfo
 from lora_post.text import did_you_mean, parse_bytes
@@ -59,7 +60,10 @@ def try_decoder(
     if device_id is not None:
         device = replace(_device(device_id, config), decoder=decoder.name, decoder_by_fport={})
     tried = _examples(decoder, examples)
-    _show(summary([_report(decoder, device, example) for example in tried]), len(tried))
+    reports = [_report(decoder, device, example) for example in tried]
+    _show(summary(reports), len(tried))
+    for problem in slips_in(reading for report in reports for reading in report.readings):
+        say(str(problem), fg="yellow")
 
 
 def _find(name: str, config: Config | None) -> Decoder:

@@ -14,8 +14,9 @@ from lora_post.config import Config, find_config, load_config, load_what_works
 from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
 from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watched_loading
 from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
-from lora_post.decoding.reload import ChangedDecoders, DecoderFolder, LiveDecoding
+from lora_post.decoding.reload import ChangedDecoders, DecoderFolder, LiveDecoding, tell_unit_slips
 from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.unit_slips import slips_of_device
 from lora_post.decoding.unmatched import unmatched
 from lora_post.errors import ConfigError
 from lora_post.uplink.model import Decode
@@ -156,8 +157,9 @@ def read_decoding(
     for line in lines:
         log.warning("%s", line)
     for device in config.devices:
-        for slip in unmatched(device, loaded.decoders):
+        for slip in (*unmatched(device, loaded.decoders), *slips_of_device(device)):
             log.warning("device=%s: %s", slip.device, slip.problem)
+    tell_unit_slips(loaded.decoders.values())
     aside = hangs.set_aside(loaded.decoders) if hangs is not None else {}
     decoding = LimitedDecoding(Decoding(config.devices, loaded.decoders), loaded.decoders, watch, aside)
     return LiveDecoding(decoding, others, folder, own, changed=changed) if folder else decoding

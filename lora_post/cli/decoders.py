@@ -24,6 +24,7 @@ from lora_post.decoding.javascript.source import DECODES
 from lora_post.decoding.loading import names_file, shipped_folder
 from lora_post.decoding.skeleton import skeleton
 from lora_post.decoding.time_limit import TimeLimit
+from lora_post.decoding.unit_slips import slips_of_decoder
 from lora_post.errors import ConfigError, DecoderCrash, Problem
 from lora_post.model import Decoder, EncodeExample, Reading
 from lora_post.text import plural
@@ -192,6 +193,8 @@ def _test(decoder: Decoder, watch: TimeLimit) -> bool:
     if not count:
         say(f"FAIL  {decoder.name}: it shows no example, so nothing says that it works ({decoder.origin})", fg="red")
         return False
+    for problem in slips_of_decoder(decoder):
+        say(f"warn  {decoder.name}: {problem}", fg="yellow")
     failures = check_decoder(decoder, watch)
     if not failures:
         say(f"ok    {decoder.name}: {plural(count, 'example')}")

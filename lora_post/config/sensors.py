@@ -83,7 +83,10 @@ def _faults(table: SensorTable) -> Iterator[Problem]:
         yield from _curve_faults(table)
     yield from _thinning_faults(table)
     if table.unit and table.unit not in UNITS:
-        yield Problem(f" unit is {table.unit!r}", did_you_mean(table.unit, UNITS))
+        from lora_post.results.meanings import known_unit  # only for a mistake
+
+        meant = known_unit(table.unit)
+        yield Problem(f" unit is {table.unit!r}", f'write "{meant}"' if meant else did_you_mean(table.unit, UNITS))
     if table.quantity is not None:
         quantities = [term.id for term in ontology().quantity_kinds]
         if table.quantity not in quantities:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from lora_post.decoding.choice import Mistake
 from lora_post.decoding.loading import LoadedDecoders, combined, decoder_files, load_decoder, load_folder
+from lora_post.decoding.unit_slips import slips_of_decoder
 from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
 from lora_post.uplink.model import Report, Uplink
@@ -89,6 +90,13 @@ class ChangedDecoders:
         self.tell: Callable[[Collection[str]], None] = lambda names: None
 
 
+def tell_unit_slips(decoders: Iterable[Decoder]) -> None:
+    """Log what is wrong with the units of decoders that are used from now on."""
+    for decoder in decoders:
+        for problem in slips_of_decoder(decoder):
+            log.warning("decoder=%s: %s", decoder.name, problem)
+
+
 class LiveDecoding:
     """A `Decoding` that follows a folder.
 
@@ -142,6 +150,7 @@ class LiveDecoding:
             elif new is not None and new is not old:
                 log.info("decoder=%s: loaded from %s", name, new.origin)
         others = [name for name, decoder in found.decoders.items() if decoder is not self._decoders.get(name)]
+        tell_unit_slips(found.decoders[name] for name in others)
         self._decoders = found.decoders
         if self._changed:
             self._changed.tell(others)

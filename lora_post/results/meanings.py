@@ -181,9 +181,15 @@ _BATTERY_MV = (1000, 60_000)
 _ACCELERATIONS = _words("acc accel acceleration accelerometer")
 _MAINS = _words("phase line mains grid")
 
-# How codecs write units that stand beside a value.
-_WRITTEN_UNITS = _pairs(
+# How people write units; Waziup's own ids, too.
+_WRITTEN_UNITS = {
+    unit.id: symbol for symbol, unit in UNITS.items() if unit.factor == 1 and unit.id not in ("Other", "Dimensionless")
+} | _pairs(
     """
+    °c=°C ºC=°C ˚C=°C oC=°C degreesC=°C °f=°F ºF=°F ˚F=°F degF=°F fahrenheit=°F Fahrenheit=°F kelvin=K pct=% %rh=%
+    Volt=V Volts=V v=V mv=mV uV=µV ma=mA uA=µA amp=A amps=A watt=W watts=W kpa=kPa hpa=hPa mBar=mbar LUX=lx
+    litre=L litres=L liters=L m^3=m³ kmh=km/h kph=km/h hz=Hz HZ=Hz db=dB dbm=dBm RPM=rpm secs=s mins=min hrs=h
+    meter=m meters=m metre=m metres=m mm/hr=mm/h Kg=kg KG=kg ug/m³=µg/m³ deg/s=°/s
     C=°C ℃=°C degC=°C celsius=°C Celsius=°C F=°F ℉=°F percent=% %RH=% lux=lx Lux=lx volt=V volts=V deg=°
     ug/m3=µg/m³ µg/m3=µg/m³ m/s²=m/s² m/s2=m/s² l=L liter=L m3=m³ uS/cm=µS/cm w=W W/m2=W/m² degrees=° KPa=kPa
     HPa=hPa ml=mL µS⋅cm⁻¹=µS/cm m⋅s⁻¹=m/s m⋅s⁻²=m/s² W⋅m⁻²=W/m² mm⋅h⁻¹=mm/h µg⋅m⁻³=µg/m³ mS⋅cm⁻¹=mS/cm
