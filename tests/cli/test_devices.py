@@ -33,6 +33,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "lora-post.toml"
 
 
+AS_BEHIND_SERVER = "without keys, as behind a network server that decrypts the frames; for one that joins here"
+
+
 def hear(*frames: bytes) -> None:
     """Let a real run hear these frames."""
     stdin = "".join(f"{frame.hex()}\n" for frame in frames).encode()
@@ -196,6 +199,15 @@ def test_dialogue_asks_before_it_saves_keys_that_open_nothing() -> None:
     assert not Path("devices.toml").exists()
 
 
+def test_device_added_without_keys_in_a_script_is_said_to_be_behind_a_server() -> None:
+    ran = add("70B3D57ED0019A7C", "--decoder", "cayenne-lpp")
+    note = f"note      1 device {AS_BEHIND_SERVER}, remove it and give --join-eui and --app-key"
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, note)
+    keys = ("--join-eui", "70b3d57ed0019a7c", "--app-key", NWK)
+    assert "note" not in add("70B3D57ED0019A7D", *keys, "--decoder", "cayenne-lpp").out
+    assert "note" not in add("6", "--decoder", "text").out
+
+
 def write_csv(path: Path, count: int, *, wrong: Sequence[int] = ()) -> None:
     lines = ["id;dev_eui;join_eui;app_key;decoder;colour"]
     for number in range(1, count + 1):
@@ -244,7 +256,9 @@ def test_decoder_comes_from_the_option_or_from_the_model_that_is_named() -> None
     ran = devices("import", "list.csv")
     assert ran.code == 2
     assert "list.csv: line 3, 0000000000000002: decoder is missing" in ran.err
-    assert devices("import", "list.csv", "--decoder", "cayenne-lpp").code == 0
+    ran = devices("import", "list.csv", "--decoder", "cayenne-lpp")
+    assert ran.code == 0
+    assert f"note      2 devices {AS_BEHIND_SERVER}, give join_eui and app_key\n" in ran.out
     found = load_config(Path("lora-post.toml"), {}).devices
     assert [device.decoder for device in found] == ["cayenne-lpp", "cayenne-lpp"]
 

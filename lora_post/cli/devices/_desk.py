@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from lora_post.spool import strangers, undecoded
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.strangers import KEEP_FRAMES, Stranger
 from lora_post.spool.undecoded import Undecoded
-from lora_post.text import bare_word, did_you_mean
+from lora_post.text import bare_word, did_you_mean, plural
 from lora_post.uplink.joins import is_join
 
 
@@ -137,6 +137,17 @@ def kind_text(device: Device) -> str:
         return "ABP 1.1" if isinstance(device.keys, SessionKeys11) else "ABP 1.0"
     ciphers = [name for name, key in (("AES", device.keys), ("LSC", device.lsc)) if key is not None]
     return " and ".join(ciphers) or "in clear"
+
+
+def say_behind_server(devices: Sequence[Device], instead: str) -> None:
+    """Say how many devices were added as behind a network server, which may be a slip.
+
+    instead: what to do for one that joins here.
+    """
+    count = sum(device.link is Link.SERVER for device in devices)
+    if count:
+        text = f"{plural(count, 'device')} without keys, as behind a network server that decrypts the frames"
+        say(f"note      {text}; for one that joins here, {instead}")
 
 
 def say_trial(trial: Trial) -> bool:

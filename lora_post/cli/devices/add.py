@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import Desk, open_desk, say_trial
+from lora_post.cli.devices._desk import Desk, open_desk, say_behind_server, say_trial
 from lora_post.cli.devices.list_ import print_strangers
 from lora_post.config import Change, Config, examine_config
 from lora_post.config.device_file import append_devices, editing, file_for_devices
@@ -120,6 +120,8 @@ def command(
     with editing(desk.path):
         written = append_devices(desk.path, [table], os.environ)
     say(f"added     {table.get('id') or device.id} to {written}")
+    if not asks:
+        say_behind_server([device], "remove it and give --join-eui and --app-key")
 
 
 def address_fields(text: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lora_post.cli._options import config_option
 from lora_post.cli._output import say
-from lora_post.cli.devices._desk import Desk, open_desk, trial_problem
+from lora_post.cli.devices._desk import Desk, open_desk, say_behind_server, trial_problem
 from lora_post.config import Change, examine_config
 from lora_post.config.device_file import append_devices, editing
 from lora_post.config.keys import KEY_NAMES
@@ -72,6 +72,7 @@ def command(
     for source in sources:
         for note in source.found.notes:
             say(f"note      {source.file}: {note}")
+    say_behind_server(new, "give join_eui and app_key")
     if known := sum(source.known for source in sources):
         say(f"left out  {plural(known, 'device')} that are there already")
     _try(desk, new)
