@@ -136,17 +136,22 @@ class Delivery(Struct, frozen=True):
         deadline = time.monotonic() + timeout_s
         while self.late and not self.late.wait(POLL_S) and not stop.is_set() and time.monotonic() < deadline:
             pass
-        while (began := time.monotonic()) < deadline and self._has_work():
+        said = ""
+        while (began := time.monotonic()) < deadline:
+            try:
+                if not self._has_work():
+                    return
+            except SpoolError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.error("%s", error)
             # A look takes longer the more readings wait for other destinations.
             if stop.wait(max(POLL_S, LOOK_SHARE * (time.monotonic() - began))):
                 return
 
     def _has_work(self) -> bool:
-        try:
-            return any(Queue(self.view, upload.name).is_owing() and not upload.is_closed() for upload in self.uploads)
-        except SpoolError as error:
-            log.error("%s", error)
-            return True
+        """Tell whether a destination is owed readings that may go out. Raises SpoolError."""
+        return any(Queue(self.view, upload.name).is_owing() and not upload.is_closed() for upload in self.uploads)
 
     def _left_over(self) -> list[str]:
         """Return what waits for destinations that have left the configuration, one line each."""

@@ -230,6 +230,7 @@ class SpoolLedger:
         """Open a group whose counters and readings are kept in one transaction."""
         try:
             with self._spool_file.unsynced() as db:
+                self._spool_file.require_room()
                 before = db.total_changes
                 self._take_over(db)
                 if self._boots and self._boots.follow(db):

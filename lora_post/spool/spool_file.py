@@ -39,6 +39,10 @@ MAX_LOG_BYTES = 32 << 20  # only while hundreds of frames a second come in: writ
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _DISK_FIX: Final = "see that the disk is not full and can be written"
+KEPT_FREE_BYTES: Final = 4 << 20
+"""So much beside the log: that may still grow to a megabyte, and a home gateway has another one."""
+_PLENTY_BYTES: Final = 2 * MAX_LOG_BYTES
+_APART_BYTES: Final = 1 << 20  # so much more must be free before it is enough again: not each batch sent is told of
 _MISSING: Final = -1
 _NOT_OPEN: Final = -2  # unlike every file, so that the next attempt opens it
 
@@ -59,6 +63,7 @@ class SpoolFile:
         self._mend = mend
         self._reserved: dict[str, int] = {}
         self._checkpoints = True
+        self._is_short = False
         self.inode = _NOT_OPEN
         try:
             self._open()
@@ -118,6 +123,30 @@ class SpoolFile:
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from error
 
+    def require_room(self) -> None:
+        """Raise SpoolError while the disk has only the room that taking readings out of the file needs.
+
+        To delete a row takes room in the log, and the log gives its room back only once all of it is in the file. A
+        spool that had filled its disk to the last byte could never be emptied again.
+        """
+        try:
+            free = _free_bytes(self.path)
+            if free >= _PLENTY_BYTES:
+                return
+            needed = KEPT_FREE_BYTES + Path(f"{self.path}-wal").stat().st_size  # the file may have to grow by all of it
+            needed += _APART_BYTES * self._is_short
+            if free < needed:
+                (unused,) = self.db.execute("PRAGMA freelist_count").fetchone()
+                free += unused * self._page_bytes
+        except (OSError, sqlite3.Error) as error:
+            raise self._problem(error) from error
+        self._is_short = free < needed
+        if self._is_short:
+            raise SpoolError(
+                f"spool {self.path}: its disk is full but for what sending needs",
+                fix="delete what is not needed there; sending goes on meanwhile",
+            )
+
     def _finish_swap(self) -> None:
         """Finish replacing a damaged file, where a power cut came in between."""
         with one_at_a_time(self.path):
@@ -133,8 +162,7 @@ class SpoolFile:
     def _problem(self, error: OSError | sqlite3.Error) -> SpoolError:
         if is_damage(error):
             return SpoolDamaged(f"spool {self.path}: {error}")
-        is_disk = isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK
-        return SpoolError(f"spool {self.path}: {error}", fix=_DISK_FIX if is_disk else "")
+        return SpoolError(f"spool {self.path}: {error}", fix=fix_of(error))
 
     def follow(self) -> bool:
         """Open the file that has replaced this one; False when it is the same. Raises SpoolError.
@@ -243,7 +271,7 @@ class SpoolFile:
             finally:
                 os.close(log_fd)
         except OSError as error:
-            raise SpoolError(f"spool {self.path}: {error}") from error
+            raise self._problem(error) from error
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[sqlite3.Connection]:
@@ -278,7 +306,7 @@ class SpoolFile:
                     return False
                 raise
         except OSError as error:
-            raise SpoolError(f"spool {self.path}: {error}") from error
+            raise self._problem(error) from error
         self._reserved[task] = fd
         return True
 
@@ -322,6 +350,12 @@ def is_damage(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
+def fix_of(error: OSError | sqlite3.Error) -> str:
+    """Return what to do about an error, "" where it is not about the disk."""
+    is_disk = isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK
+    return _DISK_FIX if is_disk else ""
+
+
 def _sync(fd: int) -> None:
     if sys.platform == "linux":
         os.fdatasync(fd)
@@ -347,6 +381,12 @@ def _inode_and_size(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise SpoolError(f"spool {path}: {error}") from error
     return found.st_ino, found.st_size
+
+
+def _free_bytes(path: Path) -> int:
+    """Return how much this user may still write to the disk of a file."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
 
 
 def _was_used(path: Path) -> bool:

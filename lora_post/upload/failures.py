@@ -22,7 +22,7 @@ class Failures:
         self._policy = policy
         self._backoff = Backoff(policy.max_sink_pause_s, policy.first_pause_s)
         self._lanes: set[tuple[str, str]] = set()
-        self._spool_error = ""
+        self._spool_error: Problem | None = None
         self.last_error: Problem | None = None
 
     @property
@@ -47,9 +47,15 @@ class Failures:
     def of_spool(self, error: SpoolError, now: float) -> None:
         """Back off: what arrives could not leave the queue."""
         self._backoff.fail(now)
-        if str(error) != self._spool_error:
-            log.error("%s", error)
-        self._spool_error = str(error)
+        if error.problem != self._spool_error:
+            log.error("%s: waiting to send: %s", self._sink, error)
+        self._spool_error = self.last_error = error.problem
+
+    def spool_works(self) -> None:
+        """Note that the spool could be used."""
+        if self._spool_error and self._spool_error == self.last_error:
+            self.answered()
+        self._spool_error = None
 
     def answered(self) -> None:
         """Note that the destination has answered as it should."""
@@ -58,7 +64,6 @@ class Failures:
         self._backoff.succeed()
         self._lanes.clear()
         self.last_error = None
-        self._spool_error = ""
 
     def _tell(self, error: SinkError) -> None:
         self._metrics.count("retries", type(error).__name__)

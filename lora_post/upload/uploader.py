@@ -123,7 +123,8 @@ class Uploader:
             if now < self._failures.until:
                 self._settle()
             elif wait_s > 0:
-                return self._settle_or_wait(wait_s)
+                wait_s = self._settle_or_wait(wait_s)
+            self._failures.spool_works()
             return wait_s
         except SpoolError as error:
             self._failures.of_spool(error, now)

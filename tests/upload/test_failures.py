@@ -56,9 +56,26 @@ def test_each_cause_is_told_once(failures: Failures, caplog: pytest.LogCaptureFi
     assert caplog.messages == [
         "waziup: waiting to send: sending pond/t: status 503",
         "waziup: waiting to send: logging in: no network",
-        "disk full",
+        "waziup: waiting to send: disk full",
         "waziup: sending again",
     ]
+
+
+def test_spool_that_takes_nothing_is_why_nothing_is_sent_until_it_can_be_used(failures: Failures) -> None:
+    """The page showed the trouble before it, or none."""
+    full = SpoolError("disk full", fix="make room")
+    failures.of_destination(Unavailable("logging in: no network"), NOW)
+    failures.of_spool(full, NOW)
+    assert failures.last_error == full.problem
+    failures.spool_works()
+    assert (failures.until, failures.last_error) == (0.0, None)
+
+
+def test_server_that_is_away_meanwhile_stays_the_reason(failures: Failures) -> None:
+    failures.of_spool(SpoolError("disk full"), NOW)
+    failures.of_destination(Unavailable("logging in: no network"), NOW)
+    failures.spool_works()
+    assert failures.last_error == Problem("logging in: no network")
 
 
 def test_pauses_grow_until_the_destination_answers(failures: Failures) -> None:

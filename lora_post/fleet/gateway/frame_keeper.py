@@ -101,6 +101,7 @@ class FrameKeeper:
                 own = [frame for frame in kept if self._is_for_home(frame)]
                 others = [frame for frame in kept if frame not in own] if own else kept
                 with self._spool_file.transaction() as db:
+                    self._spool_file.require_room()
                     self._boots.follow(db)
                     numbers = frames.put(db, map(self._placed, others))
                     own_numbers = frames.put(db, map(self._placed, own), frames.FOR_HOME)
