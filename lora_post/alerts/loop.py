@@ -75,6 +75,7 @@ class AlertLoop:
         self._written_ahead_us = runtime.ahead_us
         self._is_all_due = True  # the last run may have been of an earlier version, or of another configuration
         self.raised: Mapping[str, Problem] = {}
+        self._said = ""
         self._show()
 
     def run(self, stop: Event) -> None:
@@ -167,9 +168,12 @@ class AlertLoop:
     def _remember(self, values: Mapping[str, str | None]) -> None:
         try:
             self._facts.change(values)
+            self._said = ""
         except SpoolError as error:
             self._is_all_due = True
-            log.warning("%s", error)
+            if str(error) != self._said:
+                self._said = str(error)
+                log.warning("cannot write down the alerts: %s", error)
 
 
 def _raised_as(alert: Alert[SteadyUs]) -> str:

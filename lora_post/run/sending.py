@@ -39,24 +39,25 @@ def tending(pipeline: Pipeline, signs: Signs) -> Iterator[None]:
 
 
 def _tend(pipeline: Pipeline, signs: Signs, stop: Event) -> None:
-    pause_s = EVERY_S
+    said = ""
     try:
-        while not stop.wait(pause_s):
+        while not stop.wait(RETRY_S if said else EVERY_S):
             signs.heartbeats.beat(NAME, BEAT_S)
-            pause_s = EVERY_S if _look(pipeline) else RETRY_S
-        _look(pipeline)
+            said = _look(pipeline, said)
+        _look(pipeline, said)
     finally:
         signs.heartbeats.end(NAME)
 
 
-def _look(pipeline: Pipeline) -> bool:
-    """Return whether the spool could be used."""
+def _look(pipeline: Pipeline, said: str) -> str:
+    """Return what is wrong, "" for nothing; said: what was the last time, which is not told again."""
     try:
         pipeline.tend()
     except SpoolError as error:
-        log.error("cannot look after commands for devices: %s", error)
-        return False
-    except Exception:
+        if str(error) != said:
+            log.error("cannot look after commands for devices: %s", error)
+        return str(error)
+    except Exception as error:
         log.exception("commands for devices are not looked after now, over a defect")
-        return False
-    return True
+        return repr(error)
+    return ""

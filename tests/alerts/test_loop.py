@@ -173,6 +173,24 @@ def test_more_than_a_thousand_alerts_are_all_raised(spool_file: SpoolFile) -> No
     assert len(AlertLoop(SiteState(field), lambda: state, [], Facts(spool_file, "alerts")).raised) == 1500
 
 
+def test_spool_that_takes_nothing_is_told_once_and_written_once_it_does(
+    spool_file: SpoolFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk was told at each look, every half minute."""
+    low = replace(WELL, disk=Disk(1 << 20, 1 << 31, 0))
+    alert_loop = AlertLoop(SiteState([]), lambda: low, [], Facts(spool_file, "alerts"))
+    spool_file.db.execute("PRAGMA query_only = ON")
+    for second in range(5):
+        alert_loop.step(float(second))
+    assert [each for each in caplog.messages if "readonly" in each] == [
+        f"cannot write down the alerts: spool {spool_file.path}: attempt to write a readonly database; "
+        "see that the disk is not full and can be written"
+    ]
+    spool_file.db.execute("PRAGMA query_only = OFF")
+    alert_loop.step(5.0)
+    assert AlertLoop(SiteState([]), lambda: low, [], Facts(spool_file, "alerts")).raised == alert_loop.raised != {}
+
+
 def test_devices_that_are_gone_and_what_earlier_versions_wrote_is_put_in_order(spool_file: SpoolFile) -> None:
     facts = Facts(spool_file, "alerts")
     kept = [{"key": "disk", "text": "disk full", "raised_us": NOON_US, "cleared_us": 0}]

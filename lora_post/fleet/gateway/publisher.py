@@ -25,6 +25,7 @@ from lora_post.fleet.hub.link import REQUEST_S, Link, describe
 from lora_post.fleet.hub.raw import OfferAgain, OfferWaiting, Raw, Settled, decode_word, hand_in
 from lora_post.fleet.hub.subjects import TO_ALL, address_of, down_subject, hub_subject, raw_subject, sent_subject, token
 from lora_post.fleet.mailbox import Mailbox
+from lora_post.fleet.seldom import Seldom
 from lora_post.spool import frames
 from lora_post.spool.facts import Facts
 from lora_post.spool.frames import HeardFrame
@@ -131,6 +132,7 @@ class Publisher:
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Publish until `stop`. beat: called at least once in a minute."""
         is_listening = False
+        seldom = Seldom(log)
         while not stop.is_set():
             beat()
             try:
@@ -145,7 +147,7 @@ class Publisher:
             except FleetError as error:
                 log.debug("%s", error)
             except SpoolError as error:
-                log.error("%s", error)
+                seldom.error(error)
                 stop.wait(self._patience.look_s)
         self._end()
 

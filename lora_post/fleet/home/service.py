@@ -32,6 +32,7 @@ from lora_post.fleet.judging.judge import Chore, Judge
 from lora_post.fleet.judging.reply import Reply
 from lora_post.fleet.log.entry import Entry, Reception, State
 from lora_post.fleet.mailbox import Mailbox
+from lora_post.fleet.seldom import Seldom
 from lora_post.metrics import Metrics
 from lora_post.model import Device, Frame
 from lora_post.spool import frames
@@ -92,6 +93,7 @@ class HomeService:
         self._live: dict[int, float] = {}
         self._offered: list[Copied] = []
         self._chores: list[Chore] = []
+        self._fates: list[Chore] = []
         self._cursor = 0
         self._lost = 0
         self._tick_at = self._again_at = self._tell_at = 0.0
@@ -143,13 +145,14 @@ class HomeService:
 
     def run(self, stop: Event, beat: Callable[[], None]) -> None:
         """Decide until `stop`. beat: called at least once in a minute."""
+        seldom = Seldom(log)
         while not stop.is_set():
             beat()
             try:
                 self._mailbox.do(LOOK_S)
                 self._work()
             except (FleetError, SpoolError) as error:
-                log.error("%s", error)
+                seldom.error(error)
                 stop.wait(PAUSE_S)
 
     def _use(self, devices: Sequence[Device], decode: Decode) -> None:
@@ -182,11 +185,11 @@ class HomeService:
             self._tick_at = now + TICK_S
             self._chores += [*self._book.due(), *self._commands.errands(list(self._devices))]
         heard = self._heard(now)
-        offered, self._offered = self._offered, []
-        chores, self._chores = self._chores, []
         own: list[int] = []
         others: list[int] = []
-        items: list[Copied | Chore] = [*heard, *offered, *chores]
+        offered, self._offered = self._offered, []
+        chores, self._chores = self._chores, []
+        items: list[Copied | Chore] = [*heard, *offered, *chores, *self._fates]
         for item, entry in self._book.decide(items) if items else ():
             self._send(item, entry)
             if isinstance(item, Chore):
@@ -197,6 +200,7 @@ class HomeService:
             else:
                 own += mine
                 self._tell(item, is_accepted=entry is not None)
+        self._fates = []  # only now: nobody tells them again
         if own or others:
             with self._spool_file.transaction() as db:
                 frames.decided(db, own, others)
@@ -266,7 +270,7 @@ class HomeService:
 
     def _hear(self, reply: Reply, fate: RequestFate) -> None:
         chore = Chore(Sent(reply.device, reply.command, fate.transmission))
-        self._mailbox.put(lambda: self._chores.append(chore))
+        self._mailbox.put(lambda: self._fates.append(chore))
 
     def _tell(self, item: Copied, *, is_accepted: bool) -> None:
         outcome = item.outcome

@@ -11,6 +11,7 @@ from typing import Final
 
 from lora_post.fleet.errors import LogUnavailable
 from lora_post.fleet.log.log import Logged
+from lora_post.spool.spool_file import fix_of
 
 READ_AT_ONCE: Final = 1000
 LOOK_EVERY_S: Final = 0.05
@@ -39,6 +40,7 @@ class SqliteLog:
             raise self._trouble(error) from error
 
     def append(self, entries: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        """Append entries together, as `Log.append` does. Raises LogUnavailable where the disk takes nothing."""
         try:
             with closing(self._db.cursor()) as cursor:
                 cursor.execute("BEGIN IMMEDIATE")
@@ -48,10 +50,12 @@ class SqliteLog:
                     places.append(cursor.lastrowid)
                 cursor.execute("COMMIT")
                 return places
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            return [None] * len(entries)
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return [None] * len(entries)
+            raise self._trouble(error) from error
 
     def read(self, prefix: str, after: int) -> Sequence[Logged]:
         query = "SELECT position, subject, data FROM entry WHERE position > ? AND substr(subject, 1, ?) = ?"
@@ -133,4 +137,4 @@ class SqliteLog:
         self._db.close()
 
     def _trouble(self, error: OSError | sqlite3.Error) -> LogUnavailable:
-        return LogUnavailable(f"log {self._path}: {error}")
+        return LogUnavailable(f"log {self._path}: {error}", fix=fix_of(error))
