@@ -52,10 +52,11 @@ def test_time_grows_as_the_stream_does(name: str, step: int) -> None:
     for number, opening in enumerate(OPENINGS[name]):
         for piece in REPEATED[number % step :: step]:
             stream = opening + piece * (SHORT * TIMES // len(piece))
-            took_s = seconds(name, stream)
-            if took_s > TOO_SHORT_TO_TELL_S:
-                short_s = seconds(name, stream[: len(opening) + SHORT])
-                assert took_s < 4 * TIMES * short_s, (name, opening, piece)
+            short, took_s = stream[: len(opening) + SHORT], seconds(name, stream)
+            if took_s > TOO_SHORT_TO_TELL_S and took_s >= 4 * TIMES * seconds(name, short):
+                # A machine that has its processor from another one counts what that takes away: the least of three.
+                long_s, short_s = (min(seconds(name, each) for _ in range(3)) for each in (stream, short))
+                assert long_s < 4 * TIMES * short_s, (name, opening, piece)
 
 
 def seconds(name: str, stream: bytes) -> float:
