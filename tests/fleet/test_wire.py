@@ -43,6 +43,7 @@ from lora_post.times import WallUs
 from lora_post.uplink import window
 
 SHORT = Entry("id", "before", 9, State(stands_in_for="north", decides_since_us=WallUs(5)), "short", answers=2)
+BACK = Entry("id", "before", 9, State(owner="north", decides_since_us=WallUs(5), knows_until="void"), "own", 2)
 FILE = Path(__file__).with_name("wire.txt")
 NOW = WallUs(1_790_000_000_000_000)
 FRAME = Frame("gw1", NOW, b"\x40\1\2\3", RxInfo(-97.25, 6.5, 7, 125.0, "4/5", 868.1), Link.LORAWAN, 123456)
@@ -146,7 +147,7 @@ KINDS = {
     "fate": Kind(
         tuple(downlinks.RequestFate("id", each) for each in (SENT, REFUSED)), downlinks.encode, downlinks.decode_fate
     ),
-    "entry": Kind((ENTRY, Entry("id", "", 1, State(), "own"), SHORT), entry.encode, entry.decode),
+    "entry": Kind((ENTRY, Entry("id", "", 1, State(), "own"), SHORT, BACK), entry.encode, entry.decode),
     "command": Kind(
         (Errand("desk", COMMAND), Errand("desk", Command("pond", 1, b"", Moment(NOW, "", 0)), True)),
         errands.encode_errand,

@@ -11,7 +11,7 @@ from lora_post.fleet.home.book import Adoption, HomeBook
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.home.mirror import Mirror
 from lora_post.fleet.judging.judge import Judge
-from lora_post.fleet.log.entry import Accepted, Counters, Down, Entry, State, after, encode, new_id
+from lora_post.fleet.log.entry import Accepted, Counters, Down, Entry, State, Told, after, encode, new_id
 from lora_post.fleet.log.view import View
 from lora_post.model import Frame, RxInfo
 from lora_post.times import WallUs
@@ -70,7 +70,14 @@ class Site:
 
     def uplink(self, fcnt: int) -> None:
         """Accept a frame, and answer it."""
-        self.own.append([(POND, encode(following(self.last, fcnt)))])
+        self._append(following(self.last, fcnt))
+
+    def add(self, state: State, told: tuple[Told, ...] = ()) -> None:
+        """Make an entry of a join."""
+        self._append(after(self.last, new_id(), state, "join", told=told))
+
+    def _append(self, entry: Entry) -> None:
+        self.own.append([(POND, encode(entry))])
         list(self.book.acceptance.accept([]))
 
     @property

@@ -11,14 +11,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lora_post.fleet.errors import UNREADABLE
 from lora_post.fleet.home.book import ALL, Adoption, chain, lost_behind
 from lora_post.fleet.home.heads import Asked, Seen
-from lora_post.fleet.log.entry import Entry, State, decode, encode
+from lora_post.fleet.log.entry import FIRST, Entry, State, decode, encode, new_id
 from lora_post.fleet.log.log import Log, Logged
-from lora_post.fleet.log.ownership import given_back, id_behind
+from lora_post.fleet.log.ownership import given_back
 from lora_post.text import plural
 
 log = logging.getLogger(__name__)
@@ -60,29 +60,23 @@ class _Row(Struct, frozen=True, gc=False):
     number: int
 
 
-class _Own(Struct, frozen=True):
-    """An `own` entry that was given to the hub. until, valid: as in `Adoption`."""
-
-    entry: Entry
-    until: str
-    valid: str
-
-
 class _Device(Struct):
     """A device. rows: its entries here; the first one is what the hub had last. is_unsure: the hub is to be asked.
 
-    is_strange: workers say that it does not belong here.
+    own: the last `own` entry that was given to the hub. is_strange: workers say that it does not belong here.
+    empty: names a log without entries, as a new card has it: it is not the log of the card before.
     """
 
     rows: list[_Row] = []
-    own: _Own | None = None
+    own: Entry | None = None
     is_unsure: bool = True
     is_strange: bool = False
+    empty: str = field(default_factory=new_id)
 
     @property
     def newest(self) -> str:
-        """Return the id of the newest entry here, "" for none."""
-        return self.rows[-1].id if self.rows else ""
+        """Return the id of the newest entry here."""
+        return self.rows[-1].id if self.rows else self.empty
 
 
 class Mirror:
@@ -198,20 +192,15 @@ class Mirror:
             self._confirm(seen.subject, device, ids.index(seen.valid))
             return
         newest = decode(seen.newest) if seen.newest else None
-        own = device.own
-        if own and seen.valid == own.entry.id:
-            newest, valid = newest or own.entry, own.valid
-            is_known = own.until == device.newest
-        else:
-            valid = seen.valid if seen.valid in ids else ""
-            is_known = newest is not None and bool(ids) and newest.id == id_behind(newest.prev, device.newest)
-        if newest and newest.state.is_held and device.newest == valid:
-            is_known = True  # nothing of the own is lost, and it is not to be taken back
-        if newest and is_known:
+        valid = seen.valid if seen.valid in ids else ""
+        known = _known(newest, device)
+        # Where it is not to be taken back, and nothing of the own is lost, there is nothing to say.
+        has_lost = ids[-1:] not in ([], [valid])
+        if newest and (device.newest == known or (newest.state.is_held and not has_lost)):
             if self._book.adopt(Adoption(seen.subject, newest, valid, device.newest)):
                 device.own, device.is_unsure = None, False
             return
-        self._give(seen.subject, newest, device, valid)
+        self._give(seen.subject, newest, device, known if known in ids else valid)
 
     def _confirm(self, subject: str, device: _Device, index: int) -> None:
         """Keep what is behind the last entry that the hub has, and that one."""
@@ -221,23 +210,32 @@ class Mirror:
             self._log.trim(subject, device.rows[0].position)
             self._book.confirm(subject, device.rows[0].number)
 
-    def _give(self, subject: str, newest: Entry | None, device: _Device, valid: str) -> None:
-        """Give the hub the entry by which this gateway decides, and that knows of all that was void."""
+    def _give(self, subject: str, newest: Entry | None, device: _Device, told: str) -> None:
+        """Give the hub the entry by which this gateway decides, and that knows of all that was void.
+
+        told: the last entry of which the hub knows.
+        """
         own = device.own
-        if own and own.until == device.newest and own.entry.prev == (newest.id if newest else ""):
-            self._hub.append([(subject, encode(own.entry))])  # once more: the first time it did not arrive
+        if own and own.state.knows_until == device.newest and own.prev == (newest.id if newest else FIRST):
+            self._hub.append([(subject, encode(own))])  # once more: the first time it did not arrive
             return
-        told = own.until if own and newest and newest.state.owner == self._gateway else valid
         lost = lost_behind(chain(self._log, subject), told)
-        entry = given_back(newest, lost, self._gateway, self._inherited.get(subject))
-        device.own, device.is_unsure = _Own(entry, device.newest, valid), True
+        entry = given_back(newest, lost, self._gateway, device.newest, self._inherited.get(subject))
+        device.own, device.is_unsure = entry, True
         log.info("%s: %s", subject.rpartition(".")[2], _what(entry, len(lost)))
         self._hub.append([(subject, encode(entry))])
 
 
+def _known(newest: Entry | None, device: _Device) -> str:
+    """Return the last entry of the own of which the hub knows, "" for none."""
+    if newest and device.own and newest.id == device.own.id:
+        return device.own.state.knows_until  # older workers leave it out when they send the entry
+    return newest.state.knows_until if newest else ""
+
+
 def _asked(subject: str, device: _Device) -> Asked:
     ids = [row.id for row in device.rows[: 1 + MAX_TOGETHER]]
-    return Asked(subject, (*ids, *([device.own.entry.id] if device.own else ())))
+    return Asked(subject, tuple(ids))
 
 
 def _what(entry: Entry, lost: int) -> str:

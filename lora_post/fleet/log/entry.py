@@ -88,6 +88,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     owner: the home gateway that alone decides what follows; "": workers do. is_held: a person has taken the device from
     its home, which is not to take it back. stands_in_for: the home gateway from which workers have taken the device by
     themselves. decides_since_us: when who decides changed last.
+    knows_until: the id of an entry of the home gateway. What was used and told up to it is taken over here if void.
     """
 
     own: Counters = Counters()
@@ -99,6 +100,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     is_held: bool = False
     stands_in_for: str = ""
     decides_since_us: WallUs = WallUs(0)
+    knows_until: str = ""
 
 
 class Reception(Struct, frozen=True, array_like=True, gc=False):

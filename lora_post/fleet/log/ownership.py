@@ -7,7 +7,6 @@ over is found again by `given_back`; until then, counters go on so far ahead tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from typing import Final
 from zlib import crc32
 
@@ -40,28 +39,27 @@ def released(state: State) -> State:
     return replace(state, is_held=False)
 
 
-def given_back(last: Entry | None, lost: Sequence[Entry], home: str, inherited: State | None = None) -> Entry:
+def given_back(
+    last: Entry | None, lost: Sequence[Entry], home: str, until: str, inherited: State | None = None
+) -> Entry:
     """Return the entry by which a home gateway decides, behind the newest one of the hub.
 
-    lost: its own entries that are void there. What they have used is not used again, and what they say of commands is
-    told. inherited: what it knows of a device of which the hub knows nothing.
+    lost: its own entries that are void there, and of which `last` does not know. What they have used is not used again,
+    and what they say of commands is told. until: the id of its newest entry. inherited: what it knows of a device of
+    which the hub knows nothing.
     """
     state = last.state if last else inherited or State()
-    # A home that decides already, and by an entry that is not known here: what else it has used is not known, either.
-    by = JUMP if state.owner or (lost and last is None) else 0
+    # What a home gateway uses that decides by an entry which is not known here is not known, either. One that is not to
+    # decide any more goes on until it has read this entry, in the sessions of which workers learn by it.
+    by = JUMP if state.owner or (lost and (last is None or state.is_held)) else 0
     state = beyond(state, lost[-1].state if lost else state, by)
     if not state.is_held:
         state = replace(state, owner=home, stands_in_for="", decides_since_us=now_us())
     over = set(last.state.done) if last else set()
     commands = {each.key: each for entry in lost for each in entry.commands if each.key not in over}
     told = tuple(each for entry in lost for each in entry.told)
-    entry = after(last, new_id(), state, "own", commands=tuple(commands.values()), told=told)
-    return replace(entry, id=id_behind(entry.prev, lost[-1].id)) if lost else entry
-
-
-def id_behind(prev: str, until: str) -> str:
-    """Return the id of the entry that takes over what is lost: its author knows it again. until: the last that is."""
-    return sha256(f"{prev} {until}".encode()).hexdigest()[:24]
+    state = replace(state, knows_until=until)
+    return after(last, new_id(), state, "own", commands=tuple(commands.values()), told=told)
 
 
 def may_give(owner: str, dev_addr: int) -> bool:

@@ -7,15 +7,29 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lora_post.fleet.home.book import MAX_ALONE
 from lora_post.fleet.home.heads import Asked, Heads, Seen
 from lora_post.fleet.judging.copied import Copied
 from lora_post.fleet.log.acceptance import Proposal
-from lora_post.fleet.log.entry import Down, Entry, Joins, State, after, decode, encode, new_id
+from lora_post.fleet.log.entry import (
+    Down,
+    Entry,
+    Given,
+    Joins,
+    ReadingRow,
+    State,
+    Told,
+    after,
+    decode,
+    encode,
+    new_id,
+)
 from lora_post.fleet.log.loss import JUMP
 from lora_post.fleet.log.ownership import is_given_by, may_give, released, taken_over
 from lora_post.fleet.log.sqlite_log import SqliteLog
+from lora_post.times import WallUs
 from tests.support.home_site import HOME, POND, Hub, Site, begun, following, owned
 from tests.support.memory_log import MemoryLog
 
@@ -49,13 +63,47 @@ def test_taken_over_by_a_person_until_it_is_given_back() -> None:
     site.settle()
     assert (hub.last.state.owner, site.again) == ("", [1])
     assert site.book.state(POND) is None
-    assert hub.last.state.own.down == JUMP + 2
+    assert hub.last.state.own.down == 2 * JUMP + 2  # it went on until it knew
     hub.append([(POND, encode(owned(hub.last, released(hub.last.state))))])
     site.mirror.doubt()
     site.settle()
     assert site.book.state(POND) == hub.last.state
-    assert (hub.last.state.owner, hub.last.state.own.down) == (HOME, JUMP + 2)  # all of it is known: no further jump
+    assert (hub.last.state.owner, hub.last.state.own.down) == (
+        HOME,
+        2 * JUMP + 2,
+    )  # all of it is known: no further jump
     assert [entry.epoch for entry in hub.valid if entry.kind == "own"] == [1, 2, 3, 4, 5]
+
+
+def test_home_that_does_not_know_yet_that_it_was_taken_over_uses_nothing_that_workers_use() -> None:
+    hub, site = begun()
+    given = Given(0x0143_0798, 1, 1, 0, 1)
+    site.add(replace(site.last.state, joins=Joins(b"", join_nonce=1, sessions=(given,))))
+    hub.append([(POND, encode(owned(hub.last, taken_over(hub.last.state, is_held=True))))])
+    site.mirror.doubt()
+    site.mirror.step()  # workers learn of the session by this; the gateway has not read it yet, and loses its link
+    assert hub.last.state.joins is not None
+    (known,) = hub.last.state.joins.sessions
+    assert not hub.last.state.owner
+    assert (site.last.state.owner, site.last.kind) == (HOME, "join")  # it goes on
+    assert known.counters.down > MAX_ALONE
+    assert hub.last.state.own.down > site.last.state.own.down + MAX_ALONE
+    assert hub.last.state.joins.join_nonce > 1 + MAX_ALONE
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_was_told_is_told_once_whoever_decided_between(is_killed: bool) -> None:
+    hub, site = begun()
+    site.add(site.last.state, told=(Told("pond", ReadingRow("valve", 1), WallUs(1)),))
+    hub.append([(POND, encode(owned(hub.last, taken_over(hub.last.state, is_held=False))))])
+    site.mirror.doubt()
+    site.mirror.step()  # it is told; the gateway has not read that yet
+    site.add(site.last.state, told=(Told("pond", ReadingRow("valve", 2), WallUs(2)),))
+    hub.append([(POND, encode(owned(hub.last, taken_over(hub.last.state, is_held=False))))])
+    site = Site(hub, site.own) if is_killed else site
+    site.settle()
+    assert [told.row.value for entry in hub.valid for told in entry.told] == [1, 2]
+    assert (hub.last.state.owner, site.last.id) == (HOME, hub.last.id)
 
 
 def test_gateway_with_another_card_uses_nothing_again() -> None:

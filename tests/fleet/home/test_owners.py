@@ -35,7 +35,7 @@ def said(*states: State) -> list[str]:
 
 
 def test_each_owner_has_a_line_with_devices_and_times() -> None:
-    home = given_back(None, [], "north").state
+    home = given_back(None, [], "north", "").state
     away, by_hand = taken_over(home, is_held=False), taken_over(home, is_held=True)
     since = "since 2026-11-28 23:15"
     assert said(State(), home, away, by_hand, home) == [
@@ -44,7 +44,9 @@ def test_each_owner_has_a_line_with_devices_and_times() -> None:
         f"workers decide, while home gateway north is away: d2 {since}",
     ]
     assert said(released(by_hand)) == []
-    assert said(given_back(after(None, "a", away), [], "north").state) == [f"home gateway north decides: d0 {since}"]
+    assert said(given_back(after(None, "a", away), [], "north", "").state) == [
+        f"home gateway north decides: d0 {since}"
+    ]
     (line,) = said(*[home] * (MAX_NAMED + 2))
     assert line.endswith(f"d4 {since}, and 2 more")
 
@@ -59,7 +61,7 @@ def test_check_on_a_home_gateway_tells_who_decides(tmp_path: Path) -> None:
     assert config.fleet is not None
     assert owners_at_home(config.spool_path) == []
     assert not list(tmp_path.iterdir())
-    home = given_back(None, [], "north").state
+    home = given_back(None, [], "north", "").state
     with closing(opened_log(config.spool_path)) as log:
         log.append([("log.0.pond", encode(after(None, new_id(), taken_over(home, is_held=False))))])
     grade, text = next(
