@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from lora_post.command import Command, Fate
@@ -10,7 +12,8 @@ from lora_post.downlink.transmit import Transmission
 from lora_post.fleet.judging.desk import Errand, Sent
 from lora_post.fleet.judging.reply import Reply
 from lora_post.fleet.judging.state_book import KEEP_DONE
-from lora_post.fleet.log.entry import Entry, decode
+from lora_post.fleet.log.entry import Entry, decode, encode
+from lora_post.fleet.log.ownership import given_back
 from lora_post.fleet.uploader.errands import decode_errand, encode_errand
 from lora_post.lorawan.phy_payload import MType, parse_data_frame
 from lora_post.lorawan.region import load_region
@@ -132,6 +135,26 @@ def test_device_that_listens_always_gets_it_at_once_by_the_gateway_that_heard_it
     assert (chore.reply.command, chore.reply.ways[0].gateway) == (2, "gw2")
     assert [(each.name, each.tmst) for each in chore.reply.ways[0].windows] == [("RX2, class C", None)]
     assert [entry.down.fcnt for entry in entries(log) if entry.down] == [0, 1]
+
+
+def test_nothing_is_sent_for_a_device_that_another_decides_about_since_it_was_sealed() -> None:
+    log = MemoryLog()
+    worker = OneWorker(log, [replace(VALVE, home="north")], NETWORK)
+    worker.hear(uplink(2, 0), 0, ("gw2",))
+    worker.do(errand(worker, "valve", 1))
+    worker.judge._desk._server.class_c._monotonic = lambda: 1e9  # type: ignore[union-attr]
+    append = log.append
+
+    def second(given: Sequence[tuple[str, bytes]]) -> Sequence[int | None]:
+        log.append = append  # type: ignore[method-assign]
+        last = decode(log.entries[-1].data)
+        log.append([(log.entries[-1].subject, encode(given_back(last, [], "north", "")))])
+        return log.append(given)
+
+    log.append = second  # type: ignore[method-assign]
+    (chore,) = worker.tick()
+    assert entries(log)[-1].down is not None  # it is void
+    assert chore.reply is None
 
 
 def test_confirmed_uplink_that_is_repeated_is_answered_again_with_another_counter() -> None:

@@ -185,7 +185,7 @@ class Judge:
             return None
         subject = log_subject(device)
         state = state_of(subject)
-        chore.decider = None
+        chore.reply, chore.decider = None, None
         if state.owner != self.owner:
             chore.decider = None if self._is_known(chore.task, state) else state.owner
             return None
