@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from lora_post.cli._options import config_option, load_all_decoders, optional_config
+from lora_post.cli._options import config_option, load_all_decoders, no_decoder, optional_config
 from lora_post.cli._output import print_table, say
 from lora_post.clocks.scale import now_us
 from lora_post.config import Config
-from lora_post.decoding.choice import Decoding, unknown_decoder
+from lora_post.decoding.choice import Decoding
 from lora_post.decoding.decode import run
 from lora_post.decoding.javascript.published import examples_in, published_examples
 from lora_post.decoding.loading import load_decoder
@@ -75,8 +75,7 @@ def _find(name: str, config: Config | None) -> Decoder:
         raise ConfigError(crash.what, fix=crash.fix) from crash
     loaded = load_all_decoders(config)
     if name not in loaded.decoders:
-        problem = unknown_decoder(name, loaded.decoders, loaded.faults)
-        raise ConfigError(problem.what, fix=problem.fix)
+        raise no_decoder(name, loaded)
     return loaded.decoders[name]
 
 

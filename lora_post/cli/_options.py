@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from lora_post.config import Config, find_config, load_config, load_what_works
-from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of
+from lora_post.decoding.choice import Decoding, decoder_names, mistakes_of, unknown_decoder
 from lora_post.decoding.hangs import HangFile, LimitedDecoding, hang_path, watched_loading
-from lora_post.decoding.loading import LoadedDecoders, combined, load_folder, load_shipped, shipped_folder
+from lora_post.decoding.loading import LoadedDecoders, combined, is_folder, load_folder, load_shipped, shipped_folder
 from lora_post.decoding.reload import ChangedDecoders, DecoderFolder, LiveDecoding, tell_unit_slips
 from lora_post.decoding.time_limit import TimeLimit
 from lora_post.decoding.unit_slips import slips_of_device
@@ -104,6 +104,12 @@ def load_all_decoders(config: Config | None) -> LoadedDecoders:
 
     own = (load_folder(config.decoder_folder),) if config and config.decoder_folder else ()
     return combined(load_folder(shipped_folder()), load_installed(), *own)
+
+
+def no_decoder(word: str, loaded: LoadedDecoders, place: str = "") -> ConfigError:
+    """Return what to say to a word that is neither a decoder nor a file of one. place: what comes before it."""
+    problem = is_folder(Path(word)) or unknown_decoder(word, loaded.decoders, loaded.faults)
+    return ConfigError(f"{place}{problem.what}", fix=problem.fix)
 
 
 def watch_decoders(hangs: HangFile | None = None) -> TimeLimit:

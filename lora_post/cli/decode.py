@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 import click
@@ -18,10 +20,9 @@ from lora_post.cli._decode_desk import Desk, stand_in
 from lora_post.cli._explained import NO_FRAME, UNNAMED, explanation_json, show_frame, show_payload
 from lora_post.cli._hand_keys import HandKeys, key_options, read_hand_keys
 from lora_post.cli._log import set_up_log
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, watch_decoders
+from lora_post.cli._options import config_option, load_all_decoders, log, no_decoder, optional_config, watch_decoders
 from lora_post.cli._output import complain, print_json
 from lora_post.clocks.scale import parse_utc
-from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.hangs import watched_loading
 from lora_post.decoding.loading import LoadedDecoders, names_file
 from lora_post.decoding.time_limit import TimeLimit
@@ -175,7 +176,8 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
                 NO_FRAME | _frame_json(Refusal(frame, error.check, f"{item.place}{error.what}{read_as}", fix=error.fix))
             )
         else:
-            complain(f"{item.place}{error}{read_as}; for a clear payload add --payload")
+            advice = _about_file(item.text, "-") or "for a clear payload add --payload"
+            complain(f"{item.place}{error}{read_as}; {advice}")
         return False
     outcome = desk.report(found.outcome) if isinstance(found.outcome, Uplink) else found.outcome
     outcome = _diagnosed(desk, found, outcome)
@@ -184,6 +186,18 @@ def _explain_frame(desk: Desk, item: Item, as_json: bool) -> bool:
     else:
         show_frame(found, outcome, item.place, hint_keys=desk.keys == HandKeys())
     return found.mic is not Mic.BAD
+
+
+def _about_file(text: str, lines: str) -> str:
+    """Say how a file is read that was given in place of what is in it; "" for what is not one.
+
+    lines: the options with which its lines are read.
+    """
+    with suppress(OSError):  # a name that is too long for one
+        if Path(text).is_file():
+            name = quote(text)
+            return f"it is a file: `lora-post replay {name}`; its lines alone: `lora-post decode {lines} < {name}`"
+    return ""
 
 
 def _diagnosed(desk: Desk, found: Explanation, outcome: Report | Refusal | Join) -> Report | Refusal | Join:
@@ -216,7 +230,7 @@ def _explain_payload(desk: Desk, item: Item, as_json: bool) -> bool:
         if as_json:
             print_json({"data": None, "readings": [], "warnings": [], "errors": [f"{item.place}{error}"]})
         else:
-            complain(f"{item.place}{error}")
+            complain("; ".join(filter(None, (f"{item.place}{error}", _about_file(item.text, "--payload -")))))
         return False
     device = replace(stand_in(Link.LORAWAN, 0, None), decoder=desk.decoder or "")
     uplink = Uplink(Frame(desk.gateway, desk.time_us, b"", RxInfo()), device, 0, item.fport, spelled.data, False)
@@ -264,8 +278,7 @@ def _find_decoder(name: str, loaded: LoadedDecoders, watch: TimeLimit) -> Decode
             return watched_loading(watch)(Path(name))
         except DecoderCrash as crash:
             raise ConfigError(f"--decoder: {crash.what}", fix=crash.fix) from crash
-    problem = unknown_decoder(name, loaded.decoders, loaded.faults)
-    raise ConfigError(f"--decoder: {problem.what}", fix=problem.fix)
+    raise no_decoder(name, loaded, "--decoder: ")
 
 
 def _time(text: str | None) -> WallUs | None:

@@ -13,9 +13,8 @@ from msgspec.structs import replace
 from lora_post.captures.expected import check_captures
 from lora_post.cli._decoders_try import try_decoder
 from lora_post.cli._log import set_up_log
-from lora_post.cli._options import config_option, load_all_decoders, log, optional_config, watch_decoders
+from lora_post.cli._options import config_option, load_all_decoders, log, no_decoder, optional_config, watch_decoders
 from lora_post.cli._output import print_table, say
-from lora_post.decoding.choice import unknown_decoder
 from lora_post.decoding.encode import check_encoder
 from lora_post.decoding.examples import Difference, Failure, check_decoder
 from lora_post.decoding.hangs import watched_loading
@@ -169,8 +168,7 @@ def _find(which: str | None, config_path: Path | None, watch: TimeLimit) -> tupl
     if which is None:
         return [decoder for _, decoder in sorted(loaded.decoders.items())], loaded.problems
     if which not in loaded.decoders:
-        problem = unknown_decoder(which, loaded.decoders, loaded.faults)
-        raise ConfigError(problem.what, fix=problem.fix)
+        raise no_decoder(which, loaded)
     return [loaded.decoders[which]], ()
 
 
@@ -192,6 +190,7 @@ def _test(decoder: Decoder, watch: TimeLimit) -> bool:
     count = len(decoder.examples)
     if not count:
         say(f"FAIL  {decoder.name}: it shows no example, so nothing says that it works ({decoder.origin})", fg="red")
+        say(f"      fix: {_how_to_show(decoder)}")
         return False
     for problem in slips_of_decoder(decoder):
         say(f"warn  {decoder.name}: {problem}", fg="yellow")
@@ -203,6 +202,14 @@ def _test(decoder: Decoder, watch: TimeLimit) -> bool:
     for failure in failures:
         _show(failure)
     return False
+
+
+def _how_to_show(decoder: Decoder) -> str:
+    """Say how an example of a decoder is written; that of a codec is in a file beside it."""
+    if not decoder.functions:
+        return 'give DECODER examples=[Example("0B45", fport=2, gives=[Reading("temperature", 28.85, "°C")])]'
+    example = '[{"input": {"bytes": "0B45", "fPort": 2}, "output": {"data": {"temperature": 28.85}}}]'
+    return f"write {Path(decoder.origin).with_suffix('.examples.json')}: {example}"
 
 
 def _test_encoder(decoder: Decoder, examples: Sequence[EncodeExample]) -> bool:

@@ -30,7 +30,7 @@ from lora_post.decoding.javascript.source import MAX_FILE, is_codec
 from lora_post.decoding.time_limit import Overrun
 from lora_post.errors import DecoderCrash, Problem
 from lora_post.model import Decoder
-from lora_post.text import bare_word
+from lora_post.text import bare_word, some_of
 from lora_post.trust import replaceable_by_others
 
 if TYPE_CHECKING:
@@ -167,6 +167,16 @@ def names_file(text: str) -> bool:
     return "/" in text or text.endswith((".py", *CODEC_SUFFIXES))
 
 
+def is_folder(path: Path) -> Problem | None:
+    """Return what to say where a folder is given in place of a decoder's file; None for anything else."""
+    try:
+        names = [file.name for file in decoder_files(path)]
+    except OSError:
+        return None
+    fix = f"name one of its files: {some_of(names)}" if names else "`lora-post decoders new` writes a decoder"
+    return Problem(f"{path} is a folder", fix)
+
+
 def load_decoder(path: Path) -> Decoder:
     """Load the `DECODER` of a Python file, or a JavaScript codec.
 
@@ -174,6 +184,8 @@ def load_decoder(path: Path) -> Decoder:
     """
     if not path.exists():
         raise DecoderCrash(f"there is no file {path}")
+    if (folder := is_folder(path)) is not None:
+        raise DecoderCrash(folder.what, fix=folder.fix)
     fault = replaceable_by_others(path) if path.parent != shipped_folder() else None
     if fault is not None:
         raise DecoderCrash(f"{path} is not loaded: {fault.what}", fix=fault.fix)

@@ -440,7 +440,7 @@ def test_decoder_that_hangs_is_ended_and_its_line_named(tmp_path: Path) -> None:
         ([FRAME, "--decoder", "zzz"], "there is no decoder 'zzz'; known are "),
         ([FRAME, "--decoder", "no/such.py"], "--decoder: there is no file no/such.py"),
         ([FRAME, "--decoder", "such.js"], "--decoder: there is no file such.js"),
-        ([FRAME, "--decoder", "/"], "--decoder: /: not a .py, .js or .txt file"),
+        ([FRAME, "--decoder", "/"], "--decoder: / is a folder; `lora-post decoders new` writes"),
         ([FRAME, "--nwk-skey", NWK_SKEY], "--app-skey is missing"),
         ([FRAME, "--app-skey", APP_SKEY], "--nwk-skey is missing"),
         ([FRAME, "--nwk-skey", NWK_SKEY[1:], "--app-skey", APP_SKEY], "--nwk-skey has 31 characters; it must be 32"),
@@ -454,6 +454,17 @@ def test_wrong_option_is_named_with_the_fix(arguments: list[str], complaint: str
     ran = lora_post("decode", *arguments)
     assert (ran.code, ran.out) == (2, "")
     assert complaint in ran.err
+
+
+@pytest.mark.parametrize("name", ["frames.txt", "frames", "00"])
+def test_file_in_place_of_a_frame_is_called_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(f"{FRAME}\n")
+    advice = f"it is a file: `lora-post replay {name}`; its lines alone: `lora-post decode"
+    assert f"{advice} - < {name}`" in lora_post("decode", name).err
+    assert "; for a clear payload add --payload" in lora_post("decode", "x" * 5000).err
+    payload = lora_post("decode", "--payload", "frames.txt", "--decoder", "text")
+    assert (f"{advice} --payload - < {name}`" in payload.err) is (name == "frames.txt")
 
 
 def test_control_characters_from_radio_never_reach_the_terminal() -> None:

@@ -16,6 +16,9 @@ MINE = (
 )
 
 
+CODEC = "function decodeUplink(i) { return { data: { temperature: (i.bytes[0] << 8 | i.bytes[1]) / 100 } }; }"
+
+
 @pytest.fixture(autouse=True)
 def no_other_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -90,6 +93,38 @@ def test_file_that_hangs_is_ended(old: str, hangs: str, said: str) -> None:
 
 def test_file_that_is_not_there_is_called_so() -> None:
     assert lora_post("decoders", "test", "mine.py").out == "FAIL  there is no file mine.py\n"
+
+
+@pytest.mark.parametrize("command", ["decoders test", "decoders try", "decode --payload 00 --decoder"])
+@pytest.mark.parametrize("folder", [".", "own", "./own/"])
+def test_folder_in_place_of_a_file_is_called_so_with_its_files(command: str, folder: str) -> None:
+    for path in (Path("probe.js"), Path("own/probe.js")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(CODEC)
+    ran = lora_post(*command.split(), folder)
+    assert ran.code != 0
+    assert f"{Path(folder)} is a folder; name one of its files: probe.js" in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("probe.js", CODEC),
+        ("probe.py", MINE.replace("[EXAMPLE]", "[]").replace("'x', 1", "'temperature', 28.85, '°C'")),
+    ],
+)
+def test_file_without_an_example_is_told_how_one_is_written(file: str, text: str) -> None:
+    Path(file).write_text(text.replace("{name!r}", "'probe'"))
+    ran = lora_post("decoders", "test", file)
+    _, _, how = ran.out.partition("      fix: ")
+    assert (ran.code, how[:5]) == (1, "write" if file == "probe.js" else "give ")
+    if file == "probe.js":
+        name, _, example = how.removeprefix("write ").partition(": ")
+        Path(name).write_text(example)
+    else:
+        example = how.removeprefix("give DECODER examples=").strip()
+        Path(file).write_text(text.replace("{name!r}", "'probe'").replace("[])", f"{example})"))
+    assert lora_post("decoders", "test", file).out == "ok    probe: 1 example\n"
 
 
 def test_decoder_with_fields_of_the_wrong_type_is_reported_and_not_listed(caplog: pytest.LogCaptureFixture) -> None:
