@@ -12,7 +12,7 @@ from msgspec import Struct
 from lora_post.errors import Problem, SpoolError
 from lora_post.spool import lanes, undecoded
 from lora_post.spool.arrivals import Arrivals, Arrived
-from lora_post.spool.facts import Facts
+from lora_post.spool.facts import Facts, note_all
 from lora_post.spool.lanes import is_reading
 from lora_post.spool.model import Batch, Lane, Waiting
 from lora_post.spool.spool_file import SpoolFile
@@ -220,14 +220,19 @@ class Queue:
                 )
             add_tally(db, DAMAGED, len(rows))
 
-    def settle(self, times_us: Mapping[int, Iterable[WallUs]]) -> None:
-        """Take delivered readings out of the queue. times_us: by the numbers of their lanes."""
+    def settle(self, times_us: Mapping[int, Iterable[WallUs]], since_us: WallUs | None = None) -> None:
+        """Take delivered readings out of the queue. times_us: by the numbers of their lanes.
+
+        since_us: what `note_sending` would note then; None: nothing.
+        """
         # One by one: meanwhile others may have come in among them, and a full spool may have given some up.
         readings = [(lane, time) for lane, times in times_us.items() for time in times]
         with self._spool_file.transaction() as db:
             self._require_same_file()
             before = db.total_changes
             lanes.take(db, readings)
+            if since_us is not None:
+                note_all(db, self.sink, {RUNNING: str(since_us)})
             self._settled += db.total_changes - before
 
     def park(self, lane: Lane, why: Problem, now_us: WallUs) -> None:

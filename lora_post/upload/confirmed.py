@@ -46,15 +46,18 @@ class Confirmed:
         """Return for how many seconds the first of them may wait for others; 0 or less for not at all, or none."""
         return self._since + self._share_write_for_s - now if self._times else 0.0
 
-    def settle(self) -> int:
-        """Take all of them out of the queue; return how many.
+    def __len__(self) -> int:
+        return sum(map(len, self._times.values()))
+
+    def settle(self, since_us: WallUs | None = None) -> int:
+        """Take all of them out of the queue; return how many. since_us: see `Queue.settle`.
 
         Raises SpoolError; they stay confirmed then, and are due until it succeeds.
         """
-        count = sum(map(len, self._times.values()))
+        count = len(self)
         if count:
             self._since = -math.inf
-            self._queue.settle(self._times)
+            self._queue.settle(self._times, since_us)
             self._times.clear()
         return count
 

@@ -247,16 +247,18 @@ class Uploader:
 
     def _settle(self) -> int:
         """Take what is confirmed out of the queue; return how many. Raises SpoolError; it is tried again first."""
-        count = self._confirmed.settle()
+        count = len(self._confirmed)
         if count:
+            doubts = self._lanes.doubts().values()
+            noted_us = self._note.due(count, min([self._sink.clock_us(), *(doubt.since_us for doubt in doubts)]))
+            self._confirmed.settle(noted_us)
+            self._note.settled(count, noted_us)
             self._metrics.count("delivered", self._queue.sink, amount=count)
             self.delivered_us = self._clock.now_us()
-            doubts = self._lanes.doubts().values()
-            self._note.settled(count, min([self._sink.clock_us(), *(doubt.since_us for doubt in doubts)]))
         return count
 
     def _observe(self, batch: Batch, sent: float) -> None:
-        age_s = (self._wall_us() - max(batch.times_us)) / 1e6
+        age_s = (self._wall_us() - batch.times_us[-1]) / 1e6
         self._metrics.observe("delivery_duration", self._monotonic() - sent, self._queue.sink)
         self._metrics.observe("delivery_age", max(0.0, age_s), self._queue.sink)
 

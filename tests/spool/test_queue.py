@@ -17,12 +17,13 @@ from lora_post.model import Reading
 from lora_post.spool.lanes import _first_free, parked
 from lora_post.spool.ledger import SpoolLedger
 from lora_post.spool.model import Batch, Lane
-from lora_post.spool.queue import Counts, Queue
+from lora_post.spool.queue import Counts, LeftBehind, Queue
 from lora_post.spool.queue_writer import EVICTED, MAX_SENSORS, TOO_MANY_SENSORS, QueueWriter, _cut_level
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.spool.tallies import tallies
 from lora_post.spool.undecoded import KEEP_OF_DEVICE, PRUNE_EVERY, load, trim, used_bytes
 from lora_post.spool.upkeep import drop, move, release
+from lora_post.times import WallUs
 from lora_post.uplink.model import Report, Session, Uplink
 from tests.support.build import NOON_US, device, frame, report
 from tests.support.keeping import keep
@@ -332,6 +333,32 @@ def test_what_is_confirmed_already_is_not_claimed_again_and_late_readings_are(sp
     assert then.times_us == (NOON_US + 1, NOON_US + 4)
     reader.settle({first.lane.id: (*first.times_us, *then.times_us)})
     assert claim(spool_file).times_us == (NOON_US + 6, NOON_US + 8)
+
+
+def test_what_is_noted_with_readings_that_leave_is_in_their_commit_and_nothing_to_search_for(
+    spool_file: SpoolFile,
+) -> None:
+    put(spool_file, report(Reading("t", 1)))
+    batch, queue = claim(spool_file), Queue(spool_file, SINK)
+    queue.note_sending(WallUs(5))
+    commits: list[str] = []
+    spool_file.db.set_trace_callback(lambda line: commits.append(line) if line == "COMMIT" else None)
+    version = queue.version()
+    queue.settle({batch.lane.id: batch.times_us}, WallUs(7))
+    spool_file.db.set_trace_callback(None)
+    assert (len(commits), queue.version()) == (1, version)
+    assert Queue(spool_file, SINK).mark_running() == LeftBehind(WallUs(7))
+
+
+def test_nothing_is_noted_when_readings_cannot_leave(spool_file: SpoolFile) -> None:
+    put(spool_file, report(Reading("t", 1)))
+    batch, queue = claim(spool_file), Queue(spool_file, SINK)
+    queue.note_sending(WallUs(5))
+    spool_file.db.execute("PRAGMA query_only=ON")
+    with pytest.raises(SpoolError):
+        queue.settle({batch.lane.id: batch.times_us}, WallUs(7))
+    spool_file.db.execute("PRAGMA query_only=OFF")
+    assert Queue(spool_file, SINK).mark_running() == LeftBehind(WallUs(5))
 
 
 class QueueMachine(RuleBasedStateMachine):

@@ -177,8 +177,8 @@ def test_requests_of_a_moment_share_one_write(site: Site, server: Waziup) -> Non
     class Counting(Queue):
         writes: ClassVar[list[int]] = []
 
-        def settle(self, times_us: Mapping[int, Iterable[int]]) -> None:
-            super().settle(times_us)
+        def settle(self, times_us: Mapping[int, Iterable[int]], *more: int | None) -> None:
+            super().settle(times_us, *more)
             self.writes.append(len(times_us))
 
     uploader = site.uploader(queue=Counting(site.store, "waziup"))
