@@ -79,7 +79,7 @@ def short_utc_text(time_us: WallUs) -> str:
     """Return the same in as few characters as RFC 3339 allows: without the zeros at the end of a fraction."""
     second, fraction = divmod(time_us, 1_000_000)
     hour, second = divmod(second, 3600)
-    digits = f".{fraction:06}".rstrip("0") if fraction else ""
+    digits = f".{str(1_000_000 + fraction)[1:]}".rstrip("0") if fraction else ""
     return f"{_hour_text(hour)}:{_MINUTES[second // 60]}:{_MINUTES[second % 60]}{digits}Z"
 
 

@@ -139,6 +139,8 @@ def quote_part(part: str) -> str:
 
 
 def _read(response: BaseHTTPResponse) -> bytes:
+    if response.length_remaining == 0:
+        return b""
     body = bytearray()
     try:
         for chunk in response.stream(1 << 14):

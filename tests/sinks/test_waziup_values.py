@@ -97,12 +97,20 @@ def test_same_is_what_a_store_of_doubles_cannot_tell_apart(sent: object, stored:
         (b'{"x":[1,9223372036854775808]}', b'{"x":[1,"9223372036854775808"]}'),
         (b'"<b>"', '"＜b＞"'.encode()),
         (b"true", b"true"),
+        (b"-0.30000000000000004", b"-0.30000000000000004"),
     ],
 )
 def test_number_that_waziup_would_change_goes_as_text(queued: bytes, wire: bytes) -> None:
     one = Batch(Lane(1, "pond", "n", "", "", None), (NOON_US,), (queued,))
     assert wire_values(one) == [wire]
     assert value_objects(one) == [b'{"value":%b,"timestamp":"2026-03-01T12:00:00Z"}' % wire]
+
+
+def test_one_value_that_is_changed_leaves_the_others_as_they_are() -> None:
+    values = (b"27.2", b"true", b'"<b>"', b"-9223372036854775808", b"18446744073709551616", b"false", b"-0.0")
+    one = Batch(Lane(1, "pond", "n", "", "", None), tuple(range(NOON_US, NOON_US + len(values))), values)
+    texts = {b'"<b>"': '"＜b＞"'.encode(), b"18446744073709551616": b'"18446744073709551616"'}
+    assert wire_values(one) == [texts.get(value, value) for value in values]
 
 
 def test_text_in_the_place_of_a_number_is_said_once_for_a_sensor(caplog: pytest.LogCaptureFixture) -> None:
