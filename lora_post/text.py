@@ -223,5 +223,5 @@ def span_text(seconds: float) -> str:
 
 
 def pip_install(package: str) -> str:
-    """Return the command that installs a package beside this lora-post, whichever Python runs it."""
-    return f"{quote(sys.executable)} -m pip install {quote(package)}"
+    """Return what to run to install a package beside this lora-post, whichever Python runs it."""
+    return f"run: {quote(sys.executable)} -m pip install {quote(package)}"

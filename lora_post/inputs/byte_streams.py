@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from os.path import samestat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,9 +34,10 @@ WRITE_TIMEOUT_S = 2.0
 
 
 class ByteStream(Protocol):
-    """Bytes as they arrive. name: how logs call the stream."""
+    """Bytes as they arrive. name: how logs call the stream. is_null: it is stdin, and /dev/null."""
 
     name: str
+    is_null: bool
 
     @property
     def trouble(self) -> Problem | None:
@@ -58,7 +60,9 @@ class FileStream:
         self.trouble: Problem | None = None
         self._fd = fd
         self._chunk = chunk
+        self.is_null = fd == 0 and samestat(os.fstat(fd), Path(os.devnull).stat())
         self._blocks = Blocks() if is_pipe(fd) else None
+        self._is_silent_pipe = fd == 0 and is_pipe(fd)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
@@ -71,7 +75,12 @@ class FileStream:
                 self.name,
                 round(len(data or b"") / 1024),
             )
-        return b"" if data is None else data or None
+        if data is None:
+            return b""
+        if self._is_silent_pipe and not data:
+            log.warning("not one byte came from stdin: the program before `lora-post run` has ended, see what it says")
+        self._is_silent_pipe = False
+        return data or None
 
     def close(self) -> None:
         if self._fd != 0:
@@ -80,6 +89,8 @@ class FileStream:
 
 class SerialPort:
     """A serial port that may be unplugged and come back."""
+
+    is_null = False
 
     def __init__(self, path: str, baud: int, wait: Callable[[float], object] = time.sleep) -> None:
         """wait: how to pass the time until the next attempt to open the port."""

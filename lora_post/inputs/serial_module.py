@@ -59,6 +59,8 @@ class ModuleStream:
     late: how many bytes of the last read it had said some time before.
     """
 
+    is_null = False
+
     def __init__(
         self,
         port: SerialPort,

@@ -91,6 +91,9 @@ class StreamInput:
     def _rest(self) -> Sequence[Heard]:
         """Return what the end of the stream completes, and that no frame was in all of it."""
         events = self._parser.finish(now_us())
+        if self._stream.is_null:
+            detail = "stdin is /dev/null, as a service has it: give [[input]] another url, or pipe the radio program in"
+            return [*events, Noise(NoiseReason.NO_FRAME, 0, detail)]
         if self._had_frame or not self._size or _has_frame(events):
             return events
         detail = f"not one frame in all of {self.name}; check its format: that of [[input]], or --format of replay"

@@ -66,9 +66,9 @@ class OutcomeLog:
             if self._is_news(device, warning):
                 log.warning("device=%s decoder=%s: %s", device, uplink.device.decoder_for(uplink.fport), warning)
         if log.isEnabledFor(logging.INFO):
-            values = " ".join(f"{reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
+            values = "".join(f" {reading.name}={reading.value!r}{reading.unit}" for reading in report.readings)
             kind = "late uplink" if uplink.is_late else "uplink"
-            log.info("%s device=%s fcnt=%d%s %s", kind, device, uplink.fcnt, _level(uplink.frame), values)
+            log.info("%s device=%s fcnt=%d%s%s", kind, device, uplink.fcnt, _level(uplink.frame), values)
 
     def _is_news(self, name: str, cause: str) -> bool:
         now = self._monotonic()

@@ -14,9 +14,10 @@ import pytest
 from lora_post.decoding.choice import Decoding
 from lora_post.errors import ConfigError
 from lora_post.formats.lowcost_gw import LowcostParser
-from lora_post.inputs.byte_streams import ByteStream, SerialPort, open_stream
+from lora_post.inputs.byte_streams import ByteStream, FileStream, SerialPort, open_stream
 from lora_post.inputs.stream import StreamInput
 from lora_post.metrics import Metrics
+from lora_post.model import Noise, NoiseReason
 from lora_post.observed.signs import Signs
 from lora_post.run.ingest import pump
 from lora_post.run.pipeline import Pipeline
@@ -24,7 +25,7 @@ from lora_post.spool.ledger import MemoryLedger
 from lora_post.uplink.model import Report
 from lora_post.uplink.outcome import Outcome
 from tests.support.build import lowcost_device
-from tests.support.command import COMMAND, run
+from tests.support.command import COMMAND, PATIENCE_S, run
 from tests.support.serial_port import Port
 
 PACKET = b"^p1,16,6,%d,9,8,-45\r\n^r125,5,12\r\n\xff\xfe\\!TC/22.5\n"
@@ -184,8 +185,25 @@ OTHERS = [
     (b"radio_rx 40035cab0100000002c53faad42929afbcd834bc63\r\n", 1, b'set format = "rn2483"'),
     (b"^$Low-level gateway status ON\n", 1, b"skipped 30 bytes (no-frame): not one frame in all of stdin"),
     (b"", 0, b"uplinks=0"),
+    (b"", 0, b"not one byte came from stdin: the program before `lora-post run` has ended"),
 ]
 """What comes in, the exit code, and what is said."""
+
+
+def test_stdin_of_a_service_is_said_to_give_nothing() -> None:
+    before = os.dup(0)
+    try:
+        with Path(os.devnull).open() as null:
+            os.dup2(null.fileno(), 0)
+        events = StreamInput(FileStream("stdin", 0), LowcostParser("gw1", UTC)).events(PATIENCE_S)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+    assert events is not None
+    (noise,) = events
+    assert isinstance(noise, Noise)
+    assert (noise.reason, noise.size) == (NoiseReason.NO_FRAME, 0)
+    assert noise.detail.startswith("stdin is /dev/null, as a service has it: give [[input]] another url")
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,13 @@ def test_every_uplink_has_its_line(log: OutcomeLog, caplog: pytest.LogCaptureFix
     assert caplog.messages == ["uplink device=pond-7 fcnt=1 rssi=-50 t=1.5°C"] * 100
 
 
+def test_line_of_an_uplink_without_readings_ends_with_what_is_known_of_it(
+    log: OutcomeLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    log(report())
+    assert caplog.messages == ["uplink device=pond-7 fcnt=1 rssi=-50"]
+
+
 def test_recorded_frames_that_were_accepted_before_are_counted_per_device(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log = RecordedLog()

@@ -50,7 +50,7 @@ from lora_post.decoding.javascript.messages import (
     send,
 )
 from lora_post.decoding.javascript.source import DECODES, ENCODES
-from lora_post.errors import DecoderCrash, DecoderHang
+from lora_post.errors import DecoderCrash, DecoderHang, Problem
 from lora_post.text import pip_install
 
 # The kernel ends what takes its processor time. These are for a process that sleeps, or gets none from this machine.
@@ -61,7 +61,7 @@ END_WALL_S: Final = 2.0
 MAX_HANGS: Final = 3
 GOOD_CALLS: Final = 100
 """So many calls that end make up for one that hung. One that hangs over every second payload is a hang, too."""
-MISSING: Final = f"JavaScript codecs need the package quickjs-ng: {pip_install('lora-post[js]')}"
+MISSING: Final = Problem("JavaScript codecs need quickjs-ng, which is not installed", pip_install("lora-post[js]"))
 
 # The package without its __init__, which takes in the device model and the ciphers: 10 MB.
 _START: Final = """
@@ -261,7 +261,7 @@ class Host:
     def _restarted(self) -> _Child:
         self._end(kill=True)
         if find_spec("quickjs") is None:
-            raise DecoderCrash(MISSING)
+            raise DecoderCrash(MISSING.what, fix=MISSING.fix)
         try:
             self._child = _Child()
         except OSError as error:

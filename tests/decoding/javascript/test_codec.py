@@ -817,7 +817,7 @@ def test_file_that_is_too_long_or_missing_is_reported(tmp_path: Path) -> None:
 def test_missing_engine_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     HOST.close()
     monkeypatch.setitem(sys.modules, "quickjs", None)
-    with pytest.raises(DecoderCrash, match=f"need the package quickjs-ng: {sys.executable} -m pip install"):
+    with pytest.raises(DecoderCrash, match=f"quickjs-ng, which is not installed; run: {sys.executable} -m pip install"):
         load(tmp_path, TS013)
 
 
