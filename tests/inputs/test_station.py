@@ -350,10 +350,11 @@ def test_noise_on_the_port_costs_itself() -> None:
 
 
 def test_discovery_that_asks_nothing_at_all_is_not_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_module, "ASKS_WITHIN_S", 0.1)
     with serving() as server:
-        with connect(f"ws://127.0.0.1:{server.port}/router-info") as asked, pytest.raises(ConnectionClosed):
-            asked.recv(PATIENCE_S)
+        with monkeypatch.context() as hasty:  # not for the station behind it, which a busy machine may hold up
+            hasty.setattr(station_module, "ASKS_WITHIN_S", 0.1)
+            with connect(f"ws://127.0.0.1:{server.port}/router-info") as asked, pytest.raises(ConnectionClosed):
+                asked.recv(PATIENCE_S)
         with BasicsStation(server.port) as station:
             station.push(UPLINK, 1)
             assert [type(each) for each in server.wait(1)] == [Frame]
