@@ -11,23 +11,23 @@ import pytest
 
 from lora_post.fleet.log.loss import JUMP
 from lora_post.sandbox.server import running_sandbox
-from tests.fleet.bad_days import GATEWAYS, Fleet, Radio, everything, fold_all, hub, rows, running, sent
-from tests.support.command import PATIENCE_S, wait_until
+from tests.fleet.bad_days import GATEWAYS, Fleet, Radio, everything, fold_all, hub, running, sent, settle_down
 
 
 @pytest.mark.long
 def test_backup(tmp_path: Path) -> None:
     radio = Radio(Random(1), GATEWAYS)
-    store, backup = tmp_path / "n0", tmp_path / "backup"
+    store, backup, file = tmp_path / "n0", tmp_path / "backup", tmp_path / "sandbox.db"
 
-    def send(count: int) -> None:
+    def send(count: int) -> list[tuple[str, int]]:
         for _ in range(count):
             radio.send()
             time.sleep(0.02)
-        wanted = sent(radio.count)
-        wait_until(lambda: wanted <= set(rows(url)), "not all has arrived", PATIENCE_S)
+        found = settle_down(url, file, sent(radio.count))
+        assert sent(radio.count) <= set(found), "not all has arrived"
+        return found
 
-    with running_sandbox() as url, running(tmp_path, radio, url, 1, Fleet) as fleet:
+    with running_sandbox(file=file) as url, running(tmp_path, radio, url, 1, Fleet) as fleet:
         nodes = fleet.nodes
         send(24)
         nodes.kill(0)
@@ -38,9 +38,7 @@ def test_backup(tmp_path: Path) -> None:
         shutil.rmtree(store)
         backup.rename(store)
         nodes.start(0)
-        send(24)
-        time.sleep(3)  # for what arrives twice
-        found = rows(url)
+        found = send(24)
         with hub(nodes) as link:
             valid, _ = fold_all(everything(link))
     assert len(found) == len(set(found)) == 72
