@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 
 from lora_post.formats.line_reader import LineReader, show
@@ -20,7 +21,15 @@ STRANGE: Final = 20
 
 log = logging.getLogger(__name__)
 
+# What prints frames as no format has them. Sources: the examples in the manuals and sketches of their makers.
+_UNREAD: Final = {
+    "a Seeed LoRa-E5 in test mode": re.compile(rb"\+TEST: "),
+    "a Dragino LA66": re.compile(rb"Data: \(HEX:\)|Rssi= ?-?\d"),
+    "a sketch of Heltec or arduino-LoRa": re.compile(rb"[Rr]eceived packet ['\"]"),
+}
+
 _TALK: Final = (b"^", b"--", b"OK", b"\xff\xfe")  # as lines of LowCostLoRaGw's programs begin
+_AS_LINES: Final = 'have the bytes of each frame printed in hex, alone on a line, and set format = "lines"'
 _MAX_LINE: Final = 1 << 13  # longer ones tell no format that shorter ones do not
 
 
@@ -62,11 +71,12 @@ class MistakenFormat:
         for line in lines:
             if not isinstance(line, bytes):
                 continue
-            found = formats_of(line.strip())
+            plain = line.strip()
+            found = formats_of(plain) or {name for name, pattern in _UNREAD.items() if pattern.match(plain)}
             if found and self._name not in found:
                 for name in found:
                     self._seen[name] = self._seen.get(name, 0) + 1
-            elif not found and self._name == "lowcost" and line.strip() and not line.startswith(_TALK):
+            elif not found and self._name == "lowcost" and plain and not line.startswith(_TALK):
                 self._first_strange = self._first_strange or line
                 self._strange += 1
                 if self._strange == STRANGE:
@@ -89,4 +99,6 @@ class MistakenFormat:
         self._is_open = False
         look = "1 line looks" if count == 1 else f"{count} lines look"
         detail = f'no frame so far, and {look} like {name}, not {self._name}: set format = "{name}"'
+        if name in _UNREAD:
+            detail = f"no frame so far, and {look} like {name}, which no format reads: {_AS_LINES}"
         return [Noise(NoiseReason.UNKNOWN_FORMAT, 0, detail)]

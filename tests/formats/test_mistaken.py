@@ -41,6 +41,23 @@ def test_format_that_arrives_is_named(configured: str, actual: str) -> None:
     assert f'set format = "{actual}"' in hint
 
 
+UNREAD = {
+    "Seeed LoRa-E5": b'+TEST: RXLRPKT\r\n+TEST: LEN:15, RSSI:-57, SNR:8\r\n+TEST: RX "5C2154432F32322E352F"\r\n',
+    "Dragino LA66": b"Data: (HEX:) 5c 21 54 43 2f 31 39 2e 35\r\nRssi= -61\r\n" * 2,
+    "Heltec": b'received packet "\\!TC/18.5" with rssi -45 , length 9\r\n' * 3,
+    "arduino-LoRa": b"Received packet '\\!TC/17.5' with RSSI -46\r\n" * 3,
+}
+
+
+@pytest.mark.parametrize("configured", ["lowcost", "lines", "rak"])
+@pytest.mark.parametrize("module", UNREAD)
+def test_module_that_no_format_reads_is_named_with_what_to_do(configured: str, module: str) -> None:
+    for stream in (UNREAD[module], UNREAD[module][:40] + b"\r\n"):  # while it goes on, and at the end
+        (hint,) = hints(configured, stream)
+        assert module in hint
+        assert 'have the bytes of each frame printed in hex, alone on a line, and set format = "lines"' in hint
+
+
 @pytest.mark.parametrize(
     "capture", sorted(path for name in STREAM_FORMATS for path in FIXTURES.glob(f"*.{name}")), ids=str
 )
