@@ -764,7 +764,7 @@
   const enter = (factory) => {
     const offered = {}, module = { exports: offered };
     const named = factory(module, offered, require);
-    if (module.exports === offered && ownKeys(offered).length === 0) return named;
+    if (module.exports === offered && ownKeys(offered).length === 0 && getPrototypeOf(offered) === plain) return named;
     for (let i = 0; i < NAMES.length; i++) {
       if (named[i]) continue;
       const exported = module.exports && (module.exports[NAMES[i]] || (module.exports.default && module.exports.default[NAMES[i]]));
