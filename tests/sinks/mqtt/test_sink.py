@@ -7,6 +7,7 @@ import ipaddress
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +22,13 @@ from hypothesis import strategies as st
 from lora_post.errors import OutcomeUnknown, Unavailable
 from lora_post.secret import Secret
 from lora_post.sinks.mqtt.sink import MqttSink, topic_of
+from lora_post.spool.spool_file import SpoolFile
 from tests.support.broker import Listener, listener, mosquitto
 from tests.support.command import PATIENCE_S, counting_packet, run, started, wait_until, write_site
 from tests.support.mqtt_sink import batch, settings, site
 from tests.support.ports import free_port
 from tests.support.programs import program
+from tests.support.relay import Relay
 from tests.support.waziup import CuttingProxy
 
 pytestmark = pytest.mark.usefixtures("believed_clock")
@@ -172,22 +175,31 @@ def test_certificate_is_checked_against_the_authority_that_is_named(tmp_path: Pa
 
 def test_broker_that_is_restarted_gets_everything_once_and_the_others_do_not_wait(tmp_path: Path) -> None:
     port = free_port()
+    relay = Relay(port)  # nothing is sent before somebody listens
     config = write_site(tmp_path, "http://127.0.0.1:9/api/v2")
     text = config.read_text()
     config.write_text(
-        text.replace(text[text.index("[waziup]") : text.index("[spool]")], f'[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\n')
+        text.replace(
+            text[text.index("[waziup]") : text.index("[spool]")], f'[mqtt]\nurl = "mqtt://127.0.0.1:{relay.port}"\n'
+        )
         + '[json_lines]\npath = "readings.jsonl"\n'
     )
     lines = tmp_path / "readings.jsonl"
-    with started("run", "-c", str(config)) as process:
+    with closing(relay), started("run", "-c", str(config)) as process:
+        relay.cut()
         assert process.stdin is not None
         process.stdin.write(counting_packet(0))
         wait_until(lambda: lines.exists() and lines.read_bytes().count(b"\n") == 2, "the file waits for the broker")
         with mosquitto(tmp_path, port), listener(port) as heard:
+            relay.mend()
             wait_until(lambda: len(heard.messages) == 2, "nothing after the broker came up")
+            with closing(SpoolFile(tmp_path / "spool.db")) as spool:
+                wait_until(lambda: not spool.rows("SELECT 1 FROM reading"), "what was acknowledged is not settled")
+            relay.cut()
         process.stdin.write(counting_packet(1))
         wait_until(lambda: lines.read_bytes().count(b"\n") == 4, "the file waits for the broker")
         with mosquitto(tmp_path, port), listener(port) as heard:
+            relay.mend()
             process.stdin.close()
             assert process.wait(PATIENCE_S) == 0, process.stderr and process.stderr.read()
             wait_until(lambda: len(heard.messages) == 2, "nothing after the broker came back")
