@@ -103,7 +103,7 @@ def session(folder: Path, say: Say) -> None:
         site.write_text("".join([*lines, '[spool]\npath = "spool.db"\n']))
         site.chmod(0o600)
         (folder / "chirpstack.json").write_text(export(WRONG))
-        with started("run", "-c", str(site)) as process:
+        with started("run", "-c", str(site), "--drain-timeout", str(PATIENCE_S)) as process:
             _work(Session(folder, url, process, say))
 
 
@@ -135,7 +135,7 @@ def _work(at: Session) -> None:
         load.join()
     assert at.process.stdin is not None
     at.process.stdin.close()
-    assert at.process.wait(PATIENCE_S) == 0
+    assert at.process.wait(2 * PATIENCE_S) == 0, at.log[-2000:]
     _look(at)
 
 
