@@ -49,6 +49,8 @@ _JUMP_US: Final = 50_000  # less is what a busy machine needs to read two clocks
 _PIPE_US: Final = 60_000_000  # how long bytes may be under way from the radio program
 NOBODY_COMES_US: Final = BootUs(180_000_000)  # a time daemon with a link needs a minute or two after boot
 _LOOK_EVERY_US: Final = 5_000_000
+_YEAR_US: Final = 365 * _DAY_US
+_HOUR_US: Final = 3_600_000_000
 _HOLD_US: Final = 10_000_000
 _MAX_NAMED: Final = 100
 
@@ -81,6 +83,8 @@ class GatewayClock:
         self._zero_us = boot_zero(0)
         self._wall_offset_us = WallUs(system.wall_us() - system.boot_us())
         self._offset_us: WallUs | None = None
+        self._agreed_us: WallUs | None = None  # by what vouches for the system clock, and by the server
+        self._server_ahead_us = 0
         self._jumps: list[Jump] = []
         self._hold_us = WallUs(0)
         self._look_at_us = BootUs(0)
@@ -107,9 +111,12 @@ class GatewayClock:
             self.look()
             if self._offset_us is None:
                 return Problem("the time is not known yet, readings wait for it", "is there a link, or a time daemon?")
-            apart_us = self._wall_offset_us - self._offset_us
+            apart_us, ahead_us = self._wall_offset_us - self._offset_us, self._server_ahead_us
         if abs(apart_us) <= TOLERANCE_US:
-            return None
+            if abs(ahead_us) < _HOUR_US:
+                return None
+            what = f"the server's clock is {ahead_us / 1e6:+.0f} s from this one, which a time daemon has set"
+            return Problem(what, "readings go with this clock's time; see that it is right: timedatectl")
         return Problem(f"the system clock is {apart_us / 1e6:+.0f} s from the right time", "is a time daemon running?")
 
     def boot_us(self) -> BootUs:
@@ -134,11 +141,18 @@ class GatewayClock:
                 self._see_jump()
             if self._offset_us != self._wall_offset_us and boot_us >= self._look_at_us:
                 self._look_at_us = boot_us + _LOOK_EVERY_US
-                if self._system.vouches():
+                if self._system.vouches() and not self._is_denied():
                     self._follow(self._wall_offset_us)
             while self._jumps and boot_us - self._jumps[0].until_us > _PIPE_US:
                 del self._jumps[0]
             return boot_us
+
+    def _is_denied(self) -> bool:
+        """Tell whether a daemon sets the clock by years from what it and the server had agreed on.
+
+        A receiver for satellites goes back by 1,024 weeks when their count begins anew.
+        """
+        return self._agreed_us is not None and abs(self._wall_offset_us - self._agreed_us) > _YEAR_US
 
     def _see_jump(self) -> None:
         """Find out whether the system clock was set: only then does its distance from the clock since boot change."""
@@ -153,9 +167,16 @@ class GatewayClock:
         self._jumps.append(Jump(self._wall_offset_us, before_us))
         self._wall_offset_us = offset_us
         self._look_at_us = BootUs(0)
-        if self._offset_us is not None and not self._system.vouches():
+        if self._offset_us is None:
+            return
+        if not self._system.vouches():
             log.warning(
                 "the system clock was set by %+.1f s, not by a time daemon; readings keep to the time since boot",
+                jump_us / 1e6,
+            )
+        elif self._is_denied():
+            log.warning(
+                "the system clock was set by %+.1f s, and the server knew better; readings keep to the time since boot",
                 jump_us / 1e6,
             )
 
@@ -184,11 +205,15 @@ class GatewayClock:
             middle_us = WallUs((low_us + high_us) // 2)
             apart_s = (self._wall_offset_us - middle_us) / 1e6
             wall_is_right = low_us <= self._wall_offset_us <= high_us
-            if self._offset_us is not None and low_us <= self._offset_us <= high_us:
-                return
-            if wall_is_right:
+            is_right = self._offset_us is not None and low_us <= self._offset_us <= high_us
+            self._server_ahead_us = 0
+            if wall_is_right and not is_right:
                 self._follow(self._wall_offset_us)
+            if wall_is_right or is_right:
+                if self._offset_us == self._wall_offset_us and self._system.vouches():
+                    self._agreed_us = self._offset_us
             elif self._offset_us == self._wall_offset_us and self._system.vouches():
+                self._server_ahead_us = middle_us - self._wall_offset_us
                 self._say(
                     "server", "the server's clock is %+.0f s from this one, which a time daemon has set", -apart_s
                 )

@@ -328,6 +328,49 @@ def test_trouble_with_the_time_is_told_until_it_is_over() -> None:
     assert clock.wall_us() == machine.true_us
 
 
+@pytest.mark.parametrize("years", [30, -19.6])
+def test_daemon_that_leaps_by_years_is_not_followed_once_the_server_has_agreed_with_it(
+    years: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A receiver whose weeks begin anew would have sent readings to 2007."""
+    machine, clock = right_clock()
+    vouch(clock, machine)
+    machine.wall_error_us = us(years * 365 * DAY_S)
+    machine.pass_s(10)
+    assert arrival(clock, machine) == machine.true_us
+    assert "the server knew better; readings keep to the time since boot" in caplog.text
+    assert "from the right time" in str(clock.trouble())
+    machine.pass_s(DAY_S)
+    vouch(clock, machine)
+    assert arrival(clock, machine) == machine.true_us
+    machine.wall_error_us = 0
+    machine.pass_s(10)
+    assert arrival(clock, machine) == machine.true_us
+    assert clock.trouble() is None
+
+
+def test_daemon_and_server_that_agree_on_another_time_are_followed() -> None:
+    """A virtual machine that was paused for years: its time since boot stood still."""
+    machine, clock = right_clock()
+    vouch(clock, machine)
+    machine.true_us += us(2 * 365 * DAY_S)
+    machine.booted_us += us(2 * 365 * DAY_S)
+    assert clock.wall_us() != machine.true_us
+    vouch(clock, machine)
+    assert arrival(clock, machine) == machine.true_us
+    assert clock.trouble() is None
+
+
+def test_daemon_that_the_server_contradicts_by_more_than_an_hour_is_told_as_a_trouble() -> None:
+    machine, clock = right_clock()
+    vouch(clock, machine, error_s=1800)
+    assert clock.trouble() is None
+    vouch(clock, machine, error_s=-2 * HOUR_S)
+    assert "the server's clock is -7200 s from this one, which a time daemon has set" in str(clock.trouble())
+    vouch(clock, machine)
+    assert clock.trouble() is None
+
+
 def told_by_server(clock: GatewayClock, time_us: int, times: Times = Times.PIPED) -> int:
     """The time of an uplink of which a network server says this time; copies have the same."""
     uplink = ClearUplink(frame(time_us=time_us), 1, 1, 1, b"", (frame(time_us=time_us),))
