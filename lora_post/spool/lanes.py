@@ -106,9 +106,10 @@ def awaits_time(spool_file: SpoolFile, sink: str) -> bool:
     return bool(spool_file.rows(_QUEUED + unknown, (sink, UNKNOWN_FROM_US)))
 
 
-def has_parked_before(spool_file: SpoolFile, sink: str, time_us: WallUs) -> bool:
-    """Tell whether a lane has been parked since before a time."""
-    return bool(spool_file.rows("SELECT 1 FROM lane WHERE sink = ? AND parked_us < ? LIMIT 1", (sink, time_us)))
+def has_parked_before(spool_file: SpoolFile, sink: str, time_us: WallUs, now_us: WallUs) -> bool:
+    """Tell whether a lane has been parked since before a time, or by a clock that was ahead."""
+    query = "SELECT 1 FROM lane WHERE sink = ? AND (parked_us < ? OR parked_us > ?) LIMIT 1"
+    return bool(spool_file.rows(query, (sink, time_us, now_us)))
 
 
 def oldest(spool_file: SpoolFile, lane: Lane, after_us: WallUs, limit: int) -> list[tuple[object, object]]:
@@ -312,11 +313,12 @@ def release(db: sqlite3.Connection, lane: int) -> int:
     return len(rows) + int(held)
 
 
-def release_parked_before(db: sqlite3.Connection, sink: str, time_us: WallUs) -> int:
-    """Release the lanes of a sink that were parked before a time; returns how many lanes."""
+def release_parked_before(db: sqlite3.Connection, sink: str, time_us: WallUs, now_us: WallUs) -> int:
+    """Release the lanes of a sink that were parked before a time, or by a clock that was ahead; returns how many."""
     return db.execute(
-        "UPDATE lane SET parked = NULL, parked_fix = '', parked_us = NULL WHERE sink = ? AND parked_us < ?",
-        (sink, time_us),
+        "UPDATE lane SET parked = NULL, parked_fix = '', parked_us = NULL"
+        " WHERE sink = ? AND (parked_us < ? OR parked_us > ?)",
+        (sink, time_us, now_us),
     ).rowcount
 
 

@@ -241,12 +241,15 @@ class Queue:
             self._require_same_file()
             lanes.park(db, lane, why, now_us)
 
-    def release_parked_before(self, time_us: WallUs) -> int:
-        """Let sensors go that have been parked for long: the reason may have gone. Returns how many."""
-        if not lanes.has_parked_before(self._spool_file, self.sink, time_us):
+    def release_parked_before(self, time_us: WallUs, now_us: WallUs) -> int:
+        """Let sensors go that have been parked for long: the reason may have gone. Returns how many.
+
+        Those that were parked by a clock that was ahead are not held until that time.
+        """
+        if not lanes.has_parked_before(self._spool_file, self.sink, time_us, now_us):
             return 0
         with self._spool_file.transaction() as db:
-            return lanes.release_parked_before(db, self.sink, time_us)
+            return lanes.release_parked_before(db, self.sink, time_us, now_us)
 
     def refuse(self, batch: Batch, reason: str) -> None:
         """Set the readings of a batch aside, so that those behind them go on."""

@@ -25,6 +25,7 @@ _SLOT_US: Final = SHORT_S * 1_000_000
 _UNKNOWN_SLOT: Final = UNKNOWN_FROM_US // _SLOT_US
 _HOUR: Final = 4
 _DAY: Final = 96
+_MONTH: Final = 31 * _DAY
 
 
 class TrendBook:
@@ -37,6 +38,7 @@ class TrendBook:
         self._open: dict[int, dict[str, Span]] = {}  # by slot and device
         self._fcnt: dict[str, int] = {}
         self._now = self._sure = 0  # the slot that goes on; one that a single wrong time has not made
+        self._sure_from = 0  # a clock that leaps by a month may be wrong: nothing is too old by it for a day
         self._over: list[tuple[int, str, Span]] = []  # what is written next at the end
         self._written: list[tuple[int, str, Span]] = []
         self.forget()
@@ -70,7 +72,11 @@ class TrendBook:
         if slot < _UNKNOWN_SLOT <= self._now:
             self._open = {each: spans for each, spans in self._open.items() if each < _UNKNOWN_SLOT}  # see `shift`
             self._over = [each for each in self._over if each[0] < _UNKNOWN_SLOT]
-        self._now, self._sure = slot, min(self._now, slot)
+        if slot > self._now + _MONTH and self._now:
+            self._sure_from = slot + _DAY
+        elif slot < self._now:
+            self._sure_from = 0
+        self._now, self._sure = slot, min(self._now, slot) if slot >= self._sure_from else self._sure
         self._close([each for each in self._open if each != slot])
 
     def _close(self, slots: Iterable[int]) -> None:

@@ -51,4 +51,5 @@ class Parking:
         """Let lanes go that were parked a day ago; look for them once an hour. now: monotonic."""
         if now >= self._look_at:
             self._look_at = now + self._policy.look_for_parked_every_s
-            self._queue.release_parked_before(self._wall_us() - int(self._policy.parked_for_s * 1e6))
+            now_us = self._wall_us()
+            self._queue.release_parked_before(WallUs(now_us - int(self._policy.parked_for_s * 1e6)), now_us)

@@ -128,6 +128,20 @@ def test_rows_are_bounded_by_age_and_number(spool_file: SpoolFile, monkeypatch: 
     assert len(trends.load(spool_file, "pond-7", SHORT_S, WallUs(0))) > 20  # the newest stay
 
 
+def test_clock_that_is_ahead_for_hours_makes_nothing_old(spool_file: SpoolFile) -> None:
+    """Half an hour in 2056 was enough to empty the plots."""
+    book = TrendBook()
+    leap = 30 * 365 * 96
+    quarters = [*range(40), *range(leap, leap + 40), *range(60, 100)]
+    for quarter in quarters:
+        book.hear([sent(quarter, 20.0, quarter)])
+        with spool_file.transaction() as db:
+            book.save(db)
+        book.saved()
+    found = {quarter for quarter, *_ in rows(spool_file)}
+    assert found >= {*range(40), *range(60, 99)}
+
+
 def write_all(spool_file: SpoolFile, devices: int, first: int) -> tuple[int, int]:
     """Steps of SQLite, and commits, for eight quarters of an hour of so many devices."""
     book, steps, commits = TrendBook(), 0, 0

@@ -13,6 +13,8 @@ from lora_post.fleet.log.view import Read, View
 from lora_post.times import WallUs
 
 KEEP_US: Final = 7 * 86_400_000_000
+AHEAD_US: Final = 366 * 86_400_000_000
+"""A frame that is said to come from later has no right time, and nobody waits until it is old."""
 MANY: Final = 64
 """A device's old entries are deleted together: each deletion costs as much as an entry."""
 _ALL: Final = "log."
@@ -46,7 +48,7 @@ class Trimmer:
         The first retained entry of a device is valid by construction: it is the newest valid one that is old.
         keep_us: what is younger stays. many: a device's go once there are so many. Raises LogUnavailable.
         """
-        for each in self._read(read, now_us - keep_us):
+        for each in self._read(read, now_us - keep_us, now_us + AHEAD_US):
             old = self._old.setdefault(each.logged.subject, _Old())
             if each.is_valid:
                 old.newest, old.before = each.logged.position, old.all
@@ -57,14 +59,14 @@ class Trimmer:
             old.all, old.before = old.all - old.before, 0
         return len(found)
 
-    def _read(self, read: int, until_us: int) -> Iterator[Read]:
-        """Yield the next entries, up to the first one that is too new."""
+    def _read(self, read: int, until_us: int, wrong_us: int) -> Iterator[Read]:
+        """Yield the next entries, up to the first one that is too new; times from wrong_us on say nothing."""
         following = self._after(read)
         while True:
             if self._next is None:
                 self._next = next(following, None)
             up = self._next.entry.up if self._next else None
-            if self._next is None or (up and not up.is_late and up.frame.time_us > until_us):
+            if self._next is None or (up and not up.is_late and until_us < up.frame.time_us < wrong_us):
                 return
             each, self._next = self._next, None
             yield each

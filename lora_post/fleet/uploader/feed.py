@@ -10,6 +10,7 @@ from threading import Event
 from typing import Final
 
 from lora_post.clocks.scale import now_us
+from lora_post.clocks.system import SET_FROM_US
 from lora_post.errors import SpoolError
 from lora_post.fleet.errors import FleetError
 from lora_post.fleet.hub.link import Link
@@ -126,10 +127,11 @@ class Feed:
             hub_state.write_state(self._link, {f"pos.{token(self._me.name)}": str(view.position).encode()})
             if not self._turns.is_mine:
                 self._look_at(self._turns.last, now)
-        if self._turns.is_mine and now >= self._trim_at:
+        wall_us = now_us()
+        if self._turns.is_mine and now >= self._trim_at and wall_us >= SET_FROM_US:
             self._trim_at = now + TRIM_S
             size = log_bytes(self._link)
-            self._trimmer.step(self._read_by_all(view.position, size), now_us(), keep_us(size))
+            self._trimmer.step(self._read_by_all(view.position, size), wall_us, keep_us(size))
 
     def _read_by_all(self, position: int, size: int) -> int:
         """Return how far uploaders have read what is theirs; one that never comes back must not fill the log."""

@@ -43,6 +43,16 @@ def test_a_week_stays_and_the_fold_is_the_same() -> None:
     assert Trimmer(log).step(READ, NOW, many=1) == 0
 
 
+def test_frame_that_says_it_is_from_the_future_does_not_keep_all_behind_it() -> None:
+    """A gateway's clock was 30 years ahead: nothing was deleted for 30 years."""
+    log = MemoryLog()
+    up = Accepted("c", Frame("gw", WallUs(NOW + 30 * 365 * DAY_US), b"", RxInfo()), 0)
+    log.append([("log.0.c", encode(after(None, "c0", State(), up=up)))])
+    filled(log, 20)
+    assert Trimmer(log).step(READ, NOW, many=1) == 2
+    assert len(log.entries) == 1 + 2 * 2 * KEEP_US // DAY_US
+
+
 def test_what_an_uploader_has_not_read_stays() -> None:
     log = MemoryLog()
     filled(log, 20)
