@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from urllib.parse import urlsplit
@@ -15,46 +14,54 @@ from lora_post.config.inputs import InputConfig
 from lora_post.errors import SpoolError
 from lora_post.inputs import Input, Surroundings, open_input
 from lora_post.inputs.stream import Hear, StreamInput
+from lora_post.spool.spool_file import KEPT_FREE_BYTES
+from lora_post.times import WallUs
 
 log = logging.getLogger("lora_post")
 
 
 class Tee:
-    """Writes what inputs give to a capture; when it cannot, the inputs go on without."""
+    """Writes what inputs give to a capture; while it cannot, the inputs go on without."""
 
     def __init__(self, path: Path) -> None:
         """Open the capture. Raises ConfigError when the file cannot be appended to."""
-        self._writer: CaptureWriter | None = CaptureWriter(path)
-        self._streams = 0
+        self._writer = CaptureWriter(path, keep_bytes=2 * KEPT_FREE_BYTES)  # the spool needs what is left
+        self._streams: list[tuple[str, str]] = []
+        self._cut: set[int] = set()  # streams that have to begin anew, since something of them is missing
+        self._is_failing = False
         self._lock = Lock()
 
     def add(self, name: str, input_format: str) -> Hear:
         """Return what an input is to call with its bytes. name: how the capture calls it."""
-        number = self._streams
-        self._streams += 1
-        self._try(lambda writer: writer.start(number, now_us(), input_format, name))
-        return lambda data, at_us: self._try(lambda writer: writer.write(number, at_us, data))
+        number = len(self._streams)
+        self._streams.append((input_format, name))
+        self._cut.add(number)
+        self._write(number, b"", now_us())
+        return partial(self._write, number)
 
-    def _try(self, write: Callable[[CaptureWriter], None]) -> None:
+    def _write(self, number: int, data: bytes, at_us: WallUs) -> None:
         with self._lock:
-            if self._writer is None:
-                return
             try:
-                write(self._writer)
+                if number in self._cut:
+                    self._writer.start(number, at_us, *self._streams[number])
+                    self._cut.discard(number)
+                self._writer.write(number, at_us, data)
             except SpoolError as error:
-                log.error("%s; going on without capture", error)
-                with suppress(SpoolError):
-                    self._writer.close()
-                self._writer = None
+                self._cut.update(range(len(self._streams)))
+                if not self._is_failing:
+                    log.error("%s; going on without capture", error)
+                self._is_failing = True
+            else:
+                if self._is_failing:
+                    log.warning("capturing again")
+                self._is_failing = False
 
     def close(self) -> None:
         with self._lock:
-            writer, self._writer = self._writer, None
-        try:
-            if writer is not None:
-                writer.close()
-        except SpoolError as error:
-            log.error("%s", error)
+            try:
+                self._writer.close()
+            except SpoolError as error:
+                log.error("%s", error)
 
 
 def open_heard(item: InputConfig, surroundings: Surroundings, tee: Tee | None) -> Input:

@@ -30,7 +30,7 @@ class AppendFile:
     """A file that only grows, by whole records.
 
     end_of: where the whole records in an existing file end; raises ConfigError for a file that is something else.
-    Raises ConfigError when the file cannot be opened, or another program is writing it.
+    Raises ConfigError when the file cannot be opened, or another program is writing it. keep_bytes: so many stay free.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class AppendFile:
         header: bytes,
         end_of: Callable[[int, int], int],
         monotonic: Callable[[], float] = time.monotonic,
+        keep_bytes: int = 0,
     ) -> None:
         self._path = path
         self._monotonic = monotonic
+        self._keep_bytes = keep_bytes
         self._unsynced_since: float | None = None
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -60,6 +62,9 @@ class AppendFile:
         except OSError as error:
             os.close(self._fd)
             raise ConfigError(f"capture {path}: {error.strerror}") from error
+        except SpoolError as error:
+            os.close(self._fd)
+            raise ConfigError(error.what, fix="make room, or name a file on another disk") from None
         except ConfigError as error:
             os.close(self._fd)
             raise ConfigError(f"capture {path}: {error.what}", fix=error.fix) from None
@@ -67,6 +72,10 @@ class AppendFile:
     def append(self, record: bytes) -> None:
         """Write a record, whole or not at all. Raises SpoolError."""
         try:
+            if self._keep_bytes:
+                disk = os.fstatvfs(self._fd)
+                if disk.f_bavail * disk.f_frsize < self._keep_bytes:
+                    raise SpoolError(f"capture {self._path}: the disk is nearly full")
             written = os.pwrite(self._fd, record, self._size)
             if written < len(record):
                 os.ftruncate(self._fd, self._size)
@@ -99,9 +108,10 @@ class AppendFile:
 class CaptureWriter:
     """Bytes of one or more inputs into a capture; may be shared by threads."""
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic, keep_bytes: int = 0) -> None:
+        """keep_bytes: so much of the disk is left free."""
         self._lock = Lock()
-        self._file = AppendFile(path, MAGIC, _end_of_lines, monotonic)
+        self._file = AppendFile(path, MAGIC, _end_of_lines, monotonic, keep_bytes)
 
     def start(self, stream: int, time_us: WallUs, input_format: str, name: str) -> None:
         """Note that an input begins. Raises SpoolError."""

@@ -169,10 +169,33 @@ def test_run_goes_on_when_its_capture_cannot_be_written(
         patch.setattr(os, "pwrite", lambda fd, data, at: 0)  # a full disk
         for _ in range(3):
             hear(b"+EVT:TXP2P DONE\r\n", 1)
-    hear(b"more", 2)
+    for data in (b"+EVT:RXP2P:-57:8:", b"4003\r\n"):
+        hear(data, 2)
     tee.close()
     assert caplog.text.count("the disk is full; going on without capture") == 1
+    assert caplog.text.count("capturing again") == 1
+    kinds = [line.split()[0] for line in path.read_bytes().splitlines()]
+    assert kinds == [b"lora-post-capture", b"S", b"S", b"D", b"D"]  # begun anew: a part of it is missing
     Tee(path).close()  # it was let go of
+
+
+def test_capture_leaves_the_spool_the_room_that_sending_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.capture"
+    tee = Tee(path)
+    hear = tee.add("stdin:", "rak")
+    size = path.stat().st_size
+    room = os.statvfs(path)
+    monkeypatch.setattr(tee._writer._file, "_keep_bytes", room.f_blocks * room.f_frsize + 1)
+    for _ in range(3):
+        hear(b"+EVT:RXP2P:-57:8:4003\r\n", 1)
+    assert path.stat().st_size == size
+    assert caplog.text.count("the disk is nearly full; going on without capture") == 1
+    monkeypatch.setattr(tee._writer._file, "_keep_bytes", 1)
+    hear(b"+EVT:RXP2P:-57:8:4003\r\n", 2)
+    assert path.stat().st_size > size
+    tee.close()
 
 
 def test_wireshark_reads_what_was_captured_as_pcap(tmp_path: Path) -> None:
