@@ -8,24 +8,50 @@ from hypothesis import strategies as st
 
 from lora_post.errors import FrameError
 from lora_post.lowcost import header as lowcost
-from lora_post.lowcost.header import Header, build_header, is_image, parse_header
+from lora_post.lowcost.header import (
+    BROADCAST,
+    DATA,
+    GATEWAY,
+    Header,
+    build_header,
+    is_image,
+    is_radiohead,
+    parse_header,
+)
 
-byte = st.integers(0, 255)
+HEADS = st.binary(min_size=4, max_size=4)
+PAYLOADS = st.binary(max_size=10) | st.binary(max_size=8).map(b"\\!".__add__)  # texts have a mark
+PACKETS = st.binary(max_size=20) | st.builds(bytes.__add__, HEADS, PAYLOADS)
 
 
-@given(st.builds(Header, byte, byte, byte, byte), st.binary(max_size=10))
-def test_parse_undoes_build(header: Header, payload: bytes) -> None:
-    assert parse_header(build_header(header) + payload) == header
+def said_by(packet: bytes) -> Header:
+    """What these four bytes say: RadioHead's are to, from, id and flags."""
+    first, second, third, fourth = packet[:4]
+    return Header(GATEWAY, DATA, second, third) if is_radiohead(packet) else Header(first, second, third, fourth)
 
 
-@given(st.binary(max_size=20))
-def test_any_bytes_build_back_or_are_refused(packet: bytes) -> None:
+@given(HEADS, PAYLOADS)
+def test_parse_undoes_build(head: bytes, payload: bytes) -> None:
+    header, packet = Header(*head), head + payload
+    assert build_header(header) == head
+    assert is_radiohead(packet) or parse_header(packet) == header
+
+
+@given(PACKETS)
+def test_any_bytes_are_read_or_refused(packet: bytes) -> None:
     try:
         header = parse_header(packet)
     except FrameError:
         assert len(packet) < 4
     else:
-        assert build_header(header) == packet[:4]
+        assert header == said_by(packet)
+
+
+@given(HEADS, st.binary(max_size=8))
+def test_only_a_text_that_no_device_of_lowcostloragw_sends_is_radioheads(head: bytes, rest: bytes) -> None:
+    is_theirs = head[0] in (BROADCAST, GATEWAY) and head[1] >> 4 in (1, 2, 3)
+    assert is_radiohead(head + b"\\!" + rest) is not is_theirs
+    assert not is_radiohead(head + b"\0" + rest)
 
 
 def test_short_packet_is_refused_with_its_length() -> None:
