@@ -113,7 +113,7 @@ def _changed(config: Config, rows: Iterable[Undecoded]) -> Iterator[tuple[Undeco
     """Yield the payloads that are others with the keys of today, or have another decoder."""
     devices = {device.id: device for device in config.devices}
     for row in rows:
-        if device := devices.get(row.device):
+        if (device := devices.get(row.device)) and row.is_from(device):
             uplink = row.uplink(device, config.gateway_id)
             decoder = device.decoder_for(row.fport)
             if decoder and (row.decoder, row.payload) != (decoder, uplink.payload):

@@ -50,9 +50,20 @@ class Undecoded(Struct, frozen=True, array_like=True):
     def uplink(self, device: Device, gateway: str) -> Uplink:
         """Return the uplink as the device's keys of today open it, or as it was clear then where they do not."""
         frame = Frame(gateway, self.time_us, self.phy_payload, RxInfo(), device.link)
-        clear = Uplink(frame, device, self.fcnt, self.fport, self.payload, True)
+        return self._opened(device, frame) or Uplink(frame, device, self.fcnt, self.fport, self.payload, True)
+
+    def is_from(self, device: Device) -> bool:
+        """Tell whether the device may have sent it: the one that has its id now may have come in the place of another.
+
+        Keys of a device that joins prove nothing here: its sessions have others.
+        """
+        if not self.phy_payload or device.keys is None or device.root is not None:
+            return True
+        return self._opened(device, Frame("", self.time_us, self.phy_payload, RxInfo(), device.link)) is not None
+
+    def _opened(self, device: Device, frame: Frame) -> Uplink | None:
         if not self.phy_payload:
-            return clear
+            return None
 
         def session(link: Link, address: int) -> list[Session]:
             return [Session(device, self.fcnt)] if (link, address) == (device.link, device.address) else []
@@ -60,8 +71,8 @@ class Undecoded(Struct, frozen=True, array_like=True):
         try:
             uplink, _ = unlock(frame, session)
         except (FrameError, UnlockError):
-            return clear
-        return uplink if uplink.authentic else clear
+            return None
+        return uplink if uplink.authentic else None
 
 
 def load(spool_file: SpoolFile, device: str | None = None) -> list[Undecoded]:

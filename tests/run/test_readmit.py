@@ -222,6 +222,22 @@ def test_key_that_is_wrong_again_is_tried_once_and_the_frame_waits_for_the_next(
     assert take_over(tmp_path, POND) == 1
 
 
+@pytest.mark.parametrize(
+    "keys", [SessionKeys(bytes(range(3, 19)), bytes(range(4, 20))), KEYS], ids=["other keys", "other DevAddr"]
+)
+def test_payload_of_a_device_is_not_read_as_one_of_the_device_in_its_place(
+    keys: SessionKeys, spool_file: SpoolFile, tmp_path: Path
+) -> None:
+    """A broken device was replaced by one of another type: what the old one had sent became values of the new one."""
+    old = replace(POND, decoder="cayenne-lpp")
+    heard_by(spool_file, old, frame(seal_lorawan(KEYS, POND.address or 0, 8, 2, b"\\!TC/22.5")))
+    assert len(undecoded.load(spool_file)) == 1
+    new = replace(POND, decoder="text", keys=keys, address=POND.address if keys is not KEYS else 0x26010002)
+    assert take_over(tmp_path, new) == 0
+    assert (queued(spool_file), len(undecoded.load(spool_file))) == ([], 1)
+    assert take_over(tmp_path, replace(old, decoder="text")) == 1
+
+
 def test_payload_that_another_process_has_read_is_not_read_twice(spool_file: SpoolFile) -> None:
     heard_by(spool_file, WRONG, frame(seal_lorawan(KEYS, POND.address or 0, 8, 2, LPP)))
     rows = undecoded.load(spool_file)

@@ -68,7 +68,10 @@ def _decode_again(config: Config, spool_file: SpoolFile, device: str | None) -> 
     def read(row: Undecoded) -> Report:
         # A device that has left the configuration is read as it was then.
         of = devices.get(row.device) or Device(row.device, row.device, Link.LORAWAN, 0, row.decoder)
-        return decoding.decode(row.uplink(of, config.gateway_id))
+        uplink = row.uplink(of, config.gateway_id)
+        if not row.is_from(of):
+            return Report(uplink, (), problem="another device had this id then")
+        return decoding.decode(uplink)
 
     rows = undecoded.load(spool_file, device)
     if rows and not config.destinations:
