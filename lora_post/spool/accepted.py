@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from lora_post.model import Device, Frame
 from lora_post.times import StampUs
 from lora_post.uplink.model import Uplink
+from lora_post.uplink.unlock import is_sent_by
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_frame: Final = msgspec.msgpack.Decoder(Frame).decode
@@ -74,11 +75,19 @@ def load(db: sqlite3.Connection, devices: Mapping[str, Device]) -> LeftOver:
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
             left.damaged.append(id_)
             continue
-        if of := devices.get(device):
+        if of := _sender(devices, device, heard, numbers[1]):
             left.uplinks.append((id_, Uplink(heard, of, numbers[1], numbers[2], data, bool(authentic))))
         else:
             left.strange[device] += 1
     return left
+
+
+def _sender(devices: Mapping[str, Device], id_: str, frame: Frame, fcnt: int) -> Device | None:
+    """Return the device that has sent a frame, by whatever id it has now: its readings are not queued yet."""
+    known = devices.get(id_)
+    if known is not None and is_sent_by(known, frame, fcnt) is not False:
+        return known
+    return next((each for each in devices.values() if is_sent_by(each, frame, fcnt)), None)
 
 
 def times(db: sqlite3.Connection, ids: Collection[int]) -> dict[int, StampUs]:

@@ -11,12 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from lora_post.errors import FrameError, UnlockError
-from lora_post.model import Device, Frame, Link, RxInfo
+from lora_post.model import Device, Frame, RxInfo
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.times import StampUs
-from lora_post.uplink.model import Report, Session, Uplink
-from lora_post.uplink.unlock import unlock
+from lora_post.uplink.model import Report, Uplink
+from lora_post.uplink.unlock import is_sent_by, opened_by
 
 KEEP_OF_DEVICE: Final = 2_000
 """An uplink every 10 min for two weeks."""
@@ -50,29 +49,13 @@ class Undecoded(Struct, frozen=True, array_like=True):
     def uplink(self, device: Device, gateway: str) -> Uplink:
         """Return the uplink as the device's keys of today open it, or as it was clear then where they do not."""
         frame = Frame(gateway, self.time_us, self.phy_payload, RxInfo(), device.link)
-        return self._opened(device, frame) or Uplink(frame, device, self.fcnt, self.fport, self.payload, True)
+        opened = opened_by(device, frame, self.fcnt) if self.phy_payload else None
+        return opened or Uplink(frame, device, self.fcnt, self.fport, self.payload, True)
 
     def is_from(self, device: Device) -> bool:
-        """Tell whether the device may have sent it: the one that has its id now may have come in the place of another.
-
-        Keys of a device that joins prove nothing here: its sessions have others.
-        """
-        if not self.phy_payload or device.keys is None or device.root is not None:
-            return True
-        return self._opened(device, Frame("", self.time_us, self.phy_payload, RxInfo(), device.link)) is not None
-
-    def _opened(self, device: Device, frame: Frame) -> Uplink | None:
-        if not self.phy_payload:
-            return None
-
-        def session(link: Link, address: int) -> list[Session]:
-            return [Session(device, self.fcnt)] if (link, address) == (device.link, device.address) else []
-
-        try:
-            uplink, _ = unlock(frame, session)
-        except (FrameError, UnlockError):
-            return None
-        return uplink if uplink.authentic else None
+        """Tell whether the device may have sent it: the one that has its id now may have taken the place of another."""
+        frame = Frame("", self.time_us, self.phy_payload, RxInfo(), device.link)
+        return is_sent_by(device, frame, self.fcnt) is not False
 
 
 def load(spool_file: SpoolFile, device: str | None = None) -> list[Undecoded]:

@@ -96,6 +96,29 @@ def unlock(
     raise _refusal(data, sessions, frame.rx)
 
 
+def opened_by(device: Device, frame: Frame, fcnt: int) -> Uplink | None:
+    """Return what was accepted before as the keys of a device open it; None where its MIC does not fit them."""
+
+    def session(link: Link, address: int) -> list[Session]:
+        return [Session(device, fcnt)] if (link, address) == (device.link, device.address) else []
+
+    try:
+        uplink, _ = unlock(frame, session)
+    except (FrameError, UnlockError):
+        return None
+    return uplink if uplink.authentic else None
+
+
+def is_sent_by(device: Device, frame: Frame, fcnt: int) -> bool | None:
+    """Tell whether a device has sent what was accepted before; None where nothing proves it.
+
+    Keys of a device that joins prove nothing: its sessions have others.
+    """
+    if not frame.phy_payload or device.keys is None or device.root is not None:
+        return None
+    return opened_by(device, frame, fcnt) is not None
+
+
 def identify(event: ClearUplink, find: FindSessions) -> tuple[Uplink, Session]:
     """Find the device of an uplink that a network server has authenticated and decrypted.
 

@@ -245,6 +245,20 @@ def test_what_a_kill_left_is_decoded_once_by_the_next_start(path: Path, caplog: 
         assert run.values() == [0, 1, 2, 3]
 
 
+def test_device_that_got_another_id_after_a_kill_keeps_what_was_acknowledged(path: Path) -> None:
+    """Its old id may be another device's by now, whose decoder would read it."""
+    old = replace(POND, id="barn")
+    other = replace(POND, id="barn", address=0x26010009)
+    killed = Run(path)
+    with killed.store.transaction() as db:
+        accepted.put(db, [(1, Uplink(confirmed(5, old), old, 5, 2, b"\x05", True))])
+        load = accepted.load(db, {each.id: each for each in (POND, other)})
+        assert [(uplink.device.id, uplink.payload) for _, uplink in load.uplinks] == [("pond-7", b"\x05")]
+        gone = accepted.load(db, {other.id: other})
+        assert (gone.uplinks, gone.strange) == ([], {"barn": 1})
+    killed.store.close()
+
+
 def test_outcomes_are_told_in_the_order_in_which_they_were_heard(path: Path) -> None:
     noise = Noise(NoiseReason.CRC, 1, "noise")
     with running(path) as run:
@@ -331,8 +345,10 @@ def test_damaged_row_costs_itself(path: Path) -> None:
 
 
 def test_what_cannot_be_decoded_after_a_stop_is_told_of(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    gone = replace(POND, id="gone\x1b")
-    uplinks = [Uplink(confirmed(fcnt), of, fcnt, 2, b"\x05", True) for fcnt, of in enumerate((POND, gone, gone, POND))]
+    gone = replace(POND, id="gone\x1b", address=0x26010009)
+    uplinks = [
+        Uplink(confirmed(fcnt, of), of, fcnt, 2, b"\x05", True) for fcnt, of in enumerate((POND, gone, gone, POND))
+    ]
     run = Run(path)
     with run.store.transaction() as db:
         accepted.put(db, enumerate(uplinks, start=1))
