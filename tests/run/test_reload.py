@@ -49,7 +49,8 @@ class Site:
         self.url = url
         self.log = ""
         assert process.stderr is not None
-        threading.Thread(target=self._read, args=(process.stderr,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
+        self._reader.start()
 
     def _read(self, stream: IO[bytes]) -> None:
         for line in stream:
@@ -67,6 +68,7 @@ class Site:
         assert self.process.stdin is not None
         self.process.stdin.close()
         assert self.process.wait(PATIENCE_S) == 0, self.log
+        self._reader.join()  # its last lines
 
     def reload(self, patience_s: float = PATIENCE_S) -> Ran:
         with pytest.MonkeyPatch.context() as command:
