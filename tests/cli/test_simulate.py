@@ -182,7 +182,7 @@ def test_devices_that_join_are_answered_by_a_run_in_their_time(region: str, tmp_
     with started("run", "-c", "sim.toml", cwd=tmp_path) as process:
         told = run("simulate", *options, "--rate", "5", "--count", "6", "--duration", "90").stderr.decode()
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=PATIENCE_S)
     assert "devices=3 joined=3" in told and told.endswith("complaints=0\n"), told + log.decode()
     taken = log.count(b" uplink device=")  # a confirmed one that goes again is one; the newest may not have been sent
     assert taken > 0, log.decode()

@@ -12,7 +12,7 @@ import pytest
 from lora_post.lorawan.phy_payload import parse_data_frame
 from lora_post.lorawan.session_keys import DOWNLINK
 from lora_post.spool.spool_file import SpoolFile
-from tests.support.command import started, wait_until
+from tests.support.command import PATIENCE_S, started, wait_until
 from tests.support.forwarder import Forwarder, JoiningDevice
 from tests.support.in_process import lora_post
 from tests.support.ports import free_port
@@ -67,7 +67,7 @@ def test_value_that_is_set_on_waziup_arrives_and_its_state_comes_back(tmp_path: 
             assert payload_of(end, forwarder.pull_resp()) == (7, b"\x00")
             assert "refused: xlpp: 'lamp' is not the name of an actuator" in listed(tmp_path)
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
 
 
 def actuators(server: Waziup) -> list[str]:

@@ -146,7 +146,7 @@ def test_device_joins_and_is_acknowledged_through_a_basics_station(tmp_path: Pat
         assert answer["RxDelay"] == 5 and bytes.fromhex(answer["pdu"])[5] & 0x20
         wait_until(lambda: site.values() == [22.5], "no reading")
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, log.decode()
         assert b"is sent by station b827ebfffe112233 in RX1" in log
 

@@ -12,6 +12,7 @@ from lora_post.clocks.scale import now_us
 from lora_post.model import Reading
 from lora_post.sandbox.server import running_sandbox
 from tests.support.build import report
+from tests.support.command import PATIENCE_S
 from tests.support.upload_site import IMPATIENT, USERS, Site, WatchedUploader
 from tests.support.waziup import BadDays, Waziup
 
@@ -65,7 +66,7 @@ class World:
 
     def drain(self, name: str) -> None:
         """Send what may go out."""
-        uploader, deadline = self.uploaders[name], time.monotonic() + 60
+        uploader, deadline = self.uploaders[name], time.monotonic() + PATIENCE_S
         uploader.step()
         while not uploader.is_idle():
             assert time.monotonic() < deadline, uploader.last_error
