@@ -78,7 +78,8 @@ class SpoolFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if complete_one(self.path):
                 self._finish_swap()
-            if not _create_private(self.path) and _is_emptied(self.path) and _was_used(self.path):
+            is_new = _create_private(self.path)
+            if not is_new and _is_emptied(self.path) and _was_used(self.path):
                 log.error(
                     "spool %s is empty: something has emptied it while lora-post was not running; readings that were "
                     "queued and frame counters are lost, and it goes on with nothing",
@@ -99,6 +100,8 @@ class SpoolFile:
             self._create()
         except sqlite3.Error as error:
             self.db.close()
+            if is_new and _is_emptied(self.path):
+                self.path.unlink(missing_ok=True)  # the disk is full; the next start must not miss what never was there
             raise self._problem(error) from error
         except BaseException:
             self.db.close()

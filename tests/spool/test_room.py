@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,21 @@ def test_spool_that_has_filled_its_disk_can_be_emptied_and_goes_on(folder: Path,
     assert used(folder) <= DISK
     assert fill(ledger, count) > count // 2
     assert used(folder) <= DISK
+
+
+def test_start_on_a_full_disk_leaves_nothing_that_the_next_one_takes_for_a_spool_that_was_emptied(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spool.db-hang").touch()
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, was[1]))
+    try:
+        with pytest.raises(SpoolError, match="see that the disk is not full"):
+            SpoolFile(tmp_path / "spool.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
+    SpoolFile(tmp_path / "spool.db").close()
+    assert caplog.messages == []
 
 
 def test_room_for_one_more_batch_is_not_told_as_the_end_of_the_trouble(ledger: SpoolLedger, folder: Path) -> None:
