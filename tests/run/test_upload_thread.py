@@ -18,7 +18,7 @@ from lora_post.spool.queue_writer import QueueWriter
 from lora_post.spool.spool_file import SpoolFile
 from lora_post.uplink.model import Report, Uplink
 from tests.support.build import report
-from tests.support.command import wait_until, write_site
+from tests.support.command import PATIENCE_S, wait_until, write_site
 from tests.support.upload_site import USERS
 from tests.support.waziup import waziup
 
@@ -31,7 +31,8 @@ def nothing(uplink: Uplink) -> Report:
 def test_stop_cuts_a_request_that_takes_too_long_and_notes_its_sensor_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_answered: bool
 ) -> None:
-    monkeypatch.setattr("lora_post.run.delivery.JOIN_S", 0.1)
+    # An answer that is there may take its time on the way back.
+    monkeypatch.setattr("lora_post.run.delivery.JOIN_S", PATIENCE_S if is_answered else 0.1)
     with waziup(USERS) as server, closing(SpoolFile(tmp_path / "spool.db")) as store:
         path = write_site(tmp_path, server.url)
         with store.transaction() as db:
