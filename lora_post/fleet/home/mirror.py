@@ -126,9 +126,9 @@ class Mirror:
             return False
         for device in given.values():
             device.is_unsure = True  # until the hub has said something
-        answers = {seen.subject: seen for seen in self._hub.look(asked)}
-        for subject in answers.keys() & busy.keys():
-            self._answered(answers[subject], busy[subject])
+        answers = {seen.subject: seen for seen in self._hub.look(asked) if seen.subject in busy}
+        for subject, seen in answers.items():
+            self._answered(seen, busy[subject])
         return bool(answers)
 
     def _answered(self, seen: Seen, device: _Device) -> None:
