@@ -74,7 +74,7 @@ class AppendFile:
         try:
             if self._keep_bytes:
                 disk = os.fstatvfs(self._fd)
-                if disk.f_bavail * disk.f_frsize < self._keep_bytes:
+                if disk.f_blocks and disk.f_bavail * disk.f_frsize < self._keep_bytes:
                     raise SpoolError(f"capture {self._path}: the disk is nearly full")
             written = os.pwrite(self._fd, record, self._size)
             if written < len(record):

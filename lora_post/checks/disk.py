@@ -30,6 +30,8 @@ def check_disk(path: Path, growth: int, sys: Path = SYS) -> Iterator[Finding]:
         yield fail(
             SUBJECT, text, "see why: sudo dmesg | grep -iE 'mmc|ext4'; replace the card, or: sudo mount -o remount,rw /"
         )
+    elif not stats.f_blocks:
+        yield ok(SUBJECT, f"the file system of {there} does not tell how much room it has")
     elif free < SPARE_BYTES:
         yield fail(SUBJECT, text, "make room: nothing can be kept on a full disk")
     elif stats.f_files and stats.f_favail < SPARE_FILES:

@@ -387,9 +387,9 @@ def _inode_and_size(path: Path) -> tuple[int, int]:
 
 
 def _free_bytes(path: Path) -> int:
-    """Return how much this user may still write to the disk of a file."""
+    """Return how much this user may still write to the disk of a file; plenty where the file system does not tell."""
     found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    return found.f_bavail * found.f_frsize if found.f_blocks else _PLENTY_BYTES
 
 
 def _was_used(path: Path) -> bool:

@@ -37,6 +37,7 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
         ("size=20m", 1 << 20, Grade.FAIL, "20.0 MB free"),
         ("size=100m,nr_inodes=20", 1 << 20, Grade.FAIL, "more files can be made"),
         ("size=100m,ro", 1 << 20, Grade.FAIL, "is read-only"),
+        ("size=0", 1 << 20, Grade.OK, "does not tell how much room it has"),  # without a bound
     ],
 )
 def test_card_without_room_is_told_before_it_hurts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import closing
@@ -95,3 +96,9 @@ def test_room_for_one_more_batch_is_not_told_as_the_end_of_the_trouble(ledger: S
         assert batch is not None
         queue.settle({lane.id: batch.times_us})
     assert fill(ledger, 1_000) == 0
+
+
+def test_file_system_that_does_not_tell_its_size_is_not_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.statvfs", lambda path: os.statvfs_result([4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255]))
+    with closing(SpoolFile(tmp_path / "spool.db")) as spool_file:
+        spool_file.require_room()
