@@ -19,6 +19,7 @@ from lora_post.errors import ConfigError, SpoolError
 from lora_post.formats.capture_file import MAGIC, data_lines, start_line
 from lora_post.formats.loratap_pcap import pcap_end, pcap_record, write_pcap_header
 from lora_post.model import Frame
+from lora_post.spool.spool_file import free_bytes
 from lora_post.times import WallUs
 
 SYNC_EVERY_S: Final = 30.0
@@ -72,10 +73,8 @@ class AppendFile:
     def append(self, record: bytes) -> None:
         """Write a record, whole or not at all. Raises SpoolError."""
         try:
-            if self._keep_bytes:
-                disk = os.fstatvfs(self._fd)
-                if disk.f_blocks and disk.f_bavail * disk.f_frsize < self._keep_bytes:
-                    raise SpoolError(f"capture {self._path}: the disk is nearly full")
+            if self._keep_bytes and free_bytes(self._fd) < self._keep_bytes:
+                raise SpoolError(f"capture {self._path}: the disk is nearly full")
             written = os.pwrite(self._fd, record, self._size)
             if written < len(record):
                 os.ftruncate(self._fd, self._size)

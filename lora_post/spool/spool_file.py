@@ -133,7 +133,7 @@ class SpoolFile:
         spool that had filled its disk to the last byte could never be emptied again.
         """
         try:
-            free = _free_bytes(self.path)
+            free = free_bytes(self.path)
             if free >= _PLENTY_BYTES:
                 return
             needed = KEPT_FREE_BYTES + Path(f"{self.path}-wal").stat().st_size  # the file may have to grow by all of it
@@ -386,10 +386,13 @@ def _inode_and_size(path: Path) -> tuple[int, int]:
     return found.st_ino, found.st_size
 
 
-def _free_bytes(path: Path) -> int:
-    """Return how much this user may still write to the disk of a file; plenty where the file system does not tell."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize if found.f_blocks else _PLENTY_BYTES
+def free_bytes(file: Path | int) -> int:
+    """Return how much this user may write to the disk of a file; without bound where the file system does not tell.
+
+    file: its path or descriptor.
+    """
+    found = os.statvfs(file)
+    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
 
 
 def _was_used(path: Path) -> bool:

@@ -192,7 +192,7 @@ def test_capture_leaves_the_spool_the_room_that_sending_needs(
         hear(b"+EVT:RXP2P:-57:8:4003\r\n", 1)
     assert path.stat().st_size == size
     assert caplog.text.count("the disk is nearly full; going on without capture") == 1
-    monkeypatch.setattr("os.fstatvfs", lambda fd: os.statvfs_result([4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255]))
+    monkeypatch.setattr("os.statvfs", lambda fd: os.statvfs_result([4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255]))
     hear(b"+EVT:RXP2P:-57:8:4003\r\n", 1)  # a file system without a bound does not tell its room
     assert path.stat().st_size > size
     monkeypatch.undo()

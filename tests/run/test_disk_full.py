@@ -53,7 +53,7 @@ SMALL = (
     "from lora_post.spool import spool_file\n"
     "def free_bytes(path):\n"
     "    return (7 << 19) - sum(each.stat().st_size for each in path.parent.glob('spool.db*'))\n"
-    "spool_file._free_bytes, ingest.STORE_RETRY_S = free_bytes, 0.2\n"
+    "spool_file.free_bytes, ingest.STORE_RETRY_S = free_bytes, 0.2\n"
     "spool_file.KEPT_FREE_BYTES, spool_file._APART_BYTES = 1 << 20, 1 << 18\n"
     "main()\n",
 )

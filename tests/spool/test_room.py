@@ -27,7 +27,7 @@ SINK = "waziup"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A disk of its own; nothing else tells SQLite where it ends."""
-    monkeypatch.setattr(spool_file_module, "_free_bytes", lambda path: DISK - used(path.parent))
+    monkeypatch.setattr(spool_file_module, "free_bytes", lambda path: DISK - used(path.parent))
     return tmp_path
 
 
